@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install install-dev demo test test-all check lint types bench clean
+
+$(VENV)/.run: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip check
+	touch $@
+
+install: $(VENV)/.run  ## what running needs
+install-dev: $(VENV)/.dev  ## what developing needs
+
+demo: $(VENV)/.run  ## train, evaluate, infer and export on the coins photograph
+	$(BIN)/python -m mrcnn.demo --output runs/demo
+
+test: $(VENV)/.dev  ## the fast tests
+	$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.dev  ## the fast and the slow tests
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check: lint types test  ## what CI runs
+
+bench: $(VENV)/.run  ## seconds, images/s and memory of inference and training on this machine
+	$(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Mask R-CNN for Keras 3: see docs/architecture.md."""

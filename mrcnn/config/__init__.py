@@ -1,0 +1,1 @@
+"""JSON in, frozen typed settings out."""

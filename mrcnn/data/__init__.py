@@ -1,0 +1,1 @@
+"""A project or a COCO file to batches."""

@@ -1,0 +1,1 @@
+"""A trained model as a deployable artifact, and the proof that it is equal."""

@@ -1,0 +1,1 @@
+"""ResNet, FPN, RPN, heads and the whole Mask R-CNN."""

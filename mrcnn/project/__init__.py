@@ -1,0 +1,1 @@
+"""A Supervisely project on disk, read and written."""

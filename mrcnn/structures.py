@@ -1,0 +1,191 @@
+"""The records that cross package borders.
+
+Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
+D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
+Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
+Source: docs/architecture.md.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Tensor = Any  # a backend tensor or a NumPy array
+
+
+class Instances(NamedTuple):
+    """The annotated objects of one image in original pixels; an ignore region is one whose `ignore` is true.
+
+    Attributes:
+        boxes: `[N, 4]` float32, yxyx pixels of the image, whole numbers, exclusive ends.
+        class_ids: `[N]` int32, 1..C-1; 0 where `ignore`.
+        masks: N boolean arrays, each `[y2 - y1, x2 - x1]`: the object inside its own box.
+        ignore: `[N]` bool, true for crowds and neutral objects.
+    """
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    masks: tuple[np.ndarray, ...]
+    ignore: np.ndarray
+
+
+class Sample(NamedTuple):
+    """One image of a split, before it is read.
+
+    Attributes:
+        name: what messages call it, e.g. `ds1/cat.jpg`.
+        image_path: where the image is.
+        labels: the annotated objects, parsed once, in the form `data/rasterize.py` draws.
+        class_ids: one per label, 0 for an ignore region.
+        ignore: one per label.
+    """
+
+    name: str
+    image_path: str
+    labels: tuple[Any, ...]
+    class_ids: tuple[int, ...]
+    ignore: tuple[bool, ...]
+
+
+class Batch(NamedTuple):
+    """What the model trains and validates on; `tf.data` carries it as the dictionary `batch._asdict()`.
+
+    Attributes:
+        images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`; the model subtracts the mean.
+        windows: `[B, 4]` float32, the un-padded part of each image.
+        gt_boxes: `[B, N, 4]` float32; zeros in unused slots.
+        gt_class_ids: `[B, N]` int32; 0 in unused and ignored slots.
+        gt_masks: `[B, N, S, S]` uint8, 0-255: how much of each cell of the box's S x S grid the object covers.
+        gt_valid: `[B, N]` bool, the slot holds an object.
+        gt_ignore: `[B, N]` bool, the slot holds an ignore region (never both).
+        image_ids: `[B]` int32, index of the sample in its split.
+        seeds: `[B]` int32, what random choices inside the model derive from.
+    """
+
+    images: Tensor
+    windows: Tensor
+    gt_boxes: Tensor
+    gt_class_ids: Tensor
+    gt_masks: Tensor
+    gt_valid: Tensor
+    gt_ignore: Tensor
+    image_ids: Tensor
+    seeds: Tensor
+
+
+class Proposals(NamedTuple):
+    """Regions the RPN proposes, best first.
+
+    Attributes:
+        boxes: `[B, R, 4]` float32, clipped to the model input; zeros in unused slots.
+        scores: `[B, R]` float32 objectness in 0..1.
+        valid: `[B, R]` bool.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    valid: Tensor
+
+
+class AnchorTargets(NamedTuple):
+    """What the RPN's losses compare with.
+
+    Attributes:
+        state: `[B, A]` int32: 1 object, 0 background, -1 ignore (not sampled).
+        deltas: `[B, A, 4]` float32, zeros where `state` is not 1.
+    """
+
+    state: Tensor
+    deltas: Tensor
+
+
+class RoiTargets(NamedTuple):
+    """Sampled regions and what the box losses compare with; objects come first in each image.
+
+    Attributes:
+        rois: `[B, R, 4]` float32.
+        class_ids: `[B, R]` int32, 0 background.
+        deltas: `[B, R, 4]` float32, zeros for background.
+        matched_idx: `[B, R]` int32, the ground-truth slot of an object region, else 0.
+        valid: `[B, R]` bool, the slot holds a sampled region.
+    """
+
+    rois: Tensor
+    class_ids: Tensor
+    deltas: Tensor
+    matched_idx: Tensor
+    valid: Tensor
+
+
+class MaskTargets(NamedTuple):
+    """What the mask loss compares with, for the P regions the mask head saw.
+
+    Attributes:
+        masks: `[P, M, M]` float32, 0 or 1.
+        class_ids: `[P]` int32.
+        weights: `[P]` float32, 1 for an object region, 0 for a filler.
+    """
+
+    masks: Tensor
+    class_ids: Tensor
+    weights: Tensor
+
+
+class Outputs(NamedTuple):
+    """The training path's predictions beside their targets.
+
+    Attributes:
+        objectness_logits: `[B, A, 2]` (background, object).
+        anchor_deltas: `[B, A, 4]`.
+        anchor_targets: `AnchorTargets`.
+        class_logits: `[B, R, C]`.
+        box_deltas: `[B, R, C, 4]`.
+        roi_targets: `RoiTargets`.
+        mask_logits: `[P, M, M, C]`.
+        mask_targets: `MaskTargets`.
+    """
+
+    objectness_logits: Tensor
+    anchor_deltas: Tensor
+    anchor_targets: AnchorTargets
+    class_logits: Tensor
+    box_deltas: Tensor
+    roi_targets: RoiTargets
+    mask_logits: Tensor
+    mask_targets: MaskTargets
+
+
+class RawDetections(NamedTuple):
+    """The inference path's result in model-input pixels, best first.
+
+    Attributes:
+        boxes: `[B, D, 4]` float32, clipped to the window; zeros in unused slots.
+        class_ids: `[B, D]` int32, 0 in unused slots.
+        scores: `[B, D]` float32.
+        valid: `[B, D]` bool; the valid slots come first.
+        masks: `[B, D, M, M]` float32 probabilities of the detected class on the box's grid.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    scores: Tensor
+    valid: Tensor
+    masks: Tensor
+
+
+class Detections(NamedTuple):
+    """The detections of one image in original pixels, best first.
+
+    Attributes:
+        boxes: `[N, 4]` float32, yxyx pixels of the image, not rounded.
+        class_ids: `[N]` int32, 1..C-1.
+        class_names: one per detection.
+        scores: `[N]` float32.
+        masks: `[N, H, W]` bool.
+    """
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    class_names: tuple[str, ...]
+    scores: np.ndarray
+    masks: np.ndarray

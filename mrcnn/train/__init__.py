@@ -1,0 +1,1 @@
+"""Optimizer, schedule, callbacks, checkpoints and the run."""
