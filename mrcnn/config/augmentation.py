@@ -1,0 +1,63 @@
+"""Which imgaug augmenters a config may name, and the form of one entry of its `augmentation` list.
+
+Only augmenters that keep masks on their objects are here: geometric ones that imgaug applies to segmentation maps
+exactly as to the image, and pixel ones that leave geometry alone. tests/config/test_augmentation.py builds and runs each
+on an image and a segmentation map. This module knows names only; `mrcnn.data.augment` builds the objects.
+"""
+
+import math
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mrcnn.config.base import Name, Settings
+
+GEOMETRIC: tuple[str, ...] = ("Fliplr", "Flipud")
+PIXEL: tuple[str, ...] = ("Multiply", "Add")
+CONTAINERS: tuple[str, ...] = ("Sequential", "SomeOf", "OneOf", "Sometimes")
+ALLOWED = GEOMETRIC + PIXEL + CONTAINERS
+
+# The pipeline seeds augmenters itself, and lists augmenters under `children`: giving these as arguments would undo it.
+REFUSED_ARGUMENTS = ("seed", "name", "random_state", "deterministic", "children", "then_list", "else_list")
+
+
+def _known_name(value: Any) -> Any:
+    if isinstance(value, str) and value not in ALLOWED:
+        raise ValueError(f"must be an allowed augmenter, got {value!r}")
+    return value
+
+
+def _argument(value: Any, *, path: str) -> Any:
+    """Returns one checked argument; a list of two numbers, a range [lo, hi], as a tuple; other lists are choices."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, (list, tuple)) and value and not any(isinstance(item, (list, tuple, dict)) for item in value):
+        items = [_argument(item, path=path) for item in value]
+        is_range = len(items) == 2 and all(isinstance(item, (int, float)) for item in items)
+        return tuple(items) if is_range else items
+    if isinstance(value, dict) and value and set(value) <= {"x", "y"}:
+        return {axis: _argument(item, path=f"{path}.{axis}") for axis, item in value.items()}
+    raise ValueError(f"`{path}` must be a number, a string, a list of them or an object of `x` and `y`, got {value!r}")
+
+
+class AugmenterConfig(Settings):
+    """One augmenter: its imgaug class name, its arguments, and for a container the augmenters inside."""
+
+    name: Annotated[Name, BeforeValidator(_known_name)]
+    args: dict[str, Any] = Field(default_factory=dict)
+    children: tuple["AugmenterConfig", ...] = ()
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Self:
+        for argument in REFUSED_ARGUMENTS:
+            if argument in self.args:
+                raise ValueError(f"`args.{argument}` must not be given: the pipeline sets it")
+        if self.name in CONTAINERS and not self.children:
+            raise ValueError(f"`children` must list the augmenters inside {self.name}, got []")
+        if self.name not in CONTAINERS and self.children:
+            raise ValueError(f"`children` must be left out: {self.name} holds no augmenters")
+        checked = {key: _argument(value, path=f"args.{key}") for key, value in self.args.items()}
+        object.__setattr__(self, "args", checked)
+        return self

@@ -1,0 +1,30 @@
+"""The ground every settings record stands on: frozen, no unknown keys, the number types of the original's schema.
+
+An integer is a JSON integer: neither `true` nor `1.0` is one. A number is an integer or a finite fraction, no string.
+Source: JSON Schema draft 4 as the original validated it (jsonschema 2.6).
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+LARGEST_INT = 2**31 - 1  # counts and seeds end up as int32
+
+PositiveInt = Annotated[int, Strict(), Field(ge=1, le=LARGEST_INT)]
+Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST_INT)]
+
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+PositiveFraction = Annotated[float, Strict(), Field(gt=0, le=1)]
+
+Flag = Annotated[bool, Strict()]
+Name = Annotated[str, Strict(), Field(min_length=1)]
+Text = Annotated[str, Strict()]
+
+
+class Settings(BaseModel):
+    """A group of settings: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,107 @@
+"""Reads a JSON config, merges it over the defaults and returns checked settings.
+
+The merge rule is the original's: start from the defaults, then nested objects are merged key by key, scalars and LISTS
+are replaced whole. What the merge gives is validated, so every key is optional for the user.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mrcnn.config import errors, legacy
+from mrcnn.config.train import TrainConfig
+from mrcnn.events import UserError
+
+Source = Mapping[str, Any] | str | Path
+
+DEEPEST = 32  # levels of nesting; the deepest real config has 8
+
+
+def load_json(path: str | Path) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        UserError: no such file, not readable, not UTF-8, not JSON, or not an object; one line that names the file.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError(f"config file not found: {path}; give the path of a JSON file") from None
+    except OSError as error:
+        raise UserError(f"config file {path} cannot be read: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a readable JSON text: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold a JSON object, got {errors.shown(values)}")
+    return values
+
+
+def merge(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the defaults changed: objects merged key by key, everything else replaced whole."""
+    merged = dict(defaults)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> TrainConfig:
+    """Returns the settings of a training run from a config file or its content.
+
+    Args:
+        source: a path, or the parsed JSON object; what it leaves out has the default value.
+        warn: called with one line for each thing the user should know, e.g. a log's `warning`.
+
+    Raises:
+        UserError: one line that names the file or key, the value and the fix.
+    """
+    values = legacy.convert_train(_read(source), warn=warn)
+    defaults = TrainConfig().model_dump(mode="json")
+    config = errors.check(TrainConfig, merge(defaults, values))
+    for line in _remarks(config):
+        warn(line)
+    return config
+
+
+def _remarks(config: TrainConfig) -> list[str]:
+    """Returns what is allowed but seldom meant."""
+    lines = []
+    if config.dataset_tags.train == config.dataset_tags.val:
+        lines.append(
+            f"`dataset_tags` names {config.dataset_tags.train!r} for both sets: validation sees the training images"
+        )
+    if config.imagenet_weights is not None and config.weights_init_type != "imagenet":
+        lines.append(
+            f"`imagenet_weights` has no effect with `weights_init_type` {config.weights_init_type}; use imagenet"
+        )
+    late = [epoch for epoch in config.lr_schedule.milestones if epoch >= config.epochs]
+    if late and config.lr_schedule.name == "step":
+        lines.append(f"`lr_schedule.milestones` {late} are not reached in {config.epochs} `epochs`")
+    return lines
+
+
+def _read(source: Source) -> dict[str, Any]:
+    values = source if isinstance(source, Mapping) else load_json(source)
+    _check_plain(values, depth=0)
+    return dict(values)
+
+
+def _check_plain(value: Any, *, depth: int) -> None:
+    """Raises where a value is nested too deeply, or a key is no string that UTF-8 can hold."""
+    if depth > DEEPEST:
+        raise UserError(f"the config is nested more than {DEEPEST} levels deep; the deepest useful one has 8")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str) or not _is_unicode(key):
+                raise UserError(f"config keys must be strings of valid Unicode, got {errors.shown(repr(key))}")
+            _check_plain(item, depth=depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check_plain(item, depth=depth + 1)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

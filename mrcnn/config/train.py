@@ -1,0 +1,173 @@
+"""The train config: the original's keys with their types and defaults, and the optional keys that were added.
+
+Every added key's default keeps the original's behaviour. Unit of a schedule's warm-up: optimizer steps; of its
+milestones: epochs. Sizes are pixels of the model input.
+Source: Supervisely Mask R-CNN plugin 5.16, training schema.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from mrcnn.config.augmentation import AugmenterConfig
+from mrcnn.config.base import (
+    Flag,
+    Fraction,
+    Index,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    PositiveFraction,
+    PositiveInt,
+    Settings,
+)
+from mrcnn.config.model import ModelConfig
+
+SIZE_STEP = 64  # the input is halved six times on the way to P6
+
+
+class BatchSize(Settings):
+    """Images per device and step of training, and per step of validation."""
+
+    train: PositiveInt = 1
+    val: PositiveInt = 1
+
+
+class InputSize(Settings):
+    """The network sees `max_dim` x `max_dim`; `min_dim` above `max_dim` has no effect, as in the original.
+
+    Other keys are kept: the original's `width` and `height` placeholders end up in the model folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    min_dim: PositiveInt = 256
+    max_dim: PositiveInt = 256
+
+    @field_validator("max_dim")
+    @classmethod
+    def _check_multiple(cls, value: int) -> int:
+        if value % SIZE_STEP:
+            fix = -(-value // SIZE_STEP) * SIZE_STEP
+            raise ValueError(f"must be a multiple of {SIZE_STEP}, got {value}; use {fix}")
+        return value
+
+
+class DatasetTags(Settings):
+    """The names of the image tags that choose the two sets; both may be the same tag."""
+
+    train: Name = "train"
+    val: Name = "val"
+
+
+class SpecialClasses(Settings):
+    """The class with index 0, and the class whose objects are regions to ignore."""
+
+    background: Name = "bg"
+    neutral: Name | None = None
+
+    @model_validator(mode="after")
+    def _check_different(self) -> Self:
+        if self.neutral == self.background:
+            raise ValueError(f"`neutral` must differ from `background`, got {self.neutral!r} for both")
+        return self
+
+
+class OptimizerConfig(Settings):
+    """How gradients move the weights; `weight_decay` here is decoupled, apart from the L2 term of the loss."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    nesterov: Flag = False
+    global_clipnorm: Positive | None = 5.0
+    weight_decay: NotNegative = 0.0
+
+
+class ScheduleConfig(Settings):
+    """How the learning rate changes: a linear warm-up, then constant, in steps, or along a cosine."""
+
+    name: Literal["constant", "step", "cosine"] = "constant"
+    warmup_steps: Index = 0
+    warmup_start_factor: PositiveFraction = 0.001
+    milestones: tuple[Positive, ...] = ()
+    gamma: PositiveFraction = 0.1
+    final_fraction: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _check_milestones(self) -> Self:
+        if self.name == "step" and not self.milestones:
+            raise ValueError('`milestones` must list at least one epoch when `name` is "step", got []')
+        if any(late <= early for early, late in zip(self.milestones, self.milestones[1:], strict=False)):
+            raise ValueError(f"`milestones` must increase, got {list(self.milestones)}")
+        return self
+
+
+class EarlyStoppingConfig(Settings):
+    """Ends the run when `monitor` did not get better by `min_delta` for `patience` epochs."""
+
+    patience: PositiveInt = 10
+    monitor: Literal["val_loss", "val_box_ap", "val_mask_ap"] = "val_loss"
+    min_delta: NotNegative = 0.0
+
+
+class CheckpointsConfig(Settings):
+    """How many of the newest checkpoints stay on disk beside the best one; null keeps all."""
+
+    keep: PositiveInt | None = None
+
+
+class ValidationConfig(Settings):
+    """What is measured after every epoch besides the losses."""
+
+    ap: Flag = True
+
+
+class TrainConfig(Settings):
+    """All settings of a training run."""
+
+    lr: Positive = 0.001
+    epochs: PositiveInt = 2
+    batch_size: BatchSize = BatchSize()
+    input_size: InputSize = InputSize()
+    gpu_devices: tuple[Index, ...] = (0,)
+    train_layers: Literal["all", "3+", "4+", "5+", "heads"] = "all"
+    dataset_tags: DatasetTags = DatasetTags()
+    special_classes: SpecialClasses = SpecialClasses()
+    weights_init_type: Literal["transfer_learning", "continue_training", "random", "imagenet"] = "transfer_learning"
+
+    imagenet_weights: Name | None = None
+    model: ModelConfig = ModelConfig()
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    optimizer: OptimizerConfig = OptimizerConfig()
+    lr_schedule: ScheduleConfig = ScheduleConfig()
+    augmentation: tuple[AugmenterConfig, ...] = ()
+    seed: Index = 0
+    early_stopping: EarlyStoppingConfig | None = None
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+    validation: ValidationConfig = ValidationConfig()
+
+    @field_validator("gpu_devices", mode="before")
+    @classmethod
+    def _check_devices_given(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and not value:
+            raise ValueError("must list at least one device, got []; use [0], on a machine without a GPU too")
+        return value
+
+    @model_validator(mode="after")
+    def _check_what_belongs_together(self) -> Self:
+        if self.early_stopping and self.early_stopping.monitor != "val_loss" and not self.validation.ap:
+            raise ValueError(f"`early_stopping.monitor` {self.early_stopping.monitor} needs `validation.ap` true")
+        return self
+
+    def to_settings(self) -> dict[str, Any]:
+        """Returns what a model folder's config.json holds as `settings`: the merged config without `model`.
+
+        The original's keys are as the original wrote them, `input_size.width` and `height` included (0 where the user
+        gave none), so that its readers find them; loading the result again gives the same config, but for `model`.
+        """
+        settings = self.model_dump(mode="json", exclude={"model"})
+        settings["input_size"] = {"width": 0, "height": 0, **settings["input_size"]}
+        if settings["special_classes"]["neutral"] is None:
+            del settings["special_classes"]["neutral"]
+        return settings

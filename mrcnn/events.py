@@ -1,0 +1,256 @@
+"""What a run tells its user: one JSON object per line for programs, a progress bar and short lines for a terminal.
+
+The JSON lines are the ones the original system's consumers read: `message`, `timestamp`, `level`, then the event's own
+fields; a number that JSON cannot hold (NaN, infinity) is null. One deliberate difference: the timestamp is UTC, as its
+`Z` says; the original wrote local time there.
+Source: Supervisely task log contract, release 5.16.
+"""
+
+import json
+import math
+import sys
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO, TypeVar
+
+from rich import console, progress
+
+Item = TypeVar("Item")
+LogFormat = Literal["auto", "rich", "json"]
+Split = Literal["train", "val"]
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
+
+
+class UserError(ValueError):
+    """Says what the user can put right in ONE line: the subject, what was expected, what was found, the fix."""
+
+    def __init__(self, message: str):
+        """Joins the lines of `message`."""
+        super().__init__(" ".join(message.splitlines()))
+
+
+class EventLog(ABC):
+    """Where a run reports to; handed to whoever reports, never looked up."""
+
+    @abstractmethod
+    def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
+        """Reports one event; `fields` are its named values, `level` one of info, warn, error, fatal."""
+
+    def info(self, message: str) -> None:
+        """Reports something worth knowing."""
+        self.emit(message)
+
+    def warning(self, message: str) -> None:
+        """Reports something the user should look at; the run goes on."""
+        self.emit(message, level="warn")
+
+    def error(self, message: str) -> None:
+        """Reports a failure of one part; the run may go on."""
+        self.emit(message, level="error")
+
+    @abstractmethod
+    def progress(self, subtask: str, current: int, total: int) -> None:
+        """Reports that `current` of `total` units of `subtask` are done; may be called for every unit."""
+
+    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Reports measurements of a split at a (fractional) epoch; `loss` is among them."""
+        self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=epoch, metrics=metrics)
+
+    def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
+        """Reports a checkpoint written in `subdir` ("00000003"), of `sizeb` bytes, with its validation loss."""
+        self.emit(
+            "checkpoint",
+            event_type="EventType.CHECKPOINT",
+            id=id,
+            subdir=subdir,
+            sizeb=sizeb,
+            best_now=best_now,
+            optional={"loss": loss},
+        )
+
+    def model_applied(self) -> None:
+        """Reports that inference is complete."""
+        self.emit("model applied", event_type="EventType.MODEL_APPLIED")
+
+    def task_deployed(self) -> None:
+        """Reports that a service is ready to answer."""
+        self.emit("Ready to get events", event_type="EventType.TASK_DEPLOYED")
+
+    def crashed(self, error: BaseException, *, debug: bool = False) -> None:
+        """Reports the exception that ends the run; `debug` adds the traceback."""
+        fields = {"stack": traceback.format_exception(error)} if debug else {}
+        self.emit(
+            "Unexpected exception in main.",
+            level="fatal",
+            event_type="EventType.TASK_CRASHED",
+            exc_str=_one_line(error),
+            **fields,
+        )
+
+    def track(self, iterable: Iterable[Item], subtask: str, total: int | None = None) -> Iterator[Item]:
+        """Yields the items and reports progress after each; `total` may be left out for what has a length."""
+        total = len(iterable) if total is None else total  # type: ignore[arg-type]
+        self.progress(subtask, 0, total)
+        for done, item in enumerate(iterable, start=1):
+            yield item
+            self.progress(subtask, done, total)
+
+    def close(self) -> None:  # noqa: B027 - most forms have nothing to close
+        """Takes a progress bar off the terminal; a later report brings it back."""
+
+
+class JsonLog(EventLog):
+    """Writes every event as one JSON line, as the original did."""
+
+    def __init__(self, stream: TextIO | None = None):
+        """Writes to `stream`, else to what is `sys.stderr` at the time of the event."""
+        self._stream = stream
+        self._percent: dict[str, int] = {}
+
+    def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
+        """Writes one line; see the module for its form."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        line = _jsonable({"message": message, "timestamp": stamp, "level": level, **fields})
+        print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
+
+    def progress(self, subtask: str, current: int, total: int) -> None:
+        """Writes a line when another percent is reached, and at the end."""
+        percent = 100 * current // max(total, 1)
+        if percent == self._percent.get(subtask) and current != total:
+            return
+        self._percent[subtask] = percent
+        self.emit("progress", event_type="EventType.PROGRESS", subtask=subtask, current=current, total=total)
+
+
+class RichLog(EventLog):
+    """Shows bars with rate and remaining time on a terminal, and short lines above them."""
+
+    def __init__(self, stream: TextIO | None = None):
+        """Writes to `stream`, else to stderr; where that is no terminal there are lines but no bars."""
+        self._console = console.Console(file=stream, stderr=True)
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[status]}", markup=False),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[str, progress.TaskID] = {}
+
+    def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
+        """Prints the message; warnings and errors say what they are, and the fields are left to JSON."""
+        prefix, style = {"warn": ("warning: ", "yellow"), "error": ("error: ", "red"), "fatal": ("error: ", "red")}.get(
+            level, ("", None)
+        )
+        text = (prefix + message).encode(errors="backslashreplace").decode()  # file names may hold stray bytes
+        self._console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def progress(self, subtask: str, current: int, total: int) -> None:
+        """Moves the subtask's bar; a finished bar becomes one line with its time."""
+        if subtask not in self._tasks:
+            if current >= total > 0:
+                return  # the end was reported twice
+            self._bars.start()
+            self._tasks[subtask] = self._bars.add_task(subtask, total=total, rate="", status="")
+        task_id = self._tasks[subtask]
+        task = next(task for task in self._bars.tasks if task.id == task_id)
+        rate = f"{task.speed:.2f}/s" if task.speed else ""
+        self._bars.update(task_id, completed=current, total=total, rate=rate)
+        if current >= total:
+            self._finish(subtask, total, task.elapsed or 0.0)
+
+    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Shows training figures beside the bar; prints validation figures."""
+        text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        if split == "train":
+            for task_id in self._tasks.values():
+                self._bars.update(task_id, status=text)
+        else:
+            self.info(f"epoch {epoch:g} {split}: {text}")
+
+    def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
+        """Prints where the checkpoint is."""
+        self.info(f"checkpoint {subdir}: {sizeb / 1e6:.1f} MB, loss {loss:.4g}{', best so far' if best_now else ''}")
+
+    def crashed(self, error: BaseException, *, debug: bool = False) -> None:
+        """Prints one `error:` line, after the traceback where `debug` asks for it."""
+        if debug:
+            for part in traceback.format_exception(error):
+                self._console.print(part.rstrip("\n"), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        hint = "" if debug or isinstance(error, UserError) else "; --debug shows where"
+        self.emit(_one_line(error) + hint, level="fatal")
+
+    def close(self) -> None:
+        """Removes the bars of what did not finish."""
+        for task_id in self._tasks.values():
+            self._bars.remove_task(task_id)
+        self._tasks.clear()
+        self._bars.stop()
+
+    def _finish(self, subtask: str, total: int, seconds: float) -> None:
+        self._bars.remove_task(self._tasks.pop(subtask))
+        if not self._tasks:
+            self._bars.stop()
+        rate = f", {total / seconds:.2f}/s" if seconds > 0 else ""
+        self.info(f"{subtask}: {total} done in {seconds:.1f} s{rate}")
+
+
+def make_log(log_format: LogFormat = "auto") -> EventLog:
+    """Makes the log of a run: `auto` is `rich` when stderr is a terminal, else `json`.
+
+    Raises:
+        UserError: another format.
+    """
+    if log_format not in ("auto", "rich", "json"):
+        raise UserError(f"the log format must be auto, rich or json, got {log_format!r}")
+    if log_format == "rich" or (log_format == "auto" and sys.stderr.isatty()):
+        return RichLog()
+    return JsonLog()
+
+
+def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) -> int:
+    """Runs a script's work and turns what goes wrong into one line on stderr.
+
+    Returns:
+        The exit code: 0; 1 after any exception; 130 after Ctrl-C. `SystemExit` passes through.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        log.close()
+        log.warning("stopped by the user")
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        log.close()
+        log.crashed(error, debug=debug)
+        return EXIT_ERROR
+    finally:
+        log.close()
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).splitlines())
+    if isinstance(error, UserError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _jsonable(value: Any) -> Any:
+    """Turns NumPy numbers and other strangers into what JSON holds; NaN and infinities into null."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if hasattr(value, "tolist"):  # a NumPy scalar or array, or an eager tensor's NumPy value
+        return _jsonable(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
