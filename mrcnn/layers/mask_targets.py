@@ -1,0 +1,42 @@
+"""What the mask loss compares with, for the regions the mask head sees."""
+
+import keras
+from keras import ops
+
+from mrcnn.ops import masks
+from mrcnn.structures import MaskTargets, RoiTargets
+
+
+class MaskTargetGenerator(keras.layers.Layer):
+    """Cuts each object region's mask out of its object's stored mask."""
+
+    def __init__(self, *, mask_size: int = 28, **kwargs):
+        """Takes the side of the mask head's output."""
+        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        self.mask_size = mask_size
+
+    def call(self, targets: RoiTargets, batch, index):
+        """Gives `MaskTargets` for P regions.
+
+        Args:
+            targets: the sampled regions of the batch, `[B, R, ...]`.
+            batch: maps the names of `Batch`.
+            index: (image, slot), two `[P]` int32 tensors: which regions, and where in `targets`.
+        """
+        image, slot = index
+        region = image * targets.class_ids.shape[1] + slot
+        object_slot = ops.take(ops.reshape(targets.matched_idx, (-1,)), region, axis=0)
+        source = image * batch["gt_boxes"].shape[1] + object_slot
+        side = batch["gt_masks"].shape[-1]
+        cropped = masks.crop_masks(
+            ops.take(ops.reshape(batch["gt_masks"], (-1, side, side)), source, axis=0),
+            ops.take(ops.reshape(batch["gt_boxes"], (-1, 4)), source, axis=0),
+            ops.take(ops.reshape(targets.rois, (-1, 4)), region, axis=0),
+            output_size=self.mask_size,
+        )
+        class_ids = ops.take(ops.reshape(targets.class_ids, (-1,)), region, axis=0)
+        return MaskTargets(
+            masks=ops.stop_gradient(ops.cast(cropped >= 0.5, "float32")),
+            class_ids=class_ids,
+            weights=ops.cast(class_ids > 0, "float32"),
+        )

@@ -1,0 +1,65 @@
+"""What the box head trains on: a balanced sample of the proposals, with classes and deltas."""
+
+import keras
+from keras import ops
+
+from mrcnn.layers.rpn_targets import IGNORE_IOU
+from mrcnn.ops import box_coding, boxes, matching, sampling
+from mrcnn.structures import Proposals, RoiTargets
+
+
+class RoiTargetGenerator(keras.layers.Layer):
+    """Matches proposals to objects; an image without objects gives a sample of background only."""
+
+    def __init__(
+        self,
+        *,
+        samples: int = 200,
+        positive_fraction: float = 0.33,
+        positive_iou: float = 0.5,
+        add_gt_boxes: bool = False,
+        delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        **kwargs,
+    ):
+        """Takes the sample's size per image; `add_gt_boxes` puts the objects' own boxes among the proposals."""
+        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        self.samples = samples
+        self.positive_fraction = positive_fraction
+        self.positive_iou = positive_iou
+        self.add_gt_boxes = add_gt_boxes
+        self.delta_std = delta_std
+
+    @property
+    def max_positives(self) -> int:
+        """The most object regions an image can give; they fill the first slots."""
+        return int(self.samples * self.positive_fraction)
+
+    def call(self, proposals: Proposals, batch):
+        """Gives `RoiTargets` with `samples` slots for `proposals`; `batch` maps the names of `Batch`."""
+        gt_boxes, gt_valid = batch["gt_boxes"], batch["gt_valid"]
+        candidates, usable = proposals.boxes, proposals.valid
+        if self.add_gt_boxes:
+            candidates = ops.concatenate([gt_boxes, candidates], axis=1)
+            usable = ops.concatenate([gt_valid, usable], axis=1)
+        overlaps = boxes.iou(candidates, gt_boxes)  # [B, R, N]
+        positive, matched_idx = matching.match_rois(overlaps, gt_valid, positive_iou=self.positive_iou)
+        touches_ignored = ops.any((overlaps >= IGNORE_IOU) & batch["gt_ignore"][:, None, :], axis=-1)
+        index, is_positive, valid = sampling.sample_rois(
+            positive & usable,
+            ~positive & ~touches_ignored & usable,
+            batch["seeds"],
+            total=self.samples,
+            positive_fraction=self.positive_fraction,
+        )
+        rois = ops.take_along_axis(candidates, index[..., None], axis=1)
+        matched_idx = ops.where(is_positive, ops.take_along_axis(matched_idx, index, axis=1), 0)
+        matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
+        deltas = box_coding.encode_boxes(matched, rois, delta_std=tuple(self.delta_std))
+        class_ids = ops.take_along_axis(batch["gt_class_ids"], matched_idx, axis=1)
+        return RoiTargets(
+            rois=ops.stop_gradient(rois),
+            class_ids=ops.where(is_positive, class_ids, 0),
+            deltas=ops.where(is_positive[..., None], deltas, 0.0),
+            matched_idx=matched_idx,
+            valid=valid,
+        )

@@ -1,0 +1,46 @@
+"""What the RPN's losses compare with."""
+
+import keras
+from keras import ops
+
+from mrcnn.ops import box_coding, boxes, matching, sampling
+from mrcnn.structures import AnchorTargets
+
+IGNORE_IOU = 0.001  # an anchor that touches an ignore region this much is no background; Matterport's value
+
+
+class AnchorTargetGenerator(keras.layers.Layer):
+    """Matches anchors to objects and draws a balanced sample of them."""
+
+    def __init__(
+        self,
+        *,
+        samples: int = 256,
+        positive_fraction: float = 0.5,
+        positive_iou: float = 0.7,
+        negative_iou: float = 0.3,
+        delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        **kwargs,
+    ):
+        """Takes the sample's size per image and the IoU limits."""
+        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        self.samples = samples
+        self.positive_fraction = positive_fraction
+        self.positive_iou = positive_iou
+        self.negative_iou = negative_iou
+        self.delta_std = delta_std
+
+    def call(self, anchors, gt_boxes, gt_valid, gt_ignore, seeds):
+        """Gives `AnchorTargets` for `anchors` `[A, 4]`; the rest are fields of `Batch`."""
+        overlaps = boxes.iou(anchors[None], gt_boxes)  # [B, A, N]
+        state, matched_idx = matching.match_anchors(
+            overlaps, gt_valid, positive_iou=self.positive_iou, negative_iou=self.negative_iou
+        )
+        touches_ignored = ops.any((overlaps >= IGNORE_IOU) & gt_ignore[:, None, :], axis=-1)
+        state = ops.where((state == 0) & touches_ignored, -1, state)
+        state = sampling.sample_anchors(
+            state, seeds, total=self.samples, positive_fraction=self.positive_fraction
+        )
+        matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
+        deltas = box_coding.encode_boxes(matched, anchors[None], delta_std=tuple(self.delta_std))
+        return AnchorTargets(state=state, deltas=ops.where((state == 1)[..., None], deltas, 0.0))

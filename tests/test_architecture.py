@@ -1,0 +1,136 @@
+"""Holds the walls of docs/architecture.md: imports, sizes, docstrings, a test file for each module."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mrcnn"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+SCRIPTS = [ROOT / name for name in ("train.py", "inference.py", "deploy.py")]
+
+MAY_IMPORT = {
+    "structures": set(),
+    "events": set(),
+    "config": {"events"},
+    "project": {"events"},
+    "ops": set(),
+    "weights": {"events"},
+    "data": {"structures", "events", "config", "project", "ops"},
+    "layers": {"structures", "ops"},
+    "losses": {"structures", "ops"},
+    "models": {"structures", "config", "layers", "losses", "ops"},
+    "evaluate": {"structures"},
+    "infer": {"structures", "events", "config", "project", "ops", "data", "models", "weights", "evaluate"},
+    "train": {
+        "structures", "events", "config", "project", "data", "models", "losses", "weights", "evaluate", "infer", "ops",
+    },
+    "export": {"structures", "events", "config", "ops", "data", "infer", "models"},
+    "demo": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
+}  # fmt: skip
+TENSORFLOW_FREE = {"structures", "events", "config", "project", "layers", "losses", "models", "weights", "evaluate"}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
+    """Gives (dotted name, nesting depth) of every import; `from a import b` counts as `a.b`."""
+    found = []
+
+    def visit(node: ast.AST, depth: int) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, depth) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.extend((f"{child.module}.{alias.name}", depth) for alias in child.names)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            visit(child, depth + inside)
+
+    visit(ast.parse(path.read_text()), 0)
+    return found
+
+
+def _module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_name)
+def test_imports_point_backwards(path):
+    room = _room(path)
+    used = {name.split(".")[1] for name, _ in _imports(path) if name.startswith("mrcnn.")}
+    assert used - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_name)
+def test_tensorflow_stays_in_its_rooms(path):
+    imported = {name.split(".")[0] for name, _ in _imports(path)}
+    allowed = _room(path) not in TENSORFLOW_FREE | {"ops"} or path.name == "nms.py"
+    assert allowed or "tensorflow" not in imported
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_name)
+def test_no_lazy_import_of_our_own(path):
+    assert not [name for name, depth in _imports(path) if depth and name.startswith("mrcnn")]
+
+
+def test_no_cycle_among_modules():
+    names = {_module_name(path): path for path in MODULES}
+    edges = {
+        name: {
+            target
+            for imported, _ in _imports(path)
+            for target in (imported, imported.rpartition(".")[0])
+            if target in names and target != name
+        }
+        for name, path in names.items()
+    }
+    while True:
+        leaves = {name for name, targets in edges.items() if not targets & edges.keys()}
+        if not leaves:
+            break
+        edges = {name: targets for name, targets in edges.items() if name not in leaves}
+    assert edges == {}
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: path.name)
+def test_sizes(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= (60 if path in SCRIPTS else 400)
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        body = [child for child in node.body if not isinstance(child, ast.Expr) or child is not node.body[0]]
+        lines = {line for child in body for line in range(child.lineno, child.end_lineno + 1)}
+        code = [line for line in lines if source.splitlines()[line - 1].strip()[:1] not in ("", "#")]
+        assert len(code) <= 50, f"{node.name}: {len(code)} code lines"
+        arguments = node.args
+        total = len(arguments.args) + len(arguments.kwonlyargs)
+        assert total <= 11, f"{node.name}: {total} parameters"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_name)
+def test_public_things_have_docstrings(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_name)
+def test_every_module_has_a_test_file(path):
+    relative = path.relative_to(PACKAGE)
+    assert (ROOT / "tests" / relative.parent / f"test_{relative.name}").exists()
+
+
+@pytest.mark.parametrize("package", ["config", "project"])
+def test_importable_without_tensorflow(package):
+    modules = [_module_name(path) for path in MODULES if _room(path) == package]
+    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "False"
