@@ -1,0 +1,226 @@
+"""COCO average precision of boxes and masks, by faster-coco-eval.
+
+Images come one by one and their masks are kept run-length encoded, so a large validation set needs little memory.
+Shape letters: N objects or detections of one image, H W its original pixels.
+Source: the COCO detection evaluation (2015). An object's size class is its mask's pixel count; a detection's is its
+box's area for box AP and its mask's pixel count for mask AP, as detectron2 does (plain pycocotools takes the box's area
+for both when a result carries both).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval.core import mask as rle_tools
+
+from mrcnn.structures import Instances
+
+Rle = dict[str, Any]  # {"size": [H, W], "counts": str}, COCO's compressed form
+GroundTruth = tuple[int, int, Instances]  # height, width, objects
+KINDS = {"box": "bbox", "mask": "segm"}
+AREAS = ("all", "small", "medium", "large")  # the library's order; the bounds are 32 x 32 and 96 x 96 pixels
+AP50, AP75 = 0, 5  # positions of the IoU thresholds 0.50 and 0.75 among 0.50, 0.55, ... 0.95
+
+
+class Predictions(Protocol):
+    """What is scored; `structures.Detections` is one, and so is any record with these fields.
+
+    Attributes:
+        boxes: `[N, 4]`, yxyx pixels of the image.
+        class_ids: `[N]`, 1..C-1.
+        scores: `[N]`.
+        masks: `[N, H, W]` bool, or N encoded masks.
+    """
+
+    boxes: Any
+    class_ids: Any
+    scores: Any
+    masks: Any
+
+
+def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:
+    """Encodes masks as COCO run lengths, ready for JSON.
+
+    Args:
+        masks: `[N, H, W]` bool, or N arrays `[H, W]`.
+
+    Returns:
+        N dictionaries with `size` [H, W] and `counts` (ASCII). Empty in, empty out.
+    """
+    encoded = []
+    for mask in masks:
+        run = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
+        encoded.append({"size": [int(side) for side in mask.shape], "counts": run["counts"].decode("ascii")})
+    return encoded
+
+
+class CocoEvaluator:
+    """Collects images and scores them together."""
+
+    def __init__(self, num_classes: int, *, max_detections: int = 100):
+        """Starts with no image.
+
+        Args:
+            num_classes: with background.
+            max_detections: the best so many of an image's detections of a class count; COCO's number is 100.
+
+        Raises:
+            ValueError: `num_classes` is below 2 or `max_detections` below 1.
+        """
+        if num_classes < 2:
+            raise ValueError(f"`num_classes` must be at least 2 with the background, got {num_classes}")
+        if max_detections < 1:
+            raise ValueError(f"`max_detections` must be at least 1, got {max_detections}")
+        self.num_classes = num_classes
+        self.max_detections = max_detections
+        self._images: dict[int, dict[str, Any]] = {}
+        self._objects: list[dict[str, Any]] = []
+        self._detections: list[dict[str, Any]] = []
+
+    def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:
+        """Adds one image with its objects and detections.
+
+        Args:
+            image_id: any number that no other image has.
+            ground_truth: height, width and the objects; an ignore region with class id 0 excuses detections of every
+                class inside it, one with a class id those of its class.
+            detections: of the same image; may be empty.
+
+        Raises:
+            ValueError: the image was added before, or a class id or a mask's size does not fit.
+        """
+        height, width, instances = ground_truth
+        if image_id in self._images:
+            raise ValueError(f"image {image_id} was added before; give every image its own id")
+        _check_classes(detections.class_ids, self.num_classes, what="detection")
+        _check_classes(instances.class_ids[~instances.ignore], self.num_classes, what="object")
+        results = _results(image_id, (height, width), detections)
+        self._images[image_id] = {"id": int(image_id), "height": int(height), "width": int(width)}
+        self._detections.extend(results)
+        for index in range(len(instances.boxes)):
+            self._add_object(image_id, ground_truth, index)
+
+    def result(self) -> dict[str, Any]:
+        """Computes the metrics of all images so far.
+
+        Returns:
+            `box_ap`, `box_ap50`, `box_ap75`, `box_ap_small`, `box_ap_medium`, `box_ap_large` and the same with `mask_`:
+            floats in 0..1, NaN where no object counts. And `per_class`: for each class id a dictionary with `objects`,
+            `detections` and the same metrics.
+        """
+        per_class: dict[int, dict[str, Any]] = {
+            class_id: {
+                "objects": sum(o["category_id"] == class_id and not o["iscrowd"] for o in self._objects),
+                "detections": sum(d["category_id"] == class_id for d in self._detections),
+            }
+            for class_id in range(1, self.num_classes)
+        }
+        metrics: dict[str, Any] = {}
+        for kind in KINDS:
+            precision = self._precision(kind)
+            metrics.update(_averages(precision, kind))
+            for index, values in enumerate(per_class.values()):
+                values.update(_averages(precision[:, :, index : index + 1], kind))
+        return {**metrics, "per_class": per_class}
+
+    def _add_object(self, image_id: int, ground_truth: GroundTruth, index: int) -> None:
+        height, width, instances = ground_truth
+        y1, x1, y2, x2 = (int(side) for side in instances.boxes[index])
+        mask = np.zeros((height, width), dtype=bool)
+        mask[y1:y2, x1:x2] = instances.masks[index]
+        class_id, ignore = int(instances.class_ids[index]), bool(instances.ignore[index])
+        for category in [class_id] if class_id > 0 else range(1, self.num_classes):
+            self._objects.append(
+                {
+                    "id": len(self._objects) + 1,  # 0 would mean "unmatched" to the library
+                    "image_id": int(image_id),
+                    "category_id": category,
+                    "iscrowd": int(ignore),
+                    "area": float(mask.sum()),
+                    "bbox": _xywh(instances.boxes[index]),
+                    "segmentation": encode_masks([mask])[0],
+                }
+            )
+
+    def _precision(self, kind: str) -> np.ndarray:
+        """Gives `[10 IoU thresholds, 101 recalls, C - 1, 4 areas]`, -1 where no object counts."""
+        images = list(self._images.values())
+        if not images:
+            return np.full((10, 101, self.num_classes - 1, len(AREAS)), -1.0)
+        categories = [{"id": class_id, "name": str(class_id)} for class_id in range(1, self.num_classes)]
+        # the library writes into what it is given, so each kind gets its own copies
+        objects = [dict(item) for item in self._objects]
+        drop = "segmentation" if kind == "box" else "bbox"  # what the library must not take a detection's area from
+        found = [{key: value for key, value in item.items() if key != drop} for item in self._detections]
+        truth = COCO({"images": images, "categories": categories, "annotations": objects}, print_function=_silent)
+        scorer = COCOeval_faster(truth, truth.loadRes(found), KINDS[kind], print_function=_silent)
+        scorer.params.maxDets = [1, self.max_detections] if self.max_detections > 1 else [1]
+        scorer.evaluate()
+        scorer.accumulate()
+        return scorer.eval["precision"][..., -1]
+
+
+def evaluate(
+    ground_truth: Sequence[GroundTruth], predictions: Sequence[Predictions], num_classes: int
+) -> dict[str, Any]:
+    """Scores a list of images at once; see `CocoEvaluator.add` and `.result`.
+
+    Raises:
+        ValueError: the two lists differ in length, or what `CocoEvaluator.add` raises.
+    """
+    if len(ground_truth) != len(predictions):
+        raise ValueError(f"{len(ground_truth)} images have ground truth but {len(predictions)} have predictions")
+    evaluator = CocoEvaluator(num_classes)
+    for image_id, (truth, found) in enumerate(zip(ground_truth, predictions, strict=True)):
+        evaluator.add(image_id, truth, found)
+    return evaluator.result()
+
+
+def _results(image_id: int, size: tuple[int, int], detections: Predictions) -> list[dict[str, Any]]:
+    encoded = [mask if isinstance(mask, Mapping) else encode_masks([mask])[0] for mask in detections.masks]
+    for run in encoded:
+        if tuple(run["size"]) != tuple(size):
+            raise ValueError(f"image {image_id} has {size} pixels (height, width) but a mask {tuple(run['size'])}")
+    return [
+        {
+            "image_id": int(image_id),
+            "category_id": int(class_id),
+            "score": float(score),
+            "bbox": _xywh(box),
+            "segmentation": dict(run),
+        }
+        for box, class_id, score, run in zip(
+            detections.boxes, detections.class_ids, detections.scores, encoded, strict=True
+        )
+    ]
+
+
+def _averages(precision: np.ndarray, kind: str) -> dict[str, float]:
+    whole = precision[..., 0]
+    values = {
+        f"{kind}_ap": _mean(whole),
+        f"{kind}_ap50": _mean(whole[AP50]),
+        f"{kind}_ap75": _mean(whole[AP75]),
+    }
+    return values | {f"{kind}_ap_{area}": _mean(precision[..., index]) for index, area in enumerate(AREAS) if index}
+
+
+def _mean(precision: np.ndarray) -> float:
+    counted = precision[precision > -1]
+    return float(counted.mean()) if counted.size else float("nan")
+
+
+def _check_classes(class_ids: np.ndarray, num_classes: int, *, what: str) -> None:
+    for class_id in np.asarray(class_ids):
+        if not 1 <= class_id < num_classes:
+            raise ValueError(f"the class id of each {what} must be in 1..{num_classes - 1}, got {class_id}")
+
+
+def _xywh(box: np.ndarray) -> list[float]:
+    y1, x1, y2, x2 = (float(side) for side in box)
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def _silent(*_: Any) -> None:
+    """Takes the library's chatter."""
