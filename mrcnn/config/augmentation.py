@@ -1,21 +1,104 @@
 """Which imgaug augmenters a config may name, and the form of one entry of its `augmentation` list.
 
 Only augmenters that keep masks on their objects are here: geometric ones that imgaug applies to segmentation maps
-exactly as to the image, and pixel ones that leave geometry alone. tests/config/test_augmentation.py builds and runs each
-on an image and a segmentation map. This module knows names only; `mrcnn.data.augment` builds the objects.
+exactly as to the image, and pixel ones that leave geometry alone. tests/config/test_augmentation.py builds and runs
+each on an image and a segmentation map. This module knows names only; `mrcnn.data.augment` builds the objects.
 """
 
+import difflib
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mrcnn.config import errors
 from mrcnn.config.base import Name, Settings
 
-GEOMETRIC: tuple[str, ...] = ("Fliplr", "Flipud")
-PIXEL: tuple[str, ...] = ("Multiply", "Add")
-CONTAINERS: tuple[str, ...] = ("Sequential", "SomeOf", "OneOf", "Sometimes")
-ALLOWED = GEOMETRIC + PIXEL + CONTAINERS
+# Move pixels and masks alike and, with their default arguments, keep the image's size.
+GEOMETRIC = (
+    "Fliplr",
+    "Flipud",
+    "Rot90",
+    "Affine",
+    "Rotate",
+    "ScaleX",
+    "ScaleY",
+    "ShearX",
+    "ShearY",
+    "TranslateX",
+    "TranslateY",
+    "Crop",
+    "Pad",
+    "CropAndPad",
+    "PerspectiveTransform",
+    "PiecewiseAffine",
+    "ElasticTransformation",
+)
+
+# Change values where they are, whatever the number of channels.
+PIXEL = (
+    "Add",
+    "AddElementwise",
+    "Multiply",
+    "MultiplyElementwise",
+    "AdditiveGaussianNoise",
+    "AdditiveLaplaceNoise",
+    "AdditivePoissonNoise",
+    "ImpulseNoise",
+    "SaltAndPepper",
+    "Salt",
+    "Pepper",
+    "Dropout",
+    "CoarseDropout",
+    "Cutout",
+    "GaussianBlur",
+    "AverageBlur",
+    "MedianBlur",
+    "MotionBlur",
+    "LinearContrast",
+    "GammaContrast",
+    "SigmoidContrast",
+    "LogContrast",
+    "CLAHE",
+    "AllChannelsCLAHE",
+    "HistogramEqualization",
+    "AllChannelsHistogramEqualization",
+    "ChannelShuffle",
+    "Invert",
+    "Solarize",
+    "Posterize",
+    "UniformColorQuantization",
+    "Sharpen",
+    "Emboss",
+    "Fog",
+    "Clouds",
+)
+
+# Change values where they are, and work on RGB images only: imgaug refuses another number of channels.
+RGB_ONLY = (
+    "AddToBrightness",
+    "MultiplyBrightness",
+    "MultiplyAndAddToBrightness",
+    "AddToHue",
+    "MultiplyHue",
+    "AddToSaturation",
+    "MultiplySaturation",
+    "AddToHueAndSaturation",
+    "MultiplyHueAndSaturation",
+    "RemoveSaturation",
+    "Grayscale",
+    "ChangeColorTemperature",
+    "BilateralBlur",
+    "JpegCompression",
+    "Rain",
+    "Snowflakes",
+    "FastSnowyLandscape",
+)
+
+CONTAINERS = ("Sequential", "SomeOf", "OneOf", "Sometimes")
+
+ALLOWED = GEOMETRIC + PIXEL + RGB_ONLY + CONTAINERS
 
 # The pipeline seeds augmenters itself, and lists augmenters under `children`: giving these as arguments would undo it.
 REFUSED_ARGUMENTS = ("seed", "name", "random_state", "deterministic", "children", "then_list", "else_list")
@@ -23,7 +106,9 @@ REFUSED_ARGUMENTS = ("seed", "name", "random_state", "deterministic", "children"
 
 def _known_name(value: Any) -> Any:
     if isinstance(value, str) and value not in ALLOWED:
-        raise ValueError(f"must be an allowed augmenter, got {value!r}")
+        close = difflib.get_close_matches(value, ALLOWED, n=1)
+        fix = f"did you mean {close[0]}" if close else "docs/configuration.md lists them"
+        raise ValueError(f"must be an allowed imgaug augmenter, got {errors.shown(value)}; {fix}")
     return value
 
 
@@ -39,7 +124,9 @@ def _argument(value: Any, *, path: str) -> Any:
         return tuple(items) if is_range else items
     if isinstance(value, dict) and value and set(value) <= {"x", "y"}:
         return {axis: _argument(item, path=f"{path}.{axis}") for axis, item in value.items()}
-    raise ValueError(f"`{path}` must be a number, a string, a list of them or an object of `x` and `y`, got {value!r}")
+    raise ValueError(
+        f"`{path}` must be a number, a string, a list of them or an object of `x` and `y`, got {errors.shown(value)}"
+    )
 
 
 class AugmenterConfig(Settings):
@@ -58,6 +145,12 @@ class AugmenterConfig(Settings):
             raise ValueError(f"`children` must list the augmenters inside {self.name}, got []")
         if self.name not in CONTAINERS and self.children:
             raise ValueError(f"`children` must be left out: {self.name} holds no augmenters")
-        checked = {key: _argument(value, path=f"args.{key}") for key, value in self.args.items()}
+        checked = {key: _argument(value, path=errors.shown_path(["args", key])) for key, value in self.args.items()}
         object.__setattr__(self, "args", checked)
         return self
+
+    def names(self) -> Iterator[str]:
+        """Yields the class names of this augmenter and of all inside it."""
+        yield self.name
+        for child in self.children:
+            yield from child.names()

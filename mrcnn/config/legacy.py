@@ -3,8 +3,9 @@
 Source: the deprecated Mask R-CNN config page and the v1 inference configs that release 5.16 converted.
 """
 
+import difflib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from mrcnn.config import errors
 from mrcnn.events import UserError
@@ -39,6 +40,67 @@ def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
     return kept
 
 
+def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
+    """Returns an inference config in today's form, `{"model": ..., "mode": ...}`.
+
+    A config without `model` is of the first form: `mode.source` is the mode's name, `model_classes` stands at top
+    level, and so do the model's keys. With `model`, other top-level keys have no effect, as in the original.
+
+    Args:
+        values: the user's config before the merge with the defaults.
+        warn: called with one line for each key that was read as another or has no effect.
+
+    Raises:
+        UserError: `mode` or `gpu_devices` is of the wrong type, or `model` is misspelt.
+    """
+    mode = values.get("mode", {})
+    if not isinstance(mode, Mapping):
+        raise UserError(f"`mode` must be an object, got {errors.shown(mode)}")
+    others = {key: value for key, value in values.items() if key not in ("model", "mode")}
+    if "model" in values:
+        for key in others:
+            warn(f"`{errors.shown_path([key])}` has no effect beside `model`{errors.nearest(key, ['model', 'mode'])}")
+        return {"model": values["model"], "mode": dict(mode)}
+    misspelt = next((key for key in others if difflib.get_close_matches(key, ["model", "mode"], cutoff=0.75)), None)
+    if misspelt is not None:  # else it would be taken for one of the model's keys
+        raise UserError(f"unknown key `{errors.shown_path([misspelt])}`{errors.nearest(misspelt, ['model', 'mode'])}")
+    mode = dict(mode)
+    if "source" in mode:
+        source = mode.pop("source")
+        mode.setdefault("name", source)
+        warn("`mode.source` is an old key: read as `mode.name`; give that instead")
+    if "model_classes" in others:
+        classes = others.pop("model_classes")
+        mode.setdefault("model_classes", classes)
+        warn("`model_classes` at top level is an old key: read as `mode.model_classes`; give that instead")
+    return {"model": convert_model(others, warn=warn), "mode": mode}
+
+
+def convert_model(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
+    """Returns an inference `model` object without the keys of older plugins.
+
+    `gpu_devices` becomes `gpu_device`, its first entry; `existing_objects` is dropped: original objects are all kept.
+
+    Raises:
+        UserError: `gpu_devices` is no list with an entry, or `existing_objects` no object.
+    """
+    kept = dict(values)
+    if "gpu_devices" in kept:
+        devices = kept.pop("gpu_devices")
+        if not isinstance(devices, (list, tuple)) or not devices:
+            raise UserError(
+                f"`gpu_devices` must be a list with a device, got {errors.shown(devices)}; use `gpu_device` 0"
+            )
+        kept.setdefault("gpu_device", devices[0])
+        warn(f"`gpu_devices` is an old key: read as `gpu_device` {errors.shown(kept['gpu_device'])}; give that instead")
+    if "existing_objects" in kept:
+        existing = kept.pop("existing_objects")
+        if not isinstance(existing, Mapping):
+            raise UserError(f"`existing_objects` must be an object, got {errors.shown(existing)}; or remove it")
+        warn("`existing_objects` has no effect: the original objects are all kept")
+    return kept
+
+
 def _size_from_sides(size: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
     width, height = size.get("width"), size.get("height")
     if not (_is_side(width) and _is_side(height)):
@@ -55,7 +117,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_side(value: Any) -> bool:
+def _is_side(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import errors, legacy
+from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
+from mrcnn.config.inference import LATER_MODES, MODES, InferenceConfig, InferenceModelConfig, Mode
 from mrcnn.config.train import TrainConfig
 from mrcnn.events import UserError
 
 Source = Mapping[str, Any] | str | Path
+
+INFERENCE_SUFFIX = "_maskrcnn"  # what an inference run appends to class and tag names by default
+_TASK_KEYS = ("cache_limit", "connection")
 
 DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
@@ -66,13 +71,82 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
     return config
 
 
+def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> InferenceConfig:
+    """Returns the settings of an inference run from a config file or its content, in today's or the first form.
+
+    Args:
+        source: a path, or the parsed JSON object; what it leaves out has the default value.
+        warn: called with one line for each thing the user should know.
+
+    Raises:
+        UserError: one line that names the file or key, the value and the fix.
+    """
+    values = legacy.convert_inference(_read(source), warn=warn)
+    if not isinstance(values["model"], Mapping):
+        raise UserError(f"`model` must be an object, got {errors.shown(values['model'])}")
+    model = errors.check(InferenceModelConfig, values["model"], path="model")
+    mode = load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX)
+    if mode.save_probabilities:
+        warn("`mode.save_probabilities` has no effect: this model gives no score per pixel")
+    return InferenceConfig(model=model, mode=mode)
+
+
+def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX) -> Mode:
+    """Returns the settings of an inference mode, as a config's or a request's `mode` object gives them.
+
+    Args:
+        values: the user's `mode`; without a name it is `full_image`.
+        default_suffix: appended to class and tag names where the user gives no `add_suffix`. As in the original only
+            `full_image` has such a default; the others' is empty.
+
+    Raises:
+        UserError: one line that names the key, the value and the fix.
+    """
+    _check_plain(values, depth=0)
+    name = values.get("name", "full_image")
+    if name in LATER_MODES:
+        raise UserError(f"`mode.name` {name} is not available in this version, only {', '.join(MODES)} is; use that")
+    if not isinstance(name, str) or name not in MODES:
+        raise UserError(f"`mode.name` must be one of {', '.join(MODES)}, got {errors.shown(name)}")
+    defaults: dict[str, Any] = {}
+    if name == "full_image":
+        defaults = {key: {"add_suffix": default_suffix} for key in ("model_classes", "model_tags")}
+    return errors.check(MODES[name], merge(defaults, values), path="mode")
+
+
+def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> DeployConfig:
+    """Returns the settings of a service from a config file or its content.
+
+    The settings are flat, or in the `model_settings` of a platform's task config (which repeats them at top level), or
+    in `model`. The platform's `connection` is not used, and never shown: it holds a token.
+
+    Args:
+        source: a path, or the parsed JSON object; what it leaves out has the default value.
+        warn: called with one line for each thing the user should know.
+
+    Raises:
+        UserError: one line that names the file or key, the value and the fix.
+    """
+    values = _read(source)
+    path = next((key for key in ("model_settings", "model") if key in values), "")
+    inner = values[path] if path else {key: value for key, value in values.items() if key not in _TASK_KEYS}
+    if not isinstance(inner, Mapping):
+        raise UserError(f"`{path}` must be an object, got {errors.shown(inner)}")
+    if "connection" in values:
+        warn("`connection` has no effect: the service is not connected to a platform")
+    settings = legacy.convert_model(inner, warn=warn)
+    errors.check(InferenceModelConfig, settings, path=path)
+    if "cache_limit" in values:
+        settings["cache_limit"] = values["cache_limit"]
+    return errors.check(DeployConfig, settings)
+
+
 def _remarks(config: TrainConfig) -> list[str]:
     """Returns what is allowed but seldom meant."""
     lines = []
-    if config.dataset_tags.train == config.dataset_tags.val:
-        lines.append(
-            f"`dataset_tags` names {config.dataset_tags.train!r} for both sets: validation sees the training images"
-        )
+    tag = config.dataset_tags.train
+    if tag == config.dataset_tags.val:
+        lines.append(f"`dataset_tags` names {errors.shown(tag)} for both sets: validation sees the training images")
     if config.imagenet_weights is not None and config.weights_init_type != "imagenet":
         lines.append(
             f"`imagenet_weights` has no effect with `weights_init_type` {config.weights_init_type}; use imagenet"

@@ -81,7 +81,7 @@ class ModelConfig(Settings):
     def _check_what_belongs_together(self) -> Self:
         if len(self.image_mean) != self.channels:
             raise ValueError(
-                f"`image_mean` must hold one number per channel, got {len(self.image_mean)} for {self.channels} `channels`"
+                f"`image_mean` must hold one number per channel, {self.channels}, got {len(self.image_mean)}"
             )
         if self.rpn_negative_iou > self.rpn_positive_iou:
             raise ValueError(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from mrcnn.config.augmentation import AugmenterConfig
+from mrcnn.config import errors
+from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
     Flag,
     Fraction,
@@ -70,7 +71,7 @@ class SpecialClasses(Settings):
     @model_validator(mode="after")
     def _check_different(self) -> Self:
         if self.neutral == self.background:
-            raise ValueError(f"`neutral` must differ from `background`, got {self.neutral!r} for both")
+            raise ValueError(f"`neutral` must differ from `background`, got {errors.shown(self.neutral)} for both")
         return self
 
 
@@ -158,6 +159,12 @@ class TrainConfig(Settings):
     def _check_what_belongs_together(self) -> Self:
         if self.early_stopping and self.early_stopping.monitor != "val_loss" and not self.validation.ap:
             raise ValueError(f"`early_stopping.monitor` {self.early_stopping.monitor} needs `validation.ap` true")
+        if self.model.channels != 3:
+            for position, augmenter in enumerate(self.augmentation):
+                for name in set(augmenter.names()) & set(RGB_ONLY):
+                    raise ValueError(
+                        f"`augmentation[{position}]` {name} needs 3 `model.channels`, got {self.model.channels}"
+                    )
         return self
 
     def to_settings(self) -> dict[str, Any]:
