@@ -122,11 +122,11 @@ def test_no_image_has_no_score():
 
 
 def test_half_covered_object_counts_at_iou_one_half_only():
-    # 10 x 10 object, prediction covers its upper 10 x 5: IoU 50/100 = 0.5 passes 1 of the 10 thresholds.
-    result = score(make_instances([[0, 0, 10, 10]], [1]), make_detections([[0, 0, 5, 10]], [1], [0.9]))
+    # 10 x 10 object; the mask covers its upper 5 rows, the box 5.4: IoU 0.5 and 0.54 pass 1 of the 10 thresholds.
+    result = score(make_instances([[0, 0, 10, 10]], [1]), make_detections([[0, 0, 5.4, 10]], [1], [0.9]))
     assert result["box_ap50"] == result["mask_ap50"] == 1.0
     assert result["box_ap75"] == 0.0
-    assert result["mask_ap"] == pytest.approx(0.1)
+    assert result["mask_ap"] == result["box_ap"] == pytest.approx(0.1)
 
 
 def test_box_and_mask_are_scored_separately():
