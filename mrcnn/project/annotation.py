@@ -1,0 +1,174 @@
+"""The annotation of one image: its size, tags and objects; fields we do not use are kept and written back."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mrcnn.events import UserError
+from mrcnn.project import geometry
+from mrcnn.project.meta import ProjectMeta
+
+_ANNOTATION_KEYS = ("description", "size", "tags", "objects")
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag on an image or an object; `value` is None, a number or a text, `extra` what else was written with it."""
+
+    name: str
+    value: Any = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Tag":
+        """Reads a tag: an object, or in older files just the name."""
+        if isinstance(data, str):
+            return cls(data)
+        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+            raise UserError(f"a tag must be a name or an object with a `name`, got {data!r:.80}")
+        return cls(data["name"], data.get("value"), {k: v for k, v in data.items() if k not in ("name", "value")})
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the tag as an object."""
+        return {"name": self.name, "value": self.value, **self.extra}
+
+
+@dataclass(frozen=True)
+class Label:
+    """One annotated object.
+
+    Attributes:
+        class_title: title of a class of the project.
+        geometry: what it covers.
+        tags: its tags; names may repeat.
+        extra: the other fields of its JSON (author, dates, …).
+    """
+
+    class_title: str
+    geometry: geometry.Geometry
+    tags: tuple[Tag, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Any, meta: ProjectMeta) -> "Label":
+        """Reads an item of `objects`; its class says the shape, and where that is `any`, the object itself does.
+
+        Raises:
+            UserError: the class is missing or not in the project, or tags or geometry are malformed.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("classTitle"), str):
+            raise UserError(f"an object needs a text `classTitle`, got {data!r:.80}")
+        title = data["classTitle"]
+        class_meta = meta.find_class(title)
+        if class_meta is None:
+            known = ", ".join(item.title for item in meta.classes) or "none"
+            raise UserError(f"class {title!r} is not in the project's meta.json (there: {known}); add it there")
+        shape = class_meta.shape
+        if shape == "any":
+            shape = data.get("geometryType") or data.get("shape") or "any"
+        used = {"classTitle", "tags", *geometry.json_keys(shape)}
+        extra = {key: value for key, value in data.items() if key not in used}
+        return cls(title, geometry.from_json(shape, data), _read_tags(data), extra)
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the object in today's form, with `geometryType` and `shape`."""
+        return {
+            "classTitle": self.class_title,
+            "description": "",
+            "geometryType": self.geometry.shape,
+            "shape": self.geometry.shape,
+            **self.extra,
+            "tags": [tag.to_json() for tag in self.tags],
+            **self.geometry.to_json(),
+        }
+
+    def has_tag(self, name: str) -> bool:
+        """Says whether the object carries a tag of that name."""
+        return any(tag.name == name for tag in self.tags)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known about one image.
+
+    Attributes:
+        size_hw: height and width of the image as annotated; None where the file leaves it open.
+        tags: the image's tags; names may repeat.
+        labels: its objects, in order.
+        description: free text.
+        extra: the other fields of its JSON.
+    """
+
+    size_hw: tuple[int, int] | None
+    tags: tuple[Tag, ...] = ()
+    labels: tuple[Label, ...] = ()
+    description: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Any, meta: ProjectMeta) -> "Annotation":
+        """Reads the content of an annotation file.
+
+        Raises:
+            UserError: a required key is missing or malformed; says which object.
+        """
+        if not isinstance(data, Mapping):
+            raise UserError(f"an annotation must be a JSON object, got {data!r:.80}")
+        objects = data.get("objects")
+        if not isinstance(objects, list):
+            raise UserError(f"an annotation needs a list `objects`, got {objects!r:.80}")
+        return cls(
+            _read_size(data.get("size")),
+            _read_tags(data),
+            tuple(_read_labels(objects, meta)),
+            data.get("description") or "",
+            {key: value for key, value in data.items() if key not in _ANNOTATION_KEYS},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the content of an annotation file."""
+        height, width = self.size_hw or (None, None)
+        return {
+            "description": self.description,
+            "tags": [tag.to_json() for tag in self.tags],
+            "size": {"height": height, "width": width},
+            "objects": [label.to_json() for label in self.labels],
+            **self.extra,
+        }
+
+    def has_tag(self, name: str) -> bool:
+        """Says whether the image carries a tag of that name."""
+        return any(tag.name == name for tag in self.tags)
+
+    def unsupported_shapes(self) -> Counter[str]:
+        """Counts the objects that cannot be drawn, by shape."""
+        return Counter(
+            label.geometry.shape for label in self.labels if isinstance(label.geometry, geometry.Unsupported)
+        )
+
+
+def _read_labels(objects: list[Any], meta: ProjectMeta) -> Iterable[Label]:
+    for index, item in enumerate(objects):
+        try:
+            yield Label.from_json(item, meta)
+        except UserError as error:
+            raise UserError(f"object {index}: {error}") from error
+
+
+def _read_tags(data: Mapping[str, Any]) -> tuple[Tag, ...]:
+    tags = data.get("tags")
+    if not isinstance(tags, list):
+        raise UserError(f"`tags` must be a list, got {tags!r:.80}")
+    return tuple(map(Tag.from_json, tags))
+
+
+def _read_size(size: Any) -> tuple[int, int] | None:
+    if not isinstance(size, Mapping) or not {"height", "width"} <= size.keys():
+        raise UserError(f"an annotation needs `size` with `height` and `width`, got {size!r:.80}")
+    height, width = size["height"], size["width"]
+    if height is None or width is None:
+        return None  # linked images of newer exports: ask the image itself
+    if not all(type(value) is int and value > 0 for value in (height, width)):
+        raise UserError(f"`size` must hold whole numbers above 0, got {size!r:.80}")
+    return height, width

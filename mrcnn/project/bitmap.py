@@ -1,0 +1,94 @@
+"""Supervisely's text form of a mask: base64 of zlib of a one-bit PNG.
+
+The encoder writes the original's bytes: palette black and white, the black entry transparent, filter 0, default zlib
+level. The decoder takes what older and newer exports hold: other levels and bit depths, grey, RGBA, and PNG that was
+not compressed a second time. Source: Supervisely annotation format, class `Bitmap`; PNG specification (ISO 15948).
+"""
+
+import base64
+import binascii
+import struct
+import zlib
+
+import cv2
+import numpy as np
+
+from mrcnn.events import UserError
+
+ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
+
+
+def encode(mask: np.ndarray) -> str:
+    """Writes a mask as text.
+
+    Args:
+        mask: `[h, w]`, true inside the object, at least one row and one column.
+
+    Raises:
+        UserError: the mask is not two-dimensional or has no pixel.
+    """
+    mask = np.asarray(mask).astype(bool)
+    if mask.ndim != 2 or mask.size == 0:
+        raise UserError(f"a bitmap must be a [height, width] mask with at least one pixel, got shape {mask.shape}")
+    height, width = mask.shape
+    rows = np.packbits(mask, axis=1)
+    scanlines = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # a leading 0 per row: filter "none"
+    png = b"".join(
+        (
+            _PNG_SIGNATURE,
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)),  # one bit, palette
+            _chunk(b"PLTE", _BLACK_AND_WHITE),
+            _chunk(b"tRNS", b"\x00"),
+            _chunk(b"IDAT", zlib.compress(scanlines)),
+            _chunk(b"IEND", b""),
+        )
+    )
+    return base64.b64encode(zlib.compress(png)).decode("ascii")
+
+
+def decode(data: str) -> np.ndarray:
+    """Reads a mask: where alpha is not zero, else where the value is not zero.
+
+    Returns:
+        `[h, w]` bool, not cropped; may be all false.
+
+    Raises:
+        UserError: the text is no base64, or holds no image.
+    """
+    pixels, was_zipped = _pixels(data)
+    if pixels.ndim == 2:
+        return pixels != 0
+    if was_zipped and pixels.shape[2] == 4:
+        return pixels[:, :, 3] != 0
+    return pixels.any(axis=2)
+
+
+def decode_alpha(data: str) -> np.ndarray:
+    """Reads an alpha mask, true where it is at least half opaque (`ALPHA_THRESHOLD`); otherwise like `decode`."""
+    pixels, _ = _pixels(data)
+    if pixels.ndim == 3:
+        pixels = pixels[:, :, -1] if pixels.shape[2] == 4 else pixels.max(axis=2)
+    return pixels >= ALPHA_THRESHOLD
+
+
+def _pixels(data: str) -> tuple[np.ndarray, bool]:
+    """Gives the image as stored, `[h, w]` or `[h, w, 3 or 4]`, and whether it was compressed around the PNG."""
+    try:
+        content = base64.b64decode(data)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise UserError(f"a bitmap's `data` must be base64 text ({error})") from error
+    try:
+        content, was_zipped = zlib.decompress(content), True
+    except zlib.error:
+        was_zipped = False  # newer exports may hold the PNG itself
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if pixels is None:
+        raise UserError("a bitmap's `data` must hold a PNG image, and this one cannot be decoded")
+    return pixels, was_zipped
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

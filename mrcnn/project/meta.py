@@ -1,0 +1,173 @@
+"""The `meta.json` of a Supervisely project: its classes and tags, in order, with all that we do not use kept."""
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mrcnn.events import UserError
+
+_HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_LEGACY_TAG_KEYS = ("tags_images", "tags_objects")
+
+
+@dataclass(frozen=True)
+class ClassMeta:
+    """One class: its title, the shape of its objects and its colour `#RRGGBB`.
+
+    A colour that is missing or malformed becomes one derived from the title. `extra` holds every other key.
+    """
+
+    title: str
+    shape: str = "bitmap"
+    color: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        """Replaces a colour that is none."""
+        object.__setattr__(self, "color", _color_or_derived(self.color, self.title))
+
+    @classmethod
+    def from_json(cls, data: Any) -> "ClassMeta":
+        """Reads an item of `classes`; raises `UserError` without a title or shape."""
+        if not isinstance(data, Mapping):
+            raise UserError(f"each item of `classes` must be an object, got {data!r}")
+        title, shape = _text(data, "title", what="class"), _text(data, "shape", what="class")
+        return cls(title, shape, data.get("color"), _rest(data, "title", "shape", "color"))  # type: ignore[arg-type]
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the class with the keys it was read with."""
+        return {"title": self.title, "shape": self.shape, "color": self.color, **self.extra}
+
+
+@dataclass(frozen=True)
+class TagMeta:
+    """One tag: its name and what kind of value it carries (`none`, `any_number`, `any_string`, `oneof_string`, …)."""
+
+    name: str
+    value_type: str = "none"
+    color: str = ""
+    values: tuple[str, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        """Replaces a colour that is none and checks the values."""
+        object.__setattr__(self, "color", _color_or_derived(self.color, self.name))
+        if self.value_type == "oneof_string" and self.values is None:
+            raise UserError(f"tag {self.name!r} has value_type oneof_string and so needs a list `values`")
+
+    @classmethod
+    def from_json(cls, data: Any) -> "TagMeta":
+        """Reads an item of `tags`: an object, or in very old projects just the name."""
+        if isinstance(data, str):
+            return cls(data)
+        if not isinstance(data, Mapping):
+            raise UserError(f"each item of `tags` must be an object or a name, got {data!r}")
+        values = data.get("values")
+        if values is not None and not isinstance(values, list):
+            raise UserError(f"`values` of tag {data.get('name')!r} must be a list of strings, got {values!r}")
+        return cls(
+            _text(data, "name", what="tag"),
+            data.get("value_type") or "none",
+            data.get("color"),  # type: ignore[arg-type]
+            None if values is None else tuple(values),
+            _rest(data, "name", "value_type", "color", "values"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the tag with the keys it was read with."""
+        values = {} if self.values is None else {"values": list(self.values)}
+        return {"name": self.name, "value_type": self.value_type, "color": self.color, **values, **self.extra}
+
+
+@dataclass(frozen=True)
+class ProjectMeta:
+    """The classes and tags of a project in their order, and the other keys of `meta.json` as they are."""
+
+    classes: tuple[ClassMeta, ...] = ()
+    tags: tuple[TagMeta, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        """Checks that names are unique."""
+        _check_unique([item.title for item in self.classes], what="class")
+        _check_unique([item.name for item in self.tags], what="tag")
+
+    @classmethod
+    def from_json(cls, data: Any) -> "ProjectMeta":
+        """Reads the content of `meta.json`, also with the old `tags_images` and `tags_objects`.
+
+        Raises:
+            UserError: no `classes`, a nameless or repeated class or tag, old and new tags mixed.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("classes"), list):
+            raise UserError("the project's meta must be a JSON object with a list `classes`")
+        return cls(
+            tuple(map(ClassMeta.from_json, data["classes"])),
+            _read_tags(data),
+            _rest(data, "classes", "tags", *_LEGACY_TAG_KEYS),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the content of `meta.json`."""
+        classes = [item.to_json() for item in self.classes]
+        return {"classes": classes, "tags": [item.to_json() for item in self.tags], **self.extra}
+
+    def find_class(self, title: str) -> ClassMeta | None:
+        """Gives the class of that title, None when there is none."""
+        return next((item for item in self.classes if item.title == title), None)
+
+    def find_tag(self, name: str) -> TagMeta | None:
+        """Gives the tag of that name, None when there is none."""
+        return next((item for item in self.tags if item.name == name), None)
+
+    def with_tags(self, *names: str) -> "ProjectMeta":
+        """Gives the same meta with tags without value added under those names, unless they exist."""
+        new = [TagMeta(name) for name in dict.fromkeys(names) if self.find_tag(name) is None]
+        return replace(self, tags=(*self.tags, *new))
+
+
+def _read_tags(data: Mapping[str, Any]) -> tuple[TagMeta, ...]:
+    old_items = [item for key in _LEGACY_TAG_KEYS for item in _items(data, key)]
+    new_items = _items(data, "tags")
+    if old_items and new_items:
+        raise UserError("meta.json has both `tags` and the old `tags_images`/`tags_objects`; keep one form")
+    if not old_items:
+        return tuple(map(TagMeta.from_json, new_items))
+    merged: dict[str, TagMeta] = {}
+    for tag in map(TagMeta.from_json, old_items):
+        known = merged.setdefault(tag.name, tag)
+        if (known.value_type, known.values) != (tag.value_type, tag.values):
+            raise UserError(f"tag {tag.name!r} of `tags_images` and `tags_objects` must have one value type")
+    return tuple(merged.values())
+
+
+def _items(data: Mapping[str, Any], key: str) -> list[Any]:
+    items = data.get(key) or []
+    if not isinstance(items, list):
+        raise UserError(f"`{key}` of meta.json must be a list, got {items!r}")
+    return items
+
+
+def _text(data: Mapping[str, Any], key: str, *, what: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or not value:
+        raise UserError(f"each {what} of meta.json needs a text `{key}`, got {value!r} in {dict(data)!r:.200}")
+    return value
+
+
+def _rest(data: Mapping[str, Any], *known: str) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in known}
+
+
+def _check_unique(names: Sequence[str], *, what: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UserError(f"each {what} must be named once in meta.json, {repeated[0]!r} is there twice; rename one")
+
+
+def _color_or_derived(color: Any, name: str) -> str:
+    if isinstance(color, str) and _HEX_COLOR.fullmatch(color):
+        return color
+    return f"#{zlib.crc32(name.encode()) & 0xFFFFFF:06X}"  # the same in every run, unlike a random one

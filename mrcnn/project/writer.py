@@ -1,0 +1,111 @@
+"""Writes a Supervisely project, completely or not at all."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mrcnn.events import UserError
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.reader import NESTED
+
+
+class ProjectWriter:
+    """Collects a project in `<directory>.partial` and renames it at the end.
+
+    As a context manager it finishes after the last statement, and removes the partial folder after an exception.
+    `meta` may be replaced until `finish`.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], meta: ProjectMeta):
+        """Starts a project; a partial folder left by a run that died is removed.
+
+        Raises:
+            UserError: `directory` exists and is not an empty folder, or cannot be created.
+        """
+        self.directory = Path(directory)
+        self.meta = meta
+        if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
+            raise UserError(f"the output {self.directory} must be new or an empty folder; remove it or name another")
+        self._partial = self.directory.resolve().with_name(self.directory.resolve().name + ".partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        try:
+            self._partial.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"cannot create {self._partial}: {error.strerror or error}") from error
+
+    def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, annotation: Annotation) -> None:
+        """Adds an image: a file, which is hard-linked where possible and else copied, or its encoded bytes.
+
+        Args:
+            dataset: the data set; `parent/child` for a nested one.
+            name: the image's file name.
+            image: path or bytes.
+            annotation: what belongs to it.
+
+        Raises:
+            UserError: a name is no plain file name, or the data set has that image already.
+        """
+        folder = self._partial / f"/{NESTED}/".join(map(_checked, dataset.split("/")))
+        image_path = folder / "img" / _checked(name)
+        if image_path.exists():
+            raise UserError(f"image {name} is already in data set {dataset} of {self.directory}")
+        for part in ("img", "ann"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        if isinstance(image, bytes):
+            image_path.write_bytes(image)
+        else:
+            _link_or_copy(Path(image), image_path)
+        _write_json(folder / "ann" / f"{name}.json", annotation.to_json())
+
+    def finish(self) -> Path:
+        """Writes `meta.json` and gives the folder its name.
+
+        Returns:
+            The project's folder.
+        """
+        _write_json(self._partial / "meta.json", self.meta.to_json(), indent=4)
+        if self.directory.is_dir():
+            self.directory.rmdir()
+        os.replace(self._partial, self.directory)
+        return self.directory
+
+    def discard(self) -> None:
+        """Removes what was written so far."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def __enter__(self) -> "ProjectWriter":
+        """Gives itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Finishes, or discards after an exception."""
+        if kind is None:
+            self.finish()
+        else:
+            self.discard()
+
+
+def _checked(name: str) -> str:
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise UserError(f"{name!r} cannot be the name of a data set or image file")
+    return name
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(os.path.realpath(source), target)  # the file itself: a link to a symbolic link may dangle
+    except OSError:
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise UserError(f"cannot copy {source} to {target}: {error.strerror or error}") from error
+
+
+def _write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
+    path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")
