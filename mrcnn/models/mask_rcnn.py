@@ -111,7 +111,7 @@ class MaskRCNN(keras.Model):
         l2 = decay.l2_loss(self.trainable_variables, weight_decay=self.settings.weight_decay) / self.num_replicas
         total = l2
         for name, value in values.items():
-            total = total + self.settings.loss_weights[name] * value
+            total = total + getattr(self.settings.loss_weights, name) * value
         return total, {**values, "l2_loss": l2}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -1,0 +1,39 @@
+"""Facts of a Matterport model with 81 classes: parameters, tensors and layers (measured on a running copy)."""
+
+import numpy as np
+import pytest
+
+from mrcnn.models.mask_rcnn import MaskRCNN
+
+FACTS = {"resnet50": (45_088_120, 384, 131), "resnet101": (64_158_584, 690, 233)}
+
+
+@pytest.fixture(scope="module", params=FACTS)
+def model(request):
+    return MaskRCNN(num_classes=81, settings={"backbone": request.param})
+
+
+def test_counts(model):
+    layout = model.weight_layout()
+    variables = [variable for _, entries in layout for _, variable in entries]
+    parameters = sum(int(np.prod(variable.shape)) for variable in variables)
+    assert (parameters, len(variables), len(layout)) == FACTS[model.settings.backbone]
+
+
+def test_every_weight_of_the_model_is_listed_once(model):
+    listed = [id(variable) for _, entries in model.weight_layout() for _, variable in entries]
+    assert sorted(listed) == sorted({id(variable) for variable in model.weights if "seed" not in variable.name})
+
+
+def test_names_and_order(model):
+    layout = dict(model.weight_layout())
+    assert list(layout)[:4] == ["conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch2a"]
+    assert [name for name, _ in layout["rpn_model"]][:2] == ["rpn_conv_shared/kernel:0", "rpn_conv_shared/bias:0"]
+    assert [name for name, _ in layout["bn_conv1"]] == [
+        f"bn_conv1/{part}:0" for part in ("gamma", "beta", "moving_mean", "moving_variance")
+    ]
+    shapes = {name: tuple(variable.shape) for entries in layout.values() for name, variable in entries}
+    assert shapes["mrcnn_class_conv1/kernel:0"] == (7, 7, 256, 1024)
+    assert shapes["mrcnn_mask_deconv/kernel:0"] == (2, 2, 256, 256)
+    assert shapes["rpn_bbox_pred/kernel:0"] == (1, 1, 512, 12)
+    assert shapes["mrcnn_bbox_fc/kernel:0"] == (1024, 324)

@@ -1,0 +1,41 @@
+import pytest
+
+from mrcnn.models import trainable
+from mrcnn.models.layout import named_layers
+from mrcnn.models.mask_rcnn import MaskRCNN
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MaskRCNN(num_classes=3, settings={"backbone": "resnet50"})
+
+
+HEADS = 8 + 3 + 16  # FPN, RPN and the two heads' layers
+# a stage of n blocks has 3 n + 1 convolutions and as many batch norms: 20, 38, 26, 20 layers for stages 2..5
+
+
+@pytest.mark.parametrize(
+    ("selection", "layers"),
+    [
+        ("heads", HEADS),
+        ("5+", HEADS + 20),
+        ("4+", HEADS + 20 + 38),
+        ("3+", HEADS + 20 + 38 + 26),
+        ("all", HEADS + 20 + 38 + 26 + 20 + 2),
+    ],
+)
+def test_selection(model, selection, layers):
+    chosen = trainable.select_trainable(model, selection)
+    assert len(chosen) == layers
+    tensors = sum(len(named_layers(model)[name].trainable_variables) for name in chosen)
+    assert len(model.trainable_variables) == tensors == 2 * layers
+
+
+def test_stem_trains_only_with_all(model):
+    assert "conv1" not in trainable.select_trainable(model, "3+")
+    assert "conv1" in trainable.select_trainable(model, "all")
+
+
+def test_unknown_selection(model):
+    with pytest.raises(ValueError, match=r"`train_layers` must be one of heads, 5\+, 4\+, 3\+, all, got '6\+'"):
+        trainable.select_trainable(model, "6+")
