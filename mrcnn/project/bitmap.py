@@ -60,10 +60,10 @@ def decode(data: str) -> np.ndarray:
     """
     pixels, was_zipped = _pixels(data)
     if pixels.ndim == 2:
-        return pixels != 0
+        return pixels.astype(bool)
     if was_zipped and pixels.shape[2] == 4:
         return pixels[:, :, 3] != 0
-    return pixels.any(axis=2)
+    return np.asarray(pixels.any(axis=2))
 
 
 def decode_alpha(data: str) -> np.ndarray:

@@ -8,9 +8,10 @@ One deliberate difference: a polygon that leaves the image in between stays one 
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,11 +24,12 @@ COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that the 
 Drawn = tuple[np.ndarray, tuple[int, int]]
 
 
-class Geometry(Protocol):
-    """What all shapes can do; `shape` is their name and `keys` are the JSON keys they are stored under."""
+class Geometry(ABC):
+    """What all shapes can do; `shape` is the name they have in JSON."""
 
     shape: str
 
+    @abstractmethod
     def to_mask(self, height: int, width: int) -> Drawn | None:
         """Draws the object where it lies inside an image of that size.
 
@@ -36,11 +38,12 @@ class Geometry(Protocol):
             None when no pixel of the object is inside.
         """
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Gives the geometry's part of the object's JSON."""
 
 
-class Bitmap:
+class Bitmap(Geometry):
     """A mask and where its first pixel lies; held in its encoded form, which is small and written back unchanged.
 
     Attributes:
@@ -48,8 +51,7 @@ class Bitmap:
         data: the encoded mask.
     """
 
-    shape: ClassVar[str] = "bitmap"
-    decode: ClassVar[Callable[[str], np.ndarray]] = staticmethod(bitmap.decode)
+    shape = "bitmap"
 
     def __init__(self, origin_xy: Sequence[float], mask: np.ndarray | None = None, *, data: str | None = None):
         """Takes either a `[h, w]` mask or its encoded form.
@@ -68,7 +70,7 @@ class Bitmap:
     @property
     def mask(self) -> np.ndarray:
         """The mask as stored, `[h, w]` bool, decoded anew each time."""
-        return type(self).decode(self.data)
+        return bitmap.decode(self.data)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Bitmap":
@@ -93,20 +95,24 @@ class AlphaMask(Bitmap):
     """A soft mask of which the pixels at least half opaque count."""
 
     shape = "alpha_mask"
-    decode = staticmethod(bitmap.decode_alpha)
 
     def __init__(self, origin_xy: Sequence[float], *, data: str):
         """Takes the encoded 8-bit mask."""
         super().__init__(origin_xy, data=data)
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Where the mask is at least half opaque, `[h, w]` bool."""
+        return bitmap.decode_alpha(self.data)
+
 
 @dataclass(frozen=True, eq=False)
-class Polygon:
+class Polygon(Geometry):
     """An outline `[n, 2]` and the outlines of its holes, xy pixels."""
 
     exterior: np.ndarray
     interior: tuple[np.ndarray, ...] = ()
-    shape: ClassVar[str] = "polygon"
+    shape = "polygon"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Polygon":
@@ -139,11 +145,11 @@ class Polygon:
 
 
 @dataclass(frozen=True, eq=False)
-class MultiPolygon:
+class MultiPolygon(Geometry):
     """Several polygons that are one object."""
 
     parts: tuple[Polygon, ...]
-    shape: ClassVar[str] = "multipolygon"
+    shape = "multipolygon"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "MultiPolygon":
@@ -163,11 +169,11 @@ class MultiPolygon:
 
 
 @dataclass(frozen=True, eq=False)
-class Rectangle:
+class Rectangle(Geometry):
     """Any two opposite corners `[2, 2]`, xy pixels, both inside the rectangle."""
 
     corners: np.ndarray
-    shape: ClassVar[str] = "rectangle"
+    shape = "rectangle"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Rectangle":
@@ -188,11 +194,11 @@ class Rectangle:
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Line(Geometry):
     """A chain of points `[n, 2]`, xy pixels."""
 
     points: np.ndarray
-    shape: ClassVar[str] = "line"
+    shape = "line"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Line":
@@ -219,11 +225,11 @@ class Point(Line):
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Geometry):
     """Named nodes, each drawn as one pixel; the edges belong to the class."""
 
     nodes: Mapping[str, Any]
-    shape: ClassVar[str] = "graph"
+    shape = "graph"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Graph":
@@ -248,12 +254,12 @@ class Graph:
 
 
 @dataclass(frozen=True, eq=False)
-class Cuboid:
+class Cuboid(Geometry):
     """The old flat cuboid: points `[n, 2]` and faces, each of some of the points."""
 
     points: np.ndarray
     faces: tuple[tuple[int, ...], ...]
-    shape: ClassVar[str] = "cuboid"
+    shape = "cuboid"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Cuboid":
@@ -275,19 +281,18 @@ class Cuboid:
 
 
 @dataclass(frozen=True, eq=False)
-class Unsupported:
-    """A shape we cannot draw; its JSON is kept and written back."""
+class Unsupported(Geometry):
+    """A shape we cannot draw; the object keeps its JSON among the fields we do not use."""
 
     shape: str
-    content: Mapping[str, Any]
 
     def to_mask(self, height: int, width: int) -> Drawn | None:
         """Draws nothing."""
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """Gives what was read."""
-        return dict(self.content)
+        """Gives nothing."""
+        return {}
 
 
 _READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Geometry], tuple[str, ...]]] = {
@@ -301,7 +306,6 @@ _READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Geometry], tuple[str, ..
     "graph": (Graph.from_json, ("nodes",)),
     "cuboid": (Cuboid.from_json, ("points", "faces")),
 }
-_UNSUPPORTED_KEYS = ("bitmap", "points", "nodes", "faces", "parts", "vertices", "angle")
 
 
 def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
@@ -312,12 +316,12 @@ def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
     """
     if shape in _READERS:
         return _READERS[shape][0](data)
-    return Unsupported(shape, {key: data[key] for key in _UNSUPPORTED_KEYS if key in data})
+    return Unsupported(shape)
 
 
 def json_keys(shape: str) -> tuple[str, ...]:
-    """Names the keys of an object's JSON that hold the geometry of that shape."""
-    return _READERS[shape][1] if shape in _READERS else _UNSUPPORTED_KEYS
+    """Names the keys of an object's JSON that hold the geometry of that shape; none for a shape we do not know."""
+    return _READERS[shape][1] if shape in _READERS else ()
 
 
 def _exterior(rings: Any) -> np.ndarray:

@@ -108,4 +108,4 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
-    path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(content, indent=indent), encoding="utf-8")
