@@ -1,0 +1,73 @@
+"""Numbers a project's classes for the network.
+
+Source: Supervisely Mask R-CNN plugin 5.16; saved models depend on this order.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from mrcnn.events import UserError
+
+BACKGROUND_IDX = 0
+
+
+def class_mapping(titles: Iterable[str], background: str, neutral: str | None = None) -> dict[str, int]:
+    """Gives every class its index: 0 the background, then 1, 2, 3… the others in plain string order.
+
+    Args:
+        titles: all classes of the project, used or not, of any shape.
+        background: title of the class with index 0, in the project or not.
+        neutral: title of the class whose objects are ignored; it gets no index.
+
+    Returns:
+        title -> index, in index order. The plain order is that of code points: "Zebra" before "apple".
+
+    Raises:
+        UserError: no class is left to learn.
+    """
+    others = sorted(set(titles) - {background, neutral})
+    if not others:
+        raise UserError(
+            f"the project's meta.json has no class to learn besides the background {background!r}"
+            + (f" and the neutral {neutral!r}" if neutral else "")
+            + "; add classes there or change `special_classes`"
+        )
+    return {background: BACKGROUND_IDX} | {title: index for index, title in enumerate(others, start=1)}
+
+
+def reuse_mapping(
+    saved: Mapping[str, int], titles: Iterable[str], *, background: str, neutral: str | None = None
+) -> dict[str, int]:
+    """Checks that a trained model's classes are the project's, and gives the model's own mapping.
+
+    Args:
+        saved: `class_title_to_idx` of the trained model.
+        titles: all classes of the project.
+        background: title of the class with index 0.
+        neutral: title of the class whose objects are ignored.
+
+    Returns:
+        title -> index, in index order.
+
+    Raises:
+        UserError: the two sets of classes differ, the background is not 0, or the indices are not 0, 1, 2….
+    """
+    wanted = (set(titles) | {background}) - {neutral}
+    if wanted != set(saved):
+        missing, extra = sorted(wanted - set(saved)), sorted(set(saved) - wanted)
+        raise UserError(
+            "`weights_init_type` continue_training needs the model's classes to be the project's: "
+            f"only the project has {missing}, only the model has {extra}; use transfer_learning"
+        )
+    if saved[background] != BACKGROUND_IDX:
+        raise UserError(
+            f"`special_classes.background` {background!r} must be class {BACKGROUND_IDX} of the model, "
+            f"got {saved[background]}; name the model's own background class"
+        )
+    if sorted(saved.values()) != list(range(len(saved))):
+        raise UserError(f"the model's `class_title_to_idx` must number its classes 0, 1, 2…, got {dict(saved)}")
+    return dict(sorted(saved.items(), key=lambda item: item[1]))
+
+
+def num_classes(mapping: Mapping[str, int]) -> int:
+    """Counts the network's classes, background included: the largest index plus one."""
+    return max(mapping.values()) + 1

@@ -1,0 +1,123 @@
+"""Fits an image into the square model input, and moves boxes between the two.
+
+Source: Matterport's `resize_image`, mode "square", with three defects left out: no border fading to black, no cut to
+whole numbers, and each axis keeps its own scale (a rounded side is not exactly `scale` times the old one).
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+
+class ResizePlan(NamedTuple):
+    """How an image lies in the model input; all but `scale` are whole pixels.
+
+    Attributes:
+        original_hw: height and width of the image.
+        new_hw: its height and width after scaling.
+        scale: the factor before the sides were rounded.
+        pad_top: rows of zeros above it.
+        pad_left: columns of zeros left of it.
+    """
+
+    original_hw: tuple[int, int]
+    new_hw: tuple[int, int]
+    scale: float
+    pad_top: int
+    pad_left: int
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """The image's place in the model input, yxyx, exclusive ends."""
+        return self.pad_top, self.pad_left, self.pad_top + self.new_hw[0], self.pad_left + self.new_hw[1]
+
+    @property
+    def scale_yx(self) -> tuple[float, float]:
+        """The factor of each axis, new side / old side."""
+        return self.new_hw[0] / self.original_hw[0], self.new_hw[1] / self.original_hw[1]
+
+
+def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> ResizePlan:
+    """Plans how an image of that size fits into `max_dim` x `max_dim`.
+
+    The short side is enlarged to `min_dim` but never shrunk; then the long side is made to fit `max_dim`. Sides are
+    rounded half to even, to at least one pixel, and the padding is centred with the odd pixel below and right.
+
+    Raises:
+        ValueError: a size is below 1.
+    """
+    if min(height, width, min_dim, max_dim) < 1:
+        raise ValueError(
+            f"an image and the model input must have at least one pixel a side, got {height}x{width} and "
+            f"min_dim {min_dim}, max_dim {max_dim}"
+        )
+    scale = max(1.0, min_dim / min(height, width))
+    if round(max(height, width) * scale) > max_dim:
+        scale = max_dim / max(height, width)
+    new_height, new_width = (min(max_dim, max(1, round(side * scale))) for side in (height, width))
+    return ResizePlan(
+        original_hw=(height, width),
+        new_hw=(new_height, new_width),
+        scale=scale,
+        pad_top=(max_dim - new_height) // 2,
+        pad_left=(max_dim - new_width) // 2,
+    )
+
+
+def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int) -> np.ndarray:
+    """Scales an image and pads it with zeros to the model input.
+
+    Bilinear between pixel centres (half-pixel), edge pixels repeated, no smoothing before shrinking, no rounding.
+
+    Args:
+        image: `[H, W, channels]` of any real dtype, H and W those of the plan.
+        plan: where it goes.
+        max_dim: side of the result.
+
+    Returns:
+        `[max_dim, max_dim, channels]` float32.
+
+    Raises:
+        ValueError: the image has another size than the plan.
+    """
+    if image.ndim != 3 or image.shape[:2] != plan.original_hw:
+        raise ValueError(f"an image of shape {image.shape} does not fit a plan for {plan.original_hw} and channels")
+    pixels = image.astype(np.float32)
+    height, width = plan.new_hw
+    if plan.new_hw != plan.original_hw:
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    padded = np.zeros((max_dim, max_dim, image.shape[2]), np.float32)
+    y1, x1, y2, x2 = plan.window
+    padded[y1:y2, x1:x2] = pixels.reshape(height, width, -1)  # OpenCV drops a single channel's axis
+    return padded
+
+
+def boxes_to_input(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
+    """Moves boxes from the image into the model input.
+
+    Args:
+        boxes: `[..., 4]` real, yxyx pixels of the image.
+        plan: how the image was fitted.
+
+    Returns:
+        `[..., 4]` float32, yxyx pixels of the model input, not rounded, not clipped.
+    """
+    scale_y, scale_x = plan.scale_yx
+    offset = (plan.pad_top, plan.pad_left) * 2
+    return (np.asarray(boxes, np.float64) * (scale_y, scale_x, scale_y, scale_x) + offset).astype(np.float32)
+
+
+def boxes_to_original(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
+    """Moves boxes from the model input back into the image; inverse of `boxes_to_input`.
+
+    Args:
+        boxes: `[..., 4]` real, yxyx pixels of the model input.
+        plan: how the image was fitted.
+
+    Returns:
+        `[..., 4]` float32, yxyx pixels of the image, not rounded, not clipped.
+    """
+    scale_y, scale_x = plan.scale_yx
+    offset = (plan.pad_top, plan.pad_left) * 2
+    return ((np.asarray(boxes, np.float64) - offset) / (scale_y, scale_x, scale_y, scale_x)).astype(np.float32)

@@ -1,0 +1,106 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data import images
+from mrcnn.events import UserError
+
+# 2 rows x 3 columns, every value different, red first.
+PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
+
+
+def _save(path, array, **kwargs):
+    Image.fromarray(array).save(path, **kwargs)
+    return path
+
+
+def _exif(orientation):
+    exif = Image.Exif()
+    exif[images.EXIF_ORIENTATION] = orientation
+    return exif
+
+
+def test_reads_red_first(tmp_path):
+    image = images.read_image(_save(tmp_path / "a.png", PIXELS))
+    np.testing.assert_array_equal(image, PIXELS)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+
+
+def test_expands_grey(tmp_path):
+    image = images.read_image(_save(tmp_path / "a.png", PIXELS[..., 0]))
+    np.testing.assert_array_equal(image, np.repeat(PIXELS[..., :1], 3, axis=2))
+
+
+def test_drops_alpha(tmp_path):
+    alpha = np.full((2, 3, 1), 7, np.uint8)
+    image = images.read_image(_save(tmp_path / "a.png", np.concatenate([PIXELS, alpha], axis=2)))
+    np.testing.assert_array_equal(image, PIXELS)
+
+
+def test_reduces_16_bits(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.array([[0, 256, 65535]], np.uint16))
+    for channels in (1, 3):
+        image = images.read_image(tmp_path / "a.png", channels)
+        assert image[0, :, 0].tolist() == [0, 1, 255]  # value // 256
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
+def test_turns_by_exif_and_the_header_agrees(tmp_path, extension):
+    path = _save(tmp_path / f"a.{extension}", np.zeros((20, 30, 3), np.uint8), exif=_exif(6))
+    assert images.read_image(path).shape == (30, 20, 3)
+    assert images.image_size(path) == (30, 20)
+
+
+def test_exif_turn_is_clockwise(tmp_path):
+    image = images.read_image(_save(tmp_path / "a.png", PIXELS, exif=_exif(6)))
+    np.testing.assert_array_equal(image, np.rot90(PIXELS, k=-1))
+
+
+def test_header_of_an_upright_image(tmp_path):
+    assert images.image_size(_save(tmp_path / "a.jpg", PIXELS)) == (2, 3)
+
+
+def test_one_channel_is_grey(tmp_path):
+    image = images.read_image(_save(tmp_path / "a.png", PIXELS), channels=1)
+    assert image.shape == (2, 3, 1)
+    # 0.299 R + 0.587 G + 0.114 B of (0, 10, 20): 5.87 + 2.28 = 8.15
+    assert image[0, 0, 0] == 8
+
+
+def test_four_channels_are_kept(tmp_path):
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(images.read_image(_save(tmp_path / "a.png", pixels), channels=4), pixels)
+
+
+def test_other_channels_must_be_there(tmp_path):
+    path = _save(tmp_path / "a.png", PIXELS)
+    with pytest.raises(UserError, match=r"a\.png must have 4 channels .* got 3"):
+        images.read_image(path, channels=4)
+
+
+@pytest.mark.parametrize("read", [images.read_image, images.image_size])
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_names_a_broken_or_missing_file(tmp_path, read, content):
+    path = tmp_path / "broken.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.jpg") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png"])
+def test_a_file_cut_off_is_broken(tmp_path, extension):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    path = _save(tmp_path / f"cut.{extension}", noise)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"cut\."):
+        images.read_image(path)
+
+
+def test_other_depths_are_refused(tmp_path):
+    Image.fromarray(np.zeros((2, 3), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match=r"a\.tif"):
+        images.read_image(tmp_path / "a.tif", channels=1)

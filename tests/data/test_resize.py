@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from mrcnn.data import resize
+
+
+# cases/resize.json `supervisely_v1`, by matterport/Mask_RCNN:mrcnn/utils.py resize_image: scale = max(1, min_dim /
+# short); if round(long * scale) > max_dim then scale = max_dim / long.
+@pytest.mark.parametrize(
+    ("height", "width", "min_dim", "max_dim", "new_hw", "pads"),
+    [
+        # lemons: 512 / 1067 = .47985; 800 * .47985 = 383.88 -> 384; (512 - 384) // 2 = 64
+        (800, 1067, 512, 512, (384, 512), (64, 0)),
+        # enlarged: 256 / 100 = 2.56; 200 * 2.56 = 512 fits; (512 - 256) // 2 = 128
+        (100, 200, 256, 512, (256, 512), (128, 0)),
+        # enlarging stops at max_dim: 512 / 300 = 1.70667; 100 * 1.70667 = 170.67 -> 171; (512 - 171) // 2 = 170
+        (100, 300, 256, 512, (171, 512), (170, 0)),
+        # neither needed: left alone; (512 - 300) // 2 = 106, (512 - 401) // 2 = 55
+        (300, 401, 256, 512, (300, 401), (106, 55)),
+        # 64 / 128 = .5; 5 * .5 = 2.5 rounds half to even -> 2; (64 - 2) // 2 = 31
+        (5, 128, 1, 64, (2, 64), (31, 0)),
+        # 64 / 128 = .5; 7 * .5 = 3.5 rounds half to even -> 4
+        (7, 128, 1, 64, (4, 64), (30, 0)),
+        # 64 / 1000 = .064 would leave no row: one stays; (64 - 1) // 2 = 31
+        (1, 1000, 1, 64, (1, 64), (31, 0)),
+        (64, 64, 64, 64, (64, 64), (0, 0)),
+    ],
+)
+def test_plan(height, width, min_dim, max_dim, new_hw, pads):
+    plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
+    assert plan.new_hw == new_hw
+    assert (plan.pad_top, plan.pad_left) == pads
+    assert plan.window == (*pads, pads[0] + new_hw[0], pads[1] + new_hw[1])
+    assert plan.scale_yx == (new_hw[0] / height, new_hw[1] / width)
+
+
+def test_plan_keeps_the_unrounded_scale():
+    assert resize.resize_plan(800, 1067, min_dim=512, max_dim=512).scale == 512 / 1067
+
+
+@pytest.mark.parametrize("sizes", [(0, 5, 1, 64), (5, 5, 0, 64), (5, 5, 1, 0)])
+def test_plan_refuses_nothing(sizes):
+    height, width, min_dim, max_dim = sizes
+    with pytest.raises(ValueError, match="at least one pixel"):
+        resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
+
+
+def test_enlarging_is_bilinear_between_pixel_centres():
+    plan = resize.resize_plan(1, 2, min_dim=2, max_dim=4)
+    image = np.array([[[0.0], [9.0]]])
+    # factor 2: the new columns lie at -.25, .25, .75 and 1.25 of the old ones; ends are repeated, nothing is rounded
+    row = [0, 9 * 0.25, 9 * 0.75, 9]
+    expected = np.array([[0] * 4, row, row, [0] * 4], np.float32)
+    result = resize.resize_image(image, plan, 4)
+    np.testing.assert_array_equal(result[..., 0], expected)
+    assert result.dtype == np.float32
+
+
+def test_shrinking_does_not_smooth():
+    plan = resize.resize_plan(4, 4, min_dim=1, max_dim=1)
+    image = np.zeros((4, 4, 1))
+    image[1:3, 1:3] = 8  # one new pixel, centred between the inner four: mean of these, not of all sixteen (2)
+    assert resize.resize_image(image, plan, 1).item() == 8
+
+
+def test_a_border_does_not_fade():
+    plan = resize.resize_plan(10, 10, min_dim=64, max_dim=64)
+    np.testing.assert_array_equal(resize.resize_image(np.full((10, 10, 3), 200, np.uint8), plan, 64), 200)
+
+
+def test_padding_is_zero_and_the_image_in_its_window():
+    plan = resize.resize_plan(3, 5, min_dim=1, max_dim=8)
+    image = np.arange(1, 46, dtype=np.uint8).reshape(3, 5, 3)
+    result = resize.resize_image(image, plan, 8)
+    y1, x1, y2, x2 = plan.window
+    np.testing.assert_array_equal(result[y1:y2, x1:x2], image)
+    result[y1:y2, x1:x2] = 0
+    assert not result.any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_any_number_of_channels(channels):
+    plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
+    result = resize.resize_image(np.full((10, 20, channels), 3, np.uint8), plan, 8)
+    np.testing.assert_array_equal(result[2:6], 3)  # 20 -> 8, 10 -> 4 rows, (8 - 4) // 2 = 2 above
+
+
+def test_image_must_fit_its_plan():
+    plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
+    with pytest.raises(ValueError, match="does not fit"):
+        resize.resize_image(np.zeros((20, 10, 3)), plan, 8)
+
+
+def test_boxes_use_each_axis_own_scale():
+    plan = resize.resize_plan(800, 1067, min_dim=512, max_dim=512)
+    boxes = np.array([[100, 0, 800, 1067]])
+    # rows: 384 / 800 = .48 and 64 above; columns: 512 / 1067, none left
+    np.testing.assert_allclose(resize.boxes_to_input(boxes, plan), [[48 + 64, 0, 384 + 64, 512]], rtol=1e-7)
+
+
+@pytest.mark.parametrize("height_width", [(800, 1067), (33, 7), (1, 1000), (300, 200)])
+def test_boxes_come_back(height_width):
+    plan = resize.resize_plan(*height_width, min_dim=128, max_dim=256)
+    boxes = np.random.default_rng(0).uniform(0, 1000, (5, 4)).astype(np.float32)
+    moved = resize.boxes_to_input(boxes, plan)
+    assert moved.dtype == np.float32
+    np.testing.assert_allclose(resize.boxes_to_original(moved, plan), boxes, rtol=1e-3, atol=1e-3)
+
+
+def test_no_boxes():
+    plan = resize.resize_plan(8, 8, min_dim=8, max_dim=8)
+    for move in (resize.boxes_to_input, resize.boxes_to_original):
+        assert move(np.zeros((0, 4), np.float32), plan).shape == (0, 4)
