@@ -2,7 +2,7 @@
 
     python -m mrcnn.project.tag SRC DST --val-fraction 0.2 --seed 0
 
-The images are hard-linked, not copied, where the disk allows it. Tags of those two names that an image had are replaced.
+The images are hard-linked, not copied, where the disk allows it. Tags of those names that an image had are replaced.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def split_indices(count: int, *, val_fraction: float, seed: int) -> frozenset[in
     if not 0 < val_fraction < 1:
         raise UserError(f"--val-fraction must be above 0 and below 1, got {val_fraction}")
     val_count = min(max(round(count * val_fraction), 1), count - 1)
-    return frozenset(random.Random(seed).sample(range(count), val_count))  # noqa: S311 - no secret
+    return frozenset(random.Random(seed).sample(range(count), val_count))
 
 
 def tag_project(
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all-train", action="store_true", help="give every image both tags, e.g. for an overfit test")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
-    return events.run_main(lambda: _run(options), log=events.make_log(), debug=options.debug)
+    return events.run_main(lambda: _run(options), log=events.make_log("rich"), debug=options.debug)
 
 
 def _run(options: argparse.Namespace) -> None:
