@@ -1,0 +1,68 @@
+"""The fixed boxes that the region proposal network moves.
+
+NumPy, because anchors depend on shapes only and are computed once.
+Source: Matterport's order (level, row, column, ratio) and sides (h = size / sqrt(r), w = size * sqrt(r)).
+"""
+
+import numpy as np
+
+
+def level_anchors(height, width, *, stride, size, aspect_ratios, offset):
+    """Places anchors on every cell of one feature map.
+
+    Args:
+        height: rows of the map.
+        width: columns of the map.
+        stride: pixels of the model input between two cells.
+        size: square root of an anchor's area in pixels, or several of them.
+        aspect_ratios: width / height of the anchors of a cell.
+        offset: where in its cell an anchor's centre lies, in strides: 0 the corner (Matterport), 0.5 the middle.
+
+    Returns:
+        `[height * width * A, 4]` float32, yxyx pixels of the model input, neither clipped nor rounded: row by row, column
+        by column, then size by size, ratio last.
+
+    Raises:
+        ValueError: a stride, size or ratio is not positive.
+    """
+    sizes = np.atleast_1d(np.asarray(size, np.float64))
+    ratios = np.asarray(aspect_ratios, np.float64)
+    if stride <= 0 or (sizes <= 0).any() or (ratios <= 0).any():
+        raise ValueError(
+            f"anchor strides, sizes and aspect ratios must be positive, got {stride}, {size} and {aspect_ratios}"
+        )
+    roots = np.sqrt(ratios)[None, :]
+    half_heights = (0.5 * sizes[:, None] / roots).ravel()  # [A]
+    half_widths = (0.5 * sizes[:, None] * roots).ravel()
+    y = ((np.arange(height) + offset) * stride)[:, None, None]
+    x = ((np.arange(width) + offset) * stride)[None, :, None]
+    edges = np.broadcast_arrays(y - half_heights, x - half_widths, y + half_heights, x + half_widths)
+    return np.stack(edges, axis=-1).reshape(-1, 4).astype(np.float32)  # [H, W, A, 4] -> [H*W*A, 4]
+
+
+def pyramid_anchors(feature_shapes, *, strides, sizes, aspect_ratios, offset):
+    """Places anchors on every level of a feature pyramid.
+
+    Args:
+        feature_shapes: (rows, columns) of each level's map.
+        strides: pixels between two cells, one per level.
+        sizes: one per level, each a number or a tuple of numbers.
+        aspect_ratios: width / height of the anchors of a cell.
+        offset: as in `level_anchors`.
+
+    Returns:
+        `[A, 4]` float32, yxyx pixels of the model input, the levels one behind the other.
+
+    Raises:
+        ValueError: `feature_shapes`, `strides` and `sizes` differ in length, or a number is not positive.
+    """
+    if not len(feature_shapes) == len(strides) == len(sizes):
+        raise ValueError(
+            "anchors need one stride and one size per pyramid level, "
+            f"got {len(feature_shapes)} levels, {len(strides)} strides and {len(sizes)} sizes"
+        )
+    levels = [
+        level_anchors(height, width, stride=stride, size=size, aspect_ratios=aspect_ratios, offset=offset)
+        for (height, width), stride, size in zip(feature_shapes, strides, sizes, strict=True)
+    ]
+    return np.concatenate([np.zeros((0, 4), np.float32), *levels])

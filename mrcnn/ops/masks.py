@@ -1,0 +1,113 @@
+"""Masks between a box's own grid and an image's pixels.
+
+One rule everywhere: a grid of S x S values covers its box, value i sits at the middle of cell i, values between are
+bilinear, values between a border's middle and the border equal the border's (no fading), and outside the box is 0.
+Bilinear interpolation is separable, so it is two matrix products: rows' weights, then columns' weights.
+Shape letters: N or P masks, M side of a predicted mask, S side of a stored mask, H W image.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+
+def crop_masks(masks, gt_boxes, rois, *, output_size):
+    """Samples objects' stored masks on the grids of regions.
+
+    Args:
+        masks: `[..., S, S]` uint8, how much of each cell of the object's box the object covers, 0-255.
+        gt_boxes: `[..., 4]` float, yxyx, the box each mask covers.
+        rois: `[..., 4]` float, yxyx, same frame.
+        output_size: M, cells of a region's side.
+
+    Returns:
+        `[..., M, M]` float32 in 0..1: the stored mask at the middle of each cell of the region; 0 outside the object's
+        box. Zeros for a degenerate object.
+    """
+    gt_boxes, rois = ops.cast(gt_boxes, "float32"), ops.cast(rois, "float32")
+    values = ops.cast(masks, "float32") / 255.0
+    middles = (ops.arange(output_size, dtype="float32") + 0.5) / output_size
+    weights = []
+    for axis in (0, 1):
+        start, end = rois[..., axis, None], rois[..., axis + 2, None]
+        points = start + middles * (end - start)
+        size = values.shape[axis - 2]
+        weights.append(_weights(points, gt_boxes[..., axis, None], gt_boxes[..., axis + 2, None], size=size))
+    return _interpolate(values, *weights)
+
+
+def paste_masks(masks, boxes, *, height, width):
+    """Draws masks into the frame their boxes lie in.
+
+    Args:
+        masks: `[N, M, M]` float, probabilities.
+        boxes: `[N, 4]` float, yxyx pixels of the frame.
+        height: H, rows of the frame; a Python int or a scalar tensor.
+        width: W, columns of the frame; likewise.
+
+    Returns:
+        `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
+    """
+    boxes = ops.cast(boxes, "float32")
+    masks = ops.cast(masks, "float32")
+    weights = []
+    for axis, length in enumerate((height, width)):
+        points = ops.arange(length, dtype="float32") + 0.5
+        size = masks.shape[axis - 2]
+        weights.append(_weights(points, boxes[..., axis, None], boxes[..., axis + 2, None], size=size))
+    return _interpolate(masks, *weights)
+
+
+def paste_mask_numpy(mask, box, *, height, width, threshold):
+    """Draws one mask inside its box only: `paste_masks(...) >= threshold`, cut to the box.
+
+    Args:
+        mask: `[M, M]` float, probabilities.
+        box: `[4]` float, yxyx pixels of the frame.
+        height: rows of the frame.
+        width: columns of the frame.
+        threshold: the probability from which a pixel belongs to the object; above 0.
+
+    Returns:
+        crop: bool, the pixels of the frame whose middles lie in the box; `[0, 0]` if there is none.
+        origin: (y, x) of the crop's first pixel in the frame.
+    """
+    mask = np.asarray(mask, np.float32)
+    y1, x1, y2, x2 = (np.float32(edge) for edge in box)
+    top, bottom = _pixels_between(y1, y2, limit=height)
+    left, right = _pixels_between(x1, x2, limit=width)
+    if bottom <= top or right <= left:
+        return np.zeros((0, 0), bool), (0, 0)
+    rows = _weights_numpy(np.arange(top, bottom), y1, y2, size=mask.shape[0])
+    columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1])
+    return rows @ mask @ columns.T >= threshold, (top, left)
+
+
+def _interpolate(values, row_weights, column_weights):
+    # [..., H, S] @ [..., S, S] -> [..., H, S]; @ [..., S, W] -> [..., H, W]
+    columns = ops.swapaxes(column_weights, -1, -2)
+    return ops.matmul(ops.matmul(row_weights, values), columns)
+
+
+def _weights(points, start, end, *, size):
+    """Gives `[..., K, size]` weights of the grid's values at points `[..., K]`, for a box side `start`..`end`."""
+    side = end - start
+    position = ops.divide_no_nan(points - start, side) * size - 0.5
+    position = ops.clip(position, 0.0, size - 1.0)
+    weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
+    inside = (points >= start) & (points < end)
+    return ops.where(inside[..., None], weights, 0.0)
+
+
+def _weights_numpy(pixels, start, end, *, size):
+    points = pixels.astype(np.float32) + np.float32(0.5)
+    position = np.clip((points - start) / (end - start) * size - np.float32(0.5), 0.0, size - 1.0)
+    distance = np.abs(position[:, None] - np.arange(size, dtype=np.float32))
+    return np.maximum(1.0 - distance, 0.0, dtype=np.float32)
+
+
+def _pixels_between(start, end, *, limit):
+    """Gives the range of pixels, within 0..limit, whose middles m satisfy start <= m < end."""
+    first, last = (math.ceil(edge - np.float32(0.5)) if np.isfinite(edge) else 0 for edge in (start, end))
+    return min(max(first, 0), limit), min(max(last, 0), limit)

@@ -1,0 +1,208 @@
+"""Features of regions, cut from a pyramid by one gather.
+
+All levels lie one behind the other in one table of cells, so that each region reads from its own level without sorting
+regions by level. Weights and sums are float32; the result has the features' dtype.
+Shape letters: B images, R regions of an image, P regions of all images, S output side, Hl Wl size of a level, C channels.
+"""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+MODES = ("crop_and_resize", "aligned", "unaligned")
+# Matterport's rule makes a sample beyond the last cell's middle 0. A region that ends with the image has its last sample
+# exactly there, where rounding alone would decide, so samples this close (in cells) still count as inside.
+_BORDER_TOLERANCE = 1e-3
+
+
+class _Table(NamedTuple):
+    """The pyramid as one table of cells, and where each region reads."""
+
+    cells: Any  # [B * sum(Hl * Wl), C]
+    base: Any  # [P] int32, first cell of the region's image and level
+    height: Any  # [P] int32
+    width: Any  # [P] int32
+
+
+class _Axis(NamedTuple):
+    """Where regions sample along one axis, in cells."""
+
+    start: Any  # [P] float32, where the first bin begins; in crop_and_resize its sample
+    step: Any  # [P] float32, from bin to bin
+    samples: Any  # [P] float32, per bin
+    length: Any  # [P] int32, cells of the axis
+    margin: float  # how far outside the middles of the border cells a sample still counts
+    bins: int
+
+
+def roi_align(
+    features,
+    boxes,
+    levels,
+    *,
+    image_size,
+    output_size,
+    image_index=None,
+    mode="crop_and_resize",
+    sampling_ratio=1,
+    min_level=2,
+):
+    """Samples each region's level on an S x S grid of bins, with bilinear interpolation.
+
+    Three conventions of where the samples lie:
+
+    * `crop_and_resize` (Matterport): one sample per bin, the first and last on the region's edges; the image spans the
+      middles of the first and the last cell; samples outside are 0. `sampling_ratio` must be 1.
+    * `aligned` (detectron2's default): bins divide the region, samples divide the bin and are averaged, a cell's value
+      sits at the cell's middle. Samples over one cell outside the map are 0, others are clamped to the border.
+    * `unaligned` (torchvision's default): as `aligned`, without the half-cell shift and with sides of at least one cell.
+
+    Args:
+        features: one `[B, Hl, Wl, C]` float map per level, finest first.
+        boxes: `[B, R, 4]` float, yxyx pixels of the model input; or `[P, 4]` with `image_index`.
+        levels: `[B, R]` or `[P]` int, level of each region; `features[0]` is level `min_level`.
+        image_size: (height, width) of the model input in pixels.
+        output_size: S, or (rows, columns) of bins.
+        image_index: `[P]` int, the image of each region; None when `boxes` has a batch axis.
+        mode: one of `MODES`.
+        sampling_ratio: samples per bin and axis; 0 takes as many as the bin has cells, rounded up, in a loop.
+        min_level: number of the first level.
+
+    Returns:
+        `[B, R, S, S, C]` or `[P, S, S, C]`, in the features' dtype. No gradient reaches the boxes. No regions in, none
+        out; a region without extent gives finite values.
+
+    Raises:
+        ValueError: unknown `mode`, or a `sampling_ratio` that the mode has not.
+
+    Source: Mask R-CNN (2017) section 3, RoIAlign; tf.image.crop_and_resize for the first convention, except that a
+    sample on the border counts as inside whatever its last bits say.
+    """
+    _check(mode, sampling_ratio)
+    boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
+    leading = ops.shape(boxes)[:-1]
+    if image_index is None:
+        image_index = ops.repeat(ops.arange(leading[0], dtype="int32"), leading[1])
+    table = _table(features, ops.reshape(levels, (-1,)), image_index, min_level)
+    boxes = ops.reshape(boxes, (-1, 4))
+    place = _place_corners if mode == "crop_and_resize" else _place_bins
+    bins = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    rows, columns = (
+        place(
+            boxes[:, axis] / image_size[axis],
+            boxes[:, axis + 2] / image_size[axis],
+            length,
+            bins=bins[axis],
+            mode=mode,
+            sampling_ratio=sampling_ratio,
+        )
+        for axis, length in enumerate((table.height, table.width))
+    )
+    total = _sum_adaptive(table, rows, columns) if sampling_ratio == 0 else _sum(table, rows, columns, sampling_ratio)
+    count = ops.maximum(rows.samples * columns.samples, 1.0)[:, None, None, None]
+    pooled = ops.cast(total / count, features[0].dtype)
+    return ops.reshape(pooled, (*leading, *bins, features[0].shape[-1]))
+
+
+def _check(mode, sampling_ratio):
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if mode == "crop_and_resize" and sampling_ratio != 1:
+        raise ValueError(f"crop_and_resize takes one sample per bin: sampling_ratio must be 1, got {sampling_ratio}")
+
+
+def _table(features, levels, image_index, min_level):
+    levels = ops.cast(levels, "int32") - min_level
+    image_index = ops.cast(image_index, "int32")
+    shapes = [ops.shape(feature) for feature in features]
+    first, firsts = 0, []
+    for batch, height, width, _ in shapes:
+        firsts.append(first)
+        first = first + batch * height * width
+    height = ops.take(_integers([shape[1] for shape in shapes]), levels)
+    width = ops.take(_integers([shape[2] for shape in shapes]), levels)
+    base = ops.take(_integers(firsts), levels) + image_index * height * width
+    channels = features[0].shape[-1]
+    cells = ops.concatenate([ops.reshape(feature, (-1, channels)) for feature in features], axis=0)
+    return _Table(cells, base, height, width)
+
+
+def _integers(values):
+    return ops.stack([ops.cast(value, "int32") for value in values])
+
+
+def _place_corners(start, end, length, *, bins, mode, sampling_ratio):
+    """Places the first and the last sample on the region's edges; one bin samples the middle."""
+    span = ops.cast(length - 1, "float32")
+    if bins > 1:
+        start, step = start * span, (end - start) * span / (bins - 1)
+    else:
+        start, step = 0.5 * (start + end) * span, ops.zeros_like(span)
+    return _Axis(start, step, ops.ones_like(span), length, _BORDER_TOLERANCE, bins)
+
+
+def _place_bins(start, end, length, *, bins, mode, sampling_ratio):
+    """Divides the region into bins and each bin into samples."""
+    cells = ops.cast(length, "float32")
+    side = (end - start) * cells
+    start = start * cells
+    if mode == "aligned":
+        start = start - 0.5
+    else:
+        side = ops.maximum(side, 1.0)
+    step = side / bins
+    samples = ops.maximum(ops.ceil(step), 0.0) if sampling_ratio == 0 else ops.full_like(step, sampling_ratio)
+    return _Axis(start, step, samples, length, 1.0, bins)
+
+
+def _sum(table, rows, columns, sampling_ratio):
+    total = 0.0
+    for row in range(sampling_ratio):
+        for column in range(sampling_ratio):
+            total = total + _sample(table, _neighbours(rows, row), _neighbours(columns, column))
+    return total
+
+
+def _sum_adaptive(table, rows, columns):
+    """Sums as many samples as the largest bin has; those beyond a region's own number weigh 0."""
+    most_rows = ops.cast(ops.max(rows.samples, initial=0.0), "int32")
+    most_columns = ops.cast(ops.max(columns.samples, initial=0.0), "int32")
+    shape = (ops.shape(table.base)[0], rows.bins, columns.bins, table.cells.shape[-1])
+
+    def add(sample, total):
+        row, column = sample // most_columns, sample % most_columns
+        return sample + 1, total + _sample(table, _neighbours(rows, row), _neighbours(columns, column))
+
+    start = (ops.cast(0, "int32"), ops.zeros(shape, dtype="float32"))
+    return ops.while_loop(lambda sample, _: sample < most_rows * most_columns, add, start)[1]
+
+
+def _neighbours(axis, sample):
+    """Gives two (index `[P, S]` int32, weight `[P, S]` float32) pairs: the cells around sample number `sample`."""
+    sample = ops.cast(sample, "float32")
+    bins = ops.arange(axis.bins, dtype="float32")
+    within = (sample + 0.5) / ops.maximum(axis.samples, 1.0) if axis.margin == 1.0 else 0.0 * axis.samples
+    position = axis.start[:, None] + (bins + within[:, None]) * axis.step[:, None]
+    last = ops.cast(axis.length - 1, "float32")[:, None]
+    margin = axis.margin
+    inside = (position >= -margin) & (position <= last + margin) & (sample < axis.samples)[:, None]
+    position = ops.clip(position, 0.0, last)
+    low = ops.floor(position)
+    fraction = position - low
+    high = ops.minimum(low + 1.0, last)
+    inside = ops.cast(inside, "float32")
+    return (
+        (ops.cast(low, "int32"), (1.0 - fraction) * inside),
+        (ops.cast(high, "int32"), fraction * inside),
+    )
+
+
+def _sample(table, rows, columns):
+    """Interpolates one sample of every bin: `[P, S, S, C]` float32."""
+    total = 0.0
+    for row, row_weight in rows:
+        for column, column_weight in columns:
+            index = (table.base[:, None] + row * table.width[:, None])[:, :, None] + column[:, None, :]
+            weight = row_weight[:, :, None] * column_weight[:, None, :]
+            total = total + weight[..., None] * ops.cast(ops.take(table.cells, index, axis=0), "float32")
+    return total

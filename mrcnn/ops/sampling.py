@@ -1,0 +1,122 @@
+"""Random, balanced samples of anchors and regions.
+
+All randomness is a hash of (seed, salt, position): an image's sample depends on its own seed only, never on the batch,
+the device, the number of workers or an earlier step.
+Shape letters: B images, A anchors, R regions.
+"""
+
+from keras import ops
+
+_MASK32 = 0xFFFFFFFF
+_GOLDEN = 0x1E3779B9  # odd, near 2**32 / golden ratio / 8: neighbouring positions land far apart
+_PRIORITY_BITS = 24  # what float32 holds exactly
+ANCHOR_SALT = 1
+ROI_SALT = 2
+
+
+def random_priority(seeds, count, *, salt):
+    """Draws `count` numbers per image, uniform in 0..1, as a pure function of (seed, salt, position).
+
+    Args:
+        seeds: `[B]` integer, one per image; the lower 32 bits count.
+        count: how many numbers, a Python int.
+        salt: a Python int that separates the uses of one seed.
+
+    Returns:
+        `[B, count]` float32 in [0, 1), multiples of 2**-24; equal on every device, eager or traced.
+
+    Source: an integer hash of two multiply-xorshift rounds (constants below 2**31, so that int64 products of 32-bit
+    numbers cannot overflow), applied to the seed and then to seed and position together.
+    """
+    key = _mix(_mix(ops.bitwise_and(ops.cast(seeds, "int64"), _MASK32) + 1) ^ ((salt * _GOLDEN) & _MASK32))
+    position = _mix(ops.arange(count, dtype="int64") * _GOLDEN & _MASK32)
+    mixed = _mix(ops.bitwise_and(key[:, None] + position[None, :], _MASK32))
+    mixed = _mix(ops.bitwise_xor(mixed, key[:, None]))
+    return ops.cast(ops.right_shift(mixed, 32 - _PRIORITY_BITS), "float32") * 2.0**-_PRIORITY_BITS
+
+
+def sample_anchors(state, seeds, *, total, positive_fraction):
+    """Keeps a random, balanced part of the matched anchors and ignores the rest.
+
+    Args:
+        state: `[B, A]` int: 1 object, 0 background, -1 ignored.
+        seeds: `[B]` integer, one per image.
+        total: the most anchors to keep per image.
+        positive_fraction: the largest share of `total` that objects may take.
+
+    Returns:
+        `[B, A]` int32: `state` with every anchor that was not drawn set to -1. At most `int(total * positive_fraction)`
+        objects; background fills up to `total`.
+    """
+    state = ops.cast(state, "int32")
+    count = state.shape[1]
+    if count == 0:
+        return state
+    priority = random_priority(seeds, count, salt=ANCHOR_SALT)
+    positive = _draw(state == 1, priority, limit=int(total * positive_fraction), wanted=None)
+    remaining = total - ops.sum(ops.cast(positive, "int32"), axis=1)
+    negative = _draw(state == 0, priority, limit=total, wanted=remaining)
+    return ops.where(positive | negative, state, -1)
+
+
+def sample_rois(positive, negative, seeds, *, total, positive_fraction):
+    """Draws a random, balanced sample of regions.
+
+    Args:
+        positive: `[B, R]` bool, regions that cover an object.
+        negative: `[B, R]` bool, regions of background; what is neither is never drawn.
+        seeds: `[B]` integer, one per image.
+        total: slots of the sample.
+        positive_fraction: the largest share of `total` that objects may take.
+
+    Returns:
+        index: `[B, total]` int32, drawn regions: objects first, at most `int(total * positive_fraction)`, then background
+            up to `total`, then unused slots of index 0.
+        is_positive: `[B, total]` bool.
+        valid: `[B, total]` bool, the slot is used.
+    """
+    count = positive.shape[1]
+    priority = random_priority(seeds, count, salt=ROI_SALT)
+    first_value, first = _best(positive, priority, limit=min(int(total * positive_fraction), count))
+    second_value, second = _best(negative, priority, limit=min(total, count))
+    # equal ranks keep their order in top_k: objects, then background, then what was no candidate
+    rank = ops.concatenate([ops.where(first_value >= 0, 2, 0), ops.where(second_value >= 0, 1, 0)], axis=1)
+    index = ops.concatenate([first, second], axis=1)
+    padding = ((0, 0), (0, max(total - rank.shape[1], 0)))
+    rank, slot = ops.top_k(ops.cast(ops.pad(rank, padding), "float32"), k=total)
+    index = ops.take_along_axis(ops.pad(index, padding), slot, axis=1)
+    valid = rank > 0
+    return ops.where(valid, index, 0), rank > 1, valid
+
+
+def _draw(candidates, priority, *, limit, wanted):
+    """Marks the `wanted` `[B]` (at most `limit`) candidates of highest priority; all `limit` if `wanted` is None."""
+    limit = min(limit, candidates.shape[1])
+    if limit == 0:
+        return ops.zeros_like(candidates, dtype="bool")
+    priority = ops.where(candidates, priority, -1.0)
+    values, index = ops.top_k(priority, k=limit)
+    if wanted is None:
+        last_value, last_index = values[:, -1:], index[:, -1:]
+    else:
+        last = ops.clip(wanted - 1, 0, limit - 1)[:, None]
+        last_value = ops.take_along_axis(values, last, axis=1)
+        last_index = ops.take_along_axis(index, last, axis=1)
+        last_value = ops.where(wanted[:, None] > 0, last_value, 2.0)  # above every priority: none
+    position = ops.arange(candidates.shape[1], dtype="int32")[None, :]
+    # top_k takes the lower index of two equal values, so this compares without a scatter and is exact
+    chosen = (priority > last_value) | ((priority == last_value) & (position <= ops.cast(last_index, "int32")))
+    return candidates & chosen
+
+
+def _best(candidates, priority, *, limit):
+    values, index = ops.top_k(ops.where(candidates, priority, -1.0), k=limit)
+    return values, ops.cast(index, "int32")
+
+
+def _mix(values):
+    values = ops.bitwise_xor(values, ops.right_shift(values, 15))
+    values = ops.bitwise_and(values * 0x2C1B3C6D, _MASK32)
+    values = ops.bitwise_xor(values, ops.right_shift(values, 12))
+    values = ops.bitwise_and(values * 0x297A2D39, _MASK32)
+    return ops.bitwise_xor(values, ops.right_shift(values, 15))
