@@ -1,0 +1,55 @@
+import pytest
+
+from mrcnn.config import load
+from mrcnn.events import UserError
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, (0, 0.0, 500)),
+        ({"gpu_device": 1, "min_confidence_threshold": 0.5}, (1, 0.5, 500)),
+        ({"model": {"gpu_device": 1}, "cache_limit": 7}, (1, 0.0, 7)),
+        (
+            {
+                "gpu_device": 2,
+                "min_confidence_threshold": 0.5,
+                "cache_limit": 9,
+                "connection": {"server_address": "a", "token": "secret", "task_id": 1},
+                "model_settings": {"gpu_device": 2, "min_confidence_threshold": 0.5},
+            },
+            (2, 0.5, 9),
+        ),
+    ],
+)
+def test_flat_and_platform_forms_load(values, expected):
+    config = load.load_deploy_config(values)
+    assert (config.gpu_device, config.min_confidence_threshold, config.cache_limit) == expected
+
+
+def test_connection_is_answered_by_a_warning_that_keeps_its_token_secret():
+    warnings = []
+    load.load_deploy_config({"connection": {"token": "secret"}}, warn=warnings.append)
+    assert warnings == ["`connection` has no effect: the service is not connected to a platform"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gpu_device": "0"}, '`gpu_device` must be an integer, got "0"'),
+        ({"model_settings": {"gpu_device": "0"}}, '`model_settings.gpu_device` must be an integer, got "0"'),
+        ({"model": []}, "`model` must be an object, got []"),
+        ({"model": {"gpu": 1}}, "unknown key `model.gpu`"),
+        ({"cache_limit": 0}, "`cache_limit` must be greater than or equal to 1, got 0"),
+        ({"cache_limits": 5}, "unknown key `cache_limits`"),
+    ],
+)
+def test_wrong_values_are_named(values, message):
+    with pytest.raises(UserError) as caught:
+        load.load_deploy_config(values)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_services_mode_has_its_own_suffix():
+    mode = load.load_mode({"model_tags": {"add_suffix": ""}})
+    assert (mode.model_classes.add_suffix, mode.model_tags.add_suffix) == ("_model", "")

@@ -1,0 +1,68 @@
+import pytest
+
+from mrcnn.config import errors
+from mrcnn.config.base import PositiveInt, Settings
+from mrcnn.events import UserError
+
+
+class Inner(Settings):
+    depth: PositiveInt = 1
+
+
+class Outer(Settings):
+    width: PositiveInt = 1
+    inner: Inner = Inner()
+    many: tuple[Inner, ...] = ()
+    maybe: Inner | None = None
+
+
+def error_of(values, **how):
+    with pytest.raises(UserError) as caught:
+        errors.check(Outer, values, **how)
+    return str(caught.value)
+
+
+def test_right_values_come_back_typed():
+    assert errors.check(Outer, {"width": 2, "many": [{"depth": 3}]}) == Outer(width=2, many=(Inner(depth=3),))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"widht": 1}, "unknown key `widht`; did you mean `width`"),
+        ({"depth": 1}, "unknown key `depth`; did you mean `inner.depth`"),
+        ({"inner": {"dept": 1}}, "unknown key `inner.dept`; did you mean `depth`"),
+        ({"many": [{}, {"zzz": 1}]}, "unknown key `many[1].zzz`; known here: depth"),
+        ({"maybe": {"dpeth": 1}}, "unknown key `maybe.dpeth`; did you mean `depth`"),
+        ({"maybe": 3}, "`maybe` must be an object, got 3"),
+        ({"many": [{"depth": 0}]}, "`many[0].depth` must be greater than or equal to 1, got 0"),
+        ({"width": None}, "`width` must be an integer, got null"),
+    ],
+)
+def test_each_kind_of_mistake_has_its_line(values, message):
+    assert error_of(values) == message
+
+
+def test_a_path_leads_the_names():
+    assert error_of({"width": 0, "inn": 1}, path="mode") == (
+        "`mode.width` must be greater than or equal to 1, got 0; unknown key `mode.inn`; did you mean `inner`"
+    )
+
+
+def test_values_are_shown_escaped_and_cut():
+    assert errors.shown("a\nb\u2028\ud800") == '"a\\nb\\u2028\\ud800"'
+    assert errors.shown({"a": [True, None]}) == '{"a": [true, null]}'
+    assert errors.shown(list(range(100))) == str(list(range(100)))[:57] + "..."
+
+
+def test_paths_are_shown_escaped_and_cut():
+    assert errors.shown_path(["a", 0, "b"]) == "a[0].b"
+    assert errors.shown_path([0, "b"], prefix="mode") == "mode[0].b"
+    assert errors.shown_path(["a\nb"]) == "a\\nb"
+    assert len(errors.shown_path(["x" * 500])) == 120
+    assert errors.shown_path([]) == ""
+
+
+def test_the_nearest_word_or_all_words():
+    assert errors.nearest("epoch", ["lr", "epochs"]) == "; did you mean `epochs`"
+    assert errors.nearest("zzz", ["lr", "epochs"]) == "; known here: lr, epochs"

@@ -1,0 +1,215 @@
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrcnn.config import load
+from mrcnn.config.model import ModelConfig
+from mrcnn.config.train import TrainConfig
+from mrcnn.events import UserError
+
+
+def write(path, text, **how):
+    file = path / "task_config.json"
+    if isinstance(text, bytes):
+        file.write_bytes(text)
+    else:
+        file.write_text(text, encoding=how.get("encoding", "utf-8"))
+    return file
+
+
+def error_of(loader, source):
+    with pytest.raises(UserError) as caught:
+        loader(source)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "changes", "expected"),
+    [
+        ({}, {}, {}),
+        ({"a": 1}, {}, {"a": 1}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"a": {"x": 1, "y": 3}}),
+        ({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"d": 3}}}, {"a": {"b": {"c": 1, "d": 3}}}),
+        ({"a": [1, 2, 3]}, {"a": [4]}, {"a": [4]}),
+        ({"a": [{"x": 1}]}, {"a": [{"y": 2}]}, {"a": [{"y": 2}]}),
+        ({"a": {"x": 1}}, {"a": 5}, {"a": 5}),
+        ({"a": 5}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+        ({"a": None}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+        ({"a": {"x": 1}}, {"a": None}, {"a": None}),
+        ({"a": {"x": 1}}, {"a": {}}, {"a": {"x": 1}}),
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+    ],
+)
+def test_objects_are_merged_and_all_else_replaced(defaults, changes, expected):
+    before = copy.deepcopy((defaults, changes))
+    assert load.merge(defaults, changes) == expected
+    assert (defaults, changes) == before
+
+
+def test_a_list_in_a_config_is_replaced_whole():
+    config = load.load_train_config({"model": {"anchor_aspect_ratios": [1]}, "gpu_devices": [2]})
+    assert (config.model.anchor_aspect_ratios, config.gpu_devices) == ((1.0,), (2,))
+
+
+def test_a_file_and_its_content_give_the_same(tmp_path):
+    values = {"lr": 0.5, "batch_size": {"train": 3}}
+    file = write(tmp_path, json.dumps(values))
+    assert load.load_train_config(file) == load.load_train_config(str(file)) == load.load_train_config(values)
+    assert load.load_train_config(file).batch_size.val == 1
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    assert load.load_json(write(tmp_path, '{"lr": 1}', encoding="utf-8-sig")) == {"lr": 1}
+
+
+def test_a_missing_file_is_named(tmp_path):
+    file = tmp_path / "none.json"
+    assert error_of(load.load_json, file) == f"config file not found: {file}; give the path of a JSON file"
+
+
+def test_a_folder_is_no_config(tmp_path):
+    assert error_of(load.load_json, tmp_path).startswith(f"config file {tmp_path} cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"lr": 1,}', "is not JSON: line 1 column 10: "),
+        ('{\n"lr": 1\n"epochs": 2}', "is not JSON: line 3 column 1: "),
+        ("", "is not JSON: line 1 column 1: "),
+        ("[1]", "must hold a JSON object, got [1]"),
+        ("null", "must hold a JSON object, got null"),
+        (b"\xff\xfe{", "is not a readable JSON text: "),
+        ("[" * 100_000, "is not a readable JSON text: "),
+        ('{"lr": 1' + "0" * 5000 + "}", "is not a readable JSON text: "),
+    ],
+)
+def test_an_unreadable_file_is_named(tmp_path, text, message):
+    file = write(tmp_path, text)
+    assert error_of(load.load_train_config, file).startswith(f"{file} {message}")
+
+
+def test_a_number_beyond_floats_is_no_number(tmp_path):
+    assert error_of(load.load_train_config, write(tmp_path, '{"lr": 1e999}')) == (
+        "`lr` must be a finite number, got Infinity"
+    )
+
+
+def test_deep_nesting_and_strange_keys_are_refused():
+    deep: dict = {}
+    for _ in range(50):
+        deep = {"input_size": deep}
+    assert error_of(load.load_train_config, deep).startswith("the config is nested more than 32 levels deep")
+    assert error_of(load.load_train_config, {1: 2}).startswith("config keys must be strings of valid Unicode, got")
+    assert error_of(load.load_train_config, {"\ud800": 2}).startswith("config keys must be strings of valid Unicode")
+
+
+@pytest.mark.parametrize(
+    ("values", "warnings"),
+    [
+        ({}, []),
+        (
+            {"dataset_tags": {"train": "all", "val": "all"}},
+            ['`dataset_tags` names "all" for both sets: validation sees the training images'],
+        ),
+        (
+            {"imagenet_weights": "w.h5"},
+            ["`imagenet_weights` has no effect with `weights_init_type` transfer_learning; use imagenet"],
+        ),
+        ({"imagenet_weights": "w.h5", "weights_init_type": "imagenet"}, []),
+        (
+            {"epochs": 5, "lr_schedule": {"name": "step", "milestones": [4, 5, 6]}},
+            ["`lr_schedule.milestones` [5.0, 6.0] are not reached in 5 `epochs`"],
+        ),
+    ],
+)
+def test_what_is_seldom_meant_is_a_warning(values, warnings):
+    found = []
+    load.load_train_config(values, warn=found.append)
+    assert found == warnings
+
+
+def test_configs_are_read_without_tensorflow_and_without_imgaug():
+    code = "import sys, mrcnn.config.load; print(sorted({'tensorflow', 'keras', 'imgaug'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+KNOWN_WORDS = sorted(
+    {*TrainConfig.model_fields, *ModelConfig.model_fields, "train", "val", "min_dim", "max_dim", "width", "height"}
+    | {"name", "args", "children", "model", "mode", "source", "gpu_devices", "save_names", "save_classes", "add_suffix"}
+    | {"model_classes", "model_tags", "existing_objects", "model_settings", "connection", "cache_limit", "val_every"}
+)
+WORDS = st.one_of(st.sampled_from([*KNOWN_WORDS, "full_image", "Fliplr", "Sequential", "__all__", "step"]), st.text())
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-2, 600),
+    st.sampled_from([2**70, 10**400]),
+    st.floats(),
+    WORDS,
+    st.text(st.characters(), max_size=5),
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(WORDS, inner, max_size=4)),
+    max_leaves=12,
+)
+LOADERS = (load.load_train_config, load.load_inference_config, load.load_deploy_config)
+
+
+def loads_or_names_the_fault(loader, values):
+    try:
+        loader(values)
+    except UserError as error:
+        text = str(error)
+        assert text
+        assert len(text.splitlines()) == 1
+        assert len(text) < 2000
+        text.encode()
+
+
+@given(st.dictionaries(WORDS, JSON, max_size=5), st.sampled_from(LOADERS))
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+def test_any_object_loads_or_is_refused_in_one_line(values, loader):
+    loads_or_names_the_fault(loader, values)
+
+
+FULL = {
+    **TrainConfig().model_dump(mode="json"),
+    "augmentation": [{"name": "SomeOf", "args": {"n": [0, 1]}, "children": [{"name": "Affine", "args": {}}]}],
+    "early_stopping": {"patience": 3},
+}
+
+
+def places(value, way=()):
+    """Every way into a config, so that a fuzz can change what lies there."""
+    yield way
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*way, key))
+
+
+@given(st.sampled_from([way for way in places(FULL) if way]), JSON)
+@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+def test_a_full_config_with_one_value_changed_loads_or_is_refused_in_one_line(way, value):
+    values = copy.deepcopy(FULL)
+    place = values
+    for key in way[:-1]:
+        place = place[key]
+    place[way[-1]] = value
+    loads_or_names_the_fault(load.load_train_config, values)
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+def test_any_text_file_loads_or_is_refused_in_one_line(tmp_path_factory, text):
+    file = tmp_path_factory.mktemp("fuzz") / "config.json"
+    file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    loads_or_names_the_fault(load.load_train_config, file)

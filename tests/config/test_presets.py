@@ -1,0 +1,89 @@
+"""Every file of presets/ loads without a warning; the published ones have the published values."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mrcnn.config import load
+
+PRESETS = Path(__file__).parents[2] / "presets"
+PUBLISHED = PRESETS / "predefined_run_configs.json"
+INFERENCE = sorted(PRESETS.glob("inference*.json"))
+DEPLOY = sorted(PRESETS.glob("deploy*.json"))
+TRAIN = sorted(set(PRESETS.glob("*.json")) - {PUBLISHED, *INFERENCE, *DEPLOY})
+
+# The plugin's predefined_run_configs.json, release 5.16.
+PUBLISHED_VALUES = [
+    {
+        "title": "train",
+        "type": "train",
+        "config": {
+            "lr": 0.001,
+            "epochs": 5,
+            "batch_size": {"val": 1, "train": 1},
+            "input_size": {"max_dim": 256, "min_dim": 256},
+            "gpu_devices": [0],
+            "dataset_tags": {"val": "val", "train": "train"},
+            "train_layers": "all",
+            "special_classes": {"background": "bg"},
+            "weights_init_type": "transfer_learning",
+        },
+    },
+    {
+        "title": "full_image",
+        "type": "inference",
+        "config": {
+            "model": {"gpu_device": 0, "min_confidence_threshold": 0.0},
+            "mode": {
+                "name": "full_image",
+                "model_classes": {"save_classes": "__all__", "add_suffix": "_maskrcnn"},
+                "model_tags": {"save_names": "__all__", "add_suffix": "_maskrcnn"},
+            },
+        },
+    },
+]
+
+
+def no_warning(line):
+    raise AssertionError(line)
+
+
+def test_the_published_file_is_verbatim_in_values():
+    assert json.loads(PUBLISHED.read_text()) == PUBLISHED_VALUES
+
+
+def test_the_published_presets_load():
+    train = load.load_train_config(PUBLISHED_VALUES[0]["config"], warn=no_warning)
+    assert (train.epochs, train.lr, train.input_size.max_dim) == (5, 0.001, 256)
+    inference = load.load_inference_config(PUBLISHED_VALUES[1]["config"], warn=no_warning)
+    assert inference.model.score_threshold(0.7) == 0.7
+    assert inference.mode.model_tags.renamed("confidence") == "confidence_maskrcnn"
+
+
+def test_there_are_presets_of_each_kind():
+    assert len(TRAIN) >= 7
+    assert len(INFERENCE) >= 2
+    assert len(DEPLOY) >= 1
+
+
+@pytest.mark.parametrize("path", TRAIN, ids=lambda path: path.name)
+def test_a_train_preset_loads_and_says_only_what_it_changes(path):
+    config = load.load_train_config(path, warn=no_warning)
+    defaults = load.load_train_config({}).model_dump(mode="json")
+    assert config.model_dump(mode="json") != defaults
+
+
+@pytest.mark.parametrize("path", INFERENCE, ids=lambda path: path.name)
+def test_an_inference_preset_loads(path):
+    assert load.load_inference_config(path, warn=no_warning).mode.name == "full_image"
+
+
+@pytest.mark.parametrize("path", DEPLOY, ids=lambda path: path.name)
+def test_a_deploy_preset_loads(path):
+    assert load.load_deploy_config(path, warn=no_warning).cache_limit == 500
+
+
+def test_the_guide_names_every_preset():
+    guide = (PRESETS / "README.md").read_text()
+    assert [path.name for path in PRESETS.glob("*.json") if f"`{path.name}`" not in guide] == []

@@ -1,0 +1,188 @@
+import pytest
+
+from mrcnn.config import load, train
+from mrcnn.events import UserError
+
+# The original's defaults (training schema of the plugin, release 5.16).
+ORIGINAL_DEFAULTS = {
+    "lr": 0.001,
+    "epochs": 2,
+    "batch_size": {"train": 1, "val": 1},
+    "input_size": {"min_dim": 256, "max_dim": 256, "width": 0, "height": 0},
+    "gpu_devices": [0],
+    "train_layers": "all",
+    "dataset_tags": {"train": "train", "val": "val"},
+    "special_classes": {"background": "bg"},
+    "weights_init_type": "transfer_learning",
+}
+
+
+def error_of(values):
+    with pytest.raises(UserError) as caught:
+        load.load_train_config(values)
+    return str(caught.value)
+
+
+def test_an_empty_config_has_the_originals_defaults():
+    settings = load.load_train_config({}).to_settings()
+    assert {key: settings[key] for key in ORIGINAL_DEFAULTS} == ORIGINAL_DEFAULTS
+
+
+def test_added_keys_keep_the_originals_behaviour_by_default():
+    config = train.TrainConfig()
+    assert config.precision == "float32"
+    assert (config.optimizer.name, config.optimizer.momentum, config.optimizer.global_clipnorm) == ("sgd", 0.9, 5.0)
+    assert (config.lr_schedule.name, config.lr_schedule.warmup_steps) == ("constant", 0)
+    assert (config.augmentation, config.early_stopping, config.checkpoints.keep) == ((), None, None)
+
+
+def test_settings_load_again_as_the_same_config():
+    values = {
+        "input_size": {"min_dim": 400, "max_dim": 512, "width": 3},
+        "special_classes": {"neutral": "neutral"},
+        "augmentation": [{"name": "Sometimes", "children": [{"name": "Affine", "args": {"rotate": [-5, 5]}}]}],
+        "lr_schedule": {"name": "step", "milestones": [1]},
+        "early_stopping": {},
+    }
+    warnings = []
+    config = load.load_train_config(values)
+    assert load.load_train_config(config.to_settings(), warn=warnings.append).to_settings() == config.to_settings()
+    assert warnings == []
+    assert config.to_settings()["input_size"] == {"width": 3, "height": 0, "min_dim": 400, "max_dim": 512}
+    assert config.to_settings()["special_classes"] == {"background": "bg", "neutral": "neutral"}
+    assert "model" not in config.to_settings()
+
+
+def test_the_public_tutorials_config_loads():
+    config = load.load_train_config(
+        {
+            "lr": 0.001,
+            "epochs": 10,
+            "batch_size": {"val": 1, "train": 4},
+            "input_size": {"max_dim": 512, "min_dim": 512},
+            "gpu_devices": [0],
+            "dataset_tags": {"val": "val", "train": "train"},
+            "train_layers": "all",
+            "special_classes": {"background": "bg"},
+            "weights_init_type": "transfer_learning",
+        }
+    )
+    assert (config.epochs, config.batch_size.train, config.batch_size.val, config.input_size.max_dim) == (10, 4, 1, 512)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"lr": 1},
+        {"epochs": 1},
+        {"gpu_devices": [0, 0, 3]},
+        {"input_size": {"min_dim": 800, "max_dim": 512}},
+        {"input_size": {"min_dim": 100, "note": {"any": ["thing"]}}},
+        {"dataset_tags": {"train": "all", "val": "all"}},
+        {"special_classes": {"neutral": None}},
+        {"optimizer": {"global_clipnorm": None}},
+        {"checkpoints": {"keep": 1}},
+        *({"train_layers": value} for value in ("all", "3+", "4+", "5+", "heads")),
+        *({"weights_init_type": v} for v in ("transfer_learning", "continue_training", "random", "imagenet")),
+        *({"precision": value} for value in ("float32", "mixed_bfloat16", "mixed_float16")),
+        *({"optimizer": {"name": value}} for value in ("sgd", "adam", "adamw")),
+    ],
+)
+def test_allowed_values_load(values):
+    assert load.load_train_config(values)
+
+
+def test_extra_keys_of_input_size_are_kept():
+    config = load.load_train_config({"input_size": {"note": "mine"}})
+    assert config.to_settings()["input_size"] == {
+        "width": 0,
+        "height": 0,
+        "min_dim": 256,
+        "max_dim": 256,
+        "note": "mine",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lr": 0}, "`lr` must be greater than 0, got 0"),
+        ({"lr": "0.1"}, '`lr` must be a number, got "0.1"'),
+        ({"lr": True}, "`lr` must be a number, got true"),
+        ({"lr": None}, "`lr` must be a number, got null"),
+        ({"lr": float("nan")}, "`lr` must be a finite number, got NaN"),
+        ({"epochs": 0}, "`epochs` must be greater than or equal to 1, got 0"),
+        ({"epochs": 1.0}, "`epochs` must be an integer, got 1.0; write 1"),
+        ({"epochs": 1.5}, "`epochs` must be an integer, got 1.5"),
+        ({"epochs": True}, "`epochs` must be an integer, got true"),
+        ({"batch_size": 4}, "`batch_size` must be an object, got 4"),
+        ({"batch_size": {"train": 0}}, "`batch_size.train` must be greater than or equal to 1, got 0"),
+        ({"batch_size": {"val": "1"}}, '`batch_size.val` must be an integer, got "1"'),
+        ({"batch_size": {"test": 1}}, "unknown key `batch_size.test`; known here: train, val"),
+        ({"input_size": {"max_dim": 250}}, "`input_size.max_dim` must be a multiple of 64, got 250; use 256"),
+        ({"input_size": {"max_dim": 1}}, "`input_size.max_dim` must be a multiple of 64, got 1; use 64"),
+        ({"input_size": {"max_dim": 0}}, "`input_size.max_dim` must be greater than or equal to 1, got 0"),
+        ({"input_size": {"min_dim": 256.0}}, "`input_size.min_dim` must be an integer, got 256.0; write 256"),
+        (
+            {"gpu_devices": []},
+            "`gpu_devices` must list at least one device, got []; use [0], on a machine without a GPU",
+        ),
+        ({"gpu_devices": [-1]}, "`gpu_devices[0]` must be greater than or equal to 0, got -1"),
+        ({"gpu_devices": [0, True]}, "`gpu_devices[1]` must be an integer, got true"),
+        ({"gpu_devices": 0}, "`gpu_devices` must be a list, got 0"),
+        ({"gpu_devices": "0"}, '`gpu_devices` must be a list, got "0"'),
+        ({"train_layers": "2+"}, "`train_layers` must be 'all', '3+', '4+', '5+' or 'heads', got \"2+\""),
+        ({"dataset_tags": {"train": ""}}, '`dataset_tags.train` must not be empty, got ""'),
+        ({"dataset_tags": {"val": None}}, "`dataset_tags.val` must be a string, got null"),
+        ({"special_classes": {"background": 0}}, "`special_classes.background` must be a string, got 0"),
+        ({"special_classes": {"neutral": "bg"}}, '`special_classes.neutral` must differ from `background`, got "bg"'),
+        (
+            {"weights_init_type": "coco"},
+            "`weights_init_type` must be 'transfer_learning', 'continue_training', 'random'",
+        ),
+        ({"precision": "float16"}, "`precision` must be 'float32', 'mixed_bfloat16' or 'mixed_float16', got"),
+        ({"seed": -1}, "`seed` must be greater than or equal to 0, got -1"),
+        ({"optimizer": {"momentum": 1}}, "`optimizer.momentum` must be less than 1, got 1"),
+        ({"optimizer": {"nesterov": 1}}, "`optimizer.nesterov` must be true or false, got 1"),
+        ({"optimizer": {"global_clipnorm": 0}}, "`optimizer.global_clipnorm` must be greater than 0, got 0"),
+        ({"optimizer": "sgd"}, '`optimizer` must be an object, got "sgd"'),
+        ({"lr_schedule": {"name": "step"}}, "`lr_schedule.milestones` must list at least one epoch when `name` is"),
+        ({"lr_schedule": {"milestones": [3, 3]}}, "`lr_schedule.milestones` must increase, got [3.0, 3.0]"),
+        ({"lr_schedule": {"warmup_start_factor": 0}}, "`lr_schedule.warmup_start_factor` must be greater than 0"),
+        ({"lr_schedule": {"final_fraction": 1.5}}, "`lr_schedule.final_fraction` must be less than or equal to 1"),
+        ({"early_stopping": {"patience": 0}}, "`early_stopping.patience` must be greater than or equal to 1, got 0"),
+        ({"early_stopping": {"monitor": "loss"}}, "`early_stopping.monitor` must be 'val_loss', 'val_box_ap' or"),
+        ({"early_stopping": True}, "`early_stopping` must be an object, got true"),
+        ({"checkpoints": {"keep": 0}}, "`checkpoints.keep` must be greater than or equal to 1, got 0"),
+        ({"validation": {"ap": "yes"}}, '`validation.ap` must be true or false, got "yes"'),
+        ({"imagenet_weights": ""}, '`imagenet_weights` must not be empty, got ""'),
+        ({"augmentation": {"name": "Fliplr"}}, "`augmentation` must be a list, got"),
+        ({"model": None}, "`model` must be an object, got null"),
+        ({"epoch": 3}, "unknown key `epoch`; did you mean `epochs`"),
+        ({"max_dim": 512}, "unknown key `max_dim`; did you mean `input_size.max_dim`"),
+        ({"allow_corrupted_samples": 3}, "unknown key `allow_corrupted_samples`; known here: lr, epochs, batch_size"),
+        ({"lr_decreasing": {}}, "unknown key `lr_decreasing`"),
+        ({"momentum": 0.9}, "unknown key `momentum`; did you mean `optimizer.momentum`"),
+    ],
+)
+def test_wrong_values_are_named_with_the_fix(values, message):
+    assert error_of(values).startswith(message)
+
+
+def test_ap_cannot_be_monitored_unmeasured():
+    values = {"early_stopping": {"monitor": "val_mask_ap"}, "validation": {"ap": False}}
+    assert error_of(values) == "`early_stopping.monitor` val_mask_ap needs `validation.ap` true"
+
+
+def test_colour_augmenters_need_three_channels():
+    values = {
+        "model": {"channels": 1, "image_mean": [128]},
+        "augmentation": [{"name": "Fliplr"}, {"name": "OneOf", "children": [{"name": "Grayscale"}]}],
+    }
+    assert error_of(values) == "`augmentation[1]` Grayscale needs 3 `model.channels`, got 1"
+
+
+def test_three_problems_are_named_and_the_rest_counted():
+    text = error_of({"lr": 0, "epochs": 0, "seed": "a", "foo": 1, "gpu_devices": []})
+    assert text.count("; `") == 2
+    assert text.endswith("; and 2 more")
