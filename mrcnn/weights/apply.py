@@ -1,0 +1,294 @@
+"""Puts stored weights onto a model's variables by (layer, weight) name, and says what happened to every layer.
+
+Nothing is assigned before every shape and every value has been checked, so a refused file leaves the model as it was.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.events import UserError
+from mrcnn.weights import hdf5, names
+
+SHOWN = 6  # names printed of a longer list
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did; names are layers, or `layer/weight` where only a part of a layer is meant.
+
+    Attributes:
+        source: the file or folder.
+        loaded: taken from it.
+        excluded: of the model, left alone on request.
+        missing: of the model, not in the file: they keep the values they had.
+        left_over: in the file, not in the model.
+        parameters: how many numbers were loaded.
+        notes: changes made on the way, one sentence each.
+    """
+
+    source: str
+    loaded: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+    parameters: int = 0
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Gives the report as lines to print; what did not occur has no line, except `loaded`."""
+        lines = [f"weights from {self.source}: {_count(self.loaded)} loaded, {self.parameters:,} parameters"]
+        for what, listed in (
+            ("excluded on request", self.excluded),
+            ("missing in the file, kept as they were", self.missing),
+            ("left over in the file, not in the model", self.left_over),
+        ):
+            if listed:
+                lines.append(f"  {what}: {_count(listed)}: {abridge(listed)}")
+        return lines + [f"  {note}" for note in self.notes]
+
+
+def load_into(
+    layout: hdf5.Layout,
+    source: str | os.PathLike | hdf5.LegacyFile,
+    *,
+    exclude: Collection[str] = (),
+    adapt_conv1: bool = False,
+) -> LoadReport:
+    """Loads a by-name weight file into variables.
+
+    Args:
+        layout: the model's layers with their weights, in any order.
+        source: a by-name HDF5 file, or one already open (it stays open).
+        exclude: layers of the model to leave alone; names without weights are allowed.
+        adapt_conv1: fits a conv1 of another input channel count to the model, see `fit_input_channels`.
+
+    Returns:
+        What became of each layer; pass it to `require_backbone` where a part is not enough.
+
+    Raises:
+        UserError: no layer of the file is known, a shape differs, or a value is NaN or infinite. No variable has
+            changed then.
+    """
+    if isinstance(source, hdf5.LegacyFile):
+        return assign(layout, source.layers, source=source.path, exclude=exclude, adapt_conv1=adapt_conv1)
+    with hdf5.read_file(source) as file:
+        return assign(layout, file.layers, source=file.path, exclude=exclude, adapt_conv1=adapt_conv1)
+
+
+def assign(
+    layout: hdf5.Layout,
+    stored: hdf5.Datasets,
+    *,
+    source: str,
+    exclude: Collection[str] = (),
+    adapt_conv1: bool = False,
+) -> LoadReport:
+    """Does what `load_into` does, from stored arrays or data sets {layer: {weight: values}}.
+
+    Raises:
+        UserError: as `load_into`; `source` is what messages call the file.
+    """
+    if not any(layer in stored for layer, _ in layout):
+        found = abridge(list(stored)) or "no weights at all"
+        raise UserError(f"{source} holds no layer of this model, only {found}: is it another architecture's file?")
+    steps = [
+        _Step(layer, weight, variable, stored[layer][weight])
+        for layer, weights in layout
+        if layer not in exclude
+        for weight, variable in weights
+        if weight in stored.get(layer, ())
+    ]
+    notes = _check_shapes(steps, source=source, adapt_conv1=adapt_conv1)
+    for step in steps:
+        _check_values(step, source)
+    for step in steps:
+        step.variable.assign(_values(step, source))
+    return _report(layout, stored, steps=steps, source=source, exclude=exclude, notes=notes)
+
+
+def require_backbone(report: LoadReport) -> None:
+    """Refuses a load that left a part of the ResNet random, or that came from a ResNet of another depth.
+
+    Raises:
+        UserError: names what is missing or left over, and the fix. Layers excluded on request are no reason.
+    """
+    missing = [name for name in report.missing if names.is_backbone(name)]
+    left_over = [name for name in report.left_over if names.is_backbone(name)]
+    if any(names.is_deep(name) for name in left_over):
+        raise UserError(_wrong_depth(report.source, stored=101, wanted=50))
+    if missing and all(names.is_deep(name) for name in missing):
+        raise UserError(_wrong_depth(report.source, stored=50, wanted=101))
+    if missing:
+        raise UserError(
+            f"{report.source} lacks {_count(missing)} of the backbone ({abridge(missing)}), which would stay random: "
+            "use a complete weight file"
+        )
+    if left_over:
+        raise UserError(
+            f"{report.source} holds backbone layers that the model does not have ({abridge(left_over)}): "
+            "use a file of a resnet50 or resnet101"
+        )
+
+
+def fit_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Fits a first convolution to images of another channel count.
+
+    With fewer channels each gets the average over the stored ones; with more, the extra ones start as that average.
+    All are then scaled by stored / new count, so an image whose channels are equal gives the same features as before.
+
+    Args:
+        kernel: `[h, w, stored channels, out]` float32.
+        channels: wanted.
+
+    Returns:
+        `[h, w, channels, out]` float32.
+    """
+    count = kernel.shape[2]
+    if channels == count:
+        return kernel
+    mean = kernel.mean(axis=2, keepdims=True)
+    kept = kernel if channels > count else kernel[:, :, :0]
+    filled = np.concatenate([kept, np.repeat(mean, channels - kept.shape[2], axis=2)], axis=2)
+    return np.asarray(filled * (count / channels), dtype=np.float32)
+
+
+def abridge(listed: Sequence[str]) -> str:
+    """Writes a list of names, a long one by its first ones and the last."""
+    if len(listed) <= SHOWN + 1:
+        return ", ".join(listed)
+    return f"{', '.join(listed[:SHOWN])}, … {listed[-1]}"
+
+
+class _Step(NamedTuple):
+    """One weight that will be assigned."""
+
+    layer: str
+    weight: str
+    variable: Any
+    values: Any  # an h5py data set or an array
+
+    @property
+    def label(self) -> str:
+        return _label(self.layer, self.weight)
+
+    @property
+    def needs_fit(self) -> bool:
+        """Is a conv1 kernel that differs from the model's in the input channels only."""
+        stored, wanted = tuple(self.values.shape), tuple(self.variable.shape)
+        if self.layer != "conv1" or len(stored) != 4 or len(wanted) != 4:
+            return False
+        return stored != wanted and stored[:2] + stored[3:] == wanted[:2] + wanted[3:]
+
+
+def _check_shapes(steps: Iterable[_Step], *, source: str, adapt_conv1: bool) -> tuple[str, ...]:
+    """Refuses differing shapes; returns the notes on those that will be adapted."""
+    notes, wrong = [], []
+    for step in steps:
+        stored, wanted = tuple(step.values.shape), tuple(step.variable.shape)
+        if stored == wanted:
+            continue
+        if adapt_conv1 and step.needs_fit:
+            how = "averaged" if wanted[2] < stored[2] else "inflated, the new ones start as the average"
+            notes.append(f"{step.label}: {stored[2]} input channels {how} to {wanted[2]}")
+        else:
+            wrong.append(step)
+    if wrong:
+        first = wrong[0]
+        more = f" ({len(wrong) - 1} more weights differ)" if len(wrong) > 1 else ""
+        raise UserError(
+            f"layer {first.layer}, weight {first.weight}: {source} has shape {tuple(first.values.shape)}, the model "
+            f"{tuple(first.variable.shape)}{more}: {_shape_hint(first)}"
+        )
+    return tuple(notes)
+
+
+def _shape_hint(step: _Step) -> str:
+    stored, wanted = step.values.shape[-1:], tuple(step.variable.shape)[-1:]
+    numbers = (*stored, *wanted)
+    if step.needs_fit:
+        return f"set `model.channels` to {step.values.shape[2]}"
+    if step.layer in names.TRANSFER_EXCLUDE and len(numbers) == 2:
+        per_class = 4 if step.layer == "mrcnn_bbox_fc" else 1
+        return (
+            f"the file knows {numbers[0] // per_class} classes, the model {numbers[1] // per_class}, both with the "
+            "background; `transfer_learning` leaves these layers new"
+        )
+    if "rpn_class_raw" in step.weight or "rpn_bbox_pred" in step.weight:
+        per_anchor = 2 if "rpn_class_raw" in step.weight else 4
+        return (
+            f"the file has {numbers[0] // per_anchor} anchors per location, the model {numbers[1] // per_anchor}; "
+            "use as many `model.anchor_aspect_ratios`"
+        )
+    return "build the model with the numbers that the file was trained with"
+
+
+def _check_values(step: _Step, source: str) -> None:
+    bad = np.count_nonzero(~np.isfinite(_read(step, source)))
+    if bad:
+        raise UserError(
+            f"layer {step.layer}, weight {step.weight} of {source} holds {bad} values that are NaN or infinite: "
+            "its training diverged, use an earlier checkpoint"
+        )
+
+
+def _values(step: _Step, source: str) -> np.ndarray:
+    values = _read(step, source)
+    return fit_input_channels(values, step.variable.shape[2]) if step.needs_fit else values
+
+
+def _read(step: _Step, source: str) -> np.ndarray:
+    return hdf5.read_array(step.values, where=f"layer {step.layer}, weight {step.weight} of {source}")
+
+
+def _report(
+    layout: hdf5.Layout,
+    stored: hdf5.Datasets,
+    *,
+    steps: Sequence[_Step],
+    source: str,
+    exclude: Collection[str],
+    notes: tuple[str, ...],
+) -> LoadReport:
+    model = {layer: [weight for weight, _ in weights] for layer, weights in layout if weights}
+    return LoadReport(
+        source=source,
+        loaded=tuple(dict.fromkeys(step.layer for step in steps)),
+        excluded=tuple(layer for layer in model if layer in exclude),
+        missing=_absent(model, stored, exclude),
+        left_over=_absent({layer: list(weights) for layer, weights in stored.items()}, model, exclude),
+        parameters=sum(int(np.prod(tuple(step.variable.shape))) for step in steps),
+        notes=notes,
+    )
+
+
+def _absent(
+    these: Mapping[str, Sequence[str]], those: Mapping[str, Collection[str]], exclude: Collection[str]
+) -> tuple[str, ...]:
+    """Lists what `these` have and `those` lack: a layer's name, or its weights where only some are lacking."""
+    found: list[str] = []
+    for layer, weights in these.items():
+        if layer in exclude:
+            continue
+        if layer not in those:
+            found.append(layer)
+        else:
+            found += [_label(layer, weight) for weight in weights if weight not in those[layer]]
+    return tuple(found)
+
+
+def _label(layer: str, weight: str) -> str:
+    weight = weight.removesuffix(":0")
+    return weight if weight.startswith(f"{layer}/") else f"{layer}/{weight}"
+
+
+def _count(listed: Sequence[str]) -> str:
+    layers = len({name.partition("/")[0] for name in listed})
+    return f"{layers} layer{'' if layers == 1 else 's'}"
+
+
+def _wrong_depth(source: str, *, stored: int, wanted: int) -> str:
+    return f"{source} holds a ResNet-{stored}, the model has a ResNet-{wanted}: set `model.backbone` to resnet{stored}"

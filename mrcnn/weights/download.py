@@ -1,0 +1,54 @@
+"""Public weight files, fetched once into the Keras cache (`~/.keras/models`, or under `KERAS_HOME`).
+
+Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 holds another model); keras.applications' ResNet files and
+their MD5 sums. Only HDF5 files are fetched: nothing in them is ever executed.
+"""
+
+import os
+from pathlib import Path
+
+import keras
+
+from mrcnn.events import UserError
+
+COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+IMAGENET_MD5 = {50: "4d473c1dd8becc155b73f8504c6f6626", 101: "88cf7a10940856eca736dc7b7e228a21"}
+
+
+def matterport_coco_file() -> str:
+    """Gives the path of Matterport's COCO model (ResNet-101, 81 classes, 258 MB), downloading it when absent.
+
+    Raises:
+        UserError: the download failed; says where to put the file by hand.
+    """
+    return _fetch(COCO_URL)
+
+
+def imagenet_file(depth: int) -> str:
+    """Gives the path of keras.applications' ImageNet weights without classifier, downloading them when absent.
+
+    Args:
+        depth: 50 or 101.
+
+    Raises:
+        UserError: the download failed; says where to put the file by hand.
+    """
+    url = f"{IMAGENET_URL}resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    return _fetch(url, md5=IMAGENET_MD5[depth])
+
+
+def _fetch(url: str, *, md5: str | None = None) -> str:
+    folder, name = _cache() / "models", url.rpartition("/")[2]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(keras.utils.get_file(name, url, cache_dir=str(folder.parent), cache_subdir="models", file_hash=md5))
+    except Exception as error:  # get_file raises plain Exception when there is no network
+        raise UserError(
+            f"cannot download {url} ({error}): on another machine download it, put it at {folder / name} and start "
+            "again, or give its path in the config or on the command line"
+        ) from error
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

@@ -1,0 +1,263 @@
+"""Weight files in the layout that Keras 2 loads by layer name, read and written with h5py alone.
+
+Layout: root attributes `layer_names`, `backend`, `keras_version`; one group per layer with the attribute
+`weight_names`; data sets at `<layer>/<weight name>`, e.g. `conv1/conv1/kernel:0`. A file written by `model.save()`
+holds the same tree under `model_weights/`.
+Source: Keras 2 `save_weights_to_hdf5_group`; its loader by name takes the files written here.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mrcnn.events import UserError
+from mrcnn.weights import names
+
+Layout = Sequence[tuple[str, Sequence[tuple[str, Any]]]]  # a variable has .shape, .assign(array), .numpy()
+Datasets = Mapping[str, Mapping[str, Any]]  # {layer: {weight: data set or array}}; both have .shape and [()]
+
+KERAS_VERSION = "2.2.4"  # what the files written here follow
+WRITER = "mrcnn"
+HEADER_LIMIT = 64512  # bytes; HDF5 object headers end at 64 kB, so longer attributes are cut into numbered parts
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class LegacyFile:
+    """An open by-name file; weights are read only when indexed (`dataset[()]`), so close it after use.
+
+    Attributes:
+        path: where it is.
+        layers: {layer: {weight: data set}} under Matterport's names (`rpn_model` holds the three RPN layers), whatever
+            wrapper the file nests them in; layers without weights are left out.
+        layer_names: all groups the file lists, as written.
+        form: `weights`, or `full model` when under `model_weights/`.
+        nested: a wrapper model holds the layers in one group, as multi-GPU checkpoints do.
+        keras_version: as written, `unknown` when absent.
+        writer: the program's name where it left one, else "".
+    """
+
+    path: str
+    layers: dict[str, dict[str, h5py.Dataset]]
+    layer_names: tuple[str, ...]
+    form: str
+    nested: bool
+    keras_version: str
+    writer: str
+    handle: h5py.File = field(repr=False)
+
+    def close(self) -> None:
+        """Closes the file; the data sets cannot be read any more."""
+        self.handle.close()
+
+    def __enter__(self) -> "LegacyFile":
+        """Closes the file at the end of the `with` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file."""
+        self.close()
+
+
+def open_file(path: str | os.PathLike) -> h5py.File:
+    """Opens any HDF5 file for reading.
+
+    Raises:
+        UserError: the file is missing, not HDF5, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"the weight file {path} {'is a folder' if path.is_dir() else 'does not exist'}")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(SIGNATURE))
+    except OSError as error:
+        raise UserError(f"the weight file {path} cannot be read: {error.strerror}") from error
+    if start != SIGNATURE:
+        found = "it is empty" if not start else f"it starts with {start!r}"
+        raise UserError(f"the weight file {path} is not an HDF5 file: {found}")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        size = path.stat().st_size
+        raise UserError(
+            f"the weight file {path} is damaged or cut short ({size} bytes): copy or download it again"
+        ) from error
+
+
+def read_file(path: str | os.PathLike) -> LegacyFile:
+    """Opens a by-name weight file in any of its variants.
+
+    Raises:
+        UserError: the file is missing, not HDF5, damaged, or not in the by-name layout.
+    """
+    handle = open_file(path)
+    try:
+        return _index(str(path), handle)
+    except UserError:
+        handle.close()
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        handle.close()
+        raise UserError(f"the weight file {path} is damaged: {error}") from error
+
+
+def read_array(dataset: Any, *, where: str) -> np.ndarray:
+    """Reads one data set, or passes an array, as float32.
+
+    Raises:
+        UserError: the values are no numbers, or the file ends before them; `where` names the weight and the file.
+    """
+    try:
+        values = dataset[()]
+    except OSError as error:
+        raise UserError(f"{where} cannot be read, the file is damaged: copy or download it again") from error
+    if values.dtype.kind not in "fiu":
+        raise UserError(f"{where} holds {values.dtype} values, expected numbers")
+    return np.asarray(values, dtype=np.float32)
+
+
+def write_file(path: str | os.PathLike, layout: Layout) -> None:
+    """Writes weights so that Keras 2 and `read_file` load them by name; the file appears whole or not at all.
+
+    Args:
+        path: the file; an existing one is replaced.
+        layout: the model's variables; a layer with an empty list is listed like a layer without weights.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with h5py.File(partial, "w", track_order=False) as handle:
+            _write(handle, layout)
+        _flush(partial)
+        os.replace(partial, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise UserError(f"cannot write the weight file {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def kind_of(weight: str) -> str:
+    """Gives the last part of a weight's name: `kernel` for `conv1/kernel:0`."""
+    return weight.rpartition("/")[2].partition(":")[0]
+
+
+def is_keras3(handle: h5py.File) -> bool:
+    """Tells whether an HDF5 file is in the form that Keras 3 names `.weights.h5`."""
+    return not _has_names(handle) and any(name in handle for name in ("layers", "_layer_checkpoint_dependencies"))
+
+
+def read_names(group: h5py.Group, attribute: str) -> list[str]:
+    """Reads a list of names from an attribute, bytes or str, whole or in numbered parts.
+
+    Raises:
+        KeyError: the group has no such attribute.
+    """
+    if attribute in group.attrs:
+        return [_text(name) for name in np.ravel(group.attrs[attribute])]
+    parts = [name for name in group.attrs if re.fullmatch(re.escape(attribute) + r"\d+", name)]
+    if not parts:
+        raise KeyError(f"{group.name} has no attribute {attribute}")
+    parts.sort(key=lambda name: int(name.removeprefix(attribute)))
+    return [_text(name) for part in parts for name in np.ravel(group.attrs[part])]
+
+
+def write_names(group: h5py.Group, attribute: str, values: Sequence[str]) -> None:
+    """Stores names as fixed-length bytes, in numbered parts where one attribute cannot hold them."""
+    encoded = np.array([value.encode() for value in values], dtype=f"S{max(map(len, values), default=1)}")
+    if encoded.nbytes <= HEADER_LIMIT:
+        group.attrs[attribute] = encoded
+        return
+    per_part = max(1, HEADER_LIMIT // encoded.dtype.itemsize)
+    for number, start in enumerate(range(0, len(encoded), per_part)):
+        group.attrs[f"{attribute}{number}"] = encoded[start : start + per_part]
+
+
+def _index(path: str, handle: h5py.File) -> LegacyFile:
+    root, form = (handle, "weights")
+    if "model_weights" in handle and not _has_names(handle):
+        root, form = (handle["model_weights"], "full model")
+    if not _has_names(root):
+        kind = "a Keras 3 weight file" if is_keras3(handle) else "an HDF5 file without the attribute `layer_names`"
+        raise UserError(f"the weight file {path} is {kind}, expected Keras 2 weights that load by layer name")
+    layer_names = read_names(root, "layer_names")
+    layers: dict[str, dict[str, h5py.Dataset]] = {}
+    nested = False
+    for group_name, weight_name, dataset in _weights(root, layer_names):
+        owner = _owner(group_name, weight_name)
+        group = names.group_of(owner)
+        nested |= group != group_name
+        stored = layers.setdefault(group, {})
+        stored[f"{owner}/{kind_of(weight_name)}:0" if names.is_known(owner) else weight_name] = dataset
+    return LegacyFile(
+        path=path,
+        layers=layers,
+        layer_names=tuple(layer_names),
+        form=form,
+        nested=nested,
+        keras_version=_text(root.attrs.get("keras_version", "unknown")),
+        writer=_text(handle.attrs.get("writer", "")),
+        handle=handle,
+    )
+
+
+def _has_names(group: h5py.Group) -> bool:
+    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+
+
+def _weights(root: h5py.Group, layer_names: Iterable[str]) -> Iterator[tuple[str, str, h5py.Dataset]]:
+    for layer in layer_names:
+        group = root[layer]
+        for weight in read_names(group, "weight_names"):
+            yield layer, weight, group[weight]
+
+
+def _owner(group: str, weight: str) -> str:
+    """Finds the layer a weight belongs to: the innermost Matterport name on its path, else its group.
+
+    The path is `conv1/kernel:0`, also `conv1_1/kernel:0` where TensorFlow made the name unique, and may start with
+    wrappers. Only a wrapper's group (also `rpn_model`) is looked into: a layer's own group names its owner.
+    """
+    if names.is_known(group):
+        return group
+    for part in reversed(weight.split("/")[:-1]):
+        for name in (part, re.sub(r"_\d+$", "", part)):
+            if names.is_known(name):
+                return name
+    return group
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _write(handle: h5py.File, layout: Layout) -> None:
+    write_names(handle, "layer_names", [layer for layer, _ in layout])
+    handle.attrs["backend"] = np.bytes_("tensorflow")
+    handle.attrs["keras_version"] = np.bytes_(KERAS_VERSION)
+    handle.attrs["writer"] = np.bytes_(WRITER)
+    for layer, weights in layout:
+        group = handle.create_group(layer)
+        write_names(group, "weight_names", [name for name, _ in weights])
+        for name, variable in weights:
+            group.create_dataset(name, data=np.asarray(variable.numpy(), dtype=np.float32))
+
+
+def _flush(path: Path) -> None:
+    """Makes a file or folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

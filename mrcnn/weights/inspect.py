@@ -1,0 +1,144 @@
+"""Says what a weight file is: `python -m mrcnn.weights.inspect FILE`."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrcnn.events import UserError
+from mrcnn.weights import apply, hdf5, names
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a by-name weight file tells about the model it was saved from; None where it does not tell.
+
+    Attributes:
+        origin: who wrote the file, in words.
+        layers: number of layers with weights.
+        tensors: number of weights.
+        parameters: number of numbers in them.
+        backbone: `resnet50` or `resnet101`.
+        num_classes: with background.
+        anchors_per_location: number of aspect ratios.
+        channels: of the input image.
+        unknown: layers that no Mask R-CNN of these names has.
+        missing: layers that a Mask R-CNN of this backbone also has.
+    """
+
+    origin: str
+    layers: int
+    tensors: int
+    parameters: int
+    backbone: str | None
+    num_classes: int | None
+    anchors_per_location: int | None
+    channels: int | None
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def facts_of(file: hdf5.LegacyFile) -> Facts:
+    """Reads the facts from names and shapes; no values are read."""
+    tensors = [dataset for weights in file.layers.values() for dataset in weights.values()]
+    depth = _depth(file.layers)
+    expected = names.layer_names(depth or 50)
+    return Facts(
+        origin=_origin(file),
+        layers=len(file.layers),
+        tensors=len(tensors),
+        parameters=sum(int(np.prod(dataset.shape)) for dataset in tensors),
+        backbone=f"resnet{depth}" if depth else None,
+        num_classes=_last_axis(file, "mrcnn_class_logits", "kernel"),
+        anchors_per_location=_last_axis(file, names.RPN_MODEL, "kernel", owner="rpn_class_raw", per_unit=2),
+        channels=_last_axis(file, "conv1", "kernel", axis=-2),
+        unknown=tuple(layer for layer in file.layers if layer not in names.layer_names(101)),
+        missing=tuple(layer for layer in expected if layer not in file.layers),
+    )
+
+
+def lines(path: str, facts: Facts) -> list[str]:
+    """Writes the facts as lines to print."""
+
+    def told(value: object) -> str:
+        return "not told" if value is None else str(value)
+
+    result = [
+        path,
+        f"  form: {facts.origin}",
+        f"  content: {facts.layers} layers, {facts.tensors} tensors, {facts.parameters:,} parameters",
+        f"  backbone: {told(facts.backbone)}",
+        f"  classes with background: {told(facts.num_classes)}",
+        f"  anchors per location: {told(facts.anchors_per_location)}",
+        f"  input channels: {told(facts.channels)}",
+    ]
+    if facts.unknown:
+        result.append(f"  not of a Mask R-CNN: {len(facts.unknown)}: {apply.abridge(facts.unknown)}")
+    if facts.missing and not _foreign(facts):
+        result.append(f"  a Mask R-CNN also needs {len(facts.missing)} layers: {apply.abridge(facts.missing)}")
+    return [*result, f"  loads: {_verdict(facts)}"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the facts; a file that cannot be loaded gives one line on stderr.
+
+    Returns:
+        The exit code: 0, or 1 for a file that cannot be read.
+    """
+    parser = argparse.ArgumentParser(prog="python -m mrcnn.weights.inspect", description=__doc__)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="HDF5 weight file")
+    failed = False
+    for path in parser.parse_args(arguments).files:
+        try:
+            with hdf5.read_file(path) as file:
+                print("\n".join(lines(path, facts_of(file))))
+        except UserError as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+    return int(failed)
+
+
+def _origin(file: hdf5.LegacyFile) -> str:
+    if file.writer == hdf5.WRITER:
+        author = "new, written by this project"
+    else:
+        author = f"old, written by Keras {file.keras_version}"
+    parts = [author, "whole model" if file.form == "full model" else "weights only"]
+    if file.nested:
+        parts.append("nested in one group as by a multi-GPU wrapper")
+    return ", ".join(parts)
+
+
+def _depth(layers: hdf5.Datasets) -> int | None:
+    if "res4f_branch2a" not in layers:
+        return None
+    return 101 if any(names.is_deep(layer) for layer in layers) else 50
+
+
+def _last_axis(
+    file: hdf5.LegacyFile, layer: str, kind: str, *, owner: str = "", axis: int = -1, per_unit: int = 1
+) -> int | None:
+    dataset = file.layers.get(layer, {}).get(f"{owner or layer}/{kind}:0")
+    return None if dataset is None or len(dataset.shape) < -axis else dataset.shape[axis] // per_unit
+
+
+def _foreign(facts: Facts) -> bool:
+    return facts.layers == len(facts.unknown)
+
+
+def _verdict(facts: Facts) -> str:
+    if _foreign(facts):
+        if "conv1_conv" in facts.unknown:
+            return "as `imagenet_weights`, it looks like keras.applications' ResNet"
+        return "nothing, none of its layers is of a Mask R-CNN"
+    backbone_missing = [layer for layer in facts.missing if names.is_backbone(layer)]
+    if facts.backbone is None or backbone_missing:
+        return "not by itself, the backbone is not complete"
+    if facts.missing:
+        return f"the backbone of a {facts.backbone}; the missing layers would start from random weights"
+    return f"everything into a {facts.backbone} with {facts.num_classes} classes"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""ImageNet weights of keras.applications' ResNet-50 and ResNet-101, brought into the form of Matterport's ResNet.
+
+The graph is the same (stride in the first 1x1, a bias in every convolution). What differs and is converted exactly:
+names (`conv2_block1_0_conv` is `res2a_branch1`), the order of conv1's input channels (BGR there, RGB here), and the
+batch norm's epsilon (1.001e-5 there, 1e-3 here), which is folded into gamma.
+Source: keras.applications.resnet, preprocessing of the kind "caffe".
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mrcnn.events import UserError
+from mrcnn.weights import apply, download, hdf5, names
+
+STORED_EPSILON = 1.001e-5
+MODEL_EPSILON = 1e-3
+IMAGE_CHANNELS = 3
+BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}  # keras.applications -> Matterport
+STAGE4_DEPTHS = {6: 50, 23: 101, 36: 152}  # number of blocks in stage 4 -> depth
+
+Arrays = dict[str, dict[str, np.ndarray]]  # {layer: {kernel | bias | gamma | …: values}}
+
+
+def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: int | str) -> apply.LoadReport:
+    """Loads ImageNet weights into the backbone; the other layers are left as they are.
+
+    Args:
+        layout: the model's layers with their weights. A conv1 with other than 3 input channels gets adapted weights.
+        source: an HDF5 file of keras.applications' ResNet (weights or model, by name, or Keras 3's `.weights.h5`), or a
+            folder with NAME_conv.bin and NAME_bn.bin per layer: little-endian float32, the kernel as (out, in, h, w)
+            and then the bias; gamma, beta, moving mean and moving variance. None downloads the official file.
+        depth: 50 or 101, or `resnet50`, `resnet101`.
+
+    Returns:
+        What was loaded and what is missing in the backbone. A folder may lack layers, though not conv1; a batch norm
+        whose convolution is lacking is not taken, since it describes the features of just that convolution.
+
+    Raises:
+        UserError: the source is unusable, lacks conv1, holds a ResNet of another depth, or differs in a shape.
+    """
+    depth = names.depth_number(depth)
+    source = download.imagenet_file(depth) if source is None else os.fspath(source)
+    backbone = [(layer, weights) for layer, weights in layout if names.is_backbone(layer)]
+    path = Path(source)
+    found = _read_folder(path, depth) if path.is_dir() else _read_file(path, depth)
+    _check_layers(found, depth, source=source)
+    stored, lone_norms = _convert(found, depth)
+    report = apply.assign(backbone, stored, source=source, adapt_conv1=True)
+    notes = ["conv1 turned from BGR to RGB input, batch norm's epsilon folded into gamma", *report.notes]
+    if lone_norms:
+        notes.append(f"not taken, as their convolutions are missing: {apply.abridge(lone_norms)}")
+    return dataclasses.replace(report, notes=tuple(notes))
+
+
+def keras_names(depth: int) -> dict[str, str]:
+    """Maps Matterport's ResNet layers to keras.applications' names: `res2a_branch1` to `conv2_block1_0_conv`."""
+    pairs = {"conv1": "conv1_conv", "bn_conv1": "conv1_bn"}
+    for stage, number, block in names.blocks(depth):
+        for digit, branch in BRANCHES.items():
+            if digit == "0" and number > 1:
+                continue  # only a stage's first block has a convolution in its shortcut
+            pairs[f"res{block}_branch{branch}"] = f"conv{stage}_block{number}_{digit}_conv"
+            pairs[f"bn{block}_branch{branch}"] = f"conv{stage}_block{number}_{digit}_bn"
+    return pairs
+
+
+def fold_epsilon(gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Scales gamma so that fixed-statistics batch norm with `MODEL_EPSILON` gives what `STORED_EPSILON` gave.
+
+    Args:
+        gamma: `[channels]`.
+        variance: `[channels]`, the moving variance.
+
+    Returns:
+        `[channels]` float32: gamma * sqrt((variance + 1e-3) / (variance + 1.001e-5)).
+    """
+    wide = variance.astype(np.float64)
+    return (gamma * np.sqrt((wide + MODEL_EPSILON) / (wide + STORED_EPSILON))).astype(np.float32)
+
+
+def _convert(found: Arrays, depth: int) -> tuple[Arrays, list[str]]:
+    """Renames and converts; also lists the batch norms left out for want of their convolution."""
+    foreign = keras_names(depth)
+    stored: Arrays = {}
+    lone_norms = []
+    for layer, name in foreign.items():
+        if name not in found:
+            continue
+        values = dict(found[name])
+        if name.endswith("_bn"):
+            if name.removesuffix("bn") + "conv" not in found:
+                lone_norms.append(layer)
+                continue
+            values["gamma"] = fold_epsilon(values["gamma"], values["moving_variance"])
+        elif layer == "conv1":
+            values["kernel"] = values["kernel"][:, :, ::-1]
+        stored[layer] = {f"{layer}/{kind}:0": array for kind, array in values.items()}
+    return stored, lone_norms
+
+
+def _read_file(path: Path, depth: int) -> Arrays:
+    with hdf5.open_file(path) as handle:
+        keras3 = hdf5.is_keras3(handle)
+        found = _read_keras3(handle, path) if keras3 else {}
+    if not keras3:
+        with hdf5.read_file(path) as file:
+            found = {layer: _arrays(weights, path) for layer, weights in file.layers.items()}
+    _check_depth(found, depth, source=path)
+    return found
+
+
+def _arrays(weights: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
+    return {
+        hdf5.kind_of(name): hdf5.read_array(dataset, where=f"weight {name} of {path}")
+        for name, dataset in weights.items()
+    }
+
+
+def _read_keras3(handle: h5py.File, path: Path) -> Arrays:
+    """Reads `layers/<class>_<n>/vars/<i>`; the layer's name is an attribute of `vars`."""
+    found: Arrays = {}
+    for group in handle.get("layers", {}).values():
+        variables = group.get("vars", {})
+        name = variables.attrs.get("name", "") if len(variables) else ""
+        kinds = names.NORM_WEIGHTS if name.endswith("_bn") else names.CONV_WEIGHTS
+        if name:
+            pairs = zip(kinds, sorted(variables, key=int), strict=False)
+            found[name] = _arrays({kind: variables[index] for kind, index in pairs}, path)
+    return found
+
+
+def _read_folder(folder: Path, depth: int) -> Arrays:
+    shapes = {layer: dict(weights) for layer, weights in names.expected_table(depth, 2, channels=IMAGE_CHANNELS)}
+    _check_depth([path.name for path in folder.glob("*.bin")], depth, source=folder)
+    found: Arrays = {}
+    for layer, name in keras_names(depth).items():
+        path = folder / f"{name}.bin"
+        if not path.is_file():
+            continue
+        wanted = {hdf5.kind_of(weight): shape for weight, shape in shapes[layer].items()}
+        found[name] = _split(np.fromfile(path, dtype="<f4"), wanted, path)
+    return found
+
+
+def _split(values: np.ndarray, shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, np.ndarray]:
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    if path.stat().st_size != 4 * sum(sizes):
+        raise UserError(f"{path} has {path.stat().st_size} bytes, expected {4 * sum(sizes)}: is it of another ResNet?")
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    arrays = dict(zip(shapes, parts, strict=True))
+    if "kernel" in shapes:
+        height, width, inputs, outputs = shapes["kernel"]
+        arrays["kernel"] = arrays["kernel"].reshape(outputs, inputs, height, width).transpose(2, 3, 1, 0)
+    return arrays
+
+
+def _check_depth(found: Iterable[str], depth: int, *, source: Path) -> None:
+    """Refuses what was made for another depth: the same names and shapes mean other features there."""
+    matches = (re.match(r"conv4_block(\d+)_", name) for name in found)
+    stored = STAGE4_DEPTHS.get(max((int(match[1]) for match in matches if match), default=0), depth)
+    if stored != depth:
+        fix = f"set `model.backbone` to resnet{stored}" if stored in names.BLOCKS else "give a ResNet-50 or ResNet-101"
+        raise UserError(f"{source} holds a ResNet-{stored}, the model has a ResNet-{depth}: {fix}")
+
+
+def _check_layers(found: Arrays, depth: int, *, source: str) -> None:
+    """Refuses what is no keras.applications ResNet, or only a part of one layer."""
+    for name in ("conv1_conv", "conv1_bn"):
+        if name not in found:
+            has = apply.abridge(list(found)) or "nothing of a ResNet"
+            raise UserError(
+                f"{source} lacks {name} of keras.applications' ResNet-{depth}, it has {has}: give that network's "
+                "weights; those of a trained Mask R-CNN are loaded by `transfer_learning`"
+            )
+    for name in keras_names(depth).values():
+        kinds = names.NORM_WEIGHTS if name.endswith("_bn") else names.CONV_WEIGHTS
+        lacking = [kind for kind in kinds if kind not in found.get(name, kinds)]
+        if lacking:
+            raise UserError(f"{source}: layer {name} lacks {', '.join(lacking)}: give a plain (V1) ResNet-{depth}")
