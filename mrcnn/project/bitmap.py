@@ -84,7 +84,10 @@ def _pixels(data: str) -> tuple[np.ndarray, bool]:
         content, was_zipped = zlib.decompress(content), True
     except zlib.error:
         was_zipped = False  # newer exports may hold the PNG itself
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise UserError("a bitmap's `data` must hold a PNG image, and this one cannot be decoded")
     return pixels, was_zipped

@@ -7,7 +7,6 @@ Source: Supervisely annotation format; newer shapes as of its 2024-2026 releases
 One deliberate difference: a polygon that leaves the image in between stays one object.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,7 @@ import cv2
 import numpy as np
 
 from mrcnn.events import UserError
-from mrcnn.project import bitmap
-
-COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that the drawing's fixed-point numbers hold
-
-Drawn = tuple[np.ndarray, tuple[int, int]]
+from mrcnn.project import bitmap, drawing
 
 
 class Geometry(ABC):
@@ -30,7 +25,7 @@ class Geometry(ABC):
     shape: str
 
     @abstractmethod
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws the object where it lies inside an image of that size.
 
         Returns:
@@ -59,13 +54,28 @@ class Bitmap(Geometry):
         Raises:
             UserError: the mask has no pixel, or the data cannot be decoded.
         """
-        x, y = (_whole(value) for value in origin_xy)
+        x, y = drawing.floor(np.asarray(origin_xy)).tolist()
         self.origin_xy = (x, y)
         if data is None:
             self.data = bitmap.encode(np.asarray(mask))
         else:
             self.data = data
             self.mask  # noqa: B018 - a mask that cannot be decoded must be known when it is read
+
+    @classmethod
+    def from_canvas(cls, mask: np.ndarray) -> "Bitmap":
+        """Crops a mask of the whole image to its box.
+
+        Args:
+            mask: `[height, width]` bool.
+
+        Raises:
+            UserError: no pixel is true.
+        """
+        cropped = drawing.tight(mask, 0, 0)
+        if cropped is None:
+            raise UserError("a bitmap must have at least one true pixel")
+        return cls(cropped[1][::-1], cropped[0])
 
     @property
     def mask(self) -> np.ndarray:
@@ -80,11 +90,11 @@ class Bitmap(Geometry):
             raise UserError(f"an object of shape {cls.shape} needs `bitmap` with a text `data` and an `origin`")
         return cls(_points([content.get("origin")], what="bitmap.origin")[0], data=content["data"])
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Crops the mask to the image; see `Geometry`."""
         mask, (x, y) = self.mask, self.origin_xy
         top, left = max(0, -y), max(0, -x)
-        return _tight(mask[top : max(0, height - y), left : max(0, width - x)], y + top, x + left)
+        return drawing.tight(mask[top : max(0, height - y), left : max(0, width - x)], y + top, x + left)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `bitmap: {origin, data}`."""
@@ -114,6 +124,11 @@ class Polygon(Geometry):
     interior: tuple[np.ndarray, ...] = ()
     shape = "polygon"
 
+    def __post_init__(self):
+        """Takes any sequence of points."""
+        object.__setattr__(self, "exterior", np.asarray(self.exterior))
+        object.__setattr__(self, "interior", tuple(map(np.asarray, self.interior)))
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Polygon":
         """Reads `points: {exterior, interior}`; a ring of one or two points is drawn as the point or line it is."""
@@ -126,15 +141,15 @@ class Polygon(Geometry):
             raise UserError(f"`interior` must be a list of rings, got {interior!r:.80}")
         return cls(exterior, tuple(_points(ring, what="interior") for ring in interior if ring))
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the outline and cuts the holes, with their outlines; see `Geometry`."""
 
         def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-            cv2.fillPoly(canvas, [_floor(self.exterior)], 1, offset=offset)
+            cv2.fillPoly(canvas, [drawing.floor(self.exterior)], 1, offset=offset)
             for hole in self.interior:
-                cv2.fillPoly(canvas, [_floor(hole)], 0, offset=offset)
+                cv2.fillPoly(canvas, [drawing.floor(hole)], 0, offset=offset)
 
-        return _drawn(self.exterior, draw, height=height, width=width)
+        return drawing.draw_inside(self.exterior, draw, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points: {exterior, interior}`."""
@@ -159,9 +174,9 @@ class MultiPolygon(Geometry):
             raise UserError("an object of shape multipolygon needs a list `parts` with at least one polygon")
         return cls(tuple(map(Polygon._from_rings, parts)))
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws all parts onto one mask; see `Geometry`."""
-        return _union([part.to_mask(height, width) for part in self.parts])
+        return drawing.union([part.to_mask(height, width) for part in self.parts])
 
     def to_json(self) -> dict[str, Any]:
         """Gives `parts`."""
@@ -175,6 +190,10 @@ class Rectangle(Geometry):
     corners: np.ndarray
     shape = "rectangle"
 
+    def __post_init__(self):
+        """Takes any sequence of points."""
+        object.__setattr__(self, "corners", np.asarray(self.corners))
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Rectangle":
         """Reads `points.exterior` of two points."""
@@ -183,10 +202,10 @@ class Rectangle(Geometry):
             raise UserError(f"a rectangle needs exactly 2 points in `exterior`, got {len(corners)}")
         return cls(corners)
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the rectangle, right and bottom included; see `Geometry`."""
         # A right or bottom equal to the image's size is an exclusive end of a raw export: clipping reads it so.
-        return _drawn(self.corners, lambda canvas, _: canvas.fill(1), height=height, width=width)
+        return drawing.draw_inside(self.corners, lambda canvas, _: canvas.fill(1), height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points: {exterior, interior}`."""
@@ -200,18 +219,22 @@ class Line(Geometry):
     points: np.ndarray
     shape = "line"
 
+    def __post_init__(self):
+        """Takes any sequence of points."""
+        object.__setattr__(self, "points", np.asarray(self.points))
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Line":
         """Reads `points.exterior`."""
         return cls(_exterior(data.get("points")))
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws the chain one pixel wide; see `Geometry`."""
 
         def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-            cv2.polylines(canvas, [_floor(self.points) + np.array(offset, np.int32)], False, 1)
+            cv2.polylines(canvas, [drawing.floor(self.points) + np.array(offset, np.int32)], False, 1)
 
-        return _drawn(self.points, draw, height=height, width=width)
+        return drawing.draw_inside(self.points, draw, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points: {exterior, interior}`."""
@@ -244,9 +267,9 @@ class Graph(Geometry):
     def _locations(self) -> np.ndarray:
         return _points([node.get("loc") for node in self.nodes.values()], what="nodes.loc")
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws the nodes; see `Geometry`."""
-        return _union([Point(location[None]).to_mask(height, width) for location in self._locations()])
+        return drawing.union([Point(location[None]).to_mask(height, width) for location in self._locations()])
 
     def to_json(self) -> dict[str, Any]:
         """Gives `nodes`."""
@@ -261,6 +284,10 @@ class Cuboid(Geometry):
     faces: tuple[tuple[int, ...], ...]
     shape = "cuboid"
 
+    def __post_init__(self):
+        """Takes any sequence of points."""
+        object.__setattr__(self, "points", np.asarray(self.points))
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Cuboid":
         """Reads `points: [[x, y], …]` and `faces: [[index, …], …]`."""
@@ -271,9 +298,9 @@ class Cuboid(Geometry):
             raise UserError(f"a cuboid's `faces` must be lists of indices of its points, got {faces!r:.80}") from error
         return cls(points, checked)
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the faces; see `Geometry`."""
-        return _union([Polygon(self.points[list(face)]).to_mask(height, width) for face in self.faces])
+        return drawing.union([Polygon(self.points[list(face)]).to_mask(height, width) for face in self.faces])
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points` and `faces`."""
@@ -286,7 +313,7 @@ class Unsupported(Geometry):
 
     shape: str
 
-    def to_mask(self, height: int, width: int) -> Drawn | None:
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws nothing."""
         return None
 
@@ -339,45 +366,3 @@ def _points(values: Any, *, what: str) -> np.ndarray:
     if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "if" or not np.isfinite(points).all():
         raise UserError(f"`{what}` must be finite [x, y] numbers, got {values!r:.80}")
     return points
-
-
-def _whole(value: float) -> int:
-    return math.floor(max(-COORDINATE_LIMIT, min(COORDINATE_LIMIT, value)))
-
-
-def _floor(points: np.ndarray) -> np.ndarray:
-    return np.clip(np.floor(points), -COORDINATE_LIMIT, COORDINATE_LIMIT).astype(np.int32)
-
-
-def _drawn(
-    outline: np.ndarray, draw: Callable[[np.ndarray, tuple[int, int]], object], *, height: int, width: int
-) -> Drawn | None:
-    """Draws onto a canvas of the outline's box inside the image; `draw` gets the offset from image to canvas."""
-    pixels = _floor(outline)
-    x1, y1 = np.maximum(pixels.min(axis=0), 0).tolist()
-    x2, y2 = np.minimum(pixels.max(axis=0) + 1, (width, height)).tolist()
-    if x1 >= x2 or y1 >= y2:
-        return None
-    canvas = np.zeros((y2 - y1, x2 - x1), np.uint8)
-    draw(canvas, (-x1, -y1))
-    return _tight(canvas.astype(bool), y1, x1)
-
-
-def _tight(mask: np.ndarray, y: int, x: int) -> Drawn | None:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    cropped = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.ascontiguousarray(cropped), (y + int(rows[0]), x + int(columns[0]))
-
-
-def _union(drawn: Sequence[Drawn | None]) -> Drawn | None:
-    pieces = [piece for piece in drawn if piece is not None]
-    if not pieces:
-        return None
-    y1, x1 = (min(corner[axis] for _, corner in pieces) for axis in (0, 1))
-    y2, x2 = (max(corner[axis] + mask.shape[axis] for mask, corner in pieces) for axis in (0, 1))
-    canvas = np.zeros((y2 - y1, x2 - x1), bool)
-    for mask, (y, x) in pieces:
-        canvas[y - y1 : y - y1 + mask.shape[0], x - x1 : x - x1 + mask.shape[1]] |= mask
-    return canvas, (y1, x1)

@@ -1,0 +1,64 @@
+"""Draws an object inside its own box: no canvas is larger than the part of the box that lies in the image."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that OpenCV's fixed-point numbers hold
+
+Drawn = tuple[np.ndarray, tuple[int, int]]  # `[h, w]` bool and the (y1, x1) of its first pixel in the image
+
+
+def floor(points: np.ndarray) -> np.ndarray:
+    """Gives the pixels that points lie in: int32 of the same shape, inside `COORDINATE_LIMIT`."""
+    return np.clip(np.floor(points), -COORDINATE_LIMIT, COORDINATE_LIMIT).astype(np.int32)
+
+
+def draw_inside(
+    outline: np.ndarray, draw: Callable[[np.ndarray, tuple[int, int]], object], *, height: int, width: int
+) -> Drawn | None:
+    """Draws onto a canvas of the outline's box inside the image.
+
+    Args:
+        outline: `[n, 2]` points whose box holds all that is drawn, xy pixels.
+        draw: gets the canvas, `[h, w]` uint8 zeros, and the (x, y) to add to image coordinates.
+        height: of the image.
+        width: of the image.
+
+    Returns:
+        The drawn pixels, cropped to their box; None when there is none.
+    """
+    pixels = floor(outline)
+    x1, y1 = np.maximum(pixels.min(axis=0), 0).tolist()
+    x2, y2 = np.minimum(pixels.max(axis=0) + 1, (width, height)).tolist()
+    if x1 >= x2 or y1 >= y2:
+        return None
+    canvas = np.zeros((y2 - y1, x2 - x1), np.uint8)
+    draw(canvas, (-x1, -y1))
+    return tight(canvas.astype(bool), y1, x1)
+
+
+def tight(mask: np.ndarray, y: int, x: int) -> Drawn | None:
+    """Crops a `[h, w]` mask whose first pixel is at (y, x) so that each border row and column has a true pixel.
+
+    Returns:
+        A copy and its new (y1, x1); None when no pixel is true.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    cropped = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cropped.copy(), (y + int(rows[0]), x + int(columns[0]))
+
+
+def union(drawn: Sequence[Drawn | None]) -> Drawn | None:
+    """Joins drawn pieces into one; None when there is none."""
+    pieces = [piece for piece in drawn if piece is not None]
+    if not pieces:
+        return None
+    y1, x1 = (min(corner[axis] for _, corner in pieces) for axis in (0, 1))
+    y2, x2 = (max(corner[axis] + mask.shape[axis] for mask, corner in pieces) for axis in (0, 1))
+    canvas = np.zeros((y2 - y1, x2 - x1), bool)
+    for mask, (y, x) in pieces:
+        canvas[y - y1 : y - y1 + mask.shape[0], x - x1 : x - x1 + mask.shape[1]] |= mask
+    return canvas, (y1, x1)
