@@ -1,0 +1,60 @@
+"""Applies a trained model to a Supervisely project or to a folder of images; `--help` lists the options."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mrcnn import events
+from mrcnn.config.load import load_inference_config
+from mrcnn.infer import load, run, sources
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; paths not given are those of the task folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder, or the output of train.py")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
+    given.add_argument("--images", type=Path, metavar="DIR", help="folder of images")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, e.g. presets/inference.json")
+    parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
+    parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
+    parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
+    parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
+    parser.add_argument("--task-dir", type=Path, default=Path("/sly_task_data"), metavar="DIR",
+                        help="where paths that are not given are: task_config.json, model, data, results")  # fmt: skip
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--debug", action="store_true", help="show where an error occurred")
+    return parser.parse_args(arguments)
+
+
+def infer(args: argparse.Namespace, log: events.EventLog) -> None:
+    """Runs the inference that the command line asks for."""
+    whole_task = args.model is None and args.project is None and args.images is None
+    config_path = args.config or (args.task_dir / "task_config.json" if whole_task else None)
+    config = load_inference_config({} if config_path is None else config_path, warn=log.warning)
+    source = sources.open_images(args.images) if args.images else sources.open_project(
+        args.project or args.task_dir / "data")  # fmt: skip
+    options = run.Options(
+        overlay=args.overlay,
+        batch_size=args.batch_size,
+        score_threshold=args.score_threshold,
+        device=args.device,
+        precision=args.precision,
+    )
+    run.run_inference(
+        args.model or args.task_dir / "model",
+        source,
+        args.output or args.task_dir / "results",
+        config=config,
+        log=log,
+        options=options,
+    )
+
+
+if __name__ == "__main__":
+    command_line = parse()
+    run_log = events.make_log(command_line.log_format)
+    sys.exit(events.run_main(lambda: infer(command_line, run_log), log=run_log, debug=command_line.debug))

@@ -1,0 +1,160 @@
+"""COCO AP of a model folder on a Supervisely project, or on its images with one tag.
+
+    python -m mrcnn.infer.evaluate --model DIR --project DIR [--tag val] [--output metrics.json]
+
+AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mrcnn import events
+from mrcnn.data import rasterize, supervisely
+from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.events import EventLog, UserError
+from mrcnn.infer import load, sources
+from mrcnn.infer.predictor import Predictor
+from mrcnn.infer.sources import Picture, Source
+from mrcnn.structures import Instances
+
+SCORE_THRESHOLD = 0.05
+SUBTASK = "evaluation"
+COLUMNS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+
+
+def evaluate(
+    predictor: Predictor, source: Source, *, log: EventLog, neutral: str | None = None, batch_size: int = 1
+) -> dict[str, Any]:
+    """Scores a model on the images of a source.
+
+    Args:
+        predictor: the model.
+        source: a project; objects of classes that the model does not know are left out.
+        log: told of progress and of each image left out.
+        neutral: title of the class whose objects excuse detections.
+        batch_size: images that go through the model at once.
+
+    Returns:
+        `CocoEvaluator.result`'s dictionary with `per_class` by title, and `images` and `skipped`, their numbers.
+
+    Raises:
+        UserError: not one image could be used.
+    """
+    names = predictor.bundle.class_names
+    evaluator, skipped, done = CocoEvaluator(len(names)), [], 0
+    known = {*names, neutral}
+    foreign = {item.title for item in source.meta.classes} - known
+    if foreign:
+        log.warning(f"the model does not know {len(foreign)} of the project's classes: {', '.join(sorted(foreign))}")
+    pictures = sources.read_pictures(source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append)
+    while batch := sources.take(pictures, batch_size):
+        found = predictor.predict([picture.image for picture in batch], batch_size=batch_size)
+        for picture, detections in zip(batch, found, strict=True):
+            objects = _objects(picture, source, names=names, neutral=neutral, known=known)
+            height, width = picture.image.shape[:2]
+            evaluator.add(picture.index, (height, width, objects), detections)
+            done += 1
+        log.progress(SUBTASK, done + len(skipped), len(source.entries))
+    if not done:
+        raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
+    result = evaluator.result()
+    per_class = {names[class_id]: values for class_id, values in result.pop("per_class").items()}
+    return {**result, "images": done, "skipped": len(skipped), "per_class": per_class}
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """Writes the metrics as a table with a row per class and one for all; `-` where no object counts."""
+    rows = [("", "objects", "found", *COLUMNS)]
+    per_class = metrics["per_class"]
+    for title, values in per_class.items():
+        rows.append((title, values["objects"], values["detections"], *(_cell(values[name]) for name in COLUMNS)))
+    sums = (sum(values[key] for values in per_class.values()) for key in ("objects", "detections"))
+    rows.append(("all", *sums, *(_cell(metrics[name]) for name in COLUMNS)))
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder, or the output of train.py")
+    parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
+    parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
+    parser.add_argument("--score-threshold", type=float, default=SCORE_THRESHOLD, metavar="0..1")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
+    parser.add_argument("--device", metavar="cpu|N")
+    parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--debug", action="store_true", help="show where an error occurred")
+    return parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace, log: EventLog) -> None:
+    """Evaluates as the command line asks and prints the table."""
+    if args.batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
+    folder = load.read_folder(args.model)
+    source = sources.open_project(args.project)
+    source = sources.with_tag(source, args.tag) if args.tag else source
+    predictor = Predictor.load(
+        folder.path,
+        score_threshold=args.score_threshold,
+        device=args.device,
+        precision=args.precision,
+        warn=log.warning,
+    )
+    metrics = evaluate(predictor, source, log=log, neutral=folder.neutral, batch_size=args.batch_size)
+    print(table(metrics))
+    if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        content = {"score_threshold": args.score_threshold, **_jsonable(metrics)}
+        args.output.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _objects(
+    picture: Picture, source: Source, *, names: Sequence[str], neutral: str | None, known: set[str | None]
+) -> Instances:
+    item = source.entries[picture.index].item
+    labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
+    if item is None:
+        raise UserError("only a project can be evaluated: a folder of images has no objects")
+    sample = supervisely.make_sample(
+        item,
+        replace(picture.annotation, labels=labels),
+        class_title_to_idx={name: index for index, name in enumerate(names)},
+        neutral=neutral,
+    )
+    height, width = picture.image.shape[:2]
+    return rasterize.rasterize(
+        sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width
+    )
+
+
+def _cell(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _jsonable(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Replaces NaN, which JSON lacks, by null."""
+    return {
+        key: _jsonable(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in metrics.items()
+    }
+
+
+if __name__ == "__main__":
+    command_line = parse()
+    run_log = events.make_log(command_line.log_format)
+    sys.exit(events.run_main(lambda: main(command_line, run_log), log=run_log, debug=command_line.debug))

@@ -1,0 +1,61 @@
+"""The model's raw output for one image to detections in the image's own pixels.
+
+Shape letters: D output slots, N detections, M mask side, H W the image.
+Source: Matterport's `unmold_detections`, with an absolute mask threshold and unrounded boxes, as in the paper; a mask
+without a single pixel drops its detection, where the original crashed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.data import resize
+from mrcnn.data.resize import ResizePlan
+from mrcnn.ops import masks
+from mrcnn.structures import Detections, RawDetections
+
+
+def to_original(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    mask_threshold: float = 0.5,
+) -> Detections:
+    """Moves boxes and masks from the model input into the image.
+
+    Args:
+        raw: NumPy fields of ONE image, without the batch axis: boxes `[D, 4]`, class_ids `[D]`, scores `[D]`, valid
+            `[D]`, masks `[D, M, M]`.
+        plan: how the image was fitted into the model input.
+        image_size: H and W.
+        class_names: by class id.
+        mask_threshold: the probability from which a pixel belongs to the object.
+
+    Returns:
+        Detections by falling score; boxes are clipped to the image, those without area or whose mask has no pixel are
+        left out. None in, none out.
+    """
+    height, width = image_size
+    slots = np.flatnonzero(raw.valid)
+    slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
+    boxes = resize.boxes_to_original(raw.boxes[slots], plan)
+    boxes = np.clip(boxes, 0, np.array([height, width, height, width], dtype=np.float32))
+    drawn = [
+        masks.paste_mask_numpy(raw.masks[slot], box, height=height, width=width, threshold=mask_threshold)
+        for slot, box in zip(slots, boxes, strict=True)
+    ]
+    keep = [index for index, (crop, _) in enumerate(drawn) if crop.any()]
+    full = np.zeros((len(keep), height, width), dtype=bool)
+    for mask, index in zip(full, keep, strict=True):
+        crop, (y, x) = drawn[index]
+        mask[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    class_ids = raw.class_ids[slots][keep].astype(np.int32)
+    return Detections(
+        boxes=boxes[keep],
+        class_ids=class_ids,
+        class_names=tuple(class_names[class_id] for class_id in class_ids),
+        scores=raw.scores[slots][keep].astype(np.float32),
+        masks=full,
+    )

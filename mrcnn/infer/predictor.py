@@ -1,0 +1,101 @@
+"""Images in, detections out: the model with everything around it.
+
+Shape letters: B images of a batch, H W the model input.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.infer import load, postprocess, preprocess
+from mrcnn.infer.load import ModelBundle
+from mrcnn.structures import Detections, RawDetections
+
+
+class Predictor:
+    """Finds objects in images of any sizes.
+
+    The graph is traced once, for one input size and any batch size, and holds no state: threads may share a predictor.
+
+    Attributes:
+        bundle: the model and what its numbers mean.
+    """
+
+    def __init__(self, bundle: ModelBundle):
+        """Takes a loaded model; see `load` for the usual way."""
+        self.bundle = bundle
+        side, channels = bundle.input_size.max_dim, bundle.config.channels
+        self._detect = tf.function(
+            lambda images, windows: bundle.model({"images": images, "windows": windows}),
+            input_signature=[
+                tf.TensorSpec([None, side, side, channels], tf.float32),
+                tf.TensorSpec([None, 4], tf.float32),
+            ],
+        )
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: str | Path,
+        *,
+        score_threshold: float | None = None,
+        device: int | str | None = None,
+        precision: str = "float32",
+        warn: Callable[[str], None] = lambda line: None,
+    ) -> "Predictor":
+        """Loads a model folder; the arguments and errors are `load.load_model_dir`'s."""
+        bundle = load.load_model_dir(
+            model_dir, score_threshold=score_threshold, device=device, precision=precision, warn=warn
+        )
+        return cls(bundle)
+
+    def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> list[Detections]:
+        """Finds the objects of each image.
+
+        Args:
+            images: any number of RGB uint8 images `[height, width, 3]` of any sizes. Grey images `[height, width]` or
+                `[height, width, 1]` are repeated to three channels, a fourth (alpha) channel is dropped.
+            batch_size: how many images go through the model at once; memory grows with it. None means 1.
+
+        Returns:
+            One `Detections` per image, in order; best first. Empty in, empty out.
+
+        Raises:
+            ValueError: an array is not such an image, or `batch_size` is below 1.
+        """
+        return list(self.predict_iter(images, batch_size=batch_size))
+
+    def predict_iter(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Iterator[Detections]:
+        """Yields what `predict` returns, one image at a time, reading `images` no further than a batch ahead."""
+        size = 1 if batch_size is None else batch_size
+        if size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+        if isinstance(images, np.ndarray) and images.ndim < 4:
+            raise ValueError("`images` must be a list of images, got a single array; put it in a list: [image]")
+        return self._batches(iter(images), size)
+
+    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[Detections]:
+        while batch := list(islice(images, size)):
+            yield from self._predict_batch(batch)
+
+    def _predict_batch(self, images: list[np.ndarray]) -> Iterator[Detections]:
+        bundle = self.bundle
+        inputs = preprocess.prepare(
+            images,
+            min_dim=bundle.input_size.min_dim,
+            max_dim=bundle.input_size.max_dim,
+            channels=bundle.config.channels,
+        )
+        raw = self._detect(inputs.images, inputs.windows)
+        raw = RawDetections(*(field.numpy() for field in raw))
+        for index, (plan, image_size) in enumerate(zip(inputs.plans, inputs.sizes, strict=True)):
+            yield postprocess.to_original(
+                RawDetections(*(field[index] for field in raw)),
+                plan,
+                image_size=image_size,
+                class_names=bundle.class_names,
+                mask_threshold=bundle.config.mask_threshold,
+            )

@@ -1,0 +1,86 @@
+"""Images of any size to a batch of model inputs.
+
+Shape letters: B images, H W the model input (`max_dim` twice).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.data import resize
+from mrcnn.data.resize import ResizePlan
+
+
+class Prepared(NamedTuple):
+    """A batch and how to get back from it.
+
+    Attributes:
+        images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`.
+        windows: `[B, 4]` float32, the un-padded part of each image, yxyx pixels of the model input.
+        plans: what was done to each image.
+        sizes: height and width of each image before.
+    """
+
+    images: np.ndarray
+    windows: np.ndarray
+    plans: tuple[ResizePlan, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+
+def prepare(images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channels: int = 3) -> Prepared:
+    """Resizes images and pads them with zeros to one size.
+
+    Args:
+        images: at least one; see `as_model_image`.
+        min_dim: the short side is enlarged to this where the long side allows it.
+        max_dim: side of the model input.
+        channels: of the model input.
+
+    Raises:
+        ValueError: an array is not an image; names its place in the list.
+    """
+    batch = np.zeros((len(images), max_dim, max_dim, channels), dtype=np.float32)
+    plans, sizes = [], []
+    for index, image in enumerate(images):
+        try:
+            pixels = as_model_image(image, channels=channels)
+        except ValueError as error:
+            raise ValueError(f"image {index}: {error}") from error
+        height, width = pixels.shape[:2]
+        plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
+        batch[index] = resize.resize_image(pixels, plan, max_dim)
+        plans.append(plan)
+        sizes.append((height, width))
+    windows = np.array([plan.window for plan in plans], dtype=np.float32)
+    return Prepared(batch, windows, tuple(plans), tuple(sizes))
+
+
+def as_model_image(image: np.ndarray, *, channels: int = 3) -> np.ndarray:
+    """Gives an image the model's channels: grey becomes three equal channels, an alpha channel is dropped.
+
+    Args:
+        image: `[H, W]`, `[H, W, 1]`, `[H, W, 3]` RGB or `[H, W, 4]` RGBA uint8; for a model of other than 3 channels
+            `[H, W, channels]`.
+        channels: of the model input.
+
+    Returns:
+        `[H, W, channels]` uint8.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"an image must be uint8 with values 0..255, got {pixels.dtype}; convert it first")
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        raise ValueError(f"an image must be [height, width] or [height, width, channels], got {list(pixels.shape)}")
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3 and pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    if channels == 3 and pixels.shape[2] == 4:
+        return pixels[..., :3]
+    raise ValueError(f"the model takes images with {channels} channels, got {pixels.shape[2]}")

@@ -1,0 +1,160 @@
+"""What a run reads: the images of a Supervisely project, or of a plain folder as if it were one.
+
+A folder's images are one data set, named `ds`; folders inside it are not looked into.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.data.images import read_image
+from mrcnn.events import EventLog, UserError
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project
+
+DATASET = "ds"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a source.
+
+    Attributes:
+        dataset: the data set's name.
+        name: the image's file name.
+        path: where it is.
+        item: the project's item; None in a plain folder.
+    """
+
+    dataset: str
+    name: str
+    path: Path
+    item: Item | None = None
+
+    @property
+    def title(self) -> str:
+        """What messages call the image."""
+        return f"{self.dataset}/{self.name}" if self.item else self.name
+
+    def read_annotation(self, meta: ProjectMeta) -> Annotation:
+        """Reads the project's annotation; an image of a plain folder has an empty one.
+
+        Raises:
+            UserError: the file is malformed; names it.
+        """
+        return self.item.read_annotation(meta) if self.item else Annotation(None)
+
+
+class Picture(NamedTuple):
+    """One image of a run with what is known about it.
+
+    Attributes:
+        index: its place among the images of the run.
+        image: `[H, W, channels]` uint8.
+        annotation: the project's, or an empty one.
+    """
+
+    index: int
+    image: np.ndarray
+    annotation: Annotation
+
+
+@dataclass(frozen=True)
+class Source:
+    """The images of a run.
+
+    Attributes:
+        name: what the output project is called.
+        meta: the project's classes and tags.
+        entries: at least one.
+        warnings: what was left out and why, one line each.
+    """
+
+    name: str
+    meta: ProjectMeta
+    entries: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def open_project(directory: str | Path) -> Source:
+    """Opens the project that is the directory, or the only one inside it; errors are `Project.open`'s."""
+    project = Project.open(directory)
+    entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in project.items)
+    return Source(project.name, project.meta, entries, project.warnings)
+
+
+def open_images(directory: str | Path) -> Source:
+    """Opens a folder of images, sorted by name.
+
+    Raises:
+        UserError: there is no such folder, or no image in it.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise UserError(f"the image folder {directory} does not exist")
+    names = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_EXTENSIONS and not entry.name.startswith(".")
+    )
+    if not names:
+        kinds = " ".join(sorted(IMAGE_EXTENSIONS))
+        raise UserError(f"the image folder {directory} has no image; these kinds are read: {kinds}")
+    entries = tuple(Entry(DATASET, name, folder / name) for name in names)
+    return Source(folder.resolve().name or DATASET, ProjectMeta(), entries)
+
+
+def with_tag(source: Source, tag: str) -> Source:
+    """Keeps the images that carry a tag of that name; those whose annotation cannot be read stay, to be reported later.
+
+    Raises:
+        UserError: no image has it.
+    """
+    kept = tuple(entry for entry in source.entries if _may_have(entry, tag, source.meta))
+    if not kept:
+        raise UserError(f"none of the {len(source.entries)} images has the tag {tag!r}; name another tag")
+    return replace(source, entries=kept)
+
+
+def read_pictures(source: Source, *, channels: int, log: EventLog, on_skip: Callable[[str], None]) -> Iterator[Picture]:
+    """Yields the images with their annotations; one that cannot be used is reported and left out.
+
+    Args:
+        source: what to read.
+        channels: of the images.
+        log: told why an image is left out, and of annotations made for another image size.
+        on_skip: called with the title of each image left out.
+    """
+    for index, entry in enumerate(source.entries):
+        try:
+            image = read_image(entry.path, channels)
+            annotation = entry.read_annotation(source.meta)
+        except UserError as error:
+            log.error(f"{entry.title} is skipped: {error}")
+            on_skip(entry.title)
+            continue
+        height, width = image.shape[:2]
+        if annotation.size_hw not in (None, (height, width)):
+            log.warning(
+                f"{entry.title}: its annotation is for {annotation.size_hw} pixels (height, width) but the image has "
+                f"{(height, width)}; the objects already there may not fit"
+            )
+        yield Picture(index, image, replace(annotation, size_hw=(height, width)))
+
+
+def take(pictures: Iterator[Picture], count: int) -> list[Picture]:
+    """Takes the next pictures: `count`, or fewer at the end; empty means that there are no more."""
+    return list(islice(pictures, count))
+
+
+def _may_have(entry: Entry, tag: str, meta: ProjectMeta) -> bool:
+    try:
+        return entry.read_annotation(meta).has_tag(tag)
+    except UserError:
+        return True
