@@ -38,6 +38,7 @@ class Sample(NamedTuple):
         labels: the annotated objects, parsed once, in the form `data/rasterize.py` draws.
         class_ids: one per label, 0 for an ignore region.
         ignore: one per label.
+        size_hw: the image's height and width according to its annotation; None where that leaves it open.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Sample(NamedTuple):
     labels: tuple[Any, ...]
     class_ids: tuple[int, ...]
     ignore: tuple[bool, ...]
+    size_hw: tuple[int, int] | None = None
 
 
 class Batch(NamedTuple):

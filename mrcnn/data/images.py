@@ -4,6 +4,7 @@ Source: OpenCV's colour mode, as the original reads: alpha dropped, grey expande
 orientation applied.
 """
 
+import contextlib
 import os
 import warnings
 
@@ -43,11 +44,11 @@ def decode_image(data: np.ndarray, channels: int = 3, *, name: str) -> np.ndarra
         raise UserError(f"cannot decode the image {name}: {error.err or error}") from error
     if image is None:
         raise UserError(f"cannot decode the image {name}: it is cut off or in no known format")
-    image = np.atleast_3d(image)
+    image = np.atleast_3d(np.asarray(image))
     if image.shape[-1] != channels:
         raise UserError(f"the image {name} must have {channels} channels (`model.channels`), got {image.shape[-1]}")
     if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+        image = (image // 256).astype(np.uint8)
     if image.dtype != np.uint8:
         raise UserError(f"the image {name} must have 8 or 16 bits a channel, got {image.dtype}; convert it")
     conversion = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(channels)
@@ -60,17 +61,16 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         UserError: as `read_image`.
     """
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
-            if image.format == "TIFF":  # Pillow versions differ in whether the size is the upright one
-                raise OSError("header left unread")
-            width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        height, width = read_image(path).shape[:2]  # TIFF, a format only OpenCV knows, or its message about the file
-        return height, width
-    return (width, height) if turned else (height, width)
+    known = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
+    with contextlib.suppress(*known), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
+        with Image.open(path) as image:
+            if image.format != "TIFF":  # Pillow versions differ in whether its size is the upright one
+                width, height = image.size
+                turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+                return (width, height) if turned else (height, width)
+    height, width = read_image(path).shape[:2]
+    return height, width
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> np.ndarray:

@@ -83,7 +83,7 @@ def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int) -> np.ndarra
     """
     if image.ndim != 3 or image.shape[:2] != plan.original_hw:
         raise ValueError(f"an image of shape {image.shape} does not fit a plan for {plan.original_hw} and channels")
-    pixels = image.astype(np.float32)
+    pixels: np.ndarray = image.astype(np.float32)
     height, width = plan.new_hw
     if plan.new_hw != plan.original_hw:
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)

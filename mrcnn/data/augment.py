@@ -1,0 +1,143 @@
+"""Augments an image and its objects alike, with imgaug, before they are resized.
+
+Objects travel as label maps: objects that do not overlap share a map, those that overlap lie in different ones, so that
+none hides another and a picture rarely needs more than two or three maps.
+"""
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from imgaug import augmenters as imgaug_augmenters
+from imgaug.augmentables.segmaps import SegmentationMapsOnImage
+from scipy import ndimage
+
+from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
+from mrcnn.data.order import derive_seed
+from mrcnn.data.rasterize import from_masks
+from mrcnn.events import UserError
+from mrcnn.structures import Instances
+
+# What imgaug calls has been renamed in NumPy, scikit-image and imageio since; the results are right, see the tests.
+_OUTDATED_CALLS = (
+    ("Conversion of an array with ndim > 0", DeprecationWarning),
+    ("`estimate` is deprecated", FutureWarning),
+    ("Starting with ImageIO v3", DeprecationWarning),
+    ("`pilmode` is deprecated", DeprecationWarning),
+)
+
+
+class Augmenter:
+    """A chain of imgaug augmenters; what it does depends on the seed, the epoch and the image's index alone."""
+
+    def __init__(self, specs: Sequence[Mapping[str, Any]], *, seed: int):
+        """Builds the chain once, to find mistakes before any data is read.
+
+        Args:
+            specs: for each augmenter its imgaug class as `name`, its arguments as `args`, and for a container the
+                `children` inside.
+            seed: of the run.
+
+        Raises:
+            UserError: a name is not allowed, or imgaug refuses the arguments.
+        """
+        self._specs = tuple(specs)
+        self._seed = seed
+        self._moves = any(name in GEOMETRIC for spec in self._specs for name in _names(spec))
+        for message, category in _OUTDATED_CALLS:
+            warnings.filterwarnings("ignore", message=message, category=category)
+        self._chains = threading.local()  # imgaug's random state lives in its objects: a chain for each thread
+        self._chain()
+
+    def __bool__(self) -> bool:
+        """Says whether there is anything to do."""
+        return bool(self._specs)
+
+    def __call__(
+        self, image: np.ndarray, instances: Instances, *, epoch: int, index: int
+    ) -> tuple[np.ndarray, Instances]:
+        """Augments one image.
+
+        Args:
+            image: `[H, W, channels]` uint8; left unchanged.
+            instances: its objects and regions to ignore.
+            epoch: zero-based.
+            index: of the image in its set.
+
+        Returns:
+            The new image, `[H', W', channels]` uint8, and the objects on it: boxes measured anew, those that left the
+            image dropped.
+
+        Raises:
+            UserError: the augmenters cannot handle the image.
+        """
+        if not self:
+            return image, instances
+        chain = self._chain()
+        chain.seed_(derive_seed(self._seed, epoch, index))
+        maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
+        try:
+            if maps is None:
+                return np.ascontiguousarray(chain(image=image)), instances
+            moved, moved_maps = chain(image=image, segmentation_maps=SegmentationMapsOnImage(maps, image.shape))
+        except Exception as error:  # imgaug raises assertions and bare exceptions on images it cannot handle
+            raise UserError(f"`augmentation` fails on an image of shape {image.shape}: {error!r}") from error
+        return np.ascontiguousarray(moved), _from_maps(moved_maps.arr, instances)
+
+    def _chain(self) -> imgaug_augmenters.Sequential:
+        if not hasattr(self._chains, "value"):
+            self._chains.value = imgaug_augmenters.Sequential([_build(spec) for spec in self._specs])
+        return self._chains.value
+
+
+def _names(spec: Mapping[str, Any]) -> Iterator[str]:
+    yield spec["name"]
+    for child in spec.get("children", ()):
+        yield from _names(child)
+
+
+def _build(spec: Mapping[str, Any]) -> imgaug_augmenters.Augmenter:
+    name = spec["name"]
+    if name not in ALLOWED:
+        raise UserError(f"`augmentation`: {name!r} is not one of the allowed imgaug augmenters {list(ALLOWED)}")
+    args = dict(spec.get("args", {}))
+    if name in CONTAINERS:
+        children = [_build(child) for child in spec.get("children", ())]
+        args["then_list" if name == "Sometimes" else "children"] = children
+    try:
+        return getattr(imgaug_augmenters, name)(**args)
+    except Exception as error:  # imgaug checks arguments by assertions and bare exceptions
+        raise UserError(f"`augmentation`: imgaug refuses {name} with {spec.get('args', {})}: {error}") from error
+
+
+def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:
+    """Paints object i as i + 1 into the first map where its pixels are free, `[H, W, maps]` int32."""
+    maps: list[np.ndarray] = []
+    for number, (box, mask) in enumerate(zip(instances.boxes.astype(int), instances.masks, strict=True), start=1):
+        place = np.s_[box[0] : box[2], box[1] : box[3]]
+        free = next((layer for layer in maps if not layer[place][mask].any()), None)
+        if free is None:
+            free = np.zeros(image_hw, np.int32)
+            maps.append(free)
+        free[place][mask] = number
+    return np.stack(maps, axis=-1)
+
+
+def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
+    """Reads back where the objects went; `maps` is `[H', W', maps]`."""
+    masks, corners = {}, {}
+    for layer in np.moveaxis(maps, -1, 0):
+        for number, place in enumerate(ndimage.find_objects(layer), start=1):
+            if place is not None:
+                masks[number] = layer[place] == number
+                corners[number] = (place[0].start, place[1].start)
+    numbers = sorted(masks)
+    kept = np.array(numbers, int) - 1
+    return from_masks(
+        masks=[masks[number] for number in numbers],
+        corners=[corners[number] for number in numbers],
+        class_ids=instances.class_ids[kept],
+        ignore=instances.ignore[kept],
+    )

@@ -1,0 +1,94 @@
+"""Brings one image and its objects into the fixed shapes of `Batch`: model input, padded slots, masks on a grid."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.data.rasterize import grid_mask
+from mrcnn.data.resize import boxes_to_input, resize_image, resize_plan
+from mrcnn.structures import Batch, Instances
+
+SMALLEST_SIDE = 0.5  # pixels of the model input; an object of less in one direction is not on it any more
+
+
+class Shapes(NamedTuple):
+    """The fixed sizes of a batch.
+
+    Attributes:
+        min_dim: what the short side of an image is enlarged to, pixels.
+        max_dim: side of the model input, pixels.
+        channels: of the image.
+        max_gt_instances: slots for objects and regions to ignore, N.
+        gt_mask_size: side of a stored mask, S.
+    """
+
+    min_dim: int
+    max_dim: int
+    channels: int
+    max_gt_instances: int
+    gt_mask_size: int
+
+
+def make_example(
+    image: np.ndarray, instances: Instances, *, shapes: Shapes, image_id: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Makes what one image adds to a batch.
+
+    Args:
+        image: `[H, W, channels]` uint8.
+        instances: its objects and regions to ignore, pixels of the image.
+        shapes: the fixed sizes.
+        image_id: index of the sample in its split.
+        seed: decides, where there are more objects than slots, which stay; goes on to the model.
+
+    Returns:
+        The fields of `Batch` without the batch axis. Used slots come first, in the order of the instances.
+    """
+    plan = resize_plan(*image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim)
+    boxes = boxes_to_input(instances.boxes, plan)
+    slots = _choose(boxes, limit=shapes.max_gt_instances, seed=seed)
+    count, size = len(slots), shapes.gt_mask_size
+    example = empty_example(shapes)
+    example["images"] = resize_image(image, plan, shapes.max_dim)
+    example["windows"] = np.array(plan.window, np.float32)
+    example["gt_boxes"][:count] = boxes[slots]
+    example["gt_class_ids"][:count] = np.where(instances.ignore, 0, instances.class_ids)[slots]
+    for slot, index in enumerate(slots):
+        example["gt_masks"][slot] = grid_mask(instances.masks[index], size)
+    example["gt_valid"][:count] = ~instances.ignore[slots]
+    example["gt_ignore"][:count] = instances.ignore[slots]
+    example["image_ids"] = np.array(image_id, np.int32)
+    example["seeds"] = np.array(seed, np.int32)
+    return example
+
+
+def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Gives shape and dtype of each field of `make_example`'s result, in the order of `Batch`."""
+    n, size = shapes.max_gt_instances, shapes.gt_mask_size
+    spec = Batch(
+        images=((shapes.max_dim, shapes.max_dim, shapes.channels), np.float32),
+        windows=((4,), np.float32),
+        gt_boxes=((n, 4), np.float32),
+        gt_class_ids=((n,), np.int32),
+        gt_masks=((n, size, size), np.uint8),
+        gt_valid=((n,), bool),
+        gt_ignore=((n,), bool),
+        image_ids=((), np.int32),
+        seeds=((), np.int32),
+    )
+    return spec._asdict()
+
+
+def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
+    """Gives an example of no image: all zeros, and `image_ids` -1."""
+    example: dict[str, np.ndarray] = {name: np.zeros(*field) for name, field in example_spec(shapes).items()}
+    return example | {"image_ids": np.array(-1, np.int32)}
+
+
+def _choose(boxes: np.ndarray, *, limit: int, seed: int) -> np.ndarray:
+    """Picks at most `limit` of the objects that are large enough to be seen, in order."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    seen = np.flatnonzero((sides >= SMALLEST_SIDE).all(axis=1))
+    if len(seen) <= limit:
+        return seen
+    return np.sort(np.random.default_rng(seed).choice(seen, limit, replace=False))

@@ -1,0 +1,188 @@
+"""The input pipeline: samples in, `tf.data` batches out; the one file of this package that reads the settings.
+
+Each image is read, drawn, augmented and fitted by one call, several at a time, in an order that does not depend on
+their speed. Annotations are not read here: they were parsed when the samples were made.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import images
+from mrcnn.data.augment import Augmenter
+from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
+from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
+from mrcnn.data.rasterize import rasterize
+from mrcnn.data.skipped import Skipped
+from mrcnn.events import UserError
+from mrcnn.structures import Instances, Sample
+
+BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # what a bad file raises; anything else is our mistake
+MAX_WORKERS = 16
+PREFETCH = 2  # batches that wait for the model
+
+
+def train_dataset(
+    samples: Sequence[Sample],
+    config: TrainConfig,
+    *,
+    batch_size: int,
+    skipped: Skipped,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    workers: int | None = None,
+) -> tuple[tf.data.Dataset, int]:
+    """Makes the endless stream of training batches.
+
+    An epoch is a permutation that follows from the seed and the epoch's number, so the stream from (epoch, step) on is
+    the same, bit for bit, as the rest of one that began earlier. A broken image is replaced by the next good one of
+    the same epoch.
+
+    Args:
+        samples: the training set.
+        config: `input_size`, `model`, `augmentation` and `seed` are read.
+        batch_size: images a step, over all devices together.
+        skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
+        start_epoch: zero-based epoch of the first batch.
+        start_step: zero-based step of the first batch in that epoch.
+        workers: images prepared at the same time; None for one per processor.
+
+    Returns:
+        The dataset of dictionaries `Batch._asdict()` with fully static shapes, and the steps of an epoch.
+
+    Raises:
+        UserError: an augmenter is not allowed or its arguments are wrong.
+        ValueError: there are no samples.
+    """
+    steps, seed, shapes = steps_per_epoch(len(samples), batch_size), config.seed, _shapes(config)
+    augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=seed)
+    epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=start_epoch)  # refuses an empty set
+
+    def load(position: int) -> Iterable[np.ndarray]:
+        epoch, place = divmod(int(position), steps * batch_size)
+        order = epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=epoch)
+        for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
+            try:
+                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, index=index)
+            except BROKEN as error:
+                skipped.add(samples[index].name, error)
+                continue
+            mixed = derive_seed(seed, epoch, place)
+            return make_example(image, instances, shapes=shapes, image_id=index, seed=mixed).values()
+        skipped.fail(f"no image can be used: {skipped.summary()}")
+
+    start = (start_epoch * steps + start_step) * batch_size
+    positions = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
+    examples = _map(positions, load, shapes, workers=workers)
+    return _batch(examples, batch_size, drop_remainder=True), steps
+
+
+def val_dataset(
+    samples: Sequence[Sample],
+    config: TrainConfig,
+    *,
+    batch_size: int,
+    skipped: Skipped,
+    workers: int | None = None,
+) -> tf.data.Dataset:
+    """Makes one pass over a set, in order, without augmentation; broken images are left out.
+
+    Args:
+        samples: the validation set.
+        config: `input_size`, `model` and `seed` are read.
+        batch_size: images a step; the last batch may have fewer.
+        skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
+        workers: images prepared at the same time; None for one per processor.
+
+    Returns:
+        The dataset of dictionaries `Batch._asdict()`; `image_ids` says which sample is which. Every pass is the same.
+    """
+    shapes = _shapes(config)
+
+    def load(position: int) -> Iterable[np.ndarray]:
+        index = int(position)
+        seed = derive_seed(config.seed, index)
+        try:
+            image, instances = read_sample(samples[index], shapes.channels)
+        except BROKEN as error:
+            skipped.add(samples[index].name, error)
+            return empty_example(shapes).values()
+        return make_example(image, instances, shapes=shapes, image_id=index, seed=seed).values()
+
+    examples = _map(tf.data.Dataset.range(len(samples)), load, shapes, workers=workers)
+    return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
+
+
+def read_sample(sample: Sample, channels: int = 3) -> tuple[np.ndarray, Instances]:
+    """Reads an image and draws its objects.
+
+    Returns:
+        `[H, W, channels]` uint8 and the objects in its pixels.
+
+    Raises:
+        UserError: the image cannot be read, or its size is not the annotation's; names the file.
+    """
+    image = images.read_image(sample.image_path, channels)
+    height, width = image.shape[:2]
+    if sample.size_hw not in (None, (height, width)):
+        raise UserError(
+            f"the annotation of {sample.image_path} is for {sample.size_hw[0]}x{sample.size_hw[1]} pixels "
+            f"(height x width), the image has {height}x{width}; annotate it anew or correct `size`"
+        )
+    return image, _draw(sample, height, width)
+
+
+def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
+    """Draws the objects of a sample for an evaluation, without reading the pixels of the image.
+
+    Returns:
+        Height and width of the image, and the objects and regions to ignore in its pixels.
+
+    Raises:
+        UserError: the annotation does not say the size and the image cannot be read.
+    """
+    height, width = sample.size_hw or images.image_size(sample.image_path)
+    return height, width, _draw(sample, height, width)
+
+
+def _draw(sample: Sample, height: int, width: int) -> Instances:
+    return rasterize(sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width)
+
+
+def _shapes(config: TrainConfig) -> Shapes:
+    return Shapes(
+        min_dim=config.input_size.min_dim,
+        max_dim=config.input_size.max_dim,
+        channels=config.model.channels,
+        max_gt_instances=config.model.max_gt_instances,
+        gt_mask_size=config.model.gt_mask_size,
+    )
+
+
+def _map(
+    positions: tf.data.Dataset, load: Callable[[int], Iterable[np.ndarray]], shapes: Shapes, *, workers: int | None
+) -> tf.data.Dataset:
+    """Applies a function that returns the fields of an example, in parallel but in order, and states their shapes."""
+    spec = example_spec(shapes)
+    dtypes = [tf.as_dtype(dtype) for _, dtype in spec.values()]
+
+    def to_tensors(position):
+        fields = tf.numpy_function(lambda number: tuple(load(number)), [position], dtypes, stateful=False)
+        return {
+            name: tf.ensure_shape(field, shape) for (name, (shape, _)), field in zip(spec.items(), fields, strict=True)
+        }
+
+    workers = workers or min(os.cpu_count() or 1, MAX_WORKERS)
+    return positions.map(to_tensors, num_parallel_calls=workers, deterministic=True)
+
+
+def _batch(examples: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF  # one host, one stream
+    batches = examples.batch(batch_size, drop_remainder=drop_remainder).prefetch(PREFETCH)
+    return batches.with_options(options)

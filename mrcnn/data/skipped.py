@@ -1,0 +1,81 @@
+"""Collects the images that could not be used, so that one bad file does not end a run and none goes unnoticed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import tensorflow as tf
+
+from mrcnn.events import EventLog, UserError
+
+NAMED_IN_SUMMARY = 10
+
+
+class Skipped:
+    """Counts and names broken images; may be used by several threads at once."""
+
+    def __init__(self, total: int, *, max_share: float = 0.5, log: EventLog | None = None):
+        """Starts with none.
+
+        Args:
+            total: images that may be reported.
+            max_share: more than this share of them broken is an error of the whole set.
+            log: where each is warned about once; None for nowhere.
+        """
+        self._total = total
+        self._max_share = max_share
+        self._log = log
+        self._reasons: dict[str, str] = {}
+        self._failure: UserError | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Counts the images."""
+        return len(self._reasons)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Maps the image's name to why it was skipped."""
+        with self._lock:
+            return dict(self._reasons)
+
+    def add(self, name: str, reason: object) -> None:
+        """Notes an image; noting it again changes nothing.
+
+        Raises:
+            UserError: too large a share of the images is broken.
+        """
+        text = " ".join(str(reason).splitlines())
+        with self._lock:
+            if name in self._reasons:
+                return
+            self._reasons[name] = text
+        if self._log is not None:
+            self._log.warning(f"skipped {name}: {text}")
+        if len(self) > self._max_share * self._total:
+            self.fail(f"too many images cannot be used: {self.summary()}")
+
+    def fail(self, message: str) -> NoReturn:
+        """Ends the run with a `UserError`, which `surfaced` brings out of a `tf.data` pipeline."""
+        self._failure = UserError(message)
+        raise self._failure
+
+    def summary(self) -> str:
+        """Says in one line how many images were skipped, which and why; empty when none."""
+        reasons = self.reasons
+        if not reasons:
+            return ""
+        named = "; ".join(f"{name} ({reason})" for name, reason in list(reasons.items())[:NAMED_IN_SUMMARY])
+        more = f"; and {len(reasons) - NAMED_IN_SUMMARY} more" if len(reasons) > NAMED_IN_SUMMARY else ""
+        return f"{len(reasons)} of {self._total} images skipped: {named}{more}"
+
+    @contextmanager
+    def surfaced(self) -> Iterator[None]:
+        """Wraps code that reads a dataset: what TensorFlow made of our error becomes the `UserError` again."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._failure is None:
+                raise
+            raise self._failure from error

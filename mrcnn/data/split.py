@@ -1,0 +1,63 @@
+"""Chooses the images of training and validation by their tags.
+
+Source: Supervisely Mask R-CNN plugin 5.16; only a tag's name counts, not its value.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mrcnn.events import UserError
+from mrcnn.project.annotation import Annotation
+from mrcnn.structures import Sample
+
+
+class Split(NamedTuple):
+    """Indices of the images of each set in the order given, and what became of the others.
+
+    Attributes:
+        train: images with the training tag.
+        val: images with the validation tag.
+        both: how many are in both sets.
+        neither: how many are in none.
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    both: int
+    neither: int
+
+
+def split_items(annotations: Sequence[Annotation], *, train_tag: str, val_tag: str) -> Split:
+    """Splits images by tags; one with both tags is in both sets.
+
+    Raises:
+        UserError: a set is empty.
+    """
+    sets = [tuple(i for i, item in enumerate(annotations) if item.has_tag(tag)) for tag in (train_tag, val_tag)]
+    for key, tag, chosen in zip(("train", "val"), (train_tag, val_tag), sets, strict=True):
+        if not chosen:
+            raise UserError(
+                f"`dataset_tags.{key}`: none of the {len(annotations)} images has the tag {tag!r} "
+                f"(tags there: {_tags_there(annotations)}); tag images or name another tag"
+            )
+    train, val = sets
+    either = set(train) | set(val)
+    return Split(train, val, both=len(set(train) & set(val)), neither=len(annotations) - len(either))
+
+
+def require_objects(samples: Sequence[Sample], *, key: str, tag: str) -> None:
+    """Checks that a set has something to learn or to find; `key` is train or val.
+
+    Raises:
+        UserError: the set has no object besides those of the background class and regions to ignore.
+    """
+    if all(ignore for sample in samples for ignore in sample.ignore):
+        raise UserError(
+            f"`dataset_tags.{key}`: the {len(samples)} images with the tag {tag!r} have no object of a class to learn; "
+            f"annotate objects there or name another tag"
+        )
+
+
+def _tags_there(annotations: Sequence[Annotation]) -> str:
+    names = sorted({tag.name for annotation in annotations for tag in annotation.tags})
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "") if names else "none"
