@@ -21,13 +21,11 @@ from faster_coco_eval.core import mask as coco_mask
 
 from mrcnn import events
 from mrcnn.events import EventLog, UserError
-from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.reader import IMAGE_EXTENSIONS, read_json
 from mrcnn.project.writer import ProjectWriter
-
-CROWD_TAG = "iscrowd"
 
 _MIN_RING = 6  # numbers in the shortest ring, three points; the mask functions take four numbers for a box
 

@@ -20,14 +20,14 @@ from skimage import data, filters, segmentation
 
 from mrcnn import events
 from mrcnn.events import EventLog, UserError
-from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.writer import ProjectWriter
 
 DATASET = "coins"
 CLASS_TITLE = "coin"
-TRAIN_TAG, VAL_TAG, IGNORE_TAG = "train", "val", "iscrowd"
+TRAIN_TAG, VAL_TAG = "train", "val"
 COIN_COUNT = 24
 
 SPLIT_X = 242  # the first column of the validation part; free of coins but for one in the last row
@@ -42,7 +42,7 @@ _BRIGHTNESS = 20.0  # grey values, up or down
 
 
 class _Tile(NamedTuple):
-    """A piece of the photograph: grey `[h, w]` uint8, coins `[24, h, w]` bool, and the areas the coins have when whole."""
+    """A piece of the photograph: grey `[h, w]` uint8, coins `[24, h, w]` bool, and the areas of the whole coins."""
 
     picture: np.ndarray
     coins: np.ndarray
@@ -93,7 +93,7 @@ def make_coins_project(out_dir: Path, *, seed: int = 0, train_tiles: int = 64, t
         raise UserError(f"`train_tiles` must be at least 1 and `tile` from 32 to 160, got {train_tiles} and {tile}")
     meta = ProjectMeta(
         (ClassMeta(CLASS_TITLE, color="#E8A33D"),),
-        (TagMeta(TRAIN_TAG), TagMeta(VAL_TAG), TagMeta(IGNORE_TAG)),
+        (TagMeta(TRAIN_TAG), TagMeta(VAL_TAG), TagMeta(CROWD_TAG)),
         {"projectType": "images"},
     )
     areas = coins.sum(axis=(1, 2))
@@ -152,7 +152,7 @@ def _add(writer: ProjectWriter, name: str, tile: _Tile, *, tag: str) -> None:
     for coin, area in zip(tile.coins, tile.areas, strict=True):
         visible = coin.sum() / area
         if visible > 0:
-            tags = () if visible >= MIN_VISIBLE else (Tag(IGNORE_TAG),)
+            tags = () if visible >= MIN_VISIBLE else (Tag(CROWD_TAG),)
             labels.append(Label(CLASS_TITLE, Bitmap.from_canvas(coin), tags))
     _, png = cv2.imencode(".png", cv2.cvtColor(tile.picture, cv2.COLOR_GRAY2BGR))
     height, width = tile.picture.shape

@@ -9,6 +9,8 @@ from mrcnn.events import UserError
 from mrcnn.project import geometry
 from mrcnn.project.meta import ProjectMeta
 
+CROWD_TAG = "iscrowd"  # on an object: several of its class that are not told apart; training ignores it
+
 _ANNOTATION_KEYS = ("description", "size", "tags", "objects")
 
 

@@ -149,7 +149,9 @@ class Polygon(Geometry):
             for hole in self.interior:
                 cv2.fillPoly(canvas, [drawing.floor(hole)], 0, offset=offset)
 
-        return drawing.draw_inside(self.exterior, draw, height=height, width=width)
+        # The box of all rings: OpenCV moves a line by up to a pixel where it cuts it off at the canvas.
+        outline = np.concatenate((self.exterior, *self.interior))
+        return drawing.draw_inside(outline, draw, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points: {exterior, interior}`."""
@@ -232,7 +234,8 @@ class Line(Geometry):
         """Draws the chain one pixel wide; see `Geometry`."""
 
         def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-            cv2.polylines(canvas, [drawing.floor(self.points) + np.array(offset, np.int32)], False, 1)
+            pixels = drawing.floor(self.points) + np.array(offset, np.int32)
+            cv2.polylines(canvas, [np.vstack((pixels, pixels[-1:]))], False, 1)  # OpenCV draws no chain of one point
 
         return drawing.draw_inside(self.points, draw, height=height, width=width)
 
@@ -294,6 +297,8 @@ class Cuboid(Geometry):
         points, faces = _points(data.get("points"), what="points"), data.get("faces")
         try:
             checked = tuple(tuple(range(len(points))[index] for index in face) for face in faces)  # type: ignore[union-attr]
+            if not all(checked):
+                raise IndexError("a face without points")
         except (TypeError, IndexError) as error:
             raise UserError(f"a cuboid's `faces` must be lists of indices of its points, got {faces!r:.80}") from error
         return cls(points, checked)

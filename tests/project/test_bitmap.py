@@ -1,0 +1,107 @@
+"""Checks Supervisely's text form of masks: the published vector, every stored variant, and malformed text."""
+
+import base64
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as hnp
+
+from mrcnn.events import UserError
+from mrcnn.project import bitmap
+
+# Source: Supervisely SDK documentation of `Bitmap`, a 3x3 mask with rows 111, 100, 111.
+VECTOR = (
+    "eJzrDPBz5+WS4mJgYOD19HAJAtLMIMwIInOeqf8BUmwBPiGuQPr///9Lb86/C2QxlgT5BTM4PLuRBuTwebo4hlTMSa44cOHAB6DqY0yORgq8YkAZ"
+    "Bk9XP5d1TglNANAFGzA="
+)
+C_SHAPE = np.array([[1, 1, 1], [1, 0, 0], [1, 1, 1]], bool)
+
+masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
+
+
+def _text(pixels: np.ndarray, *, zipped: bool = True, level: int = -1) -> str:
+    _, png = cv2.imencode(".png", pixels)
+    content = png.tobytes()
+    return base64.b64encode(zlib.compress(content, level) if zipped else content).decode()
+
+
+def test_encode_writes_the_originals_bytes():
+    assert bitmap.encode(C_SHAPE) == VECTOR
+
+
+def test_decode_reads_the_published_vector():
+    np.testing.assert_array_equal(bitmap.decode(VECTOR), C_SHAPE)
+
+
+@settings(max_examples=50, deadline=None)
+@given(masks)
+def test_decode_inverts_encode(mask):
+    decoded = bitmap.decode(bitmap.encode(mask))
+    assert decoded.dtype == bool
+    np.testing.assert_array_equal(decoded, mask)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 16, 17])
+def test_rows_end_anywhere_in_a_byte(width):
+    mask = np.arange(3 * width).reshape(3, width) % 3 == 0
+    np.testing.assert_array_equal(bitmap.decode(bitmap.encode(mask)), mask)
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_decode_takes_every_compression_level(level):
+    grey = np.where(C_SHAPE, 255, 0).astype(np.uint8)
+    np.testing.assert_array_equal(bitmap.decode(_text(grey, level=level)), C_SHAPE)
+
+
+def test_decode_takes_grey_of_any_value_as_true():
+    grey = np.array([[0, 1], [127, 255]], np.uint8)
+    assert bitmap.decode(_text(grey)).tolist() == [[False, True], [True, True]]
+
+
+def test_decode_takes_alpha_of_four_channels_and_not_the_colours():
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0, 0, 3] = 1  # black but not transparent
+    pixels[1, 1, :3] = 255  # white but transparent
+    assert bitmap.decode(_text(pixels)).tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 3, 3), (3, 3, 4)])
+def test_decode_takes_a_png_that_was_not_zipped(shape):
+    pixels = np.zeros(shape, np.uint8)
+    pixels[C_SHAPE] = 200
+    np.testing.assert_array_equal(bitmap.decode(_text(pixels, zipped=False)), C_SHAPE)
+
+
+def test_decode_keeps_an_all_false_mask():
+    assert not bitmap.decode(bitmap.encode(np.zeros((2, 3), bool))).any()
+
+
+def test_decode_alpha_cuts_at_128():
+    grey = np.array([[0, 127], [128, 255]], np.uint8)
+    assert bitmap.decode_alpha(_text(grey)).tolist() == [[False, False], [True, True]]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("ü", "base64"),
+        ("abc", "base64"),
+        ("", "PNG"),
+        (base64.b64encode(b"nothing").decode(), "PNG"),
+        (base64.b64encode(zlib.compress(b"")).decode(), "PNG"),
+        (base64.b64encode(zlib.compress(b"nothing")).decode(), "PNG"),
+        (base64.b64encode(zlib.decompress(base64.b64decode(VECTOR))[:40]).decode(), "PNG"),
+    ],
+)
+def test_decode_rejects_what_is_no_image(data, message):
+    with pytest.raises(UserError, match=message):
+        bitmap.decode(data)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3,), (2, 2, 1)])
+def test_encode_rejects_a_mask_without_pixels(shape):
+    with pytest.raises(UserError, match="at least one pixel"):
+        bitmap.encode(np.ones(shape, bool))
