@@ -1,0 +1,112 @@
+"""Chooses what a run computes on, and ties a model to several devices.
+
+`batch_size.train` is per device: n devices share a batch of n times as many images. The losses of a device are its
+share of the whole batch's, so gradients add up to those of one device with the whole batch.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mrcnn.events import UserError
+from mrcnn.losses import reduction
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a run computes on.
+
+    Attributes:
+        names: TensorFlow's names, e.g. `("GPU:0", "GPU:1")`.
+        strategy: how the devices share a batch; None for one device.
+    """
+
+    names: tuple[str, ...]
+    strategy: tf.distribute.Strategy | None = None
+
+    @property
+    def count(self) -> int:
+        """How many devices share a batch."""
+        return len(self.names)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Within it, variables are made for all devices."""
+        with self.strategy.scope() if self.strategy else contextlib.nullcontext():
+            yield
+
+
+def choose(gpu_devices: Sequence[int], *, warn: Callable[[str], Any]) -> Devices:
+    """Makes the listed GPUs visible, without taking all their memory at once, or falls back to the CPU.
+
+    Args:
+        gpu_devices: the config's list; a number that is given twice counts once.
+        warn: called with one line when there is no GPU.
+
+    Raises:
+        UserError: there are GPUs, but not all of those listed.
+    """
+    wanted = list(dict.fromkeys(gpu_devices))
+    physical = tf.config.list_physical_devices("GPU")
+    if not physical:
+        warn(f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used")
+        return use(["CPU:0"])
+    missing = [index for index in wanted if index >= len(physical)]
+    if missing:
+        raise UserError(
+            f"`gpu_devices` lists {missing}, but this machine has {len(physical)} GPU(s); "
+            f"use numbers in 0..{len(physical) - 1}"
+        )
+    chosen = [physical[index] for index in wanted]
+    if tf.config.get_visible_devices("GPU") != chosen:
+        try:
+            tf.config.set_visible_devices(chosen, "GPU")
+        except RuntimeError as error:  # TensorFlow has its devices once it has computed anything
+            raise UserError(f"`gpu_devices` cannot change within one process: {error}") from error
+    for device in chosen:
+        with contextlib.suppress(RuntimeError):  # already computing: the setting stays what it was
+            tf.config.experimental.set_memory_growth(device, True)
+    return use([f"GPU:{index}" for index in range(len(chosen))])
+
+
+def use(names: Sequence[str]) -> Devices:
+    """Takes TensorFlow's logical devices by name; more than one share each batch."""
+    strategy = tf.distribute.MirroredStrategy(list(names)) if len(names) > 1 else None
+    return Devices(names=tuple(names), strategy=strategy)
+
+
+def attach(model: keras.Model, devices: Devices) -> None:
+    """Makes a model that was built in `devices.scope()` count over all devices; does nothing on one."""
+    if devices.strategy is None:
+        return
+    _share(model, replica_sum=_sum_over_devices, num_replicas=devices.count)
+    # Keras would average a first batch over the devices, truth values too, which fails, to build what is built already
+    model._maybe_symbolic_build = _build_nothing
+
+
+@contextlib.contextmanager
+def alone(model: keras.Model) -> Iterator[None]:
+    """Within it the model computes on one device only, as in validation; trace functions inside."""
+    before = (model.replica_sum, model.num_replicas)
+    _share(model, replica_sum=reduction.identity, num_replicas=1)
+    try:
+        yield
+    finally:
+        _share(model, replica_sum=before[0], num_replicas=before[1])
+
+
+def _share(model: keras.Model, *, replica_sum: reduction.Across, num_replicas: int) -> None:
+    model.replica_sum = replica_sum
+    model.num_replicas = num_replicas
+
+
+def _sum_over_devices(count):
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
+
+
+def _build_nothing(**_: Any) -> None:
+    """Stands in for Keras's shape inference."""

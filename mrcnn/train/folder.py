@@ -1,0 +1,104 @@
+"""What a checkpoint's config.json says, and what is read of the model folder that training starts from.
+
+Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; new is `model`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrcnn.config.load import load_json
+from mrcnn.events import UserError
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.train import checkpoint
+from mrcnn.weights import download
+
+BACKGROUND_COLOR = "#222222"
+COCO = "coco"
+
+
+@dataclass(frozen=True)
+class StartModel:
+    """Where the first weights come from.
+
+    Attributes:
+        weights: the by-name HDF5 file.
+        config: the config.json beside it; None where there is none, as for a single file.
+    """
+
+    weights: Path
+    config: Path | None = None
+
+    def class_title_to_idx(self) -> Mapping[str, int]:
+        """Reads the class numbers that training is to go on with.
+
+        Raises:
+            UserError: there is no config.json, or it has no class mapping.
+        """
+        if self.config is None:
+            raise UserError(
+                f"Unable to continue_training, config for previous training wasn't found beside {self.weights}: give a "
+                "model folder with config.json, or use `weights_init_type` transfer_learning"
+            )
+        mapping = load_json(self.config).get("class_title_to_idx")
+        if not isinstance(mapping, dict) or not all(type(index) is int for index in mapping.values()):
+            raise UserError(f"Unable to continue_training, {self.config} does not have class mapping information")
+        return mapping
+
+
+def find_start_model(model: str) -> StartModel:
+    """Finds the weights that `--model` names, without reading them.
+
+    Args:
+        model: `coco` for Matterport's release file, which is downloaded once; a model folder; a run's output, whose
+            `best` checkpoint is taken; or an HDF5 file.
+
+    Raises:
+        UserError: nothing usable is there; says what is expected.
+    """
+    if model == COCO and not Path(model).exists():
+        return StartModel(Path(download.matterport_coco_file()))
+    path = Path(model)
+    if path.is_file():
+        return StartModel(path)
+    for folder in (path, path / checkpoint.BEST):
+        if (folder / checkpoint.WEIGHTS).is_file():
+            config = folder / checkpoint.CONFIG
+            return StartModel(folder / checkpoint.WEIGHTS, config if config.is_file() else None)
+    raise UserError(
+        f"the start weights are missing: {path / checkpoint.WEIGHTS} does not exist. Give --model a model folder, an "
+        ".h5 file or coco, or set `weights_init_type` to imagenet or random"
+    )
+
+
+def folder_config(
+    meta: ProjectMeta,
+    class_title_to_idx: Mapping[str, int],
+    *,
+    settings: Mapping[str, Any],
+    model: Mapping[str, Any],
+    background: str,
+) -> dict[str, Any]:
+    """Makes the content of a checkpoint's config.json.
+
+    Args:
+        meta: the training project's, whose classes keep their order and colours; all become bitmaps.
+        class_title_to_idx: of the network; a class without a number, the neutral one, is left out.
+        settings: the merged train config.
+        model: the architecture's numbers.
+        background: title of class 0, appended where the project lacks it.
+    """
+    classes = [_class_json(item) for item in meta.classes if item.title in class_title_to_idx]
+    if background not in {item["title"] for item in classes}:
+        classes.append(_class_json(ClassMeta(background, color=BACKGROUND_COLOR)))
+    return {
+        "settings": dict(settings),
+        "classes": classes,
+        "class_title_to_idx": dict(class_title_to_idx),
+        "model": dict(model),
+    }
+
+
+def _class_json(item: ClassMeta) -> dict[str, Any]:
+    return {"title": item.title, "shape": "bitmap", "color": item.color, "geometry_config": {}}

@@ -1,0 +1,61 @@
+"""The measurements of a run, one row per epoch, and what is decided by them: the best epoch and when to stop."""
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+MONITOR = "val_loss"  # what makes a checkpoint the best
+
+
+def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float = 0.0) -> int | None:
+    """Finds the row with the best value; of equal ones the first.
+
+    Args:
+        rows: one per epoch.
+        monitor: the column; losses should fall, everything else rise.
+        min_delta: a value must be better by more than this to count.
+
+    Returns:
+        The index; None when no row has a finite value.
+    """
+    sign = -1.0 if monitor.endswith("loss") else 1.0
+    best, best_value = None, -math.inf
+    for index, row in enumerate(rows):
+        value = row.get(monitor)
+        if value is None or not math.isfinite(value):
+            continue
+        if best is None or sign * value > best_value + min_delta:
+            best, best_value = index, sign * value
+    return best
+
+
+def epochs_without_gain(rows: Sequence[Row], *, monitor: str, min_delta: float) -> int:
+    """Counts the epochs since the best one; all of them when none has a finite value."""
+    best = best_index(rows, monitor=monitor, min_delta=min_delta)
+    return len(rows) if best is None else len(rows) - 1 - best
+
+
+def write_csv(path: Path, rows: Iterable[Row]) -> None:
+    """Writes the rows with all their columns, in order of appearance; the file is replaced as a whole.
+
+    Whole numbers stay whole; NaN and missing values are empty cells.
+    """
+    rows = list(rows)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({column: _cell(row.get(column)) for column in columns} for row in rows)
+    os.replace(partial, path)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return "" if value is None else value

@@ -1,0 +1,56 @@
+"""Stops a run whose loss is no number any more, and names the images it happened on."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from mrcnn.events import Split, UserError
+from mrcnn.train.clock import Clock
+
+MOST_NAMES = 8
+
+
+class InvalidLoss(UserError):
+    """A loss is NaN or infinite."""
+
+    def __init__(self, split: Split, losses: Mapping[str, float], *, where: str, names: Sequence[str]):
+        """Says which losses, where and on which images.
+
+        Args:
+            split: `train` or `val`.
+            losses: all of the batch.
+            where: the place in the run.
+            names: the batch's images.
+        """
+        wrong = ", ".join(f"{name} {value}" for name, value in losses.items() if not math.isfinite(value))
+        shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
+        super().__init__(
+            f"Invalid loss was encountered for {split}: {wrong} at {where}, images: {shown}. Train process will be "
+            "terminated. Check these images and their objects; else lower `lr` or set `lr_schedule.warmup_steps`"
+        )
+
+
+def check(losses: Mapping[str, float], *, split: Split, where: str, names: Callable[[], Sequence[str]]) -> None:
+    """Passes when all losses are finite; `names` is called only when one is not.
+
+    Raises:
+        InvalidLoss: one is NaN or infinite.
+    """
+    if not all(map(math.isfinite, losses.values())):
+        raise InvalidLoss(split, losses, where=where, names=names())
+
+
+class InvalidLossStop(keras.callbacks.Callback):
+    """Checks the losses after every training step."""
+
+    def __init__(self, clock: Clock, *, names_at: Callable[[int, int], Sequence[str]]):
+        """Takes a function from (epoch, step), both from 0, to the names of that batch's images."""
+        super().__init__()
+        self._clock, self._names_at = clock, names_at
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Checks the newest batch."""
+        epoch, step = self._clock.epoch, self._clock.step
+        where = f"epoch {epoch + 1} step {step} of {self._clock.steps_per_epoch}"
+        check(self._clock.batch, split="train", where=where, names=lambda: self._names_at(epoch, step - 1))

@@ -1,0 +1,32 @@
+"""The lines a run prints before it starts."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+BYTES = 4  # of a float32
+
+
+def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:
+    """Says how large the model is, how much of it trains and what memory that needs at least.
+
+    Args:
+        model: built, with the layers to train selected.
+        trained_layers: names of those.
+        optimizer_copies: how many numbers the optimizer keeps per parameter: 1 for SGD with momentum, 2 for Adam.
+    """
+    total = sum(math.prod(variable.shape) for variable in model.weights)
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    needed = BYTES * (total + trainable * (1 + optimizer_copies))
+    return [
+        f"parameters: {total:,}, of which {trainable:,} in {len(trained_layers)} layers are trained",
+        f"memory: {needed / 1e9:.2f} GB for weights, gradients and optimizer, the activations come on top",
+    ]
+
+
+def class_line(class_title_to_idx: dict[str, int], *, most: int = 12) -> str:
+    """Lists the classes by number, a long list by its first ones."""
+    titles = [f"{index} {title}" for title, index in sorted(class_title_to_idx.items(), key=lambda item: item[1])]
+    shown = ", ".join(titles[:most])
+    return f"classes: {shown}" + (f" and {len(titles) - most} more" if len(titles) > most else "")

@@ -1,0 +1,102 @@
+"""The curves of a run as a picture."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mrcnn.train.history import Row, best_index
+
+PARTS = {
+    "rpn_class_loss": "RPN class",
+    "rpn_bbox_loss": "RPN box",
+    "mrcnn_class_loss": "class",
+    "mrcnn_bbox_loss": "box",
+    "mrcnn_mask_loss": "mask",
+}
+METRICS = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50"}
+SIZE_INCHES = (15.0, 4.6)
+DPI = 100
+
+
+def draw_curves(rows: Sequence[Row], path: Path) -> None:
+    """Draws the total loss, its parts and the average precision over the epochs as a PNG, replaced as a whole.
+
+    Args:
+        rows: the history, one per epoch and at least one; missing and NaN values leave gaps.
+        path: the picture.
+    """
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    FigureCanvasAgg(figure)
+    total, parts, precision = figure.subplots(1, 3)
+    epochs = [row["epoch"] for row in rows]
+    for axes in (total, parts, precision):
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    _draw_total(total, rows, epochs)
+    for (name, label), color in zip(PARTS.items(), _colors(len(PARTS)), strict=True):
+        _line(parts, epochs, _column(rows, name), color=color, style="--")
+        _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=label)
+    _finish(parts, "Losses: validation, training dashed", ylabel="loss")
+    shown = [_line(precision, epochs, _column(rows, f"val_{name}"), label=label) for name, label in METRICS.items()]
+    if any(shown):
+        precision.set_ylim(-0.02, 1.02)
+        _finish(precision, "Validation average precision", ylabel="AP")
+    else:
+        precision.set_axis_off()
+    partial = path.with_name(f".{path.name}.partial")
+    figure.savefig(partial, dpi=DPI, format="png")
+    os.replace(partial, path)
+
+
+def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float]) -> None:
+    _line(axes, epochs, _column(rows, "loss"), label="training", style="--")
+    validation = _column(rows, "val_loss")
+    _line(axes, epochs, validation, label="validation")
+    best = best_index(rows)
+    if best is not None:
+        axes.plot(
+            epochs[best], validation[best], "o", color="black", fillstyle="none", label=f"best, epoch {epochs[best]}"
+        )
+    _finish(axes, "Total loss", ylabel="loss")
+
+
+def _column(rows: Sequence[Row], name: str) -> list[float]:
+    return [float(value) if (value := row.get(name)) is not None else math.nan for row in rows]
+
+
+def _line(
+    axes: Axes,
+    epochs: Sequence[float],
+    values: Sequence[float],
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    style: str = "-",
+) -> bool:
+    """Draws one curve, a dot where it has a single point; tells whether it has any."""
+    known = sum(map(math.isfinite, values))
+    if known:
+        axes.plot(epochs, values, style, marker="o" if known == 1 else None, markersize=4, color=color, label=label)
+    return known > 0
+
+
+def _finish(axes: Axes, title: str, *, ylabel: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3)
+    if ylabel == "loss":
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(0.0, low), high + 0.02 * (high - min(0.0, low)))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+
+
+def _colors(count: int) -> list[str]:
+    return [f"C{index}" for index in range(count)]

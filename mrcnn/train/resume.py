@@ -1,0 +1,111 @@
+"""Picks a stopped run up where its `last` checkpoint stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrcnn.config.load import load_json
+from mrcnn.events import UserError
+from mrcnn.train import checkpoint
+from mrcnn.train import state as states
+from mrcnn.train.state import TrainingState
+from mrcnn.weights import apply, hdf5
+
+MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints")
+ABSENT = "(not set)"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A stopped run.
+
+    Attributes:
+        weights: the file with its weights.
+        class_title_to_idx: the numbers of its classes.
+        state: where it stands.
+    """
+
+    weights: Path
+    class_title_to_idx: Mapping[str, int]
+    state: TrainingState
+
+
+def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -> Resumed:
+    """Reads the `last` checkpoint of a run.
+
+    Args:
+        root: the run's output folder.
+        settings: the merged train config now; may differ from the run's in `MAY_CHANGE`.
+        model: the architecture's numbers now.
+
+    Raises:
+        UserError: there is no checkpoint, it cannot be read, or the config differs; names the keys.
+    """
+    folder = checkpoint.find_last(root)
+    if folder is None:
+        raise UserError(f"nothing to resume: {root / checkpoint.LAST} does not exist; start without --resume")
+    config = load_json(folder / checkpoint.CONFIG)
+    before = {"settings": config.get("settings", {}), "model": config.get("model", {})}
+    for key in MAY_CHANGE:
+        before["settings"] = {**before["settings"], key: settings.get(key)}
+    changed = differences(before["settings"], settings) + differences(before["model"], model, path="model")
+    if changed:
+        raise UserError(
+            f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "
+            f"start a new run with another --output (only {', '.join(MAY_CHANGE)} may change)"
+        )
+    return Resumed(
+        weights=folder / checkpoint.WEIGHTS,
+        class_title_to_idx=config["class_title_to_idx"],
+        state=states.read(folder / states.FILE),
+    )
+
+
+def load_weights(layout: hdf5.Layout, resumed: Resumed) -> None:
+    """Puts the stopped run's weights into the model.
+
+    Raises:
+        UserError: the file does not hold all of them.
+    """
+    report = apply.load_into(layout, resumed.weights)
+    if report.missing:
+        raise UserError(
+            f"{resumed.weights} lacks {apply.abridge(report.missing)}: the checkpoint is not complete, start anew"
+        )
+
+
+def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
+    """Lists what differs between two JSON values, as `key: old -> new`, each by its full path."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = dict.fromkeys((*before, *now))
+        return [
+            line
+            for key in keys
+            for line in differences(
+                before.get(key, ABSENT), now.get(key, ABSENT), path=f"{path}.{key}" if path else str(key)
+            )
+        ]
+    return [] if before == now else [f"`{path}`: {before} -> {now}"]
+
+
+def check_data(state: TrainingState, *, steps_per_epoch: int, train_images: int) -> str | None:
+    """Compares the training set with the stopped run's.
+
+    Returns:
+        A warning where it differs but the run can go on, since it stands between two epochs; else None.
+
+    Raises:
+        UserError: the run stands in the middle of an epoch that now has other images or steps.
+    """
+    if (state.steps_per_epoch, state.train_images) == (steps_per_epoch, train_images):
+        return None
+    change = (
+        f"{state.train_images} training images in {state.steps_per_epoch} steps an epoch before, now {train_images} in "
+        f"{steps_per_epoch}"
+    )
+    if state.step:
+        raise UserError(
+            f"--resume cannot finish the epoch it stopped in: {change}; use the same images and number of devices"
+        )
+    return f"the training set or the number of devices changed: {change}"

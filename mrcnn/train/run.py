@@ -1,0 +1,331 @@
+"""A training run from its config; the one file of this package that reads settings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import classes, pipeline, supervisely
+from mrcnn.data.augment import Augmenter
+from mrcnn.data.order import steps_per_epoch
+from mrcnn.data.skipped import Skipped
+from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.events import EventLog, UserError
+from mrcnn.models import build, trainable
+from mrcnn.project.reader import Project
+from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
+from mrcnn.train import resume as resuming
+from mrcnn.train import state as states
+from mrcnn.train.clock import Clock
+from mrcnn.train.devices import Devices
+from mrcnn.train.interrupt import StopRequest
+from mrcnn.train.invalid_loss import InvalidLossStop
+from mrcnn.train.resume import Resumed
+from mrcnn.train.state import TrainingState
+from mrcnn.train.validation import ApScorer, Validation
+
+TENSORBOARD = "tensorboard"
+AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
+USES_MODEL = ("transfer_learning", "continue_training")
+OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a run begins with, all of it checked before data is read."""
+
+    model: folder.StartModel | None
+    resumed: Resumed | None
+    classes: Mapping[str, int] | None  # given by a model or a stopped run; None to make them
+
+
+def train(
+    config: TrainConfig,
+    *,
+    project_dir: str | Path,
+    output_dir: str | Path,
+    log: EventLog,
+    model: str | None = None,
+    resume: bool = False,
+) -> None:
+    """Trains a Mask R-CNN on a project.
+
+    Leaves in the output folder: a checkpoint per epoch with the links `best` and `last` (see `train.checkpoint`),
+    `history.csv`, `curves.png` and `tensorboard/`.
+
+    Args:
+        config: the merged settings.
+        project_dir: a Supervisely project, or the folder that holds just one.
+        output_dir: made when it is not there; must hold no other run's checkpoints, except with `resume`.
+        log: told everything.
+        model: start weights: a model folder, an .h5 file, or `coco`; needed by the config's `weights_init_type`.
+        resume: go on from `last`; the config may differ in `epochs`, `gpu_devices` and `checkpoints`.
+
+    Raises:
+        UserError: one line on what is wrong, before any data is read where the config or a path is; also a loss that
+            is no number.
+        Stopped: Ctrl-C or SIGTERM came and the run is saved; a `SystemExit` of code 128 + signal.
+    """
+    output = Path(output_dir)
+    begin = _check_start(config, model=model, output=output, resume=resume, log=log)
+    if begin.resumed and begin.resumed.state.epoch >= config.epochs:
+        log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
+        return
+    project = Project.open(project_dir)
+    chosen = devices.choose(config.gpu_devices, warn=log.warning)
+    mapping = _classes(config, project, begin)
+    samples = _load_samples(config, project, mapping, log=log)
+    state = _start_state(config, samples, devices_count=chosen.count, begin=begin, log=log)
+    keras.utils.set_random_seed(config.seed)
+    network = _build(config, mapping, chosen=chosen, begin=begin, state=state, log=log)
+    _print_plan(config, samples, network, chosen=chosen, output=output, log=log)
+    store = checkpoint.CheckpointStore(
+        output,
+        layout=network.weight_layout(),
+        config=folder.folder_config(
+            project.meta,
+            mapping,
+            settings=config.to_settings(),
+            model=config.model.model_dump(mode="json"),
+            background=config.special_classes.background,
+        ),
+        keep=config.checkpoints.keep,
+    )
+    _fit(config, network, samples=samples, store=store, state=state, count=chosen.count, log=log)
+
+
+def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> _Start:
+    """Checks all that can be checked before data is read."""
+    Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    if resume:
+        resumed = _load_resumed(config, output)
+        return _Start(model=None, resumed=resumed, classes=resumed.class_title_to_idx)
+    if checkpoint.holds_checkpoints(output):
+        raise UserError(
+            f"the output folder {output} holds a run's checkpoints; add --resume to go on with it, or give another "
+            "--output"
+        )
+    if config.weights_init_type not in USES_MODEL:
+        if model is not None:
+            log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
+        start.check_imagenet_source(config.imagenet_weights)
+        return _Start(model=None, resumed=None, classes=None)
+    if model is None:
+        raise UserError(
+            f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
+            "file or coco, or use imagenet or random"
+        )
+    found = folder.find_start_model(model)
+    known = found.class_title_to_idx() if config.weights_init_type == "continue_training" else None
+    return _Start(model=found, resumed=None, classes=known)
+
+
+def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
+    return resuming.load(output, settings=config.to_settings(), model=config.model.model_dump(mode="json"))
+
+
+def _classes(config: TrainConfig, project: Project, begin: _Start) -> dict[str, int]:
+    special = config.special_classes
+    titles = [item.title for item in project.meta.classes]
+    if begin.classes is None:
+        return classes.class_mapping(titles, special.background, special.neutral)
+    return classes.reuse_mapping(begin.classes, titles, background=special.background, neutral=special.neutral)
+
+
+def _load_samples(
+    config: TrainConfig, project: Project, mapping: Mapping[str, int], *, log: EventLog
+) -> ProjectSamples:
+    return supervisely.load_samples(
+        project,
+        train_tag=config.dataset_tags.train,
+        val_tag=config.dataset_tags.val,
+        background=config.special_classes.background,
+        neutral=config.special_classes.neutral,
+        class_title_to_idx=mapping,
+        log=log,
+    )
+
+
+def _start_state(
+    config: TrainConfig, samples: ProjectSamples, *, devices_count: int, begin: _Start, log: EventLog
+) -> TrainingState:
+    steps = steps_per_epoch(len(samples.train), config.batch_size.train * devices_count)
+    new = TrainingState(epoch=0, step=0, steps_per_epoch=steps, train_images=len(samples.train), seed=config.seed)
+    if begin.resumed is None:
+        return new
+    state = begin.resumed.state
+    changed = resuming.check_data(state, steps_per_epoch=steps, train_images=len(samples.train))
+    if changed:
+        log.warning(changed)
+    log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
+    return replace(state, steps_per_epoch=steps, train_images=len(samples.train))
+
+
+def _build(
+    config: TrainConfig,
+    mapping: dict[str, int],
+    *,
+    chosen: Devices,
+    begin: _Start,
+    state: TrainingState,
+    log: EventLog,
+) -> keras.Model:
+    """Builds the model with its first weights, ready to fit."""
+    threshold = min(config.model.score_threshold, AP_SCORE_THRESHOLD)
+    with _precision(config.precision), chosen.scope():
+        network = build.build_model(
+            config.model.model_copy(update={"score_threshold": threshold}), num_classes=classes.num_classes(mapping)
+        )
+        if begin.resumed:
+            resuming.load_weights(network.weight_layout(), begin.resumed)
+        else:
+            start.load_start_weights(
+                network.weight_layout(),
+                config.weights_init_type,
+                start_model=begin.model,
+                imagenet_weights=config.imagenet_weights,
+                backbone=config.model.backbone,
+                log=log,
+            )
+        trainable.select_trainable(network, config.train_layers)
+        devices.attach(network, chosen)
+        network.compile(
+            optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
+            jit_compile=False,
+            auto_scale_loss=False,  # the optimizer was built with it
+        )
+        network.optimizer.build(network.trainable_variables)
+        if begin.resumed:
+            states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
+    return network
+
+
+def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
+    rate, chosen = config.lr_schedule, config.optimizer
+    learning_rate = schedule.Schedule(
+        config.lr,
+        name=rate.name,
+        warmup_steps=rate.warmup_steps,
+        warmup_start_factor=rate.warmup_start_factor,
+        milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
+        gamma=rate.gamma,
+        total_steps=config.epochs * steps,
+        final_fraction=rate.final_fraction,
+    )
+    return optimizer.build_optimizer(
+        learning_rate,
+        name=chosen.name,
+        momentum=chosen.momentum,
+        nesterov=chosen.nesterov,
+        global_clipnorm=chosen.global_clipnorm,
+        weight_decay=chosen.weight_decay,
+        num_replicas=replicas,
+        loss_scale=config.precision == "mixed_float16",
+    )
+
+
+def _fit(
+    config: TrainConfig,
+    network: keras.Model,
+    *,
+    samples: ProjectSamples,
+    store: checkpoint.CheckpointStore,
+    state: TrainingState,
+    count: int,
+    log: EventLog,
+) -> None:
+    batch_size = config.batch_size.train * count
+    skipped = Skipped(len(samples.train), log=log)
+    skipped_val = Skipped(len(samples.val), log=log)
+
+    def open_data(epoch: int, step: int) -> tf.data.Dataset:
+        return pipeline.train_dataset(
+            samples.train, config, batch_size=batch_size, skipped=skipped, start_epoch=epoch, start_step=step
+        )[0]
+
+    def names_at(epoch: int, step: int) -> Sequence[str]:
+        batch = next(iter(open_data(epoch, step)))
+        return [samples.train[index].name for index in batch["image_ids"].numpy()]
+
+    with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
+        clock = Clock(state)
+        stop = callbacks.SignalStop(clock, request=request, store=store, log=log)
+        validation = Validation(
+            pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped_val),
+            names=[sample.name for sample in samples.val],
+            log=log,
+            scorer=_scorer(config, samples) if config.validation.ap else None,
+            check=stop.check,
+        )
+        chain = [
+            clock,
+            InvalidLossStop(clock, names_at=names_at),
+            callbacks.ProgressReport(clock, epochs=config.epochs, batch_size=batch_size, log=log),
+            validation,
+            callbacks.Recorder(clock, folder=store.root, batch_size=batch_size, log=log),
+            callbacks.CheckpointSaver(clock, store=store, log=log),
+            keras.callbacks.TensorBoard(str(store.root / TENSORBOARD), write_graph=False),
+        ]
+        early = _early_stop(config, clock, log=log)
+        if early and early.is_due:
+            log.info("nothing to do: the run was ended by `early_stopping`")
+            return
+        chain += [early, stop] if early else [stop]
+        loop.fit(network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
+    for collected in (skipped, skipped_val):
+        if collected:
+            log.warning(collected.summary())
+
+
+def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:
+    return ApScorer(
+        lambda image_id: pipeline.ground_truth(samples.val[image_id]),
+        class_names=list(samples.class_title_to_idx),
+        min_dim=config.input_size.min_dim,
+        max_dim=config.input_size.max_dim,
+        mask_threshold=config.model.mask_threshold,
+        max_detections=config.model.detections_per_image,
+    )
+
+
+def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:
+    rule = config.early_stopping
+    if rule is None:
+        return None
+    return callbacks.EarlyStop(clock, monitor=rule.monitor, patience=rule.patience, min_delta=rule.min_delta, log=log)
+
+
+def _print_plan(
+    config: TrainConfig, samples: ProjectSamples, network: keras.Model, *, chosen: Devices, output: Path, log: EventLog
+) -> None:
+    batch_size = config.batch_size.train * chosen.count
+    steps = steps_per_epoch(len(samples.train), batch_size)
+    side = config.input_size.max_dim
+    trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
+    for line in (
+        plan.class_line(samples.class_title_to_idx),
+        f"model: {config.model.backbone}, input {side}x{side}, `train_layers` {config.train_layers}",
+        *plan.parameter_lines(
+            network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]
+        ),
+        f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
+        f"lr {config.lr:g} {config.lr_schedule.name}",
+        f"device: {', '.join(chosen.names)}, {config.precision}",
+        f"output: {output}",
+    ):
+        log.info(line)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Within it, layers are built with that precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

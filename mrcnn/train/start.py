@@ -1,0 +1,62 @@
+"""Gives a new model its first weights.
+
+Source: Supervisely Mask R-CNN plugin 5.16 for what each kind loads; new is that what was not loaded is reported, and
+that a missing backbone is an error instead of random numbers.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from mrcnn.events import EventLog, UserError
+from mrcnn.train.folder import StartModel
+from mrcnn.weights import apply, hdf5, keras_resnet, names
+
+StartKind = Literal["transfer_learning", "continue_training", "random", "imagenet"]
+
+
+def check_imagenet_source(source: str | None) -> None:
+    """Checks a path of ImageNet weights before any data is read; None, the download, passes.
+
+    Raises:
+        UserError: it does not exist.
+    """
+    if source is not None and not Path(source).exists():
+        raise UserError(f"`imagenet_weights` {source} does not exist; give an .h5 file of keras.applications or null")
+
+
+def load_start_weights(
+    layout: hdf5.Layout,
+    kind: StartKind,
+    *,
+    start_model: StartModel | None,
+    imagenet_weights: str | None,
+    backbone: str,
+    log: EventLog,
+) -> None:
+    """Loads what the config's `weights_init_type` says and reports it layer by layer.
+
+    Args:
+        layout: the model's variables under their names in the file.
+        kind: all layers but the classes' (`transfer_learning`), all (`continue_training`), the ResNet (`imagenet`), or
+            none (`random`).
+        start_model: for the first two.
+        imagenet_weights: a path for `imagenet`; None downloads.
+        backbone: `resnet50` or `resnet101`.
+        log: told the report.
+
+    Raises:
+        UserError: a file is missing or does not fit, or lacks a part of the backbone.
+    """
+    if kind == "random":
+        log.info("weights: random")
+        return
+    if kind == "imagenet":
+        report = keras_resnet.load_imagenet(layout, imagenet_weights, backbone)
+    else:
+        if start_model is None:
+            raise UserError(f"`weights_init_type` {kind} needs start weights; give --model")
+        new = names.TRANSFER_EXCLUDE if kind == "transfer_learning" else ()
+        report = apply.load_into(layout, start_model.weights, exclude=new, adapt_conv1=kind == "transfer_learning")
+        apply.require_backbone(report)
+    for line in report.lines():
+        log.info(line)

@@ -1,0 +1,102 @@
+"""Where a training run stands, in one HDF5 file: what a resumed run needs beside the weights to go on step for step.
+
+Layout: the attribute `state` holds the JSON fields of `TrainingState`; `optimizer/0000`, `metrics/0000`, … are the
+variables of the optimizer (with its step counter, momentum and loss scale) and of the running means, in their order.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from mrcnn.events import UserError
+
+FILE = "training_state.h5"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A point between two optimizer steps.
+
+    Attributes:
+        epoch: how many epochs are complete, validation and checkpoint included.
+        step: how many steps of the next epoch are made; `steps_per_epoch` when only its validation is missing.
+        steps_per_epoch: of the run that stopped.
+        train_images: how many images its training set had.
+        seed: of the run.
+        rows: the history, one row per complete epoch.
+        optimizer: the optimizer's variables.
+        metrics: the running means of the epoch in progress; empty at its start.
+    """
+
+    epoch: int
+    step: int
+    steps_per_epoch: int
+    train_images: int
+    seed: int
+    rows: tuple[dict[str, Any], ...] = ()
+    optimizer: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    metrics: tuple[np.ndarray, ...] = field(default=(), repr=False)
+
+
+def values_of(variables: Sequence[keras.Variable]) -> tuple[np.ndarray, ...]:
+    """Copies variables out; under a strategy, what the devices hold together."""
+    return tuple(np.array(variable.numpy()) for variable in variables)
+
+
+def put_back(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], *, what: str) -> None:
+    """Copies values into variables.
+
+    Raises:
+        UserError: their number or shapes differ; `what` names them. No variable has changed then.
+    """
+    stored = [tuple(value.shape) for value in values]
+    wanted = [tuple(variable.shape) for variable in variables]
+    if stored != wanted:
+        raise UserError(
+            f"the training state holds {len(stored)} {what} variables of other shapes than this run's {len(wanted)}; "
+            "resume with the config of the run that stopped"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def write(path: Path, state: TrainingState) -> None:
+    """Writes the state; the caller makes the file appear whole or not at all."""
+    fields = {key: value for key, value in asdict(state).items() if key not in ("optimizer", "metrics")}
+    with h5py.File(path, "w") as handle:
+        # the history can outgrow an attribute, 64 kB, so the fields are a data set
+        handle["state"] = np.bytes_(json.dumps({"version": VERSION, **fields}).encode())
+        for group in ("optimizer", "metrics"):
+            for index, value in enumerate(getattr(state, group)):
+                handle[f"{group}/{index:04d}"] = value
+
+
+def read(path: Path) -> TrainingState:
+    """Reads what `write` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged or of another version.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no training state {path}; the run cannot be resumed, start anew without --resume")
+    try:
+        with h5py.File(path, "r") as handle:
+            fields = json.loads(bytes(handle["state"][()]))
+            arrays = {group: _arrays(handle, group) for group in ("optimizer", "metrics")}
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"the training state {path} is damaged ({error}); start anew without --resume") from error
+    version = fields.pop("version", None)
+    if version != VERSION:
+        raise UserError(f"the training state {path} has version {version}, expected {VERSION}; start anew")
+    return TrainingState(**{**fields, "rows": tuple(fields["rows"])}, **arrays)
+
+
+def _arrays(handle: h5py.File, group: str) -> tuple[np.ndarray, ...]:
+    return tuple(handle[group][name][()] for name in sorted(handle[group])) if group in handle else ()

@@ -1,0 +1,162 @@
+"""Measures the model on the whole validation set after each epoch.
+
+The losses of a batch are means over that batch; the set's are the batches' means weighted by their images. Average
+precision is computed in original pixels by the COCO rules, by what `evaluate` provides.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.data import resize
+from mrcnn.evaluate.coco_metrics import CocoEvaluator, GroundTruth
+from mrcnn.events import EventLog, UserError
+from mrcnn.infer import postprocess
+from mrcnn.structures import RawDetections
+from mrcnn.train import devices, invalid_loss
+
+AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
+
+
+class Scorer(Protocol):
+    """Collects the detections of a validation set, one image at a time."""
+
+    def add(self, image_id: int, raw: RawDetections) -> None:
+        """Adds one image; the fields have no batch axis."""
+
+    def result(self) -> dict[str, float]:
+        """Gives the measurements of all images added since the last call."""
+
+
+class ApScorer:
+    """Scores detections against the annotated objects, in original pixels."""
+
+    def __init__(
+        self,
+        ground_truth: Callable[[int], GroundTruth],
+        *,
+        class_names: Sequence[str],
+        min_dim: int,
+        max_dim: int,
+        mask_threshold: float,
+        max_detections: int = 100,
+    ):
+        """Takes what is needed to undo the resize.
+
+        Args:
+            ground_truth: from an image id to height, width and objects.
+            class_names: by class id, the background first.
+            min_dim: as the images were resized with.
+            max_dim: side of the model input.
+            mask_threshold: the probability from which a pixel belongs to the object.
+            max_detections: the most the model gives for an image.
+        """
+        self._ground_truth = ground_truth
+        self._class_names = tuple(class_names)
+        self._sizes = {"min_dim": min_dim, "max_dim": max_dim}
+        self._mask_threshold = mask_threshold
+        self._max_detections = max(max_detections, 100)
+        self._evaluator = self._new()
+
+    def add(self, image_id: int, raw: RawDetections) -> None:
+        """Adds one image; the fields have no batch axis."""
+        truth = self._ground_truth(image_id)
+        height, width = truth[:2]
+        detections = postprocess.to_original(
+            raw,
+            resize.resize_plan(height, width, **self._sizes),
+            image_size=(height, width),
+            class_names=self._class_names,
+            mask_threshold=self._mask_threshold,
+        )
+        self._evaluator.add(image_id, truth, detections)
+
+    def result(self) -> dict[str, float]:
+        """Gives box and mask AP, averaged over IoU .5 to .95 and at .5; NaN where the set has no object."""
+        metrics, self._evaluator = self._evaluator.result(), self._new()
+        return {name: float(metrics[name]) for name in AP_COLUMNS}
+
+    def _new(self) -> CocoEvaluator:
+        return CocoEvaluator(len(self._class_names), max_detections=self._max_detections)
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds the `val_` measurements to the logs of an epoch; must come before the callbacks that read them."""
+
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        *,
+        names: Sequence[str],
+        log: EventLog,
+        scorer: Scorer | None = None,
+        check: Callable[[], Any] = lambda: None,
+    ):
+        """Takes the data of the validation set.
+
+        Args:
+            dataset: batches of every image once, the last one as small as it comes.
+            names: what messages call the images, by image id.
+            log: told the progress.
+            scorer: None leaves AP out.
+            check: called before each batch; may raise to stop.
+        """
+        super().__init__()
+        self._dataset, self._names, self._log = dataset, tuple(names), log
+        self._scorer, self._check = scorer, check
+        self._function: Callable[..., Any] | None = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Validates."""
+        values = self.measure()
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in values.items()})
+
+    def measure(self) -> dict[str, float]:
+        """Gives `loss`, its parts and the scorer's measurements of the whole set.
+
+        Raises:
+            UserError: no image of the set could be read.
+            InvalidLoss: a loss is NaN or infinite; names the images of that batch.
+        """
+        sums: dict[str, float] = {}
+        count, total = 0, len(self._names)
+        with devices.alone(self.model):
+            for batch in self._dataset:
+                self._check()
+                image_ids = batch["image_ids"].numpy()
+                losses, raw = self._validate(batch)
+                self._check_losses(losses, image_ids)
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value * len(image_ids)
+                self._score(image_ids, raw)
+                count += len(image_ids)
+                self._log.progress("validation", count, total)
+        if count == 0:
+            raise UserError("no image of the validation set could be read; see the warnings above for the files")
+        if count < total:  # broken files were left out
+            self._log.progress("validation", total, total)
+        means = {name: value / count for name, value in sums.items()}
+        return means | (self._scorer.result() if self._scorer else {})
+
+    def _validate(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, float], RawDetections]:
+        if self._function is None:
+            # one graph for full and partial batches: the data set's own shapes leave the batch axis open
+            self._function = tf.function(self.model.validate, input_signature=[self._dataset.element_spec])
+        losses, raw = self._function(batch)
+        return {name: float(value) for name, value in losses.items()}, raw
+
+    def _check_losses(self, losses: Mapping[str, float], image_ids: np.ndarray) -> None:
+        invalid_loss.check(
+            losses, split="val", where="validation", names=lambda: [self._names[index] for index in image_ids]
+        )
+
+    def _score(self, image_ids: np.ndarray, raw: RawDetections) -> None:
+        if self._scorer is None:
+            return
+        fields = [field.numpy() for field in raw]
+        for index, image_id in enumerate(image_ids):
+            self._scorer.add(int(image_id), RawDetections(*(field[index] for field in fields)))
