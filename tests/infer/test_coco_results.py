@@ -1,0 +1,45 @@
+"""Detections as COCO JSON."""
+
+import json
+
+import numpy as np
+from faster_coco_eval import COCO
+from faster_coco_eval.core import mask as rle_tools
+
+from mrcnn.infer.coco_results import CocoResults
+
+from . import helpers
+
+
+def write(tmp_path, *images):
+    results = CocoResults(("bg", "cat", "dog"))
+    for name, size, detections in images:
+        results.add(name, size, detections)
+    results.write(tmp_path / "predictions.json")
+    return json.loads((tmp_path / "predictions.json").read_text())
+
+
+def test_content(tmp_path):
+    none = helpers.make_detections([], [], [], size=(6, 8))
+    found = helpers.make_detections([[1, 2, 4.126, 7]], ["dog"], [0.9], size=(8, 10))
+    content = write(tmp_path, ("a.png", (6, 8), none), ("b.png", (8, 10), found))
+    assert content["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    assert content["images"] == [
+        {"id": 1, "file_name": "a.png", "height": 6, "width": 8},
+        {"id": 2, "file_name": "b.png", "height": 8, "width": 10},
+    ]
+    (item,) = content["annotations"]
+    assert (item["image_id"], item["category_id"], item["score"]) == (2, 2, 0.9)
+    assert item["bbox"] == [2.0, 1.0, 5.0, 3.13]  # x, y, width, height
+    np.testing.assert_array_equal(rle_tools.decode(item["segmentation"]).astype(bool), found.masks[0])
+
+
+def test_annotations_are_a_results_list(tmp_path):
+    found = helpers.make_detections([[1, 2, 4, 7]], ["cat"], [0.5], size=(8, 10))
+    content = write(tmp_path, ("a.png", (8, 10), found))
+    truth = COCO({"images": content["images"], "categories": content["categories"], "annotations": []})
+    assert len(truth.loadRes(content["annotations"]).anns) == 1
+
+
+def test_no_image(tmp_path):
+    assert write(tmp_path)["annotations"] == []

@@ -1,0 +1,89 @@
+"""Pictures of detections: what is where, in which colour and size."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.infer import draw
+
+from . import helpers
+
+COLORS = {"cat": "#FF0000", "dog": "#0000FF"}
+
+
+def test_class_colours_are_rgb_and_masks_translucent():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections(
+        [[200, 200, 600, 600], [700, 700, 900, 900]], ["cat", "dog"], [0.9, 0.8], size=(1000, 1000)
+    )
+    picture = draw.draw(image, found, class_colors=COLORS)
+    assert picture.shape == image.shape
+    assert picture.dtype == np.uint8
+    # inside: 0.45 of the colour, 0.55 of the image's 100
+    np.testing.assert_allclose(picture[400, 400], [0.45 * 255 + 55, 55, 55], atol=1)
+    np.testing.assert_allclose(picture[800, 800], [55, 55, 0.45 * 255 + 55], atol=1)
+    np.testing.assert_array_equal(picture[400, 200], [255, 0, 0])  # the box's line
+    np.testing.assert_array_equal(picture[100, 100], [100] * 3)
+    np.testing.assert_array_equal(image, 100)  # the image itself is left alone
+
+
+def test_name_is_written_above_the_box():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections([[500, 200, 800, 600]], ["cat"], [0.9], size=(1000, 1000))
+    picture = draw.draw(image, found, class_colors=COLORS)
+    label = picture[470:497, 200:300].reshape(-1, 3)
+    assert (label == [255, 0, 0]).all(axis=1).mean() > 0.3  # background in the class's colour
+    assert (label == [255, 255, 255]).all(axis=1).sum() > 50  # white letters
+
+
+def test_letters_are_dark_on_a_light_colour():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections([[500, 200, 800, 600]], ["cat"], [0.9], size=(1000, 1000))
+    picture = draw.draw(image, found, class_colors={"cat": "#FFFF00"})
+    assert (picture[470:497, 200:300].reshape(-1, 3) == 0).all(axis=1).sum() > 50
+
+
+def test_small_image_is_enlarged():
+    # 900 / 80 = 11.25, so 12 times
+    image = np.full((60, 80, 3), 100, np.uint8)
+    found = helpers.make_detections([[10, 20, 50, 60]], ["cat"], [0.9], size=(60, 80))
+    picture = draw.draw(image, found, class_colors=COLORS)
+    assert picture.shape == (720, 960, 3)
+    np.testing.assert_allclose(picture[360, 480], [0.45 * 255 + 55, 55, 55], atol=1)
+    np.testing.assert_array_equal(picture[360, 240], [255, 0, 0])
+
+
+def test_without_class_colours_objects_differ():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections(
+        [[200, 200, 600, 600], [700, 700, 900, 900]], ["cat", "cat"], [0.9, 0.8], size=(1000, 1000)
+    )
+    picture = draw.draw(image, found)
+    assert np.abs(picture[400, 400].astype(int) - picture[800, 800]).max() > 20
+
+
+def test_no_detection_gives_the_image():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    np.testing.assert_array_equal(draw.draw(image, helpers.make_detections([], [], [], size=(1000, 1000))), image)
+
+
+def test_other_letters_can_be_written():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    pictures = []
+    for name in ("ля", "жщ"):
+        found = helpers.make_detections([[500, 200, 800, 600]], [name], [0.9], size=(1000, 1000), ids=[1])
+        pictures.append(draw.draw(image, found, class_colors={name: "#FF0000"}))
+    assert (pictures[0] != pictures[1]).any()  # a font without the letters would draw the same boxes twice
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 1), np.uint8), np.zeros((9, 9, 3))])
+def test_no_rgb_image_is_refused(image):
+    with pytest.raises(ValueError, match=r"must be \[H, W, 3\] uint8"):
+        draw.draw(image, helpers.make_detections([], [], [], size=(9, 9)))
+
+
+def test_encode_round_trip():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    read = cv2.imdecode(np.frombuffer(draw.encode(picture, ".png"), np.uint8), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(read, picture)
+    assert draw.encode(picture, ".jpg")[:2] == b"\xff\xd8"

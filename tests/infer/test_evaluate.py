@@ -1,0 +1,129 @@
+"""AP of a model on a project."""
+
+import argparse
+import json
+import math
+
+import pytest
+
+from mrcnn.events import JsonLog, UserError
+from mrcnn.infer import evaluate, load, sources
+from mrcnn.infer.predictor import Predictor
+
+from . import helpers
+
+
+def whole(title, height, width, tags=()):
+    return helpers.rectangle(title, 0, 0, height - 1, width - 1, tags)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The fake model finds each image as a cat and its upper half as a dog."""
+    images = {
+        "ds/a.png": (20, 30, 200, [whole("cat", 20, 30), whole("dog", 10, 30)], ["val"]),
+        "ds/b.png": (40, 24, 100, [whole("cat", 40, 24), whole("fox", 40, 24)], ["val"]),
+        "ds/c.png": (40, 24, 250, [], ["train"]),
+    }
+    classes = (("cat", "rectangle"), ("dog", "rectangle"), ("fox", "rectangle"))
+    return helpers.write_project(
+        tmp_path / "animals", images, classes=classes, tags=(("val", "none"), ("train", "none"))
+    )
+
+
+def run(source, **kwargs):
+    return evaluate.evaluate(Predictor(helpers.make_bundle()), source, log=JsonLog(), **kwargs)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_worked_case(project, batch_size):
+    metrics = run(sources.with_tag(sources.open_project(project), "val"), batch_size=batch_size)
+    assert (metrics["images"], metrics["skipped"]) == (2, 0)
+    assert metrics["per_class"]["cat"]["mask_ap"] == 1.0
+    # the dog of a.png scores 100/255 and is right, that of b.png 50/255 and comes behind it: AP 1
+    assert metrics["per_class"]["dog"]["box_ap"] == 1.0
+    assert (metrics["per_class"]["dog"]["objects"], metrics["per_class"]["dog"]["detections"]) == (1, 2)
+    assert metrics["mask_ap"] == 1.0
+
+
+def test_images_without_objects_count(project):
+    metrics = run(sources.open_project(project))
+    assert metrics["images"] == 3
+    # c.png has the best cat (250/255) and no object, so precision is 1/2 at recall 1/2 and 2/3 at recall 1; AP takes
+    # at each recall the best precision from there on
+    assert metrics["per_class"]["cat"]["mask_ap"] == pytest.approx(2 / 3)
+    assert metrics["per_class"]["dog"]["mask_ap"] == pytest.approx(1 / 2)
+
+
+def test_class_the_model_does_not_know_is_told_and_left_out(project, capsys):
+    run(sources.open_project(project))
+    assert "the model does not know 1 of the project's classes: fox" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["neutral", "crowd"])
+def test_regions_to_ignore_excuse_detections(tmp_path, how):
+    region = whole("fog", 20, 30) if how == "neutral" else whole("cat", 20, 30, tags=["iscrowd"])
+    images = {
+        "ds/a.png": (20, 30, 240, [region], []),
+        "ds/b.png": (20, 30, 100, [whole("cat", 20, 30), whole("dog", 10, 30)], []),
+    }
+    classes = (("cat", "rectangle"), ("dog", "rectangle"), ("fog", "rectangle"))
+    root = helpers.write_project(tmp_path / "p", images, classes=classes, tags=(("iscrowd", "none"),))
+    metrics = run(sources.open_project(root), neutral="fog" if how == "neutral" else None)
+    assert metrics["mask_ap"] == metrics["box_ap"] == 1.0
+    assert metrics["per_class"]["cat"]["objects"] == 1
+
+
+def test_bad_image_is_counted(project):
+    (project / "ds" / "img" / "c.png").write_bytes(b"broken")
+    metrics = run(sources.open_project(project))
+    assert (metrics["images"], metrics["skipped"]) == (2, 1)
+
+
+def test_no_usable_image(project):
+    for path in project.rglob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(UserError, match="none of the 3 images could be used"):
+        run(sources.open_project(project))
+
+
+def test_folder_has_no_objects(tmp_path):
+    helpers.write_image(tmp_path / "a.png", 8, 8, 9)
+    with pytest.raises(UserError, match="only a project can be evaluated"):
+        run(sources.open_images(tmp_path))
+
+
+def test_table():
+    numbers = dict.fromkeys(evaluate.COLUMNS, 0.5) | {"box_ap": 1.0, "mask_ap75": math.nan}
+    per_class = {
+        "cat": {"objects": 12, "detections": 3, **numbers},
+        "a dog": {"objects": 0, "detections": 1, **numbers},
+    }
+    lines = evaluate.table({**numbers, "per_class": per_class}).splitlines()
+    assert lines == [
+        "       objects  found  box_ap  box_ap50  box_ap75  mask_ap  mask_ap50  mask_ap75",
+        "cat         12      3   1.000     0.500     0.500    0.500      0.500          -",
+        "a dog        0      1   1.000     0.500     0.500    0.500      0.500          -",
+        "all         12      4   1.000     0.500     0.500    0.500      0.500          -",
+    ]
+
+
+def test_command(project, tmp_path, monkeypatch, capsys):
+    bundle, calls = helpers.make_bundle(), []
+    folder = load.ModelFolder(tmp_path, bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
+    monkeypatch.setattr(load, "read_folder", lambda directory: folder)
+    monkeypatch.setattr(load, "load_model_dir", lambda directory, **arguments: calls.append(arguments) or bundle)
+    output = tmp_path / "new" / "metrics.json"
+    args = evaluate.parse(["--model", "m", "--project", str(project), "--tag", "val", "--output", str(output)])
+    evaluate.main(args, JsonLog())
+    content = json.loads(output.read_text())
+    assert content["score_threshold"] == calls[0]["score_threshold"] == 0.05
+    assert content["mask_ap"] == 1.0
+    assert content["mask_ap_large"] is None
+    assert content["per_class"]["cat"]["box_ap_large"] is None
+    assert capsys.readouterr().out.splitlines()[-1].startswith("all ")
+
+
+def test_command_refuses_a_batch_of_none():
+    with pytest.raises(UserError, match="batch size must be at least 1, got -1"):
+        evaluate.main(argparse.Namespace(batch_size=-1), JsonLog())

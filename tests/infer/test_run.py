@@ -1,0 +1,229 @@
+"""A whole run over a project and over a folder, with a small fake model."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.config.load import load_inference_config
+from mrcnn.events import JsonLog, UserError
+from mrcnn.infer import load, run, sources
+from mrcnn.infer.predictor import Predictor
+from mrcnn.project.reader import Project
+
+from . import helpers
+
+OBJECT = helpers.rectangle("cat", 1, 2, 5, 8, tags=["seen"])
+
+
+@pytest.fixture
+def project(tmp_path):
+    images = {
+        "ds1/a.png": (20, 30, 200, [OBJECT], ["train"]),
+        "ds1/b.png": (40, 24, 100, [], []),
+        "ds2/a.png": (16, 16, 240, [OBJECT], []),
+    }
+    return helpers.write_project(tmp_path / "animals", images, tags=(("train", "none"), ("seen", "none")))
+
+
+def run_on(source, output, *, config=None, log=None, bundle=None, **options):
+    predictor = Predictor(bundle or helpers.make_bundle())
+    return run.apply(
+        predictor,
+        source,
+        output,
+        config=load_inference_config(config or {}),
+        log=log or JsonLog(),
+        options=run.Options(**options),
+    )
+
+
+def events(capsys):
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_project_in_project_out(project, tmp_path):
+    summary = run_on(sources.open_project(project), tmp_path / "out", batch_size=2)
+    result = Project.open(tmp_path / "out" / "animals")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    assert [item.name for item in result.meta.tags] == ["train", "seen", "confidence_maskrcnn"]
+    assert result.meta.extra == {"projectType": "images"}
+    assert [(item.dataset, item.name) for item in result.items] == [
+        ("ds1", "a.png"),
+        ("ds1", "b.png"),
+        ("ds2", "a.png"),
+    ]
+    assert result.items[0].image_path.stat().st_ino == (project / "ds1" / "img" / "a.png").stat().st_ino
+    first = result.items[0].read_annotation(result.meta)
+    assert [label.class_title for label in first.labels] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    old, cat, dog = first.labels
+    assert old.extra["labelerLogin"] == "ann"
+    assert old.has_tag("seen")
+    assert cat.geometry.mask.shape == (20, 30)
+    assert dog.geometry.mask.shape == (10, 30)
+    assert [tag.value for tag in (*cat.tags, *dog.tags)] == [round(200 / 255, 4), round(100 / 255, 4)]
+    assert first.has_tag("train")
+    assert first.description == "kept"
+    assert first.size_hw == (20, 30)
+    assert summary.images == 3
+    assert summary.skipped == []
+    assert summary.images_with == {"cat": 3, "dog": 3}
+    assert not (tmp_path / "out" / "predictions.json").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["animals"]
+
+
+def test_input_project_is_left_alone(project, tmp_path):
+    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+    run_on(sources.open_project(project), tmp_path / "out", overlay=True)
+    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
+
+
+def test_second_run_on_the_result(project, tmp_path):
+    run_on(sources.open_project(project), tmp_path / "out")
+    run_on(sources.open_project(tmp_path / "out"), tmp_path / "again")
+    result = Project.open(tmp_path / "again" / "animals")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    labels = result.items[0].read_annotation(result.meta).labels
+    assert [label.class_title for label in labels].count("cat_maskrcnn") == 2
+
+
+def test_selection_holds_everywhere(project, tmp_path):
+    config = {"model": {}, "mode": {"model_classes": {"save_names": ["dog"], "add_suffix": ""}}}
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "x.png", 20, 20, 100)
+    summary = run_on(sources.open_images(folder), tmp_path / "out", config=config)
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item["category_id"] for item in content["annotations"]] == [2]
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [item.title for item in result.meta.classes] == ["dog"]
+    assert [label.class_title for label in result.items[0].read_annotation(result.meta).labels] == ["dog"]
+    assert dict(summary.images_with) == {"dog": 1}
+
+
+def test_folder_of_images(tmp_path):
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "b.jpg", 20, 30, 200)
+    helpers.write_image(folder / "a.bmp", 30, 20, 100)
+    run_on(sources.open_images(folder), tmp_path / "out", overlay=True)
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [item.name for item in result.items] == ["a.bmp", "b.jpg"]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item["file_name"] for item in content["images"]] == ["a.bmp", "b.jpg"]
+    assert len(content["annotations"]) == 4
+    assert sorted(path.name for path in (tmp_path / "out" / "overlay").iterdir()) == ["a.bmp.png", "b.jpg"]
+
+
+def test_overlay_of_a_project_has_its_data_sets(project, tmp_path):
+    run_on(sources.open_project(project), tmp_path / "out", overlay=True)
+    overlay = tmp_path / "out" / "overlay"
+    assert sorted(str(path.relative_to(overlay)) for path in overlay.rglob("*.png")) == [
+        "ds1/a.png",
+        "ds1/b.png",
+        "ds2/a.png",
+    ]
+    picture = cv2.imread(str(overlay / "ds1" / "a.png"), cv2.IMREAD_COLOR_RGB)
+    assert picture.shape == (600, 900, 3)  # 30 times larger
+    assert np.abs(picture[300, 450].astype(int) - 200).max() > 50  # a mask is drawn there
+
+
+def test_one_bad_image_is_reported_and_left_out(project, tmp_path, capsys):
+    (project / "ds1" / "img" / "a.png").write_bytes(b"broken")
+    summary = run_on(sources.open_project(project), tmp_path / "out", batch_size=4)
+    assert summary.skipped == ["ds1/a.png"]
+    assert summary.images == 2
+    assert len(Project.open(tmp_path / "out").items) == 2
+    lines = events(capsys)
+    assert any(line["level"] == "error" and "ds1/a.png is skipped" in line["message"] for line in lines)
+    assert any(line["message"] == "4 objects in 2 images, 1 skipped" for line in lines)
+    assert [line["current"] for line in lines if line["message"] == "progress"] == [1, 2, 3]
+
+
+def test_no_usable_image_is_an_error_and_leaves_nothing(project, tmp_path):
+    for path in project.rglob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(UserError, match="none of the 3 images could be used"):
+        run_on(sources.open_project(project), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_events(project, tmp_path, capsys):
+    run_on(sources.open_project(project), tmp_path / "out")
+    lines = events(capsys)
+    progress = [(line["subtask"], line["current"], line["total"]) for line in lines if line["message"] == "progress"]
+    assert progress == [("inference", 1, 3), ("inference", 2, 3), ("inference", 3, 3)]
+    assert lines[-1]["message"] == "model applied"
+    assert lines[-1]["event_type"] == "EventType.MODEL_APPLIED"
+    # (200 + 100 + 240) / 3 / 255 = 0.706
+    assert lines[-3]["message"] == "cat: 3 objects in 3 images, mean score 0.706"
+    assert lines[-3]["mean_score"] == pytest.approx(540 / 3 / 255, abs=1e-4)
+    assert lines[-4]["message"] == "6 objects in 3 images"
+
+
+def test_output_that_is_not_empty_is_refused(project, tmp_path):
+    helpers.write_image(tmp_path / "out" / "animals" / "old.png", 4, 4, 0)
+    with pytest.raises(UserError, match=r"out/animals must be new or an empty folder"):
+        run_on(sources.open_project(project), tmp_path / "out")
+
+
+def test_batch_size_must_be_one_at_least():
+    with pytest.raises(UserError, match="batch size must be at least 1, got 0"):
+        run.Options(batch_size=0)
+
+
+def test_grey_model_draws_grey_pictures(tmp_path):
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "x.png", 20, 20, 90)
+
+    def model(batch):
+        return helpers.brightness_model({**batch, "images": batch["images"] * 3})
+
+    bundle = helpers.make_bundle(model, channels=1, image_mean=(100.0,))
+    run_on(sources.open_images(folder), tmp_path / "out", bundle=bundle, overlay=True)
+    assert (tmp_path / "out" / "overlay" / "x.png").exists()
+
+
+@pytest.fixture
+def loaded(monkeypatch, tmp_path):
+    """Replaces the loading of a model; gives the arguments it was called with."""
+    calls = []
+    bundle = helpers.make_bundle()
+
+    def load_model_dir(directory, **arguments):
+        calls.append(arguments)
+        return bundle
+
+    folder = load.ModelFolder(tmp_path, bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
+    monkeypatch.setattr(load, "read_folder", lambda directory: folder)
+    monkeypatch.setattr(load, "load_model_dir", load_model_dir)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "threshold", "device"),
+    [
+        ({}, {}, 0.7, 0),
+        ({"min_confidence_threshold": 0.2}, {}, 0.7, 0),
+        ({"min_confidence_threshold": 0.9, "gpu_device": 1}, {}, 0.9, 1),
+        ({"score_floor": 0.1, "min_confidence_threshold": 0.2}, {}, 0.2, 0),
+        ({"min_confidence_threshold": 0.9}, {"score_threshold": 0.0, "device": "cpu"}, 0.0, "cpu"),
+    ],
+)
+def test_threshold_and_device(project, tmp_path, loaded, model, options, threshold, device):
+    run.run_inference(
+        "anywhere",
+        sources.open_project(project),
+        tmp_path / "out",
+        config=load_inference_config({"model": model}),
+        log=JsonLog(),
+        options=run.Options(**options),
+    )
+    assert (loaded[0]["score_threshold"], loaded[0]["device"]) == (threshold, device)
+    assert (tmp_path / "out" / "animals" / "meta.json").exists()
+
+
+def test_clash_of_names_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+    config = load_inference_config({"model": {}, "mode": {"model_classes": {"add_suffix": ""}}})
+    with pytest.raises(UserError, match="'cat' has shape rectangle"):
+        run.run_inference("anywhere", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog())
+    assert loaded == []

@@ -1,0 +1,98 @@
+"""Projects and folders of images as what a run reads."""
+
+import pytest
+
+from mrcnn.events import JsonLog, UserError
+from mrcnn.infer import sources
+
+from . import helpers
+
+OBJECT = helpers.rectangle("cat", 0, 0, 4, 4)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return helpers.write_project(
+        tmp_path / "animals",
+        {
+            "ds2/a.png": (10, 12, 50, [OBJECT], []),
+            "ds1/b.png": (10, 12, 60, [], ["val"]),
+            "ds1/a.png": (14, 12, 70, [OBJECT], ["val", "train"]),
+        },
+        tags=(("val", "none"), ("train", "none")),
+    )
+
+
+def read(source):
+    skipped = []
+    pictures = sources.read_pictures(source, channels=3, log=JsonLog(), on_skip=skipped.append)
+    return list(pictures), skipped
+
+
+def test_project(project):
+    source = sources.open_project(project.parent)
+    assert source.name == "animals"
+    assert [entry.title for entry in source.entries] == ["ds1/a.png", "ds1/b.png", "ds2/a.png"]
+    pictures, skipped = read(source)
+    assert [picture.image[0, 0].tolist() for picture in pictures] == [[70] * 3, [60] * 3, [50] * 3]
+    assert [len(picture.annotation.labels) for picture in pictures] == [1, 0, 1]
+    assert skipped == []
+
+
+def test_with_tag(project):
+    source = sources.open_project(project)
+    assert [entry.title for entry in sources.with_tag(source, "val").entries] == ["ds1/a.png", "ds1/b.png"]
+    with pytest.raises(UserError, match="none of the 3 images has the tag 'test'"):
+        sources.with_tag(source, "test")
+
+
+def test_image_or_annotation_that_cannot_be_read_is_left_out_and_told(project, capsys):
+    (project / "ds1" / "img" / "b.png").write_bytes(b"no image")
+    (project / "ds2" / "ann" / "a.png.json").write_text("{")
+    source = sources.open_project(project)
+    pictures, skipped = read(source)
+    assert [picture.index for picture in pictures] == [0]
+    assert skipped == ["ds1/b.png", "ds2/a.png"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "ds1/b.png is skipped: cannot decode" in lines[0]
+    assert "a.png.json is not valid JSON" in lines[1]
+    assert [entry.name for entry in sources.with_tag(source, "nothing has it").entries] == [
+        "a.png"
+    ]  # stays: told later
+
+
+def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys):
+    helpers.write_image(project / "ds1" / "img" / "a.png", 20, 30, 70)
+    pictures, _ = read(sources.open_project(project))
+    assert pictures[0].annotation.size_hw == (20, 30)
+    assert "ds1/a.png: its annotation is for (14, 12) pixels (height, width) but the image has (20, 30)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_folder_of_images(tmp_path):
+    folder = tmp_path / "photos"
+    for name, value in (("b.PNG", 20), ("a.jpg", 10), (".hidden.png", 1)):
+        helpers.write_image(folder / name, 6, 8, value)
+    (folder / "notes.txt").write_text("no image")
+    helpers.write_image(folder / "inside" / "c.png", 6, 8, 30)
+    source = sources.open_images(folder)
+    assert source.name == "photos"
+    assert [entry.title for entry in source.entries] == ["a.jpg", "b.PNG"]
+    assert {entry.dataset for entry in source.entries} == {"ds"}
+    pictures, _ = read(source)
+    assert pictures[1].annotation.labels == ()
+    assert pictures[1].annotation.size_hw == (6, 8)
+
+
+def test_folder_without_images(tmp_path):
+    with pytest.raises(UserError, match=r"has no image; these kinds are read: .*\.png"):
+        sources.open_images(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        sources.open_images(tmp_path / "nowhere")
+
+
+def test_take():
+    numbers = iter(range(5))
+    assert [sources.take(numbers, 2) for _ in range(4)] == [[0, 1], [2, 3], [4], []]
