@@ -71,13 +71,13 @@ def test_polygon_covers_its_outline():
 
 def test_polygon_is_coco_s_and_at_most_a_pixel_more():
     # Source: reference case "polygon_rasterise", drawn by pycocotools, whose polygons end at the outline: rows 2..8 are
-    # columns 2..11, then 3..11, 4..9, 5..8, 6..7.
+    # columns 2..11, then 3..10, 4..9, 5..8, 6..7.
     coco = np.zeros((20, 20), bool)
-    coco[2:9, 2:12] = coco[9, 3:12] = coco[10, 4:10] = coco[11, 5:9] = coco[12, 6:8] = True
+    coco[2:9, 2:12] = coco[9, 3:11] = coco[10, 4:10] = coco[11, 5:9] = coco[12, 6:8] = True
     ours = _canvas(Polygon(RING), 20, 20)
     assert (coco & ~ours).sum() == 0
     assert (ours & ~cv2.dilate(coco.astype(np.uint8), np.ones((3, 3))).astype(bool)).sum() == 1  # the tip (7, 14)
-    assert (ours.sum(), coco.sum()) == (8 * 11 + 9 + 7 + 5 + 3 + 1, 7 * 10 + 9 + 6 + 4 + 2)
+    assert (ours.sum(), coco.sum()) == (8 * 11 + 9 + 7 + 5 + 3 + 1, 7 * 10 + 8 + 6 + 4 + 2)
 
 
 def test_polygon_hole_takes_its_outline_away():

@@ -1,0 +1,103 @@
+"""Checks reading and writing of `meta.json`, new and old forms."""
+
+import pytest
+
+from mrcnn.events import UserError
+from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+
+MODERN = {
+    "classes": [
+        {"title": "pear", "shape": "bitmap", "color": "#BE55CE", "geometry_config": {}, "id": 7, "hotkey": "p"},
+        {"title": "apple", "shape": "any", "color": "#00ff00", "description": "red"},
+    ],
+    "tags": [
+        {"name": "train", "value_type": "none", "color": "#D98F7E", "applicable_type": "all", "classes": []},
+        {"name": "kind", "value_type": "oneof_string", "color": "#D98F7E", "values": ["a", "b"]},
+    ],
+    "projectType": "images",
+    "projectSettings": {"multiView": {"enabled": False}},
+}
+
+
+def test_modern_meta_is_written_as_it_was_read():
+    meta = ProjectMeta.from_json(MODERN)
+    assert meta.to_json() == MODERN
+    assert [item.title for item in meta.classes] == ["pear", "apple"]  # the file's order, not sorted
+    assert meta.classes[0].extra["hotkey"] == "p"
+    assert meta.tags[1].values == ("a", "b")
+
+
+def test_empty_meta():
+    assert ProjectMeta.from_json({"classes": []}).to_json() == {"classes": [], "tags": []}
+    assert ProjectMeta().to_json() == {"classes": [], "tags": []}
+
+
+def test_tags_may_be_plain_names():
+    assert ProjectMeta.from_json({"classes": [], "tags": ["train", "val"]}).tags == (TagMeta("train"), TagMeta("val"))
+
+
+def test_legacy_tag_lists_are_merged_by_name():
+    tags = {"tags_images": ["train", {"name": "n", "value_type": "any_number"}], "tags_objects": ["train", "blurred"]}
+    meta = ProjectMeta.from_json({"classes": [], **tags})
+    assert [(tag.name, tag.value_type) for tag in meta.tags] == [
+        ("train", "none"),
+        ("n", "any_number"),
+        ("blurred", "none"),
+    ]
+    assert set(meta.to_json()) == {"classes", "tags"}
+
+
+def test_legacy_lists_may_be_empty_beside_new_tags():
+    meta = ProjectMeta.from_json({"classes": [], "tags": ["a"], "tags_images": [], "tags_objects": []})
+    assert [tag.name for tag in meta.tags] == ["a"]
+
+
+@pytest.mark.parametrize("color", [None, "", "red", "#12345", "#1234567", 5])
+def test_a_missing_or_malformed_color_is_derived_from_the_title(color):
+    first, second, other = (
+        ClassMeta.from_json({"title": title, "shape": "bitmap", "color": color}) for title in ("a", "a", "b")
+    )
+    assert first.color == second.color != other.color
+    assert len(first.color) == 7
+    assert int(first.color[1:], 16) >= 0
+
+
+def test_find_and_with_tags():
+    meta = ProjectMeta.from_json(MODERN)
+    assert meta.find_class("apple").shape == "any"
+    assert meta.find_class("plum") is None
+    assert meta.find_tag("kind").value_type == "oneof_string"
+    assert meta.find_tag("val") is None
+    tagged = meta.with_tags("train", "val", "val")
+    assert [tag.name for tag in tagged.tags] == ["train", "kind", "val"]
+    assert tagged.extra == meta.extra
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "list `classes`"),
+        ({}, "list `classes`"),
+        ({"classes": {}}, "list `classes`"),
+        ({"classes": ["a"]}, "must be an object"),
+        ({"classes": [{"shape": "bitmap"}]}, "`title`"),
+        ({"classes": [{"title": "a"}]}, "`shape`"),
+        ({"classes": [{"title": 3, "shape": "bitmap"}]}, "`title`"),
+        ({"classes": [{"title": "a", "shape": "bitmap"}] * 2}, "'a' is there twice"),
+        ({"classes": [], "tags": ["t", "t"]}, "'t' is there twice"),
+        ({"classes": [], "tags": {"t": 1}}, "`tags` of meta.json must be a list"),
+        ({"classes": [], "tags": [3]}, "an object or a name"),
+        ({"classes": [], "tags": [{"value_type": "none"}]}, "`name`"),
+        ({"classes": [], "tags": [{"name": "t", "value_type": "oneof_string"}]}, "needs a list `values`"),
+        ({"classes": [], "tags": [{"name": "t", "value_type": "oneof_string", "values": "ab"}]}, "list of strings"),
+        ({"classes": [], "tags": ["a"], "tags_images": ["b"]}, "keep one form"),
+        (
+            {"classes": [], "tags_images": ["n"], "tags_objects": [{"name": "n", "value_type": "any_number"}]},
+            "one value type",
+        ),
+    ],
+)
+def test_malformed_meta_is_one_line(data, message):
+    with pytest.raises(UserError, match=message) as caught:
+        ProjectMeta.from_json(data)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,152 @@
+"""Checks that projects are written completely or not at all."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mrcnn.events import UserError
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.project.reader import Project
+from mrcnn.project.writer import ProjectWriter
+
+META = ProjectMeta((ClassMeta("a", "bitmap", "#112233", {"id": 3}),), extra={"projectType": "images"})
+ANNOTATION = Annotation((4, 5), (Tag("train"),), (Label("a", Bitmap((1, 2), np.ones((2, 1), bool))),), "ö")
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "source.jpg"
+    path.write_bytes(b"pixels")
+    return path
+
+
+def test_what_is_written_can_be_read(tmp_path, image):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.y.jpg", image, ANNOTATION)
+        writer.add("ds/child", "z.png", b"more pixels", Annotation((1, 1)))
+    project = Project.open(tmp_path / "out")
+    assert project.meta == META
+    assert [(item.dataset, item.name) for item in project.items] == [("ds", "x.y.jpg"), ("ds/child", "z.png")]
+    assert project.items[0].ann_path == tmp_path / "out/ds/ann/x.y.jpg.json"
+    assert project.items[0].read_annotation(project.meta).to_json() == ANNOTATION.to_json()
+    assert project.items[1].image_path == tmp_path / "out/ds/datasets/child/img/z.png"
+    assert project.items[1].image_path.read_bytes() == b"more pixels"
+
+
+def test_annotation_text_is_compact_and_meta_indented(tmp_path, image):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+    text = (tmp_path / "out/ds/ann/x.jpg.json").read_text()
+    assert "\n" not in text
+    assert json.loads(text)["tags"] == [{"name": "train", "value": None}]
+    assert (tmp_path / "out/meta.json").read_text().startswith('{\n    "classes"')
+
+
+def test_images_are_linked_where_possible(tmp_path, image):
+    link = tmp_path / "link.jpg"
+    link.symlink_to(image.name)
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+        writer.add("ds", "y.jpg", link, ANNOTATION)
+    for name in ("x.jpg", "y.jpg"):
+        assert (tmp_path / "out/ds/img" / name).samefile(image)
+        assert not (tmp_path / "out/ds/img" / name).is_symlink()
+
+
+def test_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
+    def refuse(*_):
+        raise OSError("cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+    copied = tmp_path / "out/ds/img/x.jpg"
+    assert copied.read_bytes() == b"pixels"
+    assert not copied.samefile(image)
+
+
+def test_nothing_appears_before_the_end(tmp_path, image):
+    writer = ProjectWriter(tmp_path / "out", META)
+    writer.add("ds", "x.jpg", image, ANNOTATION)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.partial", "source.jpg"]
+    assert writer.finish() == tmp_path / "out"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source.jpg"]
+
+
+def test_an_exception_leaves_nothing(tmp_path, image):
+    def stop_half_way():
+        with ProjectWriter(tmp_path / "out", META) as writer:
+            writer.add("ds", "x.jpg", image, ANNOTATION)
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        stop_half_way()
+    assert [path.name for path in tmp_path.iterdir()] == ["source.jpg"]
+
+
+def test_an_empty_folder_and_a_dead_run_s_partial_folder_are_replaced(tmp_path, image):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out.partial" / "old").mkdir(parents=True)
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ds", "meta.json"]
+
+
+def test_parent_folders_are_made(tmp_path):
+    with ProjectWriter(tmp_path / "deep/er/out", META) as writer:
+        writer.add("ds", "x.png", b"", ANNOTATION)
+    assert (tmp_path / "deep/er/out/meta.json").exists()
+
+
+def test_the_meta_may_change_until_the_end(tmp_path):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.meta = META.with_tags("late")
+    assert [tag["name"] for tag in json.loads((tmp_path / "out/meta.json").read_text())["tags"]] == ["late"]
+
+
+def test_text_that_is_no_unicode_survives(tmp_path, image):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, Annotation((1, 1), description="\ud800"))
+    assert json.loads((tmp_path / "out/ds/ann/x.jpg.json").read_text())["description"] == "\ud800"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_occupied_output_is_refused_and_kept(tmp_path, kind):
+    target = tmp_path / "out"
+    kept = target / "kept" if kind == "folder" else target
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("mine")
+    with pytest.raises(UserError, match="must be new or an empty folder"):
+        ProjectWriter(target, META)
+    assert kept.read_text() == "mine"
+
+
+def test_an_output_below_a_file_is_one_line(tmp_path, image):
+    with pytest.raises(UserError, match="cannot create"):
+        ProjectWriter(image / "out", META)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"), [("..", "x.jpg"), ("ds", "../x.jpg"), ("", "x.jpg"), ("ds", ""), ("ds", "a\\b")]
+)
+def test_names_stay_inside_the_project(tmp_path, image, dataset, name):
+    writer = ProjectWriter(tmp_path / "out", META)
+    with pytest.raises(UserError, match="cannot be the name"):
+        writer.add(dataset, name, image, ANNOTATION)
+
+
+def test_an_image_is_added_once(tmp_path, image):
+    writer = ProjectWriter(tmp_path / "out", META)
+    writer.add("ds", "x.jpg", image, ANNOTATION)
+    with pytest.raises(UserError, match=r"x\.jpg is already in data set ds"):
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+
+
+def test_a_missing_image_is_one_line(tmp_path):
+    writer = ProjectWriter(tmp_path / "out", META)
+    with pytest.raises(UserError, match=r"cannot copy .*none\.jpg"):
+        writer.add("ds", "x.jpg", tmp_path / "none.jpg", ANNOTATION)
