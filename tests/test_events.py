@@ -108,13 +108,15 @@ def test_progress_of_a_second_epoch_and_of_another_subtask_is_reported_again(log
     for _ in range(2):
         for current in (1, 2):
             log.progress("train", current, 2)
-    log.progress("val", 2, 2)
+    log.progress("val", 1, 1)
+    log.progress("val", 1, 1)
     assert [(line["subtask"], line["current"]) for line in lines(stream)] == [
         ("train", 1),
         ("train", 2),
         ("train", 1),
         ("train", 2),
-        ("val", 2),
+        ("val", 1),
+        ("val", 1),
     ]
 
 
@@ -262,9 +264,11 @@ def test_ctrl_c_is_exit_code_130(log, stream):
     assert lines(stream)[0]["level"] == "warn"
 
 
-def test_a_bar_left_open_by_a_failure_is_closed():
+def test_a_bar_left_open_is_closed():
     stream = Terminal()
     log = events.RichLog(stream)
+    assert events.run_main(lambda: log.progress("work", 1, 2), log=log) == 0
+    assert log._tasks == {}
 
     def main():
         for _ in log.track(range(5), "work"):

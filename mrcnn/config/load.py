@@ -12,7 +12,7 @@ from typing import Any
 from mrcnn.config import errors, legacy
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import LATER_MODES, MODES, InferenceConfig, InferenceModelConfig, Mode
-from mrcnn.config.train import TrainConfig
+from mrcnn.config.train import InputSize, TrainConfig
 from mrcnn.events import UserError
 
 Source = Mapping[str, Any] | str | Path
@@ -147,6 +147,10 @@ def _remarks(config: TrainConfig) -> list[str]:
     tag = config.dataset_tags.train
     if tag == config.dataset_tags.val:
         lines.append(f"`dataset_tags` names {errors.shown(tag)} for both sets: validation sees the training images")
+    for key in config.input_size.model_extra or {}:
+        if key not in ("width", "height"):
+            hint = errors.nearest(key, list(InputSize.model_fields))
+            lines.append(f"`{errors.shown_path(['input_size', key])}` has no effect{hint}")
     if config.imagenet_weights is not None and config.weights_init_type != "imagenet":
         lines.append(
             f"`imagenet_weights` has no effect with `weights_init_type` {config.weights_init_type}; use imagenet"

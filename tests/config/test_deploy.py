@@ -17,6 +17,7 @@ from mrcnn.events import UserError
                 "cache_limit": 9,
                 "connection": {"server_address": "a", "token": "secret", "task_id": 1},
                 "model_settings": {"gpu_device": 2, "min_confidence_threshold": 0.5},
+                "model": {"gpu_device": 3},
             },
             (2, 0.5, 9),
         ),

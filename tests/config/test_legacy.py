@@ -1,6 +1,6 @@
 import pytest
 
-from mrcnn.config import load
+from mrcnn.config import legacy, load
 from mrcnn.events import UserError
 
 
@@ -139,5 +139,6 @@ def test_wrong_old_configs_are_named(values, message):
 
 def test_the_users_config_is_not_changed():
     values = {"val_every": 1, "input_size": {"width": 64, "height": 64}}
-    load.load_train_config(values)
+    converted = legacy.convert_train(values, warn=lambda line: None)
+    assert converted == {"input_size": {"width": 64, "height": 64, "min_dim": 64, "max_dim": 64}}
     assert values == {"val_every": 1, "input_size": {"width": 64, "height": 64}}

@@ -117,6 +117,14 @@ def test_deep_nesting_and_strange_keys_are_refused():
             {"dataset_tags": {"train": "all", "val": "all"}},
             ['`dataset_tags` names "all" for both sets: validation sees the training images'],
         ),
+        ({"input_size": {"width": 3}}, []),
+        (
+            {"input_size": {"max_dims": 512, "note": 1}},
+            [
+                "`input_size.max_dims` has no effect; did you mean `max_dim`",
+                "`input_size.note` has no effect; known here: min_dim, max_dim",
+            ],
+        ),
         (
             {"imagenet_weights": "w.h5"},
             ["`imagenet_weights` has no effect with `weights_init_type` transfer_learning; use imagenet"],

@@ -77,6 +77,7 @@ def test_one_loss_weight_leaves_the_others():
         ({"anchor_offset": 1}, "`model.anchor_offset` must be less than 1, got 1"),
         ({"rpn_negative_iou": 0.8}, "`model.rpn_negative_iou` must not exceed `rpn_positive_iou`, got 0.8 and 0.7"),
         ({"mask_size": 56}, "`model.mask_size` must be twice `mask_pool_size`, got 56 and 14; use 28"),
+        ({"mask_size": 14}, "`model.mask_size` must be twice `mask_pool_size`, got 14 and 14; use 28"),
         ({"roi_positive_fraction": 0}, "`model.roi_positive_fraction` must be greater than 0, got 0"),
         ({"mask_threshold": 1.0}, "`model.mask_threshold` must be less than 1, got 1.0"),
         ({"rpn_delta_std": [0.1, 0.1, 0.2]}, "`model.rpn_delta_std[3]` must be given"),
@@ -88,6 +89,12 @@ def test_wrong_values_are_named(values, message):
     with pytest.raises(UserError) as caught:
         load.load_train_config({"model": values})
     assert str(caught.value).startswith(message)
+
+
+def test_a_list_with_a_wrong_item_is_not_called_too_short_too():
+    with pytest.raises(UserError) as caught:
+        load.load_train_config({"model": {"anchor_aspect_ratios": [0]}})
+    assert str(caught.value) == "`model.anchor_aspect_ratios[0]` must be greater than 0, got 0"
 
 
 def test_configs_are_values():

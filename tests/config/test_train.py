@@ -120,6 +120,7 @@ def test_extra_keys_of_input_size_are_kept():
         ({"batch_size": {"val": "1"}}, '`batch_size.val` must be an integer, got "1"'),
         ({"batch_size": {"test": 1}}, "unknown key `batch_size.test`; known here: train, val"),
         ({"input_size": {"max_dim": 250}}, "`input_size.max_dim` must be a multiple of 64, got 250; use 256"),
+        ({"input_size": {"max_dim": 288}}, "`input_size.max_dim` must be a multiple of 64, got 288; use 320"),
         ({"input_size": {"max_dim": 1}}, "`input_size.max_dim` must be a multiple of 64, got 1; use 64"),
         ({"input_size": {"max_dim": 0}}, "`input_size.max_dim` must be greater than or equal to 1, got 0"),
         ({"input_size": {"min_dim": 256.0}}, "`input_size.min_dim` must be an integer, got 256.0; write 256"),
@@ -177,7 +178,10 @@ def test_ap_cannot_be_monitored_unmeasured():
 def test_colour_augmenters_need_three_channels():
     values = {
         "model": {"channels": 1, "image_mean": [128]},
-        "augmentation": [{"name": "Fliplr"}, {"name": "OneOf", "children": [{"name": "Grayscale"}]}],
+        "augmentation": [
+            {"name": "Fliplr"},
+            {"name": "OneOf", "children": [{"name": "Sometimes", "children": [{"name": "Grayscale"}]}]},
+        ],
     }
     assert error_of(values) == "`augmentation[1]` Grayscale needs 3 `model.channels`, got 1"
 
