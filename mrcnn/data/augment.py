@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from imgaug import augmenters as imgaug_augmenters
 from imgaug.augmentables.segmaps import SegmentationMapsOnImage
+from imgaug.random import RNG
 from scipy import ndimage
 
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
@@ -76,7 +77,9 @@ class Augmenter:
         if not self:
             return image, instances
         chain = self._chain()
-        chain.seed_(derive_seed(self._seed, epoch, index))
+        # imgaug's own `seed_` leaves out a Sequential that holds another augmenter's children.
+        for number, augmenter in enumerate(_walk(chain)):
+            augmenter.random_state = RNG(derive_seed(self._seed, epoch, index, number))
         maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
         try:
             if maps is None:
@@ -110,6 +113,15 @@ def _build(spec: Mapping[str, Any]) -> imgaug_augmenters.Augmenter:
         return getattr(imgaug_augmenters, name)(**args)
     except Exception as error:  # imgaug checks arguments by assertions and bare exceptions
         raise UserError(f"`augmentation`: imgaug refuses {name} with {spec.get('args', {})}: {error}") from error
+
+
+def _walk(augmenter: imgaug_augmenters.Augmenter) -> Iterator[imgaug_augmenters.Augmenter]:
+    """Yields the augmenter and all inside it; a Sequential is an augmenter and the list of its children at once."""
+    yield augmenter
+    for children in augmenter.get_children_lists():
+        is_inside = isinstance(children, imgaug_augmenters.Augmenter) and children is not augmenter
+        for child in [children] if is_inside else children:
+            yield from _walk(child)
 
 
 def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:

@@ -58,8 +58,8 @@ class Skipped:
 
     def fail(self, message: str) -> NoReturn:
         """Ends the run with a `UserError`, which `surfaced` brings out of a `tf.data` pipeline."""
-        self._failure = UserError(message)
-        raise self._failure
+        self._failure = self._failure or UserError(message)  # other threads may fail while the first error travels
+        raise self._failure from None
 
     def summary(self) -> str:
         """Says in one line how many images were skipped, which and why; empty when none."""

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from mrcnn.data import batching
+from mrcnn.data.rasterize import from_masks
+from mrcnn.structures import Batch
+
+SHAPES = batching.Shapes(min_dim=64, max_dim=64, channels=3, max_gt_instances=4, gt_mask_size=8)
+
+
+def _instances(*boxes, ignore=None, class_ids=None):
+    return from_masks(
+        masks=[np.ones((y2 - y1, x2 - x1), bool) for y1, x1, y2, x2 in boxes],
+        corners=[(y1, x1) for y1, x1, _, _ in boxes],
+        class_ids=class_ids or list(range(1, len(boxes) + 1)),
+        ignore=ignore or [False] * len(boxes),
+    )
+
+
+def _example(instances, *, hw=(32, 128), seed=0):
+    image = np.full((*hw, 3), 7, np.uint8)
+    return batching.make_example(image, instances, shapes=SHAPES, image_id=5, seed=seed)
+
+
+def test_objects_move_with_the_image():
+    # 128 -> 64 columns is a factor .5, 32 -> 16 rows with (64 - 16) // 2 = 24 above
+    example = _example(_instances((4, 10, 20, 100), (0, 0, 32, 128)))
+    np.testing.assert_array_equal(example["windows"], [24, 0, 40, 64])
+    np.testing.assert_array_equal(example["gt_boxes"], [[26, 5, 34, 50], [24, 0, 40, 64], [0] * 4, [0] * 4])
+    np.testing.assert_array_equal(example["gt_class_ids"], [1, 2, 0, 0])
+    np.testing.assert_array_equal(example["gt_valid"], [True, True, False, False])
+    assert not example["gt_ignore"].any()
+    assert (example["gt_masks"][:2] == 255).all()
+    assert not example["gt_masks"][2:].any()
+    assert (example["images"][24:40] == 7).all()
+    assert example["images"].sum() == 7 * 16 * 64 * 3
+    assert (example["image_ids"], example["seeds"]) == (5, 0)
+
+
+def test_regions_to_ignore_have_no_class_and_are_not_valid():
+    example = _example(_instances((0, 0, 8, 8), (0, 0, 9, 9), ignore=[True, False], class_ids=[3, 2]))
+    np.testing.assert_array_equal(example["gt_class_ids"], [0, 2, 0, 0])
+    np.testing.assert_array_equal(example["gt_valid"], [False, True, False, False])
+    np.testing.assert_array_equal(example["gt_ignore"], [True, False, False, False])
+
+
+def test_no_objects():
+    example = _example(_instances())
+    assert not any(example[name].any() for name in ("gt_boxes", "gt_class_ids", "gt_masks", "gt_valid", "gt_ignore"))
+
+
+def test_every_field_has_its_shape_and_dtype():
+    spec = batching.example_spec(SHAPES)
+    assert tuple(spec) == Batch._fields
+    for example in (_example(_instances((0, 0, 8, 8))), batching.empty_example(SHAPES)):
+        assert {name: (value.shape, value.dtype) for name, value in example.items()} == {
+            name: (shape, np.dtype(dtype)) for name, (shape, dtype) in spec.items()
+        }
+
+
+def test_more_objects_than_slots_leave_a_seeded_choice():
+    boxes = [(0, x, 8, x + 8) for x in range(0, 120, 8)]
+    chosen = [_example(_instances(*boxes), seed=seed)["gt_class_ids"].tolist() for seed in range(20)]
+    assert all(ids == sorted(set(ids)) and len(ids) == 4 for ids in chosen)
+    assert _example(_instances(*boxes), seed=3)["gt_class_ids"].tolist() == chosen[3]
+    assert {number for ids in chosen for number in ids} == set(range(1, 16))  # any of the 15 can stay
+
+
+def test_the_choice_keeps_box_mask_and_class_together():
+    boxes = [(0, x, 8, x + 8) for x in range(0, 120, 8)]
+    example = _example(_instances(*boxes), seed=1)
+    # box i = class i + 1 begins at column 8 i, in the input at 4 i
+    np.testing.assert_array_equal(example["gt_boxes"][:, 1], 4 * (example["gt_class_ids"] - 1))
+
+
+@pytest.mark.parametrize(("hw", "left"), [((64, 256), []), ((64, 128), [1])])
+def test_an_object_too_small_for_the_input_is_left_out(hw, left):
+    # one pixel of 256 columns is 64 / 256 = .25 of the input's; of 128 it is .5, which still counts
+    example = _example(_instances((10, 10, 11, 11)), hw=hw)
+    assert example["gt_class_ids"][example["gt_valid"]].tolist() == left
+
+
+def test_empty_example_is_marked():
+    assert batching.empty_example(SHAPES)["image_ids"] == -1

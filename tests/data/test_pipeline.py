@@ -1,0 +1,223 @@
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.config.load import load_train_config
+from mrcnn.data import batching, pipeline
+from mrcnn.data.order import derive_seed, epoch_order
+from mrcnn.data.skipped import Skipped
+from mrcnn.events import UserError
+from mrcnn.project.geometry import Rectangle
+from mrcnn.structures import Batch, Sample
+
+AUGMENTATION = [{"name": "Fliplr", "args": {"p": 0.5}}, {"name": "Affine", "args": {"rotate": [-20, 20]}}]
+
+
+def _config(**kwargs):
+    sizes = {"min_dim": 64, "max_dim": 64}
+    return load_train_config({"input_size": sizes, "model": {"max_gt_instances": 3, "gt_mask_size": 8}, **kwargs})
+
+
+def _sample(folder, number, *, height=20, width=30, broken=False, objects=1):
+    path = folder / f"{number}.png"
+    noise = np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+    if broken:
+        path.write_bytes(b"no image")
+    else:
+        cv2.imwrite(str(path), noise)
+    label = Rectangle(np.array([[2 + number, 3], [9 + number, 12]]))
+    return Sample(f"ds/{path.name}", str(path), (label,) * objects, (1,) * objects, (False,) * objects, (20, 30))
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return [_sample(tmp_path, number) for number in range(7)]
+
+
+def _train(samples, config, *, count, skipped=None, **kwargs):
+    skipped = Skipped(len(samples), max_share=1) if skipped is None else skipped
+    dataset, _ = pipeline.train_dataset(samples, config, **({"batch_size": 2, "skipped": skipped} | kwargs))
+    with skipped.surfaced():
+        return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+def _val(samples, config, *, batch_size=3):
+    skipped = Skipped(len(samples), max_share=1)
+    dataset = pipeline.val_dataset(samples, config, batch_size=batch_size, skipped=skipped)
+    with skipped.surfaced():
+        return list(dataset.as_numpy_iterator()), skipped
+
+
+def _ids(batches):
+    return np.concatenate([batch["image_ids"] for batch in batches]).tolist()
+
+
+def _assert_equal(first, second):
+    assert len(first) == len(second) > 0
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_static_shapes(samples):
+    config = _config()
+    dataset, steps = pipeline.train_dataset(samples, config, batch_size=2, skipped=Skipped(7))
+    assert steps == 3
+    assert {name: (tuple(spec.shape), spec.dtype.name) for name, spec in dataset.element_spec.items()} == {
+        "images": ((2, 64, 64, 3), "float32"),
+        "windows": ((2, 4), "float32"),
+        "gt_boxes": ((2, 3, 4), "float32"),
+        "gt_class_ids": ((2, 3), "int32"),
+        "gt_masks": ((2, 3, 8, 8), "uint8"),
+        "gt_valid": ((2, 3), "bool"),
+        "gt_ignore": ((2, 3), "bool"),
+        "image_ids": ((2,), "int32"),
+        "seeds": ((2,), "int32"),
+    }
+    assert tuple(dataset.element_spec) == Batch._fields
+    val = pipeline.val_dataset(samples, config, batch_size=2, skipped=Skipped(7))
+    assert {name: tuple(spec.shape[1:]) for name, spec in val.element_spec.items()} == {
+        name: tuple(spec.shape[1:]) for name, spec in dataset.element_spec.items()
+    }
+
+
+def test_an_epoch_follows_its_order_and_seeds(samples):
+    config = _config(seed=5)
+    batches = _train(samples, config, count=6)
+    for epoch in (0, 1):
+        order = epoch_order(7, batch_size=2, seed=5, epoch=epoch).tolist()
+        part = batches[3 * epoch : 3 * epoch + 3]
+        assert _ids(part) == order
+        assert np.concatenate([batch["seeds"] for batch in part]).tolist() == [
+            derive_seed(5, epoch, place) for place in range(6)
+        ]
+
+
+def test_a_batch_holds_what_was_read(samples):
+    batch = _train(samples, _config(), count=1)[0]
+    shapes = batching.Shapes(64, 64, 3, 3, 8)
+    for slot, index in enumerate(batch["image_ids"]):
+        image, instances = pipeline.read_sample(samples[index])
+        np.testing.assert_array_equal(image, cv2.imread(samples[index].image_path)[..., ::-1])
+        example = batching.make_example(image, instances, shapes=shapes, image_id=index, seed=int(batch["seeds"][slot]))
+        _assert_equal([{name: value[slot] for name, value in batch.items()}], [example])
+
+
+@pytest.mark.parametrize("start", [(0, 1), (0, 2), (1, 0), (2, 1)])
+def test_resuming_continues_bit_for_bit(tmp_path, start):
+    samples = [_sample(tmp_path, number, broken=number == 4) for number in range(7)]
+    config = _config(augmentation=AUGMENTATION, seed=1)
+    whole = _train(samples, config, count=9)
+    epoch, step = start
+    rest = _train(samples, config, count=9 - 3 * epoch - step, start_epoch=epoch, start_step=step)
+    _assert_equal(whole[3 * epoch + step :], rest)
+
+
+def test_speed_does_not_change_the_stream(samples):
+    config = _config(augmentation=AUGMENTATION)
+    _assert_equal(_train(samples, config, count=4, workers=1), _train(samples, config, count=4, workers=4))
+
+
+def test_augmentation_differs_between_epochs(samples):
+    config = _config(augmentation=[{"name": "AddElementwise", "args": {"value": [-50, 50]}}])
+    first, second = _train(samples[:1], config, count=2, batch_size=1)
+    assert (first["images"] != second["images"]).any()
+    plain = _train(samples[:1], _config(), count=2, batch_size=1)
+    np.testing.assert_array_equal(plain[0]["images"], plain[1]["images"])
+
+
+def test_a_short_set_fills_a_batch(samples):
+    batches = _train(samples[:3], _config(), count=2, batch_size=8)
+    for batch in batches:
+        assert sorted(np.bincount(batch["image_ids"])) == [2, 3, 3]
+
+
+def test_a_broken_image_is_replaced_by_the_next_good_one(tmp_path):
+    samples = [_sample(tmp_path, number, broken=number == 2) for number in range(6)]
+    skipped = Skipped(6)
+    batches = _train(samples, _config(), count=3, skipped=skipped)
+    order = epoch_order(6, batch_size=2, seed=0, epoch=0).tolist()
+    after = [*order, order[0]][order.index(2) + 1]
+    assert _ids(batches) == [after if index == 2 else index for index in order]
+    assert list(skipped.reasons) == ["ds/2.png"]
+    assert "2.png" in skipped.summary()
+
+
+def test_only_broken_images_end_the_run(tmp_path):
+    samples = [_sample(tmp_path, number, broken=True) for number in range(3)]
+    with pytest.raises(UserError, match=r"be used: [23] of 3 .*png"):
+        _train(samples, _config(), count=1, skipped=Skipped(3))
+    with pytest.raises(UserError, match="no image can be used: 3 of 3"):
+        _train(samples, _config(), count=1, skipped=Skipped(3, max_share=1))
+
+
+def test_no_samples():
+    with pytest.raises(ValueError, match="at least one image"):
+        pipeline.train_dataset([], _config(), batch_size=1, skipped=Skipped(0))
+    assert _val([], _config())[0] == []
+
+
+def test_a_missing_channel_count_is_named(samples):
+    config = _config(model={"channels": 4, "image_mean": [1, 2, 3, 4]})
+    with pytest.raises(UserError, match=r"0\.png must have 4 channels"):
+        pipeline.read_sample(samples[0], config.model.channels)
+
+
+def test_validation_visits_each_image_once_in_order(samples):
+    batches, skipped = _val(samples, _config(augmentation=AUGMENTATION))
+    assert [len(batch["image_ids"]) for batch in batches] == [3, 3, 1]
+    assert _ids(batches) == list(range(7))
+    assert not skipped
+    image, _ = pipeline.read_sample(samples[0])  # 20 x 30 -> 64 / 30 -> 43 x 64, 10 above; no augmentation
+    np.testing.assert_array_equal(batches[0]["images"][0][10, 0], image[0, 0])
+
+
+def test_validation_is_the_same_each_time(samples):
+    config = _config()
+    _assert_equal(_val(samples, config)[0], _val(samples, config)[0])
+
+
+def test_validation_leaves_broken_images_out(tmp_path):
+    samples = [_sample(tmp_path, number, broken=number in (0, 4)) for number in range(6)]
+    batches, skipped = _val(samples, _config())
+    assert _ids(batches) == [1, 2, 3, 5]
+    assert [len(batch["image_ids"]) for batch in batches] == [3, 1]
+    assert sorted(skipped.reasons) == ["ds/0.png", "ds/4.png"]
+
+
+def test_an_image_without_objects_stays(tmp_path):
+    batches, _ = _val([_sample(tmp_path, 0, objects=0), _sample(tmp_path, 1)], _config())
+    assert batches[0]["gt_valid"].sum(axis=1).tolist() == [0, 1]
+
+
+def test_an_annotation_of_another_size_is_skipped_and_named(tmp_path):
+    samples = [_sample(tmp_path, 0), _sample(tmp_path, 1, height=30, width=20)]
+    batches, skipped = _val(samples, _config())
+    assert _ids(batches) == [0]
+    (reason,) = skipped.reasons.values()
+    assert f"{samples[1].image_path} is for 20x30 pixels (height x width), the image has 30x20" in reason
+
+
+def test_a_size_left_open_is_not_checked(tmp_path):
+    sample = _sample(tmp_path, 1, height=30, width=20)._replace(size_hw=None)
+    assert pipeline.read_sample(sample)[0].shape == (30, 20, 3)
+
+
+def test_ground_truth_needs_no_pixels(tmp_path):
+    sample = _sample(tmp_path, 0)._replace(image_path="nowhere.png")
+    height, width, instances = pipeline.ground_truth(sample)
+    assert (height, width) == (20, 30)
+    # corners x 2 and 9, y 3 and 12, both inside
+    np.testing.assert_array_equal(instances.boxes, [[3, 2, 13, 10]])
+
+
+def test_ground_truth_asks_the_header_where_the_size_is_open(tmp_path):
+    sample = _sample(tmp_path, 0, height=8, width=5)._replace(size_hw=None)
+    height, width, instances = pipeline.ground_truth(sample)
+    assert (height, width) == (8, 5)
+    np.testing.assert_array_equal(instances.boxes, [[3, 2, 8, 5]])
+    with pytest.raises(UserError, match=r"nowhere\.png"):
+        pipeline.ground_truth(sample._replace(image_path="nowhere.png"))
