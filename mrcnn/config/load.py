@@ -102,6 +102,8 @@ def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX)
     Raises:
         UserError: one line that names the key, the value and the fix.
     """
+    if not isinstance(values, Mapping):
+        raise UserError(f"`mode` must be an object, got {errors.shown(values)}")
     _check_plain(values, depth=0)
     name = values.get("name", "full_image")
     if name in LATER_MODES:

@@ -94,6 +94,10 @@ def test_an_unreadable_file_is_named(tmp_path, text, message):
     assert error_of(load.load_train_config, file).startswith(f"{file} {message}")
 
 
+def test_a_mode_that_is_no_object_is_refused():
+    assert error_of(load.load_mode, "full_image") == '`mode` must be an object, got "full_image"'
+
+
 def test_a_number_beyond_floats_is_no_number(tmp_path):
     assert error_of(load.load_train_config, write(tmp_path, '{"lr": 1e999}')) == (
         "`lr` must be a finite number, got Infinity"
@@ -169,7 +173,7 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(WORDS, inner, max_size=4)),
     max_leaves=12,
 )
-LOADERS = (load.load_train_config, load.load_inference_config, load.load_deploy_config)
+LOADERS = (load.load_train_config, load.load_inference_config, load.load_deploy_config, load.load_mode)
 
 
 def loads_or_names_the_fault(loader, values):
@@ -184,7 +188,7 @@ def loads_or_names_the_fault(loader, values):
 
 
 @given(st.dictionaries(WORDS, JSON, max_size=5), st.sampled_from(LOADERS))
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 def test_any_object_loads_or_is_refused_in_one_line(values, loader):
     loads_or_names_the_fault(loader, values)
 
@@ -205,7 +209,7 @@ def places(value, way=()):
 
 
 @given(st.sampled_from([way for way in places(FULL) if way]), JSON)
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=250, deadline=None, derandomize=True, database=None)
 def test_a_full_config_with_one_value_changed_loads_or_is_refused_in_one_line(way, value):
     values = copy.deepcopy(FULL)
     place = values
