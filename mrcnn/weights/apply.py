@@ -192,8 +192,9 @@ def _check_shapes(steps: Iterable[_Step], *, source: str, adapt_conv1: bool) -> 
         if stored == wanted:
             continue
         if adapt_conv1 and step.needs_fit:
-            how = "averaged" if wanted[2] < stored[2] else "inflated, the new ones start as the average"
-            notes.append(f"{step.label}: {stored[2]} input channels {how} to {wanted[2]}")
+            averaged = f"averaged to {wanted[2]}"
+            inflated = f"inflated to {wanted[2]}, each new one starts as the average"
+            notes.append(f"{step.label}: {stored[2]} input channels {averaged if wanted[2] < stored[2] else inflated}")
         else:
             wrong.append(step)
     if wrong:
