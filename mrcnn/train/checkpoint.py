@@ -140,8 +140,8 @@ class CheckpointStore:
 
 
 def size_of(folder: Path) -> int:
-    """Adds up the sizes of the files of a checkpoint, in bytes."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Adds up the sizes of the files of a checkpoint that stay, in bytes; the training state does not."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != states.FILE)
 
 
 def _link(link: Path, target: str) -> None:

@@ -1,8 +1,8 @@
 """The optimizer, and its gradient clipping when several devices share a batch.
 
 Keras clips each device's own gradient before it adds the devices' gradients up, so two devices would not equal one.
-Here the gradients are averaged over the devices first; every device then clips the same gradient at `norm / n`, and the
-sum Keras takes of n equal gradients is the global gradient clipped at `norm`: clip(g / n, norm / n) * n = clip(g, norm).
+Here the gradients are averaged over the devices first; every device then clips the same gradient at `norm / n`, and
+the sum Keras takes of n equal gradients is the global gradient clipped at `norm`: clip(g/n, norm/n) n = clip(g, norm).
 For float16 the average is taken before the loss scale's check, so that all devices skip a step together.
 Source: Matterport's SGD with momentum 0.9 and Keras 2.0-2.2's `clipnorm`, which was the global norm.
 """
@@ -74,7 +74,7 @@ def build_optimizer(
     arguments: dict[str, Any] = {
         "learning_rate": learning_rate,
         "global_clipnorm": global_clipnorm / num_replicas if global_clipnorm else None,
-        "weight_decay": weight_decay or None,
+        "weight_decay": weight_decay if weight_decay or name == "adamw" else None,  # AdamW wants a number
     }
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
     optimizer = (_SHARED if share_inside else _ALONE)[name](**arguments)

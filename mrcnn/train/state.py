@@ -95,7 +95,8 @@ def read(path: Path) -> TrainingState:
     version = fields.pop("version", None)
     if version != VERSION:
         raise UserError(f"the training state {path} has version {version}, expected {VERSION}; start anew")
-    return TrainingState(**{**fields, "rows": tuple(fields["rows"])}, **arrays)
+    rows = tuple(fields.pop("rows"))
+    return TrainingState(**fields, rows=rows, optimizer=arrays["optimizer"], metrics=arrays["metrics"])
 
 
 def _arrays(handle: h5py.File, group: str) -> tuple[np.ndarray, ...]:

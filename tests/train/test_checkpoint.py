@@ -1,0 +1,129 @@
+import json
+import os
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.events import UserError
+from mrcnn.train import checkpoint
+from mrcnn.train import state as states
+from mrcnn.train.checkpoint import CheckpointStore
+from mrcnn.weights import hdf5
+
+CONFIG = {"settings": {"lr": 0.1}, "classes": [], "class_title_to_idx": {"bg": 0, "Ä": 1}, "model": {}}
+
+
+@pytest.fixture
+def variable():
+    return keras.Variable(np.zeros((2,), np.float32))
+
+
+@pytest.fixture
+def make_store(tmp_path, variable):
+    def make(**fields):
+        layout = [("conv1", [("conv1/bias:0", variable)])]
+        return CheckpointStore(tmp_path / "out", layout=layout, config=CONFIG, **fields)
+
+    return make
+
+
+def names(store):
+    return sorted(path.name for path in store.root.iterdir())
+
+
+def test_an_epoch_has_the_original_layout(make_store, make_state, variable):
+    store = make_store()
+    variable.assign([1.0, 2.0])
+    folder = store.save_epoch(make_state(1), best=True)
+    assert names(store) == ["00000000", "best", "last"]
+    text = (folder / "config.json").read_text(encoding="utf-8")
+    assert json.loads(text) == CONFIG
+    assert text.startswith('{\n    "settings"')  # indent 4
+    with hdf5.read_file(folder / "model_weights" / "model.h5") as file:
+        np.testing.assert_array_equal(file.layers["conv1"]["conv1/bias:0"][()], [1, 2])
+    assert states.read(folder / states.FILE).epoch == 1
+    assert os.readlink(store.root / "best") == os.readlink(store.root / "last") == "00000000"
+
+
+def test_the_links_move_and_only_the_newest_has_the_state(make_store, make_state):
+    store = make_store()
+    for epoch, best in ((1, True), (2, True), (3, False)):
+        store.save_epoch(make_state(epoch), best=best)
+    assert os.readlink(store.root / "best") == "00000001"
+    assert os.readlink(store.root / "last") == "00000002"
+    assert [path.parent.name for path in sorted(store.root.glob("0*/training_state.h5"))] == ["00000002"]
+    assert names(store) == ["00000000", "00000001", "00000002", "best", "last"]
+
+
+def test_pruning_keeps_the_newest_and_the_best(make_store, make_state):
+    store = make_store(keep=1)
+    for epoch in range(1, 5):
+        store.save_epoch(make_state(epoch), best=epoch == 2)
+    assert names(store) == ["00000001", "00000003", "best", "last"]
+
+
+def test_a_stopped_run_has_its_own_folder_until_the_epoch_is_done(make_store, make_state):
+    store = make_store()
+    store.save_epoch(make_state(1), best=True)
+    stopped = store.save_stopped(make_state(1, 2))
+    assert stopped.name == "00000001.step000002"
+    assert checkpoint.find_last(store.root) == stopped.resolve()
+    assert store.save_stopped(make_state(1, 2)) == stopped.resolve()  # again at the same step: nothing new
+    store.save_epoch(make_state(2), best=False)
+    assert names(store) == ["00000000", "00000001", "best", "last"]
+
+
+def test_a_run_stopped_between_epochs_needs_no_new_folder(make_store, make_state):
+    store = make_store()
+    folder = store.save_epoch(make_state(1), best=True)
+    assert store.save_stopped(make_state(1, 0)) == folder.resolve()
+    assert names(store) == ["00000000", "best", "last"]
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_saved(make_store, make_state):
+    store = make_store()
+    assert store.save_stopped(make_state(0, 0)).name == "00000000.step000000"
+    assert checkpoint.holds_checkpoints(store.root)
+
+
+def test_leftovers_of_a_killed_process_are_cleared(make_store, make_state):
+    store = make_store()
+    (store.root / ".00000000.partial").mkdir()
+    (store.root / ".best.partial").symlink_to("nowhere")
+    (store.root / "00000000").mkdir()  # renamed, but `last` did not lead to it yet
+    (store.root / "mine.txt").touch()
+    store = make_store()
+    assert names(store) == ["00000000", "mine.txt"]
+    assert (store.save_epoch(make_state(1), best=True) / "config.json").is_file()
+    assert names(store) == ["00000000", "best", "last", "mine.txt"]
+
+
+def test_a_failed_write_leaves_the_last_checkpoint_alone(make_store, make_state, monkeypatch):
+    store = make_store()
+    store.save_epoch(make_state(1), best=True)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.states, "write", full)
+    with pytest.raises(UserError, match="cannot write the checkpoint .*00000001: No space left on device"):
+        store.save_epoch(make_state(2), best=True)
+    assert os.readlink(store.root / "last") == "00000000"
+    assert not (store.root / "00000001").exists()
+
+
+def test_no_run_is_found_where_there_is_none(tmp_path):
+    assert checkpoint.find_last(tmp_path) is None
+    assert not checkpoint.holds_checkpoints(tmp_path)
+    assert not checkpoint.holds_checkpoints(tmp_path / "missing")
+
+
+def test_the_size_leaves_the_state_out(make_store, make_state, arrays):
+    store = make_store()
+    folder = store.save_epoch(make_state(1, optimizer=arrays), best=True)
+    files = [folder / "config.json", folder / "model_weights" / "model.h5"]
+    assert checkpoint.size_of(folder) == sum(path.stat().st_size for path in files)
+    with h5py.File(folder / states.FILE) as handle:
+        assert len(handle["optimizer"]) == 2

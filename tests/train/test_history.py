@@ -1,0 +1,45 @@
+import pytest
+
+from mrcnn.train import history
+
+NAN = float("nan")
+
+
+def rows(column, *values):
+    return [{"epoch": index + 1, column: value} for index, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "best"),
+    [
+        ("val_loss", (3.0, 1.0, 2.0), 1),
+        ("val_loss", (1.0, 1.0), 0),  # of equal ones the first
+        ("val_mask_ap", (0.1, 0.4, 0.2), 1),
+        ("val_loss", (NAN, 2.0), 1),
+        ("val_loss", (NAN,), None),
+        ("val_loss", (), None),
+    ],
+)
+def test_best(column, values, best):
+    assert history.best_index(rows(column, *values), monitor=column) == best
+
+
+def test_a_small_gain_does_not_count():
+    falling = rows("val_loss", 1.0, 0.95, 0.89, 0.88)
+    # from 1.0 the first better by more than 0.1 is 0.89; 0.88 is not
+    assert history.best_index(falling, min_delta=0.1) == 2
+    assert history.epochs_without_gain(falling, monitor="val_loss", min_delta=0.1) == 1
+    assert history.epochs_without_gain(falling, monitor="val_loss", min_delta=0.0) == 0
+
+
+def test_epochs_without_any_value_all_count_as_waiting():
+    assert history.epochs_without_gain(rows("val_box_ap", NAN, NAN), monitor="val_box_ap", min_delta=0.0) == 2
+
+
+def test_csv_has_every_column_in_order_and_no_nan(tmp_path):
+    path = tmp_path / "history.csv"
+    history.write_csv(path, [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1 / 3, "val_box_ap": NAN, "extra": 2}])
+    assert path.read_text() == "epoch,loss,val_box_ap,extra\n1,0.1,,\n2,0.3333333333333333,,2\n"
+    history.write_csv(path, [{"epoch": 1}])
+    assert path.read_text() == "epoch\n1\n"
+    assert list(tmp_path.iterdir()) == [path]

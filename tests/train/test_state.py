@@ -1,0 +1,63 @@
+import dataclasses
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.events import UserError
+from mrcnn.train import state as states
+
+
+def test_a_state_comes_back_as_it_was(tmp_path, make_state, arrays):
+    rows = ({"epoch": 1, "loss": 0.1, "val_box_ap": float("nan")}, {"epoch": 2, "loss": 1 / 3})
+    before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),))
+    states.write(tmp_path / states.FILE, before)
+    after = states.read(tmp_path / states.FILE)
+    for field in dataclasses.fields(before):
+        if field.name not in ("optimizer", "metrics"):
+            assert repr(getattr(after, field.name)) == repr(getattr(before, field.name)), field.name
+    assert [value.dtype for value in after.optimizer] == [np.float32, np.int64]
+    for got, wanted in zip((*after.optimizer, *after.metrics), (*arrays, 0.25), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_long_history_fits(tmp_path, make_state):
+    rows = tuple(
+        {"epoch": epoch, "loss": 1 / (epoch + 1)} for epoch in range(4000)
+    )  # more than an HDF5 attribute holds
+    states.write(tmp_path / states.FILE, make_state(4000, rows=rows))
+    assert states.read(tmp_path / states.FILE).rows == rows
+
+
+def test_more_than_ten_variables_keep_their_order(tmp_path, make_state):
+    values = tuple(np.float32(index) for index in range(12))
+    states.write(tmp_path / states.FILE, make_state(optimizer=values))
+    np.testing.assert_array_equal(states.read(tmp_path / states.FILE).optimizer, range(12))
+
+
+def test_a_missing_or_damaged_file_is_an_error_of_the_user(tmp_path, make_state):
+    path = tmp_path / states.FILE
+    with pytest.raises(UserError, match="there is no training state"):
+        states.read(path)
+    path.write_bytes(b"no HDF5")
+    with pytest.raises(UserError, match="damaged"):
+        states.read(path)
+    with h5py.File(path, "w") as handle:
+        handle["state"] = np.bytes_(b'{"version": 99}')
+    with pytest.raises(UserError, match="version 99, expected 1"):
+        states.read(path)
+
+
+def test_values_go_back_into_variables(arrays):
+    variables = [keras.Variable(np.zeros((2, 3), np.float32)), keras.Variable(0, dtype="int64")]
+    states.put_back(variables, arrays, what="optimizer")
+    for got, wanted in zip(states.values_of(variables), arrays, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_other_shapes_are_refused_before_anything_changes(arrays):
+    variables = [keras.Variable(np.ones((2, 3), np.float32)), keras.Variable(np.zeros(2, np.float32))]
+    with pytest.raises(UserError, match="2 optimizer variables of other shapes than this run's 2"):
+        states.put_back(variables, arrays, what="optimizer")
+    np.testing.assert_array_equal(variables[0].numpy(), 1)
