@@ -121,7 +121,9 @@ def run_inference(
     options = options or Options()
     folder = load.read_folder(model_dir)
     naming = _naming(folder.class_names, config)
-    labels.output_meta(source.meta, folder.class_metas, naming)  # a clash of names must be known before the model runs
+    # what cannot end well must end before the model is loaded
+    labels.output_meta(source.meta, folder.class_metas, naming)
+    _require_new(Path(output_dir) / source.name)
     threshold = options.score_threshold
     if threshold is None:
         threshold = config.model.score_threshold(folder.config.score_threshold)
@@ -185,6 +187,11 @@ def apply(
 
 def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Naming:
     return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
+
+
+def _require_new(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"the output {folder} must be new or an empty folder; remove it or name another")
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

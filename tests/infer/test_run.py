@@ -227,3 +227,13 @@ def test_clash_of_names_is_known_before_the_model_is_loaded(project, tmp_path, l
     with pytest.raises(UserError, match="'cat' has shape rectangle"):
         run.run_inference("anywhere", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog())
     assert loaded == []
+
+
+def test_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "animals").write_text("a file")
+    with pytest.raises(UserError, match="out/animals must be new or an empty folder"):
+        run.run_inference(
+            "anywhere", sources.open_project(project), tmp_path / "out", config=load_inference_config({}), log=JsonLog()
+        )
+    assert loaded == []

@@ -1,0 +1,162 @@
+"""The command `inference.py`: which paths it takes, what it answers; once with a real network."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.events import JsonLog, UserError
+from mrcnn.infer import load
+from mrcnn.models import build
+from mrcnn.project.reader import Project
+from mrcnn.weights import hdf5
+
+from . import helpers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("inference_script", ROOT / "inference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Replaces the loading of a model; gives the folders it was asked for and the arguments."""
+    calls = []
+    bundle = helpers.make_bundle()
+
+    def read_folder(directory):
+        calls.append(Path(directory))
+        return load.ModelFolder(
+            Path(directory), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
+        )
+
+    def load_model_dir(directory, **arguments):
+        calls.append(arguments)
+        return bundle
+
+    monkeypatch.setattr(load, "read_folder", read_folder)
+    monkeypatch.setattr(load, "load_model_dir", load_model_dir)
+    return calls
+
+
+@pytest.fixture
+def task(tmp_path):
+    """A task folder as the platform makes it."""
+    helpers.write_project(tmp_path / "data" / "animals", {"ds/a.png": (20, 30, 200, [], [])})
+    mode = {"name": "full_image", "model_classes": {"add_suffix": "_found"}}
+    (tmp_path / "task_config.json").write_text(json.dumps({"model": {"gpu_device": 3}, "mode": mode}))
+    return tmp_path
+
+
+def run(script, *arguments):
+    script.infer(script.parse(list(map(str, arguments))), JsonLog())
+
+
+def test_task_folder_holds_everything(script, task, loaded):
+    run(script, "--task-dir", task)
+    assert loaded[0] == task / "model"
+    assert loaded[1]["device"] == 3
+    result = Project.open(task / "results" / "animals")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_found", "dog_found"]
+
+
+def test_default_task_folder(script):
+    assert script.parse([]).task_dir == Path("/sly_task_data")
+
+
+def test_task_folder_without_config(script, task, loaded):
+    (task / "task_config.json").unlink()
+    with pytest.raises(UserError, match=r"config file not found: .*task_config\.json"):
+        run(script, "--task-dir", task)
+
+
+def test_given_paths_need_no_task_folder(script, task, tmp_path, loaded):
+    helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
+    run(script, "--model", tmp_path / "m", "--images", tmp_path / "photos", "--output", tmp_path / "out",
+        "--overlay", "--score-threshold", "0.25", "--batch-size", "2", "--device", "cpu",
+        "--precision", "mixed_bfloat16")  # fmt: skip
+    assert loaded[0] == tmp_path / "m"
+    assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision")} == {
+        "score_threshold": 0.25,
+        "device": "cpu",
+        "precision": "mixed_bfloat16",
+    }
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overlay", "photos", "predictions.json"]
+    result = Project.open(tmp_path / "out" / "photos")  # without a config: the published preset's suffix
+    assert [item.title for item in result.meta.classes] == ["cat_maskrcnn", "dog_maskrcnn"]
+
+
+def test_project_with_config(script, task, tmp_path, loaded):
+    run(script, "--model", tmp_path / "m", "--project", task / "data", "--output", tmp_path / "out",
+        "--config", task / "task_config.json")  # fmt: skip
+    assert [item.title for item in Project.open(tmp_path / "out").meta.classes] == ["cat", "cat_found", "dog_found"]
+
+
+def test_project_and_images_exclude_each_other(script, capsys):
+    with pytest.raises(SystemExit):
+        script.parse(["--project", "a", "--images", "b"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "inference.py", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+    )
+
+
+@pytest.mark.slow
+def test_real_network_end_to_end(tmp_path):
+    numbers = ModelConfig(backbone="resnet50", fpn_channels=16, rpn_channels=16, box_fc_channels=16, pre_nms_topk=50,
+                          post_nms_topk=20, detections_per_image=5)  # fmt: skip
+    model = build.build_model(numbers, num_classes=3)
+    (tmp_path / "model" / "model_weights").mkdir(parents=True)
+    hdf5.write_file(tmp_path / "model" / "model_weights" / "model.h5", model.weight_layout())
+    content = {
+        "settings": {"input_size": {"min_dim": 64, "max_dim": 64}},
+        "classes": [{"title": title, "shape": "bitmap", "color": "#00FF00"} for title in ("bg", "cat", "dog")],
+        "class_title_to_idx": {"bg": 0, "cat": 1, "dog": 2},
+        "model": numbers.model_dump(mode="json"),
+    }
+    (tmp_path / "model" / "config.json").write_text(json.dumps(content))
+    for index in range(3):
+        helpers.write_image(tmp_path / "photos" / f"{index}.png", 40 + 30 * index, 60, 80 * index)
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
+    done = command("--model", tmp_path / "model", "--images", tmp_path / "photos", "--output", tmp_path / "out",
+                   "--score-threshold", "0", "--batch-size", "2", "--overlay", "--log-format", "json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    predictions = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert len(predictions["images"]) == 3
+    assert 1 <= len(predictions["annotations"]) <= 15  # random weights find something at threshold 0
+    result = Project.open(tmp_path / "out" / "photos")
+    labels = sum(len(item.read_annotation(result.meta).labels) for item in result.items)
+    assert labels == len(predictions["annotations"])
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert lines[-1]["event_type"] == "EventType.MODEL_APPLIED"
+    assert any("broken.jpg is skipped" in line["message"] for line in lines)
+    # the stored weights are used: the loaded model agrees with the one they came from
+    loaded = load.load_model_dir(tmp_path / "model").model
+    for (_, ours), (_, theirs) in zip(loaded.weight_layout(), model.weight_layout(), strict=True):
+        for (name, left), (_, right) in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=name)
+
+
+@pytest.mark.slow
+def test_error_is_one_line_and_exit_code_one(tmp_path):
+    helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
+    done = command("--model", tmp_path / "none", "--images", tmp_path / "photos", "--log-format", "rich")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: the model folder {tmp_path / 'none'} does not exist"
+    ]
