@@ -19,8 +19,8 @@ def level_anchors(height, width, *, stride, size, aspect_ratios, offset):
         offset: where in its cell an anchor's centre lies, in strides: 0 the corner (Matterport), 0.5 the middle.
 
     Returns:
-        `[height * width * A, 4]` float32, yxyx pixels of the model input, neither clipped nor rounded: row by row, column
-        by column, then size by size, ratio last.
+        `[height * width * A, 4]` float32, yxyx pixels of the model input, neither clipped nor rounded: row by row,
+        column by column, then size by size, ratio last.
 
     Raises:
         ValueError: a stride, size or ratio is not positive.

@@ -20,8 +20,8 @@ def encode_boxes(boxes, anchors, *, delta_std):
         delta_std: four numbers (dy, dx, dh, dw) that the deltas are divided by.
 
     Returns:
-        `[..., 4]` float32 (dy, dx, dh, dw): shifts of the centre in anchor sides, natural logs of the scale, each divided
-        by `delta_std`. Finite, if meaningless, for degenerate boxes and anchors. Empty in, empty out.
+        `[..., 4]` float32 (dy, dx, dh, dw): shifts of the centre in anchor sides, natural logs of the scale, each
+        divided by `delta_std`. Finite, if meaningless, for degenerate boxes and anchors. Empty in, empty out.
 
     Raises:
         ValueError: the last axis of either argument is not 4.

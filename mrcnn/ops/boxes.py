@@ -6,6 +6,8 @@ Shape letters: N boxes of the first set, M boxes of the second set.
 
 from keras import ops
 
+_CHUNK = 1 << 21  # pairs compared at a time
+
 
 def area(boxes):
     """Measures boxes.
@@ -47,9 +49,13 @@ def iou(boxes1, boxes2):
     Returns:
         `[..., N, M]` float32 in 0..1; 0, never NaN, where a box is degenerate.
     """
-    shared = intersection(boxes1, boxes2)
-    union = area(boxes1)[..., :, None] + area(boxes2)[..., None, :] - shared
-    return ops.divide_no_nan(shared, union)
+    first, second = boxes1.shape[-2], boxes2.shape[-2]
+    if first is None or second is None or first * second <= _CHUNK:
+        return _iou(boxes1, boxes2)
+    # a dozen temporaries of the whole matrix cost more in fresh memory than in arithmetic
+    rows = max(_CHUNK // second, 1)
+    parts = [_iou(boxes1[..., start : start + rows, :], boxes2) for start in range(0, first, rows)]
+    return ops.concatenate(parts, axis=-2)
 
 
 def overlap_of_first(boxes, regions):
@@ -80,6 +86,12 @@ def clip(boxes, windows):
     low = ops.concatenate([windows[..., :2], windows[..., :2]], axis=-1)
     high = ops.concatenate([windows[..., 2:], windows[..., 2:]], axis=-1)
     return ops.minimum(ops.maximum(boxes, low), high)
+
+
+def _iou(boxes1, boxes2):
+    shared = intersection(boxes1, boxes2)
+    union = area(boxes1)[..., :, None] + area(boxes2)[..., None, :] - shared
+    return ops.divide_no_nan(shared, union)
 
 
 def _edges(boxes):

@@ -53,9 +53,9 @@ def class_nms(boxes, scores, class_ids, valid, *, iou_threshold, max_outputs):
     """Suppresses as `nms` does, but only among boxes of one class.
 
     Each class is moved to its own cell of a square grid of images, where it meets no other class; one run then does all
-    classes. The move costs accuracy: with K classes and boxes within a side E, coordinates stay below (sqrt(K) / 2 + 1) *
-    (E + 1), so 81 classes at 1024 pixels stay below 5638, where float32 steps by 2**-11: an edge is rounded by at most
-    2**-12 = 2.5e-4 pixels. One class is not moved at all.
+    classes. The move costs accuracy: with K classes and boxes within a side E, coordinates stay below
+    (sqrt(K) / 2 + 1) * (E + 1), so 81 classes at 1024 pixels stay below 5638, where float32 steps by 2**-11: an edge is
+    rounded by at most 2**-12 = 2.5e-4 pixels.
 
     Args:
         boxes: `[B, N, 4]` float, yxyx pixels.
@@ -86,7 +86,7 @@ def class_nms(boxes, scores, class_ids, valid, *, iou_threshold, max_outputs):
 
 
 def _cell_offsets(class_ids, side, pitch):
-    row = ops.floor(class_ids / side)
+    row = ops.floor((class_ids + 0.5) / side)  # + 0.5: an inexact quotient stays in its row
     column = class_ids - row * side
     middle = ops.floor(side / 2.0)
     down, right = (row - middle) * pitch, (column - middle) * pitch

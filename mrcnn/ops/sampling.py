@@ -70,8 +70,8 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction):
         positive_fraction: the largest share of `total` that objects may take.
 
     Returns:
-        index: `[B, total]` int32, drawn regions: objects first, at most `int(total * positive_fraction)`, then background
-            up to `total`, then unused slots of index 0.
+        index: `[B, total]` int32, drawn regions: objects first, at most `int(total * positive_fraction)`, then
+            background up to `total`, then unused slots of index 0.
         is_positive: `[B, total]` bool.
         valid: `[B, total]` bool, the slot is used.
     """
