@@ -1,7 +1,7 @@
 """Turns a Supervisely project into the samples of training and validation; every annotation file is parsed once.
 
 Objects of the background class are left out. Objects of the neutral class and objects tagged `iscrowd` become regions
-to ignore. An image without objects stays: there is only background on it.
+to ignore. Figures bound to one instance are one object. An image without objects stays: all of it is background.
 Source: Supervisely Mask R-CNN plugin 5.16, whose README promises what it left undone for the neutral class.
 """
 
@@ -12,11 +12,16 @@ from typing import NamedTuple
 from mrcnn.data import classes, split
 from mrcnn.data.skipped import Skipped
 from mrcnn.events import EventLog, UserError
-from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project import drawing
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.geometry import Geometry
 from mrcnn.project.reader import Item, Project
 from mrcnn.structures import Sample
 
 CROWD_TAG = "iscrowd"  # on an object: a region of its class that is not told apart into objects
+
+
+INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text there are parts of one object
 
 
 class ProjectSamples(NamedTuple):
@@ -86,25 +91,37 @@ def make_sample(
     Raises:
         UserError: an object's class has no number.
     """
-    labels: list[Label] = []
-    class_ids: list[int] = []
-    for label in annotation.labels:
-        ignore = label.class_title == neutral or label.has_tag(CROWD_TAG)
-        if label.class_title not in class_title_to_idx and not ignore:
-            raise UserError(f"{item.ann_path}: class {label.class_title!r} is none of {sorted(class_title_to_idx)}")
-        class_id = class_title_to_idx.get(label.class_title)
-        if class_id == classes.BACKGROUND_IDX:
+    figures: dict[tuple[int, str | int], list[Geometry]] = {}
+    for number, label in enumerate(annotation.labels):
+        title = label.class_title
+        if class_title_to_idx.get(title) == classes.BACKGROUND_IDX:
             continue
-        labels.append(label)
-        class_ids.append(classes.BACKGROUND_IDX if ignore or class_id is None else class_id)
+        ignore = title == neutral or label.has_tag(CROWD_TAG)
+        if not ignore and title not in class_title_to_idx:
+            raise UserError(f"{item.ann_path}: class {title!r} is none of {sorted(class_title_to_idx)}")
+        class_id = classes.BACKGROUND_IDX if ignore else class_title_to_idx[title]
+        key = label.extra.get(INSTANCE_KEY)
+        bound = key if isinstance(key, str) and key else number
+        figures.setdefault((class_id, bound), []).append(label.geometry)
+    class_ids = tuple(class_id for class_id, _ in figures)
     return Sample(
         name=f"{item.dataset}/{item.name}",
         image_path=str(item.image_path),
-        labels=tuple(label.geometry for label in labels),
-        class_ids=tuple(class_ids),
+        labels=tuple(parts[0] if len(parts) == 1 else _Figures(tuple(parts)) for parts in figures.values()),
+        class_ids=class_ids,
         ignore=tuple(class_id == classes.BACKGROUND_IDX for class_id in class_ids),
         size_hw=annotation.size_hw,
     )
+
+
+class _Figures(NamedTuple):
+    """Several figures of one object; draws like one geometry."""
+
+    parts: tuple[Geometry, ...]
+
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
+        """Draws all parts onto one mask."""
+        return drawing.union([part.to_mask(height, width) for part in self.parts])
 
 
 def _read_annotations(project: Project, *, log: EventLog | None) -> tuple[list[Item], list[Annotation]]:

@@ -68,6 +68,18 @@ def test_overlapping_objects_survive():
     assert all(mask.all() for mask in after.masks)
 
 
+def test_objects_in_one_map_keep_their_pixels():
+    corner = np.ones((20, 20), bool)
+    corner[:10, :10] = False  # the second object lies in the first one's notch
+    before = from_masks(
+        masks=[corner, np.ones((10, 10), bool)], corners=[(0, 0), (0, 0)], class_ids=[1, 2], ignore=[False, False]
+    )
+    assert augment._to_maps(before, (40, 60)).shape == (40, 60, 1)
+    _, after = _run([FLIP], _noise(), before)
+    np.testing.assert_array_equal(after.masks[0], corner[:, ::-1])
+    np.testing.assert_array_equal(after.boxes, [[0, 40, 20, 60], [0, 50, 10, 60]])
+
+
 def test_objects_apart_share_a_map():
     apart = [(y, x, y + 4, x + 4) for y in range(0, 40, 5) for x in range(0, 60, 5)]
     assert augment._to_maps(_instances(*apart), (40, 60)).shape == (40, 60, 1)

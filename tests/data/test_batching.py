@@ -73,6 +73,18 @@ def test_the_choice_keeps_box_mask_and_class_together():
     np.testing.assert_array_equal(example["gt_boxes"][:, 1], 4 * (example["gt_class_ids"] - 1))
 
 
+def test_the_choice_keeps_the_mask():
+    # the first object is too small for the input; the second is empty in its upper half: 4 of 8 cells
+    mask = np.ones((16, 16), bool)
+    mask[:8] = False
+    instances = from_masks(
+        masks=[np.ones((1, 1), bool), mask], corners=[(0, 0), (0, 8)], class_ids=[1, 2], ignore=[False, False]
+    )
+    example = _example(instances, hw=(64, 256))
+    assert example["gt_class_ids"].tolist() == [2, 0, 0, 0]
+    np.testing.assert_array_equal(example["gt_masks"][0], np.repeat([[0], [255]], 4, axis=0) * np.ones((1, 8)))
+
+
 @pytest.mark.parametrize(("hw", "left"), [((64, 256), []), ((64, 128), [1])])
 def test_an_object_too_small_for_the_input_is_left_out(hw, left):
     # one pixel of 256 columns is 64 / 256 = .25 of the input's; of 128 it is .5, which still counts

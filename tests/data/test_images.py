@@ -80,6 +80,18 @@ def test_other_channels_must_be_there(tmp_path):
         images.read_image(path, channels=4)
 
 
+def test_four_channels_of_16_bits_are_reduced(tmp_path):
+    pixels = np.array([[[0, 256, 511, 65535]]], np.uint16)  # as OpenCV writes: blue, green, red, alpha
+    cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    assert images.read_image(tmp_path / "a.png", channels=4).tolist() == [[[1, 1, 0, 255]]]
+
+
+def test_says_what_is_wrong_with_an_empty_file(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(UserError, match="cut off or in no known format"):
+        images.read_image(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("read", [images.read_image, images.image_size])
 @pytest.mark.parametrize("content", [b"", b"no image", None])
 def test_names_a_broken_or_missing_file(tmp_path, read, content):
@@ -101,6 +113,6 @@ def test_a_file_cut_off_is_broken(tmp_path, extension):
 
 
 def test_other_depths_are_refused(tmp_path):
-    Image.fromarray(np.zeros((2, 3), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UserError, match=r"a\.tif"):
-        images.read_image(tmp_path / "a.tif", channels=1)
+    cv2.imwrite(str(tmp_path / "a.tif"), np.zeros((2, 3, 4), np.float32))
+    with pytest.raises(UserError, match=r"a\.tif must have 8 or 16 bits a channel, got float32"):
+        images.read_image(tmp_path / "a.tif", channels=4)

@@ -73,6 +73,22 @@ def test_background_is_dropped_neutral_and_crowds_are_ignored(tmp_path):
     assert len(loaded.train[0].labels) == 3
 
 
+def test_figures_bound_to_one_instance_are_one_object(tmp_path):
+    right = {"exterior": [[6, 1], [7, 4]], "interior": []}
+    objects = [
+        _object("apple") | {"instance": "x"},
+        _object("Pear") | {"instance": "x"},  # another class is another object
+        _object("apple", points=right) | {"instance": "x"},
+        _object("apple") | {"instance": ""},
+        _object("apple") | {"instance": None},
+    ]
+    sample = _load(_project(tmp_path, {"a.png": (["train", "val"], objects)})).train[0]
+    assert sample.class_ids == (2, 1, 2, 2)
+    mask, corner = sample.labels[0].to_mask(8, 9)
+    assert (mask.shape, corner) == ((5, 8), (0, 0))  # columns 0..3 of rows 0..2, and columns 6..7 of rows 1..4
+    assert mask.sum() == 4 * 3 + 2 * 4
+
+
 def test_a_class_called_neutral_is_ordinary_unless_configured(tmp_path):
     loaded = _load(_project(tmp_path, {"a.png": (["train", "val"], [_object("neutral")])}), neutral=None)
     assert loaded.class_title_to_idx == {"bg": 0, "Pear": 1, "apple": 2, "neutral": 3}
