@@ -171,13 +171,26 @@ def test_the_best_detections_count_up_to_the_limit():
     assert more.result()["box_ap"] == 1.0
 
 
-def test_encode_masks_round_trip():
-    rng = np.random.default_rng(0)
-    masks = rng.random((3, 7, 5)) > 0.5
+@pytest.mark.parametrize("size", [(7, 5), (1, 9), (9, 1), (1, 1), (40, 30)])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_encode_masks_equals_the_librarys_own_encoding(size, share):
+    masks = np.random.default_rng(0).random((3, *size)) < share
     encoded = coco_metrics.encode_masks(masks)
     assert json.loads(json.dumps(encoded)) == encoded
-    assert encoded[0]["size"] == [7, 5]
+    for run, mask in zip(encoded, masks, strict=True):
+        expected = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
+        assert run == {"size": list(size), "counts": expected["counts"].decode()}
     np.testing.assert_array_equal(rle_tools.decode(encoded).transpose(2, 0, 1).astype(bool), masks)
+
+
+@pytest.mark.parametrize("origin", [(0, 0), (3, 2), (6, 5)])
+def test_encode_crop_is_the_mask_with_clear_pixels_around(origin):
+    crop = np.array([[1, 0, 1, 1], [1, 1, 0, 1]], dtype=bool)
+    full = np.zeros((8, 9), dtype=bool)
+    y, x = origin
+    full[y : y + 2, x : x + 4] = crop
+    assert coco_metrics.encode_crop(crop, origin, size=(8, 9)) == coco_metrics.encode_masks([full])[0]
+    np.testing.assert_array_equal(rle_tools.decode(coco_metrics.encode_crop(crop, origin, size=(8, 9))), full)
 
 
 def test_encode_masks_worked_example():

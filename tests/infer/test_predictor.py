@@ -77,6 +77,12 @@ def test_model_sees_float_rgb_and_windows():
     assert not seen["images"][..., 1:].any()
 
 
+def test_one_image_at_a_time_unless_told_otherwise():
+    results = Predictor(helpers.make_bundle()).predict_iter(images := iter(make_images()))
+    next(results)
+    assert len(list(images)) == 4
+
+
 def test_iterator_reads_no_further_than_a_batch():
     read = []
 

@@ -42,6 +42,8 @@ def test_model_of_other_channels():
     image = np.zeros((2, 3, 4), np.uint8)
     assert preprocess.as_model_image(image, channels=4) is image
     assert preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=1).shape == (2, 3, 1)
+    with pytest.raises(ValueError, match="takes images with 4 channels, got 1"):
+        preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=4)
     with pytest.raises(ValueError, match="takes images with 4 channels, got 3"):
         preprocess.as_model_image(np.zeros((2, 3, 3), np.uint8), channels=4)
 
