@@ -52,6 +52,7 @@ class ConvNorm(keras.layers.Layer):
         strides: int = 1,
         padding: str = "same",
         relu: bool = True,
+        kernel_initializer: str = "he_normal",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
         **kwargs,
@@ -61,7 +62,13 @@ class ConvNorm(keras.layers.Layer):
         self.relu = relu
         self.feature_dtype = feature_dtype
         self.conv = Convolution(
-            filters, kernel_size, strides=strides, padding=padding, feature_dtype=feature_dtype, name=conv_name
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            kernel_initializer=kernel_initializer,
+            feature_dtype=feature_dtype,
+            name=conv_name,
         )
         self.norm = BatchNorm(mode=batch_norm, name=norm_name)
 

@@ -22,7 +22,7 @@ class RoiFeatures(keras.layers.Layer):
         self.mode = mode
         self.sampling_ratio = sampling_ratio
 
-    def call(self, features, rois, image_index, image_size):
+    def call(self, features, rois, image_index, *, image_size):
         """Gives `[P, S, S, C]` in the features' dtype.
 
         Args:

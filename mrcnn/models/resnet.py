@@ -9,6 +9,8 @@ from keras import ops
 from mrcnn.layers.norm import ConvNorm
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+# as Matterport: He's rule doubles the variance in every block, which with frozen statistics nothing takes back
+INITIALIZER = "glorot_uniform"
 WIDTHS = (64, 128, 256, 512)  # of the inner convolutions of stages 2..5; the outputs have four times as many channels
 
 
@@ -35,6 +37,7 @@ class Bottleneck(keras.layers.Layer):
                 size,
                 conv_name=f"res{block}_branch{branch}",
                 norm_name=f"bn{block}_branch{branch}",
+                kernel_initializer=INITIALIZER,
                 batch_norm=batch_norm,
                 feature_dtype=feature_dtype,
                 **more,
@@ -69,7 +72,14 @@ class ResNet(keras.layers.Layer):
         super().__init__(dtype="float32", autocast=False, **kwargs)
         common = {"batch_norm": batch_norm, "feature_dtype": feature_dtype}
         self.stem = ConvNorm(
-            64, 7, conv_name="conv1", norm_name="bn_conv1", strides=2, padding="valid", **common
+            64,
+            7,
+            conv_name="conv1",
+            norm_name="bn_conv1",
+            strides=2,
+            padding="valid",
+            kernel_initializer=INITIALIZER,
+            **common,
         )
         self.stages = [
             [

@@ -31,3 +31,11 @@ def test_initial_stddev_sets_the_spread():
     layer = Convolution(64, 3, initial_stddev=0.01)
     layer.build((None, 8, 8, 64))
     assert np.std(layer.kernel.numpy()) == pytest.approx(0.01, rel=0.05)
+
+
+def test_a_kernel_as_large_as_the_map_gives_one_cell():
+    layer = _built(padding="valid")
+    layer.kernel.assign(np.arange(9.0).reshape(3, 3, 1, 1))
+    got = np.asarray(layer(np.arange(9, dtype="float32").reshape(1, 3, 3, 1)))
+    assert got.shape == (1, 1, 1, 1)
+    assert got.item() == sum(i * i for i in range(9)) + 10

@@ -1,0 +1,46 @@
+"""How many multiply-adds the dense parts of a model need, counted from layer shapes."""
+
+from mrcnn.models.mask_rcnn import MaskRCNN
+
+LEVEL_STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
+
+
+def stage_gmacs(model: MaskRCNN, *, image_size: tuple[int, int], box_regions: int, mask_regions: int) -> dict[str, float]:
+    """Counts one image's forward pass, in 10^9 multiply-adds.
+
+    Args:
+        model: what to count; only convolutions and dense layers are.
+        image_size: (H, W) of the model input.
+        box_regions: how many regions enter the box head.
+        mask_regions: how many regions enter the mask head.
+    Returns:
+        Stage name to GMAC: backbone, fpn, rpn, box_head, mask_head.
+    """
+    height, width = image_size
+    cells = {level: (height // stride) * (width // stride) for level, stride in LEVEL_STRIDES.items()}
+    macs = dict.fromkeys(("backbone", "fpn", "rpn", "box_head", "mask_head"), 0.0)
+    pool = model.settings.box_pool_size, model.settings.mask_pool_size
+    for layer_name, entries in model.weight_layout():
+        for weight_name, variable in entries:
+            if not weight_name.endswith("kernel:0"):
+                continue
+            weights = float(variable.numpy().size)
+            name = weight_name.split("/")[0]
+            if layer_name.startswith(("conv1", "res")):
+                macs["backbone"] += weights * _backbone_cells(name, height, width)
+            elif layer_name.startswith("fpn"):
+                macs["fpn"] += weights * cells[name[-2:]]
+            elif layer_name == "rpn_model":
+                macs["rpn"] += weights * sum(cells.values())
+            elif layer_name.startswith("mrcnn_mask"):
+                side = 2 * pool[1] if name == "mrcnn_mask" else pool[1]
+                macs["mask_head"] += weights * side**2 * mask_regions
+            else:
+                macs["box_head"] += weights * box_regions
+    return {stage: value / 1e9 for stage, value in macs.items()}
+
+
+def _backbone_cells(name: str, height: int, width: int) -> int:
+    """Gives the output cells of a backbone convolution; every convolution of a stage has that stage's size."""
+    stride = 2 if name == "conv1" else 2 ** int(name[3])
+    return (height // stride) * (width // stride)

@@ -1,0 +1,233 @@
+"""Seconds, images a second and peak memory of inference and of a training step on this machine.
+
+Each case runs in a process of its own, so that its peak memory is its own, and measures the float32 matrix product rate
+in the same run: the share of that rate is what can be compared between machines. Weights are random; the score limit is
+0, so inference fills all its detections and the mask head does its full work.
+
+    python -m benchmarks.speed                         # every case
+    python -m benchmarks.speed --only train            # those whose name contains the word
+    python -m benchmarks.speed --case infer-r101-256   # one case in this process
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.cost import stage_gmacs
+from mrcnn.config.model import ModelConfig
+from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.trainable import select_trainable
+from mrcnn.structures import Batch
+
+
+class Case(NamedTuple):
+    """What to time."""
+
+    backbone: str
+    image_size: tuple[int, int]
+    batch: int = 1
+    train_layers: str | None = None  # None: inference
+
+
+CASES = {
+    "infer-r101-1024": Case("resnet101", (1024, 1024)),
+    "infer-r50-800x1344": Case("resnet50", (832, 1344)),  # 800 padded to a multiple of 64
+    "infer-r101-256": Case("resnet101", (256, 256)),
+    "train-r101-256-heads": Case("resnet101", (256, 256), train_layers="heads"),
+    "train-r101-256-all": Case("resnet101", (256, 256), train_layers="all"),
+    "train-r50-512x2-heads": Case("resnet50", (512, 512), 2, "heads"),
+    "train-r50-512x2-all": Case("resnet50", (512, 512), 2, "all"),
+    "train-r101-1024-heads": Case("resnet101", (1024, 1024), train_layers="heads"),
+    "train-r101-1024-all": Case("resnet101", (1024, 1024), train_layers="all"),
+}
+PRECISIONS = ("float32", "mixed_bfloat16")
+CLASSES = 81
+OBJECTS = 8
+
+
+def main() -> None:
+    """Runs one case here, or every chosen case in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=CASES, help="run this one in this process and print JSON")
+    parser.add_argument("--precision", choices=PRECISIONS, help="only this precision")
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--runs", type=int, default=5, help="timed runs; the median counts")
+    options = parser.parse_args()
+    if options.case:
+        print(json.dumps(measure(CASES[options.case], precision=options.precision or "float32", runs=options.runs)))
+        return
+    print(f"{'case':<24}{'precision':<16}{'seconds':>9}{'images/s':>10}{'peak GB':>9}{'GFLOP/s':>9}{'of matmul':>11}  stages")
+    for name in CASES:
+        if options.only not in name:
+            continue
+        for precision in [options.precision] if options.precision else PRECISIONS:
+            print(_row(name, precision, options.runs), flush=True)
+
+
+def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
+    """Times one case in this process.
+
+    Args:
+        case: what to time.
+        precision: the Keras policy.
+        runs: timed runs after one that traces.
+    Returns:
+        Seconds, per-stage seconds, peak memory in GB, GFLOP/s and its share of the float32 matrix product rate.
+    """
+    keras.utils.set_random_seed(0)
+    rate_before = matmul_gflops()
+    keras.config.set_dtype_policy(precision)
+    settings = ModelConfig(backbone=case.backbone, score_threshold=0.0).model_dump()
+    model = MaskRCNN(num_classes=CLASSES, settings=settings)
+    batch = _batch(case, model.settings)
+    seconds, stages = _time_training(model, case, batch, runs) if case.train_layers else _time_inference(model, batch, runs)
+    keras.config.set_dtype_policy("float32")
+    rate = max(rate_before, matmul_gflops())
+    gflops = _gflops(model, case, batch) / seconds
+    return {
+        "seconds": seconds,
+        "images_per_second": case.batch / seconds,
+        "stages": stages,
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "gflops": gflops,
+        "matmul_gflops": rate,
+        "share": gflops / rate,
+    }
+
+
+def matmul_gflops(side: int = 3072) -> float:
+    """Gives the best of five float32 matrix products, in GFLOP/s."""
+    matrix = tf.random.normal([side, side])
+    product = tf.function(lambda a: tf.reduce_sum(a @ a))
+    return 2 * side**3 / min(_seconds(lambda: product(matrix), 5)) / 1e9
+
+
+def _row(name: str, precision: str, runs: int) -> str:
+    command = [sys.executable, "-m", "benchmarks.speed", "--case", name, "--precision", precision, "--runs", str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"{name:<24}{precision:<16} failed: {done.stderr.strip().splitlines()[-1]}"
+    got = json.loads(done.stdout.strip().splitlines()[-1])
+    stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in got["stages"].items())
+    return (
+        f"{name:<24}{precision:<16}{got['seconds']:>9.2f}{got['images_per_second']:>10.2f}{got['peak_gb']:>9.2f}"
+        f"{got['gflops']:>9.0f}{got['share']:>11.2f}  {stages}"
+    )
+
+
+def _time_inference(model: MaskRCNN, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
+    count = model.settings.post_nms_topk
+    size = tuple(batch["images"].shape[1:3])
+    steps: dict[str, Callable] = {
+        "backbone": lambda: model.parts.backbone(batch["images"]),
+        "+fpn, rpn, proposals": lambda: model._propose(batch["images"], count=count),
+        "+box head, detections": lambda: _boxes(model, batch, size),
+        "+mask head": lambda: model({"images": batch["images"], "windows": batch["windows"]}),
+    }
+    return _increments(steps, runs)
+
+
+def _boxes(model: MaskRCNN, batch: dict[str, Any], size: tuple[int, int]):
+    features, _, proposals = model._propose(batch["images"], count=model.settings.post_nms_topk)
+    regions = model._regions(model.parts.box_features, features, proposals.boxes, size)
+    return model.parts.box_head(regions)
+
+
+def _time_training(model: MaskRCNN, case: Case, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
+    select_trainable(model, case.train_layers or "all")
+    variables = model.trainable_variables
+    optimizer = keras.optimizers.SGD(1e-4, momentum=0.9, global_clipnorm=5.0)
+    optimizer.build(variables)
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss, _ = model.losses_of(model(batch, training=True))
+        return tape.gradient(loss, variables)
+
+    steps: dict[str, Callable] = {
+        "forward": lambda: model.losses_of(model(batch, training=True))[0],
+        "+backward": lambda: [tf.reduce_sum(g) for g in map(tf.convert_to_tensor, gradients())],
+        "+update": lambda: optimizer.apply(gradients(), variables),
+    }
+    return _increments(steps, runs)
+
+
+def _increments(steps: dict[str, Callable], runs: int) -> tuple[float, dict[str, float]]:
+    """Times growing prefixes of the work; a stage's time is what its prefix adds."""
+    totals = {}
+    for name, step in steps.items():
+        traced = tf.function(step)
+        traced()
+        totals[name] = statistics.median(_seconds(traced, runs))
+    values = [0.0, *totals.values()]
+    added = {name: after - before for name, before, after in zip(totals, values, values[1:], strict=False)}
+    return values[-1], added
+
+
+def _seconds(function: Callable, runs: int) -> list[float]:
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        tf.nest.map_structure(lambda value: value.numpy() if hasattr(value, "numpy") else value, function())
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
+    """Makes a seeded batch of noise with `OBJECTS` square objects in each image."""
+    rng = np.random.default_rng(0)
+    height, width = case.image_size
+    slots, side = settings.max_gt_instances, settings.gt_mask_size
+    boxes = np.zeros((case.batch, slots, 4), "float32")
+    sides = rng.uniform(32, min(height, width) // 2, (case.batch, OBJECTS, 1))
+    corner = rng.uniform(0, 1, (case.batch, OBJECTS, 2)) * (np.array([height, width]) - sides)
+    boxes[:, :OBJECTS] = np.concatenate([corner, corner + sides], axis=-1)
+    valid = np.broadcast_to(np.arange(slots) < OBJECTS, (case.batch, slots))
+    fields = Batch(
+        images=rng.uniform(0, 255, (case.batch, height, width, 3)).astype("float32"),
+        windows=np.tile(np.array([[0, 0, height, width]], "float32"), (case.batch, 1)),
+        gt_boxes=boxes,
+        gt_class_ids=(valid * rng.integers(1, CLASSES, valid.shape)).astype("int32"),
+        gt_masks=np.full((case.batch, slots, side, side), 255, "uint8"),
+        gt_valid=valid,
+        gt_ignore=np.zeros_like(valid),
+        image_ids=np.arange(case.batch, dtype="int32"),
+        seeds=np.arange(case.batch, dtype="int32"),
+    )
+    return {name: tf.constant(value) for name, value in fields._asdict().items()}
+
+
+def _gflops(model: MaskRCNN, case: Case, batch: dict[str, Any]) -> float:
+    """Counts the dense work of a run: backward passes cost one more forward for inputs and one for trained weights."""
+    settings = model.settings
+    if case.train_layers is None:
+        gmacs = stage_gmacs(
+            model,
+            image_size=case.image_size,
+            box_regions=settings.post_nms_topk,
+            mask_regions=settings.detections_per_image,
+        )
+        return 2 * case.batch * sum(gmacs.values())
+    outputs = tf.function(lambda: model(batch, training=True))()
+    mask_regions = outputs.mask_logits.shape[0] / case.batch
+    gmacs = stage_gmacs(
+        model, image_size=case.image_size, box_regions=settings.roi_samples, mask_regions=mask_regions
+    )
+    factors = dict.fromkeys(gmacs, 3.0)
+    if case.train_layers == "heads":
+        factors["backbone"] = 1.0
+    return 2 * case.batch * sum(factors[stage] * value for stage, value in gmacs.items())
+
+
+if __name__ == "__main__":
+    main()
