@@ -108,7 +108,7 @@ def test_a_failed_write_leaves_the_last_checkpoint_alone(make_store, make_state,
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.states, "write", full)
-    with pytest.raises(UserError, match="cannot write the checkpoint .*00000001: No space left on device"):
+    with pytest.raises(UserError, match=r"cannot write the checkpoint .*00000001: No space left on device"):
         store.save_epoch(make_state(2), best=True)
     assert os.readlink(store.root / "last") == "00000000"
     assert not (store.root / "00000001").exists()

@@ -1,0 +1,122 @@
+import csv
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.train import callbacks, loop
+from mrcnn.train.checkpoint import CheckpointStore
+from mrcnn.train.clock import Clock
+from mrcnn.train.interrupt import Stopped, StopRequest
+
+from . import fake
+
+
+class FakeValidation(keras.callbacks.Callback):
+    """Puts planned validation losses into the logs."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.values[epoch]
+
+
+@pytest.fixture
+def run(tmp_path, log, make_state):
+    """Trains the small model with all callbacks of this module."""
+
+    def train(*values, early=None, at_step=lambda request, batch: None, at_end=lambda request: None):
+        model = fake.compiled(0.25)
+        clock = Clock(make_state())
+        store = CheckpointStore(tmp_path, layout=model.weight_layout(), config={})
+        request = StopRequest()
+        chain = [
+            clock,
+            keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: at_step(request, batch)),
+            callbacks.ProgressReport(clock, epochs=len(values), batch_size=4, log=log),
+            FakeValidation(values),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_end(request)),
+            callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log),
+            callbacks.CheckpointSaver(clock, store=store, log=log),
+            *([callbacks.EarlyStop(clock, log=log, **early)] if early else []),
+            callbacks.SignalStop(clock, request=request, store=store, log=log),
+        ]
+        loop.fit(model, fake.open_data, clock=clock, callbacks=chain, epochs=len(values))
+        return clock
+
+    return train
+
+
+def test_events_have_the_contracts_form(run, log):
+    run(2.0, 1.0)
+    train = [event for event in log.of("metrics") if event["type"] == "train"]
+    np.testing.assert_allclose([event["epoch"] for event in train], np.arange(1, 7) / 3)
+    assert set(train[0]["metrics"]) == {"loss", *fake.LOSSES}
+    validated = [event for event in log.of("metrics") if event["type"] == "val"]
+    assert [(event["epoch"], event["metrics"]) for event in validated] == [(1, {"loss": 2.0}), (2, {"loss": 1.0})]
+    saved = [(e["id"], e["subdir"], e["best_now"], e["optional"]) for e in log.of("checkpoint")]
+    assert saved == [(0, "00000000", True, {"loss": 2.0}), (1, "00000001", True, {"loss": 1.0})]
+    progress = [(e["subtask"], e["current"], e["total"]) for e in log.of("progress")]
+    assert progress[:4] == [("epoch 1/2", images, 12) for images in (0, 4, 8, 12)]
+
+
+def test_the_history_has_one_row_per_epoch(run, tmp_path):
+    run(2.0, 3.0)
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["lr"], row["val_loss"]) for row in rows] == [("1", "0.25", "2.0"), ("2", "0.25", "3.0")]
+    assert set(fake.LOSSES) < set(rows[0])
+    # 3 steps of 4 images
+    assert float(rows[0]["images_per_second"]) == pytest.approx(12 / float(rows[0]["train_seconds"]), rel=0.05)
+    assert (tmp_path / "curves.png").is_file()
+
+
+def test_only_a_lower_loss_is_best(run, log):
+    run(2.0, 2.0, 1.5)
+    assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, True]
+
+
+def test_the_first_checkpoint_is_best_whatever_its_loss(run, log):
+    run(float("nan"))
+    assert log.of("checkpoint")[0]["best_now"] is True
+    assert log.of("checkpoint")[0]["optional"] == {"loss": None}
+
+
+def test_early_stopping_waits_for_its_patience(run, log):
+    clock = run(2.0, 1.0, 1.5, 1.0, 0.5, early={"monitor": "val_loss", "patience": 2, "min_delta": 0.0})
+    assert [row["val_loss"] for row in clock.rows] == [2.0, 1.0, 1.5, 1.0]
+    assert "early stopping: `val_loss` did not get better for 2 epochs" in log.messages
+
+
+def test_early_stopping_is_not_due_before_the_first_epoch(make_state, log):
+    rule = {"monitor": "val_mask_ap", "patience": 1, "min_delta": 0.0, "log": log}
+    assert not callbacks.EarlyStop(Clock(make_state()), **rule).is_due
+    rows = ({"val_mask_ap": 0.5}, {"val_mask_ap": 0.5})
+    assert callbacks.EarlyStop(Clock(make_state(2, rows=rows)), **rule).is_due
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, code):
+    def at_step(request, batch):
+        if batch == 1:
+            request.signum = signum
+
+    with pytest.raises(Stopped) as stopped:
+        run(1.0, at_step=at_step)
+    assert stopped.value.code == code
+    assert (tmp_path / "last").resolve().name == "00000000.step000002"
+    assert "stopping: saving epoch 1 step 2 of 3" in log.messages
+    assert "--resume goes on from there" in log.messages[-1]
+
+
+def test_a_signal_after_the_last_step_lets_the_epoch_be_saved(run, tmp_path):
+    def at_end(request):
+        request.signum = signal.SIGTERM
+
+    with pytest.raises(Stopped):
+        run(1.0, 1.0, at_end=at_end)
+    assert (tmp_path / "last").resolve().name == "00000000"
+    assert not list(tmp_path.glob("*.step*"))

@@ -1,0 +1,73 @@
+import keras
+import pytest
+import tensorflow as tf
+
+from mrcnn.events import UserError
+from mrcnn.losses import reduction
+from mrcnn.train import devices
+
+from . import fake
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Lets TensorFlow have two GPUs and notes which become visible."""
+    gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{index}", "GPU") for index in range(2)]
+    visible = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda chosen, kind: visible.append(list(chosen)))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, on: None)
+    monkeypatch.setattr(devices, "use", lambda names: devices.Devices(tuple(names)))
+    return gpus, visible
+
+
+def test_without_a_gpu_one_warning_and_the_cpu(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    warnings = []
+    chosen = devices.choose([0, 1], warn=warnings.append)
+    assert (chosen.names, chosen.strategy, chosen.count) == (("CPU:0",), None, 1)
+    assert warnings == ["no GPU found: `gpu_devices` [0, 1] has no effect, the CPU is used"]
+
+
+def test_the_listed_gpus_become_visible_under_new_numbers(two_gpus):
+    gpus, visible = two_gpus
+    assert devices.choose([1, 1], warn=pytest.fail).names == ("GPU:0",)
+    assert visible == [[gpus[1]]]
+    assert devices.choose([0, 1], warn=pytest.fail).names == ("GPU:0", "GPU:1")
+
+
+def test_a_gpu_that_is_not_there_is_an_error(two_gpus):
+    with pytest.raises(UserError, match=r"lists \[2\], but this machine has 2 GPU\(s\); use numbers in 0..1"):
+        devices.choose([0, 2], warn=pytest.fail)
+
+
+def test_a_choice_that_comes_too_late_is_an_error(two_gpus, monkeypatch):
+    def late(chosen, kind):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", late)
+    with pytest.raises(UserError, match="cannot change within one process"):
+        devices.choose([1], warn=pytest.fail)
+
+
+def test_one_device_needs_no_strategy_and_changes_no_model():
+    chosen = devices.use(["CPU:0"])
+    model = fake.FakeMaskRCNN()
+    with chosen.scope():
+        assert not tf.distribute.has_strategy()
+    devices.attach(model, chosen)
+    assert (model.replica_sum, model.num_replicas) == (reduction.identity, 1)
+
+
+def test_alone_takes_the_model_off_its_strategy_for_a_while():
+    model = fake.FakeMaskRCNN()
+
+    def doubled(count):
+        return 2 * count
+
+    model.replica_sum, model.num_replicas = doubled, 2
+    with devices.alone(model):
+        assert (model.replica_sum, model.num_replicas) == (reduction.identity, 1)
+    assert (model.replica_sum, model.num_replicas) == (doubled, 2)
+    assert isinstance(model, keras.Model)

@@ -1,0 +1,34 @@
+import cv2
+import pytest
+
+from mrcnn.train import plots
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"epoch": 1, "loss": 1.0}],
+        [{"epoch": 1, "loss": 1.0, "val_loss": 2.0}, {"epoch": 2, "loss": 0.5, "val_loss": NAN, "val_mask_ap": NAN}],
+        [{"epoch": e, "loss": 3.0 / e, "val_loss": 3.5 / e, "val_box_ap": e / 9, "rpn_bbox_loss": 0.1} for e in (1, 2)],
+    ],
+    ids=["one epoch", "gaps", "all"],
+)
+def test_a_picture_of_full_size_is_drawn(tmp_path, rows):
+    path = tmp_path / "curves.png"
+    plots.draw_curves(rows, path)
+    image = cv2.imread(str(path))
+    assert image.shape == (460, 1500, 3)
+    assert 1000 < (image < 128).any(axis=2).sum() < image.shape[0] * image.shape[1] / 4  # lines on white
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_more_curves_leave_more_ink(tmp_path):
+    ink = []
+    for values in ({}, {"val_box_ap": 0.5, "val_mask_ap": 0.4}):
+        rows = [{"epoch": epoch, "loss": 1.0, **values} for epoch in (1, 2)]
+        plots.draw_curves(rows, tmp_path / "curves.png")
+        ink.append(int((cv2.imread(str(tmp_path / "curves.png"))[:, 1050:] < 250).any(axis=2).sum()))
+    assert ink[0] == 0  # without AP the third plot is empty
+    assert ink[1] > 1000

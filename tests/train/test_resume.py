@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.config.train import TrainConfig
+from mrcnn.events import UserError
+from mrcnn.train import resume
+from mrcnn.train.checkpoint import CheckpointStore
+
+
+def parts(config):
+    return {"settings": config.to_settings(), "model": config.model.model_dump(mode="json")}
+
+
+@pytest.fixture
+def variable():
+    return keras.Variable(np.float32([1, 2]))
+
+
+@pytest.fixture
+def root(tmp_path, make_state, variable):
+    config = {**parts(TrainConfig(epochs=3)), "class_title_to_idx": {"bg": 0, "a": 1}}
+    store = CheckpointStore(tmp_path, layout=[("conv1", [("conv1/bias:0", variable)])], config=config)
+    store.save_epoch(make_state(1), best=True)
+    return tmp_path
+
+
+def test_a_run_is_read_back(root, variable):
+    found = resume.load(root, **parts(TrainConfig(epochs=9, gpu_devices=(1, 2), checkpoints={"keep": 2})))
+    assert (found.state.epoch, found.class_title_to_idx) == (1, {"bg": 0, "a": 1})
+    variable.assign([0, 0])
+    resume.load_weights([("conv1", [("conv1/bias:0", variable)])], found)
+    np.testing.assert_array_equal(variable.numpy(), [1, 2])
+    with pytest.raises(UserError, match="lacks fpn_p2: the checkpoint is not complete"):
+        resume.load_weights([("conv1", [("conv1/bias:0", variable)]), ("fpn_p2", [("fpn_p2/bias:0", variable)])], found)
+
+
+def test_a_changed_config_names_every_key(root):
+    changed = TrainConfig(lr=0.5, optimizer={"momentum": 0.5}, model={"channels": 1, "image_mean": [1.0]})
+    with pytest.raises(UserError) as error:
+        resume.load(root, **parts(changed))
+    message = str(error.value)
+    for change in ("`lr`: 0.001 -> 0.5", "`optimizer.momentum`: 0.9 -> 0.5", "`model.channels`: 3 -> 1"):
+        assert change in message
+    assert "epochs`" not in message
+
+
+def test_nothing_to_resume_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"nothing to resume: .*last does not exist; start without --resume"):
+        resume.load(tmp_path, **parts(TrainConfig()))
+
+
+def test_differences():
+    assert resume.differences({"a": 1}, {"a": 1}) == []
+    assert resume.differences({"a": {"b": [1]}}, {"a": {"b": [2], "c": 3}}) == [
+        "`a.b`: [1] -> [2]",
+        "`a.c`: (not set) -> 3",
+    ]
+
+
+def test_other_data_is_a_warning_between_epochs_and_an_error_within(make_state):
+    same = {"steps_per_epoch": 3, "train_images": 12}
+    assert resume.check_data(make_state(1, 2), **same) is None
+    changed = {"steps_per_epoch": 2, "train_images": 9}
+    assert "12 training images in 3 steps an epoch before, now 9 in 2" in resume.check_data(make_state(1), **changed)
+    with pytest.raises(UserError, match="cannot finish the epoch it stopped in"):
+        resume.check_data(make_state(1, 2), **changed)

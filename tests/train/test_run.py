@@ -1,0 +1,240 @@
+"""Whole runs on a drawn project, with a small fake model; the real model trains in `test_train_script.py`."""
+
+import csv
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from mrcnn.config.load import load_train_config
+from mrcnn.data.order import epoch_order
+from mrcnn.events import UserError
+from mrcnn.infer import load
+from mrcnn.train import checkpoint, run
+from mrcnn.train import state as states
+from mrcnn.train.interrupt import Stopped
+from mrcnn.train.invalid_loss import InvalidLoss
+from mrcnn.weights import hdf5
+
+from . import fake, tiny
+from .conftest import HeardLog
+
+SETTINGS = {"epochs": 3, "lr": 0.05, "optimizer": {"global_clipnorm": 0.1}}
+TIMES = ("train_seconds", "images_per_second")
+
+
+class SignalLog(HeardLog):
+    """Sends this process a signal at the n-th event of a kind."""
+
+    def __init__(self, kind, count, signum=signal.SIGTERM):
+        super().__init__()
+        self.kind, self.count, self.signum = kind, count, signum
+
+    def emit(self, message, *, level="info", **fields):
+        super().emit(message, level=level, **fields)
+        if self.kind in (fields.get("type"), fields.get("subtask")):
+            self.count -= 1
+            if self.count == 0:
+                os.kill(os.getpid(), self.signum)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tiny.write_project(tmp_path_factory.mktemp("data") / "project", train=6, val=3)
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Puts the small model in the place of the real one for this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            run.build,
+            "build_model",
+            lambda config, *, num_classes: fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE),
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def train(project, built):
+    def call(output, *, log=None, resume=False, model=None, project_dir=project, **settings):
+        config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings})
+        log = log or HeardLog()
+        run.train(config, project_dir=project_dir, output_dir=output, log=log, resume=resume, model=model)
+        return log
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory):
+    """Trains three epochs of three steps without a stop."""
+    output = tmp_path_factory.mktemp("whole")
+    return output, train(output)
+
+
+def contents(output):
+    """Gives all that a run must leave equal: weights of the last epoch, state and history."""
+    last = checkpoint.find_last(output)
+    with hdf5.read_file(last / checkpoint.WEIGHTS) as file:
+        weights = {name: value[()] for layer in file.layers.values() for name, value in layer.items()}
+    state = states.read(last / states.FILE)
+    with (output / "history.csv").open() as file:
+        rows = [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
+    return last.name, weights, state, rows
+
+
+def assert_same_run(one, two):
+    name, weights, state, rows = contents(one)
+    other_name, other_weights, other_state, other_rows = contents(two)
+    assert (name, state.epoch, state.step) == (other_name, other_state.epoch, other_state.step)
+    for key, value in weights.items():
+        np.testing.assert_array_equal(other_weights[key], value, err_msg=key)
+    for value, other in zip(state.optimizer, other_state.optimizer, strict=True):
+        np.testing.assert_array_equal(other, value)
+    assert rows == other_rows
+
+
+def test_a_run_leaves_the_contracts_files(whole):
+    output, _ = whole
+    assert sorted(path.name for path in output.iterdir()) == [
+        "00000000", "00000001", "00000002", "best", "curves.png", "history.csv", "last", "tensorboard",
+    ]  # fmt: skip
+    content = json.loads((output / "last" / "config.json").read_text())
+    assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
+    assert [item["title"] for item in content["classes"]] == ["disc", "bar", "bg"]
+    assert content["settings"]["input_size"] == {"min_dim": 64, "max_dim": 64, "width": 0, "height": 0}
+    assert content["model"]["score_threshold"] == 0.7  # the config's, not the one validation ranks with
+    folder = load.read_folder(output)
+    assert folder.class_names == ("bg", "bar", "disc")
+    assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
+
+
+def test_a_run_tells_its_plan_and_its_events(whole):
+    _, log = whole
+    for line in (
+        "6 training and 3 validation images, 0 images with neither tag",
+        "weights: random",
+        "classes: 0 bg, 1 bar, 2 disc",
+        "schedule: 3 epochs of 3 steps of 2 images, sgd, lr 0.05 constant",
+        "device: CPU:0, float32",
+    ):
+        assert line in log.messages
+    assert len([event for event in log.of("metrics") if event["type"] == "train"]) == 9
+    validated = [event["metrics"] for event in log.of("metrics") if event["type"] == "val"]
+    assert set(validated[0]) == {
+        "loss", *fake.LOSSES, "l2_loss", "box_ap", "box_ap50", "mask_ap", "mask_ap50",
+    }  # fmt: skip
+    assert validated[-1]["box_ap50"] == 1.0  # the fake model detects the truth as class 1 or 2
+
+
+def test_the_loss_falls(whole):
+    rows = contents(whole[0])[3]
+    assert float(rows[-1]["val_loss"]) < 0.9 * float(rows[0]["val_loss"])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(whole, train, tmp_path):
+    train(tmp_path / "same")
+    assert_same_run(whole[0], tmp_path / "same")
+    train(tmp_path / "other", seed=1, epochs=1)
+    assert contents(tmp_path / "other")[3][0]["loss"] != contents(whole[0])[3][0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("log", "stopped_at"),
+    [
+        (SignalLog("train", 5), "00000001.step000002"),
+        (SignalLog("train", 1, signal.SIGINT), "00000000.step000001"),
+        (SignalLog("validation", 3), "00000001.step000003"),  # before the second of its two batches
+        (SignalLog("val", 2), "00000001"),  # after the validation: the epoch is complete
+    ],
+    ids=["in an epoch", "in the first", "in validation", "after it"],
+)
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp_path, log, stopped_at):
+    with pytest.raises(Stopped) as stopped:
+        train(tmp_path, log=log)
+    assert stopped.value.code == 128 + log.signum
+    assert checkpoint.find_last(tmp_path).name == stopped_at
+    assert load.read_folder(tmp_path / "last").class_names == ("bg", "bar", "disc")
+    train(tmp_path, resume=True)
+    assert_same_run(whole[0], tmp_path)
+    assert not list(tmp_path.glob("*.step*"))
+
+
+def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
+    train(tmp_path, epochs=1)
+    log = train(tmp_path, resume=True, gpu_devices=[0, 1], checkpoints={"keep": 5})
+    assert_same_run(whole[0], tmp_path)
+    assert any(message.startswith("resuming ") and "epoch 2, step 0 of 3" in message for message in log.messages)
+    log = train(tmp_path, resume=True)
+    assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
+
+
+def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):
+    rule = {"patience": 1, "monitor": "val_box_ap"}  # the same from the first epoch on
+    train(tmp_path, early_stopping=rule)
+    assert checkpoint.find_last(tmp_path).name == "00000001"
+    log = train(tmp_path, early_stopping=rule, resume=True)
+    assert log.messages[-1] == "nothing to do: the run was ended by `early_stopping`"
+
+
+def test_a_loss_that_is_no_number_names_the_images_of_its_batch(train, tmp_path):
+    with pytest.raises(InvalidLoss) as error:
+        train(tmp_path, lr=1e30, optimizer={"global_clipnorm": None})
+    order = epoch_order(6, batch_size=2, seed=0, epoch=0)
+    assert f"at epoch 1 step 2 of 3, images: ds/{order[2]}.png, ds/{order[3]}.png." in str(error.value)
+    assert not checkpoint.holds_checkpoints(tmp_path)
+
+
+def test_without_ap_only_losses_are_measured(train, tmp_path):
+    train(tmp_path, epochs=1, validation={"ap": False})
+    assert not [name for name in contents(tmp_path)[3][0] if name.endswith("ap")]
+
+
+def test_training_goes_on_from_a_model_folder_with_its_class_numbers(whole, train, tmp_path):
+    folder = tmp_path / "model"
+    (folder / "model_weights").mkdir(parents=True)
+    content = json.loads((whole[0] / "last" / "config.json").read_text())
+    content["class_title_to_idx"] = {"bg": 0, "disc": 1, "bar": 2}
+    (folder / "config.json").write_text(json.dumps(content))
+    os.link(whole[0] / "last" / "model_weights" / "model.h5", folder / "model_weights" / "model.h5")
+    log = train(tmp_path / "out", model=str(folder), weights_init_type="continue_training", epochs=1)
+    assert "classes: 0 bg, 1 disc, 2 bar" in log.messages
+    assert any("2 layers loaded" in message for message in log.messages)
+    content["class_title_to_idx"] = {"bg": 0, "cat": 1}
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"needs the model's classes to be the project's: only the project has \['bar"):
+        train(tmp_path / "out2", model=str(folder), weights_init_type="continue_training")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weights_init_type": "transfer_learning"}, "needs start weights: give --model"),
+        ({"weights_init_type": "transfer_learning", "model": "none"}, "the start weights are missing"),
+        ({"weights_init_type": "imagenet", "imagenet_weights": "no.h5"}, "`imagenet_weights` no.h5 does not exist"),
+        ({"resume": True}, "nothing to resume"),
+        ({}, "the project folder .*missing does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_data_is_read(train, tmp_path, settings, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path / "out", project_dir=tmp_path / "missing", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_runs_folder_is_not_written_into(whole, train):
+    with pytest.raises(UserError, match="holds a run's checkpoints; add --resume"):
+        train(whole[0])
+
+
+def test_resuming_with_another_config_names_the_keys(whole, train):
+    with pytest.raises(UserError, match=r"changed are `lr`: 0.05 -> 0.5; `seed`: 0 -> 3\."):
+        train(whole[0], resume=True, lr=0.5, seed=3)
+
+
+def test_start_weights_that_are_not_used_are_warned_about(train, tmp_path):
+    log = train(tmp_path, epochs=1, model="coco")
+    assert "--model coco has no effect with `weights_init_type` random" in log.messages
