@@ -30,7 +30,8 @@ class ProjectWriter:
         self.meta = meta
         if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
             raise UserError(f"the output {self.directory} must be new or an empty folder; remove it or name another")
-        self._partial = self.directory.resolve().with_name(self.directory.resolve().name + ".partial")
+        self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
+        self._partial = self._target.with_name(f"{self._target.name}.partial")
         shutil.rmtree(self._partial, ignore_errors=True)
         try:
             self._partial.mkdir(parents=True)
@@ -68,9 +69,7 @@ class ProjectWriter:
             The project's folder.
         """
         _write_json(self._partial / "meta.json", self.meta.to_json(), indent=4)
-        if self.directory.is_dir():
-            self.directory.rmdir()
-        os.replace(self._partial, self.directory)
+        os.replace(self._partial, self._target)
         return self.directory
 
     def discard(self) -> None:

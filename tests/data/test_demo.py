@@ -115,6 +115,32 @@ def test_small_pieces_are_ignored_and_larger_ones_are_not(project):
                 assert area >= demo.MIN_VISIBLE * smallest
 
 
+def test_a_whole_coin_is_no_small_piece_however_small_it_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_ZOOM", (0.4, 0.4))
+    project = Project.open(demo.make_coins_project(tmp_path / "out", train_tiles=2, tile=64))
+    labels = [
+        (*label.geometry.to_mask(64, 64), label.has_tag(CROWD_TAG))
+        for _, a in _read(project, "train")
+        for label in a.labels
+    ]
+    whole = [
+        crowd for mask, (y, x), crowd in labels if min(y, x) > 0 and max(y + mask.shape[0], x + mask.shape[1]) < 64
+    ]
+    assert len(whole) > 4
+    assert not any(whole)
+
+
+def test_training_tiles_end_inside_the_source(tmp_path, monkeypatch):
+    framed = np.full((303, 384), 10, np.uint8)
+    framed[[0, -1], :] = framed[:, [0, demo.SPLIT_X - 1]] = 250
+    monkeypatch.setattr(demo, "segment_coins", lambda: [np.ones((303, 384), bool)] * 24)
+    monkeypatch.setattr(demo.data, "coins", lambda: framed)
+    project = Project.open(demo.make_coins_project(tmp_path / "out", train_tiles=12))
+    # A tile may touch the frame, one pixel wide, on two sides; beyond it, the frame would be repeated in a broad band.
+    bright = [int((picture[..., 0] > 130).sum()) for picture, _ in _read(project, "train")]
+    assert max(bright) < 3 * 160
+
+
 def test_training_uses_the_left_part_only(tmp_path, monkeypatch):
     marked = np.full((303, 384), 10, np.uint8)
     marked[:, demo.SPLIT_X :] = 250

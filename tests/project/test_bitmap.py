@@ -1,6 +1,7 @@
 """Checks Supervisely's text form of masks: the published vector, every stored variant, and malformed text."""
 
 import base64
+import struct
 import zlib
 
 import cv2
@@ -73,6 +74,29 @@ def test_decode_takes_a_png_that_was_not_zipped(shape):
     pixels = np.zeros(shape, np.uint8)
     pixels[C_SHAPE] = 200
     np.testing.assert_array_equal(bitmap.decode(_text(pixels, zipped=False)), C_SHAPE)
+
+
+def test_decode_takes_any_channel_of_a_png_that_was_not_zipped():
+    pixels = np.zeros((1, 3, 4), np.uint8)
+    pixels[0, 0, 0] = pixels[0, 1, 3] = 9  # a transparent colour, and opaque black
+    assert bitmap.decode(_text(pixels, zipped=False)).tolist() == [[True, True, False]]
+
+
+def test_decode_rejects_a_size_no_image_has():
+    png = bytearray(zlib.decompress(base64.b64decode(VECTOR)))
+    png[16:24] = struct.pack(">II", 2**20, 2**20)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(base64.b64encode(png).decode())
+
+
+def test_an_error_inside_opencv_is_one_line(monkeypatch):
+    def fail(*_):
+        raise cv2.error("OpenCV(5) assertion failed")
+
+    monkeypatch.setattr(bitmap.cv2, "imdecode", fail)
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(VECTOR)
 
 
 def test_decode_keeps_an_all_false_mask():

@@ -69,6 +69,7 @@ def test_other_files_and_folders_are_ignored(tmp_path):
         "a/meta/1.png.json": {},
         "a/seg/1.png.png": b"",
         "a/img/notes.txt": b"",
+        "a/img/meta.json": {},
         "a/img/._1.png": b"",
         "a/ann/old.json": EMPTY,
         "__MACOSX/x": b"",

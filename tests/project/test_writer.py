@@ -96,6 +96,15 @@ def test_an_empty_folder_and_a_dead_run_s_partial_folder_are_replaced(tmp_path, 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ds", "meta.json"]
 
 
+def test_an_empty_folder_may_be_a_symbolic_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to("real")
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.png", b"", ANNOTATION)
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "real/meta.json").exists()
+
+
 def test_parent_folders_are_made(tmp_path):
     with ProjectWriter(tmp_path / "deep/er/out", META) as writer:
         writer.add("ds", "x.png", b"", ANNOTATION)
