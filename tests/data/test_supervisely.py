@@ -110,9 +110,10 @@ def test_a_class_without_a_number(tmp_path):
 
 
 @pytest.mark.parametrize("objects", [[], [_object("bg")], [_object("neutral")], [_object("apple", tags=["iscrowd"])]])
-def test_a_set_with_nothing_to_learn(tmp_path, objects):
-    project = _project(tmp_path, {"a.png": (["train"], objects), "b.png": (["val"], [_object("apple")])})
-    with pytest.raises(UserError, match=r"`dataset_tags\.train`: the 1 images .* have no object"):
+@pytest.mark.parametrize(("empty", "other"), [("train", "val"), ("val", "train")])
+def test_a_set_with_nothing_to_learn(tmp_path, objects, empty, other):
+    project = _project(tmp_path, {"a.png": ([empty], objects), "b.png": ([other], [_object("apple")])})
+    with pytest.raises(UserError, match=rf"`dataset_tags\.{empty}`: the 1 images .* have no object"):
         _load(project)
 
 
