@@ -119,6 +119,7 @@ def test_reads_one_nested_group_of_a_multi_gpu_wrapper(tmp_path, make_layout, wr
     [
         ("conv1", "conv1_1/kernel:0", "conv1", "conv1/kernel:0"),
         ("mrcnn_class_conv1", "mrcnn_class_conv1/conv2d/kernel:0", "mrcnn_class_conv1", "mrcnn_class_conv1/kernel:0"),
+        ("mrcnn_class_conv1", "mrcnn_class_conv1/conv1/kernel:0", "mrcnn_class_conv1", "mrcnn_class_conv1/kernel:0"),
         ("rpn_model", "rpn_model/rpn_class_raw/bias:0", "rpn_model", "rpn_class_raw/bias:0"),
         ("rpn_model", "rpn_conv_shared_2/kernel:0", "rpn_model", "rpn_conv_shared/kernel:0"),
         ("model_1", "mask_rcnn/mrcnn_mask_bn1/gamma:0", "mrcnn_mask_bn1", "mrcnn_mask_bn1/gamma:0"),
