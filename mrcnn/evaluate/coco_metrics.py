@@ -25,19 +25,23 @@ AP50, AP75 = 0, 5  # positions of the IoU thresholds 0.50 and 0.75 among 0.50, 0
 
 
 class Predictions(Protocol):
-    """What is scored; `structures.Detections` is one, and so is any record with these fields.
+    """What is scored; `structures.Detections` is one, and so is any record with these fields."""
 
-    Attributes:
-        boxes: `[N, 4]`, yxyx pixels of the image.
-        class_ids: `[N]`, 1..C-1.
-        scores: `[N]`.
-        masks: `[N, H, W]` bool, or N encoded masks.
-    """
+    @property
+    def boxes(self) -> Any:
+        """`[N, 4]`, yxyx pixels of the image."""
 
-    boxes: Any
-    class_ids: Any
-    scores: Any
-    masks: Any
+    @property
+    def class_ids(self) -> Any:
+        """`[N]`, 1..C-1."""
+
+    @property
+    def scores(self) -> Any:
+        """`[N]`."""
+
+    @property
+    def masks(self) -> Any:
+        """`[N, H, W]` bool, or N encoded masks."""
 
 
 def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:

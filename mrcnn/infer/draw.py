@@ -38,7 +38,7 @@ def draw(image: np.ndarray, detections: Detections, *, class_colors: Mapping[str
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"`image` must be [H, W, 3] uint8, got {list(image.shape)} {image.dtype}")
     factor = max(1, math.ceil(SMALLEST_LONG_SIDE / max(image.shape[:2])))
-    scene = cv2.cvtColor(_enlarged(image, factor, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
+    scene: np.ndarray = cv2.cvtColor(_enlarged(image, factor, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
     if len(detections.boxes) == 0:
         return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     colors = _colors(detections, class_colors)

@@ -47,7 +47,8 @@ def evaluate(
         UserError: not one image could be used.
     """
     names = predictor.bundle.class_names
-    evaluator, skipped, done = CocoEvaluator(len(names)), [], 0
+    evaluator, done = CocoEvaluator(len(names)), 0
+    skipped: list[str] = []
     known = {*names, neutral}
     foreign = {item.title for item in source.meta.classes} - known
     if foreign:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -51,7 +50,8 @@ class Entry:
         return self.item.read_annotation(meta) if self.item else Annotation(None)
 
 
-class Picture(NamedTuple):
+@dataclass(frozen=True)
+class Picture:
     """One image of a run with what is known about it.
 
     Attributes:
