@@ -8,7 +8,7 @@ import pytest
 
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import JsonLog, UserError
-from mrcnn.infer import load, run, sources
+from mrcnn.infer import draw, load, run, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.project.reader import Project
 
@@ -125,6 +125,21 @@ def test_overlay_of_a_project_has_its_data_sets(project, tmp_path):
     picture = cv2.imread(str(overlay / "ds1" / "a.png"), cv2.IMREAD_COLOR_RGB)
     assert picture.shape == (600, 900, 3)  # 30 times larger
     assert np.abs(picture[300, 450].astype(int) - 200).max() > 50  # a mask is drawn there
+
+
+def test_overlay_colours_classes_where_there_are_several_and_else_objects(tmp_path, monkeypatch):
+    helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 90)
+    seen = []
+    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors: seen.append(class_colors) or image)
+
+    def one_class(batch):
+        raw = helpers.brightness_model(batch)
+        return raw._replace(class_ids=raw.class_ids * 0 + 1)
+
+    bundles = helpers.make_bundle(), helpers.make_bundle(one_class, names=("bg", "cat"))
+    for index, bundle in enumerate(bundles):
+        run_on(sources.open_images(tmp_path / "photos"), tmp_path / f"out{index}", bundle=bundle, overlay=True)
+    assert seen == [{"cat": "#00FF00", "dog": "#00FF00"}, None]
 
 
 def test_one_bad_image_is_reported_and_left_out(project, tmp_path, capsys):
