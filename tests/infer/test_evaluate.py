@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from mrcnn.evaluate.coco_metrics import CocoEvaluator
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import evaluate, load, sources
 from mrcnn.infer.predictor import Predictor
@@ -72,6 +73,21 @@ def test_regions_to_ignore_excuse_detections(tmp_path, how):
     metrics = run(sources.open_project(root), neutral="fog" if how == "neutral" else None)
     assert metrics["mask_ap"] == metrics["box_ap"] == 1.0
     assert metrics["per_class"]["cat"]["objects"] == 1
+
+
+@pytest.mark.parametrize(("given", "counted"), [(5, 100), (100, 100), (400, 400)])
+def test_model_of_many_detections_is_scored_with_all(project, monkeypatch, given, counted):
+    limits = []
+
+    class Evaluator(CocoEvaluator):
+        def __init__(self, num_classes, *, max_detections):
+            limits.append(max_detections)
+            super().__init__(num_classes, max_detections=max_detections)
+
+    monkeypatch.setattr(evaluate, "CocoEvaluator", Evaluator)
+    predictor = Predictor(helpers.make_bundle(detections_per_image=given))
+    evaluate.evaluate(predictor, sources.open_project(project), log=JsonLog())
+    assert limits == [counted]
 
 
 def test_bad_image_is_counted(project):
