@@ -1,0 +1,200 @@
+"""A trained model as a SavedModel that answers in the pixels of the image it is given.
+
+    <out>/saved_model.pb, variables/    what TensorFlow and TensorFlow Serving load
+    <out>/labels.json                   the titles of the class ids
+    <out>/verify.json                   the proof that it finds what the live model finds
+
+The folder appears complete and proven, or not at all. The one file of this package that reads settings.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from mrcnn.events import EventLog, UserError
+from mrcnn.export import signature, verify
+from mrcnn.export.verify import Proof
+from mrcnn.infer import load
+from mrcnn.infer.load import ModelBundle
+from mrcnn.infer.predictor import Predictor
+
+LABELS = "labels.json"
+VERIFY = "verify.json"
+REFUSED = ".refused.json"  # added to the output's name: the report of an export that was not equal
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        path: the SavedModel's folder.
+        size_bytes: of all files in it.
+        seconds: from reading the model folder to the finished SavedModel.
+        proofs: at the model's own score threshold; then at 0, where the first met no object.
+    """
+
+    path: Path
+    size_bytes: int
+    seconds: float
+    proofs: tuple[Proof, ...]
+
+
+def export(
+    model_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    log: EventLog,
+    images: str | Path | None = None,
+    score_threshold: float | None = None,
+    device: int | str | None = None,
+) -> Exported:
+    """Writes a model folder's model as a SavedModel, proves that it is equal, and only then gives it its name.
+
+    Where the images show no object at the model's score threshold, there is nothing to compare. Then a second model,
+    exported alike but for the threshold 0, is proven too and thrown away.
+
+    Args:
+        model_dir: as for `load.load_model_dir`.
+        out_dir: must be new or an empty folder.
+        log: told of progress and of the result.
+        images: folder of images to compare on; None takes photographs that scikit-image brings.
+        score_threshold: detections that score less are dropped; None keeps the model's own.
+        device: as for `load.load_model_dir`.
+
+    Raises:
+        UserError: an argument is wrong, or the exported model finds something else than the live one; then the report
+            is in `<out_dir>.refused.json`.
+    """
+    target = Path(out_dir).resolve()
+    _require_new(target, shown=out_dir)
+    folder = load.read_folder(model_dir)
+    if images is None:
+        side = folder.input_size.max_dim
+        pictures = verify.bundled_pictures(max_dim=side, channels=folder.config.channels)
+    else:
+        pictures = verify.folder_pictures(images, channels=folder.config.channels, log=log)
+
+    def attempt(directory: Path, threshold: float | None) -> Proof:
+        bundle = load.load_model_dir(folder.path, score_threshold=threshold, device=device, warn=log.warning)
+        write(bundle, directory)
+        return verify.prove(Predictor(bundle), directory, pictures, log=log)
+
+    began = time.monotonic()
+    with _workplace(target) as workplace:
+        proofs = [attempt(workplace / "model", score_threshold)]
+        if not proofs[0].paired and not proofs[0].failures:
+            log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
+            proofs.append(attempt(workplace / "all", 0.0))
+        _publish(workplace / "model", target, proofs)
+        seconds = time.monotonic() - began
+    result = Exported(target, _size(target), seconds, tuple(proofs))
+    _report(result, shown=out_dir, log=log)
+    return result
+
+
+def write(bundle: ModelBundle, directory: str | Path) -> None:
+    """Writes a loaded model as a SavedModel with its labels, without proof."""
+    config, size = bundle.config, bundle.input_size
+    detector = signature.Detector(
+        bundle.model,
+        min_dim=size.min_dim,
+        max_dim=size.max_dim,
+        channels=config.channels,
+        mask_threshold=config.mask_threshold,
+    )
+    tf.saved_model.save(detector, str(directory), signatures=detector.signatures())
+    _write_json(Path(directory) / LABELS, labels(bundle))
+
+
+def labels(bundle: ModelBundle) -> dict[str, Any]:
+    """Gives the content of labels.json: title and colour of every class id, and the numbers of the graph."""
+    colors = {item.title: item.color for item in bundle.class_metas}
+    classes = [{"id": index, "title": title} for index, title in enumerate(bundle.class_names)]
+    return {
+        "classes": [{**item, "color": colors[item["title"]]} if item["title"] in colors else item for item in classes],
+        "input_size": {"min_dim": bundle.input_size.min_dim, "max_dim": bundle.input_size.max_dim},
+        "score_threshold": bundle.config.score_threshold,
+        "mask_threshold": bundle.config.mask_threshold,
+    }
+
+
+def _require_new(target: Path, *, shown: str | Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"the output {shown} must be new or an empty folder; remove it or name another")
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """Makes a folder beside the target, which is on the same disk, and removes it in the end."""
+    folder = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot create {folder}: {error.strerror or error}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
+    """Gives a proven SavedModel its name with the report inside; of another one only the report is left."""
+    failures = [line for proof in proofs for line in proof.failures]
+    report = {
+        "passed": not failures,
+        "weak": not any(proof.paired for proof in proofs),
+        "tensorflow": tf.__version__,
+        "proofs": [proof.to_json() for proof in proofs],
+    }
+    refused = target.with_name(target.name + REFUSED)
+    if failures:
+        _write_json(refused, report)
+        more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
+        raise UserError(
+            f"the exported model is not equal to the live one: {failures[0]}{more}; nothing was exported, "
+            f"the differences are in {refused}"
+        )
+    _write_json(model / VERIFY, report)
+    os.replace(model, target)  # takes the place of an empty folder
+    refused.unlink(missing_ok=True)
+
+
+def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
+    paired = sum(proof.paired for proof in result.proofs)
+    largest = [proof.to_json()["largest_difference"] for proof in result.proofs]
+    worst = {key: max(item[key] for item in largest) for key in ("box_px", "score", "mask_pixels")}
+    if not paired:
+        log.warning("the proof is weak: the model found no object in any image; export with --images that show some")
+    else:
+        log.emit(
+            f"equal to the live model on {paired} detections: boxes within {worst['box_px']:.2g} px, scores within "
+            f"{worst['score']:.2g}, masks within {worst['mask_pixels']} pixels",
+            paired_detections=paired,
+            **worst,
+        )
+    log.emit(
+        f"exported to {shown}: {result.size_bytes / 1e6:.1f} MB in {result.seconds:.1f} s",
+        path=str(result.path),
+        sizeb=result.size_bytes,
+        seconds=result.seconds,
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)

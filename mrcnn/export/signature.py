@@ -1,0 +1,207 @@
+"""Detection as one TensorFlow graph, from an image's bytes to masks in its own pixels.
+
+Everything `Predictor` does around the model in NumPy and OpenCV, once more in TensorFlow operators, so that a server
+needs no code of ours. The rules are those of `data/resize.py`, `infer/postprocess.py` and `ops/masks.py`.
+Shape letters: H W the image, S side of the model input, D output slots, N detections, M mask side.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from mrcnn.ops import masks as mask_ops
+from mrcnn.structures import RawDetections, Tensor
+
+IMAGE_SIGNATURE = "serving_default"
+ENCODED_SIGNATURE = "encoded"
+ENCODED_CHANNELS = 3  # what a JPEG or PNG is decoded to
+_PARALLEL_MASKS = 2  # drawn at a time: each takes four bytes for every pixel of its box
+
+Model = Callable[[Mapping[str, Any]], RawDetections]
+
+
+class Fitted(NamedTuple):
+    """An image in the model input; the graph's form of `data.resize.ResizePlan`.
+
+    Attributes:
+        images: `[1, S, S, channels]` float32, zero outside the window.
+        windows: `[1, 4]` float32, the image's place in it, yxyx.
+        scale_yx: `[2]` float64, new side / old side.
+        offset_yx: `[2]` float64, the padding above and left.
+    """
+
+    images: Tensor
+    windows: Tensor
+    scale_yx: Tensor
+    offset_yx: Tensor
+
+
+class Detector(tf.Module):
+    """The detection of one image as TensorFlow functions that hold no state but the weights."""
+
+    def __init__(self, model: Model, *, min_dim: int, max_dim: int, channels: int, mask_threshold: float):
+        """Takes a model and the numbers around it.
+
+        Args:
+            model: from a dictionary with `images` `[1, S, S, channels]` and `windows` `[1, 4]` to `RawDetections`; its
+                `weights`, where it has any, are Keras variables.
+            min_dim: the short side is enlarged to this where the long side allows it.
+            max_dim: S.
+            channels: of the image.
+            mask_threshold: the probability from which a pixel belongs to the object.
+        """
+        super().__init__(name="detector")
+        self.variables_of_model = [weight.value for weight in getattr(model, "weights", ())]
+        self._numbers = (min_dim, max_dim, channels)
+        self._mask_threshold = mask_threshold
+        # in a function: as an attribute, Keras would save the model once more with functions of its own
+        self._model = lambda batch: model(batch)
+
+    def signatures(self) -> dict[str, Any]:
+        """Gives the functions a SavedModel offers, by signature name; `encoded` only for a model of RGB images."""
+        channels = self._numbers[2]
+        image = tf.TensorSpec([None, None, channels], tf.uint8, name="image")
+        detect = tf.function(self.detect, input_signature=[image])
+        signatures = {IMAGE_SIGNATURE: detect}
+        if channels == ENCODED_CHANNELS:
+            encoded = tf.TensorSpec([], tf.string, name="encoded")
+            # calls the traced function, so the graph holds the network once
+            signatures[ENCODED_SIGNATURE] = tf.function(
+                lambda encoded: detect(decode(encoded)), input_signature=[encoded]
+            )
+        return signatures
+
+    def detect(self, image) -> dict[str, Tensor]:
+        """Finds the objects of `image`, `[H, W, channels]` uint8 RGB.
+
+        Returns:
+            Best first: boxes `[N, 4]` float32, yxyx pixels of the image, clipped, not rounded; class_ids `[N]` int32,
+            1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1.
+        """
+        min_dim, max_dim, _ = self._numbers
+        fitted = fit(image, min_dim=min_dim, max_dim=max_dim)
+        raw = self._model({"images": fitted.images, "windows": fitted.windows})
+        raw = RawDetections(*(field[0] for field in raw))
+        size = tf.shape(image)
+        return to_original(raw, fitted, height=size[0], width=size[1], mask_threshold=self._mask_threshold)
+
+
+def decode(encoded):
+    """Decodes an image file's bytes as `data.images.read_image` does, but for the EXIF orientation, which is ignored.
+
+    Args:
+        encoded: string scalar: JPEG, PNG (8 or 16 bits; grey, palette, alpha), BMP, or GIF, whose first frame counts.
+
+    Returns:
+        `[H, W, 3]` uint8, RGB.
+    """
+
+    def jpeg():
+        # the general decoder takes the fast transform, which is up to 18 grey values off
+        return tf.io.decode_jpeg(encoded, channels=ENCODED_CHANNELS, dct_method="INTEGER_ACCURATE")
+
+    def other():
+        return tf.io.decode_image(encoded, channels=ENCODED_CHANNELS, expand_animations=False)
+
+    image = tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
+    image.set_shape([None, None, ENCODED_CHANNELS])
+    return image
+
+
+def fit(image, *, min_dim, max_dim) -> Fitted:
+    """Scales and pads an image to the model input: `resize_plan` and `resize_image` in one.
+
+    Args:
+        image: `[H, W, channels]` uint8, at least one pixel.
+        min_dim: the short side is enlarged to this where the long side allows it.
+        max_dim: S.
+    """
+    # float64 as in Python, and round half to even likewise: the same whole numbers for every size
+    sides = tf.cast(tf.shape(image)[:2], tf.float64)
+    longest = tf.reduce_max(sides)
+    scale = tf.maximum(tf.constant(1.0, tf.float64), min_dim / tf.reduce_min(sides))
+    scale = tf.where(tf.round(longest * scale) > max_dim, max_dim / longest, scale)
+    new_sides = tf.clip_by_value(tf.round(sides * scale), 1.0, float(max_dim))
+    new_hw = tf.cast(new_sides, tf.int32)
+    before = (max_dim - new_hw) // 2
+    pixels = tf.image.resize(image[None], new_hw, method="bilinear", antialias=False)[0]
+    pixels = tf.pad(pixels, tf.concat([tf.stack([before, max_dim - new_hw - before], axis=1), [[0, 0]]], axis=0))
+    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # tells the static shape
+    windows = tf.cast(tf.concat([before, before + new_hw], axis=0), tf.float32)[None]
+    return Fitted(pixels, windows, new_sides / sides, tf.cast(before, tf.float64))
+
+
+def to_original(raw: RawDetections, fitted: Fitted, *, height, width, mask_threshold) -> dict[str, Tensor]:
+    """Moves boxes and masks from the model input into the image; the graph's form of `postprocess.to_original`.
+
+    Args:
+        raw: the fields of one image, without the batch axis: `[D, ...]`.
+        fitted: how the image was fitted.
+        height: H, int32 scalar.
+        width: W, int32 scalar.
+        mask_threshold: the probability from which a pixel belongs to the object.
+
+    Returns:
+        As `Detector.detect`; boxes without area or whose mask has no pixel are left out.
+    """
+    slots = tf.where(raw.valid)[:, 0]
+    slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
+    boxes = tf.cast(tf.gather(raw.boxes, slots), tf.float64)
+    boxes = (boxes - tf.tile(fitted.offset_yx, [2])) / tf.tile(fitted.scale_yx, [2])
+    limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
+    boxes = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
+    masks, drawn = draw(tf.gather(raw.masks, slots), boxes, height=height, width=width, threshold=mask_threshold)
+    return {
+        "boxes": tf.boolean_mask(boxes, drawn),
+        "class_ids": tf.boolean_mask(tf.gather(raw.class_ids, slots), drawn),
+        "scores": tf.boolean_mask(tf.gather(raw.scores, slots), drawn),
+        "masks": masks,
+    }
+
+
+def draw(masks, boxes, *, height, width, threshold):
+    """Draws masks into the image, one after the other and each inside its own box only.
+
+    So the floating-point numbers in memory at a time are those of two boxes, whatever the number of masks.
+
+    Args:
+        masks: `[N, M, M]` float32, probabilities.
+        boxes: `[N, 4]` float32, yxyx pixels of the image, clipped to it.
+        height: H, int32 scalar.
+        width: W, int32 scalar.
+        threshold: the probability from which a pixel belongs to the object.
+
+    Returns:
+        masks: `[K, H, W]` uint8, 0 or 1, of the K masks that have a pixel.
+        drawn: `[N]` bool, which those are.
+    """
+    count = tf.shape(boxes)[0]
+    # the first place is filled before the loop, so that the array knows its shape when nothing else is written
+    canvas = tf.TensorArray(tf.uint8, size=tf.maximum(count, 1), element_shape=[None, None], clear_after_read=False)
+    canvas = canvas.write(0, tf.zeros([height, width], tf.uint8))
+    drawn = tf.TensorArray(tf.bool, size=count, element_shape=[])
+
+    def step(index, used, canvas, drawn):
+        crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, threshold=threshold)
+        some = tf.reduce_any(crop)
+        # an empty mask is written too, but the next one takes its place
+        canvas = canvas.write(used, tf.pad(tf.cast(crop, tf.uint8), padding))
+        return index + 1, used + tf.cast(some, tf.int32), canvas, drawn.write(index, some)
+
+    _, used, canvas, drawn = tf.while_loop(
+        lambda index, *_: index < count, step, (0, 0, canvas, drawn), parallel_iterations=_PARALLEL_MASKS
+    )
+    return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
+
+
+def _draw_in_box(mask, box, *, height, width, threshold):
+    """Gives the mask in the pixels that its box touches, bool, and the `[2, 2]` padding to the whole image."""
+    start = tf.cast(tf.floor(box[:2]), tf.int32)
+    end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
+    start = tf.minimum(start, end)
+    # whole pixels less: exact in float32, so that every pixel gets the value it has in the whole image
+    shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
+    sides = end - start
+    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1])[0]
+    return values >= threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)

@@ -1,0 +1,171 @@
+"""The proof that an exported model finds what the live one finds.
+
+Both see the same images, and the differences are measured. The bytes signature gets the image as PNG, which loses
+nothing, so it must give the same once more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from skimage import data
+
+from mrcnn.events import EventLog, UserError
+from mrcnn.export import compare
+from mrcnn.export.compare import Comparison, Tolerances
+from mrcnn.export.signature import ENCODED_SIGNATURE, IMAGE_SIGNATURE
+from mrcnn.infer import sources
+from mrcnn.infer.predictor import Predictor
+
+MAX_IMAGES = 16  # of a folder, evenly spread over its names
+_SUBTASK = "verify"
+
+
+class Picture(NamedTuple):
+    """An image to compare on: its name and `[H, W, channels]` uint8."""
+
+    name: str
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The comparisons at one score threshold, and what they come to.
+
+    Attributes:
+        score_threshold: of both models.
+        tolerances: what they were held against.
+        comparisons: one per image and signature.
+    """
+
+    score_threshold: float
+    tolerances: Tolerances
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def paired(self) -> int:
+        """How many detections were compared; without any the proof says nothing about boxes and masks."""
+        return sum(item.paired for item in self.comparisons)
+
+    @property
+    def failures(self) -> list[str]:
+        """What lies beyond the tolerances, one line each; empty when the models are equal."""
+        limits, found = self.tolerances, []
+        for item in self.comparisons:
+            parts = [
+                (item.box_px > limits.box_px, f"boxes by {item.box_px:.3g} px"),
+                (item.score > limits.score, f"scores by {item.score:.3g}"),
+                (item.masks_off > 0, f"{item.masks_off} masks, the worst by {item.mask_pixels} pixels"),
+            ]
+            if off := [text for wrong, text in parts if wrong]:
+                found.append(f"{item.image} ({item.signature}): {', '.join(off)}")
+        unpaired = sum(item.unpaired for item in self.comparisons)
+        if unpaired > limits.unpaired_share * (self.paired + unpaired):
+            worst = max(self.comparisons, key=lambda item: item.unpaired)
+            found.insert(0, f"{unpaired} detections only one of the two has, most in {worst.image}")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the numbers as `verify.json` holds them."""
+        items = self.comparisons
+        return {
+            "passed": not self.failures,
+            "score_threshold": self.score_threshold,
+            "tolerances": self.tolerances._asdict(),
+            "paired_detections": self.paired,
+            "unpaired_detections": sum(item.unpaired for item in items),
+            "largest_difference": {
+                "box_px": max((item.box_px for item in items), default=0.0),
+                "score": max((item.score for item in items), default=0.0),
+                "mask_pixels": max((item.mask_pixels for item in items), default=0),
+                "mask_iou_at_least": min((item.mask_iou for item in items), default=1.0),
+            },
+            "failures": self.failures,
+            "comparisons": [asdict(item) for item in items],
+        }
+
+
+def prove(
+    predictor: Predictor,
+    saved_model: str | Path,
+    pictures: Sequence[Picture],
+    *,
+    log: EventLog,
+    tolerances: Tolerances = Tolerances(),  # noqa: B008 - a NamedTuple cannot change
+) -> Proof:
+    """Compares a SavedModel with the live model it was made of.
+
+    Args:
+        predictor: the live model.
+        saved_model: folder of the SavedModel.
+        pictures: what to compare on.
+        log: told of progress.
+        tolerances: beyond which `Proof.failures` tells of a difference.
+    """
+    loaded = tf.saved_model.load(str(saved_model))  # kept: its signatures alone lose the weights
+    config = predictor.bundle.config
+    comparisons = []
+    for name, image in log.track(pictures, _SUBTASK):
+        live = predictor.predict([image])[0]
+        for signature, function in sorted(loaded.signatures.items(), reverse=True):
+            exported = {key: value.numpy() for key, value in function(**_inputs(signature, image)).items()}
+            comparisons.append(
+                compare.compare(
+                    live,
+                    exported,
+                    name=name,
+                    signature=signature,
+                    score_threshold=config.score_threshold,
+                    most=config.detections_per_image,
+                    tolerances=tolerances,
+                )
+            )
+    return Proof(config.score_threshold, tolerances, tuple(comparisons))
+
+
+def folder_pictures(folder: str | Path, *, channels: int, log: EventLog) -> list[Picture]:
+    """Reads at most `MAX_IMAGES` images of a folder; one that cannot be read is reported and left out.
+
+    Raises:
+        UserError: there is no such folder, no image in it, or none that can be read.
+    """
+    source = sources.open_images(folder)
+    count = len(source.entries)
+    chosen = [index * count // MAX_IMAGES for index in range(MAX_IMAGES)] if count > MAX_IMAGES else range(count)
+    source = replace(source, entries=tuple(source.entries[index] for index in chosen))
+    read = sources.read_pictures(source, channels=channels, log=log, on_skip=lambda title: None)
+    pictures = [Picture(source.entries[picture.index].title, picture.image) for picture in read]
+    if not pictures:
+        raise UserError(f"none of the images in {folder} could be read; see the messages before this one")
+    return pictures
+
+
+def bundled_pictures(*, max_dim: int, channels: int) -> list[Picture]:
+    """Gives photographs that scikit-image brings: whole, cut, and larger than the model input."""
+    coins, astronaut = data.coins(), data.astronaut()
+    large = cv2.resize(astronaut, (max_dim + max_dim // 4, max_dim + max_dim // 2))
+    images = {
+        "coins": coins,
+        "coins, narrow": coins[:, 20:130],
+        "astronaut": astronaut,
+        "astronaut, wide": astronaut[:150],
+        "astronaut, large": large,
+    }
+    return [Picture(name, _with_channels(image, channels)) for name, image in images.items()]
+
+
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    if image.ndim == 3 and channels == 3:
+        return image
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.repeat(grey[..., None], channels, axis=2)
+
+
+def _inputs(signature: str, image: np.ndarray) -> dict[str, tf.Tensor]:
+    if signature == IMAGE_SIGNATURE:
+        return {"image": tf.constant(image)}
+    return {ENCODED_SIGNATURE: tf.io.encode_png(image)}
