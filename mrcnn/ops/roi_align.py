@@ -189,9 +189,11 @@ def _place_bins(start, end, length, *, bins, aligned, sampling_ratio):
 
 
 def _average(cells, places, sampling_ratio):
+    rows = [_neighbours(places.rows, sample) for sample in range(sampling_ratio)]
+    columns = [_neighbours(places.columns, sample) for sample in range(sampling_ratio)]
     total = 0.0
-    for row, column in itertools.product(range(sampling_ratio), repeat=2):
-        total = total + _sample(cells, places, _neighbours(places.rows, row), _neighbours(places.columns, column))
+    for row, column in itertools.product(rows, columns):
+        total = total + _sample(cells, places, row, column)
     return total / sampling_ratio**2 if sampling_ratio > 1 else total
 
 

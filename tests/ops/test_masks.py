@@ -1,0 +1,162 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn.ops import masks
+from tests.traced import both
+
+CASES = json.loads((Path(__file__).parent / "cases" / "masks.json").read_text())
+RNG = np.random.default_rng(0)
+
+
+def paste(given, boxes, height, width):
+    return both(lambda m, b: masks.paste_masks(m, b, height=height, width=width), np.float32(given), np.float32(boxes))
+
+
+def crop(given, gt_boxes, rois, size):
+    return both(
+        lambda m, g, r: masks.crop_masks(m, g, r, output_size=size),
+        np.uint8(given),
+        np.float32(gt_boxes),
+        np.float32(rois),
+        unknown_batch=True,
+    )
+
+
+def test_paste_matches_detectron2_between_the_border_cells():
+    # detectron2 samples at pixel middles too, but fades to 0 from the border cells' middles outwards, where we hold
+    # the border's value inside the box and cut at the box; between these middles both are plain bilinear. Its soft
+    # output is the probability * 255, cut to a whole number.
+    case = CASES["paste"]
+    boxes = np.float32(case["boxes"])[:, [1, 0, 3, 2]]
+    pasted = paste(case["masks"], boxes, *case["hw"])
+    compared = 0
+    for mask, box, result, soft in zip(case["masks"], boxes, pasted, case["expected_uint8_soft"], strict=True):
+        size = len(mask)
+        inner = []
+        for axis, length in enumerate(case["hw"]):
+            position = (np.arange(length) + 0.5 - box[axis]) / (box[axis + 2] - box[axis]) * size - 0.5
+            inner.append((position >= 0) & (position <= size - 1))
+        inner = np.ix_(*inner)
+        np.testing.assert_allclose(result[inner] * 255 - 0.5, np.array(soft)[inner], atol=0.501)
+        compared += result[inner].size
+    assert compared > 50
+
+
+def test_paste_of_an_equal_grid_copies_the_mask():
+    # tensorflow/models mask_ops_test.py: a 6 x 6 mask in a 6 x 6 box of a 10 x 10 image
+    mask = RNG.random((1, 6, 6)).astype(np.float32)
+    pasted = paste(mask, [[2, 0, 8, 6]], 10, 10)
+    np.testing.assert_allclose(pasted[0, 2:8, 0:6], mask[0], atol=1e-6)
+    assert pasted.sum() == pytest.approx(mask.sum(), rel=1e-6)
+
+
+def test_paste_worked_numbers():
+    # a 2 x 2 grid over rows 0..4 and columns 0..2: row middles .5 1.5 2.5 3.5 lie at grid rows -.25 .25 .75 1.25
+    pasted = paste([[[0.0, 1.0], [0.4, 0.6]]], [[0, 0, 4, 2]], 4, 3)
+    np.testing.assert_allclose(pasted[0], [[0, 1, 0], [0.1, 0.9, 0], [0.3, 0.7, 0], [0.4, 0.6, 0]], atol=1e-6)
+
+
+def test_a_full_mask_fills_exactly_the_pixels_whose_middles_lie_in_the_box():
+    pasted = paste(np.ones((3, 28, 28)), [[1.4, 1.6, 4.4, 4.6], [-3, -3, 2, 99], [1.5, 1.5, 2.5, 2.5]], 6, 7)
+    expected = np.zeros((3, 6, 7))
+    expected[0, 1:4, 2:5] = 1  # middles 1.5..3.5 and 2.5..4.5
+    expected[1, :2, :] = 1
+    expected[2, 1, 1] = 1  # from 1.5, included, to 2.5, excluded
+    np.testing.assert_allclose(pasted, expected, atol=1e-6)
+
+
+def test_degenerate_and_outside_boxes_paste_nothing():
+    boxes = [[2, 2, 2, 5], [5, 5, 2, 2], [20, 20, 30, 30], [0, 0, 0, 0]]
+    assert not paste(np.ones((4, 7, 7)), boxes, 10, 10).any()
+
+
+def test_no_masks():
+    assert paste(np.zeros((0, 28, 28)), np.zeros((0, 4)), 5, 6).shape == (0, 5, 6)
+
+
+def test_paste_traces_with_unknown_number_and_frame():
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 4, 4], tf.float32),
+            tf.TensorSpec([None, 4], tf.float32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def traced(given, boxes, height, width):
+        return masks.paste_masks(given, boxes, height=height, width=width)
+
+    given, boxes = RNG.random((2, 4, 4)).astype(np.float32), np.float32([[0, 1, 5, 6], [2, 2, 9, 7]])
+    np.testing.assert_allclose(traced(given, boxes, 8, 9), paste(given, boxes, 8, 9), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_numpy_paste_equals_tensor_paste(seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((28, 28)).astype(np.float32)
+    start = rng.uniform(-20, 70, 2)
+    box = np.float32([*start, *(start + rng.uniform(0, 60, 2))])
+    soft = masks.paste_masks(mask[None], box[None], height=64, width=80).numpy()[0]
+    cropped, (top, left) = masks.paste_mask_numpy(mask, box, height=64, width=80, threshold=0.5)
+    assert cropped.dtype == bool
+    drawn = np.zeros((64, 80), bool)
+    drawn[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
+    differing = drawn != (soft >= 0.5)
+    assert np.abs(soft[differing] - 0.5).max(initial=0) < 1e-5  # only ties of float32
+
+
+def test_numpy_paste_crops_to_the_pixels_of_the_box():
+    cropped, origin = masks.paste_mask_numpy(np.ones((4, 4)), [-3, 1.4, 2.6, 5.5], height=9, width=9, threshold=0.5)
+    assert origin == (0, 1)
+    assert cropped.shape == (3, 4)  # middles .5 1.5 2.5 and 1.5 2.5 3.5 4.5
+    assert cropped.all()
+
+
+@pytest.mark.parametrize("box", [[2, 2, 2, 5], [5, 5, 2, 2], [20, 0, 30, 9], [0, 0, 0, 0], [0, 0, np.nan, 9]])
+def test_numpy_paste_of_nothing_is_empty(box):
+    cropped, origin = masks.paste_mask_numpy(np.ones((4, 4)), box, height=10, width=10, threshold=0.5)
+    assert cropped.shape == (0, 0)
+    assert origin == (0, 0)
+
+
+def test_crop_of_the_objects_own_box_copies_the_grid():
+    given = RNG.integers(0, 256, (2, 8, 8))
+    boxes = [[0, 0, 16, 8], [3.5, 2.25, 100, 50]]
+    np.testing.assert_allclose(crop(given, boxes, boxes, 8), given / 255, atol=1e-5)
+
+
+def test_crop_worked_numbers():
+    # grid 2 x 2 over 0..8: value middles at 2 and 6. Region rows 0..4, columns 4..12, its cells' middles at rows 1 3,
+    # columns 6 10: grid rows -.25 -> 0 and .25, grid column 1 and outside
+    cropped = crop([[[0, 51], [102, 255]]], [[0, 0, 8, 8]], [[0, 4, 4, 12]], 2)
+    np.testing.assert_allclose(cropped, [[[51 / 255, 0], [0.75 * 0.2 + 0.25 * 1.0, 0]]], atol=1e-6)
+
+
+def test_crop_outside_the_object_is_zero():
+    assert not crop(np.full((1, 4, 4), 255), [[0, 0, 8, 8]], [[8, 8, 16, 16]], 4).any()
+
+
+def test_crop_of_degenerate_objects_is_zero_and_finite():
+    given = np.full((3, 4, 4), 255)
+    assert not crop(given, np.zeros((3, 4)), [[0, 0, 4, 4], [0, 0, 0, 0], [-1, -1, 1, 1]], 4).any()
+
+
+def test_crop_keeps_leading_axes_and_empty():
+    assert crop(np.zeros((2, 3, 4, 4)), np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), 7).shape == (2, 3, 7, 7)
+    assert crop(np.zeros((0, 4, 4)), np.zeros((0, 4)), np.zeros((0, 4)), 7).shape == (0, 7, 7)
+
+
+def test_crop_then_paste_returns_the_shape():
+    # a disc stored on a 56 grid, cut out on 28 cells and drawn again
+    y, x = np.mgrid[:56, :56] + 0.5
+    disc = ((y - 28) ** 2 + (x - 28) ** 2 < 26**2) * 255
+    box = np.float32([[10, 20, 122, 132]])
+    cropped = crop(disc[None], box, box, 28)
+    drawn = paste(cropped, box, 150, 150)[0] >= 0.5
+    y, x = np.mgrid[:150, :150] + 0.5
+    true = (y - 66) ** 2 + (x - 76) ** 2 < 52**2
+    assert (drawn & true).sum() / (drawn | true).sum() > 0.97

@@ -1,0 +1,202 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn.ops import roi_align
+from tests.traced import both
+
+# detectron2 and torchvision RoIAlign tests, and torchvision.ops.roi_align in float64; boxes xyxy, features NCHW
+FILE = json.loads((Path(__file__).parent / "cases" / "roi_align.json").read_text())
+CASES = {case["name"]: case for case in FILE["cases"]}
+RNG = np.random.default_rng(0)
+
+
+def case_inputs(case):
+    """Gives (features [B, H, W, C], boxes yxyx [P, 4], image of each box, settings) of a reference case."""
+    features = np.float32(case["input_nchw"] if "input_nchw" in case else FILE["inputs"]["feat_8x10"])
+    features = features.reshape(-1, *features.shape[-3:]) if features.ndim > 2 else features[None, None]
+    features = features.transpose(0, 2, 3, 1)
+    rois = np.float32([[0, *case["roi_xyxy"]]] if "roi_xyxy" in case else FILE["inputs"]["rois_6"])
+    settings = {
+        "image_size": tuple(side / case["spatial_scale"] for side in features.shape[1:3]),
+        "output_size": tuple(case["output_size"]),
+        "mode": "aligned" if case["aligned"] else "unaligned",
+        "sampling_ratio": case["sampling_ratio"],
+    }
+    return features, rois[:, [2, 1, 4, 3]], rois[:, 0].astype(np.int32), settings
+
+
+def align(features, boxes, image_index, **settings):
+    """Runs on one level, with regions of all images in one list."""
+
+    def run(features, boxes, image_index):
+        level = tf.fill(tf.shape(image_index), 2)
+        return roi_align.roi_align([features], boxes, level, image_index=image_index, **settings)
+
+    return both(run, features, np.float32(boxes), np.int32(image_index), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("arange", "rand", "grad"))])
+def test_matches_reference(name):
+    case = CASES[name]
+    features, boxes, image_index, settings = case_inputs(case)
+    expected = np.array(case.get("expected_nchw", case.get("expected")))
+    expected = expected.reshape(-1, features.shape[-1], *settings["output_size"]).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(align(features, boxes, image_index, **settings), expected, atol=5e-5)
+
+
+@pytest.mark.parametrize("sampling_ratio", [2, 0])
+def test_gradient_matches_reference(sampling_ratio):
+    case = CASES["grad_weighted_sum"]  # bins of 1.75 x 1.5 cells: adaptive sampling takes 2 x 2 as well
+    features, boxes, image_index, settings = case_inputs({**case, "sampling_ratio": sampling_ratio})
+    weights = np.float32(case["out_weights"])[None, :, :, None]
+
+    def gradient(features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            pooled = roi_align.roi_align([features], boxes, [2], image_index=image_index, **settings)
+            total = tf.reduce_sum(pooled * weights)
+        return tf.convert_to_tensor(tape.gradient(total, features))
+
+    np.testing.assert_allclose(both(gradient, features)[0, :, :, 0], case["expected_grad_input"], atol=1e-6)
+
+
+def test_no_gradient_reaches_the_boxes():
+    boxes = tf.constant([[[1.0, 1.0, 5.0, 5.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(boxes)
+        pooled = roi_align.roi_align([tf.ones((1, 8, 8, 1))], boxes, [[2]], image_size=(8, 8), output_size=2)
+        total = tf.reduce_sum(pooled)
+    assert tape.gradient(total, boxes) is None
+
+
+def test_box_without_height_gives_zeros_when_sampling_adapts():
+    # detectron2 tests/layers/test_roi_align.py test_empty_box
+    features = RNG.random((1, 5, 5, 1)).astype(np.float32)
+    pooled = align(features, [[4, 3, 4, 5]], [0], image_size=(5, 5), output_size=7, mode="aligned", sampling_ratio=0)
+    np.testing.assert_array_equal(pooled, np.zeros((1, 7, 7, 1)))
+
+
+@pytest.mark.parametrize("sampling_ratio", [1, 0])
+def test_no_images_and_no_regions(sampling_ratio):
+    # detectron2 tests/layers/test_roi_align.py test_empty_batch
+    settings = {"image_size": (10, 10), "output_size": 7, "mode": "aligned", "sampling_ratio": sampling_ratio}
+    empty = np.zeros((0, 10, 10, 3), np.float32)
+    assert align(empty, np.zeros((0, 4)), np.zeros(0), **settings).shape == (0, 7, 7, 3)
+    one = np.zeros((1, 10, 10, 3), np.float32)
+    assert align(one, np.zeros((0, 4)), np.zeros(0), **settings).shape == (0, 7, 7, 3)
+    pooled = roi_align.roi_align([one], np.zeros((1, 0, 4)), np.zeros((1, 0)), **settings)
+    assert pooled.shape == (1, 0, 7, 7, 3)
+
+
+def pyramid(batch=2, channels=3):
+    return [RNG.standard_normal((batch, size, 2 * size, channels)).astype(np.float32) for size in (16, 8, 4, 2)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "sampling_ratio"), [("crop_and_resize", 1), ("aligned", 2), ("unaligned", 1), ("aligned", 0)]
+)
+def test_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
+    features = pyramid()
+    corner = RNG.uniform(0, 40, (2, 9, 2))
+    boxes = np.concatenate([corner, corner + RNG.uniform(4, 40, (2, 9, 2))], -1).astype(np.float32)
+    levels = np.int32(np.arange(18).reshape(2, 9) % 4 + 2)
+    settings = {"image_size": (64, 128), "output_size": 3, "mode": mode, "sampling_ratio": sampling_ratio}
+
+    def run(boxes, levels, *features):
+        return roi_align.roi_align(features, boxes, levels, **settings)
+
+    pooled = both(run, boxes, levels, *features, unknown_batch=True, tolerance=1e-5)
+    assert pooled.shape == (2, 9, 3, 3, 3)
+    for image in range(2):
+        for region in range(9):
+            level = levels[image, region]
+            alone = roi_align.roi_align(
+                [features[level - 2][image : image + 1]],
+                boxes[image : image + 1, region : region + 1],
+                np.full((1, 1), level),
+                min_level=level,
+                **settings,
+            )
+            np.testing.assert_allclose(pooled[image, region], alone[0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [150, 260],  # 504 values: four parts, two parts
+)
+def test_parts_of_the_regions_give_the_same_as_all(monkeypatch, chunk):
+    features = RNG.random((2, 8, 8, 4)).astype(np.float32)
+    boxes = RNG.uniform(0, 4, (2, 7, 4)) + np.float32([0, 0, 4, 4])
+    levels = np.full((2, 7), 2)
+
+    def run(features, boxes, levels):
+        return roi_align.roi_align([features], boxes, levels, image_size=(8, 8), output_size=3)
+
+    given = (features, np.float32(boxes), np.int32(levels))
+    whole = both(run, *given)
+    monkeypatch.setattr(roi_align, "_CHUNK", chunk)
+    np.testing.assert_array_equal(both(run, *given, unknown_batch=True), whole)
+
+
+@pytest.mark.parametrize("output_size", [1, 2, 7])
+def test_crop_and_resize_equals_tensorflows(output_size):
+    features = RNG.standard_normal((2, 16, 12, 3)).astype(np.float32)
+    boxes = RNG.uniform(-30, 130, (20, 4)).astype(np.float32)  # flipped ones and ones that leave the image, too
+    image_index = np.arange(20, dtype=np.int32) % 2
+    shares = boxes / np.float32([128, 96, 128, 96])
+    expected = tf.image.crop_and_resize(features, shares, image_index, (output_size, output_size))
+    pooled = align(features, boxes, image_index, image_size=(128, 96), output_size=output_size)
+    np.testing.assert_allclose(pooled, expected, atol=1e-4)
+
+
+def test_crop_and_resize_worked_numbers():
+    # an 8 x 8 ramp of columns under a 64 x 64 image: x pixels 16..48 are shares .25...75, cells 1.75..5.25
+    features = np.tile(np.arange(8, dtype=np.float32)[None, None, :, None], (1, 8, 1, 1))
+    pooled = align(features, [[0, 16, 64, 48]], [0], image_size=(64, 64), output_size=3)
+    np.testing.assert_allclose(pooled[0, :, :, 0], np.tile([1.75, 3.5, 5.25], (3, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [32, 64, 256])
+@pytest.mark.parametrize("output_size", [7, 14])
+def test_a_region_that_ends_with_the_image_keeps_its_last_row(side, output_size):
+    # y1 + (S - 1) * ((y2 - y1) / (S - 1)) may exceed y2 in its last bit, which must not turn the row into zeros
+    features = np.ones((1, side, side, 1), np.float32)
+    starts = RNG.uniform(0, 900, (200, 2))
+    boxes = np.concatenate([starts, np.full((200, 2), 1024.0)], -1).astype(np.float32)
+    pooled = roi_align.roi_align(
+        [features], boxes[None], np.full((1, 200), 2), image_size=(1024, 1024), output_size=output_size
+    )
+    np.testing.assert_allclose(pooled, np.ones(pooled.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_features_are_averaged_in_float32(dtype):
+    features = tf.cast(RNG.standard_normal((1, 16, 16, 4)), dtype)
+    boxes = RNG.uniform(0, 60, (1, 10, 4)).astype(np.float32) + np.float32([0, 0, 60, 60])
+    settings = {"image_size": (128, 128), "output_size": 3, "mode": "aligned", "sampling_ratio": 3}
+    levels = np.full((1, 10), 2)
+    pooled = roi_align.roi_align([features], boxes, levels, **settings)
+    assert pooled.dtype == dtype
+    exact = roi_align.roi_align([tf.cast(features, tf.float32)], boxes, levels, **settings)
+    np.testing.assert_array_equal(pooled.numpy(), tf.cast(exact, dtype).numpy())  # one rounding, at the end
+
+
+@pytest.mark.parametrize("mode", roi_align.MODES)
+def test_degenerate_boxes_give_finite_features(mode):
+    features = RNG.random((1, 8, 8, 2)).astype(np.float32)
+    boxes = [[0, 0, 0, 0], [5, 5, 1, 1], [-900, -900, -800, -800], [1e6, 1e6, 2e6, 2e6]]
+    pooled = align(features, boxes, np.zeros(4), image_size=(64, 64), output_size=4, mode=mode)
+    assert np.isfinite(pooled).all()
+    np.testing.assert_array_equal(pooled[2:], 0)
+
+
+def test_unknown_settings_are_refused():
+    given = ([np.zeros((1, 4, 4, 1))], np.zeros((1, 1, 4)), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="mode must be one of crop_and_resize, aligned, unaligned, got 'bilinear'"):
+        roi_align.roi_align(*given, image_size=(4, 4), output_size=2, mode="bilinear")
+    with pytest.raises(ValueError, match="sampling_ratio must be 1, got 2"):
+        roi_align.roi_align(*given, image_size=(4, 4), output_size=2, sampling_ratio=2)
