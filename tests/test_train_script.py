@@ -1,0 +1,109 @@
+"""The training script: its options and errors, and the whole way from training to an export as a user goes it."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrcnn.events import JsonLog, UserError, run_main
+
+from .train import tiny
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_without_paths_the_task_folder_is_used(script):
+    options = script.parse([])
+    assert options.config == Path("/sly_task_data/task_config.json")
+    assert (options.project, options.output) == (Path("/sly_task_data/data"), Path("/sly_task_data/results"))
+    assert (options.model, options.resume, options.log_format, options.debug) == (None, False, "auto", False)
+
+
+def test_another_task_folder_gives_what_is_not_named(script, tmp_path):
+    (tmp_path / "model").mkdir()
+    options = script.parse(["--task-dir", str(tmp_path), "--output", "elsewhere"])
+    assert options.config == tmp_path / "task_config.json"
+    assert (options.output, options.model) == (Path("elsewhere"), str(tmp_path / "model"))
+    assert script.parse(["--task-dir", str(tmp_path), "--model", "coco"]).model == "coco"
+
+
+def test_named_paths_are_not_mixed_with_the_task_folder(script):
+    options = script.parse(["--config", "c.json", "--project", "p"])
+    assert (options.output, options.model) == (None, None)
+    with pytest.raises(UserError, match="--output is missing; give it, or --task-dir"):
+        script.main(options, JsonLog())
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "config file not found: "),
+        ({"lr": -1}, "`lr` "),
+        ({"epoch": 3}, "unknown key `epoch`; did you mean `epochs`"),
+        ({"input_size": {"min_dim": 250, "max_dim": 250}}, "must be a multiple of 64, got 250; use 256"),
+        ({"weights_init_type": "random"}, "the project folder "),
+        ({}, "`weights_init_type` transfer_learning needs start weights"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(script, tmp_path, capsys, config, message):
+    path = tmp_path / "task_config.json"
+    if config is not None:
+        path.write_text(json.dumps(config))
+    options = script.parse(["--task-dir", str(tmp_path)])
+    log = JsonLog()
+    assert run_main(lambda: script.main(options, log), log=log) == 1
+    (line,) = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if line["level"] == "fatal"]
+    assert message in line["exc_str"]
+    assert (line["event_type"], "stack" in line) == ("EventType.TASK_CRASHED", False)
+    assert not (tmp_path / "results").exists()
+
+
+def call(*arguments):
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_training_inference_and_export_as_a_user_calls_them(tmp_path):
+    project = tiny.write_project(tmp_path / "task" / "data" / "shapes")
+    config = {**tiny.CONFIG, "model": {**tiny.CONFIG["model"], "score_threshold": 0.0}}
+    (tmp_path / "task" / "task_config.json").write_text(json.dumps(config))
+
+    done = call("train.py", "--task-dir", tmp_path / "task", "--log-format", "json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [event["subdir"] for event in events if event["message"] == "checkpoint"] == ["00000000", "00000001"]
+    results = tmp_path / "task" / "results"
+    for name in ("best/config.json", "best/model_weights/model.h5", "last/training_state.h5", "history.csv"):
+        assert (results / name).is_file(), name
+
+    done = call("train.py", "--task-dir", tmp_path / "task", "--log-format", "json", "--resume")
+    assert done.returncode == 0
+    assert "nothing to do: 2 of 2 epochs are made" in done.stderr
+
+    out = tmp_path / "found"
+    done = call(
+        "inference.py", "--model", results / "best", "--project", project, "--output", out, "--log-format", "json"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(list(out.rglob("ann/*.json"))) == 7
+
+    exported = tmp_path / "exported"
+    images = project / "ds" / "img"
+    done = call("deploy.py", "export", "--model", results / "best", "--out", exported, "--images", images)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(next(exported.rglob("verify.json")).read_text())
+    assert report
+    assert np.isfinite([value for value in report.values() if isinstance(value, float)]).all()

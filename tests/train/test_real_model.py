@@ -1,0 +1,117 @@
+"""The promises of a run, kept by the real model and not only by the small fake one; minutes, so marked slow."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrcnn.train import checkpoint
+from mrcnn.train import state as states
+from mrcnn.weights import hdf5
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+
+PRELUDE = """
+import json, os, signal, sys
+from pathlib import Path
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+sys.path.insert(0, "tests/train")
+import tiny
+from mrcnn.config.load import load_train_config
+from mrcnn.events import JsonLog
+from mrcnn.train import devices, run
+
+class SignalLog(JsonLog):
+    left = None
+    def metrics(self, split, epoch, metrics):
+        super().metrics(split, epoch, metrics)
+        if self.left is not None and split == "train":
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+def train(project, output, *, resume=False, stop_after=None, **settings):
+    log = SignalLog()
+    log.left = stop_after
+    config = load_train_config({**tiny.CONFIG, **settings})
+    try:
+        run.train(config, project_dir=project, output_dir=output, log=log, resume=resume)
+    except SystemExit as stopped:
+        assert stopped.code == 143, stopped.code
+
+root = Path(sys.argv[1])
+project = tiny.write_project(root / "project", train=8)
+"""
+
+
+def execute(code, folder):
+    command = [sys.executable, "-c", PRELUDE + code, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def read(output):
+    last = checkpoint.find_last(output)
+    with hdf5.read_file(last / checkpoint.WEIGHTS) as file:
+        weights = {name: value[()] for layer in file.layers.values() for name, value in layer.items()}
+    with (output / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return weights, states.read(last / states.FILE), rows
+
+
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    execute(
+        """
+train(project, root / "whole", batch_size={"train": 2, "val": 2})
+train(project, root / "parts", batch_size={"train": 2, "val": 2}, stop_after=6)
+train(project, root / "parts", batch_size={"train": 2, "val": 2}, resume=True)
+""",
+        tmp_path,
+    )
+    whole, parts = read(tmp_path / "whole"), read(tmp_path / "parts")
+    for name, value in whole[0].items():
+        np.testing.assert_array_equal(parts[0][name], value, err_msg=name)
+    for value, other in zip(whole[1].optimizer, parts[1].optimizer, strict=True):
+        np.testing.assert_array_equal(other, value)
+    assert [row["val_loss"] for row in parts[2]] == [row["val_loss"] for row in whole[2]]
+    assert float(whole[2][0]["mrcnn_mask_loss"]) > 0  # all five losses took part
+
+
+def test_two_devices_equal_one_on_the_same_global_batch(tmp_path):
+    execute(
+        """
+for names, batch in ((["CPU:0"], 4), (["CPU:0", "CPU:1"], 2)):
+    devices.choose = lambda gpu_devices, warn: devices.use(names)
+    clip = {"global_clipnorm": 1.0}
+    train(project, root / str(len(names)), epochs=1, batch_size={"train": batch, "val": 2}, optimizer=clip)
+""",
+        tmp_path,
+    )
+    (weights, state, rows), (other_weights, other_state, other_rows) = read(tmp_path / "1"), read(tmp_path / "2")
+    columns = [name for name in rows[0] if name.endswith("loss")]
+    assert len(columns) == 14
+    for name in columns:
+        np.testing.assert_allclose(float(other_rows[0][name]), float(rows[0][name]), rtol=1e-5, err_msg=name)
+    for value, other in zip(state.optimizer, other_state.optimizer, strict=True):
+        np.testing.assert_allclose(other, value, atol=1e-5 * max(1e-3, float(np.abs(value).max())))
+    for name, value in weights.items():
+        np.testing.assert_allclose(other_weights[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_reduced_precision_trains(tmp_path, precision):
+    execute(f'train(project, root / "out", epochs=1, precision="{precision}")', tmp_path)
+    weights, state, rows = read(tmp_path / "out")
+    assert all(np.isfinite(value).all() for value in weights.values())
+    assert len(state.optimizer) > len([value for value in state.optimizer if value.ndim])
+    assert np.isfinite(float(rows[0]["val_loss"]))
+    content = json.loads((tmp_path / "out" / "last" / "config.json").read_text())
+    assert content["settings"]["precision"] == precision
