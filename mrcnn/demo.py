@@ -1,0 +1,78 @@
+"""The whole way on one photograph: make a project, train, evaluate, infer, export, verify, draw.
+
+    python -m mrcnn.demo --output runs/demo
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
+
+import numpy as np
+
+from mrcnn import events
+from mrcnn.config import load
+from mrcnn.data import demo as demo_data
+from mrcnn.data import images
+from mrcnn.events import EventLog
+from mrcnn.infer import draw, evaluate, run, sources
+from mrcnn.infer.predictor import Predictor
+from mrcnn.train import run as training
+
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+TRAIN_PRESET, INFERENCE_PRESET = PRESETS / "demo.json", PRESETS / "inference_full_image.json"
+GAP = 12  # white pixels between the pictures of the overlay
+
+
+def main(output: Path, log: EventLog) -> None:
+    """Runs the demo; what an earlier run left in `output` is replaced.
+
+    Args:
+        output: gets `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
+        log: told of every step and, at the end, of the scores and the time.
+    """
+    began = time.monotonic()
+    if output.exists():
+        shutil.rmtree(output)
+    project = demo_data.make_coins_project(output / "project" / "coins")
+    config = load.load_train_config(TRAIN_PRESET, warn=log.warning)
+    training.train(config, project_dir=project, output_dir=output / "model", log=log)
+
+    predictor = Predictor.load(output / "model" / "best")
+    untouched = sources.with_tag(sources.open_project(project), demo_data.VAL_TAG)
+    metrics = evaluate.evaluate(predictor, untouched, log=log)
+    inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
+    run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
+    draw_overlay(predictor, untouched, output / "overlay.png")
+    log.info(evaluate.table(metrics))
+    log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / 'overlay.png'}")
+
+
+def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> None:
+    """Draws the detections on the images of a source, one below the other, into one PNG."""
+    found = []
+    for entry in source.entries:
+        image = images.read_image(entry.path)
+        found.append(draw.draw(image, predictor.predict([image])[0]))
+    width = max(picture.shape[1] for picture in found)
+    rows = [np.pad(picture, ((0, GAP), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in found]
+    path.write_bytes(draw.encode(np.concatenate(rows)[:-GAP], ".png"))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Train, evaluate, infer and export on the coins photograph.")
+    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder of the results; default runs/demo")
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    options = parse()
+    log = events.make_log(options.log_format)
+    sys.exit(events.run_main(lambda: main(options.output, log), log=log, debug=options.debug))

@@ -1,0 +1,189 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.models.mask_rcnn import LOSSES, MaskRCNN
+from mrcnn.ops.masks import paste_mask_numpy
+from mrcnn.structures import Batch, Detections, Instances
+
+SIDE = 128
+SETTINGS = {
+    "backbone": "resnet50",
+    "batch_norm": "trained",
+    "anchor_sizes": [16, 32, 64, 96, 128],
+    "roi_align": "aligned",
+    "roi_sampling_ratio": 2,
+    "fpn_channels": 64,
+    "rpn_channels": 64,
+    "box_fc_channels": 128,
+    "pre_nms_topk": 300,
+    "post_nms_topk_train": 100,
+    "post_nms_topk": 50,
+    "roi_samples": 32,
+    "max_gt_instances": 4,
+    "detections_per_image": 10,
+}
+BOXES = np.array([[16, 16, 64, 64], [60, 70, 110, 120]], "float32")
+CLASS_IDS = np.array([1, 2], "int32")
+
+
+def _shape_masks(size: int) -> np.ndarray:
+    """Draws a disc and a filled square on a grid inside their boxes."""
+    y, x = np.mgrid[:size, :size] + 0.5
+    disc = (y - size / 2) ** 2 + (x - size / 2) ** 2 < (size / 2) ** 2
+    return np.stack([disc, np.ones_like(disc)])
+
+
+def _drawn_batch() -> dict[str, tf.Tensor]:
+    """An image with a bright disc and a grey square, twice: as it is, and empty."""
+    image = np.full((SIDE, SIDE, 3), 30.0, "float32")
+    for box, colour, mask in zip(BOXES.astype(int), ([250, 220, 60], [90, 160, 220]), _shape_masks(48), strict=True):
+        top, left, bottom, right = box
+        inside = mask[np.ix_(*(np.arange(n) * 48 // n for n in (bottom - top, right - left)))]
+        image[top:bottom, left:right][inside] = colour
+    empty = np.zeros((1, 4, 4), "float32")
+    boxes = np.concatenate([np.pad(BOXES, ((0, 2), (0, 0)))[None], empty])
+    valid = np.array([[True, True, False, False], [False] * 4])
+    masks = np.zeros((2, 4, 56, 56), "uint8")
+    masks[0, :2] = _shape_masks(56) * 255
+    fields = Batch(
+        images=np.stack([image, np.full_like(image, 30.0)]),
+        windows=np.array([[0, 0, SIDE, SIDE]] * 2, "float32"),
+        gt_boxes=boxes,
+        gt_class_ids=np.array([[1, 2, 0, 0], [0] * 4], "int32"),
+        gt_masks=masks,
+        gt_valid=valid,
+        gt_ignore=np.zeros_like(valid),
+        image_ids=np.arange(2, dtype="int32"),
+        seeds=np.array([3, 4], "int32"),
+    )
+    return {name: tf.constant(value) for name, value in fields._asdict().items()}
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return _drawn_batch()
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return MaskRCNN(num_classes=3, settings={**SETTINGS, "score_threshold": 0.0})
+
+
+def test_an_image_without_objects_has_only_class_losses(model, batch):
+    negatives = {name: value[1:] for name, value in batch.items()}
+    _, parts = model.losses_of(model(negatives, training=True))
+    assert all(float(parts[name]) == 0.0 for name in ("rpn_bbox_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss"))
+    assert float(parts["rpn_class_loss"]) > 0
+    assert float(parts["mrcnn_class_loss"]) > 0
+
+
+def test_total_is_the_sum_of_its_parts(model, batch):
+    losses, _ = model.validate(batch)
+    assert set(losses) == {"loss", "l2_loss", *LOSSES}
+    parts = [float(value) for name, value in losses.items() if name != "loss"]
+    assert float(losses["loss"]) == pytest.approx(sum(parts), rel=1e-6)
+
+
+def test_traced_detection_equals_eager_for_any_batch_size(model, batch):
+    signature = {
+        "images": tf.TensorSpec([None, SIDE, SIDE, 3]),
+        "windows": tf.TensorSpec([None, 4]),
+    }
+    traced = tf.function(lambda inputs: model(inputs), input_signature=[signature])
+    for count in (1, 2):
+        inputs = {name: batch[name][:count] for name in signature}
+        for eager, graph in zip(model(inputs), traced(inputs), strict=True):
+            np.testing.assert_allclose(np.asarray(eager, "float32"), np.asarray(graph, "float32"), atol=2e-3)
+
+
+def test_detections_are_sorted_clipped_and_padded_with_zeros(model, batch):
+    got = model({"images": batch["images"], "windows": tf.constant([[10.0, 20, 100, 90]] * 2)})
+    valid, scores = np.asarray(got.valid), np.asarray(got.scores)
+    assert (np.diff(scores) <= 0).all()
+    boxes = np.asarray(got.boxes)[valid]
+    assert (boxes[:, :2] >= [10, 20]).all()
+    assert (boxes[:, 2:] <= [100, 90]).all()
+    assert not np.asarray(got.boxes)[~valid].any()
+    assert not np.asarray(got.masks)[~valid].any()
+
+
+def test_no_detection_above_an_unreachable_score(batch):
+    model = MaskRCNN(num_classes=3, settings={**SETTINGS, "score_threshold": 1.0})
+    got = model(batch)
+    assert not np.asarray(got.valid).any()
+    assert got.masks.shape == (2, 10, 28, 28)
+    assert not np.asarray(got.masks).any()
+
+
+def test_config_round_trip_keeps_every_setting(model):
+    settings = {**SETTINGS, "mask_threshold": 0.4, "loss_weights": {"mrcnn_mask_loss": 2.0}}
+    model = MaskRCNN(num_classes=4, settings=settings, name="other")
+    revived = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    assert revived.settings == model.settings
+    assert (revived.num_classes, revived.name) == (4, "other")
+
+
+# Keras 3.15 copies variables in a way NumPy 2 will one day refuse
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_saved_keras_file_gives_the_same_detections(model, batch, tmp_path):
+    model.save(tmp_path / "model.keras")
+    revived = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(np.asarray(revived(batch).scores), np.asarray(model(batch).scores))
+
+
+def test_half_precision_keeps_boxes_and_losses_in_float32(batch):
+    # float16, not bfloat16: CPUs without bfloat16 instructions need minutes for a bfloat16 matrix product
+    model = MaskRCNN(num_classes=3, settings=SETTINGS, dtype="mixed_float16")
+    outputs = model(batch, training=True)
+    assert {outputs.anchor_deltas.dtype.name, outputs.mask_logits.dtype.name} == {"float32"}
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert float(model.losses_of(outputs)[0]) > 0
+
+
+def test_overfits_a_drawn_image(batch):
+    keras.utils.set_random_seed(1)
+    model = MaskRCNN(num_classes=3, settings=SETTINGS)
+    rate = keras.optimizers.schedules.PolynomialDecay(0.02, 90, end_learning_rate=0.005)
+    model.compile(optimizer=keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0), jit_compile=False)
+    data = tf.data.Dataset.from_tensors(batch).repeat(90)
+    history = model.fit(data, epochs=1, steps_per_epoch=90, verbose=0, shuffle=False)
+    first = float(model.losses_of(MaskRCNN(num_classes=3, settings=SETTINGS)(batch, training=True))[0])
+    losses, _ = model.validate(batch)
+    assert float(losses["loss"]) < 0.5 * first
+    assert set(history.history) == {"loss", "l2_loss", *LOSSES}
+    metrics = _score(model, batch)
+    assert metrics["box_ap50"] == pytest.approx(1.0)
+    assert metrics["mask_ap50"] == pytest.approx(1.0)
+
+
+def _score(model, batch) -> dict[str, float]:
+    raw = model(batch)
+    evaluator = CocoEvaluator(3)
+    for image in range(2):
+        valid = np.asarray(raw.valid[image])
+        boxes = np.asarray(raw.boxes[image])[valid]
+        masks = np.zeros((len(boxes), SIDE, SIDE), bool)
+        for mask, box, probabilities in zip(masks, boxes, np.asarray(raw.masks[image])[valid], strict=True):
+            inside, (top, left) = paste_mask_numpy(probabilities, box, height=SIDE, width=SIDE, threshold=0.5)
+            mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        class_ids = np.asarray(raw.class_ids[image])[valid]
+        detections = Detections(
+            boxes, class_ids, tuple(map(str, class_ids)), np.asarray(raw.scores[image])[valid], masks
+        )
+        evaluator.add(image, (SIDE, SIDE, _truth(image)), detections)
+    return evaluator.result()
+
+
+def _truth(image: int) -> Instances:
+    if image == 1:
+        return Instances(np.zeros((0, 4), "float32"), np.zeros(0, "int32"), (), np.zeros(0, bool))
+    sides = [tuple(int(n) for n in box[2:] - box[:2]) for box in BOXES]
+    masks = tuple(
+        mask[np.ix_(*(np.arange(n) * 48 // n for n in side))]
+        for mask, side in zip(_shape_masks(48), sides, strict=True)
+    )
+    return Instances(BOXES, CLASS_IDS, masks, np.zeros(2, bool))
