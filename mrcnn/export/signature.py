@@ -16,8 +16,6 @@ from mrcnn.structures import RawDetections, Tensor
 IMAGE_SIGNATURE = "serving_default"
 ENCODED_SIGNATURE = "encoded"
 ENCODED_CHANNELS = 3  # what a JPEG or PNG is decoded to
-_PARALLEL_MASKS = 2  # drawn at a time: each takes four bytes for every pixel of its box
-
 Model = Callable[[Mapping[str, Any]], RawDetections]
 
 
@@ -163,7 +161,8 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, mask_thres
 def draw(masks, boxes, *, height, width, threshold):
     """Draws masks into the image, one after the other and each inside its own box only.
 
-    So the floating-point numbers in memory at a time are those of two boxes, whatever the number of masks.
+    So the floating-point numbers in memory at a time are those of one box, whatever the number of masks; the masks
+    themselves take a byte a pixel twice, as the array in the making and as the result.
 
     Args:
         masks: `[N, M, M]` float32, probabilities.
@@ -190,7 +189,7 @@ def draw(masks, boxes, *, height, width, threshold):
         return index + 1, used + tf.cast(some, tf.int32), canvas, drawn.write(index, some)
 
     _, used, canvas, drawn = tf.while_loop(
-        lambda index, *_: index < count, step, (0, 0, canvas, drawn), parallel_iterations=_PARALLEL_MASKS
+        lambda index, *_: index < count, step, (0, 0, canvas, drawn), parallel_iterations=1
     )
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
 

@@ -1,0 +1,103 @@
+"""Small models, images and their files for the tests of this package."""
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.config.train import InputSize
+from mrcnn.infer.load import ModelBundle
+from mrcnn.project.meta import ClassMeta
+from mrcnn.structures import Detections, RawDetections
+
+SIDE = 128
+NAMES = ("bg", "cat", "dog")
+# a whole network that finds several objects of random weights in any image
+SMALL = ModelConfig(
+    backbone="resnet50",
+    anchor_sizes=(8, 16, 32, 64, 128),
+    fpn_channels=16,
+    rpn_channels=16,
+    box_fc_channels=32,
+    pre_nms_topk=200,
+    post_nms_topk=50,
+    detections_per_image=20,
+    score_threshold=0.0,
+)
+
+
+def brightness_model(batch):
+    """Finds the whole window as class 1 with score = brightness, and its upper half as class 2 with half that score.
+
+    The better one stands second, an unused slot last.
+    """
+    images, windows = batch["images"], batch["windows"]
+    count = tf.shape(images)[0]
+    height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
+    score = tf.reduce_sum(images, axis=(1, 2, 3)) / (255.0 * images.shape[3] * height * width)
+    upper = tf.stack([windows[:, 0], windows[:, 1], windows[:, 0] + height / 2, windows[:, 3]], axis=1)
+    return RawDetections(
+        boxes=tf.stack([upper, windows, tf.zeros_like(windows)], axis=1),
+        class_ids=tf.tile([[2, 1, 0]], [count, 1]),
+        scores=tf.stack([score / 2, score, tf.zeros_like(score)], axis=1),
+        valid=tf.tile([[True, True, False]], [count, 1]),
+        masks=tf.ones([count, 3, 4, 4]),
+    )
+
+
+def thresholded(threshold):
+    """Makes a `brightness_model` that drops what scores less."""
+
+    def model(batch):
+        raw = brightness_model(batch)
+        return raw._replace(valid=raw.valid & (raw.scores >= threshold))
+
+    return model
+
+
+def make_bundle(model=brightness_model, *, config=None, side=64):
+    return ModelBundle(
+        model=model,
+        class_names=NAMES,
+        class_metas=(ClassMeta("dog", "bitmap", "#00FF00"), ClassMeta("cat", "bitmap", "#FF0000")),
+        input_size=InputSize(min_dim=side, max_dim=side),
+        config=config or ModelConfig(),
+    )
+
+
+def photo(height, width, *, seed=0):
+    """Draws a smooth colourful picture with discs on it, the same for the same seed."""
+    random = np.random.default_rng(seed)
+    image = cv2.resize(random.integers(0, 256, (5, 5, 3)).astype(np.uint8), (width, height))
+    for _ in range(6):
+        centre = (int(random.integers(width)), int(random.integers(height)))
+        color = tuple(int(value) for value in random.integers(0, 256, 3))
+        cv2.circle(image, centre, max(1, min(height, width) // 6), color, -1)
+    return image
+
+
+def encode(image, extension=".png", *parameters):
+    """Gives the file's bytes of a grey, RGB or RGBA array."""
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    return cv2.imencode(extension, image, parameters)[1].tobytes()
+
+
+def make_detections(boxes, class_ids, scores, *, size):
+    """Makes detections whose masks fill their boxes, which must be of whole numbers."""
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    masks = np.zeros((len(boxes), *size), bool)
+    for mask, (y1, x1, y2, x2) in zip(masks, boxes.astype(int), strict=True):
+        mask[y1:y2, x1:x2] = True
+    names = tuple(NAMES[index] for index in class_ids)
+    return Detections(boxes, np.array(class_ids, np.int32), names, np.array(scores, np.float32), masks)
+
+
+def outputs(detections):
+    """Gives what a signature would have returned for these detections; copies."""
+    return {
+        "boxes": detections.boxes.copy(),
+        "class_ids": detections.class_ids.copy(),
+        "scores": detections.scores.copy(),
+        "masks": detections.masks.astype(np.uint8),
+    }
