@@ -134,9 +134,7 @@ def test_drawn_masks_equal_the_live_ones():
     drawn, some = traced_draw(masks, boxes, height=height, width=width)
     expected = np.zeros((count, height, width), np.uint8)
     for index in range(count):
-        crop, (y, x) = mask_ops.paste_mask_numpy(
-            masks[index], boxes[index], height=height, width=width, threshold=0.5
-        )
+        crop, (y, x) = mask_ops.paste_mask_numpy(masks[index], boxes[index], height=height, width=width, threshold=0.5)
         expected[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     np.testing.assert_array_equal(some, expected.any(axis=(1, 2)))
     assert 0 < some.sum() < count

@@ -1,0 +1,134 @@
+"""The proof: real networks, changed weights, what counts as a failure, and which images are compared."""
+
+import numpy as np
+import pytest
+
+from mrcnn.events import UserError
+from mrcnn.export import saved_model, verify
+from mrcnn.export.compare import Comparison, Tolerances
+from mrcnn.export.verify import Picture, Proof
+from mrcnn.infer.predictor import Predictor
+
+from . import helpers
+
+PICTURES = [Picture("small", helpers.photo(90, 70)), Picture("wide", helpers.photo(60, 300, seed=1))]
+
+
+def comparison(**fields):
+    values = {"image": "a", "height": 9, "width": 9, "signature": "encoded", "live": 10, "exported": 10, "paired": 10,
+              "borderline": 0, "unpaired": 0, "box_px": 0.0, "score": 0.0, "mask_pixels": 0, "mask_iou": 1.0,
+              "masks_off": 0}  # fmt: skip
+    return Comparison(**{**values, **fields})
+
+
+def proof(*comparisons):
+    return Proof(0.7, Tolerances(), comparisons)
+
+
+def test_network_is_equal_to_its_export(network, exported_network, log):
+    result = verify.prove(network, exported_network, PICTURES, log=log)
+    assert [(item.image, item.signature) for item in result.comparisons] == [
+        ("small", "serving_default"), ("small", "encoded"), ("wide", "serving_default"), ("wide", "encoded")
+    ]  # fmt: skip
+    assert result.failures == []
+    assert result.paired >= 8
+    assert all(item.paired == item.live == item.exported > 0 for item in result.comparisons)
+    numbers = result.to_json()
+    assert numbers["passed"]
+    assert numbers["largest_difference"]["box_px"] < 0.01
+    assert numbers["largest_difference"]["score"] < 1e-4
+    assert log.messages == ["progress"] * 3
+
+
+@pytest.mark.parametrize("layer", ["rpn_class_raw", "mrcnn_mask"])
+def test_changed_weights_are_noticed(network, exported_network, log, layer):
+    weights = next(
+        variables
+        for _, entries in network.bundle.model.weight_layout()
+        for full, variables in entries
+        if layer in full and "kernel" in full
+    )
+    before = weights.numpy()
+    weights.assign(np.flip(before, axis=2))  # the input channels
+    try:
+        result = verify.prove(network, exported_network, PICTURES[:1], log=log)
+    finally:
+        weights.assign(before)
+    assert result.failures
+    assert not result.to_json()["passed"]
+
+
+def test_another_model_is_noticed(tmp_path, log):
+    saved_model.write(helpers.make_bundle(), tmp_path / "model")
+
+    def shifted(batch):
+        raw = helpers.brightness_model(batch)
+        return raw._replace(boxes=raw.boxes + np.float32([0, 0.5, 0, 0]))
+
+    picture = Picture("grey", np.full((64, 64, 3), 250, np.uint8))
+    predictor = Predictor(helpers.make_bundle(shifted))
+    result = verify.prove(predictor, tmp_path / "model", [picture], log=log)
+    # 64 pixels stay 64 pixels; half a pixel takes no middle away from the left edge
+    assert [item.box_px for item in result.comparisons] == [0.5, 0.5]
+    assert result.failures == [
+        "grey (serving_default): boxes by 0.5 px",
+        "grey (encoded): boxes by 0.5 px",
+    ]
+    same = verify.prove(Predictor(helpers.make_bundle()), tmp_path / "model", [picture], log=log)
+    assert same.failures == []
+    assert same.paired == 4
+
+
+def test_failures_name_image_and_measure():
+    good, bad = comparison(), comparison(image="b", box_px=0.2, score=0.002, masks_off=2, mask_pixels=30)
+    assert proof(good).failures == []
+    assert proof(good, bad).failures == [
+        "b (encoded): boxes by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels"
+    ]
+    assert proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
+
+
+def test_one_unpaired_in_a_hundred_may_be():
+    assert proof(comparison(paired=99, unpaired=1)).failures == []
+    assert proof(comparison(paired=98, unpaired=1)).failures == ["1 detections only one of the two has, most in a"]
+    lines = proof(comparison(), comparison(image="b", paired=0, unpaired=4)).failures
+    assert lines == ["4 detections only one of the two has, most in b"]
+
+
+def test_proof_as_json():
+    numbers = proof(comparison(box_px=0.01, mask_iou=0.99), comparison(score=1e-4, mask_pixels=2, paired=3)).to_json()
+    assert numbers["largest_difference"] == {"box_px": 0.01, "score": 1e-4, "mask_pixels": 2, "mask_iou_at_least": 0.99}
+    assert (numbers["paired_detections"], numbers["unpaired_detections"], numbers["score_threshold"]) == (13, 0, 0.7)
+    assert numbers["tolerances"]["box_px"] == 0.1
+    assert numbers["comparisons"][1]["score"] == 1e-4
+    assert proof().to_json()["passed"]
+
+
+def test_bundled_pictures_have_many_sizes():
+    pictures = verify.bundled_pictures(max_dim=256, channels=3)
+    assert [picture.image.shape for picture in pictures] == [
+        (303, 384, 3), (303, 110, 3), (512, 512, 3), (150, 512, 3), (384, 320, 3)
+    ]  # fmt: skip
+    assert {picture.image.dtype for picture in pictures} == {np.dtype(np.uint8)}
+    assert len({picture.name for picture in pictures}) == 5
+    grey = verify.bundled_pictures(max_dim=64, channels=1)
+    assert {picture.image.shape[2] for picture in grey} == {1}
+
+
+def test_pictures_of_a_folder_are_spread(tmp_path, log):
+    for index in range(40):
+        (tmp_path / f"{index:02d}.png").write_bytes(helpers.encode(helpers.photo(8, 9, seed=index)))
+    pictures = verify.folder_pictures(tmp_path, channels=3, log=log)
+    assert [picture.name for picture in pictures] == [f"{index * 40 // 16:02d}.png" for index in range(16)]
+    np.testing.assert_array_equal(pictures[1].image, helpers.photo(8, 9, seed=2))
+
+
+def test_folder_with_a_broken_image(tmp_path, log):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"none of the images in .* could be read"):
+        verify.folder_pictures(tmp_path, channels=3, log=log)
+    (tmp_path / "b.png").write_bytes(helpers.encode(helpers.photo(8, 9)))
+    assert [picture.name for picture in verify.folder_pictures(tmp_path, channels=3, log=log)] == ["b.png"]
+    assert "a.jpg is skipped" in log.messages[0]
+    with pytest.raises(UserError, match="does not exist"):
+        verify.folder_pictures(tmp_path / "none", channels=3, log=log)

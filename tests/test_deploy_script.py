@@ -1,0 +1,111 @@
+"""The command `deploy.py`: what it passes on, what it answers; once with a real network."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.events import JsonLog
+from mrcnn.export import saved_model
+from mrcnn.models import build
+from mrcnn.weights import hdf5
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("deploy_script", ROOT / "deploy.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    found = []
+    monkeypatch.setattr(saved_model, "export", lambda *args, **kwargs: found.append((args, kwargs)))
+    return found
+
+
+def run(script, *arguments):
+    options = script.parse([str(argument) for argument in arguments])
+    log = JsonLog()
+    options.run(options, log)
+    return log
+
+
+def test_defaults(script, calls):
+    log = run(script, "export", "--model", "m", "--out", "o")
+    nothing = {"images": None, "score_threshold": None, "device": "cpu"}
+    assert calls == [((Path("m"), Path("o")), {"log": log, **nothing})]
+
+
+def test_every_option(script, calls):
+    run(script, "export", "--model", "m", "--out", "o", "--images", "i", "--score-threshold", "0.25", "--device", "1")
+    _, options = calls[0]
+    assert {key: options[key] for key in ("images", "score_threshold", "device")} == {
+        "images": Path("i"), "score_threshold": 0.25, "device": "1"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "required: COMMAND"), (["export", "--out", "o"], "required: --model"), (["sell"], "invalid choice: 'sell'")],
+)
+def test_wrong_command_line(script, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        script.parse(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "deploy.py", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+    )
+
+
+@pytest.mark.slow
+def test_error_is_one_line_and_exit_code_one(tmp_path):
+    done = command("export", "--model", tmp_path / "none", "--out", tmp_path / "out", "--log-format", "rich")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: the model folder {tmp_path / 'none'} does not exist"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_real_network_end_to_end(tmp_path):
+    numbers = ModelConfig(backbone="resnet50", anchor_sizes=(8, 16, 32, 64, 128), fpn_channels=16, rpn_channels=16,
+                          box_fc_channels=16, pre_nms_topk=50, post_nms_topk=20, detections_per_image=5)  # fmt: skip
+    (tmp_path / "model" / "model_weights").mkdir(parents=True)
+    network = build.build_model(numbers, num_classes=2)
+    hdf5.write_file(tmp_path / "model" / "model_weights" / "model.h5", network.weight_layout())
+    content = {
+        "settings": {"input_size": {"min_dim": 64, "max_dim": 64}},
+        "classes": [{"title": "cat", "shape": "bitmap", "color": "#00FF00"}],
+        "class_title_to_idx": {"bg": 0, "cat": 1},
+        "model": numbers.model_dump(mode="json"),
+    }
+    (tmp_path / "model" / "config.json").write_text(json.dumps(content))
+    (tmp_path / "images").mkdir()
+    for index in range(2):
+        photo = np.random.default_rng(index).integers(0, 256, (70 + 40 * index, 90, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), photo)
+    done = command("export", "--model", tmp_path / "model", "--out", tmp_path / "served" / "1", "--images",
+                   tmp_path / "images", "--score-threshold", "0", "--log-format", "json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "served" / "1" / "verify.json").read_text())
+    assert report["passed"]
+    assert len(report["proofs"][0]["comparisons"]) == 4  # two images by two signatures
+    messages = [json.loads(line)["message"] for line in done.stderr.splitlines() if line.startswith("{")]
+    assert messages[-1].startswith("exported to")
