@@ -3,7 +3,6 @@
 from keras import ops
 
 _CANONICAL_LEVEL = 4  # a region of the canonical size is cut from P4
-_EPSILON = 1e-8  # keeps log2 of a degenerate box finite; lost in the rounding of any real size
 
 
 def assign_levels(boxes, *, image_area=None, canonical_size=224, min_level=2, max_level=5, rounding="round"):
@@ -33,6 +32,7 @@ def assign_levels(boxes, *, image_area=None, canonical_size=224, min_level=2, ma
     size = ops.sqrt(height * width)
     if image_area is not None:
         size = size * ops.sqrt(ops.cast(image_area, "float32"))
-    octaves = ops.log2(size / float(canonical_size) + _EPSILON)
+    octaves = ops.log2(size / float(canonical_size))
     octaves = ops.round(octaves) if rounding == "round" else ops.floor(octaves)
+    # log2 of no extent is -inf: clip while still float, because its cast to an integer is undefined
     return ops.cast(ops.clip(_CANONICAL_LEVEL + octaves, min_level, max_level), "int32")

@@ -43,7 +43,7 @@ def test_height_and_width_count_alike():
 
 
 def test_degenerate_boxes_get_the_finest_level():
-    boxes = [[0, 0, 0, 0], [5, 5, 5, 500], [9, 9, 1, 1]]
+    boxes = [[0, 0, 0, 0], [5, 5, 5, 500], [900, 900, 1, 1]]
     np.testing.assert_array_equal(assign(boxes), [2, 2, 2])
     np.testing.assert_array_equal(assign(boxes, rounding="floor", min_level=3), [3, 3, 3])
 

@@ -143,6 +143,10 @@ def test_no_anchors():
     assert anchors(np.zeros((2, 0)), SEEDS, total=4, positive_fraction=0.5).shape == (2, 0)
 
 
+def test_objects_may_take_every_slot():
+    np.testing.assert_array_equal(anchors([[1, 0, 1]], total=2, positive_fraction=1.0), [[1, -1, 1]])
+
+
 def test_zero_fraction_draws_no_object():
     np.testing.assert_array_equal(anchors([[1, 0, 1]], total=2, positive_fraction=0.0), [[-1, 0, -1]])
 
