@@ -48,7 +48,7 @@ class ProgressReport(keras.callbacks.Callback):
     def _report(self) -> None:
         clock = self._clock
         done, total = (steps * self._batch_size for steps in (clock.step, clock.steps_per_epoch))
-        self._log.progress(f"epoch {clock.epoch + 1}/{self._epochs}", done, total)
+        self._log.progress(f"epoch {clock.epoch + 1}/{self._epochs}, images", done, total)
 
 
 class Recorder(keras.callbacks.Callback):

@@ -27,6 +27,7 @@ from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.resume import Resumed
 from mrcnn.train.state import TrainingState
 from mrcnn.train.validation import ApScorer, Validation
+from mrcnn.weights import apply
 
 TENSORBOARD = "tensorboard"
 AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
@@ -180,18 +181,11 @@ def _build(
         network = build.build_model(
             config.model.model_copy(update={"score_threshold": threshold}), num_classes=classes.num_classes(mapping)
         )
+        trainable.select_trainable(network, config.train_layers)
         if begin.resumed:
             resuming.load_weights(network.weight_layout(), begin.resumed)
         else:
-            start.load_start_weights(
-                network.weight_layout(),
-                config.weights_init_type,
-                start_model=begin.model,
-                imagenet_weights=config.imagenet_weights,
-                backbone=config.model.backbone,
-                log=log,
-            )
-        trainable.select_trainable(network, config.train_layers)
+            _load_start_weights(config, network, begin.model, log=log)
         devices.attach(network, chosen)
         network.compile(
             optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
@@ -202,6 +196,26 @@ def _build(
         if begin.resumed:
             states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
     return network
+
+
+def _load_start_weights(
+    config: TrainConfig, network: keras.Model, start_model: folder.StartModel | None, *, log: EventLog
+) -> None:
+    layout = network.weight_layout()
+    loaded = start.load_start_weights(
+        layout,
+        config.weights_init_type,
+        start_model=start_model,
+        imagenet_weights=config.imagenet_weights,
+        backbone=config.model.backbone,
+        log=log,
+    )
+    noise = start.random_and_frozen(layout, loaded)
+    if noise:
+        log.warning(
+            f"{len(noise)} layers are random and stay so, since `train_layers` {config.train_layers} does not train "
+            f"them ({apply.abridge(noise)}); train more layers or start from weights that have them"
+        )
 
 
 def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:

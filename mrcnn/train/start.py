@@ -4,6 +4,7 @@ Source: Supervisely Mask R-CNN plugin 5.16 for what each kind loads; new is that
 that a missing backbone is an error instead of random numbers.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,7 @@ def load_start_weights(
     imagenet_weights: str | None,
     backbone: str,
     log: EventLog,
-) -> None:
+) -> frozenset[str]:
     """Loads what the config's `weights_init_type` says and reports it layer by layer.
 
     Args:
@@ -44,12 +45,15 @@ def load_start_weights(
         backbone: `resnet50` or `resnet101`.
         log: told the report.
 
+    Returns:
+        The layers that were loaded; the others are random.
+
     Raises:
         UserError: a file is missing or does not fit, or lacks a part of the backbone.
     """
     if kind == "random":
         log.info("weights: random")
-        return
+        return frozenset()
     if kind == "imagenet":
         report = keras_resnet.load_imagenet(layout, imagenet_weights, backbone)
     else:
@@ -60,3 +64,13 @@ def load_start_weights(
         apply.require_backbone(report)
     for line in report.lines():
         log.info(line)
+    return frozenset(report.loaded)
+
+
+def random_and_frozen(layout: hdf5.Layout, loaded: Collection[str]) -> list[str]:
+    """Lists the layers that were not loaded and do not train: they would stay noise."""
+    return [
+        layer
+        for layer, weights in layout
+        if layer not in loaded and not any(variable.trainable for _, variable in weights)
+    ]

@@ -134,11 +134,11 @@ class Validation(keras.callbacks.Callback):
                     sums[name] = sums.get(name, 0.0) + value * len(image_ids)
                 self._score(image_ids, raw)
                 count += len(image_ids)
-                self._log.progress("validation", count, total)
+                self._log.progress("validation, images", count, total)
         if count == 0:
             raise UserError("no image of the validation set could be read; see the warnings above for the files")
         if count < total:  # broken files were left out
-            self._log.progress("validation", total, total)
+            self._log.progress("validation, images", total, total)
         means = {name: value / count for name, value in sums.items()}
         return means | (self._scorer.result() if self._scorer else {})
 

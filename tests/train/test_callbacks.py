@@ -60,7 +60,7 @@ def test_events_have_the_contracts_form(run, log):
     saved = [(e["id"], e["subdir"], e["best_now"], e["optional"]) for e in log.of("checkpoint")]
     assert saved == [(0, "00000000", True, {"loss": 2.0}), (1, "00000001", True, {"loss": 1.0})]
     progress = [(e["subtask"], e["current"], e["total"]) for e in log.of("progress")]
-    assert progress[:4] == [("epoch 1/2", images, 12) for images in (0, 4, 8, 12)]
+    assert progress[:4] == [("epoch 1/2, images", images, 12) for images in (0, 4, 8, 12)]
 
 
 def test_the_history_has_one_row_per_epoch(run, tmp_path):

@@ -47,14 +47,16 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built():
-    """Puts the small model in the place of the real one for this module."""
+    """Puts the small model in the place of the real one for this module; gives the configs it is asked for."""
+    asked = []
+
+    def build_model(config, *, num_classes):
+        asked.append(config)
+        return fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            run.build,
-            "build_model",
-            lambda config, *, num_classes: fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE),
-        )
-        yield
+        patch.setattr(run.build, "build_model", build_model)
+        yield asked
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,6 @@ def test_a_run_leaves_the_contracts_files(whole):
     assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
     assert [item["title"] for item in content["classes"]] == ["disc", "bar", "bg"]
     assert content["settings"]["input_size"] == {"min_dim": 64, "max_dim": 64, "width": 0, "height": 0}
-    assert content["model"]["score_threshold"] == 0.7  # the config's, not the one validation ranks with
     folder = load.read_folder(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
@@ -146,9 +147,9 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(whole, train, tmp
     ("log", "stopped_at"),
     [
         (SignalLog("train", 5), "00000001.step000002"),
-        (SignalLog("train", 1, signal.SIGINT), "00000000.step000001"),
-        (SignalLog("validation", 3), "00000001.step000003"),  # before the second of its two batches
-        (SignalLog("val", 2), "00000001"),  # after the validation: the epoch is complete
+        pytest.param(SignalLog("train", 1, signal.SIGINT), "00000000.step000001", marks=pytest.mark.slow),
+        (SignalLog("validation, images", 3), "00000001.step000003"),  # before the second of its two batches
+        pytest.param(SignalLog("val", 2), "00000001", marks=pytest.mark.slow),  # the epoch is complete
     ],
     ids=["in an epoch", "in the first", "in validation", "after it"],
 )
@@ -186,6 +187,12 @@ def test_a_loss_that_is_no_number_names_the_images_of_its_batch(train, tmp_path)
     order = epoch_order(6, batch_size=2, seed=0, epoch=0)
     assert f"at epoch 1 step 2 of 3, images: ds/{order[2]}.png, ds/{order[3]}.png." in str(error.value)
     assert not checkpoint.holds_checkpoints(tmp_path)
+
+
+def test_validation_ranks_more_detections_than_the_folders_threshold_lets_through(whole, built):
+    assert {config.score_threshold for config in built} == {run.AP_SCORE_THRESHOLD}
+    content = json.loads((whole[0] / "last" / "config.json").read_text())
+    assert content["model"]["score_threshold"] == 0.7
 
 
 def test_without_ap_only_losses_are_measured(train, tmp_path):
@@ -236,5 +243,7 @@ def test_resuming_with_another_config_names_the_keys(whole, train):
 
 
 def test_start_weights_that_are_not_used_are_warned_about(train, tmp_path):
-    log = train(tmp_path, epochs=1, model="coco")
+    log = train(tmp_path, epochs=1, model="coco", train_layers="heads")
     assert "--model coco has no effect with `weights_init_type` random" in log.messages
+    (noise,) = [message for message in log.messages if "stay so" in message]
+    assert noise.startswith("1 layers are random and stay so, since `train_layers` heads does not train them (conv1)")

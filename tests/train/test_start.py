@@ -47,6 +47,14 @@ def test_a_file_without_the_backbone_is_refused(model, tmp_path, log):
         load(model, "continue_training", log, start_model=StartModel(tmp_path / "heads.h5"))
 
 
+def test_what_is_neither_loaded_nor_trained_is_listed(model):
+    layout = model.weight_layout()
+    assert start.random_and_frozen(layout, ()) == []
+    model.conv1.trainable = False
+    assert start.random_and_frozen(layout, ()) == ["conv1"]
+    assert start.random_and_frozen(layout, {"conv1"}) == []
+
+
 def test_imagenet_goes_to_its_own_loader(model, monkeypatch, log):
     asked = []
 
