@@ -5,7 +5,9 @@ from mrcnn.models.mask_rcnn import MaskRCNN
 LEVEL_STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
 
 
-def stage_gmacs(model: MaskRCNN, *, image_size: tuple[int, int], box_regions: int, mask_regions: int) -> dict[str, float]:
+def stage_gmacs(
+    model: MaskRCNN, *, image_size: tuple[int, int], box_regions: int, mask_regions: int
+) -> dict[str, float]:
     """Counts one image's forward pass, in 10^9 multiply-adds.
 
     Args:
@@ -13,6 +15,7 @@ def stage_gmacs(model: MaskRCNN, *, image_size: tuple[int, int], box_regions: in
         image_size: (H, W) of the model input.
         box_regions: how many regions enter the box head.
         mask_regions: how many regions enter the mask head.
+
     Returns:
         Stage name to GMAC: backbone, fpn, rpn, box_head, mask_head.
     """

@@ -51,6 +51,9 @@ CASES = {
     "train-r101-1024-all": Case("resnet101", (1024, 1024), train_layers="all"),
 }
 PRECISIONS = ("float32", "mixed_bfloat16")
+HEADER = (
+    f"{'case':<24}{'precision':<16}{'seconds':>9}{'images/s':>10}{'peak GB':>9}{'GFLOP/s':>9}{'of matmul':>11}  stages"
+)
 CLASSES = 81
 OBJECTS = 8
 
@@ -66,7 +69,7 @@ def main() -> None:
     if options.case:
         print(json.dumps(measure(CASES[options.case], precision=options.precision or "float32", runs=options.runs)))
         return
-    print(f"{'case':<24}{'precision':<16}{'seconds':>9}{'images/s':>10}{'peak GB':>9}{'GFLOP/s':>9}{'of matmul':>11}  stages")
+    print(HEADER)
     for name in CASES:
         if options.only not in name:
             continue
@@ -81,6 +84,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
         case: what to time.
         precision: the Keras policy.
         runs: timed runs after one that traces.
+
     Returns:
         Seconds, per-stage seconds, peak memory in GB, GFLOP/s and its share of the float32 matrix product rate.
     """
@@ -90,7 +94,9 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     settings = ModelConfig(backbone=case.backbone, score_threshold=0.0).model_dump()
     model = MaskRCNN(num_classes=CLASSES, settings=settings)
     batch = _batch(case, model.settings)
-    seconds, stages = _time_training(model, case, batch, runs) if case.train_layers else _time_inference(model, batch, runs)
+    seconds, stages = (
+        _time_training(model, case, batch, runs) if case.train_layers else _time_inference(model, batch, runs)
+    )
     keras.config.set_dtype_policy("float32")
     rate = max(rate_before, matmul_gflops())
     gflops = _gflops(model, case, batch) / seconds
@@ -220,9 +226,7 @@ def _gflops(model: MaskRCNN, case: Case, batch: dict[str, Any]) -> float:
         return 2 * case.batch * sum(gmacs.values())
     outputs = tf.function(lambda: model(batch, training=True))()
     mask_regions = outputs.mask_logits.shape[0] / case.batch
-    gmacs = stage_gmacs(
-        model, image_size=case.image_size, box_regions=settings.roi_samples, mask_regions=mask_regions
-    )
+    gmacs = stage_gmacs(model, image_size=case.image_size, box_regions=settings.roi_samples, mask_regions=mask_regions)
     factors = dict.fromkeys(gmacs, 3.0)
     if case.train_layers == "heads":
         factors["backbone"] = 1.0

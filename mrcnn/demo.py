@@ -1,6 +1,6 @@
 """The whole way on one photograph: make a project, train, evaluate, infer, export, verify, draw.
 
-    python -m mrcnn.demo --output runs/demo
+python -m mrcnn.demo --output runs/demo
 """
 
 import argparse
@@ -19,6 +19,7 @@ from mrcnn.config import load
 from mrcnn.data import demo as demo_data
 from mrcnn.data import images
 from mrcnn.events import EventLog
+from mrcnn.export import saved_model
 from mrcnn.infer import draw, evaluate, run, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.train import run as training
@@ -47,6 +48,8 @@ def main(output: Path, log: EventLog) -> None:
     metrics = evaluate.evaluate(predictor, untouched, log=log)
     inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
+    photographs = output / "results" / untouched.name / demo_data.DATASET / "img"
+    saved_model.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
     draw_overlay(predictor, untouched, output / "overlay.png")
     log.info(evaluate.table(metrics))
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / 'overlay.png'}")
@@ -59,14 +62,18 @@ def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> No
         image = images.read_image(entry.path)
         found.append(draw.draw(image, predictor.predict([image])[0]))
     width = max(picture.shape[1] for picture in found)
-    rows = [np.pad(picture, ((0, GAP), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in found]
+    rows = [
+        np.pad(picture, ((0, GAP), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in found
+    ]
     path.write_bytes(draw.encode(np.concatenate(rows)[:-GAP], ".png"))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train, evaluate, infer and export on the coins photograph.")
-    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder of the results; default runs/demo")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/demo"), help="folder of the results; default runs/demo"
+    )
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(arguments)

@@ -131,6 +131,8 @@ def test_every_module_has_a_test_file(path):
 @pytest.mark.parametrize("package", ["config", "project"])
 def test_importable_without_tensorflow(package):
     modules = [_module_name(path) for path in MODULES if _room(path) == package]
-    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint('tensorflow' in sys.modules)"
+    code = (
+        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint('tensorflow' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "False"

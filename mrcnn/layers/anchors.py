@@ -1,12 +1,12 @@
 """The anchors of a feature pyramid, as a layer."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import anchors
 
 
-class AnchorGenerator(keras.layers.Layer):
+class AnchorGenerator(Float32Layer):
     """Places anchors on every cell of every level; needs static map sizes."""
 
     def __init__(
@@ -19,7 +19,7 @@ class AnchorGenerator(keras.layers.Layer):
         **kwargs,
     ):
         """Takes one size and stride per level; `offset` moves the centres by a share of the stride."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.sizes = sizes
         self.aspect_ratios = aspect_ratios
         self.strides = strides

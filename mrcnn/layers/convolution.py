@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 
-class Convolution(keras.layers.Layer):
+
+class Convolution(Float32Layer):
     """A convolution with bias in `feature_dtype`; its variables, and whatever is folded into them, stay float32."""
 
     def __init__(
@@ -20,7 +22,7 @@ class Convolution(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the usual numbers; `initial_stddev`, where given, draws the kernel from a plain normal."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -55,7 +57,7 @@ class Convolution(keras.layers.Layer):
         inputs = ops.cast(inputs, self.feature_dtype)
         kernel = ops.cast(kernel, self.feature_dtype)
         if self._covers(inputs):
-            # one output cell is a plain matrix product; the gradient of such a convolution is 60 times slower on the CPU
+            # one output cell is a matrix product; on the CPU the gradient of such a convolution is 60 times slower
             flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2] * inputs.shape[3]))
             outputs = ops.matmul(flat, ops.reshape(kernel, (-1, self.filters)))[:, None, None]
         else:

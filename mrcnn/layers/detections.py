@@ -1,13 +1,13 @@
 """From classified regions to detections."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
 from mrcnn.structures import Proposals
 
 
-class DetectionGenerator(keras.layers.Layer):
+class DetectionGenerator(Float32Layer):
     """Gives every region its best class, then keeps the best regions per class."""
 
     def __init__(
@@ -20,7 +20,7 @@ class DetectionGenerator(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the score below which a region is dropped and the most detections of an image."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.score_threshold = score_threshold
         self.nms_iou_threshold = nms_iou_threshold
         self.max_detections = max_detections

@@ -1,18 +1,18 @@
 """What the mask loss compares with, for the regions the mask head sees."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import masks
 from mrcnn.structures import MaskTargets, RoiTargets
 
 
-class MaskTargetGenerator(keras.layers.Layer):
+class MaskTargetGenerator(Float32Layer):
     """Cuts each object region's mask out of its object's stored mask."""
 
     def __init__(self, *, mask_size: int = 28, **kwargs):
         """Takes the side of the mask head's output."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.mask_size = mask_size
 
     def call(self, targets: RoiTargets, batch, index):

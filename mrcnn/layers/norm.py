@@ -1,13 +1,15 @@
 """Convolution followed by batch normalisation, folded into one convolution whenever the statistics are fixed.
 
 With fixed statistics, batch normalisation is a scale and a shift per channel, so it can be multiplied into the kernel:
-one pass over the feature map instead of three, and no intermediate map kept for the gradient. Gamma and beta still train.
+one pass over the feature map instead of three, and no intermediate map kept for the gradient. Gamma and beta still
+train.
 Source: Ioffe and Szegedy (2015), section 3.1; Matterport's graph for names, epsilon and the frozen statistics.
 """
 
 import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
@@ -39,7 +41,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         return scale, self.beta - self.moving_mean * scale
 
 
-class ConvNorm(keras.layers.Layer):
+class ConvNorm(Float32Layer):
     """A named convolution and its named batch norm, with an optional ReLU behind."""
 
     def __init__(
@@ -58,7 +60,7 @@ class ConvNorm(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the convolution's numbers, both layers' names in weight files, and `batch_norm` frozen or trained."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.relu = relu
         self.feature_dtype = feature_dtype
         self.conv = Convolution(

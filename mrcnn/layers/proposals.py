@@ -1,13 +1,13 @@
 """From RPN outputs to proposals."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
 from mrcnn.structures import Proposals
 
 
-class ProposalGenerator(keras.layers.Layer):
+class ProposalGenerator(Float32Layer):
     """Keeps the best anchors of the whole pyramid, moves them by their deltas and suppresses overlaps."""
 
     def __init__(
@@ -19,7 +19,7 @@ class ProposalGenerator(keras.layers.Layer):
         **kwargs,
     ):
         """Takes how many anchors of an image enter the suppression, and its IoU limit."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.pre_nms_topk = pre_nms_topk
         self.nms_iou_threshold = nms_iou_threshold
         self.delta_std = delta_std

@@ -1,11 +1,10 @@
 """Features of regions, cut from the pyramid level that fits each region's size."""
 
-import keras
-
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import levels, roi_align
 
 
-class RoiFeatures(keras.layers.Layer):
+class RoiFeatures(Float32Layer):
     """RoIAlign over a feature pyramid (P2..P5)."""
 
     def __init__(
@@ -17,7 +16,7 @@ class RoiFeatures(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the side of the cut-out; `mode` and `sampling_ratio` are those of `ops.roi_align.roi_align`."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.output_size = output_size
         self.mode = mode
         self.sampling_ratio = sampling_ratio

@@ -1,14 +1,14 @@
 """What the box head trains on: a balanced sample of the proposals, with classes and deltas."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.rpn_targets import IGNORE_IOU
 from mrcnn.ops import box_coding, boxes, matching, sampling
 from mrcnn.structures import Proposals, RoiTargets
 
 
-class RoiTargetGenerator(keras.layers.Layer):
+class RoiTargetGenerator(Float32Layer):
     """Matches proposals to objects; an image without objects gives a sample of background only."""
 
     def __init__(
@@ -22,7 +22,7 @@ class RoiTargetGenerator(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the sample's size per image; `add_gt_boxes` puts the objects' own boxes among the proposals."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.samples = samples
         self.positive_fraction = positive_fraction
         self.positive_iou = positive_iou

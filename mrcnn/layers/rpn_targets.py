@@ -1,15 +1,15 @@
 """What the RPN's losses compare with."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, matching, sampling
 from mrcnn.structures import AnchorTargets
 
 IGNORE_IOU = 0.001  # an anchor that touches an ignore region this much is no background; Matterport's value
 
 
-class AnchorTargetGenerator(keras.layers.Layer):
+class AnchorTargetGenerator(Float32Layer):
     """Matches anchors to objects and draws a balanced sample of them."""
 
     def __init__(
@@ -23,7 +23,7 @@ class AnchorTargetGenerator(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the sample's size per image and the IoU limits."""
-        super().__init__(dtype="float32", autocast=False, trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.samples = samples
         self.positive_fraction = positive_fraction
         self.positive_iou = positive_iou
@@ -38,9 +38,7 @@ class AnchorTargetGenerator(keras.layers.Layer):
         )
         touches_ignored = ops.any((overlaps >= IGNORE_IOU) & gt_ignore[:, None, :], axis=-1)
         state = ops.where((state == 0) & touches_ignored, -1, state)
-        state = sampling.sample_anchors(
-            state, seeds, total=self.samples, positive_fraction=self.positive_fraction
-        )
+        state = sampling.sample_anchors(state, seeds, total=self.samples, positive_fraction=self.positive_fraction)
         matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
         deltas = box_coding.encode_boxes(matched, anchors[None], delta_std=tuple(self.delta_std))
         return AnchorTargets(state=state, deltas=ops.where((state == 1)[..., None], deltas, 0.0))

@@ -25,6 +25,7 @@ def weighted_mean(values: Tensor, weights: Tensor, *, across: Across = identity)
         values: any shape, float32.
         weights: the same shape, 0 or 1.
         across: adds a count up over the devices.
+
     Returns:
         A float32 scalar.
     """

@@ -1,12 +1,15 @@
 """The box head: which class a region holds and how its box should move. Names are Matterport's."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.norm import ConvNorm
 
 
-class BoxHead(keras.layers.Layer):
+class BoxHead(Float32Layer):
     """Two fully connected layers, written as convolutions over the region, and two linear outputs."""
 
     def __init__(
@@ -20,9 +23,9 @@ class BoxHead(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the classes with background and the side of the regions' features."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.num_classes = num_classes
-        common = {"padding": "valid", "batch_norm": batch_norm, "feature_dtype": feature_dtype}
+        common: dict[str, Any] = {"padding": "valid", "batch_norm": batch_norm, "feature_dtype": feature_dtype}
         self.first = ConvNorm(channels, pool_size, conv_name="mrcnn_class_conv1", norm_name="mrcnn_class_bn1", **common)
         self.second = ConvNorm(channels, 1, conv_name="mrcnn_class_conv2", norm_name="mrcnn_class_bn2", **common)
         self.class_logits = keras.layers.Dense(

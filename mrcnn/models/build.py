@@ -10,6 +10,7 @@ def build_model(config: ModelConfig, *, num_classes: int) -> MaskRCNN:
     Args:
         config: the architecture's numbers.
         num_classes: with background, at least 2.
+
     Raises:
         ValueError: `num_classes` is below 2.
     """

@@ -1,19 +1,20 @@
 """The feature pyramid network. Source: Lin et al. (2016); names as in Matterport, no batch norm, no ReLU."""
 
-import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 
 
-class FeaturePyramid(keras.layers.Layer):
+class FeaturePyramid(Float32Layer):
     """Top-down pathway with lateral connections; P6 is P5 sub-sampled, for the RPN only."""
 
     def __init__(self, *, channels: int = 256, feature_dtype: str = "float32", **kwargs):
         """Takes the channels of every level."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.lateral = [
-            Convolution(channels, 1, feature_dtype=feature_dtype, name=f"fpn_c{level}p{level}") for level in (2, 3, 4, 5)
+            Convolution(channels, 1, feature_dtype=feature_dtype, name=f"fpn_c{level}p{level}")
+            for level in (2, 3, 4, 5)
         ]
         self.smooth = [
             Convolution(channels, 3, feature_dtype=feature_dtype, name=f"fpn_p{level}") for level in (2, 3, 4, 5)

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 from mrcnn.layers.norm import ConvNorm
 
 
-class Upsampling(keras.layers.Layer):
+class Upsampling(Float32Layer):
     """A 2x2 transposed convolution of stride 2, whose kernel is stored `[2, 2, out, in]` as Keras stores it.
 
     Stride equals kernel, so no two outputs overlap: it is one matrix product followed by a reshape.
@@ -15,7 +16,7 @@ class Upsampling(keras.layers.Layer):
 
     def __init__(self, filters: int, *, feature_dtype: str = "float32", **kwargs):
         """Takes the output channels."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.filters = filters
         self.feature_dtype = feature_dtype
 
@@ -41,7 +42,7 @@ class Upsampling(keras.layers.Layer):
         return outputs + ops.cast(ops.convert_to_tensor(self.bias), self.feature_dtype)
 
 
-class MaskHead(keras.layers.Layer):
+class MaskHead(Float32Layer):
     """Four 3x3 convolutions, a doubling and one 1x1 convolution per class."""
 
     def __init__(
@@ -54,7 +55,7 @@ class MaskHead(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the classes with background."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.convolutions = [
             ConvNorm(
                 channels,
@@ -67,9 +68,7 @@ class MaskHead(keras.layers.Layer):
             for index in (1, 2, 3, 4)
         ]
         self.upsampling = Upsampling(channels, feature_dtype=feature_dtype, name="mrcnn_mask_deconv")
-        self.logits = Convolution(
-            num_classes, 1, initial_stddev=0.001, feature_dtype=feature_dtype, name="mrcnn_mask"
-        )
+        self.logits = Convolution(num_classes, 1, initial_stddev=0.001, feature_dtype=feature_dtype, name="mrcnn_mask")
 
     def call(self, regions, training=False):
         """Maps `[P, S, S, C]` to logits `[P, 2S, 2S, num_classes]`, float32."""

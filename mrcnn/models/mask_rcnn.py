@@ -129,9 +129,7 @@ class MaskRCNN(keras.Model):
         pyramid = parts.fpn(parts.backbone(images, training=training))
         anchors = parts.anchor_generator(pyramid)
         logits, deltas = parts.rpn(pyramid)
-        proposals = parts.proposal_generator(
-            anchors, logits, deltas, image_size=_image_size(images), count=count
-        )
+        proposals = parts.proposal_generator(anchors, logits, deltas, image_size=_image_size(images), count=count)
         return pyramid[:4], (anchors, logits, deltas), proposals
 
     def _train_outputs(self, features, rpn_outputs, proposals, batch, *, training) -> Outputs:
@@ -146,7 +144,9 @@ class MaskRCNN(keras.Model):
         index = self._mask_regions(targets)
         image, slot = index
         rois = ops.take(ops.reshape(targets.rois, (-1, 4)), image * targets.rois.shape[1] + slot, axis=0)
-        mask_logits = parts.mask_head(parts.mask_features(features, rois, image, image_size=image_size), training=training)
+        mask_logits = parts.mask_head(
+            parts.mask_features(features, rois, image, image_size=image_size), training=training
+        )
         slots = targets.rois.shape[1]
         return Outputs(
             objectness_logits=logits,
@@ -186,7 +186,9 @@ class MaskRCNN(keras.Model):
         image, slot = ops.nonzero(keep)
         flat = ops.cast(image, "int32") * slots + ops.cast(slot, "int32")
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
-        logits = self.parts.mask_head(self.parts.mask_features(features, rois, ops.cast(image, "int32"), image_size=image_size))
+        logits = self.parts.mask_head(
+            self.parts.mask_features(features, rois, ops.cast(image, "int32"), image_size=image_size)
+        )
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
         probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
         position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # of each slot among the kept

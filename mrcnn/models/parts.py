@@ -1,6 +1,6 @@
 """The parts of a Mask R-CNN, sized from the settings; the one file of this package that reads them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -45,8 +45,8 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
         num_classes: with background.
         feature_dtype: what convolutions compute in; boxes and losses stay float32.
     """
-    common = {"batch_norm": config.batch_norm, "feature_dtype": feature_dtype}
-    roi = {"mode": config.roi_align, "sampling_ratio": config.roi_sampling_ratio}
+    common: dict[str, Any] = {"batch_norm": config.batch_norm, "feature_dtype": feature_dtype}
+    roi: dict[str, Any] = {"mode": config.roi_align, "sampling_ratio": config.roi_sampling_ratio}
     return Parts(
         backbone=ResNet(depth=config.backbone, name=config.backbone, **common),
         fpn=FeaturePyramid(channels=config.fpn_channels, feature_dtype=feature_dtype, name="fpn"),

@@ -3,9 +3,11 @@
 Source: He et al. (2015), table 1; layer names and padding are Matterport's, so old weight files fit.
 """
 
-import keras
+from typing import Any
+
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.norm import ConvNorm
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -14,7 +16,7 @@ INITIALIZER = "glorot_uniform"
 WIDTHS = (64, 128, 256, 512)  # of the inner convolutions of stages 2..5; the outputs have four times as many channels
 
 
-class Bottleneck(keras.layers.Layer):
+class Bottleneck(Float32Layer):
     """1x1, 3x3, 1x1 and a shortcut, which is a 1x1 convolution in the first block of a stage."""
 
     def __init__(
@@ -29,7 +31,7 @@ class Bottleneck(keras.layers.Layer):
         **kwargs,
     ):
         """Takes the block's name in weight files, e.g. `2a`, and its inner width."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
 
         def unit(branch, filters, size, **more):
             return ConvNorm(
@@ -57,7 +59,7 @@ class Bottleneck(keras.layers.Layer):
         return ops.relu(outputs + shortcut)
 
 
-class ResNet(keras.layers.Layer):
+class ResNet(Float32Layer):
     """The backbone: stem and four stages."""
 
     def __init__(
@@ -69,8 +71,8 @@ class ResNet(keras.layers.Layer):
         **kwargs,
     ):
         """Takes `depth`, a key of `BLOCKS`."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
-        common = {"batch_norm": batch_norm, "feature_dtype": feature_dtype}
+        super().__init__(**kwargs)
+        common: dict[str, Any] = {"batch_norm": batch_norm, "feature_dtype": feature_dtype}
         self.stem = ConvNorm(
             64,
             7,

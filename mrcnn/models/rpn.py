@@ -1,18 +1,20 @@
 """The region proposal network's head. Source: Faster R-CNN (2015); channel order and names are Matterport's."""
 
-import keras
+from typing import Any
+
 from keras import ops
 
+from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 
 
-class RpnHead(keras.layers.Layer):
+class RpnHead(Float32Layer):
     """One shared 3x3 convolution and two 1x1 outputs, applied to every level."""
 
     def __init__(self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs):
         """Takes the anchors of one cell and the width of the shared convolution."""
-        super().__init__(dtype="float32", autocast=False, **kwargs)
-        common = {"initial_stddev": 0.01, "feature_dtype": feature_dtype}
+        super().__init__(**kwargs)
+        common: dict[str, Any] = {"initial_stddev": 0.01, "feature_dtype": feature_dtype}
         self.shared = Convolution(channels, 3, name="rpn_conv_shared", **common)
         self.objectness = Convolution(2 * anchors_per_cell, 1, name="rpn_class_raw", **common)
         self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)

@@ -22,8 +22,10 @@ def select_trainable(model: keras.Model, selection: str) -> list[str]:
     Args:
         model: a built `MaskRCNN`; must be compiled after this call.
         selection: a key of `PATTERNS`.
+
     Returns:
         The names of the layers that train.
+
     Raises:
         ValueError: the selection is unknown.
     """

@@ -7,7 +7,9 @@ from mrcnn.structures import AnchorTargets
 
 def _targets(state, deltas=None):
     state = np.array([state], "int32")
-    return AnchorTargets(state, np.zeros((*state.shape, 4), "float32") if deltas is None else np.array([deltas], "float32"))
+    return AnchorTargets(
+        state, np.zeros((*state.shape, 4), "float32") if deltas is None else np.array([deltas], "float32")
+    )
 
 
 def test_class_loss_skips_anchors_not_sampled():

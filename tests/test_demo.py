@@ -1,0 +1,58 @@
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn import demo, events
+from mrcnn.config import load
+from mrcnn.data import images
+from mrcnn.infer import draw, sources
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.writer import ProjectWriter
+from mrcnn.structures import Detections
+
+
+class _SquareFinder:
+    """Finds the same square in every image."""
+
+    def predict(self, images):
+        height, width = images[0].shape[:2]
+        mask = np.zeros((1, height, width), bool)
+        mask[0, 8:24, 8:24] = True
+        box = np.array([[8, 8, 24, 24]], "float32")
+        return [Detections(box, np.array([1], "int32"), ("coin",), np.array([0.9], "float32"), mask)]
+
+
+def _source(tmp_path, sizes):
+    with ProjectWriter(tmp_path / "p", ProjectMeta((), (), {})) as writer:
+        for index, size in enumerate(sizes):
+            picture = draw.encode(np.full((*size, 3), 90, np.uint8), ".png")
+            writer.add("d", f"{index}.png", picture, Annotation(size))
+    return sources.open_project(tmp_path / "p")
+
+
+def test_overlay_stacks_the_pictures_with_a_white_gap(tmp_path):
+    path = tmp_path / "overlay.png"
+    demo.draw_overlay(_SquareFinder(), _source(tmp_path, [(300, 400), (200, 350)]), path)
+    got = images.read_image(path)
+    scale = got.shape[1] // 400  # small pictures are enlarged by whole numbers
+    assert got.shape == (500 * scale + demo.GAP, 400 * scale, 3)
+    assert (got[300 * scale : 300 * scale + demo.GAP] == 255).all()
+    assert (got[: 300 * scale] != 90).any()
+
+
+@pytest.mark.parametrize("preset", [demo.TRAIN_PRESET, demo.INFERENCE_PRESET])
+def test_presets_of_the_demo_exist(preset):
+    assert json.loads(preset.read_text())
+
+
+def test_demo_trains_from_random_weights_on_every_layer():
+    config = load.load_train_config(demo.TRAIN_PRESET)
+    assert (config.weights_init_type, config.train_layers, config.model.batch_norm) == ("random", "all", "trained")
+
+
+def test_options():
+    options = demo.parse(["--output", "x", "--log-format", "json"])
+    assert (str(options.output), options.log_format, options.debug) == ("x", "json", False)
+    assert isinstance(events.make_log("json"), events.JsonLog)
