@@ -53,6 +53,21 @@ def test_mask_tolerance_is_a_share_of_a_large_mask(wrong, off):
     assert run(live(scores=(0.9,)), exported).masks_off == off
 
 
+@pytest.mark.parametrize(("wrong", "off"), [(2, 0), (3, 1)])
+def test_mask_tolerance_of_a_small_mask_is_two_pixels(wrong, off):
+    small = helpers.make_detections([[0, 0, 4, 4]], [1], [0.9], size=SIZE)
+    exported = helpers.outputs(small)
+    exported["masks"][0, 0, :wrong] = 0
+    assert run(small, exported).masks_off == off
+
+
+def test_one_is_paired_only_once():
+    both = helpers.make_detections([[0, 0, 20, 20], [0, 1, 20, 20]], [1, 1], [0.9, 0.8], size=SIZE)
+    exported = {key: value[:1] for key, value in helpers.outputs(both).items()}
+    result = run(both, exported)
+    assert (result.paired, result.unpaired) == (1, 1)
+
+
 def test_order_does_not_matter():
     exported = {key: value[[2, 0, 1]] for key, value in helpers.outputs(live()).items()}
     result = run(live(), exported)
