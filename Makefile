@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 .PHONY: install install-dev demo test test-all check lint types bench clean
 
 $(VENV)/.run: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
@@ -21,10 +23,10 @@ demo: $(VENV)/.run  ## train, evaluate, infer and export on the coins photograph
 	$(BIN)/python -m mrcnn.demo --output runs/demo
 
 test: $(VENV)/.dev  ## the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-all: $(VENV)/.dev  ## the fast and the slow tests
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

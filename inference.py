@@ -17,7 +17,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     given.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
     given.add_argument("--images", type=Path, metavar="DIR", help="folder of images")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
-    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, e.g. presets/inference.json")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
     parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
@@ -33,17 +33,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def infer(args: argparse.Namespace, log: events.EventLog) -> None:
     """Runs the inference that the command line asks for."""
     whole_task = args.model is None and args.project is None and args.images is None
+    if args.output is None and not whole_task:
+        raise events.UserError("--output is missing; name a new folder for the results")
     config_path = args.config or (args.task_dir / "task_config.json" if whole_task else None)
-    config = load_inference_config({} if config_path is None else config_path, warn=log.warning)
+    config = load_inference_config(config_path or {}, warn=log.warning)
     source = sources.open_images(args.images) if args.images else sources.open_project(
         args.project or args.task_dir / "data")  # fmt: skip
-    options = run.Options(
-        overlay=args.overlay,
-        batch_size=args.batch_size,
-        score_threshold=args.score_threshold,
-        device=args.device,
-        precision=args.precision,
-    )
+    told = ("overlay", "batch_size", "score_threshold", "device", "precision")
+    options = run.Options(**{name: getattr(args, name) for name in told})
     run.run_inference(
         args.model or args.task_dir / "model",
         source,

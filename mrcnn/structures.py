@@ -18,7 +18,7 @@ class Instances(NamedTuple):
 
     Attributes:
         boxes: `[N, 4]` float32, yxyx pixels of the image, whole numbers, exclusive ends.
-        class_ids: `[N]` int32, 1..C-1; 0 where `ignore`.
+        class_ids: `[N]` int32, 1..C-1; of an ignore region its class, or 0 if it stands for all classes.
         masks: N boolean arrays, each `[y2 - y1, x2 - x1]`: the object inside its own box.
         ignore: `[N]` bool, true for crowds and neutral objects.
     """
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
         name: what messages call it, e.g. `ds1/cat.jpg`.
         image_path: where the image is.
         labels: the annotated objects, parsed once, in the form `data/rasterize.py` draws.
-        class_ids: one per label, 0 for an ignore region.
+        class_ids: one per label; of a crowd its class, 0 for a neutral object.
         ignore: one per label.
         size_hw: the image's height and width according to its annotation; None where that leaves it open.
     """

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mrcnn.events import JsonLog, UserError, run_main
@@ -105,5 +104,4 @@ def test_training_inference_and_export_as_a_user_calls_them(tmp_path):
     done = call("deploy.py", "export", "--model", results / "best", "--out", exported, "--images", images)
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(next(exported.rglob("verify.json")).read_text())
-    assert report
-    assert np.isfinite([value for value in report.values() if isinstance(value, float)]).all()
+    assert report["passed"]

@@ -58,6 +58,7 @@ class ModelConfig(Settings):
     roi_samples: PositiveInt = 200
     roi_positive_fraction: PositiveFraction = 0.33
     roi_positive_iou: PositiveFraction = 0.5
+    roi_add_gt_boxes: bool = False
 
     max_gt_instances: PositiveInt = 100
     gt_mask_size: PositiveInt = 56

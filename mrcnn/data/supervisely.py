@@ -13,13 +13,10 @@ from mrcnn.data import classes, split
 from mrcnn.data.skipped import Skipped
 from mrcnn.events import EventLog, UserError
 from mrcnn.project import drawing
-from mrcnn.project.annotation import Annotation
+from mrcnn.project.annotation import CROWD_TAG, Annotation
 from mrcnn.project.geometry import Geometry
 from mrcnn.project.reader import Item, Project
 from mrcnn.structures import Sample
-
-CROWD_TAG = "iscrowd"  # on an object: a region of its class that is not told apart into objects
-
 
 INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text there are parts of one object
 
@@ -91,7 +88,7 @@ def make_sample(
     Raises:
         UserError: an object's class has no number.
     """
-    figures: dict[tuple[int, str | int], list[Geometry]] = {}
+    figures: dict[tuple[int, bool, str | int], list[Geometry]] = {}
     for number, label in enumerate(annotation.labels):
         title = label.class_title
         if class_title_to_idx.get(title) == classes.BACKGROUND_IDX:
@@ -99,17 +96,16 @@ def make_sample(
         ignore = title == neutral or label.has_tag(CROWD_TAG)
         if not ignore and title not in class_title_to_idx:
             raise UserError(f"{item.ann_path}: class {title!r} is none of {sorted(class_title_to_idx)}")
-        class_id = classes.BACKGROUND_IDX if ignore else class_title_to_idx[title]
+        class_id = class_title_to_idx.get(title, classes.BACKGROUND_IDX)  # neutral has none
         key = label.extra.get(INSTANCE_KEY)
         bound = key if isinstance(key, str) and key else number
-        figures.setdefault((class_id, bound), []).append(label.geometry)
-    class_ids = tuple(class_id for class_id, _ in figures)
+        figures.setdefault((class_id, ignore, bound), []).append(label.geometry)
     return Sample(
         name=f"{item.dataset}/{item.name}",
         image_path=str(item.image_path),
         labels=tuple(parts[0] if len(parts) == 1 else _Figures(tuple(parts)) for parts in figures.values()),
-        class_ids=class_ids,
-        ignore=tuple(class_id == classes.BACKGROUND_IDX for class_id in class_ids),
+        class_ids=tuple(class_id for class_id, _, _ in figures),
+        ignore=tuple(ignore for _, ignore, _ in figures),
         size_hw=annotation.size_hw,
     )
 

@@ -13,7 +13,7 @@ from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
-MOMENTUM = 0.99
+MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # Keras's 0.99 needs hundreds of steps to forget the first statistics
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -22,7 +22,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     def __init__(self, mode: str = "frozen", **kwargs):
         """Takes `mode`, `frozen` or `trained`; a frozen layer's gamma and beta still train."""
         kwargs.setdefault("dtype", "float32")
-        super().__init__(epsilon=EPSILON, momentum=MOMENTUM, **kwargs)
+        super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], **kwargs)
         self.mode = mode
 
     def get_config(self):

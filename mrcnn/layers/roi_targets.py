@@ -3,13 +3,17 @@
 from keras import ops
 
 from mrcnn.layers.base import Float32Layer
-from mrcnn.layers.rpn_targets import IGNORE_IOU
+from mrcnn.layers.rpn_targets import in_ignored
 from mrcnn.ops import box_coding, boxes, matching, sampling
 from mrcnn.structures import Proposals, RoiTargets
 
 
 class RoiTargetGenerator(Float32Layer):
-    """Matches proposals to objects; an image without objects gives a sample of background only."""
+    """Matches proposals to objects; an image without objects gives a sample of background only.
+
+    Background fills all slots that objects leave, as in Faster R-CNN; Matterport draws two for each object, and none
+    where there is no object.
+    """
 
     def __init__(
         self,
@@ -43,10 +47,10 @@ class RoiTargetGenerator(Float32Layer):
             usable = ops.concatenate([gt_valid, usable], axis=1)
         overlaps = boxes.iou(candidates, gt_boxes)  # [B, R, N]
         positive, matched_idx = matching.match_rois(overlaps, gt_valid, positive_iou=self.positive_iou)
-        touches_ignored = ops.any((overlaps >= IGNORE_IOU) & batch["gt_ignore"][:, None, :], axis=-1)
+        ignored = in_ignored(candidates, gt_boxes, batch["gt_ignore"], overlaps=overlaps)
         index, is_positive, valid = sampling.sample_rois(
             positive & usable,
-            ~positive & ~touches_ignored & usable,
+            ~positive & ~ignored & usable,
             batch["seeds"],
             total=self.samples,
             positive_fraction=self.positive_fraction,

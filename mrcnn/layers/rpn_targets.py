@@ -6,7 +6,8 @@ from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, matching, sampling
 from mrcnn.structures import AnchorTargets
 
-IGNORE_IOU = 0.001  # an anchor that touches an ignore region this much is no background; Matterport's value
+IGNORE_IOU = 0.001  # a region that overlaps an ignore region this much is no background; Matterport's value
+IGNORE_SHARE = 0.5  # nor is one that lies in it by this share, however small beside it
 
 
 class AnchorTargetGenerator(Float32Layer):
@@ -36,9 +37,30 @@ class AnchorTargetGenerator(Float32Layer):
         state, matched_idx = matching.match_anchors(
             overlaps, gt_valid, positive_iou=self.positive_iou, negative_iou=self.negative_iou
         )
-        touches_ignored = ops.any((overlaps >= IGNORE_IOU) & gt_ignore[:, None, :], axis=-1)
-        state = ops.where((state == 0) & touches_ignored, -1, state)
+        ignored = in_ignored(anchors[None], gt_boxes, gt_ignore, overlaps=overlaps)
+        state = ops.where((state == 0) & ignored, -1, state)
         state = sampling.sample_anchors(state, seeds, total=self.samples, positive_fraction=self.positive_fraction)
         matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
         deltas = box_coding.encode_boxes(matched, anchors[None], delta_std=tuple(self.delta_std))
         return AnchorTargets(state=state, deltas=ops.where((state == 1)[..., None], deltas, 0.0))
+
+
+def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps):
+    """Tells which boxes are no background because an ignore region may hold objects there.
+
+    Args:
+        candidates: `[B, R, 4]` or `[1, R, 4]` float32.
+        gt_boxes: `[B, N, 4]` float32.
+        gt_ignore: `[B, N]` bool.
+        overlaps: `[B, R, N]` IoU of the two.
+
+    Returns:
+        `[B, R]` bool; all false without ignore regions.
+    """
+
+    def some():
+        inside = boxes.overlap_of_first(candidates, gt_boxes) >= IGNORE_SHARE
+        return ops.any(((overlaps >= IGNORE_IOU) | inside) & gt_ignore[:, None, :], axis=-1)
+
+    # most batches have no ignore region, and the matrix of all pairs is large
+    return ops.cond(ops.any(gt_ignore), some, lambda: ops.zeros_like(overlaps[..., 0], dtype="bool"))

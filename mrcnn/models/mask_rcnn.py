@@ -41,7 +41,8 @@ class MaskRCNN(keras.Model):
             settings: fields of `ModelConfig`; those left out keep Matterport's values.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
-        super().__init__(**kwargs)
+        # else Keras casts the batch, boxes included, to the convolutions' type; the parts cast what they need
+        super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.settings = ModelConfig(**(settings or {}))
         self.parts = build_parts(self.settings, num_classes=num_classes, feature_dtype=self.compute_dtype)

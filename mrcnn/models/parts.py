@@ -98,6 +98,7 @@ def _target_parts(config: ModelConfig) -> dict[str, keras.layers.Layer]:
             samples=config.roi_samples,
             positive_fraction=config.roi_positive_fraction,
             positive_iou=config.roi_positive_iou,
+            add_gt_boxes=config.roi_add_gt_boxes,
             delta_std=config.box_delta_std,
         ),
         "mask_targets": MaskTargetGenerator(mask_size=config.mask_size),

@@ -32,7 +32,7 @@ LAST = "last"
 
 _EPOCH = re.compile(r"\d{8}")
 _STOPPED = re.compile(r"\d{8}\.step\d{6,}")
-_WAITING = re.compile(r"\..*\.(partial|old)")
+_WAITING = re.compile(r"\.(\d{8}(\.step\d{6,})?|best|last)\.(partial|old)")
 
 
 def find_last(root: Path) -> Path | None:

@@ -78,6 +78,8 @@ def train(
         return
     project = Project.open(project_dir)
     chosen = devices.choose(config.gpu_devices, warn=log.warning)
+    if chosen.count > 1 and config.model.batch_norm == "trained":
+        log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
     mapping = _classes(config, project, begin)
     samples = _load_samples(config, project, mapping, log=log)
     state = _start_state(config, samples, devices_count=chosen.count, begin=begin, log=log)

@@ -1,8 +1,9 @@
 """ImageNet weights of keras.applications' ResNet-50 and ResNet-101, brought into the form of Matterport's ResNet.
 
-The graph is the same (stride in the first 1x1, a bias in every convolution). What differs and is converted exactly:
-names (`conv2_block1_0_conv` is `res2a_branch1`), the order of conv1's input channels (BGR there, RGB here), and the
-batch norm's epsilon (1.001e-5 there, 1e-3 here), which is folded into gamma.
+The convolutions are the same (stride in the first 1x1, a bias in each); only the stem's pooling differs, whose padding
+there is one cell on each side and here, as in Matterport's graph, none at the top and left of even sizes. What differs
+in the weights is converted exactly: names (`conv2_block1_0_conv` is `res2a_branch1`), the order of conv1's input
+channels (BGR there, RGB here), and the batch norm's epsilon (1.001e-5 there, 1e-3 here), which is folded into gamma.
 Source: keras.applications.resnet, preprocessing of the kind "caffe".
 """
 

@@ -26,6 +26,7 @@ MATTERPORT = {
     "roi_samples": 200,
     "roi_positive_fraction": 0.33,
     "roi_positive_iou": 0.5,
+    "roi_add_gt_boxes": False,
     "max_gt_instances": 100,
     "gt_mask_size": 56,
     "box_pool_size": 7,

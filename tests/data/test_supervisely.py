@@ -68,7 +68,7 @@ def test_background_is_dropped_neutral_and_crowds_are_ignored(tmp_path):
     objects = [_object("bg"), _object("neutral"), _object("apple", tags=["iscrowd"]), _object("apple")]
     objects.append(_object("bg", tags=["iscrowd"]))
     loaded = _load(_project(tmp_path, {"a.png": (["train", "val"], objects)}))
-    assert loaded.train[0].class_ids == (0, 0, 2)
+    assert loaded.train[0].class_ids == (0, 2, 2)  # a crowd keeps its class
     assert loaded.train[0].ignore == (True, True, False)
     assert len(loaded.train[0].labels) == 3
 

@@ -41,7 +41,7 @@ def test_trained_statistics_move_and_the_batch_normalises_itself():
     got = np.asarray(layer(batch, training=True))[:, 0, 0, 0]
     # conv gives 3 and 7: mean 5, variance 4
     np.testing.assert_allclose(got, np.array([-2, 2]) / np.sqrt(4.001) * 3 + 0.5, rtol=1e-5)
-    np.testing.assert_allclose(layer.norm.moving_mean.numpy()[0], 0.99 * 4 + 0.01 * 5, rtol=1e-5)
+    np.testing.assert_allclose(layer.norm.moving_mean.numpy()[0], 0.9 * 4 + 0.1 * 5, rtol=1e-5)
 
 
 def test_a_layer_that_does_not_train_keeps_its_statistics():

@@ -18,6 +18,12 @@ def test_object_background_and_ignored_anchors():
     np.testing.assert_array_equal(got.deltas[0], np.zeros((4, 4)))
 
 
+def test_a_small_anchor_deep_inside_a_large_ignore_region_is_no_background():
+    # the region is 600 x 600: an anchor of 100 pixels has an IoU of 100 / 360000, below any limit on the IoU
+    got = _call([[0, 0, 600, 600]], valid=[False], ignore=[True])
+    np.testing.assert_array_equal(got.state[0], [-1, -1, -1, -1])
+
+
 def test_deltas_point_to_the_matched_object():
     got = _call([[1, 0, 11, 10]], valid=[True], ignore=[False])
     # one pixel down of height 10 is 0.1, divided by the standard deviation 0.1

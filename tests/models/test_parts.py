@@ -20,6 +20,7 @@ SETTINGS = {
     "roi_samples": 13,
     "roi_positive_fraction": 0.21,
     "roi_positive_iou": 0.51,
+    "roi_add_gt_boxes": True,
     "box_pool_size": 5,
     "mask_pool_size": 6,
     "mask_size": 12,
@@ -48,6 +49,7 @@ EXPECTED = {
     "roi_targets": {
         "samples": 13,
         "positive_fraction": 0.21,
+        "add_gt_boxes": True,
         "positive_iou": 0.51,
         "delta_std": (0.3, 0.3, 0.4, 0.4),
     },
