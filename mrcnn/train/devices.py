@@ -7,6 +7,7 @@ share of the whole batch's, so gradients add up to those of one device with the 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,6 +15,9 @@ import tensorflow as tf
 
 from mrcnn.events import UserError
 from mrcnn.losses import reduction
+
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and on ARM
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,18 @@ def use(names: Sequence[str]) -> Devices:
     """Takes TensorFlow's logical devices by name; more than one share each batch."""
     strategy = tf.distribute.MirroredStrategy(list(names)) if len(names) > 1 else None
     return Devices(names=tuple(names), strategy=strategy)
+
+
+def lacks_bfloat16(devices: Devices, *, cpu_info: Path = CPU_INFO) -> bool:
+    """Tells whether bfloat16 would be emulated, which is far slower than float32: a CPU without such instructions.
+
+    Args:
+        devices: what the run computes on.
+        cpu_info: Linux's description of the CPU; where there is none the answer is False.
+    """
+    if not devices.names[0].startswith("CPU") or not cpu_info.is_file():
+        return False
+    return not BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split())
 
 
 def attach(model: keras.Model, devices: Devices) -> None:

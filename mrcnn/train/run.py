@@ -78,6 +78,8 @@ def train(
         return
     project = Project.open(project_dir)
     chosen = devices.choose(config.gpu_devices, warn=log.warning)
+    if config.precision == "mixed_bfloat16" and devices.lacks_bfloat16(chosen):
+        log.warning("this CPU has no bfloat16 instructions: `precision` float32 is many times faster here")
     if chosen.count > 1 and config.model.batch_norm == "trained":
         log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
     mapping = _classes(config, project, begin)

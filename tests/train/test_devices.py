@@ -71,3 +71,22 @@ def test_alone_takes_the_model_off_its_strategy_for_a_while():
         assert (model.replica_sum, model.num_replicas) == (reduction.identity, 1)
     assert (model.replica_sum, model.num_replicas) == (doubled, 2)
     assert isinstance(model, keras.Model)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "expected"),
+    [
+        ("CPU:0", "flags : sse avx2 fma", True),
+        ("CPU:0", "flags : avx2 avx512_bf16 fma", False),
+        ("CPU:0", "Features : asimd bf16", False),
+        ("GPU:0", "flags : sse avx2", False),
+    ],
+)
+def test_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, name, flags, expected):
+    (tmp_path / "cpuinfo").write_text(flags)
+    chosen = devices.Devices(names=(name,))
+    assert devices.lacks_bfloat16(chosen, cpu_info=tmp_path / "cpuinfo") is expected
+
+
+def test_an_unknown_cpu_gets_no_warning(tmp_path):
+    assert not devices.lacks_bfloat16(devices.Devices(names=("CPU:0",)), cpu_info=tmp_path / "none")
