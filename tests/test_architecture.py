@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "data": {"structures", "events", "config", "project", "ops"},
     "layers": {"structures", "ops"},
     "losses": {"structures", "ops"},
-    "models": {"structures", "config", "layers", "losses", "ops"},
+    "models": {"structures", "config", "layers", "losses", "ops", "weights"},
     "evaluate": {"structures"},
     "infer": {"structures", "events", "config", "project", "ops", "data", "models", "weights", "evaluate"},
     "train": {

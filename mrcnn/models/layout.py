@@ -1,36 +1,12 @@
-"""The order and names under which the model's weights stand in Matterport's files.
+"""The order and names under which the model's weights stand in Matterport's files; the names are `weights.names`'."""
 
-Source: the layer order of a Matterport model built for training; `rpn_model` groups the three RPN convolutions.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import keras
 
-from mrcnn.models.resnet import BLOCKS
+from mrcnn.weights import names
 
 Layout = list[tuple[str, list[tuple[str, keras.Variable]]]]
-
-RPN_LAYERS = ("rpn_conv_shared", "rpn_class_raw", "rpn_bbox_pred")
-FPN_LAYERS = ("fpn_c5p5", "fpn_c4p4", "fpn_c3p3", "fpn_c2p2", "fpn_p5", "fpn_p2", "fpn_p3", "fpn_p4")
-HEAD_LAYERS = (
-    "mrcnn_mask_conv1",
-    "mrcnn_mask_bn1",
-    "mrcnn_mask_conv2",
-    "mrcnn_mask_bn2",
-    "mrcnn_class_conv1",
-    "mrcnn_class_bn1",
-    "mrcnn_mask_conv3",
-    "mrcnn_mask_bn3",
-    "mrcnn_class_conv2",
-    "mrcnn_class_bn2",
-    "mrcnn_mask_conv4",
-    "mrcnn_mask_bn4",
-    "mrcnn_bbox_fc",
-    "mrcnn_mask_deconv",
-    "mrcnn_class_logits",
-    "mrcnn_mask",
-)
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
@@ -39,29 +15,19 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 
 
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
-    """Lists (layer, [(weight name, variable)]) in Matterport's order.
+    """Lists (layer, [(weight name, variable)]) in Matterport's order; `rpn_model` groups the RPN's three layers.
 
     Args:
         model: a built `MaskRCNN`.
-        backbone: a key of `resnet.BLOCKS`.
+        backbone: "resnet50" or "resnet101".
     """
     layers = named_layers(model)
-    head = [(name, _weights([layers[name]])) for name in (*_backbone_names(backbone), *FPN_LAYERS)]
-    rpn = [("rpn_model", _weights(layers[name] for name in RPN_LAYERS))]
-    return head + rpn + [(name, _weights([layers[name]])) for name in HEAD_LAYERS]
+    parts = {names.RPN_MODEL: names.RPN_LAYERS}
+    return [
+        (name, _weights(layers[part] for part in parts.get(name, (name,))))
+        for name in names.layer_names(names.depth_number(backbone))
+    ]
 
 
 def _weights(layers: Iterable[keras.layers.Layer]) -> list[tuple[str, keras.Variable]]:
     return [(f"{layer.name}/{variable.name}:0", variable) for layer in layers for variable in layer.weights]
-
-
-def _backbone_names(backbone: str) -> Iterator[str]:
-    yield from ("conv1", "bn_conv1")
-    for stage, count in enumerate(BLOCKS[backbone], start=2):
-        for index in range(count):
-            block = f"{stage}{chr(ord('a') + index)}"
-            for branch in ("2a", "2b"):
-                yield from (f"res{block}_branch{branch}", f"bn{block}_branch{branch}")
-            ends = ("2c", "1") if index == 0 else ("2c",)
-            yield from (f"res{block}_branch{branch}" for branch in ends)
-            yield from (f"bn{block}_branch{branch}" for branch in ends)

@@ -40,7 +40,10 @@ def test_an_empty_set(tags, message):
 
 
 def test_one_object_is_enough():
-    split.require_objects([_sample(), _sample(True, False)], key="val", tag="v")
+    ignored_only, with_object = _sample(True), _sample(True, False)
+    with pytest.raises(UserError, match="have no object"):
+        split.require_objects([_sample(), ignored_only], key="val", tag="v")
+    assert split.require_objects([_sample(), with_object], key="val", tag="v") is None
 
 
 @pytest.mark.parametrize("samples", [[_sample()], [_sample(True), _sample()]])
