@@ -28,6 +28,7 @@ from mrcnn.config.model import ModelConfig
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Batch
+from mrcnn.train import devices
 
 
 class Case(NamedTuple):
@@ -73,8 +74,14 @@ def main() -> None:
     for name in CASES:
         if options.only not in name:
             continue
-        for precision in [options.precision] if options.precision else PRECISIONS:
+        for precision in [options.precision] if options.precision else _sensible_precisions():
             print(_row(name, precision, options.runs), flush=True)
+
+
+def _sensible_precisions() -> tuple[str, ...]:
+    """Leaves bfloat16 out where a CPU would have to emulate it, which takes minutes a run."""
+    emulated = devices.lacks_bfloat16(devices.use(["GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"]))
+    return PRECISIONS[:1] if emulated else PRECISIONS
 
 
 def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
@@ -145,8 +152,7 @@ def _time_inference(model: MaskRCNN, batch: dict[str, Any], runs: int) -> tuple[
 
 def _boxes(model: MaskRCNN, batch: dict[str, Any], size: tuple[int, int]):
     features, _, proposals = model._propose(batch["images"], count=model.settings.post_nms_topk)
-    regions = model._regions(model.parts.box_features, features, proposals.boxes, size)
-    return model.parts.box_head(regions)
+    return model._detect_boxes(features, proposals, batch["windows"], size)
 
 
 def _time_training(model: MaskRCNN, case: Case, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:

@@ -25,6 +25,8 @@ from mrcnn.config.base import (
 )
 from mrcnn.config.model import ModelConfig
 
+Monitor = Literal["val_loss", "val_box_ap", "val_mask_ap"]
+
 SIZE_STEP = 64  # the input is halved six times on the way to P6
 
 
@@ -108,14 +110,18 @@ class EarlyStoppingConfig(Settings):
     """Ends the run when `monitor` did not get better by `min_delta` for `patience` epochs."""
 
     patience: PositiveInt = 10
-    monitor: Literal["val_loss", "val_box_ap", "val_mask_ap"] = "val_loss"
+    monitor: Monitor = "val_loss"
     min_delta: NotNegative = 0.0
 
 
 class CheckpointsConfig(Settings):
-    """How many of the newest checkpoints stay on disk beside the best one; null keeps all."""
+    """How many of the newest checkpoints stay on disk beside the best one, null for all, and what the best is best in.
+
+    `monitor` null follows `early_stopping.monitor`, and `val_loss` without early stopping.
+    """
 
     keep: PositiveInt | None = None
+    monitor: Monitor | None = None
 
 
 class ValidationConfig(Settings):
@@ -157,8 +163,9 @@ class TrainConfig(Settings):
 
     @model_validator(mode="after")
     def _check_what_belongs_together(self) -> Self:
-        if self.early_stopping and self.early_stopping.monitor != "val_loss" and not self.validation.ap:
-            raise ValueError(f"`early_stopping.monitor` {self.early_stopping.monitor} needs `validation.ap` true")
+        for key, rule in (("early_stopping", self.early_stopping), ("checkpoints", self.checkpoints)):
+            if rule and rule.monitor not in (None, "val_loss") and not self.validation.ap:
+                raise ValueError(f"`{key}.monitor` {rule.monitor} needs `validation.ap` true")
         if self.model.channels != 3:
             for position, augmenter in enumerate(self.augmentation):
                 for name in set(augmenter.names()) & set(RGB_ONLY):
@@ -166,6 +173,12 @@ class TrainConfig(Settings):
                         f"`augmentation[{position}]` {name} needs 3 `model.channels`, got {self.model.channels}"
                     )
         return self
+
+    @property
+    def best_monitor(self) -> str:
+        """The column of the history that makes a checkpoint the best."""
+        stopping = self.early_stopping.monitor if self.early_stopping else "val_loss"
+        return self.checkpoints.monitor or stopping
 
     def to_settings(self) -> dict[str, Any]:
         """Returns what a model folder's config.json holds as `settings`: the merged config without `model`.

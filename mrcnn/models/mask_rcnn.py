@@ -166,17 +166,20 @@ class MaskRCNN(keras.Model):
         return ops.nonzero((targets.class_ids > 0) | first[None])
 
     def _detect(self, features, proposals: Proposals, windows, image_size) -> RawDetections:
+        boxes, class_ids, scores, valid = self._detect_boxes(features, proposals, windows, image_size)
+        masks = self._detected_masks(features, boxes, class_ids, valid, image_size)
+        return RawDetections(boxes=boxes, class_ids=class_ids, scores=scores, valid=valid, masks=masks)
+
+    def _detect_boxes(self, features, proposals: Proposals, windows, image_size):
         parts, slots = self.parts, proposals.boxes.shape[1]
         regions = self._regions(parts.box_features, features, proposals.boxes, image_size)
         class_logits, box_deltas = parts.box_head(regions)
-        boxes, class_ids, scores, valid = parts.detection_generator(
+        return parts.detection_generator(
             proposals,
             ops.reshape(class_logits, (-1, slots, self.num_classes)),
             ops.reshape(box_deltas, (-1, slots, self.num_classes, 4)),
             windows,
         )
-        masks = self._detected_masks(features, boxes, class_ids, valid, image_size)
-        return RawDetections(boxes=boxes, class_ids=class_ids, scores=scores, valid=valid, masks=masks)
 
     def _detected_masks(self, features, boxes, class_ids, valid, image_size):
         """Runs the mask head on the real detections only; zeros elsewhere."""

@@ -54,10 +54,13 @@ class ProgressReport(keras.callbacks.Callback):
 class Recorder(keras.callbacks.Callback):
     """Adds the epoch to the history and writes `history.csv` and `curves.png`; must come after the validation."""
 
-    def __init__(self, clock: Clock, *, folder: Path, batch_size: int, log: EventLog):
-        """Takes where the files go; `batch_size` is over all devices."""
+    def __init__(
+        self, clock: Clock, *, folder: Path, batch_size: int, log: EventLog, monitor: str = history.MONITOR
+    ):
+        """Takes where the files go; `batch_size` is over all devices, `monitor` what the best epoch is best in."""
         super().__init__()
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log
+        self._monitor = monitor
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
 
     def on_train_begin(self, logs=None):
@@ -94,28 +97,28 @@ class Recorder(keras.callbacks.Callback):
         rows = self._clock.rows
         if rows:
             history.write_csv(self._folder / HISTORY, rows)
-            plots.draw_curves(rows, self._folder / CURVES)
+            plots.draw_curves(rows, self._folder / CURVES, monitor=self._monitor)
 
 
 class CheckpointSaver(keras.callbacks.Callback):
     """Writes a checkpoint after every epoch; must come after the recorder."""
 
-    def __init__(self, clock: Clock, *, store: CheckpointStore, log: EventLog):
-        """Takes where the checkpoints go."""
+    def __init__(self, clock: Clock, *, store: CheckpointStore, log: EventLog, monitor: str = history.MONITOR):
+        """Takes where the checkpoints go and the column that makes one the best."""
         super().__init__()
-        self._clock, self._store, self._log = clock, store, log
+        self._clock, self._store, self._log, self._monitor = clock, store, log, monitor
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves, and reports it."""
         rows = self._clock.rows
-        is_best = history.best_index(rows) in (None, len(rows) - 1)
+        is_best = history.best_index(rows, monitor=self._monitor) in (None, len(rows) - 1)
         folder = self._store.save_epoch(self._clock.snapshot(epoch_complete=True), best=is_best)
         self._log.checkpoint(
             id=epoch,
             subdir=folder.name,
             sizeb=checkpoint.size_of(folder),
             best_now=is_best,
-            loss=rows[-1].get(history.MONITOR, float("nan")),
+            loss=rows[-1].get("val_loss", float("nan")),
         )
 
 

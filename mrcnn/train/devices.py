@@ -90,9 +90,14 @@ def lacks_bfloat16(devices: Devices, *, cpu_info: Path = CPU_INFO) -> bool:
         devices: what the run computes on.
         cpu_info: Linux's description of the CPU; where there is none the answer is False.
     """
-    if not devices.names[0].startswith("CPU") or not cpu_info.is_file():
-        return False
-    return not BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split())
+    return devices.names[0].startswith("CPU") and cpu_has_bfloat16(cpu_info) is False
+
+
+def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
+    """Tells whether the CPU has bfloat16 instructions; None where Linux's description of it is missing."""
+    if not cpu_info.is_file():
+        return None
+    return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
 
 
 def attach(model: keras.Model, devices: Devices) -> None:

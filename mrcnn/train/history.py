@@ -9,7 +9,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-MONITOR = "val_loss"  # what makes a checkpoint the best
+MONITOR = "val_loss"  # what makes a checkpoint the best unless the config says otherwise
 
 
 def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float = 0.0) -> int | None:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mrcnn.train.history import Row, best_index
+from mrcnn.train.history import MONITOR, Row, best_index
 
 PARTS = {
     "rpn_class_loss": "RPN class",
@@ -24,12 +24,13 @@ SIZE_INCHES = (15.0, 4.6)
 DPI = 100
 
 
-def draw_curves(rows: Sequence[Row], path: Path) -> None:
+def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> None:
     """Draws the total loss, its parts and the average precision over the epochs as a PNG, replaced as a whole.
 
     Args:
         rows: the history, one per epoch and at least one; missing and NaN values leave gaps.
         path: the picture.
+        monitor: the column the marked epoch is the best in.
     """
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,7 +38,7 @@ def draw_curves(rows: Sequence[Row], path: Path) -> None:
     epochs = [row["epoch"] for row in rows]
     for axes in (total, parts, precision):
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    _draw_total(total, rows, epochs)
+    _draw_total(total, rows, epochs, best=best_index(rows, monitor=monitor))
     for (name, label), color in zip(PARTS.items(), _colors(len(PARTS)), strict=True):
         _line(parts, epochs, _column(rows, name), color=color, style="--")
         _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=label)
@@ -53,11 +54,10 @@ def draw_curves(rows: Sequence[Row], path: Path) -> None:
     os.replace(partial, path)
 
 
-def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float]) -> None:
+def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, best: int | None) -> None:
     _line(axes, epochs, _column(rows, "loss"), label="training", style="--")
     validation = _column(rows, "val_loss")
     _line(axes, epochs, validation, label="validation")
-    best = best_index(rows)
     if best is not None:
         axes.plot(
             epochs[best], validation[best], "o", color="black", fillstyle="none", label=f"best, epoch {epochs[best]}"

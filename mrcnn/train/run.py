@@ -284,8 +284,10 @@ def _fit(
             InvalidLossStop(clock, names_at=names_at),
             callbacks.ProgressReport(clock, epochs=config.epochs, batch_size=batch_size, log=log),
             validation,
-            callbacks.Recorder(clock, folder=store.root, batch_size=batch_size, log=log),
-            callbacks.CheckpointSaver(clock, store=store, log=log),
+            callbacks.Recorder(
+                clock, folder=store.root, batch_size=batch_size, log=log, monitor=config.best_monitor
+            ),
+            callbacks.CheckpointSaver(clock, store=store, log=log, monitor=config.best_monitor),
             keras.callbacks.TensorBoard(str(store.root / TENSORBOARD), write_graph=False),
         ]
         early = _early_stop(config, clock, log=log)

@@ -170,9 +170,26 @@ def test_wrong_values_are_named_with_the_fix(values, message):
     assert error_of(values).startswith(message)
 
 
-def test_ap_cannot_be_monitored_unmeasured():
-    values = {"early_stopping": {"monitor": "val_mask_ap"}, "validation": {"ap": False}}
-    assert error_of(values) == "`early_stopping.monitor` val_mask_ap needs `validation.ap` true"
+@pytest.mark.parametrize("key", ["early_stopping", "checkpoints"])
+def test_ap_cannot_be_monitored_unmeasured(key):
+    values = {key: {"monitor": "val_mask_ap"}, "validation": {"ap": False}}
+    assert error_of(values) == f"`{key}.monitor` val_mask_ap needs `validation.ap` true"
+
+
+@pytest.mark.parametrize(
+    ("stopping", "checkpoints", "monitor"),
+    [
+        (None, None, "val_loss"),
+        (None, "val_box_ap", "val_box_ap"),
+        ("val_mask_ap", None, "val_mask_ap"),
+        ("val_mask_ap", "val_loss", "val_loss"),
+    ],
+)
+def test_the_best_checkpoint_follows_early_stopping_unless_told_otherwise(stopping, checkpoints, monitor):
+    config = train.TrainConfig(
+        early_stopping=stopping and {"monitor": stopping}, checkpoints={"monitor": checkpoints} if checkpoints else {}
+    )
+    assert config.best_monitor == monitor
 
 
 def test_colour_augmenters_need_three_channels():

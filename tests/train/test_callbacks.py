@@ -22,13 +22,16 @@ class FakeValidation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["val_loss"] = self.values[epoch]
+        logs["val_mask_ap"] = self.values[epoch] / 10
 
 
 @pytest.fixture
 def run(tmp_path, log, make_state):
     """Trains the small model with all callbacks of this module."""
 
-    def train(*values, early=None, at_step=lambda request, batch: None, at_end=lambda request: None):
+    def train(
+        *values, early=None, monitor="val_loss", at_step=lambda request, batch: None, at_end=lambda request: None
+    ):
         model = fake.compiled(0.25)
         clock = Clock(make_state())
         store = CheckpointStore(tmp_path, layout=model.weight_layout(), config={})
@@ -40,7 +43,7 @@ def run(tmp_path, log, make_state):
             FakeValidation(values),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_end(request)),
             callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log),
-            callbacks.CheckpointSaver(clock, store=store, log=log),
+            callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
             *([callbacks.EarlyStop(clock, log=log, **early)] if early else []),
             callbacks.SignalStop(clock, request=request, store=store, log=log),
         ]
@@ -56,7 +59,7 @@ def test_events_have_the_contracts_form(run, log):
     np.testing.assert_allclose([event["epoch"] for event in train], np.arange(1, 7) / 3)
     assert set(train[0]["metrics"]) == {"loss", *fake.LOSSES}
     validated = [event for event in log.of("metrics") if event["type"] == "val"]
-    assert [(event["epoch"], event["metrics"]) for event in validated] == [(1, {"loss": 2.0}), (2, {"loss": 1.0})]
+    assert [(event["epoch"], event["metrics"]["loss"]) for event in validated] == [(1, 2.0), (2, 1.0)]
     saved = [(e["id"], e["subdir"], e["best_now"], e["optional"]) for e in log.of("checkpoint")]
     assert saved == [(0, "00000000", True, {"loss": 2.0}), (1, "00000001", True, {"loss": 1.0})]
     progress = [(e["subtask"], e["current"], e["total"]) for e in log.of("progress")]
@@ -77,6 +80,12 @@ def test_the_history_has_one_row_per_epoch(run, tmp_path):
 def test_only_a_lower_loss_is_best(run, log):
     run(2.0, 2.0, 1.5)
     assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, True]
+
+
+def test_a_higher_ap_is_best_where_it_is_what_counts(run, log):
+    run(2.0, 1.0, 3.0, monitor="val_mask_ap")
+    assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, True]
+    assert log.of("checkpoint")[1]["optional"] == {"loss": 1.0}
 
 
 def test_the_first_checkpoint_is_best_whatever_its_loss(run, log):

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from benchmarks import cost, speed
+from mrcnn.models.mask_rcnn import MaskRCNN
+
+
+@pytest.fixture(scope="module")
+def model():
+    settings = {"backbone": "resnet50", "fpn_channels": 16, "rpn_channels": 8, "box_fc_channels": 4}
+    return MaskRCNN(num_classes=3, settings=settings)
+
+
+def test_multiply_adds_counted_by_hand(model):
+    got = cost.stage_gmacs(model, image_size=(128, 64), box_regions=5, mask_regions=2)
+    # cells of P2..P6 at 128 x 64: 32*16 + 16*8 + 8*4 + 4*2 + 2*1 = 682; shared 3x3, 2 * 3 scores and 4 * 3 deltas
+    assert got["rpn"] * 1e9 == pytest.approx(682 * (9 * 16 * 8 + 8 * 6 + 8 * 12))
+    # 1x1 from C2..C5 and a 3x3 on each of P2..P5
+    lateral = 512 * 256 * 16 + 128 * 512 * 16 + 32 * 1024 * 16 + 8 * 2048 * 16
+    assert got["fpn"] * 1e9 == pytest.approx(lateral + (512 + 128 + 32 + 8) * 9 * 16 * 16)
+    # 7x7 and 1x1 to 4 features, then 3 scores and 12 deltas
+    assert got["box_head"] * 1e9 == pytest.approx(5 * (49 * 16 * 4 + 4 * 4 + 4 * 3 + 4 * 12))
+    # four 3x3 from 16 to 256 and 256 to 256 on 14 x 14, a 2x2 doubling, 3 classes on 28 x 28
+    convolutions = 196 * 9 * (16 * 256 + 3 * 256 * 256)
+    assert got["mask_head"] * 1e9 == pytest.approx(2 * (convolutions + 196 * 4 * 256 * 256 + 784 * 256 * 3))
+
+
+def test_the_backbone_costs_what_is_published(model):
+    # He et al. (2015), table 1: ResNet-50 needs 3.8e9 multiply-adds at 224 x 224, with 2e6 of them in the classifier
+    got = cost.stage_gmacs(model, image_size=(224, 224), box_regions=0, mask_regions=0)
+    assert got["backbone"] == pytest.approx(3.8, abs=0.1)
+    assert got["box_head"] == got["mask_head"] == 0
+
+
+def test_every_case_of_the_table_can_be_named():
+    wanted = {"infer-r101-1024", "infer-r50-800x1344", "infer-r101-256", "train-r101-256-all", "train-r50-512x2-all"}
+    assert wanted < set(speed.CASES)
+    assert all(side % 64 == 0 for case in speed.CASES.values() for side in case.image_size)
+
+
+@pytest.mark.slow
+def test_a_measured_case_adds_up(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["speed", "--case", "infer-r101-256", "--runs", "1"])
+    speed.main()
+    got = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert sum(got["stages"].values()) == pytest.approx(got["seconds"])
+    assert got["images_per_second"] == pytest.approx(1 / got["seconds"])
+    assert got["share"] == pytest.approx(got["gflops"] / got["matmul_gflops"])
