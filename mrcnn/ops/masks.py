@@ -12,28 +12,37 @@ import numpy as np
 from keras import ops
 
 
-def crop_masks(masks, gt_boxes, rois, *, output_size):
+def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
     """Samples objects' stored masks on the grids of regions.
 
     Args:
         masks: `[..., S, S]` uint8, how much of each cell of the object's box the object covers, 0-255.
         gt_boxes: `[..., 4]` float, yxyx, the box each mask covers.
         rois: `[..., 4]` float, yxyx, same frame.
-        output_size: M, cells of a region's side.
+        output_size: M, cells of a region's side, at least 2.
+        grid: "cells" takes values at the middles of the cells of region and mask; "corners" spans both with M and S
+            points from edge to edge (Matterport, tf.image.crop_and_resize), which shrinks an object by half a cell.
 
     Returns:
-        `[..., M, M]` float32 in 0..1: the stored mask at the middle of each cell of the region; 0 outside the object's
-        box. Zeros for a degenerate object.
+        `[..., M, M]` float32 in 0..1: the stored mask at each point of the region; 0 outside the object's box. Zeros for
+        a degenerate object.
+
+    Raises:
+        ValueError: another `grid`.
     """
+    if grid not in ("cells", "corners"):
+        raise ValueError(f'grid must be "cells" or "corners", got {grid!r}')
     gt_boxes, rois = ops.cast(gt_boxes, "float32"), ops.cast(rois, "float32")
     values = ops.cast(masks, "float32") / 255.0
-    middles = (ops.arange(output_size, dtype="float32") + 0.5) / output_size
+    steps = ops.arange(output_size, dtype="float32")
+    shares = steps / (output_size - 1) if grid == "corners" else (steps + 0.5) / output_size
+    weigh = _corner_weights if grid == "corners" else _weights
     weights = []
     for axis in (0, 1):
         start, end = rois[..., axis, None], rois[..., axis + 2, None]
-        points = start + middles * (end - start)
+        points = start + shares * (end - start)
         size = values.shape[axis - 2]
-        weights.append(_weights(points, gt_boxes[..., axis, None], gt_boxes[..., axis + 2, None], size=size))
+        weights.append(weigh(points, gt_boxes[..., axis, None], gt_boxes[..., axis + 2, None], size=size))
     return _interpolate(values, *weights)
 
 
@@ -97,6 +106,14 @@ def _weights(points, start, end, *, size):
     position = ops.clip(position, 0.0, size - 1.0)
     weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
     inside = (points >= start) & (points < end)
+    return ops.where(inside[..., None], weights, 0.0)
+
+
+def _corner_weights(points, start, end, *, size):
+    """The same for a grid whose first and last values lie on the side's ends, which both count as inside."""
+    position = ops.divide_no_nan(points - start, end - start) * (size - 1.0)
+    weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
+    inside = (position >= 0.0) & (position <= size - 1.0) & (end > start)
     return ops.where(inside[..., None], weights, 0.0)
 
 
