@@ -1,7 +1,7 @@
 """The conventions a model computes by: the better form of each, and what two older code bases did, whole.
 
-A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all of them at once; a field given by name
-wins over it. What each does and how much it matters is in docs/differences.md.
+A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all of them at once; a field given by
+name wins over it. What each does and how much it matters is in docs/differences.md.
 Source: `matterport` is Mask_RCNN at its last state (2019); `supervisely` is the older code inside the Supervisely
 plugin 5.16.
 """
@@ -54,7 +54,11 @@ SUPERVISELY: Mapping[str, Any] = {
     "mask_paste": "stretched",
     "round_boxes": "before_nms",
 }
-CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {None: BETTER, "matterport": MATTERPORT, "supervisely": SUPERVISELY}
+CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {
+    None: BETTER,
+    "matterport": MATTERPORT,
+    "supervisely": SUPERVISELY,
+}
 
 
 def with_conventions(given: Mapping[str, Any]) -> dict[str, Any]:

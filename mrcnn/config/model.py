@@ -11,7 +11,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from mrcnn.config import compatibility
-from mrcnn.config.base import Flag, Fraction, Index, NotNegative, Number, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.base import (
+    Flag,
+    Fraction,
+    Index,
+    NotNegative,
+    Number,
+    Positive,
+    PositiveFraction,
+    PositiveInt,
+    Settings,
+)
 
 PYRAMID_LEVELS = 5  # P2 to P6
 

@@ -72,7 +72,7 @@ class ProposalGenerator(Float32Layer):
         )
 
     def _best(self, scores, level_sizes):
-        """Gives the best anchors' scores, indices and levels, each `[B, K]`; one level when the scope is the pyramid."""
+        """Gives the best anchors' scores, indices and levels, each `[B, K]`; a whole pyramid counts as one level."""
         sizes = level_sizes if self.topk_scope == "level" else (sum(level_sizes),)
         starts = (0, *itertools.accumulate(sizes))
         found = []
