@@ -57,9 +57,9 @@ def paste_masks(masks, boxes, *, height, width, method="bilinear"):
         boxes: `[N, 4]` float, yxyx pixels of the frame.
         height: H, rows of the frame; a Python int or a scalar tensor.
         width: W, columns of the frame; likewise.
-        method: `bilinear`; `fading`, values fall from a border's middle outwards, as if 0 lay beyond, but not below the
-            mask's least value (Matterport, by scikit-image); `stretched`, each mask's own range of values is taken as 0..1, and the filter grows with the factor when
-            shrinking (the Supervisely plugin, by Pillow).
+        method: `bilinear`; `fading`, values fall from a border's middle outwards as if 0 lay beyond, but not below the
+            mask's least value (Matterport, by scikit-image); `stretched`, each mask's own range of values is taken as
+            0..1, and the filter grows with the factor when shrinking (the Supervisely plugin, by Pillow).
 
     Returns:
         `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
