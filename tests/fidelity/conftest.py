@@ -1,9 +1,7 @@
 import pytest
 
-from mrcnn.config.model import ModelConfig
-from mrcnn.models import build
-from mrcnn.weights import apply
 from tests.fidelity import recipe
+from tests.fidelity.session import Session, build_model
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +13,10 @@ def weights():
 def weights_file(weights, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "model.h5"
     recipe.write_h5(path, weights)
-    return path
+    yield path
+    path.unlink()  # 180 MB, which pytest would keep for three runs
 
 
 @pytest.fixture(scope="session")
-def model(weights_file):
-    model = build.build_model(ModelConfig(backbone="resnet50"), num_classes=5)
-    apply.load_into(model.weight_layout(), weights_file)
-    return model
+def session(weights_file):
+    return Session(build_model(weights_file))

@@ -53,7 +53,7 @@ def anchor_state(match: np.ndarray) -> np.ndarray:
 
 
 def anchor_deltas(match: np.ndarray, packed: np.ndarray) -> np.ndarray:
-    """Puts Matterport's deltas, one row for each object anchor in order, at their anchors: `[A, 4]`, zeros elsewhere."""
+    """Puts Matterport's deltas, one row per object anchor in order, at their anchors: `[A, 4]`, zeros elsewhere."""
     deltas = np.zeros((len(match), 4), np.float32)
     objects = np.flatnonzero(match == 1)
     deltas[objects] = packed[: len(objects)]

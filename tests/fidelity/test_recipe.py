@@ -41,7 +41,8 @@ def test_the_old_layout_is_read_whole(weights_file, weights):
         ]
 
 
-def test_every_weight_reaches_the_model(model, weights_file, weights):
+def test_every_weight_reaches_the_model(session, weights_file, weights):
+    model = session.model
     report = apply.load_into(model.weight_layout(), weights_file)
     assert report.missing == report.left_over == report.notes == ()
     assert report.parameters == sum(values.size for values in weights.values()) == 44_679_088
