@@ -8,27 +8,39 @@ import tensorflow as tf
 from mrcnn.layers.rpn_targets import AnchorTargetGenerator
 from mrcnn.losses import box
 from mrcnn.models.mask_rcnn import LOSSES
-from mrcnn.structures import Proposals, RoiTargets
+from mrcnn.structures import AnchorTargets, Proposals, RoiTargets
 from tests.fidelity import gates, reference
 from tests.fidelity.gates import Result
 from tests.fidelity.inference_stages import INNER_SIZE, Stage
 from tests.fidelity.session import Session, Step, first_in_order, training_batch
 
 ROIS = 200  # slots of the sample of regions
+TIE = 1e-6  # of IoU: several roundings of float32
 
 
 def anchor_matching(session: Session) -> Iterator[Result]:
     """Which anchors are objects, background or neither, a crowd among the instances; no sampling."""
-    arrays, batch = reference.training(), training_batch()
-    (anchors,) = session.step.given["anchor_generator"]
+    arrays = reference.training()
     match = arrays["rpn_match_unsampled"]
-    config = session.model.parts.anchor_targets.get_config()
-    everything = AnchorTargetGenerator.from_config({**config, "samples": len(match), "positive_fraction": 1.0})
-    fields = (batch[name] for name in ("gt_boxes", "gt_valid", "gt_ignore", "seeds"))
-    got = everything(anchors, *fields)
-    deltas = reference.anchor_deltas(match, arrays["rpn_bbox_unsampled"])
-    yield gates.close("states", got.state[0], reference.anchor_state(match), gates.EXACT)
-    yield gates.close("deltas", got.deltas[0], deltas, gates.TARGETS)
+    (anchors,) = session.step.given["anchor_generator"]
+    state = np.asarray(_all_anchor_targets(session).state[0])
+    objects = arrays["gt_boxes"][arrays["gt_class_ids"] > 0]
+    best = _ties_for_best(np.asarray(anchors, np.float64), objects.astype(np.float64))  # [A, N]
+    tied = best.any(axis=1)
+    expected = reference.anchor_state(match)
+    yield gates.close("states, ties for an object's best anchor aside", state[~tied], expected[~tied], gates.EXACT)
+    claimed = (best & (state == 1)[:, None]).any(axis=0)
+    yield gates.close("objects without an anchor", (~claimed).sum(), 0, gates.EXACT)
+    yield gates.close("tied anchors called background", (state[tied] == 0).sum(), 0, gates.EXACT)
+
+
+def anchor_deltas(session: Session) -> Iterator[Result]:
+    """The deltas of all anchors that Matterport calls objects."""
+    arrays = reference.training()
+    objects = np.flatnonzero(arrays["rpn_match_unsampled"] == 1)
+    got = _all_anchor_targets(session, positive_iou=0.5)  # less than the best IoU of every object
+    deltas = np.asarray(got.deltas)[0, objects]
+    yield gates.close("deltas", deltas, arrays["rpn_bbox_unsampled"], gates.TARGETS)
 
 
 def roi_sampling(session: Session) -> Iterator[Result]:
@@ -113,6 +125,7 @@ def detached_gradients(session: Session) -> Iterator[Result]:
 
 STAGES: tuple[Stage, ...] = (
     anchor_matching,
+    anchor_deltas,
     roi_sampling,
     mask_targets,
     losses_from_stored_outputs,
@@ -121,6 +134,29 @@ STAGES: tuple[Stage, ...] = (
     gradients,
     detached_gradients,
 )
+
+
+def _all_anchor_targets(session: Session, **settings: float) -> AnchorTargets:
+    """Matches the stored instances as the model does, but keeps every anchor."""
+    batch = training_batch()
+    (anchors,) = session.step.given["anchor_generator"]
+    config = {**session.model.parts.anchor_targets.get_config(), **settings}
+    everything = AnchorTargetGenerator.from_config({**config, "samples": len(anchors), "positive_fraction": 1.0})
+    return everything(anchors, *(batch[name] for name in ("gt_boxes", "gt_valid", "gt_ignore", "seeds")))
+
+
+def _ties_for_best(anchors: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Marks `[A, N]` the anchors whose IoU with an object is its largest, to within the rounding of float32.
+
+    Every anchor of one size that lies inside a larger object has the same IoU with it. Which of them count as its best
+    is up to the last bits: Matterport's are float64, ours float32.
+    """
+    starts = np.maximum(anchors[:, None, :2], objects[:, :2])
+    ends = np.minimum(anchors[:, None, 2:], objects[:, 2:])
+    shared = np.maximum(ends - starts, 0).prod(axis=-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (anchors, objects)]
+    iou = shared / (areas[0][:, None] + areas[1] - shared)
+    return iou >= iou.max(axis=0) - TIE
 
 
 def _sampled(session: Session) -> RoiTargets:
