@@ -92,7 +92,9 @@ class Session:
         """Moves detections from the model input into the photograph."""
         height, width = image_size = reference.inference()["image"].shape[:2]
         plan = resize.resize_plan(height, width, min_dim=reference.SIDE, max_dim=reference.SIDE)
-        return postprocess.to_original(raw, plan, image_size=image_size, class_names=CLASS_NAMES)
+        return postprocess.to_original(
+            raw, plan, image_size=image_size, class_names=CLASS_NAMES, rules=self.predictor.bundle.output_rules
+        )
 
 
 def build_model(weights_file: Path, **settings: Any) -> MaskRCNN:
