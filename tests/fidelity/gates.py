@@ -99,10 +99,10 @@ def as_set(what: str, got, expected, gate: Gate) -> Result:
 
 
 def overlap(what: str, got, expected, gate: Gate) -> Result:
-    """Measures 1 - the smallest IoU of two lists of masks `[N, H, W]`."""
+    """Measures 1 - the smallest IoU of two lists of masks `[N, H, W]`; two empty masks are equal."""
     got, expected = np.asarray(got), np.asarray(expected)
     if got.shape != expected.shape:
         return Result(f"{what} of shape {got.shape}, not {expected.shape}", gate, np.inf)
     union = (got | expected).sum(axis=(1, 2))
     shared = (got & expected).sum(axis=(1, 2))
-    return Result(what, gate, float((1 - shared / np.maximum(union, 1)).max(initial=0.0)))
+    return Result(what, gate, float(((union - shared) / np.maximum(union, 1)).max(initial=0.0)))
