@@ -226,7 +226,7 @@ def print_training(weights_file: Path) -> None:
 
 def percent(change: float) -> str:
     """Writes a share with its sign, in percent."""
-    return "0" if abs(change) < NO_CHANGE else f"{100 * change:+.2g} %"
+    return "0" if abs(change) < NO_CHANGE else f"{100 * change:+.3g} %"
 
 
 def _case(settings: Mapping[str, Any]) -> Case:
