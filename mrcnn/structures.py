@@ -175,6 +175,22 @@ class RawDetections(NamedTuple):
     masks: Tensor
 
 
+class OutputRules(NamedTuple):
+    """How raw output becomes detections in an image's own pixels.
+
+    Attributes:
+        mask_threshold: the probability from which a pixel belongs to the object.
+        mask_paste: how a mask is enlarged to its box: `bilinear`; `fading` to 0 beyond its outer values (Matterport);
+            `stretched`, its own range of values taken as 0..1 (the Supervisely plugin).
+        round_boxes: `never`; `at_end`, boxes are whole pixels (Matterport); `before_nms`, they were made whole in the
+            model input, and are cut to whole pixels (the Supervisely plugin).
+    """
+
+    mask_threshold: float = 0.5
+    mask_paste: str = "bilinear"
+    round_boxes: str = "never"
+
+
 class Detections(NamedTuple):
     """The detections of one image in original pixels, best first.
 

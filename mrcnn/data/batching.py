@@ -20,6 +20,7 @@ class Shapes(NamedTuple):
         channels: of the image.
         max_gt_instances: slots for objects and regions to ignore, N.
         gt_mask_size: side of a stored mask, S.
+        image_resize: the method of `resize_image`.
     """
 
     min_dim: int
@@ -27,6 +28,7 @@ class Shapes(NamedTuple):
     channels: int
     max_gt_instances: int
     gt_mask_size: int
+    image_resize: str = "exact"
 
 
 def make_example(
@@ -49,7 +51,7 @@ def make_example(
     slots = _choose(boxes, limit=shapes.max_gt_instances, seed=seed)
     count, size = len(slots), shapes.gt_mask_size
     example = empty_example(shapes)
-    example["images"] = resize_image(image, plan, shapes.max_dim)
+    example["images"] = resize_image(image, plan, shapes.max_dim, method=shapes.image_resize)
     example["windows"] = np.array(plan.window, np.float32)
     example["gt_boxes"][:count] = boxes[slots]
     example["gt_class_ids"][:count] = np.where(instances.ignore, 0, instances.class_ids)[slots]

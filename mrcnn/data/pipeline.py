@@ -161,6 +161,7 @@ def _shapes(config: TrainConfig) -> Shapes:
         channels=config.model.channels,
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
+        image_resize=config.model.image_resize,
     )
 
 

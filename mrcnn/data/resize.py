@@ -1,13 +1,20 @@
 """Fits an image into the square model input, and moves boxes between the two.
 
-Source: Matterport's `resize_image`, mode "square", with three defects left out: no border fading to black, no cut to
-whole numbers, and each axis keeps its own scale (a rounded side is not exactly `scale` times the old one).
+Source: Matterport's `resize_image`, mode "square". The default leaves three defects out: no border fading to black, no
+cut to whole numbers, and each axis keeps its own scale (a rounded side is not exactly `scale` times the old one).
+Models of old need the numbers they were trained on, defects included: `METHODS` and `ROUNDINGS` name those forms.
 """
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
+from skimage import transform
+
+METHODS = ("exact", "truncated", "smoothed")
+ROUNDINGS = ("never", "at_end", "before_nms")
+_LAST = (0.0, 0.0, 1.0, 1.0)  # what the end of a box lies beyond its last pixel
 
 
 class ResizePlan(NamedTuple):
@@ -65,28 +72,35 @@ def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> Resiz
     )
 
 
-def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int) -> np.ndarray:
+def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: str = "exact") -> np.ndarray:
     """Scales an image and pads it with zeros to the model input.
 
-    Bilinear between pixel centres (half-pixel), edge pixels repeated, no smoothing before shrinking, no rounding.
+    Bilinear between pixel centres (half-pixel). `exact`: edge pixels repeated, no smoothing before shrinking, no
+    rounding. `truncated` (Matterport, by scikit-image): pixels outside count as 0, so that an enlarged image fades at
+    its edges, and values are cut to whole numbers. `smoothed` (the Supervisely plugin, by Pillow): the filter grows
+    with the factor when shrinking, and values are rounded.
 
     Args:
-        image: `[H, W, channels]` of any real dtype, H and W those of the plan.
+        image: `[H, W, channels]` of any real dtype, H and W those of the plan; uint8 for `smoothed`.
         plan: where it goes.
         max_dim: side of the result.
+        method: one of `METHODS`.
 
     Returns:
         `[max_dim, max_dim, channels]` float32.
 
     Raises:
-        ValueError: the image has another size than the plan.
+        ValueError: the image has another size than the plan, or the method is none of them.
     """
+    if method not in METHODS:
+        raise ValueError(f"the resize method must be one of {', '.join(METHODS)}, got {method!r}")
     if image.ndim != 3 or image.shape[:2] != plan.original_hw:
         raise ValueError(f"an image of shape {image.shape} does not fit a plan for {plan.original_hw} and channels")
-    pixels: np.ndarray = image.astype(np.float32)
     height, width = plan.new_hw
+    pixels = image
     if plan.new_hw != plan.original_hw:
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+        scale = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
+        pixels = scale(image, height, width)
     padded = np.zeros((max_dim, max_dim, image.shape[2]), np.float32)
     y1, x1, y2, x2 = plan.window
     padded[y1:y2, x1:x2] = pixels.reshape(height, width, -1)  # OpenCV drops a single channel's axis
@@ -108,16 +122,46 @@ def boxes_to_input(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
     return (np.asarray(boxes, np.float64) * (scale_y, scale_x, scale_y, scale_x) + offset).astype(np.float32)
 
 
-def boxes_to_original(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
-    """Moves boxes from the model input back into the image; inverse of `boxes_to_input`.
+def boxes_to_original(boxes: np.ndarray, plan: ResizePlan, *, rounding: str = "never") -> np.ndarray:
+    """Moves boxes from the model input back into the image; `never` is the inverse of `boxes_to_input`.
 
     Args:
         boxes: `[..., 4]` real, yxyx pixels of the model input.
         plan: how the image was fitted.
+        rounding: `never`; `at_end` as Matterport, which maps the middles of the window's first and last pixels onto the
+            image's and rounds half to even; `before_nms` as the Supervisely plugin, which uses the smaller scale for
+            both axes and cuts the fraction off.
 
     Returns:
-        `[..., 4]` float32, yxyx pixels of the image, not rounded, not clipped.
+        `[..., 4]` float32, yxyx pixels of the image, not clipped.
+
+    Raises:
+        ValueError: the rounding is none of `ROUNDINGS`.
     """
-    scale_y, scale_x = plan.scale_yx
-    offset = (plan.pad_top, plan.pad_left) * 2
-    return ((np.asarray(boxes, np.float64) - offset) / (scale_y, scale_x, scale_y, scale_x)).astype(np.float32)
+    if rounding not in ROUNDINGS:
+        raise ValueError(f"the rounding must be one of {', '.join(ROUNDINGS)}, got {rounding!r}")
+    moved = np.asarray(boxes, np.float64) - (plan.pad_top, plan.pad_left) * 2
+    if rounding == "at_end":
+        factor = [(old - 1) / max(new - 1, 1) for old, new in zip(plan.original_hw, plan.new_hw, strict=True)] * 2
+        return np.rint((moved - _LAST) * factor + _LAST).astype(np.float32)
+    factor = [old / new for old, new in zip(plan.original_hw, plan.new_hw, strict=True)] * 2
+    if rounding == "before_nms":
+        return np.trunc(moved * min(factor)).astype(np.float32)
+    return (moved * factor).astype(np.float32)
+
+
+def _exact(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _truncated(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    scaled = transform.resize(
+        image, (height, width), order=1, mode="constant", cval=0, preserve_range=True, anti_aliasing=False
+    )
+    return np.trunc(scaled)
+
+
+def _smoothed(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    planes = [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
+    scaled = [Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR) for plane in planes]
+    return np.stack([np.asarray(plane) for plane in scaled], axis=-1)

@@ -114,7 +114,8 @@ def write(bundle: ModelBundle, directory: str | Path) -> None:
         min_dim=size.min_dim,
         max_dim=size.max_dim,
         channels=config.channels,
-        mask_threshold=config.mask_threshold,
+        image_resize=config.image_resize,
+        rules=bundle.output_rules,
     )
     tf.saved_model.save(detector, str(directory), signatures=detector.signatures())
     _write_json(Path(directory) / LABELS, labels(bundle))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from mrcnn.ops import masks as mask_ops
-from mrcnn.structures import RawDetections, Tensor
+from mrcnn.structures import OutputRules, RawDetections, Tensor
 
 IMAGE_SIGNATURE = "serving_default"
 ENCODED_SIGNATURE = "encoded"
@@ -25,20 +25,24 @@ class Fitted(NamedTuple):
     Attributes:
         images: `[1, S, S, channels]` float32, zero outside the window.
         windows: `[1, 4]` float32, the image's place in it, yxyx.
-        scale_yx: `[2]` float64, new side / old side.
+        old_hw: `[2]` float64, the image's sides.
+        new_hw: `[2]` float64, the window's sides.
         offset_yx: `[2]` float64, the padding above and left.
     """
 
     images: Tensor
     windows: Tensor
-    scale_yx: Tensor
+    old_hw: Tensor
+    new_hw: Tensor
     offset_yx: Tensor
 
 
 class Detector(tf.Module):
     """The detection of one image as TensorFlow functions that hold no state but the weights."""
 
-    def __init__(self, model: Model, *, min_dim: int, max_dim: int, channels: int, mask_threshold: float):
+    def __init__(
+        self, model: Model, *, min_dim: int, max_dim: int, channels: int, image_resize: str, rules: OutputRules
+    ):
         """Takes a model and the numbers around it.
 
         Args:
@@ -47,12 +51,13 @@ class Detector(tf.Module):
             min_dim: the short side is enlarged to this where the long side allows it.
             max_dim: S.
             channels: of the image.
-            mask_threshold: the probability from which a pixel belongs to the object.
+            image_resize: the method of `data.resize.resize_image`.
+            rules: how the model's output becomes detections.
         """
         super().__init__(name="detector")
         self.variables_of_model = [weight.value for weight in getattr(model, "weights", ())]
         self._numbers = (min_dim, max_dim, channels)
-        self._mask_threshold = mask_threshold
+        self._image_resize, self._rules = image_resize, rules
         # in a function: as an attribute, Keras would save the model once more with functions of its own
         self._model = lambda batch: model(batch)
 
@@ -78,11 +83,11 @@ class Detector(tf.Module):
             1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1.
         """
         min_dim, max_dim, _ = self._numbers
-        fitted = fit(image, min_dim=min_dim, max_dim=max_dim)
+        fitted = fit(image, min_dim=min_dim, max_dim=max_dim, method=self._image_resize)
         raw = self._model({"images": fitted.images, "windows": fitted.windows})
         raw = RawDetections(*(field[0] for field in raw))
         size = tf.shape(image)
-        return to_original(raw, fitted, height=size[0], width=size[1], mask_threshold=self._mask_threshold)
+        return to_original(raw, fitted, height=size[0], width=size[1], rules=self._rules)
 
 
 def decode(encoded):
@@ -107,13 +112,14 @@ def decode(encoded):
     return image
 
 
-def fit(image, *, min_dim, max_dim) -> Fitted:
+def fit(image, *, min_dim, max_dim, method) -> Fitted:
     """Scales and pads an image to the model input: `resize_plan` and `resize_image` in one.
 
     Args:
         image: `[H, W, channels]` uint8, at least one pixel.
         min_dim: the short side is enlarged to this where the long side allows it.
         max_dim: S.
+        method: as for `resize_image`.
     """
     # float64 as in Python, and round half to even likewise: the same whole numbers for every size
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
@@ -123,14 +129,14 @@ def fit(image, *, min_dim, max_dim) -> Fitted:
     new_sides = tf.clip_by_value(tf.round(sides * scale), 1.0, float(max_dim))
     new_hw = tf.cast(new_sides, tf.int32)
     before = (max_dim - new_hw) // 2
-    pixels = tf.image.resize(image[None], new_hw, method="bilinear", antialias=False)[0]
+    pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method](image, new_hw)
     pixels = tf.pad(pixels, tf.concat([tf.stack([before, max_dim - new_hw - before], axis=1), [[0, 0]]], axis=0))
     pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # tells the static shape
     windows = tf.cast(tf.concat([before, before + new_hw], axis=0), tf.float32)[None]
-    return Fitted(pixels, windows, new_sides / sides, tf.cast(before, tf.float64))
+    return Fitted(pixels, windows, sides, new_sides, tf.cast(before, tf.float64))
 
 
-def to_original(raw: RawDetections, fitted: Fitted, *, height, width, mask_threshold) -> dict[str, Tensor]:
+def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: OutputRules) -> dict[str, Tensor]:
     """Moves boxes and masks from the model input into the image; the graph's form of `postprocess.to_original`.
 
     Args:
@@ -138,18 +144,17 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, mask_thres
         fitted: how the image was fitted.
         height: H, int32 scalar.
         width: W, int32 scalar.
-        mask_threshold: the probability from which a pixel belongs to the object.
+        rules: how boxes are rounded and masks enlarged.
 
     Returns:
         As `Detector.detect`; boxes without area or whose mask has no pixel are left out.
     """
     slots = tf.where(raw.valid)[:, 0]
     slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
-    boxes = tf.cast(tf.gather(raw.boxes, slots), tf.float64)
-    boxes = (boxes - tf.tile(fitted.offset_yx, [2])) / tf.tile(fitted.scale_yx, [2])
+    boxes = _boxes_to_original(tf.gather(raw.boxes, slots), fitted, rounding=rules.round_boxes)
     limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
     boxes = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
-    masks, drawn = draw(tf.gather(raw.masks, slots), boxes, height=height, width=width, threshold=mask_threshold)
+    masks, drawn = draw(tf.gather(raw.masks, slots), boxes, height=height, width=width, rules=rules)
     return {
         "boxes": tf.boolean_mask(boxes, drawn),
         "class_ids": tf.boolean_mask(tf.gather(raw.class_ids, slots), drawn),
@@ -158,7 +163,7 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, mask_thres
     }
 
 
-def draw(masks, boxes, *, height, width, threshold):
+def draw(masks, boxes, *, height, width, rules: OutputRules):
     """Draws masks into the image, one after the other and each inside its own box only.
 
     So the floating-point numbers in memory at a time are those of one box, whatever the number of masks; the masks
@@ -169,7 +174,7 @@ def draw(masks, boxes, *, height, width, threshold):
         boxes: `[N, 4]` float32, yxyx pixels of the image, clipped to it.
         height: H, int32 scalar.
         width: W, int32 scalar.
-        threshold: the probability from which a pixel belongs to the object.
+        rules: as for `to_original`.
 
     Returns:
         masks: `[K, H, W]` uint8, 0 or 1, of the K masks that have a pixel.
@@ -182,7 +187,7 @@ def draw(masks, boxes, *, height, width, threshold):
     drawn = tf.TensorArray(tf.bool, size=count, element_shape=[])
 
     def step(index, used, canvas, drawn):
-        crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, threshold=threshold)
+        crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
         some = tf.reduce_any(crop)
         # an empty mask is written too, but the next one takes its place
         canvas = canvas.write(used, tf.pad(tf.cast(crop, tf.uint8), padding))
@@ -194,7 +199,47 @@ def draw(masks, boxes, *, height, width, threshold):
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
 
 
-def _draw_in_box(mask, box, *, height, width, threshold):
+def _boxes_to_original(boxes, fitted: Fitted, *, rounding):
+    moved = tf.cast(boxes, tf.float64) - tf.tile(fitted.offset_yx, [2])
+    if rounding == "at_end":
+        factor = tf.tile((fitted.old_hw - 1) / tf.maximum(fitted.new_hw - 1, 1), [2])
+        last = tf.constant([0, 0, 1, 1], tf.float64)
+        return tf.round((moved - last) * factor + last)
+    factor = tf.tile(fitted.old_hw / fitted.new_hw, [2])
+    if rounding == "before_nms":
+        moved = moved * tf.reduce_min(factor)
+        return tf.sign(moved) * tf.floor(tf.abs(moved))
+    return moved * factor
+
+
+def _exact(image, new_hw):
+    return tf.image.resize(image[None], new_hw, method="bilinear", antialias=False)[0]
+
+
+def _smoothed(image, new_hw):
+    """Filters along rows first and rounds after each pass, as Pillow does."""
+    for sides in ((tf.shape(image)[0], new_hw[1]), new_hw):
+        scaled = tf.image.resize(image[None], sides, method="bilinear", antialias=True)[0]
+        image = tf.clip_by_value(tf.floor(scaled + 0.5), 0.0, 255.0)
+    return image
+
+
+def _truncated(image, new_hw):
+    """Reads pixels outside as 0 and cuts values to whole numbers; an image that keeps its size stays as it is."""
+    values = tf.cast(image, tf.float64)
+    for axis in (0, 1):
+        old, new = tf.shape(image)[axis], new_hw[axis]
+        places = (tf.cast(tf.range(new), tf.float64) + 0.5) * tf.cast(old, tf.float64) / tf.cast(new, tf.float64) + 0.5
+        low = tf.floor(places)
+        share = tf.reshape(places - low, [-1, 1, 1] if axis == 0 else [1, -1, 1])
+        padded = tf.pad(values, [[1, 1], [0, 0], [0, 0]] if axis == 0 else [[0, 0], [1, 1], [0, 0]])
+        index = tf.cast(low, tf.int32)  # of the padded axis, where pixel i is i + 1
+        below, above = tf.gather(padded, index, axis=axis), tf.gather(padded, tf.minimum(index + 1, old + 1), axis=axis)
+        values = below * (1 - share) + above * share
+    return tf.cast(tf.floor(values), tf.float32)
+
+
+def _draw_in_box(mask, box, *, height, width, rules):
     """Gives the mask in the pixels that its box touches, bool, and the `[2, 2]` padding to the whole image."""
     start = tf.cast(tf.floor(box[:2]), tf.int32)
     end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
@@ -202,5 +247,7 @@ def _draw_in_box(mask, box, *, height, width, threshold):
     # whole pixels less: exact in float32, so that every pixel gets the value it has in the whole image
     shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
     sides = end - start
-    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1])[0]
-    return values >= threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)
+    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=rules.mask_paste)[
+        0
+    ]
+    return values >= rules.mask_threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)

@@ -23,7 +23,7 @@ from mrcnn.infer import class_names, weight_file
 from mrcnn.infer import device as devices
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import RawDetections
+from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.weights import apply, download
 
 CONFIG = "config.json"
@@ -75,6 +75,16 @@ class ModelBundle:
     class_metas: tuple[ClassMeta, ...]
     input_size: InputSize
     config: ModelConfig
+
+    @property
+    def output_rules(self) -> OutputRules:
+        """How the model's output becomes detections."""
+        return output_rules(self.config)
+
+
+def output_rules(config: ModelConfig) -> OutputRules:
+    """Picks the rules of a model's output from its numbers."""
+    return OutputRules(config.mask_threshold, config.mask_paste, config.round_boxes)
 
 
 def read_model(

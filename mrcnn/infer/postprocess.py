@@ -12,7 +12,9 @@ import numpy as np
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
 from mrcnn.ops import masks
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import Detections, OutputRules, RawDetections
+
+DEFAULT_RULES = OutputRules()
 
 
 def to_original(
@@ -21,7 +23,7 @@ def to_original(
     *,
     image_size: tuple[int, int],
     class_names: Sequence[str],
-    mask_threshold: float = 0.5,
+    rules: OutputRules = DEFAULT_RULES,
 ) -> Detections:
     """Moves boxes and masks from the model input into the image.
 
@@ -31,7 +33,7 @@ def to_original(
         plan: how the image was fitted into the model input.
         image_size: H and W.
         class_names: by class id.
-        mask_threshold: the probability from which a pixel belongs to the object.
+        rules: how boxes are rounded and masks enlarged.
 
     Returns:
         Detections by falling score; boxes are clipped to the image, those without area or whose mask has no pixel are
@@ -40,10 +42,17 @@ def to_original(
     height, width = image_size
     slots = np.flatnonzero(raw.valid)
     slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
-    boxes = resize.boxes_to_original(raw.boxes[slots], plan)
+    boxes = resize.boxes_to_original(raw.boxes[slots], plan, rounding=rules.round_boxes)
     boxes = np.clip(boxes, 0, np.array([height, width, height, width], dtype=np.float32))
     drawn = [
-        masks.paste_mask_numpy(raw.masks[slot], box, height=height, width=width, threshold=mask_threshold)
+        masks.paste_mask_numpy(
+            raw.masks[slot],
+            box,
+            height=height,
+            width=width,
+            threshold=rules.mask_threshold,
+            method=rules.mask_paste,
+        )
         for slot, box in zip(slots, boxes, strict=True)
     ]
     keep = [index for index, (crop, _) in enumerate(drawn) if crop.any()]

@@ -91,6 +91,7 @@ class Predictor:
             min_dim=bundle.input_size.min_dim,
             max_dim=bundle.input_size.max_dim,
             channels=bundle.config.channels,
+            image_resize=bundle.config.image_resize,
         )
         raw = self._detect(inputs.images, inputs.windows)
         raw = RawDetections(*(field.numpy() for field in raw))
@@ -100,5 +101,5 @@ class Predictor:
                 plan,
                 image_size=image_size,
                 class_names=bundle.class_names,
-                mask_threshold=bundle.config.mask_threshold,
+                rules=bundle.output_rules,
             )

@@ -28,7 +28,9 @@ class Prepared(NamedTuple):
     sizes: tuple[tuple[int, int], ...]
 
 
-def prepare(images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channels: int = 3) -> Prepared:
+def prepare(
+    images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channels: int = 3, image_resize: str = "exact"
+) -> Prepared:
     """Resizes images and pads them with zeros to one size.
 
     Args:
@@ -36,6 +38,7 @@ def prepare(images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channel
         min_dim: the short side is enlarged to this where the long side allows it.
         max_dim: side of the model input.
         channels: of the model input.
+        image_resize: the method of `resize.resize_image`.
 
     Raises:
         ValueError: an array is not an image; names its place in the list.
@@ -49,7 +52,7 @@ def prepare(images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channel
             raise ValueError(f"image {index}: {error}") from error
         height, width = pixels.shape[:2]
         plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
-        batch[index] = resize.resize_image(pixels, plan, max_dim)
+        batch[index] = resize.resize_image(pixels, plan, max_dim, method=image_resize)
         plans.append(plan)
         sizes.append((height, width))
     windows = np.array([plan.window for plan in plans], dtype=np.float32)

@@ -36,3 +36,7 @@ class AnchorGenerator(Float32Layer):
             offset=self.offset,
         )
         return ops.convert_to_tensor(boxes, dtype="float32")
+
+    def level_sizes(self, features) -> tuple[int, ...]:
+        """Gives how many of the anchors belong to each of the maps."""
+        return tuple(feature.shape[1] * feature.shape[2] * len(self.aspect_ratios) for feature in features)

@@ -10,10 +10,11 @@ from mrcnn.structures import MaskTargets, RoiTargets
 class MaskTargetGenerator(Float32Layer):
     """Cuts each object region's mask out of its object's stored mask."""
 
-    def __init__(self, *, mask_size: int = 28, **kwargs):
-        """Takes the side of the mask head's output."""
+    def __init__(self, *, mask_size: int = 28, grid: str = "cells", **kwargs):
+        """Takes the side of the mask head's output and the `grid` of `ops.masks.crop_masks`."""
         super().__init__(**kwargs)
         self.mask_size = mask_size
+        self.grid = grid
 
     def call(self, targets: RoiTargets, batch, index):
         """Gives `MaskTargets` for P regions.
@@ -33,10 +34,13 @@ class MaskTargetGenerator(Float32Layer):
             ops.take(ops.reshape(batch["gt_boxes"], (-1, 4)), source, axis=0),
             ops.take(ops.reshape(targets.rois, (-1, 4)), region, axis=0),
             output_size=self.mask_size,
+            grid=self.grid,
         )
+        # Matterport rounds halves to even, so a half is no object there
+        inside = cropped > 0.5 if self.grid == "corners" else cropped >= 0.5
         class_ids = ops.take(ops.reshape(targets.class_ids, (-1,)), region, axis=0)
         return MaskTargets(
-            masks=ops.stop_gradient(ops.cast(cropped >= 0.5, "float32")),
+            masks=ops.stop_gradient(ops.cast(inside, "float32")),
             class_ids=class_ids,
             weights=ops.cast(class_ids > 0, "float32"),
         )

@@ -1,5 +1,7 @@
 """Features of regions, cut from the pyramid level that fits each region's size."""
 
+from keras import ops
+
 from mrcnn.layers.base import Float32Layer
 from mrcnn.ops import levels, roi_align
 
@@ -21,7 +23,7 @@ class RoiFeatures(Float32Layer):
         self.mode = mode
         self.sampling_ratio = sampling_ratio
 
-    def call(self, features, rois, image_index, *, image_size):
+    def call(self, features, rois, image_index, *, image_size, extent=None):
         """Gives `[P, S, S, C]` in the features' dtype.
 
         Args:
@@ -29,15 +31,18 @@ class RoiFeatures(Float32Layer):
             rois: `[P, 4]` float32.
             image_index: `[P]` int32, the image of each region.
             image_size: (H, W) of the model input, Python ints.
+            extent: its sides in the regions' frame; None where that is pixels.
         """
+        extent = extent or image_size
         rounding = "round" if self.mode == "crop_and_resize" else "floor"
-        level = levels.assign_levels(rois, image_area=None, rounding=rounding)
+        to_pixels = [image_size[axis % 2] / extent[axis % 2] for axis in range(4)]
+        level = levels.assign_levels(rois * ops.convert_to_tensor(to_pixels, dtype="float32"), rounding=rounding)
         return roi_align.roi_align(
             features,
             rois,
             level,
             image_index=image_index,
-            image_size=image_size,
+            image_size=extent,
             output_size=self.output_size,
             mode=self.mode,
             sampling_ratio=self.sampling_ratio,

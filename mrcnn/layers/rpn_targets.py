@@ -20,15 +20,17 @@ class AnchorTargetGenerator(Float32Layer):
         positive_fraction: float = 0.5,
         positive_iou: float = 0.7,
         negative_iou: float = 0.3,
+        ignore_share: float | None = IGNORE_SHARE,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        """Takes the sample's size per image and the IoU limits."""
+        """Takes the sample's size per image, the IoU limits and `in_ignored`'s share."""
         super().__init__(**kwargs)
         self.samples = samples
         self.positive_fraction = positive_fraction
         self.positive_iou = positive_iou
         self.negative_iou = negative_iou
+        self.ignore_share = ignore_share
         self.delta_std = delta_std
 
     def call(self, anchors, gt_boxes, gt_valid, gt_ignore, seeds):
@@ -37,7 +39,7 @@ class AnchorTargetGenerator(Float32Layer):
         state, matched_idx = matching.match_anchors(
             overlaps, gt_valid, positive_iou=self.positive_iou, negative_iou=self.negative_iou
         )
-        ignored = in_ignored(anchors[None], gt_boxes, gt_ignore, overlaps=overlaps)
+        ignored = in_ignored(anchors[None], gt_boxes, gt_ignore, overlaps=overlaps, share=self.ignore_share)
         state = ops.where((state == 0) & ignored, -1, state)
         state = sampling.sample_anchors(state, seeds, total=self.samples, positive_fraction=self.positive_fraction)
         matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
@@ -45,7 +47,7 @@ class AnchorTargetGenerator(Float32Layer):
         return AnchorTargets(state=state, deltas=ops.where((state == 1)[..., None], deltas, 0.0))
 
 
-def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps):
+def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps, share=IGNORE_SHARE):
     """Tells which boxes are no background because an ignore region may hold objects there.
 
     Args:
@@ -53,14 +55,17 @@ def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps):
         gt_boxes: `[B, N, 4]` float32.
         gt_ignore: `[B, N]` bool.
         overlaps: `[B, R, N]` IoU of the two.
+        share: how much of a box must lie in a region, whatever their IoU; None leaves it to the IoU (Matterport).
 
     Returns:
         `[B, R]` bool; all false without ignore regions.
     """
 
     def some():
-        inside = boxes.overlap_of_first(candidates, gt_boxes) >= IGNORE_SHARE
-        return ops.any(((overlaps >= IGNORE_IOU) | inside) & gt_ignore[:, None, :], axis=-1)
+        near = overlaps >= IGNORE_IOU
+        if share is not None:
+            near = near | (boxes.overlap_of_first(candidates, gt_boxes) >= share)
+        return ops.any(near & gt_ignore[:, None, :], axis=-1)
 
     # most batches have no ignore region, and the matrix of all pairs is large
     return ops.cond(ops.any(gt_ignore), some, lambda: ops.zeros_like(overlaps[..., 0], dtype="bool"))

@@ -14,6 +14,7 @@ from mrcnn.layers.roi_features import RoiFeatures
 from mrcnn.losses import box, decay, mask, reduction, rpn
 from mrcnn.models import layout
 from mrcnn.models.parts import build_parts
+from mrcnn.ops import frames
 from mrcnn.structures import Outputs, Proposals, RawDetections, RoiTargets, Tensor
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -47,6 +48,7 @@ class MaskRCNN(keras.Model):
         self.settings = ModelConfig(**(settings or {}))
         self.parts = build_parts(self.settings, num_classes=num_classes, feature_dtype=self.compute_dtype)
         self.trackers = [keras.metrics.Mean(name=name) for name in (*LOSSES, "l2_loss")]
+        self.frame = frames.frame(self.settings.box_normalization)
         self.replica_sum = reduction.identity
         self.num_replicas = 1
         self.build()
@@ -130,7 +132,14 @@ class MaskRCNN(keras.Model):
         pyramid = parts.fpn(parts.backbone(images, training=training))
         anchors = parts.anchor_generator(pyramid)
         logits, deltas = parts.rpn(pyramid)
-        proposals = parts.proposal_generator(anchors, logits, deltas, image_size=_image_size(images), count=count)
+        proposals = parts.proposal_generator(
+            self.frame.enter(anchors),
+            logits,
+            deltas,
+            level_sizes=parts.anchor_generator.level_sizes(pyramid),
+            image_size=self.frame.extent(_image_size(images)),
+            count=count,
+        )
         return pyramid[:4], (anchors, logits, deltas), proposals
 
     def _train_outputs(self, features, rpn_outputs, proposals, batch, *, training) -> Outputs:
@@ -139,15 +148,16 @@ class MaskRCNN(keras.Model):
         anchor_targets = parts.anchor_targets(
             anchors, batch["gt_boxes"], batch["gt_valid"], batch["gt_ignore"], batch["seeds"]
         )
+        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
         targets = parts.roi_targets(proposals, batch)
         regions = self._regions(parts.box_features, features, targets.rois, image_size)
         class_logits, box_deltas = parts.box_head(regions, training=training)
         index = self._mask_regions(targets)
         image, slot = index
         rois = ops.take(ops.reshape(targets.rois, (-1, 4)), image * targets.rois.shape[1] + slot, axis=0)
-        mask_logits = parts.mask_head(
-            parts.mask_features(features, rois, image, image_size=image_size), training=training
-        )
+        extent = self.frame.extent(image_size)
+        mask_regions = parts.mask_features(features, rois, image, image_size=image_size, extent=extent)
+        mask_logits = parts.mask_head(mask_regions, training=training)
         slots = targets.rois.shape[1]
         return Outputs(
             objectness_logits=logits,
@@ -168,6 +178,7 @@ class MaskRCNN(keras.Model):
     def _detect(self, features, proposals: Proposals, windows, image_size) -> RawDetections:
         boxes, class_ids, scores, valid = self._detect_boxes(features, proposals, windows, image_size)
         masks = self._detected_masks(features, boxes, class_ids, valid, image_size)
+        boxes = ops.where(valid[..., None], self.frame.leave(boxes), 0.0)
         return RawDetections(boxes=boxes, class_ids=class_ids, scores=scores, valid=valid, masks=masks)
 
     def _detect_boxes(self, features, proposals: Proposals, windows, image_size):
@@ -178,7 +189,7 @@ class MaskRCNN(keras.Model):
             proposals,
             ops.reshape(class_logits, (-1, slots, self.num_classes)),
             ops.reshape(box_deltas, (-1, slots, self.num_classes, 4)),
-            windows,
+            self.frame.enter(windows),
         )
 
     def _detected_masks(self, features, boxes, class_ids, valid, image_size):
@@ -190,8 +201,9 @@ class MaskRCNN(keras.Model):
         image, slot = ops.nonzero(keep)
         flat = ops.cast(image, "int32") * slots + ops.cast(slot, "int32")
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
+        extent = self.frame.extent(image_size)
         logits = self.parts.mask_head(
-            self.parts.mask_features(features, rois, ops.cast(image, "int32"), image_size=image_size)
+            self.parts.mask_features(features, rois, ops.cast(image, "int32"), image_size=image_size, extent=extent)
         )
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
         probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
@@ -205,7 +217,7 @@ class MaskRCNN(keras.Model):
         slots = rois.shape[1]
         flat = ops.reshape(rois, (-1, 4))
         image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // slots
-        return extractor(features, flat, image_index, image_size=image_size)
+        return extractor(features, flat, image_index, image_size=image_size, extent=self.frame.extent(image_size))
 
 
 def _image_size(images) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 One rule everywhere: a grid of S x S values covers its box, value i sits at the middle of cell i, values between are
 bilinear, values between a border's middle and the border equal the border's (no fading), and outside the box is 0.
+Other rules, for models of old, have names: `grid="corners"` when cutting, `METHODS` when pasting.
 Bilinear interpolation is separable, so it is two matrix products: rows' weights, then columns' weights.
 Shape letters: N or P masks, M side of a predicted mask, S side of a stored mask, H W image.
 """
@@ -11,33 +12,44 @@ import math
 import numpy as np
 from keras import ops
 
+METHODS = ("bilinear", "fading", "stretched")
 
-def crop_masks(masks, gt_boxes, rois, *, output_size):
+
+def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
     """Samples objects' stored masks on the grids of regions.
 
     Args:
         masks: `[..., S, S]` uint8, how much of each cell of the object's box the object covers, 0-255.
         gt_boxes: `[..., 4]` float, yxyx, the box each mask covers.
         rois: `[..., 4]` float, yxyx, same frame.
-        output_size: M, cells of a region's side.
+        output_size: M, cells of a region's side, at least 2.
+        grid: "cells" takes values at the middles of the cells of region and mask; "corners" spans both with M and S
+            points from edge to edge (Matterport, tf.image.crop_and_resize), which shrinks an object by half a cell.
 
     Returns:
-        `[..., M, M]` float32 in 0..1: the stored mask at the middle of each cell of the region; 0 outside the object's
-        box. Zeros for a degenerate object.
+        `[..., M, M]` float32 in 0..1: the stored mask at each point of the region; 0 outside the object's box. Zeros
+        for a degenerate object.
+
+    Raises:
+        ValueError: another `grid`.
     """
+    if grid not in ("cells", "corners"):
+        raise ValueError(f'grid must be "cells" or "corners", got {grid!r}')
     gt_boxes, rois = ops.cast(gt_boxes, "float32"), ops.cast(rois, "float32")
     values = ops.cast(masks, "float32") / 255.0
-    middles = (ops.arange(output_size, dtype="float32") + 0.5) / output_size
+    steps = ops.arange(output_size, dtype="float32")
+    shares = steps / (output_size - 1) if grid == "corners" else (steps + 0.5) / output_size
+    weigh = _corner_weights if grid == "corners" else _weights
     weights = []
     for axis in (0, 1):
         start, end = rois[..., axis, None], rois[..., axis + 2, None]
-        points = start + middles * (end - start)
+        points = start + shares * (end - start)
         size = values.shape[axis - 2]
-        weights.append(_weights(points, gt_boxes[..., axis, None], gt_boxes[..., axis + 2, None], size=size))
+        weights.append(weigh(points, gt_boxes[..., axis, None], gt_boxes[..., axis + 2, None], size=size))
     return _interpolate(values, *weights)
 
 
-def paste_masks(masks, boxes, *, height, width):
+def paste_masks(masks, boxes, *, height, width, method="bilinear"):
     """Draws masks into the frame their boxes lie in.
 
     Args:
@@ -45,21 +57,31 @@ def paste_masks(masks, boxes, *, height, width):
         boxes: `[N, 4]` float, yxyx pixels of the frame.
         height: H, rows of the frame; a Python int or a scalar tensor.
         width: W, columns of the frame; likewise.
+        method: `bilinear`; `fading`, values fall to 0 from a border's middle outwards (Matterport, by scikit-image);
+            `stretched`, each mask's own range of values is taken as 0..1, and the filter grows with the factor when
+            shrinking (the Supervisely plugin, by Pillow).
 
     Returns:
         `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
+
+    Raises:
+        ValueError: another `method`.
     """
+    _check(method)
     boxes = ops.cast(boxes, "float32")
     masks = ops.cast(masks, "float32")
+    if method == "stretched":
+        low = ops.min(masks, axis=(-2, -1), keepdims=True)
+        masks = ops.divide_no_nan(masks - low, ops.max(masks, axis=(-2, -1), keepdims=True) - low)
     weights = []
     for axis, length in enumerate((height, width)):
         points = ops.arange(length, dtype="float32") + 0.5
         size = masks.shape[axis - 2]
-        weights.append(_weights(points, boxes[..., axis, None], boxes[..., axis + 2, None], size=size))
+        weights.append(_weights(points, boxes[..., axis, None], boxes[..., axis + 2, None], size=size, method=method))
     return _interpolate(masks, *weights)
 
 
-def paste_mask_numpy(mask, box, *, height, width, threshold):
+def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
     """Draws one mask inside its box only: `paste_masks(...) >= threshold`, cut to the box.
 
     Args:
@@ -68,19 +90,27 @@ def paste_mask_numpy(mask, box, *, height, width, threshold):
         height: rows of the frame.
         width: columns of the frame.
         threshold: the probability from which a pixel belongs to the object; above 0.
+        method: as for `paste_masks`.
 
     Returns:
         crop: bool, the pixels of the frame whose middles lie in the box; `[0, 0]` if there is none.
         origin: (y, x) of the crop's first pixel in the frame.
+
+    Raises:
+        ValueError: another `method`.
     """
+    _check(method)
     mask = np.asarray(mask, np.float32)
+    if method == "stretched":
+        span = mask.max() - mask.min()
+        mask = (mask - mask.min()) / (span or np.float32(1.0))
     y1, x1, y2, x2 = (np.float32(edge) for edge in box)
     top, bottom = _pixels_between(y1, y2, limit=height)
     left, right = _pixels_between(x1, x2, limit=width)
     if bottom <= top or right <= left:
         return np.zeros((0, 0), bool), (0, 0)
-    rows = _weights_numpy(np.arange(top, bottom), y1, y2, size=mask.shape[0])
-    columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1])
+    rows = _weights_numpy(np.arange(top, bottom), y1, y2, size=mask.shape[0], method=method)
+    columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1], method=method)
     return rows @ mask @ columns.T >= threshold, (top, left)
 
 
@@ -90,21 +120,45 @@ def _interpolate(values, row_weights, column_weights):
     return ops.matmul(ops.matmul(row_weights, values), columns)
 
 
-def _weights(points, start, end, *, size):
+def _check(method):
+    if method not in METHODS:
+        raise ValueError(f"the method must be one of {', '.join(METHODS)}, got {method!r}")
+
+
+def _weights(points, start, end, *, size, method="bilinear"):
     """Gives `[..., K, size]` weights of the grid's values at points `[..., K]`, for a box side `start`..`end`."""
     side = end - start
     position = ops.divide_no_nan(points - start, side) * size - 0.5
-    position = ops.clip(position, 0.0, size - 1.0)
-    weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
+    if method == "bilinear":
+        position = ops.clip(position, 0.0, size - 1.0)
+    distance = ops.abs(position[..., None] - ops.arange(size, dtype="float32"))
+    if method == "stretched":
+        distance = distance / ops.maximum(ops.divide_no_nan(float(size), side), 1.0)[..., None]
+    weights = ops.maximum(1.0 - distance, 0.0)
+    if method == "stretched":  # a filter that reaches over the border counts what it finds inside
+        weights = ops.divide_no_nan(weights, ops.sum(weights, axis=-1, keepdims=True))
     inside = (points >= start) & (points < end)
     return ops.where(inside[..., None], weights, 0.0)
 
 
-def _weights_numpy(pixels, start, end, *, size):
+def _corner_weights(points, start, end, *, size):
+    """The same for a grid whose first and last values lie on the side's ends, which both count as inside."""
+    position = ops.divide_no_nan(points - start, end - start) * (size - 1.0)
+    weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
+    inside = (position >= 0.0) & (position <= size - 1.0) & (end > start)
+    return ops.where(inside[..., None], weights, 0.0)
+
+
+def _weights_numpy(pixels, start, end, *, size, method):
     points = pixels.astype(np.float32) + np.float32(0.5)
-    position = np.clip((points - start) / (end - start) * size - np.float32(0.5), 0.0, size - 1.0)
+    position = (points - start) / (end - start) * size - np.float32(0.5)
+    if method == "bilinear":
+        position = np.clip(position, 0.0, size - 1.0)
     distance = np.abs(position[:, None] - np.arange(size, dtype=np.float32))
-    return np.maximum(1.0 - distance, 0.0, dtype=np.float32)
+    if method != "stretched":
+        return np.maximum(1.0 - distance, 0.0, dtype=np.float32)
+    weights = np.maximum(1.0 - distance / max(size / (end - start), 1.0), 0.0, dtype=np.float32)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _pixels_between(start, end, *, limit):

@@ -27,7 +27,7 @@ def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
         index: `[B, max_outputs]` int32, kept boxes by descending score, 0 in unused slots.
         valid: `[B, max_outputs]` bool, the slot is used; used slots come first.
     """
-    boxes = ops.cast(boxes, "float32")
+    boxes = ops.stop_gradient(ops.cast(boxes, "float32"))  # the kernel has no gradient
     scores = ops.where(valid, ops.cast(scores, "float32"), _INVALID_SCORE)
 
     def one_image(inputs):

@@ -5,6 +5,7 @@ the device, the number of workers or an earlier step.
 Shape letters: B images, A anchors, R regions.
 """
 
+import numpy as np
 from keras import ops
 
 _MASK32 = 0xFFFFFFFF
@@ -59,7 +60,7 @@ def sample_anchors(state, seeds, *, total, positive_fraction):
     return ops.where(positive | negative, state, -1)
 
 
-def sample_rois(positive, negative, seeds, *, total, positive_fraction):
+def sample_rois(positive, negative, seeds, *, total, positive_fraction, proportional=False):
     """Draws a random, balanced sample of regions.
 
     Args:
@@ -68,6 +69,8 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction):
         seeds: `[B]` integer, one per image.
         total: slots of the sample.
         positive_fraction: the largest share of `total` that objects may take.
+        proportional: draw only so much background that objects have their share of what is drawn, rounded down to whole
+            regions as Matterport does; none without objects.
 
     Returns:
         index: `[B, total]` int32, drawn regions: objects first, at most `int(total * positive_fraction)`, then
@@ -79,6 +82,10 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction):
     priority = random_priority(seeds, count, salt=ROI_SALT)
     first_value, first = _best(positive, priority, limit=min(int(total * positive_fraction), count))
     second_value, second = _best(negative, priority, limit=min(total, count))
+    if proportional:
+        objects = ops.sum(ops.cast(first_value >= 0, "float32"), axis=1, keepdims=True)
+        wanted = ops.floor(objects * np.float32(1.0 / positive_fraction)) - objects
+        second_value = ops.where(ops.arange(second.shape[1], dtype="float32") < wanted, second_value, -1.0)
     # equal ranks keep their order in top_k: objects, then background, then what was no candidate
     rank = ops.concatenate([ops.where(first_value >= 0, 2, 0), ops.where(second_value >= 0, 1, 0)], axis=1)
     index = ops.concatenate([first, second], axis=1)

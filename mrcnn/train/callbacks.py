@@ -54,9 +54,7 @@ class ProgressReport(keras.callbacks.Callback):
 class Recorder(keras.callbacks.Callback):
     """Adds the epoch to the history and writes `history.csv` and `curves.png`; must come after the validation."""
 
-    def __init__(
-        self, clock: Clock, *, folder: Path, batch_size: int, log: EventLog, monitor: str = history.MONITOR
-    ):
+    def __init__(self, clock: Clock, *, folder: Path, batch_size: int, log: EventLog, monitor: str = history.MONITOR):
         """Takes where the files go; `batch_size` is over all devices, `monitor` what the best epoch is best in."""
         super().__init__()
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log

@@ -15,6 +15,7 @@ from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.supervisely import ProjectSamples
 from mrcnn.events import EventLog, UserError
+from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
 from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
@@ -284,9 +285,7 @@ def _fit(
             InvalidLossStop(clock, names_at=names_at),
             callbacks.ProgressReport(clock, epochs=config.epochs, batch_size=batch_size, log=log),
             validation,
-            callbacks.Recorder(
-                clock, folder=store.root, batch_size=batch_size, log=log, monitor=config.best_monitor
-            ),
+            callbacks.Recorder(clock, folder=store.root, batch_size=batch_size, log=log, monitor=config.best_monitor),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=config.best_monitor),
             keras.callbacks.TensorBoard(str(store.root / TENSORBOARD), write_graph=False),
         ]
@@ -307,7 +306,7 @@ def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:
         class_names=list(samples.class_title_to_idx),
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,
-        mask_threshold=config.model.mask_threshold,
+        rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
     )
 

@@ -15,7 +15,7 @@ from mrcnn.data import resize
 from mrcnn.evaluate.coco_metrics import CocoEvaluator, GroundTruth
 from mrcnn.events import EventLog, UserError
 from mrcnn.infer import postprocess
-from mrcnn.structures import RawDetections
+from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
 
 AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
@@ -41,7 +41,7 @@ class ApScorer:
         class_names: Sequence[str],
         min_dim: int,
         max_dim: int,
-        mask_threshold: float,
+        rules: OutputRules,
         max_detections: int = 100,
     ):
         """Takes what is needed to undo the resize.
@@ -51,13 +51,13 @@ class ApScorer:
             class_names: by class id, the background first.
             min_dim: as the images were resized with.
             max_dim: side of the model input.
-            mask_threshold: the probability from which a pixel belongs to the object.
+            rules: how the model's output becomes detections.
             max_detections: the most the model gives for an image.
         """
         self._ground_truth = ground_truth
         self._class_names = tuple(class_names)
         self._sizes = {"min_dim": min_dim, "max_dim": max_dim}
-        self._mask_threshold = mask_threshold
+        self._rules = rules
         self._max_detections = max(max_detections, 100)
         self._evaluator = self._new()
 
@@ -70,7 +70,7 @@ class ApScorer:
             resize.resize_plan(height, width, **self._sizes),
             image_size=(height, width),
             class_names=self._class_names,
-            mask_threshold=self._mask_threshold,
+            rules=self._rules,
         )
         self._evaluator.add(image_id, truth, detections)
 

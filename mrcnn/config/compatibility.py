@@ -1,0 +1,74 @@
+"""The conventions a model computes by: the better form of each, and what two older code bases did, whole.
+
+A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all of them at once; a field given by
+name wins over it. What each does and how much it matters is in docs/differences.md.
+Source: `matterport` is Mask_RCNN at its last state (2019); `supervisely` is the older code inside the Supervisely
+plugin 5.16.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+BETTER: Mapping[str, Any] = {
+    "box_normalization": "pixels",
+    "anchor_offset": 0.5,
+    "roi_align": "aligned",
+    "roi_sampling_ratio": 2,
+    "roi_add_gt_boxes": True,
+    "roi_negatives": "fill",
+    "count_unused_rois": False,
+    "detach_targets": True,
+    "mask_targets": "cells",
+    "ignore_share": 0.5,
+    "pre_nms_topk_scope": "level",
+    "pre_nms_topk": 2000,
+    "detection_classes": "all",
+    "detection_nms_scope": "class",
+    "image_resize": "exact",
+    "mask_paste": "bilinear",
+    "round_boxes": "never",
+}
+MATTERPORT: Mapping[str, Any] = {
+    "box_normalization": "minus_one",
+    "anchor_offset": 0.0,
+    "roi_align": "crop_and_resize",
+    "roi_sampling_ratio": 1,
+    "roi_add_gt_boxes": False,
+    "roi_negatives": "two_per_object",
+    "count_unused_rois": True,
+    "detach_targets": False,
+    "mask_targets": "corners",
+    "ignore_share": None,
+    "pre_nms_topk_scope": "pyramid",
+    "pre_nms_topk": 6000,
+    "detection_classes": "best",
+    "detection_nms_scope": "class",
+    "image_resize": "truncated",
+    "mask_paste": "fading",
+    "round_boxes": "at_end",
+}
+SUPERVISELY: Mapping[str, Any] = {
+    **MATTERPORT,
+    "box_normalization": "pixels",
+    "image_resize": "smoothed",
+    "mask_paste": "stretched",
+    "round_boxes": "before_nms",
+}
+CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {
+    None: BETTER,
+    "matterport": MATTERPORT,
+    "supervisely": SUPERVISELY,
+}
+
+
+def with_conventions(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds to a config's `model` object the conventions that its `compatibility` implies; what is given stays.
+
+    `roi_align` crop_and_resize alone implies its one sample per bin.
+    """
+    named = given.get("compatibility")
+    implied = CONVENTIONS.get(named, {}) if named is None or isinstance(named, str) else {}
+    result = {**implied, **given}
+    if "roi_sampling_ratio" not in given and result.get("roi_align") == "crop_and_resize":
+        result["roi_sampling_ratio"] = 1
+    return result
