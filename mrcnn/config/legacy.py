@@ -1,7 +1,7 @@
 """Older configs and models: their keys are checked and turned into what replaces them, their networks are known.
 
-Source: the deprecated Mask R-CNN config page and the v1 inference configs that release 5.16 converted; what that release
-and Matterport's trained.
+Source: the deprecated Mask R-CNN config page, the v1 inference configs that release 5.16 converted, and the networks
+that this release and Matterport's trained.
 """
 
 import difflib
@@ -81,7 +81,7 @@ def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any
 
 
 def folder_model(content: Mapping[str, Any]) -> Any:
-    """Gives the `model` of a model folder's config.json, unchecked; a folder of the plugin has none, and one network."""
+    """Gives the `model` of a model folder's config.json, unchecked; the plugin wrote none, it had one network."""
     return content.get("model", PLUGIN_MODEL)
 
 

@@ -64,7 +64,8 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
         UserError: one line that names the file or key, the value and the fix.
     """
     values = legacy.convert_train(_read(source), warn=warn)
-    defaults = TrainConfig().model_dump(mode="json")
+    # `model` is filled up by its own record, whose defaults hang on what the user gave
+    defaults = TrainConfig().model_dump(mode="json", exclude={"model"})
     config = errors.check(TrainConfig, merge(defaults, values))
     for line in _remarks(config):
         warn(line)

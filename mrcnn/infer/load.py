@@ -113,7 +113,8 @@ def read_model(
         return read_file(path, classes=classes, input_size=input_size)
     if classes is not None or input_size is not None:
         raise UserError(
-            f"the model folder {folder} has its classes and input size in {CONFIG}: leave out --classes and --input-size"
+            f"the model folder {folder} has its classes and its input size in {CONFIG}: leave out --classes and "
+            "--input-size"
         )
     return read_folder(folder)
 

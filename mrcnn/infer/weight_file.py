@@ -56,8 +56,8 @@ def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
     ratios = ModelConfig().anchor_aspect_ratios
     if facts.anchors_per_location != len(ratios):
         raise UserError(
-            f"{path} has {facts.anchors_per_location} anchors per location and does not tell their shapes: make a model "
-            "folder of it and give `model.anchor_aspect_ratios` in its config.json, see docs/weights.md"
+            f"{path} has {facts.anchors_per_location} anchors per location and does not tell their shapes: make a "
+            "model folder of it and give `model.anchor_aspect_ratios` in its config.json, see docs/weights.md"
         )
     values: dict[str, Any] = {
         **legacy.FILE_MODEL,
