@@ -58,8 +58,8 @@ class StartModel:
         """
         if self.config is not None:
             return conventions_of(_stored_model(self.config))
-        in_folder = self.weights.parts[-2:] == checkpoint.WEIGHTS.parts
-        return conventions_of(ModelConfig.model_validate(legacy.PLUGIN_MODEL if in_folder else legacy.FILE_MODEL))
+        old = legacy.PLUGIN_MODEL if _is_inside(self.weights) else legacy.FILE_MODEL
+        return conventions_of(ModelConfig.model_validate(old))
 
 
 def conventions_of(model: ModelConfig) -> dict[str, Any]:
@@ -98,9 +98,8 @@ def find_start_model(model: str) -> StartModel:
         return StartModel(Path(download.matterport_coco_file()))
     path = Path(model)
     if path.is_file():
-        config = path.parent.parent / checkpoint.CONFIG
-        inside = path.absolute().parts[-2:] == checkpoint.WEIGHTS.parts and config.is_file()
-        return StartModel(path, config if inside else None)
+        config = path.absolute().parent.parent / checkpoint.CONFIG
+        return StartModel(path, config if _is_inside(path) and config.is_file() else None)
     for folder in (path, path / checkpoint.BEST):
         if (folder / checkpoint.WEIGHTS).is_file():
             config = folder / checkpoint.CONFIG
@@ -137,6 +136,11 @@ def folder_config(
         "class_title_to_idx": dict(class_title_to_idx),
         "model": dict(model),
     }
+
+
+def _is_inside(weights: Path) -> bool:
+    """Tells whether a weight file lies where a model folder has it."""
+    return weights.absolute().parts[-2:] == checkpoint.WEIGHTS.parts
 
 
 def _stored_model(path: Path) -> ModelConfig:
