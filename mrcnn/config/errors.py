@@ -15,6 +15,7 @@ Record = TypeVar("Record", bound=Settings)
 
 MOST_PROBLEMS = 3  # of one config, named in one line
 LONGEST_VALUE = 60
+MOST_KNOWN = 25  # words listed after an unknown one
 
 _EXPECTED = {
     "int_type": "must be an integer",
@@ -76,7 +77,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`"
-    return "; known here: " + ", ".join(known)
+    more = f" and {len(known) - MOST_KNOWN} more, see docs/configuration.md" if len(known) > MOST_KNOWN else ""
+    return "; known here: " + ", ".join(known[:MOST_KNOWN]) + more
 
 
 def _describe(item: ErrorDetails, *, record: type[Settings], path: str) -> str:

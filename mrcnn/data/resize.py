@@ -77,8 +77,8 @@ def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: s
 
     Bilinear between pixel centres (half-pixel). `exact`: edge pixels repeated, no smoothing before shrinking, no
     rounding. `truncated` (Matterport, by scikit-image): pixels outside count as 0, so that an enlarged image fades at
-    its edges, and values are cut to whole numbers. `smoothed` (the Supervisely plugin, by Pillow): the filter grows
-    with the factor when shrinking, and values are rounded.
+    its edges, though not below its least value, and values are cut to whole numbers. `smoothed` (the Supervisely
+    plugin, by Pillow): the filter grows with the factor when shrinking, and values are rounded.
 
     Args:
         image: `[H, W, channels]` of any real dtype, H and W those of the plan; uint8 for `smoothed`.

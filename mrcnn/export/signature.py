@@ -225,8 +225,9 @@ def _smoothed(image, new_hw):
 
 
 def _truncated(image, new_hw):
-    """Reads pixels outside as 0 and cuts values to whole numbers; an image that keeps its size stays as it is."""
+    """Reads pixels outside as 0, but gives none below the image's least value, and cuts values to whole numbers."""
     values = tf.cast(image, tf.float64)
+    least = tf.reduce_min(values)
     for axis in (0, 1):
         old, new = tf.shape(image)[axis], new_hw[axis]
         places = (tf.cast(tf.range(new), tf.float64) + 0.5) * tf.cast(old, tf.float64) / tf.cast(new, tf.float64) + 0.5
@@ -236,7 +237,7 @@ def _truncated(image, new_hw):
         index = tf.cast(low, tf.int32)  # of the padded axis, where pixel i is i + 1
         below, above = tf.gather(padded, index, axis=axis), tf.gather(padded, tf.minimum(index + 1, old + 1), axis=axis)
         values = below * (1 - share) + above * share
-    return tf.cast(tf.floor(values), tf.float32)
+    return tf.cast(tf.floor(tf.maximum(values, least)), tf.float32)
 
 
 def _draw_in_box(mask, box, *, height, width, rules):

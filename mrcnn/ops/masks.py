@@ -57,9 +57,9 @@ def paste_masks(masks, boxes, *, height, width, method="bilinear"):
         boxes: `[N, 4]` float, yxyx pixels of the frame.
         height: H, rows of the frame; a Python int or a scalar tensor.
         width: W, columns of the frame; likewise.
-        method: `bilinear`; `fading`, values fall to 0 from a border's middle outwards (Matterport, by scikit-image);
-            `stretched`, each mask's own range of values is taken as 0..1, and the filter grows with the factor when
-            shrinking (the Supervisely plugin, by Pillow).
+        method: `bilinear`; `fading`, values fall from a border's middle outwards as if 0 lay beyond, but not below the
+            mask's least value (Matterport, by scikit-image); `stretched`, each mask's own range of values is taken as
+            0..1, and the filter grows with the factor when shrinking (the Supervisely plugin, by Pillow).
 
     Returns:
         `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
@@ -73,12 +73,17 @@ def paste_masks(masks, boxes, *, height, width, method="bilinear"):
     if method == "stretched":
         low = ops.min(masks, axis=(-2, -1), keepdims=True)
         masks = ops.divide_no_nan(masks - low, ops.max(masks, axis=(-2, -1), keepdims=True) - low)
-    weights = []
+    weights, inside = [], []
     for axis, length in enumerate((height, width)):
         points = ops.arange(length, dtype="float32") + 0.5
-        size = masks.shape[axis - 2]
-        weights.append(_weights(points, boxes[..., axis, None], boxes[..., axis + 2, None], size=size, method=method))
-    return _interpolate(masks, *weights)
+        start, end = boxes[..., axis, None], boxes[..., axis + 2, None]
+        weights.append(_weights(points, start, end, size=masks.shape[axis - 2], method=method))
+        inside.append(ops.cast((points >= start) & (points < end), "float32"))
+    pasted = _interpolate(masks, *weights)
+    if method == "fading":
+        least = ops.min(masks, axis=(-2, -1), keepdims=True)
+        pasted = ops.maximum(pasted, least * inside[0][..., :, None] * inside[1][..., None, :])
+    return pasted
 
 
 def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
@@ -111,7 +116,8 @@ def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
         return np.zeros((0, 0), bool), (0, 0)
     rows = _weights_numpy(np.arange(top, bottom), y1, y2, size=mask.shape[0], method=method)
     columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1], method=method)
-    return rows @ mask @ columns.T >= threshold, (top, left)
+    values = rows @ mask @ columns.T
+    return (np.maximum(values, mask.min()) if method == "fading" else values) >= threshold, (top, left)
 
 
 def _interpolate(values, row_weights, column_weights):

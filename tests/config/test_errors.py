@@ -66,3 +66,5 @@ def test_paths_are_shown_escaped_and_cut():
 def test_the_nearest_word_or_all_words():
     assert errors.nearest("epoch", ["lr", "epochs"]) == "; did you mean `epochs`"
     assert errors.nearest("zzz", ["lr", "epochs"]) == "; known here: lr, epochs"
+    listed = errors.nearest("zzz", [f"a{index}" for index in range(28)])
+    assert listed.endswith("a24 and 3 more, see docs/configuration.md")

@@ -1,11 +1,12 @@
 import pydantic
 import pytest
 
-from mrcnn.config import load, model
+from mrcnn.config import compatibility, load, model
 from mrcnn.events import UserError
 
 # Matterport's release, its config class: the values old weights were trained with.
 MATTERPORT = {
+    "compatibility": "matterport",
     "backbone": "resnet101",
     "channels": 3,
     "image_mean": [123.7, 116.8, 103.9],
@@ -15,7 +16,9 @@ MATTERPORT = {
     "fpn_channels": 256,
     "rpn_channels": 512,
     "box_fc_channels": 1024,
+    "box_normalization": "minus_one",
     "pre_nms_topk": 6000,
+    "pre_nms_topk_scope": "pyramid",
     "post_nms_topk_train": 2000,
     "post_nms_topk": 1000,
     "rpn_nms_iou_threshold": 0.7,
@@ -27,19 +30,29 @@ MATTERPORT = {
     "roi_positive_fraction": 0.33,
     "roi_positive_iou": 0.5,
     "roi_add_gt_boxes": False,
+    "roi_negatives": "two_per_object",
+    "count_unused_rois": True,
+    "ignore_share": None,
+    "detach_targets": False,
     "max_gt_instances": 100,
     "gt_mask_size": 56,
     "box_pool_size": 7,
     "mask_pool_size": 14,
     "mask_size": 28,
+    "mask_targets": "corners",
     "roi_align": "crop_and_resize",
     "roi_sampling_ratio": 1,
     "rpn_delta_std": [0.1, 0.1, 0.2, 0.2],
     "box_delta_std": [0.1, 0.1, 0.2, 0.2],
     "detections_per_image": 100,
     "score_threshold": 0.7,
+    "detection_classes": "best",
     "detection_nms_iou_threshold": 0.3,
+    "detection_nms_scope": "class",
     "mask_threshold": 0.5,
+    "mask_paste": "fading",
+    "round_boxes": "at_end",
+    "image_resize": "truncated",
     "batch_norm": "frozen",
     "weight_decay": 1e-4,
     "loss_weights": {
@@ -52,8 +65,19 @@ MATTERPORT = {
 }
 
 
-def test_defaults_are_matterports():
-    assert model.ModelConfig().model_dump(mode="json") == MATTERPORT
+def test_matterports_numbers():
+    assert model.ModelConfig(compatibility="matterport").model_dump(mode="json") == MATTERPORT
+
+
+def test_sizes_and_counts_are_matterports_by_default():
+    values = model.ModelConfig().model_dump(mode="json")
+    assert {name: values[name] for name in MATTERPORT if name not in compatibility.MATTERPORT} == {
+        name: value for name, value in MATTERPORT.items() if name not in compatibility.MATTERPORT
+    } | {"compatibility": None}
+
+
+def test_crop_and_resize_implies_its_one_sample():
+    assert model.ModelConfig(roi_align="crop_and_resize").roi_sampling_ratio == 1
 
 
 def test_a_dump_loads_again():
@@ -80,6 +104,12 @@ def test_one_loss_weight_leaves_the_others():
         ({"mask_size": 56}, "`model.mask_size` must be twice `mask_pool_size`, got 56 and 14; use 28"),
         ({"mask_size": 14}, "`model.mask_size` must be twice `mask_pool_size`, got 14 and 14; use 28"),
         ({"roi_positive_fraction": 0}, "`model.roi_positive_fraction` must be greater than 0, got 0"),
+        ({"compatibility": "keras"}, "`model.compatibility` must be 'matterport' or 'supervisely', got \"keras\""),
+        ({"compatibility": ["a"]}, "`model.compatibility` must be 'matterport' or 'supervisely', got [\"a\"]"),
+        (
+            {"compatibility": "matterport", "roi_sampling_ratio": 2},
+            "`model.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 2",
+        ),
         ({"mask_threshold": 1.0}, "`model.mask_threshold` must be less than 1, got 1.0"),
         ({"rpn_delta_std": [0.1, 0.1, 0.2]}, "`model.rpn_delta_std[3]` must be given"),
         ({"loss_weights": {"rpn_class_loss": -1}}, "`model.loss_weights.rpn_class_loss` must be greater than or equal"),

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from PIL import Image
+from skimage import transform
 
 from mrcnn.data import resize
 
@@ -113,3 +115,64 @@ def test_no_boxes():
     plan = resize.resize_plan(8, 8, min_dim=8, max_dim=8)
     for move in (resize.boxes_to_input, resize.boxes_to_original):
         assert move(np.zeros((0, 4), np.float32), plan).shape == (0, 4)
+
+
+@pytest.mark.parametrize("size", [(30, 45), (200, 150)])
+def test_truncated_is_scikit_image_cut_to_whole_values(size):
+    image = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
+    plan = resize.resize_plan(*size, min_dim=96, max_dim=96)
+    got = resize.resize_image(image, plan, 96, method="truncated")
+    y1, x1, y2, x2 = plan.window
+    expected = transform.resize(
+        image, plan.new_hw, order=1, mode="constant", preserve_range=True, anti_aliasing=False
+    ).astype(np.uint8)
+    np.testing.assert_array_equal(got[y1:y2, x1:x2], expected)
+    assert got.dtype == np.float32
+
+
+def test_truncated_fades_at_the_edges_when_enlarging():
+    plan, image = resize.resize_plan(4, 4, min_dim=8, max_dim=8), np.full((4, 4, 1), 200, np.uint8)
+    image[3, 3] = 120
+    got = resize.resize_image(image, plan, 8, method="truncated")[..., 0]
+    # the outermost of 8 pixels lies a quarter of an old pixel outside the first one's middle: .75 * 200, in the corner
+    # twice, .5625 * 200 = 112.5; but 120 is the least value
+    np.testing.assert_array_equal(got[0], [120, 150, 150, 150, 150, 150, 150, 120])
+    np.testing.assert_array_equal(got[3, 1:5], [200] * 4)
+
+
+def test_smoothed_is_pillows():
+    image = np.random.default_rng(3).integers(0, 256, (200, 150, 3), np.uint8)
+    plan = resize.resize_plan(200, 150, min_dim=64, max_dim=64)
+    expected = np.asarray(Image.fromarray(image).resize((48, 64), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(resize.resize_image(image, plan, 64, method="smoothed")[:, 8:56], expected)
+
+
+@pytest.mark.parametrize("method", resize.METHODS)
+def test_an_image_that_fits_stays_as_it_is(method):
+    image = np.random.default_rng(3).integers(0, 256, (32, 24, 4), np.uint8)
+    plan = resize.resize_plan(32, 24, min_dim=32, max_dim=32)
+    np.testing.assert_array_equal(resize.resize_image(image, plan, 32, method=method)[:, 4:28], image)
+
+
+def test_boxes_are_mapped_and_rounded_as_matterport_did():
+    # 400 x 600 in 171 x 256 at row 42: rows (y - 42) * 399 / 170, ends less one before and one more after
+    plan = resize.resize_plan(400, 600, min_dim=256, max_dim=256)
+    boxes = [[42, 0, 213, 256], [100, 50.5, 120.25, 99.75]]
+    got = resize.boxes_to_original(np.array(boxes), plan, rounding="at_end")
+    # 58 * 399 / 170 = 136.13, 50.5 * 599 / 255 = 118.63, 77.25 * 399 / 170 + 1 = 182.3, 98.75 * 599 / 255 + 1 = 232.96
+    np.testing.assert_array_equal(got, [[0, 0, 400, 600], [136, 119, 182, 233]])
+
+
+def test_boxes_are_mapped_and_cut_as_the_plugin_did():
+    # the smaller of 400 / 171 = 2.339 and 600 / 256 = 2.344 for both axes: 58 * 2.339 = 135.7, 49 -> 114.6
+    plan = resize.resize_plan(400, 600, min_dim=256, max_dim=256)
+    got = resize.boxes_to_original(np.array([[100, 49, 213, 256]]), plan, rounding="before_nms")
+    np.testing.assert_array_equal(got, [[135, 114, 400, 598]])
+
+
+def test_other_words_are_named():
+    plan = resize.resize_plan(4, 4, min_dim=8, max_dim=8)
+    with pytest.raises(ValueError, match="method must be one of exact, truncated, smoothed, got 'cubic'"):
+        resize.resize_image(np.zeros((4, 4, 3), np.uint8), plan, 8, method="cubic")
+    with pytest.raises(ValueError, match="rounding must be one of never, at_end, before_nms, got 'up'"):
+        resize.boxes_to_original(np.zeros((1, 4)), plan, rounding="up")

@@ -5,7 +5,7 @@ import pytest
 
 from mrcnn.data import resize
 from mrcnn.infer import postprocess
-from mrcnn.structures import RawDetections
+from mrcnn.structures import OutputRules, RawDetections
 
 NAMES = ("bg", "cat", "dog")
 # A 10 x 20 image in a 40 x 40 input: twice as large, 10 rows of padding above and below.
@@ -61,7 +61,7 @@ def test_mask_threshold_is_absolute():
     # upper row of the grid 0.4, lower row 0.3: nothing reaches 0.5, though 0.4 is the mask's own maximum
     raw = make_raw([[10, 0, 18, 8]], [1], [0.9], masks=[[[0.4, 0.4], [0.3, 0.3]]])
     assert len(run(raw).boxes) == 0
-    upper = run(raw, mask_threshold=0.35).masks[0]
+    upper = run(raw, rules=OutputRules(mask_threshold=0.35)).masks[0]
     # box of 4 rows, grid rows at 1 and 3, pixel middles at 0.5 1.5 2.5 3.5: values .4 .375 .325 .3
     np.testing.assert_array_equal(np.flatnonzero(upper.any(axis=1)), [0, 1])
     np.testing.assert_array_equal(np.flatnonzero(upper.any(axis=0)), [0, 1, 2, 3])
@@ -86,3 +86,18 @@ def test_no_detection():
     assert result.masks.shape == (0, 10, 20)
     assert result.class_names == ()
     assert result.scores.shape == result.class_ids.shape == (0,)
+
+
+def test_boxes_are_rounded_and_masks_enlarged_by_the_rules():
+    raw = make_raw([[14.6, 4, 22, 20]], [2], [0.75], masks=[[[0.2, 0.2], [0.1, 0.4]]])
+    # 4.6 rows of 20 for 10: 4.6 * 9 / 19 = 2.18; ends 11 * 9 / 19 + 1 = 6.2; 4 * 19 / 39 = 1.9, 19 * 19 / 39 + 1 = 10.3
+    assert len(run(raw, rules=OutputRules(round_boxes="at_end")).boxes) == 0  # no pixel reaches 0.5
+    found = run(raw, rules=OutputRules(0.15, "fading", "at_end"))
+    np.testing.assert_array_equal(found.boxes, [[2, 2, 6, 10]])
+    # the corner fades to 0.75 * 0.625 * 0.2 = 0.094, so to the least value 0.1; one further in each way is 0.184
+    assert not found.masks[0, 2, 2]
+    assert found.masks[0, 3, 4]
+    stretched = run(raw, rules=OutputRules(0.5, "stretched", "before_nms"))
+    np.testing.assert_array_equal(stretched.boxes, [[2, 2, 6, 10]])
+    assert stretched.masks[0, 5, 9]
+    assert not stretched.masks[0, 2].any()  # a third of the range

@@ -48,3 +48,42 @@ def test_empty_slots_and_boxes_outside_the_window_are_no_detections():
     certain = [[0.0, 1.0, 0.0]] * 2
     *_, valid = _call([[0, 0, 10, 10], [200, 200, 210, 210]], certain, valid=[False, True])
     assert not valid.any()
+
+
+def test_a_region_can_be_found_as_every_class_that_scores_enough():
+    probabilities = [[0.1, 0.5, 0.4], [0.8, 0.15, 0.05]]
+    deltas = np.zeros((1, 2, 3, 4), "float32")
+    deltas[0, 0, 2] = [1, 0, 0, 0]
+    boxes, class_ids, scores, _ = _call(
+        [[0, 0, 10, 10], [50, 50, 60, 60]],
+        probabilities,
+        deltas=deltas,
+        classes="all",
+        score_threshold=0.1,
+        max_detections=4,
+    )
+    np.testing.assert_array_equal(class_ids, [1, 2, 1, 0])  # 0.05 is too little, and background is none
+    np.testing.assert_allclose(scores, [0.5, 0.4, 0.15, 0], rtol=1e-5)
+    np.testing.assert_allclose(boxes[:3], [[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], atol=1e-3)
+    best = _call([[0, 0, 10, 10], [50, 50, 60, 60]], probabilities, deltas=deltas, score_threshold=0.1)
+    np.testing.assert_array_equal(best[1][best[3]], [1])
+
+
+def test_empty_slots_give_no_class():
+    *_, valid = _call([[0, 0, 10, 10]], [[0.0, 0.5, 0.5]], valid=[False], classes="all", score_threshold=0.0)
+    assert not valid.any()
+
+
+def test_suppression_across_classes():
+    same = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]
+    _, class_ids, _, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0, 0.8], [0.1, 0, 0.9]], nms_scope="all")
+    np.testing.assert_array_equal(class_ids[valid], [1, 2])
+
+
+def test_boxes_are_whole_before_they_are_compared():
+    # 0..10.4 and 4.6..15 overlap by 5.8 of 15; rounded 0..10 and 5..15 by 5 of 15, half to even like the original
+    regions, certain = [[0, 0, 10.4, 10], [4.6, 0, 15, 10], [30.5, 0, 41.5, 10]], [[0.0, 1.0, 0.0]] * 3
+    boxes, _, _, valid = _call(regions, certain, round_boxes=True, nms_iou_threshold=0.35)
+    np.testing.assert_array_equal(boxes[valid], [[0, 0, 10, 10], [5, 0, 15, 10], [30, 0, 42, 10]])
+    *_, valid = _call(regions, certain, nms_iou_threshold=0.35)
+    assert valid.sum() == 2

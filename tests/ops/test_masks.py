@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from skimage import transform
 
 from mrcnn.ops import masks
 from tests.traced import both
@@ -160,3 +162,60 @@ def test_crop_then_paste_returns_the_shape():
     y, x = np.mgrid[:150, :150] + 0.5
     true = (y - 66) ** 2 + (x - 76) ** 2 < 52**2
     assert (drawn & true).sum() / (drawn | true).sum() > 0.97
+
+
+def test_crop_from_corner_to_corner():
+    # tf.image.crop_and_resize of the whole mask to 3 x 3: rows and columns 0, 0.5 and 1 of the 2 x 2 values
+    given = np.array([[[0, 51], [102, 255]]])
+    expected = [[0, 0.1, 0.2], [0.2, 0.4, 0.6], [0.4, 0.7, 1.0]]
+    got = masks.crop_masks(given, [[0.0, 0, 8, 8]], [[0.0, 0, 8, 8]], output_size=3, grid="corners")
+    np.testing.assert_allclose(got, [expected], atol=1e-6)
+    # a region twice as wide: its points lie at columns 0, 8 and 16, the last one outside
+    got = masks.crop_masks(given, [[0.0, 0, 8, 8]], [[0.0, 0, 8, 16]], output_size=3, grid="corners")
+    np.testing.assert_allclose(np.asarray(got)[0, 0], [0, 0.2, 0], atol=1e-6)
+    nothing = masks.crop_masks(given, [[4.0, 4, 4, 4]], [[0.0, 0, 8, 8]], output_size=3, grid="corners")
+    assert not np.asarray(nothing).any()
+    with pytest.raises(ValueError, match='grid must be "cells" or "corners"'):
+        masks.crop_masks(given, [[0.0, 0, 8, 8]], [[0.0, 0, 8, 8]], output_size=3, grid="middles")
+
+
+@pytest.mark.parametrize("box", [[0, 0, 56, 56], [3, 5, 13, 33], [0, 2, 8, 10]])
+def test_fading_paste_is_scikit_images_resize(box):
+    mask = RNG.random((28, 28)).astype("float32")
+    y1, x1, y2, x2 = box
+    expected = transform.resize(mask, (y2 - y1, x2 - x1), order=1, mode="constant", anti_aliasing=False)
+    got = np.asarray(masks.paste_masks(mask[None], [box], height=60, width=60, method="fading"))[0]
+    np.testing.assert_allclose(got[y1:y2, x1:x2], expected, atol=1e-5)
+    assert got.sum() == pytest.approx(expected.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("box", [[0, 0, 56, 56], [3, 5, 13, 33], [0, 2, 8, 10]])
+def test_stretched_paste_is_pillows_resize_of_the_whole_range(box):
+    mask = (0.2 + 0.3 * RNG.random((28, 28))).astype("float32")
+    y1, x1, y2, x2 = box
+    stretched = (mask - mask.min()) / (mask.max() - mask.min())
+    expected = Image.fromarray(stretched).resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR)
+    got = np.asarray(masks.paste_masks(mask[None], [box], height=60, width=60, method="stretched"))[0]
+    np.testing.assert_allclose(got[y1:y2, x1:x2], np.asarray(expected), atol=1e-5)
+    cut, origin = masks.paste_mask_numpy(mask, box, height=60, width=60, threshold=0.5, method="stretched")
+    assert origin == (y1, x1)
+    np.testing.assert_array_equal(cut, got[y1:y2, x1:x2] >= 0.5)
+
+
+def test_a_flat_mask_stretches_to_nothing():
+    flat = np.full((1, 4, 4), 0.9, "float32")
+    assert not np.asarray(masks.paste_masks(flat, [[0, 0, 8, 8]], height=8, width=8, method="stretched")).any()
+    cut, _ = masks.paste_mask_numpy(flat[0], [0, 0, 8, 8], height=8, width=8, threshold=0.5, method="stretched")
+    assert not cut.any()
+
+
+def test_numpy_fades_as_tensors_do():
+    mask = RNG.random((28, 28)).astype("float32")
+    got = np.asarray(masks.paste_masks(mask[None], [[2, 3, 50, 41]], height=60, width=60, method="fading"))[0]
+    cut, (y, x) = masks.paste_mask_numpy(mask, [2, 3, 50, 41], height=60, width=60, threshold=0.5, method="fading")
+    np.testing.assert_array_equal(cut, got[y : y + 48, x : x + 38] >= 0.5)
+
+
+def test_another_method_is_named():
+    with pytest.raises(ValueError, match="method must be one of bilinear, fading, stretched, got 'cubic'"):
+        masks.paste_masks(np.zeros((1, 2, 2)), [[0, 0, 1, 1]], height=2, width=2, method="cubic")

@@ -202,3 +202,15 @@ def test_rois_never_draw_one_region_twice_and_reach_all():
     np.testing.assert_array_equal(is_positive.sum(axis=1), np.full(40, 5))
     assert {len(set(row)) for row in index} == {20}
     assert set(index.ravel()) == set(range(60))
+
+
+@pytest.mark.parametrize(
+    ("objects", "fraction", "background"), [(22, 0.33, 44), (66, 0.33, 134), (0, 0.33, 0), (3, 1.0, 0)]
+)
+def test_rois_in_proportion(objects, fraction, background):
+    # int(22 / 0.33) - 22 = 66 - 22 = 44; int(66 / 0.33) - 66 = 200 - 66 = 134
+    positive = [np.arange(300) < objects]
+    _, is_positive, valid = rois(
+        positive, ~np.array(positive), total=200, positive_fraction=fraction, proportional=True
+    )
+    assert (is_positive.sum(), valid.sum() - is_positive.sum()) == (objects, background)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.events import UserError
-from mrcnn.structures import Instances, RawDetections
+from mrcnn.structures import Instances, OutputRules, RawDetections
 from mrcnn.train import validation
 from mrcnn.train.invalid_loss import InvalidLoss
 from mrcnn.train.validation import ApScorer, Validation
@@ -130,7 +130,7 @@ def raw(box, score=0.9):
 
 
 def make_scorer():
-    return ApScorer(truth, class_names=["bg", "a"], min_dim=64, max_dim=64, mask_threshold=0.5)
+    return ApScorer(truth, class_names=["bg", "a"], min_dim=64, max_dim=64, rules=OutputRules())
 
 
 def test_ap_is_measured_in_original_pixels():
