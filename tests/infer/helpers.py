@@ -3,7 +3,6 @@
 import json
 
 import cv2
-import h5py
 import numpy as np
 import tensorflow as tf
 
@@ -12,7 +11,6 @@ from mrcnn.config.train import InputSize
 from mrcnn.infer.load import ModelBundle, StoredModel
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Detections, RawDetections
-from mrcnn.weights import names
 
 MASK_SIDE = 4
 
@@ -49,34 +47,6 @@ def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"
 def make_stored(path, bundle):
     """Gives what the files of a bundle's model at `path` would say."""
     return StoredModel(path, path / "m.h5", bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
-
-
-def write_old_file(path, layout):
-    """Writes {layer: {weight: array}} as Keras 2.0.8 does."""
-    with h5py.File(path, "w") as handle:
-        handle.attrs["layer_names"] = [layer.encode() for layer in layout]
-        handle.attrs["keras_version"] = b"2.0.8"
-        for layer, weights in layout.items():
-            group = handle.create_group(layer)
-            group.attrs["weight_names"] = [name.encode() for name in weights]
-            for name, values in weights.items():
-                group.create_dataset(name, data=np.float32(values))
-    return path
-
-
-def write_old_skeleton(path, depth=50, *, drop=(), **shapes):
-    """Writes a whole old model of one number for each weight, but for those of `shapes`, named layer_kind."""
-    shapes = {
-        "conv1_kernel": (7, 7, 3, 1), "fpn_c5p5_kernel": (1, 1, 1, 256), "rpn_conv_shared_kernel": (3, 3, 1, 512),
-        "rpn_class_raw_kernel": (1, 1, 1, 6), "mrcnn_class_conv1_kernel": (7, 7, 1, 1024),
-        "mrcnn_class_logits_kernel": (1, 3), **shapes,
-    }  # fmt: skip
-    layout = {
-        layer: {name: np.ones(shapes.get(name.removesuffix(":0").replace("/", "_"), ())) for name, _ in weights}
-        for layer, weights in names.expected_table(depth, 3)
-        if layer not in drop
-    }
-    return write_old_file(path, layout)
 
 
 def grey_image(height, width, value):

@@ -11,8 +11,7 @@ from mrcnn.events import UserError
 from mrcnn.infer import load
 from mrcnn.models import build
 from mrcnn.weights import download, hdf5
-
-from . import helpers
+from tests import old_weights
 
 CONTENT = {
     "settings": {
@@ -204,7 +203,7 @@ def test_no_model_folder(tmp_path):
 
 
 def test_a_file_alone(tmp_path):
-    path = helpers.write_old_skeleton(tmp_path / "old.h5")
+    path = old_weights.write_skeleton(tmp_path / "old.h5")
     stored = load.read_model(path, classes="cat,dog")
     assert (stored.path, stored.weights) == (path, path)
     assert stored.class_names == ("bg", "cat", "dog")
@@ -216,7 +215,7 @@ def test_a_file_alone(tmp_path):
 
 
 def test_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, monkeypatch):
-    path = helpers.write_old_skeleton(tmp_path / "old.h5", conv1_kernel=(7, 7, 1, 1))
+    path = old_weights.write_skeleton(tmp_path / "old.h5", conv1_kernel=(7, 7, 1, 1))
     monkeypatch.setattr(load.apply, "load_into", lambda layout, weights: load.apply.LoadReport("x", ("conv1",)))
     lines = []
     bundle = load.load_model(load.read_model(path, classes="cat,dog"), warn=lines.append)
@@ -227,7 +226,7 @@ def test_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, monkeypatch)
 
 
 def test_a_file_alone_needs_the_names_of_its_classes(tmp_path):
-    path = helpers.write_old_skeleton(tmp_path / "old.h5", mrcnn_class_logits_kernel=(1, 81))
+    path = old_weights.write_skeleton(tmp_path / "old.h5", mrcnn_class_logits_kernel=(1, 81))
     with pytest.raises(UserError, match=r"does not tell the names of its 80 classes: give them by --classes, as name,"):
         load.read_model(path)
     with pytest.raises(UserError, match=r"^2 class names are given, but .*old\.h5 has 80 classes besides the backgrou"):
@@ -236,7 +235,7 @@ def test_a_file_alone_needs_the_names_of_its_classes(tmp_path):
 
 
 def test_the_coco_file_brings_its_names(tmp_path, monkeypatch):
-    path = helpers.write_old_skeleton(tmp_path / "coco.h5", mrcnn_class_logits_kernel=(1, 81))
+    path = old_weights.write_skeleton(tmp_path / "coco.h5", mrcnn_class_logits_kernel=(1, 81))
     monkeypatch.setattr(download, "matterport_coco_file", lambda: str(path))
     monkeypatch.chdir(tmp_path)
     assert load.read_model("coco").class_names[:2] == ("bg", "person")
@@ -268,7 +267,7 @@ def test_a_missing_file_is_no_folder(tmp_path, name):
 
 @pytest.mark.parametrize("share", [0.3, 0.99])
 def test_bad_files_alone(tmp_path, share):
-    data = helpers.write_old_skeleton(tmp_path / "old.h5").read_bytes()
+    data = old_weights.write_skeleton(tmp_path / "old.h5").read_bytes()
     (tmp_path / "cut.h5").write_bytes(data[: int(share * len(data))])
     (tmp_path / "page.h5").write_text("<html>")
     with pytest.raises(UserError, match=r"cut\.h5 is damaged or cut short"):

@@ -8,13 +8,12 @@ from mrcnn.config.model import ModelConfig
 from mrcnn.events import UserError
 from mrcnn.infer import weight_file
 from mrcnn.weights import hdf5, names
-
-from . import helpers
+from tests import old_weights
 
 
 @pytest.fixture
 def old_file(tmp_path):
-    return lambda depth=50, **changes: helpers.write_old_skeleton(tmp_path / "old.h5", depth, **changes)
+    return lambda depth=50, **changes: old_weights.write_skeleton(tmp_path / "old.h5", depth, **changes)
 
 
 @pytest.mark.parametrize("depth", [50, 101])
@@ -78,7 +77,7 @@ def test_an_incomplete_file_is_refused(old_file):
 
 
 def test_another_architecture_is_refused(tmp_path):
-    path = helpers.write_old_file(tmp_path / "dense.h5", {"dense": {"dense/kernel:0": np.ones(3)}})
+    path = old_weights.write_file(tmp_path / "dense.h5", {"dense": {"dense/kernel:0": np.ones(3)}})
     with pytest.raises(UserError, match=r"dense\.h5 is no Mask R-CNN, it lacks 131 layers \(conv1, .*weights\.inspect"):
         weight_file.read_facts(path)
 
