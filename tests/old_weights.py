@@ -79,3 +79,22 @@ def write_skeleton(path, depth=50, *, drop=(), **shapes):
 
 def _small(shape):
     return tuple(1 if side >= LARGE else side for side in shape)
+
+
+def write_network(path, depth, num_classes, *, seed=0, **sizes):
+    """Writes a whole old network that finds objects: He-normal kernels, weak residual branches, small box shifts."""
+    random = np.random.default_rng(seed)
+
+    def values(name, shape):
+        layer, kind = name.removesuffix(":0").split("/")
+        if kind == "kernel":
+            factor = {"conv1": 1 / 64, "rpn_bbox_pred": 0.01, "mrcnn_bbox_fc": 0.01, "mrcnn_class_logits": 0.1}
+            return factor.get(layer, 1) * random.normal(scale=np.sqrt(2 / np.prod(shape[:-1])), size=shape)
+        if layer == "mrcnn_class_logits":
+            return np.where(np.arange(num_classes) > 0, 0, -9)  # the background never wins
+        if kind == "gamma" and layer.endswith("branch2c"):
+            return np.full(shape, 0.1)
+        return np.full(shape, float(kind in ("gamma", "moving_variance")))
+
+    table = names.expected_table(depth, num_classes, **sizes)
+    return write_file(path, {layer: {name: values(name, shape) for name, shape in weights} for layer, weights in table})
