@@ -71,7 +71,10 @@ class MaskHead(Float32Layer):
         self.logits = Convolution(num_classes, 1, initial_stddev=0.001, feature_dtype=feature_dtype, name="mrcnn_mask")
 
     def call(self, regions, training=False):
-        """Maps `[P, S, S, C]` to logits `[P, 2S, 2S, num_classes]`, float32."""
+        """Maps `[P, S, S, C]`, at least one region, to logits `[P, 2S, 2S, num_classes]`, float32.
+
+        TensorFlow's oneDNN convolution gives a wrong shape for none, so the model always sends one.
+        """
         outputs = regions
         for convolution in self.convolutions:
             outputs = convolution(outputs, training=training)

@@ -22,5 +22,5 @@ def test_side_doubles_and_every_class_has_a_mask():
     assert head(np.zeros((3, 14, 14, 6), "float32")).shape == (3, 28, 28, 7)
 
 
-def test_no_region():
-    assert MaskHead(num_classes=2, channels=4)(np.zeros((0, 14, 14, 6), "float32")).shape == (0, 28, 28, 2)
+def test_one_region():
+    assert MaskHead(num_classes=2, channels=4)(np.zeros((1, 14, 14, 6), "float32")).shape == (1, 28, 28, 2)
