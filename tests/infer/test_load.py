@@ -1,6 +1,7 @@
 """Model folders and weight files: what is read, built, loaded and refused."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -274,3 +275,11 @@ def test_bad_files_alone(tmp_path, share):
         load.read_model(tmp_path / "cut.h5", classes="cat,dog")
     with pytest.raises(UserError, match=r"page\.h5 is not an HDF5 file: it starts with b'<html>'"):
         load.read_model(tmp_path / "page.h5", classes="cat,dog")
+
+
+def test_the_folder_on_the_page_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text()
+    content = json.loads(page.split("```json\n")[1].split("```")[0])
+    stored = load.read_model(write_folder(tmp_path / "model", content))
+    assert stored.class_names == ("bg", "square", "circle", "triangle")
+    assert (stored.config.compatibility, len(stored.config.anchor_aspect_ratios)) == ("matterport", 5)
