@@ -68,7 +68,8 @@ def train_dataset(
         order = epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=epoch)
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
-                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, index=index)
+                # by place: in a set smaller than a batch an image comes twice, and not twice the same
+                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, place=place)
             except BROKEN as error:
                 skipped.add(samples[index].name, error)
                 continue

@@ -129,6 +129,12 @@ def test_augmentation_differs_between_epochs(samples):
     np.testing.assert_array_equal(plain[0]["images"], plain[1]["images"])
 
 
+def test_an_image_that_fills_a_batch_is_not_twice_the_same(samples):
+    config = _config(augmentation=[{"name": "AddElementwise", "args": {"value": [-50, 50]}}])
+    batch = _train(samples[:1], config, count=1)[0]
+    assert not np.array_equal(batch["images"][0], batch["images"][1])
+
+
 def test_a_short_set_fills_a_batch(samples):
     batches = _train(samples[:3], _config(), count=2, batch_size=8)
     for batch in batches:
