@@ -140,7 +140,7 @@ OLD = {"compatibility": "supervisely"}
             {**OLD, "round_boxes": "never"},
             ModelConfig(compatibility="supervisely", round_boxes="at_end"),
         ),
-        ({"compatibility": None}, {**OLD, "round_boxes": "never"}, ModelConfig()),
+        ({"compatibility": None}, {**OLD, "round_boxes": "at_end"}, ModelConfig()),
     ],
 )
 def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
