@@ -52,7 +52,7 @@ def test_changes_are_shares():
     after = Learnt({**before.losses, "loss": 3.0}, np.array([0.0, 10.0]))
     got = effects.changes(after, before)
     assert got == {**dict.fromkeys(LOSSES, 0.0), "loss": 0.5, "norm": 1.0, "gradient": pytest.approx(45**0.5 / 5)}
-    assert [effects.percent(share) for share in (0.5, -0.00123, 1e-7)] == ["+50 %", "-0.12 %", "0"]
+    assert [effects.percent(share) for share in (0.5, -0.00123, 1e-7)] == ["+50 %", "-0.123 %", "0"]
 
 
 def test_every_convention_that_differs_is_measured_alone():
