@@ -252,6 +252,8 @@ _READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Geometry], tuple[str, ..
     "cuboid_2d": (Cuboid2d.from_json, ("vertices",)),
 }
 
+_INNER_KEYS = {"points": ("exterior", "interior"), "bitmap": ("origin", "data")}
+
 
 def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
     """Reads the geometry of an object's JSON; a shape we do not know becomes `Unsupported`.
@@ -267,3 +269,13 @@ def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
 def json_keys(shape: str) -> tuple[str, ...]:
     """Names the keys of an object's JSON that hold the geometry of that shape; none for a shape we do not know."""
     return _READERS[shape][1] if shape in _READERS else ()
+
+
+def json_rest(shape: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what an object's JSON holds inside the keys of its geometry beside what is read there, to be kept."""
+    rest: dict[str, Any] = {}
+    for key in json_keys(shape):
+        if key in _INNER_KEYS and isinstance(data.get(key), Mapping):
+            unread = {name: value for name, value in data[key].items() if name not in _INNER_KEYS[key]}
+            rest |= {key: unread} if unread else {}
+    return rest

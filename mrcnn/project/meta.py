@@ -75,6 +75,16 @@ class TagMeta:
             _rest(data, "name", "value_type", "color", "values"),
         )
 
+    def accepts(self, value: Any) -> bool:
+        """Says whether a tag of this kind may carry that value; every value fits a kind we do not know."""
+        if self.value_type == "none":
+            return value is None
+        if self.value_type == "any_number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        if self.value_type in ("any_string", "date"):
+            return isinstance(value, str)
+        return self.value_type != "oneof_string" or value in (self.values or ())
+
     def to_json(self) -> dict[str, Any]:
         """Writes the tag with the keys it was read with."""
         values = {} if self.values is None else {"values": list(self.values)}
@@ -170,4 +180,5 @@ def _check_unique(names: Sequence[str], *, what: str) -> None:
 def _color_or_derived(color: Any, name: str) -> str:
     if isinstance(color, str) and _HEX_COLOR.fullmatch(color):
         return color
-    return f"#{zlib.crc32(name.encode()) & 0xFFFFFF:06X}"  # the same in every run, unlike a random one
+    checksum = zlib.crc32(name.encode(errors="surrogatepass"))
+    return f"#{checksum & 0xFFFFFF:06X}"  # the same in every run, unlike a random one
