@@ -157,6 +157,18 @@ def test_shapes_that_cannot_be_drawn_are_counted(tmp_path):
     assert "2 objects of shape mesh cannot be drawn and are left out" in stream.getvalue()
 
 
+def test_shapes_without_area_are_counted_in_one_line(tmp_path):
+    point = _object("apple", geometryType="point", points={"exterior": [[1, 1]], "interior": []})
+    line = _object("apple") | {"geometryType": "line"}
+    stream = io.StringIO()
+    project = _project(tmp_path, {"a.png": (["train", "val"], [point, line]), "b.png": (["val"], [line])}, shape="any")
+    loaded = _load(project, log=events.JsonLog(stream))
+    assert loaded.train[0].labels[0].to_mask(8, 9)[0].shape == (1, 1)
+    lines = [line for line in stream.getvalue().splitlines() if "no area" in line]
+    assert len(lines) == 1
+    assert "3 objects have no area (2 of shape line, 1 of shape point)" in lines[0]
+
+
 def test_a_size_left_open(tmp_path):
     project = _project(tmp_path, {"a.png": (["train", "val"], [_object("apple")])})
     path = tmp_path / "ds" / "ann" / "a.png.json"
