@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mrcnn.events import UserError
 from mrcnn.project import geometry
@@ -121,10 +121,10 @@ class Annotation:
         Raises:
             UserError: a required key is missing or malformed; says which object.
         """
-        annotation, problems = read(data, meta)
-        if problems:
-            raise UserError(problems[0])
-        return annotation
+        found = read(data, meta)
+        if found.problems:
+            raise UserError(found.problems[0])
+        return found.annotation
 
     def to_json(self) -> dict[str, Any]:
         """Writes the content of an annotation file."""
@@ -158,12 +158,22 @@ class Annotation:
         return Counter(label.geometry.shape for label in self.labels if label.geometry.shape in THIN_SHAPES)
 
 
-def read(data: Any, meta: ProjectMeta) -> tuple[Annotation, list[str]]:
-    """Reads what can be read of the content of an annotation file.
+class Reading(NamedTuple):
+    """What could be read of an annotation file.
 
-    Returns:
-        The annotation without its malformed parts, and a line for each of those; it names the object.
+    Attributes:
+        annotation: without the malformed parts.
+        problems: a line for each of those; it names the object.
+        places: where in the file's `objects` each label of the annotation stands.
     """
+
+    annotation: Annotation
+    problems: tuple[str, ...]
+    places: tuple[int, ...] = ()
+
+
+def read(data: Any, meta: ProjectMeta) -> Reading:
+    """Reads what can be read of the content of an annotation file."""
     problems: list[str] = []
 
     def attempt(make: Callable[[], Part], where: str = "") -> Part | None:
@@ -174,20 +184,24 @@ def read(data: Any, meta: ProjectMeta) -> tuple[Annotation, list[str]]:
             return None
 
     if not isinstance(data, Mapping):
-        return Annotation(None), [f"an annotation must be a JSON object, got {data!r:.80}"]
+        return Reading(Annotation(None), (f"an annotation must be a JSON object, got {data!r:.80}",))
     objects = data.get("objects")
     if not isinstance(objects, list):
         problems.append(f"an annotation needs a list `objects`, got {objects!r:.80}")
         objects = []
-    labels = [attempt(partial(Label.from_json, item, meta), f"object {index}: ") for index, item in enumerate(objects)]
+    labels = {
+        index: label
+        for index, item in enumerate(objects)
+        if (label := attempt(partial(Label.from_json, item, meta), f"object {index}: "))
+    }
     annotation = Annotation(
         attempt(lambda: _read_size(data.get("size"))),
         attempt(lambda: _read_tags(data)) or (),
-        tuple(label for label in labels if label is not None),
+        tuple(labels.values()),
         data.get("description") or "",
         {key: value for key, value in data.items() if key not in _ANNOTATION_KEYS},
     )
-    return annotation, problems
+    return Reading(annotation, tuple(problems), tuple(labels))
 
 
 def _read_tags(data: Mapping[str, Any]) -> tuple[Tag, ...]:

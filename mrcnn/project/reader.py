@@ -11,7 +11,7 @@ Other files and folders are ignored. Source: Supervisely project format, 2020 to
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,10 @@ class Project:
             if not (folder / "img").is_dir():
                 warnings.append(_why_no_images(dataset, folder, path))
                 continue
-            warnings.extend(_unread_kinds(dataset, folder))
             found, wrong = _read_dataset(dataset, folder)
             items.extend(found)
             problems.extend(wrong)
+            warnings.extend((*_unread_kinds(dataset, folder), *_orphans(dataset, folder, found)))
         if not items and not problems:
             detail = f" ({warnings[0]})" if warnings else ""
             problems = [f"the project {path} has no images; put them into {path}/<data set>/img{detail}"]
@@ -172,6 +172,13 @@ def _unread_kinds(dataset: str, folder: Path) -> list[str]:
         f"data set {dataset} has {count} {kind} images, a kind that is not read; convert them to PNG"
         for kind, count in unread.items()
     ]
+
+
+def _orphans(dataset: str, folder: Path, items: Iterable[Item]) -> list[str]:
+    used = {item.ann_path.name for item in items}
+    names = [path.name for path in _files(folder / "ann") if path.suffix == ".json" and path.name not in used]
+    few = ", ".join(names[:3]) + (", …" if names[3:] else "")
+    return [f"data set {dataset} has {len(names)} annotation files without an image ({few})"] if names else []
 
 
 def _files(folder: Path) -> list[Path]:

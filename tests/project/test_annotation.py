@@ -174,7 +174,7 @@ def test_all_tags():
 
 def test_every_problem_is_found_and_the_rest_is_read():
     objects = [3, OLD["objects"][0], {"classTitle": "plum", "tags": []}]
-    annotation, problems = read({**OLD, "size": None, "tags": 5, "objects": objects}, META)
+    annotation, problems, places = read({**OLD, "size": None, "tags": 5, "objects": objects}, META)
     assert [problem.split(" ")[:2] for problem in problems] == [
         ["object", "0:"],
         ["object", "2:"],
@@ -183,7 +183,8 @@ def test_every_problem_is_found_and_the_rest_is_read():
     ]
     assert (annotation.size_hw, annotation.tags, annotation.description) == (None, (), "seen")
     assert [label.class_title for label in annotation.labels] == ["polygon"]
-    assert read([], META) == (Annotation(None), ["an annotation must be a JSON object, got []"])
+    assert places == (1,)
+    assert read([], META) == (Annotation(None), ("an annotation must be a JSON object, got []",), ())
 
 
 def test_has_tag():

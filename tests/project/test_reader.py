@@ -143,6 +143,13 @@ def test_kinds_of_images_that_are_not_read_are_counted(tmp_path):
     ]
 
 
+def test_annotations_without_an_image_are_counted(tmp_path):
+    files = dataset("a", "1.png") | {f"a/ann/{name}.png.json": EMPTY for name in "56789"} | dataset("b", "1.png")
+    project = Project.open(make_project(tmp_path, files | {"a/ann/notes.txt": b""}))
+    expected = "data set a has 5 annotation files without an image (5.png.json, 6.png.json, 7.png.json, …)"
+    assert project.warnings == (expected,)
+
+
 @pytest.mark.parametrize("extra", ["blob/a.tar", "a/a_offsets.pkl"])
 def test_images_in_archives_are_named_and_never_unpickled(tmp_path, extra):
     make_project(tmp_path, {"a/ann/1.png.json": EMPTY, extra: b"cos\nsystem\n(S'exit 1'\ntR."})
