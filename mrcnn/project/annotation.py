@@ -29,9 +29,8 @@ class Tag:
     @classmethod
     def from_json(cls, data: Any) -> "Tag":
         """Reads a tag: an object, or in older files just the name."""
-        if isinstance(data, str):
-            return cls(data)
-        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        data = {"name": data} if isinstance(data, str) else data
+        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"]:
             raise UserError(f"a tag must be a name or an object with a `name`, got {data!r:.80}")
         return cls(data["name"], data.get("value"), {k: v for k, v in data.items() if k not in ("name", "value")})
 

@@ -206,6 +206,8 @@ def _with_object(**changes):
         ({"objects": None}, "list `objects`"),
         ({"tags": None}, "`tags` must be a list"),
         ({"tags": [3]}, "a name or an object with a `name`"),
+        ({"tags": [""]}, "a name or an object with a `name`"),
+        ({"tags": [{"name": ""}]}, "a name or an object with a `name`"),
         ({"tags": [{"value": 3}]}, "a name or an object with a `name`"),
         ({"size": None}, "`size`"),
         ({"size": {"height": 3}}, "`size`"),
