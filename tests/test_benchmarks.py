@@ -1,9 +1,11 @@
 import json
+import math
 
 import pytest
 
-from benchmarks import cost, speed
+from benchmarks import cost, load, speed
 from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.weights import names
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,39 @@ def test_a_measured_case_adds_up(capsys, monkeypatch):
     assert sum(got["stages"].values()) == pytest.approx(got["seconds"])
     assert got["images_per_second"] == pytest.approx(1 / got["seconds"])
     assert got["share"] == pytest.approx(got["gflops"] / got["matmul_gflops"])
+
+
+def test_the_loaded_file_is_as_large_as_matterports():
+    table = names.expected_table(load.BACKBONE_DEPTH, load.CLASSES)
+    assert sum(math.prod(shape) for _, weights in table for _, shape in weights) == 64_158_584
+
+
+def test_loading_is_told_by_medians():
+    runs = [
+        {
+            "weights": s,
+            "build": 2 * s,
+            "read_facts": 0.1,
+            "all": 3.1,
+            "weights_gb": s / 10,
+            "all_gb": 0.3,
+            "file_mb": 257,
+        }
+        for s in (1, 9, 2)
+    ]
+    assert load.table(runs).splitlines() == [
+        "a file of 257 MB, median of 3 runs",
+        "weights onto the built model       2.00 s   0.20 GB above it",
+        "reading what the file is           0.10 s",
+        "building the model                 4.00 s",
+        "the whole way                      3.10 s   0.30 GB above the parameters",
+    ]
+
+
+@pytest.mark.slow
+def test_a_measured_load_adds_up(tmp_path):
+    load.write(str(tmp_path / "model.h5"))
+    got = load.measure(str(tmp_path / "model.h5"))
+    assert got["all"] == pytest.approx(sum(got[step] for step in load.STEPS))
+    assert got["file_mb"] == pytest.approx(257.4, abs=0.5)  # 64,158,584 numbers of 4 bytes, and the names
+    assert 0 <= got["weights_gb"] < 0.6

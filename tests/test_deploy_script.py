@@ -43,16 +43,23 @@ def run(script, *arguments):
 
 def test_defaults(script, calls):
     log = run(script, "export", "--model", "m", "--out", "o")
-    nothing = {"images": None, "score_threshold": None, "device": "cpu"}
+    nothing = {"classes": None, "input_size": None, "images": None, "score_threshold": None, "device": "cpu"}
     assert calls == [((Path("m"), Path("o")), {"log": log, **nothing})]
 
 
 def test_every_option(script, calls):
-    run(script, "export", "--model", "m", "--out", "o", "--images", "i", "--score-threshold", "0.25", "--device", "1")
-    _, options = calls[0]
-    assert {key: options[key] for key in ("images", "score_threshold", "device")} == {
-        "images": Path("i"), "score_threshold": 0.25, "device": "1"
-    }  # fmt: skip
+    run(script, "export", "--model", "m.h5", "--classes", "coco", "--input-size", "64", "128", "--out", "o",
+        "--images", "i", "--score-threshold", "0.25", "--device", "1")  # fmt: skip
+    names, options = calls[0]
+    assert names == (Path("m.h5"), Path("o"))
+    del options["log"]
+    assert options == {
+        "classes": "coco",
+        "input_size": [64, 128],
+        "images": Path("i"),
+        "score_threshold": 0.25,
+        "device": "1",
+    }
 
 
 @pytest.mark.parametrize(
