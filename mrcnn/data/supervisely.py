@@ -150,6 +150,6 @@ def _warnings(chosen: split.Split, annotations: Sequence[Annotation]) -> list[st
         counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
         lines.append(
             f"{thin.total()} objects have no area ({counts}) and are trained on as masks one pixel wide; "
-            "to leave them out, give them the class named in `special_classes.neutral`"
+            "to have them ignored, name their class in `special_classes.neutral`"
         )
     return lines

@@ -3,6 +3,7 @@
 import base64
 import math
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -275,3 +276,10 @@ def test_malformed_json_is_one_line(shape, data):
         geometry.from_json(shape, data)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+def test_the_document_says_what_each_shape_becomes():
+    page = (Path(__file__).parents[2] / "docs" / "projects.md").read_text()
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(JSON_CASES)
+    assert all(geometry.json_keys(shape) for shape in rows)
