@@ -160,7 +160,7 @@ def _attempt(function, *arguments):
     return None, text
 
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
@@ -262,7 +262,7 @@ def test_the_bytes_of_a_json_file_work_or_are_one_clear_line(tmp_path_factory, c
     assert refused is None or str(path) in refused
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=20)
 @given(st.dictionaries(st.sampled_from(["a.png", "b.c.jpg", "ä.webp"]), annotations(), min_size=1), st.booleans())
 def test_a_project_survives_copying(tmp_path_factory, contents, nested):
     root = tmp_path_factory.mktemp("project")
