@@ -1,8 +1,11 @@
 """Applies a trained model to a Supervisely project or to a folder of images; `--help` lists the options."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
 
 from mrcnn import events
 from mrcnn.config.load import load_inference_config

@@ -128,7 +128,7 @@ def read_sample(sample: Sample, channels: int = 3) -> tuple[np.ndarray, Instance
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's; names the file.
     """
-    image = images.read_image(sample.image_path, channels)
+    image = images.read_annotated(sample.image_path, channels, size_hw=sample.size_hw)
     height, width = image.shape[:2]
     if sample.size_hw not in (None, (height, width)):
         raise UserError(

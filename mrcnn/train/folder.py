@@ -18,6 +18,11 @@ from mrcnn.weights import download
 
 BACKGROUND_COLOR = "#222222"
 COCO = "coco"
+# what weights were shaped for or trained with, besides their conventions
+NETWORK = (
+    "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
+    "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class StartModel:
         return mapping
 
     def conventions(self) -> dict[str, Any]:
-        """Gives by what conventions the weights were trained: `compatibility`, and the fields that differ from it.
+        """Gives what network and conventions the weights were trained with: `compatibility`, and what differs from it.
 
         A folder of the plugin, with config.json or without, has the plugin's; a file alone is taken for Matterport's.
 
@@ -63,24 +68,25 @@ class StartModel:
 
 
 def conventions_of(model: ModelConfig) -> dict[str, Any]:
-    """Gives a network's `compatibility` and those of its conventions that differ from what it implies."""
-    implied = compatibility.CONVENTIONS[model.compatibility]
-    differing = {name: getattr(model, name) for name, value in implied.items() if getattr(model, name) != value}
+    """Gives a network's `compatibility`, and those of its conventions and sizes that differ from what it implies."""
+    usual = ModelConfig(compatibility=model.compatibility)
+    names = (*compatibility.CONVENTIONS[model.compatibility], *NETWORK)
+    differing = {name: getattr(model, name) for name in names if getattr(model, name) != getattr(usual, name)}
     return {"compatibility": model.compatibility, **differing}
 
 
 def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
-    """Lets a network go on with the conventions its start weights were trained by.
+    """Lets a network go on with the sizes and conventions its start weights were trained with.
 
     Args:
         given: the keys of the train config's `model` that the user gave. They win, and with `compatibility` among them
-            nothing is taken over.
+            no convention is taken over.
         start: `StartModel.conventions`.
 
     Raises:
         UserError: a key that was given does not go with a convention that was taken over.
     """
-    taken = {} if "compatibility" in given else start
+    taken = {name: value for name, value in start.items() if name in NETWORK or "compatibility" not in given}
     return errors.check(ModelConfig, {**taken, **given}, path="model")
 
 

@@ -122,7 +122,8 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
     if config.weights_init_type not in USES_MODEL:
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
-        start.check_imagenet_source(config.imagenet_weights)
+        if config.weights_init_type == "imagenet":
+            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.backbone)
         return _Start(config=config, model=None, resumed=None, classes=None)
     if model is None:
         raise UserError(
@@ -135,14 +136,14 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
 
 
 def _with_conventions(config: TrainConfig, start_model: folder.StartModel, *, log: EventLog) -> TrainConfig:
-    """Takes over the conventions by which the start weights were trained, where the config does not name its own."""
+    """Takes over the network and conventions of the start weights, where the config does not name its own."""
     conventions = start_model.conventions()
     kept = folder.keep_conventions(config.given_model, conventions)
     if kept != config.model:
         told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in conventions.items())
         log.info(
-            f"model: the conventions are those of the start weights {start_model.weights}, {told}; "
-            "`model.compatibility` null in the config trains by the better ones"
+            f"model: network and conventions are those of the start weights {start_model.weights}, {told}; "
+            "`model.compatibility` null in the config trains by the better conventions"
         )
     return config.model_copy(update={"model": kept})
 
@@ -193,6 +194,11 @@ def _start_state(
     changed = resuming.check_data(state, steps_per_epoch=steps, train_images=len(samples.train))
     if changed:
         log.warning(changed)
+    if config.lr_schedule.name == "cosine" and begin.resumed.epochs not in (None, config.epochs):
+        log.warning(
+            f"`epochs` was {begin.resumed.epochs} and is {config.epochs} now: the cosine ends elsewhere, so the "
+            "learning rate jumps here"
+        )
     log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
     return replace(state, steps_per_epoch=steps, train_images=len(samples.train))
 

@@ -97,7 +97,14 @@ def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
     ("model", "conventions"),
     [
         ({}, {"compatibility": None}),
-        ({"backbone": "resnet50", "fpn_channels": 8, "score_threshold": 0.1}, {"compatibility": None}),
+        (
+            {"backbone": "resnet50", "fpn_channels": 8, "score_threshold": 0.1},
+            {"compatibility": None, "backbone": "resnet50", "fpn_channels": 8},
+        ),
+        (
+            {"anchor_sizes": [8, 16, 32, 64, 128], "image_mean": [1, 2, 3]},
+            {"compatibility": None, "anchor_sizes": (8.0, 16.0, 32.0, 64.0, 128.0), "image_mean": (1.0, 2.0, 3.0)},
+        ),
         ({"anchor_offset": 0.0}, {"compatibility": None, "anchor_offset": 0.0}),
         ({"compatibility": "matterport"}, {"compatibility": "matterport"}),
         (
@@ -141,6 +148,7 @@ OLD = {"compatibility": "supervisely"}
             ModelConfig(compatibility="supervisely", round_boxes="at_end"),
         ),
         ({"compatibility": None}, {**OLD, "round_boxes": "at_end"}, ModelConfig()),
+        ({"compatibility": None}, {**OLD, "backbone": "resnet50"}, ModelConfig(backbone="resnet50")),
     ],
 )
 def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):

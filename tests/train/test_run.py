@@ -173,6 +173,15 @@ def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
 
 
+def test_a_cosine_of_another_length_is_said_to_jump(train, tmp_path):
+    cosine = {"lr_schedule": {"name": "cosine"}}
+    train(tmp_path, epochs=1, **cosine)
+    log = train(tmp_path, epochs=2, resume=True, **cosine)
+    assert any(message.startswith("`epochs` was 1 and is 2 now: the cosine ends elsewhere") for message in log.messages)
+    log = train(tmp_path, epochs=2, resume=True, **cosine)
+    assert not any("cosine" in message for message in log.messages)
+
+
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):
     rule = {"patience": 1, "monitor": "val_box_ap"}  # the same from the first epoch on
     train(tmp_path, early_stopping=rule)
@@ -233,7 +242,9 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     output, given = tmp_path / "out", {"model": str(old_folder), "weights_init_type": kind}
     log = train(output, epochs=1, **given)
     (line,) = [message for message in log.messages if "conventions" in message]
-    assert line.startswith(f"model: the conventions are those of the start weights {old_folder}/model_weights/model.h5")
+    assert line.startswith(
+        f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5"
+    )
     assert '`compatibility` "supervisely"' in line
     assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
     assert load.read_folder(output).config.compatibility == "supervisely"

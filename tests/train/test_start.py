@@ -75,10 +75,14 @@ def test_start_weights_must_be_given(model, log):
 
 
 def test_a_path_of_imagenet_weights_must_exist(tmp_path):
-    start.check_imagenet_source(None)
-    start.check_imagenet_source(str(tmp_path))
+    assert start.find_imagenet_source(str(tmp_path), backbone="resnet50") == str(tmp_path)
     with pytest.raises(UserError, match=r"`imagenet_weights` .*no.h5 does not exist"):
-        start.check_imagenet_source(str(tmp_path / "no.h5"))
+        start.find_imagenet_source(str(tmp_path / "no.h5"), backbone="resnet50")
+
+
+def test_imagenet_weights_are_fetched_before_data_is_read(monkeypatch):
+    monkeypatch.setattr(start.download, "imagenet_file", lambda depth: f"cached {depth}")
+    assert start.find_imagenet_source(None, backbone="resnet101") == "cached 101"
 
 
 @pytest.fixture
