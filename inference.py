@@ -45,14 +45,8 @@ def infer(args: argparse.Namespace, log: events.EventLog) -> None:
         args.project or args.task_dir / "data")  # fmt: skip
     told = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
     options = run.Options(**{name: getattr(args, name) for name in told})
-    run.run_inference(
-        args.model or args.task_dir / "model",
-        source,
-        args.output or args.task_dir / "results",
-        config=config,
-        log=log,
-        options=options,
-    )
+    model, output = args.model or args.task_dir / "model", args.output or args.task_dir / "results"
+    run.run_inference(model, source, output, config=config, log=log, options=options)
 
 
 if __name__ == "__main__":

@@ -292,9 +292,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(project, tmp_path, monkeypa
     with pytest.raises(UserError, match="holds 2 images of an interrupted run"):
         run_on(source, tmp_path / "out", config=config)
     seen = []
-    read = sources.read_image if hasattr(sources, "read_image") else sources.read_annotated
+    read = sources.read_annotated
     monkeypatch.setattr(
-        sources, read.__name__, lambda path, *args, **more: seen.append(path.name) or read(path, *args, **more)
+        sources, "read_annotated", lambda path, *args, **kwargs: seen.append(path.name) or read(path, *args, **kwargs)
     )
     summary = run_on(source, tmp_path / "out", config=config, resume=True)
     assert seen == ["c.png" if kind == "folder" else "a.png"]
