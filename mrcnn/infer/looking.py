@@ -119,8 +119,6 @@ def look(
             if len(batch) == batch_size:
                 _run(predictor, batch, method, batch_size)
                 batch = []
-            if work.error is not None:
-                break
         yield from _finished(waiting, method, on_error)
     _run(predictor, batch, method, batch_size)
     yield from _finished(waiting, method, on_error)

@@ -97,8 +97,8 @@ def test_after_a_failure_no_more_of_that_picture_is_looked_at():
     predict = predictor.predict
     predictor.predict = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
     many = Method(lambda picture: [HALVES[0]] * 50, as_parts)
-    look(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=1, on_error=lambda picture, error: None)
-    assert calls == [1]
+    look(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=3, on_error=lambda picture, error: None)
+    assert calls == [3, 1]
 
 
 def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():

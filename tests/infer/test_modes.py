@@ -172,9 +172,13 @@ def test_what_overlaps_is_thinned_out_as_the_mode_says(name, nms_after, expected
 @pytest.mark.parametrize("name", SLIDING)
 def test_windows_are_saved(name):
     (found,) = run(
-        [helpers.make_picture(np.zeros((20, 30), np.uint8))], name=name, window={"width": 20, "height": 50}, save=True
+        [helpers.make_picture(np.zeros((20, 40), np.uint8))],
+        name=name,
+        window={"width": 20, "height": 50},
+        min_overlap={"x": 5, "y": 10},
+        save=True,
     )
-    assert [part.box for part in found.parts] == [None, (0, 0, 20, 20), (0, 10, 20, 30)]
+    assert [part.box for part in found.parts] == [None, (0, 0, 20, 20), (0, 15, 20, 35), (0, 20, 20, 40)]
 
 
 def test_windows_run_in_batches_across_pictures():
