@@ -30,6 +30,7 @@ KEPT = {
     TRAINING: (
         "train_r50_k5_256.npz",
         (
+            *("load_mask_packed", "load_mask_shape", "load_mask_class_ids"),
             *("molded_uint8", "gt_class_ids", "gt_boxes", "gt_masks_packed", "gt_masks_shape"),
             *("rpn_match", "rpn_bbox", "rpn_match_unsampled", "rpn_bbox_unsampled", "rpn_rois"),
             *("target_rois", "target_class_ids", "target_deltas", "target_masks_packed", "target_masks_shape"),

@@ -98,10 +98,9 @@ class Session:
 
 
 def build_model(weights_file: Path, **settings: Any) -> MaskRCNN:
-    """Builds the model under comparison and loads its weights through the reader of old files."""
-    model = build.build_model(
-        ModelConfig(compatibility="matterport", backbone="resnet50", **settings), num_classes=reference.CLASSES
-    )
+    """Builds the model under comparison and loads its weights through the reader of old files; a setting wins."""
+    config = ModelConfig(**{"compatibility": "matterport", "backbone": "resnet50", **settings})
+    model = build.build_model(config, num_classes=reference.CLASSES)
     apply.load_into(model.weight_layout(), weights_file)
     return model
 
@@ -137,19 +136,24 @@ def first_in_order() -> Iterator[None]:
 
 def training_step(model: MaskRCNN) -> Step:
     """Computes losses and gradients for the stored sample of anchors and the first regions in order."""
-    arrays, batch = reference.training(), training_batch()
+    arrays = reference.training()
     match = arrays["rpn_match"]
     sampled = AnchorTargets(
         state=tf.constant(reference.anchor_state(match)[None]),
         deltas=tf.constant(reference.anchor_deltas(match, arrays["rpn_bbox"])[None]),
     )
+    with first_in_order(), mock.patch.object(model.parts.anchor_targets, "call", return_value=sampled):
+        return compute_step(model, training_batch())
+
+
+def compute_step(model: MaskRCNN, batch: dict[str, tf.Tensor]) -> Step:
+    """Computes losses and gradients of a batch."""
     variables = {name: variable for _, weights in model.weight_layout() for name, variable in weights}
     trained = {name: variable.value for name, variable in variables.items() if variable.trainable}
-    with first_in_order(), mock.patch.object(model.parts.anchor_targets, "call", return_value=sampled):
-        with tf.GradientTape() as tape:
-            given = record(model, lambda: model(batch, training=True))
-            (outputs,) = given["model"]
-            total, parts = model.losses_of(outputs)
+    with tf.GradientTape() as tape:
+        given = record(model, lambda: model(batch, training=True))
+        (outputs,) = given["model"]
+        total, parts = model.losses_of(outputs)
     gradients = tape.gradient(total, trained)
     return Step(
         given=given,

@@ -20,14 +20,9 @@ TIE = 1e-6  # of IoU: several roundings of float32
 
 def anchor_matching(session: Session) -> Iterator[Result]:
     """Which anchors are objects, background or neither, a crowd among the instances; no sampling."""
-    arrays = reference.training()
-    match = arrays["rpn_match_unsampled"]
-    (anchors,) = session.step.given["anchor_generator"]
-    state = np.asarray(_all_anchor_targets(session).state[0])
-    objects = arrays["gt_boxes"][arrays["gt_class_ids"] > 0]
-    best = _ties_for_best(np.asarray(anchors, np.float64), objects.astype(np.float64))  # [A, N]
+    state, best = matched_states(session)
     tied = best.any(axis=1)
-    expected = reference.anchor_state(match)
+    expected = reference.anchor_state(reference.training()["rpn_match_unsampled"])
     yield gates.close("states, ties for an object's best anchor aside", state[~tied], expected[~tied], gates.EXACT)
     claimed = (best & (state == 1)[:, None]).any(axis=0)
     yield gates.close("objects without an anchor", (~claimed).sum(), 0, gates.EXACT)
@@ -134,6 +129,15 @@ STAGES: tuple[Stage, ...] = (
     gradients,
     detached_gradients,
 )
+
+
+def matched_states(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """Gives every anchor's state `[A]`, and which anchors tie for the best IoU of which object `[A, N]`."""
+    arrays = reference.training()
+    (anchors,) = session.step.given["anchor_generator"]
+    objects = arrays["gt_boxes"][arrays["gt_class_ids"] > 0]
+    best = _ties_for_best(np.asarray(anchors, np.float64), objects.astype(np.float64))
+    return np.asarray(_all_anchor_targets(session).state[0]), best
 
 
 def _all_anchor_targets(session: Session, **settings: float) -> AnchorTargets:
