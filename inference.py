@@ -26,6 +26,7 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
     parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     parser.add_argument("--task-dir", type=Path, default=Path("/sly_task_data"), metavar="DIR",
                         help="where paths that are not given are: task_config.json, model, data, results")  # fmt: skip
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
@@ -42,16 +43,10 @@ def infer(args: argparse.Namespace, log: events.EventLog) -> None:
     config = load_inference_config(config_path or {}, warn=log.warning)
     source = sources.open_images(args.images) if args.images else sources.open_project(
         args.project or args.task_dir / "data")  # fmt: skip
-    told = ("overlay", "batch_size", "score_threshold", "device", "precision", "classes", "input_size")
+    told = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
     options = run.Options(**{name: getattr(args, name) for name in told})
-    run.run_inference(
-        args.model or args.task_dir / "model",
-        source,
-        args.output or args.task_dir / "results",
-        config=config,
-        log=log,
-        options=options,
-    )
+    model, output = args.model or args.task_dir / "model", args.output or args.task_dir / "results"
+    run.run_inference(model, source, output, config=config, log=log, options=options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 excl
 Source: docs/architecture.md.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -207,3 +208,63 @@ class Detections(NamedTuple):
     class_names: tuple[str, ...]
     scores: np.ndarray
     masks: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedMask:
+    """A mask of which only its own box is kept, eight pixels to a byte; all else of the image is clear.
+
+    Attributes:
+        origin: (y, x) of the box's first pixel in the image.
+        shape: height and width of the box; (0, 0) of a mask without a pixel.
+        area: how many pixels are true.
+        bits: the box row by row, as `np.packbits` writes it.
+    """
+
+    origin: tuple[int, int]
+    shape: tuple[int, int]
+    area: int
+    bits: np.ndarray
+
+    @classmethod
+    def from_pixels(cls, pixels: np.ndarray, origin: tuple[int, int] = (0, 0)) -> "CroppedMask":
+        """Crops a `[h, w]` bool mask whose first pixel is at `origin` (y, x) to the box of its true pixels."""
+        rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+        if not len(rows):
+            return cls(origin, (0, 0), 0, np.zeros(0, np.uint8))
+        top, left = int(rows[0]), int(columns[0])
+        crop = pixels[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+        place = (origin[0] + top, origin[1] + left)
+        return cls(place, (crop.shape[0], crop.shape[1]), int(np.count_nonzero(crop)), np.packbits(crop))
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The mask inside its box, `[h, w]` bool, unpacked anew each time."""
+        height, width = self.shape
+        return np.unpackbits(self.bits, count=height * width).reshape(height, width).view(bool)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The box of the true pixels, yxyx, exclusive ends."""
+        (y, x), (height, width) = self.origin, self.shape
+        return y, x, y + height, x + width
+
+
+class CompactDetections(NamedTuple):
+    """The detections of one image in original pixels, as `Detections`, but small where the image is large.
+
+    Attributes:
+        boxes: `[N, 4]` float32, yxyx pixels of the image, not rounded.
+        class_ids: `[N]` int32, 1..C-1.
+        class_names: one per detection.
+        scores: `[N]` float32.
+        masks: one per detection, each with at least one pixel.
+        size: height and width of the image.
+    """
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    class_names: tuple[str, ...]
+    scores: np.ndarray
+    masks: tuple[CroppedMask, ...]
+    size: tuple[int, int]

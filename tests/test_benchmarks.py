@@ -1,9 +1,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks import cost, load, speed
+from benchmarks import cost, large_image, load, speed
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.weights import names
 
@@ -85,3 +86,20 @@ def test_a_measured_load_adds_up(tmp_path):
     assert got["all"] == pytest.approx(sum(got[step] for step in load.STEPS))
     assert got["file_mb"] == pytest.approx(257.4, abs=0.5)  # 64,158,584 numbers of 4 bytes, and the names
     assert 0 <= got["weights_gb"] < 0.6
+
+
+def test_the_large_scene_is_the_same_each_time():
+    scene = large_image.draw_scene(60, 100)
+    assert (scene.shape, scene.dtype) == ((60, 100, 3), np.uint8)
+    np.testing.assert_array_equal(scene, large_image.draw_scene(60, 100))
+    assert not np.array_equal(large_image.draw_scene(300, 400), np.zeros((300, 400, 3)))
+
+
+def test_a_large_image_is_measured():
+    options = large_image.parse(
+        ["--size", "200", "100", "--window", "100", "--overlap", "20", "--input-side", "64", "--channels", "8"]
+    )
+    got = large_image.measure(options)
+    assert (got["width"], got["height"], got["windows"]) == (200, 100, 3)  # columns 0, 80, 100
+    assert got["objects"] > 0
+    assert got["peak_gb"] >= got["start_gb"] > 0

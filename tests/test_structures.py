@@ -1,5 +1,6 @@
 import typing
 
+import numpy as np
 import pytest
 
 from mrcnn import structures
@@ -17,3 +18,18 @@ def test_a_batch_travels_as_a_dictionary_and_back():
 def test_every_field_is_described(record):
     described = record.__doc__
     assert all(f"{name}:" in described for name in typing.get_type_hints(record))
+
+
+def test_a_mask_is_cropped_to_its_true_pixels():
+    pixels = np.zeros((5, 9), bool)
+    pixels[1, 3], pixels[3, 7] = True, True
+    mask = structures.CroppedMask.from_pixels(pixels, (10, 20))
+    assert (mask.origin, mask.shape, mask.area, mask.box) == ((11, 23), (3, 5), 2, (11, 23, 14, 28))
+    np.testing.assert_array_equal(mask.pixels, pixels[1:4, 3:8])
+    assert mask.pixels.dtype == bool
+
+
+def test_a_mask_without_a_pixel():
+    mask = structures.CroppedMask.from_pixels(np.zeros((5, 9), bool), (10, 20))
+    assert (mask.shape, mask.area) == ((0, 0), 0)
+    assert mask.pixels.shape == (0, 0)

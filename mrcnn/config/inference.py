@@ -1,14 +1,28 @@
 """The inference config: how the model is run, and the mode in which it looks at an image.
 
-Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK.
+Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. Keys of our
+own: `score_floor`, `flip`, `join_iou_threshold`, and `nms_after` of `sliding_window`.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, model_validator
 
 from mrcnn.config import errors
-from mrcnn.config.base import Flag, Fraction, Index, Settings, Text
+from mrcnn.config.base import (
+    Flag,
+    Fraction,
+    Index,
+    Name,
+    NotNegative,
+    PositiveFraction,
+    PositiveInt,
+    Settings,
+    Text,
+)
+
+_AMOUNT = re.compile(r"-?[0-9]{1,9}(px|%)")
 
 
 def _names(value: Any) -> Any:
@@ -20,7 +34,20 @@ def _names(value: Any) -> Any:
     raise ValueError(f'must be "__all__" or a list of non-empty strings, got {errors.shown(value)}')
 
 
+def _amount(value: Any) -> Any:
+    """Checks an amount such as "20px" or "10%"."""
+    if isinstance(value, str) and _AMOUNT.fullmatch(value):
+        return value
+    raise ValueError(f'must be a whole number with px or %, such as "20px" or "10%", got {errors.shown(value)}')
+
+
 Names = Annotated[str | tuple[str, ...] | None, BeforeValidator(_names)]
+Amount = Annotated[str, BeforeValidator(_amount)]
+
+
+def is_among(name: str, names: Names) -> bool:
+    """Tells whether a selection, "__all__" or a list of names, has a name; None has them all."""
+    return names is None or names == "__all__" or name in names
 
 
 class Selection(Settings):
@@ -36,8 +63,7 @@ class Selection(Settings):
 
     def selects(self, name: str) -> bool:
         """Tells whether the model's class (or tag) of this name is written."""
-        chosen = self.save_names if self.save_names is not None else self.save_classes
-        return chosen is None or chosen == "__all__" or name in chosen
+        return is_among(name, self.save_names if self.save_names is not None else self.save_classes)
 
     def renamed(self, name: str) -> str:
         """Returns the name under which the class (or tag) is written."""
@@ -62,13 +88,59 @@ class InferenceModelConfig(Settings):
         return max(self.min_confidence_threshold, floor)
 
 
+class Sides(Settings):
+    """An amount for each side of a box: pixels, or per cent of the box's width or height."""
+
+    left: Amount = "0px"
+    top: Amount = "0px"
+    right: Amount = "0px"
+    bottom: Amount = "0px"
+
+
+class Window(Settings):
+    """Sides of a window in pixels of the image."""
+
+    width: PositiveInt = 128
+    height: PositiveInt = 128
+
+
+class Overlap(Settings):
+    """Pixels that neighbouring windows share at least."""
+
+    x: Index = 0
+    y: Index = 0
+
+
+class NmsAfter(Settings):
+    """Whether what the windows found is thinned out: of objects of one class that overlap more, the best stays.
+
+    `iou_threshold` is the largest IoU of two masks that both stay. `confidence_tag_name` is the model's tag before its
+    suffix: the score it names is the only one there is.
+    """
+
+    enable: Flag = False
+    iou_threshold: NotNegative = 0.0
+    confidence_tag_name: Text = "confidence"
+
+
+class UsualNmsAfter(NmsAfter):
+    """`NmsAfter` with what overlapping windows need as defaults."""
+
+    enable: Flag = True
+    iou_threshold: NotNegative = 0.3
+
+
 class Mode(Settings):
-    """What every mode accepts; `save_probabilities` has no meaning for this model and no effect."""
+    """What every mode accepts; `save_probabilities` has no meaning for this model and no effect.
+
+    With `flip` the model looks at each part of the image a second time, mirrored; what it finds twice counts once.
+    """
 
     name: Text
     model_classes: Selection = Selection()
     model_tags: Selection = Selection()
     save_probabilities: Flag = False
+    flip: Flag = False
 
 
 class FullImageMode(Mode):
@@ -77,11 +149,81 @@ class FullImageMode(Mode):
     name: Literal["full_image"] = "full_image"
 
 
-# A new mode is a class here and a runner of the same name in `mrcnn.infer.modes`.
-MODES: dict[str, type[Mode]] = {"full_image": FullImageMode}
+class RoiMode(Mode):
+    """The model looks at what is left of the image when `bounds` are cut off its sides."""
 
-# Modes of the original that this version does not have yet.
-LATER_MODES = ("roi", "bboxes", "sliding_window", "sliding_window_det")
+    name: Literal["roi"] = "roi"
+    bounds: Sides = Sides()
+    save: Flag = False
+    class_name: Name = "inference_roi"
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> "RoiMode":
+        for side, amount in self.bounds:
+            if amount.startswith("-") and amount.strip("-0px%"):
+                raise ValueError(
+                    f'`bounds.{side}` must not be below 0, got "{amount}": the region lies in the image; write "0px"'
+                )
+        return self
+
+
+class BboxesMode(Mode):
+    """The model looks at the box of each annotated object of `from_classes`, grown by `padding`."""
+
+    name: Literal["bboxes"] = "bboxes"
+    from_classes: Names = "__all__"
+    padding: Sides = Sides()
+    save: Flag = False
+    add_suffix: Text = "_input_bbox"
+
+
+class SlidingMode(Mode):
+    """The model looks at windows that cover the image; what it finds in them is put together.
+
+    `join_iou_threshold` says when two pieces are one object: how much they must agree, as IoU, in what both windows
+    see; null leaves pieces apart.
+    """
+
+    window: Window = Window()
+    min_overlap: Overlap = Overlap()
+    save: Flag = False
+    class_name: Name = "sliding_window"
+    nms_after: NmsAfter = NmsAfter()
+    join_iou_threshold: PositiveFraction | None = 0.5
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> "SlidingMode":
+        for axis, side in (("x", "width"), ("y", "height")):
+            overlap, length = getattr(self.min_overlap, axis), getattr(self.window, side)
+            if overlap >= length:
+                raise ValueError(
+                    f"`min_overlap.{axis}` must be less than `window.{side}`, got {overlap} and {length}; "
+                    f"use {length // 4} or so"
+                )
+        return self
+
+
+class SlidingWindowMode(SlidingMode):
+    """Sliding windows; what overlaps is thinned out unless the user says otherwise."""
+
+    name: Literal["sliding_window"] = "sliding_window"
+    nms_after: UsualNmsAfter = UsualNmsAfter()
+
+
+class SlidingWindowDetMode(SlidingMode):
+    """Sliding windows, with the original's defaults of `nms_after`."""
+
+    name: Literal["sliding_window_det"] = "sliding_window_det"
+
+
+# A new mode is a class here and a runner of the same name in `mrcnn.infer.modes`.
+MODES: dict[str, type[Mode]] = {
+    "full_image": FullImageMode,
+    "roi": RoiMode,
+    "bboxes": BboxesMode,
+    "sliding_window": SlidingWindowMode,
+    "sliding_window_det": SlidingWindowDetMode,
+}
 
 
 class InferenceConfig(Settings):

@@ -11,7 +11,7 @@ from typing import Any
 
 from mrcnn.config import errors, legacy
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
-from mrcnn.config.inference import LATER_MODES, MODES, InferenceConfig, InferenceModelConfig, Mode
+from mrcnn.config.inference import MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
 from mrcnn.events import UserError
 
@@ -89,6 +89,7 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
     mode = load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX)
     if mode.save_probabilities:
         warn("`mode.save_probabilities` has no effect: this model gives no score per pixel")
+    _check_score_tag(mode, model.confidence_tag_name)
     return InferenceConfig(model=model, mode=mode)
 
 
@@ -107,8 +108,6 @@ def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX)
         raise UserError(f"`mode` must be an object, got {errors.shown(values)}")
     _check_plain(values, depth=0)
     name = values.get("name", "full_image")
-    if name in LATER_MODES:
-        raise UserError(f"`mode.name` {name} is not available in this version, only {', '.join(MODES)} is; use that")
     if not isinstance(name, str) or name not in MODES:
         raise UserError(f"`mode.name` must be one of {', '.join(MODES)}, got {errors.shown(name)}")
     defaults: dict[str, Any] = {}
@@ -142,6 +141,17 @@ def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None)
     if "cache_limit" in values:
         settings["cache_limit"] = values["cache_limit"]
     return errors.check(DeployConfig, settings)
+
+
+def _check_score_tag(mode: Mode, tag: str) -> None:
+    """Raises where the windows' detections shall be compared by another tag than the one with the score."""
+    if isinstance(mode, SlidingMode) and mode.nms_after.enable:
+        given = mode.nms_after.confidence_tag_name
+        if "confidence_tag_name" in mode.nms_after.model_fields_set and given != tag:
+            raise UserError(
+                f"`mode.nms_after.confidence_tag_name` must be {errors.shown(tag)}, the model's "
+                f"`confidence_tag_name`, got {errors.shown(given)}; leave it out"
+            )
 
 
 def _remarks(config: TrainConfig) -> list[str]:

@@ -4,7 +4,7 @@ Small images are enlarged first, so that the writing does not cover them and can
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,8 @@ import matplotlib
 import numpy as np
 import supervision as sv
 
-from mrcnn.structures import Detections
+from mrcnn.infer import compact
+from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 SMALLEST_LONG_SIDE = 900  # pixels
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # Latin, Greek and Cyrillic letters
@@ -20,7 +21,9 @@ OPACITY = 0.45
 DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
 
-def draw(image: np.ndarray, detections: Detections, *, class_colors: Mapping[str, str] | None = None) -> np.ndarray:
+def draw(
+    image: np.ndarray, detections: Detections | CompactDetections, *, class_colors: Mapping[str, str] | None = None
+) -> np.ndarray:
     """Draws detections over an image.
 
     Args:
@@ -43,13 +46,16 @@ def draw(image: np.ndarray, detections: Detections, *, class_colors: Mapping[str
         return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     colors = _colors(detections, class_colors)
     palette = sv.ColorPalette(colors)
-    objects = _to_supervision(detections, factor)
+    objects = sv.Detections(
+        xyxy=detections.boxes[:, [1, 0, 3, 2]] * factor,
+        confidence=np.asarray(detections.scores),
+        class_id=np.asarray(detections.class_ids),
+    )
     text_size = max(12, round(min(scene.shape[:2]) / 50))
-    for annotator in (
-        sv.MaskAnnotator(palette, opacity=OPACITY, color_lookup=sv.ColorLookup.INDEX),
-        sv.BoxAnnotator(palette, thickness=max(2, text_size // 7), color_lookup=sv.ColorLookup.INDEX),
-    ):
-        scene = annotator.annotate(scene, objects)
+    masks = detections.masks if isinstance(detections, CompactDetections) else compact.from_dense(detections).masks
+    scene = _paint(scene, masks, colors, factor)
+    boxes = sv.BoxAnnotator(palette, thickness=max(2, text_size // 7), color_lookup=sv.ColorLookup.INDEX)
+    scene = boxes.annotate(scene, objects)
     writer = sv.RichLabelAnnotator(
         palette,
         color_lookup=sv.ColorLookup.INDEX,
@@ -83,17 +89,17 @@ def _enlarged(image: np.ndarray, factor: int, interpolation: int) -> np.ndarray:
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=interpolation)
 
 
-def _to_supervision(detections: Detections, factor: int) -> sv.Detections:
-    masks = [_enlarged(mask.astype(np.uint8), factor, cv2.INTER_NEAREST) for mask in detections.masks]
-    return sv.Detections(
-        xyxy=detections.boxes[:, [1, 0, 3, 2]] * factor,
-        mask=np.array(masks, dtype=bool),
-        confidence=np.asarray(detections.scores),
-        class_id=np.asarray(detections.class_ids),
-    )
+def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.Color], factor: int) -> np.ndarray:
+    """Lays the colours over a BGR scene, small objects over large ones; no canvas per mask, as an image may be huge."""
+    painted = scene.copy()
+    for index in sorted(range(len(masks)), key=lambda index: -masks[index].area):
+        y1, x1, y2, x2 = (side * factor for side in masks[index].box)
+        pixels = _enlarged(masks[index].pixels.view(np.uint8), factor, cv2.INTER_NEAREST).view(bool)
+        painted[y1:y2, x1:x2][pixels] = colors[index].as_bgr()
+    return cv2.addWeighted(painted, OPACITY, scene, 1 - OPACITY, 0)
 
 
-def _colors(detections: Detections, class_colors: Mapping[str, str] | None) -> list[sv.Color]:
+def _colors(detections: Detections | CompactDetections, class_colors: Mapping[str, str] | None) -> list[sv.Color]:
     if class_colors is None:
         return [sv.ColorPalette.DEFAULT.by_idx(index) for index in range(len(detections.boxes))]
     return [sv.Color.from_hex(class_colors[name]) for name in detections.class_names]

@@ -1,24 +1,26 @@
-"""Detections as labels of a Supervisely project, under the names an inference mode asks for.
+"""What was found as labels of a Supervisely project, under the names an inference mode asks for.
 
-Source: Supervisely Mask R-CNN plugin 5.16. Three deliberate differences: a name that the project already has is used
-when it fits instead of ending the run, the background class, which no label ever has, is not added, and neither are
-classes that the mode does not select.
+Source: Supervisely Mask R-CNN plugin 5.16. Four deliberate differences: a name that the project already has is used
+when it fits instead of ending the run, the background class, which no label ever has, is not added, neither are
+classes that the mode does not select, and the colour of a new class follows from its name instead of from chance.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
-from mrcnn.config.inference import Mode
+from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, SlidingMode, is_among
 from mrcnn.events import UserError
-from mrcnn.project.annotation import Label, Tag
-from mrcnn.project.geometry import Bitmap
+from mrcnn.infer import compact
+from mrcnn.infer.looking import Found, Part
+from mrcnn.infer.windows import Box
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap, Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
-from mrcnn.structures import Detections
+from mrcnn.structures import CompactDetections
 
-SHAPES = ("bitmap", "any")  # of a project's class that can hold a detection's label
 SCORE_DECIMALS = 4
 
 
@@ -29,10 +31,16 @@ class Naming:
     Attributes:
         titles: the model's class -> the label's class; classes not written are not in it.
         tag: the name of the confidence tag; None where it is not written.
+        region: the class of the rectangles of regions; None where there are none.
+        object_suffix: appended to an object's class for the rectangle looked at for it; None where there are none.
+        objects: the classes of such objects.
     """
 
     titles: dict[str, str]
     tag: str | None
+    region: str | None = None
+    object_suffix: str | None = None
+    objects: Names = "__all__"
 
 
 def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) -> Naming:
@@ -40,12 +48,17 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) 
 
     Args:
         class_names: the model's classes without the background.
-        mode: its `model_classes` and `model_tags` are used.
+        mode: what it selects, appends and saves is used.
         confidence_tag: what the tag is called before the suffix; with an empty name and suffix there is no tag.
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
-    return Naming({name: classes.renamed(name) for name in class_names if classes.selects(name)}, tag or None)
+    naming = Naming({name: classes.renamed(name) for name in class_names if classes.selects(name)}, tag or None)
+    if isinstance(mode, RoiMode | SlidingMode) and mode.save:
+        return replace(naming, region=mode.class_name)
+    if isinstance(mode, BboxesMode) and mode.save:
+        return replace(naming, object_suffix=mode.add_suffix, objects=mode.from_classes)
+    return naming
 
 
 def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming) -> ProjectMeta:
@@ -57,54 +70,77 @@ def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Nam
         naming: what they are called.
 
     Raises:
-        UserError: the project has such a class that cannot hold bitmaps, or such a tag that holds no numbers.
+        UserError: the project has such a class that cannot hold what is written, or such a tag that holds no numbers.
     """
-    new = [_bitmap_class(naming.titles[item.title], item) for item in class_metas if item.title in naming.titles]
-    for item in new:
-        known = meta.find_class(item.title)
-        if known is not None and known.shape not in SHAPES:
+    known = {item.title: item for item in meta.classes}
+    for item, what, key in _new_classes(meta, class_metas, naming):
+        shape = known.setdefault(item.title, item).shape
+        if shape not in (item.shape, "any"):
             raise UserError(
-                f"the project's class {item.title!r} has shape {known.shape} but detections are bitmaps; "
-                "change `mode.model_classes.add_suffix` so that the names differ"
+                f"the class {item.title!r} has shape {shape} but {what} are {item.shape}s; "
+                f"change `mode.{key}` so that the names differ"
             )
-    classes = (*meta.classes, *(item for item in new if meta.find_class(item.title) is None))
-    return replace(meta, classes=classes, tags=_tags(meta, naming.tag))
+    return replace(meta, classes=tuple(known.values()), tags=_tags(meta, naming.tag))
 
 
-def select(detections: Detections, naming: Naming) -> Detections:
+def select(detections: CompactDetections, naming: Naming) -> CompactDetections:
     """Keeps the detections of the classes that are written."""
     keep = [index for index, name in enumerate(detections.class_names) if name in naming.titles]
-    if len(keep) == len(detections.class_names):
-        return detections
-    return Detections(
-        boxes=detections.boxes[keep],
-        class_ids=detections.class_ids[keep],
-        class_names=tuple(detections.class_names[index] for index in keep),
-        scores=detections.scores[keep],
-        masks=detections.masks[keep],
-    )
+    return detections if len(keep) == len(detections.class_names) else compact.take(detections, keep)
 
 
-def make_labels(detections: Detections, naming: Naming) -> tuple[Label, ...]:
-    """Makes one bitmap label per detection of a written class, in order, with its score as a tag."""
-    chosen = select(detections, naming)
-    return tuple(
-        Label(naming.titles[name], _bitmap(mask), _score_tags(score, naming.tag))
-        for name, mask, score in zip(chosen.class_names, chosen.masks, chosen.scores, strict=True)
-    )
+def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation:
+    """Adds what was found to what was known of an image.
+
+    Each detection of a written class becomes a bitmap with its score as a tag, behind them stands the rectangle of
+    their region, where it is saved. What was found for an object stands before it, all else behind the last object.
+    """
+    new: dict[int, list[Label]] = defaultdict(list)
+    for part in found.parts:
+        place = len(annotation.labels) if part.label is None else part.label
+        new[place] += _labels(part, annotation, naming)
+    labels = [item for index, label in enumerate(annotation.labels) for item in (*new[index], label)]
+    return replace(annotation, labels=(*labels, *new[len(annotation.labels)]))
+
+
+def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
+    chosen = select(part.detections, naming)
+    for name, mask, score in zip(chosen.class_names, chosen.masks, chosen.scores, strict=True):
+        yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), _score_tags(score, naming.tag))
+    if part.box is not None:
+        title = naming.region
+        if part.label is not None:
+            title = f"{annotation.labels[part.label].class_title}{naming.object_suffix or ''}"
+        if title is not None:
+            yield Label(title, _rectangle(part.box))
+
+
+def _rectangle(box: Box) -> Rectangle:
+    y1, x1, y2, x2 = box
+    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inside
 
 
 def _score_tags(score: float, name: str | None) -> tuple[Tag, ...]:
     return () if name is None else (Tag(name, round(float(score), SCORE_DECIMALS)),)
 
 
-def _bitmap(mask: np.ndarray) -> Bitmap:
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return Bitmap((x, y), mask[y : y + height, x : x + width])
+def _new_classes(
+    meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming
+) -> Iterator[tuple[ClassMeta, str, str]]:
+    """Yields each class that is written, what has it, and the key of the mode that names it."""
+    for item in class_metas:
+        if item.title in naming.titles:
+            yield _class(naming.titles[item.title], "bitmap", item.color), "detections", "model_classes.add_suffix"
+    if naming.region is not None:
+        yield _class(naming.region, "rectangle"), "regions", "class_name"
+    if naming.object_suffix is not None:
+        for item in meta.classes:
+            if is_among(item.title, naming.objects):
+                yield _class(item.title + naming.object_suffix, "rectangle", item.color), "boxes", "add_suffix"
 
 
-def _bitmap_class(title: str, item: ClassMeta) -> ClassMeta:
-    return ClassMeta(title, "bitmap", item.color, {"geometry_config": {}})
+def _class(title: str, shape: str, color: str = "") -> ClassMeta:
+    return ClassMeta(title, shape, color, {"geometry_config": {}})
 
 
 def _tags(meta: ProjectMeta, name: str | None) -> tuple[TagMeta, ...]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
+from mrcnn.infer import compact
 from mrcnn.ops import masks
-from mrcnn.structures import Detections, OutputRules, RawDetections
+from mrcnn.structures import CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
 
 DEFAULT_RULES = OutputRules()
 
@@ -25,6 +26,18 @@ def to_original(
     class_names: Sequence[str],
     rules: OutputRules = DEFAULT_RULES,
 ) -> Detections:
+    """Gives what `to_compact` does with each mask on a canvas of the image's size."""
+    return compact.to_dense(to_compact(raw, plan, image_size=image_size, class_names=class_names, rules=rules))
+
+
+def to_compact(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    rules: OutputRules = DEFAULT_RULES,
+) -> CompactDetections:
     """Moves boxes and masks from the model input into the image.
 
     Args:
@@ -44,27 +57,26 @@ def to_original(
     slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
     boxes = resize.boxes_to_original(raw.boxes[slots], plan, rounding=rules.round_boxes)
     boxes = np.clip(boxes, 0, np.array([height, width, height, width], dtype=np.float32))
-    drawn = [
-        masks.paste_mask_numpy(
-            raw.masks[slot],
-            box,
-            height=height,
-            width=width,
-            threshold=rules.mask_threshold,
-            method=rules.mask_paste,
+    cropped = [
+        CroppedMask.from_pixels(
+            *masks.paste_mask_numpy(
+                raw.masks[slot],
+                box,
+                height=height,
+                width=width,
+                threshold=rules.mask_threshold,
+                method=rules.mask_paste,
+            )
         )
         for slot, box in zip(slots, boxes, strict=True)
     ]
-    keep = [index for index, (crop, _) in enumerate(drawn) if crop.any()]
-    full = np.zeros((len(keep), height, width), dtype=bool)
-    for mask, index in zip(full, keep, strict=True):
-        crop, (y, x) = drawn[index]
-        mask[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    keep = [index for index, mask in enumerate(cropped) if mask.area]
     class_ids = raw.class_ids[slots][keep].astype(np.int32)
-    return Detections(
+    return CompactDetections(
         boxes=boxes[keep],
         class_ids=class_ids,
         class_names=tuple(class_names[class_id] for class_id in class_ids),
         scores=raw.scores[slots][keep].astype(np.float32),
-        masks=full,
+        masks=tuple(cropped[index] for index in keep),
+        size=(height, width),
     )

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.infer import load, postprocess, preprocess
+from mrcnn.infer import compact, load, postprocess, preprocess
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
 class Predictor:
@@ -73,6 +73,15 @@ class Predictor:
 
     def predict_iter(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Iterator[Detections]:
         """Yields what `predict` returns, one image at a time, reading `images` no further than a batch ahead."""
+        return map(compact.to_dense, self._found(images, batch_size))
+
+    def predict_compact(
+        self, images: Iterable[np.ndarray], *, batch_size: int | None = None
+    ) -> list[CompactDetections]:
+        """Finds what `predict` finds, with each mask kept inside its box: small, however large the image is."""
+        return list(self._found(images, batch_size))
+
+    def _found(self, images: Iterable[np.ndarray], batch_size: int | None) -> Iterator[CompactDetections]:
         size = 1 if batch_size is None else batch_size
         if size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
@@ -80,11 +89,11 @@ class Predictor:
             raise ValueError("`images` must be a list of images, got a single array; put it in a list: [image]")
         return self._batches(iter(images), size)
 
-    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[Detections]:
+    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while batch := list(islice(images, size)):
             yield from self._predict_batch(batch)
 
-    def _predict_batch(self, images: list[np.ndarray]) -> Iterator[Detections]:
+    def _predict_batch(self, images: list[np.ndarray]) -> Iterator[CompactDetections]:
         bundle = self.bundle
         inputs = preprocess.prepare(
             images,
@@ -96,7 +105,7 @@ class Predictor:
         raw = self._detect(inputs.images, inputs.windows)
         raw = RawDetections(*(field.numpy() for field in raw))
         for index, (plan, image_size) in enumerate(zip(inputs.plans, inputs.sizes, strict=True)):
-            yield postprocess.to_original(
+            yield postprocess.to_compact(
                 RawDetections(*(field[index] for field in raw)),
                 plan,
                 image_size=image_size,

@@ -1,6 +1,7 @@
 """Applies a model to a project or a folder of images and writes a project with what it found.
 
-    <output>/<name>/             the project: the input's objects stay, one bitmap per detection is added
+    <output>/<name>/             the project: the input's objects stay, one bitmap per detection is added; until all
+                                 is done it has another name, see `output`
     <output>/overlay/            pictures of the detections, where asked for
     <output>/predictions.json    for a folder of images: the detections as COCO results
 
@@ -8,27 +9,28 @@ Source: Supervisely Mask R-CNN plugin 5.16, inference. One bad image is reported
 ended there.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.events import EventLog, UserError
-from mrcnn.infer import draw, labels, load, modes, sources
+from mrcnn.infer import labels, load, modes, output, sources
 from mrcnn.infer.class_names import Classes
-from mrcnn.infer.coco_results import CocoResults
+from mrcnn.infer.load import ModelBundle
+from mrcnn.infer.output import Output, key
 from mrcnn.infer.predictor import Predictor
-from mrcnn.infer.sources import Source
-from mrcnn.project.writer import ProjectWriter
-from mrcnn.structures import Detections
+from mrcnn.infer.results import ResultWriter
+from mrcnn.infer.sources import Picture, Source
+from mrcnn.infer.summary import Summary
 
-OVERLAY = "overlay"
-PREDICTIONS = "predictions.json"
 SUBTASK = "inference"
-PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Options:
         score_threshold: replaces the config's thresholds and the model's own; None leaves them.
         device: replaces the config's `gpu_device`: "cpu" or the number of a GPU.
         precision: of the convolutions.
+        resume: continue an interrupted run into the same output, where there is one.
         classes: the names of the classes, for a weight file that is alone.
         input_size: (min_dim, max_dim) for such a file.
     """
@@ -50,6 +53,7 @@ class Options:
     score_threshold: float | None = None
     device: int | str | None = None
     precision: str = "float32"
+    resume: bool = False
     classes: Classes | None = None
     input_size: Sequence[int] | None = None
 
@@ -57,46 +61,6 @@ class Options:
         """Checks the batch size; the rest is checked where it is used."""
         if self.batch_size < 1:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
-
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    Attributes:
-        images: how many were written.
-        skipped: the names of those left out.
-        scores: by class of the model, the score of each detection written.
-        images_with: by class, how many images have one.
-    """
-
-    images: int = 0
-    skipped: list[str] = field(default_factory=list)
-    scores: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    images_with: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, detections: Detections) -> None:
-        """Counts an image that was written."""
-        self.images += 1
-        for name, score in zip(detections.class_names, detections.scores, strict=True):
-            self.scores[name].append(float(score))
-        for name in set(detections.class_names):
-            self.images_with[name] += 1
-
-    def report(self, log: EventLog) -> None:
-        """Tells the number of images, then a line per class."""
-        found = sum(map(len, self.scores.values()))
-        line = f"{found} objects in {self.images} images"
-        log.emit(f"{line}, {len(self.skipped)} skipped" if self.skipped else line, skipped=self.skipped)
-        for name, scores in sorted(self.scores.items()):
-            mean = sum(scores) / len(scores)
-            log.emit(
-                f"{name}: {len(scores)} objects in {self.images_with[name]} images, mean score {mean:.3f}",
-                class_title=name,
-                objects=len(scores),
-                images=self.images_with[name],
-                mean_score=mean,
-            )
 
 
 def run_inference(
@@ -129,7 +93,7 @@ def run_inference(
     naming = _naming(stored.class_names, config)
     # what cannot end well must end before the model is loaded
     labels.output_meta(source.meta, stored.class_metas, naming)
-    _require_new(Path(output_dir) / source.name)
+    output.check(Path(output_dir) / source.name, resume=options.resume)
     threshold = options.score_threshold
     if threshold is None:
         threshold = config.model.score_threshold(stored.config.score_threshold)
@@ -153,59 +117,104 @@ def apply(
     options: Options,
 ) -> Summary:
     """Applies a loaded model to every image of a source; else as `run_inference`."""
-    bundle = predictor.bundle
+    bundle, folder = predictor.bundle, Path(output_dir)
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    output, summary, results = Path(output_dir), Summary(), CocoResults(bundle.class_names)
-    colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
     for line in source.warnings:
         log.warning(line)
-
-    def progress() -> None:
-        log.progress(SUBTASK, summary.images + len(summary.skipped), len(source.entries))
-
-    def skip(title: str) -> None:
-        summary.skipped.append(title)
-        progress()
-
-    pictures = sources.read_pictures(source, channels=bundle.config.channels, log=log, on_skip=skip)
-    with ProjectWriter(output / source.name, meta) as writer:
-        runner = modes.RUNNERS[config.mode.name]
-        for picture, found in runner(predictor, pictures, config.mode, options.batch_size):
-            entry, chosen = source.entries[picture.index], labels.select(found, naming)
-            annotation = picture.annotation
-            annotation = replace(annotation, labels=(*annotation.labels, *labels.make_labels(chosen, naming)))
-            writer.add(entry.dataset, entry.name, entry.path, annotation)
-            if options.overlay:
-                path = _overlay_path(output, entry)
-                path.write_bytes(draw.encode(draw.draw(_rgb(picture.image), chosen, class_colors=colors), path.suffix))
-            results.add(entry.name, picture.image.shape[:2], chosen)
-            summary.add(chosen)
-            progress()
-        if not summary.images:
+    out = Output(
+        folder / source.name, meta, source.entries, identity=_identity(bundle, config), resume=options.resume
+    )  # fmt: skip
+    left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
+    if options.resume:
+        log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
+    progress = _Progress(log, left, out, total=len(source.entries))
+    writer = ResultWriter(out, naming, folder, bundle, with_overlay=options.overlay, with_results=_is_folder(source))
+    pictures = sources.read_pictures(left, channels=bundle.config.channels, log=log, on_skip=progress.skip)
+    runner = modes.RUNNERS[config.mode.name]
+    with out, _hint(out, source, log):
+        for picture, found in runner(
+            predictor, pictures, config.mode, options.batch_size, on_error=progress.skip_picture
+        ):
+            try:
+                writer.write(left.entries[picture.index], picture, found)
+            except (ValueError, cv2.error) as error:
+                if isinstance(error.__cause__, OSError):  # not the image's fault: the next one would fail too
+                    raise
+                progress.skip_picture(picture, error)
+            else:
+                progress.tell()
+        if not out.done:
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
-    if all(entry.item is None for entry in source.entries):
-        results.write(output / PREDICTIONS)
+        if _is_folder(source):
+            writer.write_results(source.entries)
+    summary = _summarize(source, out, progress.skipped)
     summary.report(log)
     log.model_applied()
     return summary
+
+
+class _Progress:
+    """Tells how far a run is and which images it leaves out."""
+
+    def __init__(self, log: EventLog, left: Source, out: Output, *, total: int):
+        self._log, self._left, self._out, self._total = log, left, out, total
+        self.skipped: list[str] = []
+
+    def tell(self) -> None:
+        self._log.progress(SUBTASK, len(self._out.done) + len(self.skipped), self._total)
+
+    def skip(self, title: str) -> None:
+        self.skipped.append(title)
+        self.tell()
+
+    def skip_picture(self, picture: Picture, error: Exception) -> None:
+        title = self._left.entries[picture.index].title
+        reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        self._log.error(f"{title} is skipped: {reason}")
+        self.skip(title)
 
 
 def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Naming:
     return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
 
 
-def _require_new(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"the output {folder} must be new or an empty folder; remove it or name another")
+def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
+    """Gives what decides a run's result beside its images."""
+    checksum = 0
+    for weight in getattr(bundle.model, "weights", ()):
+        checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
+    model = {
+        "class_names": bundle.class_names,
+        "input_size": bundle.input_size.model_dump(mode="json"),
+        "settings": bundle.config.model_dump(mode="json"),
+        "weights": checksum,
+    }
+    chosen = {"confidence_tag_name": config.model.confidence_tag_name, "mode": config.mode.model_dump(mode="json")}
+    return {"config": chosen, "model": model}
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, axis=2)
+@contextmanager
+def _hint(out: Output, source: Source, log: EventLog) -> Iterator[None]:
+    """Says, when the run is interrupted, how it can go on."""
+    try:
+        yield
+    except BaseException:
+        if out.done:
+            log.warning(
+                f"{len(out.done)} of {len(source.entries)} images are in {out.partial}; the same command with --resume "
+                "goes on from there"
+            )
+        raise
 
 
-def _overlay_path(output: Path, entry: sources.Entry) -> Path:
-    folder = output / OVERLAY / entry.dataset if entry.item else output / OVERLAY
-    folder.mkdir(parents=True, exist_ok=True)
-    name = entry.name if entry.path.suffix.lower() in PICTURE_KINDS else f"{entry.name}.png"
-    return folder / name
+def _summarize(source: Source, out: Output, skipped: list[str]) -> Summary:
+    summary = Summary(skipped=skipped)
+    for entry in source.entries:
+        if record := out.done.get(key(entry)):
+            summary.add(record["found"])
+    return summary
+
+
+def _is_folder(source: Source) -> bool:
+    return all(entry.item is None for entry in source.entries)

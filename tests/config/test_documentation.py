@@ -7,7 +7,7 @@ import pytest
 
 from mrcnn.config import augmentation, load
 from mrcnn.config.deploy import DeployConfig
-from mrcnn.config.inference import FullImageMode, InferenceModelConfig
+from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.train import EarlyStoppingConfig, TrainConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
@@ -43,9 +43,36 @@ def test_an_inference_model_key_is_there_with_its_default(key, default):
     assert json.loads(rows(INFERENCE)[key]) == default
 
 
-@pytest.mark.parametrize("key", [way for way, _ in leaves(FullImageMode().model_dump(), "mode")])
-def test_a_mode_key_is_there(key):
-    assert key in rows(INFERENCE)
+def mode_rows(name):
+    """Returns the rows of every mode and of this one."""
+    common, *sections = INFERENCE.split("\n### ")
+    own = [section for section in sections if section.startswith(f"`{name}`")]
+    return rows("\n".join([common, *own]))
+
+
+COMMON = {way for way, _ in leaves(Mode(name="any").model_dump(), "mode")}
+OWN = [
+    (name, way, default)
+    for name, mode in MODES.items()
+    for way, default in leaves(mode().model_dump(mode="json"), "mode")
+    if way not in COMMON
+]
+
+
+@pytest.mark.parametrize("key", sorted(COMMON))
+def test_a_key_of_every_mode_is_there(key):
+    assert key in mode_rows("none")
+
+
+@pytest.mark.parametrize(("name", "key", "default"), OWN)
+def test_a_mode_key_is_there_with_its_default(name, key, default):
+    assert json.loads(mode_rows(name)[key]) == default
+
+
+def test_no_mode_key_is_documented_that_does_not_exist():
+    for name in MODES:
+        known = COMMON | {key for mode, key, _ in OWN if mode == name}
+        assert {key for key in mode_rows(name) if key.startswith("mode.")} - known == set()
 
 
 def test_a_service_key_is_there_with_its_default():

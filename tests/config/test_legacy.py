@@ -106,9 +106,9 @@ def test_what_is_there_already_wins_over_the_old_place():
     assert config.model.gpu_device == 1
 
 
-def test_an_old_source_that_is_to_come_is_named():
-    with pytest.raises(UserError, match=r"`mode.name` sliding_window is not available in this version"):
-        load.load_inference_config({"mode": {"source": "sliding_window"}})
+def test_an_old_source_that_never_was_is_named():
+    with pytest.raises(UserError, match=r"`mode.name` must be one of full_image, .*, got \"bboxes_ocr\""):
+        load.load_inference_config({"mode": {"source": "bboxes_ocr"}})
 
 
 def test_beside_model_other_keys_have_no_effect():

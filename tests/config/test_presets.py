@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config import load
+from mrcnn.config.inference import MODES
 
 PRESETS = Path(__file__).parents[2] / "presets"
 PUBLISHED = PRESETS / "predefined_run_configs.json"
@@ -76,7 +77,11 @@ def test_a_train_preset_loads_and_says_only_what_it_changes(path):
 
 @pytest.mark.parametrize("path", INFERENCE, ids=lambda path: path.name)
 def test_an_inference_preset_loads(path):
-    assert load.load_inference_config(path, warn=no_warning).mode.name == "full_image"
+    assert load.load_inference_config(path, warn=no_warning).mode.name in MODES
+
+
+def test_there_is_an_inference_preset_of_each_mode():
+    assert {load.load_inference_config(path).mode.name for path in INFERENCE} == set(MODES)
 
 
 @pytest.mark.parametrize("path", DEPLOY, ids=lambda path: path.name)

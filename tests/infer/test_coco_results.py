@@ -6,7 +6,8 @@ import numpy as np
 from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as rle_tools
 
-from mrcnn.infer.coco_results import CocoResults
+from mrcnn.infer import compact
+from mrcnn.infer.coco_results import CocoResults, entries
 
 from . import helpers
 
@@ -14,7 +15,7 @@ from . import helpers
 def write(tmp_path, *images):
     results = CocoResults(("bg", "cat", "dog"))
     for name, size, detections in images:
-        results.add(name, size, detections)
+        results.add(name, size, entries(compact.from_dense(detections)))
     results.write(tmp_path / "predictions.json")
     return json.loads((tmp_path / "predictions.json").read_text())
 
@@ -43,3 +44,8 @@ def test_annotations_are_a_results_list(tmp_path):
 
 def test_no_image(tmp_path):
     assert write(tmp_path)["annotations"] == []
+
+
+def test_nothing_half_written_stays(tmp_path):
+    write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.json"]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.infer import draw
+from mrcnn.infer import compact, draw
 
 from . import helpers
 
@@ -87,3 +87,20 @@ def test_encode_round_trip():
     read = cv2.imdecode(np.frombuffer(draw.encode(picture, ".png"), np.uint8), cv2.IMREAD_COLOR_RGB)
     np.testing.assert_array_equal(read, picture)
     assert draw.encode(picture, ".jpg")[:2] == b"\xff\xd8"
+
+
+def test_small_masks_are_drawn_as_large_ones():
+    image = np.full((60, 80, 3), 100, np.uint8)
+    found = helpers.make_detections([[10, 20, 50, 60], [5, 5, 30, 40]], ["cat", "dog"], [0.9, 0.8], size=(60, 80))
+    found.masks[0, 20:30, 30:40] = False
+    expected = draw.draw(image, found, class_colors=COLORS)
+    np.testing.assert_array_equal(draw.draw(image, compact.from_dense(found), class_colors=COLORS), expected)
+
+
+def test_a_small_object_lies_over_a_large_one():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    boxes = [[400, 400, 500, 500], [200, 200, 800, 800]]
+    found = helpers.make_detections(boxes, ["cat", "dog"], [0.9, 0.8], size=(1000, 1000))
+    picture = draw.draw(image, found, class_colors=COLORS)
+    np.testing.assert_allclose(picture[450, 450], [0.45 * 255 + 55, 55, 55], atol=1)
+    np.testing.assert_allclose(picture[600, 600], [55, 55, 0.45 * 255 + 55], atol=1)

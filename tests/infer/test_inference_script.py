@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,20 +114,26 @@ def command(*arguments):
     )
 
 
-@pytest.mark.slow
-def test_real_network_end_to_end(tmp_path):
+def write_model(folder):
+    """Writes the folder of a real network with random weights; gives the network."""
     numbers = ModelConfig(backbone="resnet50", fpn_channels=16, rpn_channels=16, box_fc_channels=16, pre_nms_topk=50,
                           post_nms_topk=20, detections_per_image=5)  # fmt: skip
     model = build.build_model(numbers, num_classes=3)
-    (tmp_path / "model" / "model_weights").mkdir(parents=True)
-    hdf5.write_file(tmp_path / "model" / "model_weights" / "model.h5", model.weight_layout())
+    (folder / "model_weights").mkdir(parents=True)
+    hdf5.write_file(folder / "model_weights" / "model.h5", model.weight_layout())
     content = {
         "settings": {"input_size": {"min_dim": 64, "max_dim": 64}},
         "classes": [{"title": title, "shape": "bitmap", "color": "#00FF00"} for title in ("bg", "cat", "dog")],
         "class_title_to_idx": {"bg": 0, "cat": 1, "dog": 2},
         "model": numbers.model_dump(mode="json"),
     }
-    (tmp_path / "model" / "config.json").write_text(json.dumps(content))
+    (folder / "config.json").write_text(json.dumps(content))
+    return model
+
+
+@pytest.mark.slow
+def test_real_network_end_to_end(tmp_path):
+    model = write_model(tmp_path / "model")
     for index in range(3):
         helpers.write_image(tmp_path / "photos" / f"{index}.png", 40 + 30 * index, 60, 80 * index)
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
@@ -158,3 +165,48 @@ def test_error_is_one_line_and_exit_code_one(tmp_path):
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
         f"error: the model folder {tmp_path / 'none'} does not exist"
     ]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(tmp_path):
+    write_model(tmp_path / "model")
+    for index in range(9):
+        helpers.write_image(tmp_path / "photos" / f"{index:02}.png", 110 + index, 200, 20 * index)
+    mode = {
+        "name": "sliding_window",
+        "window": {"width": 64, "height": 64},
+        "min_overlap": {"x": 16, "y": 16},
+        "save": True,
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"model": {}, "mode": mode}))
+    arguments = ["--model", tmp_path / "model", "--images", tmp_path / "photos", "--config", tmp_path / "config.json",
+                 "--score-threshold", "0", "--log-format", "json", "--output"]  # fmt: skip
+    assert command(*arguments, tmp_path / "once").returncode == 0
+
+    with subprocess.Popen(
+        [sys.executable, ROOT / "inference.py", *map(str, arguments), tmp_path / "out"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stderr:
+            if '"current": 4' in line:
+                process.kill()
+                break
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photos.journal", "photos.partial"]
+    refused = command(*arguments, tmp_path / "out")
+    assert refused.returncode == 1
+    assert "images of an interrupted run; continue it with --resume" in refused.stderr
+
+    done = command(*arguments, tmp_path / "out", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"[4-8] of 9 images are done already", done.stderr)
+    files = [
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("once", "out")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) == 9 * 2 + 2

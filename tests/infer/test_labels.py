@@ -5,13 +5,24 @@ import pytest
 
 from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
-from mrcnn.infer import labels
+from mrcnn.infer import compact, labels
+from mrcnn.infer.looking import Found, Part
+from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 
 from . import helpers
 
 METAS = (ClassMeta("dog", "bitmap", "#0000FF"), ClassMeta("cat", "bitmap", "#00FF00"))  # the folder's own order
-DETECTIONS = helpers.make_detections([[1, 2, 4, 6], [0, 0, 2, 2]], ["dog", "cat"], [0.987654, 0.5], size=(8, 10))
+DETECTIONS = helpers.make_compact([[1, 2, 4, 6], [0, 0, 2, 2]], ["dog", "cat"], [0.987654, 0.5], size=(8, 10))
+NOTHING = compact.empty((8, 10))
+TREE = Label("tree", Rectangle([[0, 0], [3, 3]]))
+CAR = Label("car", Rectangle([[4, 4], [5, 5]]))
+
+
+def add(naming, *parts, known=()):
+    """Gives the labels of an image with these parts found beside known labels."""
+    return labels.annotate(Annotation((8, 10), labels=tuple(known)), Found(parts, (8, 10)), naming).labels
 
 
 def make_naming(classes=None, tags=None, confidence_tag="confidence", suffix="_maskrcnn"):
@@ -24,7 +35,7 @@ def make_meta(classes=(), tags=()):
 
 
 def test_one_bitmap_with_a_rounded_score_per_detection():
-    dog, cat = labels.make_labels(DETECTIONS, make_naming())
+    dog, cat = add(make_naming(), Part(DETECTIONS))
     assert (dog.class_title, cat.class_title) == ("dog_maskrcnn", "cat_maskrcnn")
     assert [(tag.name, tag.value) for tag in dog.tags] == [("confidence_maskrcnn", 0.9877)]
     assert dog.geometry.origin_xy == (2, 1)
@@ -33,23 +44,23 @@ def test_one_bitmap_with_a_rounded_score_per_detection():
 
 
 def test_bitmap_keeps_holes():
-    detections = helpers.make_detections([[1, 2, 4, 6]], ["dog"], [0.9], size=(8, 10))
-    detections.masks[0, 2, 3] = False
-    (label,) = labels.make_labels(detections, make_naming())
+    dense = helpers.make_detections([[1, 2, 4, 6]], ["dog"], [0.9], size=(8, 10))
+    dense.masks[0, 2, 3] = False
+    (label,) = add(make_naming(), Part(compact.from_dense(dense)))
     drawn, corner = label.geometry.to_mask(8, 10)
     assert corner == (1, 2)
-    np.testing.assert_array_equal(drawn, detections.masks[0, 1:4, 2:6])
+    np.testing.assert_array_equal(drawn, dense.masks[0, 1:4, 2:6])
     assert not drawn[1, 1]
 
 
 @pytest.mark.parametrize("key", ["save_names", "save_classes"])
 def test_selection_drops_other_classes(key):
     naming = make_naming({key: ["cat", "horse"], "add_suffix": "!"})
-    assert [label.class_title for label in labels.make_labels(DETECTIONS, naming)] == ["cat!"]
+    assert [label.class_title for label in add(naming, Part(DETECTIONS))] == ["cat!"]
     chosen = labels.select(DETECTIONS, naming)
     assert chosen.class_names == ("cat",)
     np.testing.assert_array_equal(chosen.boxes, [[0, 0, 2, 2]])
-    np.testing.assert_array_equal(chosen.masks, DETECTIONS.masks[1:])
+    assert [mask.box for mask in chosen.masks] == [(0, 0, 2, 2)]
     np.testing.assert_array_equal(chosen.class_ids, [1])
     np.testing.assert_array_equal(chosen.scores, np.float32([0.5]))
     meta = labels.output_meta(ProjectMeta(), METAS, naming)
@@ -58,12 +69,88 @@ def test_selection_drops_other_classes(key):
 
 def test_empty_selection_writes_nothing():
     naming = make_naming({"save_names": []})
-    assert labels.make_labels(DETECTIONS, naming) == ()
+    assert add(naming, Part(DETECTIONS)) == ()
     assert labels.output_meta(ProjectMeta(), METAS, naming).classes == ()
 
 
 def test_no_detection():
-    assert labels.make_labels(helpers.make_detections([], [], [], size=(8, 10)), make_naming()) == ()
+    assert add(make_naming(), Part(NOTHING)) == ()
+    assert add(make_naming()) == ()
+
+
+def make_box_naming(**mode):
+    return labels.name_labels(("cat", "dog"), load_mode(mode), confidence_tag="confidence")
+
+
+def test_known_labels_stay_and_new_ones_follow():
+    new = add(make_naming(), Part(DETECTIONS), known=[TREE, CAR])
+    assert new[:2] == (TREE, CAR)
+    assert [label.class_title for label in new[2:]] == ["dog_maskrcnn", "cat_maskrcnn"]
+
+
+def test_a_saved_region_is_a_rectangle_whose_ends_are_inside():
+    naming = make_box_naming(name="roi", save=True, class_name="looked_at")
+    *_, region = add(naming, Part(DETECTIONS, box=(1, 2, 7, 9)))
+    assert region.class_title == "looked_at"
+    assert region.to_json()["points"] == {"exterior": [[2, 1], [8, 6]], "interior": []}
+    assert region.tags == ()
+
+
+@pytest.mark.parametrize("name", ["roi", "sliding_window", "sliding_window_det", "bboxes"])
+def test_a_region_that_is_not_saved_is_not_written(name):
+    naming = make_box_naming(name=name)
+    assert (naming.region, naming.object_suffix) == (None, None)
+
+
+def test_what_was_found_for_an_object_stands_before_it():
+    naming = make_box_naming(name="bboxes", save=True)
+    parts = [Part(DETECTIONS, 1, (4, 4, 6, 6)), Part(NOTHING, 2, (0, 0, 4, 4))]
+    titles = [label.class_title for label in add(naming, *parts, known=[CAR, TREE, CAR])]
+    assert titles == ["car", "dog", "cat", "tree_input_bbox", "tree", "car_input_bbox", "car"]
+
+
+def test_meta_of_a_region():
+    naming = make_box_naming(name="roi", save=True)
+    item = labels.output_meta(ProjectMeta(), METAS, naming).find_class("inference_roi")
+    assert item.shape == "rectangle"
+    assert item == labels.output_meta(ProjectMeta(), METAS, naming).find_class("inference_roi")  # colour and all
+
+
+def test_meta_of_objects_boxes_has_their_colours():
+    meta = ProjectMeta((ClassMeta("tree", "polygon", "#123456"), ClassMeta("car", "bitmap", "#654321")))
+    naming = make_box_naming(name="bboxes", save=True, from_classes=["tree", "horse"], add_suffix="!")
+    new = labels.output_meta(meta, METAS, naming).classes[2:]
+    assert [(item.title, item.shape) for item in new] == [("dog", "bitmap"), ("cat", "bitmap"), ("tree!", "rectangle")]
+    assert new[2].color == "#123456"
+    naming = make_box_naming(name="bboxes", save=True)
+    assert labels.output_meta(meta, METAS, naming).find_class("car_input_bbox").color == "#654321"
+
+
+@pytest.mark.parametrize(
+    ("title", "shape", "mode", "message"),
+    [
+        ("inference_roi", "polygon", {"name": "roi"}, r"'inference_roi' has shape polygon but regions are rectangles; "
+         r"change `mode.class_name`"),
+        ("cat", "rectangle", {"name": "roi"}, r"'cat' has shape rectangle but detections are bitmaps; "
+         r"change `mode.model_classes.add_suffix`"),
+        ("horse", "any", {"name": "roi", "class_name": "dog"}, r"'dog' has shape bitmap but regions are rectangles"),
+        ("horse", "line", {"name": "bboxes", "add_suffix": ""}, r"'horse' has shape line but boxes are rectangles; "
+         r"change `mode.add_suffix`"),
+    ],
+)  # fmt: skip
+def test_clashes_of_regions_say_what_to_change(title, shape, mode, message):
+    meta = ProjectMeta((ClassMeta(title, shape, "#123456"),))
+    with pytest.raises(UserError, match=message):
+        labels.output_meta(meta, METAS, make_box_naming(save=True, **mode))
+
+
+@pytest.mark.parametrize(
+    "mode", [{"name": "roi"}, {"name": "bboxes", "from_classes": ["tree"]}, {"name": "sliding_window"}]
+)
+def test_a_second_run_uses_the_names_of_regions_again(mode):
+    naming = make_box_naming(save=True, **mode)
+    first = labels.output_meta(ProjectMeta((ClassMeta("tree", "any", "#123456"),)), METAS, naming)
+    assert labels.output_meta(first, METAS, naming) == first
 
 
 @pytest.mark.parametrize(
@@ -79,7 +166,7 @@ def test_no_detection():
 def test_confidence_tag(tags, name, expected):
     naming = make_naming(tags=tags, confidence_tag=name)
     assert naming.tag == expected
-    written = [[tag.name for tag in label.tags] for label in labels.make_labels(DETECTIONS, naming)]
+    written = [[tag.name for tag in label.tags] for label in add(naming, Part(DETECTIONS))]
     assert written == [[expected] if expected else []] * 2
     assert [tag.name for tag in labels.output_meta(ProjectMeta(), METAS, naming).tags] == (
         [expected] if expected else []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.data import resize
-from mrcnn.infer import postprocess
+from mrcnn.infer import compact, postprocess
 from mrcnn.structures import OutputRules, RawDetections
 
 NAMES = ("bg", "cat", "dog")
@@ -101,3 +101,12 @@ def test_boxes_are_rounded_and_masks_enlarged_by_the_rules():
     np.testing.assert_array_equal(stretched.boxes, [[2, 2, 6, 10]])
     assert stretched.masks[0, 5, 9]
     assert not stretched.masks[0, 2].any()  # a third of the range
+
+
+def test_small_masks_are_the_large_ones_cropped():
+    raw = make_raw([[14, 4, 22, 20], [10, 0, 30, 40], [0, 0, 0, 0]], [2, 1, 1], [0.75, 0.9, 0.8])
+    small = postprocess.to_compact(raw, PLAN, image_size=(10, 20), class_names=NAMES)
+    assert small.size == (10, 20)
+    assert [mask.box for mask in small.masks] == [(0, 0, 10, 20), (2, 2, 6, 10)]
+    for left, right in zip(compact.to_dense(small), run(raw), strict=True):
+        np.testing.assert_array_equal(left, right)

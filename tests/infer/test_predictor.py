@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mrcnn.infer import compact
 from mrcnn.infer.predictor import Predictor
 
 from . import helpers
@@ -133,3 +134,13 @@ def test_array_of_images_is_taken_apart():
     stack = np.stack([helpers.grey_image(16, 32, 80)] * 2)
     for detections in Predictor(helpers.make_bundle()).predict(stack):
         check(detections, stack[0])
+
+
+def test_the_same_objects_with_small_masks():
+    predictor, images = Predictor(helpers.make_bundle()), make_images()
+    small = predictor.predict_compact(images, batch_size=2)
+    for left, right in zip(small, predictor.predict(images), strict=True):
+        for first, second in zip(compact.to_dense(left), right, strict=True):
+            np.testing.assert_array_equal(first, second)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+        predictor.predict_compact(images, batch_size=0)

@@ -11,6 +11,7 @@ from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import draw, load, run, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.project.reader import Project
+from mrcnn.project.writer import ProjectWriter
 
 from . import helpers
 
@@ -27,10 +28,9 @@ def project(tmp_path):
     return helpers.write_project(tmp_path / "animals", images, tags=(("train", "none"), ("seen", "none")))
 
 
-def run_on(source, output, *, config=None, log=None, bundle=None, **options):
-    predictor = Predictor(bundle or helpers.make_bundle())
+def run_on(source, output, *, config=None, log=None, bundle=None, predictor=Predictor, **options):
     return run.apply(
-        predictor,
+        predictor(bundle or helpers.make_bundle()),
         source,
         output,
         config=load_inference_config(config or {}),
@@ -252,3 +252,147 @@ def test_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, t
             "anywhere", sources.open_project(project), tmp_path / "out", config=load_inference_config({}), log=JsonLog()
         )
     assert loaded == []
+
+
+def tree(directory):
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_the_same_run_gives_the_same_files(project, tmp_path):
+    for name in ("first", "second"):
+        run_on(sources.open_project(project), tmp_path / name, overlay=True, batch_size=2)
+    assert len(tree(tmp_path / "first")) == 3 * 3 + 1
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+class Interrupting(Predictor):
+    """Is interrupted instead of looking at a third image."""
+
+    def predict_compact(self, images, *, batch_size=None):
+        self.seen = getattr(self, "seen", 0) + 1
+        if self.seen == 3:
+            raise KeyboardInterrupt
+        return super().predict_compact(images, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("kind", ["project", "folder"])
+@pytest.mark.parametrize("mode", [{"name": "full_image"}, {"name": "roi", "save": True}])
+def test_an_interrupted_run_goes_on_where_it_stopped(project, tmp_path, monkeypatch, capsys, kind, mode):
+    source = sources.open_project(project)
+    if kind == "folder":
+        for index, name in enumerate("abc"):
+            helpers.write_image(tmp_path / "photos" / f"{name}.png", 20, 30 + index, 50 * (index + 1))
+        source = sources.open_images(tmp_path / "photos")
+    config = {"model": {}, "mode": {**mode, "model_classes": {"add_suffix": "!"}}}
+    run_on(source, tmp_path / "once", config=config)
+    expected = events(capsys)[-4:]
+    with pytest.raises(KeyboardInterrupt):
+        run_on(source, tmp_path / "out", config=config, predictor=Interrupting)
+    assert "2 of 3 images are in" in events(capsys)[-1]["message"]
+    with pytest.raises(UserError, match="holds 2 images of an interrupted run"):
+        run_on(source, tmp_path / "out", config=config)
+    seen = []
+    read = sources.read_annotated
+    monkeypatch.setattr(
+        sources, "read_annotated", lambda path, *args, **kwargs: seen.append(path.name) or read(path, *args, **kwargs)
+    )
+    summary = run_on(source, tmp_path / "out", config=config, resume=True)
+    assert seen == ["c.png" if kind == "folder" else "a.png"]
+    assert tree(tmp_path / "out") == tree(tmp_path / "once")
+    assert (summary.images, summary.images_with) == (3, {"cat": 3, "dog": 3})
+    lines = events(capsys)
+    assert [line["current"] for line in lines if line["message"] == "progress"] == [3]
+    stamps = ("timestamp",)
+    assert [{k: v for k, v in line.items() if k not in stamps} for line in lines[-4:]] == [
+        {k: v for k, v in line.items() if k not in stamps} for line in expected
+    ]
+
+
+def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
+    class Weight:
+        def __init__(self, value):
+            self.value = value
+
+        def numpy(self):
+            return np.float32([self.value])
+
+    def make_model(value):
+        def model(batch):
+            return helpers.brightness_model(batch)
+
+        model.weights = [Weight(value)]
+        return helpers.make_bundle(model)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(1.0), predictor=Interrupting)
+    with pytest.raises(UserError, match=r"other settings \(`model.weights` was"):
+        run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(2.0), resume=True)
+    summary = run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(1.0), resume=True)
+    assert summary.images == 3
+
+
+def test_an_image_the_mode_cannot_look_at_is_left_out(project, tmp_path, capsys):
+    bounds = {"top": "9px", "bottom": "8px"}
+    config = {"model": {}, "mode": {"name": "roi", "bounds": bounds, "model_classes": {"add_suffix": "!"}}}
+    summary = run_on(sources.open_project(project), tmp_path / "out", config=config, batch_size=2)
+    assert summary.skipped == ["ds2/a.png"]
+    (line,) = (line["message"] for line in events(capsys) if line["level"] == "error")
+    assert line.startswith("ds2/a.png is skipped: `mode.bounds` leaves nothing of an image of 16 x 16 pixels")
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys):
+    draw_one = draw.draw
+
+    def fail(image, *args, **kwargs):
+        if image.shape[0] == 40:
+            raise cv2.error("too large")
+        return draw_one(image, *args, **kwargs)
+
+    monkeypatch.setattr(draw, "draw", fail)
+    assert run_on(sources.open_project(project), tmp_path / "out", overlay=True).skipped == ["ds1/b.png"]
+    assert any("ds1/b.png is skipped: error: too large" in line["message"] for line in events(capsys))
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_there(project, tmp_path, monkeypatch):
+    add = ProjectWriter.add
+
+    def fail(self, dataset, name, *args):
+        if dataset == "ds2":
+            raise UserError("cannot copy") from OSError(28, "No space left on device")
+        return add(self, dataset, name, *args)
+
+    monkeypatch.setattr(ProjectWriter, "add", fail)
+    with pytest.raises(UserError, match="cannot copy"):
+        run_on(sources.open_project(project), tmp_path / "out")
+    monkeypatch.setattr(ProjectWriter, "add", add)
+    assert run_on(sources.open_project(project), tmp_path / "out", resume=True).images == 3
+
+
+def test_objects_boxes_in_a_project(project, tmp_path):
+    config = {"model": {}, "mode": {"name": "bboxes", "save": True, "padding": {"left": "1px"}}}
+    config["mode"]["model_classes"] = {"add_suffix": "_found"}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    shapes = [(item.title, item.shape) for item in result.meta.classes]
+    assert shapes == [
+        ("cat", "rectangle"), ("cat_found", "bitmap"), ("dog_found", "bitmap"), ("cat_input_bbox", "rectangle"),
+    ]  # fmt: skip
+    titles = [
+        [label.class_title for label in item.read_annotation(result.meta).labels] for item in result.items
+    ]  # fmt: skip
+    one = ["cat_found", "dog_found", "cat_input_bbox", "cat"]
+    assert titles == [one, [], one]
+    box = result.items[0].read_annotation(result.meta).labels[2]
+    assert box.geometry.to_json()["points"]["exterior"] == [[1, 1], [8, 5]]
+
+
+def test_windows_in_a_project(project, tmp_path):
+    config = {"model": {}, "mode": {"name": "sliding_window", "save": True, "window": {"width": 24, "height": 20}}}
+    config["mode"]["model_classes"] = {"add_suffix": "_found"}
+    for source, output in ((project, "out"), (tmp_path / "out", "again")):
+        run_on(sources.open_project(source), tmp_path / output, config=config)
+    result = Project.open(tmp_path / "again")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_found", "dog_found", "sliding_window"]
+    titles = [label.class_title for label in result.items[1].read_annotation(result.meta).labels]
+    # 40 x 24: two windows; what fills each is joined, what fills its upper half is not
+    assert titles == ["cat_found", "dog_found", "dog_found", "sliding_window", "sliding_window"] * 2

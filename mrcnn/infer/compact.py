@@ -1,0 +1,90 @@
+"""Detections whose masks are kept inside their boxes: made, moved, mirrored, chosen and put together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mrcnn.structures import CompactDetections, CroppedMask, Detections
+
+
+def empty(size: tuple[int, int]) -> CompactDetections:
+    """Gives no detections, of an image of that height and width."""
+    return CompactDetections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int32), (), np.zeros(0, np.float32), (), (size[0], size[1])
+    )
+
+
+def from_dense(detections: Detections) -> CompactDetections:
+    """Crops the masks; a detection whose mask has no pixel is left out."""
+    masks = tuple(map(CroppedMask.from_pixels, detections.masks))
+    height, width = detections.masks.shape[1:]
+    found = CompactDetections(*detections[:4], masks, (height, width))
+    kept = [index for index, mask in enumerate(masks) if mask.area]
+    return found if len(kept) == len(masks) else take(found, kept)
+
+
+def to_dense(found: CompactDetections) -> Detections:
+    """Draws every mask on a canvas of the image's size."""
+    canvases = np.zeros((len(found.masks), *found.size), dtype=bool)
+    for canvas, mask in zip(canvases, found.masks, strict=True):
+        y1, x1, y2, x2 = mask.box
+        canvas[y1:y2, x1:x2] = mask.pixels
+    return Detections(*found[:4], canvases)
+
+
+def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
+    """Gives the detections of those indices, in their order."""
+    kept = np.fromiter(indices, np.int64)
+    return CompactDetections(
+        found.boxes[kept],
+        found.class_ids[kept],
+        tuple(found.class_names[index] for index in kept),
+        found.scores[kept],
+        tuple(found.masks[index] for index in kept),
+        found.size,
+    )
+
+
+def best_first(found: CompactDetections) -> CompactDetections:
+    """Sorts by falling score; equal ones stay in their order."""
+    return take(found, np.argsort(-found.scores, kind="stable"))
+
+
+def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int]) -> CompactDetections:
+    """Gives the detections of a part of an image in the pixels of the image.
+
+    Args:
+        found: in pixels of the part.
+        by: (y, x) of the part's first pixel in the image.
+        size: height and width of the image.
+    """
+    y, x = by
+    masks = tuple(replace(mask, origin=(mask.origin[0] + y, mask.origin[1] + x)) for mask in found.masks)
+    boxes = (found.boxes + np.array([y, x, y, x])).astype(np.float32)
+    return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]))
+
+
+def mirrored(found: CompactDetections) -> CompactDetections:
+    """Gives the detections as they lie in the image with left and right exchanged."""
+    width = found.size[1]
+    masks = []
+    for mask in found.masks:
+        y, _, _, x2 = mask.box
+        masks.append(CroppedMask.from_pixels(mask.pixels[:, ::-1], (y, width - x2)))
+    y1, x1, y2, x2 = found.boxes.T
+    return found._replace(boxes=np.stack([y1, width - x2, y2, width - x1], axis=1), masks=tuple(masks))
+
+
+def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) -> CompactDetections:
+    """Puts the detections of one image, of that height and width, behind one another; nothing gives none."""
+    if not parts:
+        return empty(size)
+    return CompactDetections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+        tuple(name for part in parts for name in part.class_names),
+        np.concatenate([part.scores for part in parts]),
+        tuple(mask for part in parts for mask in part.masks),
+        (size[0], size[1]),
+    )

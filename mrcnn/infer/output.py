@@ -1,0 +1,179 @@
+"""The project that a run writes: complete under its name, or unfinished under another, from where a run can go on.
+
+<output>/<name>                the finished project
+<output>/<name>.partial        an unfinished one, without `meta.json`
+<output>/<name>.journal        what the unfinished run is, then a JSON line for each image written
+<output>/<name>.interrupted    an unfinished one while another run takes over what it holds
+"""
+
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mrcnn.events import UserError
+from mrcnn.infer.sources import Entry
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.reader import NESTED, read_json
+from mrcnn.project.writer import ProjectWriter
+
+Record = Mapping[str, Any]
+
+
+def check(directory: Path, *, resume: bool) -> None:
+    """Looks whether a run can write there.
+
+    Raises:
+        UserError: it holds something, or an unfinished run that is not to be continued.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        fix = "there is nothing to resume" if resume else "remove it or name another"
+        raise UserError(f"the output {directory} must be new or an empty folder; {fix}")
+    journal = _beside(directory, "journal")
+    _, records = _read_journal(journal)
+    if records and not resume:
+        raise UserError(
+            f"{_beside(directory, 'partial')} holds {len(records)} images of an interrupted run; continue it with "
+            f"--resume, or remove {journal} to start anew"
+        )
+
+
+class Output:
+    """Writes images to a project that appears under its name when all is done.
+
+    As a context manager it finishes after the last statement. After an exception, as after the end of the process,
+    what was written is kept to be continued; without a single image nothing is left behind.
+
+    Attributes:
+        done: by the image's key (`key`), what was recorded of each image that is in the project.
+        partial: where the unfinished project is.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        meta: ProjectMeta,
+        entries: Sequence[Entry],
+        *,
+        identity: Mapping[str, Any],
+        resume: bool = False,
+    ):
+        """Starts a project, or takes over what an interrupted run wrote of these images.
+
+        Args:
+            directory: the project's folder.
+            meta: its classes and tags.
+            entries: the images of the run.
+            identity: what must be the same in both runs, ready for JSON.
+            resume: continue an interrupted run, where there is one.
+
+        Raises:
+            UserError: as `check`; or the interrupted run was another.
+        """
+        check(directory, resume=resume)
+        self.done: dict[str, Record] = {}
+        self.partial = _beside(directory, "partial")
+        self._journal_path, self._kept = _beside(directory, "journal"), _beside(directory, "interrupted")
+        before, records = _read_journal(self._journal_path)
+        identity = json.loads(json.dumps(identity))
+        if records and before != identity:
+            raise UserError(
+                f"the interrupted run in {self.partial} had other settings ({_changed(before, identity)}); give the "
+                f"same again, or remove {self._journal_path} to start anew"
+            )
+        if records and not self._kept.exists() and self.partial.exists():
+            os.replace(self.partial, self._kept)
+        self._writer = ProjectWriter(directory, meta)
+        self._take_over(entries, records)
+        unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
+        lines = [json.dumps(identity), *(json.dumps([key, record]) for key, record in self.done.items())]
+        unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        os.replace(unfinished, self._journal_path)
+        shutil.rmtree(self._kept, ignore_errors=True)
+
+    def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
+        """Adds an image with its annotation, and what another run should know of it, ready for JSON.
+
+        Raises:
+            UserError: as `ProjectWriter.add`.
+        """
+        self._writer.add(entry.dataset, entry.name, entry.path, annotation)
+        self.done[key(entry)] = record
+        with self._journal_path.open("a", encoding="utf-8") as journal:
+            journal.write(f"{json.dumps([key(entry), record])}\n")
+
+    def __enter__(self) -> "Output":
+        """Gives itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Finishes, or keeps what there is."""
+        if kind is None:
+            self._writer.finish()
+        elif not self.done:
+            self._writer.discard()
+        else:
+            return
+        self._journal_path.unlink(missing_ok=True)
+
+    def _take_over(self, entries: Sequence[Entry], records: Mapping[str, Record]) -> None:
+        """Adds the images of the interrupted run anew, which costs little beside finding their objects."""
+        for entry in entries:
+            record = records.get(key(entry))
+            annotation = None if record is None else self._kept_annotation(entry)
+            if record is not None and annotation is not None:
+                self._writer.add(entry.dataset, entry.name, entry.path, annotation)
+                self.done[key(entry)] = record
+
+    def _kept_annotation(self, entry: Entry) -> Annotation | None:
+        folder = self._kept / f"/{NESTED}/".join(entry.dataset.split("/"))
+        image = folder / "img" / entry.name
+        try:
+            if not (os.path.samefile(image, entry.path) or filecmp.cmp(image, entry.path, shallow=False)):
+                return None  # another image under the same name
+            return Annotation.from_json(read_json(folder / "ann" / f"{entry.name}.json"), self._writer.meta)
+        except (OSError, UserError):
+            return None
+
+
+def key(entry: Entry) -> str:
+    """Gives what the journal calls an image."""
+    return f"{entry.dataset}/{entry.name}"
+
+
+def _beside(directory: Path, suffix: str) -> Path:
+    target = directory.resolve()
+    return target.with_name(f"{target.name}.{suffix}")
+
+
+def _read_journal(path: Path) -> tuple[Any, dict[str, Record]]:
+    """Gives the identity and the records up to the first broken line: a run may end in the middle of one."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        identity = json.loads(lines[0])
+    except (OSError, ValueError, IndexError):
+        return None, {}
+    records = {}
+    for line in lines[1:]:
+        try:
+            name, record = json.loads(line)
+        except ValueError:
+            break
+        records[name] = record
+    return identity, records
+
+
+def _changed(before: Any, now: Any, path: str = "") -> str:
+    """Names the first value in which two JSON values differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        name = next((name for name in (*now, *before) if before.get(name) != now.get(name)), None)
+        if name is not None:
+            return _changed(before.get(name), now.get(name), f"{path}.{name}" if path else name)
+    return f"`{path}` was {json.dumps(before):.80}, is {json.dumps(now):.80}"

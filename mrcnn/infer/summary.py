@@ -1,0 +1,49 @@
+"""What a run did, and how it is told."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mrcnn.events import EventLog
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        images: how many were written.
+        skipped: the names of those left out.
+        scores: by class of the model, the score of each detection written.
+        images_with: by class, how many images have one.
+    """
+
+    images: int = 0
+    skipped: list[str] = field(default_factory=list)
+    scores: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    images_with: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, found: Iterable[tuple[str, float]]) -> None:
+        """Counts an image that was written, given the class and score of each detection."""
+        self.images += 1
+        names = set()
+        for name, score in found:
+            self.scores[name].append(score)
+            names.add(name)
+        for name in names:
+            self.images_with[name] += 1
+
+    def report(self, log: EventLog) -> None:
+        """Tells the number of images, then a line per class."""
+        found = sum(map(len, self.scores.values()))
+        line = f"{found} objects in {self.images} images"
+        log.emit(f"{line}, {len(self.skipped)} skipped" if self.skipped else line, skipped=self.skipped)
+        for name, scores in sorted(self.scores.items()):
+            mean = sum(scores) / len(scores)
+            log.emit(
+                f"{name}: {len(scores)} objects in {self.images_with[name]} images, mean score {mean:.3f}",
+                class_title=name,
+                objects=len(scores),
+                images=self.images_with[name],
+                mean_score=mean,
+            )

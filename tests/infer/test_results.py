@@ -1,0 +1,51 @@
+"""What is written of each image."""
+
+import json
+
+import numpy as np
+
+from mrcnn.config.load import load_mode
+from mrcnn.infer import labels, sources
+from mrcnn.infer.looking import Found, Part
+from mrcnn.infer.output import Output
+from mrcnn.infer.results import ResultWriter
+
+from . import helpers
+
+
+def write(tmp_path, *, with_overlay=False, with_results=False):
+    helpers.write_image(tmp_path / "photos" / "a.png", 8, 10, 100)
+    source, bundle = sources.open_images(tmp_path / "photos"), helpers.make_bundle()
+    naming = labels.name_labels(
+        bundle.class_names[1:], load_mode({"model_classes": {"save_names": ["dog"]}}), confidence_tag="c"
+    )
+    found = helpers.make_compact([[1, 2, 4, 6], [0, 0, 2, 2]], ["dog", "cat"], [0.5, 0.25], size=(8, 10))
+    with Output(
+        tmp_path / "out" / "p", labels.output_meta(source.meta, bundle.class_metas, naming), source.entries, identity={}
+    ) as out:
+        writer = ResultWriter(
+            out, naming, tmp_path / "out", bundle, with_overlay=with_overlay, with_results=with_results
+        )
+        writer.write(
+            source.entries[0], helpers.make_picture(np.zeros((8, 10), np.uint8)), Found((Part(found),), (8, 10))
+        )
+        if with_results:
+            writer.write_results(source.entries)
+    return out
+
+
+def test_what_is_remembered_of_an_image(tmp_path):
+    out = write(tmp_path)
+    assert out.done == {"ds/a.png": {"size": (8, 10), "found": [("dog", 0.5)]}}
+    content = json.loads((tmp_path / "out" / "p" / "ds" / "ann" / "a.png.json").read_text())
+    assert [item["classTitle"] for item in content["objects"]] == ["dog_model"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p"]
+
+
+def test_pictures_and_results_where_asked_for(tmp_path):
+    write(tmp_path, with_overlay=True, with_results=True)
+    assert (tmp_path / "out" / "overlay" / "a.png").is_file()
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [(item["image_id"], item["category_id"], item["bbox"]) for item in content["annotations"]] == [
+        (1, 2, [2.0, 1.0, 4.0, 3.0])
+    ]
