@@ -1,4 +1,4 @@
-"""Prepares a trained model for deployment: `python deploy.py export --model DIR --out DIR`; see `export --help`."""
+"""Deploys a trained model: `deploy.py export --model DIR --out DIR` or `deploy.py serve --model DIR`; see `--help`."""
 
 import argparse
 import os
@@ -10,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts t
 from mrcnn import events
 from mrcnn.events import EventLog
 from mrcnn.export import saved_model
+from mrcnn.serve import endpoints
+from mrcnn.serve import options as serve_options
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -17,7 +19,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser = argparse.ArgumentParser(description="Prepare a trained model for deployment.")
+    parser = argparse.ArgumentParser(description="Deploy a trained model.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = commands.add_parser("export", parents=[common], help="write a SavedModel and prove that it is equal")
     command.set_defaults(run=export)
@@ -28,6 +30,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     command.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     command.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
+    command = commands.add_parser("serve", parents=[common], help="answer requests over HTTP")
+    command.set_defaults(run=serve)
+    serve_options.add_to(command)
     return parser.parse_args(arguments)
 
 
@@ -41,6 +46,11 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
         score_threshold=options.score_threshold,
         device=options.device,
     )
+
+
+def serve(options: argparse.Namespace, log: EventLog) -> None:
+    """Serves the model until a signal ends it."""
+    endpoints.serve(serve_options.read(options, os.environ, warn=log.warning), log=log)
 
 
 if __name__ == "__main__":
