@@ -1,14 +1,24 @@
 """The settings of the HTTP service: where it listens, what it runs on, and how much it takes on."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
+from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, NotNegative, PositiveInt, Settings
 from mrcnn.config.deploy import DeployConfig
 
 Port = Annotated[int, Strict(), Field(ge=0, le=65535)]
-UrlWord = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+def _url_word(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", text):
+        raise ValueError(f"must be letters, digits, dots, dashes and underscores, got {errors.shown(text)}")
+    return text
+
+
+UrlWord = Annotated[str, Strict(), AfterValidator(_url_word)]
 
 
 class ServeConfig(Settings):

@@ -8,16 +8,16 @@ from mrcnn.serve.refusals import Refusal
 
 DEEPEST = 64  # levels of nesting; an annotation has 6
 
-# bytes of the Python objects that a text becomes, at most: per value in a list (a float and its place), per list or
-# object (an empty one and its place), per quotation mark (half a short string)
-_VALUE, _CONTAINER, _QUOTE = 32, 96, 32
+# bytes of the Python objects that a text becomes, at most: per value in a list (a float and its place), per list (an
+# empty one and its place), per object (with one key), per quotation mark (half a short string)
+_VALUE, _LIST, _OBJECT, _QUOTE = 32, 96, 200, 32
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 
 
 def working_bytes(text: bytes) -> int:
     """Estimates from above what `parse` will take, beside the text itself; costs four scans of the text."""
-    containers = text.count(b"[") + text.count(b"{")
-    return len(text) + _VALUE * text.count(b",") + _CONTAINER * containers + _QUOTE * text.count(b'"')
+    sizes = {b",": _VALUE, b"[": _LIST, b"{": _OBJECT, b'"': _QUOTE}
+    return len(text) + sum(size * text.count(mark) for mark, size in sizes.items())
 
 
 def parse(text: bytes, *, name: str) -> Any:
@@ -56,7 +56,7 @@ def _too_deep(name: str) -> Refusal:
 
 def _check_depth(value: Any, name: str) -> None:
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [item for parent in level for item in _children(parent) if isinstance(item, (dict, list))]
         if not level:
             return

@@ -18,6 +18,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from mrcnn.events import EventLog, UserError
 from mrcnn.serve import metrics
 
+BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
@@ -37,7 +38,7 @@ class LibraryLog(logging.Handler):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Takes the address, without listening yet.
+    """Takes the address; who connects before the service is ready waits, and is not turned away.
 
     Raises:
         UserError: there is no such address here, or it is taken.
@@ -47,6 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))
+        taken.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
         taken.close()
         reason = getattr(error, "strerror", None) or error
@@ -101,6 +103,7 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
         server_header=False,
         ws="none",
         http="h11",
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
         timeout_worker_healthcheck=WORKER_START_SECONDS,

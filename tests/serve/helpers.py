@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import requests
 import tensorflow as tf
 import uvicorn
 from PIL import Image
@@ -51,6 +52,28 @@ def make_bundle(model=brightness_model, **config):
 
 def make_predictor(model=brightness_model, **config):
     return Predictor(make_bundle(model, **config))
+
+
+def gated_predictor(gate):
+    """Makes a predictor that calls `gate` before it looks at any image that is not black, as that of the warm-up is."""
+    predictor = make_predictor()
+    working = predictor.predict
+
+    def predict(images, *, batch_size=None):
+        if any(image.any() for image in images):
+            gate()
+        return working(images, batch_size=batch_size)
+
+    predictor.predict = predict
+    return predictor
+
+
+def await_in_progress(url, count, seconds=60):
+    """Waits until a service has so many requests, besides the one that asks."""
+    deadline = time.monotonic() + seconds
+    while f"mrcnn_requests_in_progress {count + 1}.0" not in requests.get(f"{url}/metrics", timeout=60).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def image_bytes(height=20, width=30, value=200, kind="PNG"):
