@@ -1,8 +1,9 @@
-"""`deploy.py serve` with a model that needs no file: `python -m tests.serve.fake_service GATE WORKERS`.
+"""`deploy.py serve` with a model that needs no file: `python -m tests.serve.fake_service GATE SETTINGS`, these as JSON.
 
 It looks at no image until the path GATE exists.
 """
 
+import json
 import os
 import sys
 import time
@@ -25,5 +26,5 @@ endpoints.load.read_folder = lambda directory: make_bundle()
 if __name__ == "__main__":
     os.environ["GATE"] = sys.argv[1]  # workers get it too
     log = events.make_log("json")
-    config = ServeConfig(model="models/cats", port=0, log_format="json", batch_size=1, workers=int(sys.argv[2]))
+    config = ServeConfig(model="models/cats", port=0, log_format="json", **json.loads(sys.argv[2]))
     sys.exit(events.run_main(lambda: endpoints.serve(config, log=log), log=log))

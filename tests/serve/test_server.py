@@ -1,24 +1,19 @@
 """Sockets, and the process: signals, several workers, the library's messages."""
 
-import json
 import logging
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-import requests
 
 from mrcnn.events import UserError
 from mrcnn.serve import server
 
-from .helpers import ListLog, await_in_progress, image_bytes
-
-ROOT = Path(__file__).parents[2]
+from .helpers import ListLog, await_in_progress
+from .process import Process
 
 
 def test_a_free_port_is_found_and_the_address_is_a_url():
@@ -62,53 +57,10 @@ def test_the_librarys_warnings_become_lines_of_the_log():
     assert log.lines == [("warn", "Invalid HTTP request received.", {}), ("error", "Exception in ASGI application", {})]
 
 
-class Process:
-    """`fake_service` in a process of its own; `events` are its log."""
-
-    def __init__(self, gate, workers=1):
-        command = [sys.executable, "-m", "tests.serve.fake_service", str(gate), str(workers)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        self.events, self._ready = [], threading.Semaphore(0)
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        for _ in range(workers):
-            assert self._ready.acquire(timeout=120)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.process.kill()
-        self.process.wait(60)
-        self._reader.join(60)
-        self.process.stderr.close()
-
-    def _read(self):
-        for line in self.process.stderr:
-            for text in line.strip().replace("}{", "}\n{").splitlines():  # of two workers, two may share a line
-                if text.startswith("{"):
-                    self.events.append(json.loads(text))
-                    if self.events[-1].get("event_type") == "EventType.TASK_DEPLOYED":
-                        self._ready.release()
-        self._ready.release()
-
-    @property
-    def url(self):
-        return next(event["message"].split()[-1] for event in self.events if event["message"].startswith("serving"))
-
-    def infer(self):
-        return requests.post(f"{self.url}/model/inference", files={"image": image_bytes()}, timeout=60)
-
-    def end(self, number, seconds=60):
-        """Sends a signal and returns the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(seconds)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_drains(number, code, tmp_path):
     gate = tmp_path / "gate"
-    with Process(gate) as process, ThreadPoolExecutor(5) as clients:
+    with Process(gate, batch_size=1) as process, ThreadPoolExecutor(5) as clients:
         futures = [clients.submit(process.infer) for _ in range(5)]
         await_in_progress(process.url, 5)
         threading.Timer(0.3, gate.touch).start()
@@ -125,7 +77,7 @@ def test_workers_share_the_port_and_the_numbers_and_a_dead_one_is_replaced(tmp_p
         with ThreadPoolExecutor(8) as clients:
             answers = list(clients.map(lambda number: process.infer(), range(16)))
         assert [answer.status_code for answer in answers] == [200] * 16
-        text = requests.get(f"{process.url}/metrics", timeout=60).text
+        text = process.metrics()
         assert 'mrcnn_requests_total{path="/model/inference",status="200"} 16.0' in text
         children = subprocess.run(
             ["pgrep", "-P", str(process.process.pid), "-f", "spawn_main"], capture_output=True, text=True
