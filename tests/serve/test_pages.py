@@ -55,9 +55,7 @@ def pixel(page, x, y):
 
 
 def slide(page, value):
-    script = (
-        "const bar = document.querySelector('#threshold'); bar.value = args[0]; bar.dispatchEvent(new Event('input'))"
-    )
+    script = "const bar = document.querySelector(args[0]); bar.value = args[1]; bar.dispatchEvent(new Event('input'))"
     page.run(script, "#threshold", value)
 
 
