@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SDK := .venv-sdk
 
-.PHONY: install install-dev demo test test-all check lint types bench clean
+.PHONY: install install-dev demo test test-all sdk-test check lint types bench clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -27,6 +28,14 @@ test: $(VENV)/.dev  ## the fast tests
 
 test-all: $(VENV)/.dev  ## the fast and the slow tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
+
+$(SDK)/.run: requirements-sdk.txt
+	test -x $(SDK)/bin/python || $(PYTHON) -m venv $(SDK)
+	$(SDK)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-sdk.txt
+	touch $@
+
+sdk-test: $(VENV)/.dev $(SDK)/.run  ## Supervisely's own SDK opens the projects we write and reads the same
+	MRCNN_SDK_PYTHON=$(CURDIR)/$(SDK)/bin/python $(BIN)/python -m pytest -q tests/test_sdk.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

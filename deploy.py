@@ -10,11 +10,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts t
 from mrcnn import events
 from mrcnn.events import EventLog
 from mrcnn.export import saved_model
+from mrcnn.infer import arguments
 from mrcnn.serve import endpoints
 from mrcnn.serve import options as serve_options
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(given: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line; `run` is the function that does what it asks for."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
@@ -23,17 +24,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = commands.add_parser("export", parents=[common], help="write a SavedModel and prove that it is equal")
     command.set_defaults(run=export)
-    command.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or train.py's output")
+    arguments.add_model(command, required=True)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
-    command.add_argument(
-        "--images", type=Path, metavar="DIR", help="images to compare on; default: bundled photographs"
-    )
+    command.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     command.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     command.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
     command = commands.add_parser("serve", parents=[common], help="answer requests over HTTP")
     command.set_defaults(run=serve)
     serve_options.add_to(command)
-    return parser.parse_args(arguments)
+    return parser.parse_args(given)
 
 
 def export(options: argparse.Namespace, log: EventLog) -> None:
@@ -42,6 +41,8 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
         options.model,
         options.out,
         log=log,
+        classes=options.classes,
+        input_size=options.input_size,
         images=options.images,
         score_threshold=options.score_threshold,
         device=options.device,

@@ -1,21 +1,24 @@
 """Applies a trained model to a Supervisely project or to a folder of images; `--help` lists the options."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
+
 from mrcnn import events
 from mrcnn.config.load import load_inference_config
-from mrcnn.infer import load, run, sources
+from mrcnn.infer import arguments, load, run, sources
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(given: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line; paths not given are those of the task folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder, or the output of train.py")
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
-    given.add_argument("--images", type=Path, metavar="DIR", help="folder of images")
+    arguments.add_model(parser, required=False)
+    images = parser.add_mutually_exclusive_group()
+    images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
+    images.add_argument("--images", type=Path, metavar="DIR", help="folder of images")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
     parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
@@ -27,7 +30,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
                         help="where paths that are not given are: task_config.json, model, data, results")  # fmt: skip
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
-    return parser.parse_args(arguments)
+    return parser.parse_args(given)
 
 
 def infer(args: argparse.Namespace, log: events.EventLog) -> None:
@@ -39,7 +42,7 @@ def infer(args: argparse.Namespace, log: events.EventLog) -> None:
     config = load_inference_config(config_path or {}, warn=log.warning)
     source = sources.open_images(args.images) if args.images else sources.open_project(
         args.project or args.task_dir / "data")  # fmt: skip
-    told = ("overlay", "batch_size", "score_threshold", "device", "precision")
+    told = ("overlay", "batch_size", "score_threshold", "device", "precision", "classes", "input_size")
     options = run.Options(**{name: getattr(args, name) for name in told})
     run.run_inference(
         args.model or args.task_dir / "model",

@@ -1,10 +1,12 @@
 import json
+import math
 import os
 
 import pytest
 
-from benchmarks import cost, serve_load, speed
+from benchmarks import cost, load, serve_load, speed
 from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.weights import names
 from tests.serve.helpers import running
 
 
@@ -54,11 +56,11 @@ def test_a_measured_case_adds_up(capsys, monkeypatch):
 def test_the_load_of_a_running_service_is_measured():
     with running() as service:
         before = serve_load.batches(service.url)
-        load = serve_load.ask(service.url, serve_load.photograph(), clients=4, requests_in_all=12)
+        found = serve_load.ask(service.url, serve_load.photograph(), clients=4, requests_in_all=12)
         runs = serve_load.batches(service.url) - before
-    assert (len(load.seconds), load.failed) == (12, 0)
-    assert 0 < max(load.seconds) <= load.wall
-    assert sum(load.seconds) >= load.wall  # four at a time
+    assert (len(found.seconds), found.failed) == (12, 0)
+    assert 0 < max(found.seconds) <= found.wall
+    assert sum(found.seconds) >= found.wall  # four at a time
     assert 3 <= runs <= 12
 
 
@@ -67,9 +69,9 @@ def test_requests_that_nobody_answers_are_counted_as_failed():
 
 
 def test_a_row_of_the_load_table():
-    load = serve_load.Load([float(value) for value in range(1, 102)], failed=2, wall=202.0)
+    found = serve_load.Load([float(value) for value in range(1, 102)], failed=2, wall=202.0)
     # 101 values 1..101: the middle one is 51, 95 of the 100 steps end at 96; 101 / 202 = 0.5 a second
-    assert serve_load.row(4, 8, load, 25.25, 1234.4).split() == [
+    assert serve_load.row(4, 8, found, 25.25, 1234.4).split() == [
         "4",
         "8",
         "101",
@@ -80,8 +82,44 @@ def test_a_row_of_the_load_table():
         "4.0",
         "1234",
     ]
-    assert len(serve_load.row(4, 8, load, 25.25, 1234.4)) == len(serve_load.HEADER)
+    assert len(serve_load.row(4, 8, found, 25.25, 1234.4)) == len(serve_load.HEADER)
 
 
 def test_peak_memory_is_that_of_the_process():
     assert 50 < serve_load.peak_mb(os.getpid()) < 100_000
+
+
+def test_the_loaded_file_is_as_large_as_matterports():
+    table = names.expected_table(load.BACKBONE_DEPTH, load.CLASSES)
+    assert sum(math.prod(shape) for _, weights in table for _, shape in weights) == 64_158_584
+
+
+def test_loading_is_told_by_medians():
+    runs = [
+        {
+            "weights": s,
+            "build": 2 * s,
+            "read_facts": 0.1,
+            "all": 3.1,
+            "weights_gb": s / 10,
+            "all_gb": 0.3,
+            "file_mb": 257,
+        }
+        for s in (1, 9, 2)
+    ]
+    assert load.table(runs).splitlines() == [
+        "a file of 257 MB, median of 3 runs",
+        "weights onto the built model       2.00 s   0.20 GB above it",
+        "reading what the file is           0.10 s",
+        "building the model                 4.00 s",
+        "the whole way                      3.10 s   0.30 GB above the parameters",
+    ]
+
+
+@pytest.mark.slow
+def test_a_measured_load_adds_up(tmp_path):
+    load.write(str(tmp_path / "model.h5"))
+    got = load.measure(str(tmp_path / "model.h5"))
+    assert got["all"] == pytest.approx(sum(got[step] for step in load.STEPS))
+    assert got["file_mb"] == pytest.approx(257.4, abs=0.5)  # 64,158,584 numbers of 4 bytes, and the names
+    assert 0 <= got["weights_gb"] < 0.6

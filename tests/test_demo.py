@@ -56,3 +56,21 @@ def test_options():
     options = demo.parse(["--output", "x", "--log-format", "json"])
     assert (str(options.output), options.log_format, options.debug) == ("x", "json", False)
     assert isinstance(events.make_log("json"), events.JsonLog)
+
+
+@pytest.mark.slow
+def test_the_whole_way_in_one_short_epoch(tmp_path, monkeypatch, capsys):
+    preset = json.loads(demo.TRAIN_PRESET.read_text()) | {"epochs": 1}
+    preset["input_size"] = {"min_dim": 64, "max_dim": 64}
+    monkeypatch.setattr(demo, "TRAIN_PRESET", tmp_path / "short.json")
+    (tmp_path / "short.json").write_text(json.dumps(preset))
+    kept = tmp_path / "out" / "mine.txt"
+    kept.parent.mkdir()
+    kept.write_text("not the demo's")
+    (tmp_path / "out" / "results").mkdir()
+    demo.main(tmp_path / "out", events.make_log("json"))
+    assert kept.read_text() == "not the demo's"
+    assert json.loads((tmp_path / "out" / "saved_model" / "verify.json").read_text())["passed"] is True
+    assert len(list((tmp_path / "out" / "results" / "coins" / "coins" / "ann").iterdir())) == 2
+    assert images.read_image(tmp_path / "out" / "overlay.png").any()
+    assert "mask_ap50" in capsys.readouterr().err

@@ -1,6 +1,7 @@
-"""Keys of older configs: each is checked, answered with one warning, and turned into what replaces it.
+"""Older configs and models: their keys are checked and turned into what replaces them, their networks are known.
 
-Source: the deprecated Mask R-CNN config page and the v1 inference configs that release 5.16 converted.
+Source: the deprecated Mask R-CNN config page, the v1 inference configs that release 5.16 converted, and the networks
+that this release and Matterport's trained.
 """
 
 import difflib
@@ -11,6 +12,9 @@ from mrcnn.config import errors
 from mrcnn.events import UserError
 
 Warn = Callable[[str], None]
+
+PLUGIN_MODEL: Mapping[str, Any] = {"compatibility": "supervisely", "backbone": "resnet101"}  # of every plugin folder
+FILE_MODEL: Mapping[str, Any] = {"compatibility": "matterport"}  # of a file alone, which itself tells its sizes
 
 
 def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
@@ -74,6 +78,11 @@ def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any
         mode.setdefault("model_classes", classes)
         warn("`model_classes` at top level is an old key: read as `mode.model_classes`; give that instead")
     return {"model": convert_model(others, warn=warn), "mode": mode}
+
+
+def folder_model(content: Mapping[str, Any]) -> Any:
+    """Gives the `model` of a model folder's config.json, unchecked; the plugin wrote none, it had one network."""
+    return content.get("model", PLUGIN_MODEL)
 
 
 def convert_model(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:

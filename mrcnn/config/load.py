@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config import compatibility, errors, legacy
+from mrcnn.config import errors, legacy
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import LATER_MODES, MODES, InferenceConfig, InferenceModelConfig, Mode
 from mrcnn.config.train import InputSize, TrainConfig
@@ -64,9 +64,8 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
         UserError: one line that names the file or key, the value and the fix.
     """
     values = legacy.convert_train(_read(source), warn=warn)
-    if isinstance(values.get("model"), Mapping):  # before the merge, which would give every convention by name
-        values = {**values, "model": compatibility.with_conventions(values["model"])}
-    defaults = TrainConfig().model_dump(mode="json")
+    # `model` is filled up by its own record, whose defaults hang on what the user gave
+    defaults = TrainConfig().model_dump(mode="json", exclude={"model"})
     config = errors.check(TrainConfig, merge(defaults, values))
     for line in _remarks(config):
         warn(line)

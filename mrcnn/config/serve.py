@@ -25,7 +25,9 @@ class ServeConfig(Settings):
     """All settings of the HTTP service.
 
     Attributes:
-        model: the model folder.
+        model: the model folder or weight file, or `coco`.
+        classes: the names of the classes of a weight file that is alone.
+        input_size: (min_dim, max_dim) of such a file.
         name: what the model is called in the paths of the newer protocols.
         host: the address to listen on; the default can be reached from this machine only.
         port: 0 takes a free one.
@@ -44,6 +46,8 @@ class ServeConfig(Settings):
     """
 
     model: Name
+    classes: Name | None = None
+    input_size: tuple[PositiveInt, PositiveInt] | None = None
     name: UrlWord = "mrcnn"
     host: Name = "127.0.0.1"
     port: Port = 5000

@@ -5,9 +5,10 @@ milestones: epochs. Sizes are pixels of the model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
@@ -154,6 +155,13 @@ class TrainConfig(Settings):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
 
+    @field_validator("model", mode="wrap")
+    @classmethod
+    def _remember_what_was_given(cls, value: Any, check: ValidatorFunctionWrapHandler) -> ModelConfig:
+        """Leaves in the model's `model_fields_set` what the user gave, without what its `compatibility` implied."""
+        model = check(value)
+        return ModelConfig.model_construct(set(value), **dict(model)) if isinstance(value, Mapping) else model
+
     @field_validator("gpu_devices", mode="before")
     @classmethod
     def _check_devices_given(cls, value: Any) -> Any:
@@ -173,6 +181,13 @@ class TrainConfig(Settings):
                         f"`augmentation[{position}]` {name} needs 3 `model.channels`, got {self.model.channels}"
                     )
         return self
+
+    @property
+    def given_model(self) -> dict[str, Any]:
+        """The keys of `model` that the user gave, with their values."""
+        if "model" not in self.model_fields_set:
+            return {}
+        return self.model.model_dump(mode="json", include=self.model.model_fields_set)
 
     @property
     def best_monitor(self) -> str:

@@ -31,7 +31,7 @@ _OUTDATED_CALLS = (
 
 
 class Augmenter:
-    """A chain of imgaug augmenters; what it does depends on the seed, the epoch and the image's index alone."""
+    """A chain of imgaug augmenters; what it does depends on the seed, the epoch and the image's place in it alone."""
 
     def __init__(self, specs: Sequence[Mapping[str, Any]], *, seed: int):
         """Builds the chain once, to find mistakes before any data is read.
@@ -57,7 +57,7 @@ class Augmenter:
         return bool(self._specs)
 
     def __call__(
-        self, image: np.ndarray, instances: Instances, *, epoch: int, index: int
+        self, image: np.ndarray, instances: Instances, *, epoch: int, place: int
     ) -> tuple[np.ndarray, Instances]:
         """Augments one image.
 
@@ -65,7 +65,7 @@ class Augmenter:
             image: `[H, W, channels]` uint8; left unchanged.
             instances: its objects and regions to ignore.
             epoch: zero-based.
-            index: of the image in its set.
+            place: of the image in its epoch.
 
         Returns:
             The new image, `[H', W', channels]` uint8, and the objects on it: boxes measured anew, those that left the
@@ -79,7 +79,7 @@ class Augmenter:
         chain = self._chain()
         # imgaug's own `seed_` leaves out a Sequential that holds another augmenter's children.
         for number, augmenter in enumerate(_walk(chain)):
-            augmenter.random_state = RNG(derive_seed(self._seed, epoch, index, number))
+            augmenter.random_state = RNG(derive_seed(self._seed, epoch, place, number))
         maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
         try:
             if maps is None:

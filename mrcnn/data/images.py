@@ -1,20 +1,16 @@
 """Reads image files as RGB arrays, upright.
 
 Source: OpenCV's colour mode, as the original reads: alpha dropped, grey expanded, 16 bits reduced to 8, EXIF
-orientation applied.
+orientation applied. One deliberate difference: where the annotation is for the image as stored, it is not turned.
 """
 
-import contextlib
 import os
-import warnings
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from mrcnn.events import UserError
-
-EXIF_ORIENTATION = 0x0112  # the tag; values 5 to 8 exchange height and width
+from mrcnn.project import image_file
 
 
 def read_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
@@ -32,25 +28,41 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
         UserError: there is no such file, it cannot be decoded or is cut off, or it has other channels or a depth
             other than 8 or 16 bits; names the file.
     """
-    return decode_image(_read_bytes(path), channels, name=os.fspath(path))
+    return decode_image(image_file.read_bytes(path), channels, name=os.fspath(path))
 
 
-def decode_image(data: np.ndarray, channels: int = 3, *, name: str) -> np.ndarray:
-    """Decodes the bytes of an image file, `[n]` uint8; `name` is what an error calls it; else as `read_image`."""
+def read_annotated(path: str | os.PathLike[str], channels: int = 3, *, size_hw: tuple[int, int] | None) -> np.ndarray:
+    """Reads an image whose annotation is for an image of `size_hw`, height and width; else as `read_image`.
+
+    An image that its EXIF block would turn by a quarter stays as stored if that, and only that, has this size. With
+    None, or a size that fits neither way, it is upright.
+    """
+    data, name = image_file.read_bytes(path), os.fspath(path)
+    image = decode_image(data, channels, name=name)
+    if size_hw in (None, image.shape[:2]) or size_hw != image.shape[1::-1]:
+        return image
+    stored = decode_image(data, channels, name=name, upright=False)
+    return stored if stored.shape[:2] == size_hw else image
+
+
+def decode_image(data: np.ndarray, channels: int = 3, *, name: str, upright: bool = True) -> np.ndarray:
+    """Decodes the bytes of an image file, `[n]` uint8.
+
+    Args:
+        data: the bytes.
+        channels: as of `read_image`.
+        name: what an error calls the image.
+        upright: turn it by its EXIF orientation.
+
+    Returns:
+        As `read_image`.
+    """
     flags = {3: cv2.IMREAD_COLOR, 1: cv2.IMREAD_GRAYSCALE}.get(channels, cv2.IMREAD_UNCHANGED)
-    try:
-        image = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error as error:
-        raise UserError(f"cannot decode the image {name}: {error.err or error}") from error
-    if image is None:
-        raise UserError(f"cannot decode the image {name}: it is cut off or in no known format")
-    image = np.atleast_3d(np.asarray(image))
+    image = image_file.decode(data, flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION, name=name)
     if image.shape[-1] != channels:
         raise UserError(f"the image {name} must have {channels} channels (`model.channels`), got {image.shape[-1]}")
     if image.dtype == np.uint16:
         image = (image // 256).astype(np.uint8)
-    if image.dtype != np.uint8:
-        raise UserError(f"the image {name} must have 8 or 16 bits a channel, got {image.dtype}; convert it")
     conversion = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(channels)
     return image if conversion is None else cv2.cvtColor(image, conversion)
 
@@ -61,20 +73,4 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         UserError: as `read_image`.
     """
-    known = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
-    with contextlib.suppress(*known), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
-        with Image.open(path) as image:
-            if image.format != "TIFF":  # Pillow versions differ in whether its size is the upright one
-                width, height = image.size
-                turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-                return (width, height) if turned else (height, width)
-    height, width = read_image(path).shape[:2]
-    return height, width
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> np.ndarray:
-    try:
-        return np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise UserError(f"cannot read the image {os.fspath(path)}: {error.strerror or error}") from error
+    return image_file.sizes(image_file.read_bytes(path), name=os.fspath(path)).upright_hw

@@ -68,7 +68,8 @@ def train_dataset(
         order = epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=epoch)
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
-                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, index=index)
+                # by place: in a set smaller than a batch an image comes twice, and not twice the same
+                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, place=place)
             except BROKEN as error:
                 skipped.add(samples[index].name, error)
                 continue
@@ -127,7 +128,7 @@ def read_sample(sample: Sample, channels: int = 3) -> tuple[np.ndarray, Instance
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's; names the file.
     """
-    image = images.read_image(sample.image_path, channels)
+    image = images.read_annotated(sample.image_path, channels, size_hw=sample.size_hw)
     height, width = image.shape[:2]
     if sample.size_hw not in (None, (height, width)):
         raise UserError(

@@ -145,4 +145,11 @@ def _warnings(chosen: split.Split, annotations: Sequence[Annotation]) -> list[st
     lines.extend(
         f"{count} objects of shape {shape} cannot be drawn and are left out" for shape, count in shapes.items()
     )
+    thin = sum((annotations[index].thin_shapes() for index in used), Counter())
+    if thin:
+        counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
+        lines.append(
+            f"{thin.total()} objects have no area ({counts}) and are trained on as masks one pixel wide; "
+            "to have them ignored, name their class in `special_classes.neutral`"
+        )
     return lines

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.export import signature, verify
 from mrcnn.export.verify import Proof
 from mrcnn.infer import load
+from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.predictor import Predictor
 
@@ -49,26 +50,30 @@ class Exported:
 
 
 def export(
-    model_dir: str | Path,
+    model: str | Path,
     out_dir: str | Path,
     *,
     log: EventLog,
+    classes: Classes | None = None,
+    input_size: Sequence[int] | None = None,
     images: str | Path | None = None,
     score_threshold: float | None = None,
     device: int | str | None = None,
 ) -> Exported:
-    """Writes a model folder's model as a SavedModel, proves that it is equal, and only then gives it its name.
+    """Writes a model as a SavedModel, proves that it is equal, and only then gives it its name.
 
     Where the images show no object at the model's score threshold, there is nothing to compare. Then a second model,
     exported alike but for the threshold 0, is proven too and thrown away.
 
     Args:
-        model_dir: as for `load.load_model_dir`.
+        model: as for `load.read_model`.
         out_dir: must be new or an empty folder.
         log: told of progress and of the result.
+        classes: as for `load.read_model`.
+        input_size: the same.
         images: folder of images to compare on; None takes photographs that scikit-image brings.
         score_threshold: detections that score less are dropped; None keeps the model's own.
-        device: as for `load.load_model_dir`.
+        device: as for `load.load_model`.
 
     Raises:
         UserError: an argument is wrong, or the exported model finds something else than the live one; then the report
@@ -76,15 +81,15 @@ def export(
     """
     target = Path(out_dir).resolve()
     _require_new(target, shown=out_dir)
-    folder = load.read_folder(model_dir)
+    stored = load.read_model(model, classes=classes, input_size=input_size)
     if images is None:
-        side = folder.input_size.max_dim
-        pictures = verify.bundled_pictures(max_dim=side, channels=folder.config.channels)
+        side = stored.input_size.max_dim
+        pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
     else:
-        pictures = verify.folder_pictures(images, channels=folder.config.channels, log=log)
+        pictures = verify.folder_pictures(images, channels=stored.config.channels, log=log)
 
     def attempt(directory: Path, threshold: float | None) -> Proof:
-        bundle = load.load_model_dir(folder.path, score_threshold=threshold, device=device, warn=log.warning)
+        bundle = load.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
         write(bundle, directory)
         return verify.prove(Predictor(bundle), directory, pictures, log=log)
 

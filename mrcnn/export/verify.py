@@ -14,11 +14,13 @@ import numpy as np
 import tensorflow as tf
 from skimage import data
 
+from mrcnn.data import resize
 from mrcnn.events import EventLog, UserError
 from mrcnn.export import compare
 from mrcnn.export.compare import Comparison, Tolerances
 from mrcnn.export.signature import ENCODED_SIGNATURE, IMAGE_SIGNATURE
 from mrcnn.infer import sources
+from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.predictor import Predictor
 
 MAX_IMAGES = 16  # of a folder, evenly spread over its names
@@ -63,6 +65,9 @@ class Proof:
             ]
             if off := [text for wrong, text in parts if wrong]:
                 found.append(f"{item.image} ({item.signature}): {', '.join(off)}")
+        rounded = sum(item.rounded for item in self.comparisons)
+        if rounded > limits.rounded_share * self.paired:
+            found.insert(0, f"{rounded} of {self.paired} boxes are rounded otherwise")
         unpaired = sum(item.unpaired for item in self.comparisons)
         if unpaired > limits.unpaired_share * (self.paired + unpaired):
             worst = max(self.comparisons, key=lambda item: item.unpaired)
@@ -78,6 +83,7 @@ class Proof:
             "tolerances": self.tolerances._asdict(),
             "paired_detections": self.paired,
             "unpaired_detections": sum(item.unpaired for item in items),
+            "boxes_rounded_otherwise": sum(item.rounded for item in items),
             "largest_difference": {
                 "box_px": max((item.box_px for item in items), default=0.0),
                 "score": max((item.score for item in items), default=0.0),
@@ -122,9 +128,21 @@ def prove(
                     score_threshold=config.score_threshold,
                     most=config.detections_per_image,
                     tolerances=tolerances,
+                    rounding_px=_rounding_px(predictor.bundle, image.shape),
                 )
             )
     return Proof(config.score_threshold, tolerances, tuple(comparisons))
+
+
+def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
+    """Gives how far an edge of a box moves in the image when it is rounded the other way."""
+    if bundle.config.round_boxes == "never":
+        return 0.0
+    if bundle.config.round_boxes == "at_end":
+        return 1.0
+    size = bundle.input_size
+    plan = resize.resize_plan(shape[0], shape[1], min_dim=size.min_dim, max_dim=size.max_dim)
+    return float(np.ceil(1.0 / min(plan.scale_yx)))  # a pixel of the model input, and what is cut off behind it
 
 
 def folder_pictures(folder: str | Path, *, channels: int, log: EventLog) -> list[Picture]:

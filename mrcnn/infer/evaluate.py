@@ -1,6 +1,6 @@
-"""COCO AP of a model folder on a Supervisely project, or on its images with one tag.
+"""COCO AP of a model on a Supervisely project, or on its images with one tag.
 
-    python -m mrcnn.infer.evaluate --model DIR --project DIR [--tag val] [--output metrics.json]
+    python -m mrcnn.infer.evaluate --model MODEL --project DIR [--tag val] [--output metrics.json]
 
 AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05.
 """
@@ -18,7 +18,7 @@ from mrcnn import events
 from mrcnn.data import rasterize, supervisely
 from mrcnn.evaluate.coco_metrics import CocoEvaluator
 from mrcnn.events import EventLog, UserError
-from mrcnn.infer import load, sources
+from mrcnn.infer import arguments, load, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.structures import Instances
@@ -88,10 +88,10 @@ def table(metrics: dict[str, Any]) -> str:
     )
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, metavar="DIR", help="model folder, or the output of train.py")
+    arguments.add_model(parser, required=True)
     parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
     parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
@@ -101,24 +101,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
-    return parser.parse_args(arguments)
+    return parser.parse_args(given)
 
 
 def main(args: argparse.Namespace, log: EventLog) -> None:
     """Evaluates as the command line asks and prints the table."""
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
-    folder = load.read_folder(args.model)
+    stored = load.read_model(args.model, classes=args.classes, input_size=args.input_size)
     source = sources.open_project(args.project)
     source = sources.with_tag(source, args.tag) if args.tag else source
-    predictor = Predictor.load(
-        folder.path,
+    bundle = load.load_model(
+        stored,
         score_threshold=args.score_threshold,
         device=args.device,
         precision=args.precision,
         warn=log.warning,
     )
-    metrics = evaluate(predictor, source, log=log, neutral=folder.neutral, batch_size=args.batch_size)
+    metrics = evaluate(Predictor(bundle), source, log=log, neutral=stored.neutral, batch_size=args.batch_size)
     print(table(metrics))
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)

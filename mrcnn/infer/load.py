@@ -1,55 +1,61 @@
-"""A trained model from its folder; the one file of this package that reads settings.
+"""A trained model from its folder, or from a weight file alone; the one file of this package that reads settings.
 
     <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
     <folder>/model_weights/model.h5
 
-A folder of the original has no `model`: Matterport's numbers, the defaults, are what it was trained with.
+A folder of the original has no `model`: there was one network, which `config.legacy` knows.
 Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from mrcnn.config import errors
+from mrcnn.config import errors, legacy
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.events import UserError
+from mrcnn.infer import class_names, weight_file
 from mrcnn.infer import device as devices
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import OutputRules, RawDetections
-from mrcnn.weights import apply
+from mrcnn.weights import apply, download
 
 CONFIG = "config.json"
 WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"  # the entry of a training run's output that leads to its best checkpoint
+FILE_SUFFIXES = (".h5", ".hdf5")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)
-class ModelFolder:
-    """What a model folder says, before anything is built.
+class StoredModel:
+    """What a model's files say, before anything is built.
 
     Attributes:
-        path: the folder.
+        path: the folder, or the weight file that is alone.
+        weights: the weight file.
         class_names: title of each class id, the background first.
         class_metas: the classes as the folder lists them, the background not among them.
         input_size: `min_dim` and `max_dim` of the model input.
         config: the architecture's numbers.
         neutral: title of the class whose objects were ignored in training, if there was one.
+        warnings: what had to be assumed, one line each.
     """
 
     path: Path
+    weights: Path
     class_names: tuple[str, ...]
     class_metas: tuple[ClassMeta, ...]
     input_size: InputSize
     config: ModelConfig
     neutral: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,47 @@ def output_rules(config: ModelConfig) -> OutputRules:
     return OutputRules(config.mask_threshold, config.mask_paste, config.round_boxes)
 
 
-def read_folder(directory: str | Path) -> ModelFolder:
+def read_model(
+    model: str | Path,
+    *,
+    classes: class_names.Classes | None = None,
+    input_size: Sequence[int] | None = None,
+) -> StoredModel:
+    """Reads what a model's files say.
+
+    Args:
+        model: a model folder; a training run's output, whose `best` checkpoint is taken; a weight file; or `coco` for
+            Matterport's release file, which is downloaded once.
+        classes: only with a weight file that is alone: the names of its classes, see `class_names.read_names`.
+        input_size: only with such a file: (min_dim, max_dim); None means Matterport's.
+
+    Raises:
+        UserError: there is no model, its files are not what they should be, or an argument is missing or too much; one
+            line that names the file and the fix.
+    """
+    path = Path(model)
+    if str(model) == class_names.COCO and not path.exists():
+        path, classes = Path(download.matterport_coco_file()), classes or class_names.COCO
+    folder = folder_of(path)
+    if folder is None:
+        return read_file(path, classes=classes, input_size=input_size)
+    if classes is not None or input_size is not None:
+        raise UserError(
+            f"the model folder {folder} has its classes and its input size in {CONFIG}: leave out --classes and "
+            "--input-size"
+        )
+    return read_folder(folder)
+
+
+def folder_of(path: Path) -> Path | None:
+    """Gives the model folder that a path means, which is also that of the weight file inside; None for a file alone."""
+    if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
+        return path
+    folder = path.absolute().parent.parent
+    return folder if folder / WEIGHTS == path.absolute() and (folder / CONFIG).is_file() else None
+
+
+def read_folder(directory: str | Path) -> StoredModel:
     """Reads a model folder's config.json.
 
     Args:
@@ -96,76 +142,106 @@ def read_folder(directory: str | Path) -> ModelFolder:
         names = _class_names(content.get("class_title_to_idx"))
         settings = _object(content, "settings")
         special = settings.get("special_classes")
-        return ModelFolder(
+        return StoredModel(
             path=path,
+            weights=path / WEIGHTS,
             class_names=names,
             class_metas=_class_metas(content.get("classes"), names),
             input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
-            config=errors.check(ModelConfig, _object({"model": {}, **content}, "model"), path="model"),
+            config=errors.check(ModelConfig, _object({"model": legacy.folder_model(content)}, "model"), path="model"),
             neutral=special.get("neutral") if isinstance(special, dict) else None,
         )
     except UserError as error:
         raise UserError(f"{path / CONFIG}: {error}") from error
 
 
-def load_model_dir(
-    directory: str | Path,
+def read_file(
+    path: Path, *, classes: class_names.Classes | None, input_size: Sequence[int] | None = None
+) -> StoredModel:
+    """Reads from a weight file alone what its shapes tell, and adds the names of the classes.
+
+    Raises:
+        UserError: the file is no whole Mask R-CNN, or the names are missing, not as many as its classes, or malformed.
+    """
+    facts = weight_file.read_facts(path)
+    count = facts.num_classes or 0
+    if classes is None:
+        raise UserError(
+            f"{path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
+            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
+        )
+    names = class_names.number_names(class_names.read_names(classes), num_classes=count, source=path)
+    return StoredModel(
+        path=path,
+        weights=path,
+        class_names=names,
+        class_metas=_class_metas([], names),
+        input_size=weight_file.input_size(input_size),
+        config=weight_file.model_config(facts, path),
+        warnings=weight_file.assumptions(facts, path),
+    )
+
+
+def load_model(
+    stored: StoredModel,
     *,
     score_threshold: float | None = None,
     device: int | str | None = None,
     precision: str = "float32",
     warn: Callable[[str], None] = lambda line: None,
 ) -> ModelBundle:
-    """Builds the model of a folder and loads its weights.
+    """Builds a model and loads its weights.
 
     Args:
-        directory: as for `read_folder`.
+        stored: from `read_model`.
         score_threshold: detections that score less are dropped; None keeps the model's own, by default 0.7.
         device: "cpu", the number of a GPU, or None for TensorFlow's choice; to be made before TensorFlow is first used.
         precision: of the convolutions: `float32`, `mixed_bfloat16` or `mixed_float16`; boxes are float32 always.
         warn: called with one line for each thing the user should know.
 
     Raises:
-        UserError: the folder, its config.json or its weights are not what the model needs, or an argument is wrong.
+        UserError: the weights are not what the model needs, or an argument is wrong.
     """
-    folder = read_folder(directory)
     if precision not in PRECISIONS:
         raise UserError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    config = folder.config
+    config = stored.config
     if score_threshold is not None:
         if not 0 <= score_threshold <= 1:
             raise UserError(f"the score threshold must be in 0..1, got {score_threshold}")
         config = config.model_copy(update={"score_threshold": float(score_threshold)})
+    for line in stored.warnings:
+        warn(line)
     devices.choose_device(device, warn=warn)
     return ModelBundle(
-        model=_build(folder, config, precision=precision, warn=warn),
-        class_names=folder.class_names,
-        class_metas=folder.class_metas,
-        input_size=folder.input_size,
+        model=_build(stored, config, precision=precision, warn=warn),
+        class_names=stored.class_names,
+        class_metas=stored.class_metas,
+        input_size=stored.input_size,
         config=config,
     )
 
 
-def _build(folder: ModelFolder, config: ModelConfig, *, precision: str, warn: Callable[[str], None]) -> Any:
+def _build(stored: StoredModel, config: ModelConfig, *, precision: str, warn: Callable[[str], None]) -> Any:
+    weights = stored.weights
+    if not weights.is_file():
+        raise UserError(f"the model folder {stored.path} has no {WEIGHTS}; copy the weights there")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model = build.build_model(config, num_classes=len(folder.class_names))
+        model = build.build_model(config, num_classes=len(stored.class_names))
     finally:
         keras.config.set_dtype_policy(before)
-    weights = folder.path / WEIGHTS
-    if not weights.is_file():
-        raise UserError(f"the model folder {folder.path} has no {WEIGHTS}; copy the weights there")
     report = apply.load_into(model.weight_layout(), weights)
+    apply.require_backbone(report)
     if report.missing:
         raise UserError(
-            f"{weights} lacks {len(report.missing)} layers of the model, the first is {_first(report.missing)}; "
-            f"is it the file of this {config.backbone} model?"
+            f"{weights} lacks {len(report.missing)} layers of the model, the first is {_first(report.missing)}: "
+            "use a complete weight file"
         )
     if report.left_over:
         warn(
             f"{weights} holds {len(report.left_over)} layers that the model lacks, the first is "
-            f"{_first(report.left_over)}; check `model.backbone` in config.json, now {config.backbone}"
+            f"{_first(report.left_over)}; they have no effect"
         )
     return model
 

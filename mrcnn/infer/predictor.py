@@ -3,7 +3,7 @@
 Shape letters: B images of a batch, H W the model input.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.infer import load, postprocess, preprocess
+from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.structures import Detections, RawDetections
 
@@ -39,18 +40,20 @@ class Predictor:
     @classmethod
     def load(
         cls,
-        model_dir: str | Path,
+        model: str | Path,
         *,
+        classes: Classes | None = None,
+        input_size: Sequence[int] | None = None,
         score_threshold: float | None = None,
         device: int | str | None = None,
         precision: str = "float32",
         warn: Callable[[str], None] = lambda line: None,
     ) -> "Predictor":
-        """Loads a model folder; the arguments and errors are `load.load_model_dir`'s."""
-        bundle = load.load_model_dir(
-            model_dir, score_threshold=score_threshold, device=device, precision=precision, warn=warn
+        """Loads a model folder or weight file; arguments and errors are `load.read_model`'s and `load.load_model`'s."""
+        stored = load.read_model(model, classes=classes, input_size=input_size)
+        return cls(
+            load.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
         )
-        return cls(bundle)
 
     def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> list[Detections]:
         """Finds the objects of each image.

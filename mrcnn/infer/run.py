@@ -9,6 +9,7 @@ ended there.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.events import EventLog, UserError
 from mrcnn.infer import draw, labels, load, modes, sources
+from mrcnn.infer.class_names import Classes
 from mrcnn.infer.coco_results import CocoResults
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Source
@@ -39,6 +41,8 @@ class Options:
         score_threshold: replaces the config's thresholds and the model's own; None leaves them.
         device: replaces the config's `gpu_device`: "cpu" or the number of a GPU.
         precision: of the convolutions.
+        classes: the names of the classes, for a weight file that is alone.
+        input_size: (min_dim, max_dim) for such a file.
     """
 
     overlay: bool = False
@@ -46,6 +50,8 @@ class Options:
     score_threshold: float | None = None
     device: int | str | None = None
     precision: str = "float32"
+    classes: Classes | None = None
+    input_size: Sequence[int] | None = None
 
     def __post_init__(self):
         """Checks the batch size; the rest is checked where it is used."""
@@ -94,7 +100,7 @@ class Summary:
 
 
 def run_inference(
-    model_dir: str | Path,
+    model: str | Path,
     source: Source,
     output_dir: str | Path,
     *,
@@ -105,7 +111,7 @@ def run_inference(
     """Loads a model and applies it to every image of a source.
 
     Args:
-        model_dir: a model folder.
+        model: as for `load.read_model`.
         source: from `sources.open_project` or `sources.open_images`.
         output_dir: see the module; its folder `<name>` must be new or empty.
         config: the inference config.
@@ -116,25 +122,25 @@ def run_inference(
         What was done.
 
     Raises:
-        UserError: the model folder, the output or a setting is wrong, or not one image could be used.
+        UserError: the model, the output or a setting is wrong, or not one image could be used.
     """
     options = options or Options()
-    folder = load.read_folder(model_dir)
-    naming = _naming(folder.class_names, config)
+    stored = load.read_model(model, classes=options.classes, input_size=options.input_size)
+    naming = _naming(stored.class_names, config)
     # what cannot end well must end before the model is loaded
-    labels.output_meta(source.meta, folder.class_metas, naming)
+    labels.output_meta(source.meta, stored.class_metas, naming)
     _require_new(Path(output_dir) / source.name)
     threshold = options.score_threshold
     if threshold is None:
-        threshold = config.model.score_threshold(folder.config.score_threshold)
-    predictor = Predictor.load(
-        folder.path,
+        threshold = config.model.score_threshold(stored.config.score_threshold)
+    bundle = load.load_model(
+        stored,
         score_threshold=threshold,
         device=config.model.gpu_device if options.device is None else options.device,
         precision=options.precision,
         warn=log.warning,
     )
-    return apply(predictor, source, output_dir, config=config, log=log, options=options)
+    return apply(Predictor(bundle), source, output_dir, config=config, log=log, options=options)
 
 
 def apply(

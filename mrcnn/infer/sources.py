@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.images import read_image
+from mrcnn.data.images import read_annotated
 from mrcnn.events import EventLog, UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
@@ -133,8 +133,8 @@ def read_pictures(source: Source, *, channels: int, log: EventLog, on_skip: Call
     """
     for index, entry in enumerate(source.entries):
         try:
-            image = read_image(entry.path, channels)
             annotation = entry.read_annotation(source.meta)
+            image = read_annotated(entry.path, channels, size_hw=annotation.size_hw)
         except UserError as error:
             log.error(f"{entry.title} is skipped: {error}")
             on_skip(entry.title)

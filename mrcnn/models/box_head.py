@@ -41,6 +41,14 @@ class BoxHead(Float32Layer):
             name="mrcnn_bbox_fc",
         )
 
+    def build(self, input_shape):
+        """Creates the weights for regions `[P, S, S, C]`."""
+        channels = self.first.conv.filters
+        self.first.build(input_shape)
+        self.second.build((None, 1, 1, channels))
+        self.class_logits.build((None, channels))
+        self.box_deltas.build((None, channels))
+
     def call(self, regions, training=False):
         """Maps `[P, S, S, C]` to class logits `[P, num_classes]` and deltas `[P, num_classes, 4]`, both float32."""
         hidden = self.first(regions, training=training)

@@ -20,6 +20,12 @@ class FeaturePyramid(Float32Layer):
             Convolution(channels, 3, feature_dtype=feature_dtype, name=f"fpn_p{level}") for level in (2, 3, 4, 5)
         ]
 
+    def build(self, input_shape):
+        """Creates the weights; `input_shape` is that of C2..C5, of which only the channels count."""
+        for lateral, smooth, shape in zip(self.lateral, self.smooth, input_shape, strict=True):
+            lateral.build(shape)
+            smooth.build((*shape[:-1], lateral.filters))
+
     def call(self, features):
         """Maps (C2, C3, C4, C5) to (P2, P3, P4, P5, P6), each `[B, Hl, Wl, channels]`."""
         merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]

@@ -70,6 +70,14 @@ class MaskHead(Float32Layer):
         self.upsampling = Upsampling(channels, feature_dtype=feature_dtype, name="mrcnn_mask_deconv")
         self.logits = Convolution(num_classes, 1, initial_stddev=0.001, feature_dtype=feature_dtype, name="mrcnn_mask")
 
+    def build(self, input_shape):
+        """Creates the weights; only the channels of `input_shape` count."""
+        for convolution in self.convolutions:
+            convolution.build(input_shape)
+            input_shape = (*input_shape[:-1], convolution.conv.filters)
+        self.upsampling.build(input_shape)
+        self.logits.build((*input_shape[:-1], self.upsampling.filters))
+
     def call(self, regions, training=False):
         """Maps `[P, S, S, C]`, at least one region, to logits `[P, 2S, 2S, num_classes]`, float32.
 

@@ -9,16 +9,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.model import PYRAMID_LEVELS, ModelConfig
 from mrcnn.layers.roi_features import RoiFeatures
 from mrcnn.losses import box, decay, mask, reduction, rpn
 from mrcnn.models import layout
 from mrcnn.models.parts import build_parts
+from mrcnn.models.resnet import CHANNELS
 from mrcnn.ops import frames
 from mrcnn.structures import Outputs, Proposals, RawDetections, RoiTargets, Tensor
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
-BUILD_SIDE = 64  # the smallest image that has a cell on every level
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
@@ -54,13 +54,14 @@ class MaskRCNN(keras.Model):
         self.build()
 
     def build(self, input_shape=None):
-        """Creates the variables by running every part once on an empty image."""
-        side = BUILD_SIDE
-        images = ops.zeros((1, side, side, self.settings.channels), dtype="float32")
-        features, _, proposals = self._propose(images, count=1)
-        regions = self._regions(self.parts.box_features, features, proposals.boxes, (side, side))
-        self.parts.box_head(regions)
-        self.parts.mask_head(self._regions(self.parts.mask_features, features, proposals.boxes, (side, side)))
+        """Creates the variables, from channel counts alone: nothing is computed."""
+        settings, parts = self.settings, self.parts
+        map_shape = (None, None, None, settings.fpn_channels)
+        parts.backbone.build((None, None, None, settings.channels))
+        parts.fpn.build([(None, None, None, channels) for channels in CHANNELS])
+        parts.rpn.build([map_shape] * PYRAMID_LEVELS)
+        parts.box_head.build((None, settings.box_pool_size, settings.box_pool_size, settings.fpn_channels))
+        parts.mask_head.build(map_shape)
         self.built = True
 
     def get_config(self):

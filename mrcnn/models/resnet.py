@@ -14,6 +14,7 @@ BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 # as Matterport: He's rule doubles the variance in every block, which with frozen statistics nothing takes back
 INITIALIZER = "glorot_uniform"
 WIDTHS = (64, 128, 256, 512)  # of the inner convolutions of stages 2..5; the outputs have four times as many channels
+CHANNELS = tuple(4 * width for width in WIDTHS)  # of C2..C5
 
 
 class Bottleneck(Float32Layer):
@@ -49,6 +50,15 @@ class Bottleneck(Float32Layer):
         self.convolve = unit("2b", width, 3)
         self.expand = unit("2c", 4 * width, 1, relu=False)
         self.shortcut = unit("1", 4 * width, 1, strides=strides, relu=False) if project else None
+
+    def build(self, input_shape):
+        """Creates the weights; only the channels of `input_shape` count."""
+        width = self.reduce.conv.filters
+        self.reduce.build(input_shape)
+        self.convolve.build((*input_shape[:-1], width))
+        self.expand.build((*input_shape[:-1], width))
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
 
     def call(self, inputs, training=False):
         """Maps `[B, H, W, C]` to `[B, H / strides, W / strides, 4 * width]`."""
@@ -96,6 +106,15 @@ class ResNet(Float32Layer):
             ]
             for stage, (count, width) in enumerate(zip(BLOCKS[depth], WIDTHS, strict=True), start=2)
         ]
+
+    def build(self, input_shape):
+        """Creates the weights; only the channels of `input_shape` count."""
+        self.stem.build(input_shape)
+        channels = self.stem.conv.filters
+        for stage in self.stages:
+            for block in stage:
+                block.build((*input_shape[:-1], channels))
+                channels = block.expand.conv.filters
 
     def call(self, images, training=False):
         """Maps mean-subtracted `[B, H, W, channels]` to (C2, C3, C4, C5) of strides 4, 8, 16, 32."""

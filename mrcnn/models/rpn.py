@@ -19,6 +19,12 @@ class RpnHead(Float32Layer):
         self.objectness = Convolution(2 * anchors_per_cell, 1, name="rpn_class_raw", **common)
         self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)
 
+    def build(self, input_shape):
+        """Creates the weights; `input_shape` is that of the levels, which have equally many channels."""
+        self.shared.build(input_shape[0])
+        for output in (self.objectness, self.deltas):
+            output.build((*input_shape[0][:-1], self.shared.filters))
+
     def call(self, features):
         """Maps P2..P6 to logits `[B, A, 2]` (background, object) and deltas `[B, A, 4]`, both float32, P2 first."""
         logits, deltas = [], []

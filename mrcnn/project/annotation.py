@@ -1,13 +1,17 @@
 """The annotation of one image: its size, tags and objects; fields we do not use are kept and written back."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from mrcnn.events import UserError
 from mrcnn.project import geometry
 from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.skeletons import THIN_SHAPES
+
+Part = TypeVar("Part")
 
 CROWD_TAG = "iscrowd"  # on an object: several of its class that are not told apart; training ignores it
 
@@ -25,9 +29,8 @@ class Tag:
     @classmethod
     def from_json(cls, data: Any) -> "Tag":
         """Reads a tag: an object, or in older files just the name."""
-        if isinstance(data, str):
-            return cls(data)
-        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        data = {"name": data} if isinstance(data, str) else data
+        if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"]:
             raise UserError(f"a tag must be a name or an object with a `name`, got {data!r:.80}")
         return cls(data["name"], data.get("value"), {k: v for k, v in data.items() if k not in ("name", "value")})
 
@@ -68,13 +71,15 @@ class Label:
             raise UserError(f"class {title!r} is not in the project's meta.json (there: {known}); add it there")
         shape = class_meta.shape
         if shape == "any":
-            shape = data.get("geometryType") or data.get("shape") or "any"
+            shape = str(data.get("geometryType") or data.get("shape") or "any")
         used = {"classTitle", "tags", *geometry.json_keys(shape)}
         extra = {key: value for key, value in data.items() if key not in used}
-        return cls(title, geometry.from_json(shape, data), _read_tags(data), extra)
+        return cls(title, geometry.from_json(shape, data), _read_tags(data), extra | geometry.json_rest(shape, data))
 
     def to_json(self) -> dict[str, Any]:
         """Writes the object in today's form, with `geometryType` and `shape`."""
+        drawn = self.geometry.to_json()
+        rest = {key: self.extra[key] for key in drawn if isinstance(self.extra.get(key), Mapping)}
         return {
             "classTitle": self.class_title,
             "description": "",
@@ -82,7 +87,7 @@ class Label:
             "shape": self.geometry.shape,
             **self.extra,
             "tags": [tag.to_json() for tag in self.tags],
-            **self.geometry.to_json(),
+            **{key: {**value, **rest[key]} if key in rest else value for key, value in drawn.items()},
         }
 
     def has_tag(self, name: str) -> bool:
@@ -115,18 +120,10 @@ class Annotation:
         Raises:
             UserError: a required key is missing or malformed; says which object.
         """
-        if not isinstance(data, Mapping):
-            raise UserError(f"an annotation must be a JSON object, got {data!r:.80}")
-        objects = data.get("objects")
-        if not isinstance(objects, list):
-            raise UserError(f"an annotation needs a list `objects`, got {objects!r:.80}")
-        return cls(
-            _read_size(data.get("size")),
-            _read_tags(data),
-            tuple(_read_labels(objects, meta)),
-            data.get("description") or "",
-            {key: value for key, value in data.items() if key not in _ANNOTATION_KEYS},
-        )
+        found = read(data, meta)
+        if found.problems:
+            raise UserError(found.problems[0])
+        return found.annotation
 
     def to_json(self) -> dict[str, Any]:
         """Writes the content of an annotation file."""
@@ -143,19 +140,67 @@ class Annotation:
         """Says whether the image carries a tag of that name."""
         return any(tag.name == name for tag in self.tags)
 
+    def all_tags(self) -> Iterator[Tag]:
+        """Yields the tags of the image, then those of its objects."""
+        yield from self.tags
+        for label in self.labels:
+            yield from label.tags
+
     def unsupported_shapes(self) -> Counter[str]:
         """Counts the objects that cannot be drawn, by shape."""
         return Counter(
             label.geometry.shape for label in self.labels if isinstance(label.geometry, geometry.Unsupported)
         )
 
+    def thin_shapes(self) -> Counter[str]:
+        """Counts the objects that are drawn one pixel wide for want of an area, by shape."""
+        return Counter(label.geometry.shape for label in self.labels if label.geometry.shape in THIN_SHAPES)
 
-def _read_labels(objects: list[Any], meta: ProjectMeta) -> Iterable[Label]:
-    for index, item in enumerate(objects):
+
+class Reading(NamedTuple):
+    """What could be read of an annotation file.
+
+    Attributes:
+        annotation: without the malformed parts.
+        problems: a line for each of those; it names the object.
+        places: where in the file's `objects` each label of the annotation stands.
+    """
+
+    annotation: Annotation
+    problems: tuple[str, ...]
+    places: tuple[int, ...] = ()
+
+
+def read(data: Any, meta: ProjectMeta) -> Reading:
+    """Reads what can be read of the content of an annotation file."""
+    problems: list[str] = []
+
+    def attempt(make: Callable[[], Part], where: str = "") -> Part | None:
         try:
-            yield Label.from_json(item, meta)
+            return make()
         except UserError as error:
-            raise UserError(f"object {index}: {error}") from error
+            problems.append(f"{where}{error}")
+            return None
+
+    if not isinstance(data, Mapping):
+        return Reading(Annotation(None), (f"an annotation must be a JSON object, got {data!r:.80}",))
+    objects = data.get("objects")
+    if not isinstance(objects, list):
+        problems.append(f"an annotation needs a list `objects`, got {objects!r:.80}")
+        objects = []
+    labels = {
+        index: label
+        for index, item in enumerate(objects)
+        if (label := attempt(partial(Label.from_json, item, meta), f"object {index}: "))
+    }
+    annotation = Annotation(
+        attempt(lambda: _read_size(data.get("size"))),
+        attempt(lambda: _read_tags(data)) or (),
+        tuple(labels.values()),
+        data.get("description") or "",
+        {key: value for key, value in data.items() if key not in _ANNOTATION_KEYS},
+    )
+    return Reading(annotation, tuple(problems), tuple(labels))
 
 
 def _read_tags(data: Mapping[str, Any]) -> tuple[Tag, ...]:
@@ -171,6 +216,6 @@ def _read_size(size: Any) -> tuple[int, int] | None:
     height, width = size["height"], size["width"]
     if height is None or width is None:
         return None  # linked images of newer exports: ask the image itself
-    if not all(type(value) is int and value > 0 for value in (height, width)):
+    if not all(type(value) in (int, float) and value > 0 and value % 1 == 0 for value in (height, width)):
         raise UserError(f"`size` must hold whole numbers above 0, got {size!r:.80}")
-    return height, width
+    return int(height), int(width)

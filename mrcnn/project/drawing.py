@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 
 COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that OpenCV's fixed-point numbers hold
@@ -12,6 +13,23 @@ Drawn = tuple[np.ndarray, tuple[int, int]]  # `[h, w]` bool and the (y1, x1) of 
 def floor(points: np.ndarray) -> np.ndarray:
     """Gives the pixels that points lie in: int32 of the same shape, inside `COORDINATE_LIMIT`."""
     return np.clip(np.floor(points), -COORDINATE_LIMIT, COORDINATE_LIMIT).astype(np.int32)
+
+
+def onto_last(pixels: np.ndarray, *, height: int, width: int) -> np.ndarray:
+    """Moves a coordinate that equals the image's size, the end of a raw export, onto the last column or row."""
+    return np.where(pixels == (width, height), pixels - 1, pixels)
+
+
+def fill(exterior: np.ndarray, interior: Sequence[np.ndarray] = (), *, height: int, width: int) -> Drawn | None:
+    """Fills an outline `[n, 2]`, xy pixels, and cuts holes of such outlines; outlines belong to what they enclose."""
+
+    def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
+        cv2.fillPoly(canvas, [floor(exterior)], 1, offset=offset)
+        for hole in interior:
+            cv2.fillPoly(canvas, [floor(hole)], 0, offset=offset)
+
+    # The box of all rings: OpenCV moves a line by up to a pixel where it cuts it off at the canvas.
+    return draw_inside(np.concatenate((exterior, *interior)), draw, height=height, width=width)
 
 
 def draw_inside(

@@ -7,35 +7,19 @@ Source: Supervisely annotation format; newer shapes as of its 2024-2026 releases
 One deliberate difference: a polygon that leaves the image in between stays one object.
 """
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mrcnn.events import UserError
 from mrcnn.project import bitmap, drawing
+from mrcnn.project.shape import Geometry, read_exterior, read_points
+from mrcnn.project.skeletons import Cuboid, Cuboid2d, Graph, Line, Point
 
-
-class Geometry(ABC):
-    """What all shapes can do; `shape` is the name they have in JSON."""
-
-    shape: str
-
-    @abstractmethod
-    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the object where it lies inside an image of that size.
-
-        Returns:
-            `[h, w]` bool, cropped so that each border row and column has a true pixel, and its (y1, x1) in the image;
-            None when no pixel of the object is inside.
-        """
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Gives the geometry's part of the object's JSON."""
+ANGLE_LIMIT = 1e6  # radians; a larger one is no angle
 
 
 class Bitmap(Geometry):
@@ -88,7 +72,7 @@ class Bitmap(Geometry):
         content = data.get("bitmap")
         if not isinstance(content, Mapping) or not isinstance(content.get("data"), str):
             raise UserError(f"an object of shape {cls.shape} needs `bitmap` with a text `data` and an `origin`")
-        return cls(_points([content.get("origin")], what="bitmap.origin")[0], data=content["data"])
+        return cls(read_points([content.get("origin")], what="bitmap.origin")[0], data=content["data"])
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Crops the mask to the image; see `Geometry`."""
@@ -136,22 +120,14 @@ class Polygon(Geometry):
 
     @classmethod
     def _from_rings(cls, rings: Any) -> "Polygon":
-        exterior, interior = _exterior(rings), rings.get("interior") or []
+        exterior, interior = read_exterior(rings), rings.get("interior") or []
         if not isinstance(interior, list):
             raise UserError(f"`interior` must be a list of rings, got {interior!r:.80}")
-        return cls(exterior, tuple(_points(ring, what="interior") for ring in interior if ring))
+        return cls(exterior, tuple(read_points(ring, what="interior") for ring in interior if ring))
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the outline and cuts the holes, with their outlines; see `Geometry`."""
-
-        def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-            cv2.fillPoly(canvas, [drawing.floor(self.exterior)], 1, offset=offset)
-            for hole in self.interior:
-                cv2.fillPoly(canvas, [drawing.floor(hole)], 0, offset=offset)
-
-        # The box of all rings: OpenCV moves a line by up to a pixel where it cuts it off at the canvas.
-        outline = np.concatenate((self.exterior, *self.interior))
-        return drawing.draw_inside(outline, draw, height=height, width=width)
+        return drawing.fill(self.exterior, self.interior, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
         """Gives `points: {exterior, interior}`."""
@@ -199,7 +175,7 @@ class Rectangle(Geometry):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Rectangle":
         """Reads `points.exterior` of two points."""
-        corners = _exterior(data.get("points"))
+        corners = read_exterior(data.get("points"))
         if len(corners) != 2:
             raise UserError(f"a rectangle needs exactly 2 points in `exterior`, got {len(corners)}")
         return cls(corners)
@@ -215,101 +191,36 @@ class Rectangle(Geometry):
 
 
 @dataclass(frozen=True, eq=False)
-class Line(Geometry):
-    """A chain of points `[n, 2]`, xy pixels."""
+class OrientedBox(Rectangle):
+    """A rectangle turned about its centre by `angle` radians, clockwise as seen in the image."""
 
-    points: np.ndarray
-    shape = "line"
-
-    def __post_init__(self):
-        """Takes any sequence of points."""
-        object.__setattr__(self, "points", np.asarray(self.points))
+    angle: float = 0
+    shape = "oriented_bbox"
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Line":
-        """Reads `points.exterior`."""
-        return cls(_exterior(data.get("points")))
+    def from_json(cls, data: Mapping[str, Any]) -> "OrientedBox":
+        """Reads `points` of two corners before the turn, and `angle`."""
+        corners, angle = read_points(data.get("points"), what="points"), data.get("angle")
+        if len(corners) != 2:
+            raise UserError(f"an oriented_bbox needs exactly 2 points, got {len(corners)}")
+        if isinstance(angle, bool) or not isinstance(angle, int | float) or not abs(angle) <= ANGLE_LIMIT:
+            raise UserError(f"an oriented_bbox needs a number `angle` in radians, got {angle!r:.80}")
+        return cls(corners, angle)
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the chain one pixel wide; see `Geometry`."""
+        """Fills the turned rectangle, its outline included; see `Geometry`.
 
-        def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-            pixels = drawing.floor(self.points) + np.array(offset, np.int32)
-            cv2.polylines(canvas, [np.vstack((pixels, pixels[-1:]))], False, 1)  # OpenCV draws no chain of one point
-
-        return drawing.draw_inside(self.points, draw, height=height, width=width)
-
-    def to_json(self) -> dict[str, Any]:
-        """Gives `points: {exterior, interior}`."""
-        return {"points": {"exterior": self.points.tolist(), "interior": []}}
-
-
-class Point(Line):
-    """One pixel; `points` is `[1, 2]`."""
-
-    shape = "point"
-
-
-@dataclass(frozen=True, eq=False)
-class Graph(Geometry):
-    """Named nodes, each drawn as one pixel; the edges belong to the class."""
-
-    nodes: Mapping[str, Any]
-    shape = "graph"
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Graph":
-        """Reads `nodes: {id: {loc: [x, y]}}`."""
-        nodes = data.get("nodes")
-        if not isinstance(nodes, Mapping) or not all(isinstance(node, Mapping) for node in nodes.values()):
-            raise UserError("an object of shape graph needs an object `nodes` of nodes with a `loc`")
-        graph = cls(nodes)
-        graph._locations()
-        return graph
-
-    def _locations(self) -> np.ndarray:
-        return _points([node.get("loc") for node in self.nodes.values()], what="nodes.loc")
-
-    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the nodes; see `Geometry`."""
-        return drawing.union([Point(location[None]).to_mask(height, width) for location in self._locations()])
+        The turned corners are rounded to the nearest pixels: rounding down would shift what the turn leaves in place.
+        """
+        (x1, y1), (x2, y2) = drawing.floor(self.corners).astype(float)
+        corners, centre = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]), np.array([x1 + x2, y1 + y2]) / 2
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        turned = (corners - centre) @ np.array([(cosine, sine), (-sine, cosine)]) + centre
+        return drawing.fill(np.rint(turned), height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `nodes`."""
-        return {"nodes": self.nodes}
-
-
-@dataclass(frozen=True, eq=False)
-class Cuboid(Geometry):
-    """The old flat cuboid: points `[n, 2]` and faces, each of some of the points."""
-
-    points: np.ndarray
-    faces: tuple[tuple[int, ...], ...]
-    shape = "cuboid"
-
-    def __post_init__(self):
-        """Takes any sequence of points."""
-        object.__setattr__(self, "points", np.asarray(self.points))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Cuboid":
-        """Reads `points: [[x, y], …]` and `faces: [[index, …], …]`."""
-        points, faces = _points(data.get("points"), what="points"), data.get("faces")
-        try:
-            checked = tuple(tuple(range(len(points))[index] for index in face) for face in faces)  # type: ignore[union-attr]
-            if not all(checked):
-                raise IndexError("a face without points")
-        except (TypeError, IndexError) as error:
-            raise UserError(f"a cuboid's `faces` must be lists of indices of its points, got {faces!r:.80}") from error
-        return cls(points, checked)
-
-    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Fills the faces; see `Geometry`."""
-        return drawing.union([Polygon(self.points[list(face)]).to_mask(height, width) for face in self.faces])
-
-    def to_json(self) -> dict[str, Any]:
-        """Gives `points` and `faces`."""
-        return {"points": self.points.tolist(), "faces": [list(face) for face in self.faces]}
+        """Gives `points` and `angle`."""
+        return {"points": self.corners.tolist(), "angle": self.angle}
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,11 +244,15 @@ _READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Geometry], tuple[str, ..
     "polygon": (Polygon.from_json, ("points",)),
     "multipolygon": (MultiPolygon.from_json, ("parts",)),
     "rectangle": (Rectangle.from_json, ("points",)),
+    "oriented_bbox": (OrientedBox.from_json, ("points", "angle")),
     "line": (Line.from_json, ("points",)),
     "point": (Point.from_json, ("points",)),
     "graph": (Graph.from_json, ("nodes",)),
     "cuboid": (Cuboid.from_json, ("points", "faces")),
+    "cuboid_2d": (Cuboid2d.from_json, ("vertices",)),
 }
+
+_INNER_KEYS = {"points": ("exterior", "interior"), "bitmap": ("origin", "data")}
 
 
 def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
@@ -356,18 +271,11 @@ def json_keys(shape: str) -> tuple[str, ...]:
     return _READERS[shape][1] if shape in _READERS else ()
 
 
-def _exterior(rings: Any) -> np.ndarray:
-    if not isinstance(rings, Mapping) or not rings.get("exterior"):
-        raise UserError(f"`points` must be an object whose `exterior` has at least one [x, y], got {rings!r:.80}")
-    return _points(rings["exterior"], what="exterior")
-
-
-def _points(values: Any, *, what: str) -> np.ndarray:
-    """Gives `[n, 2]` int64 or float64 as written."""
-    try:
-        points = np.asarray(values)
-    except ValueError:
-        points = np.empty(0)
-    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "if" or not np.isfinite(points).all():
-        raise UserError(f"`{what}` must be finite [x, y] numbers, got {values!r:.80}")
-    return points
+def json_rest(shape: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what an object's JSON holds inside the keys of its geometry beside what is read there, to be kept."""
+    rest: dict[str, Any] = {}
+    for key in json_keys(shape):
+        if key in _INNER_KEYS and isinstance(data.get(key), Mapping):
+            unread = {name: value for name, value in data[key].items() if name not in _INNER_KEYS[key]}
+            rest |= {key: unread} if unread else {}
+    return rest

@@ -32,7 +32,7 @@ class ClassMeta:
     def from_json(cls, data: Any) -> "ClassMeta":
         """Reads an item of `classes`; raises `UserError` without a title or shape."""
         if not isinstance(data, Mapping):
-            raise UserError(f"each item of `classes` must be an object, got {data!r}")
+            raise UserError(f"each item of `classes` must be an object, got {data!r:.80}")
         title, shape = _text(data, "title", what="class"), _text(data, "shape", what="class")
         return cls(title, shape, data.get("color"), _rest(data, "title", "shape", "color"))  # type: ignore[arg-type]
 
@@ -63,10 +63,10 @@ class TagMeta:
         if isinstance(data, str):
             return cls(data)
         if not isinstance(data, Mapping):
-            raise UserError(f"each item of `tags` must be an object or a name, got {data!r}")
+            raise UserError(f"each item of `tags` must be an object or a name, got {data!r:.80}")
         values = data.get("values")
         if values is not None and not isinstance(values, list):
-            raise UserError(f"`values` of tag {data.get('name')!r} must be a list of strings, got {values!r}")
+            raise UserError(f"`values` of tag {data.get('name')!r} must be a list of strings, got {values!r:.80}")
         return cls(
             _text(data, "name", what="tag"),
             data.get("value_type") or "none",
@@ -74,6 +74,16 @@ class TagMeta:
             None if values is None else tuple(values),
             _rest(data, "name", "value_type", "color", "values"),
         )
+
+    def accepts(self, value: Any) -> bool:
+        """Says whether a tag of this kind may carry that value; every value fits a kind we do not know."""
+        if self.value_type == "none":
+            return value is None
+        if self.value_type == "any_number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        if self.value_type in ("any_string", "date"):
+            return isinstance(value, str)
+        return self.value_type != "oneof_string" or value in (self.values or ())
 
     def to_json(self) -> dict[str, Any]:
         """Writes the tag with the keys it was read with."""
@@ -146,14 +156,14 @@ def _read_tags(data: Mapping[str, Any]) -> tuple[TagMeta, ...]:
 def _items(data: Mapping[str, Any], key: str) -> list[Any]:
     items = data.get(key) or []
     if not isinstance(items, list):
-        raise UserError(f"`{key}` of meta.json must be a list, got {items!r}")
+        raise UserError(f"`{key}` of meta.json must be a list, got {items!r:.80}")
     return items
 
 
 def _text(data: Mapping[str, Any], key: str, *, what: str) -> str:
     value = data.get(key)
     if not isinstance(value, str) or not value:
-        raise UserError(f"each {what} of meta.json needs a text `{key}`, got {value!r} in {dict(data)!r:.200}")
+        raise UserError(f"each {what} of meta.json needs a text `{key}`, got {value!r:.80} in {dict(data)!r:.200}")
     return value
 
 
@@ -170,4 +180,5 @@ def _check_unique(names: Sequence[str], *, what: str) -> None:
 def _color_or_derived(color: Any, name: str) -> str:
     if isinstance(color, str) and _HEX_COLOR.fullmatch(color):
         return color
-    return f"#{zlib.crc32(name.encode()) & 0xFFFFFF:06X}"  # the same in every run, unlike a random one
+    checksum = zlib.crc32(name.encode(errors="surrogatepass"))
+    return f"#{checksum & 0xFFFFFF:06X}"  # the same in every run, unlike a random one

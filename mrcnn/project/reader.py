@@ -10,7 +10,8 @@ Other files and folders are ignored. Source: Supervisely project format, 2020 to
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".png", ".webp", ".tif", ".tiff"})
+UNREAD_EXTENSIONS = frozenset({".nrrd", ".avif", ".heic", ".heif"})  # images elsewhere, but not here
+BLOB, OFFSETS = "blob", "_offsets.pkl"  # where newer exports may keep images: archives, and pickles that index them
 NESTED = "datasets"  # the folder of a data set that holds its children
 
 
@@ -71,6 +74,23 @@ class Project:
             UserError: there is no or more than one project, its meta is malformed, it has no image, an image has no
                 annotation file, or one old-style annotation file belongs to two images.
         """
+        project, problems = cls.scan(directory)
+        if problems:
+            more = f" ({len(problems) - 1} more such problems: see python -m mrcnn.project.check)"
+            raise UserError(problems[0] + (more if problems[1:] else ""))
+        return project
+
+    @classmethod
+    def scan(cls, directory: str | os.PathLike[str]) -> tuple["Project", list[str]]:
+        """Opens what can be opened of a project.
+
+        Returns:
+            The project with the images that have an annotation file of their own, perhaps none; and a line for each
+            thing for which `open` refuses it.
+
+        Raises:
+            UserError: there is no or more than one project, or its meta is malformed.
+        """
         path = _find_project(Path(directory))
         try:
             meta = ProjectMeta.from_json(read_json(path / "meta.json"))
@@ -78,15 +98,19 @@ class Project:
             raise UserError(f"{path / 'meta.json'}: {error}") from error
         items: list[Item] = []
         warnings: list[str] = []
+        problems: list[str] = []
         for dataset, folder in _find_datasets(path):
             if not (folder / "img").is_dir():
-                warnings.append(f"data set {dataset} of {path} has no folder img, its annotations are left out")
+                warnings.append(_why_no_images(dataset, folder, path))
                 continue
-            items.extend(_read_dataset(dataset, folder))
-        if not items:
+            found, wrong = _read_dataset(dataset, folder)
+            items.extend(found)
+            problems.extend(wrong)
+            warnings.extend((*_unread_kinds(dataset, folder), *_orphans(dataset, folder, found)))
+        if not items and not problems:
             detail = f" ({warnings[0]})" if warnings else ""
-            raise UserError(f"the project {path} has no images; put them into {path}/<data set>/img{detail}")
-        return cls(path, path.resolve().name, meta, tuple(items), tuple(warnings))
+            problems = [f"the project {path} has no images; put them into {path}/<data set>/img{detail}"]
+        return cls(path, path.resolve().name, meta, tuple(items), tuple(warnings)), problems
 
 
 def read_json(path: Path) -> Any:
@@ -132,27 +156,55 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _read_dataset(dataset: str, folder: Path) -> Sequence[Item]:
-    images = sorted(
-        entry.name
-        for entry in os.scandir(folder / "img")
-        if os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS and not entry.name.startswith(".")
-    )
-    annotations = set(os.listdir(folder / "ann")) if (folder / "ann").is_dir() else set()
+def _why_no_images(dataset: str, folder: Path, project: Path) -> str:
+    if (project / BLOB).is_dir() or any(folder.glob(f"*{OFFSETS}")):
+        return (
+            f"data set {dataset} of {project} keeps its images in archives ({BLOB}/*.tar with *{OFFSETS}), which are "
+            "not read; export the project with image files"
+        )
+    return f"data set {dataset} of {project} has no folder img, its annotations are left out"
+
+
+def _unread_kinds(dataset: str, folder: Path) -> list[str]:
+    kinds = Counter(path.suffix.lower() for path in _files(folder / "img"))
+    unread = {kind: kinds[kind] for kind in sorted(UNREAD_EXTENSIONS) if kinds[kind]}
+    return [
+        f"data set {dataset} has {count} {kind} images, a kind that is not read; convert them to PNG"
+        for kind, count in unread.items()
+    ]
+
+
+def _orphans(dataset: str, folder: Path, items: Iterable[Item]) -> list[str]:
+    used = {item.ann_path.name for item in items}
+    names = [path.name for path in _files(folder / "ann") if path.suffix == ".json" and path.name not in used]
+    few = ", ".join(names[:3]) + (", …" if names[3:] else "")
+    return [f"data set {dataset} has {len(names)} annotation files without an image ({few})"] if names else []
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+
+
+def _read_dataset(dataset: str, folder: Path) -> tuple[list[Item], list[str]]:
+    images = [path.name for path in _files(folder / "img") if path.suffix.lower() in IMAGE_EXTENSIONS]
+    annotations = {path.name for path in _files(folder / "ann")}
     image_of: dict[str, str] = {}
-    items = []
+    items, problems = [], []
     for image in images:
         candidates = (f"{image}.json", f"{os.path.splitext(image)[0]}.json")
         annotation = next((name for name in candidates if name in annotations), None)
         if annotation is None:
-            raise UserError(
+            problems.append(
                 f"image {image} in data set {dataset} has no annotation file; expected {folder / 'ann' / candidates[0]}"
             )
-        if annotation in image_of:
-            raise UserError(
+        elif annotation in image_of:
+            problems.append(
                 f"annotation {folder / 'ann' / annotation} belongs to two images, {image_of[annotation]} and {image}; "
                 f"give each its own, named <image file name>.json"
             )
-        image_of[annotation] = image
-        items.append(Item(dataset, image, folder / "img" / image, folder / "ann" / annotation))
-    return items
+        else:
+            image_of[annotation] = image
+            items.append(Item(dataset, image, folder / "img" / image, folder / "ann" / annotation))
+    return items, problems

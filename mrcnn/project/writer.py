@@ -3,19 +3,21 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mrcnn.events import UserError
 from mrcnn.project.annotation import Annotation
-from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.meta import ProjectMeta, TagMeta
 from mrcnn.project.reader import NESTED
 
 
 class ProjectWriter:
     """Collects a project in `<directory>.partial` and renames it at the end.
 
+    Tags that the meta does not declare are declared at the end: the platform opens no project with others.
     As a context manager it finishes after the last statement, and removes the partial folder after an exception.
     `meta` may be replaced until `finish`.
     """
@@ -32,6 +34,7 @@ class ProjectWriter:
             raise UserError(f"the output {self.directory} must be new or an empty folder; remove it or name another")
         self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
         self._partial = self._target.with_name(f"{self._target.name}.partial")
+        self._tags: dict[str, TagMeta] = {}
         shutil.rmtree(self._partial, ignore_errors=True)
         try:
             self._partial.mkdir(parents=True)
@@ -61,6 +64,9 @@ class ProjectWriter:
         else:
             _link_or_copy(Path(image), image_path)
         _write_json(folder / "ann" / f"{name}.json", annotation.to_json())
+        for tag in annotation.all_tags():
+            if tag.name not in self._tags or self._tags[tag.name].value_type == "none":
+                self._tags[tag.name] = TagMeta(tag.name, _value_type(tag.value))
 
     def finish(self) -> Path:
         """Writes `meta.json` and gives the folder its name.
@@ -68,7 +74,9 @@ class ProjectWriter:
         Returns:
             The project's folder.
         """
-        _write_json(self._partial / "meta.json", self.meta.to_json(), indent=4)
+        undeclared = tuple(tag for name, tag in self._tags.items() if self.meta.find_tag(name) is None)
+        meta = replace(self.meta, tags=(*self.meta.tags, *undeclared))
+        _write_json(self._partial / "meta.json", meta.to_json(), indent=4)
         os.replace(self._partial, self._target)
         return self.directory
 
@@ -94,6 +102,12 @@ def _checked(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise UserError(f"{name!r} cannot be the name of a data set or image file")
     return name
+
+
+def _value_type(value: Any) -> str:
+    if value is None:
+        return "none"
+    return "any_number" if isinstance(value, int | float) and not isinstance(value, bool) else "any_string"
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from mrcnn import events
 from mrcnn.config.serve import ServeConfig
 from mrcnn.events import EventLog, UserError
 from mrcnn.infer import load
+from mrcnn.infer.load import StoredModel
 from mrcnn.infer.predictor import Predictor
 from mrcnn.serve import metrics as measures
 from mrcnn.serve import open_inference, pages, refusals, server, supervisely_api, tf_serving
@@ -29,11 +30,11 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
     Raises:
         UserError: the model, the address or a setting is wrong.
     """
-    load.read_folder(config.model)
+    stored = _read(config)
     with server.bind(config.host, config.port) as taken:
         url = server.address(taken)
         if config.workers == 1:
-            app = make_app(load_predictor(config, log=log), config, log=log, url=url)
+            app = make_app(load_predictor(stored, config, log=log), config, log=log, url=url)
             server.run_one(app, taken, drain_seconds=config.drain_seconds, log=log)
         else:
             worker = functools.partial(make_worker, config, url)
@@ -44,25 +45,25 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
     """Makes the app of a worker process; exits where the model cannot be loaded."""
     log = events.make_log(config.log_format)
     try:
-        return make_app(load_predictor(config, log=log), config, log=log, url=url)
+        return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
     except UserError as error:
         log.crashed(error)
         raise SystemExit(server.STARTUP_FAILURE) from error
 
 
-def load_predictor(config: ServeConfig, *, log: EventLog) -> Predictor:
-    """Loads the model with the threshold and on the device that the settings say."""
-    folder = load.read_folder(config.model)
+def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
+    """Loads a model with the threshold and on the device that the settings say."""
     threshold = config.score_threshold
     if threshold is None:
-        threshold = config.deploy.score_threshold(folder.config.score_threshold)
-    return Predictor.load(
-        folder.path,
+        threshold = config.deploy.score_threshold(stored.config.score_threshold)
+    bundle = load.load_model(
+        stored,
         score_threshold=threshold,
         device=config.deploy.gpu_device if config.device is None else config.device,
         precision=config.precision,
         warn=log.warning,
     )
+    return Predictor(bundle)
 
 
 def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: str = "") -> FastAPI:
@@ -111,6 +112,10 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
     _add_errors(app)
     app.add_middleware(Watch, metrics=metrics, log=log)
     return app
+
+
+def _read(config: ServeConfig) -> StoredModel:
+    return load.read_model(config.model, classes=config.classes, input_size=config.input_size)
 
 
 def _add_health(app: FastAPI, reception: Reception, metrics: Metrics) -> None:

@@ -13,6 +13,7 @@ from mrcnn.config import errors
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
 from mrcnn.events import UserError
+from mrcnn.infer import arguments
 
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
 DEVICE_VARIABLE = "GPU_DEVICE"
@@ -20,9 +21,9 @@ TASK_MODEL = Path("/sly_task_data/model")
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `serve`; one that is not given is None."""
+    """Adds the options of `serve`; one that is not given is None, and the model then that of the task folder."""
     fields = ServeConfig.model_fields
-    command.add_argument("--model", metavar="DIR", help=f"model folder, or train.py's output; default {TASK_MODEL}")
+    arguments.add_model(command, required=False)
     command.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
     for name, kind, text in (
         ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
@@ -57,9 +58,11 @@ def read(
     Raises:
         UserError: one line that names the option or variable, the value and the fix.
     """
-    values: dict[str, Any] = {"model": str(TASK_MODEL), **_variables(environment)}
+    values: dict[str, Any] = {"model": TASK_MODEL, **_variables(environment)}
     given = {key: getattr(options, key, None) for key in ServeConfig.model_fields}
-    values |= {key: value for key, value in given.items() if value is not None}
+    values |= {
+        key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None
+    }
     if options.config is not None:
         values["deploy"] = load_deploy_config(options.config, warn=warn)
     return errors.check(ServeConfig, values)

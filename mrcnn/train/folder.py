@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mrcnn.config import compatibility, errors, legacy
 from mrcnn.config.load import load_json
+from mrcnn.config.model import ModelConfig
 from mrcnn.events import UserError
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import checkpoint
@@ -16,6 +18,11 @@ from mrcnn.weights import download
 
 BACKGROUND_COLOR = "#222222"
 COCO = "coco"
+# what weights were shaped for or trained with, besides their conventions
+NETWORK = (
+    "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
+    "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class StartModel:
 
     Attributes:
         weights: the by-name HDF5 file.
-        config: the config.json beside it; None where there is none, as for a single file.
+        config: the model folder's config.json; None where there is none, as for a single file.
     """
 
     weights: Path
@@ -46,13 +53,49 @@ class StartModel:
             raise UserError(f"Unable to continue_training, {self.config} does not have class mapping information")
         return mapping
 
+    def conventions(self) -> dict[str, Any]:
+        """Gives what network and conventions the weights were trained with: `compatibility`, and what differs from it.
+
+        A folder of the plugin, with config.json or without, has the plugin's; a file alone is taken for Matterport's.
+
+        Raises:
+            UserError: the folder's `model` is malformed.
+        """
+        if self.config is not None:
+            return conventions_of(_stored_model(self.config))
+        old = legacy.PLUGIN_MODEL if _is_inside(self.weights) else legacy.FILE_MODEL
+        return conventions_of(ModelConfig.model_validate(old))
+
+
+def conventions_of(model: ModelConfig) -> dict[str, Any]:
+    """Gives a network's `compatibility`, and those of its conventions and sizes that differ from what it implies."""
+    usual = ModelConfig(compatibility=model.compatibility)
+    names = (*compatibility.CONVENTIONS[model.compatibility], *NETWORK)
+    differing = {name: getattr(model, name) for name in names if getattr(model, name) != getattr(usual, name)}
+    return {"compatibility": model.compatibility, **differing}
+
+
+def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
+    """Lets a network go on with the sizes and conventions its start weights were trained with.
+
+    Args:
+        given: the keys of the train config's `model` that the user gave. They win, and with `compatibility` among them
+            no convention is taken over.
+        start: `StartModel.conventions`.
+
+    Raises:
+        UserError: a key that was given does not go with a convention that was taken over.
+    """
+    taken = {name: value for name, value in start.items() if name in NETWORK or "compatibility" not in given}
+    return errors.check(ModelConfig, {**taken, **given}, path="model")
+
 
 def find_start_model(model: str) -> StartModel:
     """Finds the weights that `--model` names, without reading them.
 
     Args:
         model: `coco` for Matterport's release file, which is downloaded once; a model folder; a run's output, whose
-            `best` checkpoint is taken; or an HDF5 file.
+            `best` checkpoint is taken; or an HDF5 file, which stands for the model folder that it lies in.
 
     Raises:
         UserError: nothing usable is there; says what is expected.
@@ -61,7 +104,8 @@ def find_start_model(model: str) -> StartModel:
         return StartModel(Path(download.matterport_coco_file()))
     path = Path(model)
     if path.is_file():
-        return StartModel(path)
+        config = path.absolute().parent.parent / checkpoint.CONFIG
+        return StartModel(path, config if _is_inside(path) and config.is_file() else None)
     for folder in (path, path / checkpoint.BEST):
         if (folder / checkpoint.WEIGHTS).is_file():
             config = folder / checkpoint.CONFIG
@@ -98,6 +142,18 @@ def folder_config(
         "class_title_to_idx": dict(class_title_to_idx),
         "model": dict(model),
     }
+
+
+def _is_inside(weights: Path) -> bool:
+    """Tells whether a weight file lies where a model folder has it."""
+    return weights.absolute().parts[-2:] == checkpoint.WEIGHTS.parts
+
+
+def _stored_model(path: Path) -> ModelConfig:
+    model = legacy.folder_model(load_json(path))
+    if not isinstance(model, Mapping):
+        raise UserError(f"{path}: `model` must be an object, got {errors.shown(model)}")
+    return errors.check(ModelConfig, model, path=f"{path}: model")
 
 
 def _class_json(item: ClassMeta) -> dict[str, Any]:

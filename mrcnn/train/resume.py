@@ -24,11 +24,13 @@ class Resumed:
         weights: the file with its weights.
         class_title_to_idx: the numbers of its classes.
         state: where it stands.
+        epochs: how many it was to make.
     """
 
     weights: Path
     class_title_to_idx: Mapping[str, int]
     state: TrainingState
+    epochs: int | None = None
 
 
 def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -> Resumed:
@@ -59,6 +61,7 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
         weights=folder / checkpoint.WEIGHTS,
         class_title_to_idx=config["class_title_to_idx"],
         state=states.read(folder / states.FILE),
+        epochs=config.get("settings", {}).get("epochs"),
     )
 
 

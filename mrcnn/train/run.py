@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from mrcnn.config import errors
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes, pipeline, supervisely
 from mrcnn.data.augment import Augmenter
@@ -40,6 +41,7 @@ OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
 class _Start:
     """What a run begins with, all of it checked before data is read."""
 
+    config: TrainConfig  # with the conventions of the start weights
     model: folder.StartModel | None
     resumed: Resumed | None
     classes: Mapping[str, int] | None  # given by a model or a stopped run; None to make them
@@ -74,6 +76,7 @@ def train(
     """
     output = Path(output_dir)
     begin = _check_start(config, model=model, output=output, resume=resume, log=log)
+    config = begin.config
     if begin.resumed and begin.resumed.state.epoch >= config.epochs:
         log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
         return
@@ -108,8 +111,9 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
     """Checks all that can be checked before data is read."""
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     if resume:
+        config = _with_last_conventions(config, output)
         resumed = _load_resumed(config, output)
-        return _Start(model=None, resumed=resumed, classes=resumed.class_title_to_idx)
+        return _Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if checkpoint.holds_checkpoints(output):
         raise UserError(
             f"the output folder {output} holds a run's checkpoints; add --resume to go on with it, or give another "
@@ -118,8 +122,9 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
     if config.weights_init_type not in USES_MODEL:
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
-        start.check_imagenet_source(config.imagenet_weights)
-        return _Start(model=None, resumed=None, classes=None)
+        if config.weights_init_type == "imagenet":
+            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.backbone)
+        return _Start(config=config, model=None, resumed=None, classes=None)
     if model is None:
         raise UserError(
             f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
@@ -127,7 +132,29 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
         )
     found = folder.find_start_model(model)
     known = found.class_title_to_idx() if config.weights_init_type == "continue_training" else None
-    return _Start(model=found, resumed=None, classes=known)
+    return _Start(config=_with_conventions(config, found, log=log), model=found, resumed=None, classes=known)
+
+
+def _with_conventions(config: TrainConfig, start_model: folder.StartModel, *, log: EventLog) -> TrainConfig:
+    """Takes over the network and conventions of the start weights, where the config does not name its own."""
+    conventions = start_model.conventions()
+    kept = folder.keep_conventions(config.given_model, conventions)
+    if kept != config.model:
+        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in conventions.items())
+        log.info(
+            f"model: network and conventions are those of the start weights {start_model.weights}, {told}; "
+            "`model.compatibility` null in the config trains by the better conventions"
+        )
+    return config.model_copy(update={"model": kept})
+
+
+def _with_last_conventions(config: TrainConfig, output: Path) -> TrainConfig:
+    """Takes over again what a stopped run took over from its start weights."""
+    last = checkpoint.find_last(output)
+    if last is None or config.weights_init_type not in USES_MODEL:
+        return config
+    stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
+    return config.model_copy(update={"model": folder.keep_conventions(config.given_model, stopped.conventions())})
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
@@ -167,6 +194,11 @@ def _start_state(
     changed = resuming.check_data(state, steps_per_epoch=steps, train_images=len(samples.train))
     if changed:
         log.warning(changed)
+    if config.lr_schedule.name == "cosine" and begin.resumed.epochs not in (None, config.epochs):
+        log.warning(
+            f"`epochs` was {begin.resumed.epochs} and is {config.epochs} now: the cosine ends elsewhere, so the "
+            "learning rate jumps here"
+        )
     log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
     return replace(state, steps_per_epoch=steps, train_images=len(samples.train))
 

@@ -10,19 +10,22 @@ from typing import Literal
 
 from mrcnn.events import EventLog, UserError
 from mrcnn.train.folder import StartModel
-from mrcnn.weights import apply, hdf5, keras_resnet, names
+from mrcnn.weights import apply, download, hdf5, keras_resnet, names
 
 StartKind = Literal["transfer_learning", "continue_training", "random", "imagenet"]
 
 
-def check_imagenet_source(source: str | None) -> None:
-    """Checks a path of ImageNet weights before any data is read; None, the download, passes.
+def find_imagenet_source(source: str | None, *, backbone: str) -> str:
+    """Finds ImageNet weights before any data is read; None downloads them once.
 
     Raises:
-        UserError: it does not exist.
+        UserError: they do not exist, or the download failed.
     """
-    if source is not None and not Path(source).exists():
+    if source is None:
+        return download.imagenet_file(names.depth_number(backbone))
+    if not Path(source).exists():
         raise UserError(f"`imagenet_weights` {source} does not exist; give an .h5 file of keras.applications or null")
+    return source
 
 
 def load_start_weights(

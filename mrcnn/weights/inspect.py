@@ -2,12 +2,20 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mrcnn.events import UserError
 from mrcnn.weights import apply, hdf5, names
+
+WIDTHS = {  # a size of the network -> the layer and the axis of its kernel that show it
+    "fpn_channels": ("fpn_c5p5", -1),
+    "rpn_channels": ("rpn_conv_shared", -1),
+    "box_fc_channels": ("mrcnn_class_conv1", -1),
+    "box_pool_size": ("mrcnn_class_conv1", 0),
+}
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,7 @@ class Facts:
 
     Attributes:
         origin: who wrote the file, in words.
+        old: another program than this project wrote it.
         layers: number of layers with weights.
         tensors: number of weights.
         parameters: number of numbers in them.
@@ -23,11 +32,13 @@ class Facts:
         num_classes: with background.
         anchors_per_location: number of aspect ratios.
         channels: of the input image.
+        widths: other sizes of the network, named as the config's `model` names them; those the file tells.
         unknown: layers that no Mask R-CNN of these names has.
         missing: layers that a Mask R-CNN of this backbone also has.
     """
 
     origin: str
+    old: bool
     layers: int
     tensors: int
     parameters: int
@@ -35,6 +46,7 @@ class Facts:
     num_classes: int | None
     anchors_per_location: int | None
     channels: int | None
+    widths: Mapping[str, int]
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -44,15 +56,19 @@ def facts_of(file: hdf5.LegacyFile) -> Facts:
     tensors = [dataset for weights in file.layers.values() for dataset in weights.values()]
     depth = _depth(file.layers)
     expected = names.layer_names(depth or 50)
+    anchor_scores = _side(file, "rpn_class_raw")
+    widths = {key: _side(file, layer, axis=axis) for key, (layer, axis) in WIDTHS.items()}
     return Facts(
         origin=_origin(file),
+        old=file.writer != hdf5.WRITER,
         layers=len(file.layers),
         tensors=len(tensors),
         parameters=sum(int(np.prod(dataset.shape)) for dataset in tensors),
         backbone=f"resnet{depth}" if depth else None,
-        num_classes=_last_axis(file, "mrcnn_class_logits", "kernel"),
-        anchors_per_location=_last_axis(file, names.RPN_MODEL, "kernel", owner="rpn_class_raw", per_unit=2),
-        channels=_last_axis(file, "conv1", "kernel", axis=-2),
+        num_classes=_side(file, "mrcnn_class_logits"),
+        anchors_per_location=None if anchor_scores is None else anchor_scores // 2,
+        channels=_side(file, "conv1", axis=-2),
+        widths={key: side for key, side in widths.items() if side is not None},
         unknown=tuple(layer for layer in file.layers if layer not in names.layer_names(101)),
         missing=tuple(layer for layer in expected if layer not in file.layers),
     )
@@ -73,6 +89,8 @@ def lines(path: str, facts: Facts) -> list[str]:
         f"  anchors per location: {told(facts.anchors_per_location)}",
         f"  input channels: {told(facts.channels)}",
     ]
+    if facts.widths:
+        result.append("  sizes: " + ", ".join(f"{key} {value}" for key, value in facts.widths.items()))
     if facts.unknown:
         result.append(f"  not of a Mask R-CNN: {len(facts.unknown)}: {apply.abridge(facts.unknown)}")
     if facts.missing and not _foreign(facts):
@@ -116,11 +134,12 @@ def _depth(layers: hdf5.Datasets) -> int | None:
     return 101 if any(names.is_deep(layer) for layer in layers) else 50
 
 
-def _last_axis(
-    file: hdf5.LegacyFile, layer: str, kind: str, *, owner: str = "", axis: int = -1, per_unit: int = 1
-) -> int | None:
-    dataset = file.layers.get(layer, {}).get(f"{owner or layer}/{kind}:0")
-    return None if dataset is None or len(dataset.shape) < -axis else dataset.shape[axis] // per_unit
+def _side(file: hdf5.LegacyFile, layer: str, *, axis: int = -1) -> int | None:
+    """Reads one side of a layer's kernel; None where the layer or the axis is not there."""
+    dataset = file.layers.get(names.group_of(layer), {}).get(f"{layer}/kernel:0")
+    if dataset is None or axis not in range(-len(dataset.shape), len(dataset.shape)):
+        return None
+    return dataset.shape[axis]
 
 
 def _foreign(facts: Facts) -> bool:
@@ -137,7 +156,10 @@ def _verdict(facts: Facts) -> str:
         return "not by itself, the backbone is not complete"
     if facts.missing:
         return f"the backbone of a {facts.backbone}; the missing layers would start from random weights"
-    return f"everything into a {facts.backbone} with {facts.num_classes} classes"
+    whole = f"everything into a {facts.backbone} with {facts.num_classes} classes"
+    if facts.num_classes is None:
+        return whole
+    return f"{whole}; without a model folder, --classes must name the {facts.num_classes - 1} besides the background"
 
 
 if __name__ == "__main__":

@@ -137,6 +137,12 @@ def test_wrong_old_configs_are_named(values, message):
     assert str(caught.value).startswith(message)
 
 
+def test_only_the_plugin_wrote_folders_without_model():
+    assert legacy.folder_model({"settings": {}}) == {"compatibility": "supervisely", "backbone": "resnet101"}
+    assert legacy.folder_model({"model": {"backbone": "resnet50"}}) == {"backbone": "resnet50"}
+    assert legacy.folder_model({"model": {}}) == {}
+
+
 def test_the_users_config_is_not_changed():
     values = {"val_every": 1, "input_size": {"width": 64, "height": 64}}
     converted = legacy.convert_train(values, warn=lambda line: None)

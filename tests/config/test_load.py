@@ -56,6 +56,21 @@ def test_a_list_in_a_config_is_replaced_whole():
     assert (config.model.anchor_aspect_ratios, config.gpu_devices) == ((1.0,), (2,))
 
 
+def test_compatibility_sets_the_conventions_that_the_config_leaves_open():
+    model = load.load_train_config({"model": {"compatibility": "matterport", "round_boxes": "never"}}).model
+    assert model == ModelConfig(compatibility="matterport", round_boxes="never")
+    assert (model.anchor_offset, model.box_normalization, model.round_boxes) == (0, "minus_one", "never")
+
+
+def test_a_config_knows_what_of_the_model_was_given():
+    given = {"compatibility": "matterport", "loss_weights": {"rpn_class_loss": 2.0}, "roi_align": "crop_and_resize"}
+    config = load.load_train_config({"model": given})
+    assert config.given_model == {**given, "loss_weights": config.model.loss_weights.model_dump()}
+    assert load.load_train_config({}).given_model == TrainConfig().given_model == {}
+    assert load.load_train_config({"model": {}}).given_model == {}
+    assert config.model_copy(update={"epochs": 3}).given_model == config.given_model
+
+
 def test_a_file_and_its_content_give_the_same(tmp_path):
     values = {"lr": 0.5, "batch_size": {"train": 3}}
     file = write(tmp_path, json.dumps(values))

@@ -25,8 +25,8 @@ def _noise(height=40, width=60, channels=3):
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
 
 
-def _run(specs, image, instances=NO_OBJECTS, *, seed=0, epoch=0, index=0):
-    return augment.Augmenter(specs, seed=seed)(image, instances, epoch=epoch, index=index)
+def _run(specs, image, instances=NO_OBJECTS, *, seed=0, epoch=0, place=0):
+    return augment.Augmenter(specs, seed=seed)(image, instances, epoch=epoch, place=place)
 
 
 def test_flip_of_a_box():
@@ -109,7 +109,7 @@ def test_pixel_augmenters_leave_objects_alone():
 def test_nothing_to_do():
     augmenter, image, instances = augment.Augmenter([], seed=0), _noise(), _instances((1, 1, 3, 3))
     assert not augmenter
-    assert augmenter(image, instances, epoch=0, index=0) == (image, instances)
+    assert augmenter(image, instances, epoch=0, place=0) == (image, instances)
 
 
 def test_an_image_without_objects_is_moved_too():
@@ -133,17 +133,17 @@ def test_what_happens_depends_on_seed_epoch_and_index_alone(name):
         spec["children"] = [{"name": "Add", "args": {"value": (-50, 50)}}, {"name": "Fliplr", "args": {"p": 0.5}}]
     image, instances = _noise(), _instances((10, 10, 30, 30))
     augmenter = augment.Augmenter([spec], seed=3)
-    first = [augmenter(image, instances, epoch=1, index=index) for index in range(2)]
-    again = [augmenter(image, instances, epoch=1, index=index) for index in (1, 0)][::-1]
-    fresh = [_run([spec], image, instances, seed=3, epoch=1, index=index) for index in range(2)]
+    first = [augmenter(image, instances, epoch=1, place=index) for index in range(2)]
+    again = [augmenter(image, instances, epoch=1, place=index) for index in (1, 0)][::-1]
+    fresh = [_run([spec], image, instances, seed=3, epoch=1, place=index) for index in range(2)]
     for other in (again, fresh):
         for (image_a, objects_a), (image_b, objects_b) in zip(first, other, strict=True):
             np.testing.assert_array_equal(image_a, image_b)
             np.testing.assert_array_equal(objects_a.boxes, objects_b.boxes)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"epoch": 1}, {"index": 1}])
-def test_seed_epoch_and_index_all_count(change):
+@pytest.mark.parametrize("change", [{"seed": 1}, {"epoch": 1}, {"place": 1}])
+def test_seed_epoch_and_place_all_count(change):
     spec = [{"name": "AddElementwise", "args": {"value": (-50, 50)}}]
     image = _noise()
     assert (_run(spec, image)[0] != _run(spec, image, **change)[0]).mean() > 0.5
@@ -152,12 +152,12 @@ def test_seed_epoch_and_index_all_count(change):
 def test_threads_do_not_disturb_each_other():
     augmenter = augment.Augmenter([{"name": "AddElementwise", "args": {"value": (-50, 50)}}], seed=0)
     image = _noise()
-    expected = [augmenter(image, NO_OBJECTS, epoch=0, index=index)[0] for index in range(40)]
+    expected = [augmenter(image, NO_OBJECTS, epoch=0, place=index)[0] for index in range(40)]
     found = {}
 
     def work(numbers):
         for index in numbers:
-            found[index] = augmenter(image, NO_OBJECTS, epoch=0, index=index)[0]
+            found[index] = augmenter(image, NO_OBJECTS, epoch=0, place=index)[0]
 
     threads = [threading.Thread(target=work, args=(range(start, 40, 4),)) for start in range(4)]
     for thread in threads:

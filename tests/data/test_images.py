@@ -5,6 +5,7 @@ from PIL import Image
 
 from mrcnn.data import images
 from mrcnn.events import UserError
+from mrcnn.project import image_file
 
 # 2 rows x 3 columns, every value different, red first.
 PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
@@ -17,7 +18,7 @@ def _save(path, array, **kwargs):
 
 def _exif(orientation):
     exif = Image.Exif()
-    exif[images.EXIF_ORIENTATION] = orientation
+    exif[image_file.EXIF_ORIENTATION] = orientation
     return exif
 
 
@@ -56,6 +57,16 @@ def test_turns_by_exif_and_the_header_agrees(tmp_path, extension):
 def test_exif_turn_is_clockwise(tmp_path):
     image = images.read_image(_save(tmp_path / "a.png", PIXELS, exif=_exif(6)))
     np.testing.assert_array_equal(image, np.rot90(PIXELS, k=-1))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("size_hw", [None, (3, 2), (2, 3), (9, 9)])
+def test_an_image_is_as_stored_where_only_that_fits_its_annotation(tmp_path, orientation, size_hw):
+    path = _save(tmp_path / "a.png", PIXELS, exif=_exif(orientation))
+    upright = {1: PIXELS, 3: PIXELS[::-1, ::-1], 6: np.rot90(PIXELS, k=-1), 8: np.rot90(PIXELS)}[orientation]
+    fits_as_stored = size_hw == (2, 3) and orientation in (6, 8)
+    image = images.read_annotated(path, size_hw=size_hw)
+    np.testing.assert_array_equal(image, PIXELS if fits_as_stored else upright)
 
 
 def test_header_of_an_upright_image(tmp_path):

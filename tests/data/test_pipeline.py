@@ -3,12 +3,14 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
 from mrcnn.data.skipped import Skipped
 from mrcnn.events import UserError
+from mrcnn.project import image_file
 from mrcnn.project.geometry import Rectangle
 from mrcnn.structures import Batch, Sample
 
@@ -129,6 +131,12 @@ def test_augmentation_differs_between_epochs(samples):
     np.testing.assert_array_equal(plain[0]["images"], plain[1]["images"])
 
 
+def test_an_image_that_fills_a_batch_is_not_twice_the_same(samples):
+    config = _config(augmentation=[{"name": "AddElementwise", "args": {"value": [-50, 50]}}])
+    batch = _train(samples[:1], config, count=1)[0]
+    assert not np.array_equal(batch["images"][0], batch["images"][1])
+
+
 def test_a_short_set_fills_a_batch(samples):
     batches = _train(samples[:3], _config(), count=2, batch_size=8)
     for batch in batches:
@@ -199,6 +207,16 @@ def test_an_annotation_of_another_size_is_skipped_and_named(tmp_path):
     assert _ids(batches) == [0]
     (reason,) = skipped.reasons.values()
     assert f"{samples[1].image_path} is for 20x30 pixels (height x width), the image has 30x20" in reason
+
+
+def test_an_image_is_read_as_its_annotation_saw_it(tmp_path):
+    sample, block = _sample(tmp_path, 1), Image.Exif()
+    pixels = cv2.imread(sample.image_path)[..., ::-1]
+    block[image_file.EXIF_ORIENTATION] = 8
+    Image.fromarray(pixels).save(sample.image_path, exif=block)
+    np.testing.assert_array_equal(pipeline.read_sample(sample)[0], pixels)
+    turned, _ = pipeline.read_sample(sample._replace(size_hw=(30, 20)))
+    np.testing.assert_array_equal(turned, np.rot90(pixels))
 
 
 def test_a_size_left_open_is_not_checked(tmp_path):

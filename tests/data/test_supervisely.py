@@ -148,13 +148,25 @@ def test_overlap_and_leftovers_are_reported(tmp_path):
 
 
 def test_shapes_that_cannot_be_drawn_are_counted(tmp_path):
-    odd = _object("apple", geometryType="cuboid_2d", vertices={})
+    odd = _object("apple", geometryType="mesh", faces=[1])
     drawn = _object("apple", geometryType="rectangle", points={"exterior": [[0, 0], [3, 2]], "interior": []})
     stream = io.StringIO()
     project = _project(tmp_path, {"a.png": (["train", "val"], [odd, drawn, odd])}, shape="any")
     loaded = _load(project, log=events.JsonLog(stream))
     assert [label.to_mask(8, 9) is not None for label in loaded.train[0].labels] == [False, True, False]
-    assert "2 objects of shape cuboid_2d cannot be drawn and are left out" in stream.getvalue()
+    assert "2 objects of shape mesh cannot be drawn and are left out" in stream.getvalue()
+
+
+def test_shapes_without_area_are_counted_in_one_line(tmp_path):
+    point = _object("apple", geometryType="point", points={"exterior": [[1, 1]], "interior": []})
+    line = _object("apple") | {"geometryType": "line"}
+    stream = io.StringIO()
+    project = _project(tmp_path, {"a.png": (["train", "val"], [point, line]), "b.png": (["val"], [line])}, shape="any")
+    loaded = _load(project, log=events.JsonLog(stream))
+    assert loaded.train[0].labels[0].to_mask(8, 9)[0].shape == (1, 1)
+    lines = [line for line in stream.getvalue().splitlines() if "no area" in line]
+    assert len(lines) == 1
+    assert "3 objects have no area (2 of shape line, 1 of shape point)" in lines[0]
 
 
 def test_a_size_left_open(tmp_path):

@@ -32,7 +32,7 @@ def log():
 @pytest.fixture(scope="session")
 def network():
     """A whole network with random weights, live."""
-    keras.utils.set_random_seed(2)
+    keras.utils.set_random_seed(0)
     model = build.build_model(helpers.SMALL, num_classes=3)
     return Predictor(helpers.make_bundle(model, config=helpers.SMALL, side=helpers.SIDE))
 

@@ -13,17 +13,18 @@ from mrcnn.structures import Detections, RawDetections
 SIDE = 128
 NAMES = ("bg", "cat", "dog")
 # a whole network that finds several objects of random weights in any image
-SMALL = ModelConfig(
-    backbone="resnet50",
-    anchor_sizes=(8, 16, 32, 64, 128),
-    fpn_channels=16,
-    rpn_channels=16,
-    box_fc_channels=32,
-    pre_nms_topk=200,
-    post_nms_topk=50,
-    detections_per_image=20,
-    score_threshold=0.0,
-)
+SMALL_SETTINGS = {
+    "backbone": "resnet50",
+    "anchor_sizes": (8, 16, 32, 64, 128),
+    "fpn_channels": 16,
+    "rpn_channels": 16,
+    "box_fc_channels": 32,
+    "pre_nms_topk": 200,
+    "post_nms_topk": 50,
+    "detections_per_image": 20,
+    "score_threshold": 0.0,
+}
+SMALL = ModelConfig(**SMALL_SETTINGS)
 
 
 def brightness_model(batch):

@@ -46,6 +46,26 @@ def test_largest_differences():
     assert result.masks_off == 1  # 6 > max(2, 1% of 400 = 4); 1 pixel is within
 
 
+def test_a_whole_edge_may_be_rounded_the_other_way():
+    exported = helpers.outputs(live())
+    exported["boxes"][1] += [0, 1, 0, 0]
+    exported["masks"][1, 10:30, 10] = 0  # the column that the box lost
+    exported["boxes"][2] += [0, 0, 0.25, 0]
+    result = run(live(), exported, rounding_px=1.0)
+    assert (result.paired, result.rounded, result.box_px, result.masks_off) == (3, 2, 0, 0)
+    result = run(live(), exported)
+    assert (result.paired, result.rounded, result.box_px, result.masks_off) == (3, 0, 1, 1)
+
+
+def test_a_box_may_move_by_a_pixel_of_the_model_input():
+    exported = helpers.outputs(live())
+    exported["boxes"][0] += [0, 0, 3, 0]
+    result = run(live(), exported, rounding_px=3.0)
+    assert (result.paired, result.rounded, result.unpaired) == (3, 1, 0)
+    result = run(live(), exported)
+    assert (result.paired, result.unpaired) == (2, 2)
+
+
 @pytest.mark.parametrize(("wrong", "off"), [(4, 0), (5, 1)])
 def test_mask_tolerance_is_a_share_of_a_large_mask(wrong, off):
     exported = helpers.outputs(live(scores=(0.9,)))

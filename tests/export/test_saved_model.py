@@ -101,19 +101,19 @@ def folder(tmp_path, monkeypatch):
     loads = Loads()
     bundle = helpers.make_bundle()
 
-    def load_model_dir(directory, *, score_threshold, device, warn):
+    def load_model(stored, *, score_threshold, device, warn):
         threshold = bundle.config.score_threshold if score_threshold is None else score_threshold
-        loads.append((directory, threshold, device))
+        loads.append((stored.path, threshold, device))
         config = ModelConfig(score_threshold=threshold)
         return helpers.make_bundle(loads.model(threshold), config=config)
 
-    def read_folder(directory):
-        return load.ModelFolder(
-            Path(directory), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
+    def read_model(model, *, classes, input_size):
+        return load.StoredModel(
+            Path(model), Path(model), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
         )
 
-    monkeypatch.setattr(load, "load_model_dir", load_model_dir)
-    monkeypatch.setattr(load, "read_folder", read_folder)
+    monkeypatch.setattr(load, "load_model", load_model)
+    monkeypatch.setattr(load, "read_model", read_model)
     return loads
 
 

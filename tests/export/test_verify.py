@@ -16,8 +16,8 @@ PICTURES = [Picture("small", helpers.photo(90, 70)), Picture("wide", helpers.pho
 
 def comparison(**fields):
     values = {"image": "a", "height": 9, "width": 9, "signature": "encoded", "live": 10, "exported": 10, "paired": 10,
-              "borderline": 0, "unpaired": 0, "box_px": 0.0, "score": 0.0, "mask_pixels": 0, "mask_iou": 1.0,
-              "masks_off": 0}  # fmt: skip
+              "borderline": 0, "unpaired": 0, "rounded": 0, "box_px": 0.0, "score": 0.0, "mask_pixels": 0,
+              "mask_iou": 1.0, "masks_off": 0}  # fmt: skip
     return Comparison(**{**values, **fields})
 
 
@@ -86,6 +86,11 @@ def test_failures_name_image_and_measure():
         "b (encoded): boxes by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels"
     ]
     assert proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
+
+
+def test_a_tenth_of_the_boxes_may_be_rounded_otherwise():
+    assert proof(comparison(paired=10, rounded=1)).failures == []
+    assert proof(comparison(paired=10, rounded=2)).failures == ["2 of 10 boxes are rounded otherwise"]
 
 
 def test_one_unpaired_in_a_hundred_may_be():

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
-from mrcnn.infer.load import ModelBundle
+from mrcnn.infer.load import ModelBundle, StoredModel
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Detections, RawDetections
 
@@ -42,6 +42,11 @@ def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"
         input_size=InputSize(min_dim=max_dim, max_dim=max_dim),
         config=ModelConfig(**config),
     )
+
+
+def make_stored(path, bundle):
+    """Gives what the files of a bundle's model at `path` would say."""
+    return StoredModel(path, path / "m.h5", bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
 
 
 def grey_image(height, width, value):

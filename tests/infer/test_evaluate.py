@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -127,12 +128,15 @@ def test_table():
 
 def test_command(project, tmp_path, monkeypatch, capsys):
     bundle, calls = helpers.make_bundle(), []
-    folder = load.ModelFolder(tmp_path, bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
-    monkeypatch.setattr(load, "read_folder", lambda directory: folder)
-    monkeypatch.setattr(load, "load_model_dir", lambda directory, **arguments: calls.append(arguments) or bundle)
+    asked = []
+    stored = helpers.make_stored(tmp_path, bundle)
+    monkeypatch.setattr(load, "read_model", lambda model, **arguments: asked.append((model, arguments)) or stored)
+    monkeypatch.setattr(load, "load_model", lambda stored, **arguments: calls.append(arguments) or bundle)
     output = tmp_path / "new" / "metrics.json"
-    args = evaluate.parse(["--model", "m", "--project", str(project), "--tag", "val", "--output", str(output)])
-    evaluate.main(args, JsonLog())
+    args = ["--model", "m.h5", "--classes", "cat,dog", "--input-size", "64", "128"]
+    args += ["--project", str(project), "--tag", "val", "--output", str(output)]
+    evaluate.main(evaluate.parse(args), JsonLog())
+    assert asked == [(Path("m.h5"), {"classes": "cat,dog", "input_size": [64, 128]})]
     content = json.loads(output.read_text())
     assert content["score_threshold"] == calls[0]["score_threshold"] == 0.05
     assert content["mask_ap"] == 1.0

@@ -31,22 +31,20 @@ def script():
 
 @pytest.fixture
 def loaded(monkeypatch):
-    """Replaces the loading of a model; gives the folders it was asked for and the arguments."""
+    """Replaces the loading of a model; gives what it was asked for and the arguments."""
     calls = []
     bundle = helpers.make_bundle()
 
-    def read_folder(directory):
-        calls.append(Path(directory))
-        return load.ModelFolder(
-            Path(directory), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
-        )
+    def read_model(model, *, classes, input_size):
+        calls.append((model, classes, input_size))
+        return helpers.make_stored(model, bundle)
 
-    def load_model_dir(directory, **arguments):
+    def load_model(stored, **arguments):
         calls.append(arguments)
         return bundle
 
-    monkeypatch.setattr(load, "read_folder", read_folder)
-    monkeypatch.setattr(load, "load_model_dir", load_model_dir)
+    monkeypatch.setattr(load, "read_model", read_model)
+    monkeypatch.setattr(load, "load_model", load_model)
     return calls
 
 
@@ -65,7 +63,7 @@ def run(script, *arguments):
 
 def test_task_folder_holds_everything(script, task, loaded):
     run(script, "--task-dir", task)
-    assert loaded[0] == task / "model"
+    assert loaded[0] == (task / "model", None, None)
     assert loaded[1]["device"] == 3
     result = Project.open(task / "results" / "animals")
     assert [item.title for item in result.meta.classes] == ["cat", "cat_found", "dog_found"]
@@ -83,10 +81,10 @@ def test_task_folder_without_config(script, task, loaded):
 
 def test_given_paths_need_no_task_folder(script, task, tmp_path, loaded):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
-    run(script, "--model", tmp_path / "m", "--images", tmp_path / "photos", "--output", tmp_path / "out",
-        "--overlay", "--score-threshold", "0.25", "--batch-size", "2", "--device", "cpu",
-        "--precision", "mixed_bfloat16")  # fmt: skip
-    assert loaded[0] == tmp_path / "m"
+    run(script, "--model", tmp_path / "m", "--classes", "cat,dog", "--input-size", 64, 128,
+        "--images", tmp_path / "photos", "--output", tmp_path / "out", "--overlay", "--score-threshold", "0.25",
+        "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16")  # fmt: skip
+    assert loaded[0] == (tmp_path / "m", "cat,dog", [64, 128])
     assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision")} == {
         "score_threshold": 0.25,
         "device": "cpu",
@@ -145,7 +143,7 @@ def test_real_network_end_to_end(tmp_path):
     assert lines[-1]["event_type"] == "EventType.MODEL_APPLIED"
     assert any("broken.jpg is skipped" in line["message"] for line in lines)
     # the stored weights are used: the loaded model agrees with the one they came from
-    loaded = load.load_model_dir(tmp_path / "model").model
+    loaded = load.load_model(load.read_model(tmp_path / "model")).model
     for (_, ours), (_, theirs) in zip(loaded.weight_layout(), model.weight_layout(), strict=True):
         for (name, left), (_, right) in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=name)

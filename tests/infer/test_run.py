@@ -204,13 +204,13 @@ def loaded(monkeypatch, tmp_path):
     calls = []
     bundle = helpers.make_bundle()
 
-    def load_model_dir(directory, **arguments):
+    def load_model(stored, **arguments):
         calls.append(arguments)
         return bundle
 
-    folder = load.ModelFolder(tmp_path, bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
-    monkeypatch.setattr(load, "read_folder", lambda directory: folder)
-    monkeypatch.setattr(load, "load_model_dir", load_model_dir)
+    stored = helpers.make_stored(tmp_path, bundle)
+    monkeypatch.setattr(load, "read_model", lambda model, classes, input_size: stored)
+    monkeypatch.setattr(load, "load_model", load_model)
     return calls
 
 

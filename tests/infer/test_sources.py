@@ -1,9 +1,12 @@
 """Projects and folders of images as what a run reads."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import sources
+from mrcnn.project import image_file
 
 from . import helpers
 
@@ -69,6 +72,18 @@ def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys
     assert "ds1/a.png: its annotation is for (14, 12) pixels (height, width) but the image has (20, 30)" in (
         capsys.readouterr().err
     )
+
+
+def test_an_image_that_only_fits_its_annotation_as_stored_is_not_turned(project, capsys):
+    pixels = np.full((14, 12, 3), 70, np.uint8)
+    pixels[0] = 200  # the top row, which the quarter turn of the EXIF block would make a column
+    block = Image.Exif()
+    block[image_file.EXIF_ORIENTATION] = 6
+    Image.fromarray(pixels).save(project / "ds1" / "img" / "a.png", exif=block)
+    pictures, _ = read(sources.open_project(project))
+    np.testing.assert_array_equal(pictures[0].image, pixels)
+    assert pictures[0].annotation.size_hw == (14, 12)
+    assert capsys.readouterr().err == ""
 
 
 def test_folder_of_images(tmp_path):

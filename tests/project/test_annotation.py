@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn.events import UserError
-from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.annotation import Annotation, Label, Tag, read
 from mrcnn.project.geometry import Bitmap, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
@@ -135,6 +135,58 @@ def test_unsupported_shapes_are_counted():
     assert isinstance(annotation.labels[1].geometry, Unsupported)
 
 
+def test_thin_shapes_are_counted():
+    meta = ProjectMeta((ClassMeta("any", "any"),))
+    objects = [
+        {"classTitle": "any", "geometryType": shape, "tags": [], "points": {"exterior": [[1, 2]], "interior": []}}
+        for shape in ("point", "line", "point", "polygon")
+    ]
+    annotation = Annotation.from_json({**NEW, "objects": objects}, meta)
+    assert annotation.thin_shapes() == {"point": 2, "line": 1}
+
+
+def test_unknown_fields_inside_the_geometry_survive():
+    objects = [
+        {"classTitle": "bitmap", "tags": [], "bitmap": {**BITMAP, "smooth": True}},
+        {"classTitle": "polygon", "tags": [], "points": {**SQUARE, "closed": 1}},
+    ]
+    written = Annotation.from_json({**OLD, "objects": objects}, META).to_json()["objects"]
+    assert [{key: item[key] for key in source} for item, source in zip(written, objects, strict=True)] == objects
+
+
+def test_a_geometry_that_is_no_text_is_an_unsupported_shape():
+    annotation = Annotation.from_json({**OLD, "objects": [{"classTitle": "any", "tags": [], "shape": []}]}, META)
+    assert annotation.unsupported_shapes() == {"any": 1}
+    annotation = Annotation.from_json({**OLD, "objects": [{"classTitle": "any", "tags": [], "shape": [1]}]}, META)
+    assert annotation.unsupported_shapes() == {"[1]": 1}
+
+
+def test_a_whole_size_may_be_written_as_a_fraction():
+    annotation = Annotation.from_json({**OLD, "size": {"height": 30.0, "width": 40}}, META)
+    assert annotation.to_json()["size"] == {"height": 30, "width": 40}
+    assert isinstance(annotation.size_hw[0], int)
+
+
+def test_all_tags():
+    names = [tag.name for tag in Annotation.from_json(OLD, META).all_tags()]
+    assert names == ["train", "count", "blurred"]
+
+
+def test_every_problem_is_found_and_the_rest_is_read():
+    objects = [3, OLD["objects"][0], {"classTitle": "plum", "tags": []}]
+    annotation, problems, places = read({**OLD, "size": None, "tags": 5, "objects": objects}, META)
+    assert [problem.split(" ")[:2] for problem in problems] == [
+        ["object", "0:"],
+        ["object", "2:"],
+        ["an", "annotation"],
+        ["`tags`", "must"],
+    ]
+    assert (annotation.size_hw, annotation.tags, annotation.description) == (None, (), "seen")
+    assert [label.class_title for label in annotation.labels] == ["polygon"]
+    assert places == (1,)
+    assert read([], META) == (Annotation(None), ("an annotation must be a JSON object, got []",), ())
+
+
 def test_has_tag():
     annotation = Annotation.from_json(OLD, META)
     assert annotation.has_tag("train")
@@ -154,6 +206,8 @@ def _with_object(**changes):
         ({"objects": None}, "list `objects`"),
         ({"tags": None}, "`tags` must be a list"),
         ({"tags": [3]}, "a name or an object with a `name`"),
+        ({"tags": [""]}, "a name or an object with a `name`"),
+        ({"tags": [{"name": ""}]}, "a name or an object with a `name`"),
         ({"tags": [{"value": 3}]}, "a name or an object with a `name`"),
         ({"size": None}, "`size`"),
         ({"size": {"height": 3}}, "`size`"),

@@ -55,3 +55,14 @@ def test_union_covers_all_pieces():
 def test_union_of_nothing_is_none():
     assert drawing.union([]) is None
     assert drawing.union([None]) is None
+
+
+def test_only_the_end_itself_is_moved_onto_the_last_pixel():
+    pixels = np.array([[6, 4], [7, 5], [-1, 3]])
+    assert drawing.onto_last(pixels, height=4, width=6).tolist() == [[5, 3], [7, 5], [-1, 3]]
+
+
+def test_fill_cuts_holes():
+    square, hole = np.array([[0, 0], [4, 0], [4, 4], [0, 4]]), np.array([[2, 2]])
+    mask, corner = drawing.fill(square, [hole], height=9, width=9)
+    assert (mask.sum(), corner, bool(mask[2, 2])) == (24, (0, 0), False)

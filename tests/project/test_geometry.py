@@ -1,7 +1,9 @@
 """Checks what each shape covers, and that its JSON survives."""
 
 import base64
+import math
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mrcnn.events import UserError
-from mrcnn.project import geometry
+from mrcnn.project import geometry, skeletons
 from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Rectangle
 
 HEIGHT, WIDTH = 12, 20
@@ -124,25 +126,29 @@ def test_rectangle_that_ends_at_the_image_size_is_exclusive():
     assert (mask.shape, corner) == ((2, 2), (10, 18))
 
 
-def test_line_and_point_are_one_pixel_wide():
-    assert _canvas(geometry.from_json("line", _points([[1, 1], [5, 1], [5, 4]]))).sum() == 8
-    assert _canvas(geometry.from_json("line", _points([[-4, 3], [40, 3]]))).sum() == WIDTH
-    point = _canvas(geometry.from_json("point", _points([[3, 2]])))
-    assert np.argwhere(point).tolist() == [[2, 3]]
-    assert geometry.from_json("point", _points([[30, 2]])).to_mask(HEIGHT, WIDTH) is None
+def _turned(corners, angle):
+    return geometry.from_json("oriented_bbox", {"points": corners, "angle": angle})
 
 
-def test_graph_draws_its_nodes():
-    graph = geometry.from_json("graph", {"nodes": {"a": {"loc": [1, 2]}, "b": {"loc": [4, 2], "disabled": True}}})
-    assert np.argwhere(_canvas(graph)).tolist() == [[2, 1], [2, 4]]
+@pytest.mark.parametrize("angle", [0, math.pi, -2 * math.pi])
+@pytest.mark.parametrize("corners", [[[3, 2], [6, 8]], [[6.9, 8.2], [3.5, 2]], [[6, 2], [3, 8]]])
+def test_oriented_box_turned_by_nothing_or_half_a_circle_is_a_rectangle(corners, angle):
+    np.testing.assert_array_equal(_canvas(_turned(corners, angle)), _canvas(Rectangle([[3, 2], [6, 8]])))
 
 
-def test_cuboid_fills_its_faces():
-    corners = [[1, 3], [5, 3], [5, 7], [1, 7], [3, 1], [7, 1], [7, 5]]
-    faces = [[0, 1, 2, 3], [0, 4, 5, 1], [1, 5, 6, 2]]
-    drawn = _canvas(geometry.from_json("cuboid", {"points": corners, "faces": faces}))
-    assert all(part.all() for part in (drawn[3:8, 1:6], drawn[1, 3:8], drawn[1:6, 7]))
-    assert not drawn[[7, 1], [6, 1]].any()
+def test_oriented_box_turns_clockwise_about_its_centre():
+    # Columns 4..10 and rows 5..7 about (7, 6): a quarter of a circle makes columns 6..8 and rows 3..9.
+    quarter = np.zeros((HEIGHT, WIDTH), bool)
+    quarter[3:10, 6:9] = True
+    np.testing.assert_array_equal(_canvas(_turned([[4, 5], [10, 7]], math.pi / 2)), quarter)
+    # An eighth: the right end (10, 6) goes down to 7 + 3 cos 45° = 9.1, 6 + 3 sin 45° = 8.1; the left end goes up.
+    eighth = _canvas(_turned([[4, 6], [10, 6]], math.pi / 4))
+    assert np.argwhere(eighth).tolist() == [[row, row + 1] for row in range(4, 9)]
+
+
+def test_oriented_box_may_leave_the_image():
+    assert _canvas(_turned([[-9, -9], [40, 40]], 0.7)).all()
+    assert _turned([[50, 50], [60, 60]], 0.7).to_mask(HEIGHT, WIDTH) is None
 
 
 def test_multipolygon_is_one_object():
@@ -162,10 +168,10 @@ def test_alpha_mask_counts_half_opaque_pixels():
 
 
 def test_unknown_shape_draws_nothing():
-    item = geometry.from_json("cuboid_2d", {"vertices": {}})
-    assert item.shape == "cuboid_2d"
+    item = geometry.from_json("point_cloud", {"indices": [1]})
+    assert item.shape == "point_cloud"
     assert item.to_mask(HEIGHT, WIDTH) is None
-    assert (item.to_json(), geometry.json_keys("cuboid_2d")) == ({}, ())
+    assert (item.to_json(), geometry.json_keys("point_cloud")) == ({}, ())
 
 
 def test_bitmap_drops_empty_borders_and_an_empty_one_draws_nothing():
@@ -195,7 +201,9 @@ JSON_CASES = {
     "rectangle": _points([[5, 6], [1, 2]]),
     "line": _points([[5, 6], [1.25, 2]]),
     "point": _points([[5, 6]]),
+    "oriented_bbox": {"points": [[5, 6], [1.5, 2]], "angle": 0.25},
     "graph": {"nodes": {"a": {"loc": [1, 2], "disabled": True}}},
+    "cuboid_2d": {"vertices": {name: {"loc": [n, 2 * n]} for n, name in enumerate(skeletons.CORNERS_2D)}},
     "cuboid": {"points": RING, "faces": [[0, 1, 2], [2, 3, 4]]},
 }
 
@@ -247,6 +255,16 @@ def test_records_take_plain_lists():
         ("graph", {"nodes": {}}),
         ("graph", {"nodes": {"a": {}}}),
         ("graph", {"nodes": {"a": 1}}),
+        ("point", _points([[1, 2], [3, 4]])),
+        ("oriented_bbox", _points([[1, 2], [3, 4]])),
+        ("oriented_bbox", {"points": RING, "angle": 0}),
+        ("oriented_bbox", {"points": [[1, 2], [3, 4]]}),
+        ("oriented_bbox", {"points": [[1, 2], [3, 4]], "angle": "0"}),
+        ("oriented_bbox", {"points": [[1, 2], [3, 4]], "angle": True}),
+        ("oriented_bbox", {"points": [[1, 2], [3, 4]], "angle": float("nan")}),
+        ("oriented_bbox", {"points": [[1, 2], [3, 4]], "angle": 10**400}),
+        ("cuboid_2d", {"vertices": {}}),
+        ("cuboid_2d", {"vertices": {"face1-topleft": {"loc": [1, 2]}}}),
         ("cuboid", {"points": RING}),
         ("cuboid", {"points": RING, "faces": [[0, 9]]}),
         ("cuboid", {"points": RING, "faces": [["a"]]}),
@@ -258,3 +276,10 @@ def test_malformed_json_is_one_line(shape, data):
         geometry.from_json(shape, data)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+def test_the_document_says_what_each_shape_becomes():
+    page = (Path(__file__).parents[2] / "docs" / "projects.md").read_text()
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(JSON_CASES)
+    assert all(geometry.json_keys(shape) for shape in rows)

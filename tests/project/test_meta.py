@@ -74,6 +74,26 @@ def test_find_and_with_tags():
 
 
 @pytest.mark.parametrize(
+    ("tag", "good", "bad"),
+    [
+        (TagMeta("t"), [None], ["", 0, "x"]),
+        (TagMeta("t", "any_number"), [0, -1.5], [None, "1", True]),
+        (TagMeta("t", "any_string"), ["", "x"], [None, 1]),
+        (TagMeta("t", "oneof_string", values=("a", "b")), ["a", "b"], [None, "c", 1, []]),
+        (TagMeta("t", "date"), ["2026-01-31"], [None, 20260131]),
+        (TagMeta("t", "of 2030"), [None, 1, {}], []),
+    ],
+    ids=lambda item: item.value_type if isinstance(item, TagMeta) else None,
+)
+def test_a_tag_says_which_values_fit(tag, good, bad):
+    assert [tag.accepts(value) for value in good + bad] == [True] * len(good) + [False] * len(bad)
+
+
+def test_a_color_is_derived_from_any_text():
+    assert len(ClassMeta("\ud800").color) == 7
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         ([], "list `classes`"),

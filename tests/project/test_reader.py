@@ -124,6 +124,39 @@ def test_json_with_a_byte_order_mark_is_read(tmp_path):
     assert project.items[0].read_annotation(project.meta).size_hw == (2, 3)
 
 
+def test_all_that_prevents_opening_is_found(tmp_path):
+    files = dataset("a", "1.png") | {f"a/img/{name}": b"" for name in ("2.png", "3.jpg", "3.png")}
+    project, problems = Project.scan(make_project(tmp_path, files | {"a/ann/3.json": EMPTY}))
+    assert names(project) == [("a", "1.png"), ("a", "3.jpg")]
+    assert [problem.split(" ")[0] for problem in problems] == ["image", "annotation"]
+    with pytest.raises(UserError, match=r"image 2\.png in data set a has no .*\(1 more such problems: see .*check\)"):
+        Project.open(tmp_path)
+
+
+def test_kinds_of_images_that_are_not_read_are_counted(tmp_path):
+    files = dataset("a", "1.png") | {f"a/img/{name}": b"" for name in ("2.HEIC", "3.heic", "4.nrrd", "5.txt")}
+    project = Project.open(make_project(tmp_path, files))
+    assert names(project) == [("a", "1.png")]
+    assert [warning.split("images")[0] for warning in project.warnings] == [
+        "data set a has 2 .heic ",
+        "data set a has 1 .nrrd ",
+    ]
+
+
+def test_annotations_without_an_image_are_counted(tmp_path):
+    files = dataset("a", "1.png") | {f"a/ann/{name}.png.json": EMPTY for name in "56789"} | dataset("b", "1.png")
+    project = Project.open(make_project(tmp_path, files | {"a/ann/notes.txt": b""}))
+    expected = "data set a has 5 annotation files without an image (5.png.json, 6.png.json, 7.png.json, …)"
+    assert project.warnings == (expected,)
+
+
+@pytest.mark.parametrize("extra", ["blob/a.tar", "a/a_offsets.pkl"])
+def test_images_in_archives_are_named_and_never_unpickled(tmp_path, extra):
+    make_project(tmp_path, {"a/ann/1.png.json": EMPTY, extra: b"cos\nsystem\n(S'exit 1'\ntR."})
+    with pytest.raises(UserError, match=r"keeps its images in archives.*export the project with image files"):
+        Project.open(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -9,11 +9,13 @@ import pytest
 from mrcnn.events import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
-from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.reader import Project
 from mrcnn.project.writer import ProjectWriter
 
-META = ProjectMeta((ClassMeta("a", "bitmap", "#112233", {"id": 3}),), extra={"projectType": "images"})
+META = ProjectMeta(
+    (ClassMeta("a", "bitmap", "#112233", {"id": 3}),), (TagMeta("train"),), extra={"projectType": "images"}
+)
 ANNOTATION = Annotation((4, 5), (Tag("train"),), (Label("a", Bitmap((1, 2), np.ones((2, 1), bool))),), "ö")
 
 
@@ -114,7 +116,18 @@ def test_parent_folders_are_made(tmp_path):
 def test_the_meta_may_change_until_the_end(tmp_path):
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.meta = META.with_tags("late")
-    assert [tag["name"] for tag in json.loads((tmp_path / "out/meta.json").read_text())["tags"]] == ["late"]
+    tags = json.loads((tmp_path / "out/meta.json").read_text())["tags"]
+    assert [tag["name"] for tag in tags] == ["train", "late"]
+
+
+def test_tags_that_the_meta_lacks_are_declared(tmp_path):
+    label = Label("a", Bitmap((0, 0), np.ones((1, 1), bool)), (Tag("sure", 0.5), Tag("sure"), Tag("who", "me")))
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.png", b"", Annotation((1, 1), (Tag("n"), Tag("yes", True)), (label,)))
+        writer.add("ds", "y.png", b"", Annotation((1, 1), (Tag("n", 3), Tag("train")), ()))
+    tags = json.loads((tmp_path / "out/meta.json").read_text())["tags"]
+    declared = {"n": "any_number", "yes": "any_string", "sure": "any_number", "who": "any_string"}
+    assert {tag["name"]: tag["value_type"] for tag in tags} == {"train": "none", **declared}
 
 
 def test_text_that_is_no_unicode_survives(tmp_path, image):

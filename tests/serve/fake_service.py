@@ -20,8 +20,8 @@ def wait_for_gate():
         time.sleep(0.01)
 
 
-endpoints.load_predictor = lambda config, *, log: gated_predictor(wait_for_gate)
-endpoints.load.read_folder = lambda directory: make_bundle()
+endpoints.load_predictor = lambda stored, config, *, log: gated_predictor(wait_for_gate)
+endpoints.load.read_model = lambda model, **options: make_bundle()
 
 if __name__ == "__main__":
     os.environ["GATE"] = sys.argv[1]  # workers get it too

@@ -14,7 +14,6 @@ from PIL import Image
 
 from mrcnn.config.serve import ServeConfig
 from mrcnn.events import UserError
-from mrcnn.infer.predictor import Predictor
 from mrcnn.serve import endpoints
 
 from . import helpers
@@ -219,19 +218,6 @@ def test_a_client_that_hangs_up_harms_nobody(service):
 class TestLoading:
     """`load_predictor` and `make_worker`, with the loading of files replaced."""
 
-    @pytest.fixture
-    def loads(self, monkeypatch):
-        calls = []
-
-        class Folder:
-            path, config = "models/cats", helpers.make_bundle().config
-
-        monkeypatch.setattr(endpoints.load, "read_folder", lambda directory: Folder)
-        monkeypatch.setattr(
-            Predictor, "load", lambda path, **options: calls.append((path, options)) or make_predictor()
-        )
-        return calls
-
     @pytest.mark.parametrize(
         ("settings", "threshold", "device"),
         [
@@ -241,21 +227,30 @@ class TestLoading:
             ({"deploy": {"min_confidence_threshold": 0.1, "gpu_device": 3}, "device": "cpu"}, 0.7, "cpu"),
         ],
     )
-    def test_threshold_and_device(self, loads, settings, threshold, device):
-        endpoints.load_predictor(ServeConfig(model="m", **settings), log=ListLog())
-        path, options = loads[0]
-        assert (path, options["score_threshold"], options["device"]) == ("models/cats", threshold, device)
-        assert options["precision"] == "float32"
+    def test_threshold_and_device(self, monkeypatch, settings, threshold, device):
+        calls = []
 
-    def test_a_worker_without_its_model_ends_with_the_code_that_stops_the_others(self, monkeypatch, capsys):
-        def missing(directory):
-            raise UserError("the model folder m does not exist")
+        def load_model(stored, **options):
+            calls.append((stored, options))
+            return stored
 
-        monkeypatch.setattr(endpoints.load, "read_folder", missing)
+        monkeypatch.setattr(endpoints.load, "load_model", load_model)
+        stored, log = helpers.make_bundle(), ListLog()
+        predictor = endpoints.load_predictor(stored, ServeConfig(model="m", **settings), log=log)
+        expected = {"score_threshold": threshold, "device": device, "precision": "float32", "warn": log.warning}
+        assert calls == [(stored, expected)]
+        assert predictor.bundle is stored
+
+    def test_a_worker_without_its_model_ends_with_the_code_that_stops_the_others(self, capsys, tmp_path):
         with pytest.raises(SystemExit) as stop:
-            endpoints.make_worker(ServeConfig(model="m", log_format="json"), "")
+            endpoints.make_worker(ServeConfig(model=str(tmp_path / "m"), log_format="json"), "")
         assert stop.value.code == 3
-        assert json.loads(capsys.readouterr().err)["exc_str"] == "the model folder m does not exist"
+        assert json.loads(capsys.readouterr().err)["exc_str"] == f"the model folder {tmp_path / 'm'} does not exist"
+
+    def test_a_weight_file_alone_needs_the_names_of_its_classes(self, tmp_path):
+        config = ServeConfig(model=str(tmp_path / "mask.h5"), classes="cat,dog", input_size=(64, 128), port=0)
+        with pytest.raises(UserError, match=r"mask\.h5"):
+            endpoints.serve(config, log=ListLog())
 
 
 def test_the_confidence_tag_of_the_deploy_config():

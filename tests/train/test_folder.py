@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from mrcnn.config.model import ModelConfig
 from mrcnn.events import UserError
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import folder
@@ -49,7 +50,9 @@ def model_dir(tmp_path):
 def test_a_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     weights = model_dir / "model_weights" / "model.h5"
     assert folder.find_start_model(str(model_dir)) == folder.StartModel(weights, model_dir / "config.json")
-    assert folder.find_start_model(str(weights)) == folder.StartModel(weights)
+    assert folder.find_start_model(str(weights)) == folder.StartModel(weights, model_dir / "config.json")
+    (tmp_path / "alone.h5").touch()
+    assert folder.find_start_model(str(tmp_path / "alone.h5")) == folder.StartModel(tmp_path / "alone.h5")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "best").symlink_to(model_dir)
     assert folder.find_start_model(str(tmp_path / "run")).weights.resolve() == weights
@@ -73,3 +76,88 @@ def test_going_on_needs_the_class_numbers(model_dir):
     (model_dir / "config.json").write_text("{}")
     with pytest.raises(UserError, match="does not have class mapping information"):
         folder.find_start_model(str(model_dir)).class_title_to_idx()
+
+
+def test_the_file_inside_a_folder_stands_for_it_from_anywhere(model_dir, monkeypatch):
+    monkeypatch.chdir(model_dir)
+    found = folder.find_start_model("model_weights/model.h5")
+    assert found.class_title_to_idx() == {"bg": 0, "ant": 1}
+    monkeypatch.chdir("model_weights")
+    assert folder.find_start_model("model.h5").class_title_to_idx() == {"bg": 0, "ant": 1}
+
+
+def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
+    assert folder.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
+    (model_dir / "config.json").unlink()  # transfer_learning of the original did without
+    assert folder.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
+    assert folder.StartModel(tmp_path / "coco.h5").conventions() == {"compatibility": "matterport"}
+
+
+@pytest.mark.parametrize(
+    ("model", "conventions"),
+    [
+        ({}, {"compatibility": None}),
+        (
+            {"backbone": "resnet50", "fpn_channels": 8, "score_threshold": 0.1},
+            {"compatibility": None, "backbone": "resnet50", "fpn_channels": 8},
+        ),
+        (
+            {"anchor_sizes": [8, 16, 32, 64, 128], "image_mean": [1, 2, 3]},
+            {"compatibility": None, "anchor_sizes": (8.0, 16.0, 32.0, 64.0, 128.0), "image_mean": (1.0, 2.0, 3.0)},
+        ),
+        ({"anchor_offset": 0.0}, {"compatibility": None, "anchor_offset": 0.0}),
+        ({"compatibility": "matterport"}, {"compatibility": "matterport"}),
+        (
+            {"compatibility": "matterport", "round_boxes": "never"},
+            {"compatibility": "matterport", "round_boxes": "never"},
+        ),
+    ],
+)
+def test_a_model_key_tells_the_conventions_whole_or_in_part(model_dir, model, conventions):
+    for written in (model, ModelConfig(**model).model_dump(mode="json")):
+        (model_dir / "config.json").write_text(json.dumps({"model": written}))
+        assert folder.find_start_model(str(model_dir)).conventions() == conventions
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [([], r"config\.json: `model` must be an object, got \[\]"), ({"bone": 1}, r"json: model\.bone")],
+)
+def test_a_malformed_model_names_the_file(model_dir, model, message):
+    (model_dir / "config.json").write_text(json.dumps({"model": model}))
+    with pytest.raises(UserError, match=message):
+        folder.find_start_model(str(model_dir)).conventions()
+
+
+OLD = {"compatibility": "supervisely"}
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "kept"),
+    [
+        ({}, OLD, ModelConfig(compatibility="supervisely")),
+        ({"backbone": "resnet50"}, OLD, ModelConfig(compatibility="supervisely", backbone="resnet50")),
+        ({"anchor_offset": 0.5}, OLD, ModelConfig(compatibility="supervisely", anchor_offset=0.5)),
+        ({"compatibility": None}, OLD, ModelConfig()),
+        ({"compatibility": "matterport"}, OLD, ModelConfig(compatibility="matterport")),
+        ({}, {"compatibility": None}, ModelConfig()),
+        ({}, {**OLD, "round_boxes": "never"}, ModelConfig(compatibility="supervisely", round_boxes="never")),
+        (
+            {"round_boxes": "at_end"},
+            {**OLD, "round_boxes": "never"},
+            ModelConfig(compatibility="supervisely", round_boxes="at_end"),
+        ),
+        ({"compatibility": None}, {**OLD, "round_boxes": "at_end"}, ModelConfig()),
+        ({"compatibility": None}, {**OLD, "backbone": "resnet50"}, ModelConfig(backbone="resnet50")),
+    ],
+)
+def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
+    assert folder.keep_conventions(given, start) == kept
+
+
+def test_conventions_that_do_not_go_together_are_named():
+    start = {"compatibility": None, "roi_sampling_ratio": 3}
+    with pytest.raises(
+        UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"
+    ):
+        folder.keep_conventions({"roi_align": "crop_and_resize"}, start)

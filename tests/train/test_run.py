@@ -61,8 +61,8 @@ def built():
 
 @pytest.fixture(scope="module")
 def train(project, built):
-    def call(output, *, log=None, resume=False, model=None, project_dir=project, **settings):
-        config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings})
+    def call(output, *, log=None, resume=False, model=None, project_dir=project, network=None, **settings):
+        config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings, "model": network or tiny.CONFIG["model"]})
         log = log or HeardLog()
         run.train(config, project_dir=project_dir, output_dir=output, log=log, resume=resume, model=model)
         return log
@@ -173,6 +173,15 @@ def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
 
 
+def test_a_cosine_of_another_length_is_said_to_jump(train, tmp_path):
+    cosine = {"lr_schedule": {"name": "cosine"}}
+    train(tmp_path, epochs=1, **cosine)
+    log = train(tmp_path, epochs=2, resume=True, **cosine)
+    assert any(message.startswith("`epochs` was 1 and is 2 now: the cosine ends elsewhere") for message in log.messages)
+    log = train(tmp_path, epochs=2, resume=True, **cosine)
+    assert not any("cosine" in message for message in log.messages)
+
+
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):
     rule = {"patience": 1, "monitor": "val_box_ap"}  # the same from the first epoch on
     train(tmp_path, early_stopping=rule)
@@ -214,6 +223,61 @@ def test_training_goes_on_from_a_model_folder_with_its_class_numbers(whole, trai
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"needs the model's classes to be the project's: only the project has \['bar"):
         train(tmp_path / "out2", model=str(folder), weights_init_type="continue_training")
+
+
+@pytest.fixture
+def old_folder(whole, tmp_path):
+    """A model folder as the plugin wrote it."""
+    folder = tmp_path / "old"
+    (folder / "model_weights").mkdir(parents=True)
+    content = json.loads((whole[0] / "last" / "config.json").read_text())
+    del content["model"]
+    (folder / "config.json").write_text(json.dumps(content))
+    os.link(whole[0] / "last" / "model_weights" / "model.h5", folder / "model_weights" / "model.h5")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
+def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder, tmp_path, built, kind):
+    output, given = tmp_path / "out", {"model": str(old_folder), "weights_init_type": kind}
+    log = train(output, epochs=1, **given)
+    (line,) = [message for message in log.messages if "conventions" in message]
+    assert line.startswith(
+        f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5"
+    )
+    assert '`compatibility` "supervisely"' in line
+    assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
+    assert load.read_folder(output).config.compatibility == "supervisely"
+    train(output, epochs=2, resume=True, weights_init_type=kind)
+    assert built[-1].compatibility == "supervisely"
+    assert checkpoint.find_last(output).name == "00000001"
+
+
+def test_a_lone_file_is_matterports_and_the_config_may_say_otherwise(train, old_folder, tmp_path, built):
+    os.link(old_folder / "model_weights" / "model.h5", tmp_path / "alone.h5")
+    given = {"model": str(tmp_path / "alone.h5"), "weights_init_type": "transfer_learning", "epochs": 1}
+    train(tmp_path / "one", **given)
+    assert built[-1].compatibility == "matterport"
+    log = train(tmp_path / "two", network={**tiny.CONFIG["model"], "compatibility": None}, **given)
+    assert built[-1].compatibility is None
+    assert not [message for message in log.messages if "conventions" in message]
+
+
+def test_without_start_weights_the_better_forms_count(train, old_folder, tmp_path, built):
+    train(tmp_path / "out", epochs=1, model=str(old_folder), weights_init_type="random")
+    assert (built[-1].compatibility, built[-1].mask_paste) == (None, "bilinear")
+
+
+def test_old_classes_that_are_not_the_projects_are_refused(train, old_folder, tmp_path):
+    given = {"model": str(old_folder), "weights_init_type": "continue_training"}
+    content = json.loads((old_folder / "config.json").read_text())
+    for mapping, message in (
+        ({"bg": 0, "disc": 1}, r"only the project has \['bar'\], only the model has \[\]"),
+        ({"bg": 1, "disc": 0, "bar": 2}, "`special_classes.background` 'bg' must be class 0 of the model, got 1"),
+    ):
+        (old_folder / "config.json").write_text(json.dumps({**content, "class_title_to_idx": mapping}))
+        with pytest.raises(UserError, match=message):
+            train(tmp_path / "out", **given)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from mrcnn.events import UserError
 from mrcnn.train import start
 from mrcnn.train.folder import StartModel
 from mrcnn.weights import hdf5
+from tests import old_weights
 
 from . import fake
 
@@ -74,7 +75,125 @@ def test_start_weights_must_be_given(model, log):
 
 
 def test_a_path_of_imagenet_weights_must_exist(tmp_path):
-    start.check_imagenet_source(None)
-    start.check_imagenet_source(str(tmp_path))
+    assert start.find_imagenet_source(str(tmp_path), backbone="resnet50") == str(tmp_path)
     with pytest.raises(UserError, match=r"`imagenet_weights` .*no.h5 does not exist"):
-        start.check_imagenet_source(str(tmp_path / "no.h5"))
+        start.find_imagenet_source(str(tmp_path / "no.h5"), backbone="resnet50")
+
+
+def test_imagenet_weights_are_fetched_before_data_is_read(monkeypatch):
+    monkeypatch.setattr(start.download, "imagenet_file", lambda depth: f"cached {depth}")
+    assert start.find_imagenet_source(None, backbone="resnet101") == "cached 101"
+
+
+@pytest.fixture
+def old_file(tmp_path, log):
+    """Writes a whole old model; gives what loads a kind of it into a layout."""
+
+    def write(*arguments, change=lambda groups: groups, **numbers):
+        groups = old_weights.values_of(old_weights.make_layout(*arguments, seed=1, **numbers))
+        path = old_weights.write_file(tmp_path / "old.h5", change(groups))
+
+        def load_kind(layout, kind, backbone="resnet50"):
+            given = {"imagenet_weights": None, "backbone": backbone, "log": log}
+            start.load_start_weights(layout, kind, start_model=StartModel(path), **given)
+            return groups
+
+        return load_kind
+
+    return write
+
+
+def test_another_number_of_classes_leaves_only_the_last_layers_new(old_file, log):
+    layout, new = old_weights.make_layout(50, 3), ("mrcnn_bbox_fc", "mrcnn_class_logits", "mrcnn_mask")
+    before, stored = old_weights.values_of(layout), old_file(50, 5)(layout, "transfer_learning")
+    for layer, weights in old_weights.values_of(layout).items():
+        expected = before if layer in new else stored
+        for name, values in weights.items():
+            np.testing.assert_array_equal(values, expected[layer][name], err_msg=name)
+    assert f"  excluded on request: 3 layers: {', '.join(new)}" in log.messages
+    assert not [line for line in log.messages if "missing" in line or "left over" in line]
+
+
+def test_another_number_of_classes_cannot_go_on(old_file):
+    with pytest.raises(UserError) as caught:
+        old_file(50, 5)(old_weights.make_layout(50, 3), "continue_training")
+    message = str(caught.value)
+    parts = (
+        "layer mrcnn_bbox_fc, weight mrcnn_bbox_fc/kernel:0",
+        "old.h5",
+        "(1, 20)",
+        "(1, 12)",
+        "5 classes, the model 3",
+    )
+    assert all(part in message for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
+def test_other_anchors_are_named_and_refused(old_file, kind):
+    layout = old_weights.make_layout(50, 4, anchors_per_location=5)
+    with pytest.raises(
+        UserError, match=r"layer rpn_model, .*old\.h5 .* has 3 anchors per location, the model 5; use as "
+    ):
+        old_file(50, 4)(layout, kind)
+
+
+@pytest.mark.parametrize(
+    ("channels", "note"),
+    [(1, "3 input channels averaged to 1"), (4, "3 input channels inflated to 4, each new one starts as the average")],
+)
+def test_other_channels_are_adapted_where_the_model_is_new(old_file, log, channels, note):
+    layout = old_weights.make_layout(50, 4, channels=channels)
+    stored = old_file(50, 4)(layout, "transfer_learning")["conv1"]["conv1/kernel:0"]
+    assert f"  conv1/kernel: {note}" in log.messages
+    found = old_weights.values_of(layout)["conv1"]["conv1/kernel:0"]
+    np.testing.assert_allclose(found.sum(axis=2), stored.sum(axis=2), rtol=1e-5)
+    with pytest.raises(UserError, match=r"layer conv1, .* shape \(7, 7, 3, 1\).* set `model\.channels` to 3"):
+        old_file(50, 4)(layout, "continue_training")
+
+
+@pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
+@pytest.mark.parametrize(("stored", "wanted"), [(50, 101), (101, 50)])
+def test_the_other_depth_is_refused(old_file, kind, stored, wanted):
+    match = (
+        rf"old\.h5 holds a ResNet-{stored}, the model has a ResNet-{wanted}: set `model\.backbone` to resnet{stored}"
+    )
+    with pytest.raises(UserError, match=match):
+        old_file(stored, 4)(old_weights.make_layout(wanted, 4), kind, backbone=f"resnet{wanted}")
+
+
+def diverged(groups):
+    groups["fpn_p2"]["fpn_p2/kernel:0"] = groups["fpn_p2"]["fpn_p2/kernel:0"] * np.nan
+    return groups
+
+
+def renamed(groups):
+    return {f"my_{layer}": {f"my_{name}": weights[name] for name in weights} for layer, weights in groups.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (diverged, r"layer fpn_p2, weight fpn_p2/kernel:0 of .*old\.h5 holds 9 values that are NaN or infinite"),
+        (renamed, r"old\.h5 holds no layer of this model, only my_conv1, my_bn_conv1"),
+        (lambda groups: {"fpn_p2": groups["fpn_p2"]}, r"old\.h5 lacks 106 layers of the backbone \(conv1, bn_conv1, "),
+    ],
+)
+def test_weights_that_are_none_are_refused(old_file, change, message):
+    with pytest.raises(UserError, match=message) as caught:
+        old_file(50, 4, change=change)(old_weights.make_layout(50, 4), "continue_training")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not an HDF5 file: it is empty"),
+        (b"PK\x03\x04", "is not an HDF5 file"),
+        (None, "is damaged or cut short"),
+    ],
+)
+def test_files_that_are_none_are_refused(model, stored, tmp_path, log, content, message):
+    whole = stored.weights.read_bytes()
+    (tmp_path / "bad.h5").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(UserError, match=rf"bad\.h5 {message}"):
+        load(model, "transfer_learning", log, start_model=StartModel(tmp_path / "bad.h5"))

@@ -10,6 +10,8 @@ from mrcnn.weights import hdf5, inspect
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES = {
     "conv1_kernel": (1, 1, 4, 1),
+    "fpn_c5p5_kernel": (1, 1, 1, 3),
+    "mrcnn_class_conv1_kernel": (5, 1, 1, 2),
     "mrcnn_class_logits_kernel": (1, 7),
     "rpn_class_raw_kernel": (1, 1, 1, 10),
 }
@@ -26,9 +28,11 @@ def test_facts_of_a_whole_model(tmp_path, make_skeleton, depth, layers, tensors)
     facts = facts_of(tmp_path / "m.h5")
     assert facts.backbone == f"resnet{depth}"
     assert (facts.layers, facts.tensors) == (layers, tensors)
-    assert facts.parameters == tensors + 3 + 6 + 9  # one each, and (4 - 1) + (7 - 1) + (10 - 1) more
+    assert facts.parameters == tensors + 3 + 2 + 9 + 6 + 9  # one each, and 4 - 1, 3 - 1, 5 * 2 - 1, 7 - 1, 10 - 1 more
     assert (facts.num_classes, facts.anchors_per_location, facts.channels) == (7, 5, 4)
+    assert facts.widths == {"fpn_channels": 3, "rpn_channels": 1, "box_fc_channels": 2, "box_pool_size": 5}
     assert facts.unknown == facts.missing == ()
+    assert not facts.old
     assert facts.origin == "new, written by this project, weights only"
 
 
@@ -37,12 +41,14 @@ def test_lines_of_a_whole_model(tmp_path, make_skeleton):
     assert inspect.lines("m.h5", facts_of(tmp_path / "m.h5")) == [
         "m.h5",
         "  form: new, written by this project, weights only",
-        "  content: 131 layers, 384 tensors, 402 parameters",
+        "  content: 131 layers, 384 tensors, 413 parameters",
         "  backbone: resnet50",
         "  classes with background: 7",
         "  anchors per location: 5",
         "  input channels: 4",
-        "  loads: everything into a resnet50 with 7 classes",
+        "  sizes: fpn_channels 3, rpn_channels 1, box_fc_channels 2, box_pool_size 5",
+        "  loads: everything into a resnet50 with 7 classes; without a model folder, --classes must name the 6 besides "
+        "the background",
     ]
 
 
@@ -50,6 +56,7 @@ def test_an_old_multi_gpu_file_is_recognised(tmp_path, make_skeleton, write_by_h
     path = write_by_hand(tmp_path / "gpus.h5", {"mask_rcnn": values_of(make_skeleton(50))}, under="model_weights")
     facts = facts_of(path)
     assert facts.origin == "old, written by Keras 2.0.8, whole model, nested in one group as by a multi-GPU wrapper"
+    assert facts.old
     assert (facts.layers, facts.backbone) == (131, "resnet50")
 
 
@@ -86,7 +93,7 @@ def test_other_networks(tmp_path, write_by_hand):
 
 def test_scalars_do_not_stop_it(tmp_path, write_by_hand):
     facts = facts_of(write_by_hand(tmp_path / "s.h5", {"conv1": {"conv1/kernel:0": np.float32(1)}}))
-    assert (facts.channels, facts.parameters) == (None, 1)
+    assert (facts.channels, facts.widths, facts.parameters) == (None, {}, 1)
 
 
 def test_main_reports_each_file_and_fails_for_bad_ones(tmp_path, make_skeleton, capsys):

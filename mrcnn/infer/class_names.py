@@ -1,0 +1,90 @@
+"""The names of the classes of a weight file that comes alone.
+
+Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the order of their ids.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrcnn.config import errors
+from mrcnn.events import UserError
+
+COCO = "coco"
+COCO_NAMES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee",
+    "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard",
+    "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich",
+    "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed",
+    "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven",
+    "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+)  # fmt: skip
+BACKGROUND = "bg"
+BACKGROUNDS = ("bg", "background", "__background__")  # what a list that numbers the background begins with, lower case
+
+Classes = str | Path | Sequence[str]
+
+
+def read_names(classes: Classes) -> tuple[str, ...]:
+    """Gives the names that a user states.
+
+    Args:
+        classes: the names; or as on the command line `coco`, a JSON file that holds a list of names, or the names
+            separated by commas.
+
+    Raises:
+        UserError: there is no such file, it holds something else, or a name is empty or stands there twice.
+    """
+    if isinstance(classes, (str, Path)):
+        names = _from_text(str(classes))
+    else:
+        names = list(classes)
+    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise UserError(f"the class names must be a list of texts that are not empty, got {errors.shown(names)}")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"the class names must differ, got {errors.shown(twice[0])} more than once")
+    return tuple(names)
+
+
+def number_names(names: Sequence[str], *, num_classes: int, source: str | Path) -> tuple[str, ...]:
+    """Gives the title of each class id of a weight file, the background first.
+
+    Args:
+        names: of the classes in the order of their ids; the background may stand first or be left out.
+        num_classes: of the file, with the background.
+        source: what messages call the file.
+
+    Raises:
+        UserError: there are more names or fewer than classes.
+    """
+    if len(names) == num_classes and names[0].lower() in BACKGROUNDS:
+        return tuple(names)
+    if len(names) != num_classes - 1:
+        raise UserError(
+            f"{len(names)} class names are given, but {source} has {num_classes - 1} classes besides the background: "
+            "give one name for each, in the order of their numbers"
+        )
+    if BACKGROUND in names:
+        raise UserError(f"the class name {BACKGROUND!r} is that of the background, which comes first or is left out")
+    return (BACKGROUND, *names)
+
+
+def _from_text(text: str) -> list[str]:
+    if text == COCO:
+        return list(COCO_NAMES)
+    path = Path(text)
+    if path.suffix.lower() != ".json":
+        return [name.strip() for name in text.split(",")]
+    try:
+        names = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError(f"the file of class names {path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"the file of class names {path} cannot be read as JSON: {error}") from error
+    if not isinstance(names, list):
+        raise UserError(f'{path} must hold a list of class names like ["cat", "dog"], got {errors.shown(names)}')
+    return names

@@ -1,0 +1,84 @@
+"""An image file as it lies on disk: its bytes, its pixels as stored, and its size before and after its EXIF turn."""
+
+import contextlib
+import io
+import os
+import warnings
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mrcnn.events import UserError
+
+EXIF_ORIENTATION = 0x0112  # the tag
+EXCHANGING_SIDES = (5, 6, 7, 8)  # its values for a quarter turn
+DEPTHS = (np.uint8, np.uint16)
+
+
+class Sizes(NamedTuple):
+    """Height and width of an image, in pixels.
+
+    Attributes:
+        upright_hw: as viewers show it, turned by its EXIF orientation.
+        stored_hw: as its pixels lie in the file; of a TIFF as upright, for OpenCV always turns it.
+    """
+
+    upright_hw: tuple[int, int]
+    stored_hw: tuple[int, int]
+
+
+def read_bytes(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a file as `[n]` uint8; raises `UserError` with its name when there is none."""
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise UserError(f"cannot read the image {os.fspath(path)}: {error.strerror or error}") from error
+
+
+def decode(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED, *, name: str) -> np.ndarray:
+    """Decodes the bytes of an image file.
+
+    Args:
+        data: `[n]` uint8.
+        flags: OpenCV's; without any, the pixels as stored.
+        name: what an error calls the image.
+
+    Returns:
+        `[H, W, channels]` uint8 or uint16, colours in OpenCV's order.
+
+    Raises:
+        UserError: it cannot be decoded or is cut off, or has another depth than 8 or 16 bits.
+    """
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error as error:
+        raise UserError(f"cannot decode the image {name}: {error.err or error}") from error
+    if image is None:
+        raise UserError(f"cannot decode the image {name}: it is cut off or in no known format")
+    if image.dtype not in DEPTHS:
+        raise UserError(f"the image {name} must have 8 or 16 bits a channel, got {image.dtype}; convert it")
+    return np.atleast_3d(np.asarray(image))
+
+
+def sizes(data: np.ndarray, *, name: str) -> Sizes:
+    """Reads the sizes from the header of an image file, or where that does not tell, from its pixels.
+
+    Args:
+        data: `[n]` uint8, the file's bytes.
+        name: what an error calls the image.
+
+    Raises:
+        UserError: as `decode`.
+    """
+    known = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
+    with contextlib.suppress(*known), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
+        with Image.open(io.BytesIO(data.tobytes())) as image:
+            if image.format != "TIFF":  # Pillow versions differ in whether its size is the upright one
+                width, height = image.size
+                turned = image.getexif().get(EXIF_ORIENTATION, 1) in EXCHANGING_SIDES
+                return Sizes((width, height) if turned else (height, width), (height, width))
+    height, width = decode(data, cv2.IMREAD_COLOR, name=name).shape[:2]
+    return Sizes((height, width), (height, width))

@@ -1,0 +1,199 @@
+"""Checks what the check of a project counts and finds."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.events import UserError
+from mrcnn.project import check, image_file
+
+META = {
+    "classes": [
+        {"title": "pear", "shape": "any", "color": "#112233"},
+        {"title": "apple", "shape": "polygon", "color": "#112233"},
+    ],
+    "tags": [
+        {"name": "train", "value_type": "none"},
+        {"name": "val", "value_type": "none"},
+        {"name": "ripe", "value_type": "oneof_string", "values": ["yes", "no"]},
+    ],
+}
+SQUARE = {"exterior": [[0, 0], [3, 0], [3, 3]], "interior": []}
+
+
+def _object(title="apple", tags=(), **changes):
+    return {"classTitle": title, "tags": list(tags), "points": SQUARE, **changes}
+
+
+def _add(root, name, *objects, tags=(), size=(4, 6), dataset="ds", exif=1):
+    """Adds an image of 4x6 pixels (height x width) and its annotation."""
+    folder = root / dataset
+    for part in ("img", "ann"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    block = Image.Exif()
+    block[image_file.EXIF_ORIENTATION] = exif
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(folder / "img" / name, exif=block)
+    content = {"size": {"height": size[0], "width": size[1]}, "tags": list(tags), "objects": list(objects)}
+    (folder / "ann" / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "fruit").mkdir()
+    (tmp_path / "fruit" / "meta.json").write_text(json.dumps(META))
+    return tmp_path / "fruit"
+
+
+def _check(root, **names):
+    return check.check_project(root, **({"train_tag": "train", "val_tag": "val"} | names))
+
+
+def _problems(root):
+    """Gives (is error, text without the project's path) of all problems."""
+    return [(problem.is_error, problem.text.replace(f"{root}/", "")) for problem in _check(root).problems]
+
+
+def test_objects_are_counted_by_class_and_split(root):
+    _add(root, "1.png", _object(), _object(), tags=["train"])
+    _add(root, "2.png", _object(), _object("pear", geometryType="line"), tags=["train", "val"])
+    _add(root, "3.png", _object(), dataset="other")
+    report = _check(root)
+    assert report.images == {"train": 2, "val": 1, "neither": 1, "all": 3}
+    apples = [report.objects["apple", split] for split in report.splits]
+    pears = [report.objects["pear", split] for split in report.splits]
+    assert (apples, pears) == ([3, 1, 1, 4], [1, 1, 0, 1])
+    assert report.shapes == {"polygon": 4, "line": 1}
+    assert report.problems == []
+    assert check.format_report(report).splitlines() == [
+        f"project fruit in {root}",
+        "data sets: ds (2), other (1)",
+        "tags: train (none), val (none), ripe (oneof_string)",
+        "shapes of objects: line (1), polygon (4)",
+        "        shape    train  val  neither  all",
+        "images               2    1        1    3",
+        "pear    any          1    1        0    1",
+        "apple   polygon      3    1        1    4",
+        "1 objects have no area (point, line, graph): they are drawn one pixel wide",
+        "1 images are in both sets",
+        "0 errors, 0 warnings",
+    ]
+
+
+def test_other_split_tags_and_one_tag_for_both(root):
+    _add(root, "1.png", _object(), tags=["a"])
+    assert _check(root, train_tag="a", val_tag="b").images == {"a": 1, "all": 1}
+    report = _check(root, train_tag="a", val_tag="a")
+    assert (report.splits, report.images) == (("a", "neither", "all"), {"a": 1, "all": 1})
+    assert "no image has the tag" not in check.format_report(report)
+    assert "no image has the tag train or val" in check.format_report(_check(root))
+
+
+def test_every_problem_of_an_annotation_is_named_with_its_object(root):
+    objects = [
+        _object("plum"),
+        _object(points={"exterior": [[1, 1]], "interior": []}),
+        _object(points={"exterior": [[9, 9], [12, 9], [12, 12]], "interior": []}),
+        _object("pear", geometryType="mesh"),
+        _object(points=None),
+        _object(tags=[{"name": "ripe", "value": "maybe"}, "sweet"]),
+    ]
+    _add(root, "1.png", *objects, tags=["train", {"name": "val", "value": 3}])
+    where = "ds/ann/1.png.json: "
+    problems = _problems(root)
+    assert [is_error for is_error, _ in problems] == [True, True] + [False] * 6
+    starts = [
+        "object 0: class 'plum' is not in",
+        "object 4: `points` must be",
+        "the image has the tag 'val' with the value 3, its type is none",
+        "object 1 ('apple'): a polygon needs 3 points, it has 1",
+        "object 2 ('apple'): it covers no pixel",
+        "object 3 ('pear'): the shape mesh cannot be drawn",
+        "object 5 ('apple'): it has the tag 'ripe' with the value 'maybe', its type is oneof_string of ['yes', 'no']",
+        "object 5 ('apple'): it has the tag 'sweet', which meta.json does not declare",
+    ]
+    for (_, text), start in zip(problems, starts, strict=True):
+        assert text.startswith(where + start)
+
+
+def test_problems_of_files_are_errors(root):
+    folder = _add(root, "1.png")
+    (folder / "img" / "1.png").write_bytes(b"no image")
+    (_add(root, "2.png") / "ann" / "2.png.json").write_text("{")
+    (_add(root, "3.png") / "ann" / "3.png.json").unlink()
+    cv2.imwrite(str(folder / "img" / "4.tif"), np.zeros((4, 6), np.float32))
+    (folder / "ann" / "4.tif.json").write_text((folder / "ann" / "1.png.json").read_text())
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    content = cv2.imencode(".png", noise)[1].tobytes()
+    (_add(root, "5.png", size=(64, 64)) / "img" / "5.png").write_bytes(content[: len(content) // 2])
+    problems = _problems(root)
+    assert all(is_error for is_error, _ in problems)
+    assert [text.split(" (")[0][:45] for _, text in problems] == [
+        "image 3.png in data set ds has no annotation ",
+        "cannot decode the image ds/img/1.png: it is c",
+        "ds/ann/2.png.json is not valid JSON: Expectin",
+        "the image ds/img/4.tif must have 8 or 16 bits",
+        "cannot decode the image ds/img/5.png: it is c",
+    ]
+
+
+def test_sizes_are_compared(root):
+    _add(root, "1.png", size=(None, None))
+    _add(root, "2.png", size=(6, 4))
+    _add(root, "3.jpg", size=(6, 4), exif=6)
+    _add(root, "4.jpg", size=(4, 6), exif=6)
+    assert _problems(root) == [
+        (True, "ds/ann/2.png.json: `size` is 6x4 pixels (height x width), the image has 4x6"),
+        (
+            False,
+            "ds/ann/4.jpg.json: the image's EXIF block turns it but the annotation does not: it is used unturned",
+        ),
+    ]
+
+
+def test_what_the_project_leaves_out_is_a_warning(root):
+    folder = _add(root, "1.png")
+    (folder / "img" / "2.heic").touch()
+    (folder / "ann" / "3.png.json").write_text("{}")
+    assert [(is_error, text[:44]) for is_error, text in _problems(root)] == [
+        (False, "data set ds has 1 .heic images, a kind that "),
+        (False, "data set ds has 1 annotation files without a"),
+    ]
+
+
+def test_a_project_without_images_has_a_report(root):
+    report = _check(root)
+    assert [problem.text for problem in report.problems] == [
+        f"the project {root} has no images; put them into {root}/<data set>/img"
+    ]
+    assert report.errors == 1
+    assert "data sets: none" in check.format_report(report)
+
+
+def test_a_folder_without_a_project_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no project in"):
+        _check(tmp_path)
+
+
+def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
+    _add(root, "1.png", _object(), tags=["train"])
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "mrcnn.project.check", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    good = run(root, "--val-tag", "test")
+    assert (good.returncode, "0 errors, 0 warnings" in good.stdout) == (0, True)
+    assert "train  test  neither" in good.stdout
+    (root / "ds" / "img" / "1.png").write_bytes(b"")
+    bad = run(root.parent)
+    assert bad.returncode == 1
+    assert "1 errors, 0 warnings\nerror: cannot decode" in bad.stdout
+    none = run(root / "ds" / "img")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "no project in" in none.stderr

@@ -1,0 +1,53 @@
+"""Checks reading image files as they lie on disk."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.events import UserError
+from mrcnn.project import image_file
+
+PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
+
+
+def _file(path, array=PIXELS, orientation=1):
+    exif = Image.Exif()
+    exif[image_file.EXIF_ORIENTATION] = orientation
+    Image.fromarray(array).save(path, exif=exif)
+    return image_file.read_bytes(path)
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize(("orientation", "upright"), [(1, (2, 3)), (3, (2, 3)), (6, (3, 2)), (8, (3, 2))])
+def test_sizes_before_and_after_the_turn(tmp_path, extension, orientation, upright):
+    data = _file(tmp_path / f"a.{extension}", orientation=orientation)
+    stored = image_file.decode(data, name="a").shape[:2]
+    assert stored == (upright if extension == "tif" else (2, 3))
+    assert image_file.sizes(data, name="a") == (upright, stored)
+
+
+def test_pixels_are_as_stored(tmp_path):
+    data = _file(tmp_path / "a.png", orientation=6)
+    np.testing.assert_array_equal(image_file.decode(data, name="a"), PIXELS[..., ::-1])
+    grey = image_file.decode(_file(tmp_path / "b.png", PIXELS[..., 0]), name="b")
+    assert grey.shape == (2, 3, 1)
+
+
+def test_other_depths_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), np.zeros((2, 3), np.float32))
+    data = image_file.read_bytes(tmp_path / "a.tif")
+    with pytest.raises(UserError, match="the image a must have 8 or 16 bits a channel, got float32"):
+        image_file.decode(data, name="a")
+
+
+@pytest.mark.parametrize("read", [image_file.decode, image_file.sizes])
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_what_is_no_image_is_named(read, content):
+    with pytest.raises(UserError, match="cannot decode the image odd"):
+        read(np.frombuffer(content, np.uint8), name="odd")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read the image .*none\.png"):
+        image_file.read_bytes(tmp_path / "none.png")
