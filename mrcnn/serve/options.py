@@ -60,9 +60,8 @@ def read(
     """
     values: dict[str, Any] = {"model": TASK_MODEL, **_variables(environment)}
     given = {key: getattr(options, key, None) for key in ServeConfig.model_fields}
-    values |= {
-        key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None
-    }
+    values |= {key: value for key, value in given.items() if value is not None}
+    values["model"] = str(values["model"])
     if options.config is not None:
         values["deploy"] = load_deploy_config(options.config, warn=warn)
     return errors.check(ServeConfig, values)
