@@ -1,4 +1,4 @@
-"""Prepares a trained model for deployment: `python deploy.py export --model MODEL --out DIR`; see `export --help`."""
+"""Deploys a trained model: `deploy.py export --model DIR --out DIR` or `deploy.py serve --model DIR`; see `--help`."""
 
 import argparse
 import os
@@ -11,6 +11,8 @@ from mrcnn import events
 from mrcnn.events import EventLog
 from mrcnn.export import saved_model
 from mrcnn.infer import arguments
+from mrcnn.serve import endpoints
+from mrcnn.serve import options as serve_options
 
 
 def parse(given: list[str] | None = None) -> argparse.Namespace:
@@ -18,17 +20,18 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser = argparse.ArgumentParser(description="Prepare a trained model for deployment.")
+    parser = argparse.ArgumentParser(description="Deploy a trained model.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = commands.add_parser("export", parents=[common], help="write a SavedModel and prove that it is equal")
     command.set_defaults(run=export)
     arguments.add_model(command, required=True)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
-    command.add_argument(
-        "--images", type=Path, metavar="DIR", help="images to compare on; default: bundled photographs"
-    )
+    command.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     command.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     command.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
+    command = commands.add_parser("serve", parents=[common], help="answer requests over HTTP")
+    command.set_defaults(run=serve)
+    serve_options.add_to(command)
     return parser.parse_args(given)
 
 
@@ -44,6 +47,11 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
         score_threshold=options.score_threshold,
         device=options.device,
     )
+
+
+def serve(options: argparse.Namespace, log: EventLog) -> None:
+    """Serves the model until a signal ends it."""
+    endpoints.serve(serve_options.read(options, os.environ, warn=log.warning), log=log)
 
 
 if __name__ == "__main__":

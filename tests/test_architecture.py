@@ -29,9 +29,12 @@ MAY_IMPORT = {
         "structures", "events", "config", "project", "data", "models", "losses", "weights", "evaluate", "infer", "ops",
     },
     "export": {"structures", "events", "config", "ops", "data", "infer", "models"},
+    "serve": {"structures", "events", "config", "project", "data", "infer"},
     "demo": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
 }  # fmt: skip
-TENSORFLOW_FREE = {"structures", "events", "config", "project", "layers", "losses", "models", "weights", "evaluate"}
+TENSORFLOW_FREE = {
+    "structures", "events", "config", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+}  # fmt: skip
 
 
 def _room(path: Path) -> str:

@@ -1,12 +1,14 @@
 import json
 import math
+import os
 
 import numpy as np
 import pytest
 
-from benchmarks import cost, large_image, load, speed
+from benchmarks import cost, large_image, load, serve_load, speed
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.weights import names
+from tests.serve.helpers import running
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,42 @@ def test_a_measured_case_adds_up(capsys, monkeypatch):
     assert sum(got["stages"].values()) == pytest.approx(got["seconds"])
     assert got["images_per_second"] == pytest.approx(1 / got["seconds"])
     assert got["share"] == pytest.approx(got["gflops"] / got["matmul_gflops"])
+
+
+def test_the_load_of_a_running_service_is_measured():
+    with running() as service:
+        before = serve_load.batches(service.url)
+        found = serve_load.ask(service.url, serve_load.photograph(), clients=4, requests_in_all=12)
+        runs = serve_load.batches(service.url) - before
+    assert (len(found.seconds), found.failed) == (12, 0)
+    assert 0 < max(found.seconds) <= found.wall
+    assert sum(found.seconds) >= found.wall  # four at a time
+    assert 3 <= runs <= 12
+
+
+def test_requests_that_nobody_answers_are_counted_as_failed():
+    assert serve_load.ask("http://127.0.0.1:9", b"x", clients=1, requests_in_all=2).failed == 2
+
+
+def test_a_row_of_the_load_table():
+    found = serve_load.Load([float(value) for value in range(1, 102)], failed=2, wall=202.0)
+    # 101 values 1..101: the middle one is 51, 95 of the 100 steps end at 96; 101 / 202 = 0.5 a second
+    assert serve_load.row(4, 8, found, 25.25, 1234.4).split() == [
+        "4",
+        "8",
+        "101",
+        "2",
+        "0.50",
+        "51.00",
+        "96.00",
+        "4.0",
+        "1234",
+    ]
+    assert len(serve_load.row(4, 8, found, 25.25, 1234.4)) == len(serve_load.HEADER)
+
+
+def test_peak_memory_is_that_of_the_process():
+    assert 50 < serve_load.peak_mb(os.getpid()) < 100_000
 
 
 def test_the_loaded_file_is_as_large_as_matterports():

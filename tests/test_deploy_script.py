@@ -14,6 +14,7 @@ from mrcnn.config.model import ModelConfig
 from mrcnn.events import JsonLog
 from mrcnn.export import saved_model
 from mrcnn.models import build
+from mrcnn.serve import endpoints
 from mrcnn.weights import hdf5
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +74,25 @@ def test_wrong_command_line(script, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.fixture
+def served(monkeypatch):
+    found = []
+    monkeypatch.setattr(endpoints, "serve", lambda config, *, log: found.append((config, log)))
+    for name in ("rest_inference_port", "REST_INFERENCE_PORT", "GPU_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def test_serve_passes_on_options_and_variables(script, served, monkeypatch):
+    monkeypatch.setenv("rest_inference_port", "81")
+    monkeypatch.setenv("GPU_DEVICE", "1")
+    log = run(script, "serve", "--model", "m", "--device", "cpu", "--log-format", "json")
+    ((config, told),) = served
+    assert told is log
+    assert (config.model, config.host, config.port, config.device) == ("m", "127.0.0.1", 81, "cpu")
+    assert config.log_format == "json"
+
+
 def command(*arguments):
     return subprocess.run(
         [sys.executable, ROOT / "deploy.py", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
@@ -116,3 +136,12 @@ def test_real_network_end_to_end(tmp_path):
     assert len(report["proofs"][0]["comparisons"]) == 4  # two images by two signatures
     messages = [json.loads(line)["message"] for line in done.stderr.splitlines() if line.startswith("{")]
     assert messages[-1].startswith("exported to")
+
+
+@pytest.mark.slow
+def test_serve_without_a_model_is_one_line_and_exit_code_one(tmp_path):
+    done = command("serve", "--model", tmp_path / "none", "--port", "0", "--log-format", "rich")
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: the model folder {tmp_path / 'none'} does not exist"
+    ]

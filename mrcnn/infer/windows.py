@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from mrcnn.events import UserError
+
+MOST = 10_000  # windows of one image; more would not end before night, and a request must not stop a service
 Box = tuple[int, int, int, int]  # yxyx pixels of the image, exclusive ends
 
 
@@ -13,11 +16,18 @@ def cover(size: tuple[int, int], window: tuple[int, int], min_overlap: tuple[int
         window: height and width of a window; cut to the image's.
         min_overlap: rows and columns that neighbours share at least, below the window's; the last of a row or column
             lies at the image's end and may share more.
+
+    Raises:
+        UserError: there would be more than `MOST` windows.
     """
     (height, width), (rows, columns) = size, (min(side, most) for side, most in zip(window, size, strict=True))
-    for top in starts(height, rows, window[0] - min_overlap[0]):
-        for left in starts(width, columns, window[1] - min_overlap[1]):
-            yield top, left, top + rows, left + columns
+    tops, lefts = starts(height, rows, window[0] - min_overlap[0]), starts(width, columns, window[1] - min_overlap[1])
+    if len(tops) * len(lefts) > MOST:
+        raise UserError(
+            f"`mode.window` and `mode.min_overlap` cut an image of {width}x{height} into {len(tops) * len(lefts)} "
+            f"windows, more than {MOST}; use larger windows or less overlap"
+        )
+    yield from ((top, left, top + rows, left + columns) for top in tops for left in lefts)
 
 
 def starts(length: int, side: int, step: int) -> list[int]:

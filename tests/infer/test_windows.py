@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from mrcnn.events import UserError
 from mrcnn.infer import windows
 
 
@@ -48,3 +49,10 @@ def test_a_window_larger_than_the_image_is_cut_to_it():
 def test_windows_must_move():
     with pytest.raises(ValueError, match="at least a pixel apart, got 0"):
         windows.starts(10, 5, 0)
+
+
+def test_too_many_windows_are_refused():
+    # 101 x 100 windows of one pixel
+    with pytest.raises(UserError, match="cut an image of 100x101 into 10100 windows, more than 10000"):
+        list(windows.cover((101, 100), (1, 1), (0, 0)))
+    assert len(list(windows.cover((100, 100), (1, 1), (0, 0)))) == 10_000

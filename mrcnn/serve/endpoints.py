@@ -1,0 +1,148 @@
+"""The service put together from its settings; the one file of this package that reads them."""
+
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from mrcnn import events
+from mrcnn.config.serve import ServeConfig
+from mrcnn.events import EventLog, UserError
+from mrcnn.infer import load
+from mrcnn.infer.load import StoredModel
+from mrcnn.infer.predictor import Predictor
+from mrcnn.serve import metrics as measures
+from mrcnn.serve import open_inference, pages, refusals, server, supervisely_api, tf_serving
+from mrcnn.serve.metrics import Metrics
+from mrcnn.serve.reception import Reception
+from mrcnn.serve.service import Service
+from mrcnn.serve.watch import Watch
+
+LEAST_ACTIVE = 16  # requests that are read and decoded at a time, whatever the batch size
+BATCHES_ACTIVE = 4  # or as many as fill so many batches
+
+
+def serve(config: ServeConfig, *, log: EventLog) -> None:
+    """Serves a model until a signal ends it.
+
+    Raises:
+        UserError: the model, the address or a setting is wrong.
+    """
+    stored = _read(config)
+    with server.bind(config.host, config.port) as taken:
+        url = server.address(taken)
+        if config.workers == 1:
+            app = make_app(load_predictor(stored, config, log=log), config, log=log, url=url)
+            server.run_one(app, taken, drain_seconds=config.drain_seconds, log=log)
+        else:
+            worker = functools.partial(make_worker, config, url)
+            server.run_many(worker, taken, workers=config.workers, drain_seconds=config.drain_seconds, log=log)
+
+
+def make_worker(config: ServeConfig, url: str) -> FastAPI:
+    """Makes the app of a worker process; exits where the model cannot be loaded."""
+    log = events.make_log(config.log_format)
+    try:
+        return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
+    except UserError as error:
+        log.crashed(error)
+        raise SystemExit(server.STARTUP_FAILURE) from error
+
+
+def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
+    """Loads a model with the threshold and on the device that the settings say."""
+    threshold = config.score_threshold
+    if threshold is None:
+        threshold = config.deploy.score_threshold(stored.config.score_threshold)
+    bundle = load.load_model(
+        stored,
+        score_threshold=threshold,
+        device=config.deploy.gpu_device if config.device is None else config.device,
+        precision=config.precision,
+        warn=log.warning,
+    )
+    return Predictor(bundle)
+
+
+def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: str = "") -> FastAPI:
+    """Makes the ASGI app; the model's thread starts now and ends with the server."""
+    metrics = Metrics()
+    service = Service(
+        predictor,
+        confidence_tag=config.deploy.confidence_tag_name,
+        batch_size=config.batch_size,
+        wait_seconds=config.batch_wait_ms / 1000,
+        on_batch=metrics.batch_images.observe,
+    )
+    reception = Reception(
+        service,
+        model_name=config.name,
+        active=max(LEAST_ACTIVE, BATCHES_ACTIVE * config.batch_size),
+        max_body_bytes=config.max_body_bytes,
+        max_pixels=config.max_pixels,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.warm_up()
+        log.info(f"serving {config.model} on {url}")
+        log.task_deployed()
+        yield
+        reception.close()
+        service.close()
+        log.info("stopped: all requests are answered")
+
+    app = FastAPI(
+        title="Mask R-CNN",
+        version=open_inference.SERVER_VERSION,
+        description="Finds the objects of an image: for each a class, a score, a box and a mask.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(supervisely_api.make_router(reception, generation=config.api))
+    for generation in ("2019", "2020"):
+        app.include_router(supervisely_api.make_router(reception, generation=generation, prefix=f"/{generation}"))
+    app.include_router(tf_serving.make_router(reception))
+    app.include_router(open_inference.make_router(reception))
+    app.include_router(pages.make_router())
+    _add_health(app, reception, metrics)
+    _add_errors(app)
+    app.add_middleware(Watch, metrics=metrics, log=log)
+    return app
+
+
+def _read(config: ServeConfig) -> StoredModel:
+    return load.read_model(config.model, classes=config.classes, input_size=config.input_size)
+
+
+def _add_health(app: FastAPI, reception: Reception, metrics: Metrics) -> None:
+    @app.get("/health", tags=["Health"])
+    async def health() -> dict[str, str]:
+        """Answers while the process runs."""
+        return {"status": "alive"}
+
+    @app.get("/ready", tags=["Health"])
+    async def ready() -> dict[str, str]:
+        """Answers while the model takes images; else 503."""
+        if not reception.service.ready:
+            raise refusals.Refusal("the model takes no images now", status=503)
+        return {"status": "ready"}
+
+    @app.get("/metrics", tags=["Health"])
+    def prometheus() -> Response:
+        """Gives counters and times in Prometheus' form."""
+        return Response(metrics.render(), media_type=measures.CONTENT_TYPE)
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(UserError)
+    async def refuse(request: Request, error: UserError) -> Response:
+        return refusals.as_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def no_such_endpoint(request: Request, error: HTTPException) -> Response:
+        text = f"{error.detail}; GET /docs lists what there is"
+        return refusals.response(text, status=error.status_code, headers=dict(error.headers or {}))

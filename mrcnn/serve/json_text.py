@@ -1,0 +1,74 @@
+"""JSON from strangers: how much memory it will take, known before it is parsed, and one line for what is wrong."""
+
+import json
+import re
+from typing import Any, NoReturn
+
+from mrcnn.serve.refusals import Refusal
+
+DEEPEST = 64  # levels of nesting; an annotation has 6
+
+# bytes of the Python objects that a text becomes, at most: per value in a list (a float and its place), per list (an
+# empty one and its place), per object (with one key), per quotation mark (half a short string)
+_VALUE, _LIST, _OBJECT, _QUOTE = 32, 96, 200, 32
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+
+
+def working_bytes(text: bytes) -> int:
+    """Estimates from above what `parse` will take, beside the text itself; costs four scans of the text."""
+    sizes = {b",": _VALUE, b"[": _LIST, b"{": _OBJECT, b'"': _QUOTE}
+    return len(text) + sum(size * text.count(mark) for mark, size in sizes.items())
+
+
+def parse(text: bytes, *, name: str) -> Any:
+    """Parses a JSON text.
+
+    Args:
+        text: UTF-8, with or without a byte order mark.
+        name: what an error calls it.
+
+    Raises:
+        Refusal: it is no JSON, is nested too deeply, or holds numbers or letters that do not exist.
+    """
+    try:
+        value = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise Refusal(f"`{name}` is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise Refusal(f"`{name}` is not JSON: byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    except ValueError as error:
+        raise Refusal(f"`{name}` is not usable JSON: {error}") from error
+    _check_depth(value, name)
+    if _LONE_SURROGATE.search(text):
+        _check_letters(value, name)
+    return value
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _too_deep(name: str) -> Refusal:
+    return Refusal(f"`{name}` is nested more than {DEEPEST} levels deep; nothing useful here is")
+
+
+def _check_depth(value: Any, name: str) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [item for parent in level for item in _children(parent) if isinstance(item, (dict, list))]
+        if not level:
+            return
+    raise _too_deep(name)
+
+
+def _children(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+
+
+def _check_letters(value: Any, name: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Refusal(f"`{name}` holds half of a Unicode letter (a lone surrogate); write the whole letter") from error

@@ -1,0 +1,83 @@
+"""The service's settings from the command line, the old environment variables and a deploy config.
+
+An option comes before a variable, a variable before the config, the config before the default.
+Source: Supervisely Mask R-CNN plugin 5.16, `rest_inference_port` and `GPU_DEVICE`; it read the second and forgot it.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mrcnn.config import errors
+from mrcnn.config.load import load_deploy_config
+from mrcnn.config.serve import ServeConfig
+from mrcnn.events import UserError
+from mrcnn.infer import arguments
+
+PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
+DEVICE_VARIABLE = "GPU_DEVICE"
+TASK_MODEL = Path("/sly_task_data/model")
+
+
+def add_to(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `serve`; one that is not given is None, and the model then that of the task folder."""
+    fields = ServeConfig.model_fields
+    arguments.add_model(command, required=False)
+    command.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
+    for name, kind, text in (
+        ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
+        ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),
+        ("device", str, f"cpu or number of a GPU; also ${DEVICE_VARIABLE}"),
+        ("precision", str, "of the convolutions: float32, mixed_bfloat16 or mixed_float16"),
+        ("score-threshold", float, "drop what scores less, instead of the model's own"),
+        ("workers", int, "processes, each with a model of its own"),
+        ("batch-size", int, "images that go through the model together"),
+        ("batch-wait-ms", float, "how long an image waits for others"),
+        ("max-pixels", int, "of one image, and of all that are worked on at a time"),
+        ("max-body-bytes", int, "of one request"),
+        ("api", str, "generation that /model/inference answers like: 2020 or 2019"),
+        ("name", str, "of the model in /v1/models/NAME and /v2/models/NAME"),
+        ("drain-seconds", int, "for open requests after SIGTERM"),
+    ):
+        default = fields[name.replace("-", "_")].default
+        shown = "" if default is None else f"; default {default}"
+        command.add_argument(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text + shown)
+
+
+def read(
+    options: argparse.Namespace, environment: Mapping[str, str], *, warn: Callable[[str], None] = lambda line: None
+) -> ServeConfig:
+    """Gives the settings that the options, the variables and the config add up to.
+
+    Args:
+        options: what `add_to`'s options gave, and `log_format`.
+        environment: the variables; an empty one counts as not set.
+        warn: called with one line for each thing the user should know.
+
+    Raises:
+        UserError: one line that names the option or variable, the value and the fix.
+    """
+    values: dict[str, Any] = {"model": TASK_MODEL, **_variables(environment)}
+    given = {key: getattr(options, key, None) for key in ServeConfig.model_fields}
+    values |= {key: value for key, value in given.items() if value is not None}
+    values["model"] = str(values["model"])
+    if options.config is not None:
+        values["deploy"] = load_deploy_config(options.config, warn=warn)
+    return errors.check(ServeConfig, values)
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in PORT_VARIABLES:
+        if environment.get(name) and "port" not in values:
+            values["port"] = _port(name, environment[name])
+    if environment.get(DEVICE_VARIABLE):
+        values["device"] = environment[DEVICE_VARIABLE]
+    return values
+
+
+def _port(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise UserError(f"the environment variable {name} must be a port number 0..65535, got {errors.shown(text)}")
+    return int(text)

@@ -1,0 +1,57 @@
+"""Image files from strangers: their size is known before a pixel is decoded."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from mrcnn.data.images import decode_image
+from mrcnn.serve.refusals import Refusal
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+Image.init()  # else a format would be known from its second use on
+NAME = "in the request"  # completes "the image ..." in an error
+
+
+def pixel_count(data: bytes, *, max_pixels: int) -> int:
+    """Reads height times width from a file's header.
+
+    Raises:
+        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it has more than `max_pixels`.
+    """
+    if not data:
+        raise Refusal("the image is empty; send the bytes of an image file")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+    except Image.UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Refusal(f"the image has more pixels than {max_pixels} (--max-pixels)", status=413) from error
+    except Exception as error:  # a parser of foreign bytes may raise anything
+        raise Refusal("the image is broken: its header cannot be read") from error
+    _check(height, width, max_pixels)
+    return height * width
+
+
+def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
+    """Decodes a file whose `pixel_count` was accepted, as `data.images.decode_image` does, `[H, W, channels]` uint8.
+
+    Raises:
+        UserError: it is broken or cut off, has other channels, or other pixels than its header said.
+    """
+    image = decode_image(np.frombuffer(data, np.uint8), channels, name=NAME)
+    height, width = image.shape[:2]
+    _check(height, width, max_pixels)
+    return image
+
+
+def _check(height: int, width: int, max_pixels: int) -> None:
+    if height * width > max_pixels:
+        raise Refusal(
+            f"the image has {height} x {width} pixels, more than {max_pixels} (--max-pixels); send a smaller one",
+            status=413,
+        )
+    if height * width == 0:
+        raise Refusal("the image has no pixel")

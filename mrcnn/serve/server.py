@@ -1,0 +1,133 @@
+"""The server process or processes: sockets, signals and the library's own messages.
+
+SIGTERM and Ctrl-C end the service the same way: no new connection is taken, open requests are answered, then it ends.
+"""
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from mrcnn.events import EventLog, UserError
+from mrcnn.serve import metrics
+
+BACKLOG = 2048  # connections that wait to be accepted
+KEEP_ALIVE_SECONDS = 30
+WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
+STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
+
+
+class LibraryLog(logging.Handler):
+    """Hands the server library's warnings and errors to the service's log, one line each."""
+
+    def __init__(self, log: EventLog):
+        """Takes warnings and worse."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Reports the message without its traceback."""
+        self._log.emit(record.getMessage(), level="error" if record.levelno >= logging.ERROR else "warn")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Takes the address; who connects before the service is ready waits, and is not turned away.
+
+    Raises:
+        UserError: there is no such address here, or it is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        taken.listen(BACKLOG)
+    except (OSError, UnicodeError) as error:
+        taken.close()
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot listen on {host} port {port}: {reason}; choose another --host or --port") from error
+    return taken
+
+
+def address(taken: socket.socket) -> str:
+    """Gives the URL of a bound socket."""
+    host, port = taken.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run_one(app: ASGIApp, taken: socket.socket, *, drain_seconds: int, log: EventLog) -> None:
+    """Serves in this process until a signal ends it."""
+    with _library_log(log), _quiet_sigterm():
+        uvicorn.Server(make_config(app, drain_seconds=drain_seconds)).run(sockets=[taken])
+
+
+def run_many(
+    make_app: Callable[[], ASGIApp], taken: socket.socket, *, workers: int, drain_seconds: int, log: EventLog
+) -> None:
+    """Serves in so many processes of their own until a signal ends them; one that dies is replaced.
+
+    Args:
+        make_app: called in each worker; must be picklable.
+        taken: the bound socket.
+        workers: how many processes.
+        drain_seconds: for open requests after the signal.
+        log: of this process.
+
+    Raises:
+        UserError: a worker cannot start.
+    """
+    config = make_config(make_app, drain_seconds=drain_seconds, factory=True, workers=workers)
+    taken.set_inheritable(True)
+    with _library_log(log), _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
+        os.environ[metrics.FOLDER_VARIABLE] = folder
+        supervisor = Multiprocess(config, sockets=[taken])
+        supervisor.run()
+        os.environ.pop(metrics.FOLDER_VARIABLE)
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise UserError("a worker could not start; the message before this one says why")
+
+
+def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **more: object) -> uvicorn.Config:
+    """Makes the server library's settings for an app, or with `factory` for what makes one."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        http="h11",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@contextmanager
+def _library_log(log: EventLog) -> Iterator[None]:
+    logger, handler = logging.getLogger("uvicorn"), LibraryLog(log)
+    logger.addHandler(handler)
+    before, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+@contextmanager
+def _quiet_sigterm() -> Iterator[None]:
+    """Lets SIGTERM that the library raises again when it is done end the process with exit code 0."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

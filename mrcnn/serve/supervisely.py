@@ -1,0 +1,158 @@
+"""What a client of the old API asks and gets, as records and JSON; no HTTP.
+
+A value may come as a form's text or file, in the query, or as a key of a JSON body, there as an object or as its text.
+Source: Supervisely Mask R-CNN plugin 5.16 and 6.0, stand-alone HTTP service.
+"""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mrcnn.config import errors
+from mrcnn.config.inference import Mode
+from mrcnn.config.load import load_mode
+from mrcnn.events import UserError
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.serve import json_text, pictures
+from mrcnn.serve.bodies import Parts
+from mrcnn.serve.refusals import Refusal
+from mrcnn.serve.service import Service
+
+KEYS = ("meta", "mode", "annotation")
+SUFFIXES = {"2020": "_model", "2019": ""}  # what a generation appends to names where the mode does not say
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request of the old API.
+
+    Attributes:
+        image: the bytes of an image file; None where none was sent.
+        meta: of the project that the annotation is from; empty by default.
+        mode: how to look at the image.
+        annotation: what is known about the image; None where none was sent.
+    """
+
+    image: bytes | None
+    meta: ProjectMeta
+    mode: Mode
+    annotation: Annotation | None
+
+
+def working_bytes(parts: Parts, query: Mapping[str, str]) -> int:
+    """Estimates from above what `read_question` takes."""
+    texts = [parts.document or b"", *parts.texts.values(), *(parts.files.get(key, b"") for key in KEYS)]
+    return sum(map(json_text.working_bytes, texts)) + sum(json_text.working_bytes(v.encode()) for v in query.values())
+
+
+def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, max_pixels: int) -> Question:
+    """Reads a request.
+
+    Args:
+        parts: the body.
+        query: the parameters of the URL, for what the body lacks.
+        generation: of the old API, a key of `SUFFIXES`.
+        max_pixels: of each mask in the annotation.
+
+    Raises:
+        UserError: a value is malformed; names it.
+    """
+    values = _document(parts.document) if parts.document is not None else _form(parts)
+    given = {key: _value(values.get(key, query.get(key)), key) for key in KEYS}
+    mode = load_mode({} if given["mode"] is None else given["mode"], default_suffix=SUFFIXES[generation])
+    meta = ProjectMeta() if given["meta"] is None else _read("meta", lambda: ProjectMeta.from_json(given["meta"]))
+    annotation = None
+    if given["annotation"] is not None:
+        _check_masks(given["annotation"], max_pixels)
+        annotation = _read("annotation", lambda: Annotation.from_json(given["annotation"], meta))
+    return Question(_image(values.get("image")), meta, mode, annotation)
+
+
+def answer(service: Service, question: Question, image: np.ndarray, *, generation: str) -> bytes:
+    """Finds the objects and writes the answer: the annotation, in 2019 as `{"annotation": ...}`."""
+    found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode).to_json()
+    return json.dumps({"annotation": found} if generation == "2019" else found).encode()
+
+
+def _document(document: bytes) -> dict[str, Any]:
+    values = json_text.parse(document, name="body") if document else {}
+    if not isinstance(values, dict):
+        raise Refusal(f"the body must be a JSON object, got {errors.shown(values)}")
+    return values
+
+
+def _form(parts: Parts) -> dict[str, Any]:
+    if "image" in parts.texts and "image" not in parts.files:
+        raise Refusal("`image` must be a file part, with a file name, and came as a text field")
+    return {**parts.texts, **parts.files}
+
+
+def _image(value: Any) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    return from_base64(value, name="image")
+
+
+def from_base64(value: Any, *, name: str) -> bytes:
+    """Decodes a base64 text.
+
+    Raises:
+        Refusal: it is none; calls it `name`.
+    """
+    try:
+        if isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    raise Refusal(f"`{name}` must be base64 text of an image file, got {errors.shown(value)}")
+
+
+def _value(value: Any, name: str) -> Any:
+    """Gives the parsed value; None for what is missing, empty or null."""
+    if isinstance(value, str):
+        value = value.encode(errors="replace")
+    if isinstance(value, bytes):
+        return json_text.parse(value, name=name) if value.strip() else None
+    return value
+
+
+def _read(name: str, reader: Callable[[], Value]) -> Value:
+    try:
+        return reader()
+    except UserError as error:
+        raise Refusal(f"`{name}`: {error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Refusal(f"`{name}` is malformed ({type(error).__name__})") from error
+
+
+def _check_masks(annotation: Any, max_pixels: int) -> None:
+    """Looks at the sizes of encoded masks before they are decoded: a few bytes may hold gigabytes."""
+    for data in _mask_texts(annotation):
+        try:
+            content = base64.b64decode(data)
+        except (binascii.Error, ValueError):
+            continue  # the reader will say it, with the object's number
+        unzip = zlib.decompressobj()
+        try:
+            content = unzip.decompress(content, max_pixels)
+        except zlib.error:
+            unzip = zlib.decompressobj()  # a PNG that was not compressed again
+        if unzip.unconsumed_tail:
+            raise Refusal(f"a mask of `annotation` unpacks to more than {max_pixels} bytes", status=413)
+        pictures.pixel_count(content, max_pixels=max_pixels)
+
+
+def _mask_texts(annotation: Any) -> Iterator[str]:
+    objects = annotation.get("objects") if isinstance(annotation, dict) else None
+    for item in objects if isinstance(objects, list) else ():
+        mask = item.get("bitmap") if isinstance(item, dict) else None
+        if isinstance(mask, dict) and isinstance(mask.get("data"), str):
+            yield mask["data"]

@@ -1,0 +1,134 @@
+"""A service in a thread, on a small model and a free port, and what its clients send."""
+
+import contextlib
+import io
+import threading
+import time
+
+import numpy as np
+import requests
+import tensorflow as tf
+import uvicorn
+from PIL import Image
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.config.serve import ServeConfig
+from mrcnn.config.train import InputSize
+from mrcnn.events import EventLog
+from mrcnn.infer.load import ModelBundle
+from mrcnn.infer.predictor import Predictor
+from mrcnn.project.meta import ClassMeta
+from mrcnn.serve import endpoints, server
+from mrcnn.structures import RawDetections
+
+NAMES = ("bg", "cat", "dog")
+COLORS = {"cat": "#FF0000", "dog": "#00FF00"}
+
+
+def brightness_model(batch):
+    """Finds the whole window as cat with score = brightness, and its upper half as dog with half that score."""
+    images, windows = batch["images"], batch["windows"]
+    height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
+    score = tf.reduce_sum(images, axis=(1, 2, 3)) / (255.0 * 3.0 * height * width)
+    upper = tf.stack([windows[:, 0], windows[:, 1], windows[:, 0] + height / 2, windows[:, 3]], axis=1)
+    return RawDetections(
+        boxes=tf.stack([upper, windows], axis=1),
+        class_ids=tf.tile([[2, 1]], [tf.shape(images)[0], 1]),
+        scores=tf.stack([score / 2, score], axis=1),
+        valid=tf.stack([score >= 0.1, score >= 0.05], axis=1),
+        masks=tf.ones([tf.shape(images)[0], 2, 4, 4]),
+    )
+
+
+def make_bundle(model=brightness_model, **config):
+    return ModelBundle(
+        model=model,
+        class_names=NAMES,
+        class_metas=tuple(ClassMeta(name, "bitmap", COLORS[name]) for name in NAMES[1:]),
+        input_size=InputSize(min_dim=64, max_dim=64),
+        config=ModelConfig(**config),
+    )
+
+
+def make_predictor(model=brightness_model, **config):
+    return Predictor(make_bundle(model, **config))
+
+
+def gated_predictor(gate):
+    """Makes a predictor that calls `gate` before it looks at any image that is not black, as that of the warm-up is."""
+    predictor = make_predictor()
+    working = predictor.predict
+
+    def predict(images, *, batch_size=None):
+        if any(image.any() for image in images):
+            gate()
+        return working(images, batch_size=batch_size)
+
+    predictor.predict = predict
+    return predictor
+
+
+def await_in_progress(url, count, seconds=60):
+    """Waits until a service has so many requests, besides the one that asks."""
+    deadline = time.monotonic() + seconds
+    while f"mrcnn_requests_in_progress {count + 1}.0" not in requests.get(f"{url}/metrics", timeout=60).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def image_bytes(height=20, width=30, value=200, kind="PNG"):
+    file = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), value, np.uint8)).save(file, kind)
+    return file.getvalue()
+
+
+class ListLog(EventLog):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def emit(self, message, *, level="info", **fields):
+        self.lines.append((level, message, fields))
+
+    def progress(self, subtask, current, total):
+        self.emit(f"{subtask} {current}/{total}")
+
+    @property
+    def text(self):
+        return "\n".join(f"{level} {message} {fields}" for level, message, fields in self.lines)
+
+
+class Running:
+    """A service that runs: its address, its log, and the server, whose `should_exit` is what SIGTERM sets."""
+
+    def __init__(self, url, log, server, thread):
+        self.url, self.log, self.server, self.thread = url, log, server, thread
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@contextlib.contextmanager
+def running(predictor=None, **settings):
+    """Serves until the end of the block."""
+    log = ListLog()
+    config = ServeConfig(model="models/cats", port=0, **settings)
+    taken = server.bind(config.host, config.port)
+    url = server.address(taken)
+    app = endpoints.make_app(predictor or make_predictor(), config, log=log, url=url)
+    runner = uvicorn.Server(server.make_config(app, drain_seconds=config.drain_seconds))
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [taken]})
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not runner.started:
+        assert thread.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    service = Running(url, log, runner, thread)
+    try:
+        yield service
+    finally:
+        service.stop()

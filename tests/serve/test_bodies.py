@@ -1,0 +1,113 @@
+"""Bodies of all kinds as parts, without a server: requests as ASGI messages."""
+
+import asyncio
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+
+from mrcnn.serve import bodies
+from mrcnn.serve.bodies import Parts
+from mrcnn.serve.refusals import Refusal
+
+FORM = "multipart/form-data; boundary=x"
+
+
+def part(name, content, file_name=None):
+    file_name = "" if file_name is None else f'; filename="{file_name}"'
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"{file_name}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+def read(chunks, kind, *, length=None, max_bytes=10_000, seconds=5.0, ending=True):
+    """Reads a body that arrives in chunks; without `ending` the last one never comes."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    if ending:
+        messages.append({"type": "http.request", "body": b"", "more_body": False})
+    headers = [(b"content-type", kind.encode())] if kind else []
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+
+    async def receive():
+        if messages:
+            return messages.pop(0)
+        await asyncio.sleep(60)
+
+    request = Request({"type": "http", "method": "POST", "headers": headers, "app": None}, receive)
+    return asyncio.run(bodies.read_parts(request, max_bytes=max_bytes, seconds=seconds))
+
+
+def test_a_form_gives_its_files_and_fields():
+    body = part("image", b"\x00\xff", "a.png") + part("mode", "{é}".encode()) + part("meta", b"{}", "m.json") + b"--x--"
+    assert read([body[:10], body[10:]], FORM) == Parts(
+        {"image": b"\x00\xff", "meta": b"{}"}, {"mode": "{é}".encode()}, None
+    )
+
+
+def test_of_parts_with_one_name_the_first_counts():
+    body = part("mode", b"1") + part("mode", b"2") + b"--x--"
+    assert read([body], FORM).texts == {"mode": b"1"}
+
+
+def test_a_large_file_comes_back_whole():
+    content = bytes(range(256)) * 8192  # 2 MiB: beyond what the parser keeps in memory
+    body = part("image", content, "a.png") + b"--x--"
+    pieces = [body[start : start + 60_000] for start in range(0, len(body), 60_000)]
+    assert read(pieces, FORM, max_bytes=3_000_000).files == {"image": content}
+
+
+def test_other_kinds():
+    assert read([b"mode=%7B%7D&meta=1"], "application/x-www-form-urlencoded").texts == {"mode": b"{}", "meta": b"1"}
+    assert read([b'{"a"', b":1}"], "application/json; charset=utf-8") == Parts(document=b'{"a":1}')
+    assert read([b"abc"], "image/jpeg") == Parts({"image": b"abc"})
+    assert read([b"abc"], "Application/Octet-Stream") == Parts({"image": b"abc"})
+    assert read([], None) == Parts()
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "video/mp4"])
+def test_an_unknown_kind_is_415(kind):
+    with pytest.raises(Refusal) as caught:
+        read([b"abc"], kind)
+    assert caught.value.status == 415
+    assert str(caught.value).endswith(f"got {kind or 'none'}")
+
+
+@pytest.mark.parametrize("kind", [FORM, "application/json", "image/png"])
+@pytest.mark.parametrize("length", [None, 101])
+def test_too_many_bytes_are_413_declared_or_not(kind, length):
+    with pytest.raises(Refusal) as caught:
+        read([part("a", b"x")[:50], b"x" * 51], kind, length=length, max_bytes=100)
+    assert caught.value.status == 413
+    assert str(caught.value) == "the request is larger than 100 bytes (--max-body-bytes); send a smaller one"
+
+
+@pytest.mark.parametrize("kind", [FORM, "application/json"])
+def test_a_body_that_does_not_end_is_408(kind):
+    with pytest.raises(Refusal) as caught:
+        read([part("a", b"x")], kind, seconds=0.05, ending=False)
+    assert (caught.value.status, str(caught.value)) == (408, "the request did not arrive within 0.05 seconds")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"abc", FORM),
+        (b"abc", "multipart/form-data"),
+        (b"--x\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--x--", FORM),
+        (b"".join(part(f"f{index}", b"x") for index in range(40)) + b"--x--", FORM),
+        (b"".join(part(f"f{index}", b"x", "a") for index in range(40)) + b"--x--", FORM),
+    ],
+    ids=["no form", "no boundary", "no name", "too many fields", "too many files"],
+)
+def test_a_malformed_form_is_400(body, kind):
+    with pytest.raises(Refusal) as caught:
+        read([body], kind)
+    assert caught.value.status == 400
+    assert str(caught.value).startswith("the form is malformed: ")
+
+
+def test_a_client_that_leaves_is_told_apart():
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", b"image/png")]}, receive)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(bodies.read_parts(request, max_bytes=10, seconds=5))

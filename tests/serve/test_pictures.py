@@ -1,0 +1,98 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.events import UserError
+from mrcnn.serve import pictures
+from mrcnn.serve.refusals import Refusal
+
+from .helpers import image_bytes
+
+
+def png_header(width, height):
+    """A PNG that says it is large and holds nothing: what a decompression bomb begins with."""
+    content = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + content
+    data = b"IDAT" + zlib.compress(b"")
+    parts = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (chunk, data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def refusal(data):
+    """Gives the line that a file is refused with; empty where it is decoded."""
+    try:
+        pictures.pixel_count(data, max_pixels=10_000)
+        image = pictures.decode(data, channels=3, max_pixels=10_000)
+    except UserError as error:
+        return str(error)
+    assert image.shape[0] * image.shape[1] <= 10_000
+    return ""
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_every_format_is_measured_and_decoded(kind):
+    data = image_bytes(20, 30, 200, kind)
+    assert pictures.pixel_count(data, max_pixels=600) == 20 * 30
+    image = pictures.decode(data, channels=3, max_pixels=600)
+    assert image.shape == (20, 30, 3)
+    assert np.abs(image.astype(int) - 200).max() <= 2
+
+
+def test_the_limit_is_exact():
+    with pytest.raises(Refusal) as caught:
+        pictures.pixel_count(image_bytes(20, 30), max_pixels=599)
+    assert caught.value.status == 413
+    assert str(caught.value) == "the image has 20 x 30 pixels, more than 599 (--max-pixels); send a smaller one"
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (5_000, 9_000), (2**31 - 1, 2**31 - 1)])
+def test_a_bomb_is_known_by_its_header(size):
+    with pytest.raises(Refusal) as caught:
+        pictures.pixel_count(png_header(*size), max_pixels=32_000_000)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the image is empty; send the bytes of an image file"),
+        (b"not an image", "the image is in no known format, or its first bytes are broken; known are JPEG, PNG,"),
+        (b"\x89PNG\r\n\x1a\n", "the image is in no known format"),
+        (b"%PDF-1.4", "the image is in no known format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "the image is in no known format"),
+    ],
+)
+def test_no_image_is_said_so(data, message):
+    with pytest.raises(Refusal) as caught:
+        pictures.pixel_count(data, max_pixels=100)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_a_file_that_is_cut_off_is_refused(kind):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, kind)
+    data = file.getvalue()[: len(file.getvalue()) // 2]
+    assert refusal(data)
+
+
+@pytest.mark.parametrize("start", [2, 9, 30])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_broken_bytes_are_refused_or_decoded_but_never_anything_else(kind, start):
+    random = np.random.default_rng(start)
+    for _ in range(20):
+        data = bytearray(image_bytes(20, 30, 200, kind))
+        for place in random.integers(start, len(data), 4):
+            data[place] = random.integers(256)
+        assert "\n" not in refusal(bytes(data))
+
+
+def test_alpha_is_dropped_and_grey_is_expanded():
+    file = io.BytesIO()
+    Image.new("LA", (3, 2), (50, 7)).save(file, "PNG")
+    assert pictures.decode(file.getvalue(), channels=3, max_pixels=6).tolist() == [[[50] * 3] * 3] * 2

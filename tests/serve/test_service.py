@@ -1,0 +1,104 @@
+import threading
+
+import numpy as np
+import pytest
+
+from mrcnn.config.load import load_mode
+from mrcnn.events import UserError
+from mrcnn.project.annotation import Annotation, Tag
+from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from mrcnn.serve.service import Service
+
+from .helpers import brightness_model, make_predictor
+
+
+def grey(value, height=20, width=30):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+@pytest.fixture
+def service():
+    made = Service(make_predictor(), batch_size=2, wait_seconds=0.001)
+    yield made
+    made.close()
+
+
+def test_objects_are_found_and_named_as_the_mode_asks(service):
+    mode = load_mode({"model_classes": {"save_classes": ["dog"], "add_suffix": "!"}})
+    known = Annotation(None, (Tag("seen"),), description="kept")
+    found = service.annotate(grey(204), known, meta=ProjectMeta(), mode=mode)
+    assert (found.size_hw, found.tags, found.description) == ((20, 30), (Tag("seen"),), "kept")
+    (label,) = found.labels
+    assert (label.class_title, label.tags) == ("dog!", (Tag("confidence_model", 0.4),))  # 204 / 255 / 2
+    assert label.geometry.mask.shape == (10, 30)
+
+
+def test_a_picture_without_objects_stays_empty(service):
+    assert service.annotate(grey(0), None, meta=ProjectMeta(), mode=load_mode({})).labels == ()
+
+
+def test_the_confidence_tag_has_the_name_it_was_given():
+    service = Service(make_predictor(), confidence_tag="score")
+    assert [tag.name for tag in service.output_meta(ProjectMeta(), load_mode({})).tags] == ["score_model"]
+    service.close()
+
+
+def test_the_answers_meta_is_the_projects_with_the_models_added(service):
+    meta = ProjectMeta((ClassMeta("road", "polygon"),), (TagMeta("seen"),))
+    found = service.output_meta(meta, load_mode({}))
+    assert [item.title for item in found.classes] == ["road", "cat_model", "dog_model"]
+    assert [item.name for item in found.tags] == ["seen", "confidence_model"]
+
+
+def test_a_name_that_is_taken_is_refused_before_the_model_runs(service):
+    meta = ProjectMeta((ClassMeta("cat_model", "polygon"),))
+    with pytest.raises(UserError, match="class 'cat_model' has shape polygon"):
+        service.annotate(grey(200), None, meta=meta, mode=load_mode({}))
+
+
+def test_many_images_of_one_caller_come_back_in_order(service):
+    found = service.predict([grey(value) for value in range(100, 120)], batch_size=2)
+    assert [round(float(item.scores[0]) * 255) for item in found] == list(range(100, 120))
+    assert service.predict([]) == []
+
+
+def test_callers_share_batches_and_get_their_own_answers():
+    sizes, answers = [], {}
+    service = Service(make_predictor(), batch_size=4, wait_seconds=0.2, on_batch=sizes.append)
+
+    def ask(value):
+        answers[value] = round(float(service.detect(grey(value)).scores[0]) * 255)
+
+    threads = [threading.Thread(target=ask, args=(value,)) for value in range(100, 116)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    service.close()
+    assert answers == {value: value for value in range(100, 116)}
+    assert sum(sizes) == 16
+    assert max(sizes) == 4
+
+
+def test_a_model_that_fails_fails_one_image_only():
+    def model(batch):
+        if batch["images"].shape[0] is not None:
+            raise AssertionError("traced for one size only")
+        return brightness_model(batch)
+
+    predictor = make_predictor(model)
+    working = predictor.predict
+
+    def predict(images, *, batch_size=None):
+        if any(image[0, 0, 0] == 13 for image in images):
+            raise RuntimeError("out of memory")
+        return working(images, batch_size=batch_size)
+
+    predictor.predict = predict
+    service = Service(predictor, batch_size=4, wait_seconds=0.2)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        service.predict([grey(100), grey(13), grey(200)])
+    assert round(float(service.detect(grey(100)).scores[0]) * 255) == 100
+    assert service.ready
+    service.close()
+    assert not service.ready

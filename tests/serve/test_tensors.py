@@ -1,0 +1,107 @@
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn.serve import tensors
+from mrcnn.serve.refusals import Refusal
+from mrcnn.structures import Detections
+
+
+def detections(masks):
+    count = len(masks)
+    return Detections(
+        boxes=np.arange(4 * count, dtype=np.float32).reshape(count, 4) / 2,
+        class_ids=np.arange(1, count + 1, dtype=np.int32),
+        class_names=("cat",) * count,
+        scores=np.full(count, 0.25, np.float32),
+        masks=np.array(masks, bool),
+    )
+
+
+TWO = detections([[[1, 0, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 1]]])
+NONE = detections(np.zeros((0, 2, 3)))
+
+
+def test_nested_lists_are_what_the_arrays_hold():
+    assert json.loads(tensors.write_nested(tensors.arrays_of(TWO))) == {
+        "boxes": [[0.0, 0.5, 1.0, 1.5], [2.0, 2.5, 3.0, 3.5]],
+        "class_ids": [1, 2],
+        "scores": [0.25, 0.25],
+        "masks": [[[1, 0, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 1]]],
+    }
+
+
+def test_no_object_is_empty_lists():
+    found = json.loads(tensors.write_nested(tensors.arrays_of(NONE)))
+    assert found == {"boxes": [], "class_ids": [], "scores": [], "masks": []}
+    assert tensors.write_flat(tensors.arrays_of(NONE)["masks"]) == "[]"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (2, 4, 1), (3, 5, 7)])
+def test_masks_of_every_shape_are_written_exactly(shape):
+    masks = np.random.default_rng(0).integers(0, 2, shape).astype(bool)
+    arrays = tensors.arrays_of(detections(masks), ["masks"])
+    assert json.loads(tensors.write_nested(arrays))["masks"] == masks.astype(int).tolist()
+    assert json.loads(tensors.write_flat(arrays["masks"])) == masks.astype(int).reshape(-1).tolist()
+
+
+def test_only_what_is_wanted_in_the_usual_order():
+    assert list(tensors.arrays_of(TWO, ["scores", "boxes"])) == ["boxes", "scores"]
+    boxes = tensors.arrays_of(TWO, ["boxes"])["boxes"]
+    assert json.loads(tensors.write_flat(boxes)) == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+
+
+def test_masks_too_large_for_json_are_refused_but_not_missed():
+    large = detections(np.zeros((1, 4097, 4096)))
+    with pytest.raises(Refusal) as caught:
+        tensors.arrays_of(large)
+    assert caught.value.status == 413
+    assert str(caught.value).startswith("the masks of this answer have 16781312 values, more than 16777216;")
+    assert list(tensors.arrays_of(large, ["boxes"])) == ["boxes"]
+
+
+PIXELS = [[[0, 1, 2], [3, 4, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [(PIXELS, None), ([PIXELS], None), ([0, 1, 2, 3, 4, 255], [1, 2, 3]), (PIXELS, [1, 1, 2, 3])],
+)
+def test_pixels_are_read(values, shape):
+    image = tensors.image_of(values, channels=3, shape=shape)
+    assert image.dtype == np.uint8
+    assert image.tolist() == PIXELS
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "message"),
+    [
+        ([[[1, 2, 3], [4, 5]]], None, "`image` must be rows of equal length"),
+        ([[["a" * 1_000_000, 0, 0]]], None, "`image` must be rows of equal length"),
+        ([[[{}, 0, 0]]], None, "`image` must be rows of equal length"),
+        ([[[10**400, 0, 0]]], None, "`image` must be rows of equal length"),
+        ([[[256, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
+        ([[[-1, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
+        ([[[0.5, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
+        ([[[None, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
+        ([[[1, 2]]], None, "`image` must be [height, width, 3], got [1, 1, 2]"),
+        ([], None, "`image` must be [height, width, 3], got [0]"),
+        ([[]], None, "`image` must be [height, width, 3], got [1, 0]"),
+        (5, None, "`image` must be [height, width, 3], got []"),
+        ([1, 2], [1, 2, 3], "`image` has 2 values but its shape [1, 2, 3] needs another number"),
+        ([1], [2**40, 2**40], "`image` has 1 values but its shape"),
+        ([], [0, 5, 3], "`image` must be [height, width, 3], got [0, 5, 3]"),
+    ],
+)
+def test_what_are_no_pixels_is_refused(values, shape, message):
+    with pytest.raises(Refusal) as caught:
+        tensors.image_of(values, channels=3, shape=shape)
+    assert str(caught.value).startswith(message)
+
+
+def test_whole_numbers():
+    assert tensors.whole_numbers([0, 5], name="shape") == [0, 5]
+    for wrong in (5, [1.0], [True], [-1], ["1"], None):
+        with pytest.raises(Refusal, match="`shape` must be a list of whole numbers"):
+            tensors.whole_numbers(wrong, name="shape")

@@ -1,0 +1,97 @@
+"""The middleware alone, around small ASGI apps."""
+
+import asyncio
+import json
+
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from mrcnn.serve.metrics import Metrics
+from mrcnn.serve.watch import Watch
+
+from .helpers import ListLog
+
+
+class Route:
+    def __init__(self, path):
+        self.path = path
+
+
+def ask(app, path="/model/inference", method="POST"):
+    """Sends a request through; returns the messages sent, the log and the metrics' text."""
+    log, metrics, sent = ListLog(), Metrics(), []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": "/secret", "query_string": b"mode=secret", "route": Route(path)}
+    watch = Watch(app, metrics=metrics, log=log)
+    asyncio.run(watch(scope, None, send))
+    return sent, log, metrics.render().decode()
+
+
+async def fine(scope, receive, send):
+    await Response("hello")(scope, receive, send)
+
+
+def test_an_answer_is_counted_and_logged_by_its_template():
+    sent, log, text = ask(fine)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert 'mrcnn_requests_total{path="/model/inference",status="200"} 1.0' in text
+    (level, line, fields) = log.lines[0]
+    assert (level, fields["method"], fields["path"], fields["status"]) == ("info", "POST", "/model/inference", 200)
+    assert line.startswith("POST /model/inference 200 in 0.0")
+    assert "secret" not in log.text
+
+
+def test_what_is_asked_every_second_is_counted_but_not_logged():
+    _, log, text = ask(fine, "/health", "GET")
+    assert log.lines == []
+    assert 'path="/health"' in text
+
+
+def test_an_unexpected_error_is_500_and_one_line_without_the_data():
+    async def broken(scope, receive, send):
+        raise ValueError("cannot read " + "\n\x00JFIF" * 1000)
+
+    sent, log, text = ask(broken)
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"]) == {
+        "error": "the service failed at this request (ValueError); its log says more"
+    }
+    assert 'status="500"} 1.0' in text
+    level, line, _ = log.lines[0]
+    assert level == "error"
+    assert line.startswith("POST /model/inference failed: ValueError: cannot read")
+    assert len(line) < 260
+    assert "\n" not in line
+
+
+def test_half_an_answer_ends_in_a_broken_connection():
+    async def half(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        ask(half)
+
+
+def test_a_client_that_left_is_no_error():
+    async def left(scope, receive, send):
+        raise ClientDisconnect
+
+    sent, log, text = ask(left)
+    assert sent == []
+    assert 'status="499"} 1.0' in text
+    assert log.lines[0][0] == "info"
+
+
+def test_other_events_pass_through():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    asyncio.run(Watch(app, metrics=Metrics(), log=ListLog())({"type": "lifespan"}, None, None))
+    assert seen == ["lifespan"]
