@@ -177,6 +177,13 @@ def test_two_hundred_at_once_are_all_answered_in_batches_and_bounded_memory(tmp_
     assert grown < 400
 
 
+def test_a_request_alone_waits_for_others_as_long_as_told_in_milliseconds():
+    with running(batch_wait_ms=200.0) as service:
+        began = time.monotonic()
+        assert infer(service, image_bytes()).status_code == 200
+        assert 0.2 <= time.monotonic() - began < 20
+
+
 def test_who_comes_when_too_many_wait_is_told_to_come_again(monkeypatch):
     monkeypatch.setattr("mrcnn.serve.reception.MOST_WAITING", 2)
     monkeypatch.setattr(endpoints, "LEAST_ACTIVE", 1)
