@@ -1,6 +1,7 @@
 """A service in a process of its own."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -13,13 +14,20 @@ from .helpers import image_bytes
 ROOT = Path(__file__).parents[2]
 
 
+def _hear_interrupts():
+    """Undoes what a shell does to what it starts in the background: such a process ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """`fake_service` in a process of its own, that looks at no image before `gate` exists; `events` are its log."""
 
     def __init__(self, gate, workers=1, **settings):
         text = json.dumps({"workers": workers, **settings})
         command = [sys.executable, "-m", "tests.serve.fake_service", str(gate), text]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+        )
         self.events, self._ready = [], threading.Semaphore(0)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
