@@ -28,6 +28,7 @@ from mrcnn.train import run as training
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 TRAIN_PRESET, INFERENCE_PRESET = PRESETS / "demo.json", PRESETS / "inference_full_image.json"
 OWN = ("project", "model", "results", "saved_model")  # what an earlier run may have left
+OVERLAY = "overlay.png"
 GAP = 12  # white pixels between the pictures of the overlay
 
 
@@ -41,6 +42,7 @@ def main(output: Path, log: EventLog) -> None:
     began = time.monotonic()
     for name in OWN:
         shutil.rmtree(output / name, ignore_errors=True)
+    (output / OVERLAY).unlink(missing_ok=True)
     project = demo_data.make_coins_project(output / "project" / "coins")
     config = load.load_train_config(TRAIN_PRESET, warn=log.warning)
     if devices.cpu_has_bfloat16():
@@ -54,9 +56,9 @@ def main(output: Path, log: EventLog) -> None:
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
     photographs = output / "results" / untouched.name / demo_data.DATASET / "img"
     saved_model.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
-    draw_overlay(predictor, untouched, output / "overlay.png")
+    draw_overlay(predictor, untouched, output / OVERLAY)
     log.info(evaluate.table(metrics))
-    log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / 'overlay.png'}")
+    log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
 
 
 def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> None:

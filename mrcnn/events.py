@@ -103,6 +103,9 @@ class EventLog(ABC):
         """Takes a progress bar off the terminal; a later report brings it back."""
 
 
+WIDE = 180  # columns of a terminal in which a bar and all losses fit
+
+
 class JsonLog(EventLog):
     """Writes every event as one JSON line, as the original did."""
 
@@ -167,8 +170,9 @@ class RichLog(EventLog):
             self._finish(subtask, total, task.elapsed or 0.0)
 
     def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Shows training figures beside the bar; prints validation figures."""
-        text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        """Shows training figures beside the bar, all where there is room; prints validation figures."""
+        shown = metrics if split == "val" or self._console.width >= WIDE else dict([*metrics.items()][:1])
+        text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
         if split == "train":
             for task_id in self._tasks.values():
                 self._bars.update(task_id, status=text)

@@ -12,26 +12,32 @@ Row = Mapping[str, Any]
 MONITOR = "val_loss"  # what makes a checkpoint the best unless the config says otherwise
 
 
-def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float = 0.0) -> int | None:
+def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float | None = None) -> int | None:
     """Finds the row with the best value; of equal ones the first.
 
     Args:
         rows: one per epoch.
         monitor: the column; losses should fall, everything else rise.
-        min_delta: a value must be better by more than this to count.
+        min_delta: a value must be better by more than this to count; None also prefers the lower loss of equal ones.
 
     Returns:
         The index; None when no row has a finite value.
     """
     sign = -1.0 if monitor.endswith("loss") else 1.0
-    best, best_value = None, -math.inf
+    best, best_value, best_loss = None, -math.inf, math.inf
     for index, row in enumerate(rows):
         value = row.get(monitor)
         if value is None or not math.isfinite(value):
             continue
-        if best is None or sign * value > best_value + min_delta:
-            best, best_value = index, sign * value
+        value, loss = sign * value, _finite(row.get(MONITOR))
+        better = value > best_value + (min_delta or 0.0)
+        if best is None or better or (min_delta is None and value == best_value and loss < best_loss):
+            best, best_value, best_loss = index, value, loss
     return best
+
+
+def _finite(value: Any) -> float:
+    return value if value is not None and math.isfinite(value) else math.inf
 
 
 def epochs_without_gain(rows: Sequence[Row], *, monitor: str, min_delta: float) -> int:

@@ -19,7 +19,7 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
-from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
+from mrcnn.train import callbacks, checkpoint, devices, folder, history, loop, optimizer, plan, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.clock import Clock
@@ -330,6 +330,13 @@ def _fit(
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
+    log.info(_last_words(clock.rows, monitor=config.best_monitor, root=store.root))
+
+
+def _last_words(rows: Sequence[history.Row], *, monitor: str, root: Path) -> str:
+    best = history.best_index(rows, monitor=monitor)
+    found = "" if best is None else f", the best is epoch {best + 1} with {monitor} {rows[best][monitor]:.4g}"
+    return f"trained {len(rows)} epochs{found}: {root / checkpoint.BEST}; curves in {root / callbacks.CURVES}"
 
 
 def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:
@@ -369,6 +376,11 @@ def _print_plan(
         f"output: {output}",
     ):
         log.info(line)
+    if config.lr_schedule.warmup_steps >= config.epochs * steps:
+        log.warning(
+            f"`lr_schedule.warmup_steps` {config.lr_schedule.warmup_steps} is no less than the run's "
+            f"{config.epochs * steps} steps: the learning rate never reaches `lr`; shorten it or train more epochs"
+        )
 
 
 @contextmanager

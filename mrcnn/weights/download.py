@@ -46,7 +46,7 @@ def _fetch(url: str, *, md5: str | None = None) -> str:
     except Exception as error:  # get_file raises plain Exception when there is no network
         raise UserError(
             f"cannot download {url} ({error}): on another machine download it, put it at {folder / name} and start "
-            "again, or give its path in the config or on the command line"
+            "again, or give its path: ImageNet weights as `imagenet_weights` in the config, a model as --model"
         ) from error
 
 

@@ -43,3 +43,9 @@ def test_csv_has_every_column_in_order_and_no_nan(tmp_path):
     history.write_csv(path, [{"epoch": 1}])
     assert path.read_text() == "epoch\n1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_equal_values_the_lower_loss_is_best_but_is_no_gain():
+    equal = [{"val_mask_ap": 0.0, "val_loss": 3.1}, {"val_mask_ap": 0.0, "val_loss": 3.0}, {"val_mask_ap": 0.0}]
+    assert history.best_index(equal, monitor="val_mask_ap") == 1
+    assert history.epochs_without_gain(equal, monitor="val_mask_ap", min_delta=0.0) == 2
