@@ -79,7 +79,7 @@ class Detector(tf.Module):
         """Finds the objects of `image`, `[H, W, channels]` uint8 RGB.
 
         Returns:
-            Best first: boxes `[N, 4]` float32, yxyx pixels of the image, clipped, not rounded; class_ids `[N]` int32,
+            Best first: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32,
             1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1.
         """
         min_dim, max_dim, _ = self._numbers

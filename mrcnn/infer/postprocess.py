@@ -1,8 +1,8 @@
 """The model's raw output for one image to detections in the image's own pixels.
 
 Shape letters: D output slots, N detections, M mask side, H W the image.
-Source: Matterport's `unmold_detections`, with an absolute mask threshold and unrounded boxes, as in the paper; a mask
-without a single pixel drops its detection, where the original crashed.
+Source: Matterport's `unmold_detections`, with an absolute mask threshold and unrounded boxes, as in the paper, unless
+the rules say otherwise; a mask without a single pixel drops its detection, where the original crashed.
 """
 
 from collections.abc import Sequence

@@ -78,5 +78,6 @@ class RoiTargetGenerator(Float32Layer):
             class_ids=ops.where(is_positive, class_ids, 0),
             deltas=ops.where(is_positive[..., None], deltas, 0.0),
             matched_idx=matched_idx,
-            valid=ops.ones_like(valid) if self.count_unused else valid,
+            # an image without objects has no example at all: the older codes skipped it
+            valid=valid | ops.any(gt_valid, axis=1, keepdims=True) if self.count_unused else valid,
         )

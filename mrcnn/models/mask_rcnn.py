@@ -39,7 +39,7 @@ class MaskRCNN(keras.Model):
 
         Args:
             num_classes: with background.
-            settings: fields of `ModelConfig`; those left out keep Matterport's values.
+            settings: fields of `ModelConfig`; those left out have its defaults.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
         # else Keras casts the batch, boxes included, to the convolutions' type; the parts cast what they need

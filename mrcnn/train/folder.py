@@ -23,6 +23,7 @@ NETWORK = (
     "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
     "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
 )  # fmt: skip
+PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> Mode
         UserError: a key that was given does not go with a convention that was taken over.
     """
     taken = {name: value for name, value in start.items() if name in NETWORK or "compatibility" not in given}
+    for name, partner in PARTNERS.items():  # a number that means another thing once its word was given anew
+        if name in given:
+            taken.pop(partner, None)
     return errors.check(ModelConfig, {**taken, **given}, path="model")
 
 

@@ -61,7 +61,7 @@ def test_background_in_proportion_to_objects():
     assert np.asarray(got.rois)[0, :3].any(axis=1).all()
     assert not np.asarray(got.rois)[0, 3:].any()
     assert np.asarray(got.valid).all()
-    nothing = RoiTargetGenerator(samples=4, negatives="two_per_object")(
+    nothing = RoiTargetGenerator(samples=4, negatives="two_per_object", count_unused=True)(
         _proposals(boxes), _batch((False, False), (False, False))
     )
     assert not np.asarray(nothing.valid).any()

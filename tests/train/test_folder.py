@@ -155,9 +155,16 @@ def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
     assert folder.keep_conventions(given, start) == kept
 
 
-def test_conventions_that_do_not_go_together_are_named():
+def test_a_number_is_not_taken_over_without_its_word():
     start = {"compatibility": None, "roi_sampling_ratio": 3}
+    assert folder.keep_conventions({"roi_align": "crop_and_resize"}, start).roi_sampling_ratio == 1
+    start = {"compatibility": None, "pre_nms_topk_scope": "pyramid", "pre_nms_topk": 6000}
+    assert folder.keep_conventions({"pre_nms_topk_scope": "level"}, start).pre_nms_topk == 2000
+
+
+def test_conventions_that_do_not_go_together_are_named():
+    start = {"compatibility": None, "roi_align": "crop_and_resize", "roi_sampling_ratio": 1}
     with pytest.raises(
         UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"
     ):
-        folder.keep_conventions({"roi_align": "crop_and_resize"}, start)
+        folder.keep_conventions({"roi_sampling_ratio": 3}, start)
