@@ -8,7 +8,8 @@ from skimage import data
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.data import resize
-from mrcnn.export import saved_model
+from mrcnn.export import compare, saved_model
+from mrcnn.export.compare import Tolerances
 from mrcnn.infer.predictor import Predictor
 from mrcnn.models import build
 
@@ -26,18 +27,26 @@ def test_export_finds_what_the_live_model_finds(compatibility, tmp_path):
     bundle = helpers.make_bundle(build.build_model(config, num_classes=3), config=config, side=helpers.SIDE)
     saved_model.write(bundle, tmp_path / "model")
     exported = tf.saved_model.load(str(tmp_path / "model"))
-    equal = []
+    paired = rounded = unpaired = 0
     for image, live in zip(IMAGES, Predictor(bundle).predict(IMAGES), strict=True):
         found = {key: value.numpy() for key, value in exported.signatures["serving_default"](image=image).items()}
-        np.testing.assert_array_equal(found["class_ids"], live.class_ids)
-        np.testing.assert_allclose(found["scores"], live.scores, atol=1e-3)
         np.testing.assert_array_equal(found["boxes"], np.round(found["boxes"]))  # so the convention is in the graph
         # an edge near a half may round the other way: a pixel of the model input, and what is cut off behind it
         plan = resize.resize_plan(*image.shape[:2], min_dim=helpers.SIDE, max_dim=helpers.SIDE)
-        np.testing.assert_allclose(found["boxes"], live.boxes, atol=np.ceil(1 / min(plan.scale_yx)))
-        same = (found["boxes"] == live.boxes).all(axis=1)
-        differing = (found["masks"] != live.masks).sum(axis=(1, 2))
-        assert differing[same].max() <= 2
-        equal += same.tolist()
-    assert len(equal) > 20
-    assert np.mean(equal) > 0.9
+        result = compare.compare(
+            live,
+            found,
+            name="image",
+            signature="serving_default",
+            score_threshold=config.score_threshold,
+            most=config.detections_per_image,
+            tolerances=Tolerances(),
+            rounding_px=float(np.ceil(1 / min(plan.scale_yx))),
+        )
+        assert (result.masks_off, result.box_px) == (0, 0)
+        assert result.score < 1e-3
+        paired, rounded = paired + result.paired, rounded + result.rounded
+        unpaired += result.unpaired
+    assert paired > 20
+    assert rounded < 0.1 * paired
+    assert unpaired <= 0.05 * paired  # random weights score many regions alike: one grey value decides between two
