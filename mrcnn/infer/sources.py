@@ -3,7 +3,6 @@
 A folder's images are one data set, named `ds`; folders inside it are not looked into.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,7 +14,7 @@ from mrcnn.data.images import read_annotated
 from mrcnn.events import EventLog, UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project
+from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project, image_names
 
 DATASET = "ds"
 
@@ -98,11 +97,7 @@ def open_images(directory: str | Path) -> Source:
     folder = Path(directory)
     if not folder.is_dir():
         raise UserError(f"the image folder {directory} does not exist")
-    names = sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_EXTENSIONS and not entry.name.startswith(".")
-    )
+    names = image_names(folder)
     if not names:
         kinds = " ".join(sorted(IMAGE_EXTENSIONS))
         raise UserError(f"the image folder {directory} has no image; these kinds are read: {kinds}")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import stat
 import warnings
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ class Sizes(NamedTuple):
 def read_bytes(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a file as `[n]` uint8; raises `UserError` with its name when there is none."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # of a pipe or a device there may be no end
+            raise OSError("it is no file")
         return np.fromfile(path, np.uint8)
     except OSError as error:
         raise UserError(f"cannot read the image {os.fspath(path)}: {error.strerror or error}") from error

@@ -123,6 +123,11 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
+def image_names(folder: Path) -> list[str]:
+    """Lists the images that lie in a folder, by name; links are not looked at, so one to nothing is among them."""
+    return [path.name for path in _files(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+
+
 def _find_project(directory: Path) -> Path:
     if not directory.is_dir():
         raise UserError(f"the project folder {directory} does not exist")
@@ -204,11 +209,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _read_dataset(dataset: str, folder: Path) -> tuple[list[Item], list[str]]:
-    images = [path.name for path in _files(folder / "img") if path.suffix.lower() in IMAGE_EXTENSIONS]
     annotations = {path.name for path in _files(folder / "ann")}
     image_of: dict[str, str] = {}
     items, problems = [], []
-    for image in images:
+    for image in image_names(folder / "img"):
         candidates = (f"{image}.json", f"{os.path.splitext(image)[0]}.json")
         annotation = next((name for name in candidates if name in annotations), None)
         if annotation is None:

@@ -1,5 +1,7 @@
 """Projects and folders of images as what a run reads."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,6 +101,18 @@ def test_folder_of_images(tmp_path):
     pictures, _ = read(source)
     assert pictures[1].annotation.labels == ()
     assert pictures[1].annotation.size_hw == (6, 8)
+
+
+def test_one_odd_name_in_a_folder_costs_only_itself(tmp_path, capsys):
+    helpers.write_image(tmp_path / "a.png", 6, 8, 10)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "nothing.png").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.png")
+    pictures, skipped = read(sources.open_images(tmp_path))
+    assert [picture.index for picture in pictures] == [0]
+    assert skipped == ["loop.png", "nothing.png", "pipe.png"]
+    assert "pipe.png: it is no file" in capsys.readouterr().err
 
 
 def test_folder_without_images(tmp_path):
