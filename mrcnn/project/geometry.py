@@ -10,7 +10,6 @@ One deliberate difference: a polygon that leaves the image in between stays one 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -160,8 +159,8 @@ class MultiPolygon(Geometry):
 
     def to_json(self) -> dict[str, Any]:
         """Gives `parts`."""
-        pairs = zip_longest(self.parts, self.extras, fillvalue={})
-        return {"parts": [{**part._rings(), **extra} for part, extra in pairs]}
+        extras = self.extras or ({},) * len(self.parts)
+        return {"parts": [{**part._rings(), **extra} for part, extra in zip(self.parts, extras, strict=True)]}
 
 
 @dataclass(frozen=True, eq=False)
