@@ -36,7 +36,8 @@ def evaluate(
 
     Args:
         predictor: the model.
-        source: a project; objects of classes that the model does not know are left out.
+        source: a project; objects of classes that the model does not know are left out, as are, with a message, images
+            that were annotated in another size.
         log: told of progress and of each image left out.
         neutral: title of the class whose objects excuse detections.
         batch_size: images that go through the model at once.
@@ -55,7 +56,9 @@ def evaluate(
     foreign = {item.title for item in source.meta.classes} - known
     if foreign:
         log.warning(f"the model does not know {len(foreign)} of the project's classes: {', '.join(sorted(foreign))}")
-    pictures = sources.read_pictures(source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append)
+    pictures = sources.read_pictures(
+        source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append, exact=True
+    )
     while batch := sources.take(pictures, batch_size):
         found = predictor.predict([picture.image for picture in batch], batch_size=batch_size)
         for picture, detections in zip(batch, found, strict=True):

@@ -170,8 +170,7 @@ class _Progress:
 
     def skip_picture(self, picture: Picture, error: Exception) -> None:
         title = self._left.entries[picture.index].title
-        reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        self._log.error(f"{title} is skipped: {reason}")
+        self._log.error(f"{title} is skipped: {sources.why(error)}")
         self.skip(title)
 
 

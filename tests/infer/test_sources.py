@@ -76,6 +76,19 @@ def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys
     )
 
 
+def test_an_image_that_takes_too_much_memory_costs_only_itself(project, monkeypatch, capsys):
+    def fail(path, *args, **kwargs):
+        if path.name == "b.png":
+            raise MemoryError("too large")
+        return read_annotated(path, *args, **kwargs)
+
+    read_annotated = sources.read_annotated
+    monkeypatch.setattr(sources, "read_annotated", fail)
+    pictures, skipped = read(sources.open_project(project))
+    assert ([picture.index for picture in pictures], skipped) == ([0, 2], ["ds1/b.png"])
+    assert "ds1/b.png is skipped: MemoryError: too large" in capsys.readouterr().err
+
+
 def test_an_image_that_only_fits_its_annotation_as_stored_is_not_turned(project, capsys):
     pixels = np.full((14, 12, 3), 70, np.uint8)
     pixels[0] = 200  # the top row, which the quarter turn of the EXIF block would make a column
