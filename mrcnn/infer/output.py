@@ -20,7 +20,7 @@ from mrcnn.infer.sources import Entry
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import NESTED, read_json
-from mrcnn.project.writer import ProjectWriter
+from mrcnn.project.writer import ProjectWriter, to_disk
 
 Record = Mapping[str, Any]
 
@@ -93,6 +93,7 @@ class Output:
         unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
         lines = [json.dumps(identity), *(json.dumps([key, record]) for key, record in self.done.items())]
         unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        to_disk()  # before what the interrupted run wrote goes
         os.replace(unfinished, self._journal_path)
         shutil.rmtree(self._kept, ignore_errors=True)
 
@@ -104,6 +105,7 @@ class Output:
         """
         self._writer.add(entry.dataset, entry.name, entry.path, annotation)
         self.done[key(entry)] = record
+        # not forced onto the disk: an image whose line, or whose own files, a loss of power takes is done again
         with self._journal_path.open("a", encoding="utf-8") as journal:
             journal.write(f"{json.dumps([key(entry), record])}\n")
 
@@ -156,7 +158,7 @@ def _beside(directory: Path, suffix: str) -> Path:
 def _read_journal(path: Path) -> tuple[Any, dict[str, Record]]:
     """Gives the identity and the records up to the first broken line: a run may end in the middle of one."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         identity = json.loads(lines[0])
     except (OSError, ValueError, IndexError):
         return None, {}

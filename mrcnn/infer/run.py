@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mrcnn.config.inference import InferenceConfig
@@ -138,9 +137,9 @@ def apply(
         ):
             try:
                 writer.write(left.entries[picture.index], picture, found)
-            except (ValueError, cv2.error) as error:
-                if isinstance(error.__cause__, OSError):  # not the image's fault: the next one would fail too
-                    raise
+            except Exception as error:
+                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                    raise  # not the image's fault: the next one would fail too
                 progress.skip_picture(picture, error)
             else:
                 progress.tell()

@@ -1,6 +1,7 @@
 """An output project: finished, unfinished, and continued."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -95,6 +96,26 @@ def test_an_end_without_farewell(source, tmp_path):
     (tmp_path / "p.partial" / "ds" / "ann" / "b.png.json").write_text('{"size"')
     out = start(source, tmp_path / "p", resume=True)
     assert list(out.done) == ["ds/a.png"]
+
+
+def test_an_end_by_a_loss_of_power(source, tmp_path):
+    interrupt(source, tmp_path / "p", (0, 1, 2))
+    with (tmp_path / "p.journal").open("ab") as journal:
+        journal.write(b'["ds/d.png", \xff\x00\x00')  # blocks that were given to the file but never written
+    (tmp_path / "p.partial" / "ds" / "ann" / "b.png.json").write_bytes(b"")
+    image = tmp_path / "p.partial" / "ds" / "img" / "c.png"
+    content = image.read_bytes()
+    image.unlink()
+    image.write_bytes(content[:20])
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png"]
+
+
+def test_what_an_interrupted_run_wrote_goes_when_its_copy_is_on_the_disk(source, tmp_path, monkeypatch):
+    interrupt(source, tmp_path / "p")
+    seen = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append(sorted(path.name for path in tmp_path.glob("p.*/ds/ann/*"))))
+    start(source, tmp_path / "p", resume=True)
+    assert seen == [["a.png.json", "a.png.json", "b.png.json", "b.png.json"]]
 
 
 def test_an_end_while_taking_over(source, tmp_path):

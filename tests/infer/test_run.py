@@ -340,17 +340,19 @@ def test_an_image_the_mode_cannot_look_at_is_left_out(project, tmp_path, capsys)
     assert line.startswith("ds2/a.png is skipped: `mode.bounds` leaves nothing of an image of 16 x 16 pixels")
 
 
-def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [cv2.error("too large"), MemoryError("too large"), RecursionError("too large")])
+def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys, error):
     draw_one = draw.draw
 
     def fail(image, *args, **kwargs):
         if image.shape[0] == 40:
-            raise cv2.error("too large")
+            raise error
         return draw_one(image, *args, **kwargs)
 
     monkeypatch.setattr(draw, "draw", fail)
     assert run_on(sources.open_project(project), tmp_path / "out", overlay=True).skipped == ["ds1/b.png"]
-    assert any("ds1/b.png is skipped: error: too large" in line["message"] for line in events(capsys))
+    expected = f"ds1/b.png is skipped: {type(error).__name__}: too large"
+    assert any(expected in line["message"] for line in events(capsys))
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_there(project, tmp_path, monkeypatch):
