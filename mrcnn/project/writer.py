@@ -31,7 +31,7 @@ class ProjectWriter:
         self.directory = Path(directory)
         self.meta = meta
         if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise UserError(f"the output {self.directory} must be new or an empty folder; remove it or name another")
+            raise UserError(f"the output {self.directory} must be new or an empty folder; name another")
         self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
         self._partial = self._target.with_name(f"{self._target.name}.partial")
         self._tags: dict[str, TagMeta] = {}

@@ -134,6 +134,13 @@ def test_an_image_that_was_replaced_is_done_again(source, tmp_path):
     assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/b.png"]
 
 
+def test_an_image_that_was_annotated_anew_is_done_again(source, tmp_path):
+    interrupt(source, tmp_path / "p")
+    with source.entries[1].item.ann_path.open("a") as annotation:
+        annotation.write(" ")
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png"]
+
+
 def test_an_image_that_is_no_longer_there_is_not_kept(source, tmp_path):
     interrupt(source, tmp_path / "p")
     out = Output(tmp_path / "p", META, source.entries[1:], identity=IDENTITY, resume=True)
@@ -173,7 +180,7 @@ def test_nothing_to_resume(source, tmp_path):
     helpers.write_image(tmp_path / "full" / "x.png", 4, 4, 0)
     with pytest.raises(UserError, match="full must be new or an empty folder; there is nothing to resume"):
         check(tmp_path / "full", resume=True)
-    with pytest.raises(UserError, match="full must be new or an empty folder; remove it or name another"):
+    with pytest.raises(UserError, match="full must be new or an empty folder; name another"):
         check(tmp_path / "full", resume=False)
 
 
