@@ -18,6 +18,7 @@ from mrcnn.structures import CompactDetections, CroppedMask, Detections
 SMALLEST_LONG_SIDE = 900  # pixels
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # Latin, Greek and Cyrillic letters
 OPACITY = 0.45
+MOST_SPREAD = 500  # labels that are moved apart: time and memory of that grow with the square of their number
 DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
 
@@ -63,7 +64,7 @@ def draw(
         font_path=str(FONT),
         font_size=text_size,
         text_padding=max(2, text_size // 5),
-        smart_position=True,
+        smart_position=len(colors) <= MOST_SPREAD,
     )
     names = [f"{name} {score:.2f}" for name, score in zip(detections.class_names, detections.scores, strict=True)]
     scene = writer.annotate(scene, objects, labels=names)
