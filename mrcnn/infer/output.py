@@ -97,7 +97,7 @@ class Output:
         unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
         to_disk()  # before what the interrupted run wrote goes
         os.replace(unfinished, self._journal_path)
-        shutil.rmtree(self._kept, ignore_errors=True)
+        self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
         """Adds an image with its annotation, and what another run should know of it, ready for JSON.
@@ -135,6 +135,14 @@ class Output:
             if annotation is not None:
                 self._writer.add(entry.dataset, entry.name, entry.path, annotation)
                 self.done[key(entry)] = record
+
+    def _drop_kept(self) -> None:
+        """Removes what was taken over; under another name, since after an end in between the rest would look whole."""
+        old = self._kept.with_name(f"{self._kept.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self._kept.exists():
+            os.replace(self._kept, old)
+            shutil.rmtree(old, ignore_errors=True)
 
     def _kept_annotation(self, entry: Entry) -> Annotation | None:
         folder = self._kept / f"/{NESTED}/".join(entry.dataset.split("/"))

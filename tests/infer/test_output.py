@@ -127,6 +127,24 @@ def test_an_end_while_taking_over(source, tmp_path):
     assert not (tmp_path / "p.interrupted").exists()
 
 
+def test_an_end_while_what_was_taken_over_is_removed(source, tmp_path, monkeypatch):
+    interrupt(source, tmp_path / "p")
+    remove = shutil.rmtree
+
+    def remove_half(path, **kwargs):
+        if path.name.startswith("p.interrupted") and path.exists():
+            remove(path / "ds" / "ann")
+            raise KeyboardInterrupt
+        remove(path, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_half)
+    with pytest.raises(KeyboardInterrupt):
+        start(source, tmp_path / "p", resume=True)
+    monkeypatch.undo()
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png", "ds/b.png"]
+    assert names(tmp_path) == ["in", "p.journal", "p.partial"]
+
+
 def test_an_image_that_was_replaced_is_done_again(source, tmp_path):
     interrupt(source, tmp_path / "p")
     source.entries[0].path.unlink()
