@@ -6,6 +6,7 @@ that this release and Matterport's trained.
 
 import difflib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from mrcnn.config import errors
@@ -83,6 +84,16 @@ def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any
 def folder_model(content: Mapping[str, Any]) -> Any:
     """Gives the `model` of a model folder's config.json, unchecked; the plugin wrote none, it had one network."""
     return content.get("model", PLUGIN_MODEL)
+
+
+def file_model(weights: Path) -> Mapping[str, Any]:
+    """Gives what is known of the network of a weight file without config.json: the plugin's where it lies as there."""
+    return PLUGIN_MODEL if is_in_folder(weights) else FILE_MODEL
+
+
+def is_in_folder(weights: Path) -> bool:
+    """Tells whether a weight file lies where a model folder has it."""
+    return weights.absolute().parts[-2:] == ("model_weights", "model.h5")
 
 
 def convert_model(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:

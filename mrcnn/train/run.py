@@ -33,6 +33,7 @@ from mrcnn.weights import apply
 
 TENSORBOARD = "tensorboard"
 AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
+BETTER = "; `model.compatibility` null in the config trains by the better conventions"
 USES_MODEL = ("transfer_learning", "continue_training")
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
 
@@ -111,7 +112,7 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
     """Checks all that can be checked before data is read."""
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     if resume:
-        config = _with_last_conventions(config, output)
+        config = _with_last_conventions(config, output, log=log)
         resumed = _load_resumed(config, output)
         return _Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if checkpoint.holds_checkpoints(output):
@@ -132,29 +133,33 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
         )
     found = folder.find_start_model(model)
     known = found.class_title_to_idx() if config.weights_init_type == "continue_training" else None
-    return _Start(config=_with_conventions(config, found, log=log), model=found, resumed=None, classes=known)
+    remark = found.remark()
+    if remark and "compatibility" not in config.given_model:
+        log.warning(remark)
+    config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
+    return _Start(config=config, model=found, resumed=None, classes=known)
 
 
-def _with_conventions(config: TrainConfig, start_model: folder.StartModel, *, log: EventLog) -> TrainConfig:
-    """Takes over the network and conventions of the start weights, where the config does not name its own."""
-    conventions = start_model.conventions()
-    kept = folder.keep_conventions(config.given_model, conventions)
+def _with_conventions(
+    config: TrainConfig, stored: folder.StartModel, *, whose: str, advice: str = "", log: EventLog
+) -> TrainConfig:
+    """Takes over the network and conventions of stored weights, where the config does not name its own."""
+    taken = folder.taken_over(config.given_model, stored.conventions())
+    kept = folder.keep_conventions(config.given_model, taken)
     if kept != config.model:
-        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in conventions.items())
-        log.info(
-            f"model: network and conventions are those of the start weights {start_model.weights}, {told}; "
-            "`model.compatibility` null in the config trains by the better conventions"
-        )
+        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
+        more = advice if folder.is_older(taken) else ""
+        log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
     return config.model_copy(update={"model": kept})
 
 
-def _with_last_conventions(config: TrainConfig, output: Path) -> TrainConfig:
+def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
     """Takes over again what a stopped run took over from its start weights."""
     last = checkpoint.find_last(output)
     if last is None or config.weights_init_type not in USES_MODEL:
         return config
     stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return config.model_copy(update={"model": folder.keep_conventions(config.given_model, stopped.conventions())})
+    return _with_conventions(config, stopped, whose="stopped run", log=log)
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:

@@ -248,9 +248,55 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     assert '`compatibility` "supervisely"' in line
     assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
     assert load.read_folder(output).config.compatibility == "supervisely"
-    train(output, epochs=2, resume=True, weights_init_type=kind)
+    log = train(output, epochs=2, resume=True, weights_init_type=kind)
     assert built[-1].compatibility == "supervisely"
     assert checkpoint.find_last(output).name == "00000001"
+    assert [message for message in log.messages if "conventions" in message] == [
+        'model: network and conventions are those of the stopped run, `compatibility` "supervisely"'
+    ]
+
+
+def test_a_convention_that_the_resumed_config_leaves_out_is_told(train, old_folder, tmp_path, built):
+    given = {"weights_init_type": "transfer_learning"}
+    network = {**tiny.CONFIG["model"], "anchor_offset": 0.25}
+    train(tmp_path / "out", network=network, model=str(old_folder), epochs=1, **given)
+    log = train(tmp_path / "out", resume=True, epochs=2, **given)
+    assert built[-1].anchor_offset == 0.25
+    assert any("those of the stopped run" in line and "`anchor_offset` 0.25" in line for line in log.messages)
+
+
+def test_only_what_is_taken_over_is_told_and_null_is_advised_where_it_helps(train, old_folder, tmp_path):
+    def line(name, **network):
+        given = {"model": str(old_folder), "weights_init_type": "transfer_learning", "epochs": 1}
+        log = train(tmp_path / name, network={**tiny.CONFIG["model"], **network}, **given)
+        return next(message for message in log.messages if "conventions" in message)
+
+    content = json.loads((old_folder / "config.json").read_text())
+    numbers = {"compatibility": "matterport", "round_boxes": "never", "image_mean": [1, 2, 3], "fpn_channels": 9}
+    (old_folder / "config.json").write_text(json.dumps({**content, "model": numbers}))
+    begin = f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5, "
+    advice = "; `model.compatibility` null in the config trains by the better conventions"
+    # tiny.CONFIG names fpn_channels itself
+    all_of_it = '`compatibility` "matterport", `round_boxes` "never", `image_mean` [1.0, 2.0, 3.0]'
+    assert line("one") == begin + all_of_it + advice
+    assert line("two", round_boxes="at_end") == begin + all_of_it.replace('`round_boxes` "never", ', "") + advice
+    assert line("three", compatibility=None) == begin + "`image_mean` [1.0, 2.0, 3.0]"
+    (old_folder / "config.json").write_text(json.dumps({**content, "model": {"image_mean": [1, 2, 3]}}))
+    assert line("four") == begin + "`compatibility` null, `image_mean` [1.0, 2.0, 3.0]"
+
+
+def test_a_file_of_this_project_without_its_config_is_warned_about(train, old_folder, tmp_path):
+    given = {"weights_init_type": "transfer_learning", "epochs": 1}
+    os.link(old_folder / "model_weights" / "model.h5", tmp_path / "alone.h5")
+    (old_folder / "config.json").unlink()
+    for model, name in ((tmp_path / "alone.h5", "matterport"), (old_folder, "supervisely")):
+        log = train(tmp_path / name, model=str(model), **given)
+        (line,) = [event["message"] for event in log.events if "was written by this project" in event["message"]]
+        assert f"comes without its config.json: it is read by the conventions of {name}" in line
+    log = train(
+        tmp_path / "named", model=str(old_folder), network={**tiny.CONFIG["model"], "compatibility": None}, **given
+    )
+    assert not [message for message in log.messages if "was written by this project" in message]
 
 
 def test_a_lone_file_is_matterports_and_the_config_may_say_otherwise(train, old_folder, tmp_path, built):
