@@ -84,8 +84,7 @@ def _is_whole(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
     boxes, (height, width) = overlaps.mask_boxes(found), found.size
     cut_before = (boxes[:, :2] < windows[:, :2] + CONTACT) & (windows[:, :2] > 0)
     cut_behind = (boxes[:, 2:] > windows[:, 2:] - CONTACT) & (windows[:, 2:] < (height, width))
-    cut: np.ndarray = (cut_before | cut_behind).any(axis=1)
-    return ~cut
+    return np.logical_not((cut_before | cut_behind).any(axis=1))
 
 
 def _contact(masks: tuple[CroppedMask, CroppedMask], line: Box, *, axis: int) -> float:
