@@ -1,11 +1,14 @@
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from mrcnn import events
-from mrcnn.data import supervisely
+from mrcnn.config.load import load_train_config
+from mrcnn.data import pipeline, supervisely
+from mrcnn.data.skipped import Skipped
 from mrcnn.events import UserError
 from mrcnn.project.reader import Project
 
@@ -71,6 +74,20 @@ def test_background_is_dropped_neutral_and_crowds_are_ignored(tmp_path):
     assert loaded.train[0].class_ids == (0, 2, 2)  # a crowd keeps its class
     assert loaded.train[0].ignore == (True, True, False)
     assert len(loaded.train[0].labels) == 3
+
+
+def test_neutral_objects_reach_the_batch_pixel_by_pixel(tmp_path):
+    # 8 x 9 pixels are enlarged to 57 x 64 (factor 64 / 9): columns 0..3 end at 4 * 64 / 9 = 28.4, rows 0..2 at
+    # 3 * 57 / 8 = 21.4, below (64 - 57) // 2 = 3 rows of padding
+    project = _project(tmp_path, {"a.png": (["train", "val"], [_object("apple"), _object("neutral")])})
+    (tmp_path / "ds" / "img" / "a.png").write_bytes(cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes())
+    config = load_train_config({"input_size": {"min_dim": 64, "max_dim": 64}})
+    dataset = pipeline.val_dataset(_load(project).val, config, batch_size=1, skipped=Skipped(1))
+    (batch,) = dataset.as_numpy_iterator()
+    expected = np.zeros((64, 64), bool)
+    expected[3:25, 0:29] = True
+    np.testing.assert_array_equal(batch["neutral"][0], expected)
+    assert batch["gt_valid"].sum() == batch["gt_ignore"].sum() == 1
 
 
 def test_figures_bound_to_one_instance_are_one_object(tmp_path):
