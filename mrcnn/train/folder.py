@@ -56,6 +56,20 @@ class StartModel:
             raise UserError(f"Unable to continue_training, {self.config} does not have class mapping information")
         return mapping
 
+    def other_size(self, min_dim: int, max_dim: int) -> str | None:
+        """Says that the weights were trained at another input size, where config.json tells theirs."""
+        settings = load_json(self.config).get("settings") if self.config else None
+        size = settings.get("input_size") if isinstance(settings, dict) else None
+        if not isinstance(size, dict):
+            return None
+        before = (size.get("min_dim", min_dim), size.get("max_dim", max_dim))
+        if before == (min_dim, max_dim):
+            return None
+        return (
+            f"`input_size` min_dim {min_dim} and max_dim {max_dim} are not those of the start weights, {before[0]} and "
+            f"{before[1]}: objects of other sizes in pixels have to be learnt anew"
+        )
+
     def conventions(self) -> dict[str, Any]:
         """Gives what network and conventions the weights were trained with: `compatibility`, and what differs from it.
 

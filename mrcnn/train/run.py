@@ -19,7 +19,7 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
-from mrcnn.train import callbacks, checkpoint, devices, folder, history, loop, optimizer, plan, schedule, start
+from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.clock import Clock
@@ -132,10 +132,12 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
             "file or coco, or use imagenet or random"
         )
     found = folder.find_start_model(model)
-    known = found.class_title_to_idx() if config.weights_init_type == "continue_training" else None
-    remark = found.remark()
-    if remark and "compatibility" not in config.given_model:
-        log.warning(remark)
+    known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
+    if config.weights_init_type == "continue_training":
+        known = found.class_title_to_idx()
+        remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))
+    for line in filter(None, remarks):
+        log.warning(line)
     config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
     return _Start(config=config, model=found, resumed=None, classes=known)
 
@@ -335,13 +337,8 @@ def _fit(
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
-    log.info(_last_words(clock.rows, monitor=config.best_monitor, root=store.root))
-
-
-def _last_words(rows: Sequence[history.Row], *, monitor: str, root: Path) -> str:
-    best = history.best_index(rows, monitor=monitor)
-    found = "" if best is None else f", the best is epoch {best + 1} with {monitor} {rows[best][monitor]:.4g}"
-    return f"trained {len(rows)} epochs{found}: {root / checkpoint.BEST}; curves in {root / callbacks.CURVES}"
+    best, curves = store.root / checkpoint.BEST, store.root / callbacks.CURVES
+    log.info(plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves))
 
 
 def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:

@@ -96,3 +96,9 @@ def test_alpha_is_dropped_and_grey_is_expanded():
     file = io.BytesIO()
     Image.new("LA", (3, 2), (50, 7)).save(file, "PNG")
     assert pictures.decode(file.getvalue(), channels=3, max_pixels=6).tolist() == [[[50] * 3] * 3] * 2
+
+
+def test_the_colours_of_four_channels_stay_in_their_order():
+    file = io.BytesIO()
+    Image.new("RGBA", (1, 1), (10, 20, 30, 40)).save(file, "PNG")
+    assert pictures.decode(file.getvalue(), channels=3, max_pixels=1).tolist() == [[[10, 20, 30]]]

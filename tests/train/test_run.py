@@ -204,6 +204,13 @@ def test_validation_ranks_more_detections_than_the_folders_threshold_lets_throug
     assert content["model"]["score_threshold"] == 0.7
 
 
+def test_each_set_has_its_own_batch_size(train, tmp_path):
+    log = train(tmp_path, epochs=1, batch_size={"train": 3, "val": 1})
+    done = [(event["subtask"], event["current"]) for event in log.of("progress")]
+    assert [current for subtask, current in done if subtask.startswith("epoch")] == [0, 3, 6]
+    assert [current for subtask, current in done if subtask.startswith("validation")] == [1, 2, 3]
+
+
 def test_without_ap_only_losses_are_measured(train, tmp_path):
     train(tmp_path, epochs=1, validation={"ap": False})
     assert not [name for name in contents(tmp_path)[3][0] if name.endswith("ap")]
@@ -219,6 +226,15 @@ def test_training_goes_on_from_a_model_folder_with_its_class_numbers(whole, trai
     log = train(tmp_path / "out", model=str(folder), weights_init_type="continue_training", epochs=1)
     assert "classes: 0 bg, 1 disc, 2 bar" in log.messages
     assert any("2 layers loaded" in message for message in log.messages)
+    assert not [message for message in log.messages if "input_size" in message]
+    content["settings"]["input_size"] = {"min_dim": 64, "max_dim": 128}
+    (folder / "config.json").write_text(json.dumps(content))
+    log = train(tmp_path / "other", model=str(folder), weights_init_type="continue_training", epochs=1)
+    (line,) = [message for message in log.messages if "input_size" in message]
+    assert line == (
+        "`input_size` min_dim 64 and max_dim 64 are not those of the start weights, 64 and 128: objects of other sizes "
+        "in pixels have to be learnt anew"
+    )
     content["class_title_to_idx"] = {"bg": 0, "cat": 1}
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"needs the model's classes to be the project's: only the project has \['bar"):
