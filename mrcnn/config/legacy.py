@@ -133,7 +133,7 @@ def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, 
         warn(f"`{form}` is an old form: {f'write {_pasted(settings)}' if settings else 'remove it'}")
         for key in flat:
             if flat[key] != _object(values, form).get(key):
-                warn(f"`{errors.shown_path([key])}` has no effect beside `{form}`; remove one of them")
+                warn(f"`{errors.shown_path([key])}` has no effect beside `{form}`; remove it")
     if "cache_limit" in values:
         settings["cache_limit"] = values["cache_limit"]
     return settings, form

@@ -43,14 +43,15 @@ FULL_TRAIN = {
 _MODEL = InferenceModelConfig().model_dump(mode="json")
 _SELECTION = {"save_names": ["a"], "save_classes": "__all__", "add_suffix": ""}
 _SELECTIONS = dict.fromkeys(("model_classes", "model_tags", "existing_objects"), _SELECTION)
+_MOVED = ("model_classes", "existing_objects")  # stood at top level once
 FULL_MODES = [{**mode().model_dump(mode="json"), **_SELECTIONS} for mode in MODES.values()]
 FULL_INFERENCE = [{"model": _MODEL, "mode": mode} for mode in FULL_MODES]
 FIRST_FORMS = [
     {
         **_MODEL,
-        **{key: item for key, item in _SELECTIONS.items() if key != "model_tags"},
+        **dict.fromkeys(_MOVED, _SELECTION),
         "gpu_devices": [0],
-        "mode": {"source" if key == "name" else key: item for key, item in mode.items() if key != "model_classes"},
+        "mode": {"source" if key == "name" else key: item for key, item in mode.items() if key not in _MOVED},
     }
     for mode in FULL_MODES
 ]

@@ -67,8 +67,8 @@ def test_a_platforms_task_config_loads_with_one_warning_a_key():
             {"model_settings": {"gpu_device": 1}, "gpu_device": 2, "note": 1},
             [
                 '`model_settings` is an old form: write "gpu_device": 1',
-                "`gpu_device` has no effect beside `model_settings`; remove one of them",
-                "`note` has no effect beside `model_settings`; remove one of them",
+                "`gpu_device` has no effect beside `model_settings`; remove it",
+                "`note` has no effect beside `model_settings`; remove it",
             ],
         ),
         (

@@ -1,5 +1,7 @@
 import copy
+import functools
 import json
+import operator
 import subprocess
 import sys
 
@@ -194,6 +196,44 @@ def test_any_object_loads_or_is_refused_in_one_line(values, loader):
 @settings(max_examples=250, deadline=None, derandomize=True, database=None)
 def test_a_full_config_with_one_value_changed_loads_or_is_refused_in_one_line(values):
     loads_or_names_the_fault(load.load_train_config, values)
+
+
+WHOLE = [
+    (load.load_train_config, strategies.FULL_TRAIN),
+    *((load.load_inference_config, values) for values in strategies.FULL_INFERENCE),
+    (load.load_deploy_config, strategies.FULL_DEPLOY[0]),
+]
+OTHER_TYPES = {
+    bool: [0, 1, "true", None, [], {}],
+    int: [True, 1.0, "1", None, [1], {}, 1.5],
+    float: [True, "0.5", [0.5], {}],
+    str: [1, True, None, {}, []],
+    list: [1, "text", None, {}],
+    dict: [1, "text", [], True],
+}
+
+
+@pytest.mark.parametrize(("loader", "values"), WHOLE)
+def test_no_value_of_another_type_is_taken(loader, values):
+    loader(values)
+    taken = []
+    for *way, last in (way for way in strategies.places(values) if way and "args" not in way):
+        other = copy.deepcopy(values)
+        place = functools.reduce(operator.getitem, way, other)
+        is_selection = last in ("save_names", "save_classes", "from_classes")
+        for wrong in OTHER_TYPES.get(type(place[last]), []):
+            place[last] = wrong
+            if not ((is_selection and wrong == []) or refuses(loader, other)):
+                taken.append((*way, last, wrong))
+    assert taken == []
+
+
+def refuses(loader, values):
+    try:
+        loader(values)
+    except UserError:
+        return True
+    return False
 
 
 @given(st.text(max_size=40))
