@@ -121,7 +121,7 @@ def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, 
     flat = {key: value for key, value in values.items() if key not in _BESIDE_SETTINGS}
     settings = _object(values, form) if form else dict(flat)
     if "connection" in values:
-        warn("`connection` has no effect: the service is not connected to a platform; remove it")
+        warn("`connection` has no effect: the service is not connected to a platform")
     if "gpu_devices" in settings:
         _check_devices(settings)
         value = _in_new_form("gpu_devices", settings.pop("gpu_devices"))

@@ -33,7 +33,7 @@ def test_flat_and_platform_forms_load(values, expected):
 def test_connection_is_answered_by_a_warning_that_keeps_its_token_secret():
     warnings = []
     load.load_deploy_config({"connection": {"token": "secret"}}, warn=warnings.append)
-    assert warnings == ["`connection` has no effect: the service is not connected to a platform; remove it"]
+    assert warnings == ["`connection` has no effect: the service is not connected to a platform"]
 
 
 def warnings_of(values):
@@ -44,7 +44,7 @@ def warnings_of(values):
 
 def test_a_platforms_task_config_loads_with_one_warning_a_key():
     assert warnings_of(published.TASK_DEPLOY) == [
-        "`connection` has no effect: the service is not connected to a platform; remove it",
+        "`connection` has no effect: the service is not connected to a platform",
         '`model_settings` is an old form: write "gpu_device": 0, "min_confidence_threshold": 0.5',
     ]
 
