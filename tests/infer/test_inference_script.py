@@ -54,7 +54,8 @@ def task(tmp_path):
     """A task folder as the platform makes it."""
     helpers.write_project(tmp_path / "data" / "animals", {"ds/a.png": (20, 30, 200, [], [])})
     mode = {"name": "full_image", "model_classes": {"add_suffix": "_found"}}
-    (tmp_path / "task_config.json").write_text(json.dumps({"model": {"gpu_device": 3}, "mode": mode}))
+    for name in ("task_config.json", "task_settings.json"):  # the platform writes the same under an old name too
+        (tmp_path / name).write_text(json.dumps({"model": {"gpu_device": 3}, "mode": mode}))
     return tmp_path
 
 
