@@ -1,7 +1,4 @@
-"""The three scripts in a task folder, as the platform starts them: what they read, write, tell and answer.
-
-Source of the configs: README of the Supervisely Mask R-CNN plugin; its first form of an inference config.
-"""
+"""The three scripts in a task folder, as the platform starts them: what they read, write, tell and answer."""
 
 import importlib.util
 import json
@@ -20,26 +17,15 @@ from mrcnn import tasks
 from mrcnn.project.reader import Project
 
 from . import old_weights
+from .config import published
 from .train import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE = {"message", "timestamp", "level"}
-TRAIN = {
-    "lr": 0.001,
-    "epochs": 2,
-    "batch_size": {"val": 3, "train": 3},
-    "input_size": {"max_dim": 256, "min_dim": 256},
+TRAIN = published.TRAIN_CONFIGS["5.1.0 and the README"]
+FULL_IMAGE = published.INFERENCE_CONFIGS["before 5.16"]
+FIRST_FORM = published.FIRST_FORM_INFERENCE | {
     "gpu_devices": [0],
-    "dataset_tags": {"val": "val", "train": "train"},
-    "train_layers": "all",
-    "special_classes": {"background": "bg"},
-    "weights_init_type": "transfer_learning",
-}
-MODE = {"name": "full_image", "model_classes": {"save_classes": "__all__", "add_suffix": "_maskrcnn"}}
-FULL_IMAGE = {"model": {"gpu_device": 0}, "mode": MODE}
-FIRST_FORM = {
-    "gpu_devices": [0],
-    "mode": {"source": "full_image"},
     "model_classes": {"save_classes": ["disc", "cat"], "add_suffix": "_old"},
 }
 
@@ -123,7 +109,7 @@ def check_inference(task, config, *, added):
 
 
 def check_service(task):
-    write_config(task, {"gpu_device": 0, "min_confidence_threshold": 0.5})
+    write_config(task, published.TASK_DEPLOY)
     with start("deploy.py", task, "--port", "0", "--device", "cpu") as process:
         try:
             told = []

@@ -96,6 +96,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(script, tmp_path, capsys, config,
     path = tmp_path / "task_config.json"
     if config is not None:
         path.write_text(json.dumps(config))
+    (tmp_path / "task_settings.json").write_text("an older name of the same, not read")
     options = script.parse(["--task-dir", str(tmp_path)])
     log = JsonLog()
     assert run_main(lambda: script.main(options, log), log=log) == 1

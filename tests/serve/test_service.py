@@ -5,7 +5,8 @@ import pytest
 
 from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
-from mrcnn.project.annotation import Annotation, Tag
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.serve.service import Service
 
@@ -31,6 +32,16 @@ def test_objects_are_found_and_named_as_the_mode_asks(service):
     (label,) = found.labels
     assert (label.class_title, label.tags) == ("dog!", (Tag("confidence_model", 0.4),))  # 204 / 255 / 2
     assert label.geometry.mask.shape == (10, 30)
+
+
+def test_what_is_annotated_can_be_renamed_or_left_out(service):
+    road, tree = (Label(title, Rectangle([[0, 0], [3, 3]])) for title in ("road", "tree"))
+    meta = ProjectMeta((ClassMeta("road", "rectangle", "#112233"), ClassMeta("tree", "rectangle")))
+    mode = load_mode({"existing_objects": {"save_names": ["road"], "add_suffix": "_old"}})
+    found = service.annotate(grey(204), Annotation(None, labels=(tree, road)), meta=meta, mode=mode)
+    assert sorted(label.class_title for label in found.labels) == ["cat_model", "dog_model", "road_old"]
+    (new,) = (item for item in service.output_meta(meta, mode).classes if item.title == "road_old")
+    assert (new.shape, new.color) == ("rectangle", "#112233")
 
 
 def test_a_picture_without_objects_stays_empty(service):
