@@ -1,11 +1,13 @@
-"""Seconds and peak memory of the mode `sliding_window` on one large image, from its file to the written project.
+"""Seconds and peak memory of an inference mode on one large image, from its file to the written project.
 
 The measurement runs in a process of its own, so that the peak memory is its own. The image is drawn, the weights are
 random and the score limit is 0: every window gives as many detections as the model has room for, of any size, which is
-more than a trained model finds.
+more than a trained model finds. The project has an object for each window and one for the whole image: the boxes of
+the mode `bboxes`.
 
     python -m benchmarks.large_image                                 # 6000 x 4000 pixels, windows of 1024
     python -m benchmarks.large_image --window 512 --overlap 128
+    python -m benchmarks.large_image --mode full_image --overlay     # draws its picture, too
 """
 
 import argparse
@@ -31,8 +33,12 @@ from mrcnn.infer import run, sources, windows
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.predictor import Predictor
 from mrcnn.models import build
-from mrcnn.project.meta import ClassMeta
+from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project.geometry import Rectangle
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.project.writer import ProjectWriter
 
+MODES = ("full_image", "roi", "bboxes", "sliding_window", "sliding_window_det")
 CLASSES = ("bg", "cell", "grain")
 DISCS_PER_MEGAPIXEL = 40
 
@@ -49,7 +55,7 @@ def main() -> None:
         sys.exit(f"failed: {done.stderr.strip().splitlines()[-1]}")
     got = json.loads(done.stdout.strip().splitlines()[-1])
     print(
-        f"{got['width']} x {got['height']} pixels, {got['windows']} windows of {options.window}: "
+        f"{options.mode}, {got['width']} x {got['height']} pixels, {got['regions']} regions: "
         f"{got['seconds']:.1f} s, {got['objects']} objects, peak {got['peak_gb']:.2f} GB "
         f"({got['start_gb']:.2f} GB with the model loaded)"
     )
@@ -58,6 +64,7 @@ def main() -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=MODES, default="sliding_window")
     parser.add_argument("--size", type=int, nargs=2, default=(6000, 4000), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--window", type=int, default=1024, help="side of a window")
     parser.add_argument("--input-side", type=int, default=512, help="side of the model's input")
@@ -65,50 +72,69 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--score-threshold", type=float, default=0.0)
     parser.add_argument("--channels", type=int, default=64, help="of the model's pyramid")
+    parser.add_argument("--overlay", action="store_true", help="draw a picture of what was found, too")
     parser.add_argument("--here", action="store_true", help="measure in this process and print JSON")
     return parser.parse_args(arguments)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Runs the mode once in this process.
+    """Runs a mode once in this process.
 
     Returns:
-        Seconds of the run without loading the model, peak memory in GB after it and before it, the number of windows
-        and of objects written.
+        Seconds of the run without loading the model, peak memory in GB after it and before it, the number of regions
+        that the model looks at and of objects written.
     """
     keras.utils.set_random_seed(0)
     predictor = Predictor(make_bundle(options.input_side, options.channels, options.score_threshold))
     predictor.predict([np.zeros((64, 64, 3), np.uint8)])
     start_gb, (width, height) = peak_gb(), options.size
-    mode = {
-        "name": "sliding_window",
-        "window": {"width": options.window, "height": options.window},
-        "min_overlap": {"x": options.overlap, "y": options.overlap},
-    }
     with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder) / "photos"
-        photos.mkdir()
-        cv2.imwrite(str(photos / "large.png"), draw_scene(height, width))
+        source = write_project(Path(folder) / "large", options)
         start = time.perf_counter()
         summary = run.apply(
             predictor,
-            sources.open_images(photos),
+            source,
             Path(folder) / "out",
-            config=load_inference_config({"model": {}, "mode": mode}),
+            config=load_inference_config({"model": {}, "mode": mode_of(options)}),
             log=JsonLog(io.StringIO()),
-            options=run.Options(batch_size=options.batch_size),
+            options=run.Options(batch_size=options.batch_size, overlay=options.overlay),
         )
         seconds = time.perf_counter() - start
-    sides, overlaps = (options.window, options.window), (options.overlap, options.overlap)
+    count = len(boxes(options))
     return {
         "width": width,
         "height": height,
-        "windows": len(list(windows.cover((height, width), sides, overlaps))),
+        "regions": {"full_image": 1, "roi": 1, "bboxes": count}.get(options.mode, count - 1),
         "objects": sum(map(len, summary.scores.values())),
         "seconds": seconds,
         "start_gb": start_gb,
         "peak_gb": peak_gb(),
     }
+
+
+def mode_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Gives the settings of the mode."""
+    side, overlap = options.window, options.overlap
+    windows = {"window": {"width": side, "height": side}, "min_overlap": {"x": overlap, "y": overlap}}
+    settings = {"full_image": {}, "roi": {"bounds": {"left": "1%"}}, "bboxes": {}}
+    return {"name": options.mode, **settings.get(options.mode, windows)}
+
+
+def boxes(options: argparse.Namespace) -> list[windows.Box]:
+    """Lists the windows, and the whole image."""
+    (width, height), side, overlap = options.size, options.window, options.overlap
+    return [*windows.cover((height, width), (side, side), (overlap, overlap)), (0, 0, height, width)]
+
+
+def write_project(directory: Path, options: argparse.Namespace) -> sources.Source:
+    """Writes the project of one image."""
+    width, height = options.size
+    corners = [np.array([[left, top], [right - 1, bottom - 1]]) for top, left, bottom, right in boxes(options)]
+    annotation = Annotation((height, width), labels=tuple(Label("box", Rectangle(pair)) for pair in corners))
+    with ProjectWriter(directory, ProjectMeta((ClassMeta("box", "rectangle"),))) as writer:
+        image = cv2.imencode(".png", draw_scene(height, width))[1].tobytes()
+        writer.add("ds", "large.png", image, annotation)
+    return sources.open_project(directory)
 
 
 def make_bundle(side: int, channels: int, score_threshold: float) -> ModelBundle:

@@ -141,8 +141,10 @@ def test_a_large_image_is_measured():
     options = large_image.parse(
         ["--size", "200", "100", "--window", "100", "--overlap", "20", "--input-side", "64", "--channels", "8"]
     )
+    columns = [(0, left, 100, left + 100) for left in (0, 80, 100)]
+    assert large_image.boxes(options) == [*columns, (0, 0, 100, 200)]
     got = large_image.measure(options)
-    assert (got["width"], got["height"], got["windows"]) == (200, 100, 3)  # columns 0, 80, 100
+    assert (got["width"], got["height"], got["regions"]) == (200, 100, 3)
     assert got["objects"] > 0
     assert got["peak_gb"] >= got["start_gb"] > 0
 

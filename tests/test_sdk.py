@@ -1,7 +1,7 @@
 """Supervisely's own SDK opens every project that we write, and reads the same classes, tags and masks.
 
 The SDK's pins are not ours, so it lives in an environment of its own: `make sdk-test` makes it and runs these tests.
-MRCNN_SDK_PYTHON names its Python; MRCNN_SDK_PROJECTS may name more projects, which are copied by our reader and writer.
+MRCNN_SDK_PYTHON names its Python; MRCNN_PROJECTS may name more projects, which are copied by our reader and writer.
 """
 
 import base64
@@ -21,47 +21,18 @@ from mrcnn.events import JsonLog
 from mrcnn.infer import run, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.project import tag
-from mrcnn.project.geometry import Bitmap, Unsupported
+from mrcnn.project.geometry import Unsupported
 from mrcnn.project.reader import Project
-from mrcnn.project.skeletons import CORNERS_2D, Graph
+from mrcnn.project.skeletons import Graph
 from mrcnn.project.writer import ProjectWriter
 from tests.infer import helpers
+from tests.projects import HEIGHT, MODES, OWN, WIDTH, make_every_shape, mode_config
 
 SDK = os.environ.get("MRCNN_SDK_PYTHON")
-MORE = [Path(path) for path in os.environ.get("MRCNN_SDK_PROJECTS", "").split(os.pathsep) if path]
-KINDS = ["every shape", "tagged", "found in a project", "found in a folder", "coco", "nuclei", "coins"]
+FOUND = [f"found {number} by {mode}" for mode in MODES for number in ("once", "twice")]
+KINDS = ["every shape", "tagged", "found in a folder", "coco", "nuclei", "coins", *FOUND]
 
 pytestmark = pytest.mark.skipif(not SDK, reason="MRCNN_SDK_PYTHON names no Python with the SDK: make sdk-test does")
-
-HEIGHT, WIDTH = 40, 60
-RING = [[5, 4], [30, 4], [34, 20], [12, 33]]
-HOLE = [[15, 8], [22, 8], [20, 14]]
-ALPHA = cv2.imencode(".png", np.arange(0, 240, 4, dtype=np.uint8).reshape(6, 10))[1].tobytes()
-BLOB = np.add.outer(np.arange(9), np.arange(14)) % 3 > 0
-POINTS = {"exterior": [[7, 8]], "interior": []}
-SHAPES = {
-    "bitmap": {"bitmap": Bitmap((20, 10), BLOB).to_json()["bitmap"], "points": {"exterior": [], "interior": []}},
-    "alpha_mask": {"bitmap": {"origin": [3, 5], "data": base64.b64encode(ALPHA).decode()}},
-    "polygon": {"points": {"exterior": RING, "interior": [HOLE]}, "bitmap": None},
-    "multipolygon": {"parts": [{"exterior": HOLE, "interior": []}, {"exterior": [[40, 30], [50, 30], [45, 38]]}]},
-    "rectangle": {"points": {"exterior": [[30.0, 25.9], [10.7, 3.2]], "interior": []}},
-    "oriented_bbox": {"points": [[10, 12], [41, 25]], "angle": 0.4},
-    "line": {"points": {"exterior": [[2, 3], [30, 17], [50, 5]], "interior": []}},
-    "point": {"points": POINTS},
-    "graph": {"nodes": {"a": {"loc": [3, 4]}, "b": {"loc": [9.6, 4], "disabled": True}}},
-    "cuboid": {
-        "points": [[1, 3], [15, 3], [15, 17], [1, 17], [8, 1], [22, 1], [22, 15]],
-        "faces": [[0, 1, 2, 3], [0, 4, 5, 1], [1, 5, 6, 2]],
-    },
-    "cuboid_2d": {"vertices": {name: {"loc": [5 + index, 30 - index]} for index, name in enumerate(CORNERS_2D)}},
-}
-NEEDING_A_TEMPLATE = ("graph", "cuboid_2d")  # the SDK takes them in a class of their own only, with its template
-TAGS = [
-    {"name": "train", "value_type": "none", "color": "#00FF00"},
-    {"name": "count", "value_type": "any_number"},
-    {"name": "note", "value_type": "any_string"},
-    {"name": "kind", "value_type": "oneof_string", "values": ["a", "b"]},
-]
 
 
 class Reading(NamedTuple):
@@ -72,49 +43,6 @@ class Reading(NamedTuple):
     theirs: dict
 
 
-def _object(title, geometry, tags=()):
-    return {"classTitle": title, "description": "", "tags": list(tags), **geometry, "id": 5, "labelerLogin": "me"}
-
-
-def _make_source(root):
-    """Writes a project as exports of many years hold them: every shape, old and new tags, nested data sets."""
-    classes = [{"title": f"a {shape}", "shape": shape, "color": "#BE55CE"} for shape in SHAPES]
-    graph = next(item for item in classes if item["shape"] == "graph")
-    graph["geometry_config"] = {
-        "nodes": {"a": {"label": "a", "loc": [0, 0]}, "b": {"label": "b", "loc": [1, 1]}},
-        "edges": [],
-    }
-    classes.append({"title": "any", "shape": "any", "color": "none"})
-    tags = [
-        *TAGS[1:3],
-        "note",
-        {"name": "count", "value": 3.5},
-        {"name": "note", "value": "x"},
-        {"name": "note", "value": "y"},
-    ]
-    objects = [_object(f"a {shape}", geometry, tags[4:]) for shape, geometry in SHAPES.items()]
-    free = [shape for shape in SHAPES if shape not in NEEDING_A_TEMPLATE]
-    anything = [{**_object("any", SHAPES[shape]), "geometryType": shape} for shape in free]
-    outside = [_object("a rectangle", {"points": {"exterior": [[70, 50], [80, 60]], "interior": []}})]
-    bound = [{**_object("a rectangle", SHAPES["rectangle"]), "instance": "one"} for _ in range(2)]
-    (root / "img_info").mkdir(parents=True)
-    (root / "meta.json").write_text(json.dumps({"classes": classes, "tags": TAGS, "projectType": "images"}))
-    many = [{"name": "count", "value": 1}, {"name": "count", "value": 2}, {"name": "kind", "value": "b"}, "train"]
-    undeclared = ["forgotten", {"name": "score", "value": 0.25, "id": 9}]
-    for dataset, name, size, image_tags, content in (
-        ("first", "a.b.png", (HEIGHT, WIDTH), many, objects),
-        ("first/datasets/child", "a.png", (HEIGHT, WIDTH), undeclared, anything),
-        ("second", "b.jpg", (HEIGHT, WIDTH), ["train"], [*outside, *bound]),
-        ("second", "c.png", (None, None), [], [_object("a bitmap", SHAPES["bitmap"])]),
-    ):
-        helpers.write_image(root / dataset / "img" / name, HEIGHT, WIDTH, 90)
-        (root / dataset / "ann").mkdir(exist_ok=True)
-        annotation = {"size": dict(zip(("height", "width"), size, strict=True)), "tags": image_tags, "objects": content}
-        annotation |= {"description": "ä", "customBigData": {"a": [1]}, "imageId": 7}
-        (root / dataset / "ann" / f"{name}.json").write_text(json.dumps(annotation))
-    return root
-
-
 def _copy(source, target):
     project = Project.open(source)
     with ProjectWriter(target, project.meta) as writer:
@@ -123,12 +51,12 @@ def _copy(source, target):
     return target
 
 
-def _infer(source, output):
+def _infer(source, output, mode="full_image"):
     run.apply(
         Predictor(helpers.make_bundle()),
         source,
         output,
-        config=load_inference_config({}),
+        config=load_inference_config(mode_config(mode)),
         log=JsonLog(),
         options=run.Options(),
     )
@@ -166,30 +94,33 @@ def _nuclei(root):
 def read(tmp_path_factory):
     """Writes every kind of project and reads it, by kind."""
     root = tmp_path_factory.mktemp("projects")
-    source = _make_source(root / "source")
+    source = make_every_shape(root / "source")
     projects = {
         "every shape": _copy(source, root / "copied"),
-        "found in a project": _infer(sources.open_project(source), root / "found"),
         "found in a folder": _infer(sources.open_images(source / "second" / "img"), root / "folder"),
         "coco": _coco(root / "coco"),
         "nuclei": _nuclei(root / "nuclei"),
         "coins": demo.make_coins_project(root / "coins", train_tiles=2),
     }
+    for mode in MODES:
+        once = _infer(sources.open_project(source), root / mode, mode)
+        projects[f"found once by {mode}"] = once
+        projects[f"found twice by {mode}"] = _infer(sources.open_project(once), root / f"{mode} again", mode)
     assert tag.main([str(source), str(root / "tagged")]) == 0
     projects["tagged"] = root / "tagged"
-    projects |= {str(path): _copy(path, root / f"more{number}") for number, path in enumerate(MORE)}
+    projects |= {str(path): _copy(path, root / f"own{number}") for number, path in enumerate(OWN)}
     command = [SDK, str(Path(__file__).with_name("sdk_reader.py")), *map(str, projects.values())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     theirs = json.loads(done.stdout)["projects"]
-    originals = {"every shape": source} | {str(path): path for path in MORE}
+    originals = {"every shape": source} | {str(path): path for path in OWN}
     return {
         kind: Reading(Project.open(path), Project.open(originals.get(kind, path)), found)
         for (kind, path), found in zip(projects.items(), theirs, strict=True)
     }
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *map(str, MORE)])
+@pytest.mark.parametrize("kind", [*KINDS, *map(str, OWN)])
 def test_the_sdk_reads_the_same_classes_and_tags(read, kind):
     ours, _, theirs = read[kind]
     classes = [[item.title, item.shape, list(bytes.fromhex(item.color[1:]))] for item in ours.meta.classes]
@@ -197,7 +128,7 @@ def test_the_sdk_reads_the_same_classes_and_tags(read, kind):
     assert (theirs["classes"], theirs["tags"]) == (classes, tags)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *map(str, MORE)])
+@pytest.mark.parametrize("kind", [*KINDS, *map(str, OWN)])
 def test_the_sdk_reads_the_same_annotations(read, kind):
     _, ours, theirs = read[kind]
     assert set(theirs["items"]) == {f"{item.dataset}/{item.name}" for item in ours.items}

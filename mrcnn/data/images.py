@@ -19,7 +19,7 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
     Args:
         path: a file of any format OpenCV decodes.
         channels: how many the result has. 3 is RGB and 1 is grey, from any file; with another number the file itself
-            must have as many, and then keeps them (4 is RGBA) and is not turned by its EXIF orientation.
+            must have as many, and then keeps them (4 is RGBA).
 
     Returns:
         `[H, W, channels]` uint8, contiguous. 16-bit values are divided by 256 (TIFF: 257).
@@ -61,6 +61,8 @@ def decode_image(data: np.ndarray, channels: int = 3, *, name: str, upright: boo
     image = image_file.decode(data, flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION, name=name)
     if image.shape[-1] != channels:
         raise UserError(f"the image {name} must have {channels} channels (`model.channels`), got {image.shape[-1]}")
+    if upright and flags == cv2.IMREAD_UNCHANGED:
+        image = np.ascontiguousarray(image_file.turned_upright(image, data))
     if image.dtype == np.uint16:
         image = (image // 256).astype(np.uint8)
     conversion = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(channels)

@@ -23,6 +23,7 @@ OPACITY = 0.45
 NAME_OF_OBJECT = 0.5  # the share of an object's box that its name may take, however many names there are
 NAMES_OF_PICTURE = 0.05  # the share of a picture that the names of smaller objects may take together
 THIN_BELOW = 12  # lines' widths; the box of an object with a shorter side is drawn one pixel wide
+MOST_SPREAD = 500  # labels that are moved apart: time and memory of that grow with the square of their number
 DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
 
@@ -116,7 +117,7 @@ def _write(
         font_path=str(FONT),
         font_size=text_size,
         text_padding=padding,
-        smart_position=True,
+        smart_position=len(chosen) <= MOST_SPREAD,
     )
     written: np.ndarray = writer.annotate(scene, _take(objects, chosen), labels=[names[index] for index in chosen])
     return written

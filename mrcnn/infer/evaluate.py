@@ -58,7 +58,8 @@ def evaluate(
 
     Args:
         predictor: the model.
-        source: a project; objects of classes that the model does not know are left out.
+        source: a project; objects of classes that the model does not know are left out, as are, with a message, images
+            that were annotated in another size.
         log: told of progress and of each image left out.
         mode: how the model looks at an image.
         neutral: title of the class whose objects excuse detections.
@@ -85,7 +86,9 @@ def evaluate(
     foreign = {item.title for item in source.meta.classes} - known
     if foreign:
         log.warning(f"the model does not know {len(foreign)} of the project's classes: {', '.join(sorted(foreign))}")
-    pictures = sources.read_pictures(source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append)
+    pictures = sources.read_pictures(
+        source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append, exact=True
+    )
     runner = modes.RUNNERS[mode.name]
     for picture, found in runner(predictor, pictures, mode, batch_size, on_error=skip):
         objects = _objects(picture, source, names=names, neutral=neutral, known=known)

@@ -2,7 +2,8 @@
 
 <output>/<name>                the finished project
 <output>/<name>.partial        an unfinished one, without `meta.json`
-<output>/<name>.journal        what the unfinished run is, then a JSON line for each image written
+<output>/<name>.journal        what the unfinished run is, then a JSON line for each image written: its key, what was
+                               recorded of it, a checksum of the annotation it had
 <output>/<name>.interrupted    an unfinished one while another run takes over what it holds
 """
 
@@ -10,6 +11,7 @@ import filecmp
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +22,7 @@ from mrcnn.infer.sources import Entry
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import NESTED, read_json
-from mrcnn.project.writer import ProjectWriter
+from mrcnn.project.writer import ProjectWriter, to_disk
 
 Record = Mapping[str, Any]
 
@@ -32,7 +34,7 @@ def check(directory: Path, *, resume: bool) -> None:
         UserError: it holds something, or an unfinished run that is not to be continued.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        fix = "there is nothing to resume" if resume else "remove it or name another"
+        fix = "there is nothing to resume" if resume else "name another"
         raise UserError(f"the output {directory} must be new or an empty folder; {fix}")
     journal = _beside(directory, "journal")
     _, records = _read_journal(journal)
@@ -91,10 +93,11 @@ class Output:
         self._writer = ProjectWriter(directory, meta)
         self._take_over(entries, records)
         unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
-        lines = [json.dumps(identity), *(json.dumps([key, record]) for key, record in self.done.items())]
-        unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
+        unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
+        to_disk()  # before what the interrupted run wrote goes
         os.replace(unfinished, self._journal_path)
-        shutil.rmtree(self._kept, ignore_errors=True)
+        self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
         """Adds an image with its annotation, and what another run should know of it, ready for JSON.
@@ -104,8 +107,9 @@ class Output:
         """
         self._writer.add(entry.dataset, entry.name, entry.path, annotation)
         self.done[key(entry)] = record
+        # not forced onto the disk: an image whose line, or whose own files, a loss of power takes is done again
         with self._journal_path.open("a", encoding="utf-8") as journal:
-            journal.write(f"{json.dumps([key(entry), record])}\n")
+            journal.write(_line(entry, record))
 
     def __enter__(self) -> "Output":
         """Gives itself."""
@@ -123,14 +127,22 @@ class Output:
             return
         self._journal_path.unlink(missing_ok=True)
 
-    def _take_over(self, entries: Sequence[Entry], records: Mapping[str, Record]) -> None:
+    def _take_over(self, entries: Sequence[Entry], records: Mapping[str, tuple[Record, int]]) -> None:
         """Adds the images of the interrupted run anew, which costs little beside finding their objects."""
         for entry in entries:
-            record = records.get(key(entry))
-            annotation = None if record is None else self._kept_annotation(entry)
-            if record is not None and annotation is not None:
+            record, checksum = records.get(key(entry), ({}, None))
+            annotation = self._kept_annotation(entry) if checksum == _checksum(entry) else None
+            if annotation is not None:
                 self._writer.add(entry.dataset, entry.name, entry.path, annotation)
                 self.done[key(entry)] = record
+
+    def _drop_kept(self) -> None:
+        """Removes what was taken over; under another name, since after an end in between the rest would look whole."""
+        old = self._kept.with_name(f"{self._kept.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self._kept.exists():
+            os.replace(self._kept, old)
+            shutil.rmtree(old, ignore_errors=True)
 
     def _kept_annotation(self, entry: Entry) -> Annotation | None:
         folder = self._kept / f"/{NESTED}/".join(entry.dataset.split("/"))
@@ -153,20 +165,32 @@ def _beside(directory: Path, suffix: str) -> Path:
     return target.with_name(f"{target.name}.{suffix}")
 
 
-def _read_journal(path: Path) -> tuple[Any, dict[str, Record]]:
+def _line(entry: Entry, record: Record) -> str:
+    return f"{json.dumps([key(entry), record, _checksum(entry)])}\n"
+
+
+def _checksum(entry: Entry) -> int:
+    """Gives what tells one content of an image's own annotation file from another; 0 where there is none."""
+    try:
+        return 0 if entry.item is None else zlib.crc32(entry.item.ann_path.read_bytes())
+    except OSError:
+        return 0
+
+
+def _read_journal(path: Path) -> tuple[Any, dict[str, tuple[Record, int]]]:
     """Gives the identity and the records up to the first broken line: a run may end in the middle of one."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         identity = json.loads(lines[0])
     except (OSError, ValueError, IndexError):
         return None, {}
     records = {}
     for line in lines[1:]:
         try:
-            name, record = json.loads(line)
-        except ValueError:
+            name, record, checksum = json.loads(line)
+        except (ValueError, TypeError):
             break
-        records[name] = record
+        records[name] = record, checksum
     return identity, records
 
 

@@ -69,7 +69,7 @@ class ResultWriter:
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
-    return image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, axis=2)
+    return np.ascontiguousarray(image[..., :3]) if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
 
 
 def _overlay_path(overlay: Path, entry: Entry) -> Path:

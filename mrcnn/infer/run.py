@@ -16,17 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from mrcnn.config.inference import InferenceConfig
+from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
 from mrcnn.events import EventLog, UserError
 from mrcnn.infer import labels, load, modes, output, sources
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.output import Output, key
 from mrcnn.infer.predictor import Predictor
-from mrcnn.infer.results import ResultWriter
+from mrcnn.infer.results import OVERLAY, ResultWriter
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.infer.summary import Summary
 
@@ -93,7 +92,7 @@ def run_inference(
     naming = _naming(stored.class_names, config)
     # what cannot end well must end before the model is loaded
     labels.output_meta(source.meta, stored.class_metas, naming)
-    output.check(Path(output_dir) / source.name, resume=options.resume)
+    _check_output(Path(output_dir), source, options)
     threshold = options.score_threshold
     if threshold is None:
         threshold = config.model.score_threshold(stored.config.score_threshold)
@@ -120,11 +119,11 @@ def apply(
     bundle, folder = predictor.bundle, Path(output_dir)
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    for line in source.warnings:
+    for line in (*source.warnings, *_looks_at_nothing(source, config)):
         log.warning(line)
-    out = Output(
-        folder / source.name, meta, source.entries, identity=_identity(bundle, config), resume=options.resume
-    )  # fmt: skip
+    _check_output(folder, source, options)
+    identity = _identity(bundle, config) | {"precision": options.precision}
+    out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
     left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
     if options.resume:
         log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
@@ -138,9 +137,9 @@ def apply(
         ):
             try:
                 writer.write(left.entries[picture.index], picture, found)
-            except (ValueError, cv2.error) as error:
-                if isinstance(error.__cause__, OSError):  # not the image's fault: the next one would fail too
-                    raise
+            except Exception as error:
+                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                    raise  # not the image's fault: the next one would fail too
                 progress.skip_picture(picture, error)
             else:
                 progress.tell()
@@ -170,13 +169,25 @@ class _Progress:
 
     def skip_picture(self, picture: Picture, error: Exception) -> None:
         title = self._left.entries[picture.index].title
-        reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        self._log.error(f"{title} is skipped: {reason}")
+        self._log.error(f"{title} is skipped: {sources.why(error)}")
         self.skip(title)
 
 
 def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Naming:
     return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
+
+
+def _check_output(folder: Path, source: Source, options: Options) -> None:
+    output.check(folder / source.name, resume=options.resume)
+    if options.overlay and source.name == OVERLAY:
+        raise UserError(f"a project named {OVERLAY!r} cannot stand beside the pictures of --overlay; rename the input")
+
+
+def _looks_at_nothing(source: Source, config: InferenceConfig) -> Iterator[str]:
+    titles = [item.title for item in source.meta.classes]
+    if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
+        known = ", ".join(titles) or "none"
+        yield f"`mode.from_classes` has no class of the input (there: {known}): the model looks at nothing"
 
 
 def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 A folder's images are one data set, named `ds`; folders inside it are not looked into.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,7 +14,7 @@ from mrcnn.data.images import read_annotated
 from mrcnn.events import EventLog, UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project
+from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project, image_names
 
 DATASET = "ds"
 
@@ -98,11 +97,7 @@ def open_images(directory: str | Path) -> Source:
     folder = Path(directory)
     if not folder.is_dir():
         raise UserError(f"the image folder {directory} does not exist")
-    names = sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_EXTENSIONS and not entry.name.startswith(".")
-    )
+    names = image_names(folder)
     if not names:
         kinds = " ".join(sorted(IMAGE_EXTENSIONS))
         raise UserError(f"the image folder {directory} has no image; these kinds are read: {kinds}")
@@ -122,7 +117,9 @@ def with_tag(source: Source, tag: str) -> Source:
     return replace(source, entries=kept)
 
 
-def read_pictures(source: Source, *, channels: int, log: EventLog, on_skip: Callable[[str], None]) -> Iterator[Picture]:
+def read_pictures(
+    source: Source, *, channels: int, log: EventLog, on_skip: Callable[[str], None], exact: bool = False
+) -> Iterator[Picture]:
     """Yields the images with their annotations; one that cannot be used is reported and left out.
 
     Args:
@@ -130,22 +127,28 @@ def read_pictures(source: Source, *, channels: int, log: EventLog, on_skip: Call
         channels: of the images.
         log: told why an image is left out, and of annotations made for another image size.
         on_skip: called with the title of each image left out.
+        exact: leave out, too, what was annotated in another size than the image has.
     """
     for index, entry in enumerate(source.entries):
         try:
             annotation = entry.read_annotation(source.meta)
             image = read_annotated(entry.path, channels, size_hw=annotation.size_hw)
-        except UserError as error:
-            log.error(f"{entry.title} is skipped: {error}")
+            size_hw = image.shape[0], image.shape[1]
+            if annotation.size_hw not in (None, size_hw):
+                text = f"its annotation is for {annotation.size_hw} pixels (height, width) but the image has {size_hw}"
+                if exact:
+                    raise UserError(f"{text}; annotate it anew or correct `size`")
+                log.warning(f"{entry.title}: {text}; the objects already there may not fit")
+        except Exception as error:
+            log.error(f"{entry.title} is skipped: {why(error)}")
             on_skip(entry.title)
-            continue
-        height, width = image.shape[:2]
-        if annotation.size_hw not in (None, (height, width)):
-            log.warning(
-                f"{entry.title}: its annotation is for {annotation.size_hw} pixels (height, width) but the image has "
-                f"{(height, width)}; the objects already there may not fit"
-            )
-        yield Picture(index, image, replace(annotation, size_hw=(height, width)))
+        else:
+            yield Picture(index, image, replace(annotation, size_hw=size_hw))
+
+
+def why(error: Exception) -> str:
+    """Says why an image is left out: a user's mistake in its own words, any other error with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def take(pictures: Iterator[Picture], count: int) -> list[Picture]:

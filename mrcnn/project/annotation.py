@@ -1,7 +1,7 @@
 """The annotation of one image: its size, tags and objects; fields we do not use are kept and written back."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +32,7 @@ class Tag:
         data = {"name": data} if isinstance(data, str) else data
         if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"]:
             raise UserError(f"a tag must be a name or an object with a `name`, got {data!r:.80}")
-        return cls(data["name"], data.get("value"), {k: v for k, v in data.items() if k not in ("name", "value")})
+        return cls(data["name"], data.get("value"), _without(data, ("name", "value")))
 
     def to_json(self) -> dict[str, Any]:
         """Writes the tag as an object."""
@@ -73,8 +73,8 @@ class Label:
         if shape == "any":
             shape = str(data.get("geometryType") or data.get("shape") or "any")
         used = {"classTitle", "tags", *geometry.json_keys(shape)}
-        extra = {key: value for key, value in data.items() if key not in used}
-        return cls(title, geometry.from_json(shape, data), _read_tags(data), extra | geometry.json_rest(shape, data))
+        extra = _without(data, used) | geometry.json_rest(shape, data)
+        return cls(title, geometry.from_json(shape, data), _read_tags(data), extra)
 
     def to_json(self) -> dict[str, Any]:
         """Writes the object in today's form, with `geometryType` and `shape`."""
@@ -104,7 +104,7 @@ class Annotation:
         tags: the image's tags; names may repeat.
         labels: its objects, in order.
         description: free text.
-        extra: the other fields of its JSON.
+        extra: the other fields of its JSON; under `size`, those inside it.
     """
 
     size_hw: tuple[int, int] | None
@@ -131,9 +131,9 @@ class Annotation:
         return {
             "description": self.description,
             "tags": [tag.to_json() for tag in self.tags],
-            "size": {"height": height, "width": width},
+            "size": {"height": height, "width": width, **self.extra.get("size", {})},
             "objects": [label.to_json() for label in self.labels],
-            **self.extra,
+            **_without(self.extra, ("size",)),
         }
 
     def has_tag(self, name: str) -> bool:
@@ -198,9 +198,18 @@ def read(data: Any, meta: ProjectMeta) -> Reading:
         attempt(lambda: _read_tags(data)) or (),
         tuple(labels.values()),
         data.get("description") or "",
-        {key: value for key, value in data.items() if key not in _ANNOTATION_KEYS},
+        _without(data, _ANNOTATION_KEYS) | _size_rest(data.get("size")),
     )
     return Reading(annotation, tuple(problems), tuple(labels))
+
+
+def _without(data: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in known}
+
+
+def _size_rest(size: Any) -> dict[str, Any]:
+    rest = _without(size, ("height", "width")) if isinstance(size, Mapping) else {}
+    return {"size": rest} if rest else {}
 
 
 def _read_tags(data: Mapping[str, Any]) -> tuple[Tag, ...]:

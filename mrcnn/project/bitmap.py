@@ -16,8 +16,10 @@ import numpy as np
 from mrcnn.events import UserError
 
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
+MOST_PIXELS = 2**28  # of a mask, 16384 x 16384: a few bytes of text can stand for any number of pixels
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_SIZE = slice(16, 24)  # width and height, the first fields of the first chunk
 _BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
 
 
@@ -56,7 +58,7 @@ def decode(data: str) -> np.ndarray:
         `[h, w]` bool, not cropped; may be all false.
 
     Raises:
-        UserError: the text is no base64, or holds no image.
+        UserError: the text is no base64, holds no PNG, or one of more than `MOST_PIXELS`.
     """
     pixels, was_zipped = _pixels(data)
     if pixels.ndim == 2:
@@ -80,17 +82,34 @@ def _pixels(data: str) -> tuple[np.ndarray, bool]:
         content = base64.b64decode(data)
     except (binascii.Error, ValueError, TypeError) as error:
         raise UserError(f"a bitmap's `data` must be base64 text ({error})") from error
+    content, was_zipped = _unzipped(content)
     try:
-        content, was_zipped = zlib.decompress(content), True
-    except zlib.error:
-        was_zipped = False  # newer exports may hold the PNG itself
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if _is_usual(content) else None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise UserError("a bitmap's `data` must hold a PNG image, and this one cannot be decoded")
+        raise UserError(
+            f"a bitmap's `data` must hold a PNG image of at most {MOST_PIXELS} pixels, and this one cannot be decoded"
+        )
     return pixels, was_zipped
+
+
+def _unzipped(content: bytes) -> tuple[bytes, bool]:
+    """Undoes the compression around the PNG; newer exports may hold the PNG itself."""
+    stream = zlib.decompressobj()
+    try:
+        unzipped = stream.decompress(content, MOST_PIXELS)
+    except zlib.error:
+        return content, False
+    return (unzipped, True) if stream.eof else (b"", True)
+
+
+def _is_usual(content: bytes) -> bool:
+    """Says whether it is a PNG whose header tells a size that an image can have."""
+    if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_SIZE.stop:
+        return False
+    width, height = struct.unpack(">II", content[_PNG_SIZE])
+    return bool(width * height <= MOST_PIXELS)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

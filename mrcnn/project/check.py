@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     code = events.run_main(run, log=log, debug=options.debug)
     for report in reports:
-        print(format_report(report))
+        print(format_report(report).encode(errors="backslashreplace").decode())  # file names may hold stray bytes
     return code or int(any(report.errors for report in reports))
 
 
@@ -148,9 +148,9 @@ def _check_item(item: Item, meta: ProjectMeta) -> tuple[Annotation, list[Problem
     annotation = found.annotation
     problems = [Problem(_named(item.ann_path, text), is_error=True) for text in found.problems]
     about: list[Problem] = []
-    size_hw = annotation.size_hw
+    size_hw = None  # without the image its objects are not drawn: the annotation may claim any size
     try:
-        wrong, size_hw = _check_size(size_hw, _read_image(item.image_path))
+        wrong, size_hw = _check_size(annotation.size_hw, _read_image(item.image_path))
         about.extend(wrong)
     except UserError as error:
         problems.append(Problem(_named(item.image_path, str(error)), is_error=True))

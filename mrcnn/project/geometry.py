@@ -139,9 +139,10 @@ class Polygon(Geometry):
 
 @dataclass(frozen=True, eq=False)
 class MultiPolygon(Geometry):
-    """Several polygons that are one object."""
+    """Several polygons that are one object; `extras` holds what else stood with each of them."""
 
     parts: tuple[Polygon, ...]
+    extras: tuple[Mapping[str, Any], ...] = ()
     shape = "multipolygon"
 
     @classmethod
@@ -150,7 +151,7 @@ class MultiPolygon(Geometry):
         parts = data.get("parts")
         if not isinstance(parts, list) or not parts:
             raise UserError("an object of shape multipolygon needs a list `parts` with at least one polygon")
-        return cls(tuple(map(Polygon._from_rings, parts)))
+        return cls(tuple(map(Polygon._from_rings, parts)), tuple(_unread(part, "points") for part in parts))
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws all parts onto one mask; see `Geometry`."""
@@ -158,7 +159,8 @@ class MultiPolygon(Geometry):
 
     def to_json(self) -> dict[str, Any]:
         """Gives `parts`."""
-        return {"parts": [part._rings() for part in self.parts]}
+        extras = self.extras or ({},) * len(self.parts)
+        return {"parts": [{**part._rings(), **extra} for part, extra in zip(self.parts, extras, strict=True)]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +278,10 @@ def json_rest(shape: str, data: Mapping[str, Any]) -> dict[str, Any]:
     rest: dict[str, Any] = {}
     for key in json_keys(shape):
         if key in _INNER_KEYS and isinstance(data.get(key), Mapping):
-            unread = {name: value for name, value in data[key].items() if name not in _INNER_KEYS[key]}
+            unread = _unread(data[key], key)
             rest |= {key: unread} if unread else {}
     return rest
+
+
+def _unread(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in _INNER_KEYS[key]}

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import stat
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +17,16 @@ from mrcnn.events import UserError
 EXIF_ORIENTATION = 0x0112  # the tag
 EXCHANGING_SIDES = (5, 6, 7, 8)  # its values for a quarter turn
 DEPTHS = (np.uint8, np.uint16)
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
 
 
 class Sizes(NamedTuple):
@@ -32,6 +44,8 @@ class Sizes(NamedTuple):
 def read_bytes(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a file as `[n]` uint8; raises `UserError` with its name when there is none."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # of a pipe or a device there may be no end
+            raise OSError("it is no file")
         return np.fromfile(path, np.uint8)
     except OSError as error:
         raise UserError(f"cannot read the image {os.fspath(path)}: {error.strerror or error}") from error
@@ -72,13 +86,35 @@ def sizes(data: np.ndarray, *, name: str) -> Sizes:
     Raises:
         UserError: as `decode`.
     """
+    header = _read_header(data)
+    if header is None:
+        height, width = decode(data, cv2.IMREAD_COLOR, name=name).shape[:2]
+        return Sizes((height, width), (height, width))
+    (height, width), orientation = header
+    return Sizes((width, height) if orientation in EXCHANGING_SIDES else (height, width), (height, width))
+
+
+def turned_upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Turns an image `[H, W, channels]`, decoded without any flag, by the EXIF orientation of its file.
+
+    OpenCV leaves that to its user only with this decoding, the one that keeps an alpha channel.
+    """
+    header = _read_header(data)
+    turn = _TURNS.get(header[1]) if header else None
+    return turn(image) if turn else image
+
+
+def _read_header(data: np.ndarray) -> tuple[tuple[int, int], int] | None:
+    """Gives height and width as stored, and the EXIF orientation; None of a TIFF, and where the header does not tell.
+
+    OpenCV turns a TIFF whatever it is told, and heeds no orientation but that of the EXIF block, as XMP may hold one.
+    """
     known = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
     with contextlib.suppress(*known), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
         with Image.open(io.BytesIO(data.tobytes())) as image:
             if image.format != "TIFF":  # Pillow versions differ in whether its size is the upright one
-                width, height = image.size
-                turned = image.getexif().get(EXIF_ORIENTATION, 1) in EXCHANGING_SIDES
-                return Sizes((width, height) if turned else (height, width), (height, width))
-    height, width = decode(data, cv2.IMREAD_COLOR, name=name).shape[:2]
-    return Sizes((height, width), (height, width))
+                block = Image.Exif()
+                block.load(image.info.get("exif", b""))
+                return image.size[::-1], block.get(EXIF_ORIENTATION, 1)
+    return None

@@ -5,7 +5,7 @@
     <project>/<dataset>/ann/<name.ext>.json, in old projects <name>.json
     <project>/<dataset>/datasets/<child>/…, data sets inside data sets
 
-Other files and folders are ignored. Source: Supervisely project format, 2020 to 2026.
+Other files and folders are ignored; links are followed. Source: Supervisely project format, 2020 to 2026.
 """
 
 import json
@@ -123,21 +123,28 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
+def image_names(folder: Path) -> list[str]:
+    """Lists the images that lie in a folder, by name; links are not looked at, so one to nothing is among them."""
+    return [path.name for path in _files(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+
+
 def _find_project(directory: Path) -> Path:
     if not directory.is_dir():
         raise UserError(f"the project folder {directory} does not exist")
-    found = []
-    for root, folders, files in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if "meta.json" in files:
-            found.append(Path(root))
-            folders.clear()
+    found: dict[Path, Path] = {}
+    waiting = [directory]
+    while waiting:
+        folder = waiting.pop(0)
+        if (folder / "meta.json").is_file():
+            found.setdefault(folder.resolve(), folder)  # one that is there under two names is one
+        else:
+            waiting = [*_folders(folder), *waiting]
     if not found:
         raise UserError(f"no project in {directory}: neither it nor a folder inside it holds a meta.json")
     if len(found) > 1:
-        names = ", ".join(str(path) for path in found[:5])
+        names = ", ".join(str(path) for path in list(found.values())[:5])
         raise UserError(f"{directory} must hold one project, found {len(found)} ({names}); name the one to use")
-    return found[0]
+    return next(iter(found.values()))
 
 
 def _find_datasets(project: Path) -> Iterator[tuple[str, Path]]:
@@ -151,9 +158,13 @@ def _find_datasets(project: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    paths = [Path(entry.path) for entry in _entries(parent)]
+    return [path for path in paths if path.is_dir() and not _leads_up(path)]
+
+
+def _leads_up(path: Path) -> bool:
+    """Says whether a path is a link to a folder that it lies in itself: to follow it would never end."""
+    return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}
 
 
 def _why_no_images(dataset: str, folder: Path, project: Path) -> str:
@@ -182,17 +193,26 @@ def _orphans(dataset: str, folder: Path, items: Iterable[Item]) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    return [Path(entry.path) for entry in _entries(folder) if not entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Lists what a folder holds by name, nothing if it does not exist; names that begin with a dot are left out."""
+    try:
+        return sorted(
+            (item for item in os.scandir(folder) if not item.name.startswith(".")), key=lambda item: item.name
+        )
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
 
 
 def _read_dataset(dataset: str, folder: Path) -> tuple[list[Item], list[str]]:
-    images = [path.name for path in _files(folder / "img") if path.suffix.lower() in IMAGE_EXTENSIONS]
     annotations = {path.name for path in _files(folder / "ann")}
     image_of: dict[str, str] = {}
     items, problems = [], []
-    for image in images:
+    for image in image_names(folder / "img"):
         candidates = (f"{image}.json", f"{os.path.splitext(image)[0]}.json")
         annotation = next((name for name in candidates if name in annotations), None)
         if annotation is None:

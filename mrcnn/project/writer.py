@@ -31,7 +31,7 @@ class ProjectWriter:
         self.directory = Path(directory)
         self.meta = meta
         if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise UserError(f"the output {self.directory} must be new or an empty folder; remove it or name another")
+            raise UserError(f"the output {self.directory} must be new or an empty folder; name another")
         self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
         self._partial = self._target.with_name(f"{self._target.name}.partial")
         self._tags: dict[str, TagMeta] = {}
@@ -57,26 +57,28 @@ class ProjectWriter:
         image_path = folder / "img" / _checked(name)
         if image_path.exists():
             raise UserError(f"image {name} is already in data set {dataset} of {self.directory}")
+        text = json.dumps(annotation.to_json())  # before the image: what cannot be written must leave no image behind
         for part in ("img", "ann"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         if isinstance(image, bytes):
             image_path.write_bytes(image)
         else:
             _link_or_copy(Path(image), image_path)
-        _write_json(folder / "ann" / f"{name}.json", annotation.to_json())
+        (folder / "ann" / f"{name}.json").write_text(text, encoding="utf-8")
         for tag in annotation.all_tags():
             if tag.name not in self._tags or self._tags[tag.name].value_type == "none":
                 self._tags[tag.name] = TagMeta(tag.name, _value_type(tag.value))
 
     def finish(self) -> Path:
-        """Writes `meta.json` and gives the folder its name.
+        """Writes `meta.json` and gives the folder its name, when all of it is on the disk.
 
         Returns:
             The project's folder.
         """
         undeclared = tuple(tag for name, tag in self._tags.items() if self.meta.find_tag(name) is None)
         meta = replace(self.meta, tags=(*self.meta.tags, *undeclared))
-        _write_json(self._partial / "meta.json", meta.to_json(), indent=4)
+        (self._partial / "meta.json").write_text(json.dumps(meta.to_json(), indent=4), encoding="utf-8")
+        to_disk()
         os.replace(self._partial, self._target)
         return self.directory
 
@@ -96,6 +98,12 @@ class ProjectWriter:
             self.finish()
         else:
             self.discard()
+
+
+def to_disk() -> None:
+    """Waits until what was written so far would outlive a loss of power, where the system can tell."""
+    if hasattr(os, "sync"):
+        os.sync()
 
 
 def _checked(name: str) -> str:
@@ -118,7 +126,3 @@ def _link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
         except OSError as error:
             raise UserError(f"cannot copy {source} to {target}: {error.strerror or error}") from error
-
-
-def _write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
-    path.write_text(json.dumps(content, indent=indent), encoding="utf-8")

@@ -85,6 +85,19 @@ def test_four_channels_are_kept(tmp_path):
     np.testing.assert_array_equal(images.read_image(_save(tmp_path / "a.png", pixels), channels=4), pixels)
 
 
+@pytest.mark.parametrize("extension", ["png", "webp", "tif"])
+def test_four_channels_are_turned_by_exif_too(tmp_path, extension):
+    pixels = np.random.default_rng(0).integers(1, 256, (20, 30, 4), np.uint8)
+    pixels[..., 3] = 255 if extension == "tif" else 200  # in a TIFF another alpha changes the colours
+    options = {"lossless": True} if extension == "webp" else {}
+    path = _save(tmp_path / f"a.{extension}", pixels, exif=_exif(6), **options)
+    image = images.read_image(path, channels=4)
+    np.testing.assert_array_equal(image, np.rot90(pixels, k=-1))
+    assert image.flags.c_contiguous
+    if extension != "tif":
+        np.testing.assert_array_equal(images.read_annotated(path, 4, size_hw=(20, 30)), pixels)
+
+
 def test_other_channels_must_be_there(tmp_path):
     path = _save(tmp_path / "a.png", PIXELS)
     with pytest.raises(UserError, match=r"a\.png must have 4 channels .* got 3"):

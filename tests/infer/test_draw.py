@@ -62,6 +62,16 @@ def test_without_class_colours_objects_differ():
     assert np.abs(picture[400, 400].astype(int) - picture[800, 800]).max() > 20
 
 
+def test_labels_are_moved_apart_unless_they_are_many(monkeypatch):
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections([[500, 200, 800, 600]] * 2, ["cat", "cat"], [0.9, 0.8], size=(1000, 1000))
+    apart = draw.draw(image, found, class_colors=COLORS)
+    monkeypatch.setattr(draw, "MOST_SPREAD", 1)
+    over_one_another = draw.draw(image, found, class_colors=COLORS)
+    written = [(picture != 100).any(axis=2).sum() for picture in (over_one_another, apart)]
+    assert written[0] < written[1]
+
+
 def test_no_detection_gives_the_image():
     image = np.full((1000, 1000, 3), 100, np.uint8)
     np.testing.assert_array_equal(draw.draw(image, helpers.make_detections([], [], [], size=(1000, 1000))), image)

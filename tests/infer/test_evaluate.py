@@ -86,6 +86,14 @@ def test_images_without_objects_count(project):
     assert metrics["per_class"]["dog"]["mask_ap"] == pytest.approx(1 / 2)
 
 
+def test_an_image_annotated_in_another_size_is_left_out_and_told(project, capsys):
+    helpers.write_image(project / "ds" / "img" / "b.png", 20, 12, 100)  # half of what its annotation is for
+    metrics = run(sources.with_tag(sources.open_project(project), "val"))
+    assert (metrics["images"], metrics["skipped"]) == (1, 1)
+    expected = "ds/b.png is skipped: its annotation is for (40, 24) pixels (height, width) but the image has (20, 12)"
+    assert expected in capsys.readouterr().err
+
+
 def test_class_the_model_does_not_know_is_told_and_left_out(project, capsys):
     run(sources.open_project(project))
     assert "the model does not know 1 of the project's classes: fox" in capsys.readouterr().err

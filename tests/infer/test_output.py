@@ -1,6 +1,7 @@
 """An output project: finished, unfinished, and continued."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -97,6 +98,26 @@ def test_an_end_without_farewell(source, tmp_path):
     assert list(out.done) == ["ds/a.png"]
 
 
+def test_an_end_by_a_loss_of_power(source, tmp_path):
+    interrupt(source, tmp_path / "p", (0, 1, 2))
+    with (tmp_path / "p.journal").open("ab") as journal:
+        journal.write(b'["ds/d.png", \xff\x00\x00')  # blocks that were given to the file but never written
+    (tmp_path / "p.partial" / "ds" / "ann" / "b.png.json").write_bytes(b"")
+    image = tmp_path / "p.partial" / "ds" / "img" / "c.png"
+    content = image.read_bytes()
+    image.unlink()
+    image.write_bytes(content[:20])
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png"]
+
+
+def test_what_an_interrupted_run_wrote_goes_when_its_copy_is_on_the_disk(source, tmp_path, monkeypatch):
+    interrupt(source, tmp_path / "p")
+    seen = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append(sorted(path.name for path in tmp_path.glob("p.*/ds/ann/*"))))
+    start(source, tmp_path / "p", resume=True)
+    assert seen == [["a.png.json", "a.png.json", "b.png.json", "b.png.json"]]
+
+
 def test_an_end_while_taking_over(source, tmp_path):
     interrupt(source, tmp_path / "p")
     shutil.copytree(tmp_path / "p.partial", tmp_path / "p.interrupted")
@@ -106,11 +127,36 @@ def test_an_end_while_taking_over(source, tmp_path):
     assert not (tmp_path / "p.interrupted").exists()
 
 
+def test_an_end_while_what_was_taken_over_is_removed(source, tmp_path, monkeypatch):
+    interrupt(source, tmp_path / "p")
+    remove = shutil.rmtree
+
+    def remove_half(path, **kwargs):
+        if path.name.startswith("p.interrupted") and path.exists():
+            remove(path / "ds" / "ann")
+            raise KeyboardInterrupt
+        remove(path, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_half)
+    with pytest.raises(KeyboardInterrupt):
+        start(source, tmp_path / "p", resume=True)
+    monkeypatch.undo()
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png", "ds/b.png"]
+    assert names(tmp_path) == ["in", "p.journal", "p.partial"]
+
+
 def test_an_image_that_was_replaced_is_done_again(source, tmp_path):
     interrupt(source, tmp_path / "p")
     source.entries[0].path.unlink()
     helpers.write_image(source.entries[0].path, 4, 5, 7)
     assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/b.png"]
+
+
+def test_an_image_that_was_annotated_anew_is_done_again(source, tmp_path):
+    interrupt(source, tmp_path / "p")
+    with source.entries[1].item.ann_path.open("a") as annotation:
+        annotation.write(" ")
+    assert list(start(source, tmp_path / "p", resume=True).done) == ["ds/a.png"]
 
 
 def test_an_image_that_is_no_longer_there_is_not_kept(source, tmp_path):
@@ -152,7 +198,7 @@ def test_nothing_to_resume(source, tmp_path):
     helpers.write_image(tmp_path / "full" / "x.png", 4, 4, 0)
     with pytest.raises(UserError, match="full must be new or an empty folder; there is nothing to resume"):
         check(tmp_path / "full", resume=True)
-    with pytest.raises(UserError, match="full must be new or an empty folder; remove it or name another"):
+    with pytest.raises(UserError, match="full must be new or an empty folder; name another"):
         check(tmp_path / "full", resume=False)
 
 

@@ -217,6 +217,34 @@ def test_grey_model_draws_grey_pictures(tmp_path):
     assert (tmp_path / "out" / "overlay" / "x.png").exists()
 
 
+def test_model_of_four_channels_draws_the_colours(tmp_path, monkeypatch):
+    pixels = np.array([[[10, 20, 30, 40]]], np.uint8).repeat(9, 0)  # blue, green, red, alpha
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "x.png"), pixels)
+    seen = []
+    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors: seen.append(image) or image)
+    bundle = helpers.make_bundle(channels=4, image_mean=(100.0,) * 4)
+    run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out", bundle=bundle, overlay=True)
+    assert [image[0, 0].tolist() for image in seen] == [[30, 20, 10]]
+
+
+def test_a_project_is_not_written_where_its_pictures_are(tmp_path):
+    helpers.write_image(tmp_path / "overlay" / "x.png", 9, 9, 50)
+    source = sources.open_images(tmp_path / "overlay")
+    with pytest.raises(UserError, match="'overlay' cannot stand beside the pictures"):
+        run_on(source, tmp_path / "out", overlay=True)
+    assert run_on(source, tmp_path / "out").images == 1
+
+
+@pytest.mark.parametrize(("classes", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["fox"], 1), ([], 1)])
+def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys, classes, warned):
+    config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
+    expected = "`mode.from_classes` has no class of the input (there: cat): the model looks at nothing"
+    assert lines == [expected] * warned
+
+
 @pytest.fixture
 def loaded(monkeypatch, tmp_path):
     """Replaces the loading of a model; gives the arguments it was called with."""
@@ -327,6 +355,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(project, tmp_path, monkeypa
     ]
 
 
+def test_a_run_with_another_precision_is_not_continued(project, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_on(sources.open_project(project), tmp_path / "out", predictor=Interrupting)
+    with pytest.raises(UserError, match=r'other settings \(`precision` was "float32", is "mixed_bfloat16"\)'):
+        run_on(sources.open_project(project), tmp_path / "out", resume=True, precision="mixed_bfloat16")
+
+
 def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
     class Weight:
         def __init__(self, value):
@@ -359,17 +394,19 @@ def test_an_image_the_mode_cannot_look_at_is_left_out(project, tmp_path, capsys)
     assert line.startswith("ds2/a.png is skipped: `mode.bounds` leaves nothing of an image of 16 x 16 pixels")
 
 
-def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [cv2.error("too large"), MemoryError("too large"), RecursionError("too large")])
+def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys, error):
     draw_one = draw.draw
 
     def fail(image, *args, **kwargs):
         if image.shape[0] == 40:
-            raise cv2.error("too large")
+            raise error
         return draw_one(image, *args, **kwargs)
 
     monkeypatch.setattr(draw, "draw", fail)
     assert run_on(sources.open_project(project), tmp_path / "out", overlay=True).skipped == ["ds1/b.png"]
-    assert any("ds1/b.png is skipped: error: too large" in line["message"] for line in events(capsys))
+    expected = f"ds1/b.png is skipped: {type(error).__name__}: too large"
+    assert any(expected in line["message"] for line in events(capsys))
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_there(project, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Projects and folders of images as what a run reads."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,6 +76,19 @@ def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys
     )
 
 
+def test_an_image_that_takes_too_much_memory_costs_only_itself(project, monkeypatch, capsys):
+    def fail(path, *args, **kwargs):
+        if path.name == "b.png":
+            raise MemoryError("too large")
+        return read_annotated(path, *args, **kwargs)
+
+    read_annotated = sources.read_annotated
+    monkeypatch.setattr(sources, "read_annotated", fail)
+    pictures, skipped = read(sources.open_project(project))
+    assert ([picture.index for picture in pictures], skipped) == ([0, 2], ["ds1/b.png"])
+    assert "ds1/b.png is skipped: MemoryError: too large" in capsys.readouterr().err
+
+
 def test_an_image_that_only_fits_its_annotation_as_stored_is_not_turned(project, capsys):
     pixels = np.full((14, 12, 3), 70, np.uint8)
     pixels[0] = 200  # the top row, which the quarter turn of the EXIF block would make a column
@@ -99,6 +114,18 @@ def test_folder_of_images(tmp_path):
     pictures, _ = read(source)
     assert pictures[1].annotation.labels == ()
     assert pictures[1].annotation.size_hw == (6, 8)
+
+
+def test_one_odd_name_in_a_folder_costs_only_itself(tmp_path, capsys):
+    helpers.write_image(tmp_path / "a.png", 6, 8, 10)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "nothing.png").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.png")
+    pictures, skipped = read(sources.open_images(tmp_path))
+    assert [picture.index for picture in pictures] == [0]
+    assert skipped == ["loop.png", "nothing.png", "pipe.png"]
+    assert "pipe.png: it is no file" in capsys.readouterr().err
 
 
 def test_folder_without_images(tmp_path):

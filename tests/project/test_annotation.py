@@ -1,13 +1,14 @@
 """Checks reading and writing of annotations, new and old forms, and that unknown fields survive."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mrcnn.events import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag, read
-from mrcnn.project.geometry import Bitmap, Polygon, Unsupported
+from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
 META = ProjectMeta(
@@ -152,6 +153,23 @@ def test_unknown_fields_inside_the_geometry_survive():
     ]
     written = Annotation.from_json({**OLD, "objects": objects}, META).to_json()["objects"]
     assert [{key: item[key] for key in source} for item, source in zip(written, objects, strict=True)] == objects
+
+
+def test_unknown_fields_inside_the_parts_of_a_polygon_survive():
+    meta = ProjectMeta((ClassMeta("many", "multipolygon"),))
+    parts = [{**SQUARE, "id": 7}, SQUARE, {**SQUARE, "id": 9, "author": "me"}]
+    annotation = Annotation.from_json(
+        {**OLD, "tags": [], "objects": [{"classTitle": "many", "tags": [], "parts": parts}]}, meta
+    )
+    assert annotation.to_json()["objects"][0]["parts"] == parts
+    assert len(MultiPolygon((annotation.labels[0].geometry.parts[0],)).to_json()["parts"]) == 1
+
+
+def test_unknown_fields_inside_the_size_survive():
+    size = {"height": 30, "width": 40, "depth": 8}
+    annotation = Annotation.from_json({**OLD, "size": size}, META)
+    assert annotation.to_json()["size"] == size
+    assert replace(annotation, size_hw=(3, 4)).to_json()["size"] == {"height": 3, "width": 4, "depth": 8}
 
 
 def test_a_geometry_that_is_no_text_is_an_unsupported_shape():

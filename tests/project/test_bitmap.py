@@ -90,6 +90,43 @@ def test_decode_rejects_a_size_no_image_has():
         bitmap.decode(base64.b64encode(png).decode())
 
 
+def _zeros(side):
+    return zlib.decompress(base64.b64decode(bitmap.encode(np.zeros((side, side), bool))))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_few_bytes_that_stand_for_a_huge_mask_are_refused_before_they_are_decoded(monkeypatch, zipped):
+    png = _zeros(16)
+    text = base64.b64encode(zlib.compress(png) if zipped else png).decode()
+    monkeypatch.setattr(bitmap, "MOST_PIXELS", 256)
+    assert not bitmap.decode(text).any()
+    monkeypatch.setattr(bitmap, "MOST_PIXELS", 255)
+    monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(text)
+
+
+def test_what_unzips_without_end_is_refused_before_it_is_unzipped(monkeypatch):
+    png = _zeros(8)
+    text = base64.b64encode(zlib.compress(png + bytes(10**6))).decode()  # decoders ignore what follows a PNG
+    assert not bitmap.decode(text).any()
+    monkeypatch.setattr(bitmap, "MOST_PIXELS", 10**6)
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(text)
+
+
+def test_a_zipped_png_that_is_cut_off_is_refused():
+    whole = zlib.compress(_zeros(8))
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(base64.b64encode(whole[:-3]).decode())
+
+
+def test_an_image_that_is_no_png_is_refused():
+    content = cv2.imencode(".bmp", np.full((3, 3), 255, np.uint8))[1].tobytes()
+    with pytest.raises(UserError, match="PNG"):
+        bitmap.decode(base64.b64encode(content).decode())
+
+
 def test_an_error_inside_opencv_is_one_line(monkeypatch):
     def fail(*_):
         raise cv2.error("OpenCV(5) assertion failed")

@@ -1,6 +1,7 @@
 """Checks what the check of a project counts and finds."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -156,6 +157,16 @@ def test_sizes_are_compared(root):
     ]
 
 
+def test_no_canvas_is_made_of_a_size_that_only_the_annotation_claims(root):
+    everywhere = {"exterior": [[0, 0], [10**9, 0], [10**9, 10**9]], "interior": []}
+    folder = _add(root, "1.png", _object(points=everywhere), size=(10**9, 10**9))
+    assert [text.split(" (")[0] for _, text in _problems(root)] == [
+        "ds/ann/1.png.json: `size` is 1000000000x1000000000 pixels"
+    ]
+    (folder / "img" / "1.png").write_bytes(b"no image")
+    assert [text.split(":")[0] for _, text in _problems(root)] == ["cannot decode the image ds/img/1.png"]
+
+
 def test_what_the_project_leaves_out_is_a_warning(root):
     folder = _add(root, "1.png")
     (folder / "img" / "2.heic").touch()
@@ -185,7 +196,8 @@ def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
 
     def run(*arguments):
         command = [sys.executable, "-m", "mrcnn.project.check", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
     good = run(root, "--val-tag", "test")
     assert (good.returncode, "0 errors, 0 warnings" in good.stdout) == (0, True)
@@ -194,6 +206,10 @@ def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     bad = run(root.parent)
     assert bad.returncode == 1
     assert "1 errors, 0 warnings\nerror: cannot decode" in bad.stdout
+    os.rename(root / "ds" / "img" / "1.png", os.fsencode(root / "ds" / "img") + b"/caf\xe9.png")
+    os.rename(root / "ds" / "ann" / "1.png.json", os.fsencode(root / "ds" / "ann") + b"/caf\xe9.png.json")
+    stray = run(root)
+    assert (stray.returncode, "img/caf\\udce9.png" in stray.stdout) == (1, True)
     none = run(root / "ds" / "img")
     assert (none.returncode, none.stdout) == (1, "")
     assert "no project in" in none.stderr

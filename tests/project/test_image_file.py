@@ -51,3 +51,19 @@ def test_what_is_no_image_is_named(read, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"cannot read the image .*none\.png"):
         image_file.read_bytes(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("orientation", range(9))
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_turns_as_opencv_does(tmp_path, extension, orientation):
+    data = _file(tmp_path / f"a.{extension}", orientation=orientation)
+    turned = image_file.turned_upright(image_file.decode(data, name="a"), data)
+    np.testing.assert_array_equal(turned, image_file.decode(data, cv2.IMREAD_COLOR, name="a"))
+
+
+def test_an_orientation_outside_the_exif_block_turns_nothing_as_in_opencv(tmp_path):
+    text = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", xmp=f"<x:xmpmeta>{text}</x:xmpmeta>".encode())
+    data = image_file.read_bytes(tmp_path / "a.jpg")
+    assert image_file.sizes(data, name="a") == ((2, 3), (2, 3))
+    assert image_file.decode(data, cv2.IMREAD_COLOR, name="a").shape == (2, 3, 3)

@@ -1,6 +1,7 @@
 """Checks finding and reading projects on disk."""
 
 import json
+import os
 
 import pytest
 
@@ -79,6 +80,56 @@ def test_other_files_and_folders_are_ignored(tmp_path):
     }
     project = Project.open(make_project(tmp_path, files))
     assert names(project) == [("a", "1.png")]
+
+
+def test_folders_that_are_named_like_images_are_ignored(tmp_path):
+    files = dataset("a", "1.png") | {"a/img/2.png/3.png": b"", "a/ann/4.json/5.json": EMPTY}
+    project = Project.open(make_project(tmp_path, files))
+    assert (names(project), project.warnings) == ([("a", "1.png")], ())
+
+
+def test_an_image_that_is_a_link_to_nothing_is_not_lost_silently(tmp_path):
+    project = make_project(tmp_path, dataset("a", "1.png", "2.png"))
+    (project / "a/img/2.png").unlink()
+    (project / "a/img/2.png").symlink_to("nowhere")
+    assert names(Project.open(project)) == [("a", "1.png"), ("a", "2.png")]
+
+
+def test_links_to_folders_are_followed_but_not_round_and_round(tmp_path):
+    make_project(tmp_path / "disk" / "fruit", dataset("a", "1.png") | dataset("a/datasets/b", "2.png"))
+    make_project(tmp_path / "disk" / "more", dataset("c", "3.png"))
+    root = tmp_path / "data" / "fruit"
+    root.parent.mkdir()
+    root.symlink_to(tmp_path / "disk" / "fruit")
+    (root / "linked").symlink_to(tmp_path / "disk" / "more" / "c")
+    for name in ("up", "up again"):
+        (root / "a/datasets" / name).symlink_to("..")
+    (root / "b").mkdir()
+    (root / "a/datasets/b/datasets").symlink_to(root / "b")  # a/b/over is b, b/over is a/b
+    (root / "b/over").symlink_to(root / "a/datasets/b")
+    project = Project.open(tmp_path / "data")
+    assert project.name == "fruit"
+    assert names(project) == [("a", "1.png"), ("a/b", "2.png"), ("linked", "3.png")]
+
+
+def test_a_project_under_two_names_is_one(tmp_path):
+    make_project(tmp_path / "fruit", dataset("a", "1.png"))
+    (tmp_path / "a link").symlink_to("fruit")
+    assert Project.open(tmp_path).name == "fruit"
+
+
+def test_a_folder_that_cannot_be_listed_is_one_line(tmp_path, monkeypatch):
+    make_project(tmp_path, dataset("a", "1.png"))
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("img"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"cannot read the folder .*a/img: Permission denied"):
+        Project.open(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["", "only", "only/inner"])

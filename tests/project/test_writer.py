@@ -71,6 +71,23 @@ def test_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
     assert not copied.samefile(image)
 
 
+def test_the_project_appears_when_all_of_it_is_on_the_disk(tmp_path, image, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append(sorted(path.name for path in tmp_path.glob("out*/*"))))
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        writer.add("ds", "x.jpg", image, ANNOTATION)
+    assert seen == [["ds", "meta.json"]]
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_an_annotation_that_cannot_be_written_leaves_no_image_behind(tmp_path, image):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        with pytest.raises(TypeError):
+            writer.add("ds", "x.jpg", image, Annotation((4, 5), extra={"no JSON": object()}))
+        writer.add("ds", "y.jpg", image, ANNOTATION)
+    assert [item.name for item in Project.open(tmp_path / "out").items] == ["y.jpg"]
+
+
 def test_nothing_appears_before_the_end(tmp_path, image):
     writer = ProjectWriter(tmp_path / "out", META)
     writer.add("ds", "x.jpg", image, ANNOTATION)
