@@ -143,6 +143,7 @@ class TrainConfig(Settings):
     lr_schedule: ScheduleConfig = ScheduleConfig()
     augmentation: tuple[AugmenterConfig, ...] = ()
     seed: Index = 0
+    max_skipped_share: Fraction = 0.5
     early_stopping: EarlyStoppingConfig | None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -186,6 +186,7 @@ def _load_samples(
         background=config.special_classes.background,
         neutral=config.special_classes.neutral,
         class_title_to_idx=mapping,
+        max_skipped_share=config.max_skipped_share,
         log=log,
     )
 
@@ -297,8 +298,8 @@ def _fit(
     log: EventLog,
 ) -> None:
     batch_size = config.batch_size.train * count
-    skipped = Skipped(len(samples.train), log=log)
-    skipped_val = Skipped(len(samples.val), log=log)
+    skipped = Skipped(len(samples.train), max_share=config.max_skipped_share, log=log)
+    skipped_val = Skipped(len(samples.val), max_share=config.max_skipped_share, log=log)
 
     def open_data(epoch: int, step: int) -> tf.data.Dataset:
         return pipeline.train_dataset(

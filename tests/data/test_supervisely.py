@@ -146,6 +146,17 @@ def test_a_broken_annotation_is_skipped_and_named(tmp_path):
     assert [message for message in messages if "d.png.json" in message and "plum" in message]
 
 
+@pytest.mark.parametrize(("share", "works"), [(0.5, True), (0.49, False), (0.0, False), (1.0, True)])
+def test_the_share_of_broken_annotations_is_a_setting(tmp_path, share, works):
+    good = (["train", "val"], [_object("apple")])
+    project = _project(tmp_path, {"a.png": good, "b.png": "{"})
+    if works:
+        assert len(_load(project, max_skipped_share=share).train) == 1
+    else:
+        with pytest.raises(UserError, match="too many images cannot be used: 1 of 2"):
+            _load(project, max_skipped_share=share)
+
+
 def test_most_annotations_broken(tmp_path):
     good = (["train", "val"], [_object("apple")])
     project = _project(tmp_path, {"a.png": good, "b.png": "{", "c.png": "["})
