@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -209,6 +210,16 @@ def test_each_set_has_its_own_batch_size(train, tmp_path):
     done = [(event["subtask"], event["current"]) for event in log.of("progress")]
     assert [current for subtask, current in done if subtask.startswith("epoch")] == [0, 3, 6]
     assert [current for subtask, current in done if subtask.startswith("validation")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("broken", ["img/0.png", "img/8.png", "ann/0.png.json"])
+def test_where_no_image_may_be_skipped_a_broken_one_ends_the_run(train, project, tmp_path, broken):
+    bad = shutil.copytree(project, tmp_path / "bad")
+    (bad / "ds" / broken).write_bytes(b"{")
+    with pytest.raises(UserError, match="too many images cannot be used: 1 of"):
+        train(tmp_path / "out", project_dir=bad, epochs=1, max_skipped_share=0)
+    log = train(tmp_path / "out2", project_dir=bad, epochs=1)
+    assert any("skipped" in message for message in log.messages)
 
 
 def test_without_ap_only_losses_are_measured(train, tmp_path):
