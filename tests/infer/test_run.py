@@ -10,38 +10,15 @@ from mrcnn.config.inference import MODES
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import draw, load, run, sources
-from mrcnn.infer.predictor import Predictor
 from mrcnn.project.reader import Project
-from mrcnn.project.writer import ProjectWriter
 
 from . import helpers
-
-OBJECT = helpers.rectangle("cat", 1, 2, 5, 8, tags=["seen"])
+from .runs import OBJECT, events, make_animals, run_on, tree
 
 
 @pytest.fixture
 def project(tmp_path):
-    images = {
-        "ds1/a.png": (20, 30, 200, [OBJECT], ["train"]),
-        "ds1/b.png": (40, 24, 100, [], []),
-        "ds2/a.png": (16, 16, 240, [OBJECT], []),
-    }
-    return helpers.write_project(tmp_path / "animals", images, tags=(("train", "none"), ("seen", "none")))
-
-
-def run_on(source, output, *, config=None, log=None, bundle=None, predictor=Predictor, **options):
-    return run.apply(
-        predictor(bundle or helpers.make_bundle()),
-        source,
-        output,
-        config=load_inference_config(config or {}),
-        log=log or JsonLog(),
-        options=run.Options(**options),
-    )
-
-
-def events(capsys):
-    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return make_animals(tmp_path)
 
 
 def test_project_in_project_out(project, tmp_path):
@@ -301,88 +278,11 @@ def test_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, t
     assert loaded == []
 
 
-def tree(directory):
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
 def test_the_same_run_gives_the_same_files(project, tmp_path):
     for name in ("first", "second"):
         run_on(sources.open_project(project), tmp_path / name, overlay=True, batch_size=2)
     assert len(tree(tmp_path / "first")) == 3 * 3 + 1
     assert tree(tmp_path / "first") == tree(tmp_path / "second")
-
-
-class Interrupting(Predictor):
-    """Is interrupted instead of looking at a third image."""
-
-    def predict_compact(self, images, *, batch_size=None):
-        self.seen = getattr(self, "seen", 0) + 1
-        if self.seen == 3:
-            raise KeyboardInterrupt
-        return super().predict_compact(images, batch_size=batch_size)
-
-
-@pytest.mark.parametrize("kind", ["project", "folder"])
-@pytest.mark.parametrize("mode", [{"name": "full_image"}, {"name": "roi", "save": True}])
-def test_an_interrupted_run_goes_on_where_it_stopped(project, tmp_path, monkeypatch, capsys, kind, mode):
-    source = sources.open_project(project)
-    if kind == "folder":
-        for index, name in enumerate("abc"):
-            helpers.write_image(tmp_path / "photos" / f"{name}.png", 20, 30 + index, 50 * (index + 1))
-        source = sources.open_images(tmp_path / "photos")
-    config = {"model": {}, "mode": {**mode, "model_classes": {"add_suffix": "!"}}}
-    run_on(source, tmp_path / "once", config=config)
-    expected = events(capsys)[-4:]
-    with pytest.raises(KeyboardInterrupt):
-        run_on(source, tmp_path / "out", config=config, predictor=Interrupting)
-    assert "2 of 3 images are in" in events(capsys)[-1]["message"]
-    with pytest.raises(UserError, match="holds 2 images of an interrupted run"):
-        run_on(source, tmp_path / "out", config=config)
-    seen = []
-    read = sources.read_annotated
-    monkeypatch.setattr(
-        sources, "read_annotated", lambda path, *args, **kwargs: seen.append(path.name) or read(path, *args, **kwargs)
-    )
-    summary = run_on(source, tmp_path / "out", config=config, resume=True)
-    assert seen == ["c.png" if kind == "folder" else "a.png"]
-    assert tree(tmp_path / "out") == tree(tmp_path / "once")
-    assert (summary.images, summary.images_with) == (3, {"cat": 3, "dog": 3})
-    lines = events(capsys)
-    assert [line["current"] for line in lines if line["message"] == "progress"] == [3]
-    stamps = ("timestamp",)
-    assert [{k: v for k, v in line.items() if k not in stamps} for line in lines[-4:]] == [
-        {k: v for k, v in line.items() if k not in stamps} for line in expected
-    ]
-
-
-def test_a_run_with_another_precision_is_not_continued(project, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        run_on(sources.open_project(project), tmp_path / "out", predictor=Interrupting)
-    with pytest.raises(UserError, match=r'other settings \(`precision` was "float32", is "mixed_bfloat16"\)'):
-        run_on(sources.open_project(project), tmp_path / "out", resume=True, precision="mixed_bfloat16")
-
-
-def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
-    class Weight:
-        def __init__(self, value):
-            self.value = value
-
-        def numpy(self):
-            return np.float32([self.value])
-
-    def make_model(value):
-        def model(batch):
-            return helpers.brightness_model(batch)
-
-        model.weights = [Weight(value)]
-        return helpers.make_bundle(model)
-
-    with pytest.raises(KeyboardInterrupt):
-        run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(1.0), predictor=Interrupting)
-    with pytest.raises(UserError, match=r"other settings \(`model.weights` was"):
-        run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(2.0), resume=True)
-    summary = run_on(sources.open_project(project), tmp_path / "out", bundle=make_model(1.0), resume=True)
-    assert summary.images == 3
 
 
 def test_an_image_the_mode_cannot_look_at_is_left_out(project, tmp_path, capsys):
@@ -407,21 +307,6 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypat
     assert run_on(sources.open_project(project), tmp_path / "out", overlay=True).skipped == ["ds1/b.png"]
     expected = f"ds1/b.png is skipped: {type(error).__name__}: too large"
     assert any(expected in line["message"] for line in events(capsys))
-
-
-def test_a_full_disk_ends_the_run_and_keeps_what_is_there(project, tmp_path, monkeypatch):
-    add = ProjectWriter.add
-
-    def fail(self, dataset, name, *args):
-        if dataset == "ds2":
-            raise UserError("cannot copy") from OSError(28, "No space left on device")
-        return add(self, dataset, name, *args)
-
-    monkeypatch.setattr(ProjectWriter, "add", fail)
-    with pytest.raises(UserError, match="cannot copy"):
-        run_on(sources.open_project(project), tmp_path / "out")
-    monkeypatch.setattr(ProjectWriter, "add", add)
-    assert run_on(sources.open_project(project), tmp_path / "out", resume=True).images == 3
 
 
 def test_objects_boxes_in_a_project(project, tmp_path):
@@ -452,3 +337,36 @@ def test_windows_in_a_project(project, tmp_path):
     titles = [label.class_title for label in result.items[1].read_annotation(result.meta).labels]
     # 40 x 24: two windows; what fills each is joined, what fills its upper half is not
     assert titles == ["cat_found", "dog_found", "dog_found", "sliding_window", "sliding_window"] * 2
+
+
+def test_the_region_is_that_of_the_real_image(project, tmp_path):
+    helpers.write_image(project / "ds1" / "img" / "a.png", 40, 70, 200)  # annotated as 20 x 30
+    mode = {"name": "roi", "save": True, "bounds": {"left": "10%", "top": "25%", "right": "1px"}}
+    config = {"model": {}, "mode": {**mode, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    region = result.items[0].read_annotation(result.meta).labels[-1]
+    assert region.class_title == "inference_roi"
+    assert region.geometry.to_json()["points"]["exterior"] == [[7, 10], [68, 39]]
+
+
+def test_an_object_outside_the_image_is_kept_as_it_is(project, tmp_path):
+    path = project / "ds1" / "ann" / "b.png.json"
+    outside = helpers.rectangle("cat", 50, 50, 60, 60)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "objects": [outside, OBJECT]}))
+    config = {"model": {}, "mode": {"name": "bboxes", "save": True, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    labels = result.items[1].read_annotation(result.meta).labels
+    assert [label.class_title for label in labels] == ["cat", "cat!", "dog!", "cat_input_bbox", "cat"]
+    assert labels[0].to_json()["points"] == outside["points"]
+
+
+def test_output_where_the_input_is(project, tmp_path):
+    before = tree(project)
+    with pytest.raises(UserError, match="animals must be new or an empty folder; name another"):
+        run_on(sources.open_project(project), project.parent)
+    assert tree(tmp_path) == {f"animals/{name}": content for name, content in before.items()}
+    run_on(sources.open_project(project), project)
+    assert len(Project.open(project).items) == len(Project.open(project / "animals").items) == 3
+    assert {name: content for name, content in tree(project).items() if not name.startswith("animals/")} == before
