@@ -16,6 +16,7 @@ from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.supervisely import from_base64
 
 SERVER_VERSION = "0.1.0"
+BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"boxes": "FP32", "class_ids": "INT32", "scores": "FP32", "masks": "UINT8"}
 _EXAMPLE = {"inputs": [{"name": "encoded", "shape": [1], "datatype": "BYTES", "data": ["<base64>"]}]}
 _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}}
@@ -72,6 +73,8 @@ def make_router(reception: Reception) -> APIRouter:
     async def infer(request: Request, name: str, version: str = VERSION) -> Response:
         """Finds the objects of one image."""
         reception.check_model(name, version)
+        if BINARY_HEADER in request.headers:
+            raise Refusal(f"binary tensors ({BINARY_HEADER}) are not taken; send the image in JSON, as BYTES in base64")
         async with reception.enter():
             document = await reception.document(request)
             wanted = await reception.read(

@@ -5,6 +5,7 @@ The arrays are those of an exported model, see docs/export.md: `boxes` `[N, 4]` 
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from mrcnn.serve.refusals import Refusal
 from mrcnn.structures import Detections
 
 OUTPUTS = ("boxes", "class_ids", "scores", "masks")
+MOST_AXES = 4  # of an image with its batch axis
 MOST_MASK_VALUES = 2**24  # of one answer; each is two bytes of JSON
 
 Arrays = Mapping[str, np.ndarray]
@@ -51,12 +53,13 @@ def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> n
         Refusal: they are something else.
     """
     try:
-        pixels = np.asarray(values, np.float32)  # without a type, one long text would make every element as long
+        with np.errstate(all="ignore"):  # what does not fit becomes infinite and is refused below
+            pixels = np.asarray(values, np.float32)  # without a type, one long text would make all elements as long
     except (ValueError, TypeError, OverflowError) as error:
         raise Refusal("`image` must be rows of equal length, of pixels of equal length, of whole numbers") from error
     if shape is not None:
-        if pixels.size != np.prod(shape, dtype=object):
-            raise Refusal(f"`image` has {pixels.size} values but its shape {shape} needs another number")
+        if len(shape) > MOST_AXES or pixels.size != math.prod(shape):
+            raise Refusal(f"`image` has {pixels.size} values, which is not its shape {errors.shown(shape)}")
         pixels = pixels.reshape(shape)
     if pixels.ndim == 4 and len(pixels) == 1:
         pixels = pixels[0]

@@ -89,8 +89,11 @@ def test_pixels_are_read(values, shape):
         ([], None, "`image` must be [height, width, 3], got [0]"),
         ([[]], None, "`image` must be [height, width, 3], got [1, 0]"),
         (5, None, "`image` must be [height, width, 3], got []"),
-        ([1, 2], [1, 2, 3], "`image` has 2 values but its shape [1, 2, 3] needs another number"),
-        ([1], [2**40, 2**40], "`image` has 1 values but its shape"),
+        ([1, 2], [1, 2, 3], "`image` has 2 values, which is not its shape [1, 2, 3]"),
+        ([1], [2**40, 2**40], "`image` has 1 values, which is not its shape"),
+        ([1, 2, 3], [1] * 70 + [1, 1, 3], "`image` has 3 values, which is not its shape [1, 1"),
+        ([1], [10**4000] * 3000, "`image` has 1 values, which is not its shape [1000"),  # multiplied: minutes
+        ([[[1e39, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
         ([], [0, 5, 3], "`image` must be [height, width, 3], got [0, 5, 3]"),
     ],
 )
