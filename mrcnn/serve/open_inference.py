@@ -82,7 +82,10 @@ def make_router(reception: Reception) -> APIRouter:
             )
             outputs = await reception.with_image(
                 wanted.picture,
-                lambda image: write_outputs(tensors.arrays_of(reception.service.detect(image), wanted.outputs)),
+                lambda image, gone: write_outputs(
+                    tensors.arrays_of(reception.service.detect(image, gone), wanted.outputs)
+                ),
+                request=request,
             )
         head = {"model_name": name, "model_version": VERSION} | ({} if wanted.id is None else {"id": wanted.id})
         return Response(f'{json.dumps(head)[:-1]}, "outputs": {outputs}}}', media_type="application/json")

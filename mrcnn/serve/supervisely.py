@@ -23,7 +23,7 @@ from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve import json_text, pictures
 from mrcnn.serve.bodies import Parts
 from mrcnn.serve.refusals import Refusal
-from mrcnn.serve.service import Service
+from mrcnn.serve.service import Gone, Service
 
 KEYS = ("meta", "mode", "annotation")
 SUFFIXES = {"2020": "_model", "2019": ""}  # what a generation appends to names where the mode does not say
@@ -76,9 +76,9 @@ def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, ma
     return Question(_image(values.get("image")), meta, mode, annotation)
 
 
-def answer(service: Service, question: Question, image: np.ndarray, *, generation: str) -> bytes:
+def answer(service: Service, question: Question, image: np.ndarray, *, generation: str, gone: Gone) -> bytes:
     """Finds the objects and writes the answer: the annotation, in 2019 as `{"annotation": ...}`."""
-    found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode).to_json()
+    found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode, gone=gone).to_json()
     return json.dumps({"annotation": found} if generation == "2019" else found).encode()
 
 

@@ -29,7 +29,10 @@ def make_router(reception: Reception, *, generation: str, prefix: str = "") -> A
                 raise Refusal("`image` is missing; send the image file as the form's file part `image`")
             text = await reception.with_image(
                 question.image,
-                lambda image: supervisely.answer(reception.service, question, image, generation=generation),
+                lambda image, gone: supervisely.answer(
+                    reception.service, question, image, generation=generation, gone=gone
+                ),
+                request=request,
                 size=size,
             )
         return Response(text, media_type=MEDIA_TYPE)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config import errors
+from mrcnn.infer import compact
 from mrcnn.serve.refusals import Refusal
-from mrcnn.structures import Detections
+from mrcnn.structures import CompactDetections
 
 OUTPUTS = ("boxes", "class_ids", "scores", "masks")
 MOST_AXES = 4  # of an image with its batch axis
@@ -22,20 +23,23 @@ MOST_MASK_VALUES = 2**24  # of one answer; each is two bytes of JSON
 Arrays = Mapping[str, np.ndarray]
 
 
-def arrays_of(found: Detections, wanted: Collection[str] = OUTPUTS) -> dict[str, np.ndarray]:
+def arrays_of(found: CompactDetections, wanted: Collection[str] = OUTPUTS) -> dict[str, np.ndarray]:
     """Gives the wanted arrays in the order of `OUTPUTS`.
 
     Raises:
         Refusal: the masks are too large for JSON.
     """
-    if "masks" in wanted and found.masks.size > MOST_MASK_VALUES:
+    arrays = {"boxes": found.boxes, "class_ids": found.class_ids, "scores": found.scores}
+    count = len(found.masks) * math.prod(found.size)
+    if "masks" in wanted and count > MOST_MASK_VALUES:
         raise Refusal(
-            f"the masks of this answer have {found.masks.size} values, more than {MOST_MASK_VALUES}; send a smaller "
+            f"the masks of this answer have {count} values, more than {MOST_MASK_VALUES}; send a smaller "
             "image, leave the masks out, or ask /model/inference, whose masks are compressed",
             status=413,
         )
-    values = (found.boxes, found.class_ids, found.scores, found.masks.view(np.uint8))
-    return {name: value for name, value in zip(OUTPUTS, values, strict=True) if name in wanted}
+    if "masks" in wanted:
+        arrays["masks"] = compact.to_dense(found).masks.view(np.uint8)
+    return {name: value for name, value in arrays.items() if name in wanted}
 
 
 def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> np.ndarray:

@@ -14,6 +14,7 @@ from mrcnn.config import errors
 from mrcnn.serve import json_text, tensors
 from mrcnn.serve.reception import VERSION, Reception
 from mrcnn.serve.refusals import Refusal
+from mrcnn.serve.service import Gone
 from mrcnn.serve.supervisely import from_base64
 
 SIGNATURES = {"serving_default": "image", "encoded": "encoded"}  # and their inputs, as in an exported model
@@ -28,8 +29,8 @@ def make_router(reception: Reception) -> APIRouter:
     """Makes the endpoints."""
     router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
 
-    def answer(image: np.ndarray) -> str:
-        return tensors.write_nested(tensors.arrays_of(reception.service.detect(image)))
+    def answer(image: np.ndarray, gone: Gone) -> str:
+        return tensors.write_nested(tensors.arrays_of(reception.service.detect(image, gone)))
 
     @router.get("/{name}")
     @router.get("/{name}/versions/{version}")
@@ -57,7 +58,7 @@ def make_router(reception: Reception) -> APIRouter:
             )
             texts: list[str] = []
             for item in wanted:
-                texts.append(await reception.with_image(item, answer))
+                texts.append(await reception.with_image(item, answer, request=request))
                 if sum(map(len, texts)) > MOST_ANSWER_BYTES:
                     raise Refusal(f"the answer is larger than {MOST_ANSWER_BYTES} bytes; send fewer images", status=413)
         text = f'{{"predictions": [{", ".join(texts)}]}}' if in_rows else f'{{"outputs": {texts[0]}}}'

@@ -124,14 +124,14 @@ def test_images_are_never_logged():
 
 def test_a_model_that_fails_is_500_and_the_service_goes_on():
     predictor = make_predictor()
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         if any(image.shape[0] == 13 for image in images):
             raise MemoryError("out of memory")
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     with running(predictor) as service:
         response = infer(service, image_bytes(13, 20))
         assert response.status_code == 500
@@ -144,13 +144,13 @@ def test_a_model_that_fails_is_500_and_the_service_goes_on():
 
 def slow_predictor(seconds):
     predictor = make_predictor()
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         time.sleep(seconds)
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     return predictor
 
 
