@@ -1,5 +1,6 @@
 """The service put together from its settings; the one file of this package that reads them."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
 def make_worker(config: ServeConfig, url: str) -> FastAPI:
     """Makes the app of a worker process; exits where the model cannot be loaded."""
     log = events.make_log(config.log_format)
+    server.hear_libraries(log)
     try:
         return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
     except UserError as error:
@@ -90,9 +92,9 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()
         yield
-        reception.close()
-        service.close()
-        log.info("stopped: all requests are answered")
+        await asyncio.to_thread(service.close)  # first, so that work which is still going on ends
+        await asyncio.to_thread(reception.close)
+        log.info("stopped")
 
     app = FastAPI(
         title="Mask R-CNN",

@@ -7,10 +7,11 @@ import json
 from typing import Any, NamedTuple
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from mrcnn.config import errors
 from mrcnn.serve import json_text, tensors
+from mrcnn.serve.answers import JSONAnswer
 from mrcnn.serve.reception import VERSION, Reception
 from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.supervisely import from_base64
@@ -38,7 +39,7 @@ class Wanted(NamedTuple):
 
 def make_router(reception: Reception) -> APIRouter:
     """Makes the endpoints."""
-    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    router, admission = APIRouter(prefix="/v2", tags=["Open Inference Protocol"]), [Depends(reception.admit)]
 
     @router.get("")
     async def server() -> dict[str, Any]:
@@ -68,27 +69,24 @@ def make_router(reception: Reception) -> APIRouter:
         reception.check_model(name, version)
         return {**_metadata(name, reception.channels), "class_names": list(reception.service.bundle.class_names)}
 
-    @router.post("/models/{name}/infer", openapi_extra=_BODY)
-    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY)
+    @router.post("/models/{name}/infer", openapi_extra=_BODY, dependencies=admission)
+    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY, dependencies=admission)
     async def infer(request: Request, name: str, version: str = VERSION) -> Response:
         """Finds the objects of one image."""
         reception.check_model(name, version)
         if BINARY_HEADER in request.headers:
             raise Refusal(f"binary tensors ({BINARY_HEADER}) are not taken; send the image in JSON, as BYTES in base64")
-        async with reception.enter():
-            document = await reception.document(request)
-            wanted = await reception.read(
-                json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
-            )
-            outputs = await reception.with_image(
-                wanted.picture,
-                lambda image, gone: write_outputs(
-                    tensors.arrays_of(reception.service.detect(image, gone), wanted.outputs)
-                ),
-                request=request,
-            )
+        document = await reception.document(request)
+        wanted = await reception.read(
+            json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
+        )
+        outputs = await reception.with_image(
+            wanted.picture,
+            lambda image, gone: write_outputs(tensors.arrays_of(reception.service.detect(image, gone), wanted.outputs)),
+            request=request,
+        )
         head = {"model_name": name, "model_version": VERSION} | ({} if wanted.id is None else {"id": wanted.id})
-        return Response(f'{json.dumps(head)[:-1]}, "outputs": {outputs}}}', media_type="application/json")
+        return JSONAnswer(f'{json.dumps(head)[:-1]}, "outputs": {outputs}}}')
 
     return router
 

@@ -1,9 +1,8 @@
 """What all endpoints share: the way of a request from its body, within the limits, to the model and back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import numpy as np
@@ -55,9 +54,14 @@ class Reception:
         self._threads = ThreadPoolExecutor(active, thread_name_prefix="request")
         self._max_body_bytes = max_body_bytes
 
-    def enter(self) -> AbstractAsyncContextManager[None]:
-        """Waits until the request may be read and answered."""
-        return self._admission.enter()
+    async def admit(self) -> AsyncIterator[None]:
+        """Waits until a request may be read; ends when its answer has been sent. A dependency of an endpoint.
+
+        Raises:
+            Refusal: too many wait already.
+        """
+        async with self._admission.enter():
+            yield
 
     def close(self) -> None:
         """Ends the threads, when they have done what they do."""
@@ -131,13 +135,14 @@ class Reception:
         leaving = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise ClientDisconnect
-            return working.result()
+            if working.done():
+                return working.result()
         finally:
             leaving.cancel()
             gone.set_result(None)
-            await asyncio.gather(working, return_exceptions=True)  # it holds memory until it ends, which is soon
+            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks for it
+        await asyncio.wait((working,))  # it holds memory until it ends, which is soon
+        raise ClientDisconnect
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
@@ -109,21 +111,25 @@ def test_who_leaves_is_not_worked_for_any_longer(reception):
     asyncio.run(main())
 
 
-def test_work_that_is_cancelled_is_told(reception):
+def test_work_that_is_cancelled_is_told(reception, caplog):
     async def main():
         began = threading.Event()
 
         def work(image, gone):
             began.set()
             gone.result(30)
+            raise RuntimeError("nobody hears this")
 
         waiting = asyncio.create_task(reception.with_image(image_bytes(), work, request=request()))
         await asyncio.to_thread(began.wait, 30)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        await asyncio.to_thread(reception.close)
 
     asyncio.run(main())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_document_is_read_within_its_limits(reception):
@@ -154,8 +160,9 @@ def test_another_model_is_404(reception, name, version):
 
 def test_only_so_many_enter(reception):
     async def main():
-        async with reception.enter(), reception.enter():
-            third = asyncio.create_task(reception.enter().__aenter__())
+        enter = asynccontextmanager(reception.admit)
+        async with enter(), enter():
+            third = asyncio.create_task(enter().__aenter__())
             await asyncio.sleep(0.01)
             return third.done() or third.cancel()
 
