@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 PIECE = 2**18  # bytes
-SECONDS = 60.0  # for a client to read the whole answer
+SECONDS, SLOWEST = 30.0, 200_000  # how long a client may take to read an answer, and besides for so many bytes a second
 
 
 class JSONAnswer(Response):
@@ -25,7 +25,7 @@ class JSONAnswer(Response):
             ClientDisconnect: the client did not read it in time.
         """
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(SECONDS + len(self.body) / SLOWEST):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 for start in range(0, len(self.body), PIECE):
                     piece = bytes(self.body[start : start + PIECE])

@@ -5,7 +5,7 @@ import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from mrcnn import events
@@ -14,8 +14,8 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.infer import load
 from mrcnn.infer.load import StoredModel
 from mrcnn.infer.predictor import Predictor
+from mrcnn.serve import hosts, open_inference, pages, refusals, server, supervisely_api, tf_serving
 from mrcnn.serve import metrics as measures
-from mrcnn.serve import open_inference, pages, refusals, server, supervisely_api, tf_serving
 from mrcnn.serve.metrics import Metrics
 from mrcnn.serve.reception import Reception
 from mrcnn.serve.service import Service
@@ -96,11 +96,13 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         await asyncio.to_thread(reception.close)
         log.info("stopped")
 
+    checked = [Depends(hosts.only(config.allow_host))]
     app = FastAPI(
         title="Mask R-CNN",
         version=open_inference.SERVER_VERSION,
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
+        dependencies=checked if config.allow_host or hosts.is_this_machine(config.host) else [],
         docs_url=None,
         redoc_url=None,
     )

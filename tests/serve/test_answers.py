@@ -36,3 +36,4 @@ def test_a_client_that_does_not_read_counts_as_gone(monkeypatch):
     monkeypatch.setattr(answers, "SECONDS", 0.05)
     with pytest.raises(ClientDisconnect):
         send_all(JSONAnswer("{}"), wait=5.0)
+    assert len(send_all(JSONAnswer("1" * answers.SLOWEST), wait=0.05)) == 3  # a second more than the shortest may take

@@ -220,15 +220,15 @@ def test_the_end_answers_open_requests_first():
 
 def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch):
     monkeypatch.setattr("mrcnn.serve.answers.SECONDS", 0.5)
+    monkeypatch.setattr("mrcnn.serve.answers.SLOWEST", 10**9)
     monkeypatch.setattr(endpoints, "LEAST_ACTIVE", 1)
     monkeypatch.setattr(endpoints, "BATCHES_ACTIVE", 1)
     body = b'{"inputs":{"b64":"%s"}}' % base64.b64encode(image_bytes(2000, 2000, kind="JPEG"))  # 16 MB of masks
     with running(batch_size=1) as service, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", int(service.url.rpartition(":")[2])))
-        client.sendall(
-            b"POST /v1/models/mrcnn:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        )
+        head = b"POST /v1/models/mrcnn:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        client.sendall(head % len(body) + body)
         assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
         assert infer(service, image_bytes()).status_code == 200  # it got the only place
         statuses = [fields["status"] for level, message, fields in service.log.lines if "status" in fields]
@@ -256,7 +256,7 @@ def test_a_client_that_hangs_up_harms_nobody(service):
     host, port = service.url.removeprefix("http://").split(":")
     for body in (b"", b"--x\r\n", b"x" * 1000):
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /model/inference HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+            client.sendall(b"POST /model/inference HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + body)  # fmt: skip
     with socket.create_connection((host, int(port))) as client:
         client.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")
@@ -309,6 +309,26 @@ def test_the_confidence_tag_of_the_deploy_config():
     with running(deploy={"confidence_tag_name": "score"}) as service:
         meta = requests.post(f"{service.url}/model/get_out_meta", timeout=60).json()
     assert [tag["name"] for tag in meta["tags"]] == ["score_model"]
+
+
+def ask_as(service, name, path="/health"):
+    return requests.get(service.url + path, headers={"Host": name}, timeout=60)
+
+
+def test_a_web_page_whose_name_points_here_gets_no_answer(service):
+    for path in ("/", "/health", "/metrics", "/model/inference"):
+        response = ask_as(service, "evil.example:5000", path)
+        assert response.status_code == (405 if path == "/model/inference" else 421)
+    response = requests.post(f"{service.url}/model/get_out_meta", headers={"Host": "evil.example"}, timeout=60)
+    assert (response.status_code, list(response.json())) == (421, ["error"])
+    assert ask_as(service, "localhost:5000").status_code == 200
+
+
+def test_names_can_be_allowed_and_what_others_reach_is_asked_under_any():
+    with running(allow_host=("vision.lan",)) as service:
+        assert [ask_as(service, name).status_code for name in ("vision.lan", "evil.example")] == [200, 421]
+    with running(host="0.0.0.0") as service:
+        assert ask_as(service, "evil.example").status_code == 200
 
 
 def test_a_picture_is_turned_upright():
