@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from mrcnn.events import EventLog, UserError
 from mrcnn.serve import metrics
@@ -44,6 +44,18 @@ class LibraryLog(logging.Handler):
             return
         self._last, self._repeated_until = line, now + REPEAT_SECONDS
         self._log.emit(line, level="error" if record.levelno >= logging.ERROR else "warn")
+
+
+class Worker(multiprocess.Process):
+    """A worker process whose death is noticed; the library's own waits for the answer of one that died meanwhile."""
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Tells whether the process runs and answers within so many seconds."""
+        deadline = time.monotonic() + timeout
+        while self.process.is_alive() and time.monotonic() < deadline:
+            if self.ping(timeout=1):
+                return True
+        return False
 
 
 def hear_libraries(log: EventLog) -> None:
@@ -107,7 +119,8 @@ def run_many(
     hear_libraries(log)
     with _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
-        supervisor = Multiprocess(config, sockets=[taken])
+        multiprocess.Process = Worker  # type: ignore[misc]  # the only way to tell the library
+        supervisor = multiprocess.Multiprocess(config, sockets=[taken])
         supervisor.run()
         os.environ.pop(metrics.FOLDER_VARIABLE)
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):

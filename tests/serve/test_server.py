@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from mrcnn.events import UserError
 from mrcnn.serve import server
 
 from .helpers import ListLog, await_in_progress, image_bytes
-from .process import Process
+from .process import ROOT, Process
 
 
 def test_a_free_port_is_found_and_the_address_is_a_url():
@@ -116,6 +117,56 @@ def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
         answer = future.result(60)
     assert (answer.status_code, answer.json()) == (503, {"error": "the service is stopping"})
     assert process.events[-1]["message"] == "stopped"
+
+
+class DyingProcess:
+    """Lives for so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def is_alive(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+
+@pytest.mark.parametrize(
+    ("looks", "answers", "alive"),
+    [
+        (0, [True], False),
+        (9, [True], True),
+        (9, [False, True], True),
+        (1, [False, True], False),
+        (9, [False] * 9, False),
+    ],
+    ids=["dead", "well", "slow", "died meanwhile", "hung"],
+)
+def test_a_worker_that_dies_while_it_is_asked_is_dead(looks, answers, alive, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(server.time, "monotonic", lambda: next(clock))
+    worker = object.__new__(server.Worker)
+    worker.process = DyingProcess(looks)
+    worker.ping = lambda timeout: answers.pop(0)
+    assert worker.is_alive(timeout=5) is alive
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_start_ends_the_service(tmp_path):
+    command = [sys.executable, "deploy.py", "serve", "--model", tmp_path / "model", "--workers", "2", "--port", "0"]
+    model = tmp_path / "model" / "model_weights"
+    model.mkdir(parents=True)
+    model.joinpath("model.h5").write_text("no weights")
+    classes = [{"title": "cat", "shape": "bitmap", "color": "#00FF00"}]
+    content = {
+        "settings": {"input_size": {"min_dim": 64, "max_dim": 64}},
+        "classes": classes,
+        "class_title_to_idx": {"bg": 0, "cat": 1},
+    }
+    model.parent.joinpath("config.json").write_text(json.dumps(content))
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 1
+    assert "is not an HDF5 file" in done.stderr
+    assert "a worker could not start; the message before this one says why" in done.stderr
 
 
 @pytest.mark.slow
