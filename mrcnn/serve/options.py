@@ -24,6 +24,9 @@ def add_to(command: argparse.ArgumentParser) -> None:
     fields = ServeConfig.model_fields
     arguments.add_model(command, required=False)
     command.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
+    command.add_argument(
+        "--allow-host", nargs="+", metavar="NAME", help="names that the service is asked under, besides localhost"
+    )
     for name, kind, text in (
         ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
         ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),

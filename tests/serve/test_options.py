@@ -24,11 +24,13 @@ def test_every_option():
         "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16",
         "--score-threshold", "0.25", "--workers", "2", "--batch-size", "8", "--batch-wait-ms", "2.5",
         "--max-pixels", "9", "--max-body-bytes", "7", "--api", "2019", "--name", "coins", "--drain-seconds", "3",
+        "--allow-host", "vision.lan", "vision",
     )  # fmt: skip
     assert config == ServeConfig(
         model="n", classes="coco", input_size=(64, 128),
         host="0.0.0.0", port=80, device="1", precision="mixed_float16", score_threshold=0.25, workers=2,
         batch_size=8, batch_wait_ms=2.5, max_pixels=9, max_body_bytes=7, api="2019", name="coins", drain_seconds=3,
+        allow_host=("vision.lan", "vision"),
     )  # fmt: skip
 
 
