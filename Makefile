@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-sdk
 
-.PHONY: install install-dev demo test test-all sdk-test check lint types bench clean
+.PHONY: install install-dev demo test test-all sdk-test check lint types schemas bench clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -45,6 +45,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test  ## what CI runs
+
+schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
+	$(BIN)/python -m mrcnn.config.schema docs/schemas
 
 bench: $(VENV)/.run  ## seconds, images/s and memory of inference and training on this machine
 	$(BIN)/python -m benchmarks.speed

@@ -7,13 +7,16 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
 
-from mrcnn import events
+from mrcnn import tasks
 from mrcnn.config.load import load_inference_config
+from mrcnn.events import EventLog
 from mrcnn.infer import arguments, load, run, sources
+
+TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
 
 def parse(given: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line; paths not given are those of the task folder."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     arguments.add_model(parser, required=False)
     images = parser.add_mutually_exclusive_group()
@@ -27,29 +30,21 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
     parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
-    parser.add_argument("--task-dir", type=Path, default=Path("/sly_task_data"), metavar="DIR",
-                        help="where paths that are not given are: task_config.json, model, data, results")  # fmt: skip
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
-    parser.add_argument("--debug", action="store_true", help="show where an error occurred")
+    tasks.add_options(parser)
     return parser.parse_args(given)
 
 
-def infer(args: argparse.Namespace, log: events.EventLog) -> None:
+def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the command line asks for."""
-    whole_task = args.model is None and args.project is None and args.images is None
-    if args.output is None and not whole_task:
-        raise events.UserError("--output is missing; name a new folder for the results")
-    config_path = args.config or (args.task_dir / "task_config.json" if whole_task else None)
-    config = load_inference_config(config_path or {}, warn=log.warning)
-    source = sources.open_images(args.images) if args.images else sources.open_project(
-        args.project or args.task_dir / "data")  # fmt: skip
-    told = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
-    options = run.Options(**{name: getattr(args, name) for name in told})
-    model, output = args.model or args.task_dir / "model", args.output or args.task_dir / "results"
-    run.run_inference(model, source, output, config=config, log=log, options=options)
+    task = tasks.open_task(options, instead=("model", "project", "images"))
+    model, output = task.path("model"), task.path("output")
+    project = None if options.images else task.path("project")
+    config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
+    source = sources.open_project(project) if project else sources.open_images(options.images)
+    told = run.Options(**{name: getattr(options, name) for name in TOLD})
+    run.run_inference(model, source, output, config=config, log=log, options=told)
 
 
 if __name__ == "__main__":
-    command_line = parse()
-    run_log = events.make_log(command_line.log_format)
-    sys.exit(events.run_main(lambda: infer(command_line, run_log), log=run_log, debug=command_line.debug))
+    options = parse()
+    sys.exit(tasks.run(lambda log: infer(options, log), options))

@@ -7,53 +7,44 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
 
-from mrcnn import events
+from mrcnn import tasks
 from mrcnn.config import load
-from mrcnn.events import EventLog, UserError
+from mrcnn.events import EventLog
 from mrcnn.train import run
 
-TASK_DIR = "/sly_task_data"
 
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line; paths that are not given lie in the task folder under their usual names."""
+def parse(given: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train Mask R-CNN on a Supervisely project.")
     parser.add_argument("--config", type=Path, help="train config (JSON); default TASK_DIR/task_config.json")
     parser.add_argument("--project", type=Path, help="Supervisely project; default TASK_DIR/data")
-    parser.add_argument("--model", help="start weights: model folder, .h5 file or coco; default TASK_DIR/model")
+    parser.add_argument(
+        "--model", type=Path, help="start weights: model folder, .h5 file or coco; default TASK_DIR/model"
+    )
     parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
-    parser.add_argument("--task-dir", type=Path, help=f"folder of the defaults; default {TASK_DIR}")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
-    root = options.task_dir or Path(TASK_DIR)
-    in_task_dir = options.task_dir is not None or not (options.config or options.project or options.output)
-    for name, place in (("config", "task_config.json"), ("project", "data"), ("output", "results")):
-        if getattr(options, name) is None and in_task_dir:
-            setattr(options, name, root / place)
-    if options.model is None and in_task_dir and (root / "model").exists():
-        options.model = str(root / "model")
-    return options
+    tasks.add_options(parser)
+    return parser.parse_args(given)
 
 
 def main(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the training that the options describe."""
-    for name in ("config", "project", "output"):
-        if getattr(options, name) is None:
-            raise UserError(f"--{name} is missing; give it, or --task-dir for the usual places")
-    config = load.load_train_config(options.config, warn=log.warning)
+    task = tasks.open_task(options, instead=("config", "project", "output"))
+    config_path, project, output = (task.path(name) for name in ("config", "project", "output"))
+    config = load.load_train_config(config_path, warn=log.warning)
+    model = options.model
+    if task.root and config.weights_init_type in run.USES_MODEL and not options.resume:
+        model = task.path("model")
     run.train(
         config,
-        project_dir=options.project,
-        output_dir=options.output,
+        project_dir=project,
+        output_dir=output,
         log=log,
-        model=options.model,
+        model=None if model is None else str(model),
         resume=options.resume,
     )
 
 
 if __name__ == "__main__":
     options = parse()
-    log = events.make_log(options.log_format)
-    sys.exit(events.run_main(lambda: main(options, log), log=log, debug=options.debug))
+    sys.exit(tasks.run(lambda log: main(options, log), options))

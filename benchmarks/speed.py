@@ -216,6 +216,7 @@ def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
         gt_masks=np.full((case.batch, slots, side, side), 255, "uint8"),
         gt_valid=valid,
         gt_ignore=np.zeros_like(valid),
+        neutral=np.zeros((case.batch, height, width), bool),
         image_ids=np.arange(case.batch, dtype="int32"),
         seeds=np.arange(case.batch, dtype="int32"),
     )

@@ -8,6 +8,7 @@ Source: Supervisely task log contract, release 5.16.
 
 import json
 import math
+import os
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -20,6 +21,10 @@ from rich import console, progress
 Item = TypeVar("Item")
 LogFormat = Literal["auto", "rich", "json"]
 Split = Literal["train", "val"]
+
+LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
+LEVEL_VARIABLE = "LOG_LEVEL"  # the least level that is shown
+LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical": "fatal"}
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
@@ -38,7 +43,7 @@ class EventLog(ABC):
 
     @abstractmethod
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
-        """Reports one event; `fields` are its named values, `level` one of info, warn, error, fatal."""
+        """Reports one event; `fields` are its named values, `level` one of `LEVELS`."""
 
     def info(self, message: str) -> None:
         """Reports something worth knowing."""
@@ -58,7 +63,7 @@ class EventLog(ABC):
 
     def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
         """Reports measurements of a split at a (fractional) epoch; `loss` is among them."""
-        self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=epoch, metrics=metrics)
+        self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=float(epoch), metrics=metrics)
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Reports a checkpoint written in `subdir` ("00000003"), of `sizeb` bytes, with its validation loss."""
@@ -206,17 +211,80 @@ class RichLog(EventLog):
         self.info(f"{subtask}: {total} done in {seconds:.1f} s{rate}")
 
 
-def make_log(log_format: LogFormat = "auto") -> EventLog:
+class LogFile(JsonLog):
+    """Writes what `JsonLog` writes, and the traceback of a crash in any case."""
+
+    def crashed(self, error: BaseException, *, debug: bool = False) -> None:
+        """Writes one line with the traceback."""
+        super().crashed(error, debug=True)
+
+
+class SharedLog(EventLog):
+    """Reports to several logs, to each what is at least of its level."""
+
+    def __init__(self, logs: Mapping[EventLog, str]):
+        """Takes the logs, each with a level of `LEVELS`; progress, figures and checkpoints are of level info."""
+        self._logs = {log: LEVELS.index(level) for log, level in logs.items()}
+
+    def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
+        """Reports one event."""
+        for log in self._of(level):
+            log.emit(message, level=level, **fields)
+
+    def progress(self, subtask: str, current: int, total: int) -> None:
+        """Reports progress."""
+        for log in self._of("info"):
+            log.progress(subtask, current, total)
+
+    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Reports measurements."""
+        for log in self._of("info"):
+            log.metrics(split, epoch, metrics)
+
+    def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
+        """Reports a checkpoint."""
+        for log in self._of("info"):
+            log.checkpoint(id=id, subdir=subdir, sizeb=sizeb, best_now=best_now, loss=loss)
+
+    def crashed(self, error: BaseException, *, debug: bool = False) -> None:
+        """Reports the exception that ends the run."""
+        for log in self._of("fatal"):
+            log.crashed(error, debug=debug)
+
+    def close(self) -> None:
+        """Takes progress bars off the terminal."""
+        for log in self._logs:
+            log.close()
+
+    def _of(self, level: str) -> list[EventLog]:
+        return [log for log, least in self._logs.items() if LEVELS.index(level) >= least]
+
+
+def make_log(
+    log_format: LogFormat = "auto", *, file: TextIO | None = None, environment: Mapping[str, str] = os.environ
+) -> EventLog:
     """Makes the log of a run: `auto` is `rich` when stderr is a terminal, else `json`.
+
+    Args:
+        log_format: auto, rich or json.
+        file: gets all events too, as JSON lines.
+        environment: its `LOG_LEVEL` is the least level that is shown; without it, all are.
 
     Raises:
         UserError: another format.
     """
     if log_format not in ("auto", "rich", "json"):
         raise UserError(f"the log format must be auto, rich or json, got {log_format!r}")
-    if log_format == "rich" or (log_format == "auto" and sys.stderr.isatty()):
-        return RichLog()
-    return JsonLog()
+    is_rich = log_format == "rich" or (log_format == "auto" and sys.stderr.isatty())
+    shown: EventLog = RichLog() if is_rich else JsonLog()
+    asked = environment.get(LEVEL_VARIABLE) or LEVELS[0]
+    least = LEVEL_NAMES.get(asked.lower(), LEVELS[0])
+    log = shown
+    if file is not None or least != LEVELS[0]:
+        log = SharedLog({shown: least} | ({} if file is None else {LogFile(file): LEVELS[0]}))
+    if asked.lower() not in LEVEL_NAMES:  # other programs use that name too, so it is no reason to stop
+        log.warning(f"${LEVEL_VARIABLE} must be one of {', '.join(LEVELS)}, got {asked!r}; all is shown")
+    return log
 
 
 def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) -> int:

@@ -61,6 +61,7 @@ class Batch(NamedTuple):
         gt_masks: `[B, N, S, S]` uint8, 0-255: how much of each cell of the box's S x S grid the object covers.
         gt_valid: `[B, N]` bool, the slot holds an object.
         gt_ignore: `[B, N]` bool, the slot holds an ignore region (never both).
+        neutral: `[B, H, W]` bool, the pixel lies, in part at least, on an object of the neutral class.
         image_ids: `[B]` int32, index of the sample in its split.
         seeds: `[B]` int32, what random choices inside the model derive from.
     """
@@ -72,6 +73,7 @@ class Batch(NamedTuple):
     gt_masks: Tensor
     gt_valid: Tensor
     gt_ignore: Tensor
+    neutral: Tensor
     image_ids: Tensor
     seeds: Tensor
 
@@ -126,7 +128,7 @@ class MaskTargets(NamedTuple):
     Attributes:
         masks: `[P, M, M]` float32, 0 or 1.
         class_ids: `[P]` int32.
-        weights: `[P]` float32, 1 for an object region, 0 for a filler.
+        weights: `[P, M, M]` float32, 1 for a cell that counts; 0 on neutral pixels, and all over a filler.
     """
 
     masks: Tensor

@@ -15,6 +15,7 @@ SCRIPTS = [ROOT / name for name in ("train.py", "inference.py", "deploy.py")]
 MAY_IMPORT = {
     "structures": set(),
     "events": set(),
+    "tasks": {"events"},
     "config": {"events"},
     "project": {"events"},
     "ops": set(),
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "demo": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
 }  # fmt: skip
 TENSORFLOW_FREE = {
-    "structures", "events", "config", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+    "structures", "events", "tasks", "config", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

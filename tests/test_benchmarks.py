@@ -5,9 +5,13 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks import cost, large_image, load, serve_load, speed
+from benchmarks import cost, joining, large_image, load, serve_load, speed
+from mrcnn.data.images import read_image
+from mrcnn.events import UserError
+from mrcnn.infer import sources
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.weights import names
+from tests.infer import helpers as infer_helpers
 from tests.serve.helpers import running
 
 
@@ -143,3 +147,31 @@ def test_a_large_image_is_measured():
     assert (got["width"], got["height"], got["regions"]) == (200, 100, 3)
     assert got["objects"] > 0
     assert got["peak_gb"] >= got["start_gb"] > 0
+
+
+def test_images_are_laid_on_a_canvas_with_their_objects(tmp_path):
+    images = {f"ds/{name}.png": (8, 8, value, [infer_helpers.rectangle("cat", 1, 2, 3, 5)], ["val"])
+              for value, name in enumerate("abcde", start=10)}  # fmt: skip
+    images["ds/wide.png"] = (8, 9, 7, [], ["val"])
+    root = infer_helpers.write_project(tmp_path / "p", images, classes=(("cat", "rectangle"),), tags=(("val", "none"),))
+    tiles = joining.square_tiles(sources.open_project(root), 8)
+    assert [entry.name for entry in tiles.entries] == [
+        "a.png",
+        "b.png",
+        "c.png",
+        "d.png",
+    ]  # 4 fill a square
+    canvas = sources.open_project(joining.write_canvas(tiles, tmp_path / "canvas", 8, 3))
+    (entry,) = canvas.entries
+    image, annotation = read_image(entry.path), entry.read_annotation(canvas.meta)
+    assert (image.shape, annotation.size_hw) == ((19, 19, 3), (19, 19))
+    assert [int(image[y, x, 0]) for y, x in ((3, 3), (3, 11), (11, 3), (18, 18))] == [10, 11, 12, 13]
+    drawn = [label.geometry.to_mask(19, 19) for label in annotation.labels]
+    assert [corner for _, corner in drawn] == [(4, 5), (4, 13), (12, 5), (12, 13)]
+    assert all(mask.shape == (3, 4) and mask.all() for mask, _ in drawn)
+
+
+def test_no_image_of_a_size_is_an_error(tmp_path):
+    root = infer_helpers.write_project(tmp_path / "p", {"ds/a.png": (8, 9, 1, [], [])}, classes=(("cat", "bitmap"),))
+    with pytest.raises(UserError, match="no image of p has 8 x 8 pixels"):
+        joining.square_tiles(sources.open_project(root), 8)

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mrcnn import tasks
+from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import JsonLog
+from mrcnn.events import JsonLog, UserError
 from mrcnn.export import saved_model
 from mrcnn.models import build
 from mrcnn.serve import endpoints
@@ -65,7 +67,11 @@ def test_every_option(script, calls):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "required: COMMAND"), (["export", "--out", "o"], "required: --model"), (["sell"], "invalid choice: 'sell'")],
+    [
+        (["export", "--out", "o"], "required: --model"),
+        (["sell"], "invalid choice: 'sell'"),
+        (["--sell"], "arguments: --sell"),
+    ],
 )
 def test_wrong_command_line(script, capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
@@ -78,7 +84,7 @@ def test_wrong_command_line(script, capsys, arguments, message):
 def served(monkeypatch):
     found = []
     monkeypatch.setattr(endpoints, "serve", lambda config, *, log: found.append((config, log)))
-    for name in ("rest_inference_port", "REST_INFERENCE_PORT", "GPU_DEVICE"):
+    for name in ("rest_inference_port", "REST_INFERENCE_PORT", "GPU_DEVICE", "SLY_TASK_DIR"):
         monkeypatch.delenv(name, raising=False)
     return found
 
@@ -91,6 +97,52 @@ def test_serve_passes_on_options_and_variables(script, served, monkeypatch):
     assert told is log
     assert (config.model, config.host, config.port, config.device) == ("m", "127.0.0.1", 81, "cpu")
     assert config.log_format == "json"
+
+
+PLATFORM = {"connection": {"token": "secret"}, "cache_limit": 7, "model_settings": {"min_confidence_threshold": 0.9}}
+
+
+@pytest.mark.parametrize("way", ["default", "variable", "option", "command"])
+def test_without_a_model_the_task_folders_is_served(script, served, monkeypatch, tmp_path, way):
+    (tmp_path / "task_config.json").write_text(json.dumps(PLATFORM))
+    if way == "default":
+        monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    if way == "variable":
+        monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path))
+    given = {"option": ["--task-dir", tmp_path], "command": ["serve", "--task-dir", tmp_path]}
+    run(script, *given.get(way, []))
+    ((config, _),) = served
+    assert (config.model, config.port) == (str(tmp_path / "model"), 5000)
+    assert (config.deploy.min_confidence_threshold, config.deploy.cache_limit) == (0.9, 7)
+
+
+def test_a_task_folder_may_have_no_config(script, served, tmp_path):
+    run(script, "--task-dir", tmp_path, "--port", "81")
+    ((config, _),) = served
+    assert (config.model, config.port, config.deploy) == (str(tmp_path / "model"), 81, DeployConfig())
+
+
+def test_what_is_given_wins_over_the_task_folder(script, served, tmp_path):
+    (tmp_path / "task_config.json").write_text(json.dumps({"gpu_device": 3}))
+    (tmp_path / "other.json").write_text(json.dumps({"gpu_device": 4}))
+    run(script, "--task-dir", tmp_path, "--model", "m")
+    run(script, "--task-dir", tmp_path, "--config", tmp_path / "other.json")
+    run(script, "serve", "--model", "m")
+    assert [(config.model, config.deploy.gpu_device) for config, _ in served] == [
+        ("m", 3),
+        (str(tmp_path / "model"), 4),
+        ("m", 0),
+    ]
+    with pytest.raises(UserError, match="config file not found: missing"):
+        run(script, "--task-dir", tmp_path, "--config", "missing.json")
+
+
+def test_without_anything_one_line_says_what_to_give(script, served, monkeypatch):
+    monkeypatch.setenv("SLY_TASK_DIR", "/none")
+    with pytest.raises(
+        UserError, match=r"no task folder /none; give another by --task-dir or .* without it by --model:"
+    ):
+        run(script)
 
 
 def command(*arguments):

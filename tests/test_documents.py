@@ -1,5 +1,6 @@
-"""What the documents promise is there: links lead somewhere, commands and make targets exist."""
+"""What the documents promise is there: links lead somewhere, commands, tests and make targets exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("presets/*.md")])
 MODULE = re.compile(r"python -m ((?:mrcnn|benchmarks|tests)(?:\.\w+)+)")
 FILE = re.compile(r"(?:^|[\s`=])((?:presets|docs|benchmarks|tests)/[\w./-]+\.\w+)")
+
+TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+CHECKLIST = ROOT / "docs" / "compatibility.md"
 
 
 def _ids(path):
@@ -41,3 +45,30 @@ def test_named_make_targets_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for path in DOCUMENTS:
         assert set(re.findall(r"`make ([a-z-]+)`", path.read_text())) <= targets, path
+
+
+def _tests_of(path):
+    tree = ast.parse(path.read_text()) if path.is_file() else ast.Module([], [])
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_ids)
+def test_named_tests_exist(path):
+    named = set(TEST.findall(path.read_text()))
+    tests = {file: _tests_of(ROOT / file) for file, _ in named}
+    assert [f"{file}::{name}" for file, name in sorted(named) if name not in tests[file]] == []
+
+
+def _rows(heading):
+    section = CHECKLIST.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("| ")]
+    return [line for line in table if not line.startswith(("| ---", "| item", "| # "))]
+
+
+@pytest.mark.parametrize("heading", ["Checklist", "Defects of the original"])
+def test_every_row_of_the_checklist_names_a_test(heading):
+    assert [row for row in _rows(heading) if not TEST.search(row)] == []
+
+
+def test_the_defects_are_all_there():
+    assert [int(row.split("|")[1]) for row in _rows("Defects of the original")] == list(range(1, 25))

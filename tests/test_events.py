@@ -23,6 +23,11 @@ def log(stream):
     return events.JsonLog(stream)
 
 
+@pytest.fixture(autouse=True)
+def no_level(monkeypatch):
+    monkeypatch.delenv("LOG_LEVEL", raising=False)
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -49,6 +54,9 @@ def test_every_line_has_message_timestamp_and_level(log, stream):
 
 
 def test_metrics_line_has_the_original_shape_and_null_for_what_json_cannot_hold(log, stream):
+    log.metrics("val", 1, {"loss": 1.0})
+    assert '"epoch": 1.0' in stream.getvalue()
+    stream.truncate(stream.seek(0))
     log.metrics("val", 1.5, {"loss": math.nan, "mask_ap": np.float32(0.25), "box_ap": math.inf})
     line = lines(stream)[0]
     assert line.pop("timestamp")
@@ -166,6 +174,68 @@ def test_the_form_follows_the_option_and_the_terminal(monkeypatch, log_format, t
 def test_an_unknown_form_is_refused():
     with pytest.raises(events.UserError, match=r"must be auto, rich or json, got 'xml'"):
         events.make_log("xml")  # type: ignore[arg-type]
+
+
+def report_all(log):
+    """Reports one of each; gives what `fail` raised."""
+    for level in events.LEVELS:
+        log.emit(level, level=level)
+    log.progress("train", 1, 2)
+    log.metrics("val", 1, {"loss": 0.5})
+    log.checkpoint(id=0, subdir="00000000", sizeb=1, best_now=True, loss=0.5)
+    log.task_deployed()
+    log.model_applied()
+    log.crashed(ValueError("bad"))
+    log.close()
+
+
+EVENTS = ["progress", "metrics", "checkpoint", "Ready to get events", "model applied"]
+CRASH = "Unexpected exception in main."
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("", [*events.LEVELS, *EVENTS, CRASH]),
+        ("TRACE", [*events.LEVELS, *EVENTS, CRASH]),
+        ("INFO", ["info", "warn", "error", "fatal", *EVENTS, CRASH]),
+        ("warning", ["warn", "error", "fatal", CRASH]),
+        ("CRITICAL", ["fatal", CRASH]),
+    ],
+)
+def test_the_level_of_the_environment_is_the_least_that_is_shown(capsys, monkeypatch, level, expected):
+    report_all(events.make_log("json", environment={"LOG_LEVEL": level}))
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == expected
+    monkeypatch.setenv("LOG_LEVEL", level)
+    report_all(events.make_log("json"))
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == expected
+
+
+def test_the_level_also_holds_for_lines_and_bars(capsys):
+    report_all(events.make_log("rich", environment={"LOG_LEVEL": "ERROR"}))
+    assert capsys.readouterr().err.splitlines() == [
+        "error: error",
+        "error: fatal",
+        "error: ValueError: bad; --debug shows where",
+    ]
+
+
+def test_a_level_of_another_program_shows_all_and_says_so(capsys):
+    events.make_log("json", environment={"LOG_LEVEL": "chatty"}).info("seen")
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["level"] == "warn"
+    assert first["message"] == (
+        "$LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, got 'chatty'; all is shown"
+    )
+    assert second["message"] == "seen"
+
+
+def test_a_file_gets_everything_as_json_and_the_traceback(stream, capsys):
+    report_all(events.make_log("rich", file=stream, environment={"LOG_LEVEL": "WARN"}))
+    found = lines(stream)
+    assert [line["message"] for line in found] == [*events.LEVELS, *EVENTS, CRASH]
+    assert found[-1]["stack"] == ["ValueError: bad\n"]
+    assert capsys.readouterr().err.splitlines()[0] == "warning: warn"
 
 
 def test_rich_lines_are_plain_and_never_folded(stream):

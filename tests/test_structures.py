@@ -9,7 +9,7 @@ RECORDS = [value for value in vars(structures).values() if isinstance(value, typ
 
 
 def test_a_batch_travels_as_a_dictionary_and_back():
-    batch = structures.Batch(*range(9))
+    batch = structures.Batch(*range(10))
     assert structures.Batch(**batch._asdict()) == batch
     assert list(batch._asdict())[:2] == ["images", "windows"]
 

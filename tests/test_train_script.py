@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mrcnn import tasks
 from mrcnn.events import JsonLog, UserError, run_main
+from mrcnn.train import run
 
 from .train import tiny
 
@@ -23,26 +25,60 @@ def script():
     return module
 
 
-def test_without_paths_the_task_folder_is_used(script):
-    options = script.parse([])
-    assert options.config == Path("/sly_task_data/task_config.json")
-    assert (options.project, options.output) == (Path("/sly_task_data/data"), Path("/sly_task_data/results"))
-    assert (options.model, options.resume, options.log_format, options.debug) == (None, False, "auto", False)
+@pytest.fixture
+def trained(monkeypatch):
+    """Replaces the training; gives what it was asked for."""
+    calls = []
+    monkeypatch.setattr(run, "train", lambda config, **options: calls.append((config, options)))
+    monkeypatch.delenv("SLY_TASK_DIR", raising=False)
+    return calls
 
 
-def test_another_task_folder_gives_what_is_not_named(script, tmp_path):
-    (tmp_path / "model").mkdir()
-    options = script.parse(["--task-dir", str(tmp_path), "--output", "elsewhere"])
-    assert options.config == tmp_path / "task_config.json"
-    assert (options.output, options.model) == (Path("elsewhere"), str(tmp_path / "model"))
-    assert script.parse(["--task-dir", str(tmp_path), "--model", "coco"]).model == "coco"
+def write_task(folder, config=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "task_config.json").write_text(json.dumps(config or {}))
+    return folder
 
 
-def test_named_paths_are_not_mixed_with_the_task_folder(script):
-    options = script.parse(["--config", "c.json", "--project", "p"])
-    assert (options.output, options.model) == (None, None)
+@pytest.mark.parametrize("way", ["default", "variable", "option"])
+def test_without_paths_the_task_folder_is_used(script, trained, tmp_path, monkeypatch, way):
+    write_task(tmp_path, {"lr": 0.5})
+    if way == "default":
+        monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    if way == "variable":
+        monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path))
+    script.main(script.parse(["--task-dir", str(tmp_path)] if way == "option" else []), JsonLog())
+    ((config, options),) = trained
+    assert config.lr == 0.5
+    assert (options["project_dir"], options["output_dir"]) == (tmp_path / "data", tmp_path / "results")
+    assert (options["model"], options["resume"]) == (str(tmp_path / "model"), False)
+
+
+def test_another_task_folder_gives_what_is_not_named(script, trained, tmp_path):
+    task = str(write_task(tmp_path))
+    script.main(script.parse(["--task-dir", task, "--output", "elsewhere", "--model", "coco"]), JsonLog())
+    ((_, options),) = trained
+    assert (options["output_dir"], options["model"]) == (Path("elsewhere"), "coco")
+
+
+def test_the_task_folders_model_is_left_alone_where_the_config_does_not_ask_for_it(script, trained, tmp_path):
+    task = str(write_task(tmp_path, {"weights_init_type": "imagenet"}))
+    script.main(script.parse(["--task-dir", task]), JsonLog())
+    assert trained[0][1]["model"] is None
+
+
+def test_named_paths_are_not_mixed_with_the_task_folder(script, trained, tmp_path):
+    config = str(write_task(tmp_path) / "task_config.json")
     with pytest.raises(UserError, match="--output is missing; give it, or --task-dir"):
-        script.main(options, JsonLog())
+        script.main(script.parse(["--config", config, "--project", "p"]), JsonLog())
+    script.main(script.parse(["--config", config, "--project", "p", "--output", "o"]), JsonLog())
+    assert trained[0][1]["model"] is None
+
+
+def test_without_anything_one_line_says_what_to_give(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"no task folder .*none; give another by .* by --config, --project, --output"):
+        script.main(script.parse([]), JsonLog())
 
 
 @pytest.mark.parametrize(
@@ -53,13 +89,14 @@ def test_named_paths_are_not_mixed_with_the_task_folder(script):
         ({"epoch": 3}, "unknown key `epoch`; did you mean `epochs`"),
         ({"input_size": {"min_dim": 250, "max_dim": 250}}, "must be a multiple of 64, got 250; use 256"),
         ({"weights_init_type": "random"}, "the project folder "),
-        ({}, "`weights_init_type` transfer_learning needs start weights"),
+        ({}, "the start weights are missing: "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(script, tmp_path, capsys, config, message):
     path = tmp_path / "task_config.json"
     if config is not None:
         path.write_text(json.dumps(config))
+    (tmp_path / "task_settings.json").write_text("an older name of the same, not read")
     options = script.parse(["--task-dir", str(tmp_path)])
     log = JsonLog()
     assert run_main(lambda: script.main(options, log), log=log) == 1

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from mrcnn.config import errors
 from mrcnn.config.base import Name, Settings
@@ -129,11 +129,32 @@ def _argument(value: Any, *, path: str) -> Any:
     )
 
 
+_SCALAR: dict[str, Any] = {"type": ["null", "boolean", "number", "string"]}
+_ARGUMENTS: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": {"not": {"enum": list(REFUSED_ARGUMENTS)}},
+    "additionalProperties": {
+        "anyOf": [
+            _SCALAR,
+            {"type": "array", "items": _SCALAR, "minItems": 1},
+            {"type": "object", "properties": {"x": {}, "y": {}}, "additionalProperties": False, "minProperties": 1},
+        ]
+    },
+}
+_CHILDREN: dict[str, Any] = {
+    "if": {"properties": {"name": {"enum": list(CONTAINERS)}}},
+    "then": {"required": ["children"], "properties": {"children": {"minItems": 1}}},
+    "else": {"properties": {"children": {"maxItems": 0}}},
+}
+
+
 class AugmenterConfig(Settings):
     """One augmenter: its imgaug class name, its arguments, and for a container the augmenters inside."""
 
-    name: Annotated[Name, BeforeValidator(_known_name)]
-    args: dict[str, Any] = Field(default_factory=dict)
+    model_config = ConfigDict(json_schema_extra=_CHILDREN)
+
+    name: Annotated[Name, BeforeValidator(_known_name), WithJsonSchema({"enum": list(ALLOWED)})]
+    args: Annotated[dict[str, Any], WithJsonSchema(_ARGUMENTS)] = Field(default_factory=dict)
     children: tuple["AugmenterConfig", ...] = ()
 
     @model_validator(mode="after")

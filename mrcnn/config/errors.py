@@ -99,8 +99,17 @@ def _describe(item: ErrorDetails, *, record: type[Settings], path: str) -> str:
             f"must have at {'least' if kind == 'too_short' else 'most'} {limit} {'item' if limit == 1 else 'items'}"
         )
     got = "" if kind in ("missing", "recursion_loop") else f", got {shown(value)}"
-    fix = f"; write {value:.0f}" if kind == "int_type" and isinstance(value, float) and value.is_integer() else ""
-    return f"`{name or 'config'}` {expected}{got}{fix}"
+    return f"`{name or 'config'}` {expected}{got}{_fix(item)}"
+
+
+def _fix(item: ErrorDetails) -> str:
+    kind, value = item["type"], item["input"]
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"; write {value:.0f}"
+    if kind == "multiple_of":
+        step = item["ctx"]["multiple_of"]
+        return f"; use {-(-value // step) * step}"
+    return ""
 
 
 def _is_echo(item: ErrorDetails) -> bool:

@@ -1,13 +1,13 @@
 """The inference config: how the model is run, and the mode in which it looks at an image.
 
 Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. Keys of our
-own: `score_floor`, `flip`, `join_iou_threshold`, and `nms_after` of `sliding_window`.
+own: `score_floor`, `flip`, `existing_objects` in `mode`, `join_iou_threshold`, and `nms_after` of `sliding_window`.
 """
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, WithJsonSchema, model_validator
 
 from mrcnn.config import errors
 from mrcnn.config.base import (
@@ -41,8 +41,23 @@ def _amount(value: Any) -> Any:
     raise ValueError(f'must be a whole number with px or %, such as "20px" or "10%", got {errors.shown(value)}')
 
 
-Names = Annotated[str | tuple[str, ...] | None, BeforeValidator(_names)]
-Amount = Annotated[str, BeforeValidator(_amount)]
+def _not_negative(amount: str) -> str:
+    if amount.startswith("-") and amount.strip("-0px%"):
+        raise ValueError(f'must not be below 0, got "{amount}": the region lies in the image; write "0px"')
+    return amount
+
+
+Names = Annotated[
+    str | tuple[str, ...] | None,
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [{"const": "__all__"}, {"type": "array", "items": {"type": "string", "minLength": 1}}]}),
+]
+Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{_AMOUNT.pattern}$"})]
+Cut = Annotated[
+    Amount,
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,9}|-0{1,9})(px|%)$"}),
+]
 
 
 def is_among(name: str, names: Names) -> bool:
@@ -51,18 +66,18 @@ def is_among(name: str, names: Names) -> bool:
 
 
 class Selection(Settings):
-    """Which classes (or tags) of the model are written, and what is appended to their names.
+    """Which classes (or tags) are written, and what is appended to their names.
 
     `save_classes` is the older name of `save_names`; where both are given `save_names` counts, where neither is, all.
-    A name that the model lacks is ignored.
+    A name that does not exist is ignored.
     """
 
     save_names: Names = None
-    save_classes: Names = None
+    save_classes: Names = Field(default=None, json_schema_extra={"deprecated": True})
     add_suffix: Text = ""
 
     def selects(self, name: str) -> bool:
-        """Tells whether the model's class (or tag) of this name is written."""
+        """Tells whether the class (or tag) of this name is written."""
         return is_among(name, self.save_names if self.save_names is not None else self.save_classes)
 
     def renamed(self, name: str) -> str:
@@ -95,6 +110,15 @@ class Sides(Settings):
     top: Amount = "0px"
     right: Amount = "0px"
     bottom: Amount = "0px"
+
+
+class Bounds(Sides):
+    """How much is cut off each side of an image: pixels, or per cent of its width or height."""
+
+    left: Cut = "0px"
+    top: Cut = "0px"
+    right: Cut = "0px"
+    bottom: Cut = "0px"
 
 
 class Window(Settings):
@@ -133,12 +157,14 @@ class UsualNmsAfter(NmsAfter):
 class Mode(Settings):
     """What every mode accepts; `save_probabilities` has no meaning for this model and no effect.
 
+    `model_classes` and `model_tags` are those of what is found, `existing_objects` the classes of what was annotated.
     With `flip` the model looks at each part of the image a second time, mirrored; what it finds twice counts once.
     """
 
     name: Text
     model_classes: Selection = Selection()
     model_tags: Selection = Selection()
+    existing_objects: Selection = Selection()
     save_probabilities: Flag = False
     flip: Flag = False
 
@@ -153,18 +179,9 @@ class RoiMode(Mode):
     """The model looks at what is left of the image when `bounds` are cut off its sides."""
 
     name: Literal["roi"] = "roi"
-    bounds: Sides = Sides()
+    bounds: Bounds = Bounds()
     save: Flag = False
     class_name: Name = "inference_roi"
-
-    @model_validator(mode="after")
-    def _check_bounds(self) -> "RoiMode":
-        for side, amount in self.bounds:
-            if amount.startswith("-") and amount.strip("-0px%"):
-                raise ValueError(
-                    f'`bounds.{side}` must not be below 0, got "{amount}": the region lies in the image; write "0px"'
-                )
-        return self
 
 
 class BboxesMode(Mode):

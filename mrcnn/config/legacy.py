@@ -1,14 +1,22 @@
 """Older configs and models: their keys are checked and turned into what replaces them, their networks are known.
 
-Source: the deprecated Mask R-CNN config page, the v1 inference configs that release 5.16 converted, and the networks
-that this release and Matterport's trained.
+Each old key is answered by one warning that shows the new form as JSON, ready to be copied into the config.
+Source: the deprecated Mask R-CNN config page, the v1 inference configs that release 5.16 converted, the deploy task
+configs that the platform writes, and the networks that this release and Matterport's trained.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
 
 from mrcnn.config import errors
+from mrcnn.config.base import Flag, Positive, Settings
+from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.config.train import SIZE_STEP
 from mrcnn.events import UserError
 
 Warn = Callable[[str], None]
@@ -16,13 +24,36 @@ Warn = Callable[[str], None]
 PLUGIN_MODEL: Mapping[str, Any] = {"compatibility": "supervisely", "backbone": "resnet101"}  # of every plugin folder
 FILE_MODEL: Mapping[str, Any] = {"compatibility": "matterport"}  # of a file alone, which itself tells its sizes
 
+SIDES = ("width", "height")  # of `input_size`, older than `min_dim` and `max_dim`
+TASK_FORMS = ("model_settings", "model")  # where a platform's deploy config has its settings; the first counts
+PLACES = {  # of the top-level keys of an inference config's first form
+    "model_classes": "mode.model_classes",
+    "existing_objects": "mode.existing_objects",
+    **{key: f"model.{key}" for key in InferenceModelConfig.model_fields},
+    "gpu_devices": "model.gpu_device",
+}
+_BESIDE_SETTINGS = ("cache_limit", "connection", *TASK_FORMS)
+WITHOUT_EFFECT = {
+    "val_every": "validation runs once after every epoch",
+    "data_workers": "the data pipeline chooses its own parallelism",
+    "validate_with_model_eval": "validation always runs the whole validation set",
+}
+
+
+class OldTrainKeys(Settings):
+    """What older plugins' train configs may hold besides; without effect, so no default means anything."""
+
+    val_every: Positive = 1
+    data_workers: dict[str, Any] = Field(default={})
+    validate_with_model_eval: Flag = True
+
 
 def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
     """Returns a user's train config without the keys of older plugins.
 
-    `val_every`, `data_workers` and `validate_with_model_eval` are dropped: validation runs once after every epoch on
-    the whole set, and the loader chooses its own parallelism. `input_size.width` and `height` become `min_dim` and
-    `max_dim` where the user gave neither of those; the original silently used 256.
+    Those without effect are dropped. Where the user gave neither `min_dim` nor `max_dim`, they become the smaller and
+    the larger of `input_size.width` and `height`, the larger rounded up to what the network takes; the original
+    silently used 256.
 
     Args:
         values: the user's config before the merge with the defaults.
@@ -32,52 +63,81 @@ def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
         UserError: the value of a legacy key is of the wrong type.
     """
     kept = dict(values)
-    for key, (is_right, expected, reason) in _TRAIN_KEYS.items():
-        if key in kept:
-            value = kept.pop(key)
-            if not is_right(value):
-                raise UserError(f"`{key}` must be {expected}, got {errors.shown(value)}; or remove it: {reason}")
-            warn(f"`{key}` has no effect: {reason}")
+    old = {key: kept.pop(key) for key in WITHOUT_EFFECT if key in kept}
+    errors.check(OldTrainKeys, old)
+    for key in old:
+        warn(f"`{key}` has no effect: {WITHOUT_EFFECT[key]}; remove it")
     size = kept.get("input_size")
     if isinstance(size, Mapping) and not {"min_dim", "max_dim"} & set(size):
-        kept["input_size"] = _size_from_sides(size, warn=warn)
+        kept["input_size"] = {**size, **_dims_from_sides(size, warn=warn)}
     return kept
 
 
-def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
+def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, dict[str, Any]]:
     """Returns an inference config in today's form, `{"model": ..., "mode": ...}`.
 
-    A config without `model` is of the first form: `mode.source` is the mode's name, `model_classes` stands at top
-    level, and so do the model's keys. With `model`, other top-level keys have no effect, as in the original.
+    A config without `model` is of the first form: `model_classes`, `existing_objects` and the model's keys stand at top
+    level. With `model`, other top-level keys have no effect, as in the original, but for `existing_objects`. In either
+    form the mode's name may stand in `mode.source`.
 
     Args:
         values: the user's config before the merge with the defaults.
         warn: called with one line for each key that was read as another or has no effect.
 
     Raises:
-        UserError: `mode` or `gpu_devices` is of the wrong type, or `model` is misspelt.
+        UserError: `model`, `mode` or `gpu_devices` is of the wrong type, or `model` is misspelt.
     """
-    mode = values.get("mode", {})
-    if not isinstance(mode, Mapping):
-        raise UserError(f"`mode` must be an object, got {errors.shown(mode)}")
-    others = {key: value for key, value in values.items() if key not in ("model", "mode")}
-    if "model" in values:
-        for key in others:
-            warn(f"`{errors.shown_path([key])}` has no effect beside `model`{errors.nearest(key, ['model', 'mode'])}")
-        return {"model": values["model"], "mode": dict(mode)}
-    misspelt = next((key for key in others if difflib.get_close_matches(key, ["model", "mode"], cutoff=0.75)), None)
-    if misspelt is not None:  # else it would be taken for one of the model's keys
-        raise UserError(f"unknown key `{errors.shown_path([misspelt])}`{errors.nearest(misspelt, ['model', 'mode'])}")
-    mode = dict(mode)
-    if "source" in mode:
-        source = mode.pop("source")
-        mode.setdefault("name", source)
-        warn("`mode.source` is an old key: read as `mode.name`; give that instead")
-    if "model_classes" in others:
-        classes = others.pop("model_classes")
-        mode.setdefault("model_classes", classes)
-        warn("`model_classes` at top level is an old key: read as `mode.model_classes`; give that instead")
-    return {"model": convert_model(others, warn=warn), "mode": mode}
+    config = {key: _object(values, key) for key in ("model", "mode")}
+    others = {key: value for key, value in values.items() if key not in config}
+    if "model" not in values:
+        _check_first_form(others)
+    if "source" in config["mode"]:
+        _move(config["mode"].pop("source"), "mode.source", "mode.name", into=config, warn=warn)
+    for key in sorted(others, key=lambda key: key == "gpu_devices"):  # last: `gpu_device` comes before it
+        value = _in_new_form(key, others[key])
+        if "model" in values and key != "existing_objects":
+            fix = f"; write {_at(PLACES[key], value)}" if key in PLACES else errors.nearest(key, list(config))
+            warn(f"`{errors.shown_path([key])}` has no effect beside `model`{fix}")
+        elif key in PLACES:
+            _move(value, key, PLACES[key], into=config, warn=warn)
+        else:
+            config["model"][key] = value  # for its check to name
+    return config
+
+
+def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, Any], str]:
+    """Returns a deploy config in today's form, which is flat, and the key that it stood in; "" for none.
+
+    A platform's task config has the settings in `model_settings`, and repeats them at top level, or in `model`. Its
+    `connection` is not used, and never shown: it holds a token.
+
+    Args:
+        values: the user's config.
+        warn: called with one line for each key that was read as another or has no effect.
+
+    Raises:
+        UserError: the settings are no object, or `gpu_devices` is of the wrong type.
+    """
+    form = next((key for key in TASK_FORMS if key in values), "")
+    flat = {key: value for key, value in values.items() if key not in _BESIDE_SETTINGS}
+    settings = _object(values, form) if form else dict(flat)
+    if "connection" in values:
+        warn("`connection` has no effect: the service is not connected to a platform")
+    if "gpu_devices" in settings:
+        _check_devices(settings)
+        value = _in_new_form("gpu_devices", settings.pop("gpu_devices"))
+        _move(value, "gpu_devices", "gpu_device", into=settings, warn=warn)
+    if "existing_objects" in settings:
+        new = _in_new_form("existing_objects", settings.pop("existing_objects"))
+        warn(f"`existing_objects` has no effect here: write {_at('existing_objects', new)} in the `mode` of a request")
+    if form:
+        warn(f"`{form}` is an old form: {f'write {_pasted(settings)}' if settings else 'remove it'}")
+        for key in flat:
+            if flat[key] != _object(values, form).get(key):
+                warn(f"`{errors.shown_path([key])}` has no effect beside `{form}`; remove it")
+    if "cache_limit" in values:
+        settings["cache_limit"] = values["cache_limit"]
+    return settings, form
 
 
 def folder_model(content: Mapping[str, Any]) -> Any:
@@ -85,65 +145,75 @@ def folder_model(content: Mapping[str, Any]) -> Any:
     return content.get("model", PLUGIN_MODEL)
 
 
-def convert_model(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
-    """Returns an inference `model` object without the keys of older plugins.
-
-    `gpu_devices` becomes `gpu_device`, its first entry; `existing_objects` is dropped: original objects are all kept.
-
-    Raises:
-        UserError: `gpu_devices` is no list with an entry, or `existing_objects` no object.
-    """
-    kept = dict(values)
-    if "gpu_devices" in kept:
-        devices = kept.pop("gpu_devices")
-        if not isinstance(devices, (list, tuple)) or not devices:
-            raise UserError(
-                f"`gpu_devices` must be a list with a device, got {errors.shown(devices)}; use `gpu_device` 0"
-            )
-        kept.setdefault("gpu_device", devices[0])
-        warn(f"`gpu_devices` is an old key: read as `gpu_device` {errors.shown(kept['gpu_device'])}; give that instead")
-    if "existing_objects" in kept:
-        existing = kept.pop("existing_objects")
-        if not isinstance(existing, Mapping):
-            raise UserError(f"`existing_objects` must be an object, got {errors.shown(existing)}; or remove it")
-        warn("`existing_objects` has no effect: the original objects are all kept")
-    return kept
+def file_model(weights: Path) -> Mapping[str, Any]:
+    """Gives what is known of the network of a weight file without config.json: the plugin's where it lies as there."""
+    return PLUGIN_MODEL if is_in_folder(weights) else FILE_MODEL
 
 
-def _size_from_sides(size: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
-    width, height = size.get("width"), size.get("height")
-    if not (_is_side(width) and _is_side(height)):
-        return dict(size)
-    low, high = min(width, height), max(width, height)
-    warn(
-        f"`input_size.width` and `input_size.height` are old keys: read as `min_dim` {low} and `max_dim` {high}; "
-        "give those instead"
-    )
-    return {**size, "min_dim": low, "max_dim": high}
+def is_in_folder(weights: Path) -> bool:
+    """Tells whether a weight file lies where a model folder has it."""
+    return weights.absolute().parts[-2:] == ("model_weights", "model.h5")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _object(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = values.get(key, {})
+    if not isinstance(value, Mapping):
+        raise UserError(f"`{key}` must be an object, got {errors.shown(value)}")
+    return dict(value)
 
 
-def _is_side(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _check_first_form(others: Mapping[str, Any]) -> None:
+    """Raises for a misspelt `model` or `mode`, which would be taken for one of the model's keys, and for no device."""
+    for key in others:
+        if difflib.get_close_matches(key, ["model", "mode"], cutoff=0.75):
+            raise UserError(f"unknown key `{errors.shown_path([key])}`{errors.nearest(key, ['model', 'mode'])}")
+    _check_devices(others)
 
 
-_TRAIN_KEYS: dict[str, tuple[Callable[[Any], bool], str, str]] = {
-    "val_every": (
-        lambda value: _is_number(value) and value > 0,
-        "a number greater than 0",
-        "validation runs once after every epoch",
-    ),
-    "data_workers": (
-        lambda value: isinstance(value, Mapping),
-        "an object",
-        "the data pipeline chooses its own parallelism",
-    ),
-    "validate_with_model_eval": (
-        lambda value: isinstance(value, bool),
-        "true or false",
-        "validation always runs the whole validation set",
-    ),
-}
+def _check_devices(values: Mapping[str, Any]) -> None:
+    devices = values.get("gpu_devices", [0])
+    if not isinstance(devices, (list, tuple)) or not devices:
+        raise UserError(f"`gpu_devices` must be a list with a device, got {errors.shown(devices)}; use `gpu_device` 0")
+
+
+def _in_new_form(key: str, value: Any) -> Any:
+    """Returns an old key's value as its new place takes it; a wrong value as it is, for that place's check to name."""
+    if key == "gpu_devices":
+        return value[0] if isinstance(value, (list, tuple)) and value else value
+    if key in ("model_classes", "existing_objects") and isinstance(value, Mapping) and "save_classes" in value:
+        others = {name: item for name, item in value.items() if name != "save_classes"}
+        return {"save_names": value["save_classes"], **others}
+    return value
+
+
+def _move(value: Any, old: str, place: str, *, into: dict[str, Any], warn: Warn) -> None:
+    """Gives an old key's value its new place, unless something stands there, and says how to write it."""
+    parent, _, key = place.rpartition(".")
+    target = into[parent] if parent else into
+    if key in target:
+        warn(f"`{old}` is an old key and has no effect beside `{place}`; remove it")
+    else:
+        target[key] = value
+        warn(f"`{old}` is an old key: write {_at(place, value)}")
+
+
+def _at(place: str, value: Any) -> str:
+    """Returns the JSON of a value at a place such as `mode.name`."""
+    for key in reversed(place.split(".")):
+        value = {key: value}
+    return _pasted(value)
+
+
+def _pasted(values: Mapping[str, Any]) -> str:
+    """Returns the JSON of an object's keys and values as one pastes it between the braces of a config."""
+    return json.dumps(values, default=repr)[1:-1]
+
+
+def _dims_from_sides(size: Mapping[str, Any], *, warn: Warn) -> dict[str, int]:
+    given = {key: size[key] for key in SIDES if type(size.get(key)) is int and size[key] > 0}
+    if not given:
+        return {}
+    dims = {"min_dim": min(given.values()), "max_dim": -(-max(given.values()) // SIZE_STEP) * SIZE_STEP}
+    names = " and ".join(f"`input_size.{key}`" for key in given)
+    warn(f"{names} {'are old keys' if len(given) > 1 else 'is an old key'}: write {_at('input_size', dims)}")
+    return dims

@@ -18,8 +18,6 @@ from mrcnn.events import UserError
 Source = Mapping[str, Any] | str | Path
 
 INFERENCE_SUFFIX = "_maskrcnn"  # what an inference run appends to class and tag names by default
-_TASK_KEYS = ("cache_limit", "connection")
-
 DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
 
@@ -83,8 +81,6 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
         UserError: one line that names the file or key, the value and the fix.
     """
     values = legacy.convert_inference(_read(source), warn=warn)
-    if not isinstance(values["model"], Mapping):
-        raise UserError(f"`model` must be an object, got {errors.shown(values['model'])}")
     model = errors.check(InferenceModelConfig, values["model"], path="model")
     mode = load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX)
     if mode.save_probabilities:
@@ -119,8 +115,7 @@ def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX)
 def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> DeployConfig:
     """Returns the settings of a service from a config file or its content.
 
-    The settings are flat, or in the `model_settings` of a platform's task config (which repeats them at top level), or
-    in `model`. The platform's `connection` is not used, and never shown: it holds a token.
+    The settings are flat; a platform's task config, with the settings in `model_settings` or `model`, is read too.
 
     Args:
         source: a path, or the parsed JSON object; what it leaves out has the default value.
@@ -129,18 +124,8 @@ def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None)
     Raises:
         UserError: one line that names the file or key, the value and the fix.
     """
-    values = _read(source)
-    path = next((key for key in ("model_settings", "model") if key in values), "")
-    inner = values[path] if path else {key: value for key, value in values.items() if key not in _TASK_KEYS}
-    if not isinstance(inner, Mapping):
-        raise UserError(f"`{path}` must be an object, got {errors.shown(inner)}")
-    if "connection" in values:
-        warn("`connection` has no effect: the service is not connected to a platform")
-    settings = legacy.convert_model(inner, warn=warn)
-    errors.check(InferenceModelConfig, settings, path=path)
-    if "cache_limit" in values:
-        settings["cache_limit"] = values["cache_limit"]
-    return errors.check(DeployConfig, settings)
+    values, path = legacy.convert_deploy(_read(source), warn=warn)
+    return errors.check(DeployConfig, values, path=path)
 
 
 def _check_score_tag(mode: Mode, tag: str) -> None:
@@ -175,9 +160,10 @@ def _remarks(config: TrainConfig) -> list[str]:
 
 
 def _read(source: Source) -> dict[str, Any]:
+    """Returns a config's content without `$schema`, which is there for editors."""
     values = source if isinstance(source, Mapping) else load_json(source)
     _check_plain(values, depth=0)
-    return dict(values)
+    return {key: value for key, value in values.items() if key != "$schema"}
 
 
 def _check_plain(value: Any, *, depth: int) -> None:

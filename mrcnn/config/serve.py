@@ -30,6 +30,7 @@ class ServeConfig(Settings):
         input_size: (min_dim, max_dim) of such a file.
         name: what the model is called in the paths of the newer protocols.
         host: the address to listen on; the default can be reached from this machine only.
+        allow_host: names under which it is asked besides `localhost`; with none and a `host` that others reach, any.
         port: 0 takes a free one.
         device: "cpu" or the number of a GPU; None takes the deploy config's `gpu_device`.
         precision: of the convolutions.
@@ -50,6 +51,7 @@ class ServeConfig(Settings):
     input_size: tuple[PositiveInt, PositiveInt] | None = None
     name: UrlWord = "mrcnn"
     host: Name = "127.0.0.1"
+    allow_host: tuple[Name, ...] = ()
     port: Port = 5000
     device: Name | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

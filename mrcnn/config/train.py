@@ -47,15 +47,7 @@ class InputSize(Settings):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     min_dim: PositiveInt = 256
-    max_dim: PositiveInt = 256
-
-    @field_validator("max_dim")
-    @classmethod
-    def _check_multiple(cls, value: int) -> int:
-        if value % SIZE_STEP:
-            fix = -(-value // SIZE_STEP) * SIZE_STEP
-            raise ValueError(f"must be a multiple of {SIZE_STEP}, got {value}; use {fix}")
-        return value
+    max_dim: Annotated[PositiveInt, Field(multiple_of=SIZE_STEP)] = 256
 
 
 class DatasetTags(Settings):
@@ -138,7 +130,7 @@ class TrainConfig(Settings):
     epochs: PositiveInt = 2
     batch_size: BatchSize = BatchSize()
     input_size: InputSize = InputSize()
-    gpu_devices: tuple[Index, ...] = (0,)
+    gpu_devices: Annotated[tuple[Index, ...], Field(min_length=1)] = (0,)
     train_layers: Literal["all", "3+", "4+", "5+", "heads"] = "all"
     dataset_tags: DatasetTags = DatasetTags()
     special_classes: SpecialClasses = SpecialClasses()
@@ -151,6 +143,7 @@ class TrainConfig(Settings):
     lr_schedule: ScheduleConfig = ScheduleConfig()
     augmentation: tuple[AugmenterConfig, ...] = ()
     seed: Index = 0
+    max_skipped_share: Fraction = 0.5
     early_stopping: EarlyStoppingConfig | None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.data.rasterize import grid_mask
-from mrcnn.data.resize import boxes_to_input, resize_image, resize_plan
+from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
 from mrcnn.structures import Batch, Instances
 
 SMALLEST_SIDE = 0.5  # pixels of the model input; an object of less in one direction is not on it any more
@@ -59,6 +59,7 @@ def make_example(
         example["gt_masks"][slot] = grid_mask(instances.masks[index], size)
     example["gt_valid"][:count] = ~instances.ignore[slots]
     example["gt_ignore"][:count] = instances.ignore[slots]
+    example["neutral"] = _neutral_pixels(instances, plan, max_dim=shapes.max_dim)
     example["image_ids"] = np.array(image_id, np.int32)
     example["seeds"] = np.array(seed, np.int32)
     return example
@@ -75,6 +76,7 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
         gt_masks=((n, size, size), np.uint8),
         gt_valid=((n,), bool),
         gt_ignore=((n,), bool),
+        neutral=((shapes.max_dim, shapes.max_dim), bool),
         image_ids=((), np.int32),
         seeds=((), np.int32),
     )
@@ -85,6 +87,30 @@ def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
     """Gives an example of no image: all zeros, and `image_ids` -1."""
     example: dict[str, np.ndarray] = {name: np.zeros(*field) for name, field in example_spec(shapes).items()}
     return example | {"image_ids": np.array(-1, np.int32)}
+
+
+def _neutral_pixels(instances: Instances, plan: ResizePlan, *, max_dim: int) -> np.ndarray:
+    """Marks the pixels of the model input that a neutral object covers in part at least, `[max_dim, max_dim]` bool."""
+    marked = np.zeros((max_dim, max_dim), bool)
+    neutral = np.flatnonzero(instances.ignore & (instances.class_ids == 0))  # a crowd has a class
+    if len(neutral):
+        covered = np.zeros(plan.original_hw, bool)
+        for index in neutral:
+            y1, x1, y2, x2 = instances.boxes[index].astype(int)
+            covered[y1:y2, x1:x2] |= instances.masks[index]
+        y1, x1, y2, x2 = plan.window
+        marked[y1:y2, x1:x2] = _any_within(_any_within(covered, y2 - y1).T, x2 - x1).T
+    return marked
+
+
+def _any_within(marked: np.ndarray, rows: int) -> np.ndarray:
+    """Scales `[h, w]` bool to `[rows, w]`: true where any row that a new row covers, in part at least, is true."""
+    edges = np.arange(rows + 1) * marked.shape[0]
+    first, behind = edges[:-1] // rows, -(-edges[1:] // rows)
+    # each pair of indices gives one row; the row of what lies between one pair and the next is not wanted
+    pairs = np.stack([first, behind], axis=1).reshape(-1)
+    padded = np.concatenate([marked, np.zeros_like(marked[:1])])
+    return np.logical_or.reduceat(padded, pairs, axis=0)[::2]
 
 
 def _choose(boxes: np.ndarray, *, limit: int, seed: int) -> np.ndarray:

@@ -43,6 +43,7 @@ def load_samples(
     background: str,
     neutral: str | None = None,
     class_title_to_idx: Mapping[str, int] | None = None,
+    max_skipped_share: float = 0.5,
     log: EventLog | None = None,
 ) -> ProjectSamples:
     """Reads all annotations of a project and splits its images by tags.
@@ -54,17 +55,18 @@ def load_samples(
         background: title of the class with index 0.
         neutral: title of the class whose objects are ignored.
         class_title_to_idx: numbers of the classes when they are given by a trained model; else they are made.
+        max_skipped_share: more broken annotations than this share of all is an error.
         log: where warnings go; None for nowhere.
 
     Returns:
         Samples in the project's order.
 
     Raises:
-        UserError: there is no class to learn, a set has no image or no object, or most annotations are broken.
+        UserError: there is no class to learn, a set has no image or no object, or too many annotations are broken.
     """
     titles = [item.title for item in project.meta.classes]
     mapping = dict(class_title_to_idx or classes.class_mapping(titles, background, neutral))
-    items, annotations = _read_annotations(project, log=log)
+    items, annotations = _read_annotations(project, max_share=max_skipped_share, log=log)
     chosen = split.split_items(annotations, train_tag=train_tag, val_tag=val_tag)
     samples = {
         index: make_sample(items[index], annotations[index], class_title_to_idx=mapping, neutral=neutral)
@@ -120,8 +122,10 @@ class _Figures(NamedTuple):
         return drawing.union([part.to_mask(height, width) for part in self.parts])
 
 
-def _read_annotations(project: Project, *, log: EventLog | None) -> tuple[list[Item], list[Annotation]]:
-    skipped = Skipped(len(project.items), log=log)
+def _read_annotations(
+    project: Project, *, max_share: float, log: EventLog | None
+) -> tuple[list[Item], list[Annotation]]:
+    skipped = Skipped(len(project.items), max_share=max_share, log=log)
     items, annotations = [], []
     for item in project.items:
         try:

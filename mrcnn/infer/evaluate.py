@@ -1,8 +1,9 @@
 """COCO AP of a model on a Supervisely project, or on its images with one tag.
 
-    python -m mrcnn.infer.evaluate --model MODEL --project DIR [--tag val] [--output metrics.json]
+    python -m mrcnn.infer.evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
 
-AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05.
+AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05. Of an
+inference config only the mode and what belongs to it counts, not which classes it writes.
 """
 
 import argparse
@@ -12,25 +13,46 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from mrcnn import events
+from mrcnn.config.inference import FullImageMode, Mode
+from mrcnn.config.load import load_inference_config
 from mrcnn.data import rasterize, supervisely
-from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.evaluate.coco_metrics import CocoEvaluator, encode_crop
 from mrcnn.events import EventLog, UserError
-from mrcnn.infer import arguments, load, sources
+from mrcnn.infer import arguments, load, modes, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Picture, Source
-from mrcnn.structures import Instances
+from mrcnn.structures import CompactDetections, Instances
 
 SCORE_THRESHOLD = 0.05
+FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
 COCO_DETECTIONS = 100  # of an image and class that COCO counts; a model that gives more is scored with all of them
+REGION_DETECTIONS = 1_000_000  # likewise where the model looks at many regions of an image: all of them
 COLUMNS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
 
 
+class _Scored(NamedTuple):
+    """What the evaluator reads of the detections of an image; masks are run-length encoded."""
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    scores: np.ndarray
+    masks: list[dict[str, Any]]
+
+
 def evaluate(
-    predictor: Predictor, source: Source, *, log: EventLog, neutral: str | None = None, batch_size: int = 1
+    predictor: Predictor,
+    source: Source,
+    *,
+    log: EventLog,
+    mode: Mode = FULL_IMAGE,
+    neutral: str | None = None,
+    batch_size: int = 1,
 ) -> dict[str, Any]:
     """Scores a model on the images of a source.
 
@@ -39,8 +61,9 @@ def evaluate(
         source: a project; objects of classes that the model does not know are left out, as are, with a message, images
             that were annotated in another size.
         log: told of progress and of each image left out.
+        mode: how the model looks at an image.
         neutral: title of the class whose objects excuse detections.
-        batch_size: images that go through the model at once.
+        batch_size: images, or regions of them, that go through the model at once.
 
     Returns:
         `CocoEvaluator.result`'s dictionary with `per_class` by title, and `images` and `skipped`, their numbers.
@@ -50,8 +73,15 @@ def evaluate(
     """
     names = predictor.bundle.class_names
     most = max(COCO_DETECTIONS, predictor.bundle.config.detections_per_image)
+    most = most if isinstance(mode, FullImageMode) else REGION_DETECTIONS
     evaluator, done = CocoEvaluator(len(names), max_detections=most), 0
     skipped: list[str] = []
+
+    def skip(picture: Picture, error: Exception) -> None:
+        title = source.entries[picture.index].title
+        log.error(f"{title} is skipped: {error}")
+        skipped.append(title)
+
     known = {*names, neutral}
     foreign = {item.title for item in source.meta.classes} - known
     if foreign:
@@ -59,13 +89,11 @@ def evaluate(
     pictures = sources.read_pictures(
         source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append, exact=True
     )
-    while batch := sources.take(pictures, batch_size):
-        found = predictor.predict([picture.image for picture in batch], batch_size=batch_size)
-        for picture, detections in zip(batch, found, strict=True):
-            objects = _objects(picture, source, names=names, neutral=neutral, known=known)
-            height, width = picture.image.shape[:2]
-            evaluator.add(picture.index, (height, width, objects), detections)
-            done += 1
+    runner = modes.RUNNERS[mode.name]
+    for picture, found in runner(predictor, pictures, mode, batch_size, on_error=skip):
+        objects = _objects(picture, source, names=names, neutral=neutral, known=known)
+        evaluator.add(picture.index, (*found.size, objects), _scored(found.detections))
+        done += 1
         log.progress(SUBTASK, done + len(skipped), len(source.entries))
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
@@ -97,6 +125,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     arguments.add_model(parser, required=True)
     parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
     parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
     parser.add_argument("--score-threshold", type=float, default=SCORE_THRESHOLD, metavar="0..1")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
@@ -111,6 +140,7 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
     """Evaluates as the command line asks and prints the table."""
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
+    mode = load_inference_config(args.config or {}, warn=log.warning).mode
     stored = load.read_model(args.model, classes=args.classes, input_size=args.input_size)
     source = sources.open_project(args.project)
     source = sources.with_tag(source, args.tag) if args.tag else source
@@ -121,7 +151,9 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
         precision=args.precision,
         warn=log.warning,
     )
-    metrics = evaluate(Predictor(bundle), source, log=log, neutral=stored.neutral, batch_size=args.batch_size)
+    metrics = evaluate(
+        Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=args.batch_size
+    )
     print(table(metrics))
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +178,11 @@ def _objects(
     return rasterize.rasterize(
         sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width
     )
+
+
+def _scored(found: CompactDetections) -> _Scored:
+    runs = [encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
+    return _Scored(found.boxes, found.class_ids, found.scores, runs)
 
 
 def _cell(value: float) -> str:

@@ -6,12 +6,13 @@ classes that the mode does not select, and the colour of a new class follows fro
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, SlidingMode, is_among
+from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
 from mrcnn.events import UserError
 from mrcnn.infer import compact
 from mrcnn.infer.looking import Found, Part
@@ -34,6 +35,7 @@ class Naming:
         region: the class of the rectangles of regions; None where there are none.
         object_suffix: appended to an object's class for the rectangle looked at for it; None where there are none.
         objects: the classes of such objects.
+        existing: which of the objects that were there stay, and what is appended to their class.
     """
 
     titles: dict[str, str]
@@ -41,6 +43,7 @@ class Naming:
     region: str | None = None
     object_suffix: str | None = None
     objects: Names = "__all__"
+    existing: Selection = field(default_factory=Selection)
 
 
 def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) -> Naming:
@@ -53,7 +56,8 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) 
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
-    naming = Naming({name: classes.renamed(name) for name in class_names if classes.selects(name)}, tag or None)
+    titles = {name: classes.renamed(name) for name in class_names if classes.selects(name)}
+    naming = Naming(titles, tag or None, existing=mode.existing_objects)
     if isinstance(mode, RoiMode | SlidingMode) and mode.save:
         return replace(naming, region=mode.class_name)
     if isinstance(mode, BboxesMode) and mode.save:
@@ -62,7 +66,7 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) 
 
 
 def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming) -> ProjectMeta:
-    """Adds the written classes and the confidence tag to a project's meta.
+    """Adds the written classes, renamed ones of the project included, and the confidence tag to a project's meta.
 
     Args:
         meta: the input project's.
@@ -90,7 +94,7 @@ def select(detections: CompactDetections, naming: Naming) -> CompactDetections:
 
 
 def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation:
-    """Adds what was found to what was known of an image.
+    """Adds what was found to what was known of an image, of which the mode may leave out or rename objects.
 
     Each detection of a written class becomes a bitmap with its score as a tag, behind them stands the rectangle of
     their region, where it is saved. What was found for an object stands before it, all else behind the last object.
@@ -99,8 +103,17 @@ def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation
     for part in found.parts:
         place = len(annotation.labels) if part.label is None else part.label
         new[place] += _labels(part, annotation, naming)
-    labels = [item for index, label in enumerate(annotation.labels) for item in (*new[index], label)]
+    labels = [item for index, label in enumerate(annotation.labels) for item in (*new[index], *_kept(label, naming))]
     return replace(annotation, labels=(*labels, *new[len(annotation.labels)]))
+
+
+def _kept(label: Label, naming: Naming) -> Iterator[Label]:
+    """Yields an object that was there under the name it gets, if it stays."""
+    stays = naming.existing
+    if stays.selects(label.class_title) and stays.add_suffix:
+        yield replace(label, class_title=stays.renamed(label.class_title), extra=_without(label.extra, "classId"))
+    elif stays.selects(label.class_title):
+        yield label
 
 
 def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
@@ -137,6 +150,16 @@ def _new_classes(
         for item in meta.classes:
             if is_among(item.title, naming.objects):
                 yield _class(item.title + naming.object_suffix, "rectangle", item.color), "boxes", "add_suffix"
+    stays = naming.existing
+    for item in meta.classes:
+        if stays.add_suffix and stays.selects(item.title):
+            title, extra = stays.renamed(item.title), _without(item.extra, "id", "hotkey")
+            yield replace(item, title=title, extra=extra), "existing objects", "existing_objects.add_suffix"
+
+
+def _without(extra: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Leaves out what names one class, for the same under a new class."""
+    return {key: value for key, value in extra.items() if key not in keys}
 
 
 def _class(title: str, shape: str, color: str = "") -> ClassMeta:

@@ -6,8 +6,11 @@ Two detections of one class, from different windows, are one object when they ag
 - windows that only touch share a line; the IoU of the two masks' pixels along it must reach it. A mask that ends up to
   `CONTACT` pixels before the line counts with the pixels nearest to it.
 
-An object that one window sees whole and another in part is joined as well, since the part agrees in the strip. What is
-joined covers all that its pieces cover and has the best piece's score; chains of pieces become one object.
+What is joined covers all that its pieces cover and has the best piece's score; chains of pieces become one object.
+
+A detection that ends before the borders of its window is whole. Of a whole one and another that agrees with it and lies
+in it by half, only the whole one stays, of two whole ones the better: nothing is gained by adding a second opinion, and
+masks would grow with each.
 """
 
 import numpy as np
@@ -19,6 +22,7 @@ from mrcnn.infer.windows import Box
 from mrcnn.structures import CompactDetections, CroppedMask
 
 CONTACT = 4  # pixels: a predicted mask may end a little before the border that cuts its object
+INSIDE = 0.5  # the share of a detection in a whole one from which it adds nothing to it
 
 
 def join_pieces(found: CompactDetections, windows: np.ndarray, *, iou_threshold: float) -> CompactDetections:
@@ -39,11 +43,13 @@ def join_pieces(found: CompactDetections, windows: np.ndarray, *, iou_threshold:
             (found.masks[first], found.masks[second]), (_box(windows[first]), _box(windows[second]))
         ) >= iou_threshold
     ]  # fmt: skip
+    surplus = _inside_whole_ones(found, windows, pairs)
     count = len(found.masks)
-    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
-    links = sparse.coo_array((np.ones(len(pairs), bool), (first, second)), shape=(count, count))
-    _, groups = csgraph.connected_components(links, directed=False)
-    order = np.argsort(groups, kind="stable")
+    links = [pair for pair in pairs if surplus.isdisjoint(pair)]
+    first, second = np.array(links, np.int64).reshape(-1, 2).T
+    graph = sparse.coo_array((np.ones(len(links), bool), (first, second)), shape=(count, count))
+    _, groups = csgraph.connected_components(graph, directed=False)
+    order = np.array([index for index in np.argsort(groups, kind="stable") if index not in surplus], np.int64)
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if count else []
     return compact.best_first(compact.concatenate([_joined(found, group) for group in members], size=found.size))
 
@@ -59,6 +65,26 @@ def agreement(masks: tuple[CroppedMask, CroppedMask], windows: tuple[Box, Box]) 
         if strip[axis] == strip[axis + 2] and strip[1 - axis] < strip[3 - axis]:
             return _contact(masks, strip, axis=axis)
     return 0.0
+
+
+def _inside_whole_ones(found: CompactDetections, windows: np.ndarray, pairs: list[tuple[int, int]]) -> set[int]:
+    """Finds what lies in a whole detection that it agrees with; `pairs` are those that agree."""
+    whole, surplus = _is_whole(found, windows), set()
+    for pair in pairs:
+        other, kept = sorted(pair, key=lambda index: (whole[index], found.scores[index], -index))
+        if whole[kept]:
+            shared = overlaps.shared_pixels(found.masks[kept], found.masks[other])
+            if shared >= INSIDE * found.masks[other].area:
+                surplus.add(other)
+    return surplus
+
+
+def _is_whole(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
+    """Tells which detections no border of their window cuts, `[N]` bool; the image's own borders cut nothing."""
+    boxes, (height, width) = overlaps.mask_boxes(found), found.size
+    cut_before = (boxes[:, :2] < windows[:, :2] + CONTACT) & (windows[:, :2] > 0)
+    cut_behind = (boxes[:, 2:] > windows[:, 2:] - CONTACT) & (windows[:, 2:] < (height, width))
+    return np.logical_not((cut_before | cut_behind).any(axis=1))
 
 
 def _contact(masks: tuple[CroppedMask, CroppedMask], line: Box, *, axis: int) -> float:

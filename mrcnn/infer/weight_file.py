@@ -1,6 +1,7 @@
 """A weight file that comes alone, as Matterport's users keep them: what its shapes say about the model.
 
-Input size and conventions are Matterport's; a file does not tell them, nor its classes' names.
+A file does not tell its input size, conventions and classes' names. The first two are Matterport's; a file that lies
+where the plugin's folders have it gets the plugin's conventions.
 Source: Mask_RCNN's Config (2019) for the input size; its wiki for grey and deeper images has no mean of its own.
 """
 
@@ -43,11 +44,11 @@ def read_facts(path: str | Path) -> inspect.Facts:
 
 
 def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
-    """Makes the settings of a file's network: sizes from the file, conventions of Matterport.
+    """Makes the settings of a file's network: sizes from the file, conventions by `legacy.file_model`.
 
     Args:
         facts: of a whole model.
-        path: what messages call the file.
+        path: of the file.
 
     Raises:
         UserError: it has another number of anchors per location than Matterport's three, whose shapes it does not
@@ -60,7 +61,7 @@ def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
             "model folder of it and give `model.anchor_aspect_ratios` in its config.json, see docs/weights.md"
         )
     values: dict[str, Any] = {
-        **legacy.FILE_MODEL,
+        **legacy.file_model(Path(path)),
         **facts.widths,
         "backbone": facts.backbone,
         "channels": facts.channels,
@@ -89,14 +90,19 @@ def input_size(given: Sequence[int] | None) -> InputSize:
     return errors.check(InputSize, {"min_dim": low, "max_dim": high}, path="input_size")
 
 
+def remark(path: str | Path) -> str:
+    """Says by which conventions a file of this project is read that comes without its config.json."""
+    return (
+        f"{path} was written by this project, but comes without its config.json: it is read by the conventions of "
+        f"{legacy.file_model(Path(path))['compatibility']}; give its model folder if it has one"
+    )
+
+
 def assumptions(facts: inspect.Facts, path: str | Path) -> tuple[str, ...]:
     """Lists what a file leaves open and had to be assumed, one line each."""
     lines = []
     if not facts.old:
-        lines.append(
-            f"{path} was written by this project, but comes without its config.json: it is read by Matterport's "
-            "conventions; give its model folder if it has one"
-        )
+        lines.append(remark(path))
     if facts.channels != len(ModelConfig().image_mean):
         mean = ", ".join(f"{value:g}" for value in image_mean(facts.channels or 1))
         lines.append(

@@ -3,7 +3,7 @@
 from keras import ops
 
 from mrcnn.layers.base import Float32Layer
-from mrcnn.ops import masks
+from mrcnn.ops import cells, masks
 from mrcnn.structures import MaskTargets, RoiTargets
 
 
@@ -16,13 +16,14 @@ class MaskTargetGenerator(Float32Layer):
         self.mask_size = mask_size
         self.grid = grid
 
-    def call(self, targets: RoiTargets, batch, index):
+    def call(self, targets: RoiTargets, batch, index, *, pixel_rois):
         """Gives `MaskTargets` for P regions.
 
         Args:
             targets: the sampled regions of the batch, `[B, R, ...]`.
             batch: maps the names of `Batch`.
             index: (image, slot), two `[P]` int32 tensors: which regions, and where in `targets`.
+            pixel_rois: `[P, 4]`, these regions in pixels of the model input, whatever frame `targets` is in.
         """
         image, slot = index
         region = image * targets.class_ids.shape[1] + slot
@@ -39,8 +40,9 @@ class MaskTargetGenerator(Float32Layer):
         # Matterport rounds halves to even, so a half is no object there
         inside = cropped > 0.5 if self.grid == "corners" else cropped >= 0.5
         class_ids = ops.take(ops.reshape(targets.class_ids, (-1,)), region, axis=0)
+        neutral = cells.cells_on(batch["neutral"], image, pixel_rois, size=self.mask_size)
         return MaskTargets(
             masks=ops.stop_gradient(ops.cast(inside, "float32")),
             class_ids=class_ids,
-            weights=ops.cast(class_ids > 0, "float32"),
+            weights=ops.cast((class_ids > 0)[:, None, None] & ~neutral, "float32"),
         )

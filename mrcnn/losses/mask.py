@@ -11,12 +11,11 @@ def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.A
 
     Args:
         logits: `[P, M, M, C]`.
-        targets: regions of weight 0 do not count.
+        targets: cells of weight 0 do not count.
         across: adds a count up over the devices.
     """
     own = ops.take_along_axis(logits, targets.class_ids[:, None, None, None], axis=3)[..., 0]  # [P, M, M]
     own = ops.cast(own, "float32")
     # log(1 + e^-|x|) + max(x, 0) - x t: the cross-entropy of sigmoid(x), exact for any size of x
     values = ops.log1p(ops.exp(-ops.abs(own))) + ops.relu(own) - own * targets.masks
-    weights = ops.broadcast_to(targets.weights[:, None, None], ops.shape(own))
-    return reduction.weighted_mean(values, weights, across=across)
+    return reduction.weighted_mean(values, targets.weights, across=across)

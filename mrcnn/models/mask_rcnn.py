@@ -168,7 +168,7 @@ class MaskRCNN(keras.Model):
             box_deltas=ops.reshape(box_deltas, (-1, slots, self.num_classes, 4)),
             roi_targets=targets,
             mask_logits=mask_logits,
-            mask_targets=parts.mask_targets(targets, batch, index),
+            mask_targets=parts.mask_targets(targets, batch, index, pixel_rois=self.frame.leave(rois)),
         )
 
     def _mask_regions(self, targets: RoiTargets):

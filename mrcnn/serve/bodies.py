@@ -6,6 +6,7 @@ A form's fields and files, a JSON object's keys, or the bytes of one image: the 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -15,7 +16,9 @@ from starlette.types import Message
 from mrcnn.serve.refusals import Refusal
 
 MOST_PARTS = 32
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+MOST_URLENCODED = 2**20  # bytes; decoding takes 80 times as many
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
 
@@ -24,13 +27,11 @@ class Parts:
     """What a request brought, nothing of it parsed.
 
     Attributes:
-        files: the form's files by name, or the whole body, an image, as `image`.
-        texts: the form's text fields by name.
+        fields: the form's files and text fields by name, or the whole body, an image, as `image`.
         document: the whole body where it is JSON.
     """
 
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    texts: Mapping[str, bytes] = field(default_factory=dict)
+    fields: Mapping[str, bytes] = field(default_factory=dict)
     document: bytes | None = None
 
 
@@ -41,16 +42,18 @@ async def read_parts(request: Request, *, max_bytes: int, seconds: float) -> Par
         Refusal: it is too large (413), too slow (408), of another kind (415), or a malformed form.
     """
     kind = _kind(request)
-    if kind in FORMS:
-        return await _read_form(request, max_bytes=max_bytes, seconds=seconds)
+    if kind == MULTIPART:
+        return await _read_multipart(request, max_bytes=max_bytes, seconds=seconds)
     body = await read_bytes(request, max_bytes=max_bytes, seconds=seconds)
+    if kind == URLENCODED:
+        return _read_urlencoded(body)
     if kind == JSON:
         return Parts(document=body)
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return Parts(files={"image": body})
+        return Parts({"image": body})
     if body:
         raise Refusal(
-            f"the Content-Type must be multipart/form-data, {JSON} or image/..., got {kind[:80] or 'none'}", status=415
+            f"the Content-Type must be {MULTIPART}, {JSON} or image/..., got {kind[:80] or 'none'}", status=415
         )
     return Parts()
 
@@ -59,7 +62,7 @@ async def read_bytes(request: Request, *, max_bytes: int, seconds: float) -> byt
     """Reads the whole body.
 
     Raises:
-        Refusal: it is too large (413) or too slow (408).
+        Refusal: it is too large (413), too slow (408) or compressed (415).
     """
     limited = _limited(request, max_bytes)
     try:
@@ -69,30 +72,38 @@ async def read_bytes(request: Request, *, max_bytes: int, seconds: float) -> byt
         raise _too_slow(seconds) from error
 
 
-async def _read_form(request: Request, *, max_bytes: int, seconds: float) -> Parts:
+async def _read_multipart(request: Request, *, max_bytes: int, seconds: float) -> Parts:
+    """Reads a form; text fields are taken byte by byte, whatever character set the client names."""
     limited = _limited(request, max_bytes)
+    kind = request.headers["content-type"] + "; charset=latin-1"
+    raw = Request({**request.scope, "headers": [(b"content-type", kind.encode("latin-1"))]}, limited.receive)
+    form = raw.form(max_files=MOST_PARTS, max_fields=MOST_PARTS, max_part_size=max_bytes)
     try:
-        async with asyncio.timeout(seconds):
-            form = await limited.form(max_files=MOST_PARTS, max_fields=MOST_PARTS, max_part_size=max_bytes)
+        async with asyncio.timeout(seconds), form as values:
+            return Parts(await _fields_of(values))
     except TimeoutError as error:
         raise _too_slow(seconds) from error
     except HTTPException as error:
         raise Refusal(f"the form is malformed: {error.detail}") from error
-    try:
-        return await _parts_of(form)
-    finally:
-        await form.close()
+    except UnicodeError as error:  # a Content-Type whose quotes do not end hides the character set from the parser
+        raise Refusal("the form is malformed: its Content-Type cannot be read") from error
 
 
-async def _parts_of(form: FormData) -> Parts:
-    files: dict[str, bytes] = {}
-    texts: dict[str, bytes] = {}
+async def _fields_of(form: FormData) -> dict[str, bytes]:
+    fields: dict[str, bytes] = {}
     for name, value in form.multi_items():  # of parts with one name the first counts
-        if isinstance(value, UploadFile):
-            files.setdefault(name, await value.read())
-        else:
-            texts.setdefault(name, value.encode())
-    return Parts(files, texts)
+        fields.setdefault(name, await value.read() if isinstance(value, UploadFile) else value.encode("latin-1"))
+    return fields
+
+
+def _read_urlencoded(body: bytes) -> Parts:
+    if len(body) > MOST_URLENCODED:
+        raise Refusal(f"a form of more than {MOST_URLENCODED} bytes must come as {MULTIPART}", status=413)
+    try:
+        items = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARTS)
+    except ValueError as error:
+        raise Refusal(f"the form is malformed: it has more than {MOST_PARTS} fields") from error
+    return Parts({name: value.encode() for name, value in reversed(items)})
 
 
 def _kind(request: Request) -> str:
@@ -101,6 +112,8 @@ def _kind(request: Request) -> str:
 
 def _limited(request: Request, max_bytes: int) -> Request:
     """Gives the request with a body that ends in a refusal where it grows too large, however it is sent."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal("the body is compressed (Content-Encoding); send it as it is", status=415)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)

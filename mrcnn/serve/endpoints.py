@@ -1,10 +1,11 @@
 """The service put together from its settings; the one file of this package that reads them."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from mrcnn import events
@@ -13,8 +14,8 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.infer import load
 from mrcnn.infer.load import StoredModel
 from mrcnn.infer.predictor import Predictor
+from mrcnn.serve import hosts, open_inference, pages, refusals, server, supervisely_api, tf_serving
 from mrcnn.serve import metrics as measures
-from mrcnn.serve import open_inference, pages, refusals, server, supervisely_api, tf_serving
 from mrcnn.serve.metrics import Metrics
 from mrcnn.serve.reception import Reception
 from mrcnn.serve.service import Service
@@ -44,6 +45,7 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
 def make_worker(config: ServeConfig, url: str) -> FastAPI:
     """Makes the app of a worker process; exits where the model cannot be loaded."""
     log = events.make_log(config.log_format)
+    server.hear_libraries(log)
     try:
         return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
     except UserError as error:
@@ -90,15 +92,17 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()
         yield
-        reception.close()
-        service.close()
-        log.info("stopped: all requests are answered")
+        await asyncio.to_thread(service.close)  # first, so that work which is still going on ends
+        await asyncio.to_thread(reception.close)
+        log.info("stopped")
 
+    checked = [Depends(hosts.only(config.allow_host))]
     app = FastAPI(
         title="Mask R-CNN",
         version=open_inference.SERVER_VERSION,
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
+        dependencies=checked if config.allow_host or hosts.is_this_machine(config.host) else [],
         docs_url=None,
         redoc_url=None,
     )

@@ -1,9 +1,11 @@
 """JSON from strangers: how much memory it will take, known before it is parsed, and one line for what is wrong."""
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
+from mrcnn.events import UserError
 from mrcnn.serve.refusals import Refusal
 
 DEEPEST = 64  # levels of nesting; an annotation has 6
@@ -31,15 +33,17 @@ def parse(text: bytes, *, name: str) -> Any:
         Refusal: it is no JSON, is nested too deeply, or holds numbers or letters that do not exist.
     """
     try:
-        value = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number)
+        value = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_number)
     except json.JSONDecodeError as error:
         raise Refusal(f"`{name}` is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
     except UnicodeDecodeError as error:
         raise Refusal(f"`{name}` is not JSON: byte {error.start} is not UTF-8") from error
     except RecursionError as error:
         raise _too_deep(name) from error
-    except ValueError as error:
+    except UserError as error:
         raise Refusal(f"`{name}` is not usable JSON: {error}") from error
+    except ValueError as error:  # the one that is left: the language's limit of a whole number's digits
+        raise Refusal(f"`{name}` is not usable JSON: it holds a number of thousands of digits") from error
     _check_depth(value, name)
     if _LONE_SURROGATE.search(text):
         _check_letters(value, name)
@@ -47,7 +51,15 @@ def parse(text: bytes, *, name: str) -> Any:
 
 
 def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")
+    raise UserError(f"{word} is no JSON number")
+
+
+def _number(word: str) -> float:
+    """Reads a number with a fraction or an exponent; one beyond all floats would be written back as no JSON."""
+    value = float(word)
+    if math.isinf(value):
+        raise UserError(f"{word[:20]} is too large a number")
+    return value
 
 
 def _too_deep(name: str) -> Refusal:

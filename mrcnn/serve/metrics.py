@@ -5,6 +5,7 @@ folder is named in the environment before the workers start.
 """
 
 import os
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -50,8 +51,19 @@ class Metrics:
 
     def render(self) -> bytes:
         """Writes the numbers of all workers."""
-        if os.environ.get(FOLDER_VARIABLE):
+        if folder := os.environ.get(FOLDER_VARIABLE):
+            _forget_the_dead(folder)
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return generate_latest(registry)
         return generate_latest(self._registry)
+
+
+def _forget_the_dead(folder: str) -> None:
+    """Removes what workers that died had in progress; nobody else ever counts it down."""
+    for path in Path(folder).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]

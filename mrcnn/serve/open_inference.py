@@ -7,15 +7,17 @@ import json
 from typing import Any, NamedTuple
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from mrcnn.config import errors
 from mrcnn.serve import json_text, tensors
+from mrcnn.serve.answers import JSONAnswer
 from mrcnn.serve.reception import VERSION, Reception
 from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.supervisely import from_base64
 
 SERVER_VERSION = "0.1.0"
+BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"boxes": "FP32", "class_ids": "INT32", "scores": "FP32", "masks": "UINT8"}
 _EXAMPLE = {"inputs": [{"name": "encoded", "shape": [1], "datatype": "BYTES", "data": ["<base64>"]}]}
 _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}}
@@ -37,7 +39,7 @@ class Wanted(NamedTuple):
 
 def make_router(reception: Reception) -> APIRouter:
     """Makes the endpoints."""
-    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    router, admission = APIRouter(prefix="/v2", tags=["Open Inference Protocol"]), [Depends(reception.admit)]
 
     @router.get("")
     async def server() -> dict[str, Any]:
@@ -67,22 +69,24 @@ def make_router(reception: Reception) -> APIRouter:
         reception.check_model(name, version)
         return {**_metadata(name, reception.channels), "class_names": list(reception.service.bundle.class_names)}
 
-    @router.post("/models/{name}/infer", openapi_extra=_BODY)
-    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY)
+    @router.post("/models/{name}/infer", openapi_extra=_BODY, dependencies=admission)
+    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY, dependencies=admission)
     async def infer(request: Request, name: str, version: str = VERSION) -> Response:
         """Finds the objects of one image."""
         reception.check_model(name, version)
-        async with reception.enter():
-            document = await reception.document(request)
-            wanted = await reception.read(
-                json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
-            )
-            outputs = await reception.with_image(
-                wanted.picture,
-                lambda image: write_outputs(tensors.arrays_of(reception.service.detect(image), wanted.outputs)),
-            )
+        if BINARY_HEADER in request.headers:
+            raise Refusal(f"binary tensors ({BINARY_HEADER}) are not taken; send the image in JSON, as BYTES in base64")
+        document = await reception.document(request)
+        wanted = await reception.read(
+            json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
+        )
+        outputs = await reception.with_image(
+            wanted.picture,
+            lambda image, gone: write_outputs(tensors.arrays_of(reception.service.detect(image, gone), wanted.outputs)),
+            request=request,
+        )
         head = {"model_name": name, "model_version": VERSION} | ({} if wanted.id is None else {"id": wanted.id})
-        return Response(f'{json.dumps(head)[:-1]}, "outputs": {outputs}}}', media_type="application/json")
+        return JSONAnswer(f'{json.dumps(head)[:-1]}, "outputs": {outputs}}}')
 
     return router
 

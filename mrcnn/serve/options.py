@@ -17,14 +17,16 @@ from mrcnn.infer import arguments
 
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
 DEVICE_VARIABLE = "GPU_DEVICE"
-TASK_MODEL = Path("/sly_task_data/model")
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `serve`; one that is not given is None, and the model then that of the task folder."""
+    """Adds the options of `serve`; one that is not given is None."""
     fields = ServeConfig.model_fields
     arguments.add_model(command, required=False)
     command.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
+    command.add_argument(
+        "--allow-host", nargs="+", metavar="NAME", help="names that the service is asked under, besides localhost"
+    )
     for name, kind, text in (
         ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
         ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),
@@ -51,17 +53,17 @@ def read(
     """Gives the settings that the options, the variables and the config add up to.
 
     Args:
-        options: what `add_to`'s options gave, and `log_format`.
+        options: what `add_to`'s options gave, `model` among them, and `log_format`.
         environment: the variables; an empty one counts as not set.
         warn: called with one line for each thing the user should know.
 
     Raises:
         UserError: one line that names the option or variable, the value and the fix.
     """
-    values: dict[str, Any] = {"model": TASK_MODEL, **_variables(environment)}
+    values = _variables(environment)
     given = {key: getattr(options, key, None) for key in ServeConfig.model_fields}
     values |= {key: value for key, value in given.items() if value is not None}
-    values["model"] = str(values["model"])
+    values["model"] = str(options.model)
     if options.config is not None:
         values["deploy"] = load_deploy_config(options.config, warn=warn)
     return errors.check(ServeConfig, values)

@@ -1,7 +1,9 @@
 """Image files from strangers: their size is known before a pixel is decoded."""
 
 import io
+import math
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -10,11 +12,14 @@ from mrcnn.serve.refusals import Refusal
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 Image.init()  # else a format would be known from its second use on
+Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
+TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
 
 
 def pixel_count(data: bytes, *, max_pixels: int) -> int:
-    """Reads height times width from a file's header.
+    """Reads from a file's header how many pixels its decoder will hold: height times width, or of a tile, if larger.
 
     Raises:
         Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it has more than `max_pixels`.
@@ -24,15 +29,19 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
+            tags = getattr(image, "tag_v2", {})  # of a TIFF
+            tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
     except Image.UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Refusal(f"the image has more pixels than {max_pixels} (--max-pixels)", status=413) from error
     except Exception as error:  # a parser of foreign bytes may raise anything
         raise Refusal("the image is broken: its header cannot be read") from error
     _check(height, width, max_pixels)
-    return height * width
+    if math.prod(tile) > max_pixels:
+        raise Refusal(
+            f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)", status=413
+        )
+    return max(height * width, math.prod(tile))
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:

@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from mrcnn.events import EventLog, UserError
 from mrcnn.serve import metrics
@@ -21,6 +22,9 @@ from mrcnn.serve import metrics
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
+LIBRARIES = ("uvicorn", "asyncio", "py.warnings")  # the names of the loggers
+REPEAT_SECONDS = 10.0  # in which a message of theirs is reported once: clients, and full tables, repeat them at will
+NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has said
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
 
 
@@ -31,10 +35,36 @@ class LibraryLog(logging.Handler):
         """Takes warnings and worse."""
         super().__init__(logging.WARNING)
         self._log = log
+        self._last, self._repeated_until = "", 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Reports the message without its traceback."""
-        self._log.emit(record.getMessage(), level="error" if record.levelno >= logging.ERROR else "warn")
+        """Reports the first line of the message, without its traceback; one that repeats, once in a while."""
+        line, now = record.getMessage().partition("\n")[0], time.monotonic()
+        if line in NO_NEWS or (line == self._last and now < self._repeated_until):
+            return
+        self._last, self._repeated_until = line, now + REPEAT_SECONDS
+        self._log.emit(line, level="error" if record.levelno >= logging.ERROR else "warn")
+
+
+class Worker(multiprocess.Process):
+    """A worker process whose death is noticed; the library's own waits for the answer of one that died meanwhile."""
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Tells whether the process runs and answers within so many seconds."""
+        deadline = time.monotonic() + timeout
+        while self.process.is_alive() and time.monotonic() < deadline:
+            if self.ping(timeout=1):
+                return True
+        return False
+
+
+def hear_libraries(log: EventLog) -> None:
+    """Hands what libraries have to say in this process to its log; where nobody hears them they write to its stream."""
+    logging.captureWarnings(True)
+    handler = LibraryLog(log)
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -64,7 +94,8 @@ def address(taken: socket.socket) -> str:
 
 def run_one(app: ASGIApp, taken: socket.socket, *, drain_seconds: int, log: EventLog) -> None:
     """Serves in this process until a signal ends it."""
-    with _library_log(log), _quiet_sigterm():
+    hear_libraries(log)
+    with _quiet_sigterm():
         uvicorn.Server(make_config(app, drain_seconds=drain_seconds)).run(sockets=[taken])
 
 
@@ -85,9 +116,11 @@ def run_many(
     """
     config = make_config(make_app, drain_seconds=drain_seconds, factory=True, workers=workers)
     taken.set_inheritable(True)
-    with _library_log(log), _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
+    hear_libraries(log)
+    with _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
-        supervisor = Multiprocess(config, sockets=[taken])
+        multiprocess.Process = Worker  # type: ignore[misc]  # the only way to tell the library
+        supervisor = multiprocess.Multiprocess(config, sockets=[taken])
         supervisor.run()
         os.environ.pop(metrics.FOLDER_VARIABLE)
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
@@ -109,18 +142,6 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
         timeout_worker_healthcheck=WORKER_START_SECONDS,
         **more,  # type: ignore[arg-type]
     )
-
-
-@contextmanager
-def _library_log(log: EventLog) -> Iterator[None]:
-    logger, handler = logging.getLogger("uvicorn"), LibraryLog(log)
-    logger.addHandler(handler)
-    before, logger.propagate = logger.propagate, False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = before
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """A loaded model that answers many threads at once: the work of the service without its HTTP."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,13 @@ from mrcnn.infer.sources import Picture
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
-from mrcnn.structures import Detections
+from mrcnn.structures import CompactDetections
+
+Gone = Future[None]  # done once nobody waits for an answer any more
+
+
+class Abandoned(RuntimeError):
+    """Ends work whose answer nobody waits for any more."""
 
 
 class Service:
@@ -44,8 +51,8 @@ class Service:
         """
         self.bundle = predictor.bundle
         self._confidence_tag, self._batch_size = confidence_tag, batch_size
-        self._batcher: Batcher[np.ndarray, Detections] = Batcher(
-            lambda images: predictor.predict(images, batch_size=len(images)),
+        self._batcher: Batcher[np.ndarray, CompactDetections] = Batcher(
+            lambda images: predictor.predict_compact(images, batch_size=len(images)),
             batch_size=batch_size,
             wait_seconds=wait_seconds,
             on_batch=on_batch,
@@ -65,26 +72,30 @@ class Service:
         """Answers what waits and ends the thread."""
         self._batcher.close()
 
-    def detect(self, image: np.ndarray) -> Detections:
-        """Finds the objects of one image, `[H, W, channels]` uint8."""
-        return self._batcher.submit(image).result()
+    def detect(self, image: np.ndarray, gone: Gone | None = None) -> CompactDetections:
+        """Finds the objects of one image, `[H, W, channels]` uint8; see `find`."""
+        (found,) = self.find([image], gone)
+        return found
 
-    def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> list[Detections]:
-        """Finds the objects of each image, as `Predictor.predict`; reads little further than a batch ahead."""
-        ahead = 2 * (batch_size or self._batch_size)
-        waiting: deque[Future[Detections]] = deque()
-        found = []
+    def find(self, images: Iterable[np.ndarray], gone: Gone | None = None) -> Iterator[CompactDetections]:
+        """Finds the objects of each image, in order; reads little further than a batch ahead.
+
+        Raises:
+            Abandoned: `gone` was done before the last image was.
+        """
+        gone = Future() if gone is None else gone
+        waiting: deque[Future[CompactDetections]] = deque()
         try:
             for image in images:
+                _check_there(gone)
                 waiting.append(self._batcher.submit(image))
-                if len(waiting) >= ahead:
-                    found.append(waiting.popleft().result())
+                if len(waiting) == 2 * self._batch_size:
+                    yield _await(waiting.popleft(), gone)
             while waiting:
-                found.append(waiting.popleft().result())
+                yield _await(waiting.popleft(), gone)
         finally:
             for future in waiting:
                 future.cancel()
-        return found
 
     def output_meta(self, meta: ProjectMeta, mode: Mode) -> ProjectMeta:
         """Gives the classes and tags that answers in this mode use, added to those of a project.
@@ -94,7 +105,15 @@ class Service:
         """
         return labels.output_meta(meta, self.bundle.class_metas, self._naming(mode))
 
-    def annotate(self, image: np.ndarray, known: Annotation | None, *, meta: ProjectMeta, mode: Mode) -> Annotation:
+    def annotate(
+        self,
+        image: np.ndarray,
+        known: Annotation | None,
+        *,
+        meta: ProjectMeta,
+        mode: Mode,
+        gone: Gone | None = None,
+    ) -> Annotation:
         """Adds the objects that a mode finds in an image to its annotation.
 
         Args:
@@ -102,16 +121,46 @@ class Service:
             known: what is annotated already; None is nothing.
             meta: the project's that the annotation is from.
             mode: how to look at the image and what to call what is found.
+            gone: done once nobody waits for the answer any more.
 
         Raises:
+            Abandoned: `gone` was done before all of the image was looked at.
             UserError: a name is taken by something that does not fit, or the mode cannot be run on this image.
         """
         self.output_meta(meta, mode)
         height, width = image.shape[:2]
         known = replace(known or Annotation(None), size_hw=(height, width))
         run = modes.RUNNERS[mode.name]
-        ((_, found),) = run(self, [Picture(0, image, known)], mode, self._batch_size)
+        asked = _Asked(self, gone)
+        ((_, found),) = run(asked, [Picture(0, image, known)], mode, self._batch_size)  # type: ignore[arg-type]
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
         return labels.name_labels(self.bundle.class_names[1:], mode, confidence_tag=self._confidence_tag)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The service as the modes want a predictor, asked for one answer; they need no more of it than this."""
+
+    service: Service
+    gone: Gone | None
+
+    def predict_compact(
+        self, images: Iterable[np.ndarray], *, batch_size: int | None = None
+    ) -> list[CompactDetections]:
+        return list(self.service.find(images, self.gone))
+
+
+def _await(future: "Future[CompactDetections]", gone: Gone) -> CompactDetections:
+    either: tuple[Future[Any], ...] = (future, gone)
+    wait(either, return_when=FIRST_COMPLETED)
+    if not future.done():
+        future.cancel()  # it may wait for the model still
+        _check_there(gone)
+    return future.result()
+
+
+def _check_there(gone: Gone) -> None:
+    if gone.done():
+        raise Abandoned("nobody waits for the answer any more")

@@ -23,7 +23,7 @@ from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve import json_text, pictures
 from mrcnn.serve.bodies import Parts
 from mrcnn.serve.refusals import Refusal
-from mrcnn.serve.service import Service
+from mrcnn.serve.service import Gone, Service
 
 KEYS = ("meta", "mode", "annotation")
 SUFFIXES = {"2020": "_model", "2019": ""}  # what a generation appends to names where the mode does not say
@@ -49,7 +49,7 @@ class Question:
 
 def working_bytes(parts: Parts, query: Mapping[str, str]) -> int:
     """Estimates from above what `read_question` takes."""
-    texts = [parts.document or b"", *parts.texts.values(), *(parts.files.get(key, b"") for key in KEYS)]
+    texts = [parts.document or b"", *(parts.fields.get(key, b"") for key in KEYS)]
     return sum(map(json_text.working_bytes, texts)) + sum(json_text.working_bytes(v.encode()) for v in query.values())
 
 
@@ -65,7 +65,7 @@ def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, ma
     Raises:
         UserError: a value is malformed; names it.
     """
-    values = _document(parts.document) if parts.document is not None else _form(parts)
+    values = _document(parts.document) if parts.document is not None else parts.fields
     given = {key: _value(values.get(key, query.get(key)), key) for key in KEYS}
     mode = load_mode({} if given["mode"] is None else given["mode"], default_suffix=SUFFIXES[generation])
     meta = ProjectMeta() if given["meta"] is None else _read("meta", lambda: ProjectMeta.from_json(given["meta"]))
@@ -76,23 +76,17 @@ def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, ma
     return Question(_image(values.get("image")), meta, mode, annotation)
 
 
-def answer(service: Service, question: Question, image: np.ndarray, *, generation: str) -> bytes:
+def answer(service: Service, question: Question, image: np.ndarray, *, generation: str, gone: Gone) -> bytes:
     """Finds the objects and writes the answer: the annotation, in 2019 as `{"annotation": ...}`."""
-    found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode).to_json()
+    found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode, gone=gone).to_json()
     return json.dumps({"annotation": found} if generation == "2019" else found).encode()
 
 
-def _document(document: bytes) -> dict[str, Any]:
+def _document(document: bytes) -> Mapping[str, Any]:
     values = json_text.parse(document, name="body") if document else {}
     if not isinstance(values, dict):
         raise Refusal(f"the body must be a JSON object, got {errors.shown(values)}")
     return values
-
-
-def _form(parts: Parts) -> dict[str, Any]:
-    if "image" in parts.texts and "image" not in parts.files:
-        raise Refusal("`image` must be a file part, with a file name, and came as a text field")
-    return {**parts.texts, **parts.files}
 
 
 def _image(value: Any) -> bytes | None:
@@ -102,14 +96,14 @@ def _image(value: Any) -> bytes | None:
 
 
 def from_base64(value: Any, *, name: str) -> bytes:
-    """Decodes a base64 text.
+    """Decodes a base64 text, in one line or in several.
 
     Raises:
         Refusal: it is none; calls it `name`.
     """
     try:
         if isinstance(value, str):
-            return base64.b64decode(value, validate=True)
+            return base64.b64decode(value.encode().translate(None, b" \r\n\t"), validate=True)
     except (binascii.Error, ValueError):
         pass
     raise Refusal(f"`{name}` must be base64 text of an image file, got {errors.shown(value)}")
@@ -147,7 +141,10 @@ def _check_masks(annotation: Any, max_pixels: int) -> None:
             unzip = zlib.decompressobj()  # a PNG that was not compressed again
         if unzip.unconsumed_tail:
             raise Refusal(f"a mask of `annotation` unpacks to more than {max_pixels} bytes", status=413)
-        pictures.pixel_count(content, max_pixels=max_pixels)
+        try:
+            pictures.pixel_count(content, max_pixels=max_pixels)
+        except Refusal as error:
+            raise Refusal(f"a mask of `annotation`: {error}", status=error.status) from error
 
 
 def _mask_texts(annotation: Any) -> Iterator[str]:

@@ -2,15 +2,16 @@
 
 import json
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve import supervisely
+from mrcnn.serve.answers import JSONAnswer
+from mrcnn.serve.bodies import JSON
 from mrcnn.serve.reception import MOST_FORM_BYTES, Reception
 from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.supervisely import Question
 
-MEDIA_TYPE = "application/json"
 _VALUE = {"type": "string", "description": "JSON"}
 _FORM = {"image": {"type": "string", "format": "binary"}, "mode": _VALUE, "meta": _VALUE, "annotation": _VALUE}
 _ANY = {"type": "object"}
@@ -18,34 +19,36 @@ _ANY = {"type": "object"}
 
 def make_router(reception: Reception, *, generation: str, prefix: str = "") -> APIRouter:
     """Makes the endpoints; `generation` is what `/model/inference` answers like, "2019" or "2020"."""
-    router = APIRouter(prefix=prefix, tags=["Supervisely"])
+    router = APIRouter(prefix=prefix, tags=["Supervisely"], dependencies=[Depends(reception.admit)])
 
     @router.post("/model/inference", openapi_extra=_body("image", "mode", "meta", "annotation"))
     async def inference(request: Request) -> Response:
         """Finds the objects of an image; answers with its annotation and one bitmap for each object added."""
-        async with reception.enter():
-            question, size = await _read(reception, request, generation)
-            if question.image is None:
-                raise Refusal("`image` is missing; send the image file as the form's file part `image`")
-            text = await reception.with_image(
-                question.image,
-                lambda image: supervisely.answer(reception.service, question, image, generation=generation),
-                size=size,
-            )
-        return Response(text, media_type=MEDIA_TYPE)
+        question, size = await _read(reception, request, generation)
+        if question.image is None:
+            raise Refusal("`image` is missing; send the image file as the form's file part `image`")
+        text = await reception.with_image(
+            question.image,
+            lambda image, gone: supervisely.answer(
+                reception.service, question, image, generation=generation, gone=gone
+            ),
+            request=request,
+            size=size,
+        )
+        return JSONAnswer(text)
 
     @router.post("/model/get_out_meta", openapi_extra=_body("mode", "meta"))
     async def get_out_meta(request: Request) -> Response:
         """Gives the classes and tags of the answers in a mode, added to those of `meta`."""
-        async with reception.enter():
-            question, _ = await _read(reception, request, "2020")
-        return _json(reception.service.output_meta(question.meta, question.mode).to_json())
+        question, _ = await _read(reception, request, "2020")
+        return JSONAnswer(json.dumps(reception.service.output_meta(question.meta, question.mode).to_json()))
 
     @router.post("/model/get_output_meta")
     async def get_output_meta() -> Response:
         """Gives the model's classes and tags as of 2019: wrapped, names as in the model."""
         question = supervisely.read_question(supervisely.Parts(), {}, generation="2019", max_pixels=0)
-        return _json({"output_meta": reception.service.output_meta(ProjectMeta(), question.mode).to_json()})
+        meta = reception.service.output_meta(ProjectMeta(), question.mode)
+        return JSONAnswer(json.dumps({"output_meta": meta.to_json()}))
 
     return router
 
@@ -62,13 +65,9 @@ async def _read(reception: Reception, request: Request, generation: str) -> tupl
     return question, size
 
 
-def _json(content: object) -> Response:
-    return Response(json.dumps(content), media_type=MEDIA_TYPE)
-
-
 def _body(*names: str) -> dict[str, object]:
     """Describes a body for OpenAPI, which cannot see what `Request` is read for."""
     form = {"type": "object", "properties": {name: _FORM[name] for name in names}}
     if "image" in names:
         form["required"] = ["image"]
-    return {"requestBody": {"content": {"multipart/form-data": {"schema": form}, MEDIA_TYPE: {"schema": _ANY}}}}
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": form}, JSON: {"schema": _ANY}}}}

@@ -5,35 +5,41 @@ The arrays are those of an exported model, see docs/export.md: `boxes` `[N, 4]` 
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from mrcnn.config import errors
+from mrcnn.infer import compact
 from mrcnn.serve.refusals import Refusal
-from mrcnn.structures import Detections
+from mrcnn.structures import CompactDetections
 
 OUTPUTS = ("boxes", "class_ids", "scores", "masks")
+MOST_AXES = 4  # of an image with its batch axis
 MOST_MASK_VALUES = 2**24  # of one answer; each is two bytes of JSON
 
 Arrays = Mapping[str, np.ndarray]
 
 
-def arrays_of(found: Detections, wanted: Collection[str] = OUTPUTS) -> dict[str, np.ndarray]:
+def arrays_of(found: CompactDetections, wanted: Collection[str] = OUTPUTS) -> dict[str, np.ndarray]:
     """Gives the wanted arrays in the order of `OUTPUTS`.
 
     Raises:
         Refusal: the masks are too large for JSON.
     """
-    if "masks" in wanted and found.masks.size > MOST_MASK_VALUES:
+    arrays = {"boxes": found.boxes, "class_ids": found.class_ids, "scores": found.scores}
+    count = len(found.masks) * math.prod(found.size)
+    if "masks" in wanted and count > MOST_MASK_VALUES:
         raise Refusal(
-            f"the masks of this answer have {found.masks.size} values, more than {MOST_MASK_VALUES}; send a smaller "
+            f"the masks of this answer have {count} values, more than {MOST_MASK_VALUES}; send a smaller "
             "image, leave the masks out, or ask /model/inference, whose masks are compressed",
             status=413,
         )
-    values = (found.boxes, found.class_ids, found.scores, found.masks.view(np.uint8))
-    return {name: value for name, value in zip(OUTPUTS, values, strict=True) if name in wanted}
+    if "masks" in wanted:
+        arrays["masks"] = compact.to_dense(found).masks.view(np.uint8)
+    return {name: value for name, value in arrays.items() if name in wanted}
 
 
 def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> np.ndarray:
@@ -51,12 +57,13 @@ def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> n
         Refusal: they are something else.
     """
     try:
-        pixels = np.asarray(values, np.float32)  # without a type, one long text would make every element as long
+        with np.errstate(all="ignore"):  # what does not fit becomes infinite and is refused below
+            pixels = np.asarray(values, np.float32)  # without a type, one long text would make all elements as long
     except (ValueError, TypeError, OverflowError) as error:
         raise Refusal("`image` must be rows of equal length, of pixels of equal length, of whole numbers") from error
     if shape is not None:
-        if pixels.size != np.prod(shape, dtype=object):
-            raise Refusal(f"`image` has {pixels.size} values but its shape {shape} needs another number")
+        if len(shape) > MOST_AXES or pixels.size != math.prod(shape):
+            raise Refusal(f"`image` has {pixels.size} values, which is not its shape {errors.shown(shape)}")
         pixels = pixels.reshape(shape)
     if pixels.ndim == 4 and len(pixels) == 1:
         pixels = pixels[0]

@@ -8,17 +8,19 @@ import json
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from mrcnn.config import errors
 from mrcnn.serve import json_text, tensors
+from mrcnn.serve.answers import JSONAnswer
 from mrcnn.serve.reception import VERSION, Reception
 from mrcnn.serve.refusals import Refusal
+from mrcnn.serve.service import Gone
 from mrcnn.serve.supervisely import from_base64
 
 SIGNATURES = {"serving_default": "image", "encoded": "encoded"}  # and their inputs, as in an exported model
 MOST_INSTANCES = 32
-MOST_ANSWER_BYTES = 64 * 2**20  # of several instances together
+MOST_ANSWER_BYTES = 40 * 2**20  # of several instances together; one has 34 MB at the most
 _STATUS = {"version": VERSION, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
 _EXAMPLE = {"inputs": {"encoded": {"b64": "..."}}}
 _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}}
@@ -26,10 +28,10 @@ _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "ob
 
 def make_router(reception: Reception) -> APIRouter:
     """Makes the endpoints."""
-    router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
+    router, admission = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"]), [Depends(reception.admit)]
 
-    def answer(image: np.ndarray) -> str:
-        return tensors.write_nested(tensors.arrays_of(reception.service.detect(image)))
+    def answer(image: np.ndarray, gone: Gone) -> str:
+        return tensors.write_nested(tensors.arrays_of(reception.service.detect(image, gone)))
 
     @router.get("/{name}")
     @router.get("/{name}/versions/{version}")
@@ -45,23 +47,22 @@ def make_router(reception: Reception) -> APIRouter:
         reception.check_model(name, version)
         return _metadata(name, reception.channels)
 
-    @router.post("/{name}:predict", openapi_extra=_BODY)
-    @router.post("/{name}/versions/{version}:predict", openapi_extra=_BODY)
+    @router.post("/{name}:predict", openapi_extra=_BODY, dependencies=admission)
+    @router.post("/{name}/versions/{version}:predict", openapi_extra=_BODY, dependencies=admission)
     async def predict(request: Request, name: str, version: str = VERSION) -> Response:
         """Finds the objects of one image (`inputs`) or of several (`instances`)."""
         reception.check_model(name, version)
-        async with reception.enter():
-            document = await reception.document(request)
-            wanted, in_rows = await reception.read(
-                json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
-            )
-            texts: list[str] = []
-            for item in wanted:
-                texts.append(await reception.with_image(item, answer))
-                if sum(map(len, texts)) > MOST_ANSWER_BYTES:
-                    raise Refusal(f"the answer is larger than {MOST_ANSWER_BYTES} bytes; send fewer images", status=413)
+        document = await reception.document(request)
+        wanted, in_rows = await reception.read(
+            json_text.working_bytes(document), lambda: read_request(document, channels=reception.channels)
+        )
+        texts: list[str] = []
+        for item in wanted:
+            texts.append(await reception.with_image(item, answer, request=request))
+            if sum(map(len, texts)) > MOST_ANSWER_BYTES:
+                raise Refusal(f"the answer is larger than {MOST_ANSWER_BYTES} bytes; send fewer images", status=413)
         text = f'{{"predictions": [{", ".join(texts)}]}}' if in_rows else f'{{"outputs": {texts[0]}}}'
-        return Response(text, media_type="application/json")
+        return JSONAnswer(text)
 
     return router
 

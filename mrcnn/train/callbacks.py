@@ -176,5 +176,5 @@ class SignalStop(keras.callbacks.Callback):
 
     def _end(self, folder: Path) -> None:
         self._log.close()
-        self._log.warning(f"stopped by a signal; {folder} holds the run, --resume goes on from there")
+        self._log.warning(f"stopped by a signal; {folder} holds the run, `train.py --resume` goes on from there")
         raise Stopped(self._request.signum or 0)

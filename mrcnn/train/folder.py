@@ -12,9 +12,10 @@ from mrcnn.config import compatibility, errors, legacy
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.events import UserError
+from mrcnn.infer import weight_file
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import checkpoint
-from mrcnn.weights import download
+from mrcnn.weights import download, hdf5
 
 BACKGROUND_COLOR = "#222222"
 COCO = "coco"
@@ -23,6 +24,7 @@ NETWORK = (
     "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
     "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
 )  # fmt: skip
+# a number that means another thing once its word is given anew
 PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
 
 
@@ -54,18 +56,42 @@ class StartModel:
             raise UserError(f"Unable to continue_training, {self.config} does not have class mapping information")
         return mapping
 
+    def other_size(self, min_dim: int, max_dim: int) -> str | None:
+        """Says that the weights were trained at another input size, where config.json tells theirs."""
+        settings = load_json(self.config).get("settings") if self.config else None
+        size = settings.get("input_size") if isinstance(settings, dict) else None
+        if not isinstance(size, dict):
+            return None
+        before = (size.get("min_dim", min_dim), size.get("max_dim", max_dim))
+        if before == (min_dim, max_dim):
+            return None
+        return (
+            f"`input_size` min_dim {min_dim} and max_dim {max_dim} are not those of the start weights, {before[0]} and "
+            f"{before[1]}: objects of other sizes in pixels have to be learnt anew"
+        )
+
     def conventions(self) -> dict[str, Any]:
         """Gives what network and conventions the weights were trained with: `compatibility`, and what differs from it.
 
-        A folder of the plugin, with config.json or without, has the plugin's; a file alone is taken for Matterport's.
+        Without config.json they are those of `legacy.file_model`.
 
         Raises:
             UserError: the folder's `model` is malformed.
         """
         if self.config is not None:
             return conventions_of(_stored_model(self.config))
-        old = legacy.PLUGIN_MODEL if _is_inside(self.weights) else legacy.FILE_MODEL
-        return conventions_of(ModelConfig.model_validate(old))
+        return conventions_of(ModelConfig.model_validate(legacy.file_model(self.weights)))
+
+    def remark(self) -> str | None:
+        """Says what had to be assumed of a file of this project that comes without its config.json.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if self.config is not None:
+            return None
+        with hdf5.read_file(self.weights) as file:
+            return weight_file.remark(self.weights) if file.writer == hdf5.WRITER else None
 
 
 def conventions_of(model: ModelConfig) -> dict[str, Any]:
@@ -76,22 +102,35 @@ def conventions_of(model: ModelConfig) -> dict[str, Any]:
     return {"compatibility": model.compatibility, **differing}
 
 
-def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
-    """Lets a network go on with the sizes and conventions its start weights were trained with.
+def taken_over(given: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the sizes and conventions of start weights that a train config leaves open.
 
     Args:
         given: the keys of the train config's `model` that the user gave. They win, and with `compatibility` among them
             no convention is taken over.
         start: `StartModel.conventions`.
+    """
+    is_open = {*NETWORK} if "compatibility" in given else {*start}
+    partners = {partner for name, partner in PARTNERS.items() if name in given}
+    return {name: value for name, value in start.items() if name in is_open - {*given} - partners}
+
+
+def is_older(taken: Mapping[str, Any]) -> bool:
+    """Tells whether a convention of older code is among what was taken over."""
+    return bool(taken.get("compatibility") or taken.keys() - {"compatibility", *NETWORK})
+
+
+def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
+    """Lets a network go on with the sizes and conventions its start weights were trained with.
+
+    Args:
+        given: as for `taken_over`.
+        start: as for `taken_over`.
 
     Raises:
         UserError: a key that was given does not go with a convention that was taken over.
     """
-    taken = {name: value for name, value in start.items() if name in NETWORK or "compatibility" not in given}
-    for name, partner in PARTNERS.items():  # a number that means another thing once its word was given anew
-        if name in given:
-            taken.pop(partner, None)
-    return errors.check(ModelConfig, {**taken, **given}, path="model")
+    return errors.check(ModelConfig, {**taken_over(given, start), **given}, path="model")
 
 
 def find_start_model(model: str) -> StartModel:
@@ -109,7 +148,7 @@ def find_start_model(model: str) -> StartModel:
     path = Path(model)
     if path.is_file():
         config = path.absolute().parent.parent / checkpoint.CONFIG
-        return StartModel(path, config if _is_inside(path) and config.is_file() else None)
+        return StartModel(path, config if legacy.is_in_folder(path) and config.is_file() else None)
     for folder in (path, path / checkpoint.BEST):
         if (folder / checkpoint.WEIGHTS).is_file():
             config = folder / checkpoint.CONFIG
@@ -146,11 +185,6 @@ def folder_config(
         "class_title_to_idx": dict(class_title_to_idx),
         "model": dict(model),
     }
-
-
-def _is_inside(weights: Path) -> bool:
-    """Tells whether a weight file lies where a model folder has it."""
-    return weights.absolute().parts[-2:] == checkpoint.WEIGHTS.parts
 
 
 def _stored_model(path: Path) -> ModelConfig:

@@ -1,9 +1,12 @@
-"""The lines a run prints before it starts."""
+"""The lines a run prints before it starts, and its last one."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
+
+from mrcnn.train import history
 
 BYTES = 4  # of a float32
 
@@ -30,3 +33,17 @@ def class_line(class_title_to_idx: dict[str, int], *, most: int = 12) -> str:
     titles = [f"{index} {title}" for title, index in sorted(class_title_to_idx.items(), key=lambda item: item[1])]
     shown = ", ".join(titles[:most])
     return f"classes: {shown}" + (f" and {len(titles) - most} more" if len(titles) > most else "")
+
+
+def last_line(rows: Sequence[history.Row], *, monitor: str, best: Path, curves: Path) -> str:
+    """Says which epoch was the best and where it is.
+
+    Args:
+        rows: one per epoch.
+        monitor: the column that makes an epoch the best.
+        best: its checkpoint.
+        curves: the plot of all epochs.
+    """
+    index = history.best_index(rows, monitor=monitor)
+    found = "" if index is None else f", the best is epoch {index + 1} with {monitor} {rows[index][monitor]:.4g}"
+    return f"trained {len(rows)} epochs{found}: {best}; curves in {curves}"

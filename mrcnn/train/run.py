@@ -19,7 +19,7 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
-from mrcnn.train import callbacks, checkpoint, devices, folder, history, loop, optimizer, plan, schedule, start
+from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.clock import Clock
@@ -33,6 +33,7 @@ from mrcnn.weights import apply
 
 TENSORBOARD = "tensorboard"
 AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
+BETTER = "; `model.compatibility` null in the config trains by the better conventions"
 USES_MODEL = ("transfer_learning", "continue_training")
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
 
@@ -111,7 +112,7 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
     """Checks all that can be checked before data is read."""
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     if resume:
-        config = _with_last_conventions(config, output)
+        config = _with_last_conventions(config, output, log=log)
         resumed = _load_resumed(config, output)
         return _Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if checkpoint.holds_checkpoints(output):
@@ -131,30 +132,36 @@ def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume
             "file or coco, or use imagenet or random"
         )
     found = folder.find_start_model(model)
-    known = found.class_title_to_idx() if config.weights_init_type == "continue_training" else None
-    return _Start(config=_with_conventions(config, found, log=log), model=found, resumed=None, classes=known)
+    known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
+    if config.weights_init_type == "continue_training":
+        known = found.class_title_to_idx()
+        remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))
+    for line in filter(None, remarks):
+        log.warning(line)
+    config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
+    return _Start(config=config, model=found, resumed=None, classes=known)
 
 
-def _with_conventions(config: TrainConfig, start_model: folder.StartModel, *, log: EventLog) -> TrainConfig:
-    """Takes over the network and conventions of the start weights, where the config does not name its own."""
-    conventions = start_model.conventions()
-    kept = folder.keep_conventions(config.given_model, conventions)
+def _with_conventions(
+    config: TrainConfig, stored: folder.StartModel, *, whose: str, advice: str = "", log: EventLog
+) -> TrainConfig:
+    """Takes over the network and conventions of stored weights, where the config does not name its own."""
+    taken = folder.taken_over(config.given_model, stored.conventions())
+    kept = folder.keep_conventions(config.given_model, taken)
     if kept != config.model:
-        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in conventions.items())
-        log.info(
-            f"model: network and conventions are those of the start weights {start_model.weights}, {told}; "
-            "`model.compatibility` null in the config trains by the better conventions"
-        )
+        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
+        more = advice if folder.is_older(taken) else ""
+        log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
     return config.model_copy(update={"model": kept})
 
 
-def _with_last_conventions(config: TrainConfig, output: Path) -> TrainConfig:
+def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
     """Takes over again what a stopped run took over from its start weights."""
     last = checkpoint.find_last(output)
     if last is None or config.weights_init_type not in USES_MODEL:
         return config
     stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return config.model_copy(update={"model": folder.keep_conventions(config.given_model, stopped.conventions())})
+    return _with_conventions(config, stopped, whose="stopped run", log=log)
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
@@ -179,6 +186,7 @@ def _load_samples(
         background=config.special_classes.background,
         neutral=config.special_classes.neutral,
         class_title_to_idx=mapping,
+        max_skipped_share=config.max_skipped_share,
         log=log,
     )
 
@@ -290,8 +298,8 @@ def _fit(
     log: EventLog,
 ) -> None:
     batch_size = config.batch_size.train * count
-    skipped = Skipped(len(samples.train), log=log)
-    skipped_val = Skipped(len(samples.val), log=log)
+    skipped = Skipped(len(samples.train), max_share=config.max_skipped_share, log=log)
+    skipped_val = Skipped(len(samples.val), max_share=config.max_skipped_share, log=log)
 
     def open_data(epoch: int, step: int) -> tf.data.Dataset:
         return pipeline.train_dataset(
@@ -330,13 +338,8 @@ def _fit(
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
-    log.info(_last_words(clock.rows, monitor=config.best_monitor, root=store.root))
-
-
-def _last_words(rows: Sequence[history.Row], *, monitor: str, root: Path) -> str:
-    best = history.best_index(rows, monitor=monitor)
-    found = "" if best is None else f", the best is epoch {best + 1} with {monitor} {rows[best][monitor]:.4g}"
-    return f"trained {len(rows)} epochs{found}: {root / checkpoint.BEST}; curves in {root / callbacks.CURVES}"
+    best, curves = store.root / checkpoint.BEST, store.root / callbacks.CURVES
+    log.info(plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves))
 
 
 def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:

@@ -3,6 +3,8 @@ import pytest
 from mrcnn.config import load
 from mrcnn.events import UserError
 
+from . import published
+
 
 @pytest.mark.parametrize(
     ("values", "expected"),
@@ -34,6 +36,54 @@ def test_connection_is_answered_by_a_warning_that_keeps_its_token_secret():
     assert warnings == ["`connection` has no effect: the service is not connected to a platform"]
 
 
+def warnings_of(values):
+    warnings = []
+    load.load_deploy_config(values, warn=warnings.append)
+    return warnings
+
+
+def test_a_platforms_task_config_loads_with_one_warning_a_key():
+    assert warnings_of(published.TASK_DEPLOY) == [
+        "`connection` has no effect: the service is not connected to a platform",
+        '`model_settings` is an old form: write "gpu_device": 0, "min_confidence_threshold": 0.5',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "warnings"),
+    [
+        (published.FLAT_DEPLOY, []),
+        ({"cache_limit": 500, "$schema": "../docs/schemas/deploy.json"}, []),
+        ({"model": {}}, ["`model` is an old form: remove it"]),
+        ({"model": {"gpu_device": 1}}, ['`model` is an old form: write "gpu_device": 1']),
+        (
+            {"model_settings": {"gpu_devices": [2, 0]}, "gpu_devices": [2, 0]},
+            [
+                '`gpu_devices` is an old key: write "gpu_device": 2',
+                '`model_settings` is an old form: write "gpu_device": 2',
+            ],
+        ),
+        (
+            {"model_settings": {"gpu_device": 1}, "gpu_device": 2, "note": 1},
+            [
+                '`model_settings` is an old form: write "gpu_device": 1',
+                "`gpu_device` has no effect beside `model_settings`; remove it",
+                "`note` has no effect beside `model_settings`; remove it",
+            ],
+        ),
+        (
+            {"existing_objects": {"save_classes": [], "add_suffix": "_x"}},
+            [
+                '`existing_objects` has no effect here: write "existing_objects": {"save_names": [], '
+                '"add_suffix": "_x"} in the `mode` of a request'
+            ],
+        ),
+    ],
+)
+def test_an_old_form_is_answered_by_todays(values, warnings):
+    assert warnings_of(values) == warnings
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -43,6 +93,7 @@ def test_connection_is_answered_by_a_warning_that_keeps_its_token_secret():
         ({"model": {"gpu": 1}}, "unknown key `model.gpu`"),
         ({"cache_limit": 0}, "`cache_limit` must be greater than or equal to 1, got 0"),
         ({"cache_limits": 5}, "unknown key `cache_limits`"),
+        ({"model_settings": {"gpu_devices": []}}, "`gpu_devices` must be a list with a device, got []"),
     ],
 )
 def test_wrong_values_are_named(values, message):

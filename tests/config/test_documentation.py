@@ -1,18 +1,16 @@
 """docs/configuration.md says every key, with the default that the code has."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from mrcnn.config import augmentation, load
+from mrcnn.config import augmentation, legacy, load, page
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.train import EarlyStoppingConfig, TrainConfig
 
-PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-TRAINING, REST = PAGE.split("\n## Inference\n")
-INFERENCE, SERVICE = REST.split("\n## Service\n")
+PAGE = page.PAGE.read_text(encoding="utf-8")
+TRAINING, INFERENCE, SERVICE = (page.section(PAGE, f"## {name}") for name in ("Training", "Inference", "Service"))
 
 
 def leaves(value, way=""):
@@ -23,9 +21,8 @@ def leaves(value, way=""):
 
 
 def rows(text):
-    """Returns the default cell of each key's row."""
-    cells = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    return {row[0].strip("| `"): row[2].strip("` ") for row in cells}
+    """Returns the default of each key's row."""
+    return {key: row.default.strip("`") for key, row in page.rows(text).items()}
 
 
 @pytest.mark.parametrize(("key", "default"), leaves(TrainConfig().model_dump(mode="json")))
@@ -96,8 +93,22 @@ def test_the_page_lists_the_allowed_augmenters_and_no_others():
 
 
 def test_the_example_on_the_page_loads():
-    example = PAGE.split("```json\n")[1].split("```")[0]
+    example = page.section(PAGE, "### Augmentation").split("```json\n")[1].split("```")[0]
     assert len(load.load_train_config(json.loads(example)).augmentation) == 3
+
+
+def test_the_page_says_why_an_old_key_has_no_effect():
+    old = page.section(PAGE, "### Keys of older plugins")
+    for key, reason in legacy.WITHOUT_EFFECT.items():
+        (line,) = [line for line in old.splitlines() if line.startswith(f"| `{key}` |")]
+        assert line.endswith(f"| no effect: {reason} |")
+
+
+def test_the_warnings_on_the_page_are_real():
+    lines = []
+    load.load_inference_config({"mode": {"source": "full_image"}, "gpu_devices": [1]}, warn=lines.append)
+    for line in lines:
+        assert f"\nwarning: {line}\n" in PAGE
 
 
 def test_the_error_lines_on_the_page_are_real():

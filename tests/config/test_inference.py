@@ -67,6 +67,7 @@ def test_save_probabilities_is_accepted_with_a_note():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"mode": {"existing_objects": {"save": []}}}, "unknown key `mode.existing_objects.save`"),
         ({"model": 3}, "`model` must be an object, got 3"),
         ({"mode": []}, "`mode` must be an object, got []"),
         ({"model": {"gpu_device": -1}}, "`model.gpu_device` must be greater than or equal to 0, got -1"),
@@ -148,7 +149,7 @@ PUBLISHED_DEFAULTS = {
 def test_a_mode_has_the_originals_keys_and_defaults(name):
     values = load.load_mode({"name": name}).model_dump(mode="json")
     assert {key: values[key] for key in PUBLISHED_DEFAULTS[name]} == PUBLISHED_DEFAULTS[name]
-    common = {"name", "model_classes", "model_tags", "save_probabilities", "flip"}
+    common = {"name", "model_classes", "model_tags", "existing_objects", "save_probabilities", "flip"}
     own = {"join_iou_threshold", "nms_after"} if name.startswith("sliding") else set()
     assert set(values) - set(PUBLISHED_DEFAULTS[name]) - common - own == set()
     assert values["flip"] is False

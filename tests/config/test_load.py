@@ -1,5 +1,7 @@
 import copy
+import functools
 import json
+import operator
 import subprocess
 import sys
 
@@ -11,6 +13,8 @@ from mrcnn.config import load
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import TrainConfig
 from mrcnn.events import UserError
+
+from . import strategies
 
 
 def write(path, text, **how):
@@ -136,7 +140,8 @@ def test_deep_nesting_and_strange_keys_are_refused():
             {"dataset_tags": {"train": "all", "val": "all"}},
             ['`dataset_tags` names "all" for both sets: validation sees the training images'],
         ),
-        ({"input_size": {"width": 3}}, []),
+        ({"input_size": {"width": 3, "max_dim": 64}}, []),
+        ({"$schema": "../docs/schemas/train.json"}, []),
         (
             {"input_size": {"max_dims": 512, "note": 1}},
             [
@@ -167,27 +172,6 @@ def test_configs_are_read_without_tensorflow_and_without_imgaug():
     assert done.stdout.strip() == "[]"
 
 
-KNOWN_WORDS = sorted(
-    {*TrainConfig.model_fields, *ModelConfig.model_fields, "train", "val", "min_dim", "max_dim", "width", "height"}
-    | {"name", "args", "children", "model", "mode", "source", "gpu_devices", "save_names", "save_classes", "add_suffix"}
-    | {"model_classes", "model_tags", "existing_objects", "model_settings", "connection", "cache_limit", "val_every"}
-)
-WORDS = st.one_of(st.sampled_from([*KNOWN_WORDS, "full_image", "Fliplr", "Sequential", "__all__", "step"]), st.text())
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.integers(-2, 600),
-    st.sampled_from([2**70, 10**400]),
-    st.floats(),
-    WORDS,
-    st.text(st.characters(), max_size=5),
-)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(WORDS, inner, max_size=4)),
-    max_leaves=12,
-)
 LOADERS = (load.load_train_config, load.load_inference_config, load.load_deploy_config, load.load_mode)
 
 
@@ -202,36 +186,54 @@ def loads_or_names_the_fault(loader, values):
         text.encode()
 
 
-@given(st.dictionaries(WORDS, JSON, max_size=5), st.sampled_from(LOADERS))
+@given(strategies.OBJECTS, st.sampled_from(LOADERS))
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 def test_any_object_loads_or_is_refused_in_one_line(values, loader):
     loads_or_names_the_fault(loader, values)
 
 
-FULL = {
-    **TrainConfig().model_dump(mode="json"),
-    "augmentation": [{"name": "SomeOf", "args": {"n": [0, 1]}, "children": [{"name": "Affine", "args": {}}]}],
-    "early_stopping": {"patience": 3},
+@given(strategies.changed([strategies.FULL_TRAIN]))
+@settings(max_examples=250, deadline=None, derandomize=True, database=None)
+def test_a_full_config_with_one_value_changed_loads_or_is_refused_in_one_line(values):
+    loads_or_names_the_fault(load.load_train_config, values)
+
+
+WHOLE = [
+    (load.load_train_config, strategies.FULL_TRAIN),
+    *((load.load_inference_config, values) for values in strategies.FULL_INFERENCE),
+    (load.load_deploy_config, strategies.FULL_DEPLOY[0]),
+]
+OTHER_TYPES = {
+    bool: [0, 1, "true", None, [], {}],
+    int: [True, 1.0, "1", None, [1], {}, 1.5],
+    float: [True, "0.5", [0.5], {}],
+    str: [1, True, None, {}, []],
+    list: [1, "text", None, {}],
+    dict: [1, "text", [], True],
 }
 
 
-def places(value, way=()):
-    """Every way into a config, so that a fuzz can change what lies there."""
-    yield way
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from places(item, (*way, key))
+@pytest.mark.parametrize(("loader", "values"), WHOLE)
+def test_no_value_of_another_type_is_taken(loader, values):
+    loader(values)
+    taken = []
+    for *way, last in (way for way in strategies.places(values) if way and "args" not in way):
+        other = copy.deepcopy(values)
+        place = functools.reduce(operator.getitem, way, other)
+        is_selection = last in ("save_names", "save_classes", "from_classes")
+        for wrong in OTHER_TYPES.get(type(place[last]), []):
+            place[last] = wrong
+            if not ((is_selection and wrong == []) or refuses(loader, other)):
+                taken.append((*way, last, wrong))
+    assert taken == []
 
 
-@given(st.sampled_from([way for way in places(FULL) if way]), JSON)
-@settings(max_examples=250, deadline=None, derandomize=True, database=None)
-def test_a_full_config_with_one_value_changed_loads_or_is_refused_in_one_line(way, value):
-    values = copy.deepcopy(FULL)
-    place = values
-    for key in way[:-1]:
-        place = place[key]
-    place[way[-1]] = value
-    loads_or_names_the_fault(load.load_train_config, values)
+def refuses(loader, values):
+    try:
+        loader(values)
+    except UserError:
+        return True
+    return False
 
 
 @given(st.text(max_size=40))

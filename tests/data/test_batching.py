@@ -3,7 +3,7 @@ import pytest
 
 from mrcnn.data import batching
 from mrcnn.data.rasterize import from_masks
-from mrcnn.structures import Batch
+from mrcnn.structures import Batch, Instances
 
 SHAPES = batching.Shapes(min_dim=64, max_dim=64, channels=3, max_gt_instances=4, gt_mask_size=8)
 
@@ -44,9 +44,51 @@ def test_regions_to_ignore_have_no_class_and_are_not_valid():
     np.testing.assert_array_equal(example["gt_ignore"], [True, False, False, False])
 
 
+def test_neutral_pixels_are_marked_where_they_touch_and_crowds_are_not():
+    # 128 -> 64 columns: column 10 lies in 5, 11..13 in 5 and 6; 32 -> 16 rows from 24 on: rows 4..6 lie in 26 and 27.
+    # class 0 is the neutral one's, 2 a crowd's
+    example = _example(
+        _instances((4, 11, 7, 14), (0, 0, 32, 128), (0, 60, 8, 90), ignore=[True, False, True], class_ids=[0, 1, 2])
+    )
+    assert np.argwhere(example["neutral"]).tolist() == [[26, 5], [26, 6], [27, 5], [27, 6]]
+
+
+def test_neutral_pixels_of_an_enlarged_image():
+    # 8 x 16 -> 32 x 64 is a factor of 4, with (64 - 32) / 2 = 16 above: pixel (2, 3) covers 16 of the input's
+    instances = from_masks(masks=[np.ones((1, 1), bool)], corners=[(2, 3)], class_ids=[0], ignore=[True])
+    example = _example(instances, hw=(8, 16))
+    expected = np.zeros((64, 64), bool)
+    expected[24:28, 12:16] = True
+    np.testing.assert_array_equal(example["neutral"], expected)
+
+
+def test_neutral_masks_count_by_their_pixels_and_without_a_slot():
+    mask = np.eye(32, dtype=bool)
+    boxes = [(0, x, 8, x + 8) for x in range(0, 120, 8)]
+    instances = _instances(*boxes)
+    diagonals = from_masks(masks=[mask] * 4, corners=[(0, x) for x in range(0, 128, 32)], class_ids=[0] * 4,
+                           ignore=[True] * 4)  # fmt: skip
+    both = Instances(*(np.concatenate([one, other]) if name != "masks" else one + other
+                       for name, one, other in zip(Instances._fields, instances, diagonals, strict=True)))  # fmt: skip
+    example = _example(both)
+    np.testing.assert_array_equal(example["neutral"][24:40], np.tile(np.eye(16, dtype=bool), (1, 4)))
+    assert example["neutral"].sum() == 64
+
+
+@pytest.mark.parametrize(("pixels", "rows"), [(3, 7), (7, 3), (5, 5), (1, 4), (4, 1), (1000, 17)])
+def test_scaled_marks_agree_with_overlaps_of_intervals(pixels, rows):
+    marked = np.random.default_rng(pixels).random((pixels, 2)) < 0.3
+    expected = np.zeros((rows, 2), bool)
+    for row, pixel in np.ndindex(rows, pixels):
+        if row * pixels < (pixel + 1) * rows and pixel * rows < (row + 1) * pixels:
+            expected[row] |= marked[pixel]
+    np.testing.assert_array_equal(batching._any_within(marked, rows), expected)
+
+
 def test_no_objects():
     example = _example(_instances())
-    assert not any(example[name].any() for name in ("gt_boxes", "gt_class_ids", "gt_masks", "gt_valid", "gt_ignore"))
+    fields = ("gt_boxes", "gt_class_ids", "gt_masks", "gt_valid", "gt_ignore", "neutral")
+    assert not any(example[name].any() for name in fields)
 
 
 def test_every_field_has_its_shape_and_dtype():

@@ -76,6 +76,7 @@ def test_static_shapes(samples):
         "gt_masks": ((2, 3, 8, 8), "uint8"),
         "gt_valid": ((2, 3), "bool"),
         "gt_ignore": ((2, 3), "bool"),
+        "neutral": ((2, 64, 64), "bool"),
         "image_ids": ((2,), "int32"),
         "seeds": ((2,), "int32"),
     }

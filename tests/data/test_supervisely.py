@@ -1,11 +1,14 @@
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from mrcnn import events
-from mrcnn.data import supervisely
+from mrcnn.config.load import load_train_config
+from mrcnn.data import pipeline, supervisely
+from mrcnn.data.skipped import Skipped
 from mrcnn.events import UserError
 from mrcnn.project.reader import Project
 
@@ -73,6 +76,20 @@ def test_background_is_dropped_neutral_and_crowds_are_ignored(tmp_path):
     assert len(loaded.train[0].labels) == 3
 
 
+def test_neutral_objects_reach_the_batch_pixel_by_pixel(tmp_path):
+    # 8 x 9 pixels are enlarged to 57 x 64 (factor 64 / 9): columns 0..3 end at 4 * 64 / 9 = 28.4, rows 0..2 at
+    # 3 * 57 / 8 = 21.4, below (64 - 57) // 2 = 3 rows of padding
+    project = _project(tmp_path, {"a.png": (["train", "val"], [_object("apple"), _object("neutral")])})
+    (tmp_path / "ds" / "img" / "a.png").write_bytes(cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes())
+    config = load_train_config({"input_size": {"min_dim": 64, "max_dim": 64}})
+    dataset = pipeline.val_dataset(_load(project).val, config, batch_size=1, skipped=Skipped(1))
+    (batch,) = dataset.as_numpy_iterator()
+    expected = np.zeros((64, 64), bool)
+    expected[3:25, 0:29] = True
+    np.testing.assert_array_equal(batch["neutral"][0], expected)
+    assert batch["gt_valid"].sum() == batch["gt_ignore"].sum() == 1
+
+
 def test_figures_bound_to_one_instance_are_one_object(tmp_path):
     right = {"exterior": [[6, 1], [7, 4]], "interior": []}
     objects = [
@@ -127,6 +144,17 @@ def test_a_broken_annotation_is_skipped_and_named(tmp_path):
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
     assert [message for message in messages if "b.png.json" in message and message.startswith("skipped ds/b.png")]
     assert [message for message in messages if "d.png.json" in message and "plum" in message]
+
+
+@pytest.mark.parametrize(("share", "works"), [(0.5, True), (0.49, False), (0.0, False), (1.0, True)])
+def test_the_share_of_broken_annotations_is_a_setting(tmp_path, share, works):
+    good = (["train", "val"], [_object("apple")])
+    project = _project(tmp_path, {"a.png": good, "b.png": "{"})
+    if works:
+        assert len(_load(project, max_skipped_share=share).train) == 1
+    else:
+        with pytest.raises(UserError, match="too many images cannot be used: 1 of 2"):
+            _load(project, max_skipped_share=share)
 
 
 def test_most_annotations_broken(tmp_path):

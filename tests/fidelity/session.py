@@ -177,6 +177,7 @@ def training_batch() -> dict[str, tf.Tensor]:
         gt_masks=_padded(masks.astype(np.uint8) * 255),
         gt_valid=_padded(class_ids > 0),
         gt_ignore=_padded(class_ids < 0),
+        neutral=np.zeros((side, side), bool),
         image_ids=np.array(0, np.int32),
         seeds=np.array(0, np.int32),
     )

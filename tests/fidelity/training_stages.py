@@ -51,7 +51,7 @@ def mask_targets(session: Session) -> Iterator[Result]:
     arrays, targets = reference.training(), _sampled(session)
     objects = np.flatnonzero(arrays["target_class_ids"])
     index = (tf.zeros(len(objects), tf.int32), tf.constant(objects, tf.int32))
-    got = session.model.parts.mask_targets(targets, _inner_batch(), index)
+    got = session.model.parts.mask_targets(targets, _inner_batch(), index, pixel_rois=targets.rois[0][: len(objects)])
     yield gates.close("cells", got.masks, reference.unpack(arrays, "target_masks")[objects], gates.EXACT)
 
 

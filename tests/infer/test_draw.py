@@ -114,3 +114,36 @@ def test_a_small_object_lies_over_a_large_one():
     picture = draw.draw(image, found, class_colors=COLORS)
     np.testing.assert_allclose(picture[450, 450], [0.45 * 255 + 55, 55, 55], atol=1)
     np.testing.assert_allclose(picture[600, 600], [55, 55, 0.45 * 255 + 55], atol=1)
+
+
+def test_names_of_small_objects_have_to_fit_the_room():
+    # names of 100 pixels each: boxes of 200 and more are large; of the others, largest first, as many as fit 250
+    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 20], [0, 0, 10, 15], [0, 0, 10, 12], [0, 0, 30, 30]])
+    areas = np.full(5, 100.0)
+    assert draw._named(boxes, areas, room=250).tolist() == [1, 2, 3, 4]
+    assert draw._named(boxes, areas, room=99).tolist() == [1, 4]
+    assert draw._named(boxes, areas, room=1e9).tolist() == [0, 1, 2, 3, 4]
+    assert draw._named(boxes[:0], areas[:0], room=9).tolist() == []
+
+
+def test_many_small_objects_stay_visible():
+    # 400 squares of 16 pixels, 50 apart: a name for each would cover the picture
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    corners = [(y, x) for y in range(10, 1000, 50) for x in range(10, 1000, 50)]
+    boxes = [[y, x, y + 16, x + 16] for y, x in corners]
+    found = helpers.make_detections(boxes, ["cat"] * 400, [0.9] * 400, size=(1000, 1000))
+    picture = draw.draw(image, found, class_colors=COLORS)
+    shown = sum(bool((np.abs(picture[y + 8, x + 8] - np.array([170, 55, 55])) <= 1).all()) for y, x in corners)
+    assert shown >= 370
+    assert (picture == 100).all(axis=2).mean() > 0.8
+
+
+def test_small_objects_have_thin_lines_in_their_own_colours():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections(
+        [[200, 200, 600, 600], [700, 700, 720, 720]], ["cat", "dog"], [0.9, 0.8], size=(1000, 1000)
+    )
+    picture = draw.draw(image, found, class_colors=COLORS)
+    np.testing.assert_array_equal(picture[710, 700], [0, 0, 255])
+    np.testing.assert_allclose(picture[710, 702], [55, 55, 170], atol=1)
+    np.testing.assert_array_equal(picture[400, 201], [255, 0, 0])

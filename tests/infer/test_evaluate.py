@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mrcnn.config.load import load_inference_config
 from mrcnn.evaluate.coco_metrics import CocoEvaluator
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import evaluate, load, sources
@@ -46,6 +47,34 @@ def test_worked_case(project, batch_size):
     assert metrics["per_class"]["dog"]["box_ap"] == 1.0
     assert (metrics["per_class"]["dog"]["objects"], metrics["per_class"]["dog"]["detections"]) == (1, 2)
     assert metrics["mask_ap"] == 1.0
+
+
+def windows_of(side, **settings):
+    values = {"name": "sliding_window", "window": {"width": side, "height": side}, **settings}
+    return load_inference_config({"model": {}, "mode": values}).mode
+
+
+# every window is a cat: joined along the borders they are the one of the image, alone each is too small
+@pytest.mark.parametrize(("join", "expected"), [(0.5, 1.0), (None, 0.0)])
+def test_a_mode_is_scored_as_it_looks(project, join, expected):
+    source = sources.with_tag(sources.open_project(project), "val")
+    metrics = run(source, mode=windows_of(12, join_iou_threshold=join))
+    assert metrics["per_class"]["cat"]["mask_ap"] == expected
+
+
+def test_every_detection_of_many_windows_counts(tmp_path):
+    # 121 windows of one pixel, all cats of equal score, and the last one is an object: COCO would stop after 100
+    images = {"ds/a.png": (11, 11, 200, [helpers.rectangle("cat", 10, 10, 10, 10)], [])}
+    root = helpers.write_project(tmp_path / "p", images, classes=(("cat", "rectangle"),))
+    mode = windows_of(1, join_iou_threshold=None)
+    assert run(sources.open_project(root), mode=mode)["per_class"]["cat"]["mask_ap"] == pytest.approx(1 / 121, rel=0.01)
+
+
+def test_an_image_that_the_mode_does_not_fit_is_counted(project, capsys):
+    mode = load_inference_config({"model": {}, "mode": {"name": "roi", "bounds": {"left": "25px"}}}).mode
+    metrics = run(sources.open_project(project), mode=mode)
+    assert (metrics["images"], metrics["skipped"]) == (1, 2)
+    assert "ds/b.png is skipped" in capsys.readouterr().err
 
 
 def test_images_without_objects_count(project):
@@ -151,6 +180,19 @@ def test_command(project, tmp_path, monkeypatch, capsys):
     assert content["mask_ap_large"] is None
     assert content["per_class"]["cat"]["box_ap_large"] is None
     assert capsys.readouterr().out.splitlines()[-1].startswith("all ")
+
+
+def test_command_takes_the_mode_from_a_config(project, tmp_path, monkeypatch, capsys):
+    bundle = helpers.make_bundle()
+    monkeypatch.setattr(load, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))
+    monkeypatch.setattr(load, "load_model", lambda stored, **arguments: bundle)
+    config = tmp_path / "mode.json"
+    mode = {"name": "sliding_window_det", "window": {"width": 12, "height": 12}, "join_iou_threshold": None}
+    config.write_text(json.dumps({"model": {}, "mode": mode}))
+    args = ["--model", "m", "--project", str(project), "--tag", "val", "--config", str(config)]
+    evaluate.main(evaluate.parse(args), JsonLog())
+    # 20 x 30 pixels are 2 x 3 windows of 12, 40 x 24 are 4 x 2, and each is a cat
+    assert next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cat ")).split()[2] == "14"
 
 
 def test_command_refuses_a_batch_of_none():

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mrcnn import tasks
 from mrcnn.config.model import ModelConfig
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import load
@@ -54,7 +55,8 @@ def task(tmp_path):
     """A task folder as the platform makes it."""
     helpers.write_project(tmp_path / "data" / "animals", {"ds/a.png": (20, 30, 200, [], [])})
     mode = {"name": "full_image", "model_classes": {"add_suffix": "_found"}}
-    (tmp_path / "task_config.json").write_text(json.dumps({"model": {"gpu_device": 3}, "mode": mode}))
+    for name in ("task_config.json", "task_settings.json"):  # the platform writes the same under an old name too
+        (tmp_path / name).write_text(json.dumps({"model": {"gpu_device": 3}, "mode": mode}))
     return tmp_path
 
 
@@ -70,8 +72,38 @@ def test_task_folder_holds_everything(script, task, loaded):
     assert [item.title for item in result.meta.classes] == ["cat", "cat_found", "dog_found"]
 
 
-def test_default_task_folder(script):
-    assert script.parse([]).task_dir == Path("/sly_task_data")
+@pytest.mark.parametrize("way", ["default", "variable"])
+def test_task_folder_that_is_not_named(script, task, loaded, monkeypatch, way):
+    monkeypatch.setattr(tasks, "ROOT", task if way == "default" else task / "none")
+    monkeypatch.setenv("SLY_TASK_DIR", str(task) if way == "variable" else "")
+    run(script)
+    assert loaded[0] == (task / "model", None, None)
+    assert Project.open(task / "results" / "animals").items
+
+
+def test_task_folder_for_what_is_not_named(script, task, tmp_path, loaded):
+    run(script, "--task-dir", task, "--model", tmp_path / "other")
+    assert loaded[0] == (tmp_path / "other", None, None)
+    assert [item.title for item in Project.open(task / "results" / "animals").meta.classes][1] == "cat_found"
+
+
+def test_no_task_folder(script, monkeypatch):
+    monkeypatch.setenv("SLY_TASK_DIR", "/none")
+    with pytest.raises(UserError, match=r"no task folder /none; give another by .* by --model, --project, --images"):
+        run(script)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (("--model", "m"), "output"),
+        (("--project", "p", "--output", "o"), "model"),
+        (("--model", "m", "--output", "o"), "project"),
+    ],
+)
+def test_given_paths_are_not_mixed_with_the_task_folder(script, given, missing):
+    with pytest.raises(UserError, match=f"--{missing} is missing; give it, or --task-dir for the usual places"):
+        run(script, *given)
 
 
 def test_task_folder_without_config(script, task, loaded):
@@ -159,7 +191,8 @@ def test_real_network_end_to_end(tmp_path):
 @pytest.mark.slow
 def test_error_is_one_line_and_exit_code_one(tmp_path):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
-    done = command("--model", tmp_path / "none", "--images", tmp_path / "photos", "--log-format", "rich")
+    done = command("--model", tmp_path / "none", "--images", tmp_path / "photos", "--output", tmp_path / "out",
+                   "--log-format", "rich")  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [

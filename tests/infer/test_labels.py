@@ -7,7 +7,7 @@ from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
 from mrcnn.infer import compact, labels
 from mrcnn.infer.looking import Found, Part
-from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 
@@ -86,6 +86,87 @@ def test_known_labels_stay_and_new_ones_follow():
     new = add(make_naming(), Part(DETECTIONS), known=[TREE, CAR])
     assert new[:2] == (TREE, CAR)
     assert [label.class_title for label in new[2:]] == ["dog_maskrcnn", "cat_maskrcnn"]
+
+
+def keep(values, **mode):
+    return labels.name_labels(
+        ("cat", "dog"), load_mode({**mode, "existing_objects": values}), confidence_tag="confidence"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "titles"),
+    [
+        ({}, ["tree", "car"]),
+        ({"save_names": "__all__"}, ["tree", "car"]),
+        ({"save_names": ["car", "horse"]}, ["car"]),
+        ({"save_classes": ["tree"], "add_suffix": "_gt"}, ["tree_gt"]),
+        ({"add_suffix": "_gt"}, ["tree_gt", "car_gt"]),
+        ({"save_names": []}, []),
+    ],
+)
+def test_known_labels_stay_as_the_mode_says(values, titles):
+    *kept, dog, cat = add(keep(values), Part(DETECTIONS), known=[TREE, CAR])
+    assert [label.class_title for label in kept] == titles
+    assert (dog.class_title, cat.class_title) == ("dog_model", "cat_model")
+
+
+def test_a_renamed_label_keeps_all_but_its_class():
+    tree = Label("tree", TREE.geometry, (Tag("seen", 3),), {"labelerLogin": "ann", "classId": 7, "id": 5})
+    (renamed,) = add(keep({"add_suffix": "!"}), known=[tree])
+    assert renamed == Label("tree!", TREE.geometry, (Tag("seen", 3),), {"labelerLogin": "ann", "id": 5})
+    assert add(keep({}), known=[tree]) == (tree,)
+
+
+def test_what_was_found_for_an_object_stays_where_the_object_was():
+    naming = keep({"save_names": ["car"]}, name="bboxes", save=True)
+    parts = [Part(DETECTIONS, 0, (0, 0, 4, 4)), Part(NOTHING, 1, (4, 4, 6, 6))]
+    titles = [label.class_title for label in add(naming, *parts, known=[TREE, CAR])]
+    assert titles == ["dog", "cat", "tree_input_bbox", "car_input_bbox", "car"]
+
+
+def test_a_renamed_class_is_added_in_the_same_shape_and_colour():
+    tree = ClassMeta("tree", "graph", "#123456", {"geometry_config": {"nodes": {}}, "id": 7, "hotkey": "T"})
+    meta = ProjectMeta((tree, ClassMeta("car", "polygon", "#654321")))
+    new = labels.output_meta(meta, METAS, keep({"save_names": ["tree", "horse"], "add_suffix": "_gt"})).classes
+    assert [item.title for item in new] == ["tree", "car", "dog_model", "cat_model", "tree_gt"]
+    assert new[:2] == meta.classes
+    assert new[4] == ClassMeta("tree_gt", "graph", "#123456", {"geometry_config": {"nodes": {}}})
+
+
+@pytest.mark.parametrize("values", [{}, {"save_names": []}, {"save_names": [], "add_suffix": "_gt"}])
+def test_without_a_renamed_class_none_is_added(values):
+    meta = ProjectMeta((ClassMeta("tree", "polygon", "#123456"),))
+    assert [item.title for item in labels.output_meta(meta, METAS, keep(values)).classes] == [
+        "tree",
+        "dog_model",
+        "cat_model",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("taken", "suffix", "message"),
+    [
+        (ClassMeta("tree_gt", "bitmap"), "_gt", "class 'tree_gt' has shape bitmap but existing objects are polygons"),
+        (ClassMeta("t", "line"), "", None),
+        (ClassMeta("tree_gt", "any"), "_gt", None),
+        (ClassMeta("tree_gt", "polygon"), "_gt", None),
+    ],
+)
+def test_a_clash_of_a_renamed_class_says_what_to_change(taken, suffix, message):
+    meta = ProjectMeta((ClassMeta("tree", "polygon"), taken))
+    naming = keep({"save_names": ["tree"], "add_suffix": suffix})
+    if message is None:
+        assert len(labels.output_meta(meta, METAS, naming).classes) == 4
+    else:
+        with pytest.raises(UserError, match=rf"{message}; change `mode.existing_objects.add_suffix` so that the"):
+            labels.output_meta(meta, METAS, naming)
+
+
+def test_a_renamed_class_must_fit_the_models_too():
+    meta = ProjectMeta((ClassMeta("cat", "polygon"),))
+    with pytest.raises(UserError, match=r"'cat_model' has shape bitmap but existing objects are polygons"):
+        labels.output_meta(meta, METAS, keep({"add_suffix": "_model"}))
 
 
 def test_a_saved_region_is_a_rectangle_whose_ends_are_inside():

@@ -60,6 +60,47 @@ def test_a_joined_object_covers_its_pieces_and_has_the_best_score():
     assert joined.masks[0].area == 10 * 35
 
 
+CAT = [6, 22, 16, 26]  # in the strip of LEFT and RIGHT, and 4 pixels from the nearest border of either
+
+
+@pytest.mark.parametrize("scores", [[0.8, 0.9], [0.9, 0.8]])
+def test_of_two_that_saw_it_whole_the_better_stays_as_it_is(scores):
+    # shifted by a row they agree by 9 of 11
+    seen = [CAT, [7, 22, 17, 26]]
+    windows = [(0, 0, 20, 30), (0, 18, 20, 50)]
+    joined = join(seen, ["cat"] * 2, scores, windows)
+    np.testing.assert_array_equal(joined.boxes, [seen[int(np.argmax(scores))]])
+    assert joined.masks[0].area == 40
+
+
+def test_what_a_border_cut_off_is_dropped_where_another_window_saw_the_object_whole():
+    # the second window begins in the middle of the object: it sees 5 of its 10 columns, a row too low, and is surer
+    joined = join([[5, 10, 15, 20], [6, 15, 16, 20]], ["cat"] * 2, [0.8, 0.9], [LEFT, (0, 15, 20, 45)])
+    np.testing.assert_array_equal(joined.boxes, [[5, 10, 15, 20]])
+    np.testing.assert_allclose(joined.scores, [0.8])
+
+
+def test_a_piece_that_lies_in_a_whole_one_by_less_than_half_is_joined():
+    # what seems whole in LEFT goes on in the other window: columns 16..25 against 18..37, 8 of 20 are shared; in the
+    # strip, columns 16..29, the masks are 16..25 and 18..29, IoU 8 / 14
+    joined = join([[5, 16, 15, 26], [5, 18, 15, 38]], ["cat"] * 2, [0.8, 0.9], [LEFT, (0, 16, 20, 46)])
+    np.testing.assert_array_equal(joined.boxes, [[5, 16, 15, 38]])
+
+
+def test_the_borders_of_the_image_cut_nothing():
+    # LEFT begins with the image: rows 0..19 and column 0 on are whole there; the other window cuts column 2
+    joined = join([[0, 0, 20, 6], [0, 2, 20, 7]], ["cat"] * 2, [0.8, 0.9], [LEFT, (0, 2, 20, 32)])
+    np.testing.assert_array_equal(joined.boxes, [[0, 0, 20, 6]])
+
+
+def test_a_dropped_one_still_drops_others():
+    # two windows see the object whole, a third cuts it; the third agrees with the weaker of the two alone
+    whole, weaker, piece = [2, 20, 12, 30], [6, 20, 16, 30], [10, 25, 20, 30]
+    windows = [(0, 0, 20, 60), (0, 10, 20, 70), (0, 25, 20, 75)]
+    joined = join([whole, weaker, piece], ["cat"] * 3, [0.9, 0.8, 0.7], windows, iou_threshold=0.3)
+    np.testing.assert_array_equal(joined.boxes, [whole])
+
+
 def test_a_chain_of_pieces_is_one_object():
     third = (0, 40, 20, 70)
     joined = join(

@@ -1,5 +1,7 @@
 """Modes: what they look at and what becomes of it, with a predictor that finds bright blobs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from mrcnn.config.inference import MODES
 from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
 from mrcnn.infer import compact, modes
-from mrcnn.project.annotation import Label
+from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Polygon, Rectangle, Unsupported
 
 from . import helpers
@@ -52,6 +54,12 @@ def test_roi_looks_inside_its_bounds_in_pixels_of_the_image(save):
     assert [mask.box for mask in found.detections.masks] == [(8, 10, 20, 30)]
     np.testing.assert_array_equal(found.detections.boxes, [[8, 10, 20, 30]])
     assert [part.box for part in found.parts] == [(8, 10, 30, 48) if save else None]
+
+
+def test_roi_is_of_the_image_whatever_size_its_annotation_tells():
+    picture = replace(helpers.make_picture(np.zeros((40, 50), np.uint8)), annotation=Annotation((400, 500)))
+    (found,) = run([picture], name="roi", bounds={"left": "20%", "bottom": "25%"}, save=True)
+    assert [part.box for part in found.parts] == [(0, 10, 30, 50)]
 
 
 def test_roi_of_an_image_that_is_too_small_is_an_error_of_this_image():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mrcnn.config.inference import MODES
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import JsonLog, UserError
 from mrcnn.infer import draw, load, run, sources
@@ -76,6 +77,24 @@ def test_selection_holds_everywhere(project, tmp_path):
     assert [item.title for item in result.meta.classes] == ["dog"]
     assert [label.class_title for label in result.items[0].read_annotation(result.meta).labels] == ["dog"]
     assert dict(summary.images_with) == {"dog": 1}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_existing_objects_are_renamed_or_left_out_in_every_mode(project, tmp_path, name):
+    mode = {"name": name, "model_classes": {"add_suffix": "!"}, "model_tags": {"add_suffix": "!"}}
+    if name.startswith("sliding"):
+        mode["window"] = {"width": 64, "height": 64}
+    found = {}
+    for key, existing in {"all": {}, "renamed": {"add_suffix": "_gt"}, "none": {"save_names": []}}.items():
+        config = {"model": {}, "mode": {**mode, "existing_objects": existing}}
+        run_on(sources.open_project(project), tmp_path / key, config=config)
+        result = Project.open(tmp_path / key / "animals")
+        titles = [label.class_title for label in result.items[0].read_annotation(result.meta).labels]
+        found[key] = sorted(titles), [item.title for item in result.meta.classes]
+    new = ["cat!", "dog!"]
+    assert found["all"] == (["cat", *new], ["cat", *new])
+    assert found["renamed"] == (sorted(["cat_gt", *new]), ["cat", *new, "cat_gt"])
+    assert found["none"] == (new, ["cat", *new])
 
 
 def test_folder_of_images(tmp_path):

@@ -66,7 +66,19 @@ def test_a_file_of_this_project_is_read_with_a_remark(tmp_path, old_file):
         handle.attrs["writer"] = np.bytes_(hdf5.WRITER)
     facts = weight_file.read_facts(tmp_path / "old.h5")
     (line,) = weight_file.assumptions(facts, "m.h5")
-    assert line.startswith("m.h5 was written by this project, but comes without its config.json: ")
+    assert line == (
+        "m.h5 was written by this project, but comes without its config.json: it is read by the conventions of "
+        "matterport; give its model folder if it has one"
+    )
+
+
+def test_a_file_in_the_plugins_place_has_the_plugins_conventions(tmp_path):
+    path = tmp_path / "model_weights" / "model.h5"
+    path.parent.mkdir()
+    old_weights.write_skeleton(path, 101)
+    facts = weight_file.read_facts(path)
+    assert weight_file.model_config(facts, path) == ModelConfig(compatibility="supervisely")
+    assert weight_file.model_config(facts, "model.h5") == ModelConfig(compatibility="matterport")
 
 
 def test_an_incomplete_file_is_refused(old_file):

@@ -56,6 +56,7 @@ def _drawn_batch() -> dict[str, tf.Tensor]:
         gt_masks=masks,
         gt_valid=valid,
         gt_ignore=np.zeros_like(valid),
+        neutral=np.zeros((2, SIDE, SIDE), bool),
         image_ids=np.arange(2, dtype="int32"),
         seeds=np.array([3, 4], "int32"),
     )

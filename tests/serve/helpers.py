@@ -57,14 +57,14 @@ def make_predictor(model=brightness_model, **config):
 def gated_predictor(gate):
     """Makes a predictor that calls `gate` before it looks at any image that is not black, as that of the warm-up is."""
     predictor = make_predictor()
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         if any(image.any() for image in images):
             gate()
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     return predictor
 
 

@@ -56,9 +56,9 @@ class Process:
     def url(self):
         return next(event["message"].split()[-1] for event in self.events if event["message"].startswith("serving"))
 
-    def infer(self, image=None):
+    def infer(self, image=None, **values):
         files = {"image": image or image_bytes()}
-        return requests.post(f"{self.url}/model/inference", files=files, timeout=120)
+        return requests.post(f"{self.url}/model/inference", files=files, data=values, timeout=120)
 
     def metrics(self):
         return requests.get(f"{self.url}/metrics", timeout=60).text

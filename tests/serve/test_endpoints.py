@@ -1,5 +1,6 @@
 """The whole service over HTTP: its limits, what happens under load, and how it ends."""
 
+import base64
 import io
 import json
 import socket
@@ -57,6 +58,14 @@ def test_openapi_describes_every_endpoint(service):
     form = endpoint["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["properties"].keys() == {"image", "mode", "meta", "annotation"}
     assert endpoint["description"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/", "/v2/models/mrcnn"])
+def test_head_is_get_without_the_body(service, path):
+    get, head = (requests.request(method, service.url + path, timeout=60) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == get.headers[name]
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/model/inference", 405), ("GET", "/nowhere", 404)])
@@ -124,33 +133,32 @@ def test_images_are_never_logged():
 
 def test_a_model_that_fails_is_500_and_the_service_goes_on():
     predictor = make_predictor()
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         if any(image.shape[0] == 13 for image in images):
             raise MemoryError("out of memory")
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     with running(predictor) as service:
         response = infer(service, image_bytes(13, 20))
         assert response.status_code == 500
         assert response.json() == {"error": "the service failed at this request (MemoryError); its log says more"}
         assert infer(service, image_bytes(14, 20)).status_code == 200
-    assert [line[1] for line in service.log.lines if line[0] == "error"] == [
-        "POST /model/inference failed: MemoryError: out of memory"
-    ]
+    (line,) = (line[1] for line in service.log.lines if line[0] == "error")
+    assert line.startswith("POST /model/inference failed: MemoryError: out of memory; at test_endpoints.py:")
 
 
 def slow_predictor(seconds):
     predictor = make_predictor()
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         time.sleep(seconds)
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     return predictor
 
 
@@ -205,16 +213,50 @@ def test_the_end_answers_open_requests_first():
         service.stop()
         assert gate.is_set()
         assert [future.result(60).status_code for future in futures] == [200] * 6
-    assert service.log.lines[-1][1] == "stopped: all requests are answered"
+    assert service.log.lines[-1][1] == "stopped"
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{service.url}/health", timeout=5)
+
+
+def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch):
+    monkeypatch.setattr("mrcnn.serve.answers.SECONDS", 0.5)
+    monkeypatch.setattr("mrcnn.serve.answers.SLOWEST", 10**9)
+    monkeypatch.setattr(endpoints, "LEAST_ACTIVE", 1)
+    monkeypatch.setattr(endpoints, "BATCHES_ACTIVE", 1)
+    body = b'{"inputs":{"b64":"%s"}}' % base64.b64encode(image_bytes(2000, 2000, kind="JPEG"))  # 16 MB of masks
+    with running(batch_size=1) as service, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(service.url.rpartition(":")[2])))
+        head = b"POST /v1/models/mrcnn:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        client.sendall(head % len(body) + body)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert infer(service, image_bytes()).status_code == 200  # it got the only place
+        statuses = [fields["status"] for level, message, fields in service.log.lines if "status" in fields]
+        assert statuses[0] == 499
+        received = 0
+        while piece := client.recv(2**20):
+            received += len(piece)
+    assert received < 8_000_000  # what lay in the sockets
+
+
+def test_what_a_client_that_left_asked_for_is_not_done():
+    mode = json.dumps({"name": "sliding_window", "window": {"width": 1, "height": 1}})  # 10000 windows
+    with running(batch_size=1) as service:
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(f"{service.url}/model/inference", files={"image": image_bytes(100, 100)},
+                          data={"mode": mode}, timeout=1)  # fmt: skip
+        await_in_progress(service.url, 0)
+        assert service.log.lines[-1][2]["status"] == 499
+        text = requests.get(f"{service.url}/metrics", timeout=60).text
+    looked_at = next(line for line in text.splitlines() if line.startswith("mrcnn_batch_images_sum"))
+    assert float(looked_at.split()[1]) < 9000
 
 
 def test_a_client_that_hangs_up_harms_nobody(service):
     host, port = service.url.removeprefix("http://").split(":")
     for body in (b"", b"--x\r\n", b"x" * 1000):
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /model/inference HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+            client.sendall(b"POST /model/inference HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + body)  # fmt: skip
     with socket.create_connection((host, int(port))) as client:
         client.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")
@@ -248,11 +290,14 @@ class TestLoading:
         assert calls == [(stored, expected)]
         assert predictor.bundle is stored
 
-    def test_a_worker_without_its_model_ends_with_the_code_that_stops_the_others(self, capsys, tmp_path):
+    def test_a_worker_without_its_model_ends_with_the_code_that_stops_the_others(self, monkeypatch, capsys, tmp_path):
+        heard = []
+        monkeypatch.setattr(endpoints.server, "hear_libraries", heard.append)
         with pytest.raises(SystemExit) as stop:
             endpoints.make_worker(ServeConfig(model=str(tmp_path / "m"), log_format="json"), "")
         assert stop.value.code == 3
         assert json.loads(capsys.readouterr().err)["exc_str"] == f"the model folder {tmp_path / 'm'} does not exist"
+        assert len(heard) == 1
 
     def test_a_weight_file_alone_needs_the_names_of_its_classes(self, tmp_path):
         config = ServeConfig(model=str(tmp_path / "mask.h5"), classes="cat,dog", input_size=(64, 128), port=0)
@@ -264,6 +309,26 @@ def test_the_confidence_tag_of_the_deploy_config():
     with running(deploy={"confidence_tag_name": "score"}) as service:
         meta = requests.post(f"{service.url}/model/get_out_meta", timeout=60).json()
     assert [tag["name"] for tag in meta["tags"]] == ["score_model"]
+
+
+def ask_as(service, name, path="/health"):
+    return requests.get(service.url + path, headers={"Host": name}, timeout=60)
+
+
+def test_a_web_page_whose_name_points_here_gets_no_answer(service):
+    for path in ("/", "/health", "/metrics", "/model/inference"):
+        response = ask_as(service, "evil.example:5000", path)
+        assert response.status_code == (405 if path == "/model/inference" else 421)
+    response = requests.post(f"{service.url}/model/get_out_meta", headers={"Host": "evil.example"}, timeout=60)
+    assert (response.status_code, list(response.json())) == (421, ["error"])
+    assert ask_as(service, "localhost:5000").status_code == 200
+
+
+def test_names_can_be_allowed_and_what_others_reach_is_asked_under_any():
+    with running(allow_host=("vision.lan",)) as service:
+        assert [ask_as(service, name).status_code for name in ("vision.lan", "evil.example")] == [200, 421]
+    with running(host="0.0.0.0") as service:
+        assert ask_as(service, "evil.example").status_code == 200
 
 
 def test_a_picture_is_turned_upright():

@@ -42,3 +42,4 @@ def test_workers_are_added_up(tmp_path):
     ]
     assert 'mrcnn_requests_total{path="/",status="200"} 2.0' in runs[0].stdout
     assert 'mrcnn_requests_total{path="/",status="200"} 4.0' in runs[1].stdout
+    assert "mrcnn_requests_in_progress 1.0" in runs[1].stdout  # the first one's died with it

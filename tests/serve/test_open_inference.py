@@ -66,7 +66,7 @@ INPUTS = "the body must be a JSON object whose `inputs` is a list of one tensor,
         ({"inputs": [{**IMAGE, "datatype": "FP32"}]}, "the input must be `image` of datatype UINT8"),
         ({"inputs": [{**ENCODED, "shape": [2]}]}, "the input must be `image` of datatype UINT8"),
         ({"inputs": [{**IMAGE, "shape": [2, "3", 3]}]}, "`shape` must be a list of whole numbers"),
-        ({"inputs": [{**IMAGE, "shape": [2, 3, 4]}]}, "`image` has 18 values but its shape [2, 3, 4] needs another"),
+        ({"inputs": [{**IMAGE, "shape": [2, 3, 4]}]}, "`image` has 18 values, which is not its shape [2, 3, 4]"),
         ({"inputs": [{"name": "image", "shape": [1], "datatype": "UINT8"}]}, "`data` must be a list, got null; binary"),
         ({"inputs": [{**ENCODED, "data": ["?"]}]}, '`data` must be base64 text of an image file, got "?"'),
         (
@@ -81,6 +81,14 @@ def test_a_mistake_is_400_with_one_line(service, body, message):
     response = infer(service, body)
     assert response.status_code == 400
     assert response.json()["error"].startswith(message)
+
+
+def test_binary_tensors_are_refused_by_name(service):
+    headers = {"Inference-Header-Content-Length": "2", "Content-Type": "application/octet-stream"}
+    url = f"{service.url}/v2/models/mrcnn/infer"
+    response = requests.post(url, data=b"{}\xff\x00", headers=headers, timeout=60)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("binary tensors (Inference-Header-Content-Length) are not taken; send")
 
 
 def test_health_metadata_and_unknown_models(service):

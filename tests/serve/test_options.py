@@ -11,24 +11,26 @@ from mrcnn.serve import options
 def read(*arguments, environment=None, warn=lambda line: None):
     parser = argparse.ArgumentParser()
     options.add_to(parser)
-    return options.read(parser.parse_args(arguments), environment or {}, warn=warn)
+    return options.read(parser.parse_args(["--model", "m", *arguments]), environment or {}, warn=warn)
 
 
-def test_nothing_given_is_the_task_folder_and_the_defaults():
-    assert read() == ServeConfig(model="/sly_task_data/model")
+def test_a_model_alone_has_the_defaults():
+    assert read() == ServeConfig(model="m")
 
 
 def test_every_option():
     config = read(
-        "--model", "m", "--classes", "coco", "--input-size", "64", "128",
+        "--model", "n", "--classes", "coco", "--input-size", "64", "128",
         "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16",
         "--score-threshold", "0.25", "--workers", "2", "--batch-size", "8", "--batch-wait-ms", "2.5",
         "--max-pixels", "9", "--max-body-bytes", "7", "--api", "2019", "--name", "coins", "--drain-seconds", "3",
+        "--allow-host", "vision.lan", "vision",
     )  # fmt: skip
     assert config == ServeConfig(
-        model="m", classes="coco", input_size=(64, 128),
+        model="n", classes="coco", input_size=(64, 128),
         host="0.0.0.0", port=80, device="1", precision="mixed_float16", score_threshold=0.25, workers=2,
         batch_size=8, batch_wait_ms=2.5, max_pixels=9, max_body_bytes=7, api="2019", name="coins", drain_seconds=3,
+        allow_host=("vision.lan", "vision"),
     )  # fmt: skip
 
 

@@ -1,16 +1,19 @@
 """The pages, as text and in a real browser."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import requests
 from PIL import Image
 
+from mrcnn.infer.predictor import Predictor
+from mrcnn.project.meta import ClassMeta
 from mrcnn.serve import pages
 
 from . import browser
-from .helpers import image_bytes, running
+from .helpers import image_bytes, make_bundle, running
 
 needs_browser = pytest.mark.skipif(browser.MISSING is not None, reason=str(browser.MISSING))
 
@@ -20,8 +23,16 @@ def test_a_page_may_ask_its_own_server_only(service, path):
     response = requests.get(service.url + path, timeout=60)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     policy = response.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; connect-src 'self';")
+    assert policy.startswith("default-src 'none'; connect-src 'self'; script-src 'sha256-")
+    assert "unsafe" not in policy
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_only_the_pages_own_script_and_style_may_run():
+    # printf 'go()' | openssl dgst -sha256 -binary | base64
+    script, style = "5KYv+PUboo5h+0+YAtGRPbwv5d/QxzHslP4YGnUaxRw=", "7yqHVAesot11p6HczDsgKRipvI5UPgs97z80zNXlans="
+    found = pages.policy("<style>b{}</style><p>x</p><script>go()</script>")
+    assert f"; script-src 'sha256-{script}'; style-src 'sha256-{style}'; " in found
 
 
 @pytest.mark.parametrize("path", sorted(pages.FOLDER.glob("*.html")), ids=lambda path: path.name)
@@ -66,6 +77,20 @@ class TestInABrowser:
         assert page.run(script) == ["cat", "dog"]
         script = "return [...document.querySelectorAll('.swatch')].map((item) => item.style.background)"
         assert page.run(script) == ["rgb(255, 0, 0)", "rgb(0, 255, 0)"]
+
+    def test_a_name_that_is_written_like_html_is_a_name(self, window, tmp_path):
+        name = "<img src=x onerror='document.title = 7'><b>cat</b>"
+        bundle = make_bundle()
+        names = (bundle.class_names[0], name, bundle.class_names[2])
+        metas = (ClassMeta(name, "bitmap", "#FF0000"), bundle.class_metas[1])
+        with running(Predictor(replace(bundle, class_names=names, class_metas=metas))) as service:
+            window.open(f"{service.url}/")
+            window.wait_for("#status", "Ready")
+            window.choose_file("#file", picture(tmp_path))
+            window.wait_for("#status", "2 of 2 objects shown")
+            assert window.text("#classes label") == f"{name}1"
+            script = "return [document.title, document.querySelectorAll('#classes img, #classes b').length]"
+            assert window.run(script) == ["Mask R-CNN", 0]
 
     def test_a_chosen_picture_is_shown_with_its_objects(self, page, tmp_path):
         page.choose_file("#file", picture(tmp_path))

@@ -56,6 +56,18 @@ def test_a_bomb_is_known_by_its_header(size):
     assert caught.value.status == 413
 
 
+def test_a_limit_above_the_librarys_own_counts():
+    assert pictures.pixel_count(png_header(15_000, 13_000), max_pixels=195_000_000) == 195_000_000
+    with pytest.raises(Refusal, match="the image has 13001 x 15000 pixels, more than 195000000"):
+        pictures.pixel_count(png_header(15_000, 13_001), max_pixels=195_000_000)
+
+
+def test_a_broken_image_writes_nothing_to_the_logs_stream(capfd):
+    assert refusal(image_bytes(20, 30, 200, "TIFF")[:-100])
+    assert refusal(tiff(10, 10, tile=160).replace(zlib.compress(bytes(160**2)), b"no tile"))
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -96,3 +108,29 @@ def test_alpha_is_dropped_and_grey_is_expanded():
     file = io.BytesIO()
     Image.new("LA", (3, 2), (50, 7)).save(file, "PNG")
     assert pictures.decode(file.getvalue(), channels=3, max_pixels=6).tolist() == [[[50] * 3] * 3] * 2
+
+
+def test_the_colours_of_four_channels_stay_in_their_order():
+    file = io.BytesIO()
+    Image.new("RGBA", (1, 1), (10, 20, 30, 40)).save(file, "PNG")
+    assert pictures.decode(file.getvalue(), channels=3, max_pixels=1).tolist() == [[[10, 20, 30]]]
+
+
+def tiff(width, height, *, tile):
+    """A TIFF of one tile of zeros, `tile` pixels high and wide."""
+    data = zlib.compress(bytes(tile**2))
+    tags = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1), (322, tile), (323, tile)]
+    tags += [(324, 14 + 12 * 10), (325, len(data))]  # the place and length of the data: behind ten tags
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
+
+
+def test_a_tile_larger_than_its_image_counts():
+    # a tile is unpacked whole: one of 16000 x 16000 in 1 MB, of an image of 10 x 10, took a gigabyte
+    data = tiff(10, 10, tile=160)
+    assert pictures.pixel_count(data, max_pixels=160**2) == 160**2
+    assert pictures.decode(data, channels=3, max_pixels=160**2).shape == (10, 10, 3)
+    with pytest.raises(Refusal) as caught:
+        pictures.pixel_count(data, max_pixels=160**2 - 1)
+    assert caught.value.status == 413
+    assert str(caught.value) == "the image's tiles have 160 x 160 pixels, more than 25599 (--max-pixels)"

@@ -1,8 +1,11 @@
 import asyncio
+import gc
+import threading
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from mrcnn.serve.reception import Reception
 from mrcnn.serve.refusals import Refusal
@@ -20,24 +23,30 @@ def reception():
     service.close()
 
 
-def request(body, kind="application/json"):
+def request(body=b"", kind="application/json", leaves=None):
+    """Makes a request whose client leaves as soon as the event `leaves` is set."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        if messages:
+            return messages.pop()
+        await (asyncio.Event() if leaves is None else leaves).wait()
+        return {"type": "http.disconnect"}
 
     return Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())]}, receive)
 
 
 def test_bytes_and_pixels_become_images(reception):
-    assert (
-        asyncio.run(reception.with_image(image_bytes(20, 30, 7), lambda image: image.tolist())) == [[[7] * 3] * 30] * 20
-    )
+    data = image_bytes(20, 30, 7)
+    found = asyncio.run(reception.with_image(data, lambda image, gone: image.tolist(), request=request()))
+    assert found == [[[7] * 3] * 30] * 20
     pixels = np.zeros((2, 3, 3), np.uint8)
-    assert asyncio.run(reception.with_image(pixels, lambda image: image)) is pixels
+    assert asyncio.run(reception.with_image(pixels, lambda image, gone: image, request=request())) is pixels
 
 
 def test_an_image_beyond_the_limit_is_not_decoded(reception):
     with pytest.raises(Refusal) as caught:
-        asyncio.run(reception.with_image(image_bytes(20, 31), lambda image: pytest.fail("decoded")))
+        asyncio.run(reception.with_image(image_bytes(20, 31), lambda *_: pytest.fail("decoded"), request=request()))
     assert caught.value.status == 413
 
 
@@ -64,7 +73,7 @@ def test_images_in_memory_at_a_time_are_bounded(reception):
     """Each of these images takes more than half of what may be worked on, so they go one by one."""
     inside, most = 0, 0
 
-    def work(image):
+    def work(image, gone):
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -74,10 +83,53 @@ def test_images_in_memory_at_a_time_are_bounded(reception):
 
     async def main(height):
         data = image_bytes(height, 1)
-        return await asyncio.gather(*(reception.with_image(data, work, size=2**27) for _ in range(6)))
+        return await asyncio.gather(
+            *(reception.with_image(data, work, request=request(), size=2**27) for _ in range(6))
+        )
 
     assert asyncio.run(main(600)) == [(600, 1, 3)] * 6
     assert most == 1
+
+
+def test_who_leaves_is_not_worked_for_any_longer(reception):
+    async def main():
+        leaves, began, ended = asyncio.Event(), threading.Event(), threading.Event()
+
+        def work(image, gone):
+            began.set()
+            gone.result(30)  # as a service that looks whether somebody still waits
+            ended.set()
+            raise RuntimeError("nobody hears this")
+
+        waiting = asyncio.create_task(reception.with_image(image_bytes(), work, request=request(leaves=leaves)))
+        await asyncio.to_thread(began.wait, 30)
+        leaves.set()
+        with pytest.raises(ClientDisconnect):
+            await waiting
+        assert ended.is_set()  # what the work held is free again
+
+    asyncio.run(main())
+
+
+def test_work_that_is_cancelled_is_told(reception, caplog):
+    async def main():
+        began = threading.Event()
+
+        def work(image, gone):
+            began.set()
+            gone.result(30)
+            raise RuntimeError("nobody hears this")
+
+        waiting = asyncio.create_task(reception.with_image(image_bytes(), work, request=request()))
+        await asyncio.to_thread(began.wait, 30)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.to_thread(reception.close)
+
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_document_is_read_within_its_limits(reception):
@@ -108,8 +160,9 @@ def test_another_model_is_404(reception, name, version):
 
 def test_only_so_many_enter(reception):
     async def main():
-        async with reception.enter(), reception.enter():
-            third = asyncio.create_task(reception.enter().__aenter__())
+        enter = asynccontextmanager(reception.admit)
+        async with enter(), enter():
+            third = asyncio.create_task(enter().__aenter__())
             await asyncio.sleep(0.01)
             return third.done() or third.cancel()
 

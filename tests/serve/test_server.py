@@ -1,10 +1,13 @@
 """Sockets, and the process: signals, several workers, the library's messages."""
 
+import json
 import logging
 import signal
 import socket
 import subprocess
+import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,8 +15,8 @@ import pytest
 from mrcnn.events import UserError
 from mrcnn.serve import server
 
-from .helpers import ListLog, await_in_progress
-from .process import Process
+from .helpers import ListLog, await_in_progress, image_bytes
+from .process import ROOT, Process
 
 
 def test_a_free_port_is_found_and_the_address_is_a_url():
@@ -44,17 +47,50 @@ def test_an_address_that_is_not_here_is_one_line(host):
         server.bind(host, 0)
 
 
-def test_the_librarys_warnings_become_lines_of_the_log():
+@pytest.fixture
+def library_log():
+    """What libraries say, until the end of the test."""
+    loggers = [logging.getLogger(name) for name in server.LIBRARIES]
+    before = [(logger, logger.handlers, logger.propagate) for logger in loggers]
     log = ListLog()
-    with server._library_log(log):
-        logging.getLogger("uvicorn.error").info("Started")
+    server.hear_libraries(log)
+    yield log
+    logging.captureWarnings(False)
+    for logger, handlers, propagate in before:
+        logger.handlers, logger.propagate = handlers, propagate
+
+
+def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
+    logging.getLogger("uvicorn.error").info("Started")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    try:
+        raise ValueError("late")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: 3")
+    logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning("odd EXIF block", UserWarning, "TiffImagePlugin.py", 7)
+    assert library_log.lines == [
+        ("warn", "Invalid HTTP request received.", {}),
+        ("error", "Exception in ASGI application", {}),
+        ("error", "socket.accept() out of system resource", {}),
+        ("warn", "TiffImagePlugin.py:7: UserWarning: odd EXIF block", {}),
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_client_makes_a_library_repeat_is_said_once_in_a_while(library_log, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(server.time, "monotonic", lambda: clock[0])
+    for second in (0, 1, 9.9, 10, 11):
+        clock[0] = 100.0 + second
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
-        try:
-            raise ValueError("late")
-        except ValueError:
-            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
-    logging.getLogger("uvicorn.error").debug("after")
-    assert log.lines == [("warn", "Invalid HTTP request received.", {}), ("error", "Exception in ASGI application", {})]
+    logging.getLogger("uvicorn.error").warning("another")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    messages = [line[1] for line in library_log.lines]
+    assert messages == ["Invalid HTTP request received."] * 2 + ["another", "Invalid HTTP request received."]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -67,8 +103,70 @@ def test_a_signal_drains(number, code, tmp_path):
         assert process.end(number) == code
         assert [future.result(60).status_code for future in futures] == [200] * 5
     messages = [event["message"] for event in process.events]
-    assert "stopped: all requests are answered" in messages
+    assert "stopped" in messages
     assert not [event for event in process.events if event["level"] in ("error", "fatal")]
+
+
+def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
+    tmp_path.joinpath("gate").touch()
+    mode = json.dumps({"name": "sliding_window", "window": {"width": 1, "height": 1}})  # 10000 windows
+    with Process(tmp_path / "gate", batch_size=1, drain_seconds=1) as process, ThreadPoolExecutor(1) as clients:
+        future = clients.submit(process.infer, image_bytes(100, 100), mode=mode)
+        await_in_progress(process.url, 1)
+        assert process.end(signal.SIGTERM, seconds=10) == 0
+        answer = future.result(60)
+    assert (answer.status_code, answer.json()) == (503, {"error": "the service is stopping"})
+    assert process.events[-1]["message"] == "stopped"
+
+
+class DyingProcess:
+    """Lives for so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def is_alive(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+
+@pytest.mark.parametrize(
+    ("looks", "answers", "alive"),
+    [
+        (0, [True], False),
+        (9, [True], True),
+        (9, [False, True], True),
+        (1, [False, True], False),
+        (9, [False] * 9, False),
+    ],
+    ids=["dead", "well", "slow", "died meanwhile", "hung"],
+)
+def test_a_worker_that_dies_while_it_is_asked_is_dead(looks, answers, alive, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(server.time, "monotonic", lambda: next(clock))
+    worker = object.__new__(server.Worker)
+    worker.process = DyingProcess(looks)
+    worker.ping = lambda timeout: answers.pop(0)
+    assert worker.is_alive(timeout=5) is alive
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_start_ends_the_service(tmp_path):
+    command = [sys.executable, "deploy.py", "serve", "--model", tmp_path / "model", "--workers", "2", "--port", "0"]
+    model = tmp_path / "model" / "model_weights"
+    model.mkdir(parents=True)
+    model.joinpath("model.h5").write_text("no weights")
+    classes = [{"title": "cat", "shape": "bitmap", "color": "#00FF00"}]
+    content = {
+        "settings": {"input_size": {"min_dim": 64, "max_dim": 64}},
+        "classes": classes,
+        "class_title_to_idx": {"bg": 0, "cat": 1},
+    }
+    model.parent.joinpath("config.json").write_text(json.dumps(content))
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 1
+    assert "is not an HDF5 file" in done.stderr
+    assert "a worker could not start; the message before this one says why" in done.stderr
 
 
 @pytest.mark.slow

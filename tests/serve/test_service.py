@@ -1,13 +1,15 @@
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
-from mrcnn.project.annotation import Annotation, Tag
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
-from mrcnn.serve.service import Service
+from mrcnn.serve.service import Abandoned, Service
 
 from .helpers import brightness_model, make_predictor
 
@@ -31,6 +33,16 @@ def test_objects_are_found_and_named_as_the_mode_asks(service):
     (label,) = found.labels
     assert (label.class_title, label.tags) == ("dog!", (Tag("confidence_model", 0.4),))  # 204 / 255 / 2
     assert label.geometry.mask.shape == (10, 30)
+
+
+def test_what_is_annotated_can_be_renamed_or_left_out(service):
+    road, tree = (Label(title, Rectangle([[0, 0], [3, 3]])) for title in ("road", "tree"))
+    meta = ProjectMeta((ClassMeta("road", "rectangle", "#112233"), ClassMeta("tree", "rectangle")))
+    mode = load_mode({"existing_objects": {"save_names": ["road"], "add_suffix": "_old"}})
+    found = service.annotate(grey(204), Annotation(None, labels=(tree, road)), meta=meta, mode=mode)
+    assert sorted(label.class_title for label in found.labels) == ["cat_model", "dog_model", "road_old"]
+    (new,) = (item for item in service.output_meta(meta, mode).classes if item.title == "road_old")
+    assert (new.shape, new.color) == ("rectangle", "#112233")
 
 
 def test_a_picture_without_objects_stays_empty(service):
@@ -57,9 +69,44 @@ def test_a_name_that_is_taken_is_refused_before_the_model_runs(service):
 
 
 def test_many_images_of_one_caller_come_back_in_order(service):
-    found = service.predict([grey(value) for value in range(100, 120)], batch_size=2)
+    found = list(service.find([grey(value) for value in range(100, 120)]))
     assert [round(float(item.scores[0]) * 255) for item in found] == list(range(100, 120))
-    assert service.predict([]) == []
+    assert list(service.find([])) == []
+
+
+def gated_service(gate, looked_at):
+    predictor = make_predictor()
+    working = predictor.predict_compact
+
+    def predict(images, *, batch_size=None):
+        assert gate.wait(30)
+        looked_at.extend(images)
+        return working(images, batch_size=batch_size)
+
+    predictor.predict_compact = predict
+    return Service(predictor, batch_size=1)
+
+
+def test_what_nobody_waits_for_is_not_looked_at():
+    gate, gone, looked_at = threading.Event(), Future(), []
+    service = gated_service(gate, looked_at)
+    mode = load_mode({"name": "sliding_window", "window": {"width": 3, "height": 2}})  # 10 x 10 windows
+    with ThreadPoolExecutor(2) as threads:
+        image = grey(200)
+        first = threads.submit(service.annotate, image, None, meta=ProjectMeta(), mode=mode, gone=gone)
+        second = threads.submit(service.detect, image, gone)
+        gone.set_result(None)
+        for future in (first, second):
+            with pytest.raises(Abandoned):
+                future.result(30)
+        gate.set()
+        service.close()
+    assert len(looked_at) <= 1  # the one that the model had begun with
+
+
+def test_masks_stay_in_their_boxes(service):
+    found = service.detect(grey(200, 400, 600))
+    assert [(mask.shape, mask.bits.nbytes) for mask in found.masks] == [((400, 600), 30_000), ((200, 600), 15_000)]
 
 
 def test_callers_share_batches_and_get_their_own_answers():
@@ -87,17 +134,17 @@ def test_a_model_that_fails_fails_one_image_only():
         return brightness_model(batch)
 
     predictor = make_predictor(model)
-    working = predictor.predict
+    working = predictor.predict_compact
 
     def predict(images, *, batch_size=None):
         if any(image[0, 0, 0] == 13 for image in images):
             raise RuntimeError("out of memory")
         return working(images, batch_size=batch_size)
 
-    predictor.predict = predict
+    predictor.predict_compact = predict
     service = Service(predictor, batch_size=4, wait_seconds=0.2)
     with pytest.raises(RuntimeError, match="out of memory"):
-        service.predict([grey(100), grey(13), grey(200)])
+        list(service.find([grey(100), grey(13), grey(200)]))
     assert round(float(service.detect(grey(100)).scores[0]) * 255) == 100
     assert service.ready
     service.close()

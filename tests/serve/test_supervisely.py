@@ -33,8 +33,7 @@ def text(value):
 
 
 WAYS = {
-    "fields": lambda image, **values: (Parts({"image": image}, {k: text(v) for k, v in values.items()}), {}),
-    "files": lambda image, **values: (Parts({"image": image, **{k: text(v) for k, v in values.items()}}), {}),
+    "fields": lambda image, **values: (Parts({"image": image, **{k: text(v) for k, v in values.items()}}), {}),
     "query": lambda image, **values: (Parts({"image": image}), {k: json.dumps(v) for k, v in values.items()}),
     "json": lambda image, **values: (
         Parts(document=text({"image": base64.b64encode(image).decode(), **values})), {},
@@ -58,7 +57,7 @@ def test_every_way_to_send_says_the_same(way):
 
 @pytest.mark.parametrize(
     "parts",
-    [Parts(), Parts(document=b""), Parts(document=b'{"mode": null}'), Parts(texts={"mode": b"", "meta": b" "})],
+    [Parts(), Parts(document=b""), Parts(document=b'{"mode": null}'), Parts({"mode": b"", "meta": b" "})],
 )
 @pytest.mark.parametrize(("generation", "suffix"), [("2020", "_model"), ("2019", "")])
 def test_what_is_missing_empty_or_null_is_the_default(parts, generation, suffix):
@@ -91,12 +90,11 @@ def test_what_is_missing_empty_or_null_is_the_default(parts, generation, suffix)
             {"meta": text(META), "annotation": text(annotation("x"))},
             "`annotation`: object 0: a bitmap's `data` must be",
         ),
-        ({"image": b"text"}, "`image` must be a file part, with a file name, and came as a text field"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(values, message):
     with pytest.raises(UserError) as caught:
-        read(Parts(texts=values))
+        read(Parts(values))
     assert str(caught.value).startswith(message)
 
 
@@ -116,7 +114,7 @@ def test_a_wrong_json_body_is_said_so(document, message):
 
 def test_an_annotation_without_objects_needs_no_meta():
     empty = {"size": {"height": 9, "width": 9}, "tags": [], "objects": []}
-    assert read(Parts(texts={"annotation": text(empty)})).annotation.labels == ()
+    assert read(Parts({"annotation": text(empty)})).annotation.labels == ()
 
 
 BOMBS = {
@@ -129,13 +127,20 @@ BOMBS = {
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
 def test_a_mask_that_unpacks_to_too_much_is_refused_before_it_does(data):
     with pytest.raises(Refusal) as caught:
-        read(Parts(texts={"meta": text(META), "annotation": text(annotation(data))}))
+        read(Parts({"meta": text(META), "annotation": text(annotation(data))}))
     assert caught.value.status == 413
+    assert str(caught.value).startswith("a mask of `annotation`")
+
+
+def test_base64_may_come_in_lines():
+    body = base64.encodebytes(b"bytes " * 30).decode()
+    assert body.count("\n") > 1
+    assert read(Parts(document=text({"image": f" {body}\r\n"}))).image == b"bytes " * 30
 
 
 def test_a_mask_as_large_as_an_image_may_be_is_taken():
     mask = bitmap.encode([[True] * 100] * 100)
-    question = read(Parts(texts={"meta": text(META), "annotation": text(annotation(mask))}))
+    question = read(Parts({"meta": text(META), "annotation": text(annotation(mask))}))
     assert question.annotation.labels[0].geometry.mask.shape == (100, 100)
 
 
@@ -198,6 +203,6 @@ def test_whatever_an_object_holds_is_read_or_refused(objects):
 def test_the_estimate_counts_every_value_but_not_the_image():
     image = image_bytes() * 1000
     assert supervisely.working_bytes(Parts({"image": image}), {}) == 0
-    for parts in (Parts({"image": image, "meta": b"[1,2]"}), Parts(texts={"mode": b"[1,2]"}), Parts(document=b"[1,2]")):
+    for parts in (Parts({"image": image, "meta": b"[1,2]"}), Parts({"mode": b"[1,2]"}), Parts(document=b"[1,2]")):
         assert supervisely.working_bytes(parts, {}) == 5 + 32 + 96  # the text, a comma, a list
     assert supervisely.working_bytes(Parts(), {"mode": "[1,2]"}) == 5 + 32 + 96

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from mrcnn.infer import compact
 from mrcnn.serve import tensors
 from mrcnn.serve.refusals import Refusal
 from mrcnn.structures import Detections
@@ -10,13 +11,14 @@ from mrcnn.structures import Detections
 
 def detections(masks):
     count = len(masks)
-    return Detections(
+    dense = Detections(
         boxes=np.arange(4 * count, dtype=np.float32).reshape(count, 4) / 2,
         class_ids=np.arange(1, count + 1, dtype=np.int32),
         class_names=("cat",) * count,
         scores=np.full(count, 0.25, np.float32),
         masks=np.array(masks, bool),
     )
+    return compact.from_dense(dense)
 
 
 TWO = detections([[[1, 0, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 1]]])
@@ -41,6 +43,7 @@ def test_no_object_is_empty_lists():
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (2, 4, 1), (3, 5, 7)])
 def test_masks_of_every_shape_are_written_exactly(shape):
     masks = np.random.default_rng(0).integers(0, 2, shape).astype(bool)
+    masks[:, 0, 0] = True  # none is empty
     arrays = tensors.arrays_of(detections(masks), ["masks"])
     assert json.loads(tensors.write_nested(arrays))["masks"] == masks.astype(int).tolist()
     assert json.loads(tensors.write_flat(arrays["masks"])) == masks.astype(int).reshape(-1).tolist()
@@ -53,7 +56,7 @@ def test_only_what_is_wanted_in_the_usual_order():
 
 
 def test_masks_too_large_for_json_are_refused_but_not_missed():
-    large = detections(np.zeros((1, 4097, 4096)))
+    large = detections(np.ones((1, 4097, 4096)))
     with pytest.raises(Refusal) as caught:
         tensors.arrays_of(large)
     assert caught.value.status == 413
@@ -89,8 +92,11 @@ def test_pixels_are_read(values, shape):
         ([], None, "`image` must be [height, width, 3], got [0]"),
         ([[]], None, "`image` must be [height, width, 3], got [1, 0]"),
         (5, None, "`image` must be [height, width, 3], got []"),
-        ([1, 2], [1, 2, 3], "`image` has 2 values but its shape [1, 2, 3] needs another number"),
-        ([1], [2**40, 2**40], "`image` has 1 values but its shape"),
+        ([1, 2], [1, 2, 3], "`image` has 2 values, which is not its shape [1, 2, 3]"),
+        ([1], [2**40, 2**40], "`image` has 1 values, which is not its shape"),
+        ([1, 2, 3], [1] * 70 + [1, 1, 3], "`image` has 3 values, which is not its shape [1, 1"),
+        ([1], [10**4000] * 3000, "`image` has 1 values, which is not its shape [1000"),  # multiplied: minutes
+        ([[[1e39, 0, 0]]], None, "the values of `image` must be whole numbers 0..255"),
         ([], [0, 5, 3], "`image` must be [height, width, 3], got [0, 5, 3]"),
     ],
 )

@@ -12,6 +12,8 @@ from mrcnn.serve.watch import Watch
 
 from .helpers import ListLog
 
+PICTURE = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" * 1000
+
 
 class Route:
     def __init__(self, path):
@@ -53,7 +55,7 @@ def test_what_is_asked_every_second_is_counted_but_not_logged():
 
 def test_an_unexpected_error_is_500_and_one_line_without_the_data():
     async def broken(scope, receive, send):
-        raise ValueError("cannot read " + "\n\x00JFIF" * 1000)
+        raise ValueError(f"cannot read {PICTURE[:20]!r}\n of \xff\x00{PICTURE!r:.500}")
 
     sent, log, text = ask(broken)
     assert sent[0]["status"] == 500
@@ -63,9 +65,26 @@ def test_an_unexpected_error_is_500_and_one_line_without_the_data():
     assert 'status="500"} 1.0' in text
     level, line, _ = log.lines[0]
     assert level == "error"
-    assert line.startswith("POST /model/inference failed: ValueError: cannot read")
-    assert len(line) < 260
-    assert "\n" not in line
+    assert line.startswith("POST /model/inference failed: ValueError: cannot read '...' of '...''...'; at")
+    assert "JFIF" not in line
+    assert line.endswith("; at test_watch.py:" + line.rpartition(":")[2])
+    assert len(line) < 300
+    assert line.isprintable()
+
+
+def test_a_message_of_the_librarys_is_kept():
+    async def full(scope, receive, send):
+        raise MemoryError("OOM when allocating tensor with shape[4,256,256,256]")
+
+    _, log, _ = ask(full)
+    assert log.lines[0][1].startswith(
+        "POST /model/inference failed: MemoryError: OOM when allocating tensor with shape[4,256,256,256]; at"
+    )
+
+
+def test_a_method_that_a_client_made_up_is_not_logged():
+    _, log, _ = ask(fine, method="SECRET")
+    assert (log.lines[0][2]["method"], "SECRET" in log.text) == ("unknown", False)
 
 
 def test_half_an_answer_ends_in_a_broken_connection():
@@ -85,6 +104,31 @@ def test_a_client_that_left_is_no_error():
     assert sent == []
     assert 'status="499"} 1.0' in text
     assert log.lines[0][0] == "info"
+
+
+def test_an_answer_that_is_cancelled_says_that_the_service_stops():
+    async def cancelled(scope, receive, send):
+        raise asyncio.CancelledError
+
+    sent, _, text = ask(cancelled)
+    assert (sent[0]["status"], json.loads(sent[1]["body"])) == (503, {"error": "the service is stopping"})
+    assert 'status="503"} 1.0' in text
+
+    async def half(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        ask(half)
+
+
+def test_head_is_asked_as_get():
+    async def tell(scope, receive, send):
+        await Response(scope["method"])(scope, receive, send)
+
+    sent, log, _ = ask(tell, method="HEAD")
+    assert sent[1]["body"] == b"GET"
+    assert log.lines[0][2]["method"] == "HEAD"
 
 
 def test_other_events_pass_through():

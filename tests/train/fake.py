@@ -83,6 +83,7 @@ def make_batch(index, *, size=4, side=SIDE, slots=3):
         "gt_masks": np.full((size, slots, 2, 2), 255, np.uint8),
         "gt_valid": random.random((size, slots)) > 0.5,
         "gt_ignore": np.zeros((size, slots), bool),
+        "neutral": np.zeros((size, side, side), bool),
         "image_ids": np.arange(size, dtype=np.int32) + index * size,
         "seeds": np.arange(size, dtype=np.int32),
     }

@@ -118,7 +118,7 @@ def test_a_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, cod
     assert stopped.value.code == code
     assert (tmp_path / "last").resolve().name == "00000000.step000002"
     assert "stopping: saving epoch 1 step 2 of 3" in log.messages
-    assert "--resume goes on from there" in log.messages[-1]
+    assert log.messages[-1].endswith("holds the run, `train.py --resume` goes on from there")
 
 
 def test_a_signal_after_the_last_step_lets_the_epoch_be_saved(run, tmp_path):

@@ -129,6 +129,26 @@ def test_a_malformed_model_names_the_file(model_dir, model, message):
         folder.find_start_model(str(model_dir)).conventions()
 
 
+@pytest.mark.parametrize(
+    ("settings", "other"),
+    [
+        ({"input_size": {"min_dim": 512, "max_dim": 512, "width": 0}}, False),
+        ({"input_size": {"min_dim": 256, "max_dim": 512}}, True),
+        ({"input_size": {"min_dim": 512, "max_dim": 1024}}, True),
+        ({"input_size": {}}, False),
+        ({"input_size": 3}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_another_input_size_is_told_where_the_folder_has_one(model_dir, settings, other):
+    (model_dir / "config.json").write_text(json.dumps({"settings": settings}))
+    line = folder.find_start_model(str(model_dir)).other_size(512, 512)
+    assert (line is not None) == other
+    (model_dir / "config.json").unlink()
+    assert folder.find_start_model(str(model_dir)).other_size(512, 512) is None
+
+
 OLD = {"compatibility": "supervisely"}
 
 

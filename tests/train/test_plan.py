@@ -23,3 +23,13 @@ def test_memory_of_a_model_of_250_million():
 def test_classes_are_listed_by_number_and_a_long_list_is_cut():
     assert plan.class_line({"b": 1, "bg": 0}) == "classes: 0 bg, 1 b"
     assert plan.class_line({str(index): index for index in range(5)}, most=2) == "classes: 0 0, 1 1 and 3 more"
+
+
+def test_the_last_line_names_the_best_epoch(tmp_path):
+    rows = [{"val_loss": 2.0}, {"val_loss": 1.23456}, {"val_loss": 3.0}]
+    line = plan.last_line(rows, monitor="val_loss", best=tmp_path / "best", curves=tmp_path / "curves.png")
+    assert line == (
+        f"trained 3 epochs, the best is epoch 2 with val_loss 1.235: {tmp_path}/best; curves in {tmp_path}/curves.png"
+    )
+    line = plan.last_line([{"val_loss": 2.0}], monitor="val_mask_ap", best=tmp_path / "best", curves=tmp_path / "c.png")
+    assert line == f"trained 1 epochs: {tmp_path}/best; curves in {tmp_path}/c.png"

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -204,6 +205,23 @@ def test_validation_ranks_more_detections_than_the_folders_threshold_lets_throug
     assert content["model"]["score_threshold"] == 0.7
 
 
+def test_each_set_has_its_own_batch_size(train, tmp_path):
+    log = train(tmp_path, epochs=1, batch_size={"train": 3, "val": 1})
+    done = [(event["subtask"], event["current"]) for event in log.of("progress")]
+    assert [current for subtask, current in done if subtask.startswith("epoch")] == [0, 3, 6]
+    assert [current for subtask, current in done if subtask.startswith("validation")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("broken", ["img/0.png", "img/8.png", "ann/0.png.json"])
+def test_where_no_image_may_be_skipped_a_broken_one_ends_the_run(train, project, tmp_path, broken):
+    bad = shutil.copytree(project, tmp_path / "bad")
+    (bad / "ds" / broken).write_bytes(b"{")
+    with pytest.raises(UserError, match="too many images cannot be used: 1 of"):
+        train(tmp_path / "out", project_dir=bad, epochs=1, max_skipped_share=0)
+    log = train(tmp_path / "out2", project_dir=bad, epochs=1)
+    assert any("skipped" in message for message in log.messages)
+
+
 def test_without_ap_only_losses_are_measured(train, tmp_path):
     train(tmp_path, epochs=1, validation={"ap": False})
     assert not [name for name in contents(tmp_path)[3][0] if name.endswith("ap")]
@@ -219,6 +237,15 @@ def test_training_goes_on_from_a_model_folder_with_its_class_numbers(whole, trai
     log = train(tmp_path / "out", model=str(folder), weights_init_type="continue_training", epochs=1)
     assert "classes: 0 bg, 1 disc, 2 bar" in log.messages
     assert any("2 layers loaded" in message for message in log.messages)
+    assert not [message for message in log.messages if "input_size" in message]
+    content["settings"]["input_size"] = {"min_dim": 64, "max_dim": 128}
+    (folder / "config.json").write_text(json.dumps(content))
+    log = train(tmp_path / "other", model=str(folder), weights_init_type="continue_training", epochs=1)
+    (line,) = [message for message in log.messages if "input_size" in message]
+    assert line == (
+        "`input_size` min_dim 64 and max_dim 64 are not those of the start weights, 64 and 128: objects of other sizes "
+        "in pixels have to be learnt anew"
+    )
     content["class_title_to_idx"] = {"bg": 0, "cat": 1}
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"needs the model's classes to be the project's: only the project has \['bar"):
@@ -248,9 +275,55 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     assert '`compatibility` "supervisely"' in line
     assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
     assert load.read_folder(output).config.compatibility == "supervisely"
-    train(output, epochs=2, resume=True, weights_init_type=kind)
+    log = train(output, epochs=2, resume=True, weights_init_type=kind)
     assert built[-1].compatibility == "supervisely"
     assert checkpoint.find_last(output).name == "00000001"
+    assert [message for message in log.messages if "conventions" in message] == [
+        'model: network and conventions are those of the stopped run, `compatibility` "supervisely"'
+    ]
+
+
+def test_a_convention_that_the_resumed_config_leaves_out_is_told(train, old_folder, tmp_path, built):
+    given = {"weights_init_type": "transfer_learning"}
+    network = {**tiny.CONFIG["model"], "anchor_offset": 0.25}
+    train(tmp_path / "out", network=network, model=str(old_folder), epochs=1, **given)
+    log = train(tmp_path / "out", resume=True, epochs=2, **given)
+    assert built[-1].anchor_offset == 0.25
+    assert any("those of the stopped run" in line and "`anchor_offset` 0.25" in line for line in log.messages)
+
+
+def test_only_what_is_taken_over_is_told_and_null_is_advised_where_it_helps(train, old_folder, tmp_path):
+    def line(name, **network):
+        given = {"model": str(old_folder), "weights_init_type": "transfer_learning", "epochs": 1}
+        log = train(tmp_path / name, network={**tiny.CONFIG["model"], **network}, **given)
+        return next(message for message in log.messages if "conventions" in message)
+
+    content = json.loads((old_folder / "config.json").read_text())
+    numbers = {"compatibility": "matterport", "round_boxes": "never", "image_mean": [1, 2, 3], "fpn_channels": 9}
+    (old_folder / "config.json").write_text(json.dumps({**content, "model": numbers}))
+    begin = f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5, "
+    advice = "; `model.compatibility` null in the config trains by the better conventions"
+    # tiny.CONFIG names fpn_channels itself
+    all_of_it = '`compatibility` "matterport", `round_boxes` "never", `image_mean` [1.0, 2.0, 3.0]'
+    assert line("one") == begin + all_of_it + advice
+    assert line("two", round_boxes="at_end") == begin + all_of_it.replace('`round_boxes` "never", ', "") + advice
+    assert line("three", compatibility=None) == begin + "`image_mean` [1.0, 2.0, 3.0]"
+    (old_folder / "config.json").write_text(json.dumps({**content, "model": {"image_mean": [1, 2, 3]}}))
+    assert line("four") == begin + "`compatibility` null, `image_mean` [1.0, 2.0, 3.0]"
+
+
+def test_a_file_of_this_project_without_its_config_is_warned_about(train, old_folder, tmp_path):
+    given = {"weights_init_type": "transfer_learning", "epochs": 1}
+    os.link(old_folder / "model_weights" / "model.h5", tmp_path / "alone.h5")
+    (old_folder / "config.json").unlink()
+    for model, name in ((tmp_path / "alone.h5", "matterport"), (old_folder, "supervisely")):
+        log = train(tmp_path / name, model=str(model), **given)
+        (line,) = [event["message"] for event in log.events if "was written by this project" in event["message"]]
+        assert f"comes without its config.json: it is read by the conventions of {name}" in line
+    log = train(
+        tmp_path / "named", model=str(old_folder), network={**tiny.CONFIG["model"], "compatibility": None}, **given
+    )
+    assert not [message for message in log.messages if "was written by this project" in message]
 
 
 def test_a_lone_file_is_matterports_and_the_config_may_say_otherwise(train, old_folder, tmp_path, built):

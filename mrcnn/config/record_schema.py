@@ -1,0 +1,81 @@
+"""A settings record as a JSON schema that an editor shows well: each key with its meaning, records inside one another.
+
+Source: JSON Schema, draft 2020-12, as pydantic writes it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mrcnn.config.base import Settings
+
+Schema = dict[str, Any]
+
+
+class _Book(NamedTuple):
+    """What it takes to write a record's schema.
+
+    Attributes:
+        meanings: what each key means, by its dotted path.
+        records: pydantic's schemas of the records inside, by name.
+        shared: those of them that hold themselves, as written.
+    """
+
+    meanings: Mapping[str, str]
+    records: Mapping[str, Schema]
+    shared: dict[str, Schema]
+
+
+def record_schema(record: type[Settings], meanings: Mapping[str, str], path: str = "") -> Schema:
+    """Returns the schema of a record.
+
+    Args:
+        record: the settings class.
+        meanings: what a key means, by its way from the top such as `augmentation[].name`. For an object without one the
+            first paragraph of its class counts.
+        path: what the ways begin with.
+
+    Returns:
+        The schema without titles, and without the defaults of whole objects: their keys have them. Only a record that
+        holds itself stays a reference, to `$defs`.
+    """
+    raw = record.model_json_schema()
+    book = _Book(meanings, raw.pop("$defs", {}), {})
+    schema = _described(raw, path, book)
+    return {**schema, "$defs": book.shared} if book.shared else schema
+
+
+def _resolved(node: Schema, path: str, book: _Book) -> Schema:
+    if "$ref" not in node:
+        return _described(node, path, book)
+    name = node["$ref"].removeprefix("#/$defs/")
+    record = book.records[name]
+    if node["$ref"] not in json.dumps(record):
+        return _described({**record, **{key: value for key, value in node.items() if key != "$ref"}}, path, book)
+    if name not in book.shared:
+        book.shared[name] = {}  # begun, so that it is not written inside itself without end
+        book.shared[name] = _described(record, path, book)
+    return {"$ref": node["$ref"]}
+
+
+def _described(node: Schema, path: str, book: _Book) -> Schema:
+    about = book.meanings.get(path) or node.get("description", "").split("\n\n")[0].replace("\n", " ")
+    result: Schema = {"description": about} if about else {}
+    result |= {key: value for key, value in node.items() if key not in ("title", "description")}
+    if "properties" in node:
+        below = {key: f"{path}.{key}".lstrip(".") for key in node["properties"]}
+        result["properties"] = {key: _resolved(node["properties"][key], way, book) for key, way in below.items()}
+    if "items" in node:
+        result["items"] = _resolved(node["items"], f"{path}[]", book)
+    if "anyOf" in node:
+        result["anyOf"] = [_resolved(choice, path, book) for choice in node["anyOf"]]
+        for choice in result["anyOf"]:
+            choice.pop("description", None)  # it is above
+    if "properties" in node or _is_no_default(result):
+        result.pop("default", None)
+    return result
+
+
+def _is_no_default(node: Schema) -> bool:
+    """Tells whether the default stands for a key that is left out and cannot be written."""
+    return node.get("default", 0) is None and {"type": "null"} not in node.get("anyOf", [])

@@ -1,0 +1,197 @@
+"""Writes the JSON schemas of the configs, by which editors complete and check them.
+
+    python -m mrcnn.config.schema docs/schemas
+
+Types, ranges and defaults are the records', what a key means is said in docs/configuration.md. Older forms that are
+still read are there too, `deprecated`. What a schema refuses the loader refuses. The loader refuses more: it knows the
+rules between keys, and that 1.0 is no integer, which it is to JSON Schema.
+Source: JSON Schema, draft 2020-12.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mrcnn.config import legacy, page
+from mrcnn.config.deploy import DeployConfig
+from mrcnn.config.inference import MODES, InferenceModelConfig
+from mrcnn.config.load import INFERENCE_SUFFIX
+from mrcnn.config.record_schema import Schema, record_schema
+from mrcnn.config.train import TrainConfig
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_EDITORS: Schema = {"$schema": {"description": "Where an editor finds this schema; without effect."}}
+
+
+def all_schemas() -> dict[str, Schema]:
+    """Returns each schema by the name of its file."""
+    text = page.PAGE.read_text(encoding="utf-8")
+    train = _train(page.meanings(text, "## Training"))
+    bodies = {
+        "train.json": train,
+        "inference.json": _inference(text),
+        "deploy.json": _deploy(text),
+        "predefined_run_configs.json": _presets(),
+        "model_folder.json": _model_folder(train["properties"]),
+    }
+    return {name: {"$schema": DIALECT, **body} for name, body in bodies.items()}
+
+
+def as_text(schema: Schema) -> str:
+    """Returns what a schema's file holds."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the files."""
+    parser = argparse.ArgumentParser(description="Write the JSON schemas of the configs.")
+    parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
+    folder = parser.parse_args(arguments).folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in all_schemas().items():
+        (folder / name).write_text(as_text(schema), encoding="utf-8")
+
+
+def _old(what: str, **schema: Any) -> Schema:
+    return {**schema, "description": what, "deprecated": True}
+
+
+def _train(meanings: Mapping[str, str]) -> Schema:
+    schema = record_schema(TrainConfig, meanings)
+    old = record_schema(legacy.OldTrainKeys, {key: f"No effect: {why}." for key, why in legacy.WITHOUT_EFFECT.items()})
+    for item in old["properties"].values():
+        item.pop("default")
+        item["deprecated"] = True
+    sides = _old("Old key: write `min_dim` and `max_dim`.")
+    schema["properties"]["input_size"]["properties"] |= dict.fromkeys(legacy.SIDES, sides)
+    schema["properties"] |= {**old["properties"], **_EDITORS}
+    return schema
+
+
+def _inference(text: str) -> Schema:
+    model = record_schema(InferenceModelConfig, page.meanings(text, "## Inference"), "model")
+    types = {**model["properties"], "gpu_devices": {"type": "array", "minItems": 1}}
+    places = legacy.PLACES.items()
+    first_form = {key: _old(f"Old place: write `{place}`.", **types.get(key, {})) for key, place in places}
+    today = {**_EDITORS, "model": model, "mode": _mode(text)}
+    return {
+        "description": "All settings of an inference run.",
+        "type": "object",
+        "properties": today,
+        "if": {"required": ["model"]},  # other keys have no effect then
+        "else": {"properties": {**dict.fromkeys(today, True), **first_form}, "additionalProperties": False},
+    }
+
+
+def _mode(text: str) -> Schema:
+    """Returns the schema of `mode`, whose keys hang on its name."""
+    meanings = page.meanings(text, "## Inference")
+    choices = []
+    for name, record in MODES.items():
+        if name != "full_image":  # it has no keys of its own; the next mode's come before those of the one before it
+            meanings |= page.meanings(text, f"### `{name}`")
+        schema = record_schema(record, meanings, "mode")
+        schema["properties"]["source"] = True
+        if name == "full_image":
+            for key in ("model_classes", "model_tags"):
+                schema["properties"][key]["properties"]["add_suffix"]["default"] = INFERENCE_SUFFIX
+        choices.append({"if": {"anyOf": _chosen(name)}, "then": schema})
+    names = {"description": meanings["mode.name"], "enum": list(MODES), "default": "full_image"}
+    return {
+        "description": "How the model looks at an image, and what is written of it.",
+        "type": "object",
+        "properties": {"name": names, "source": _old("Old key: write `name`.")},
+        "allOf": choices,
+    }
+
+
+def _chosen(name: str) -> list[Schema]:
+    """Returns the ways to choose a mode: its name; without one the old `source`; without both it is full_image."""
+    by_name = {"properties": {"name": {"const": name}}, "required": ["name"]}
+    by_source = {"properties": {"name": False, "source": {"const": name}}, "required": ["source"]}
+    by_default = {"properties": {"name": False, "source": False}}
+    return [by_name, by_source, by_default] if name == "full_image" else [by_name, by_source]
+
+
+def _deploy(text: str) -> Schema:
+    rows = page.meanings(text, "## Inference", "## Service")
+    flat = record_schema(DeployConfig, {key.removeprefix("model."): meaning for key, meaning in rows.items()})
+    today = flat["properties"]
+    settings = {
+        **today,
+        "cache_limit": True,  # counts at top level, where it is described
+        "gpu_devices": _old("Old key: write `gpu_device`.", type="array", minItems=1),
+        "existing_objects": _old("No effect here: write it in the `mode` of a request."),
+    }
+    beside = {
+        **_EDITORS,
+        "cache_limit": today["cache_limit"],
+        "connection": _old("No effect: the service is not connected to a platform."),
+    }
+    shape = {"type": "object", "properties": settings, "additionalProperties": False}
+    schema: Schema = {"properties": {**settings, **dict.fromkeys(beside, True)}, "additionalProperties": False}
+    for form in reversed(legacy.TASK_FORMS):  # other keys have no effect beside one of these
+        inside = {"properties": {form: _old("Old form: write its keys at top level.", **shape)}}
+        schema = {"if": {"required": [form]}, "then": inside, "else": schema}
+    return {"description": flat["description"], "type": "object", "properties": beside, **schema}
+
+
+def _presets() -> Schema:
+    kinds = ("train", "inference")
+    return {
+        "description": "Presets as platforms read them.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["title", "type", "config"],
+            "properties": {
+                "title": {"description": "What a user sees.", "type": "string"},
+                "type": {"description": "What the config is for.", "enum": list(kinds)},
+                "config": {"description": "The config itself."},
+            },
+            "allOf": [
+                {
+                    "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
+                    "then": {"properties": {"config": {"$ref": f"{kind}.json"}}},
+                }
+                for kind in kinds
+            ],
+        },
+    }
+
+
+def _model_folder(training: Schema) -> Schema:
+    text = {"type": "string", "minLength": 1}
+    class_meta = {"type": "object", "required": ["title", "shape"], "properties": {"title": text, "shape": text}}
+    return {
+        "description": "The config.json of a model folder.",
+        "type": "object",
+        "required": ["settings", "classes", "class_title_to_idx"],
+        "properties": {
+            **_EDITORS,
+            "settings": {
+                "description": "The train config, of which only the size of the input is needed.",
+                "type": "object",
+                "required": ["input_size"],
+                "properties": {"input_size": training["input_size"]},
+            },
+            "classes": {
+                "description": "The classes with the colours of what is found.",
+                "type": "array",
+                "items": class_meta,
+            },
+            "class_title_to_idx": {
+                "description": "The number of each class: 0 is the background, the others follow without a gap.",
+                "type": "object",
+                "minProperties": 2,
+                "additionalProperties": {"type": "integer", "minimum": 0},
+            },
+            "model": training["model"],
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Which cells of regions' grids lie on marked pixels. Shape letters: B images, H W their sides, P regions, M grid side.
+
+A sum over any rectangle of whole pixels is four values of the sums from the corner (Crow, 1984, summed-area tables).
+"""
+
+from keras import ops
+
+
+def cells_on(marked, image_index, rois, *, size):
+    """Tells which cells of regions' grids cover a marked pixel, in part at least.
+
+    Args:
+        marked: `[B, H, W]` bool, static H and W.
+        image_index: `[P]` int32, the image of each region.
+        rois: `[P, 4]` float32, yxyx pixels of the image; what lies outside it is not marked.
+        size: M, cells of a region's side.
+
+    Returns:
+        `[P, M, M]` bool; all false where nothing is marked, and for a region without area.
+    """
+
+    def some():
+        sums = ops.cumsum(ops.cumsum(ops.cast(marked, "int32"), axis=1), axis=2)
+        sums = ops.pad(sums, ((0, 0), (1, 0), (1, 0)))  # [B, H + 1, W + 1]: how many lie above and left
+        (top, bottom), (left, right) = (
+            _pixel_ranges(rois[:, axis], rois[:, axis + 2], size=size, length=marked.shape[axis + 1]) for axis in (0, 1)
+        )
+        columns = marked.shape[2] + 1
+        image = image_index[:, None, None] * (marked.shape[1] + 1)
+
+        def above(row, column):  # [P, M], [P, M] -> [P, M, M]
+            place = (image + row[:, :, None]) * columns + column[:, None, :]
+            return ops.take(ops.reshape(sums, (-1,)), place, axis=0)
+
+        return above(bottom, right) - above(top, right) - above(bottom, left) + above(top, left) > 0
+
+    # most batches have no such pixel, and the sums are as large as the images
+    shape = (ops.shape(rois)[0], size, size)
+    return ops.cond(ops.any(marked), some, lambda: ops.zeros(shape, dtype="bool"))
+
+
+def _pixel_ranges(start, end, *, size, length):
+    """Gives first pixel and end, `[P, M]` int32 each, of the pixels that each cell of a side touches."""
+    edges = start[:, None] + (end - start)[:, None] * (ops.arange(size + 1, dtype="float32") / size)
+    first, behind = ops.floor(edges[:, :-1]), ops.ceil(edges[:, 1:])
+    # a cell without length touches nothing, wherever in a pixel it is
+    behind = ops.where(edges[:, 1:] > edges[:, :-1], behind, first)
+    return tuple(ops.cast(ops.clip(edge, 0, length), "int32") for edge in (first, behind))
