@@ -119,6 +119,18 @@ def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
     assert process.events[-1]["message"] == "stopped"
 
 
+@pytest.mark.parametrize(
+    ("soft", "hard", "set_to"),
+    [(1024, 4096, 4096), (1024, 10**9, 65536), (1024, -1, 65536), (65536, -1, None), (-1, -1, None), (256, 256, None)],
+)
+def test_as_many_files_may_be_open_as_the_system_allows(soft, hard, set_to, monkeypatch):
+    calls = []
+    monkeypatch.setattr(server.resource, "getrlimit", lambda kind: (soft, hard))
+    monkeypatch.setattr(server.resource, "setrlimit", lambda kind, limits: calls.append(limits))
+    server.allow_connections()
+    assert calls == ([] if set_to is None else [(set_to, hard)])
+
+
 class DyingProcess:
     """Lives for so many looks at it."""
 
