@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,7 @@ BACKLOG = 2048  # connections that wait to be accepted
 MOST_FILES = 2**16  # open at a time, if the system lets us; each connection is one, and shells often allow 1024
 KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
-LIBRARIES = ("uvicorn", "asyncio", "py.warnings")  # the names of the loggers
+CHATTY = "python_multipart"  # a library that quotes bytes of what it refuses, which is answered with 400 anyway
 REPEAT_SECONDS = 10.0  # in which a message of theirs is reported once: clients, and full tables, repeat them at will
 NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has said
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
@@ -63,10 +64,9 @@ class Worker(multiprocess.Process):
 def hear_libraries(log: EventLog) -> None:
     """Hands what libraries have to say in this process to its log; where nobody hears them they write to its stream."""
     logging.captureWarnings(True)
-    handler = LibraryLog(log)
-    for name in LIBRARIES:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd images, as many as clients send
+    logging.getLogger(CHATTY).setLevel(logging.CRITICAL)
+    logging.getLogger().handlers = [LibraryLog(log)]
 
 
 def allow_connections() -> None:

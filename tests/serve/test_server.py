@@ -50,14 +50,14 @@ def test_an_address_that_is_not_here_is_one_line(host):
 @pytest.fixture
 def library_log():
     """What libraries say, until the end of the test."""
-    loggers = [logging.getLogger(name) for name in server.LIBRARIES]
-    before = [(logger, logger.handlers, logger.propagate) for logger in loggers]
-    log = ListLog()
-    server.hear_libraries(log)
-    yield log
-    logging.captureWarnings(False)
-    for logger, handlers, propagate in before:
-        logger.handlers, logger.propagate = handlers, propagate
+    root, chatty = logging.getLogger(), logging.getLogger(server.CHATTY)
+    handlers, level, log = root.handlers, chatty.level, ListLog()
+    with warnings.catch_warnings():
+        server.hear_libraries(log)
+        yield log
+        logging.captureWarnings(False)
+    root.handlers = handlers
+    chatty.setLevel(level)
 
 
 def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
@@ -69,6 +69,7 @@ def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
     logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: 3")
     logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
+    logging.getLogger("python_multipart.multipart").warning("Found invalid character 195 in header at 9")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning("odd EXIF block", UserWarning, "TiffImagePlugin.py", 7)
