@@ -1,14 +1,17 @@
 """Requests a second, latency and memory of the HTTP service under load, against one request at a time.
 
 Starts `deploy.py serve` for each batch size and asks `/model/inference` about one photograph: first one request after
-the other, then from more and more clients at once. Clients and service share the machine, as the load average says.
+the other, then from more and more clients at once, each of which asks again when it is answered. Seconds are those of a
+client, from sending to the whole answer; memory is the largest resident set of the service during the row. Clients and
+service share the machine, so the load average before should be near 0.
 
-    python -m benchmarks.serve_load --model runs/demo/model
+    python -m benchmarks.serve_load --model runs/demo/model --write docs/serving.md
 """
 
 import argparse
 import io
 import json
+import math
 import os
 import re
 import statistics
@@ -27,18 +30,19 @@ import skimage.data
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-HEADER = (
-    f"{'batch size':>10}{'clients':>9}{'requests':>10}{'failed':>8}{'requests/s':>12}{'p50 s':>8}{'p95 s':>8}"
-    f"{'images/batch':>14}{'memory MB':>11}"
-)
+HEADER = """\
+| images together | clients | requests | failed | requests/s | p50 s | p95 s | images a run | memory MB |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
+BEGIN, END = "<!-- measured by benchmarks.serve_load -->", "<!-- until here -->"
 
 
 class Load(NamedTuple):
     """What so many clients measured.
 
     Attributes:
-        seconds: of each request, in any order.
-        failed: how many were not answered with 200.
+        seconds: of each request that was answered with 200, in any order.
+        failed: how many were not.
         wall: seconds from the first request to the last answer.
     """
 
@@ -55,24 +59,35 @@ class Service(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Prints a row for each batch size and number of clients."""
+    """Prints a row for each batch size and number of clients, and writes the table into a document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, or train.py's output")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 200], metavar="N")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4, 8], metavar="N")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 200], metavar="N")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], metavar="N")
     parser.add_argument("--requests", type=int, default=100, help="of each row; never fewer than its clients")
     parser.add_argument("--options", default="", help="more options of `deploy.py serve`, in one text")
+    parser.add_argument("--write", type=Path, metavar="MD", help=f"document whose lines from {BEGIN} on to replace")
     options = parser.parse_args(arguments)
     image = photograph()
-    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; image of {len(image)} bytes")
-    print(HEADER)
+    lines = [f"{os.cpu_count()} CPUs, load average before {os.getloadavg()[0]:.1f}; an image of {len(image)} bytes", ""]
+    lines += HEADER.splitlines()
+    print("\n".join(lines))
     for batch_size in options.batch_sizes:
         with serving(options.model, batch_size, options.options.split()) as service:
-            ask(service.url, image, clients=1, requests_in_all=3)  # warm
+            ask(service.url, image, clients=2 * batch_size, requests_in_all=6 * batch_size)  # warm
             for clients in options.clients:
-                before = batches(service.url)
-                load = ask(service.url, image, clients=clients, requests_in_all=max(options.requests, clients))
-                print(row(batch_size, clients, load, batches(service.url) - before, peak_mb(service.pid)), flush=True)
+                lines.append(measure(service, image, batch_size, clients, max(options.requests, clients)))
+                print(lines[-1], flush=True)
+    if options.write:
+        options.write.write_text(replaced(options.write.read_text(), "\n".join(lines)))
+
+
+def measure(service: Service, image: bytes, batch_size: int, clients: int, count: int) -> str:
+    """Measures a row of the table."""
+    before = batches(service.url)
+    restart_peak(service.pid)
+    load = ask(service.url, image, clients=clients, requests_in_all=count)
+    return row(batch_size, clients, load, batches(service.url) - before, peak_mb(service.pid))
 
 
 def photograph() -> bytes:
@@ -114,22 +129,39 @@ def ask(url: str, image: bytes, *, clients: int, requests_in_all: int) -> Load:
     with ThreadPoolExecutor(clients) as pool:
         results = list(pool.map(one, range(requests_in_all)))
     wall = time.perf_counter() - began
-    return Load([seconds for seconds, _ in results], sum(not fine for _, fine in results), wall)
+    return Load([seconds for seconds, fine in results if fine], sum(not fine for _, fine in results), wall)
 
 
 def row(batch_size: int, clients: int, load: Load, runs: float, memory: float) -> str:
-    """Writes a row of the table; `runs` is how often the model ran, `memory` the service's peak so far."""
+    """Writes a row of the table; `runs` is how often the model ran, `memory` the service's peak in MB."""
     count = len(load.seconds)
-    middle, high = percentile(load.seconds, 50), percentile(load.seconds, 95)
-    return (
-        f"{batch_size:>10}{clients:>9}{count:>10}{load.failed:>8}{count / load.wall:>12.2f}{middle:>8.2f}{high:>8.2f}"
-        f"{count / max(runs, 1):>14.1f}{memory:>11.0f}"
-    )
+    cells = [
+        str(batch_size),
+        str(clients),
+        str(count + load.failed),
+        str(load.failed),
+        f"{count / load.wall:.2f}",
+        f"{percentile(load.seconds, 50):.2f}",
+        f"{percentile(load.seconds, 95):.2f}",
+        f"{count / max(runs, 1):.1f}",
+        f"{memory:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def percentile(values: list[float], share: int) -> float:
-    """Gives the value that `share` of a hundred values do not exceed."""
+    """Gives the value that `share` of a hundred values do not exceed; of no value, no number."""
+    if len(values) < 2:
+        return values[0] if values else math.nan
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
+
+
+def replaced(document: str, table: str) -> str:
+    """Puts a table into a document in place of the one that was there."""
+    if document.count(BEGIN) != 1 or END not in document.partition(BEGIN)[2]:
+        raise SystemExit(f"the document must hold the lines {BEGIN} and {END} once")
+    head, _, rest = document.partition(BEGIN)
+    return f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
 
 
 def batches(url: str) -> float:
@@ -139,10 +171,21 @@ def batches(url: str) -> float:
     return float(found.group(1)) if found else 0.0
 
 
+def restart_peak(pid: int) -> None:
+    """Lets the peak of `peak_mb` start anew from what is in use now; Linux only."""
+    for each in family(pid):
+        Path(f"/proc/{each}/clear_refs").write_text("5")
+
+
 def peak_mb(pid: int) -> float:
-    """Reads the largest resident memory that a process had, MB; Linux only."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found.group(1)) * 1024 / 1e6 if found else 0.0
+    """Adds up the largest resident memory of a process and of its workers, MB; Linux only."""
+    texts = (Path(f"/proc/{each}/status").read_text() for each in family(pid))
+    return sum(int(found.group(1)) for text in texts if (found := _PEAK.search(text))) * 1024 / 1e6
+
+
+def family(pid: int) -> list[int]:
+    """Gives a process and those that it started."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def _address(process: subprocess.Popen) -> str:

@@ -1,6 +1,8 @@
 import json
 import math
 import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.weights import names
 from tests.infer import helpers as infer_helpers
 from tests.serve.helpers import running
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +80,37 @@ def test_requests_that_nobody_answers_are_counted_as_failed():
 def test_a_row_of_the_load_table():
     found = serve_load.Load([float(value) for value in range(1, 102)], failed=2, wall=202.0)
     # 101 values 1..101: the middle one is 51, 95 of the 100 steps end at 96; 101 / 202 = 0.5 a second
-    assert serve_load.row(4, 8, found, 25.25, 1234.4).split() == [
-        "4",
-        "8",
-        "101",
-        "2",
-        "0.50",
-        "51.00",
-        "96.00",
-        "4.0",
-        "1234",
-    ]
-    assert len(serve_load.row(4, 8, found, 25.25, 1234.4)) == len(serve_load.HEADER)
+    assert serve_load.row(4, 8, found, 25.25, 1234.4) == ("| 4 | 8 | 103 | 2 | 0.50 | 51.00 | 96.00 | 4.0 | 1234 |")
+    nothing = serve_load.Load([], failed=3, wall=1.0)
+    assert serve_load.row(1, 1, nothing, 0, 9.0) == "| 1 | 1 | 3 | 3 | 0.00 | nan | nan | 0.0 | 9 |"
+    assert serve_load.row(1, 1, nothing._replace(seconds=[2.0]), 1, 9.0).split()[11:14] == ["2.00", "|", "2.00"]
+    assert {line.count("|") for line in serve_load.HEADER.splitlines()} == {10}
 
 
-def test_peak_memory_is_that_of_the_process():
-    assert 50 < serve_load.peak_mb(os.getpid()) < 100_000
+def test_the_load_table_replaces_the_one_before():
+    document = f"a\n{serve_load.BEGIN}\nold\nolder\n{serve_load.END}\nb\n"
+    assert serve_load.replaced(document, "new") == f"a\n{serve_load.BEGIN}\nnew\n{serve_load.END}\nb\n"
+    for wrong in ("", document + document, document.replace(serve_load.END, "")):
+        with pytest.raises(SystemExit, match="the document must hold the lines"):
+            serve_load.replaced(wrong, "new")
+    assert serve_load.replaced((ROOT / "docs" / "serving.md").read_text(), "new").count(serve_load.BEGIN) == 1
+
+
+def test_peak_memory_is_that_of_the_process_and_of_what_it_started():
+    alone = serve_load.peak_mb(os.getpid())
+    assert 50 < alone < 100_000
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert serve_load.family(os.getpid()) == [os.getpid(), child.pid]
+        assert serve_load.peak_mb(os.getpid()) > alone
+        child.kill()
+
+
+def test_the_peak_can_start_anew():
+    block = np.ones(200_000_000, np.uint8)
+    high = serve_load.peak_mb(os.getpid())
+    del block
+    serve_load.restart_peak(os.getpid())
+    assert serve_load.peak_mb(os.getpid()) < high - 100
 
 
 def test_the_loaded_file_is_as_large_as_matterports():

@@ -14,6 +14,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
 
@@ -29,6 +30,7 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
+            whole = image.format != "PNG" or _has_all_chunks(data)
             tags = getattr(image, "tag_v2", {})  # of a TIFF
             tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
     except Image.UnidentifiedImageError as error:
@@ -36,6 +38,8 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
         raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
     except Exception as error:  # a parser of foreign bytes may raise anything
         raise Refusal("the image is broken: its header cannot be read") from error
+    if not whole:
+        raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
     _check(height, width, max_pixels)
     if math.prod(tile) > max_pixels:
         raise Refusal(
@@ -54,6 +58,17 @@ def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
     height, width = image.shape[:2]
     _check(height, width, max_pixels)
     return image
+
+
+def _has_all_chunks(png: bytes) -> bool:
+    """Tells whether the chunks of a PNG lie in it; the decoder makes room for whatever length a chunk says it has."""
+    place = len(PNG_SIGNATURE)
+    while place + 8 <= len(png):
+        length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
+        place += 12 + length  # beside the content: length, kind and check sum
+        if kind == b"IEND":
+            break
+    return place <= len(png)
 
 
 def _check(height: int, width: int, max_pixels: int) -> None:

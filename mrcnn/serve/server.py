@@ -5,10 +5,12 @@ SIGTERM and Ctrl-C end the service the same way: no new connection is taken, ope
 
 import logging
 import os
+import resource
 import signal
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,9 +22,10 @@ from mrcnn.events import EventLog, UserError
 from mrcnn.serve import metrics
 
 BACKLOG = 2048  # connections that wait to be accepted
+MOST_FILES = 2**16  # open at a time, if the system lets us; each connection is one, and shells often allow 1024
 KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
-LIBRARIES = ("uvicorn", "asyncio", "py.warnings")  # the names of the loggers
+CHATTY = "python_multipart"  # a library that quotes bytes of what it refuses, which is answered with 400 anyway
 REPEAT_SECONDS = 10.0  # in which a message of theirs is reported once: clients, and full tables, repeat them at will
 NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has said
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
@@ -61,10 +64,17 @@ class Worker(multiprocess.Process):
 def hear_libraries(log: EventLog) -> None:
     """Hands what libraries have to say in this process to its log; where nobody hears them they write to its stream."""
     logging.captureWarnings(True)
-    handler = LibraryLog(log)
-    for name in LIBRARIES:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd images, as many as clients send
+    logging.getLogger(CHATTY).setLevel(logging.CRITICAL)
+    logging.getLogger().handlers = [LibraryLog(log)]
+
+
+def allow_connections() -> None:
+    """Raises the number of files that this process may have open, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -95,6 +105,7 @@ def address(taken: socket.socket) -> str:
 def run_one(app: ASGIApp, taken: socket.socket, *, drain_seconds: int, log: EventLog) -> None:
     """Serves in this process until a signal ends it."""
     hear_libraries(log)
+    allow_connections()
     with _quiet_sigterm():
         uvicorn.Server(make_config(app, drain_seconds=drain_seconds)).run(sockets=[taken])
 
@@ -117,6 +128,7 @@ def run_many(
     config = make_config(make_app, drain_seconds=drain_seconds, factory=True, workers=workers)
     taken.set_inheritable(True)
     hear_libraries(log)
+    allow_connections()  # workers inherit it
     with _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
         multiprocess.Process = Worker  # type: ignore[misc]  # the only way to tell the library

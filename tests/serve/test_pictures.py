@@ -134,3 +134,14 @@ def test_a_tile_larger_than_its_image_counts():
         pictures.pixel_count(data, max_pixels=160**2 - 1)
     assert caught.value.status == 413
     assert str(caught.value) == "the image's tiles have 160 x 160 pixels, more than 25599 (--max-pixels)"
+
+
+def test_a_chunk_longer_than_its_file_is_refused():
+    # the decoder makes room for what the length says: 200 bytes took 1.7 GB
+    data = image_bytes(20, 30)
+    place = data.index(b"IDAT") - 4
+    long = data[:place] + b"\x6c" + data[place + 1 :]
+    with pytest.raises(Refusal) as caught:
+        pictures.pixel_count(long, max_pixels=600)
+    assert str(caught.value) == "the image is cut off or broken: a part of it is longer than all of it"
+    assert pictures.pixel_count(data + b"what follows the end", max_pixels=600) == 600

@@ -50,14 +50,14 @@ def test_an_address_that_is_not_here_is_one_line(host):
 @pytest.fixture
 def library_log():
     """What libraries say, until the end of the test."""
-    loggers = [logging.getLogger(name) for name in server.LIBRARIES]
-    before = [(logger, logger.handlers, logger.propagate) for logger in loggers]
-    log = ListLog()
-    server.hear_libraries(log)
-    yield log
-    logging.captureWarnings(False)
-    for logger, handlers, propagate in before:
-        logger.handlers, logger.propagate = handlers, propagate
+    root, chatty = logging.getLogger(), logging.getLogger(server.CHATTY)
+    handlers, level, log = root.handlers, chatty.level, ListLog()
+    with warnings.catch_warnings():
+        server.hear_libraries(log)
+        yield log
+        logging.captureWarnings(False)
+    root.handlers = handlers
+    chatty.setLevel(level)
 
 
 def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
@@ -69,6 +69,7 @@ def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
     logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: 3")
     logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
+    logging.getLogger("python_multipart.multipart").warning("Found invalid character 195 in header at 9")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning("odd EXIF block", UserWarning, "TiffImagePlugin.py", 7)
@@ -117,6 +118,18 @@ def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
         answer = future.result(60)
     assert (answer.status_code, answer.json()) == (503, {"error": "the service is stopping"})
     assert process.events[-1]["message"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "set_to"),
+    [(1024, 4096, 4096), (1024, 10**9, 65536), (1024, -1, 65536), (65536, -1, None), (-1, -1, None), (256, 256, None)],
+)
+def test_as_many_files_may_be_open_as_the_system_allows(soft, hard, set_to, monkeypatch):
+    calls = []
+    monkeypatch.setattr(server.resource, "getrlimit", lambda kind: (soft, hard))
+    monkeypatch.setattr(server.resource, "setrlimit", lambda kind, limits: calls.append(limits))
+    server.allow_connections()
+    assert calls == ([] if set_to is None else [(set_to, hard)])
 
 
 class DyingProcess:
