@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,38 +15,46 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
+SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each goes over all pixels, and usual are 1 or 10
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
+
+
+class Header(NamedTuple):
+    """What a file says before its pixels.
+
+    Attributes:
+        kind: one of `FORMATS`.
+        size: height and width.
+        tile: height and width of what a TIFF's pixels are stored in; zeros where they are not.
+    """
+
+    kind: str
+    size: tuple[int, int]
+    tile: tuple[int, int]
 
 
 def pixel_count(data: bytes, *, max_pixels: int) -> int:
     """Reads from a file's header how many pixels its decoder will hold: height times width, or of a tile, if larger.
 
     Raises:
-        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it has more than `max_pixels`.
+        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it is made to keep a decoder
+            busy or to fill the memory.
     """
     if not data:
         raise Refusal("the image is empty; send the bytes of an image file")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            whole = image.format != "PNG" or _has_all_chunks(data)
-            tags = getattr(image, "tag_v2", {})  # of a TIFF
-            tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
-    except Image.UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
-        raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
-    except Exception as error:  # a parser of foreign bytes may raise anything
-        raise Refusal("the image is broken: its header cannot be read") from error
-    if not whole:
+    header = _read_header(data)
+    _check(*header.size, max_pixels)
+    if math.prod(header.tile) > max_pixels:
+        height, width = header.tile
+        text = f"the image's tiles have {height} x {width} pixels, more than {max_pixels} (--max-pixels)"
+        raise Refusal(text, status=413)
+    if header.kind == "PNG" and not _has_all_chunks(data):
         raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
-    _check(height, width, max_pixels)
-    if math.prod(tile) > max_pixels:
-        raise Refusal(
-            f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)", status=413
-        )
-    return max(height * width, math.prod(tile))
+    if header.kind == "JPEG" and data.count(SCAN) > MOST_SCANS:
+        raise Refusal(f"the image has more than {MOST_SCANS} scans; save it as a baseline JPEG")
+    return max(math.prod(header.size), math.prod(header.tile))
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
@@ -58,6 +67,19 @@ def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
     height, width = image.shape[:2]
     _check(height, width, max_pixels)
     return image
+
+
+def _read_header(data: bytes) -> Header:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            tags = getattr(image, "tag_v2", {})  # of a TIFF
+            tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
+            return Header(image.format or "", (image.height, image.width), tile)
+    except Image.UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
+    except Exception as error:  # a parser of foreign bytes may raise anything
+        raise Refusal("the image is broken: its header cannot be read") from error
 
 
 def _has_all_chunks(png: bytes) -> bool:
