@@ -2,7 +2,6 @@
 
 import io
 import math
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,23 +15,9 @@ Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
 SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each goes over all pixels, and usual are 1 or 10
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # what such files begin with
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
-
-
-class Header(NamedTuple):
-    """What a file says before its pixels.
-
-    Attributes:
-        kind: one of `FORMATS`.
-        size: height and width.
-        tile: height and width of what a TIFF's pixels are stored in; zeros where they are not.
-    """
-
-    kind: str
-    size: tuple[int, int]
-    tile: tuple[int, int]
 
 
 def pixel_count(data: bytes, *, max_pixels: int) -> int:
@@ -44,17 +29,16 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     """
     if not data:
         raise Refusal("the image is empty; send the bytes of an image file")
-    header = _read_header(data)
-    _check(*header.size, max_pixels)
-    if math.prod(header.tile) > max_pixels:
-        height, width = header.tile
-        text = f"the image's tiles have {height} x {width} pixels, more than {max_pixels} (--max-pixels)"
+    size, tile = _read_sizes(data)
+    _check(*size, max_pixels)
+    if math.prod(tile) > max_pixels:
+        text = f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)"
         raise Refusal(text, status=413)
-    if header.kind == "PNG" and not _has_all_chunks(data):
+    if data.startswith(PNG) and not _has_all_chunks(data):
         raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
-    if header.kind == "JPEG" and data.count(SCAN) > MOST_SCANS:
+    if data.startswith(JPEG) and data.count(SCAN) > MOST_SCANS:
         raise Refusal(f"the image has more than {MOST_SCANS} scans; save it as a baseline JPEG")
-    return max(math.prod(header.size), math.prod(header.tile))
+    return max(math.prod(size), math.prod(tile))
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
@@ -69,12 +53,12 @@ def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
     return image
 
 
-def _read_header(data: bytes) -> Header:
+def _read_sizes(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Gives height and width of an image, and of what a TIFF's pixels are stored in; zeros where they are not."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             tags = getattr(image, "tag_v2", {})  # of a TIFF
-            tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
-            return Header(image.format or "", (image.height, image.width), tile)
+            return (image.height, image.width), (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
     except Image.UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
@@ -84,7 +68,7 @@ def _read_header(data: bytes) -> Header:
 
 def _has_all_chunks(png: bytes) -> bool:
     """Tells whether the chunks of a PNG lie in it; the decoder makes room for whatever length a chunk says it has."""
-    place = len(PNG_SIGNATURE)
+    place = len(PNG)
     while place + 8 <= len(png):
         length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
         place += 12 + length  # beside the content: length, kind and check sum
