@@ -96,13 +96,13 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         await asyncio.to_thread(reception.close)
         log.info("stopped")
 
-    checked = [Depends(hosts.only(config.allow_host))]
+    by_name = config.allow_host or hosts.is_this_machine(config.host)
     app = FastAPI(
         title="Mask R-CNN",
         version=open_inference.SERVER_VERSION,
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
-        dependencies=checked if config.allow_host or hosts.is_this_machine(config.host) else [],
+        dependencies=[Depends(hosts.only(config.allow_host))] if by_name else [],
         docs_url=None,
         redoc_url=None,
     )

@@ -14,7 +14,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each goes over all pixels, and usual are 1 or 10
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # what such files begin with
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
 
@@ -23,29 +24,21 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     """Reads from a file's header how many pixels its decoder will hold: height times width, or of a tile, if larger.
 
     Raises:
-        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it has more than `max_pixels`.
+        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it is made to keep a decoder
+            busy or to fill the memory.
     """
     if not data:
         raise Refusal("the image is empty; send the bytes of an image file")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            whole = image.format != "PNG" or _has_all_chunks(data)
-            tags = getattr(image, "tag_v2", {})  # of a TIFF
-            tile = (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
-    except Image.UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
-        raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
-    except Exception as error:  # a parser of foreign bytes may raise anything
-        raise Refusal("the image is broken: its header cannot be read") from error
-    if not whole:
-        raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
-    _check(height, width, max_pixels)
+    size, tile = _read_sizes(data)
+    _check(*size, max_pixels)
     if math.prod(tile) > max_pixels:
-        raise Refusal(
-            f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)", status=413
-        )
-    return max(height * width, math.prod(tile))
+        text = f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)"
+        raise Refusal(text, status=413)
+    if data.startswith(PNG) and not _has_all_chunks(data):
+        raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
+    if data.startswith(JPEG) and data.count(SCAN) > MOST_SCANS:
+        raise Refusal(f"the image has more than {MOST_SCANS} scans; save it as a baseline JPEG")
+    return max(math.prod(size), math.prod(tile))
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
@@ -60,9 +53,22 @@ def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
     return image
 
 
+def _read_sizes(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Gives height and width of an image, and of what a TIFF's pixels are stored in; zeros where they are not."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            tags = getattr(image, "tag_v2", {})  # of a TIFF
+            return (image.height, image.width), (int(tags.get(TILE_HEIGHT, 0)), int(tags.get(TILE_WIDTH, 0)))
+    except Image.UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
+    except Exception as error:  # a parser of foreign bytes may raise anything
+        raise Refusal("the image is broken: its header cannot be read") from error
+
+
 def _has_all_chunks(png: bytes) -> bool:
     """Tells whether the chunks of a PNG lie in it; the decoder makes room for whatever length a chunk says it has."""
-    place = len(PNG_SIGNATURE)
+    place = len(PNG)
     while place + 8 <= len(png):
         length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
         place += 12 + length  # beside the content: length, kind and check sum

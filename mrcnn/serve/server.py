@@ -25,7 +25,7 @@ BACKLOG = 2048  # connections that wait to be accepted
 MOST_FILES = 2**16  # open at a time, if the system lets us; each connection is one, and shells often allow 1024
 KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
-CHATTY = "python_multipart"  # a library that quotes bytes of what it refuses, which is answered with 400 anyway
+CHATTY = ("python_multipart", "PIL")  # libraries that quote what they refuse, which is answered with 400 anyway
 REPEAT_SECONDS = 10.0  # in which a message of theirs is reported once: clients, and full tables, repeat them at will
 NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has said
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
@@ -65,7 +65,8 @@ def hear_libraries(log: EventLog) -> None:
     """Hands what libraries have to say in this process to its log; where nobody hears them they write to its stream."""
     logging.captureWarnings(True)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd images, as many as clients send
-    logging.getLogger(CHATTY).setLevel(logging.CRITICAL)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger().handlers = [LibraryLog(log)]
 
 

@@ -145,3 +145,14 @@ def test_a_chunk_longer_than_its_file_is_refused():
         pictures.pixel_count(long, max_pixels=600)
     assert str(caught.value) == "the image is cut off or broken: a part of it is longer than all of it"
     assert pictures.pixel_count(data + b"what follows the end", max_pixels=600) == 600
+
+
+def test_a_jpeg_of_many_scans_is_refused():
+    # each scan goes over the whole image: 20 MB of them, 51 bytes each, took hours
+    file = io.BytesIO()
+    Image.new("L", (30, 20)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    assert pictures.pixel_count(data, max_pixels=600) == 600
+    last = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(Refusal, match="the image has more than 100 scans; save it as a baseline JPEG"):
+        pictures.pixel_count(data[:-2] + last * 100 + data[-2:], max_pixels=600)

@@ -50,14 +50,15 @@ def test_an_address_that_is_not_here_is_one_line(host):
 @pytest.fixture
 def library_log():
     """What libraries say, until the end of the test."""
-    root, chatty = logging.getLogger(), logging.getLogger(server.CHATTY)
-    handlers, level, log = root.handlers, chatty.level, ListLog()
+    root, chatty = logging.getLogger(), [logging.getLogger(name) for name in server.CHATTY]
+    handlers, levels, log = root.handlers, [logger.level for logger in chatty], ListLog()
     with warnings.catch_warnings():
         server.hear_libraries(log)
         yield log
         logging.captureWarnings(False)
     root.handlers = handlers
-    chatty.setLevel(level)
+    for logger, level in zip(chatty, levels, strict=True):
+        logger.setLevel(level)
 
 
 def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
@@ -70,6 +71,7 @@ def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
     logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: 3")
     logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
     logging.getLogger("python_multipart.multipart").warning("Found invalid character 195 in header at 9")
+    logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded: 2048")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning("odd EXIF block", UserWarning, "TiffImagePlugin.py", 7)

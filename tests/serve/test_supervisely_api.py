@@ -131,7 +131,8 @@ def test_every_mode_of_a_project_run_is_answered(service, name):
         ({}, "`image` is missing; send the image file as the form's file part `image`"),
         ({"files": {"image": b""}}, "the image is empty; send the bytes of an image file"),
         ({"files": {"image": b"text"}}, "the image is in no known format"),
-        ({"files": {"image": PICTURE[:-20]}}, "the image is cut off or broken"),
+        ({"files": {"image": PICTURE[:-20]}}, "the image is cut off or broken: a part of it is longer than all of it"),
+        ({"files": {"image": PICTURE[:-12].replace(b"IDAT", b"IDAX")}}, "the image is in no known format"),
         (
             {"files": {"image": PICTURE}, "data": {"mode": '{"name": "sliding_windows"}'}},
             "`mode.name` must be one of full_image, ",
