@@ -19,6 +19,7 @@ from mrcnn.config.inference import Mode
 from mrcnn.config.load import load_mode
 from mrcnn.events import UserError
 from mrcnn.project.annotation import Annotation
+from mrcnn.project.geometry import MultiPolygon, Polygon
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve import json_text, pictures
 from mrcnn.serve.bodies import Parts
@@ -27,6 +28,7 @@ from mrcnn.serve.service import Gone, Service
 
 KEYS = ("meta", "mode", "annotation")
 SUFFIXES = {"2020": "_model", "2019": ""}  # what a generation appends to names where the mode does not say
+MOST_POINTS = 10_000  # of an outline: to fill one that crosses itself takes time that grows with their square
 Value = TypeVar("Value")
 
 
@@ -73,6 +75,7 @@ def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, ma
     if given["annotation"] is not None:
         _check_masks(given["annotation"], max_pixels)
         annotation = _read("annotation", lambda: Annotation.from_json(given["annotation"], meta))
+        _check_outlines(annotation)
     return Question(_image(values.get("image")), meta, mode, annotation)
 
 
@@ -145,6 +148,18 @@ def _check_masks(annotation: Any, max_pixels: int) -> None:
             pictures.pixel_count(content, max_pixels=max_pixels)
         except Refusal as error:
             raise Refusal(f"a mask of `annotation`: {error}", status=error.status) from error
+
+
+def _check_outlines(annotation: Annotation) -> None:
+    for number, label in enumerate(annotation.labels):
+        shape = label.geometry
+        polygons = shape.parts if isinstance(shape, MultiPolygon) else (shape,) if isinstance(shape, Polygon) else ()
+        for ring in (ring for polygon in polygons for ring in (polygon.exterior, *polygon.interior)):
+            if len(ring) > MOST_POINTS:
+                raise Refusal(
+                    f"object {number} of `annotation` has an outline of {len(ring)} points, more than {MOST_POINTS}",
+                    status=413,
+                )
 
 
 def _mask_texts(annotation: Any) -> Iterator[str]:

@@ -132,6 +132,30 @@ def test_a_mask_that_unpacks_to_too_much_is_refused_before_it_does(data):
     assert str(caught.value).startswith("a mask of `annotation`")
 
 
+def outlines(shape, points):
+    ring = [[index % 7, index % 5] for index in range(points)]
+    square = [[0, 0], [9, 0], [9, 9]]
+    content = {
+        "polygon": {"points": {"exterior": ring, "interior": []}},
+        "hole": {"points": {"exterior": square, "interior": [square, ring]}},
+        "multipolygon": {"parts": [{"exterior": square, "interior": []}, {"exterior": ring, "interior": []}]},
+    }[shape]
+    shape = "polygon" if shape == "hole" else shape
+    meta = {"classes": [{"title": "cat", "shape": shape, "color": "#FF0000"}], "tags": []}
+    objects = [{"classTitle": "cat", "tags": [], **content}]
+    known = {"size": {"height": 10, "width": 10}, "tags": [], "objects": objects}
+    return Parts({"meta": text(meta), "annotation": text(known)})
+
+
+@pytest.mark.parametrize("shape", ["polygon", "hole", "multipolygon"])
+def test_an_outline_of_too_many_points_is_refused(shape):
+    assert len(read(outlines(shape, supervisely.MOST_POINTS)).annotation.labels) == 1
+    with pytest.raises(Refusal) as caught:
+        read(outlines(shape, supervisely.MOST_POINTS + 1))
+    assert caught.value.status == 413
+    assert str(caught.value) == "object 0 of `annotation` has an outline of 10001 points, more than 10000"
+
+
 def test_base64_may_come_in_lines():
     body = base64.encodebytes(b"bytes " * 30).decode()
     assert body.count("\n") > 1
