@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
@@ -47,4 +46,4 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
 
 if __name__ == "__main__":
     options = parse()
-    sys.exit(tasks.run(lambda log: main(options, log), options))
+    tasks.leave(tasks.run(lambda log: main(options, log), options))

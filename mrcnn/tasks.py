@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from mrcnn import events
 from mrcnn.events import EventLog, UserError
@@ -110,6 +110,15 @@ def run(
         if problem:
             log.warning(problem)
         return events.run_main(lambda: main(log), log=log, debug=debug)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process; after an error at once, since a thread that still prepares data would turn it into an abort."""
+    if code == 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _root(options: argparse.Namespace, environment: Mapping[str, str]) -> Path:

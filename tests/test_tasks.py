@@ -1,5 +1,7 @@
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,18 @@ def test_a_log_file_that_cannot_be_written_does_not_stop_the_run(tmp_path, capsy
     )
     assert second["message"] == "hello"
     assert not (tmp_path / "none").exists()
+
+
+def test_after_an_error_no_thread_holds_the_process():
+    # as the threads of a data pipeline that an error left at work
+    work = "import threading; threading.Thread(target=threading.Event().wait).start()"
+    code = f"from mrcnn import tasks; {work}; print('told', end=''); tasks.leave(1)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "told")
+
+
+@pytest.mark.parametrize("code", [0, 130])
+def test_without_an_error_a_process_ends_as_usual(code):
+    with pytest.raises(SystemExit) as caught:
+        tasks.leave(code)
+    assert caught.value.code == code

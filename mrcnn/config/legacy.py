@@ -32,6 +32,7 @@ PLACES = {  # of the top-level keys of an inference config's first form
     **{key: f"model.{key}" for key in InferenceModelConfig.model_fields},
     "gpu_devices": "model.gpu_device",
 }
+OF_REQUESTS = ("mode", "model_classes")  # an inference config's keys that a service takes with each request
 _BESIDE_SETTINGS = ("cache_limit", "connection", *TASK_FORMS)
 WITHOUT_EFFECT = {
     "val_every": "validation runs once after every epoch",
@@ -130,6 +131,9 @@ def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, 
     if "existing_objects" in settings:
         new = _in_new_form("existing_objects", settings.pop("existing_objects"))
         warn(f"`existing_objects` has no effect here: write {_at('existing_objects', new)} in the `mode` of a request")
+    for key in OF_REQUESTS:
+        if settings.pop(key, None) is not None:
+            warn(f"`{key}` has no effect here: it belongs to a request")
     if form:
         warn(f"`{form}` is an old form: {f'write {_pasted(settings)}' if settings else 'remove it'}")
         for key in flat:

@@ -18,6 +18,7 @@ from mrcnn.events import UserError
 Source = Mapping[str, Any] | str | Path
 
 INFERENCE_SUFFIX = "_maskrcnn"  # what an inference run appends to class and tag names by default
+TRAINING_ALONE = ("lr", "epochs", "dataset_tags", "train_layers", "weights_init_type")  # of a train config's keys
 DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
 
@@ -38,7 +39,8 @@ def load_json(path: str | Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable JSON text: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} must hold a JSON object, got {errors.shown(values)}")
+        fix = "; save the `config` of one entry as a file" if isinstance(values, list) else ""
+        raise UserError(f"{path} must hold a JSON object, got {errors.shown(values)}{fix}")
     return values
 
 
@@ -80,7 +82,9 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
     Raises:
         UserError: one line that names the file or key, the value and the fix.
     """
-    values = legacy.convert_inference(_read(source), warn=warn)
+    content = _read(source)
+    _refuse_training(content, source)
+    values = legacy.convert_inference(content, warn=warn)
     model = errors.check(InferenceModelConfig, values["model"], path="model")
     mode = load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX)
     if mode.save_probabilities:
@@ -124,8 +128,19 @@ def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None)
     Raises:
         UserError: one line that names the file or key, the value and the fix.
     """
-    values, path = legacy.convert_deploy(_read(source), warn=warn)
+    content = _read(source)
+    _refuse_training(content, source)
+    values, path = legacy.convert_deploy(content, warn=warn)
     return errors.check(DeployConfig, values, path=path)
+
+
+def _refuse_training(values: Mapping[str, Any], source: Source) -> None:
+    """Raises for a train config where another is wanted: each of its keys would be an error of its own."""
+    found = [key for key in TRAINING_ALONE if key in values]
+    if len(found) > 1:
+        name = "the config" if isinstance(source, Mapping) else str(source)
+        named = ", ".join(f"`{key}`" for key in found)
+        raise UserError(f"{name} is a train config ({named}); give another one, or {{}} for the defaults")
 
 
 def _check_score_tag(mode: Mode, tag: str) -> None:

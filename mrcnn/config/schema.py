@@ -124,6 +124,7 @@ def _deploy(text: str) -> Schema:
         "cache_limit": True,  # counts at top level, where it is described
         "gpu_devices": _old("Old key: write `gpu_device`.", type="array", minItems=1),
         "existing_objects": _old("No effect here: write it in the `mode` of a request."),
+        **dict.fromkeys(legacy.OF_REQUESTS, _old("No effect here: it belongs to a request.")),
     }
     beside = {
         **_EDITORS,

@@ -149,6 +149,7 @@ def apply(
             writer.write_results(source.entries)
     summary = _summarize(source, out, progress.skipped)
     summary.report(log)
+    log.info(f"written to {folder / source.name}")
     log.model_applied()
     return summary
 

@@ -105,3 +105,14 @@ def test_wrong_values_are_named(values, message):
 def test_a_services_mode_has_its_own_suffix():
     mode = load.load_mode({"model_tags": {"add_suffix": ""}})
     assert (mode.model_classes.add_suffix, mode.model_tags.add_suffix) == ("_model", "")
+
+
+def test_the_config_of_an_inference_run_serves_too():
+    lines = []
+    values = {"mode": {"source": "full_image"}, "model_classes": {"save_classes": "__all__"}, "gpu_devices": [1]}
+    config = load.load_deploy_config(values, warn=lines.append)
+    assert config.gpu_device == 1
+    assert [line for line in lines if "request" in line] == [
+        "`mode` has no effect here: it belongs to a request",
+        "`model_classes` has no effect here: it belongs to a request",
+    ]

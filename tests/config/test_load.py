@@ -242,3 +242,22 @@ def test_any_text_file_loads_or_is_refused_in_one_line(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("fuzz") / "config.json"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     loads_or_names_the_fault(load.load_train_config, file)
+
+
+@pytest.mark.parametrize("read", [load.load_inference_config, load.load_deploy_config])
+def test_a_train_config_elsewhere_is_one_line(read, tmp_path):
+    path = tmp_path / "task_config.json"
+    path.write_text('{"lr": 0.001, "epochs": 2, "model": {}}')
+    with pytest.raises(UserError) as caught:
+        read(path)
+    expected = "is a train config (`lr`, `epochs`); give another one, or {} for the defaults"
+    assert str(caught.value) == f"{path} {expected}"
+    with pytest.raises(UserError, match="the config is a train config"):
+        read({"lr": 0.001, "epochs": 2})
+
+
+def test_a_list_of_presets_says_to_take_one(tmp_path):
+    path = tmp_path / "predefined_run_configs.json"
+    path.write_text('[{"title": "train"}]')
+    with pytest.raises(UserError, match="save the `config` of one entry as a file"):
+        load.load_train_config(path)

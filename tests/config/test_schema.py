@@ -74,9 +74,9 @@ def test_defaults_enums_ranges_and_patterns_are_there():
                             ".score_floor", ".existing_objects", ".model_classes", ".mode.source",
                             *(f".mode.{key}.save_classes" for key in ("model_classes", "model_tags",
                                                                       "existing_objects"))}),
-        ("deploy.json", {".connection", ".model_settings", ".model", ".gpu_devices", ".existing_objects",
-                         *(f".{form}.{key}" for form in ("model_settings", "model")
-                           for key in ("gpu_devices", "existing_objects"))}),
+        ("deploy.json", {".connection", ".model_settings", ".model",
+                         *(f"{form}.{key}" for form in ("", ".model_settings", ".model")
+                           for key in ("gpu_devices", "existing_objects", "mode", "model_classes"))}),
     ],
 )  # fmt: skip
 def test_old_keys_are_marked(name, old):
