@@ -168,7 +168,7 @@ def test_events(project, tmp_path, capsys):
     assert lines[-1]["event_type"] == "EventType.MODEL_APPLIED"
     # (200 + 100 + 240) / 3 / 255 = 0.706
     assert lines[-4]["message"] == "cat: 3 objects in 3 images, mean score 0.706"
-    assert lines[-3]["mean_score"] == pytest.approx(540 / 3 / 255, abs=1e-4)
+    assert lines[-4]["mean_score"] == pytest.approx(540 / 3 / 255, abs=1e-4)
     assert lines[-4]["message"] == "6 objects in 3 images"
 
 
