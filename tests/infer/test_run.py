@@ -169,7 +169,7 @@ def test_events(project, tmp_path, capsys):
     # (200 + 100 + 240) / 3 / 255 = 0.706
     assert lines[-4]["message"] == "cat: 3 objects in 3 images, mean score 0.706"
     assert lines[-4]["mean_score"] == pytest.approx(540 / 3 / 255, abs=1e-4)
-    assert lines[-4]["message"] == "6 objects in 3 images"
+    assert lines[-5]["message"] == "6 objects in 3 images"
 
 
 def test_output_that_is_not_empty_is_refused(project, tmp_path):
