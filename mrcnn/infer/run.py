@@ -119,7 +119,7 @@ def apply(
     bundle, folder = predictor.bundle, Path(output_dir)
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    for line in (*source.warnings, *_looks_at_nothing(source, config)):
+    for line in (*source.warnings, *_selects_nothing(source, config, naming, bundle)):
         log.warning(line)
     _check_output(folder, source, options)
     identity = _identity(bundle, config) | {"precision": options.precision}
@@ -184,11 +184,19 @@ def _check_output(folder: Path, source: Source, options: Options) -> None:
         raise UserError(f"a project named {OVERLAY!r} cannot stand beside the pictures of --overlay; rename the input")
 
 
-def _looks_at_nothing(source: Source, config: InferenceConfig) -> Iterator[str]:
+def _selects_nothing(
+    source: Source, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
+) -> Iterator[str]:
+    """Yields what a misspelt class name would do in silence."""
     titles = [item.title for item in source.meta.classes]
+    known = ", ".join(titles) or "none"
     if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
-        known = ", ".join(titles) or "none"
         yield f"`mode.from_classes` has no class of the input (there: {known}): the model looks at nothing"
+    if not naming.titles:
+        found = ", ".join(bundle.class_names[1:])
+        yield f"`mode.model_classes` has no class of the model (there: {found}): nothing that it finds is written"
+    if titles and not any(map(naming.existing.selects, titles)):
+        yield f"`mode.existing_objects` has no class of the input (there: {known}): none of its objects is kept"
 
 
 def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:

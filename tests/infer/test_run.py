@@ -214,6 +214,22 @@ def test_a_project_is_not_written_where_its_pictures_are(tmp_path):
     assert run_on(source, tmp_path / "out").images == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("model_classes", "has no class of the model (there: cat, dog): nothing that it finds is written"),
+        ("existing_objects", "has no class of the input (there: cat): none of its objects is kept"),
+    ],
+)
+@pytest.mark.parametrize(("names", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["catt"], 1), ([], 1)])
+def test_names_that_select_nothing_are_told(project, tmp_path, capsys, key, expected, names, warned):
+    mode = {"name": "full_image", "model_classes": {"add_suffix": "!"}}
+    mode[key] = {**mode.get(key, {}), "save_names": names}
+    run_on(sources.open_project(project), tmp_path / "out", config={"model": {}, "mode": mode})
+    lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
+    assert lines.count(f"`mode.{key}` {expected}") == warned
+
+
 @pytest.mark.parametrize(("classes", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["fox"], 1), ([], 1)])
 def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys, classes, warned):
     config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
