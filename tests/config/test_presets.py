@@ -8,6 +8,8 @@ import pytest
 from mrcnn.config import load
 from mrcnn.config.inference import MODES
 
+from . import published
+
 PRESETS = Path(__file__).parents[2] / "presets"
 PUBLISHED = PRESETS / "predefined_run_configs.json"
 INFERENCE = sorted(PRESETS.glob("inference*.json"))
@@ -16,33 +18,8 @@ TRAIN = sorted(set(PRESETS.glob("*.json")) - {PUBLISHED, *INFERENCE, *DEPLOY})
 
 # The plugin's predefined_run_configs.json, release 5.16.
 PUBLISHED_VALUES = [
-    {
-        "title": "train",
-        "type": "train",
-        "config": {
-            "lr": 0.001,
-            "epochs": 5,
-            "batch_size": {"val": 1, "train": 1},
-            "input_size": {"max_dim": 256, "min_dim": 256},
-            "gpu_devices": [0],
-            "dataset_tags": {"val": "val", "train": "train"},
-            "train_layers": "all",
-            "special_classes": {"background": "bg"},
-            "weights_init_type": "transfer_learning",
-        },
-    },
-    {
-        "title": "full_image",
-        "type": "inference",
-        "config": {
-            "model": {"gpu_device": 0, "min_confidence_threshold": 0.0},
-            "mode": {
-                "name": "full_image",
-                "model_classes": {"save_classes": "__all__", "add_suffix": "_maskrcnn"},
-                "model_tags": {"save_names": "__all__", "add_suffix": "_maskrcnn"},
-            },
-        },
-    },
+    {"title": "train", "type": "train", "config": published.TRAIN},
+    {"title": "full_image", "type": "inference", "config": published.INFERENCE_CONFIGS["5.16"]},
 ]
 
 
