@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from mrcnn.config import errors, legacy
+from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
@@ -179,6 +180,30 @@ def read_file(
         input_size=weight_file.input_size(input_size),
         config=weight_file.model_config(facts, path),
         warnings=weight_file.assumptions(facts, path),
+    )
+
+
+def load_as_told(
+    stored: StoredModel,
+    settings: InferenceModelConfig,
+    *,
+    score_threshold: float | None,
+    device: int | str | None,
+    precision: str,
+    warn: Callable[[str], None],
+) -> ModelBundle:
+    """Loads a model as a config says; a threshold or a device that is given, not None, comes before the config's.
+
+    Arguments and errors are those of `load_model`.
+    """
+    if score_threshold is None:
+        score_threshold = settings.score_threshold(stored.config.score_threshold)
+    return load_model(
+        stored,
+        score_threshold=score_threshold,
+        device=settings.gpu_device if device is None else device,
+        precision=precision,
+        warn=warn,
     )
 
 

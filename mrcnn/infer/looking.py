@@ -19,8 +19,8 @@ from mrcnn.structures import CompactDetections, Detections
 FLIP_IOU = 0.5  # of masks, above which an object found in an image and in its mirror image is one
 
 
-class Predicts(Protocol):
-    """What looking needs of a predictor."""
+class PredictsWhole(Protocol):
+    """Finds objects with masks of the image's size."""
 
     def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Sequence[Detections]:
         """Finds the objects of each image."""
@@ -28,12 +28,15 @@ class Predicts(Protocol):
 
 @runtime_checkable
 class PredictsCompact(Protocol):
-    """What saves it memory: the same with each mask kept inside its box."""
+    """The same with each mask kept inside its box, which saves memory and is preferred."""
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None
     ) -> Sequence[CompactDetections]:
         """Finds the objects of each image."""
+
+
+Predicts = PredictsWhole | PredictsCompact  # what looking needs of a predictor
 
 
 class Region(NamedTuple):

@@ -93,13 +93,11 @@ def run_inference(
     # what cannot end well must end before the model is loaded
     labels.output_meta(source.meta, stored.class_metas, naming)
     _check_output(Path(output_dir), source, options)
-    threshold = options.score_threshold
-    if threshold is None:
-        threshold = config.model.score_threshold(stored.config.score_threshold)
-    bundle = load.load_model(
+    bundle = load.load_as_told(
         stored,
-        score_threshold=threshold,
-        device=config.model.gpu_device if options.device is None else options.device,
+        config.model,
+        score_threshold=options.score_threshold,
+        device=options.device,
         precision=options.precision,
         warn=log.warning,
     )

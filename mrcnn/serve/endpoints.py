@@ -55,13 +55,11 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
 
 def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
     """Loads a model with the threshold and on the device that the settings say."""
-    threshold = config.score_threshold
-    if threshold is None:
-        threshold = config.deploy.score_threshold(stored.config.score_threshold)
-    bundle = load.load_model(
+    bundle = load.load_as_told(
         stored,
-        score_threshold=threshold,
-        device=config.deploy.gpu_device if config.device is None else config.device,
+        config.deploy,
+        score_threshold=config.score_threshold,
+        device=config.device,
         precision=config.precision,
         warn=log.warning,
     )

@@ -132,7 +132,7 @@ class Service:
         known = replace(known or Annotation(None), size_hw=(height, width))
         run = modes.RUNNERS[mode.name]
         asked = _Asked(self, gone)
-        ((_, found),) = run(asked, [Picture(0, image, known)], mode, self._batch_size)  # type: ignore[arg-type]
+        ((_, found),) = run(asked, [Picture(0, image, known)], mode, self._batch_size)
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
