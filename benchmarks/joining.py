@@ -22,7 +22,8 @@ import numpy as np
 from mrcnn import events
 from mrcnn.config.load import load_mode
 from mrcnn.data.images import read_image
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.infer import arguments, evaluate, load, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Entry, Source

@@ -18,6 +18,8 @@ from typing import Any, Literal, TextIO, TypeVar
 
 from rich import console, progress
 
+from mrcnn.errors import UserError, one_line
+
 Item = TypeVar("Item")
 LogFormat = Literal["auto", "rich", "json"]
 Split = Literal["train", "val"]
@@ -28,14 +30,6 @@ LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
-
-
-class UserError(ValueError):
-    """Says what the user can put right in ONE line: the subject, what was expected, what was found, the fix."""
-
-    def __init__(self, message: str):
-        """Joins the lines of `message`."""
-        super().__init__(" ".join(message.splitlines()))
 
 
 class EventLog(ABC):
@@ -92,7 +86,7 @@ class EventLog(ABC):
             "Unexpected exception in main.",
             level="fatal",
             event_type="EventType.TASK_CRASHED",
-            exc_str=_one_line(error),
+            exc_str=_told(error),
             **fields,
         )
 
@@ -194,7 +188,7 @@ class RichLog(EventLog):
             for part in traceback.format_exception(error):
                 self._console.print(part.rstrip("\n"), markup=False, highlight=False, emoji=False, soft_wrap=True)
         hint = "" if debug or isinstance(error, UserError) else "; --debug shows where"
-        self.emit(_one_line(error) + hint, level="fatal")
+        self.emit(_told(error) + hint, level="fatal")
 
     def close(self) -> None:
         """Removes the bars of what did not finish."""
@@ -308,8 +302,8 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
     return 0
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).splitlines())
+def _told(error: BaseException) -> str:
+    text = one_line(str(error))
     if isinstance(error, UserError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from mrcnn import events
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 
 ROOT = Path("/sly_task_data")
 ROOT_VARIABLE = "SLY_TASK_DIR"

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import cost, joining, large_image, load, serve_load, speed
 from mrcnn.data.images import read_image
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import sources
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.weights import names

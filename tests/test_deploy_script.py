@@ -13,7 +13,8 @@ import pytest
 from mrcnn import tasks
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import JsonLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.export import saved_model
 from mrcnn.models import build
 from mrcnn.serve import endpoints

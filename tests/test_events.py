@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from mrcnn import events
+from mrcnn import errors, events
 
 
 def lines(stream):
@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_user_error_is_one_line_and_a_value_error():
-    error = events.UserError("a.json\nis  not JSON\r\nfix it")
+    error = errors.UserError("a.json\nis  not JSON\r\nfix it")
     assert str(error) == "a.json is  not JSON fix it"
     assert isinstance(error, ValueError)
 
@@ -172,7 +172,7 @@ def test_the_form_follows_the_option_and_the_terminal(monkeypatch, log_format, t
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(events.UserError, match=r"must be auto, rich or json, got 'xml'"):
+    with pytest.raises(errors.UserError, match=r"must be auto, rich or json, got 'xml'"):
         events.make_log("xml")  # type: ignore[arg-type]
 
 
@@ -294,7 +294,7 @@ def test_success_is_exit_code_0(log, stream):
 
 
 def test_a_user_error_is_one_line_and_exit_code_1(stream):
-    assert events.run_main(fail(events.UserError("`lr` must be a number")), log=events.RichLog(stream)) == 1
+    assert events.run_main(fail(errors.UserError("`lr` must be a number")), log=events.RichLog(stream)) == 1
     assert stream.getvalue() == "error: `lr` must be a number\n"
 
 
@@ -305,7 +305,7 @@ def test_another_exception_names_its_type_and_the_way_to_the_traceback(stream):
     assert stream.getvalue().splitlines()[1] == "error: MemoryError; --debug shows where"
 
 
-@pytest.mark.parametrize("error", [events.UserError("bad"), RuntimeError("bad")])
+@pytest.mark.parametrize("error", [errors.UserError("bad"), RuntimeError("bad")])
 def test_debug_shows_the_traceback_before_the_line(stream, error):
     assert events.run_main(fail(error), log=events.RichLog(stream), debug=True) == 1
     found = stream.getvalue().splitlines()
@@ -314,7 +314,7 @@ def test_debug_shows_the_traceback_before_the_line(stream, error):
 
 
 def test_json_reports_a_crash_as_the_original(log, stream):
-    assert events.run_main(fail(events.UserError("`lr` must be a number")), log=log) == 1
+    assert events.run_main(fail(errors.UserError("`lr` must be a number")), log=log) == 1
     line = lines(stream)[0]
     assert line.pop("timestamp")
     assert line == {
@@ -342,7 +342,7 @@ def test_a_bar_left_open_is_closed():
 
     def main():
         for _ in log.track(range(5), "work"):
-            raise events.UserError("stopped half way")
+            raise errors.UserError("stopped half way")
 
     assert events.run_main(main, log=log) == 1
     assert "error: stopped half way" in stream.getvalue()

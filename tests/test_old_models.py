@@ -9,7 +9,8 @@ import pytest
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.config.load import load_train_config
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import JsonLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.export import saved_model
 from mrcnn.infer import load, run, sources
 from mrcnn.infer.predictor import Predictor

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn import tasks
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 
 def parse(*arguments):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mrcnn import tasks
-from mrcnn.events import JsonLog, UserError, run_main
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog, run_main
 from mrcnn.train import run
 
 from .train import tiny

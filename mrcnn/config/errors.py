@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mrcnn.config.base import Settings
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 Record = TypeVar("Record", bound=Settings)
 

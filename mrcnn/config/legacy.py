@@ -17,7 +17,7 @@ from mrcnn.config import errors
 from mrcnn.config.base import Flag, Positive, Settings
 from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.train import SIZE_STEP
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 Warn = Callable[[str], None]
 

@@ -13,7 +13,7 @@ from mrcnn.config import errors, legacy
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 Source = Mapping[str, Any] | str | Path
 

@@ -18,7 +18,7 @@ from scipy import ndimage
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
 from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.structures import Instances
 
 # What imgaug calls has been renamed in NumPy, scikit-image and imageio since; the results are right, see the tests.

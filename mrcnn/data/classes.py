@@ -5,7 +5,7 @@ Source: Supervisely Mask R-CNN plugin 5.16; saved models depend on this order.
 
 from collections.abc import Iterable, Mapping
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 BACKGROUND_IDX = 0
 

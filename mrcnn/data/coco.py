@@ -20,7 +20,8 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from mrcnn import events
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta

@@ -9,7 +9,7 @@ import os
 import cv2
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import image_file
 
 

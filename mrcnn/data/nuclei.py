@@ -15,7 +15,8 @@ from pathlib import Path
 
 from mrcnn import events
 from mrcnn.data import images
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta

@@ -19,7 +19,7 @@ from mrcnn.data.batching import Shapes, empty_example, example_spec, make_exampl
 from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
 from mrcnn.data.rasterize import rasterize
 from mrcnn.data.skipped import Skipped
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.structures import Instances, Sample
 
 BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # what a bad file raises; anything else is our mistake

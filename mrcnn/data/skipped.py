@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import tensorflow as tf
 
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 
 NAMED_IN_SUMMARY = 10
 

@@ -6,7 +6,7 @@ Source: Supervisely Mask R-CNN plugin 5.16; only a tag's name counts, not its va
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.structures import Sample
 

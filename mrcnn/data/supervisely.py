@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from mrcnn.data import classes, split
 from mrcnn.data.skipped import Skipped
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.project import drawing
 from mrcnn.project.annotation import CROWD_TAG, Annotation
 from mrcnn.project.geometry import Geometry

@@ -19,7 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.export import signature, verify
 from mrcnn.export.verify import Proof
 from mrcnn.infer import load

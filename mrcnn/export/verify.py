@@ -15,7 +15,8 @@ import tensorflow as tf
 from skimage import data
 
 from mrcnn.data import resize
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.export import compare
 from mrcnn.export.compare import Comparison, Tolerances
 from mrcnn.export.signature import ENCODED_SIGNATURE, IMAGE_SIGNATURE

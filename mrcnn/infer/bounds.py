@@ -4,7 +4,7 @@ Source: Supervisely SDK 5.16, modes `roi` and `bboxes`: per cent of the box's ow
 """
 
 from mrcnn.config.inference import Sides
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer.windows import Box
 
 

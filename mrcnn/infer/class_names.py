@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn.config import errors
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 COCO = "coco"
 COCO_NAMES = (

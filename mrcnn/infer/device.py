@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 Warn = Callable[[str], None]
 

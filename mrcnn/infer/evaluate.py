@@ -21,8 +21,9 @@ from mrcnn import events
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.config.load import load_inference_config
 from mrcnn.data import rasterize, supervisely
+from mrcnn.errors import UserError
 from mrcnn.evaluate.coco_metrics import CocoEvaluator, encode_crop
-from mrcnn.events import EventLog, UserError
+from mrcnn.events import EventLog
 from mrcnn.infer import arguments, load, modes, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Picture, Source

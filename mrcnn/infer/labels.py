@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import compact
 from mrcnn.infer.looking import Found, Part
 from mrcnn.infer.windows import Box

@@ -19,7 +19,7 @@ from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import class_names, weight_file
 from mrcnn.infer import device as devices
 from mrcnn.models import build

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.infer import labels, load, modes, output, sources
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data.images import read_annotated
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project, image_names

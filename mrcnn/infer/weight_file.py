@@ -12,7 +12,7 @@ from typing import Any
 from mrcnn.config import errors, legacy
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import apply, hdf5, inspect
 
 INPUT_SIZE = (800, 1024)  # min_dim and max_dim, pixels

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 MOST = 10_000  # windows of one image; more would not end before night, and a request must not stop a service
 Box = tuple[int, int, int, int]  # yxyx pixels of the image, exclusive ends

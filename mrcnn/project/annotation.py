@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import geometry
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.skeletons import THIN_SHAPES

@@ -13,7 +13,7 @@ import zlib
 import cv2
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
 MOST_PIXELS = 2**28  # of a mask, 16384 x 16384: a few bytes of text can stand for any number of pixels

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn import events
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.project import image_file
 from mrcnn.project.annotation import Annotation, Label, Reading, Tag, read
 from mrcnn.project.geometry import Polygon, Unsupported

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import bitmap, drawing
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 from mrcnn.project.skeletons import Cuboid, Cuboid2d, Graph, Line, Point

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 EXIF_ORIENTATION = 0x0112  # the tag
 EXCHANGING_SIDES = (5, 6, 7, 8)  # its values for a quarter turn

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _LEGACY_TAG_KEYS = ("tags_images", "tags_objects")

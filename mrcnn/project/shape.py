@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import drawing
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import drawing
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 

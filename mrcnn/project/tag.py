@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mrcnn import events
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Tag
 from mrcnn.project.reader import Project
 from mrcnn.project.writer import ProjectWriter

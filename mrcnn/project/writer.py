@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta, TagMeta
 from mrcnn.project.reader import NESTED

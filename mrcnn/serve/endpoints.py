@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 
 from mrcnn import events
 from mrcnn.config.serve import ServeConfig
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.infer import load
 from mrcnn.infer.load import StoredModel
 from mrcnn.infer.predictor import Predictor

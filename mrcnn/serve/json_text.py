@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve.refusals import Refusal
 
 DEEPEST = 64  # levels of nesting; an annotation has 6

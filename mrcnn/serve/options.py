@@ -12,7 +12,7 @@ from typing import Any
 from mrcnn.config import errors
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import arguments
 
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")

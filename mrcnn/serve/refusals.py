@@ -4,7 +4,7 @@ import json
 
 from starlette.responses import Response
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 LONGEST = 500  # characters of an error; values from the request may be in it
 

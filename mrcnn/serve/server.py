@@ -18,7 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import multiprocess
 
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.serve import metrics
 
 BACKLOG = 2048  # connections that wait to be accepted

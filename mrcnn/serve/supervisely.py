@@ -17,7 +17,7 @@ import numpy as np
 from mrcnn.config import errors
 from mrcnn.config.inference import Mode
 from mrcnn.config.load import load_mode
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.geometry import MultiPolygon, Polygon
 from mrcnn.project.meta import ProjectMeta

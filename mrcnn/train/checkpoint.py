@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import hdf5

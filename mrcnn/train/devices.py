@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.losses import reduction
 
 CPU_INFO = Path("/proc/cpuinfo")

@@ -11,7 +11,7 @@ from typing import Any
 from mrcnn.config import compatibility, errors, legacy
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import weight_file
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import checkpoint

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
-from mrcnn.events import Split, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import Split
 from mrcnn.train.clock import Clock
 
 MOST_NAMES = 8

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config.load import load_json
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState

@@ -15,7 +15,8 @@ from mrcnn.data.augment import Augmenter
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.supervisely import ProjectSamples
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project

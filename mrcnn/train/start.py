@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from mrcnn.events import EventLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
 from mrcnn.train.folder import StartModel
 from mrcnn.weights import apply, download, hdf5, keras_resnet, names
 

@@ -14,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 FILE = "training_state.h5"
 VERSION = 1

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.data import resize
+from mrcnn.errors import UserError
 from mrcnn.evaluate.coco_metrics import CocoEvaluator, GroundTruth
-from mrcnn.events import EventLog, UserError
+from mrcnn.events import EventLog
 from mrcnn.infer import postprocess
 from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss

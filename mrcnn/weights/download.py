@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import names
 
 Layout = Sequence[tuple[str, Sequence[tuple[str, Any]]]]  # a variable has .shape, .assign(array), .numpy()

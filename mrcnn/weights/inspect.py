@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import apply, hdf5, names
 
 WIDTHS = {  # a size of the network -> the layer and the axis of its kernel that show it

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import apply, download, hdf5, names
 
 STORED_EPSILON = 1.001e-5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import augmentation, load
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 # Arguments under which each augmenter that does nothing, or nearly nothing, by default does something.
 STRONG = {

@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.config import load
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 from . import published
 

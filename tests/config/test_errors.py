@@ -2,7 +2,7 @@ import pytest
 
 from mrcnn.config import errors
 from mrcnn.config.base import PositiveInt, Settings
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 
 class Inner(Settings):

@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.config import inference, load
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 ORIGINAL_MODEL = {"gpu_device": 0, "confidence_tag_name": "confidence", "min_confidence_threshold": 0.0}
 

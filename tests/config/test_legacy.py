@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mrcnn.config import legacy, load
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 from . import published
 

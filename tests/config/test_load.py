@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mrcnn.config import load
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import TrainConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 from . import strategies
 

@@ -2,7 +2,7 @@ import pydantic
 import pytest
 
 from mrcnn.config import compatibility, load, model
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 # Matterport's release, its config class: the values old weights were trained with.
 MATTERPORT = {

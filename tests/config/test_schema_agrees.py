@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrcnn.config import load, schema
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 from . import published, strategies
 

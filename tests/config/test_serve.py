@@ -3,7 +3,7 @@ import pytest
 from mrcnn.config import errors
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.serve import ServeConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 
 def test_the_default_can_be_reached_from_this_machine_only():

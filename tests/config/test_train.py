@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.config import load, train
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 # The original's defaults (training schema of the plugin, release 5.16).
 ORIGINAL_DEFAULTS = {

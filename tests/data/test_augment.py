@@ -6,7 +6,7 @@ import pytest
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS
 from mrcnn.data import augment
 from mrcnn.data.rasterize import from_masks
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 FLIP = {"name": "Fliplr", "args": {"p": 1.0}}
 NO_OBJECTS = from_masks(masks=[], corners=[], class_ids=[], ignore=[])

@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.data import classes
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 
 def test_background_is_first_then_code_point_order():

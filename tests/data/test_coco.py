@@ -7,7 +7,7 @@ import pytest
 from pycocotools import mask as pycocotools_mask
 
 from mrcnn.data import coco
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.reader import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools

@@ -6,7 +6,7 @@ import pytest
 from skimage import data
 
 from mrcnn.data import demo
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import CROWD_TAG
 from mrcnn.project.reader import Project
 

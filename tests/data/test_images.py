@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data import images
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import image_file
 
 # 2 rows x 3 columns, every value different, red first.

@@ -9,7 +9,7 @@ from mrcnn.config.load import load_train_config
 from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
 from mrcnn.data.skipped import Skipped
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import image_file
 from mrcnn.project.geometry import Rectangle
 from mrcnn.structures import Batch, Sample

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mrcnn import events
 from mrcnn.data.skipped import Skipped
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 
 
 def test_none():

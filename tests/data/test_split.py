@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.data import split
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Tag
 from mrcnn.structures import Sample
 

@@ -9,7 +9,7 @@ from mrcnn import events
 from mrcnn.config.load import load_train_config
 from mrcnn.data import pipeline, supervisely
 from mrcnn.data.skipped import Skipped
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.reader import Project
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.data import images
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.export import saved_model
 from mrcnn.infer import load
 

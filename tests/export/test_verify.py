@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.export import saved_model, verify
 from mrcnn.export.compare import Comparison, Tolerances
 from mrcnn.export.verify import Picture, Proof

@@ -3,7 +3,7 @@
 import pytest
 
 from mrcnn.config.inference import Sides
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import bounds
 
 

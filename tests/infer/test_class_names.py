@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import class_names
 
 

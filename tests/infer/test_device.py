@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import device
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config.load import load_inference_config
+from mrcnn.errors import UserError
 from mrcnn.evaluate.coco_metrics import CocoEvaluator
-from mrcnn.events import JsonLog, UserError
+from mrcnn.events import JsonLog
 from mrcnn.infer import evaluate, load, sources
 from mrcnn.infer.predictor import Predictor
 

@@ -12,7 +12,8 @@ import pytest
 
 from mrcnn import tasks
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import JsonLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.infer import load
 from mrcnn.models import build
 from mrcnn.project.reader import Project

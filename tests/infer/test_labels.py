@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_mode
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import compact, labels
 from mrcnn.infer.looking import Found, Part
 from mrcnn.project.annotation import Annotation, Label, Tag

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import load
 from mrcnn.models import build
 from mrcnn.weights import download, hdf5

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import compact, looking
 from mrcnn.infer.looking import Found, Method, Part, Region
 

@@ -7,7 +7,7 @@ import pytest
 
 from mrcnn.config.inference import MODES
 from mrcnn.config.load import load_mode
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import compact, modes
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Polygon, Rectangle, Unsupported

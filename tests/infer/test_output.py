@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import sources
 from mrcnn.infer.output import Output, check, key
 from mrcnn.project.annotation import Annotation, Label

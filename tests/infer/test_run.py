@@ -8,7 +8,8 @@ import pytest
 
 from mrcnn.config.inference import MODES
 from mrcnn.config.load import load_inference_config
-from mrcnn.events import JsonLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.infer import draw, load, run, sources
 from mrcnn.project.reader import Project
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.project.writer import ProjectWriter

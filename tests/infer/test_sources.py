@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.events import JsonLog, UserError
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.infer import sources
 from mrcnn.project import image_file
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import weight_file
 from mrcnn.weights import hdf5, names
 from tests import old_weights

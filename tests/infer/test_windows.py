@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import windows
 
 

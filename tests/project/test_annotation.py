@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag, read
 from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta

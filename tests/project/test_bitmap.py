@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import bitmap
 
 # Source: Supervisely SDK documentation of `Bitmap`, a 3x3 mask with rows 111, 100, 111.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import check, image_file
 
 META = {

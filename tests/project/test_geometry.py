@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import geometry, skeletons
 from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Rectangle
 

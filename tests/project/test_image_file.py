@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import image_file
 
 PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)

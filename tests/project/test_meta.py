@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 
 MODERN = {

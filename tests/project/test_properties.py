@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import bitmap, geometry
 from mrcnn.project.annotation import Annotation, read
 from mrcnn.project.meta import ProjectMeta

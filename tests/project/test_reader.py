@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.reader import Project
 
 META = {"classes": [{"title": "a", "shape": "point", "color": "#112233"}], "tags": []}

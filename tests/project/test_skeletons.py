@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.skeletons import CORNERS_2D, Cuboid, Cuboid2d, Graph, Line, Point
 
 HEIGHT, WIDTH = 12, 20

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import tag
 from mrcnn.project.annotation import Annotation, Tag
 from mrcnn.project.meta import ClassMeta, ProjectMeta

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta

@@ -14,7 +14,7 @@ import requests
 from PIL import Image
 
 from mrcnn.config.serve import ServeConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve import endpoints
 
 from . import helpers

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from mrcnn.config.serve import ServeConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve import options
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve import pictures
 from mrcnn.serve.refusals import Refusal
 

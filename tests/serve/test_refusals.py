@@ -1,6 +1,6 @@
 import json
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve import refusals
 from mrcnn.serve.refusals import Refusal
 

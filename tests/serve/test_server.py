@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.serve import server
 
 from .helpers import ListLog, await_in_progress, image_bytes

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_mode
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project import bitmap
 from mrcnn.serve import supervisely
 from mrcnn.serve.bodies import Parts

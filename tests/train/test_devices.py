@@ -2,7 +2,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.losses import reduction
 from mrcnn.train import devices
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import folder
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import invalid_loss
 from mrcnn.train.clock import Clock
 from mrcnn.train.invalid_loss import InvalidLoss, InvalidLossStop

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.train import TrainConfig
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import resume
 from mrcnn.train.checkpoint import CheckpointStore
 

@@ -11,7 +11,7 @@ import pytest
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.order import epoch_order
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.infer import load
 from mrcnn.train import checkpoint, run
 from mrcnn.train import state as states

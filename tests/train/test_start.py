@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import start
 from mrcnn.train.folder import StartModel
 from mrcnn.weights import hdf5

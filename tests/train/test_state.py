@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.train import state as states
 
 

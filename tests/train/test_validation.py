@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.structures import Instances, OutputRules, RawDetections
 from mrcnn.train import validation
 from mrcnn.train.invalid_loss import InvalidLoss

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import apply, hdf5, names
 
 

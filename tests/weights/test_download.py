@@ -1,7 +1,7 @@
 import pytest
 from keras.src.applications import resnet  # the table of hashes has no public name
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import download
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import hdf5
 
 

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.events import UserError
+from mrcnn.errors import UserError
 from mrcnn.weights import download, hdf5, keras_resnet, names
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/weights/resnet50_v1_keras_c1-c4"

@@ -1,0 +1,88 @@
+"""Files from strangers are read only where they are regular and not too long; ours appear whole or not at all."""
+
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mrcnn.errors import UserError
+
+
+def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | None = None) -> bytes:
+    """Reads a regular file.
+
+    Args:
+        path: links are followed.
+        what: what an error calls it, for example "image".
+        most: bytes it may have; None for no limit.
+
+    Raises:
+        UserError: it is missing, unreadable, longer than `most`, or no regular file: a pipe would be waited for, and a
+            device such as /dev/zero has no end.
+    """
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for its writer
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"cannot read the {what} {os.fspath(path)}: it is no regular file")
+            if most is not None and status.st_size > most:
+                raise UserError(f"the {what} {os.fspath(path)} must have at most {most} bytes, it has {status.st_size}")
+            return stream.read() if most is None else stream.read(most)
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UserError(f"cannot read the {what} {os.fspath(path)}: {reason}") from error
+
+
+def is_regular(path: str | os.PathLike[str]) -> bool:
+    """Tests whether a path leads to a regular file; False where nothing is there."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Writes a file atomically: the body writes the path it gets, which becomes `path` when the body ends.
+
+    The content is flushed to the disk before the name changes. After an exception the former file is as it was.
+
+    Raises:
+        OSError: the file cannot be flushed or renamed.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{uuid.uuid4().hex}.partial")  # short: the name may be as long as the system allows
+    try:
+        yield partial
+        flush(partial)
+        os.replace(partial, target)
+        flush(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def flush(path: str | os.PathLike[str]) -> None:
+    """Waits until a file's content, or a folder's list of names, would outlive a loss of power."""
+    if os.name == "nt" and os.path.isdir(path):
+        return  # Windows opens no folder
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Removes a file, a link or a whole folder, where it is there."""
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

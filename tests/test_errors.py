@@ -1,0 +1,40 @@
+import pytest
+
+from mrcnn import errors
+
+
+def test_one_line_joins_lines():
+    assert errors.one_line("a.json\nis  not JSON\r\nfix it") == "a.json is  not JSON fix it"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", r"\x1b[31mred"),  # a terminal would change its colour
+        ("a\x07b\x00c\x7f", r"a\x07b\x00c\x7f"),
+        ("\x9b31m", r"\x9b31m"),  # the one-byte form of ESC [
+        ("\u202egnp.exe", r"\u202egnp.exe"),  # shown from right to left
+        ("\ud800", r"\ud800"),  # a lone surrogate cannot be printed at all
+        ("Äpfel 👩\u200d🌾", "Äpfel 👩\u200d🌾"),
+        ("", ""),
+    ],
+)
+def test_one_line_escapes_what_a_terminal_would_obey(text, shown):
+    assert errors.one_line(text) == shown
+
+
+def test_one_line_cuts_the_middle_of_a_long_text():
+    cut = errors.one_line("a" * 400 + "b" * 400, most=30)
+    assert cut == "a" * 17 + " … " + "b" * 10  # 30 - 10 - 3 at the start, a third at the end
+    assert errors.one_line("c" * 30, most=30) == "c" * 30
+
+
+def test_one_line_of_millions_of_characters_is_as_short():
+    cut = errors.one_line("a" * 5_000_000 + "\x1b" * 5_000_000 + "b", most=100)
+    assert len(cut) == 100
+    assert cut.startswith("aaaa")
+    assert cut.endswith(r"\x1bb")
+
+
+def test_user_error_is_one_line():
+    assert str(errors.UserError("class '\x1b[2J'\nis unknown")) == r"class '\x1b[2J' is unknown"

@@ -1,0 +1,79 @@
+import os
+
+import pytest
+
+from mrcnn import files
+from mrcnn.errors import UserError
+
+
+def test_read_bytes_of_a_file_and_of_a_link_to_it(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("a")
+    assert files.read_bytes(tmp_path / "a") == files.read_bytes(tmp_path / "link", most=3) == b"abc"
+
+
+def test_read_bytes_of_an_empty_file(tmp_path):
+    (tmp_path / "a").touch()
+    assert files.read_bytes(tmp_path / "a", most=0) == b""
+
+
+def test_read_bytes_refuses_what_is_too_long(tmp_path):
+    (tmp_path / "a").write_bytes(b"abcd")
+    with pytest.raises(UserError, match=r"the image .*a must have at most 3 bytes, it has 4"):
+        files.read_bytes(tmp_path / "a", what="image", most=3)
+
+
+def test_read_bytes_refuses_pipes_devices_and_folders(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero", "."):
+        with pytest.raises(UserError, match=r"cannot read the config .*(no regular file|directory)"):
+            files.read_bytes(tmp_path / name, what="config")
+        assert not files.is_regular(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["missing", "a\0b", "n" * 300])
+def test_read_bytes_names_what_cannot_be_opened(tmp_path, name):
+    with pytest.raises(UserError, match="cannot read the file"):
+        files.read_bytes(tmp_path / name)
+    assert not files.is_regular(tmp_path / name)
+
+
+def test_replaced_writes_the_file_and_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with files.replaced(tmp_path / "a") as partial:
+        partial.write_text("new")
+        assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "a").read_text() == "new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_replaced_keeps_the_former_file_after_an_exception(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def write():
+        with files.replaced(tmp_path / "a") as partial:
+            partial.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+    assert (tmp_path / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_replaced_takes_the_longest_name_there_is(tmp_path):
+    with files.replaced(tmp_path / ("n" * 255)) as partial:
+        partial.write_text("new")
+    assert (tmp_path / ("n" * 255)).read_text() == "new"
+
+
+def test_remove_removes_files_links_and_folders(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").touch()
+    (tmp_path / "link").symlink_to("folder")
+    files.remove(tmp_path / "link")
+    assert (tmp_path / "folder" / "a").exists()
+    files.remove(tmp_path / "folder")
+    files.remove(tmp_path / "folder")
+    assert os.listdir(tmp_path) == []
