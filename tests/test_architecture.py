@@ -37,7 +37,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 ANYWHERE = {"errors", "files"}
 TENSORFLOW_FREE = {
-    "errors", "files", "structures", "events", "tasks", "config", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+    "errors", "files", "structures", "events", "tasks", "config", "project", "layers", "losses", "models", "weights",
+    "evaluate", "serve",
 }  # fmt: skip
 
 
