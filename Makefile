@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-sdk
 
-.PHONY: install install-dev demo test test-all sdk-test check lint types schemas bench clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -26,8 +26,10 @@ demo: $(VENV)/.run  ## train, evaluate, infer and export on the coins photograph
 test: $(VENV)/.dev  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-test-all: $(VENV)/.dev  ## the fast and the slow tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
+test-slow: $(VENV)/.dev  ## the slow tests alone
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow --durations 15
+
+test-all: test test-slow  ## the fast tests, then the slow ones
 
 $(SDK)/.run: requirements-sdk.txt
 	test -x $(SDK)/bin/python || $(PYTHON) -m venv $(SDK)
@@ -44,7 +46,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-check: lint types test  ## what CI runs
+check: lint types test  ## lint, types and the fast tests; CI runs the slow ones too
 
 schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
 	$(BIN)/python -m mrcnn.config.schema docs/schemas
