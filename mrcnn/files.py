@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,55 @@ def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | 
             raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(f"cannot read the {what} {os.fspath(path)}: {reason}") from error
+
+
+@contextmanager
+def writing(what: str, path: str | os.PathLike[str], *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turns the `OSError` of a body that writes, for example of a full disk, into one line with the path.
+
+    Args:
+        what: what an error calls it, for example "the checkpoint".
+        path: what is written.
+        also: what else a library raises when it cannot write.
+
+    Raises:
+        UserError: the body raised `OSError` or one of `also`; another `UserError` passes through.
+    """
+    kinds: tuple[type[Exception], ...] = (OSError, *also)
+    try:
+        yield
+    except kinds as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"cannot write {what} {os.fspath(path)}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Returns why a read or write failed, in the system's words where it has some."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def check_writable(directory: str | os.PathLike[str], *, links: bool = False) -> None:
+    """Checks that files can be made in a folder, which need not exist yet; leaves nothing behind.
+
+    Args:
+        directory: the folder.
+        links: symbolic links must be possible too.
+
+    Raises:
+        UserError: they cannot; says why.
+    """
+    place, missing = Path(directory).absolute(), Path()
+    while not os.path.lexists(place):
+        place, missing = place.parent, place.name / missing
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", dir=place, ignore_cleanup_errors=True) as probe:
+            (probe / missing).mkdir(parents=True, exist_ok=True)
+            (probe / missing / "file").write_bytes(b"full?")
+            if links:
+                (probe / missing / "link").symlink_to("file")
+    except OSError as error:
+        raise UserError(f"cannot write in the output {os.fspath(directory)}: {reason(error)}; name another") from error
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:

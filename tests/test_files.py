@@ -77,3 +77,47 @@ def test_remove_removes_files_links_and_folders(tmp_path):
     files.remove(tmp_path / "folder")
     files.remove(tmp_path / "folder")
     assert os.listdir(tmp_path) == []
+
+
+def test_writing_says_what_could_not_be_written_and_why(tmp_path):
+    with pytest.raises(UserError, match=r"^cannot write the list /x/a: No space left on device$"):
+        with files.writing("the list", "/x/a"):
+            raise OSError(28, "No space left on device")
+    with pytest.raises(UserError, match=r"^cannot write the list a: it broke$"):
+        with files.writing("the list", "a", also=(ArithmeticError,)):
+            raise ArithmeticError("it broke")
+
+
+@pytest.mark.parametrize("error", [UserError("as it is"), ZeroDivisionError()])
+def test_writing_lets_other_errors_through(error):
+    with pytest.raises(type(error)) as caught, files.writing("the list", "a"):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("name", [".", "new", "new/deep"])
+def test_check_writable_leaves_nothing(tmp_path, name):
+    files.check_writable(tmp_path / name, links=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("file/out", "Not a directory"),
+        ("file", "Not a directory"),
+        ("dangling", "No such file or directory"),
+        ("new/" + "n" * 300, "File name too long"),
+    ],
+)
+def test_check_writable_refuses(tmp_path, name, why):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(UserError, match=f"cannot write in the output .*: {why}; name another"):
+        files.check_writable(tmp_path / name)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder in which even root cannot write")
+def test_check_writable_refuses_a_place_without_permission():
+    with pytest.raises(UserError, match=r"cannot write in the output /proc/self/out: "):
+        files.check_writable("/proc/self/out")

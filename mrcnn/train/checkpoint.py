@@ -4,11 +4,12 @@
     <output>/00000000/model_weights/model.h5
     <output>/00000001/…
     <output>/00000001/training_state.h5           in the newest folder only: it is as large as the weights
-    <output>/00000001.step000040/…                the newest when a run was stopped 40 steps into the epoch after
+    <output>/00000002.step000040/…                the newest when a run was stopped 40 steps into the epoch after
     <output>/best -> 00000000                     lowest validation loss, of equal ones the first
-    <output>/last -> 00000001                     where --resume goes on
+    <output>/last -> 00000001                     the newest
 
-A folder is written beside its place, flushed and renamed, so it is there whole or not at all.
+A folder is written beside its place, flushed and renamed, and renamed again before it is removed, so under its name it
+is whole or not there. After a kill the newest folder with a training state counts; `repair` sets the links right.
 Source: Supervisely Mask R-CNN plugin 5.16; new are the links, the training state and that no empty folder stays behind.
 """
 
@@ -16,10 +17,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
@@ -30,22 +32,64 @@ WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"
 LAST = "last"
 
-_EPOCH = re.compile(r"\d{8}")
-_STOPPED = re.compile(r"\d{8}\.step\d{6,}")
+OWN = {CONFIG, WEIGHTS.parent.name, WEIGHTS.name, states.FILE}  # what a checkpoint's folder holds
+
+_FOLDER = re.compile(r"(\d{8})(?:\.step(\d{6,}))?")
 _WAITING = re.compile(r"\.(\d{8}(\.step\d{6,})?|best|last)\.(partial|old)")
 
 
 def find_last(root: Path) -> Path | None:
-    """Gives the folder that `last` leads to; None when the run has no checkpoint."""
-    link = root / LAST
-    return link.resolve() if link.is_dir() else None
+    """Finds the checkpoint where a run goes on: the newest one with a training state, else where `last` leads.
+
+    Returns:
+        Its folder, without links on the way to it; None when the run has no such checkpoint.
+    """
+    found = [folder for folder in _folders(root) if _is_whole(folder) and (folder / states.FILE).is_file()]
+    newest = max(found, key=_position, default=root / LAST)
+    return newest.resolve() if newest.is_dir() else None
 
 
 def holds_checkpoints(root: Path) -> bool:
     """Tells whether a folder is already some run's output."""
-    if not root.is_dir():
-        return False
-    return any(_EPOCH.fullmatch(path.name) or _STOPPED.fullmatch(path.name) for path in root.iterdir())
+    return not all(map(_is_leftover, _folders(root)))
+
+
+def check_place(root: Path, *, resume: bool) -> None:
+    """Checks that a run's checkpoints can be written into a folder, which need not exist yet.
+
+    Raises:
+        UserError: they cannot, or without `resume` the folder holds some; says why.
+    """
+    if not resume and holds_checkpoints(root):
+        raise UserError(
+            f"the output folder {root} holds a run's checkpoints; add --resume to go on with it, or give another "
+            "--output"
+        )
+    files.check_writable(root, links=True)
+    for link in (root / BEST, root / LAST):
+        if link.exists() and not link.is_symlink():
+            raise UserError(f"{link} must be a link that a run makes anew, it is none; move it away")
+
+
+def repair(root: Path, *, best: int | None) -> None:
+    """Finishes what a killed run began: leftovers go, and the links lead to checkpoints that exist.
+
+    Args:
+        root: the run's output.
+        best: the epoch, from 0, that is the best of those made; None where there is none.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    with files.writing("the links of the run", root):
+        _clear(root)
+        last = find_last(root)
+        if last is not None and last.parent == root.resolve():
+            _link(root / LAST, last.name)
+        if best is not None and (root / f"{best:08d}").is_dir():
+            _link(root / BEST, f"{best:08d}")
+        elif not (root / BEST).exists():
+            (root / BEST).unlink(missing_ok=True)
 
 
 class CheckpointStore:
@@ -59,14 +103,17 @@ class CheckpointStore:
             layout: the model's variables under their names in the file.
             config: the content of each checkpoint's config.json.
             keep: how many of the newest epochs stay beside the best one; None keeps all.
+
+        Raises:
+            UserError: the folder cannot be made or written.
         """
         self.root = root
         self.layout = layout
         self.config = config
         self.keep = keep
-        root.mkdir(parents=True, exist_ok=True)
-        for path in self._matching(_WAITING):  # of a process that was killed while it wrote
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        with files.writing("the output", root):
+            root.mkdir(parents=True, exist_ok=True)
+            _clear(root)
 
     def save_epoch(self, state: TrainingState, *, best: bool) -> Path:
         """Writes the checkpoint of the epoch that `state.epoch` counts last, and moves the links.
@@ -95,53 +142,92 @@ class CheckpointStore:
         return self._save(name, state, best=False)
 
     def _save(self, name: str, state: TrainingState, *, best: bool) -> Path:
-        before = find_last(self.root)
+        folder, partial = self.root / name, self.root / f".{name}.partial"
         try:
-            folder = self._write(name, state)
-            if best:
-                _link(self.root / BEST, name)
-            _link(self.root / LAST, name)
-            _flush(self.root)
-            if before is not None and before != folder.resolve():
-                (before / states.FILE).unlink(missing_ok=True)
-            self._prune()
-        except OSError as error:
-            raise UserError(f"cannot write the checkpoint {self.root / name}: {error.strerror or error}") from error
+            with files.writing("the checkpoint", folder):
+                self._write(partial, state)
+                _remove(folder)  # one with the state of another run, since `find_last` would have found it
+                partial.rename(folder)
+                if best:
+                    _link(self.root / BEST, name)
+                _link(self.root / LAST, name)
+                files.flush(self.root)
+                for other in _folders(self.root):
+                    if other.name != name:
+                        (other / states.FILE).unlink(missing_ok=True)
+                self._prune()
+        except UserError:
+            shutil.rmtree(partial, ignore_errors=True)  # its room may be what is missing
+            raise
         return folder
 
-    def _write(self, name: str, state: TrainingState) -> Path:
-        partial, folder = self.root / f".{name}.partial", self.root / name
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / WEIGHTS).parent.mkdir(parents=True)
-        (partial / CONFIG).write_text(json.dumps(self.config, indent=4, ensure_ascii=False), encoding="utf-8")
-        hdf5.write_file(partial / WEIGHTS, self.layout)
-        states.write(partial / states.FILE, state)
-        for path in (partial / CONFIG, partial / states.FILE, partial):
-            _flush(path)
-        if folder.exists():  # a killed run had written it but not yet pointed `last` to it
-            old = self.root / f".{name}.old"
-            folder.rename(old)
-            partial.rename(folder)
-            shutil.rmtree(old)
-        else:
-            partial.rename(folder)
-        return folder
+    def _write(self, folder: Path, state: TrainingState) -> None:
+        files.remove(folder)
+        (folder / WEIGHTS).parent.mkdir(parents=True)
+        (folder / CONFIG).write_text(json.dumps(self.config, indent=4, ensure_ascii=False), encoding="utf-8")
+        hdf5.write_file(folder / WEIGHTS, self.layout)
+        states.write(folder / states.FILE, state)
+        for path in (folder / CONFIG, folder / states.FILE, folder):
+            files.flush(path)
 
     def _prune(self) -> None:
         linked = {os.readlink(self.root / link) for link in (BEST, LAST) if (self.root / link).is_symlink()}
-        epochs = sorted(path.name for path in self._matching(_EPOCH))
+        folders = sorted(_folders(self.root), key=_position)
+        epochs = [folder.name for folder in folders if not _is_stopped(folder)]
         kept = set(epochs if self.keep is None else epochs[-self.keep :]) | linked
-        for path in (*self._matching(_EPOCH), *self._matching(_STOPPED)):
-            if path.name not in kept:
-                shutil.rmtree(path)
-
-    def _matching(self, pattern: re.Pattern[str]) -> Iterator[Path]:
-        return (path for path in list(self.root.iterdir()) if pattern.fullmatch(path.name))
+        for folder in folders:
+            if folder.name not in kept:
+                _remove(folder)
 
 
 def size_of(folder: Path) -> int:
     """Adds up the sizes of the files of a checkpoint that stay, in bytes; the training state does not."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != states.FILE)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Lists the folders that are named like checkpoints, whole or not."""
+    return [path for path in root.iterdir() if _FOLDER.fullmatch(path.name)] if root.is_dir() else []
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()
+
+
+def _is_leftover(folder: Path) -> bool:
+    """Tells whether a folder is a checkpoint that a killed run had begun to write or to remove."""
+    is_folder = folder.is_dir() and not folder.is_symlink()
+    return is_folder and not _is_whole(folder) and {path.name for path in folder.rglob("*")} <= OWN
+
+
+def _is_stopped(folder: Path) -> bool:
+    return "." in folder.name
+
+
+def _position(folder: Path) -> tuple[int, int]:
+    """Returns where in a run a checkpoint was made: complete epochs, steps of the next."""
+    match = _FOLDER.fullmatch(folder.name)
+    epoch, step = match.groups() if match else ("0", None)
+    return (int(epoch) + 1, 0) if step is None else (int(epoch), int(step))
+
+
+def _clear(root: Path) -> None:
+    """Removes what a killed process left: folders half written or half removed, and new links without their names."""
+    for path in list(root.iterdir()):
+        if _WAITING.fullmatch(path.name):
+            files.remove(path)
+    for folder in _folders(root):
+        if _is_leftover(folder):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a checkpoint, under another name: after a kill in between, the rest must not look like one."""
+    old = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        files.remove(old)
+        folder.rename(old)
+    files.remove(old)
 
 
 def _link(link: Path, target: str) -> None:
@@ -150,12 +236,3 @@ def _link(link: Path, target: str) -> None:
     partial.unlink(missing_ok=True)
     partial.symlink_to(target, target_is_directory=True)
     os.replace(partial, link)
-
-
-def _flush(path: Path) -> None:
-    """Makes a file or folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

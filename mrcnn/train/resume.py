@@ -46,7 +46,9 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
     """
     folder = checkpoint.find_last(root)
     if folder is None:
-        raise UserError(f"nothing to resume: {root / checkpoint.LAST} does not exist; start without --resume")
+        if checkpoint.holds_checkpoints(root):
+            raise UserError(f"nothing to resume: no checkpoint in {root} has a {states.FILE}; give another --output")
+        raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
     before = {"settings": config.get("settings", {}), "model": config.get("model", {})}
     for key in MAY_CHANGE:

@@ -20,7 +20,7 @@ from mrcnn.events import EventLog
 from mrcnn.infer.load import output_rules
 from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
-from mrcnn.train import callbacks, checkpoint, devices, folder, loop, optimizer, plan, schedule, start
+from mrcnn.train import callbacks, checkpoint, devices, folder, history, loop, optimizer, plan, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.clock import Clock
@@ -112,15 +112,12 @@ def train(
 def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> _Start:
     """Checks all that can be checked before data is read."""
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    checkpoint.check_place(output, resume=resume)
     if resume:
         config = _with_last_conventions(config, output, log=log)
         resumed = _load_resumed(config, output)
+        checkpoint.repair(output, best=history.best_index(resumed.state.rows, monitor=config.best_monitor))
         return _Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
-    if checkpoint.holds_checkpoints(output):
-        raise UserError(
-            f"the output folder {output} holds a run's checkpoints; add --resume to go on with it, or give another "
-            "--output"
-        )
     if config.weights_init_type not in USES_MODEL:
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from mrcnn.errors import UserError
+from mrcnn.weights import new_file
 
 FILE = "training_state.h5"
 VERSION = 1
@@ -68,9 +69,13 @@ def put_back(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], 
 
 
 def write(path: Path, state: TrainingState) -> None:
-    """Writes the state; the caller makes the file appear whole or not at all."""
+    """Writes the state; the caller makes the file appear whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     fields = {key: value for key, value in asdict(state).items() if key not in ("optimizer", "metrics")}
-    with h5py.File(path, "w") as handle:
+    with new_file.create(path) as handle:
         # the history can outgrow an attribute, 64 kB, so the fields are a data set
         handle["state"] = np.bytes_(json.dumps({"version": VERSION, **fields}).encode())
         for group in ("optimizer", "metrics"):
@@ -85,16 +90,20 @@ def read(path: Path) -> TrainingState:
         UserError: the file is missing, damaged or of another version.
     """
     if not path.is_file():
-        raise UserError(f"there is no training state {path}; the run cannot be resumed, start anew without --resume")
+        raise UserError(
+            f"there is no training state {path}; the run cannot be resumed, start anew with another --output"
+        )
     try:
         with h5py.File(path, "r") as handle:
             fields = json.loads(bytes(handle["state"][()]))
             arrays = {group: _arrays(handle, group) for group in ("optimizer", "metrics")}
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"the training state {path} is damaged ({error}); start anew without --resume") from error
+        raise UserError(f"the training state {path} is damaged ({error}); give another --output") from error
     version = fields.pop("version", None)
     if version != VERSION:
-        raise UserError(f"the training state {path} has version {version}, expected {VERSION}; start anew")
+        raise UserError(
+            f"the training state {path} has version {version}, expected {VERSION}; start anew with another --output"
+        )
     rows = tuple(fields.pop("rows"))
     return TrainingState(**fields, rows=rows, optimizer=arrays["optimizer"], metrics=arrays["metrics"])
 

@@ -8,7 +8,6 @@ Source: Keras 2 `save_weights_to_hdf5_group`; its loader by name takes the files
 
 import os
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mrcnn import files
 from mrcnn.errors import UserError
-from mrcnn.weights import names
+from mrcnn.weights import names, new_file
 
 Layout = Sequence[tuple[str, Sequence[tuple[str, Any]]]]  # a variable has .shape, .assign(array), .numpy()
 Datasets = Mapping[str, Mapping[str, Any]]  # {layer: {weight: data set or array}}; both have .shape and [()]
@@ -134,18 +134,8 @@ def write_file(path: str | os.PathLike, layout: Layout) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with h5py.File(partial, "w", track_order=False) as handle:
-            _write(handle, layout)
-        _flush(partial)
-        os.replace(partial, path)
-        _flush(path.parent)
-    except OSError as error:
-        raise UserError(f"cannot write the weight file {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.writing("the weight file", path), files.replaced(path) as partial, new_file.create(partial) as handle:
+        _write(handle, layout)
 
 
 def kind_of(weight: str) -> str:
@@ -252,12 +242,3 @@ def _write(handle: h5py.File, layout: Layout) -> None:
         write_names(group, "weight_names", [name for name, _ in weights])
         for name, variable in weights:
             group.create_dataset(name, data=np.asarray(variable.numpy(), dtype=np.float32))
-
-
-def _flush(path: Path) -> None:
-    """Makes a file or folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

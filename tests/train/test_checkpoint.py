@@ -1,5 +1,7 @@
 import json
 import os
+import shutil
+from pathlib import Path
 
 import h5py
 import keras
@@ -92,10 +94,10 @@ def test_leftovers_of_a_killed_process_are_cleared(make_store, make_state):
     store = make_store()
     (store.root / ".00000000.partial").mkdir()
     (store.root / ".best.partial").symlink_to("nowhere")
-    (store.root / "00000000").mkdir()  # renamed, but `last` did not lead to it yet
+    (store.root / "00000000" / "model_weights").mkdir(parents=True)  # half removed
     (store.root / "mine.txt").touch()
     store = make_store()
-    assert names(store) == ["00000000", "mine.txt"]
+    assert names(store) == ["mine.txt"]
     assert (store.save_epoch(make_state(1), best=True) / "config.json").is_file()
     assert names(store) == ["00000000", "best", "last", "mine.txt"]
 
@@ -111,7 +113,87 @@ def test_a_failed_write_leaves_the_last_checkpoint_alone(make_store, make_state,
     with pytest.raises(UserError, match=r"cannot write the checkpoint .*00000001: No space left on device"):
         store.save_epoch(make_state(2), best=True)
     assert os.readlink(store.root / "last") == "00000000"
-    assert not (store.root / "00000001").exists()
+    assert names(store) == ["00000000", "best", "last"]  # what was half written makes room
+
+
+@pytest.mark.parametrize("links", [(), ("best",), ("best", "last")])
+def test_find_last_and_repair_after_a_kill_before_the_links(make_store, make_state, links):
+    store = make_store()
+    store.save_epoch(make_state(1), best=True)
+    for link in links or ("best", "last"):
+        (store.root / link).unlink()
+    assert checkpoint.find_last(store.root) == (store.root / "00000000").resolve()
+    assert checkpoint.holds_checkpoints(store.root)
+    checkpoint.repair(store.root, best=0)
+    assert names(store) == ["00000000", "best", "last"]
+    assert os.readlink(store.root / "best") == os.readlink(store.root / "last") == "00000000"
+
+
+def test_find_last_prefers_what_is_newer_than_the_link(make_store, make_state):
+    store = make_store()
+    for epoch, step in ((1, 0), (1, 2), (2, 0), (2, 1)):
+        if step:
+            store.save_stopped(make_state(epoch, step))
+        else:
+            store.save_epoch(make_state(epoch), best=epoch == 1)
+        newest = checkpoint.find_last(store.root)
+        (store.root / "last").unlink()
+        (store.root / "last").symlink_to("00000000")
+        assert checkpoint.find_last(store.root) == newest
+    assert newest.name == "00000002.step000001"
+    checkpoint.repair(store.root, best=0)
+    assert os.readlink(store.root / "last") == newest.name
+
+
+def test_repair_drops_a_best_that_leads_nowhere(make_store, make_state):
+    store = make_store()
+    store.save_epoch(make_state(1), best=False)
+    (store.root / "best").symlink_to("00000007")
+    checkpoint.repair(store.root, best=7)
+    assert names(store) == ["00000000", "last"]
+
+
+def test_pruning_that_is_killed_leaves_no_folder_without_weights(make_store, make_state, monkeypatch):
+    store = make_store(keep=1)
+    store.save_epoch(make_state(1), best=True)
+    remove = shutil.rmtree
+
+    def remove_half(path, **kwargs):
+        remove(path / "model_weights", **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", remove_half)
+    with pytest.raises(KeyboardInterrupt):
+        store.save_epoch(make_state(2), best=True)
+    assert names(store) == [".00000000.old", "00000001", "best", "last"]
+    monkeypatch.undo()
+    checkpoint.repair(store.root, best=1)
+    assert names(store) == ["00000001", "best", "last"]
+
+
+def test_a_folder_of_the_users_is_neither_removed_nor_written_into(make_store):
+    store = make_store()
+    (store.root / "00000000").mkdir()
+    (store.root / "00000000" / "photo.png").touch()
+    assert names(make_store()) == ["00000000"]
+    with pytest.raises(UserError, match="holds a run's checkpoints; add --resume to go on with it, or give another"):
+        checkpoint.check_place(store.root, resume=False)
+
+
+def test_check_place_refuses_a_folder_where_a_link_goes(tmp_path):
+    (tmp_path / "best").mkdir()
+    with pytest.raises(UserError, match=r"best must be a link that a run makes anew, it is none; move it away"):
+        checkpoint.check_place(tmp_path, resume=False)
+
+
+def test_check_place_refuses_a_disk_without_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match=r"cannot write in the output .*out: Operation not permitted; name another"):
+        checkpoint.check_place(tmp_path / "out", resume=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_run_is_found_where_there_is_none(tmp_path):

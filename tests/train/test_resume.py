@@ -46,7 +46,7 @@ def test_a_changed_config_names_every_key(root):
 
 
 def test_nothing_to_resume_is_said(tmp_path):
-    with pytest.raises(UserError, match=r"nothing to resume: .*last does not exist; start without --resume"):
+    with pytest.raises(UserError, match=r"nothing to resume: .* holds no checkpoint; start without --resume"):
         resume.load(tmp_path, **parts(TrainConfig()))
 
 
