@@ -68,6 +68,25 @@ def test_replaced_takes_the_longest_name_there_is(tmp_path):
     assert (tmp_path / ("n" * 255)).read_text() == "new"
 
 
+def test_flush_tree_flushes_every_file_and_folder_once(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").touch()
+    (tmp_path / "other").touch()
+    seen = []
+    monkeypatch.setattr(files, "flush", seen.append)
+    files.flush_tree(tmp_path / "a")
+    assert sorted(seen) == [str(tmp_path / name) for name in ("a", "a/b", "a/b/c")]
+
+
+def test_flush_tree_raises_what_a_file_raises(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        files.flush_tree(tmp_path)
+
+
 def test_remove_removes_files_links_and_folders(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").touch()

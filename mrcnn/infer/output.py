@@ -17,12 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.infer.sources import Entry
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import NESTED, read_json
-from mrcnn.project.writer import ProjectWriter, to_disk
+from mrcnn.project.writer import ProjectWriter
 
 Record = Mapping[str, Any]
 
@@ -95,7 +96,8 @@ class Output:
         unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
         kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
         unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
-        to_disk()  # before what the interrupted run wrote goes
+        files.flush(unfinished)
+        files.flush_tree(self.partial)  # before what the interrupted run wrote goes
         os.replace(unfinished, self._journal_path)
         self._drop_kept()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta, TagMeta
@@ -70,7 +71,7 @@ class ProjectWriter:
                 self._tags[tag.name] = TagMeta(tag.name, _value_type(tag.value))
 
     def finish(self) -> Path:
-        """Writes `meta.json` and gives the folder its name, when all of it is on the disk.
+        """Writes `meta.json`, flushes all files to the disk and gives the folder its name.
 
         Returns:
             The project's folder.
@@ -78,8 +79,9 @@ class ProjectWriter:
         undeclared = tuple(tag for name, tag in self._tags.items() if self.meta.find_tag(name) is None)
         meta = replace(self.meta, tags=(*self.meta.tags, *undeclared))
         (self._partial / "meta.json").write_text(json.dumps(meta.to_json(), indent=4), encoding="utf-8")
-        to_disk()
+        files.flush_tree(self._partial)
         os.replace(self._partial, self._target)
+        files.flush(self._target.parent)
         return self.directory
 
     def discard(self) -> None:
@@ -98,12 +100,6 @@ class ProjectWriter:
             self.finish()
         else:
             self.discard()
-
-
-def to_disk() -> None:
-    """Waits until what was written so far would outlive a loss of power, where the system can tell."""
-    if hasattr(os, "sync"):
-        os.sync()
 
 
 def _checked(name: str) -> str:

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
@@ -73,10 +74,13 @@ def test_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
 
 def test_the_project_appears_when_all_of_it_is_on_the_disk(tmp_path, image, monkeypatch):
     seen = []
-    monkeypatch.setattr(os, "sync", lambda: seen.append(sorted(path.name for path in tmp_path.glob("out*/*"))))
+    monkeypatch.setattr(files, "flush", lambda path: seen.append(os.path.relpath(path, tmp_path)))
+    monkeypatch.setattr(os, "sync", lambda: pytest.fail("waits for what other programs write"))
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.add("ds", "x.jpg", image, ANNOTATION)
-    assert seen == [["ds", "meta.json"]]
+    folder = ["", "/ds", "/ds/ann", "/ds/ann/x.jpg.json", "/ds/img", "/ds/img/x.jpg", "/meta.json"]
+    assert sorted(seen[:-1]) == [f"out.partial{path}" for path in folder]  # each once, before the name changes
+    assert seen[-1] == "."
     assert not (tmp_path / "out.partial").exists()
 
 
