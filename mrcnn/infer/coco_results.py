@@ -1,14 +1,17 @@
-"""Detections as COCO JSON: what the images and categories are, and the results that COCO's tools read.
+"""Detections as COCO JSON, in the two forms that COCO's tools read.
 
-`annotations` of the file is exactly a COCO results list; `images` and `categories` say what its numbers mean.
+A data set, for `COCO(file)`: images, categories, and detections as annotations with a score. And a results list, for
+`COCO(file).loadRes(list)`: the same detections alone, whose image and category ids are those of the data set.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faster_coco_eval.core import mask as rle_tools
+
+from mrcnn import files
 from mrcnn.evaluate import coco_metrics
 from mrcnn.structures import CompactDetections
 
@@ -31,11 +34,15 @@ class CocoResults:
         self._content["images"].append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         self._content["annotations"] += [{"image_id": image_id, **item} for item in annotations]
 
-    def write(self, path: Path) -> None:
-        """Writes the JSON file, completely or not at all."""
-        unfinished = path.with_name(f"{path.name}.partial")
-        unfinished.write_text(json.dumps(self._content), encoding="utf-8")
-        os.replace(unfinished, path)
+    def write(self, path: Path, results_path: Path) -> None:
+        """Writes the data set and the results list, each completely or not at all."""
+        found = self._content["annotations"]
+        areas = rle_tools.area([item["segmentation"] for item in found]).tolist() if found else []
+        own = [{"id": number, "iscrowd": 0, "area": area} for number, area in enumerate(areas, start=1)]
+        annotations = [{**item, **more} for item, more in zip(found, own, strict=True)]
+        for target, content in ((path, {**self._content, "annotations": annotations}), (results_path, found)):
+            with files.replaced(target) as unfinished:
+                unfinished.write_text(json.dumps(content), encoding="utf-8")
 
 
 def entries(detections: CompactDetections) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from mrcnn.infer.output import Output, key
 from mrcnn.infer.sources import Entry, Picture
 
 OVERLAY = "overlay"
-PREDICTIONS = "predictions.json"
+PREDICTIONS = "predictions.json"  # COCO(file) reads it
+PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
 PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
 
 
@@ -65,7 +66,7 @@ class ResultWriter:
         for entry in entries:
             if record := self._out.done.get(key(entry)):
                 results.add(entry.name, record["size"], record["coco"])
-        results.write(self._folder / PREDICTIONS)
+        results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

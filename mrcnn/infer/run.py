@@ -3,7 +3,8 @@
     <output>/<name>/             the project: the input's objects stay, one bitmap per detection is added; until all
                                  is done it has another name, see `output`
     <output>/overlay/            pictures of the detections, where asked for
-    <output>/predictions.json    for a folder of images: the detections as COCO results
+    <output>/predictions.json    for a folder of images: the detections as a COCO data set
+    <output>/predictions_results.json    the same as a COCO results list
 
 Source: Supervisely Mask R-CNN plugin 5.16, inference. One bad image is reported, counted and left out; the original
 ended there.

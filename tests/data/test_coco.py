@@ -1,4 +1,4 @@
-"""Checks reading COCO annotations and the project made of them; masks are compared with pycocotools."""
+"""Checks the project made of COCO files, of usual ones and of what exporters write."""
 
 import json
 
@@ -7,8 +7,11 @@ import pytest
 from pycocotools import mask as pycocotools_mask
 
 from mrcnn.data import coco
-from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
 from mrcnn.project.reader import Project
+
+from . import coco_cases
+from .coco_cases import SQUARE, SQUARE_PIXELS, annotation, content, image
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
 
@@ -17,13 +20,8 @@ BLOB = np.zeros((HEIGHT, WIDTH), bool)
 BLOB[3:9, 4:11] = True
 BLOB[5:7, 6:8] = False  # a hole
 BLOB[15, 20] = True  # and a second part
-
-
-def _counts(mask):
-    """Gives COCO's uncompressed run lengths: column by column, zeros first."""
-    flat = mask.T.ravel().astype(int)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flat)))).tolist()
-    return np.diff([0, *edges, flat.size]).tolist()
+HOUSE = [2.0, 2.0, 12.0, 2.0, 12.0, 9.0, 7.0, 14.0, 2.0, 9.0]
+TRIANGLE = [15.3, 1.2, 22.9, 4.4, 17.1, 11.8]
 
 
 def _packed(mask):
@@ -31,68 +29,9 @@ def _packed(mask):
     return {"size": packed["size"], "counts": packed["counts"].decode()}
 
 
-HOUSE = [2.0, 2.0, 12.0, 2.0, 12.0, 9.0, 7.0, 14.0, 2.0, 9.0]
-TRIANGLE = [15.3, 1.2, 22.9, 4.4, 17.1, 11.8]
-SEGMENTATIONS = {
-    "polygon": [HOUSE],
-    "parts": [HOUSE, TRIANGLE],
-    "overlapping parts": [HOUSE, [5.0, 5.0, 20.0, 5.0, 20.0, 8.5]],
-    "outside": [[-5.0, -5.0, 60.0, -5.0, 60.0, 60.0]],
-    "run lengths": {"size": [HEIGHT, WIDTH], "counts": _counts(BLOB)},
-    "packed run lengths": _packed(BLOB),
-}
-
-
-def _reference(segmentation):
-    if isinstance(segmentation, list) or isinstance(segmentation["counts"], list):
-        encoded = pycocotools_mask.frPyObjects(segmentation, HEIGHT, WIDTH)
-        segmentation = pycocotools_mask.merge(encoded) if isinstance(encoded, list) else encoded
-    return pycocotools_mask.decode(segmentation).astype(bool)
-
-
-@pytest.mark.parametrize("kind", SEGMENTATIONS)
-def test_masks_equal_those_of_pycocotools(kind):
-    mask = coco.CocoObject("cat", SEGMENTATIONS[kind], is_crowd=False).to_mask(HEIGHT, WIDTH)
-    np.testing.assert_array_equal(mask, _reference(SEGMENTATIONS[kind]))
-
-
-def test_run_lengths_keep_holes_and_parts():
-    for kind in ("run lengths", "packed run lengths"):
-        mask = coco.CocoObject("cat", SEGMENTATIONS[kind], is_crowd=True).to_mask(HEIGHT, WIDTH)
-        np.testing.assert_array_equal(mask, BLOB)
-
-
-def test_polygon_reference_case():
-    # Source: reference case "polygon_rasterise" drawn by pycocotools: rows 2..8 hold columns 2..11, then narrower.
-    mask = coco.CocoObject("cat", [HOUSE], is_crowd=False).to_mask(20, 20)
-    assert mask.sum(axis=1).tolist() == [0, 0] + [10] * 7 + [8, 6, 4, 2] + [0] * 7
-
-
-@pytest.mark.parametrize("segmentation", [None, [], [[]], [[1, 2, 3, 4]], [[100.0, 100, 110, 100, 110, 110]]])
-def test_an_object_without_pixels_has_no_mask(segmentation):
-    assert coco.CocoObject("cat", segmentation, is_crowd=False).to_mask(HEIGHT, WIDTH) is None
-
-
-def test_a_part_of_four_numbers_is_no_box():
-    mask = coco.CocoObject("cat", [[0, 0, 5, 5], HOUSE], is_crowd=False).to_mask(HEIGHT, WIDTH)
-    np.testing.assert_array_equal(mask, _reference([HOUSE]))
-
-
-@pytest.mark.parametrize(
-    "segmentation",
-    [
-        {"size": [5, 5], "counts": [25]},
-        {"size": [HEIGHT, WIDTH]},
-        {"counts": [25]},
-        [["a"] * 6],
-        [3, 4, 5, 6, 7, 8],
-        {"size": [HEIGHT, WIDTH], "counts": ["a"]},
-    ],
-)
-def test_a_malformed_segmentation_is_one_line(segmentation):
-    with pytest.raises(UserError, match="its ") as caught:
-        coco.CocoObject("cat", segmentation, is_crowd=False).to_mask(HEIGHT, WIDTH)
-    assert "\n" not in str(caught.value)
+def _reference(rings):
+    merged = pycocotools_mask.merge(pycocotools_mask.frPyObjects(rings, HEIGHT, WIDTH))
+    return pycocotools_mask.decode(merged).astype(bool)
 
 
 @pytest.fixture
@@ -113,7 +52,7 @@ def source(tmp_path):
         "categories": [{"id": 9, "name": "dog"}, {"id": 3, "name": "cat"}],
         "annotations": [
             {"id": 1, "image_id": 2, "category_id": 3, "segmentation": [HOUSE, TRIANGLE], "iscrowd": 0},
-            {"id": 2, "image_id": 2, "category_id": 9, "segmentation": SEGMENTATIONS["run lengths"], "iscrowd": 1},
+            {"id": 2, "image_id": 2, "category_id": 9, "segmentation": _packed(BLOB), "iscrowd": 1},
             {"id": 3, "image_id": 2, "category_id": 9, "bbox": [1, 2, 3, 4]},
             {"id": 4, "image_id": 2, "category_id": 9, "segmentation": {"size": [1, 1], "counts": [1]}},
             {"id": 5, "image_id": 77, "category_id": 9, "segmentation": [HOUSE]},
@@ -123,30 +62,13 @@ def source(tmp_path):
     return tmp_path
 
 
-def _edit(source, **changes):
-    content = json.loads((source / "x.json").read_text())
-    (source / "x.json").write_text(json.dumps({**content, **changes}))
-
-
-def test_read_coco_sorts_and_reports(source):
-    dataset = coco.read_coco(source / "x.json", source / "images")
-    assert dataset.categories == ("cat", "dog")  # by id
-    assert [image.name for image in dataset.images] == ["b.jpg", "sub/a.png"]
-    assert [item.is_crowd for item in dataset.images[0].objects] == [False, True, False, False]
-    assert dataset.images[1].objects == ()
-    text = "\n".join(dataset.warnings)
-    assert len(dataset.warnings) == 3
-    assert "missing.jpg" in text
-    assert "c.gif" in text
-    assert "1 annotations" in text
-
-
 def test_convert_makes_a_project(source, capsys):
     options = ["convert", "--annotations", source / "x.json", "--images", source / "images", "--tag", "val"]
     assert coco.main([*map(str, options), "--out", str(source / "out")]) == 0
     printed = capsys.readouterr().err
-    assert "2 images, 2 objects, 1 of them crowds; 2 objects without a mask left out" in printed
-    assert "object 3 of image b.jpg is left out" in printed
+    assert "2 images, 2 objects, 1 of them crowds; 3 objects left out" in printed  # one has no image
+    assert "1 objects left out, they have no mask: annotation 3 of image b.jpg\n" in printed
+    assert "annotation 4 of image b.jpg (they are for [1, 1]" in printed
 
     project = Project.open(source / "out")
     assert [(item.title, item.shape) for item in project.meta.classes] == [("cat", "bitmap"), ("dog", "bitmap")]
@@ -179,25 +101,6 @@ def test_convert_joins_splits(source):
     assert tagged == {"x": "train", "x_2": "val"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"categories": [{"id": 3, "name": "cat"}]}, "no COCO instance file: KeyError 9"),
-        ({"categories": None}, "no COCO instance file"),
-        ({"images": [{"id": 2}]}, "no COCO instance file: KeyError 'file_name'"),
-        ({"annotations": [3]}, "no COCO instance file"),
-        ({"images": []}, "none of the 0 images"),
-        ({"categories": [{"id": 9, "name": "cat"}, {"id": 3, "name": "cat"}]}, "'cat' as the name of several"),
-    ],
-)
-def test_a_malformed_file_is_one_line(source, changes, message):
-    _edit(source, **changes)
-    with pytest.raises(UserError, match=message) as caught:
-        coco.read_coco(source / "x.json", source / "images")
-    assert "\n" not in str(caught.value)
-    assert "x.json" in str(caught.value)
-
-
 @pytest.mark.parametrize("options", [[], ["--annotations", "x.json"], ["--images", "d"]])
 def test_missing_options_are_one_line(tmp_path, capsys, options):
     assert coco.main(["convert", *options, "--out", str(tmp_path / "out")]) == 1
@@ -206,9 +109,234 @@ def test_missing_options_are_one_line(tmp_path, capsys, options):
     assert printed.count("\n") == 1
 
 
-def test_other_json_is_one_line(tmp_path):
-    (tmp_path / "x.json").write_text("[]")
-    with pytest.raises(UserError, match="no COCO instance file"):
-        coco.read_coco(tmp_path / "x.json", tmp_path)
-    with pytest.raises(UserError, match="cannot read"):
-        coco.read_coco(tmp_path / "none.json", tmp_path)
+def _converted(folder, made, *options, names=("a.png", "b.png")):
+    """Converts a file; returns the exit code, what each image's objects cover, and the project, None without one."""
+    path, images = coco_cases.write(folder, made, names=names)
+    words = ["convert", "--annotations", path, "--images", images, "--tag", "train", "--out", folder / "out", *options]
+    code = coco.main(list(map(str, words)))
+    if code:
+        assert not (folder / "out").exists()
+        return code, {}, None
+    project = Project.open(folder / "out")
+    found = {}
+    for item in project.items:
+        read = item.read_annotation(project.meta)
+        assert read.size_hw == (coco_cases.HEIGHT, coco_cases.WIDTH)
+        found[item.name] = [(label.class_title, int(label.geometry.mask.sum())) for label in read.labels]
+    return code, found, project
+
+
+CAT = ("cat", SQUARE_PIXELS)
+DOG = ("dog", SQUARE_PIXELS)
+ONE_EACH = {"a.png": [CAT], "b.png": [CAT]}
+# 10 pixels clear, 20 true, 44 clear, 20 true, the rest clear: 64 x 80 = 5120 pixels, 40 of them true
+BRUSH = {"size": [64, 80], "counts": [10, 20, 44, 20, 5026]}
+ROOTED = [{"id": 0, "name": "animals", "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": "animals"}]
+NAN = float("nan")
+UNDERSTOOD = {
+    "a root category": (content(categories=ROOTED), ONE_EACH, "1 categories left out, they are parents"),
+    "a root category with a class's name": (
+        content(categories=[{"id": 0, "name": "cat"}, {"id": 1, "name": "cat", "supercategory": "cat"}]),
+        ONE_EACH,
+        "1 categories left out, they are parents",
+    ),
+    "a file under two ids": (
+        content(
+            annotation(1),
+            annotation(2, category_id=2),
+            annotation(3),
+            images=[image(1, "a.png"), image(2, "a.png"), image(3, "b.png")],
+        ),
+        {"a.png": [CAT, DOG], "b.png": [CAT]},
+        "1 images that are listed under several ids, their objects are joined: a.png (ids 1, 2)",
+    ),
+    "an unknown category": (
+        content(annotation(1), annotation(2, category_id=9)),
+        {"a.png": [CAT], "b.png": []},
+        "1 objects left out, their category is not in the file: annotation 2 of image b.png (category 9)",
+    ),
+    "ids as text": (
+        content(annotation(1, category_id="1"), annotation(2, category_id="2")),
+        {"a.png": [CAT], "b.png": [DOG]},
+        "",
+    ),
+    "image ids as text": (content(annotation(1, image_id="1"), annotation(2, image_id=2.0)), ONE_EACH, ""),
+    "a flat polygon": (
+        content(annotation(1, segmentation=SQUARE), annotation(2)),
+        ONE_EACH,
+        "1 objects whose polygon is one flat list of numbers, read as one polygon: annotation 1 of image a.png",
+    ),
+    "pairs": (
+        content(annotation(1, segmentation=[[[10, 10], [30, 10], [30, 30], [10, 30]]]), annotation(2)),
+        ONE_EACH,
+        "1 objects whose polygon is a list of [x, y] pairs, read as such: annotation 1 of image a.png",
+    ),
+    "no sizes": (
+        content(images=[{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png", "height": 0, "width": -80}]),
+        ONE_EACH,
+        "2 images without a usable `height` and `width`, read from the image itself: a.png; b.png",
+    ),
+    "sizes as text": (content(images=[image(1, "a.png", height="64"), image(2, "b.png", width=80.0)]), ONE_EACH, ""),
+    "a coordinate that is no number": (
+        content(annotation(1, segmentation=[[NAN, 10, 30, 10, 30, 30]]), annotation(2)),
+        {"a.png": [], "b.png": [CAT]},
+        "1 objects left out, their outline has coordinates that no outline can have: annotation 1 of image a.png "
+        "(one is no finite number)",
+    ),
+    "a coordinate far away": (
+        content(annotation(1, segmentation=[[1e8, 10, 30, 10, 30, 30]]), annotation(2)),
+        {"a.png": [], "b.png": [CAT]},
+        "annotation 1 of image a.png (1e+08 is far outside the image of 80 x 64 pixels)",
+    ),
+    "iscrowd as text": (content(annotation(1, iscrowd="0"), annotation(2, iscrowd="false")), ONE_EACH, ""),
+    "no iscrowd": (content(annotation(1, iscrowd=None), annotation(2, iscrowd="")), ONE_EACH, ""),
+    "another iscrowd": (
+        content(annotation(1, iscrowd="maybe"), annotation(2)),
+        {"a.png": [], "b.png": [CAT]},
+        "1 objects left out, their `iscrowd` is neither 0 nor 1: annotation 1 of image a.png ('maybe')",
+    ),
+    "a folder before the name": (
+        content(images=[image(1, "images/a.png"), image(2, "images\\b.png")]),
+        ONE_EACH,
+        "2 images found under another name than the file gives: images/a.png as a.png; ",
+    ),
+    "run lengths of a wrong sum": (
+        content(annotation(1), annotation(2, segmentation={"size": [64, 80], "counts": [10, 20, 5089]})),
+        {"a.png": [CAT], "b.png": []},
+        "1 objects left out, their run lengths do not fit the image: annotation 2 of image b.png "
+        "(they add up to 5119 pixels, the image has 5120)",
+    ),
+    "boxes among masks": (
+        content(annotation(1), annotation(2, segmentation=[])),
+        {"a.png": [CAT], "b.png": []},
+        "1 objects left out, they have no mask: annotation 2 of image b.png",
+    ),
+    "repeated annotation ids": (content(annotation(1), {**annotation(2), "id": 1}), ONE_EACH, ""),
+    "broken items": (
+        content(None, 3, [], annotation(1), {"image_id": None, "category_id": 1, "segmentation": [SQUARE]}),
+        {"a.png": [CAT], "b.png": []},
+        "3 objects left out, they are no JSON objects",
+    ),
+    "a class name that is a number": (
+        content(categories=[{"id": 1, "name": 7}]),
+        {"a.png": [("7", SQUARE_PIXELS)], "b.png": [("7", SQUARE_PIXELS)]},
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNDERSTOOD)
+def test_convert_understands_what_exporters_write(tmp_path, capsys, case):
+    made, expected, line = UNDERSTOOD[case]
+    code, found, _ = _converted(tmp_path, made)
+    assert code == 0
+    assert found == expected
+    printed = capsys.readouterr().err
+    assert line in printed
+    assert bool(line) == ("warning: " in printed)
+
+
+REFUSED = {
+    "one id for two images": (
+        content(images=[image(1, "a.png"), image(1, "b.png")]),
+        "2 images left out, they share their id with another image, and nothing tells whose objects are whose: "
+        "id 1: 'a.png', 'b.png'",
+    ),
+    "boxes alone": (
+        content(annotation(1, segmentation=[]), annotation(2, segmentation=None)),
+        "it has 2 boxes without masks; annotate masks",
+    ),
+    "keypoints alone": (
+        content({**annotation(1, segmentation=[[]]), "keypoints": [1, 2, 2]}),
+        "it has 1 boxes and keypoints without masks; annotate masks",
+    ),
+    "a panoptic file": (
+        content({"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 1, "category_id": 1}]}),
+        "is a COCO panoptic file, no COCO instance file; its masks lie in PNG files",
+    ),
+    "a category id twice": (
+        content(categories=[{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]),
+        "the category id 1 is there twice, for 'cat' and for 'dog'; give each its own id",
+    ),
+    "an empty category name": (
+        content(categories=[{"id": 1, "name": ""}]),
+        "category 1 has no name, but 2 objects; give it a `name`",
+    ),
+    "category ids counted from zero": (
+        content(annotation(1, category_id=0), annotation(2)),
+        "the category ids of the objects (0, 1) are all one lower than those of `categories` (1, 2)",
+    ),
+    "every object broken": (
+        content(annotation(1, category_id=7), annotation(2, segmentation=[[NAN] * 6])),
+        "its 2 objects are all left out",
+    ),
+    "no image there": (
+        content(images=[image(1, "x/c.png")]),
+        "1 images left out, their files are not there: x/c.png: there is no ",
+    ),
+    "images that lead out": (content(images=[image(1, "../a.json")]), "it leads out of the images' folder"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_convert_refuses_what_leaves_nothing(tmp_path, capsys, case):
+    made, line = REFUSED[case]
+    assert _converted(tmp_path, made)[0] == 1
+    printed = capsys.readouterr().err
+    assert line in printed
+    assert printed.count("error: ") == 1
+
+
+def test_convert_says_that_crowds_are_not_learnt(tmp_path, capsys):
+    made = content(annotation(1, segmentation=BRUSH, iscrowd=1), annotation(2, segmentation=BRUSH, iscrowd="1"))
+    _, found, project = _converted(tmp_path, made)
+    printed = capsys.readouterr().err
+    assert "2 crowd objects will not be learnt" in printed
+    assert "(--crowds-as-objects takes them as objects): annotation 1 of image a.png" in printed
+    assert "nothing can be learnt from" in printed
+    assert "all its objects are crowds" in printed
+    assert found == {"a.png": [("cat", 40)], "b.png": [("cat", 40)]}
+    assert all(item.read_annotation(project.meta).labels[0].has_tag("iscrowd") for item in project.items)
+
+
+def test_convert_takes_crowds_as_objects(tmp_path, capsys):
+    made = content(annotation(1, segmentation=BRUSH, iscrowd=1), annotation(2))
+    _, found, project = _converted(tmp_path, made, "--crowds-as-objects")
+    printed = capsys.readouterr().err
+    assert "1 crowd objects taken as objects: annotation 1 of image a.png" in printed
+    assert "2 images, 2 objects, 0 of them crowds" in printed
+    assert found == {"a.png": [("cat", 40)], "b.png": [CAT]}
+    assert not any(item.read_annotation(project.meta).labels[0].tags for item in project.items)
+
+
+def test_convert_keeps_images_without_objects(tmp_path, capsys):
+    code, found, _ = _converted(tmp_path, {**content(), "annotations": []})
+    assert (code, found) == (0, {"a.png": [], "b.png": []})
+    assert "nothing can be learnt from" in capsys.readouterr().err
+
+
+def test_convert_gives_each_image_a_name_of_its_own(tmp_path):
+    names = ("x/a.png", "x_a.png", ".b.png")
+    images = [image(number, name) for number, name in enumerate(names, start=1)]
+    _, found, _ = _converted(tmp_path, content(*map(annotation, (1, 2, 3)), images=images), names=names)
+    assert found == {"x_a.png": [CAT], "x_a_2.png": [CAT], "_.b.png": [CAT]}
+
+
+def test_convert_leaves_out_names_that_are_too_long(tmp_path, capsys):
+    names = ("x" * 130 + "/" + "y" * 130 + ".png", "b.png")
+    _, found, _ = _converted(tmp_path, content(images=[image(1, names[0]), image(2, names[1])]), names=names)
+    assert found == {"b.png": [CAT]}
+    printed = capsys.readouterr().err
+    assert "1 images left out, their names are too long for a project: xxx" in printed
+    assert "1 images, 1 objects, 0 of them crowds; 1 objects left out" in printed
+
+
+def test_convert_tells_a_log_every_reason(tmp_path, capsys):
+    path, images = coco_cases.write(tmp_path, UNDERSTOOD["broken items"][0])
+    counts = coco.convert([coco.Split("train", path, images)], tmp_path / "out", JsonLog())
+    assert counts == {"images": 2, "objects": 1, "skipped": 4}
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["message"].split(":")[0] for line in lines if line["level"] == "warn"] == [
+        "3 objects left out, they are no JSON objects",
+        "1 objects left out, their image is not in the file",
+    ]

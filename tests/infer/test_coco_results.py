@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as rle_tools
+from pycocotools.coco import COCO as PycocoCOCO
 
 from mrcnn.infer import compact
 from mrcnn.infer.coco_results import CocoResults, entries
@@ -16,7 +18,7 @@ def write(tmp_path, *images):
     results = CocoResults(("bg", "cat", "dog"))
     for name, size, detections in images:
         results.add(name, size, entries(compact.from_dense(detections)))
-    results.write(tmp_path / "predictions.json")
+    results.write(tmp_path / "predictions.json", tmp_path / "predictions_results.json")
     return json.loads((tmp_path / "predictions.json").read_text())
 
 
@@ -42,10 +44,36 @@ def test_annotations_are_a_results_list(tmp_path):
     assert len(truth.loadRes(content["annotations"]).anns) == 1
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
+@pytest.mark.parametrize("library", [COCO, PycocoCOCO])
+def test_each_file_loads_in_its_way(tmp_path, library):
+    found = helpers.make_detections([[1, 2, 4, 7], [0, 0, 2, 3]], ["cat", "dog"], [0.5, 0.4], size=(8, 10))
+    none = helpers.make_detections([], [], [], size=(6, 8))
+    write(tmp_path, ("none.png", (6, 8), none), ("a.png", (8, 10), found))
+    data_set = library(str(tmp_path / "predictions.json"))
+    results = data_set.loadRes(str(tmp_path / "predictions_results.json"))
+    for loaded in (data_set, results):
+        assert loaded.getAnnIds(imgIds=[1]) == []
+        cat, dog = loaded.loadAnns(loaded.getAnnIds(imgIds=[2]))
+        assert (cat["id"], cat["category_id"], cat["score"], cat["iscrowd"]) == (1, 1, 0.5, 0)
+        assert (dog["id"], dog["category_id"], dog["score"], dog["iscrowd"]) == (2, 2, 0.4, 0)
+        for item, mask in zip((cat, dog), found.masks, strict=True):
+            np.testing.assert_array_equal(loaded.annToMask(item).astype(bool), mask)
+    masks = [int(mask.sum()) for mask in found.masks]
+    assert [item["area"] for item in data_set.loadAnns(data_set.getAnnIds())] == masks
+
+
+def test_results_list_holds_what_results_hold(tmp_path):
+    found = helpers.make_detections([[1, 2, 4, 7]], ["cat"], [0.5], size=(8, 10))
+    write(tmp_path, ("a.png", (8, 10), found))
+    (item,) = json.loads((tmp_path / "predictions_results.json").read_text())
+    assert item.keys() == {"image_id", "category_id", "bbox", "score", "segmentation"}
+
+
 def test_no_image(tmp_path):
     assert write(tmp_path)["annotations"] == []
 
 
 def test_nothing_half_written_stays(tmp_path):
     write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["predictions.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions.json", "predictions_results.json"]

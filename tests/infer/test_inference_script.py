@@ -124,7 +124,12 @@ def test_given_paths_need_no_task_folder(script, task, tmp_path, loaded):
         "device": "cpu",
         "precision": "mixed_bfloat16",
     }
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overlay", "photos", "predictions.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "overlay",
+        "photos",
+        "predictions.json",
+        "predictions_results.json",
+    ]
     result = Project.open(tmp_path / "out" / "photos")  # without a config: the published preset's suffix
     assert [item.title for item in result.meta.classes] == ["cat_maskrcnn", "dog_maskrcnn"]
 

@@ -1,0 +1,128 @@
+"""Reads the categories of a COCO file: which class each id stands for.
+
+Ids are compared as text, so 1, 1.0 and "1" are one id: some exporters write them as text on one side.
+Source: COCO data format; Roboflow adds a category without objects that is the parent of all others.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mrcnn.data.tally import Tally, short
+from mrcnn.errors import UserError
+
+WITHOUT_ID = "categories left out, they have no id"
+ROOT = "categories left out, they are parents without objects of their own (the root of an exporter)"
+NAMESAKE = "categories left out, they have no objects and another category has their name"
+NAMELESS = "categories left out, they have neither a name nor objects"
+
+
+def id_text(value: Any) -> str | None:
+    """Writes an id so that equal ones are equal texts; None for what is no id: true, null, "", lists, NaN."""
+    if isinstance(value, float):
+        value = int(value) if math.isfinite(value) and value.is_integer() else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> dict[str, str]:
+    """Reads the names of the categories.
+
+    Args:
+        items: `categories` of the file.
+        used: how many objects have each id, ids as `id_text` writes them.
+        tally: gets what is left out.
+
+    Returns:
+        Id -> name, sorted by id, numbers before texts.
+
+    Raises:
+        UserError: an id is there twice with different names, a category with objects has no name, two with objects have
+            one name, or the ids of the objects are all one too low.
+    """
+    names = _named_ids(items, used, tally)
+    if _is_one_lower(used, names):
+        raise UserError(
+            f"the category ids of the objects ({_few(sorted(used, key=_order))}) are all one lower than those of "
+            f"`categories` ({_few(names)}); number both alike, or every object gets a wrong class"
+        )
+    for key in [key for key in _roots(items) if key in names and not used[key]]:
+        tally.add(ROOT, f"{names.pop(key)!r} (id {key})")
+    repeated = Counter(names.values())
+    for key in [key for key, name in names.items() if repeated[name] > 1 and not used[key]]:
+        if repeated[names[key]] > 1:
+            repeated[names[key]] -= 1
+            tally.add(NAMESAKE, f"{names.pop(key)!r} (id {key})")
+    for name in [name for name, count in repeated.items() if count > 1][:1]:
+        keys = [key for key, other in names.items() if other == name]
+        raise UserError(f"{name!r} is the name of several categories (ids {_few(keys)}); rename one")
+    return names
+
+
+def _is_one_lower(used: Counter[str], names: Mapping[str, str]) -> bool:
+    """Tests whether the objects' ids are exactly those of the categories, each less one: counted from 0, not 1."""
+    if len(used) < 2 or len(used) != len(names) or not all(map(_is_number, names)):
+        return False
+    return set(used) == {str(int(key) - 1) for key in names}
+
+
+def _named_ids(items: Sequence[Any], used: Counter[str], tally: Tally) -> dict[str, str]:
+    names: dict[str, str] = {}
+    nameless: set[str] = set()
+    for number, item in enumerate(items):
+        key = id_text(item.get("id")) if isinstance(item, Mapping) else None
+        if key is None:
+            tally.add(WITHOUT_ID, f"number {number} of the list ({short(item)})")
+            continue
+        name = _name(item)
+        if name is None:
+            nameless.add(key)
+        elif names.setdefault(key, name) != name:
+            raise UserError(
+                f"the category id {key} is there twice, for {names[key]!r} and for {name!r}; give each its own id"
+            )
+    for key in sorted(nameless - names.keys(), key=_order):
+        if used[key]:
+            raise UserError(f"category {key} has no name, but {used[key]} objects; give it a `name`")
+        tally.add(NAMELESS, f"id {key}")
+    return {key: names[key] for key in sorted(names, key=_order)}
+
+
+def _name(item: Mapping[str, Any]) -> str | None:
+    name = item.get("name")
+    if isinstance(name, bool) or not isinstance(name, str | int | float) or not str(name).strip():
+        return None
+    try:
+        str(name).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"the category name {name!r} holds a character that cannot be written; rename it") from error
+    return str(name)
+
+
+def _roots(items: Sequence[Any]) -> list[str]:
+    """Lists the ids of categories that others name as their parent and that have no parent themselves."""
+    parents: dict[str, set[str]] = {}  # name of a parent -> ids of its children
+    for item in items:
+        if isinstance(item, Mapping) and isinstance(item.get("supercategory"), str):
+            parents.setdefault(item["supercategory"], set()).add(id_text(item.get("id")) or "")
+    roots = []
+    for item in items:
+        key = id_text(item.get("id")) if isinstance(item, Mapping) else None
+        if key is not None and item.get("supercategory") in (None, "", "none") and isinstance(item.get("name"), str):
+            roots += [key] if parents.get(item["name"], set()) - {key} else []
+    return roots
+
+
+def _order(key: str) -> tuple[bool, float, str]:
+    return (not _is_number(key), float(key) if _is_number(key) else 0, key)
+
+
+def _is_number(key: str) -> bool:
+    return key.removeprefix("-").isdecimal() and key.isascii() and len(key) < 300
+
+
+def _few(keys: Any) -> str:
+    keys = list(keys)
+    return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")

@@ -1,0 +1,245 @@
+"""Draws a COCO `segmentation` inside the object's own box; no step takes memory or time of the image's area.
+
+Pixels are those of COCO's own mask code: polygons go through it as run lengths, and only the box is unrolled from
+these. Shape letters: n runs, h w the box.
+Source: COCO mask API (cocodataset.org), run lengths column by column, and its compressed text form.
+"""
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from mrcnn.data.tally import short
+from mrcnn.errors import UserError
+
+MOST_PIXELS = 2**28  # of an object's box
+FAR_SIDES = 16  # sides of the image that a point may lie outside; a line from farther takes long to draw
+MOST_OUTLINE = 2**21  # pixels; the longest outline of an object, half a second to draw
+MOST_PARTS = 2**16  # of an object, two seconds to join
+
+FLAT = "objects whose polygon is one flat list of numbers, read as one polygon"
+PAIRS = "objects whose polygon is a list of [x, y] pairs, read as such"
+TEXT = "objects whose numbers are text, read as numbers"
+SHORT_PART = "objects with a part of fewer than 3 points or an odd count of numbers, drawn without that part"
+
+NO_MASK = "they have no mask"
+NO_PIXEL = "their mask covers no pixel of the image"
+MALFORMED = "their segmentation is neither polygons nor run lengths"
+BAD_OUTLINE = "their outline has coordinates that no outline can have"
+BAD_RUNS = "their run lengths do not fit the image"
+TOO_LARGE = "their mask is too large"
+
+_MIN_RING = 6  # numbers in the shortest ring, three points; the mask functions take four numbers for a box
+_CHARACTER_OF_0 = 48  # of the compressed form: a character holds five bits and whether more follow
+_MOST_CHARACTERS = 7  # of one number, 35 bits
+_LONGEST_NUMBER = 40  # characters of a number that is written as text
+
+
+Runs = tuple[np.ndarray, np.ndarray]  # `[n]` first positions and `[n]` ends, pixels counted column by column
+
+
+class Unusable(UserError):
+    """Says why one object cannot be drawn; `reason` is what it has in common with others."""
+
+    def __init__(self, reason: str, detail: str = ""):
+        """Joins both to the message."""
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+class Drawing(NamedTuple):
+    """An object's pixels.
+
+    Attributes:
+        mask: `[h, w]` bool; each border row and column has a true pixel.
+        origin: row and column of its first pixel in the image.
+        notes: what was unusual in the file, of the constants above.
+    """
+
+    mask: np.ndarray
+    origin: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
+def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
+    """Draws polygons or run lengths.
+
+    Args:
+        segmentation: as in the file: lists of x1, y1, x2, y2, …, or `size` and `counts`.
+        height: of the image.
+        width: of the image.
+
+    Raises:
+        Unusable: there is no mask, no pixel in the image, or something malformed.
+    """
+    if not segmentation:
+        raise Unusable(NO_MASK)
+    if isinstance(segmentation, Mapping):
+        counts, notes = _read_run_lengths(segmentation, height=height, width=width)
+        starts, ends = _runs(counts)
+    elif isinstance(segmentation, list):
+        rings, notes = _read_rings(segmentation)
+        _check_rings(rings, height=height, width=width)
+        drawn = coco_mask.merge(coco_mask.frPyObjects([ring.tolist() for ring in rings], height, width))
+        starts, ends = _runs(unpack(drawn["counts"]))
+        if not len(starts) and all(0 <= ring.min() and ring.max() <= 1 for ring in rings):
+            raise Unusable(BAD_OUTLINE, "all are between 0 and 1; they must be pixels, not fractions of the image")
+    else:
+        raise Unusable(MALFORMED, f"it is {type(segmentation).__name__} {short(segmentation)}")
+    if not len(starts):
+        raise Unusable(NO_PIXEL)
+    return Drawing(*_unroll(starts, ends, height), notes)
+
+
+def has_mask(segmentation: Any) -> bool:
+    """Tests whether there is anything to draw; `[]`, `[[]]` and null are the forms of a box without a mask."""
+    return any(segmentation) if isinstance(segmentation, list) else bool(segmentation)
+
+
+def unpack(text: str | bytes) -> np.ndarray:
+    """Decodes compressed run lengths.
+
+    Returns:
+        `[n]` int64; may be negative or of any sum where the text is no such form.
+
+    Raises:
+        Unusable: a character or the end of the text cannot be.
+    """
+    try:
+        data = text.encode("ascii") if isinstance(text, str) else text
+    except UnicodeEncodeError as error:
+        raise Unusable(BAD_RUNS, "their text holds a character that no such text has") from error
+    codes = np.frombuffer(data, np.uint8).astype(np.int64) - _CHARACTER_OF_0
+    if not codes.size:
+        return codes
+    if codes.min() < 0 or codes.max() > 63:
+        raise Unusable(BAD_RUNS, "their text holds a character that no such text has")
+    ends = np.flatnonzero(codes & 32 == 0)  # the last character of each number
+    if not ends.size or ends[-1] != codes.size - 1:
+        raise Unusable(BAD_RUNS, "their text is cut off")
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    places = np.arange(codes.size) - np.repeat(starts, ends - starts + 1)
+    if places.max() >= _MOST_CHARACTERS:
+        raise Unusable(BAD_RUNS, "a number of their text is too large")
+    values = np.add.reduceat((codes & 31) << (5 * places), starts)
+    values -= np.where(codes[ends] & 16, 1 << (5 * (places[ends] + 1)), 0)  # the sign
+    for first in (1, 2):  # from the fourth on, each is the difference to the last but one
+        values[first::2] = np.cumsum(values[first::2])
+    return values
+
+
+def _runs(counts: np.ndarray) -> Runs:
+    """Finds the runs of true pixels, without those of length 0."""
+    edges = np.cumsum(counts)
+    ends = edges[1::2]
+    starts = edges[::2][: len(ends)]
+    return starts[ends > starts], ends[ends > starts]
+
+
+def _unroll(starts: np.ndarray, ends: np.ndarray, height: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Makes the mask of some runs, cropped to its box."""
+    x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
+    y1, y2 = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
+    if (starts // height != (ends - 1) // height).any():  # a run that goes on in the next column
+        y1, y2 = 0, height
+    rows, columns = y2 - y1, x2 - x1
+    if rows * columns > MOST_PIXELS:
+        raise Unusable(TOO_LARGE, f"its box has {rows} x {columns} pixels, more than {MOST_PIXELS}")
+    # A position in the image's columns -> in the box's; what lies above or below the box moves to its border
+    edges = np.stack((starts, ends), axis=1).ravel()
+    inside = (edges // height - x1) * rows + np.clip(edges % height - y1, 0, rows)
+    lengths = np.diff(inside, prepend=0, append=rows * columns)
+    mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
+    return np.ascontiguousarray(mask), (y1, x1)
+
+
+def _read_run_lengths(
+    segmentation: Mapping[str, Any], *, height: int, width: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or not isinstance(counts, list | str):
+        raise Unusable(MALFORMED, "an object needs `size` and `counts`")
+    sides, notes = _numbers(size)
+    if list(sides) != [height, width]:
+        raise Unusable(BAD_RUNS, f"they are for {short(size)} (height, width), the image has {[height, width]}")
+    if isinstance(counts, str):
+        runs = unpack(counts)
+    else:
+        values, more = _numbers(counts)
+        notes = notes or more
+        if not (np.isfinite(values) & (np.floor(values) == values) & (np.abs(values) <= height * width)).all():
+            raise Unusable(BAD_RUNS, "one is no whole number of pixels from 0 to those of the image")
+        runs = values.astype(np.int64)
+    if (runs < 0).any():
+        raise Unusable(BAD_RUNS, "one is below 0")
+    if (runs > height * width).any() or runs.sum() != height * width:
+        raise Unusable(BAD_RUNS, f"they add up to {runs.sum()} pixels, the image has {height * width}")
+    return runs, notes
+
+
+def _read_rings(segmentation: list[Any]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Reads the rings of a polygon, and what is unusual about their form."""
+    notes: set[str] = set()
+    if not isinstance(segmentation[0], list):
+        segmentation = [segmentation]
+        notes.add(FLAT)
+    elif len(segmentation) >= _MIN_RING // 2 and all(_is_pair(item) for item in segmentation):
+        segmentation = [segmentation]
+    rings = []
+    for ring in segmentation:
+        if isinstance(ring, list) and ring and all(map(_is_pair, ring)):
+            ring = [value for pair in ring for value in pair]
+            notes.add(PAIRS)
+        elif not isinstance(ring, list):
+            raise Unusable(MALFORMED, f"a part of it is {short(ring)}")
+        numbers, as_text = _numbers(ring)
+        notes.update(as_text)
+        if len(numbers) < _MIN_RING or len(numbers) % 2:
+            notes.update((SHORT_PART,) if len(numbers) else ())
+        else:
+            rings.append(numbers)
+    if not rings:
+        raise Unusable(BAD_OUTLINE, "fewer than 3 points, or a number too many") if notes else Unusable(NO_MASK)
+    return rings, tuple(sorted(notes))
+
+
+def _check_rings(rings: Sequence[np.ndarray], *, height: int, width: int) -> None:
+    """Refuses what the mask functions would draw for ever, or into all memory."""
+    if len(rings) > MOST_PARTS:
+        raise Unusable(TOO_LARGE, f"it has {len(rings)} parts, more than {MOST_PARTS}")
+    values = np.concatenate(rings)
+    if not np.isfinite(values).all():
+        raise Unusable(BAD_OUTLINE, "one is no finite number")
+    reach = FAR_SIDES * max(height, width)
+    if values.min() < -reach or values.max() > reach + max(height, width):
+        far = max(values.min(), values.max(), key=abs)
+        raise Unusable(BAD_OUTLINE, f"{far:g} is far outside the image of {width} x {height} pixels")
+    points = values.reshape(-1, 2)
+    following = np.roll(points, -1, axis=0)
+    ends = np.cumsum([len(ring) // 2 for ring in rings])
+    following[ends - 1] = points[np.concatenate(([0], ends[:-1]))]  # each ring is closed
+    length = np.abs(following - points).max(axis=1).sum()
+    if length > MOST_OUTLINE:
+        raise Unusable(TOO_LARGE, f"its outline is {length:.0f} pixels long, more than {MOST_OUTLINE}")
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and not any(isinstance(value, list) for value in item)
+
+
+def _numbers(items: list[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reads `[n]` float64, numbers written as text too."""
+    try:
+        return np.array(array("d", items)), ()
+    except TypeError:
+        pass
+    except OverflowError:
+        return np.array([math.inf]), ()
+    try:
+        return np.array(array("d", [float(v[:_LONGEST_NUMBER]) if isinstance(v, str) else v for v in items])), (TEXT,)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unusable(MALFORMED, f"it holds something that is no number ({error})") from error

@@ -1,0 +1,43 @@
+"""Counts what a reader left out or understood in an unusual way, by reason, and names the first few."""
+
+import reprlib
+from collections import Counter
+from typing import Any
+
+from mrcnn.errors import one_line
+
+FEW = 3  # named of each reason
+LONGEST_NAME = 140  # characters of one that is named
+
+
+class Tally:
+    """Collects (reason, name) pairs; `lines` has one line a reason."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self.counts: Counter[str] = Counter()
+        self._named: dict[str, list[str]] = {}
+
+    def add(self, reason: str, name: str) -> None:
+        """Counts one.
+
+        Args:
+            reason: continues a line after a number, for example "objects left out, of no category of the file".
+            name: which one, perhaps with its own detail.
+        """
+        self.counts[reason] += 1
+        named = self._named.setdefault(reason, [])
+        if len(named) < FEW:
+            named.append(one_line(name, most=LONGEST_NAME))
+
+    def lines(self) -> list[str]:
+        """Writes "<count> <reason>: <the first few>", in order of appearance; empty when nothing was added."""
+        return [
+            f"{count} {reason}: {'; '.join(self._named[reason])}{'; …' if count > FEW else ''}"
+            for reason, count in self.counts.items()
+        ]
+
+
+def short(value: Any) -> str:
+    """Writes a value of a file for a message; of a long or deep one, its beginning."""
+    return reprlib.repr(value)

@@ -1,0 +1,36 @@
+"""Counts by reason."""
+
+from mrcnn.data.tally import Tally, short
+
+
+def test_lines_count_each_reason_and_name_three():
+    tally = Tally()
+    for number in range(5):
+        tally.add("objects left out", f"annotation {number}")
+    tally.add("images left out", "a.png")
+    assert tally.lines() == [
+        "5 objects left out: annotation 0; annotation 1; annotation 2; …",
+        "1 images left out: a.png",
+    ]
+    assert tally.counts["objects left out"] == 5
+
+
+def test_lines_of_nothing():
+    assert Tally().lines() == []
+
+
+def test_lines_are_safe_and_short():
+    tally = Tally()
+    tally.add("images left out", "\x1b[31m" + "a" * 10_000)
+    (line,) = tally.lines()
+    assert "\x1b" not in line
+    assert len(line) < 200
+
+
+def test_short_cuts_long_and_deep_values():
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+    assert len(short(deep)) < 50
+    assert len(short({"a": "b" * 10_000})) < 100
+    assert short([1, "x"]) == "[1, 'x']"
