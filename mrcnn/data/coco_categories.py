@@ -48,7 +48,7 @@ def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> d
             f"the category ids of the objects ({_few(sorted(used, key=_order))}) are all one lower than those of "
             f"`categories` ({_few(names)}); number both alike, or every object gets a wrong class"
         )
-    for key in [key for key in _roots(items) if key in names and not used[key]]:
+    for key in [key for key in dict.fromkeys(_roots(items)) if key in names and not used[key]]:
         tally.add(ROOT, f"{names.pop(key)!r} (id {key})")
     repeated = Counter(names.values())
     for key in [key for key, name in names.items() if repeated[name] > 1 and not used[key]]:

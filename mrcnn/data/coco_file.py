@@ -184,7 +184,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
         try:
             found = folder.find(entry.file_name)
         except UserError as error:
-            tally.add(MISSING, f"{entry.file_name}: {error}")
+            tally.add(MISSING, str(error))
             continue
         if Path(found.name).suffix.lower() in IMAGE_EXTENSIONS:
             (exact if found.is_exact else guessed).setdefault(found.name, []).append(entry)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn import files
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, one_line
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OUTSIDE = re.compile(rf"^({_ADDRESS.pattern}|[A-Za-z]:/+|/+)")  # a web address, a drive, an absolute path
@@ -60,7 +60,7 @@ class ImageFolder:
             found = self._by_key.get(_key(ending))
             if found and files.is_regular(self._folder / found):
                 return Found(found, is_exact=False)
-        outside = "" if is_inside else "it leads out of the images' folder, and inside "
+        outside = "" if is_inside else f"{one_line(file_name, most=80)} leads out of the images' folder, and inside "
         looked = " and ".join(dict.fromkeys(str(self._folder / ending) for ending in (*endings[:1], *endings[-1:])))
         raise UserError(f"{outside}there is no {looked or self._folder / file_name}")
 

@@ -4,10 +4,10 @@ import reprlib
 from collections import Counter
 from typing import Any
 
-from mrcnn.errors import one_line
+from mrcnn.errors import LONGEST, one_line
 
-FEW = 3  # named of each reason
-LONGEST_NAME = 140  # characters of one that is named
+FEW = 3  # named of each reason, fewer where their names are long
+LONGEST_NAME = LONGEST // 2  # characters
 
 
 class Tally:
@@ -32,10 +32,16 @@ class Tally:
 
     def lines(self) -> list[str]:
         """Writes "<count> <reason>: <the first few>", in order of appearance; empty when nothing was added."""
-        return [
-            f"{count} {reason}: {'; '.join(self._named[reason])}{'; …' if count > FEW else ''}"
-            for reason, count in self.counts.items()
-        ]
+        return [self._line(reason, count) for reason, count in self.counts.items()]
+
+    def _line(self, reason: str, count: int) -> str:
+        line, shown = f"{count} {reason}", 0
+        for name in self._named[reason]:
+            if shown and len(line) + len(name) > LONGEST - len("; ; …"):
+                break
+            line += f"{'; ' if shown else ': '}{name}"
+            shown += 1
+        return f"{line}; …" if shown < count else line
 
 
 def short(value: Any) -> str:

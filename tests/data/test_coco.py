@@ -272,9 +272,9 @@ REFUSED = {
     ),
     "no image there": (
         content(images=[image(1, "x/c.png")]),
-        "1 images left out, their files are not there: x/c.png: there is no ",
+        "1 images left out, their files are not there: there is no ",
     ),
-    "images that lead out": (content(images=[image(1, "../a.json")]), "it leads out of the images' folder"),
+    "images that lead out": (content(images=[image(1, "../a.json")]), "../a.json leads out of the images' folder"),
 }
 
 

@@ -42,9 +42,10 @@ def test_read_categories_of_none():
 @pytest.mark.parametrize("root", ["cat", "animals"])  # the root may be called like a class
 def test_read_categories_leaves_the_root_out(root):
     items = [{"id": 0, "name": root, "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": root}]
-    names, tally = read(*items, used="1")
-    assert names == {"1": "cat"}
-    assert tally.counts == {ROOT: 1}
+    for listed in (items, [items[0], *items]):  # the root once, the root twice
+        names, tally = read(*listed, used="1")
+        assert names == {"1": "cat"}
+        assert tally.counts == {ROOT: 1}
 
 
 @pytest.mark.parametrize(

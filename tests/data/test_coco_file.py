@@ -46,7 +46,7 @@ def test_read_coco_sorts_and_reports(tmp_path):
     assert (dataset.images[0].height, dataset.images[0].width) == (HEIGHT, WIDTH)
     assert dataset.lost == 1
     assert dataset.warnings == (
-        f"1 images left out, their files are not there: missing.jpg: there is no {tmp_path / 'img/missing.jpg'}",
+        f"1 images left out, their files are not there: there is no {tmp_path / 'img/missing.jpg'}",
         "1 images left out, the project format has no such files: c.gif",
         "1 objects left out, their image is not in the file: annotation 4 of image 77",
     )
