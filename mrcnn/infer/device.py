@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mrcnn.errors import UserError
 
+AUTO = "auto"
 Warn = Callable[[str], None]
 
 
@@ -13,7 +14,8 @@ def choose_device(device: int | str | None, *, warn: Warn) -> None:
     """Makes one GPU, or none, visible to TensorFlow.
 
     Args:
-        device: "cpu", the number of a GPU, or None to leave TensorFlow's choice as it is.
+        device: "cpu", the number of a GPU, "auto" for the first GPU where there is one and else the CPU, or None to
+            leave TensorFlow's choice as it is.
         warn: called with one line where a GPU was asked for and the machine has none; the CPU is used then.
 
     Raises:
@@ -36,6 +38,8 @@ def choose_device(device: int | str | None, *, warn: Warn) -> None:
 def _wanted(device: int | str, gpus: list, warn: Warn) -> list:
     if device == "cpu":
         return []
+    if device == AUTO:
+        return gpus[:1]
     if not str(device).isdigit():
         raise UserError(f'the device must be "cpu" or the number of a GPU, got {device!r}')
     index = int(device)

@@ -201,10 +201,15 @@ def load_as_told(
     return load_model(
         stored,
         score_threshold=score_threshold,
-        device=settings.gpu_device if device is None else device,
+        device=_device(settings) if device is None else device,
         precision=precision,
         warn=warn,
     )
+
+
+def _device(settings: InferenceModelConfig) -> int | str:
+    """Returns the GPU that a config names; one that names none runs without a GPU too, and without a warning."""
+    return settings.gpu_device if "gpu_device" in settings.model_fields_set else devices.AUTO
 
 
 def load_model(
@@ -220,7 +225,7 @@ def load_model(
     Args:
         stored: from `read_model`.
         score_threshold: detections that score less are dropped; None keeps the model's own, by default 0.7.
-        device: "cpu", the number of a GPU, or None for TensorFlow's choice; to be made before TensorFlow is first used.
+        device: as for `device.choose_device`; to be chosen before TensorFlow is first used.
         precision: of the convolutions: `float32`, `mixed_bfloat16` or `mixed_float16`; boxes are float32 always.
         warn: called with one line for each thing the user should know.
 

@@ -44,20 +44,22 @@ class Devices:
             yield
 
 
-def choose(gpu_devices: Sequence[int], *, warn: Callable[[str], Any]) -> Devices:
+def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> Devices:
     """Makes the listed GPUs visible, without taking all their memory at once, or falls back to the CPU.
 
     Args:
-        gpu_devices: the config's list; a number that is given twice counts once.
-        warn: called with one line when there is no GPU.
+        gpu_devices: the config's list; a number that is given twice counts once. None where the config has none: the
+            first GPU, or the CPU without a warning.
+        warn: called with one line when GPUs are listed and there is none.
 
     Raises:
         UserError: there are GPUs, but not all of those listed.
     """
-    wanted = list(dict.fromkeys(gpu_devices))
+    wanted = [0] if gpu_devices is None else list(dict.fromkeys(gpu_devices))
     physical = tf.config.list_physical_devices("GPU")
     if not physical:
-        warn(f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used")
+        if gpu_devices is not None:
+            warn(f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used")
         return use(["CPU:0"])
     missing = [index for index in wanted if index >= len(physical)]
     if missing:

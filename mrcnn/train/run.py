@@ -83,7 +83,7 @@ def train(
         log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
         return
     project = Project.open(project_dir)
-    chosen = devices.choose(config.gpu_devices, warn=log.warning)
+    chosen = devices.choose(_listed_gpus(config), warn=log.warning)
     if config.precision == "mixed_bfloat16" and devices.lacks_bfloat16(chosen):
         log.warning("this CPU has no bfloat16 instructions: `precision` float32 is many times faster here")
     if chosen.count > 1 and config.model.batch_norm == "trained":
@@ -172,6 +172,10 @@ def _classes(config: TrainConfig, project: Project, begin: _Start) -> dict[str, 
     if begin.classes is None:
         return classes.class_mapping(titles, special.background, special.neutral)
     return classes.reuse_mapping(begin.classes, titles, background=special.background, neutral=special.neutral)
+
+
+def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
+    return config.gpu_devices if "gpu_devices" in config.model_fields_set else None
 
 
 def _load_samples(

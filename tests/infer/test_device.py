@@ -19,7 +19,8 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "visible"), [(0, ["gpu:0"]), ("1", ["gpu:1"]), ("cpu", []), (None, ["gpu:0", "gpu:1"])]
+    ("asked", "visible"),
+    [(0, ["gpu:0"]), ("1", ["gpu:1"]), ("cpu", []), ("auto", ["gpu:0"]), (None, ["gpu:0", "gpu:1"])],
 )
 def test_one_device_is_made_visible(machine, asked, visible):
     lines = []
@@ -35,6 +36,12 @@ def test_machine_without_gpu_warns_once_and_uses_the_cpu(machine):
     device.choose_device(0, warn=lines.append)
     device.choose_device("cpu", warn=lines.append)
     assert lines == ["GPU 0 was asked for but TensorFlow finds no GPU: running on the CPU"]
+
+
+def test_machine_without_gpu_is_fine_where_none_is_named(machine):
+    machine.update(gpus=[], visible=[])
+    device.choose_device("auto", warn=pytest.fail)
+    assert machine["visible"] == []
 
 
 def test_gpu_that_is_not_there(machine):

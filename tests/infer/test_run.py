@@ -259,10 +259,10 @@ def loaded(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "threshold", "device"),
     [
-        ({}, {}, 0.7, 0),
-        ({"min_confidence_threshold": 0.2}, {}, 0.7, 0),
+        ({}, {}, 0.7, "auto"),
+        ({"min_confidence_threshold": 0.2, "gpu_device": 0}, {}, 0.7, 0),
         ({"min_confidence_threshold": 0.9, "gpu_device": 1}, {}, 0.9, 1),
-        ({"score_floor": 0.1, "min_confidence_threshold": 0.2}, {}, 0.2, 0),
+        ({"score_floor": 0.1, "min_confidence_threshold": 0.2}, {}, 0.2, "auto"),
         ({"min_confidence_threshold": 0.9}, {"score_threshold": 0.0, "device": "cpu"}, 0.0, "cpu"),
     ],
 )

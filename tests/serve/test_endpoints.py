@@ -270,8 +270,8 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("settings", "threshold", "device"),
         [
-            ({}, 0.7, 0),
-            ({"score_threshold": 0.2}, 0.2, 0),
+            ({}, 0.7, "auto"),
+            ({"score_threshold": 0.2, "deploy": {"gpu_device": 0}}, 0.2, 0),
             ({"deploy": {"min_confidence_threshold": 0.9, "gpu_device": 3}}, 0.9, 3),
             ({"deploy": {"min_confidence_threshold": 0.1, "gpu_device": 3}, "device": "cpu"}, 0.7, "cpu"),
         ],

@@ -30,6 +30,17 @@ def test_without_a_gpu_one_warning_and_the_cpu(monkeypatch):
     assert warnings == ["no GPU found: `gpu_devices` [0, 1] has no effect, the CPU is used"]
 
 
+def test_without_a_gpu_and_without_a_list_there_is_nothing_to_warn_of(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert devices.choose(None, warn=pytest.fail).names == ("CPU:0",)
+
+
+def test_without_a_list_the_first_gpu_is_used(two_gpus):
+    gpus, visible = two_gpus
+    assert devices.choose(None, warn=pytest.fail).names == ("GPU:0",)
+    assert visible == [[gpus[0]]]
+
+
 def test_the_listed_gpus_become_visible_under_new_numbers(two_gpus):
     gpus, visible = two_gpus
     assert devices.choose([1, 1], warn=pytest.fail).names == ("GPU:0",)

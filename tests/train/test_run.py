@@ -170,6 +170,9 @@ def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     log = train(tmp_path, resume=True, gpu_devices=[0, 1], checkpoints={"keep": 5})
     assert_same_run(whole[0], tmp_path)
     assert any(message.startswith("resuming ") and "epoch 2, step 0 of 3" in message for message in log.messages)
+    listed = "no GPU found: `gpu_devices` [0, 1] has no effect, the CPU is used"
+    assert [message for message in log.messages if "GPU" in message] == [listed]
+    assert not any("GPU" in message for message in whole[1].messages)  # whose config lists none
     log = train(tmp_path, resume=True)
     assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
 
