@@ -15,6 +15,7 @@ SCRIPTS = [ROOT / name for name in ("train.py", "inference.py", "deploy.py")]
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "locks": {"errors"},
     "structures": set(),
     "events": {"errors"},
     "tasks": {"events"},
@@ -35,10 +36,10 @@ MAY_IMPORT = {
     "serve": {"structures", "events", "config", "project", "data", "infer"},
     "demo": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
 }  # fmt: skip
-ANYWHERE = {"errors", "files"}
+ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "files", "structures", "events", "tasks", "config", "project", "layers", "losses", "models", "weights",
-    "evaluate", "serve",
+    "errors", "files", "locks", "structures", "events", "tasks", "config", "project", "layers", "losses", "models",
+    "weights", "evaluate", "serve",
 }  # fmt: skip
 
 
