@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts t
 from mrcnn import tasks
 from mrcnn.config import load
 from mrcnn.events import EventLog
-from mrcnn.train import run
+from mrcnn.train import check, run
 
 
 def parse(given: list[str] | None = None) -> argparse.Namespace:
@@ -32,7 +32,7 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
     config_path, project, output = (task.path(name) for name in ("config", "project", "output"))
     config = load.load_train_config(config_path, warn=log.warning)
     model = options.model
-    if task.root and config.weights_init_type in run.USES_MODEL and not options.resume:
+    if task.root and config.weights_init_type in check.USES_MODEL and not options.resume:
         model = task.path("model")
     run.train(
         config,

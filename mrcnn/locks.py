@@ -21,14 +21,23 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 @contextmanager
 def inside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of a folder that a run fills, which is made where it is missing; see `held`."""
+    """Holds the lock of a folder that a run fills; see `held`.
+
+    The folder is made where it is missing, and removed again where the run leaves it empty.
+    """
     output = Path(output)
+    is_new = not output.exists()
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(output, error) from error
-    with held(output / INSIDE, output=output, warn=warn):
-        yield
+    try:
+        with held(output / INSIDE, output=output, warn=warn):
+            yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                output.rmdir()
 
 
 @contextmanager

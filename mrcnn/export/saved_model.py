@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mrcnn import locks
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.export import signature, verify
@@ -82,20 +83,20 @@ def export(
     """
     target = Path(out_dir).resolve()
     _require_new(target, shown=out_dir)
-    stored = load.read_model(model, classes=classes, input_size=input_size)
-    if images is None:
-        side = stored.input_size.max_dim
-        pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
-    else:
-        pictures = verify.folder_pictures(images, channels=stored.config.channels, log=log)
+    with locks.beside(out_dir, warn=log.warning), _workplace(target) as workplace:
+        stored = load.read_model(model, classes=classes, input_size=input_size)
+        if images is None:
+            side = stored.input_size.max_dim
+            pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
+        else:
+            pictures = verify.folder_pictures(images, channels=stored.config.channels, log=log)
 
-    def attempt(directory: Path, threshold: float | None) -> Proof:
-        bundle = load.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
-        write(bundle, directory)
-        return verify.prove(Predictor(bundle), directory, pictures, log=log)
+        def attempt(directory: Path, threshold: float | None) -> Proof:
+            bundle = load.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
+            write(bundle, directory)
+            return verify.prove(Predictor(bundle), directory, pictures, log=log)
 
-    began = time.monotonic()
-    with _workplace(target) as workplace:
+        began = time.monotonic()
         proofs = [attempt(workplace / "model", score_threshold)]
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")

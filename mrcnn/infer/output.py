@@ -126,6 +126,7 @@ class Output:
         elif not self.done:
             self._writer.discard()
         else:
+            self._writer.close()
             return
         self._journal_path.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn import locks
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
@@ -90,11 +91,18 @@ def run_inference(
         UserError: the model, the output or a setting is wrong, or not one image could be used.
     """
     options = options or Options()
+    with locks.inside(output_dir, warn=log.warning):
+        return _load_and_apply(model, source, Path(output_dir), config=config, log=log, options=options)
+
+
+def _load_and_apply(
+    model: str | Path, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
+) -> Summary:
     stored = load.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored.class_names, config)
     # what cannot end well must end before the model is loaded
     labels.output_meta(source.meta, stored.class_metas, naming)
-    _check_output(Path(output_dir), source, options)
+    _check_output(folder, source, options)
     bundle = load.load_as_told(
         stored,
         config.model,
@@ -103,7 +111,7 @@ def run_inference(
         precision=options.precision,
         warn=log.warning,
     )
-    return apply(Predictor(bundle), source, output_dir, config=config, log=log, options=options)
+    return _apply(Predictor(bundle), source, folder, config=config, log=log, options=options)
 
 
 def apply(
@@ -116,7 +124,14 @@ def apply(
     options: Options,
 ) -> Summary:
     """Applies a loaded model to every image of a source; else as `run_inference`."""
-    bundle, folder = predictor.bundle, Path(output_dir)
+    with locks.inside(output_dir, warn=log.warning):
+        return _apply(predictor, source, Path(output_dir), config=config, log=log, options=options)
+
+
+def _apply(
+    predictor: Predictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
+) -> Summary:
+    bundle = predictor.bundle
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
     for line in (*source.warnings, *_selects_nothing(source, config, naming, bundle)):

@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mrcnn import files
+from mrcnn import files, locks
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta, TagMeta
@@ -24,10 +26,10 @@ class ProjectWriter:
     """
 
     def __init__(self, directory: str | os.PathLike[str], meta: ProjectMeta):
-        """Starts a project; a partial folder left by a run that died is removed.
+        """Starts a project and holds its lock until the end; a partial folder left by a run that died is removed.
 
         Raises:
-            UserError: `directory` exists and is not an empty folder, or cannot be created.
+            UserError: `directory` exists and is not an empty folder, cannot be created, or another run writes to it.
         """
         self.directory = Path(directory)
         self.meta = meta
@@ -36,11 +38,14 @@ class ProjectWriter:
         self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
         self._partial = self._target.with_name(f"{self._target.name}.partial")
         self._tags: dict[str, TagMeta] = {}
-        shutil.rmtree(self._partial, ignore_errors=True)
-        try:
-            self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"cannot create {self._partial}: {error.strerror or error}") from error
+        with ExitStack() as stack:
+            stack.enter_context(locks.beside(self.directory, warn=warnings.warn))
+            shutil.rmtree(self._partial, ignore_errors=True)
+            try:
+                self._partial.mkdir(parents=True)
+            except OSError as error:
+                raise UserError(f"cannot create {self._partial}: {error.strerror or error}") from error
+            self._lock = stack.pop_all()
 
     def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, annotation: Annotation) -> None:
         """Adds an image: a file, which is hard-linked where possible and else copied, or its encoded bytes.
@@ -82,11 +87,17 @@ class ProjectWriter:
         files.flush_tree(self._partial)
         os.replace(self._partial, self._target)
         files.flush(self._target.parent)
+        self.close()
         return self.directory
 
     def discard(self) -> None:
         """Removes what was written so far."""
         shutil.rmtree(self._partial, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Lets other runs write there; what was written so far stays in the partial folder."""
+        self._lock.close()
 
     def __enter__(self) -> "ProjectWriter":
         """Gives itself."""

@@ -1,52 +1,33 @@
 """A training run from its config; the one file of this package that reads settings."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from mrcnn.config import errors
+from mrcnn import locks
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes, pipeline, supervisely
-from mrcnn.data.augment import Augmenter
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.supervisely import ProjectSamples
-from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.infer.load import output_rules
-from mrcnn.models import build, trainable
 from mrcnn.project.reader import Project
-from mrcnn.train import callbacks, checkpoint, devices, folder, history, loop, optimizer, plan, schedule, start
+from mrcnn.train import build, callbacks, check, checkpoint, devices, folder, loop, plan
 from mrcnn.train import resume as resuming
-from mrcnn.train import state as states
+from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
 from mrcnn.train.devices import Devices
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
-from mrcnn.train.resume import Resumed
 from mrcnn.train.state import TrainingState
 from mrcnn.train.validation import ApScorer, Validation
-from mrcnn.weights import apply
 
 TENSORBOARD = "tensorboard"
-AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
-BETTER = "; `model.compatibility` null in the config trains by the better conventions"
-USES_MODEL = ("transfer_learning", "continue_training")
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What a run begins with, all of it checked before data is read."""
-
-    config: TrainConfig  # with the conventions of the start weights
-    model: folder.StartModel | None
-    resumed: Resumed | None
-    classes: Mapping[str, int] | None  # given by a model or a stopped run; None to make them
 
 
 def train(
@@ -72,12 +53,18 @@ def train(
         resume: go on from `last`; the config may differ in `epochs`, `gpu_devices` and `checkpoints`.
 
     Raises:
-        UserError: one line on what is wrong, before any data is read where the config or a path is; also a loss that
-            is no number.
+        UserError: one line on what is wrong, before any data is read where the config or a path is; also another run
+            that writes to the output, and a loss that is no number.
         Stopped: Ctrl-C or SIGTERM came and the run is saved; a `SystemExit` of code 128 + signal.
     """
-    output = Path(output_dir)
-    begin = _check_start(config, model=model, output=output, resume=resume, log=log)
+    with locks.inside(output_dir, warn=log.warning):
+        _train(config, Path(project_dir), Path(output_dir), log=log, model=model, resume=resume)
+
+
+def _train(
+    config: TrainConfig, project_dir: Path, output: Path, *, log: EventLog, model: str | None, resume: bool
+) -> None:
+    begin = check.check(config, model=model, output=output, resume=resume, log=log)
     config = begin.config
     if begin.resumed and begin.resumed.state.epoch >= config.epochs:
         log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
@@ -92,7 +79,7 @@ def train(
     samples = _load_samples(config, project, mapping, log=log)
     state = _start_state(config, samples, devices_count=chosen.count, begin=begin, log=log)
     keras.utils.set_random_seed(config.seed)
-    network = _build(config, mapping, chosen=chosen, begin=begin, state=state, log=log)
+    network = build.build_network(config, mapping, chosen=chosen, begin=begin, state=state, log=log)
     _print_plan(config, samples, network, chosen=chosen, output=output, log=log)
     store = checkpoint.CheckpointStore(
         output,
@@ -109,64 +96,7 @@ def train(
     _fit(config, network, samples=samples, store=store, state=state, count=chosen.count, log=log)
 
 
-def _check_start(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> _Start:
-    """Checks all that can be checked before data is read."""
-    Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-    checkpoint.check_place(output, resume=resume)
-    if resume:
-        config = _with_last_conventions(config, output, log=log)
-        resumed = _load_resumed(config, output)
-        checkpoint.repair(output, best=history.best_index(resumed.state.rows, monitor=config.best_monitor))
-        return _Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
-    if config.weights_init_type not in USES_MODEL:
-        if model is not None:
-            log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
-        if config.weights_init_type == "imagenet":
-            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.backbone)
-        return _Start(config=config, model=None, resumed=None, classes=None)
-    if model is None:
-        raise UserError(
-            f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
-            "file or coco, or use imagenet or random"
-        )
-    found = folder.find_start_model(model)
-    known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
-    if config.weights_init_type == "continue_training":
-        known = found.class_title_to_idx()
-        remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))
-    for line in filter(None, remarks):
-        log.warning(line)
-    config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
-    return _Start(config=config, model=found, resumed=None, classes=known)
-
-
-def _with_conventions(
-    config: TrainConfig, stored: folder.StartModel, *, whose: str, advice: str = "", log: EventLog
-) -> TrainConfig:
-    """Takes over the network and conventions of stored weights, where the config does not name its own."""
-    taken = folder.taken_over(config.given_model, stored.conventions())
-    kept = folder.keep_conventions(config.given_model, taken)
-    if kept != config.model:
-        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
-        more = advice if folder.is_older(taken) else ""
-        log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
-    return config.model_copy(update={"model": kept})
-
-
-def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Takes over again what a stopped run took over from its start weights."""
-    last = checkpoint.find_last(output)
-    if last is None or config.weights_init_type not in USES_MODEL:
-        return config
-    stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return _with_conventions(config, stopped, whose="stopped run", log=log)
-
-
-def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
-    return resuming.load(output, settings=config.to_settings(), model=config.model.model_dump(mode="json"))
-
-
-def _classes(config: TrainConfig, project: Project, begin: _Start) -> dict[str, int]:
+def _classes(config: TrainConfig, project: Project, begin: Start) -> dict[str, int]:
     special = config.special_classes
     titles = [item.title for item in project.meta.classes]
     if begin.classes is None:
@@ -194,7 +124,7 @@ def _load_samples(
 
 
 def _start_state(
-    config: TrainConfig, samples: ProjectSamples, *, devices_count: int, begin: _Start, log: EventLog
+    config: TrainConfig, samples: ProjectSamples, *, devices_count: int, begin: Start, log: EventLog
 ) -> TrainingState:
     steps = steps_per_epoch(len(samples.train), config.batch_size.train * devices_count)
     new = TrainingState(epoch=0, step=0, steps_per_epoch=steps, train_images=len(samples.train), seed=config.seed)
@@ -211,82 +141,6 @@ def _start_state(
         )
     log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
     return replace(state, steps_per_epoch=steps, train_images=len(samples.train))
-
-
-def _build(
-    config: TrainConfig,
-    mapping: dict[str, int],
-    *,
-    chosen: Devices,
-    begin: _Start,
-    state: TrainingState,
-    log: EventLog,
-) -> keras.Model:
-    """Builds the model with its first weights, ready to fit."""
-    threshold = min(config.model.score_threshold, AP_SCORE_THRESHOLD)
-    with _precision(config.precision), chosen.scope():
-        network = build.build_model(
-            config.model.model_copy(update={"score_threshold": threshold}), num_classes=classes.num_classes(mapping)
-        )
-        trainable.select_trainable(network, config.train_layers)
-        if begin.resumed:
-            resuming.load_weights(network.weight_layout(), begin.resumed)
-        else:
-            _load_start_weights(config, network, begin.model, log=log)
-        devices.attach(network, chosen)
-        network.compile(
-            optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
-            jit_compile=False,
-            auto_scale_loss=False,  # the optimizer was built with it
-        )
-        network.optimizer.build(network.trainable_variables)
-        if begin.resumed:
-            states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
-    return network
-
-
-def _load_start_weights(
-    config: TrainConfig, network: keras.Model, start_model: folder.StartModel | None, *, log: EventLog
-) -> None:
-    layout = network.weight_layout()
-    loaded = start.load_start_weights(
-        layout,
-        config.weights_init_type,
-        start_model=start_model,
-        imagenet_weights=config.imagenet_weights,
-        backbone=config.model.backbone,
-        log=log,
-    )
-    noise = start.random_and_frozen(layout, loaded)
-    if noise:
-        log.warning(
-            f"{len(noise)} layers are random and stay so, since `train_layers` {config.train_layers} does not train "
-            f"them ({apply.abridge(noise)}); train more layers or start from weights that have them"
-        )
-
-
-def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
-    rate, chosen = config.lr_schedule, config.optimizer
-    learning_rate = schedule.Schedule(
-        config.lr,
-        name=rate.name,
-        warmup_steps=rate.warmup_steps,
-        warmup_start_factor=rate.warmup_start_factor,
-        milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
-        gamma=rate.gamma,
-        total_steps=config.epochs * steps,
-        final_fraction=rate.final_fraction,
-    )
-    return optimizer.build_optimizer(
-        learning_rate,
-        name=chosen.name,
-        momentum=chosen.momentum,
-        nesterov=chosen.nesterov,
-        global_clipnorm=chosen.global_clipnorm,
-        weight_decay=chosen.weight_decay,
-        num_replicas=replicas,
-        loss_scale=config.precision == "mixed_float16",
-    )
 
 
 def _fit(
@@ -386,14 +240,3 @@ def _print_plan(
             f"`lr_schedule.warmup_steps` {config.lr_schedule.warmup_steps} is no less than the run's "
             f"{config.epochs * steps} steps: the learning rate never reaches `lr`; shorten it or train more epochs"
         )
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Within it, layers are built with that precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -59,7 +59,7 @@ def test_a_finished_project_stands_alone(source, tmp_path):
     with start(source, tmp_path / "out" / "p") as out:
         for entry in source.entries:
             out.add(entry, FOUND, {})
-            assert names(tmp_path / "out") == ["p.journal", "p.partial"]
+            assert names(tmp_path / "out") == [".p.lock", "p.journal", "p.partial"]
     assert names(tmp_path / "out") == ["p"]
     assert len(Project.open(tmp_path / "out").items) == 4
 

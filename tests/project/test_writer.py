@@ -95,7 +95,7 @@ def test_an_annotation_that_cannot_be_written_leaves_no_image_behind(tmp_path, i
 def test_nothing_appears_before_the_end(tmp_path, image):
     writer = ProjectWriter(tmp_path / "out", META)
     writer.add("ds", "x.jpg", image, ANNOTATION)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.partial", "source.jpg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out.partial", "source.jpg"]
     assert writer.finish() == tmp_path / "out"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source.jpg"]
 
@@ -169,7 +169,7 @@ def test_an_occupied_output_is_refused_and_kept(tmp_path, kind):
 
 
 def test_an_output_below_a_file_is_one_line(tmp_path, image):
-    with pytest.raises(UserError, match="cannot create"):
+    with pytest.raises(UserError, match="cannot write to the output"):
         ProjectWriter(image / "out", META)
 
 
@@ -193,3 +193,11 @@ def test_a_missing_image_is_one_line(tmp_path):
     writer = ProjectWriter(tmp_path / "out", META)
     with pytest.raises(UserError, match=r"cannot copy .*none\.jpg"):
         writer.add("ds", "x.jpg", tmp_path / "none.jpg", ANNOTATION)
+
+
+def test_a_second_writer_of_the_same_project_is_refused(tmp_path, image):
+    with ProjectWriter(tmp_path / "p", META) as first:
+        with pytest.raises(UserError, match=r"another run is writing to .*p \(process \d+"):
+            ProjectWriter(tmp_path / "p", META)
+        first.add("ds", "x.jpg", image, ANNOTATION)
+    assert [item.name for item in Project.open(tmp_path / "p").items] == ["x.jpg"]

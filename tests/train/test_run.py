@@ -56,7 +56,7 @@ def built():
         return fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run.build, "build_model", build_model)
+        patch.setattr(run.build.build, "build_model", build_model)
         yield asked
 
 
@@ -203,7 +203,7 @@ def test_a_loss_that_is_no_number_names_the_images_of_its_batch(train, tmp_path)
 
 
 def test_validation_ranks_more_detections_than_the_folders_threshold_lets_through(whole, built):
-    assert {config.score_threshold for config in built} == {run.AP_SCORE_THRESHOLD}
+    assert {config.score_threshold for config in built} == {run.build.AP_SCORE_THRESHOLD}
     content = json.loads((whole[0] / "last" / "config.json").read_text())
     assert content["model"]["score_threshold"] == 0.7
 

@@ -1,0 +1,116 @@
+"""The model of a training run with its first weights and its optimizer."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import keras
+
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import classes
+from mrcnn.events import EventLog
+from mrcnn.models import build, trainable
+from mrcnn.train import devices, folder, optimizer, schedule, start
+from mrcnn.train import resume as resuming
+from mrcnn.train import state as states
+from mrcnn.train.check import Start
+from mrcnn.train.devices import Devices
+from mrcnn.train.state import TrainingState
+from mrcnn.weights import apply
+
+AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
+
+
+def build_network(
+    config: TrainConfig,
+    mapping: Mapping[str, int],
+    *,
+    chosen: Devices,
+    begin: Start,
+    state: TrainingState,
+    log: EventLog,
+) -> keras.Model:
+    """Builds the model of a run with its first weights, ready to fit.
+
+    Args:
+        config: `model`, `precision`, `train_layers`, the start weights and the optimizer's settings are read.
+        mapping: number of each class title.
+        chosen: the devices it will run on.
+        begin: where the weights come from.
+        state: of the run; a resumed one brings the optimizer's variables.
+        log: gets what was loaded, and a warning of layers that stay random.
+    """
+    threshold = min(config.model.score_threshold, AP_SCORE_THRESHOLD)
+    with _precision(config.precision), chosen.scope():
+        network = build.build_model(
+            config.model.model_copy(update={"score_threshold": threshold}), num_classes=classes.num_classes(mapping)
+        )
+        trainable.select_trainable(network, config.train_layers)
+        if begin.resumed:
+            resuming.load_weights(network.weight_layout(), begin.resumed)
+        else:
+            _load_start_weights(config, network, begin.model, log=log)
+        devices.attach(network, chosen)
+        network.compile(
+            optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
+            jit_compile=False,
+            auto_scale_loss=False,  # the optimizer was built with it
+        )
+        network.optimizer.build(network.trainable_variables)
+        if begin.resumed:
+            states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
+    return network
+
+
+def _load_start_weights(
+    config: TrainConfig, network: keras.Model, start_model: folder.StartModel | None, *, log: EventLog
+) -> None:
+    layout = network.weight_layout()
+    loaded = start.load_start_weights(
+        layout,
+        config.weights_init_type,
+        start_model=start_model,
+        imagenet_weights=config.imagenet_weights,
+        backbone=config.model.backbone,
+        log=log,
+    )
+    noise = start.random_and_frozen(layout, loaded)
+    if noise:
+        log.warning(
+            f"{len(noise)} layers are random and stay so, since `train_layers` {config.train_layers} does not train "
+            f"them ({apply.abridge(noise)}); train more layers or start from weights that have them"
+        )
+
+
+def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
+    rate, chosen = config.lr_schedule, config.optimizer
+    learning_rate = schedule.Schedule(
+        config.lr,
+        name=rate.name,
+        warmup_steps=rate.warmup_steps,
+        warmup_start_factor=rate.warmup_start_factor,
+        milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
+        gamma=rate.gamma,
+        total_steps=config.epochs * steps,
+        final_fraction=rate.final_fraction,
+    )
+    return optimizer.build_optimizer(
+        learning_rate,
+        name=chosen.name,
+        momentum=chosen.momentum,
+        nesterov=chosen.nesterov,
+        global_clipnorm=chosen.global_clipnorm,
+        weight_decay=chosen.weight_decay,
+        num_replicas=replicas,
+        loss_scale=config.precision == "mixed_float16",
+    )
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Within it, layers are built with that precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,102 @@
+"""What a training run begins with: start weights or a stopped run, checked before data is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrcnn.config import errors
+from mrcnn.config.train import TrainConfig
+from mrcnn.data.augment import Augmenter
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
+from mrcnn.train import checkpoint, folder, history, start
+from mrcnn.train import resume as resuming
+from mrcnn.train.resume import Resumed
+
+BETTER = "; `model.compatibility` null in the config trains by the better conventions"
+USES_MODEL = ("transfer_learning", "continue_training")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with.
+
+    Attributes:
+        config: with the conventions of the start weights.
+        model: the start weights; None where there are none.
+        resumed: the stopped run; None for a new one.
+        classes: numbers of the class titles, given by a model or a stopped run; None to make them.
+    """
+
+    config: TrainConfig
+    model: folder.StartModel | None
+    resumed: Resumed | None
+    classes: Mapping[str, int] | None
+
+
+def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
+    """Checks all that can be checked before data is read.
+
+    Args:
+        config: the merged settings.
+        model: as for `run.train`.
+        output: folder of the checkpoints.
+        resume: go on from the output's last checkpoint.
+        log: gets what the user should know.
+
+    Raises:
+        UserError: a path or a setting is wrong.
+    """
+    Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    checkpoint.check_place(output, resume=resume)
+    if resume:
+        config = _with_last_conventions(config, output, log=log)
+        resumed = _load_resumed(config, output)
+        checkpoint.repair(output, best=history.best_index(resumed.state.rows, monitor=config.best_monitor))
+        return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
+    if config.weights_init_type not in USES_MODEL:
+        if model is not None:
+            log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
+        if config.weights_init_type == "imagenet":
+            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.backbone)
+        return Start(config=config, model=None, resumed=None, classes=None)
+    if model is None:
+        raise UserError(
+            f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
+            "file or coco, or use imagenet or random"
+        )
+    found = folder.find_start_model(model)
+    known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
+    if config.weights_init_type == "continue_training":
+        known = found.class_title_to_idx()
+        remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))
+    for line in filter(None, remarks):
+        log.warning(line)
+    config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
+    return Start(config=config, model=found, resumed=None, classes=known)
+
+
+def _with_conventions(
+    config: TrainConfig, stored: folder.StartModel, *, whose: str, advice: str = "", log: EventLog
+) -> TrainConfig:
+    """Takes over the network and conventions of stored weights, where the config does not name its own."""
+    taken = folder.taken_over(config.given_model, stored.conventions())
+    kept = folder.keep_conventions(config.given_model, taken)
+    if kept != config.model:
+        told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
+        more = advice if folder.is_older(taken) else ""
+        log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
+    return config.model_copy(update={"model": kept})
+
+
+def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
+    """Takes over again what a stopped run took over from its start weights."""
+    last = checkpoint.find_last(output)
+    if last is None or config.weights_init_type not in USES_MODEL:
+        return config
+    stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
+    return _with_conventions(config, stopped, whose="stopped run", log=log)
+
+
+def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
+    return resuming.load(output, settings=config.to_settings(), model=config.model.model_dump(mode="json"))
