@@ -30,6 +30,8 @@ from mrcnn.project.writer import ProjectWriter
 CROWDS = "crowd objects will not be learnt, their `iscrowd` is 1 (--crowds-as-objects takes them as objects)"
 CROWDS_TAKEN = "crowd objects taken as objects"
 NAME_TOO_LONG = "images left out, their names are too long for a project"
+MOST_DRAWN = 2**30  # pixels of the boxes of an image's objects together, some seconds to draw
+TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
 LONGEST_FILE_NAME = 255  # bytes, of most file systems
 ANNOTATION_SUFFIX = ".json"
 
@@ -92,6 +94,7 @@ class _Converter:
         self.tally = Tally()
         self._dataset, self._tag, self._crowds_as_objects = dataset, tag, crowds_as_objects
         self._names: set[str] = set()
+        self._drawn = 0  # pixels of the current image's boxes
 
     def add(self, image: CocoImage, writer: ProjectWriter) -> None:
         """Adds an image; one whose name is too long is left out."""
@@ -100,6 +103,7 @@ class _Converter:
             self.tally.add(NAME_TOO_LONG, image.name)
             self.counts["skipped"] += len(image.objects)
             return
+        self._drawn = 0
         labels = tuple(label for item in image.objects if (label := self._label(item, image)))
         tags = (Tag(self._tag),) if self._tag else ()
         writer.add(self._dataset, name, image.path, Annotation((image.height, image.width), tags, labels))
@@ -109,11 +113,14 @@ class _Converter:
     def _label(self, item: CocoObject, image: CocoImage) -> Label | None:
         where = f"{item.name} of image {image.name}"
         try:
+            if self._drawn > MOST_DRAWN:
+                raise coco_masks.Unusable(TOO_MUCH)
             drawing = coco_masks.draw(item.segmentation, height=image.height, width=image.width)
         except coco_masks.Unusable as error:
             self.tally.add(f"objects left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
             self.counts["skipped"] += 1
             return None
+        self._drawn += drawing.mask.size
         for note in drawing.notes:
             self.tally.add(note, where)
         if item.is_crowd:

@@ -38,6 +38,7 @@ UNREADABLE = "images left out, the file gives no `height` and `width` and the im
 AMBIGUOUS = "images left out, without its folders their name is also that of another image"
 OTHER_NAME = "images found under another name than the file gives"
 LISTED_TWICE = "images that are listed under several ids, their objects are joined"
+OTHER_SIZE = "images have another size than the file says (height x width); training skips such images"
 SIZE_ASKED = "images without a usable `height` and `width`, read from the image itself"
 
 _INSTEAD_OF_MASKS = {"bbox": "boxes", "keypoints": "keypoints"}
@@ -138,9 +139,10 @@ def _read(path: Path) -> dict[str, Any]:
     absent = [key for key in LISTS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if kind and (absent or kind in coco_kinds.ADVICE):
         raise UserError(f"{path} is {kind}, no COCO instance file; {coco_kinds.advice_for(kind)}")
-    if absent:
-        there = f"a JSON object with {', '.join(content) or 'nothing'}" if isinstance(content, dict) else "another JSON"
-        raise UserError(f"{path} is no COCO instance file: it must have the lists {', '.join(LISTS)}, it is {there}")
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no COCO instance file: it must be a JSON object, got {short(content)}")
+    for key in absent:
+        raise UserError(f"{path} is no COCO instance file: it needs a list `{key}`, got {short(content.get(key))}")
     return dict(content)
 
 
@@ -207,6 +209,9 @@ def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int]
     """Chooses an image's height and width; where the file has none, or several, the image is asked."""
     sizes = {entry.size_hw for entry in entries}
     if len(sizes) == 1 and (size := next(iter(sizes))):
+        found = image_file.header_sizes(path)
+        if found and size not in found:
+            tally.add(OTHER_SIZE, f"{path.name} (says {_by(size)}, has {_by(found.upright_hw)})")
         return size
     try:
         size = image_file.sizes(image_file.read_bytes(path), name=str(path)).upright_hw
@@ -241,6 +246,10 @@ def _objects(
         else:
             objects[names[key]].append(CocoObject(categories[category], item.get("segmentation"), is_crowd, name))
     return objects
+
+
+def _by(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[0]}x{size_hw[1]}"
 
 
 def _side(value: Any) -> int:

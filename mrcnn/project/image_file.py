@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -86,12 +86,19 @@ def sizes(data: np.ndarray, *, name: str) -> Sizes:
     Raises:
         UserError: as `decode`.
     """
-    header = _read_header(data)
+    header = _read_header(io.BytesIO(data.tobytes()))
     if header is None:
         height, width = decode(data, cv2.IMREAD_COLOR, name=name).shape[:2]
         return Sizes((height, width), (height, width))
-    (height, width), orientation = header
-    return Sizes((width, height) if orientation in EXCHANGING_SIDES else (height, width), (height, width))
+    return _sizes(*header)
+
+
+def header_sizes(path: str | os.PathLike[str]) -> Sizes | None:
+    """Reads the sizes from the header of an image file, and no more of it; None where that does not tell."""
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        header = _read_header(stream)
+        return _sizes(*header) if header else None
+    return None
 
 
 def turned_upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -99,12 +106,16 @@ def turned_upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
 
     OpenCV leaves that to its user only with this decoding, the one that keeps an alpha channel.
     """
-    header = _read_header(data)
+    header = _read_header(io.BytesIO(data.tobytes()))
     turn = _TURNS.get(header[1]) if header else None
     return turn(image) if turn else image
 
 
-def _read_header(data: np.ndarray) -> tuple[tuple[int, int], int] | None:
+def _sizes(stored_hw: tuple[int, int], orientation: int) -> Sizes:
+    return Sizes(stored_hw[::-1] if orientation in EXCHANGING_SIDES else stored_hw, stored_hw)
+
+
+def _read_header(stream: BinaryIO) -> tuple[tuple[int, int], int] | None:
     """Gives height and width as stored, and the EXIF orientation; None of a TIFF, and where the header does not tell.
 
     OpenCV turns a TIFF whatever it is told, and heeds no orientation but that of the EXIF block, as XMP may hold one.
@@ -112,7 +123,7 @@ def _read_header(data: np.ndarray) -> tuple[tuple[int, int], int] | None:
     known = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
     with contextlib.suppress(*known), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
-        with Image.open(io.BytesIO(data.tobytes())) as image:
+        with Image.open(stream) as image:
             if image.format != "TIFF":  # Pillow versions differ in whether its size is the upright one
                 block = Image.Exif()
                 block.load(image.info.get("exif", b""))

@@ -331,6 +331,14 @@ def test_convert_leaves_out_names_that_are_too_long(tmp_path, capsys):
     assert "1 images, 1 objects, 0 of them crowds; 1 objects left out" in printed
 
 
+def test_convert_stops_drawing_where_an_image_has_too_much(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(coco, "MOST_DRAWN", SQUARE_PIXELS)
+    made = content(*(annotation(number, image_id=1) for number in range(1, 5)), annotation(5, image_id=2))
+    _, found, _ = _converted(tmp_path, made)
+    assert found == {"a.png": [CAT, CAT], "b.png": [CAT]}  # the second is the first beyond 400 pixels
+    assert "2 objects left out, those before them in their image have more than" in capsys.readouterr().err
+
+
 def test_convert_tells_a_log_every_reason(tmp_path, capsys):
     path, images = coco_cases.write(tmp_path, UNDERSTOOD["broken items"][0])
     counts = coco.convert([coco.Split("train", path, images)], tmp_path / "out", JsonLog())

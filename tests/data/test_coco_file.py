@@ -84,10 +84,10 @@ def test_read_coco_reads_lvis_images(tmp_path):
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ([], "X is no COCO instance file: it must have the lists images, annotations, categories, it is another JSON"),
-        ({"a": 1}, "it is a JSON object with a"),
-        ({}, "it is a JSON object with nothing"),
-        ({**content(), "categories": None}, "X is no COCO instance file"),
+        ([], "X is no COCO instance file: it must be a JSON object, got []"),
+        ({"a": 1}, "X is no COCO instance file: it needs a list `images`, got None"),
+        ({}, "X is no COCO instance file: it needs a list `images`, got None"),
+        ({**content(), "categories": {"1": "cat"}}, "it needs a list `categories`, got {'1': 'cat'}"),
         ({**content(), "annotations": {}}, "X is no COCO instance file"),
         ({**content(), "images": []}, "no image of X can be used from"),
         ({**content(), "images": [{"id": 2}]}, "1 images left out, they have no `id` or no `file_name`: number 0"),
@@ -154,6 +154,13 @@ def test_read_coco_mixes_no_images_whose_names_end_alike(tmp_path, names):
         "without its folders their name is also that of another image: train/a.png could be a.png"
         in dataset.warnings[0]
     )
+
+
+def test_read_coco_says_where_a_size_is_not_the_images(tmp_path):
+    made = content(images=[image(1, "a.png", width=WIDTH + 1), image(2, "b.png")])
+    dataset = _read(tmp_path, made)
+    assert dataset.warnings == (f"1 {coco_file.OTHER_SIZE}: a.png (says 64x81, has 64x80)",)
+    assert (dataset.images[0].height, dataset.images[0].width) == (HEIGHT, WIDTH + 1)
 
 
 def test_read_coco_leaves_out_images_whose_size_nobody_knows(tmp_path):

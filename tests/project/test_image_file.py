@@ -27,6 +27,25 @@ def test_sizes_before_and_after_the_turn(tmp_path, extension, orientation, uprig
     assert image_file.sizes(data, name="a") == (upright, stored)
 
 
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "bmp"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_header_sizes_are_the_sizes(tmp_path, extension, orientation):
+    path = tmp_path / f"a.{extension}"
+    assert image_file.header_sizes(path) is None  # not there
+    data = _file(path, orientation=orientation)
+    assert image_file.header_sizes(path) == image_file.sizes(data, name="a")
+    if extension != "webp":  # the pixels are not looked at
+        path.write_bytes(path.read_bytes()[:-4])
+        assert image_file.header_sizes(path) == image_file.sizes(data, name="a")
+
+
+def test_header_sizes_of_what_does_not_tell(tmp_path):
+    _file(tmp_path / "a.tif")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    assert image_file.header_sizes(tmp_path / "a.tif") is None
+    assert image_file.header_sizes(tmp_path / "b.png") is None
+
+
 def test_pixels_are_as_stored(tmp_path):
     data = _file(tmp_path / "a.png", orientation=6)
     np.testing.assert_array_equal(image_file.decode(data, name="a"), PIXELS[..., ::-1])
