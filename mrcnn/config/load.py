@@ -64,8 +64,9 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
         UserError: one line that names the file or key, the value and the fix.
     """
     values = legacy.convert_train(_read(source), warn=warn)
-    # `model` is filled up by its own record, whose defaults hang on what the user gave
-    defaults = TrainConfig().model_dump(mode="json", exclude={"model"})
+    # `model` is filled up by its own record, whose defaults hang on what the user gave; whether the user gave
+    # `gpu_devices` decides whether a missing GPU is worth a warning
+    defaults = TrainConfig().model_dump(mode="json", exclude={"model", "gpu_devices"})
     config = errors.check(TrainConfig, merge(defaults, values))
     for line in _remarks(config):
         warn(line)
