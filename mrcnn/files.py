@@ -1,6 +1,7 @@
 """Files from strangers are read only where they are regular and not too long; ours appear whole or not at all."""
 
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -67,7 +68,8 @@ def writing(what: str, path: str | os.PathLike[str], *, also: tuple[type[Excepti
 
 def reason(error: Exception) -> str:
     """Returns why a read or write failed, in the system's words where it has some."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", str(error), flags=re.DOTALL)  # TensorFlow adds where in a graph
+    return getattr(error, "strerror", None) or text or type(error).__name__
 
 
 def check_writable(directory: str | os.PathLike[str], *, links: bool = False) -> None:

@@ -13,6 +13,7 @@ from mrcnn.events import EventLog
 from mrcnn.train import checkpoint, history, plots
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
+from mrcnn.train.extras import Extras
 from mrcnn.train.interrupt import Stopped, StopRequest
 
 HISTORY = "history.csv"
@@ -54,11 +55,21 @@ class ProgressReport(keras.callbacks.Callback):
 class Recorder(keras.callbacks.Callback):
     """Adds the epoch to the history and writes `history.csv` and `curves.png`; must come after the validation."""
 
-    def __init__(self, clock: Clock, *, folder: Path, batch_size: int, log: EventLog, monitor: str = history.MONITOR):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        folder: Path,
+        batch_size: int,
+        log: EventLog,
+        extras: Extras,
+        monitor: str = history.MONITOR,
+    ):
         """Takes where the files go; `batch_size` is over all devices, `monitor` what the best epoch is best in."""
         super().__init__()
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log
         self._monitor = monitor
+        self._extras = extras
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
 
     def on_train_begin(self, logs=None):
@@ -93,9 +104,13 @@ class Recorder(keras.callbacks.Callback):
 
     def _write(self) -> None:
         rows = self._clock.rows
-        if rows:
-            history.write_csv(self._folder / HISTORY, rows)
-            plots.draw_curves(rows, self._folder / CURVES, monitor=self._monitor)
+        if not rows:
+            return
+        table, curves = self._folder / HISTORY, self._folder / CURVES
+        with self._extras.writing(table):
+            history.write_csv(table, rows)
+        with self._extras.writing(curves):
+            plots.draw_curves(rows, curves, monitor=self._monitor)
 
 
 class CheckpointSaver(keras.callbacks.Callback):

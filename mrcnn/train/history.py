@@ -2,10 +2,11 @@
 
 import csv
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mrcnn import files
 
 Row = Mapping[str, Any]
 
@@ -53,12 +54,10 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
     """
     rows = list(rows)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="") as file:
+    with files.replaced(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({column: _cell(row.get(column)) for column in columns} for row in rows)
-    os.replace(partial, path)
 
 
 def _cell(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The curves of a run as a picture."""
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mrcnn import files
 from mrcnn.train.history import MONITOR, Row, best_index
 
 PARTS = {
@@ -49,9 +49,8 @@ def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> N
         _finish(precision, "Validation average precision", ylabel="AP")
     else:
         precision.set_axis_off()
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=DPI, format="png")
-    os.replace(partial, path)
+    with files.replaced(path) as partial:
+        figure.savefig(partial, dpi=DPI, format="png")
 
 
 def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, best: int | None) -> None:

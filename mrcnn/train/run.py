@@ -16,7 +16,7 @@ from mrcnn.data.supervisely import ProjectSamples
 from mrcnn.events import EventLog
 from mrcnn.infer.load import output_rules
 from mrcnn.project.reader import Project
-from mrcnn.train import build, callbacks, check, checkpoint, devices, folder, loop, plan
+from mrcnn.train import build, callbacks, check, checkpoint, devices, extras, folder, loop, plan
 from mrcnn.train import resume as resuming
 from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
@@ -153,7 +153,7 @@ def _fit(
     count: int,
     log: EventLog,
 ) -> None:
-    batch_size = config.batch_size.train * count
+    batch_size, extra = config.batch_size.train * count, extras.Extras(log)
     skipped = Skipped(len(samples.train), max_share=config.max_skipped_share, log=log)
     skipped_val = Skipped(len(samples.val), max_share=config.max_skipped_share, log=log)
 
@@ -181,9 +181,11 @@ def _fit(
             InvalidLossStop(clock, names_at=names_at),
             callbacks.ProgressReport(clock, epochs=config.epochs, batch_size=batch_size, log=log),
             validation,
-            callbacks.Recorder(clock, folder=store.root, batch_size=batch_size, log=log, monitor=config.best_monitor),
+            callbacks.Recorder(
+                clock, folder=store.root, batch_size=batch_size, log=log, extras=extra, monitor=config.best_monitor
+            ),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=config.best_monitor),
-            keras.callbacks.TensorBoard(str(store.root / TENSORBOARD), write_graph=False),
+            extras.TensorBoard(store.root / TENSORBOARD, extras=extra),
         ]
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:

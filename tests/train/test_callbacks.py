@@ -8,6 +8,7 @@ import pytest
 from mrcnn.train import callbacks, loop
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
+from mrcnn.train.extras import Extras
 from mrcnn.train.interrupt import Stopped, StopRequest
 
 from . import fake
@@ -42,7 +43,7 @@ def run(tmp_path, log, make_state):
             callbacks.ProgressReport(clock, epochs=len(values), batch_size=4, log=log),
             FakeValidation(values),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_end(request)),
-            callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log),
+            callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log, extras=Extras(log)),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
             *([callbacks.EarlyStop(clock, log=log, **early)] if early else []),
             callbacks.SignalStop(clock, request=request, store=store, log=log),

@@ -372,6 +372,27 @@ def test_what_is_wrong_is_said_before_any_data_is_read(train, tmp_path, settings
     assert not (tmp_path / "out").exists()
 
 
+def test_files_that_a_run_can_do_without_do_not_end_it(whole, train, tmp_path):
+    for name in ("history.csv", "curves.png"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tensorboard").touch()
+    log = train(tmp_path)
+    warned = sorted(message for message in log.messages if message.startswith("cannot write the optional "))
+    assert [line.split(":")[0].rpartition("/")[2] for line in warned] == ["curves.png", "history.csv", "tensorboard"]
+    assert all("the run goes on without, its checkpoints hold the same figures" in line for line in warned)
+    assert checkpoint.find_last(tmp_path).name == "00000002"
+    (tmp_path / "history.csv").rmdir()
+    train(tmp_path, epochs=4, resume=True)
+    with (tmp_path / "history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_an_output_that_cannot_be_written_is_found_before_data_is_read(train, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write in the output .*file/out: Not a directory; name another"):
+        train(tmp_path / "file" / "out", project_dir=tmp_path / "missing")
+
+
 def test_another_runs_folder_is_not_written_into(whole, train):
     with pytest.raises(UserError, match="holds a run's checkpoints; add --resume"):
         train(whole[0])

@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn.train.extras import Extras, TensorBoard
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (tf.errors.OutOfRangeError(None, None, "{{function_node x}} /a; File too large [Op:Save] name:"), "File too"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error, why):
+    extras = Extras(log)
+    for name in ("a", "a", "b"):
+        with extras.writing(tmp_path / name):
+            raise error
+    assert [event["level"] for event in log.events] == ["warn", "warn"]
+    assert log.messages[0].startswith(f"cannot write the optional {tmp_path / 'a'}: ")
+    assert log.messages[0].endswith("; the run goes on without, its checkpoints hold the same figures")
+    assert why in log.messages[0]
+    assert "{{" not in log.messages[0]
+    assert "Op:" not in log.messages[0]
+
+
+def test_another_error_is_not_caught(tmp_path, log):
+    with pytest.raises(ZeroDivisionError), Extras(log).writing(tmp_path / "a"):
+        raise ZeroDivisionError
+
+
+def test_tensorboard_without_a_folder_warns_once_in_a_whole_training(tmp_path, log):
+    (tmp_path / "file").touch()
+    board = TensorBoard(tmp_path / "file" / "events", extras=Extras(log))
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(loss="mse", run_eagerly=True)
+    model.fit(np.ones((1, 1)), np.ones((1, 1)), epochs=2, callbacks=[board], verbose=0)
+    (line,) = log.messages
+    assert line.startswith(f"cannot write the optional {tmp_path / 'file' / 'events'}: ")
