@@ -389,7 +389,7 @@ def test_files_that_a_run_can_do_without_do_not_end_it(whole, train, tmp_path):
 
 def test_an_output_that_cannot_be_written_is_found_before_data_is_read(train, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write in the output .*file/out: Not a directory; name another"):
+    with pytest.raises(UserError, match=r"cannot write to the output .*file/out: Not a directory; name another"):
         train(tmp_path / "file" / "out", project_dir=tmp_path / "missing")
 
 
