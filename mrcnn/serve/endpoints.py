@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from mrcnn import events
 from mrcnn.config.serve import ServeConfig
@@ -47,6 +48,7 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
     """Makes the app of a worker process; exits where the model cannot be loaded."""
     log = events.make_log(config.log_format)
     server.hear_libraries(log)
+    server.end_with_parent()
     try:
         return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
     except UserError as error:
@@ -102,6 +104,7 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
         dependencies=[Depends(hosts.only(config.allow_host))] if by_name else [],
+        openapi_url=None,  # the library's own endpoint would be outside the dependencies
         docs_url=None,
         redoc_url=None,
     )
@@ -111,6 +114,7 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
     app.include_router(tf_serving.make_router(reception))
     app.include_router(open_inference.make_router(reception))
     app.include_router(pages.make_router())
+    _add_schema(app)
     _add_health(app, reception, metrics)
     _add_errors(app)
     app.add_middleware(Watch, metrics=metrics, log=log)
@@ -119,6 +123,13 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
 
 def _read(config: ServeConfig) -> StoredModel:
     return load.read_model(config.model, classes=config.classes, input_size=config.input_size)
+
+
+def _add_schema(app: FastAPI) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    def schema() -> JSONResponse:
+        """Describes the endpoints in OpenAPI's form."""
+        return JSONResponse(app.openapi())
 
 
 def _add_health(app: FastAPI, reception: Reception, metrics: Metrics) -> None:

@@ -4,15 +4,18 @@ SIGTERM and Ctrl-C end the service the same way: no new connection is taken, ope
 """
 
 import logging
+import multiprocessing
 import os
 import resource
 import signal
 import socket
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import connection
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,6 +24,7 @@ from uvicorn.supervisors import multiprocess
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.serve import metrics
+from mrcnn.serve.protocol import TimedProtocol
 
 BACKLOG = 2048  # connections that wait to be accepted
 MOST_FILES = 2**16  # open at a time, if the system lets us; each connection is one, and shells often allow 1024
@@ -69,6 +73,19 @@ def hear_libraries(log: EventLog) -> None:
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger().handlers = [LibraryLog(log)]
+
+
+def end_with_parent() -> None:
+    """Ends this worker as SIGTERM does when the process that started it is gone, for example killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True, name="parent").start()
 
 
 def allow_connections() -> None:
@@ -149,7 +166,7 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
         access_log=False,
         server_header=False,
         ws="none",
-        http="h11",
+        http=TimedProtocol,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,

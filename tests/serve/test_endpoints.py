@@ -316,7 +316,7 @@ def ask_as(service, name, path="/health"):
 
 
 def test_a_web_page_whose_name_points_here_gets_no_answer(service):
-    for path in ("/", "/health", "/metrics", "/model/inference"):
+    for path in ("/", "/docs", "/openapi.json", "/health", "/metrics", "/model/inference"):
         response = ask_as(service, "evil.example:5000", path)
         assert response.status_code == (405 if path == "/model/inference" else 421)
     response = requests.post(f"{service.url}/model/get_out_meta", headers={"Host": "evil.example"}, timeout=60)

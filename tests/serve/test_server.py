@@ -7,8 +7,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -200,3 +203,18 @@ def test_workers_share_the_port_and_the_numbers_and_a_dead_one_is_replaced(tmp_p
         assert process._ready.acquire(timeout=120)  # its successor
         assert process.infer().status_code == 200
         assert process.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+    with Process(tmp_path, workers=2) as process:
+        where = urlsplit(process.url)
+        pids = subprocess.run(["pgrep", "-P", str(process.process.pid)], capture_output=True, text=True).stdout.split()
+        process.process.kill()
+        process.process.wait(60)
+        assert len(pids) >= 2
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+        server.bind(where.hostname, where.port).close()

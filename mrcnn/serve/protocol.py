@@ -1,0 +1,43 @@
+"""HTTP connections with a time limit for the headers of a request, which the server library does not have."""
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_SECONDS = 20.0  # from the connection, or from the first byte of a later request, to the end of its headers
+
+
+class TimedProtocol(H11Protocol):
+    """Closes a connection whose client takes too long over the headers of a request.
+
+    Between two requests a silent connection ends by the library's own limit, `timeout_keep_alive`.
+    """
+
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Starts the time of the first request."""
+        super().connection_made(transport)
+        self._watch_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads, and starts or ends the time of a request."""
+        super().data_received(data)
+        self._watch_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the time."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._limit is None:
+            self._limit = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _stop(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
