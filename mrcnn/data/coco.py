@@ -182,7 +182,7 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
         log.warning(f"nothing can be learnt from {options.out} alone: {what}")
     log.info(
         f"{options.out}: {counts['images']} images, {counts['objects']} objects, {counts['crowds']} of them crowds; "
-        f"{counts['skipped']} objects left out"
+        f"{counts['skipped']} objects left out{', which training takes for background' if counts['skipped'] else ''}"
     )
 
 

@@ -106,6 +106,10 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
             clear what the categories stand for.
     """
     content = _read(annotations)
+    if not images_dir.is_dir():
+        raise UserError(
+            f"the images' folder {images_dir} does not exist; name the folder of the images of {annotations}"
+        )
     _require_masks(content["annotations"], annotations)
     tally = Tally()
     ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))

@@ -66,7 +66,9 @@ def test_convert_makes_a_project(source, capsys):
     options = ["convert", "--annotations", source / "x.json", "--images", source / "images", "--tag", "val"]
     assert coco.main([*map(str, options), "--out", str(source / "out")]) == 0
     printed = capsys.readouterr().err
-    assert "2 images, 2 objects, 1 of them crowds; 3 objects left out" in printed  # one has no image
+    assert (
+        "2 images, 2 objects, 1 of them crowds; 3 objects left out, which training takes for background\n" in printed
+    )  # one has no image
     assert "1 objects left out, they have no mask: annotation 3 of image b.jpg\n" in printed
     assert "annotation 4 of image b.jpg (they are for [1, 1]" in printed
 

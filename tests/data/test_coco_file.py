@@ -109,6 +109,12 @@ def test_read_coco_refuses_other_files(tmp_path, made, message):
     assert message in _refused(tmp_path, made)
 
 
+def test_read_coco_of_no_folder(tmp_path):
+    path, _ = coco_cases.write(tmp_path, content())
+    with pytest.raises(UserError, match=r"the images' folder .*none does not exist"):
+        read_coco(path, tmp_path / "none")
+
+
 def test_read_coco_of_no_file(tmp_path):
     with pytest.raises(UserError, match="cannot read the annotation file"):
         read_coco(tmp_path / "none.json", tmp_path)
