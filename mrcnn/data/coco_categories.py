@@ -48,7 +48,7 @@ def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> d
             f"the category ids of the objects ({_few(sorted(used, key=_order))}) are all one lower than those of "
             f"`categories` ({_few(names)}); number both alike, or every object gets a wrong class"
         )
-    for key in [key for key in dict.fromkeys(_roots(items)) if key in names and not used[key]]:
+    for key in dict.fromkeys(key for key in _roots(items) if key in names and not used[key]):
         tally.add(ROOT, f"{names.pop(key)!r} (id {key})")
     repeated = Counter(names.values())
     for key in [key for key, name in names.items() if repeated[name] > 1 and not used[key]]:
@@ -101,18 +101,16 @@ def _name(item: Mapping[str, Any]) -> str | None:
     return str(name)
 
 
-def _roots(items: Sequence[Any]) -> list[str]:
+def _roots(items: Sequence[Any]) -> list[str | None]:
     """Lists the ids of categories that others name as their parent and that have no parent themselves."""
-    parents: dict[str, set[str]] = {}  # name of a parent -> ids of its children
-    for item in items:
-        if isinstance(item, Mapping) and isinstance(item.get("supercategory"), str):
-            parents.setdefault(item["supercategory"], set()).add(id_text(item.get("id")) or "")
-    roots = []
-    for item in items:
-        key = id_text(item.get("id")) if isinstance(item, Mapping) else None
-        if key is not None and item.get("supercategory") in (None, "", "none") and isinstance(item.get("name"), str):
-            roots += [key] if parents.get(item["name"], set()) - {key} else []
-    return roots
+    found = [item for item in items if isinstance(item, Mapping)]
+    parents = [item.get("supercategory") for item in found]
+    names = {parent for parent in parents if isinstance(parent, str)} - {"none"}
+    return [
+        id_text(item.get("id"))
+        for item, parent in zip(found, parents, strict=True)
+        if parent in (None, "", "none") and isinstance(item.get("name"), str) and item["name"] in names
+    ]
 
 
 def _order(key: str) -> tuple[bool, float, str]:

@@ -82,9 +82,7 @@ def _parts(file_name: str) -> tuple[list[str], bool]:
         path = re.split("[?#]", path, maxsplit=1)[0]
     relative = _OUTSIDE.sub("", path)
     parts = [part for part in relative.split("/") if part not in ("", ".")]
-    is_inside = relative == path and ".." not in parts and len(parts) <= _MOST_PARTS
-    if ".." in parts:
-        parts = parts[len(parts) - parts[::-1].index("..") :]
+    is_inside = relative == path and ".." not in parts
     return parts[-_MOST_PARTS:], is_inside
 
 

@@ -166,19 +166,14 @@ def _read_run_lengths(
     sides, notes = _numbers(size)
     if list(sides) != [height, width]:
         raise Unusable(BAD_RUNS, f"they are for {short(size)} (height, width), the image has {[height, width]}")
-    if isinstance(counts, str):
-        runs = unpack(counts)
-    else:
-        values, more = _numbers(counts)
-        notes = notes or more
-        if not (np.isfinite(values) & (np.floor(values) == values) & (np.abs(values) <= height * width)).all():
-            raise Unusable(BAD_RUNS, "one is no whole number of pixels from 0 to those of the image")
-        runs = values.astype(np.int64)
-    if (runs < 0).any():
-        raise Unusable(BAD_RUNS, "one is below 0")
-    if (runs > height * width).any() or runs.sum() != height * width:
-        raise Unusable(BAD_RUNS, f"they add up to {runs.sum()} pixels, the image has {height * width}")
-    return runs, notes
+    runs, more = (unpack(counts), ()) if isinstance(counts, str) else _numbers(counts)
+    pixels = height * width
+    if not ((runs >= 0) & (runs <= pixels) & (np.floor(runs) == runs)).all():
+        raise Unusable(BAD_RUNS, f"one is no whole number from 0 to the image's {pixels} pixels")
+    runs = runs.astype(np.int64)
+    if runs.sum() != pixels:
+        raise Unusable(BAD_RUNS, f"they add up to {runs.sum()} pixels, the image has {pixels}")
+    return runs, notes or more
 
 
 def _read_rings(segmentation: list[Any]) -> tuple[list[np.ndarray], tuple[str, ...]]:

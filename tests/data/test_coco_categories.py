@@ -55,6 +55,7 @@ def test_read_categories_leaves_the_root_out(root):
         [{"id": 1, "name": "a", "supercategory": "b"}, {"id": 2, "name": "b", "supercategory": "a"}],  # a circle
         [{"id": 1, "name": "a", "supercategory": ["x"]}, {"id": 2, "name": "b", "supercategory": None}],
         [{"id": 1, "name": "a", "supercategory": "none"}],
+        [{"id": 1, "name": "none", "supercategory": "none"}, {"id": 2, "name": "b", "supercategory": "none"}],
     ],
 )
 def test_read_categories_keeps_classes_without_objects(items):

@@ -31,6 +31,8 @@ def test_find_exact(folder, name):
         ("images/a.png", "a.png"),
         ("data/train/b.png", "train/b.png"),  # the longest ending
         ("/home/me/img/a.png", "a.png"),
+        ("/a.png", "a.png"),
+        ("x/" * 100 + "a.png", "a.png"),
         ("C:\\data\\train\\b.png", "train/b.png"),
         ("..\\..\\a.png", "a.png"),
         ("../img/a.png", "a.png"),

@@ -169,6 +169,19 @@ def test_run_lengths_as_text_or_floats_are_read():
     np.testing.assert_array_equal(_draw({"size": ["20", 24.0], "counts": counts}), BLOB)
 
 
+def _wrapping():
+    """Packs run lengths whose sum is that of the image plus 2^64: 65,536 runs of D, 2 D, 3 D, …, between runs of 0."""
+    runs = 2**16
+    step, first = divmod(2**64 + HEIGHT * WIDTH, runs * (runs + 1) // 2)
+    codes = []
+    for value in (first, *[step, 0] * runs):  # from the fourth on, the difference to the last but one
+        while value >= 16:
+            codes.append(value % 32 + 32)
+            value //= 32
+        codes.append(value)
+    return bytes(code + 48 for code in codes).decode()
+
+
 def _malformed(reason, **segmentations):
     return [pytest.param(reason, segmentation, id=name) for name, segmentation in segmentations.items()]
 
@@ -203,8 +216,8 @@ HALF = HEIGHT * WIDTH // 2
             wrong_sum={"size": SIZE, "counts": [10, 20, 449]},
             too_large_a_sum={"size": SIZE, "counts": [10, 20, 451]},
             no_runs={"size": SIZE, "counts": []},
-            negative={"size": SIZE, "counts": [500, -40, 20]},
-            fraction={"size": SIZE, "counts": [10.5, 469.5]},
+            negative={"size": SIZE, "counts": [-5, 10, 475]},
+            fraction={"size": SIZE, "counts": [10.5, 470.5]},
             endless={"size": SIZE, "counts": [float("inf"), 1]},
             undefined={"size": SIZE, "counts": [float("nan"), 1]},
             huge={"size": SIZE, "counts": [10**400, 1]},
@@ -212,9 +225,10 @@ HALF = HEIGHT * WIDTH // 2
             packed_wrong_sum={"size": SIZE, "counts": "50"},
             packed_cut_off={"size": SIZE, "counts": "P"},
             packed_long_number={"size": SIZE, "counts": "oooooooo0"},
-            packed_negative={"size": SIZE, "counts": "O1"},
+            packed_negative={"size": SIZE, "counts": "K:k>"},  # the same
             packed_other_letters={"size": SIZE, "counts": "\x01\x02"},
             packed_other_text={"size": SIZE, "counts": "\u00e9"},
+            packed_sum_of_too_many_bits={"size": SIZE, "counts": _wrapping()},
             packed_empty={"size": SIZE, "counts": ""},
         ),
         *_malformed(
