@@ -30,7 +30,7 @@ from mrcnn.project.writer import ProjectWriter
 CROWDS = "crowd objects will not be learnt, their `iscrowd` is 1 (--crowds-as-objects takes them as objects)"
 CROWDS_TAKEN = "crowd objects taken as objects"
 NAME_TOO_LONG = "images left out, their names are too long for a project"
-MOST_DRAWN = 2**30  # pixels of the boxes of an image's objects together, some seconds to draw
+MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
 TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
 LONGEST_FILE_NAME = 255  # bytes, of most file systems
 ANNOTATION_SUFFIX = ".json"
