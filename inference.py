@@ -8,9 +8,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
 
 from mrcnn import tasks
+from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import EventLog
-from mrcnn.infer import arguments, load, run, sources
+from mrcnn.infer import arguments, run, sources
 
 TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
@@ -28,7 +29,7 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
-    parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
     return parser.parse_args(given)

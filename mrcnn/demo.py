@@ -22,7 +22,6 @@ from mrcnn.events import EventLog
 from mrcnn.export import saved_model
 from mrcnn.infer import draw, evaluate, run, sources
 from mrcnn.infer.predictor import Predictor
-from mrcnn.train import devices
 from mrcnn.train import run as training
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
@@ -45,8 +44,6 @@ def main(output: Path, log: EventLog) -> None:
     (output / OVERLAY).unlink(missing_ok=True)
     project = demo_data.make_coins_project(output / "project" / "coins")
     config = load.load_train_config(TRAIN_PRESET, warn=log.warning)
-    if devices.cpu_has_bfloat16():
-        config = config.model_copy(update={"precision": "mixed_bfloat16"})  # half the time for the same result
     training.train(config, project_dir=project, output_dir=output / "model", log=log)
 
     predictor = Predictor.load(output / "model" / "best")

@@ -4,7 +4,7 @@ An integer is a JSON integer: neither `true` nor `1.0` is one. A number is an in
 Source: JSON Schema draft 4 as the original validated it (jsonschema 2.6).
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
@@ -22,6 +22,11 @@ PositiveFraction = Annotated[float, Strict(), Field(gt=0, le=1)]
 Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 Text = Annotated[str, Strict()]
+
+# Keras's dtype policies; `auto` is what is fast on the device
+PrecisionName = Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"]
+PRECISIONS = get_args(PrecisionName)
+AUTO = "auto"
 
 
 class Settings(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, Strict
 
 from mrcnn.config import errors
-from mrcnn.config.base import Fraction, Name, NotNegative, PositiveInt, Settings
+from mrcnn.config.base import Fraction, Name, NotNegative, PositiveInt, PrecisionName, Settings
 from mrcnn.config.deploy import DeployConfig
 
 Port = Annotated[int, Strict(), Field(ge=0, le=65535)]
@@ -54,7 +54,7 @@ class ServeConfig(Settings):
     allow_host: tuple[Name, ...] = ()
     port: Port = 5000
     device: Name | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: PrecisionName = "float32"
     score_threshold: Fraction | None = None
     workers: PositiveInt = 1
     batch_size: PositiveInt = 4

@@ -22,6 +22,7 @@ from mrcnn.config.base import (
     Positive,
     PositiveFraction,
     PositiveInt,
+    PrecisionName,
     Settings,
 )
 from mrcnn.config.model import ModelConfig
@@ -138,7 +139,7 @@ class TrainConfig(Settings):
 
     imagenet_weights: Name | None = None
     model: ModelConfig = ModelConfig()
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: PrecisionName = "float32"
     optimizer: OptimizerConfig = OptimizerConfig()
     lr_schedule: ScheduleConfig = ScheduleConfig()
     augmentation: tuple[AugmenterConfig, ...] = ()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn import events
+from mrcnn.config.base import AUTO, PRECISIONS
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.config.load import load_inference_config
 from mrcnn.data import rasterize, supervisely
@@ -131,7 +132,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--score-threshold", type=float, default=SCORE_THRESHOLD, metavar="0..1")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
     parser.add_argument("--device", metavar="cpu|N")
-    parser.add_argument("--precision", choices=load.PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
     return parser.parse_args(given)
@@ -152,6 +153,8 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
         precision=args.precision,
         warn=log.warning,
     )
+    if args.precision == AUTO:
+        log.info(str(bundle.precision))
     metrics = evaluate(
         Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=args.batch_size
     )

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from mrcnn.config import errors, legacy
+from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
@@ -22,6 +23,7 @@ from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.infer import class_names, weight_file
 from mrcnn.infer import device as devices
+from mrcnn.infer import precision as precisions
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import OutputRules, RawDetections
@@ -31,7 +33,6 @@ CONFIG = "config.json"
 WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"  # the entry of a training run's output that leads to its best checkpoint
 FILE_SUFFIXES = (".h5", ".hdf5")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class ModelBundle:
         class_metas: the classes as the folder lists them, the background not among them.
         input_size: `min_dim` and `max_dim` of the model input.
         config: the architecture's numbers, with the score threshold in use.
+        precision: of the convolutions, and why.
     """
 
     model: Callable[[Mapping[str, Any]], RawDetections]
@@ -76,6 +78,7 @@ class ModelBundle:
     class_metas: tuple[ClassMeta, ...]
     input_size: InputSize
     config: ModelConfig
+    precision: precisions.Precision = precisions.DEFAULT
 
     @property
     def output_rules(self) -> OutputRules:
@@ -226,7 +229,8 @@ def load_model(
         stored: from `read_model`.
         score_threshold: detections that score less are dropped; None keeps the model's own, by default 0.7.
         device: as for `device.choose_device`; to be chosen before TensorFlow is first used.
-        precision: of the convolutions: `float32`, `mixed_bfloat16` or `mixed_float16`; boxes are float32 always.
+        precision: of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for what is fast on the
+            device; boxes are float32 always.
         warn: called with one line for each thing the user should know.
 
     Raises:
@@ -242,12 +246,14 @@ def load_model(
     for line in stored.warnings:
         warn(line)
     devices.choose_device(device, warn=warn)
+    chosen = precisions.resolve(precision)
     return ModelBundle(
-        model=_build(stored, config, precision=precision, warn=warn),
+        model=_build(stored, config, precision=chosen.policy, warn=warn),
         class_names=stored.class_names,
         class_metas=stored.class_metas,
         input_size=stored.input_size,
         config=config,
+        precision=chosen,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import locks
+from mrcnn.config.base import AUTO
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
@@ -44,7 +45,7 @@ class Options:
         batch_size: images that go through the model at once.
         score_threshold: replaces the config's thresholds and the model's own; None leaves them.
         device: replaces the config's `gpu_device`: "cpu" or the number of a GPU.
-        precision: of the convolutions.
+        precision: of the convolutions: a Keras dtype policy or `auto`.
         resume: continue an interrupted run into the same output, where there is one.
         classes: the names of the classes, for a weight file that is alone.
         input_size: (min_dim, max_dim) for such a file.
@@ -111,6 +112,8 @@ def _load_and_apply(
         precision=options.precision,
         warn=log.warning,
     )
+    if options.precision == AUTO:
+        log.info(str(bundle.precision))
     return _apply(Predictor(bundle), source, folder, config=config, log=log, options=options)
 
 
@@ -137,7 +140,7 @@ def _apply(
     for line in (*source.warnings, *_selects_nothing(source, config, naming, bundle)):
         log.warning(line)
     _check_output(folder, source, options)
-    identity = _identity(bundle, config) | {"precision": options.precision}
+    identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
     out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
     left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
     if options.resume:

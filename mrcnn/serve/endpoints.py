@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from mrcnn import events
+from mrcnn.config.base import AUTO
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
@@ -66,6 +67,8 @@ def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -
         precision=config.precision,
         warn=log.warning,
     )
+    if config.precision == AUTO:
+        log.info(str(bundle.precision))
     return Predictor(bundle)
 
 

@@ -31,7 +31,7 @@ def add_to(command: argparse.ArgumentParser) -> None:
         ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
         ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),
         ("device", str, f"cpu or number of a GPU; also ${DEVICE_VARIABLE}"),
-        ("precision", str, "of the convolutions: float32, mixed_bfloat16 or mixed_float16"),
+        ("precision", str, "of the convolutions: float32, mixed_bfloat16, mixed_float16 or auto"),
         ("score-threshold", float, "drop what scores less, instead of the model's own"),
         ("workers", int, "processes, each with a model of its own"),
         ("batch-size", int, "images that go through the model together"),

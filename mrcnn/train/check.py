@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.config import errors
+from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.augment import Augmenter
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.infer.precision import Precision
 from mrcnn.train import checkpoint, folder, history, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.resume import Resumed
@@ -51,6 +53,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     checkpoint.check_place(output, resume=resume)
     if resume:
         config = _with_last_conventions(config, output, log=log)
+        config = _with_last_precision(config, output, log=log)
         resumed = _load_resumed(config, output)
         checkpoint.repair(output, best=history.best_index(resumed.state.rows, monitor=config.best_monitor))
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
@@ -96,6 +99,16 @@ def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) 
         return config
     stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
     return _with_conventions(config, stopped, whose="stopped run", log=log)
+
+
+def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
+    """Keeps a stopped run's precision where the config says `auto`: what it means here may be another."""
+    last = checkpoint.find_last(output)
+    if last is None or config.precision != AUTO:
+        return config
+    stopped = folder.stored_precision(last / checkpoint.CONFIG)
+    log.info(str(Precision(stopped, "the stopped run has it")))
+    return config.model_copy(update={"precision": stopped})
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:

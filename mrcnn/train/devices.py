@@ -14,10 +14,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn.errors import UserError
+from mrcnn.infer import precision
 from mrcnn.losses import reduction
-
-CPU_INFO = Path("/proc/cpuinfo")
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and on ARM
 
 
 @dataclass(frozen=True)
@@ -85,21 +83,14 @@ def use(names: Sequence[str]) -> Devices:
     return Devices(names=tuple(names), strategy=strategy)
 
 
-def lacks_bfloat16(devices: Devices, *, cpu_info: Path = CPU_INFO) -> bool:
+def lacks_bfloat16(devices: Devices, *, cpu_info: Path = precision.CPU_INFO) -> bool:
     """Tells whether bfloat16 would be emulated, which is far slower than float32: a CPU without such instructions.
 
     Args:
         devices: what the run computes on.
         cpu_info: Linux's description of the CPU; where there is none the answer is False.
     """
-    return devices.names[0].startswith("CPU") and cpu_has_bfloat16(cpu_info) is False
-
-
-def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
-    """Tells whether the CPU has bfloat16 instructions; None where Linux's description of it is missing."""
-    if not cpu_info.is_file():
-        return None
-    return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
+    return devices.names[0].startswith("CPU") and precision.cpu_has_bfloat16(cpu_info) is False
 
 
 def attach(model: keras.Model, devices: Devices) -> None:

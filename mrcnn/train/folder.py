@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import compatibility, errors, legacy
+from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
@@ -19,6 +20,7 @@ from mrcnn.weights import download, hdf5
 
 BACKGROUND_COLOR = "#222222"
 COCO = "coco"
+DEFAULT_PRECISION = "float32"
 # what weights were shaped for or trained with, besides their conventions
 NETWORK = (
     "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
@@ -196,3 +198,10 @@ def _stored_model(path: Path) -> ModelConfig:
 
 def _class_json(item: ClassMeta) -> dict[str, Any]:
     return {"title": item.title, "shape": "bitmap", "color": item.color, "geometry_config": {}}
+
+
+def stored_precision(config: Path) -> str:
+    """Reads the precision that a checkpoint's run computes in; float32 where its config.json does not say."""
+    settings = load_json(config).get("settings")
+    found = settings.get("precision") if isinstance(settings, dict) else None
+    return str(found) if found in PRECISIONS else DEFAULT_PRECISION

@@ -8,12 +8,14 @@ import keras
 import tensorflow as tf
 
 from mrcnn import locks
+from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes, pipeline, supervisely
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.supervisely import ProjectSamples
 from mrcnn.events import EventLog
+from mrcnn.infer import precision
 from mrcnn.infer.load import output_rules
 from mrcnn.project.reader import Project
 from mrcnn.train import build, callbacks, check, checkpoint, devices, extras, folder, loop, plan
@@ -71,8 +73,7 @@ def _train(
         return
     project = Project.open(project_dir)
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
-    if config.precision == "mixed_bfloat16" and devices.lacks_bfloat16(chosen):
-        log.warning("this CPU has no bfloat16 instructions: `precision` float32 is many times faster here")
+    config = _with_precision(config, chosen, resumed=resume, log=log)
     if chosen.count > 1 and config.model.batch_norm == "trained":
         log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
     mapping = _classes(config, project, begin)
@@ -106,6 +107,18 @@ def _classes(config: TrainConfig, project: Project, begin: Start) -> dict[str, i
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
     return config.gpu_devices if "gpu_devices" in config.model_fields_set else None
+
+
+def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
+    """Puts what `auto` means here in its place, which is what checkpoints hold too."""
+    if config.precision == AUTO:
+        found = precision.resolve(config.precision)
+        log.info(str(found))
+        return config.model_copy(update={"precision": found.policy})
+    if config.precision == precision.BRAIN and devices.lacks_bfloat16(chosen):
+        advice = "; a resumed run keeps its precision, so go on where it began or start anew" if resumed else ""
+        log.warning(f"this CPU has no bfloat16 instructions: `precision` float32 is many times faster here{advice}")
+    return config
 
 
 def _load_samples(

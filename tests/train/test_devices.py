@@ -100,5 +100,4 @@ def test_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, n
 
 
 def test_an_unknown_cpu_gets_no_warning(tmp_path):
-    assert devices.cpu_has_bfloat16(tmp_path / "none") is None
     assert not devices.lacks_bfloat16(devices.Devices(names=("CPU:0",)), cpu_info=tmp_path / "none")

@@ -188,3 +188,12 @@ def test_conventions_that_do_not_go_together_are_named():
         UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"
     ):
         folder.keep_conventions({"roi_sampling_ratio": 3}, start)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [({"settings": {"precision": "mixed_bfloat16"}}, "mixed_bfloat16"), ({"settings": {}}, "float32"), ({}, "float32")],
+)
+def test_stored_precision_is_float32_where_a_checkpoint_does_not_say(tmp_path, content, expected):
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert folder.stored_precision(tmp_path / "config.json") == expected

@@ -12,7 +12,7 @@ import pytest
 from mrcnn.config.load import load_train_config
 from mrcnn.data.order import epoch_order
 from mrcnn.errors import UserError
-from mrcnn.infer import load
+from mrcnn.infer import load, precision
 from mrcnn.train import checkpoint, run
 from mrcnn.train import state as states
 from mrcnn.train.interrupt import Stopped
@@ -206,6 +206,31 @@ def test_validation_ranks_more_detections_than_the_folders_threshold_lets_throug
     assert {config.score_threshold for config in built} == {run.build.AP_SCORE_THRESHOLD}
     content = json.loads((whole[0] / "last" / "config.json").read_text())
     assert content["model"]["score_threshold"] == 0.7
+
+
+def stored_settings(output):
+    return json.loads((output / "last" / "config.json").read_text())["settings"]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_precision_is_said_and_checkpoints_hold_what_it_became(train, tmp_path, monkeypatch, native):
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda path: native)
+    log = train(tmp_path, precision="auto", epochs=1)
+    policy = "mixed_bfloat16" if native else "float32"
+    assert stored_settings(tmp_path)["precision"] == policy
+    assert [line for line in log.messages if line.startswith(f"precision: {policy}, because this CPU has ")]
+    assert f"device: CPU:0, {policy}" in log.messages
+
+
+def test_a_resumed_run_keeps_its_precision_on_a_machine_where_auto_is_another(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda path: True)
+    train(tmp_path, precision="auto", epochs=1)
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda path: False)
+    log = train(tmp_path, precision="auto", epochs=2, resume=True)
+    assert "precision: mixed_bfloat16, because the stopped run has it" in log.messages
+    advice = "; a resumed run keeps its precision, so go on where it began or start anew"
+    assert [line for line in log.messages if line.endswith(advice)]
+    assert stored_settings(tmp_path)["precision"] == "mixed_bfloat16"
 
 
 def test_each_set_has_its_own_batch_size(train, tmp_path):
