@@ -83,7 +83,7 @@ class EventLog(ABC):
         """Reports the exception that ends the run; `debug` adds the traceback."""
         fields = {"stack": traceback.format_exception(error)} if debug else {}
         self.emit(
-            "Unexpected exception in main.",
+            _told(error) if isinstance(error, UserError) else "Unexpected exception in main.",
             level="fatal",
             event_type="EventType.TASK_CRASHED",
             exc_str=_told(error),

@@ -313,18 +313,19 @@ def test_debug_shows_the_traceback_before_the_line(stream, error):
     assert found[-1] in ("error: bad", "error: RuntimeError: bad")
 
 
-def test_json_reports_a_crash_as_the_original(log, stream):
+def test_json_names_a_users_error_and_reports_a_crash_as_the_original(log, stream):
     assert events.run_main(fail(errors.UserError("`lr` must be a number")), log=log) == 1
     line = lines(stream)[0]
     assert line.pop("timestamp")
     assert line == {
-        "message": "Unexpected exception in main.",
+        "message": "`lr` must be a number",
         "level": "fatal",
         "event_type": "EventType.TASK_CRASHED",
         "exc_str": "`lr` must be a number",
     }
     assert events.run_main(fail(KeyError("k")), log=log, debug=True) == 1
     crash = lines(stream)[1]
+    assert crash["message"] == CRASH
     assert crash["exc_str"] == "KeyError: 'k'"
     assert crash["stack"][0].startswith("Traceback")
 

@@ -2,20 +2,22 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mrcnn.config.base import Settings
-from mrcnn.errors import UserError
+from mrcnn.errors import LONGEST, UserError
 
 Record = TypeVar("Record", bound=Settings)
 
-MOST_PROBLEMS = 3  # of one config, named in one line
+MOST_PROBLEMS = 10  # of one config, named in one line
+UNKNOWN = "unknown key "
 LONGEST_VALUE = 60
 MOST_KNOWN = 25  # words listed after an unknown one
+FEW_KNOWN = 5  # likewise where it is one of several problems
 
 _EXPECTED = {
     "int_type": "must be an integer",
@@ -33,6 +35,43 @@ _EXPECTED = {
 }
 
 
+class ConfigError(UserError):
+    """What is wrong with a config: unknown keys first, as many of the others as one line holds.
+
+    Attributes:
+        problems: one clause each, those of unknown keys first.
+    """
+
+    def __init__(self, problems: Sequence[str]):
+        """Joins the problems."""
+        self.problems = sorted(problems, key=lambda problem: not problem.startswith(UNKNOWN))
+        told, length = 0, len(" and 999 more")
+        for problem in self.problems[:MOST_PROBLEMS]:
+            length += len(problem) + 2
+            if told and length > LONGEST:
+                break
+            told += 1
+        left = len(self.problems) - told
+        super().__init__("; ".join([*self.problems[:told], *([f"and {left} more"] if left else [])]))
+
+
+def gather(*checks: Callable[[], Any]) -> list[Any]:
+    """Returns what the checks return; where some raise `ConfigError`, raises one with the problems of all.
+
+    Raises:
+        ConfigError: see above. Another error passes through.
+    """
+    found, problems = [], []
+    for run in checks:
+        try:
+            found.append(run())
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
 def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") -> Record:
     """Validates values as a record.
 
@@ -42,16 +81,14 @@ def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") ->
         path: what the keys' names in messages begin with, e.g. `mode`.
 
     Raises:
-        UserError: one line that names up to three wrong keys, what each must be and what it is.
+        ConfigError: one line that names the wrong keys, what each must be and what it is.
     """
     try:
         return record.model_validate(values)
     except ValidationError as error:
         found = [item for item in error.errors(include_url=False) if not _is_echo(item)]
-        lines = [_describe(item, record=record, path=path) for item in found[:MOST_PROBLEMS]]
-        if len(found) > MOST_PROBLEMS:
-            lines.append(f"and {len(found) - MOST_PROBLEMS} more")
-        raise UserError("; ".join(lines)) from error
+        most = MOST_KNOWN if len(found) == 1 else FEW_KNOWN
+        raise ConfigError([_describe(item, record=record, path=path, most=most) for item in found]) from error
 
 
 def shown(value: Any) -> str:
@@ -72,21 +109,21 @@ def shown_path(parts: Sequence[str | int], *, prefix: str = "") -> str:
     return text if len(text) <= 2 * LONGEST_VALUE else text[: 2 * LONGEST_VALUE - 3] + "..."
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def nearest(word: str, known: Sequence[str], *, most: int = MOST_KNOWN) -> str:
     """Returns `; did you mean ...` with the known word most like this one, else a list of the known words."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`"
-    more = f" and {len(known) - MOST_KNOWN} more, see docs/configuration.md" if len(known) > MOST_KNOWN else ""
-    return "; known here: " + ", ".join(known[:MOST_KNOWN]) + more
+    more = f" and {len(known) - most} more, see docs/configuration.md" if len(known) > most else ""
+    return "; known here: " + ", ".join(known[:most]) + more
 
 
-def _describe(item: ErrorDetails, *, record: type[Settings], path: str) -> str:
+def _describe(item: ErrorDetails, *, record: type[Settings], path: str, most: int) -> str:
     """Returns one problem as one clause; see `_EXPECTED` for pydantic's kinds of error."""
     kind, where, value = item["type"], item["loc"], item["input"]
     name = shown_path(where, prefix=path)
     if kind == "extra_forbidden":
-        return f"unknown key `{name}`{_hint(str(where[-1]), record=record, parents=where[:-1], path=path)}"
+        return f"{UNKNOWN}`{name}`{_hint(str(where[-1]), record=record, parents=where[:-1], path=path, most=most)}"
     if kind == "value_error":
         text = str(item["ctx"]["error"])
         if text.startswith("`"):  # the validator of a whole record names the key below it
@@ -117,7 +154,7 @@ def _is_echo(item: ErrorDetails) -> bool:
     return item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]
 
 
-def _hint(key: str, *, record: type[Settings], parents: Sequence[str | int], path: str) -> str:
+def _hint(key: str, *, record: type[Settings], parents: Sequence[str | int], path: str, most: int) -> str:
     """Returns where an unknown key may belong: the same name elsewhere, else the nearest name at its own place."""
     elsewhere = [way for way in _all_keys(record, prefix=path) if way.rpartition(".")[2] == key]
     if elsewhere:
@@ -126,7 +163,7 @@ def _hint(key: str, *, record: type[Settings], parents: Sequence[str | int], pat
     for part in parents:
         if here is not None and isinstance(part, str):
             here = _record_of(here.model_fields[part].annotation)
-    return nearest(key, list(here.model_fields)) if here else ""
+    return nearest(key, list(here.model_fields), most=most) if here else ""
 
 
 def _all_keys(record: type[Settings], *, prefix: str = "") -> Iterator[str]:

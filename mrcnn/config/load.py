@@ -86,8 +86,10 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
     content = _read(source)
     _refuse_training(content, source)
     values = legacy.convert_inference(content, warn=warn)
-    model = errors.check(InferenceModelConfig, values["model"], path="model")
-    mode = load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX)
+    model, mode = errors.gather(
+        lambda: errors.check(InferenceModelConfig, values["model"], path="model"),
+        lambda: load_mode(values["mode"], default_suffix=INFERENCE_SUFFIX),
+    )
     if mode.save_probabilities:
         warn("`mode.save_probabilities` has no effect: this model gives no score per pixel")
     _check_score_tag(mode, model.confidence_tag_name)
@@ -106,11 +108,11 @@ def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX)
         UserError: one line that names the key, the value and the fix.
     """
     if not isinstance(values, Mapping):
-        raise UserError(f"`mode` must be an object, got {errors.shown(values)}")
+        raise errors.ConfigError([f"`mode` must be an object, got {errors.shown(values)}"])
     _check_plain(values, depth=0)
     name = values.get("name", "full_image")
     if not isinstance(name, str) or name not in MODES:
-        raise UserError(f"`mode.name` must be one of {', '.join(MODES)}, got {errors.shown(name)}")
+        raise errors.ConfigError([f"`mode.name` must be one of {', '.join(MODES)}, got {errors.shown(name)}"])
     defaults: dict[str, Any] = {}
     if name == "full_image":
         defaults = {key: {"add_suffix": default_suffix} for key in ("model_classes", "model_tags")}

@@ -45,8 +45,32 @@ def test_each_kind_of_mistake_has_its_line(values, message):
 
 def test_a_path_leads_the_names():
     assert error_of({"width": 0, "inn": 1}, path="mode") == (
-        "`mode.width` must be greater than or equal to 1, got 0; unknown key `mode.inn`; did you mean `inner`"
+        "unknown key `mode.inn`; did you mean `inner`; `mode.width` must be greater than or equal to 1, got 0"
     )
+
+
+def test_all_mistakes_of_a_file_are_shown_the_unknown_keys_first():
+    values = {"many": [{"depth": -index} for index in range(6)], "widht": 1, "inner": {"dept": 2}}
+    named = [text.split("`")[1] for text in error_of(values).split("; ") if not text.startswith("did you")]
+    assert named == ["inner.dept", "widht", *(f"many[{index}].depth" for index in range(6))]
+
+
+def test_more_mistakes_than_a_line_holds_are_counted():
+    found = error_of({"many": [{"depth": 0}] * 40})
+    assert found.endswith("; and 32 more")
+    assert len(found) <= 500
+    assert found.count("must be") == 8
+    short = errors.ConfigError([f"`k{index}` is bad" for index in range(15)])
+    assert str(short).endswith("`k9` is bad; and 5 more")
+    assert str(errors.ConfigError(["x" * 900, "y"])).endswith("x; and 1 more")
+
+
+def test_gather_joins_the_problems_of_all_checks():
+    with pytest.raises(UserError, match=r"^unknown key `b\.inn`; did you mean `inner`; `a\.width` must be an integer"):
+        errors.gather(
+            lambda: errors.check(Outer, {"width": None}, path="a"), lambda: errors.check(Outer, {"inn": 1}, path="b")
+        )
+    assert errors.gather(lambda: 1, lambda: 2) == [1, 2]
 
 
 def test_values_are_shown_escaped_and_cut():

@@ -40,6 +40,7 @@ class FakeMaskRCNN(keras.Model):
         raise NotImplementedError("the losses here need the batch")
 
     def losses_with(self, batch, outputs):
+        outputs = ops.cast(outputs, "float32")
         valid = ops.cast(batch["gt_valid"], "float32")
         target = ops.sum(batch["gt_boxes"][..., 0] * valid, axis=1) / self.side
         parts = {}
