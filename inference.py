@@ -22,7 +22,10 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
     arguments.add_model(parser, required=False)
     images = parser.add_mutually_exclusive_group()
     images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
-    images.add_argument("--images", type=Path, metavar="DIR", help="folder of images")
+    images.add_argument(
+        "--images", nargs="+", metavar="PATH", help="folders, image files, or patterns such as 'a/*.jpg'"
+    )
+    parser.add_argument("--recursive", action="store_true", help="with --images: look into subfolders too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
     parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
@@ -41,7 +44,9 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     model, output = task.path("model"), task.path("output")
     project = None if options.images else task.path("project")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
-    source = sources.open_project(project) if project else sources.open_images(options.images)
+    source = (
+        sources.open_project(project) if project else sources.open_images(options.images, recursive=options.recursive)
+    )
     told = run.Options(**{name: getattr(options, name) for name in TOLD})
     run.run_inference(model, source, output, config=config, log=log, options=told)
 

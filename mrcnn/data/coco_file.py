@@ -18,8 +18,7 @@ from mrcnn.data.coco_categories import id_text
 from mrcnn.data.coco_images import ImageFolder
 from mrcnn.data.tally import Tally, short
 from mrcnn.errors import UserError
-from mrcnn.project import image_file
-from mrcnn.project.reader import IMAGE_EXTENSIONS
+from mrcnn.project import image_file, listing
 
 LISTS = ("images", "annotations", "categories")
 
@@ -192,7 +191,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
         except UserError as error:
             tally.add(MISSING, str(error))
             continue
-        if Path(found.name).suffix.lower() in IMAGE_EXTENSIONS:
+        if listing.is_image(Path(found.name)):
             (exact if found.is_exact else guessed).setdefault(found.name, []).append(entry)
         else:
             tally.add(UNKNOWN_TYPE, entry.file_name)

@@ -28,6 +28,7 @@ from mrcnn.events import EventLog
 from mrcnn.infer import arguments, load, modes, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Picture, Source
+from mrcnn.project.listing import few
 from mrcnn.structures import CompactDetections, Instances
 
 SCORE_THRESHOLD = 0.05
@@ -71,7 +72,7 @@ def evaluate(
         `CocoEvaluator.result`'s dictionary with `per_class` by title, and `images` and `skipped`, their numbers.
 
     Raises:
-        UserError: not one image could be used.
+        UserError: the model has none of the project's classes, or not one image could be used.
     """
     names = predictor.bundle.class_names
     most = max(COCO_DETECTIONS, predictor.bundle.config.detections_per_image)
@@ -85,9 +86,7 @@ def evaluate(
         skipped.append(title)
 
     known = {*names, neutral}
-    foreign = {item.title for item in source.meta.classes} - known
-    if foreign:
-        log.warning(f"the model does not know {len(foreign)} of the project's classes: {', '.join(sorted(foreign))}")
+    _check_classes([item.title for item in source.meta.classes], names=names, neutral=neutral, log=log)
     pictures = sources.read_pictures(
         source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append, exact=True
     )
@@ -163,6 +162,25 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         content = {"score_threshold": args.score_threshold, **_jsonable(metrics)}
         args.output.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _check_classes(titles: Sequence[str], *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
+    """Compares a project's classes with a model's.
+
+    Raises:
+        UserError: they have none in common, so that nothing could be measured.
+    """
+    foreign = sorted(set(titles) - {*names, neutral})
+    if foreign and not set(titles) & {*names[1:]}:
+        raise UserError(
+            f"the model has none of the project's classes ({few(foreign)}; the model's are {few(names[1:])}): evaluate "
+            "on a project with its classes"
+        )
+    if foreign:
+        log.warning(
+            f"the model does not have {len(foreign)} of the project's classes ({few(foreign)}): their objects are left "
+            "out, as if they were not annotated"
+        )
 
 
 def _objects(

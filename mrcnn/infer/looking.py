@@ -67,10 +67,17 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a picture, in the order in which it is written."""
+    """What was found in a picture.
+
+    Attributes:
+        parts: in the order in which they are written.
+        size: height and width of the image.
+        most: the most objects found in one region, before those of several regions were joined.
+    """
 
     parts: tuple[Part, ...]
     size: tuple[int, int]
+    most: int = 0
 
     @property
     def detections(self) -> CompactDetections:
@@ -175,7 +182,8 @@ def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Itera
         found = None
         if work.error is None:
             try:
-                found = Found(tuple(method.gather(work.regions, work.found, work.size)), work.size)
+                parts = tuple(method.gather(work.regions, work.found, work.size))
+                found = Found(parts, work.size, max((len(each.masks) for each in work.found), default=0))
             except Exception as error:
                 work.error = error
         if work.error is not None:

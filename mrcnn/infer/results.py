@@ -55,7 +55,11 @@ class ResultWriter:
             path = _overlay_path(self._folder / OVERLAY, entry)
             path.write_bytes(draw.encode(drawn, path.suffix))
         scores = [float(score) for score in chosen.scores]
-        record: dict[str, Any] = {"size": chosen.size, "found": list(zip(chosen.class_names, scores, strict=True))}
+        record: dict[str, Any] = {
+            "size": chosen.size,
+            "found": list(zip(chosen.class_names, scores, strict=True)),
+            "most": found.most,
+        }
         if self._with_results:
             record["coco"] = coco_results.entries(chosen)
         self._out.add(entry, labels.annotate(picture.annotation, found, self._naming), record)
@@ -65,7 +69,7 @@ class ResultWriter:
         results = CocoResults(self._class_names)
         for entry in entries:
             if record := self._out.done.get(key(entry)):
-                results.add(entry.name, record["size"], record["coco"])
+                results.add(entry.title, record["size"], record["coco"])
         results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
 
 
@@ -74,7 +78,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 
 def _overlay_path(overlay: Path, entry: Entry) -> Path:
-    folder = overlay / entry.dataset if entry.item else overlay
+    folder = (overlay / entry.title).parent
     folder.mkdir(parents=True, exist_ok=True)
     name = entry.name if entry.path.suffix.lower() in PICTURE_KINDS else f"{entry.name}.png"
     return folder / name

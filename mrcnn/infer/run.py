@@ -24,7 +24,7 @@ from mrcnn.config.base import AUTO
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.infer import labels, load, modes, output, sources
+from mrcnn.infer import labels, load, modes, output, second_look, sources
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.output import Output, key
@@ -32,6 +32,7 @@ from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.results import OVERLAY, ResultWriter
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.infer.summary import Summary
+from mrcnn.project.listing import few
 
 SUBTASK = "inference"
 
@@ -165,8 +166,11 @@ def _apply(
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
         if _is_folder(source):
             writer.write_results(source.entries)
-    summary = _summarize(source, out, progress.skipped)
+    summary = _summarize(source, out, progress.skipped, most=bundle.config.detections_per_image)
     summary.report(log)
+    nothing = None if summary.objects else _nothing(predictor, source, naming, config, options)
+    for line in filter(None, (_full(summary, bundle), nothing)):
+        log.warning(line)
     log.info(f"written to {folder / source.name}")
     log.model_applied()
     return summary
@@ -246,12 +250,41 @@ def _hint(out: Output, source: Source, log: EventLog) -> Iterator[None]:
         raise
 
 
-def _summarize(source: Source, out: Output, skipped: list[str]) -> Summary:
+def _summarize(source: Source, out: Output, skipped: list[str], *, most: int) -> Summary:
     summary = Summary(skipped=skipped)
     for entry in source.entries:
         if record := out.done.get(key(entry)):
             summary.add(record["found"])
+            if record.get("most", 0) >= most:
+                summary.full.append(entry.title)
     return summary
+
+
+def _full(summary: Summary, bundle: ModelBundle) -> str | None:
+    """Says where the limit of an image's objects may have cut some off."""
+    if not summary.full:
+        return None
+    return (
+        f"in {len(summary.full)} images ({few(summary.full)}) the model found as many objects as it may, "
+        f"{bundle.config.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
+        "model's config.json"
+    )
+
+
+def _nothing(
+    predictor: Predictor, source: Source, naming: labels.Naming, config: InferenceConfig, options: Options
+) -> str | None:
+    """Says what lower scores would give, for a run that found nothing."""
+    if not naming.titles:
+        return None
+    limited_by = "--score-threshold"
+    if options.score_threshold is None:
+        own, given = predictor.bundle.config.score_threshold, config.model.min_confidence_threshold
+        name = "min_confidence_threshold" if given >= own else "score_floor"
+        limited_by = f"`model.{name}` of the config, or --score-threshold,"
+    return second_look.describe(
+        predictor, source, mode=config.mode, batch_size=options.batch_size, names=naming.titles, limited_by=limited_by
+    )
 
 
 def _is_folder(source: Source) -> bool:

@@ -1,6 +1,6 @@
 """What a run reads: the images of a Supervisely project, or of a plain folder as if it were one.
 
-A folder's images are one data set, named `ds`; folders inside it are not looked into.
+A folder's images are one data set, named `ds`; each of its subfolders that is looked into is a data set inside it.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +13,11 @@ import numpy as np
 from mrcnn.data.images import read_annotated
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.infer import image_files
+from mrcnn.infer.image_files import Paths
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.project.reader import IMAGE_EXTENSIONS, Item, Project, image_names
+from mrcnn.project.reader import Item, Project
 
 DATASET = "ds"
 
@@ -38,8 +40,9 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """What messages call the image."""
-        return f"{self.dataset}/{self.name}" if self.item else self.name
+        """What messages call the image: in a plain folder its path there."""
+        full = f"{self.dataset}/{self.name}"
+        return full if self.item else full.removeprefix(f"{DATASET}/")
 
     def read_annotation(self, meta: ProjectMeta) -> Annotation:
         """Reads the project's annotation; an image of a plain folder has an empty one.
@@ -89,21 +92,24 @@ def open_project(directory: str | Path) -> Source:
     return Source(project.name, project.meta, entries, project.warnings)
 
 
-def open_images(directory: str | Path) -> Source:
-    """Opens a folder of images, sorted by name.
+def open_images(places: Paths, *, recursive: bool = False) -> Source:
+    """Opens image files, those of folders, or those that a pattern matches, sorted by folder and name.
+
+    Args:
+        places: as for `image_files.find`.
+        recursive: the same.
 
     Raises:
-        UserError: there is no such folder, or no image in it.
+        UserError: as `image_files.find`.
     """
-    folder = Path(directory)
-    if not folder.is_dir():
-        raise UserError(f"the image folder {directory} does not exist")
-    names = image_names(folder)
-    if not names:
-        kinds = " ".join(sorted(IMAGE_EXTENSIONS))
-        raise UserError(f"the image folder {directory} has no image; these kinds are read: {kinds}")
-    entries = tuple(Entry(DATASET, name, folder / name) for name in names)
-    return Source(folder.resolve().name or DATASET, ProjectMeta(), entries)
+    found = image_files.find(places, recursive=recursive)
+    entries = tuple(Entry(_dataset(path, found.base), path.name, path) for path in found.paths)
+    return Source(found.base.resolve().name or DATASET, ProjectMeta(), entries, found.warnings)
+
+
+def _dataset(path: Path, base: Path) -> str:
+    below = path.absolute().parent.relative_to(base.absolute())
+    return "/".join((DATASET, *below.parts))
 
 
 def with_tag(source: Source, tag: str) -> Source:

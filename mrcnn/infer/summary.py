@@ -16,12 +16,19 @@ class Summary:
         skipped: the names of those left out.
         scores: by class of the model, the score of each detection written.
         images_with: by class, how many images have one.
+        full: names of the images in which the model gave as many objects as it may.
     """
 
     images: int = 0
     skipped: list[str] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     images_with: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    full: list[str] = field(default_factory=list)
+
+    @property
+    def objects(self) -> int:
+        """The number of objects written."""
+        return sum(map(len, self.scores.values()))
 
     def add(self, found: Iterable[tuple[str, float]]) -> None:
         """Counts an image that was written, given the class and score of each detection."""
@@ -35,8 +42,7 @@ class Summary:
 
     def report(self, log: EventLog) -> None:
         """Tells the number of images, then a line per class."""
-        found = sum(map(len, self.scores.values()))
-        line = f"{found} objects in {self.images} images"
+        line = f"{self.objects} objects in {self.images} images"
         log.emit(f"{line}, {len(self.skipped)} skipped" if self.skipped else line, skipped=self.skipped)
         for name, scores in sorted(self.scores.items()):
             mean = sum(scores) / len(scores)

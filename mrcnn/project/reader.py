@@ -10,18 +10,16 @@ Other files and folders are ignored; links are followed. Source: Supervisely pro
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mrcnn.errors import UserError
+from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 
-IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".png", ".webp", ".tif", ".tiff"})
-UNREAD_EXTENSIONS = frozenset({".nrrd", ".avif", ".heic", ".heif"})  # images elsewhere, but not here
 BLOB, OFFSETS = "blob", "_offsets.pkl"  # where newer exports may keep images: archives, and pickles that index them
 NESTED = "datasets"  # the folder of a data set that holds its children
 
@@ -106,7 +104,7 @@ class Project:
             found, wrong = _read_dataset(dataset, folder)
             items.extend(found)
             problems.extend(wrong)
-            warnings.extend((*_unread_kinds(dataset, folder), *_orphans(dataset, folder, found)))
+            warnings.extend((*_passed_over(dataset, folder), *_orphans(dataset, folder, found)))
         if not items and not problems:
             detail = f" ({warnings[0]})" if warnings else ""
             problems = [f"the project {path} has no images; put them into {path}/<data set>/img{detail}"]
@@ -125,7 +123,7 @@ def read_json(path: Path) -> Any:
 
 def image_names(folder: Path) -> list[str]:
     """Lists the images that lie in a folder, by name; links are not looked at, so one to nothing is among them."""
-    return [path.name for path in _files(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+    return [path.name for path in _files(folder) if listing.is_image(path)]
 
 
 def _find_project(directory: Path) -> Path:
@@ -176,13 +174,9 @@ def _why_no_images(dataset: str, folder: Path, project: Path) -> str:
     return f"data set {dataset} of {project} has no folder img, its annotations are left out"
 
 
-def _unread_kinds(dataset: str, folder: Path) -> list[str]:
-    kinds = Counter(path.suffix.lower() for path in _files(folder / "img"))
-    unread = {kind: kinds[kind] for kind in sorted(UNREAD_EXTENSIONS) if kinds[kind]}
-    return [
-        f"data set {dataset} has {count} {kind} images, a kind that is not read; convert them to PNG"
-        for kind, count in unread.items()
-    ]
+def _passed_over(dataset: str, folder: Path) -> list[str]:
+    parts = listing.passed_over(_files(folder / "img"))
+    return [f"data set {dataset} has files that are passed over: {', '.join(parts)}"] if parts else []
 
 
 def _orphans(dataset: str, folder: Path, items: Iterable[Item]) -> list[str]:

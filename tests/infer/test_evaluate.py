@@ -97,7 +97,21 @@ def test_an_image_annotated_in_another_size_is_left_out_and_told(project, capsys
 
 def test_class_the_model_does_not_know_is_told_and_left_out(project, capsys):
     run(sources.open_project(project))
-    assert "the model does not know 1 of the project's classes: fox" in capsys.readouterr().err
+    assert "the model does not have 1 of the project's classes (fox): their objects are left out" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("titles", [("fox", "hen", "owl", "yak"), ("bg", "fox", "hen", "owl", "yak")])
+def test_a_project_without_any_class_of_the_model_is_an_error(tmp_path, titles):
+    classes = tuple((title, "rectangle") for title in titles)
+    root = helpers.write_project(
+        tmp_path / "p", {"ds/a.png": (20, 30, 240, [whole("fox", 20, 30)], [])}, classes=classes
+    )
+    with pytest.raises(
+        UserError, match=r"none of the project's classes \(fox, hen, owl, …; the model's are cat, dog\)"
+    ):
+        run(sources.open_project(root))
 
 
 # a crowd of cats excuses cats only: the dog found in it is wrong and ranks first, so the dogs' AP is 1/2

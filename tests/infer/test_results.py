@@ -36,7 +36,7 @@ def write(tmp_path, *, with_overlay=False, with_results=False):
 
 def test_what_is_remembered_of_an_image(tmp_path):
     out = write(tmp_path)
-    assert out.done == {"ds/a.png": {"size": (8, 10), "found": [("dog", 0.5)]}}
+    assert out.done == {"ds/a.png": {"size": (8, 10), "found": [("dog", 0.5)], "most": 0}}
     content = json.loads((tmp_path / "out" / "p" / "ds" / "ann" / "a.png.json").read_text())
     assert [item["classTitle"] for item in content["objects"]] == ["dog_model"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p"]

@@ -388,3 +388,65 @@ def test_output_where_the_input_is(project, tmp_path):
     run_on(sources.open_project(project), project)
     assert len(Project.open(project).items) == len(Project.open(project / "animals").items) == 3
     assert {name: content for name, content in tree(project).items() if not name.startswith("animals/")} == before
+
+
+def test_subfolders_become_data_sets_inside_the_one_of_the_folder(tmp_path):
+    for name in ("a.png", "day/a.png", "day/late/b.png"):
+        helpers.write_image(tmp_path / "photos" / name, 8, 8, 200)
+    run_on(sources.open_images(tmp_path / "photos", recursive=True), tmp_path / "out", overlay=True)
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [(item.dataset, item.name) for item in result.items] == [
+        ("ds", "a.png"),
+        ("ds/day", "a.png"),
+        ("ds/day/late", "b.png"),
+    ]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["a.png", "day/a.png", "day/late/b.png"]
+    overlay = tmp_path / "out" / "overlay"
+    assert sorted(str(path.relative_to(overlay)) for path in overlay.rglob("*.png")) == [
+        "a.png",
+        "day/a.png",
+        "day/late/b.png",
+    ]
+
+
+def warnings_of(capsys):
+    return [event["message"] for event in events(capsys) if event["level"] == "warn"]
+
+
+def test_images_with_as_many_objects_as_they_may_have_are_named(project, tmp_path, capsys):
+    # the small model finds two objects in each image
+    source = sources.open_project(project)
+    summary = run_on(source, tmp_path / "out", bundle=helpers.make_bundle(detections_per_image=2))
+    assert summary.full == ["ds1/a.png", "ds1/b.png", "ds2/a.png"]
+    (line,) = [text for text in warnings_of(capsys) if "as many objects" in text]
+    assert line == (
+        "in 3 images (ds1/a.png, ds1/b.png, ds2/a.png) the model found as many objects as it may, 2, so there may be "
+        "more: raise `model.detections_per_image` in the model's config.json"
+    )
+    run_on(source, tmp_path / "more", bundle=helpers.make_bundle(detections_per_image=3))
+    assert warnings_of(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "key"),
+    [
+        ({}, {"score_threshold": 0.9}, "--score-threshold"),
+        ({"score_floor": 0.9}, {}, "`model.score_floor` of the config, or --score-threshold,"),
+        (
+            {"min_confidence_threshold": 0.9},
+            {},
+            "`model.min_confidence_threshold` of the config, or --score-threshold,",
+        ),
+    ],
+)
+def test_a_run_that_finds_nothing_says_what_lower_scores_would_give(tmp_path, capsys, model, options, key):
+    helpers.write_image(tmp_path / "photos" / "a.png", 8, 8, 204)  # a cat of 0.8, a dog of 0.4
+    bundle = helpers.make_bundle(helpers.Thresholded(0.9), score_threshold=0.9)
+    run_on(
+        sources.open_images(tmp_path / "photos"), tmp_path / "out", bundle=bundle, config={"model": model}, **options
+    )
+    assert warnings_of(capsys) == [
+        "no object scores at least 0.9 in 1 images; in them 2 score at least 0.3 and 2 score at least 0.1; "
+        f"{key} sets the limit"
+    ]

@@ -188,10 +188,10 @@ def test_kinds_of_images_that_are_not_read_are_counted(tmp_path):
     files = dataset("a", "1.png") | {f"a/img/{name}": b"" for name in ("2.HEIC", "3.heic", "4.nrrd", "5.txt")}
     project = Project.open(make_project(tmp_path, files))
     assert names(project) == [("a", "1.png")]
-    assert [warning.split("images")[0] for warning in project.warnings] == [
-        "data set a has 2 .heic ",
-        "data set a has 1 .nrrd ",
-    ]
+    assert project.warnings == (
+        "data set a has files that are passed over: 2 .heic files (2.HEIC, 3.heic; convert them to PNG or JPEG), "
+        "1 .nrrd files (4.nrrd; convert them to PNG or JPEG), 1 .txt files (5.txt)",
+    )
 
 
 def test_annotations_without_an_image_are_counted(tmp_path):

@@ -1,0 +1,104 @@
+"""The image files that a command line names: files, glob patterns, and folders with or without their subfolders."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrcnn.errors import UserError
+from mrcnn.project import listing
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files below one folder.
+
+    Attributes:
+        base: the folder, absolute.
+        paths: the files, sorted by folder and name, each once; at least one.
+        warnings: what was passed over, one line for each place.
+    """
+
+    base: Path
+    paths: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
+    """Finds images by their extensions.
+
+    Args:
+        places: one or more of: a folder; an image file; a pattern with `*`, `?` or `[`, where `**` stands for any
+            folders. A path that exists is no pattern.
+        recursive: look into subfolders of folders too; links to folders are not followed.
+
+    Raises:
+        UserError: a place does not exist or has no image, or a file that is named has an extension that is not read.
+    """
+    places = [places] if isinstance(places, str | os.PathLike) else list(places)
+    found: dict[Path, Path] = {}  # by the path without links in it: each file once
+    bases, warnings = [], []
+    for place in places:
+        base, files, warning = _find_one(place, recursive=recursive)
+        bases.append(base.absolute())
+        found |= {path.absolute(): path for path in files if path.absolute() not in found}
+        warnings += warning
+    paths = sorted(found.values(), key=lambda path: (path.absolute().parent, path.name))
+    return ImageFiles(Path(os.path.commonpath(bases)), tuple(paths), tuple(warnings))
+
+
+def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, list[Path], list[str]]:
+    """Returns the folder that names are relative to, the images, and what was passed over."""
+    path = Path(place)
+    if path.is_dir():
+        return _in_folder(path, recursive=recursive)
+    if path.exists():
+        if not listing.is_image(path):
+            raise UserError(f"the image {path} has an extension that is not read; these are: {_kinds()}")
+        return path.parent, [path], []
+    if glob.has_magic(str(place)):
+        return _by_pattern(str(place))
+    raise UserError(f"the image folder, file or pattern {path} does not exist")
+
+
+def _in_folder(folder: Path, *, recursive: bool) -> tuple[Path, list[Path], list[str]]:
+    images: list[Path] = []
+    warnings: list[str] = []
+    for place, inside, files in _walk(folder):
+        images += [place / name for name in files if listing.is_image(Path(name))]
+        left = [name for name in inside if (place / name).is_symlink()] if recursive else inside
+        hint = "links to folders are not followed" if recursive else "--recursive looks into them"
+        if parts := listing.passed_over(map(Path, files), folders=left, hint=hint):
+            warnings.append(f"passed over in {place}: {', '.join(parts)}")
+        if not recursive:
+            break
+    if not images:
+        more = f" ({warnings[0]})" if warnings else ""
+        raise UserError(f"the image folder {folder} has no image{more}; these kinds are read: {_kinds()}")
+    return folder, images, warnings
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walks in sorted order; names that begin with a dot are left out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(place), list(folders), sorted(name for name in files if not name.startswith("."))
+
+
+def _by_pattern(pattern: str) -> tuple[Path, list[Path], list[str]]:
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)))
+    images = [path for path in matches if listing.is_image(path) and not path.is_dir()]
+    folders = [path.name for path in matches if path.is_dir()]
+    parts = listing.passed_over([path for path in matches if not path.is_dir()], folders=folders)
+    warnings = [f"passed over of {pattern}: {', '.join(parts)}"] if parts else []
+    if not images:
+        more = f" ({warnings[0]})" if warnings else ""
+        raise UserError(f"the pattern {pattern} matches no image{more}; these kinds are read: {_kinds()}")
+    return Path(os.path.commonpath([path.absolute().parent for path in images])), images, warnings
+
+
+def _kinds() -> str:
+    return " ".join(sorted(listing.IMAGE_EXTENSIONS))

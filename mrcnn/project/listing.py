@@ -1,0 +1,41 @@
+"""Which files of a folder are images that can be read, and one line about those that are passed over."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".png", ".webp", ".tif", ".tiff"})
+CONVERTIBLE = frozenset({".nrrd", ".avif", ".heic", ".heif", ".gif"})  # images elsewhere, but not read here
+NAMED = 3  # of each kind
+
+
+def is_image(path: Path) -> bool:
+    """Tests by its extension whether a file is of a kind that is read."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS
+
+
+def passed_over(files: Iterable[Path], *, folders: Sequence[str] = (), hint: str = "") -> list[str]:
+    """Describes what lies beside images: a part of a sentence for each kind, with the number and the first names.
+
+    Args:
+        files: paths of any kind; images are left out.
+        folders: names of folders that are not looked into.
+        hint: what looks into them.
+    """
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for path in files:
+        if not is_image(path):
+            kinds[path.suffix.lower()].append(path.name)
+    parts = []
+    for kind, names in sorted(kinds.items()):
+        advice = "; convert them to PNG or JPEG" if kind in CONVERTIBLE else ""
+        what = f"{kind} files" if kind else "files without an extension"
+        parts.append(f"{len(names)} {what} ({few(names)}{advice})")
+    if folders:
+        parts.append(f"{len(folders)} folders ({few(folders)}{f'; {hint}' if hint else ''})")
+    return parts
+
+
+def few(names: Sequence[str], most: int = NAMED) -> str:
+    """Joins the first names; an ellipsis stands for the others."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
