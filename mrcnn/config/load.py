@@ -5,10 +5,12 @@ are replaced whole. What the merge gives is validated, so every key is optional 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mrcnn import files
 from mrcnn.config import errors, legacy
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
@@ -19,6 +21,7 @@ Source = Mapping[str, Any] | str | Path
 
 INFERENCE_SUFFIX = "_maskrcnn"  # what an inference run appends to class and tag names by default
 TRAINING_ALONE = ("lr", "epochs", "dataset_tags", "train_layers", "weights_init_type")  # of a train config's keys
+MOST_BYTES = 2**26  # of a config file
 DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
 
@@ -29,11 +32,11 @@ def load_json(path: str | Path) -> dict[str, Any]:
         UserError: no such file, not readable, not UTF-8, not JSON, or not an object; one line that names the file.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"config file not found: {path}; give the path of a JSON file") from None
-    except OSError as error:
-        raise UserError(f"config file {path} cannot be read: {error.strerror or error}") from error
+        if not os.path.lexists(path):
+            raise UserError(f"config file not found: {path}; give the path of a JSON file")
+        values = json.loads(files.read_bytes(path, what="config file", most=MOST_BYTES).decode("utf-8-sig"))
+    except UserError:
+        raise
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
     except (ValueError, RecursionError) as error:

@@ -4,13 +4,16 @@ Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mrcnn import files
 from mrcnn.config import errors
 from mrcnn.errors import UserError
 
+MOST_BYTES = 2**26  # of a file of class names
 COCO = "coco"
 COCO_NAMES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -80,10 +83,12 @@ def _from_text(text: str) -> list[str]:
     if path.suffix.lower() != ".json":
         return [name.strip() for name in text.split(",")]
     try:
-        names = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"the file of class names {path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
+        if not os.path.lexists(path):
+            raise UserError(f"the file of class names {path} does not exist")
+        names = json.loads(files.read_bytes(path, what="file of class names", most=MOST_BYTES).decode("utf-8-sig"))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the file of class names {path} cannot be read as JSON: {error}") from error
     if not isinstance(names, list):
         raise UserError(f'{path} must hold a list of class names like ["cat", "dog"], got {errors.shown(names)}')

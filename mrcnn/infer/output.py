@@ -175,17 +175,17 @@ def _line(entry: Entry, record: Record) -> str:
 def _checksum(entry: Entry) -> int:
     """Gives what tells one content of an image's own annotation file from another; 0 where there is none."""
     try:
-        return 0 if entry.item is None else zlib.crc32(entry.item.ann_path.read_bytes())
-    except OSError:
+        return 0 if entry.item is None else zlib.crc32(files.read_bytes(entry.item.ann_path))
+    except UserError:
         return 0
 
 
 def _read_journal(path: Path) -> tuple[Any, dict[str, tuple[Record, int]]]:
     """Gives the identity and the records up to the first broken line: a run may end in the middle of one."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        lines = files.read_bytes(path).decode(errors="replace").split("\n")[:-1]
         identity = json.loads(lines[0])
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None, {}
     records = {}
     for line in lines[1:]:

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from mrcnn.errors import UserError
-from mrcnn.project import geometry
+from mrcnn.project import geometry, limits
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.skeletons import THIN_SHAPES
 
 Part = TypeVar("Part")
 
+SHOWN = 20  # classes of a project in a message
 CROWD_TAG = "iscrowd"  # on an object: several of its class that are not told apart; training ignores it
 
 _ANNOTATION_KEYS = ("description", "size", "tags", "objects")
@@ -67,7 +68,8 @@ class Label:
         title = data["classTitle"]
         class_meta = meta.find_class(title)
         if class_meta is None:
-            known = ", ".join(item.title for item in meta.classes) or "none"
+            known = ", ".join(item.title for item in meta.classes[:SHOWN]) or "none"
+            known += ", …" if meta.classes[SHOWN:] else ""
             raise UserError(f"class {title!r} is not in the project's meta.json (there: {known}); add it there")
         shape = class_meta.shape
         if shape == "any":
@@ -174,6 +176,7 @@ class Reading(NamedTuple):
 def read(data: Any, meta: ProjectMeta) -> Reading:
     """Reads what can be read of the content of an annotation file."""
     problems: list[str] = []
+    room = _Room()
 
     def attempt(make: Callable[[], Part], where: str = "") -> Part | None:
         try:
@@ -191,7 +194,7 @@ def read(data: Any, meta: ProjectMeta) -> Reading:
     labels = {
         index: label
         for index, item in enumerate(objects)
-        if (label := attempt(partial(Label.from_json, item, meta), f"object {index}: "))
+        if (label := attempt(partial(_read_label, item, meta, room), f"object {index}: "))
     }
     annotation = Annotation(
         attempt(lambda: _read_size(data.get("size"))),
@@ -201,6 +204,23 @@ def read(data: Any, meta: ProjectMeta) -> Reading:
         _without(data, _ANNOTATION_KEYS) | _size_rest(data.get("size")),
     )
     return Reading(annotation, tuple(problems), tuple(labels))
+
+
+class _Room:
+    """Counts the bytes that the bitmaps of an annotation take when decoded."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def check(self) -> None:
+        limits.check_decoded(self.used, what="the annotation: its bitmaps together")
+
+
+def _read_label(item: Any, meta: ProjectMeta, room: _Room) -> Label:
+    room.check()  # before the next is decoded
+    label = Label.from_json(item, meta)
+    room.used += getattr(label.geometry, "decoded_bytes", 0)
+    return label
 
 
 def _without(data: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:

@@ -14,12 +14,15 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
+from mrcnn.project import limits
 
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
-MOST_PIXELS = 2**28  # of a mask, 16384 x 16384: a few bytes of text can stand for any number of pixels
+
+MOST_UNZIPPED = 2**28  # bytes of a PNG
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_SIZE = slice(16, 24)  # width and height, the first fields of the first chunk
+_PNG_HEADER = slice(16, 26)  # width, height, bits and kind of colour, the first fields of the first chunk
+_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}  # of a pixel as OpenCV decodes that kind of colour
 _BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
 
 
@@ -58,9 +61,9 @@ def decode(data: str) -> np.ndarray:
         `[h, w]` bool, not cropped; may be all false.
 
     Raises:
-        UserError: the text is no base64, holds no PNG, or one of more than `MOST_PIXELS`.
+        UserError: the text is no base64, holds no PNG, or one that takes more than `limits.BITMAP` when decoded.
     """
-    pixels, was_zipped = _pixels(data)
+    pixels, was_zipped, _ = _pixels(data)
     if pixels.ndim == 2:
         return pixels.astype(bool)
     if was_zipped and pixels.shape[2] == 4:
@@ -70,46 +73,58 @@ def decode(data: str) -> np.ndarray:
 
 def decode_alpha(data: str) -> np.ndarray:
     """Reads an alpha mask, true where it is at least half opaque (`ALPHA_THRESHOLD`); otherwise like `decode`."""
-    pixels, _ = _pixels(data)
+    pixels, _, _ = _pixels(data)
     if pixels.ndim == 3:
         pixels = pixels[:, :, -1] if pixels.shape[2] == 4 else pixels.max(axis=2)
     return pixels >= ALPHA_THRESHOLD
 
 
-def _pixels(data: str) -> tuple[np.ndarray, bool]:
-    """Gives the image as stored, `[h, w]` or `[h, w, 3 or 4]`, and whether it was compressed around the PNG."""
+def decoded_bytes(data: str) -> int:
+    """Decodes a mask to see that it can be; returns the bytes that this took.
+
+    Raises:
+        UserError: as `decode`.
+    """
+    pixels, _, unzipped = _pixels(data)
+    return pixels.nbytes + unzipped
+
+
+def _pixels(data: str) -> tuple[np.ndarray, bool, int]:
+    """Returns the image as stored, `[h, w]` or `[h, w, 3 or 4]`, whether its PNG was zipped, and the PNG's bytes."""
     try:
         content = base64.b64decode(data)
     except (binascii.Error, ValueError, TypeError) as error:
         raise UserError(f"a bitmap's `data` must be base64 text ({error})") from error
     content, was_zipped = _unzipped(content)
     try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if _is_usual(content) else None
+        size = _size(content)
+        limits.check_decoded(size, what="a bitmap's PNG", most=limits.BITMAP)
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if size else None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise UserError(
-            f"a bitmap's `data` must hold a PNG image of at most {MOST_PIXELS} pixels, and this one cannot be decoded"
-        )
-    return pixels, was_zipped
+        raise UserError("a bitmap's `data` must hold a PNG image, and this one cannot be decoded")
+    return pixels, was_zipped, len(content)
 
 
 def _unzipped(content: bytes) -> tuple[bytes, bool]:
     """Undoes the compression around the PNG; newer exports may hold the PNG itself."""
     stream = zlib.decompressobj()
     try:
-        unzipped = stream.decompress(content, MOST_PIXELS)
+        unzipped = stream.decompress(content, MOST_UNZIPPED)
     except zlib.error:
         return content, False
+    if not stream.eof and len(unzipped) >= MOST_UNZIPPED:
+        limits.check_decoded(len(unzipped) + 1, what="a bitmap's PNG", most=MOST_UNZIPPED)
     return (unzipped, True) if stream.eof else (b"", True)
 
 
-def _is_usual(content: bytes) -> bool:
-    """Says whether it is a PNG whose header tells a size that an image can have."""
-    if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_SIZE.stop:
-        return False
-    width, height = struct.unpack(">II", content[_PNG_SIZE])
-    return bool(width * height <= MOST_PIXELS)
+def _size(content: bytes) -> int:
+    """Returns the bytes that a PNG takes when decoded, from its header; 0 where it is none."""
+    if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_HEADER.stop:
+        return 0
+    width, height, bits, colour = struct.unpack(">IIBB", content[_PNG_HEADER])
+    return int(width * height * _SAMPLES.get(colour, 4) * (2 if bits > 8 else 1))
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

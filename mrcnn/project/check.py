@@ -184,7 +184,13 @@ def _check_label(label: Label, size_hw: tuple[int, int] | None) -> Iterator[str]
     geometry = label.geometry
     if isinstance(geometry, Unsupported):
         yield f"the shape {geometry.shape} cannot be drawn; the object is left out"
-    elif size_hw and geometry.to_mask(*size_hw) is None:
+        return
+    try:
+        drawn = geometry.to_mask(*size_hw) if size_hw else ()
+    except UserError as error:
+        yield f"it cannot be drawn, which leaves its image out: {error}"
+        return
+    if drawn is None:
         yield "it covers no pixel of the image; it is left out"
     elif isinstance(geometry, Polygon) and len(geometry.exterior) < 3:
         yield f"a polygon needs 3 points, it has {len(geometry.exterior)}; it is drawn as they lie"

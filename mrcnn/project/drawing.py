@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
+
+from mrcnn.project import limits, outlines
 
 COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that OpenCV's fixed-point numbers hold
 
@@ -24,9 +25,9 @@ def fill(exterior: np.ndarray, interior: Sequence[np.ndarray] = (), *, height: i
     """Fills an outline `[n, 2]`, xy pixels, and cuts holes of such outlines; outlines belong to what they enclose."""
 
     def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-        cv2.fillPoly(canvas, [floor(exterior)], 1, offset=offset)
+        outlines.fill(canvas, floor(exterior), 1, offset)
         for hole in interior:
-            cv2.fillPoly(canvas, [floor(hole)], 0, offset=offset)
+            outlines.fill(canvas, floor(hole), 0, offset)
 
     # The box of all rings: OpenCV moves a line by up to a pixel where it cuts it off at the canvas.
     return draw_inside(np.concatenate((exterior, *interior)), draw, height=height, width=width)
@@ -45,12 +46,16 @@ def draw_inside(
 
     Returns:
         The drawn pixels, cropped to their box; None when there is none.
+
+    Raises:
+        UserError: the canvas would have more than `limits.DECODED` pixels.
     """
     pixels = floor(outline)
     x1, y1 = np.maximum(pixels.min(axis=0), 0).tolist()
     x2, y2 = np.minimum(pixels.max(axis=0) + 1, (width, height)).tolist()
     if x1 >= x2 or y1 >= y2:
         return None
+    limits.check_decoded((y2 - y1) * (x2 - x1), what=f"an object of {y2 - y1} x {x2 - x1} pixels")
     canvas = np.zeros((y2 - y1, x2 - x1), np.uint8)
     draw(canvas, (-x1, -y1))
     return tight(canvas.astype(bool), y1, x1)
@@ -76,6 +81,7 @@ def union(drawn: Sequence[Drawn | None]) -> Drawn | None:
         return None
     y1, x1 = (min(corner[axis] for _, corner in pieces) for axis in (0, 1))
     y2, x2 = (max(corner[axis] + mask.shape[axis] for mask, corner in pieces) for axis in (0, 1))
+    limits.check_decoded((y2 - y1) * (x2 - x1), what=f"an object of {y2 - y1} x {x2 - x1} pixels")
     canvas = np.zeros((y2 - y1, x2 - x1), bool)
     for mask, (y, x) in pieces:
         canvas[y - y1 : y - y1 + mask.shape[0], x - x1 : x - x1 + mask.shape[1]] |= mask

@@ -28,6 +28,7 @@ class Bitmap(Geometry):
     Attributes:
         origin_xy: column and row of the mask's first pixel in the image.
         data: the encoded mask.
+        decoded_bytes: what decoding it takes.
     """
 
     shape = "bitmap"
@@ -40,11 +41,9 @@ class Bitmap(Geometry):
         """
         x, y = drawing.floor(np.asarray(origin_xy)).tolist()
         self.origin_xy = (x, y)
-        if data is None:
-            self.data = bitmap.encode(np.asarray(mask))
-        else:
-            self.data = data
-            self.mask  # noqa: B018 - a mask that cannot be decoded must be known when it is read
+        self.data = bitmap.encode(np.asarray(mask)) if data is None else data
+        # a mask that cannot be decoded must be known when it is read
+        self.decoded_bytes = np.asarray(mask).size if data is None else bitmap.decoded_bytes(data)
 
     @classmethod
     def from_canvas(cls, mask: np.ndarray) -> "Bitmap":

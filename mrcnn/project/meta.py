@@ -2,8 +2,10 @@
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from mrcnn.errors import UserError
@@ -124,13 +126,21 @@ class ProjectMeta:
         classes = [item.to_json() for item in self.classes]
         return {"classes": classes, "tags": [item.to_json() for item in self.tags], **self.extra}
 
+    @cached_property
+    def _class_by_title(self) -> dict[str, ClassMeta]:
+        return {item.title: item for item in self.classes}
+
+    @cached_property
+    def _tag_by_name(self) -> dict[str, TagMeta]:
+        return {item.name: item for item in self.tags}
+
     def find_class(self, title: str) -> ClassMeta | None:
         """Gives the class of that title, None when there is none."""
-        return next((item for item in self.classes if item.title == title), None)
+        return self._class_by_title.get(title)
 
     def find_tag(self, name: str) -> TagMeta | None:
         """Gives the tag of that name, None when there is none."""
-        return next((item for item in self.tags if item.name == name), None)
+        return self._tag_by_name.get(name)
 
     def with_tags(self, *names: str) -> "ProjectMeta":
         """Gives the same meta with tags without value added under those names, unless they exist."""
@@ -172,7 +182,7 @@ def _rest(data: Mapping[str, Any], *known: str) -> dict[str, Any]:
 
 
 def _check_unique(names: Sequence[str], *, what: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise UserError(f"each {what} must be named once in meta.json, {repeated[0]!r} is there twice; rename one")
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 
 BLOB, OFFSETS = "blob", "_offsets.pkl"  # where newer exports may keep images: archives, and pickles that index them
+MOST_JSON = 2**29  # bytes of an annotation file
 NESTED = "datasets"  # the folder of a data set that holds its children
 
 
@@ -114,9 +116,9 @@ class Project:
 def read_json(path: Path) -> Any:
     """Reads a JSON file; raises `UserError` with the file's name when it is missing or no JSON."""
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        return json.loads(files.read_bytes(path, what="file", most=MOST_JSON))
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.project import drawing
+from mrcnn.project import drawing, outlines
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 
 THIN_SHAPES = ("point", "line", "graph")
@@ -42,6 +42,7 @@ class Line(Geometry):
         pixels = drawing.onto_last(drawing.floor(self.points), height=height, width=width)
 
         def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
+            outlines.check_length(canvas, pixels, offset)
             moved = pixels + np.array(offset, np.int32)
             cv2.polylines(canvas, [np.vstack((moved, moved[-1:]))], False, 1)  # OpenCV draws no chain of one point
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.data.images import decode_image
+from mrcnn.project import image_header
 from mrcnn.serve.refusals import Refusal
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
@@ -34,7 +35,7 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     if math.prod(tile) > max_pixels:
         text = f"the image's tiles have {tile[0]} x {tile[1]} pixels, more than {max_pixels} (--max-pixels)"
         raise Refusal(text, status=413)
-    if data.startswith(PNG) and not _has_all_chunks(data):
+    if data.startswith(PNG) and not image_header.has_all_chunks(data):
         raise Refusal("the image is cut off or broken: a part of it is longer than all of it")
     if data.startswith(JPEG) and data.count(SCAN) > MOST_SCANS:
         raise Refusal(f"the image has more than {MOST_SCANS} scans; save it as a baseline JPEG")
@@ -64,17 +65,6 @@ def _read_sizes(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
         raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
     except Exception as error:  # a parser of foreign bytes may raise anything
         raise Refusal("the image is broken: its header cannot be read") from error
-
-
-def _has_all_chunks(png: bytes) -> bool:
-    """Tells whether the chunks of a PNG lie in it; the decoder makes room for whatever length a chunk says it has."""
-    place = len(PNG)
-    while place + 8 <= len(png):
-        length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
-        place += 12 + length  # beside the content: length, kind and check sum
-        if kind == b"IEND":
-            break
-    return place <= len(png)
 
 
 def _check(height: int, width: int, max_pixels: int) -> None:

@@ -2,6 +2,7 @@ import copy
 import functools
 import json
 import operator
+import os
 import subprocess
 import sys
 
@@ -92,7 +93,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_no_config(tmp_path):
-    assert error_of(load.load_json, tmp_path).startswith(f"config file {tmp_path} cannot be read: ")
+    assert error_of(load.load_json, tmp_path).startswith(f"cannot read the config file {tmp_path}: ")
 
 
 @pytest.mark.parametrize(
@@ -261,3 +262,8 @@ def test_a_list_of_presets_says_to_take_one(tmp_path):
     path.write_text('[{"title": "train"}]')
     with pytest.raises(UserError, match="save the `config` of one entry as a file"):
         load.load_train_config(path)
+
+
+def test_load_json_waits_for_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    assert "pipe.json: it is no regular file" in error_of(load.load_json, tmp_path / "pipe.json")

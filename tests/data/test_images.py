@@ -5,7 +5,7 @@ from PIL import Image
 
 from mrcnn.data import images
 from mrcnn.errors import UserError
-from mrcnn.project import image_file
+from mrcnn.project import image_header
 
 # 2 rows x 3 columns, every value different, red first.
 PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
@@ -18,7 +18,7 @@ def _save(path, array, **kwargs):
 
 def _exif(orientation):
     exif = Image.Exif()
-    exif[image_file.EXIF_ORIENTATION] = orientation
+    exif[image_header.EXIF_ORIENTATION] = orientation
     return exif
 
 

@@ -10,7 +10,7 @@ from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
-from mrcnn.project import image_file
+from mrcnn.project import image_header
 from mrcnn.project.geometry import Rectangle
 from mrcnn.structures import Batch, Sample
 
@@ -213,7 +213,7 @@ def test_an_annotation_of_another_size_is_skipped_and_named(tmp_path):
 def test_an_image_is_read_as_its_annotation_saw_it(tmp_path):
     sample, block = _sample(tmp_path, 1), Image.Exif()
     pixels = cv2.imread(sample.image_path)[..., ::-1]
-    block[image_file.EXIF_ORIENTATION] = 8
+    block[image_header.EXIF_ORIENTATION] = 8
     Image.fromarray(pixels).save(sample.image_path, exif=block)
     np.testing.assert_array_equal(pipeline.read_sample(sample)[0], pixels)
     turned, _ = pipeline.read_sample(sample._replace(size_hw=(30, 20)))

@@ -11,7 +11,7 @@ from mrcnn.data import images, resize
 from mrcnn.export import signature
 from mrcnn.infer import postprocess, preprocess
 from mrcnn.ops import masks as mask_ops
-from mrcnn.project import image_file
+from mrcnn.project import image_header
 from mrcnn.structures import OutputRules, RawDetections
 
 from . import helpers
@@ -98,7 +98,7 @@ def test_bytes_are_decoded_as_the_live_reader_does(kind):
 def test_exif_orientation_is_ignored():
     file = io.BytesIO()
     exif = Image.Exif()
-    exif[image_file.EXIF_ORIENTATION] = 6  # to be turned by a quarter
+    exif[image_header.EXIF_ORIENTATION] = 6  # to be turned by a quarter
     Image.fromarray(PHOTO).save(file, "JPEG", exif=exif)
     assert images.decode_image(np.frombuffer(file.getvalue(), np.uint8), name="live").shape == (90, 60, 3)
     assert signature.decode(tf.constant(file.getvalue())).shape == (60, 90, 3)

@@ -9,7 +9,7 @@ from PIL import Image
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.infer import sources
-from mrcnn.project import image_file
+from mrcnn.project import image_header
 
 from . import helpers
 
@@ -94,7 +94,7 @@ def test_an_image_that_only_fits_its_annotation_as_stored_is_not_turned(project,
     pixels = np.full((14, 12, 3), 70, np.uint8)
     pixels[0] = 200  # the top row, which the quarter turn of the EXIF block would make a column
     block = Image.Exif()
-    block[image_file.EXIF_ORIENTATION] = 6
+    block[image_header.EXIF_ORIENTATION] = 6
     Image.fromarray(pixels).save(project / "ds1" / "img" / "a.png", exif=block)
     pictures, _ = read(sources.open_project(project))
     np.testing.assert_array_equal(pictures[0].image, pixels)
@@ -126,7 +126,7 @@ def test_one_odd_name_in_a_folder_costs_only_itself(tmp_path, capsys):
     pictures, skipped = read(sources.open_images(tmp_path))
     assert [picture.index for picture in pictures] == [0]
     assert skipped == ["loop.png", "nothing.png", "pipe.png"]
-    assert "pipe.png: it is no file" in capsys.readouterr().err
+    assert "pipe.png: it is no regular file" in capsys.readouterr().err
 
 
 def test_folder_without_images(tmp_path):

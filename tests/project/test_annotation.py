@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
+from mrcnn.project import limits
 from mrcnn.project.annotation import Annotation, Label, Tag, read
 from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
@@ -249,3 +250,16 @@ def test_malformed_annotation_is_one_line(changes, message):
 def test_an_annotation_is_an_object():
     with pytest.raises(UserError, match="JSON object"):
         Annotation.from_json([], META)
+
+
+def test_read_decodes_no_more_bitmaps_than_there_is_room_for(monkeypatch):
+    meta = ProjectMeta((ClassMeta("cell"),))
+    item = {"classTitle": "cell", "tags": [], **Bitmap((0, 0), np.ones((50, 50), bool)).to_json()}
+    content = {"size": {"height": 50, "width": 50}, "tags": [], "objects": [item] * 20}
+    assert not read(content, meta).problems
+    one = read({**content, "objects": [item]}, meta).annotation.labels[0].geometry.decoded_bytes
+    monkeypatch.setattr(limits, "DECODED", 3 * one)
+    found = read(content, meta)
+    assert len(found.annotation.labels) == 4  # the fourth goes over the limit
+    assert len(found.problems) == 16
+    assert "object 4: the annotation: its bitmaps together would take" in found.problems[0]

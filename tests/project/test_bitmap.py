@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from mrcnn.errors import UserError
-from mrcnn.project import bitmap
+from mrcnn.project import bitmap, limits
 
 # Source: Supervisely SDK documentation of `Bitmap`, a 3x3 mask with rows 111, 100, 111.
 VECTOR = (
@@ -98,9 +98,9 @@ def _zeros(side):
 def test_a_few_bytes_that_stand_for_a_huge_mask_are_refused_before_they_are_decoded(monkeypatch, zipped):
     png = _zeros(16)
     text = base64.b64encode(zlib.compress(png) if zipped else png).decode()
-    monkeypatch.setattr(bitmap, "MOST_PIXELS", 256)
+    monkeypatch.setattr(limits, "BITMAP", 1024)  # 16 x 16 pixels, a palette with alpha: four bytes each
     assert not bitmap.decode(text).any()
-    monkeypatch.setattr(bitmap, "MOST_PIXELS", 255)
+    monkeypatch.setattr(limits, "BITMAP", 1023)
     monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UserError, match="PNG"):
         bitmap.decode(text)
@@ -110,7 +110,7 @@ def test_what_unzips_without_end_is_refused_before_it_is_unzipped(monkeypatch):
     png = _zeros(8)
     text = base64.b64encode(zlib.compress(png + bytes(10**6))).decode()  # decoders ignore what follows a PNG
     assert not bitmap.decode(text).any()
-    monkeypatch.setattr(bitmap, "MOST_PIXELS", 10**6)
+    monkeypatch.setattr(bitmap, "MOST_UNZIPPED", 10**6)
     with pytest.raises(UserError, match="PNG"):
         bitmap.decode(text)
 
@@ -166,3 +166,12 @@ def test_decode_rejects_what_is_no_image(data, message):
 def test_encode_rejects_a_mask_without_pixels(shape):
     with pytest.raises(UserError, match="at least one pixel"):
         bitmap.encode(np.ones(shape, bool))
+
+
+def test_bytes_count_and_not_pixels(monkeypatch):
+    text = _text(np.zeros((8, 8, 4), np.uint16), zipped=False)
+    assert bitmap.decoded_bytes(text) > 8 * 8 * 8  # and the bytes of the PNG
+    monkeypatch.setattr(limits, "BITMAP", 8 * 8 * 8 - 1)
+    monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match="a bitmap's PNG would take 1 MB when decoded"):
+        bitmap.decode(text)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.errors import UserError
-from mrcnn.project import check, image_file
+from mrcnn.project import check, image_header
 
 META = {
     "classes": [
@@ -37,7 +37,7 @@ def _add(root, name, *objects, tags=(), size=(4, 6), dataset="ds", exif=1):
     for part in ("img", "ann"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     block = Image.Exif()
-    block[image_file.EXIF_ORIENTATION] = exif
+    block[image_header.EXIF_ORIENTATION] = exif
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(folder / "img" / name, exif=block)
     content = {"size": {"height": size[0], "width": size[1]}, "tags": list(tags), "objects": list(objects)}
     (folder / "ann" / f"{name}.json").write_text(json.dumps(content))

@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 
 from mrcnn.errors import UserError
-from mrcnn.project import image_file
+from mrcnn.project import image_file, image_header
 
 PIXELS = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
 
 
 def _file(path, array=PIXELS, orientation=1):
     exif = Image.Exif()
-    exif[image_file.EXIF_ORIENTATION] = orientation
+    exif[image_header.EXIF_ORIENTATION] = orientation
     Image.fromarray(array).save(path, exif=exif)
     return image_file.read_bytes(path)
 

@@ -1,5 +1,7 @@
 """Checks reading and writing of `meta.json`, new and old forms."""
 
+import time
+
 import pytest
 
 from mrcnn.errors import UserError
@@ -121,3 +123,12 @@ def test_malformed_meta_is_one_line(data, message):
     with pytest.raises(UserError, match=message) as caught:
         ProjectMeta.from_json(data)
     assert "\n" not in str(caught.value)
+
+
+def test_many_classes_and_tags_are_found_without_a_search_for_each():
+    names = [f"n{number}" for number in range(20_000)]
+    start = time.process_time()
+    meta = ProjectMeta(tuple(ClassMeta(name) for name in names), tuple(TagMeta(name) for name in names))
+    assert all(meta.find_class(name).title == meta.find_tag(name).name == name for name in names)
+    assert meta.find_class("none") is None
+    assert time.process_time() - start < 5  # a search for each takes minutes

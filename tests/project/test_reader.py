@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mrcnn.errors import UserError
-from mrcnn.project.reader import Project
+from mrcnn.project.reader import Project, read_json
 
 META = {"classes": [{"title": "a", "shape": "point", "color": "#112233"}], "tags": []}
 EMPTY = {"size": {"height": 2, "width": 3}, "tags": [], "objects": []}
@@ -239,3 +239,11 @@ def test_no_folder_no_project_and_two_projects_are_one_line(tmp_path):
         make_project(tmp_path / name, dataset("a", "1.png"))
     with pytest.raises(UserError, match="must hold one project, found 2"):
         Project.open(tmp_path)
+
+
+def test_read_json_waits_for_no_pipe_and_reads_no_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "zero.json"):
+        with pytest.raises(UserError, match=f"cannot read the file .*{name}: it is no regular file"):
+            read_json(tmp_path / name)
