@@ -96,7 +96,7 @@ def sizes(data: np.ndarray, *, name: str) -> Sizes:
 
 def header_sizes(path: str | os.PathLike[str]) -> Sizes | None:
     """Reads the sizes from the header of an image file, and no more of it; None where that does not tell."""
-    with contextlib.suppress(OSError), open(path, "rb") as stream:
+    with contextlib.suppress(OSError), open(path if files.is_regular(path) else os.devnull, "rb") as stream:
         header = image_header.read_stream(stream)
         return _sizes(header.size_hw, header.orientation) if header and header.orientation is not None else None
     return None
