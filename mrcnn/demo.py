@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts t
 
 import numpy as np
 
-from mrcnn import events
+from mrcnn import events, files
 from mrcnn.config import load
 from mrcnn.data import demo as demo_data
 from mrcnn.data import images
@@ -68,7 +68,8 @@ def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> No
     rows = [
         np.pad(picture, ((0, GAP), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in found
     ]
-    path.write_bytes(draw.encode(np.concatenate(rows)[:-GAP], ".png"))
+    with files.writing("the picture", path):
+        path.write_bytes(draw.encode(np.concatenate(rows)[:-GAP], ".png"))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from mrcnn.errors import UserError
 
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
+
 FLUSHED_AT_ONCE = 16  # files: a file system writes the records of many in one go, a thousand one by one takes seconds
 
 
@@ -72,12 +74,15 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or text or type(error).__name__
 
 
-def check_writable(directory: str | os.PathLike[str], *, links: bool = False) -> None:
+def check_writable(
+    directory: str | os.PathLike[str], *, links: bool = False, shown: str | os.PathLike[str] | None = None
+) -> None:
     """Checks that files can be made in a folder, which need not exist yet; leaves nothing behind.
 
     Args:
         directory: the folder.
         links: symbolic links must be possible too.
+        shown: what an error calls the folder; None for its path.
 
     Raises:
         UserError: they cannot; says why.
@@ -92,7 +97,25 @@ def check_writable(directory: str | os.PathLike[str], *, links: bool = False) ->
             if links:
                 (probe / missing / "link").symlink_to("file")
     except OSError as error:
-        raise UserError(f"cannot write in the output {os.fspath(directory)}: {reason(error)}; name another") from error
+        name = os.fspath(directory if shown is None else shown)
+        raise UserError(f"cannot write to the output {name}: {reason(error)}; name another place") from error
+
+
+def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") -> None:
+    """Checks that a folder which is written beside its place can take it at the end.
+
+    Raises:
+        UserError: it is there and not empty, its place cannot be written, or it is a mount point, which nothing can
+            replace; `fix` says what to do where it is not empty.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"the output {directory} must be new or an empty folder; {fix}")
+    if os.path.ismount(directory):
+        raise UserError(f"the output {directory} must not be a mount point; name a folder inside it")
+    target = directory.resolve()  # the folder itself where `directory` is a symbolic link
+    partial = target.with_name(f"{target.name}.partial")
+    check_writable(partial.parent if partial.exists() else partial, shown=directory)
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:
@@ -121,6 +144,13 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         flush(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def clear(folder: str | os.PathLike[str]) -> None:
+    """Removes the unfinished files that `replaced` left in a folder when its process was killed."""
+    for path in Path(folder).glob(".*.partial"):
+        if _PARTIAL.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def flush(path: str | os.PathLike[str]) -> None:

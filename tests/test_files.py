@@ -87,6 +87,17 @@ def test_flush_tree_raises_what_a_file_raises(tmp_path, monkeypatch):
         files.flush_tree(tmp_path)
 
 
+def test_clear_removes_what_a_killed_process_left(tmp_path):
+    with files.replaced(tmp_path / "a") as partial:
+        partial.write_text("new")
+        (tmp_path / ".mine.partial").touch()
+        (tmp_path / partial.name.replace(".partial", ".other")).touch()
+        kept = sorted({*os.listdir(tmp_path)} - {partial.name})
+        files.clear(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == kept
+        partial.touch()
+
+
 def test_remove_removes_files_links_and_folders(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").touch()
@@ -132,11 +143,11 @@ def test_check_writable_leaves_nothing(tmp_path, name):
 def test_check_writable_refuses(tmp_path, name, why):
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(UserError, match=f"cannot write in the output .*: {why}; name another"):
+    with pytest.raises(UserError, match=f"cannot write to the output .*: {why}; name another place"):
         files.check_writable(tmp_path / name)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder in which even root cannot write")
 def test_check_writable_refuses_a_place_without_permission():
-    with pytest.raises(UserError, match=r"cannot write in the output /proc/self/out: "):
+    with pytest.raises(UserError, match=r"cannot write to the output /proc/self/out: "):
         files.check_writable("/proc/self/out")

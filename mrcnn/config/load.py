@@ -41,10 +41,20 @@ def load_json(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable JSON text: {error}") from error
+    _check_encodable(values, path)
     if not isinstance(values, dict):
         fix = "; save the `config` of one entry as a file" if isinstance(values, list) else ""
         raise UserError(f"{path} must hold a JSON object, got {errors.shown(values)}{fix}")
     return values
+
+
+def _check_encodable(values: Any, path: str | Path) -> None:
+    """Refuses lone surrogates: a training would fail when it writes its config beside the first weights."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        text = ascii(error.object[max(error.start - 20, 0) : error.end + 20])
+        raise UserError(f"{path} holds half of a character (a lone surrogate) in {text}; correct it") from None
 
 
 def merge(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrcnn import events
+from mrcnn import events, files
 from mrcnn.data import coco_masks
 from mrcnn.data.coco_file import CocoImage, CocoObject, read_coco
 from mrcnn.data.tally import Tally
@@ -24,6 +24,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
+from mrcnn.project.listing import is_overlong
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.writer import ProjectWriter
 
@@ -32,8 +33,6 @@ CROWDS_TAKEN = "crowd objects taken as objects"
 NAME_TOO_LONG = "images left out, their names are too long for a project"
 MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
 TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
-LONGEST_FILE_NAME = 255  # bytes, of most file systems
-ANNOTATION_SUFFIX = ".json"
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
     Raises:
         UserError: a file is malformed or leaves nothing to learn, or `out` is not free.
     """
+    files.check_free(out)
     datasets = [read_coco(split.annotations, split.images) for split in splits]
     titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
     tags = dict.fromkeys(split.tag for split in splits if split.tag)
@@ -99,7 +99,7 @@ class _Converter:
     def add(self, image: CocoImage, writer: ProjectWriter) -> None:
         """Adds an image; one whose name is too long is left out."""
         name = self._free_name(image.name)
-        if len(os.fsencode(name + ANNOTATION_SUFFIX)) > LONGEST_FILE_NAME:
+        if is_overlong(name):
             self.tally.add(NAME_TOO_LONG, image.name)
             self.counts["skipped"] += len(image.objects)
             return

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from skimage import data, filters, segmentation
 
-from mrcnn import events
+from mrcnn import events, files
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
@@ -89,6 +89,7 @@ def make_coins_project(out_dir: Path, *, seed: int = 0, train_tiles: int = 64, t
     Raises:
         UserError: a number is out of range, or `out_dir` is not free.
     """
+    files.check_free(out_dir)
     photograph, coins = data.coins(), np.stack(segment_coins())
     if train_tiles < 1 or not 32 <= tile <= 160:
         raise UserError(f"`train_tiles` must be at least 1 and `tile` from 32 to 160, got {train_tiles} and {tile}")

@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrcnn import events
+from mrcnn import events, files
 from mrcnn.data import images
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
+from mrcnn.project.listing import is_overlong
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.writer import ProjectWriter
 
@@ -43,6 +44,7 @@ def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog
     Raises:
         UserError: there is no such folder, `val_count` leaves no image for one side, or `out` is not free.
     """
+    files.check_free(out)
     folders = _sample_folders(source)
     if not 0 < val_count < len(folders):
         raise UserError(
@@ -99,6 +101,8 @@ def _sample_folders(source: Path) -> list[Path]:
 
 def _read_sample(folder: Path, tag: str) -> tuple[Path, Annotation]:
     found = sorted((folder / "images").glob("*.png"))
+    if found and is_overlong(found[0].name):
+        raise UserError(f"the name of {found[0]} is too long for a project")
     if len(found) != 1:
         raise UserError(f"expected one PNG in {folder / 'images'}, found {len(found)}")
     height_width = images.image_size(found[0])

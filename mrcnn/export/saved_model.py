@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mrcnn import locks
+from mrcnn import files, locks
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.export import signature, verify
@@ -82,7 +82,7 @@ def export(
             is in `<out_dir>.refused.json`.
     """
     target = Path(out_dir).resolve()
-    _require_new(target, shown=out_dir)
+    files.check_free(out_dir, fix="remove it or name another")
     with locks.beside(out_dir, warn=log.warning), _workplace(target) as workplace:
         stored = load.read_model(model, classes=classes, input_size=input_size)
         if images is None:
@@ -119,8 +119,9 @@ def write(bundle: ModelBundle, directory: str | Path) -> None:
         image_resize=config.image_resize,
         rules=bundle.output_rules,
     )
-    tf.saved_model.save(detector, str(directory), signatures=detector.signatures())
-    _write_json(Path(directory) / LABELS, labels(bundle))
+    with files.writing("the SavedModel", directory, also=(tf.errors.OpError,)):
+        tf.saved_model.save(detector, str(directory), signatures=detector.signatures())
+        _write_json(Path(directory) / LABELS, labels(bundle))
 
 
 def labels(bundle: ModelBundle) -> dict[str, Any]:
@@ -135,20 +136,13 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-def _require_new(target: Path, *, shown: str | Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"the output {shown} must be new or an empty folder; remove it or name another")
-
-
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
     """Makes a folder beside the target, which is on the same disk, and removes it in the end."""
     folder = target.with_name(f"{target.name}.partial")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
-    try:
+    with files.writing("the SavedModel", folder):
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot create {folder}: {error.strerror or error}") from error
     try:
         yield folder
     finally:
@@ -172,9 +166,12 @@ def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
             f"the exported model is not equal to the live one: {failures[0]}{more}; nothing was exported, "
             f"the differences are in {refused}"
         )
-    _write_json(model / VERIFY, report)
-    os.replace(model, target)  # takes the place of an empty folder
-    refused.unlink(missing_ok=True)
+    with files.writing("the SavedModel", target):
+        _write_json(model / VERIFY, report)
+        files.flush_tree(model)
+        os.replace(model, target)  # takes the place of an empty folder
+        files.flush(target.parent)
+        refused.unlink(missing_ok=True)
 
 
 def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
@@ -203,6 +200,5 @@ def _size(folder: Path) -> int:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with files.replaced(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 from mrcnn import files
 from mrcnn.config import errors
 from mrcnn.errors import UserError
+from mrcnn.project.meta import check_encodable
 
 MOST_BYTES = 2**26  # of a file of class names
 COCO = "coco"
@@ -47,6 +48,8 @@ def read_names(classes: Classes) -> tuple[str, ...]:
         names = list(classes)
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise UserError(f"the class names must be a list of texts that are not empty, got {errors.shown(names)}")
+    for name in names:
+        check_encodable(name, what="class name")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"the class names must differ, got {errors.shown(twice[0])} more than once")

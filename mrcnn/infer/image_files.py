@@ -56,6 +56,8 @@ def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, 
     if path.is_dir():
         return _in_folder(path, recursive=recursive)
     if path.exists():
+        if listing.is_overlong(path.name):
+            raise UserError(f"the name of the image {path} is too long for that of an annotation file; rename it")
         if not listing.is_image(path):
             raise UserError(f"the image {path} has an extension that is not read; these are: {_kinds()}")
         return path.parent, [path], []

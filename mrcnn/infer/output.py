@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,11 +29,24 @@ from mrcnn.project.writer import ProjectWriter
 Record = Mapping[str, Any]
 
 
+def is_finished(directory: Path) -> bool:
+    """Tells whether a project is complete under its name; its journal, left by a kill just after, goes."""
+    finished = (directory / "meta.json").is_file()
+    if finished:
+        _beside(directory, "journal").unlink(missing_ok=True)
+    return finished
+
+
+def count(directory: Path, entries: Iterable[Entry]) -> int:
+    """Counts those of the images that are in a project."""
+    return sum(os.path.lexists(_image_path(directory, entry)) for entry in entries)
+
+
 def check(directory: Path, *, resume: bool) -> None:
     """Looks whether a run can write there.
 
     Raises:
-        UserError: it holds something, or an unfinished run that is not to be continued.
+        UserError: it holds something, or an unfinished run that is not to be continued, or it cannot be written.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         fix = "there is nothing to resume" if resume else "name another"
@@ -44,6 +58,7 @@ def check(directory: Path, *, resume: bool) -> None:
             f"{_beside(directory, 'partial')} holds {len(records)} images of an interrupted run; continue it with "
             f"--resume, or remove {journal} to start anew"
         )
+    files.check_free(directory)
 
 
 class Output:
@@ -89,17 +104,18 @@ class Output:
                 f"the interrupted run in {self.partial} had other settings ({_changed(before, identity)}); give the "
                 f"same again, or remove {self._journal_path} to start anew"
             )
-        if records and not self._kept.exists() and self.partial.exists():
-            os.replace(self.partial, self._kept)
-        self._writer = ProjectWriter(directory, meta)
-        self._take_over(entries, records)
-        unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
-        kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
-        unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
-        files.flush(unfinished)
-        files.flush_tree(self.partial)  # before what the interrupted run wrote goes
-        os.replace(unfinished, self._journal_path)
-        self._drop_kept()
+        with files.writing("the project", self.partial):
+            if records and not self._kept.exists() and self.partial.exists():
+                os.replace(self.partial, self._kept)
+            self._writer = ProjectWriter(directory, meta)
+            self._take_over(entries, records)
+            kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
+            unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
+            unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
+            files.flush(unfinished)
+            files.flush_tree(self.partial)  # before what the interrupted run wrote goes
+            os.replace(unfinished, self._journal_path)
+            self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
         """Adds an image with its annotation, and what another run should know of it, ready for JSON.
@@ -110,8 +126,9 @@ class Output:
         self._writer.add(entry.dataset, entry.name, entry.path, annotation)
         self.done[key(entry)] = record
         # not forced onto the disk: an image whose line, or whose own files, a loss of power takes is done again
-        with self._journal_path.open("a", encoding="utf-8") as journal:
-            journal.write(_line(entry, record))
+        with files.writing("the journal", self._journal_path):
+            with self._journal_path.open("a", encoding="utf-8") as journal:
+                journal.write(_line(entry, record))
 
     def __enter__(self) -> "Output":
         """Gives itself."""
@@ -122,7 +139,9 @@ class Output:
     ) -> None:
         """Finishes, or keeps what there is."""
         if kind is None:
-            self._writer.finish()
+            with ExitStack() as stack:
+                stack.callback(self._writer.close)
+                self._writer.finish()
         elif not self.done:
             self._writer.discard()
         else:
@@ -148,12 +167,11 @@ class Output:
             shutil.rmtree(old, ignore_errors=True)
 
     def _kept_annotation(self, entry: Entry) -> Annotation | None:
-        folder = self._kept / f"/{NESTED}/".join(entry.dataset.split("/"))
-        image = folder / "img" / entry.name
+        image = _image_path(self._kept, entry)
         try:
             if not (os.path.samefile(image, entry.path) or filecmp.cmp(image, entry.path, shallow=False)):
                 return None  # another image under the same name
-            return Annotation.from_json(read_json(folder / "ann" / f"{entry.name}.json"), self._writer.meta)
+            return Annotation.from_json(read_json(image.parents[1] / "ann" / f"{entry.name}.json"), self._writer.meta)
         except (OSError, UserError):
             return None
 
@@ -161,6 +179,10 @@ class Output:
 def key(entry: Entry) -> str:
     """Gives what the journal calls an image."""
     return f"{entry.dataset}/{entry.name}"
+
+
+def _image_path(project: Path, entry: Entry) -> Path:
+    return project / f"/{NESTED}/".join(entry.dataset.split("/")) / "img" / entry.name
 
 
 def _beside(directory: Path, suffix: str) -> Path:

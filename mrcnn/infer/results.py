@@ -1,22 +1,50 @@
 """Writes what was found in each image of a run: labels, pictures, COCO results."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mrcnn import files
+from mrcnn.errors import UserError
 from mrcnn.infer import coco_results, draw, labels
 from mrcnn.infer.coco_results import CocoResults
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.looking import Found
 from mrcnn.infer.output import Output, key
-from mrcnn.infer.sources import Entry, Picture
+from mrcnn.infer.sources import Entry, Picture, Source
 
 OVERLAY = "overlay"
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
 PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
 PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
+
+
+def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:
+    """Checks that what is written beside a project has its place.
+
+    Raises:
+        UserError: the input has a name of these files, they are there already, or the output lies in the input.
+    """
+    written = (PREDICTIONS, PREDICTION_RESULTS) if with_results else ()
+    drawn = (OVERLAY,) if with_overlay else ()
+    if source.name in (*written, *drawn):
+        raise UserError(f"the input is named {source.name!r}, as one of the run's other outputs is; rename it")
+    for path in (folder / name for name in drawn):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}, where --overlay draws, must be a folder; move it away or name another output")
+    for path in (folder / name for name in written):
+        if path.exists() and not (resume and path.is_file()):
+            raise UserError(f"{path} is there already; move it away or name another output")
+    if source.project is not None and source.project.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise UserError(f"the output {folder} lies in the input project {source.project}; name one outside it")
+    own = (*drawn, source.name, f"{source.name}.partial", f"{source.name}.interrupted")
+    places = tuple(os.path.join(os.path.abspath(folder), name, "") for name in own)
+    inside = [entry.path for entry in source.entries if os.path.abspath(entry.path).startswith(places)]
+    if inside:
+        raise UserError(f"the image {inside[0]} of the input lies where the output is written; name another output")
 
 
 class ResultWriter:
@@ -53,7 +81,9 @@ class ResultWriter:
         if self._with_overlay:
             drawn = draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
             path = _overlay_path(self._folder / OVERLAY, entry)
-            path.write_bytes(draw.encode(drawn, path.suffix))
+            with files.writing("the picture", path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(draw.encode(drawn, path.suffix))
         scores = [float(score) for score in chosen.scores]
         record: dict[str, Any] = {
             "size": chosen.size,
@@ -70,7 +100,8 @@ class ResultWriter:
         for entry in entries:
             if record := self._out.done.get(key(entry)):
                 results.add(entry.title, record["size"], record["coco"])
-        results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
+        with files.writing("the results", self._folder / PREDICTIONS):
+            results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
@@ -79,6 +110,5 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 def _overlay_path(overlay: Path, entry: Entry) -> Path:
     folder = (overlay / entry.title).parent
-    folder.mkdir(parents=True, exist_ok=True)
     name = entry.name if entry.path.suffix.lower() in PICTURE_KINDS else f"{entry.name}.png"
     return folder / name

@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn import locks
+from mrcnn import files, locks
 from mrcnn.config.base import AUTO
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.infer import labels, load, modes, output, second_look, sources
+from mrcnn.infer import labels, load, modes, output, results, second_look, sources
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.output import Output, key
 from mrcnn.infer.predictor import Predictor
-from mrcnn.infer.results import OVERLAY, ResultWriter
+from mrcnn.infer.results import ResultWriter
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.infer.summary import Summary
 from mrcnn.project.listing import few
@@ -100,6 +100,8 @@ def run_inference(
 def _load_and_apply(
     model: str | Path, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
+    if _is_finished(folder, source, options, log):
+        return Summary()
     stored = load.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored.class_names, config)
     # what cannot end well must end before the model is loaded
@@ -129,6 +131,8 @@ def apply(
 ) -> Summary:
     """Applies a loaded model to every image of a source; else as `run_inference`."""
     with locks.inside(output_dir, warn=log.warning):
+        if _is_finished(Path(output_dir), source, options, log):
+            return Summary()
         return _apply(predictor, source, Path(output_dir), config=config, log=log, options=options)
 
 
@@ -143,6 +147,7 @@ def _apply(
     _check_output(folder, source, options)
     identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
     out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
+    files.clear(folder)
     left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
     if options.resume:
         log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
@@ -200,10 +205,20 @@ def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Nam
     return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
 
 
+def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) -> bool:
+    """Tells whether a run that is to be resumed is complete, and reports it."""
+    target = folder / source.name
+    if not options.resume or not output.is_finished(target):
+        return False
+    there, count = output.count(target, source.entries), len(source.entries)
+    log.info(f"nothing to do: {target} is complete, {there} of the {count} images are in it")
+    log.model_applied()
+    return True
+
+
 def _check_output(folder: Path, source: Source, options: Options) -> None:
     output.check(folder / source.name, resume=options.resume)
-    if options.overlay and source.name == OVERLAY:
-        raise UserError(f"a project named {OVERLAY!r} cannot stand beside the pictures of --overlay; rename the input")
+    results.check(folder, source, with_overlay=options.overlay, with_results=_is_folder(source), resume=options.resume)
 
 
 def _selects_nothing(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mrcnn.errors import UserError
 from mrcnn.project import geometry, limits
-from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.meta import ProjectMeta, check_encodable
 from mrcnn.project.skeletons import THIN_SHAPES
 
 Part = TypeVar("Part")
@@ -33,6 +33,7 @@ class Tag:
         data = {"name": data} if isinstance(data, str) else data
         if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"]:
             raise UserError(f"a tag must be a name or an object with a `name`, got {data!r:.80}")
+        check_encodable(data["name"], what="tag name")
         return cls(data["name"], data.get("value"), _without(data, ("name", "value")))
 
     def to_json(self) -> dict[str, Any]:

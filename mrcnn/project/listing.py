@@ -1,17 +1,24 @@
 """Which files of a folder are images that can be read, and one line about those that are passed over."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".png", ".webp", ".tif", ".tiff"})
 CONVERTIBLE = frozenset({".nrrd", ".avif", ".heic", ".heif", ".gif"})  # images elsewhere, but not read here
+LONGEST_NAME = 255  # bytes of a file name, on all common file systems
 NAMED = 3  # of each kind
 
 
 def is_image(path: Path) -> bool:
-    """Tests by its extension whether a file is of a kind that is read."""
-    return path.suffix.lower() in IMAGE_EXTENSIONS
+    """Tests by its name whether a file can be read as an image and have an annotation file."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS and not is_overlong(path.name)
+
+
+def is_overlong(name: str) -> bool:
+    """Tests whether an image's name is too long for that of its annotation file, which has `.json` appended."""
+    return len(os.fsencode(f"{name}.json")) > LONGEST_NAME
 
 
 def passed_over(files: Iterable[Path], *, folders: Sequence[str] = (), hint: str = "") -> list[str]:
@@ -23,10 +30,13 @@ def passed_over(files: Iterable[Path], *, folders: Sequence[str] = (), hint: str
         hint: what looks into them.
     """
     kinds: dict[str, list[str]] = defaultdict(list)
+    overlong: list[str] = []
     for path in files:
-        if not is_image(path):
+        if path.suffix.lower() in IMAGE_EXTENSIONS and is_overlong(path.name):
+            overlong.append(f"{path.name[:40]}…")
+        elif not is_image(path):
             kinds[path.suffix.lower()].append(path.name)
-    parts = []
+    parts = [f"{len(overlong)} images with too long names ({few(overlong)}; rename them)"] if overlong else []
     for kind, names in sorted(kinds.items()):
         advice = "; convert them to PNG or JPEG" if kind in CONVERTIBLE else ""
         what = f"{kind} files" if kind else "files without an extension"

@@ -27,7 +27,8 @@ class ClassMeta:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Replaces a colour that is none."""
+        """Replaces a colour that is none; raises `UserError` for a title that no file can hold."""
+        check_encodable(self.title, what="class title")
         object.__setattr__(self, "color", _color_or_derived(self.color, self.title))
 
     @classmethod
@@ -54,7 +55,8 @@ class TagMeta:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Replaces a colour that is none and checks the values."""
+        """Replaces a colour that is none and checks the name and the values."""
+        check_encodable(self.name, what="tag name")
         object.__setattr__(self, "color", _color_or_derived(self.color, self.name))
         if self.value_type == "oneof_string" and self.values is None:
             raise UserError(f"tag {self.name!r} has value_type oneof_string and so needs a list `values`")
@@ -148,6 +150,18 @@ class ProjectMeta:
         return replace(self, tags=(*self.tags, *new))
 
 
+def check_encodable(name: str, *, what: str) -> None:
+    r"""Checks that a name can be written as UTF-8.
+
+    Raises:
+        UserError: it holds a lone surrogate, half of a character, which JSON can write as `\ud83d` alone.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"the {what} {name!r} holds half of a character (a lone surrogate); rename it") from None
+
+
 def _read_tags(data: Mapping[str, Any]) -> tuple[TagMeta, ...]:
     old_items = [item for key in _LEGACY_TAG_KEYS for item in _items(data, key)]
     new_items = _items(data, "tags")
@@ -190,5 +204,5 @@ def _check_unique(names: Sequence[str], *, what: str) -> None:
 def _color_or_derived(color: Any, name: str) -> str:
     if isinstance(color, str) and _HEX_COLOR.fullmatch(color):
         return color
-    checksum = zlib.crc32(name.encode(errors="surrogatepass"))
+    checksum = zlib.crc32(name.encode())
     return f"#{checksum & 0xFFFFFF:06X}"  # the same in every run, unlike a random one

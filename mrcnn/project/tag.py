@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mrcnn import events
+from mrcnn import events, files
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation, Tag
 from mrcnn.project.reader import Project
@@ -48,6 +48,7 @@ def tag_project(
     Raises:
         UserError: the project or one of its annotations cannot be read, or the target is not free.
     """
+    files.check_free(target)
     project = Project.open(source)
     names = (train_tag, val_tag)
     counts = {name: 0 for name in names}

@@ -12,6 +12,7 @@ from typing import Any
 
 from mrcnn import files, locks
 from mrcnn.errors import UserError
+from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta, TagMeta
 from mrcnn.project.reader import NESTED
@@ -33,18 +34,15 @@ class ProjectWriter:
         """
         self.directory = Path(directory)
         self.meta = meta
-        if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise UserError(f"the output {self.directory} must be new or an empty folder; name another")
+        files.check_free(self.directory)
         self._target = self.directory.resolve()  # the folder itself where `directory` is a symbolic link
         self._partial = self._target.with_name(f"{self._target.name}.partial")
         self._tags: dict[str, TagMeta] = {}
         with ExitStack() as stack:
             stack.enter_context(locks.beside(self.directory, warn=warnings.warn))
             shutil.rmtree(self._partial, ignore_errors=True)
-            try:
+            with files.writing("the project", self._partial):
                 self._partial.mkdir(parents=True)
-            except OSError as error:
-                raise UserError(f"cannot create {self._partial}: {error.strerror or error}") from error
             self._lock = stack.pop_all()
 
     def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, annotation: Annotation) -> None:
@@ -57,20 +55,26 @@ class ProjectWriter:
             annotation: what belongs to it.
 
         Raises:
-            UserError: a name is no plain file name, or the data set has that image already.
+            UserError: a name is no plain file name or too long, the data set has that image already, or it cannot be
+                written.
         """
         folder = self._partial / f"/{NESTED}/".join(map(_checked, dataset.split("/")))
-        image_path = folder / "img" / _checked(name)
+        if listing.is_overlong(_checked(name)):
+            raise UserError(
+                f"the name of image {name} is too long: its annotation file needs five bytes more; rename it"
+            )
+        image_path, annotation_path = folder / "img" / name, folder / "ann" / f"{name}.json"
         if image_path.exists():
             raise UserError(f"image {name} is already in data set {dataset} of {self.directory}")
         text = json.dumps(annotation.to_json())  # before the image: what cannot be written must leave no image behind
-        for part in ("img", "ann"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        if isinstance(image, bytes):
-            image_path.write_bytes(image)
-        else:
-            _link_or_copy(Path(image), image_path)
-        (folder / "ann" / f"{name}.json").write_text(text, encoding="utf-8")
+        with files.writing("the image", image_path):
+            for part in (image_path, annotation_path):
+                part.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(image, bytes):
+                image_path.write_bytes(image)
+            else:
+                _link_or_copy(Path(image), image_path)
+            annotation_path.write_text(text, encoding="utf-8")
         for tag in annotation.all_tags():
             if tag.name not in self._tags or self._tags[tag.name].value_type == "none":
                 self._tags[tag.name] = TagMeta(tag.name, _value_type(tag.value))
@@ -83,10 +87,11 @@ class ProjectWriter:
         """
         undeclared = tuple(tag for name, tag in self._tags.items() if self.meta.find_tag(name) is None)
         meta = replace(self.meta, tags=(*self.meta.tags, *undeclared))
-        (self._partial / "meta.json").write_text(json.dumps(meta.to_json(), indent=4), encoding="utf-8")
-        files.flush_tree(self._partial)
-        os.replace(self._partial, self._target)
-        files.flush(self._target.parent)
+        with files.writing("the project", self.directory):
+            (self._partial / "meta.json").write_text(json.dumps(meta.to_json(), indent=4), encoding="utf-8")
+            files.flush_tree(self._partial)
+            os.replace(self._partial, self._target)
+            files.flush(self._target.parent)
         self.close()
         return self.directory
 
@@ -107,16 +112,27 @@ class ProjectWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Finishes, or discards after an exception."""
-        if kind is None:
-            self.finish()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            self.finish()
+        except BaseException:
+            self.discard()
+            raise
 
 
 def _checked(name: str) -> str:
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name or not _is_encodable(name):
         raise UserError(f"{name!r} cannot be the name of a data set or image file")
     return name
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        return bool(os.fsencode(name))
+    except UnicodeEncodeError:
+        return False
 
 
 def _value_type(value: Any) -> str:

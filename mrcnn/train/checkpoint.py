@@ -213,6 +213,7 @@ def _position(folder: Path) -> tuple[int, int]:
 
 def _clear(root: Path) -> None:
     """Removes what a killed process left: folders half written or half removed, and new links without their names."""
+    files.clear(root)
     for path in list(root.iterdir()):
         if _WAITING.fullmatch(path.name):
             files.remove(path)

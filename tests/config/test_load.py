@@ -267,3 +267,11 @@ def test_a_list_of_presets_says_to_take_one(tmp_path):
 def test_load_json_waits_for_no_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     assert "pipe.json: it is no regular file" in error_of(load.load_json, tmp_path / "pipe.json")
+
+
+def test_half_a_character_is_refused_before_it_reaches_a_checkpoint(tmp_path):
+    (tmp_path / "c.json").write_text('{"special_classes": {"background": "b\\ud83dg"}}')
+    with pytest.raises(UserError, match=r"c\.json holds half of a character .* in .*b\\ud83dg.*; correct it"):
+        load.load_json(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text('{"special_classes": {"background": "\\ud83d\\ude00"}}')
+    assert load.load_json(tmp_path / "c.json") == {"special_classes": {"background": "\U0001f600"}}

@@ -81,3 +81,8 @@ def test_another_number_of_names_tells_both_numbers(names):
 def test_a_class_may_not_be_called_as_the_background():
     with pytest.raises(UserError, match="'bg' is that of the background"):
         class_names.number_names(("cat", "bg"), num_classes=3, source="m.h5")
+
+
+def test_a_name_that_no_file_can_hold_is_refused():
+    with pytest.raises(UserError, match=r"the class name .* holds half of a character"):
+        class_names.read_names(["cat", "\ud83d"])

@@ -9,7 +9,7 @@ import pytest
 from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.infer import sources
-from mrcnn.infer.output import Output, check, key
+from mrcnn.infer.output import Output, check, count, is_finished, key
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta
@@ -139,7 +139,7 @@ def test_an_end_while_what_was_taken_over_is_removed(source, tmp_path, monkeypat
     remove = shutil.rmtree
 
     def remove_half(path, **kwargs):
-        if path.name.startswith("p.interrupted") and path.exists():
+        if os.path.basename(path).startswith("p.interrupted") and path.exists():
             remove(path / "ds" / "ann")
             raise KeyboardInterrupt
         remove(path, **kwargs)
@@ -211,3 +211,30 @@ def test_nothing_to_resume(source, tmp_path):
 
 def test_keys_are_those_of_data_set_and_name(source):
     assert [key(entry) for entry in source.entries] == ["ds/a.png", "ds/b.png", "ds/c.png", "ds/d.png"]
+
+
+def test_is_finished_after_a_kill_just_before_the_journal_goes(source, tmp_path):
+    assert not is_finished(tmp_path / "p")
+    interrupt(source, tmp_path / "p", range(4))
+    shutil.copy(tmp_path / "p.journal", tmp_path / "journal")
+    assert not is_finished(tmp_path / "p")
+    write(source, tmp_path / "p", [], resume=True)
+    shutil.move(tmp_path / "journal", tmp_path / "p.journal")
+    assert is_finished(tmp_path / "p")
+    assert names(tmp_path) == ["in", "p"]
+    assert count(tmp_path / "p", source.entries) == 4
+
+
+def test_an_output_that_cannot_be_written_is_found_at_once(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write to the output .*file/p: Not a directory; name another place"):
+        check(tmp_path / "file" / "p", resume=False)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+def test_a_full_disk_under_the_journal_is_one_line_with_its_path(source, tmp_path):
+    out = start(source, tmp_path / "p")
+    (tmp_path / "p.journal").unlink()
+    (tmp_path / "p.journal").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"^cannot write the journal .*p\.journal: No space left on device$"):
+        out.add(source.entries[0], FOUND, {})

@@ -1,11 +1,14 @@
 """What is written of each image."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from mrcnn.config.load import load_mode
-from mrcnn.infer import labels, sources
+from mrcnn.errors import UserError
+from mrcnn.infer import labels, results, sources
 from mrcnn.infer.looking import Found, Part
 from mrcnn.infer.output import Output
 from mrcnn.infer.results import ResultWriter
@@ -49,3 +52,48 @@ def test_pictures_and_results_where_asked_for(tmp_path):
     assert [(item["image_id"], item["category_id"], item["bbox"]) for item in content["annotations"]] == [
         (1, 2, [2.0, 1.0, 4.0, 3.0])
     ]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    helpers.write_image(tmp_path / "photos" / "a.png", 20, 30, 50)
+    return sources.open_images(tmp_path / "photos")
+
+
+def check(folder, source, *, with_overlay=True, with_results=True, resume=False):
+    results.check(folder, source, with_overlay=with_overlay, with_results=with_results, resume=resume)
+
+
+@pytest.mark.parametrize("name", ["overlay", "predictions.json", "predictions_results.json"])
+def test_check_refuses_an_input_named_like_an_output(tmp_path, photos, name):
+    with pytest.raises(UserError, match=f"the input is named '{name}', as one of the run's other outputs is; rename"):
+        check(tmp_path / "out", replace(photos, name=name))
+    check(tmp_path / "out", replace(photos, name=name), with_overlay=False, with_results=False)
+
+
+def test_check_refuses_what_is_there_already(tmp_path, photos):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "predictions.json").touch()
+    with pytest.raises(UserError, match=r"predictions.json is there already; move it away or name another output"):
+        check(out, photos)
+    check(out, photos, resume=True)
+    (out / "overlay").touch()
+    with pytest.raises(UserError, match=r"overlay, where --overlay draws, must be a folder"):
+        check(out, photos, resume=True)
+    check(out, photos, with_overlay=False, resume=True)
+
+
+@pytest.mark.parametrize("output", ["", "ds", "new/deep"])
+def test_check_refuses_an_output_in_the_input_project(tmp_path, photos, output):
+    source = replace(photos, project=tmp_path / "p")
+    with pytest.raises(UserError, match=r"the output .* lies in the input project .*p; name one outside it"):
+        check(tmp_path / "p" / output, source)
+
+
+def test_check_refuses_images_among_what_is_written(tmp_path):
+    helpers.write_image(tmp_path / "photos.partial" / "a.png", 20, 30, 50)
+    source = replace(sources.open_images(tmp_path / "photos.partial"), name="photos")
+    with pytest.raises(UserError, match=r"the image .*a.png of the input lies where the output is written"):
+        check(tmp_path, source)
+    check(tmp_path, replace(source, name="other"))

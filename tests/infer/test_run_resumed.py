@@ -121,3 +121,22 @@ def test_images_added_in_between_are_done_too(project, tmp_path):
     assert run_on(source, tmp_path / "out", resume=True).images == 5
     run_on(source, tmp_path / "once")
     assert tree(tmp_path / "out") == tree(tmp_path / "once")
+
+
+@pytest.mark.parametrize("kind", ["project", "folder"])
+def test_resuming_a_finished_run_has_nothing_to_do(project, tmp_path, capsys, kind):
+    source = sources.open_project(project)
+    if kind == "folder":
+        helpers.write_image(tmp_path / "photos" / "a.png", 20, 30, 50)
+        source = sources.open_images(tmp_path / "photos")
+    run_on(source, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    capsys.readouterr()
+    run_on(source, tmp_path / "out", resume=True)
+    first, last = events(capsys)
+    count = len(source.entries)
+    assert first["message"] == (
+        f"nothing to do: {tmp_path / 'out' / source.name} is complete, {count} of the {count} images are in it"
+    )
+    assert last["message"] == "model applied"
+    assert tree(tmp_path / "out") == before

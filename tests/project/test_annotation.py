@@ -263,3 +263,8 @@ def test_read_decodes_no_more_bitmaps_than_there_is_room_for(monkeypatch):
     assert len(found.annotation.labels) == 4  # the fourth goes over the limit
     assert len(found.problems) == 16
     assert "object 4: the annotation: its bitmaps together would take" in found.problems[0]
+
+
+def test_a_tag_name_that_no_file_can_hold_is_refused():
+    with pytest.raises(UserError, match=r"the tag name .* holds half of a character"):
+        Tag.from_json({"name": "\ud83d"})

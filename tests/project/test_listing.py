@@ -32,3 +32,12 @@ def test_few():
     assert listing.few(["a", "b", "c"]) == "a, b, c"
     assert listing.few(["a", "b", "c", "d"]) == "a, b, c, …"
     assert listing.few([]) == ""
+
+
+def test_an_image_name_leaves_room_for_that_of_its_annotation():
+    long, short = "n" * 247 + ".png", "ä" * 123 + ".png"  # 251 and 250 bytes; with .json 256 and 255
+    assert (listing.is_overlong(long), listing.is_overlong(short)) == (True, False)
+    assert (listing.is_image(Path(long)), listing.is_image(Path(short))) == (False, True)
+    assert listing.passed_over([Path(long), Path(short)]) == [
+        f"1 images with too long names ({'n' * 40}…; rename them)"
+    ]

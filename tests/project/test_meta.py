@@ -92,7 +92,13 @@ def test_a_tag_says_which_values_fit(tag, good, bad):
 
 
 def test_a_color_is_derived_from_any_text():
-    assert len(ClassMeta("\ud800").color) == 7
+    assert len(ClassMeta("\U0001f600").color) == 7
+
+
+@pytest.mark.parametrize("make", [ClassMeta, TagMeta])
+def test_a_name_that_no_file_can_hold_is_refused(make):
+    with pytest.raises(UserError, match=r"(class title|tag name) 'a\\ud83d' holds half of a character .*; rename it"):
+        make("a\ud83d")
 
 
 @pytest.mark.parametrize(

@@ -247,3 +247,19 @@ def test_read_json_waits_for_no_pipe_and_reads_no_device(tmp_path):
     for name in ("pipe.json", "zero.json"):
         with pytest.raises(UserError, match=f"cannot read the file .*{name}: it is no regular file"):
             read_json(tmp_path / name)
+
+
+def test_an_image_whose_name_is_too_long_for_an_annotation_is_left_out_and_named(tmp_path):
+    long, short = "n" * 247 + ".png", "n" * 246 + ".png"  # 251 and 250 bytes; with .json 256 and 255
+    (tmp_path / "p" / "ds" / "img").mkdir(parents=True)
+    (tmp_path / "p" / "ds" / "ann").mkdir()
+    (tmp_path / "p" / "meta.json").write_text('{"classes": []}')
+    for name in (long, short):
+        (tmp_path / "p" / "ds" / "img" / name).touch()
+    (tmp_path / "p" / "ds" / "ann" / f"{short}.json").touch()
+    project = Project.open(tmp_path / "p")
+    assert [item.name for item in project.items] == [short]
+    (line,) = project.warnings
+    start = "data set ds has files that are passed over: 1 images with too long names (nnnn"
+    assert line.startswith(start)
+    assert line.endswith("n…; rename them)")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,3 +202,40 @@ def test_a_second_writer_of_the_same_project_is_refused(tmp_path, image):
             ProjectWriter(tmp_path / "p", META)
         first.add("ds", "x.jpg", image, ANNOTATION)
     assert [item.name for item in Project.open(tmp_path / "p").items] == ["x.jpg"]
+
+
+def test_add_refuses_a_name_too_long_and_leaves_nothing_of_it(tmp_path, image):
+    with ProjectWriter(tmp_path / "out", META) as writer:
+        with pytest.raises(UserError, match=r"the name of image .* is too long: its annotation file needs five bytes"):
+            writer.add("ds", "n" * 251, image, Annotation((4, 5)))
+        writer.add("ds", "n" * 246 + ".jpg", image, Annotation((4, 5)))
+    assert sorted(path.suffix for path in (tmp_path / "out").rglob("*.*")) == [".jpg", ".json", ".json"]
+
+
+@pytest.mark.parametrize("part", ["img", "ann", "meta.json"])
+def test_a_full_disk_is_one_line_with_the_path_and_leaves_nothing(tmp_path, image, monkeypatch, part):
+    write_text, write_bytes = Path.write_text, Path.write_bytes
+
+    def full(path, *args, **kwargs):
+        if part in (path.parent.name, path.name):
+            raise OSError(28, "No space left on device")
+        return (write_text if isinstance(args[0], str) else write_bytes)(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    def write():
+        with ProjectWriter(tmp_path / "out", META) as writer:
+            writer.add("ds", "a.jpg", image.read_bytes(), Annotation((4, 5)))
+
+    with pytest.raises(UserError, match=r"^cannot write the (image|project) .*out.*: No space left on device$"):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == [image.name]
+    monkeypatch.undo()
+    write()  # the lock is free again
+
+
+def test_a_mount_point_is_refused_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.fspath(path) == str(tmp_path / "out"))
+    with pytest.raises(UserError, match=r"the output .*out must not be a mount point; name a folder inside it"):
+        ProjectWriter(tmp_path / "out", META)

@@ -191,7 +191,7 @@ def test_check_place_refuses_a_disk_without_links(tmp_path, monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    with pytest.raises(UserError, match=r"cannot write in the output .*out: Operation not permitted; name another"):
+    with pytest.raises(UserError, match=r"cannot write to the output .*out: Operation not permitted; name"):
         checkpoint.check_place(tmp_path / "out", resume=False)
     assert not list(tmp_path.iterdir())
 
