@@ -26,7 +26,7 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
     """Checks that what is written beside a project has its place.
 
     Raises:
-        UserError: the input has a name of these files, they are there already, or the output lies in the input.
+        UserError: the input has a name of these files, they are there already, or images of it lie in the output.
     """
     written = (PREDICTIONS, PREDICTION_RESULTS) if with_results else ()
     drawn = (OVERLAY,) if with_overlay else ()
@@ -38,8 +38,6 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
     for path in (folder / name for name in written):
         if path.exists() and not (resume and path.is_file()):
             raise UserError(f"{path} is there already; move it away or name another output")
-    if source.project is not None and source.project.resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise UserError(f"the output {folder} lies in the input project {source.project}; name one outside it")
     own = (*drawn, source.name, f"{source.name}.partial", f"{source.name}.interrupted")
     places = tuple(os.path.join(os.path.abspath(folder), name, "") for name in own)
     inside = [entry.path for entry in source.entries if os.path.abspath(entry.path).startswith(places)]

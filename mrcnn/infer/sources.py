@@ -77,21 +77,19 @@ class Source:
         meta: the project's classes and tags.
         entries: at least one.
         warnings: what was left out and why, one line each.
-        project: the folder of the project; None for a plain folder.
     """
 
     name: str
     meta: ProjectMeta
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
-    project: Path | None = None
 
 
 def open_project(directory: str | Path) -> Source:
     """Opens the project that is the directory, or the only one inside it; errors are `Project.open`'s."""
     project = Project.open(directory)
     entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in project.items)
-    return Source(project.name, project.meta, entries, project.warnings, project.path)
+    return Source(project.name, project.meta, entries, project.warnings)
 
 
 def open_images(places: Paths, *, recursive: bool = False) -> Source:

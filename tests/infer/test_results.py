@@ -84,13 +84,6 @@ def test_check_refuses_what_is_there_already(tmp_path, photos):
     check(out, photos, with_overlay=False, resume=True)
 
 
-@pytest.mark.parametrize("output", ["", "ds", "new/deep"])
-def test_check_refuses_an_output_in_the_input_project(tmp_path, photos, output):
-    source = replace(photos, project=tmp_path / "p")
-    with pytest.raises(UserError, match=r"the output .* lies in the input project .*p; name one outside it"):
-        check(tmp_path / "p" / output, source)
-
-
 def test_check_refuses_images_among_what_is_written(tmp_path):
     helpers.write_image(tmp_path / "photos.partial" / "a.png", 20, 30, 50)
     source = replace(sources.open_images(tmp_path / "photos.partial"), name="photos")

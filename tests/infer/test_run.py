@@ -210,7 +210,7 @@ def test_model_of_four_channels_draws_the_colours(tmp_path, monkeypatch):
 def test_a_project_is_not_written_where_its_pictures_are(tmp_path):
     helpers.write_image(tmp_path / "overlay" / "x.png", 9, 9, 50)
     source = sources.open_images(tmp_path / "overlay")
-    with pytest.raises(UserError, match="'overlay' cannot stand beside the pictures"):
+    with pytest.raises(UserError, match="the input is named 'overlay', as one of the run's other outputs is"):
         run_on(source, tmp_path / "out", overlay=True)
     assert run_on(source, tmp_path / "out").images == 1
 

@@ -1,12 +1,13 @@
 """A run that was interrupted, and goes on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
-from mrcnn.infer import sources
+from mrcnn.infer import precision, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.project.writer import ProjectWriter
 
@@ -68,8 +69,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(project, tmp_path, monkeypa
 def test_a_run_with_another_precision_is_not_continued(project, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_on(sources.open_project(project), tmp_path / "out", predictor=Interrupting)
+    bundle = replace(helpers.make_bundle(), precision=precision.resolve("mixed_bfloat16"))
     with pytest.raises(UserError, match=r'other settings \(`precision` was "float32", is "mixed_bfloat16"\)'):
-        run_on(sources.open_project(project), tmp_path / "out", resume=True, precision="mixed_bfloat16")
+        run_on(sources.open_project(project), tmp_path / "out", resume=True, bundle=bundle)
 
 
 def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
