@@ -5,13 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
-
-from mrcnn import tasks
+from mrcnn import startup, tasks
 from mrcnn.events import EventLog
-from mrcnn.export import saved_model
 from mrcnn.infer import arguments
-from mrcnn.serve import endpoints
 from mrcnn.serve import options as serve_options
 
 
@@ -40,6 +36,7 @@ def parse(given: list[str] | None = None) -> argparse.Namespace:
 def export(options: argparse.Namespace, log: EventLog) -> None:
     """Writes the SavedModel that the options describe."""
     told = {name: getattr(options, name) for name in ("classes", "input_size", "images", "score_threshold", "device")}
+    saved_model = startup.load("mrcnn.export.saved_model", debug=options.debug)
     saved_model.export(options.model, options.out, log=log, **told)
 
 
@@ -49,7 +46,9 @@ def serve(options: argparse.Namespace, log: EventLog) -> None:
     options.model = task.path("model")
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
-    endpoints.serve(serve_options.read(options, os.environ, warn=log.warning), log=log)
+    settings = serve_options.read(options, os.environ, warn=log.warning)
+    endpoints = startup.load("mrcnn.serve.endpoints", debug=options.debug)
+    endpoints.serve(settings, log=log)
 
 
 if __name__ == "__main__":

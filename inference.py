@@ -1,17 +1,14 @@
 """Applies a trained model to a Supervisely project or to a folder of images; `--help` lists the options."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
-
-from mrcnn import tasks
+from mrcnn import startup, tasks
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import EventLog
-from mrcnn.infer import arguments, run, sources
+from mrcnn.infer import arguments
 
 TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
@@ -44,6 +41,8 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     model, output = task.path("model"), task.path("output")
     project = None if options.images else task.path("project")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
+    run = startup.load("mrcnn.infer.run", debug=options.debug)
+    sources = run.sources
     source = (
         sources.open_project(project) if project else sources.open_images(options.images, recursive=options.recursive)
     )

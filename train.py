@@ -1,15 +1,11 @@
 """Trains a model: `python train.py --config C.json --project DIR --model DIR --output DIR`; see `--help`."""
 
 import argparse
-import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts to talk
-
-from mrcnn import tasks
+from mrcnn import startup, tasks
 from mrcnn.config import load
 from mrcnn.events import EventLog
-from mrcnn.train import check, run
 
 
 def parse(given: list[str] | None = None) -> argparse.Namespace:
@@ -31,8 +27,9 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
     task = tasks.open_task(options, instead=("config", "project", "output"))
     config_path, project, output = (task.path(name) for name in ("config", "project", "output"))
     config = load.load_train_config(config_path, warn=log.warning)
+    run = startup.load("mrcnn.train.run", debug=options.debug)
     model = options.model
-    if task.root and config.weights_init_type in check.USES_MODEL and not options.resume:
+    if task.root and config.weights_init_type in run.check.USES_MODEL and not options.resume:
         model = task.path("model")
     run.train(
         config,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, TypeVar
 
 from rich import console, progress
+from rich.text import Text
 
 from mrcnn.errors import UserError, one_line
 
@@ -52,12 +53,21 @@ class EventLog(ABC):
         self.emit(message, level="error")
 
     @abstractmethod
-    def progress(self, subtask: str, current: int, total: int) -> None:
-        """Reports that `current` of `total` units of `subtask` are done; may be called for every unit."""
+    def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
+        """Reports that `current` of `total` units of `subtask` are done; may be called for every unit.
 
-    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Reports measurements of a split at a (fractional) epoch; `loss` is among them."""
-        self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=float(epoch), metrics=metrics)
+        `left`: seconds to the end of the whole work, where the subtask is only a part of it.
+        """
+
+    def metrics(
+        self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
+    ) -> None:
+        """Reports measurements of a split at a (fractional) epoch; `loss` is among them.
+
+        `training`: with those of a validation, the means of the epoch's training.
+        """
+        more: dict[str, Any] = {} if training is None else {"training": training}
+        self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=float(epoch), metrics=metrics, **more)
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Reports a checkpoint written in `subdir` ("00000003"), of `sizeb` bytes, with its validation loss."""
@@ -103,6 +113,18 @@ class EventLog(ABC):
 
 
 WIDE = 180  # columns of a terminal in which a bar and all losses fit
+WIDE_BAR, NARROW_BAR = 40, 8  # columns; the narrow one leaves room for the loss on 80
+
+
+class _TimeLeft(progress.TimeRemainingColumn):
+    """Shows the time to the end of the whole work where it is known, else of the bar."""
+
+    def render(self, task: progress.Task) -> Text:
+        left = task.fields["left"]
+        if left is None:
+            return super().render(task)
+        minutes, seconds = divmod(round(left), 60)
+        return Text(f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left", style="progress.remaining")
 
 
 class JsonLog(EventLog):
@@ -119,13 +141,14 @@ class JsonLog(EventLog):
         line = _jsonable({"message": message, "timestamp": stamp, "level": level, **fields})
         print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
 
-    def progress(self, subtask: str, current: int, total: int) -> None:
+    def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Writes a line when another percent is reached, and at the end."""
         percent = 100 * current // max(total, 1)
         if percent == self._percent.get(subtask) and current != total:
             return
         self._percent[subtask] = percent
-        self.emit("progress", event_type="EventType.PROGRESS", subtask=subtask, current=current, total=total)
+        more: dict[str, Any] = {} if left is None else {"seconds_left": round(left)}
+        self.emit("progress", event_type="EventType.PROGRESS", subtask=subtask, current=current, total=total, **more)
 
 
 class RichLog(EventLog):
@@ -136,10 +159,10 @@ class RichLog(EventLog):
         self._console = console.Console(file=stream, stderr=True)
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
+            progress.BarColumn(NARROW_BAR if self._console.width < WIDE else WIDE_BAR),
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[rate]}"),
-            progress.TimeRemainingColumn(),
+            _TimeLeft(),
             progress.TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
@@ -154,29 +177,32 @@ class RichLog(EventLog):
         text = (prefix + message).encode(errors="backslashreplace").decode()  # file names may hold stray bytes
         self._console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
-    def progress(self, subtask: str, current: int, total: int) -> None:
+    def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Moves the subtask's bar; a finished bar becomes one line with its time."""
         if subtask not in self._tasks:
             if current >= total > 0:
                 return  # the end was reported twice
             self._bars.start()
-            self._tasks[subtask] = self._bars.add_task(subtask, total=total, rate="", status="")
+            self._tasks[subtask] = self._bars.add_task(subtask, total=total, rate="", status="", left=None)
         task_id = self._tasks[subtask]
         task = next(task for task in self._bars.tasks if task.id == task_id)
         rate = f"{task.speed:.2f}/s" if task.speed else ""
-        self._bars.update(task_id, completed=current, total=total, rate=rate)
+        self._bars.update(task_id, completed=current, total=total, rate=rate, left=left)
         if current >= total:
             self._finish(subtask, total, task.elapsed or 0.0)
 
-    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Shows training figures beside the bar, all where there is room; prints validation figures."""
+    def metrics(
+        self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
+    ) -> None:
+        """Shows training figures beside the bar, all where there is room; prints an epoch's figures."""
         shown = metrics if split == "val" or self._console.width >= WIDE else dict([*metrics.items()][:1])
-        text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        text = figures(shown)
         if split == "train":
             for task_id in self._tasks.values():
                 self._bars.update(task_id, status=text)
         else:
-            self.info(f"epoch {epoch:g} {split}: {text}")
+            before = f"train: {figures(training)}; " if training else ""
+            self.info(f"epoch {epoch:g} {before}{split}: {text}")
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Prints where the checkpoint is."""
@@ -225,15 +251,17 @@ class SharedLog(EventLog):
         for log in self._of(level):
             log.emit(message, level=level, **fields)
 
-    def progress(self, subtask: str, current: int, total: int) -> None:
+    def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Reports progress."""
         for log in self._of("info"):
-            log.progress(subtask, current, total)
+            log.progress(subtask, current, total, left=left)
 
-    def metrics(self, split: Split, epoch: float, metrics: Mapping[str, float]) -> None:
+    def metrics(
+        self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
+    ) -> None:
         """Reports measurements."""
         for log in self._of("info"):
-            log.metrics(split, epoch, metrics)
+            log.metrics(split, epoch, metrics, training=training)
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Reports a checkpoint."""
@@ -252,6 +280,11 @@ class SharedLog(EventLog):
 
     def _of(self, level: str) -> list[EventLog]:
         return [log for log, least in self._logs.items() if LEVELS.index(level) >= least]
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """Returns measurements as one text, four digits each."""
+    return " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
 def make_log(

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "locks": {"errors"},
     "structures": set(),
     "events": {"errors"},
+    "startup": set(),
     "tasks": {"events"},
     "config": {"events"},
     "project": {"events"},
@@ -38,8 +39,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "files", "locks", "structures", "events", "tasks", "config", "project", "layers", "losses", "models",
-    "weights", "evaluate", "serve",
+    "errors", "files", "locks", "structures", "events", "startup", "tasks", "config", "project", "layers", "losses",
+    "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

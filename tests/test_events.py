@@ -279,6 +279,37 @@ def test_rich_draws_a_bar_with_counts_on_a_terminal(monkeypatch):
     assert "loss 2" in stream.getvalue()
 
 
+def test_progress_says_what_is_left_of_the_whole_work(log, stream):
+    log.progress("epoch 1/2, images", 1, 4, left=7384.4)
+    log.progress("epoch 1/2, images", 2, 4)
+    assert [line.get("seconds_left") for line in lines(stream)] == [7384, None]
+
+
+def test_rich_shows_the_loss_and_the_whole_runs_time_on_80_columns(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    log = events.RichLog(stream)
+    log.progress("epoch 12/40, images", 1000, 1234, left=7384.4)
+    log.metrics("train", 11.8, {"loss": 1.2345, "rpn_class_loss": 0.5})
+    log._bars.refresh()
+    log.close()
+    assert "2:03:04 left" in stream.getvalue()
+    assert "loss 1.23" in stream.getvalue()
+    assert "rpn_class_loss" not in stream.getvalue()
+
+
+def test_an_epochs_line_holds_training_and_validation(stream):
+    log = events.RichLog(stream)
+    log.metrics("val", 3, {"loss": 2.0, "mask_ap": 0.5}, training={"loss": 1.0})
+    assert stream.getvalue() == "epoch 3 train: loss 1; val: loss 2 mask_ap 0.5\n"
+
+
+def test_figures_have_four_digits():
+    assert events.figures({"loss": 0.123456, "ap": 1.0}) == "loss 0.1235 ap 1"
+    assert events.figures({}) == ""
+
+
 def fail(error):
     def main():
         raise error

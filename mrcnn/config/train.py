@@ -119,9 +119,10 @@ class CheckpointsConfig(Settings):
 
 
 class ValidationConfig(Settings):
-    """What is measured after every epoch besides the losses."""
+    """After which epochs the validation set is measured, the last one always, and whether AP is besides the losses."""
 
     ap: Flag = True
+    every_epochs: PositiveInt = 1
 
 
 class TrainConfig(Settings):

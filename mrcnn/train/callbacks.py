@@ -9,11 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mrcnn.events import EventLog
+from mrcnn.events import EventLog, figures
 from mrcnn.train import checkpoint, history, plots
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
 from mrcnn.train.extras import Extras
+from mrcnn.train.forecast import Forecast, duration
 from mrcnn.train.interrupt import Stopped, StopRequest
 
 HISTORY = "history.csv"
@@ -28,20 +29,45 @@ REPORTED = (
 )  # to the event log, after every batch; the rest is in the history
 
 
-class ProgressReport(keras.callbacks.Callback):
-    """Reports progress in images and the losses after every step."""
+LEAST_TOLD = 60.0  # seconds that a run must take to be worth a forecast
+LONG_RUN = 3600.0  # seconds from which on a quicker way is named
 
-    def __init__(self, clock: Clock, *, epochs: int, batch_size: int, log: EventLog):
-        """Takes the numbers that turn steps into images; `batch_size` is over all devices."""
+
+class ProgressReport(keras.callbacks.Callback):
+    """Reports progress in images, the losses after every step, and what the whole run takes."""
+
+    def __init__(self, clock: Clock, *, batch_size: int, log: EventLog, forecast: Forecast, advice: str = ""):
+        """Starts without a step.
+
+        Args:
+            clock: where the run stands.
+            batch_size: images of a step, over all devices.
+            log: gets the reports.
+            forecast: of this run.
+            advice: said after the forecast of a long run.
+        """
         super().__init__()
-        self._clock, self._epochs, self._batch_size, self._log = clock, epochs, batch_size, log
+        self._clock, self._batch_size, self._log = clock, batch_size, log
+        self._forecast, self._advice = forecast, advice
+        self._ended: float | None = None  # when the last step did
+        self._is_first, self._is_told = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Shows the bar, before the first step, which is the slowest."""
+        if self._ended is not None:
+            self._forecast.add_epoch_end(epoch - 1, time.monotonic() - self._ended)
+        self._ended = None
+        if self._is_first:
+            self._is_first = False
+            self._log.info("building the graph: the first step takes up to a minute")
         self._report()
 
     def on_train_batch_end(self, batch, logs=None):
         """Reports the newest batch."""
+        now = time.monotonic()
+        if self._ended is not None:
+            self._forecast.add_step(now - self._ended)
+        self._ended = now
         values = self._clock.batch
         self._log.metrics("train", self._clock.fraction, {name: values[name] for name in REPORTED if name in values})
         self._report()
@@ -49,7 +75,18 @@ class ProgressReport(keras.callbacks.Callback):
     def _report(self) -> None:
         clock = self._clock
         done, total = (steps * self._batch_size for steps in (clock.step, clock.steps_per_epoch))
-        self._log.progress(f"epoch {clock.epoch + 1}/{self._epochs}, images", done, total)
+        left = self._forecast.seconds_left(clock.epoch, clock.step)
+        epochs = self._forecast.epochs
+        if left is not None and not self._is_told:
+            self._is_told = True
+            self._tell(left, epochs - clock.epoch)
+        self._log.progress(f"epoch {clock.epoch + 1}/{epochs}, images", done, total, left=left)
+
+    def _tell(self, left: float, epochs: int) -> None:
+        """Says once how long the rest of the run takes, if that is worth a line."""
+        if left >= LEAST_TOLD:
+            advice = self._advice if left >= LONG_RUN else ""
+            self._log.info(f"the run takes about {duration(left)} more, {epochs} epochs with validation{advice}")
 
 
 class Recorder(keras.callbacks.Callback):
@@ -100,7 +137,11 @@ class Recorder(keras.callbacks.Callback):
         self._clock.rows.append(row)
         self._write()
         validated = {name.removeprefix("val_"): value for name, value in row.items() if name.startswith("val_")}
-        self._log.metrics("val", epoch + 1, validated)
+        training = {name: row[name] for name in REPORTED if name in row}
+        if validated:
+            self._log.metrics("val", epoch + 1, validated, training=training)
+        else:
+            self._log.info(f"epoch {epoch + 1} train: {figures(training)}")
 
     def _write(self) -> None:
         rows = self._clock.rows
@@ -146,8 +187,9 @@ class EarlyStop(keras.callbacks.Callback):
 
     @property
     def is_due(self) -> bool:
-        """Whether the history already says to stop."""
-        return self._waited() >= self._patience
+        """Whether the history already says to stop, which it can only after an epoch that was validated."""
+        rows = self._clock.rows
+        return bool(rows) and self._monitor in rows[-1] and self._waited() >= self._patience
 
     def on_epoch_end(self, epoch, logs=None):
         """Asks Keras to stop where the rule says so."""
@@ -156,8 +198,7 @@ class EarlyStop(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _waited(self) -> int:
-        rows = self._clock.rows
-        return history.epochs_without_gain(rows, monitor=self._monitor, min_delta=self._min_delta) if rows else 0
+        return history.epochs_without_gain(self._clock.rows, monitor=self._monitor, min_delta=self._min_delta)
 
 
 class SignalStop(keras.callbacks.Callback):

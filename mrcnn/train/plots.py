@@ -77,10 +77,11 @@ def _line(
     color: str | None = None,
     style: str = "-",
 ) -> bool:
-    """Draws one curve, a dot where it has a single point; tells whether it has any."""
+    """Draws one curve, with dots where it has gaps or a single point; tells whether it has any."""
     known = sum(map(math.isfinite, values))
     if known:
-        axes.plot(epochs, values, style, marker="o" if known == 1 else None, markersize=4, color=color, label=label)
+        dots = "o" if known == 1 or known < len(values) else None
+        axes.plot(epochs, values, style, marker=dots, markersize=4, color=color, label=label)
     return known > 0
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config.load import load_json
+from mrcnn.config.load import load_json, merge
+from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
@@ -50,7 +51,9 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
             raise UserError(f"nothing to resume: no checkpoint in {root} has a {states.FILE}; give another --output")
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
-    before = {"settings": config.get("settings", {}), "model": config.get("model", {})}
+    # a key that is newer than the run had its default's meaning
+    stopped = merge(TrainConfig().to_settings(), config.get("settings", {}))
+    before = {"settings": stopped, "model": config.get("model", {})}
     for key in MAY_CHANGE:
         before["settings"] = {**before["settings"], key: settings.get(key)}
     changed = differences(before["settings"], settings) + differences(before["model"], model, path="model")

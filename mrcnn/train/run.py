@@ -23,12 +23,15 @@ from mrcnn.train import resume as resuming
 from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
 from mrcnn.train.devices import Devices
+from mrcnn.train.forecast import Forecast
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.state import TrainingState
-from mrcnn.train.validation import ApScorer, Validation
+from mrcnn.train.validation import ApScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
+QUICK_SIDE = 256  # pixels of the model input that a CPU trains in an evening
+QUICKER = "; presets/train_cpu_evening.json is quicker on a CPU"
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
 
 
@@ -94,7 +97,7 @@ def _train(
         ),
         keep=config.checkpoints.keep,
     )
-    _fit(config, network, samples=samples, store=store, state=state, count=chosen.count, log=log)
+    _fit(config, network, samples=samples, store=store, state=state, chosen=chosen, log=log)
 
 
 def _classes(config: TrainConfig, project: Project, begin: Start) -> dict[str, int]:
@@ -163,9 +166,10 @@ def _fit(
     samples: ProjectSamples,
     store: checkpoint.CheckpointStore,
     state: TrainingState,
-    count: int,
+    chosen: Devices,
     log: EventLog,
 ) -> None:
+    count = chosen.count
     batch_size, extra = config.batch_size.train * count, extras.Extras(log)
     skipped = Skipped(len(samples.train), max_share=config.max_skipped_share, log=log)
     skipped_val = Skipped(len(samples.val), max_share=config.max_skipped_share, log=log)
@@ -188,11 +192,12 @@ def _fit(
             log=log,
             scorer=_scorer(config, samples) if config.validation.ap else None,
             check=stop.check,
+            due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
         )
         chain = [
             clock,
             InvalidLossStop(clock, names_at=names_at),
-            callbacks.ProgressReport(clock, epochs=config.epochs, batch_size=batch_size, log=log),
+            _report(config, clock, samples, chosen=chosen, log=log),
             validation,
             callbacks.Recorder(
                 clock, folder=store.root, batch_size=batch_size, log=log, extras=extra, monitor=config.best_monitor
@@ -211,6 +216,22 @@ def _fit(
             log.warning(collected.summary())
     best, curves = store.root / checkpoint.BEST, store.root / callbacks.CURVES
     log.info(plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves))
+
+
+def _report(
+    config: TrainConfig, clock: Clock, samples: ProjectSamples, *, chosen: Devices, log: EventLog
+) -> callbacks.ProgressReport:
+    batch_size = config.batch_size.train * chosen.count
+    forecast = Forecast(
+        steps_per_epoch=clock.steps_per_epoch,
+        epochs=config.epochs,
+        val_images=len(samples.val),
+        batch_size=batch_size,
+        validate_every=config.validation.every_epochs,
+    )
+    is_slow = chosen.names[0].startswith("CPU") and config.input_size.max_dim > QUICK_SIDE
+    advice = QUICKER if is_slow else ""
+    return callbacks.ProgressReport(clock, batch_size=batch_size, log=log, forecast=forecast, advice=advice)
 
 
 def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:

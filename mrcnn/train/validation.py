@@ -84,6 +84,11 @@ class ApScorer:
         return CocoEvaluator(len(self._class_names), max_detections=self._max_detections)
 
 
+def is_due(epoch: int, *, every: int, epochs: int) -> bool:
+    """Tells whether an epoch, counted from 0, is validated: every n-th, and the last."""
+    return (epoch + 1) % every == 0 or epoch + 1 == epochs
+
+
 class Validation(keras.callbacks.Callback):
     """Adds the `val_` measurements to the logs of an epoch; must come before the callbacks that read them."""
 
@@ -95,6 +100,7 @@ class Validation(keras.callbacks.Callback):
         log: EventLog,
         scorer: Scorer | None = None,
         check: Callable[[], Any] = lambda: None,
+        due: Callable[[int], bool] = lambda epoch: True,
     ):
         """Takes the data of the validation set.
 
@@ -104,15 +110,16 @@ class Validation(keras.callbacks.Callback):
             log: told the progress.
             scorer: None leaves AP out.
             check: called before each batch; may raise to stop.
+            due: whether an epoch, counted from 0, is validated.
         """
         super().__init__()
         self._dataset, self._names, self._log = dataset, tuple(names), log
-        self._scorer, self._check = scorer, check
+        self._scorer, self._check, self._due = scorer, check, due
         self._function: Callable[..., Any] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Validates."""
-        values = self.measure()
+        """Validates where it is due."""
+        values = self.measure() if self._due(epoch) else {}
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})
 
@@ -145,6 +152,7 @@ class Validation(keras.callbacks.Callback):
 
     def _validate(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, float], RawDetections]:
         if self._function is None:
+            self._log.info("building the graph of the validation")
             # one graph for full and partial batches: the data set's own shapes leave the batch axis open
             self._function = tf.function(self.model.validate, input_signature=[self._dataset.element_spec])
         losses, raw = self._function(batch)

@@ -9,6 +9,7 @@ from mrcnn.train import callbacks, loop
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
 from mrcnn.train.extras import Extras
+from mrcnn.train.forecast import Forecast
 from mrcnn.train.interrupt import Stopped, StopRequest
 
 from . import fake
@@ -22,8 +23,9 @@ class FakeValidation(keras.callbacks.Callback):
         self.values = values
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["val_loss"] = self.values[epoch]
-        logs["val_mask_ap"] = self.values[epoch] / 10
+        if self.values[epoch] is not None:  # else this epoch is not validated
+            logs["val_loss"] = self.values[epoch]
+            logs["val_mask_ap"] = self.values[epoch] / 10
 
 
 @pytest.fixture
@@ -37,10 +39,11 @@ def run(tmp_path, log, make_state):
         clock = Clock(make_state())
         store = CheckpointStore(tmp_path, layout=model.weight_layout(), config={})
         request = StopRequest()
+        forecast = Forecast(steps_per_epoch=3, epochs=len(values), val_images=0, batch_size=4)
         chain = [
             clock,
             keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: at_step(request, batch)),
-            callbacks.ProgressReport(clock, epochs=len(values), batch_size=4, log=log),
+            callbacks.ProgressReport(clock, batch_size=4, log=log, forecast=forecast, advice="; or do less"),
             FakeValidation(values),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_end(request)),
             callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log, extras=Extras(log)),
@@ -76,6 +79,37 @@ def test_the_history_has_one_row_per_epoch(run, tmp_path):
     # 3 steps of 4 images
     assert float(rows[0]["images_per_second"]) == pytest.approx(12 / float(rows[0]["train_seconds"]), rel=0.05)
     assert (tmp_path / "curves.png").is_file()
+
+
+def test_an_epochs_figures_hold_its_training_losses(run, log):
+    clock = run(2.0, None)
+    (event,) = [event for event in log.of("metrics") if event["type"] == "val"]
+    assert event["training"]["loss"] == clock.rows[0]["loss"]
+    assert [line for line in log.messages if line.startswith(f"epoch 2 train: loss {clock.rows[1]['loss']:.4g} ")]
+
+
+def test_without_validation_an_epoch_is_neither_best_nor_a_reason_to_stop(run, log):
+    clock = run(2.0, None, 3.0, None, None, 3.0, 1.0, early={"monitor": "val_loss", "patience": 4, "min_delta": 0.0})
+    assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, False, False, False, False]
+    assert [event["optional"]["loss"] for event in log.of("checkpoint")] == [2.0, None, 3.0, None, None, 3.0]
+    assert len(clock.rows) == 6  # the fifth is the fourth without a gain, but only the sixth is looked at
+
+
+def test_before_the_first_validation_the_newest_is_best(run, log):
+    run(None, None, 3.0)
+    assert [event["best_now"] for event in log.of("checkpoint")] == [True, True, True]
+
+
+def test_the_graph_is_said_to_be_built_and_the_run_to_take_its_time(run, log, monkeypatch):
+    add_step = Forecast.add_step
+    monkeypatch.setattr(Forecast, "add_step", lambda forecast, seconds: add_step(forecast, 1000.0))
+    run(5.0, 4.0, 3.0, 2.0, 1.0)
+    assert log.messages.count("building the graph: the first step takes up to a minute") == 1
+    # the first step of an epoch is not timed, so the fifth is the second of the third epoch: 7 of 15 are left
+    (line,) = [line for line in log.messages if line.startswith("the run takes about ")]
+    assert line == "the run takes about 1 h 57 min more, 3 epochs with validation; or do less"
+    left = [event["seconds_left"] for event in log.of("progress") if "seconds_left" in event]
+    assert (left[0] // 1000, left[-1]) == (7, 0)
 
 
 def test_only_a_lower_loss_is_best(run, log):

@@ -31,7 +31,7 @@ from mrcnn.train import devices, run
 
 class SignalLog(JsonLog):
     left = None
-    def metrics(self, split, epoch, metrics):
+    def metrics(self, split, epoch, metrics, *, training=None):
         super().metrics(split, epoch, metrics)
         if self.left is not None and split == "train":
             self.left -= 1

@@ -144,3 +144,17 @@ def test_ap_is_measured_in_original_pixels():
 
 def test_ap_without_any_image_is_nan():
     assert all(math.isnan(value) for value in make_scorer().result().values())
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (5, [4]), (9, [4])])
+def test_is_due_every_nth_epoch_and_after_the_last(every, expected):
+    assert [epoch for epoch in range(5) if validation.is_due(epoch, every=every, epochs=5)] == expected
+
+
+def test_an_epoch_that_is_not_due_is_not_measured(log):
+    made = make(dataset(3), fake.FakeMaskRCNN(), log, due=lambda epoch: epoch == 1)
+    first, second = {"loss": 1.0}, {"loss": 1.0}
+    made.on_epoch_end(0, first)
+    made.on_epoch_end(1, second)
+    assert (set(first), "val_loss" in second) == ({"loss"}, True)
+    assert log.messages.count("building the graph of the validation") == 1

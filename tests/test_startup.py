@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mrcnn import startup
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ("train.py", "inference.py", "deploy.py")
+
+
+@pytest.fixture
+def noisy(tmp_path, monkeypatch):
+    """Makes a module that writes to descriptor 2 while it is imported, and may fail."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name, *, fails=False):
+        end = "raise ImportError('no such driver')" if fails else "VALUE = 3"
+        (tmp_path / f"{name}.py").write_text(f"import os\nos.write(2, b'E0000 a note')\n{end}\n")
+        return name
+
+    return write
+
+
+def test_load_imports_without_the_notes_of_the_import(noisy, capfd):
+    assert startup.load(noisy("noisy_module")).VALUE == 3
+    os.write(2, b"later")
+    assert capfd.readouterr().err == "later"
+
+
+def test_load_shows_the_notes_where_the_import_fails(noisy, capfd):
+    with pytest.raises(ImportError, match="no such driver"):
+        startup.load(noisy("failing_module", fails=True))
+    os.write(2, b"; later")
+    assert capfd.readouterr().err == "E0000 a note; later"
+
+
+def test_load_for_debugging_hides_nothing(noisy, capfd):
+    startup.load(noisy("noisy_module_of_debug"), debug=True)
+    assert capfd.readouterr().err == "E0000 a note"
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+def test_quiet_shows_the_stack_where_the_process_is_ended():
+    done = python("-c", "import os\nfrom mrcnn import startup\nwith startup.quiet(): os.abort()")
+    assert "Fatal Python error: Aborted" in done.stderr
+
+
+def test_quiet_does_without_a_stderr():
+    code = "import os\nos.close(2)\nfrom mrcnn import startup\nwith startup.quiet(): print('done')"
+    assert python("-c", code).stdout == "done\n"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("options", [["--help"], ["--no-such-option"]])
+def test_a_command_line_is_read_without_tensorflow(script, options):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{script!r}, *{options!r}]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally: print('tensorflow' in sys.modules, 'keras' in sys.modules)\n"
+    )
+    assert python("-c", code).stdout.splitlines()[-1] == "False False"
