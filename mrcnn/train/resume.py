@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mrcnn.config import errors
 from mrcnn.config.load import load_json, merge
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
+from mrcnn.train.folder import StartModel
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply, hdf5
 
@@ -51,12 +53,10 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
             raise UserError(f"nothing to resume: no checkpoint in {root} has a {states.FILE}; give another --output")
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
+    stored, network = (_object(config, key, folder) for key in ("settings", "model"))
     # a key that is newer than the run had its default's meaning
-    stopped = merge(TrainConfig().to_settings(), config.get("settings", {}))
-    before = {"settings": stopped, "model": config.get("model", {})}
-    for key in MAY_CHANGE:
-        before["settings"] = {**before["settings"], key: settings.get(key)}
-    changed = differences(before["settings"], settings) + differences(before["model"], model, path="model")
+    before = {**merge(TrainConfig().to_settings(), stored), **{key: settings.get(key) for key in MAY_CHANGE}}
+    changed = differences(before, settings) + differences(network, model, path="model")
     if changed:
         raise UserError(
             f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "
@@ -64,10 +64,20 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
         )
     return Resumed(
         weights=folder / checkpoint.WEIGHTS,
-        class_title_to_idx=config["class_title_to_idx"],
+        class_title_to_idx=StartModel(folder / checkpoint.WEIGHTS, folder / checkpoint.CONFIG).class_title_to_idx(),
         state=states.read(folder / states.FILE),
-        epochs=config.get("settings", {}).get("epochs"),
+        epochs=stored.get("epochs") if type(stored.get("epochs")) is int else None,
     )
+
+
+def _object(config: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:
+    value = config.get(key, {})
+    if not isinstance(value, Mapping):
+        raise UserError(
+            f"{folder / checkpoint.CONFIG} is damaged: `{key}` must be an object, got {errors.shown(value)}; start "
+            "anew with another --output"
+        )
+    return value
 
 
 def load_weights(layout: hdf5.Layout, resumed: Resumed) -> None:

@@ -5,7 +5,7 @@ variables of the optimizer (with its step counter, momentum and loss scale) and 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ import h5py
 import keras
 import numpy as np
 
+from mrcnn.config import errors
 from mrcnn.errors import UserError
-from mrcnn.weights import new_file
+from mrcnn.weights import checked, new_file
 
 FILE = "training_state.h5"
 VERSION = 1
+WHAT = "training state"
+COUNTS = ("epoch", "step", "steps_per_epoch", "train_images", "seed")
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,42 @@ def read(path: Path) -> TrainingState:
         raise UserError(
             f"there is no training state {path}; the run cannot be resumed, start anew with another --output"
         )
-    try:
-        with h5py.File(path, "r") as handle:
-            fields = json.loads(bytes(handle["state"][()]))
-            arrays = {group: _arrays(handle, group) for group in ("optimizer", "metrics")}
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"the training state {path} is damaged ({error}); give another --output") from error
-    version = fields.pop("version", None)
-    if version != VERSION:
+    with checked.open_file(path, what=WHAT) as handle, checked.damaged(path, what=WHAT):
+        fields = json.loads(bytes(handle["state"][()]))
+        arrays = {group: _arrays(handle, group, path) for group in ("optimizer", "metrics")}
+    return TrainingState(**_checked(fields, path), optimizer=arrays["optimizer"], metrics=arrays["metrics"])
+
+
+def _checked(fields: Any, path: Path) -> dict[str, Any]:
+    """Returns the fields of a `TrainingState` but its arrays."""
+    if not isinstance(fields, dict):
+        raise UserError(f"the {WHAT} {path} is damaged: its fields must be an object; give another --output")
+    if fields.get("version") != VERSION:
         raise UserError(
-            f"the training state {path} has version {version}, expected {VERSION}; start anew with another --output"
+            f"the {WHAT} {path} has version {errors.shown(fields.get('version'))}, expected {VERSION}; start anew with "
+            "another --output"
         )
-    rows = tuple(fields.pop("rows"))
-    return TrainingState(**fields, rows=rows, optimizer=arrays["optimizer"], metrics=arrays["metrics"])
+    for name in COUNTS:
+        if type(fields.get(name)) is not int or fields[name] < 0:
+            raise UserError(
+                f"the {WHAT} {path} is damaged: `{name}` must be a whole number, got {errors.shown(fields.get(name))}; "
+                "give another --output"
+            )
+    rows = fields.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and _are_numbers(row.values()) for row in rows):
+        raise UserError(
+            f"the {WHAT} {path} is damaged: `rows` must be a list of objects with numbers; give another --output"
+        )
+    return {**{name: fields[name] for name in COUNTS}, "rows": tuple(rows)}
 
 
-def _arrays(handle: h5py.File, group: str) -> tuple[np.ndarray, ...]:
-    return tuple(handle[group][name][()] for name in sorted(handle[group])) if group in handle else ()
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(value is None or type(value) in (int, float) for value in values)
+
+
+def _arrays(handle: h5py.File, group: str, path: Path) -> tuple[np.ndarray, ...]:
+    values = [handle[group][name] for name in sorted(handle[group])] if group in handle else []
+    for value in values:
+        if value.dtype.kind not in "biuf":
+            raise UserError(f"the {WHAT} {path} is damaged: {value.name} must hold numbers; give another --output")
+    return tuple(value[()] for value in values)

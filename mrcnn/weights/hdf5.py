@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -18,7 +17,7 @@ import numpy as np
 
 from mrcnn import files
 from mrcnn.errors import UserError
-from mrcnn.weights import names, new_file
+from mrcnn.weights import checked, names, new_file
 
 Layout = Sequence[tuple[str, Sequence[tuple[str, Any]]]]  # a variable has .shape, .assign(array), .numpy()
 Datasets = Mapping[str, Mapping[str, Any]]  # {layer: {weight: data set or array}}; both have .shape and [()]
@@ -26,7 +25,6 @@ Datasets = Mapping[str, Mapping[str, Any]]  # {layer: {weight: data set or array
 KERAS_VERSION = "2.2.4"  # what the files written here follow
 WRITER = "mrcnn"
 HEADER_LIMIT = 64512  # bytes; HDF5 object headers end at 64 kB, so longer attributes are cut into numbered parts
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -66,47 +64,19 @@ class LegacyFile:
         self.close()
 
 
-def open_file(path: str | os.PathLike) -> h5py.File:
-    """Opens any HDF5 file for reading.
-
-    Raises:
-        UserError: the file is missing, not HDF5, or damaged.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"the weight file {path} {'is a folder' if path.is_dir() else 'does not exist'}")
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(SIGNATURE))
-    except OSError as error:
-        raise UserError(f"the weight file {path} cannot be read: {error.strerror}") from error
-    if start != SIGNATURE:
-        found = "it is empty" if not start else f"it starts with {start!r}"
-        raise UserError(f"the weight file {path} is not an HDF5 file: {found}")
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        size = path.stat().st_size
-        raise UserError(
-            f"the weight file {path} is damaged or cut short ({size} bytes): copy or download it again"
-        ) from error
-
-
 def read_file(path: str | os.PathLike) -> LegacyFile:
     """Opens a by-name weight file in any of its variants.
 
     Raises:
-        UserError: the file is missing, not HDF5, damaged, or not in the by-name layout.
+        UserError: as `checked.open_file`; or the file is not in the by-name layout.
     """
-    handle = open_file(path)
+    handle = checked.open_file(path)
     try:
-        return _index(str(path), handle)
+        with checked.damaged(path):
+            return _index(str(path), handle)
     except UserError:
         handle.close()
         raise
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        handle.close()
-        raise UserError(f"the weight file {path} is damaged: {error}") from error
 
 
 def read_array(dataset: Any, *, where: str) -> np.ndarray:
@@ -115,13 +85,12 @@ def read_array(dataset: Any, *, where: str) -> np.ndarray:
     Raises:
         UserError: the values are no numbers, or the file ends before them; `where` names the weight and the file.
     """
+    if dataset.dtype.kind not in "fiu":
+        raise UserError(f"{where} holds {dataset.dtype} values, expected numbers")
     try:
-        values = dataset[()]
-    except OSError as error:
+        return np.asarray(dataset[()], dtype=np.float32)
+    except Exception as error:  # the library raises errors of any kind
         raise UserError(f"{where} cannot be read, the file is damaged: copy or download it again") from error
-    if values.dtype.kind not in "fiu":
-        raise UserError(f"{where} holds {values.dtype} values, expected numbers")
-    return np.asarray(values, dtype=np.float32)
 
 
 def write_file(path: str | os.PathLike, layout: Layout) -> None:
@@ -210,7 +179,10 @@ def _weights(root: h5py.Group, layer_names: Iterable[str]) -> Iterator[tuple[str
     for layer in layer_names:
         group = root[layer]
         for weight in read_names(group, "weight_names"):
-            yield layer, weight, group[weight]
+            dataset = group[weight]
+            if not isinstance(dataset, h5py.Dataset):
+                raise UserError(f"{root.file.filename}: {layer}/{weight} must be a data set, it is a group")
+            yield layer, weight, dataset
 
 
 def _owner(group: str, weight: str) -> str:

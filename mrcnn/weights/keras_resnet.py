@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.weights import apply, download, hdf5, names
+from mrcnn.weights import apply, checked, download, hdf5, names
 
 STORED_EPSILON = 1.001e-5
 MODEL_EPSILON = 1e-3
@@ -107,7 +107,7 @@ def _convert(found: Arrays, depth: int) -> tuple[Arrays, list[str]]:
 
 
 def _read_file(path: Path, depth: int) -> Arrays:
-    with hdf5.open_file(path) as handle:
+    with checked.open_file(path) as handle, checked.damaged(path):
         keras3 = hdf5.is_keras3(handle)
         found = _read_keras3(handle, path) if keras3 else {}
     if not keras3:

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -43,6 +45,22 @@ def test_a_changed_config_names_every_key(root):
     for change in ("`lr`: 0.001 -> 0.5", "`optimizer.momentum`: 0.9 -> 0.5", "`model.channels`: 3 -> 1"):
         assert change in message
     assert "epochs`" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("settings", [], "config.json is damaged: `settings` must be an object, got"),
+        ("model", 3, "config.json is damaged: `model` must be an object, got 3"),
+        ("class_title_to_idx", None, "does not have class mapping information"),
+        ("class_title_to_idx", {"a": "1"}, "does not have class mapping information"),
+    ],
+)
+def test_a_damaged_config_of_the_checkpoint_is_named(root, key, value, message):
+    path = root / "last" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(UserError, match=message):
+        resume.load(root, **parts(TrainConfig(epochs=3)))
 
 
 def test_nothing_to_resume_is_said(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import h5py
 import keras
@@ -41,11 +42,51 @@ def test_a_missing_or_damaged_file_is_an_error_of_the_user(tmp_path, make_state)
     with pytest.raises(UserError, match="there is no training state"):
         states.read(path)
     path.write_bytes(b"no HDF5")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match=r"training_state\.h5 is not an HDF5 file"):
         states.read(path)
     with h5py.File(path, "w") as handle:
         handle["state"] = np.bytes_(b'{"version": 99}')
     with pytest.raises(UserError, match="version 99, expected 1"):
+        states.read(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epoch", "2", '`epoch` must be a whole number, got "2"'),
+        ("step", -1, "`step` must be a whole number, got -1"),
+        ("seed", None, "`seed` must be a whole number, got null"),
+        ("rows", {}, "`rows` must be a list of objects with numbers"),
+        ("rows", [3], "`rows` must be a list of objects with numbers"),
+        ("rows", [{"val_loss": "low"}], "`rows` must be a list of objects with numbers"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(tmp_path, make_state, field, value, message):
+    path = tmp_path / states.FILE
+    states.write(path, make_state())
+    with h5py.File(path, "r+") as handle:
+        fields = json.loads(bytes(handle["state"][()]))
+        del handle["state"]
+        handle["state"] = np.bytes_(json.dumps({**fields, field: value}).encode())
+    with pytest.raises(UserError, match=message):
+        states.read(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda file: file.create_dataset("optimizer/0000", data=np.bytes_(b"x")), "/optimizer/0000 must hold numbers"),
+        (lambda file: file.create_group("optimizer/0000"), "training_state.h5 is damaged"),
+        (lambda file: file.create_dataset("optimizer/0000", (2,), "<f4", external=[("/etc/hostname", 0, 8)]),
+         "/optimizer/0000 has its values in another file"),
+    ],
+)  # fmt: skip
+def test_variables_that_are_no_numbers_of_this_file_are_refused(tmp_path, make_state, make, message):
+    path = tmp_path / states.FILE
+    states.write(path, make_state())
+    with h5py.File(path, "r+") as handle:
+        make(handle)
+    with pytest.raises(UserError, match=message):
         states.read(path)
 
 
