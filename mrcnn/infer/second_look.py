@@ -75,7 +75,7 @@ class _Silence(EventLog):
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
         pass
 
-    def progress(self, subtask: str, current: int, total: int) -> None:
+    def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         pass
 
 
