@@ -97,6 +97,7 @@ def export(
             return verify.prove(Predictor(bundle), directory, pictures, log=log)
 
         began = time.monotonic()
+        log.info("building the graph: the export takes up to a few minutes")
         proofs = [attempt(workplace / "model", score_threshold)]
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")

@@ -155,6 +155,7 @@ def _apply(
     writer = ResultWriter(out, naming, folder, bundle, with_overlay=options.overlay, with_results=_is_folder(source))
     pictures = sources.read_pictures(left, channels=bundle.config.channels, log=log, on_skip=progress.skip)
     runner = modes.RUNNERS[config.mode.name]
+    log.info("building the graph: the first image takes up to a minute")
     with out, _hint(out, source, log):
         for picture, found in runner(
             predictor, pictures, config.mode, options.batch_size, on_error=progress.skip_picture

@@ -92,6 +92,7 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        log.info("building the graph: the service is ready when this is done")
         service.warm_up()
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()

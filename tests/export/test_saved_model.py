@@ -140,6 +140,7 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
     assert report["proofs"][0]["paired_detections"] == 4  # one object in two images by two signatures
     assert result.size_bytes == sum(path.stat().st_size for path in result.path.rglob("*") if path.is_file())
     assert "equal to the live model on 4 detections" in log.messages[-2]
+    assert "building the graph: the export takes up to a few minutes" in log.messages
     assert log.messages[-1].startswith(f"exported to {tmp_path / 'deep' / '1'}: ")
     assert (tmp_path / "deep" / "1").stat().st_mode & 0o777 == (tmp_path / "images").stat().st_mode & 0o777
 

@@ -34,8 +34,9 @@ def test_health_and_readiness(service):
 
 def test_the_log_says_where_it_serves_and_that_it_is_ready(service):
     messages = [line[1] for line in service.log.lines]
-    assert messages[0] == f"serving models/cats on {service.url}"
-    assert service.log.lines[1][1:] == ("Ready to get events", {"event_type": "EventType.TASK_DEPLOYED"})
+    assert messages[0] == "building the graph: the service is ready when this is done"
+    assert messages[1] == f"serving models/cats on {service.url}"
+    assert service.log.lines[2][1:] == ("Ready to get events", {"event_type": "EventType.TASK_DEPLOYED"})
     assert service.url.startswith("http://127.0.0.1:")
 
 
