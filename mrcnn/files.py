@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mrcnn.errors import UserError
 
+PROBE = ".write-probe-"
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 FLUSHED_AT_ONCE = 16  # files: a file system writes the records of many in one go, a thousand one by one takes seconds
@@ -91,7 +92,7 @@ def check_writable(
     while not os.path.lexists(place):
         place, missing = place.parent, place.name / missing
     try:
-        with tempfile.TemporaryDirectory(prefix=".", dir=place, ignore_cleanup_errors=True) as probe:
+        with tempfile.TemporaryDirectory(prefix=PROBE, dir=place, ignore_cleanup_errors=True) as probe:
             (probe / missing).mkdir(parents=True, exist_ok=True)
             (probe / missing / "file").write_bytes(b"full?")
             if links:
@@ -147,7 +148,9 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def clear(folder: str | os.PathLike[str]) -> None:
-    """Removes the unfinished files that `replaced` left in a folder when its process was killed."""
+    """Removes what `replaced` and `check_writable` left in a folder when their process was killed."""
+    for path in Path(folder).glob(f"{PROBE}*"):
+        remove(path)
     for path in Path(folder).glob(".*.partial"):
         if _PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)

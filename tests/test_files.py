@@ -91,8 +91,9 @@ def test_clear_removes_what_a_killed_process_left(tmp_path):
     with files.replaced(tmp_path / "a") as partial:
         partial.write_text("new")
         (tmp_path / ".mine.partial").touch()
+        (tmp_path / f"{files.PROBE}x").mkdir()
         (tmp_path / partial.name.replace(".partial", ".other")).touch()
-        kept = sorted({*os.listdir(tmp_path)} - {partial.name})
+        kept = sorted({*os.listdir(tmp_path)} - {partial.name, f"{files.PROBE}x"})
         files.clear(tmp_path)
         assert sorted(os.listdir(tmp_path)) == kept
         partial.touch()

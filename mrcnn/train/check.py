@@ -55,7 +55,8 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         config = _with_last_conventions(config, output, log=log)
         config = _with_last_precision(config, output, log=log)
         resumed = _load_resumed(config, output)
-        checkpoint.repair(output, best=history.best_index(resumed.state.rows, monitor=config.best_monitor))
+        best = history.best_index(resumed.state.rows, monitor=config.best_monitor)
+        checkpoint.repair(output, best=best, keep=config.checkpoints.keep)
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if config.weights_init_type not in USES_MODEL:
         if model is not None:

@@ -71,12 +71,13 @@ def check_place(root: Path, *, resume: bool) -> None:
             raise UserError(f"{link} must be a link that a run makes anew, it is none; move it away")
 
 
-def repair(root: Path, *, best: int | None) -> None:
+def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
     """Finishes what a killed run began: leftovers go, and the links lead to checkpoints that exist.
 
     Args:
         root: the run's output.
         best: the epoch, from 0, that is the best of those made; None where there is none.
+        keep: as for `CheckpointStore`.
 
     Raises:
         UserError: the folder cannot be written.
@@ -90,6 +91,8 @@ def repair(root: Path, *, best: int | None) -> None:
             _link(root / BEST, f"{best:08d}")
         elif not (root / BEST).exists():
             (root / BEST).unlink(missing_ok=True)
+        if last is not None:
+            _prune(root, newest=last.name, keep=keep)
 
 
 class CheckpointStore:
@@ -152,10 +155,7 @@ class CheckpointStore:
                     _link(self.root / BEST, name)
                 _link(self.root / LAST, name)
                 files.flush(self.root)
-                for other in _folders(self.root):
-                    if other.name != name:
-                        (other / states.FILE).unlink(missing_ok=True)
-                self._prune()
+                _prune(self.root, newest=name, keep=self.keep)
         except UserError:
             shutil.rmtree(partial, ignore_errors=True)  # its room may be what is missing
             raise
@@ -169,15 +169,6 @@ class CheckpointStore:
         states.write(folder / states.FILE, state)
         for path in (folder / CONFIG, folder / states.FILE, folder):
             files.flush(path)
-
-    def _prune(self) -> None:
-        linked = {os.readlink(self.root / link) for link in (BEST, LAST) if (self.root / link).is_symlink()}
-        folders = sorted(_folders(self.root), key=_position)
-        epochs = [folder.name for folder in folders if not _is_stopped(folder)]
-        kept = set(epochs if self.keep is None else epochs[-self.keep :]) | linked
-        for folder in folders:
-            if folder.name not in kept:
-                _remove(folder)
 
 
 def size_of(folder: Path) -> int:
@@ -220,6 +211,19 @@ def _clear(root: Path) -> None:
     for folder in _folders(root):
         if _is_leftover(folder):
             _remove(folder)
+
+
+def _prune(root: Path, *, newest: str, keep: int | None) -> None:
+    """Removes the training states of all checkpoints but the newest, and the checkpoints that are not to be kept."""
+    linked = {os.readlink(root / link) for link in (BEST, LAST) if (root / link).is_symlink()}
+    folders = sorted(filter(_is_whole, _folders(root)), key=_position)
+    epochs = [folder.name for folder in folders if not _is_stopped(folder)]
+    kept = set(epochs if keep is None else epochs[-keep:]) | linked
+    for folder in folders:
+        if folder.name not in kept:
+            _remove(folder)
+        elif folder.name != newest:
+            (folder / states.FILE).unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:

@@ -20,6 +20,16 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
 
+def differences(expected: dict, found: dict) -> str:
+    """Names the parts of a result that are missing, new or different."""
+    parts = [
+        f"{key} {'is missing' if key not in found else 'is new' if key not in expected else 'differs'}"
+        for key in {**expected, **found}
+        if key not in found or key not in expected or expected[key] != found[key]
+    ]
+    return ", ".join(parts)[:400]
+
+
 class Harness:
     """Tries one job."""
 
@@ -56,7 +66,8 @@ class Harness:
             for kill in kills:
                 self._start(output, **kill)
             self._start(output)
-            assert self.job.result(output) == self.expected, "another result than that of the undisturbed run"
+            found = self.job.result(output)
+            assert found == self.expected, f"another result: {differences(self.expected, found)}"
         except AssertionError as error:
             self.tally.failures.append(f"{what}: {error}")
         except Exception as error:

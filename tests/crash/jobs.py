@@ -51,7 +51,7 @@ class Training:
         """Tells whether a start without --resume is to be refused."""
         return checkpoint.holds_checkpoints(output)
 
-    def result(self, output: Path) -> object:
+    def result(self, output: Path) -> dict[str, object]:
         """Returns what must be equal in all finished runs."""
         last = checkpoint.find_last(output)
         assert last is not None
@@ -60,10 +60,11 @@ class Training:
         state = states.read(last / states.FILE)
         with (output / "history.csv").open() as file:
             rows = [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
-        files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if "tensorboard" not in path.parts)
-        links = {link: (output / link).resolve().name for link in (checkpoint.BEST, checkpoint.LAST)}
+        files = {str(path.relative_to(output)): True for path in output.rglob("*") if "tensorboard" not in path.parts}
+        links = {f"link {link}": (output / link).resolve().name for link in (checkpoint.BEST, checkpoint.LAST)}
         arrays = [np.asarray(value).tobytes() for value in state.optimizer]
-        return weights, arrays, state.epoch, state.step, rows, files, links
+        where = {"optimizer": arrays, "epoch": state.epoch, "step": state.step, "history": rows}
+        return {**weights, **where, **files, **links}
 
 
 class Inference:
@@ -103,9 +104,11 @@ class Inference:
             return True
         return False
 
-    def result(self, output: Path) -> object:
+    def result(self, output: Path) -> dict[str, object]:
         """Returns all that was written."""
-        return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(output)): path.read_bytes() if path.is_file() else b"" for path in output.rglob("*")
+        }
 
 
 JOBS = {job.name: job for job in (Training, Inference)}

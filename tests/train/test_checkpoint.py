@@ -171,6 +171,21 @@ def test_pruning_that_is_killed_leaves_no_folder_without_weights(make_store, mak
     assert names(store) == ["00000001", "best", "last"]
 
 
+def test_repair_finishes_the_pruning_of_the_last_epoch(make_store, make_state, monkeypatch):
+    store = make_store(keep=1)
+    for epoch in (1, 2):
+        store.save_epoch(make_state(epoch), best=True)
+    monkeypatch.setattr(checkpoint, "_prune", lambda *_, **__: None)
+    store.save_epoch(make_state(3), best=True)
+    assert names(store) == ["00000001", "00000002", "best", "last"]
+    assert len(list(store.root.glob("0*/training_state.h5"))) == 2
+    monkeypatch.undo()
+    checkpoint.repair(store.root, best=2, keep=None)
+    assert [path.parent.name for path in store.root.glob("0*/training_state.h5")] == ["00000002"]
+    checkpoint.repair(store.root, best=2, keep=1)
+    assert names(store) == ["00000002", "best", "last"]
+
+
 def test_a_folder_of_the_users_is_neither_removed_nor_written_into(make_store):
     store = make_store()
     (store.root / "00000000").mkdir()
