@@ -6,6 +6,7 @@ fields; a number that JSON cannot hold (NaN, infinity) is null. One deliberate d
 Source: Supervisely task log contract, release 5.16.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -139,7 +140,8 @@ class JsonLog(EventLog):
         """Writes one line; see the module for its form."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         line = _jsonable({"message": message, "timestamp": stamp, "level": level, **fields})
-        print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a full disk or a closed pipe under the log must not end a run
+            print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Writes a line when another percent is reached, and at the end."""

@@ -99,8 +99,8 @@ def run(
     Returns:
         See `events.run_main`.
     """
-    debug = options.debug or bool(environment.get(DEBUG_VARIABLE))
-    with contextlib.ExitStack() as stack:
+    debug, code = options.debug or bool(environment.get(DEBUG_VARIABLE)), events.EXIT_ERROR
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:  # a log file on a full disk fails when closed
         file, problem = None, None
         if environment.get(FILE_VARIABLE):
             try:
@@ -110,7 +110,8 @@ def run(
         log = events.make_log(options.log_format, file=file, environment=environment)
         if problem:
             log.warning(problem)
-        return events.run_main(lambda: main(log), log=log, debug=debug)
+        code = events.run_main(lambda: main(log), log=log, debug=debug)
+    return code
 
 
 def leave(code: int) -> NoReturn:

@@ -1,6 +1,7 @@
 import io
 import json
 import math
+import os
 import re
 
 import numpy as np
@@ -379,3 +380,10 @@ def test_a_bar_left_open_is_closed():
     assert events.run_main(main, log=log) == 1
     assert "error: stopped half way" in stream.getvalue()
     assert log._tasks == {}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+def test_a_log_that_cannot_be_written_does_not_end_a_run():
+    with open("/dev/full", "w") as stream:
+        log = events.JsonLog(stream)
+        assert events.run_main(lambda: log.info("a" * 100_000), log=log) == 0

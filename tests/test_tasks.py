@@ -1,5 +1,6 @@
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,10 @@ def test_without_an_error_a_process_ends_as_usual(code):
     with pytest.raises(SystemExit) as caught:
         tasks.leave(code)
     assert caught.value.code == code
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+def test_run_ends_well_when_its_log_file_is_on_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "_open_log", lambda root: open("/dev/full", "w"))
+    options = argparse.Namespace(task_dir=tmp_path, log_format="json", debug=False)
+    assert tasks.run(lambda log: log.info("work"), options, environment={"DEBUG_LOG_TO_FILE": "1"}) == 0
