@@ -213,7 +213,7 @@ def test_output_must_be_free(folder, tmp_path, log):
     for taken in ("out", "taken"):
         with pytest.raises(UserError, match=r"must be new or an empty folder; remove it or name another"):
             saved_model.export("m", tmp_path / taken, log=log)
-    with pytest.raises(UserError, match=r"cannot create .*: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot write to the output .*taken/1: Not a directory; name another place"):
         saved_model.export("m", tmp_path / "taken" / "1", log=log)
     assert folder == []
     assert names(tmp_path) == ["out", "taken"]
@@ -229,7 +229,7 @@ def test_empty_folder_and_remains_of_a_dead_run_are_replaced(folder, tmp_path, l
 
 
 def test_bad_image_folder_is_told_before_the_model_is_loaded(folder, tmp_path, log):
-    with pytest.raises(UserError, match=r"the image folder .* does not exist"):
+    with pytest.raises(UserError, match=r"the image folder, file or pattern .* does not exist"):
         saved_model.export("m", tmp_path / "out", log=log, images=tmp_path / "none")
     assert folder == []
 
@@ -242,3 +242,19 @@ def test_nothing_is_left_after_an_error(folder, tmp_path, log):
     with pytest.raises(RuntimeError, match="no memory"):
         saved_model.export("m", tmp_path / "out", log=log)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), tf.errors.OutOfRangeError(None, None, "/x; File too large [Op:SaveV2]")],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, log, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(
+        UserError, match=r"^cannot write the SavedModel .*: (No space left on device|/x; File too large)$"
+    ):
+        saved_model.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
+    assert names(tmp_path) == ["images"]

@@ -172,7 +172,7 @@ def test_what_the_project_leaves_out_is_a_warning(root):
     (folder / "img" / "2.heic").touch()
     (folder / "ann" / "3.png.json").write_text("{}")
     assert [(is_error, text[:44]) for is_error, text in _problems(root)] == [
-        (False, "data set ds has 1 .heic images, a kind that "),
+        (False, "data set ds has files that are passed over: "),
         (False, "data set ds has 1 annotation files without a"),
     ]
 
