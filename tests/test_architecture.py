@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "startup": set(),
     "tasks": {"events"},
     "config": {"events"},
-    "project": {"events"},
+    "project": {"events", "config"},
     "ops": set(),
     "weights": {"events"},
     "data": {"structures", "events", "config", "project", "ops"},

@@ -6,9 +6,8 @@ import numpy as np
 
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
+from mrcnn.project import census
 from mrcnn.structures import Batch, Instances
-
-SMALLEST_SIDE = 0.5  # pixels of the model input; an object of less in one direction is not on it any more
 
 
 class Shapes(NamedTuple):
@@ -115,8 +114,7 @@ def _any_within(marked: np.ndarray, rows: int) -> np.ndarray:
 
 def _choose(boxes: np.ndarray, *, limit: int, seed: int) -> np.ndarray:
     """Picks at most `limit` of the objects that are large enough to be seen, in order."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    seen = np.flatnonzero((sides >= SMALLEST_SIDE).all(axis=1))
-    if len(seen) <= limit:
-        return seen
-    return np.sort(np.random.default_rng(seed).choice(seen, limit, replace=False))
+    visible = np.flatnonzero(census.seen(boxes))
+    if len(visible) <= limit:
+        return visible
+    return np.sort(np.random.default_rng(seed).choice(visible, limit, replace=False))

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from skimage import transform
 
+from mrcnn.project.census import fitted
+
 METHODS = ("exact", "truncated", "smoothed")
 ROUNDINGS = ("never", "at_end", "before_nms")
 _LAST = (0.0, 0.0, 1.0, 1.0)  # what the end of a box lies beyond its last pixel
@@ -48,21 +50,12 @@ class ResizePlan(NamedTuple):
 def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> ResizePlan:
     """Plans how an image of that size fits into `max_dim` x `max_dim`.
 
-    The short side is enlarged to `min_dim` but never shrunk; then the long side is made to fit `max_dim`. Sides are
-    rounded half to even, to at least one pixel, and the padding is centred with the odd pixel below and right.
+    The size is that of `census.fitted`; the padding is centred with the odd pixel below and right.
 
     Raises:
         ValueError: a size is below 1.
     """
-    if min(height, width, min_dim, max_dim) < 1:
-        raise ValueError(
-            f"an image and the model input must have at least one pixel a side, got {height}x{width} and "
-            f"min_dim {min_dim}, max_dim {max_dim}"
-        )
-    scale = max(1.0, min_dim / min(height, width))
-    if round(max(height, width) * scale) > max_dim:
-        scale = max_dim / max(height, width)
-    new_height, new_width = (min(max_dim, max(1, round(side * scale))) for side in (height, width))
+    scale, (new_height, new_width) = fitted(height, width, min_dim=min_dim, max_dim=max_dim)
     return ResizePlan(
         original_hw=(height, width),
         new_hw=(new_height, new_width),

@@ -1,9 +1,10 @@
 """Checks a project: says what is there, by class and split, and every problem with its file and object.
 
-    python -m mrcnn.project.check DIR [--train-tag train] [--val-tag val]
+    python -m mrcnn.project.check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val]
 
 An error is what a run refuses or skips; a warning is what it reads, but perhaps not as it was meant. Every image is
-decoded and every object drawn. The exit code is 1 when there is an error.
+decoded and every object drawn. What training learns of the objects is counted for a train config, or for the defaults.
+The exit code is 1 when there is an error or training would refuse the project.
 """
 
 import argparse
@@ -13,11 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from mrcnn import events
+from mrcnn.config.load import load_train_config
+from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project import image_file
-from mrcnn.project.annotation import Annotation, Label, Reading, Tag, read
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
+from mrcnn.project.census import Census, Limits
 from mrcnn.project.geometry import Polygon, Unsupported
 from mrcnn.project.image_file import Sizes
 from mrcnn.project.meta import ProjectMeta
@@ -26,6 +32,8 @@ from mrcnn.project.skeletons import THIN_SHAPES
 
 SUBTASK = "check"
 NEITHER, ALL = "neither", "all"
+
+Box = tuple[int, int, int, int]  # yxyx pixels of the image, exclusive ends
 
 
 class Problem(NamedTuple):
@@ -51,6 +59,8 @@ class Report:
         objects: objects by (class, split).
         shapes: objects by shape.
         problems: what is wrong, in the order of the project.
+        config: the train config for which `sets` are counted.
+        sets: what training would learn of the images of each of the two tags.
     """
 
     project: Project
@@ -59,6 +69,13 @@ class Report:
     objects: Counter[tuple[str, str]] = field(default_factory=Counter)
     shapes: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    config: TrainConfig = field(default_factory=TrainConfig)
+    sets: dict[str, Census] = field(default_factory=dict)
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why training would refuse the project, one line each."""
+        return [line for census in self.sets.values() if (line := census.refusal())]
 
     @property
     def errors(self) -> int:
@@ -73,27 +90,58 @@ class Report:
             self.objects.update((label.class_title, split) for label in annotation.labels)
         self.shapes.update(label.geometry.shape for label in annotation.labels)
 
+    def count(self, name: str, item: "_Checked") -> None:
+        """Counts what training would learn of an image that can be read."""
+        if item.size_hw is None:
+            return
+        special = self.config.special_classes
+        pairs = zip(item.annotation.labels, item.boxes, strict=True)
+        objects = [(label, box) for label, box in pairs if label.class_title != special.background]
+        drawn = [(label, box) for label, box in objects if box is not None]
+        for tag, census in self.sets.items():
+            if item.annotation.has_tag(tag):
+                census.add(
+                    name,
+                    item.size_hw,
+                    boxes=np.array([box for _, box in drawn], np.float64).reshape(-1, 4),
+                    titles=[label.class_title for label, _ in drawn],
+                    ignored=[_ignored(label, special.neutral) for label, _ in drawn],
+                    left_out=len(objects) - len(drawn),
+                )
 
-def check_project(directory: Path, *, train_tag: str, val_tag: str, log: EventLog | None = None) -> Report:
+
+def check_project(
+    directory: Path,
+    *,
+    train_tag: str,
+    val_tag: str,
+    config: TrainConfig | None = None,
+    log: EventLog | None = None,
+) -> Report:
     """Reads all files of a project.
 
     Args:
         directory: the project, or a folder with one project in it.
         train_tag: name of the image tag of the training set.
         val_tag: name of the image tag of the validation set.
+        config: the train config for which objects are counted; None for the defaults.
         log: told of the progress; None for nobody.
 
     Raises:
         UserError: there is no or more than one project, or its meta is malformed.
     """
     project, refused = Project.scan(directory)
-    report = Report(project, (*dict.fromkeys((train_tag, val_tag)), NEITHER, ALL))
+    config = config or TrainConfig()
+    sets = {tag: Census(name, _limits(config)) for name, tag in (("validation", val_tag), ("training", train_tag))}
+    sets = dict(reversed(sets.items()))  # the training set first; it stands for both where they have one tag
+    report = Report(project, (*sets, NEITHER, ALL), config=config, sets=sets)
     report.problems.extend(Problem(text, is_error=True) for text in refused)
     report.problems.extend(map(Problem, project.warnings))
     for number, item in enumerate(project.items, start=1):
-        found, problems = _check_item(item, project.meta)
-        report.add(found)
-        report.problems.extend(problems)
+        found = _check_item(item, project.meta)
+        report.add(found.annotation)
+        report.count(f"{item.dataset}/{item.name}", found)
+        report.problems.extend(found.problems)
         if log is not None:
             log.progress(SUBTASK, number, len(project.items))
     return report
@@ -115,6 +163,7 @@ def format_report(report: Report) -> str:
         f"shapes of objects: {_listed(report.shapes)}",
         *_table([header, *rows]),
         *_remarks(report),
+        *_training(report),
     ]
     warnings = len(report.problems) - report.errors
     lines.append(f"{report.errors} errors, {warnings} warnings")
@@ -126,22 +175,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrcnn.project.check", description=__doc__.split("\n")[0])
     parser.add_argument("directory", type=Path, metavar="DIR", help="the project, or a folder with one project in it")
-    parser.add_argument("--train-tag", default="train", help="tag of the training images (train)")
-    parser.add_argument("--val-tag", default="val", help="tag of the validation images (val)")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="train config whose sizes and classes count")
+    parser.add_argument("--train-tag", help="tag of the training images, instead of the config's (train)")
+    parser.add_argument("--val-tag", help="tag of the validation images, instead of the config's (val)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
     log, reports = events.make_log("rich"), []
 
     def run() -> None:
-        reports.append(check_project(options.directory, train_tag=options.train_tag, val_tag=options.val_tag, log=log))
+        config = load_train_config(options.config or {}, warn=log.warning)
+        tags = config.dataset_tags
+        report = check_project(
+            options.directory,
+            train_tag=options.train_tag or tags.train,
+            val_tag=options.val_tag or tags.val,
+            config=config,
+            log=log,
+        )
+        reports.append(report)
 
     code = events.run_main(run, log=log, debug=options.debug)
     for report in reports:
         print(format_report(report).encode(errors="backslashreplace").decode())  # file names may hold stray bytes
-    return code or int(any(report.errors for report in reports))
+    return code or int(any(report.errors or report.refusals for report in reports))
 
 
-def _check_item(item: Item, meta: ProjectMeta) -> tuple[Annotation, list[Problem]]:
+class _Checked(NamedTuple):
+    """One image: its annotation, the size that objects are drawn in, the box of what each covers, what is wrong."""
+
+    annotation: Annotation
+    size_hw: tuple[int, int] | None
+    boxes: list[Box | None]
+    problems: list[Problem]
+
+
+def _check_item(item: Item, meta: ProjectMeta) -> _Checked:
     try:
         found = read(read_json(item.ann_path), meta)
     except UserError as error:
@@ -156,11 +224,15 @@ def _check_item(item: Item, meta: ProjectMeta) -> tuple[Annotation, list[Problem
     except UserError as error:
         problems.append(Problem(_named(item.image_path, str(error)), is_error=True))
     about.extend(map(Problem, _check_tags("the image", annotation.tags, meta)))
+    boxes: list[Box | None] = []
     for place, label in zip(found.places, annotation.labels, strict=True):
         name = f"object {place} ({label.class_title!r})"
-        texts = (*_check_label(label, size_hw), *_check_tags("it", label.tags, meta))
+        box, text = _draw(label, size_hw)
+        boxes.append(box)
+        texts = (*filter(None, [text]), *_check_tags("it", label.tags, meta))
         about.extend(Problem(f"{name}: {text}") for text in texts)
-    return annotation, [*problems, *(Problem(_named(item.ann_path, text), error) for text, error in about)]
+    problems += [Problem(_named(item.ann_path, text), error) for text, error in about]
+    return _Checked(annotation, size_hw, boxes, problems)
 
 
 def _read_image(path: Path) -> Sizes:
@@ -180,20 +252,51 @@ def _check_size(size_hw: tuple[int, int] | None, sizes: Sizes) -> tuple[list[Pro
     return [Problem(text, is_error=True)], sizes.upright_hw
 
 
-def _check_label(label: Label, size_hw: tuple[int, int] | None) -> Iterator[str]:
+def _draw(label: Label, size_hw: tuple[int, int] | None) -> tuple[Box | None, str | None]:
+    """Returns the box of what an object covers, yxyx pixels, and what is wrong with it; None for nothing."""
     geometry = label.geometry
     if isinstance(geometry, Unsupported):
-        yield f"the shape {geometry.shape} cannot be drawn; the object is left out"
-        return
+        return None, f"the shape {geometry.shape} cannot be drawn; the object is left out"
+    if size_hw is None:
+        return None, None
     try:
-        drawn = geometry.to_mask(*size_hw) if size_hw else ()
+        drawn = geometry.to_mask(*size_hw)
     except UserError as error:
-        yield f"it cannot be drawn, which leaves its image out: {error}"
-        return
+        return None, f"it cannot be drawn, which leaves its image out: {error}"
     if drawn is None:
-        yield "it covers no pixel of the image; it is left out"
-    elif isinstance(geometry, Polygon) and len(geometry.exterior) < 3:
-        yield f"a polygon needs 3 points, it has {len(geometry.exterior)}; it is drawn as they lie"
+        return None, "it covers no pixel of the image; it is left out"
+    mask, (y, x) = drawn
+    text = None
+    if isinstance(geometry, Polygon) and len(geometry.exterior) < 3:
+        text = f"a polygon needs 3 points, it has {len(geometry.exterior)}; it is drawn as they lie"
+    return (y, x, y + mask.shape[0], x + mask.shape[1]), text
+
+
+def _ignored(label: Label, neutral: str | None) -> str | None:
+    """Returns why an object is a region to ignore; None for one to learn."""
+    if label.class_title == neutral:
+        return "neutral"
+    return "crowd" if label.has_tag(CROWD_TAG) else None
+
+
+def _limits(config: TrainConfig) -> Limits:
+    size, model = config.input_size, config.model
+    slots = model.max_gt_instances if "max_gt_instances" in config.given_model else None
+    return Limits(size.min_dim, size.max_dim, slots, model.detections_per_image)
+
+
+def _training(report: Report) -> Iterator[str]:
+    """Yields what training would make of the project."""
+    size, special = report.config.input_size, report.config.special_classes
+    yield f"counted for a model input of {size.max_dim}x{size.max_dim} pixels (`input_size` of --config):"
+    titles = [
+        item.title for item in report.project.meta.classes if item.title not in (special.background, special.neutral)
+    ]
+    if not titles:
+        yield f"  error: training refuses this project: no class to learn besides {special.background!r}"
+    for number, census in enumerate(report.sets.values()):
+        yield from (f"  {line}" for line in census.remarks(() if number else titles))
+    yield from (f"  error: training refuses this project: {line}" for line in report.refusals)
 
 
 def _check_tags(subject: str, tags: Iterable[Tag], meta: ProjectMeta) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.config.load import load_train_config
 from mrcnn.errors import UserError
 from mrcnn.project import check, image_header
 
@@ -82,8 +83,10 @@ def test_objects_are_counted_by_class_and_split(root):
         "apple   polygon      3    1        1    4",
         "1 objects have no area (point, line, graph): they are drawn one pixel wide",
         "1 images are in both sets",
+        "counted for a model input of 256x256 pixels (`input_size` of --config):",
         "0 errors, 0 warnings",
     ]
+    assert report.refusals == []
 
 
 def test_other_split_tags_and_one_tag_for_both(root):
@@ -171,9 +174,9 @@ def test_what_the_project_leaves_out_is_a_warning(root):
     folder = _add(root, "1.png")
     (folder / "img" / "2.heic").touch()
     (folder / "ann" / "3.png.json").write_text("{}")
-    assert [(is_error, text[:44]) for is_error, text in _problems(root)] == [
-        (False, "data set ds has files that are passed over: "),
-        (False, "data set ds has 1 annotation files without a"),
+    assert [(is_error, text[:68]) for is_error, text in _problems(root)] == [
+        (False, "data set ds has files that are passed over: 1 .heic files (2.heic; c"),
+        (False, "data set ds has 1 annotation files without an image (3.png.json)"),
     ]
 
 
@@ -192,16 +195,18 @@ def test_a_folder_without_a_project_is_one_line(tmp_path):
 
 
 def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
-    _add(root, "1.png", _object(), tags=["train"])
+    _add(root, "1.png", _object(), tags=["train", "val"])
 
     def run(*arguments):
         command = [sys.executable, "-m", "mrcnn.project.check", *map(str, arguments)]
         env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
         return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
-    good = run(root, "--val-tag", "test")
+    good = run(root)
     assert (good.returncode, "0 errors, 0 warnings" in good.stdout) == (0, True)
-    assert "train  test  neither" in good.stdout
+    empty = run(root, "--val-tag", "test")
+    assert (empty.returncode, "train  test  neither" in empty.stdout) == (1, True)
+    assert "error: training refuses this project: the validation set has no image" in empty.stdout
     (root / "ds" / "img" / "1.png").write_bytes(b"")
     bad = run(root.parent)
     assert bad.returncode == 1
@@ -213,3 +218,32 @@ def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     none = run(root / "ds" / "img")
     assert (none.returncode, none.stdout) == (1, "")
     assert "no project in" in none.stderr
+
+
+def test_what_training_would_refuse_is_told(root):
+    _add(root, "1.png", _object(), tags=["train"])
+    _add(root, "2.png", tags=["val"])
+    report = _check(root)
+    assert report.errors == 0
+    assert report.refusals == ["the validation set has no object of a class to learn in its 1 images; annotate some"]
+    _add(root, "2.png", _object(tags=["iscrowd"]), tags=["val"])
+    assert _check(root).refusals == report.refusals
+    _add(root, "2.png", _object(), tags=["val"])
+    assert _check(root).refusals == []
+
+
+def test_the_sizes_and_classes_of_a_train_config_count(root):
+    # objects of 4 x 4 of the image's 4 x 6 pixels, which is enlarged to 64 x 96: none vanishes; the pear is neutral
+    _add(root, "1.png", _object(), _object("pear", geometryType="polygon"), tags=["train", "val"])
+    config = load_train_config(
+        {
+            "input_size": {"min_dim": 64, "max_dim": 128},
+            "special_classes": {"neutral": "pear"},
+            "model": {"max_gt_instances": 1},
+        }
+    )
+    text = check.format_report(_check(root, config=config))
+    assert "counted for a model input of 128x128 pixels" in text
+    assert "training set: 0 crowds and 1 neutral objects are regions to ignore" in text
+    assert "validation set: 1 images have more than 1 objects, the most is 2 in ds/1.png" in text
+    assert "no object of" not in text

@@ -1,18 +1,20 @@
 """What is checked before a run reads data; whole runs are in `test_run.py`."""
 
+import keras
+import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
 from mrcnn.errors import UserError
-from mrcnn.train import check
+from mrcnn.train import check, objects
+from mrcnn.train.checkpoint import CheckpointStore
 
 from . import tiny
 
 
-def start(log, output, *, model=None, resume=False, **settings):
-    return check.check(
-        load_train_config({**tiny.CONFIG, **settings}), model=model, output=output, resume=resume, log=log
-    )
+def start(log, output, *, model=None, resume=False, network=None, **settings):
+    config = load_train_config({**tiny.CONFIG, **settings, "model": network or tiny.CONFIG["model"]})
+    return check.check(config, model=model, output=output, resume=resume, log=log)
 
 
 def test_a_new_run_from_random_weights(log, tmp_path):
@@ -40,3 +42,23 @@ def test_start_weights_that_have_no_effect_are_warned_of(log, tmp_path):
 def test_what_cannot_start_is_refused(log, tmp_path, settings, message):
     with pytest.raises(UserError, match=message):
         start(log, tmp_path / "out", **settings)
+
+
+def stopped_run(root, make_state, model):
+    """Writes the checkpoint of a run whose number of slots followed its data, 225."""
+    config = load_train_config({**tiny.CONFIG, "model": model})
+    stored = {**config.model.model_dump(mode="json"), "max_gt_instances": 225}
+    content = {"settings": config.to_settings(), "model": stored, "class_title_to_idx": {"bg": 0, "a": 1}}
+    variable = keras.Variable(np.float32([1, 2]))
+    layout = [("conv1", [("conv1/bias:0", variable)])]
+    CheckpointStore(root, layout=layout, config=content).save_epoch(make_state(1), best=True)
+
+
+def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, make_state):
+    model = {key: value for key, value in tiny.CONFIG["model"].items() if key != "max_gt_instances"}
+    stopped_run(tmp_path / "out", make_state, model)
+    begin = start(log, tmp_path / "out", resume=True, network=model)
+    assert begin.config.model.max_gt_instances == 225
+    assert objects.SLOTS in begin.config.given_model  # it is not chosen anew
+    with pytest.raises(UserError, match=r"`model.max_gt_instances`: 225 -> 7"):
+        start(log, tmp_path / "out", resume=True, network={**model, "max_gt_instances": 7})

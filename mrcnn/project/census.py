@@ -1,0 +1,183 @@
+"""Counts the objects of a set of images as training sees them: how many it learns, and what becomes of the others."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mrcnn.project.listing import few
+
+SMALLEST_SIDE = 0.5  # pixels of the model input; an object of less in one direction is not on it any more
+
+
+def fitted(height: int, width: int, *, min_dim: int, max_dim: int) -> tuple[float, tuple[int, int]]:
+    """Fits an image into a square of `max_dim`.
+
+    The short side is enlarged to `min_dim` but never shrunk; then the long side is made to fit `max_dim`. Sides are
+    rounded half to even, to at least one pixel.
+
+    Returns:
+        The factor before rounding, and the new (height, width).
+
+    Raises:
+        ValueError: a size is below 1.
+    """
+    if min(height, width, min_dim, max_dim) < 1:
+        raise ValueError(
+            f"an image and the model input must have at least one pixel a side, got {height}x{width} and "
+            f"min_dim {min_dim}, max_dim {max_dim}"
+        )
+    scale = max(1.0, min_dim / min(height, width))
+    if round(max(height, width) * scale) > max_dim:
+        scale = max_dim / max(height, width)
+    new_height, new_width = (min(max_dim, max(1, round(side * scale))) for side in (height, width))
+    return scale, (new_height, new_width)
+
+
+def seen(boxes: np.ndarray) -> np.ndarray:
+    """Tests which boxes `[N, 4]`, yxyx pixels of the model input, are large enough to be seen; `[N]` bool."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings that decide what of an image is learnt, under their names in the train config.
+
+    Attributes:
+        min_dim: of `input_size`.
+        max_dim: of `input_size`.
+        max_gt_instances: of `model`; None where it follows the data.
+        detections_per_image: of `model`.
+    """
+
+    min_dim: int
+    max_dim: int
+    max_gt_instances: int | None
+    detections_per_image: int
+
+
+@dataclass
+class Census:
+    """The objects of one set of images; images are added one by one.
+
+    Attributes:
+        name: of the set, for the lines.
+        limits: the settings.
+        images: how many were added.
+        objects: by class title, the objects to learn, those too small to be seen included.
+        small: how many of them are too small.
+        small_in: names of their images.
+        crowds: objects that are regions to ignore for being crowds.
+        neutral: objects of the neutral class.
+        left_out: objects that cannot be drawn or lie outside their image.
+        slots: by image, how many objects and regions to ignore it puts into a batch.
+    """
+
+    name: str
+    limits: Limits
+    images: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    small: int = 0
+    small_in: list[str] = field(default_factory=list)
+    crowds: int = 0
+    neutral: int = 0
+    left_out: int = 0
+    slots: dict[str, int] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        size_hw: tuple[int, int],
+        *,
+        boxes: np.ndarray,
+        titles: Sequence[str],
+        ignored: Sequence[str | None],
+        left_out: int = 0,
+    ) -> None:
+        """Counts an image.
+
+        Args:
+            name: of the image.
+            size_hw: its height and width.
+            boxes: `[N, 4]`, yxyx pixels of the image: what is drawn of each object.
+            titles: the class of each.
+            ignored: "crowd" or "neutral" for a region to ignore, None for an object to learn.
+            left_out: objects that are not among them.
+        """
+        _, new_hw = fitted(*size_hw, min_dim=self.limits.min_dim, max_dim=self.limits.max_dim)
+        scale = np.array(new_hw * 2, np.float64) / np.array(size_hw * 2, np.float64)
+        visible = seen(np.asarray(boxes, np.float64).reshape(-1, 4) * scale)
+        learnt = np.array([reason is None for reason in ignored], bool)
+        self.images += 1
+        self.objects.update(title for title, reason in zip(titles, ignored, strict=True) if reason is None)
+        small = int((learnt & ~visible).sum())
+        self.small += small
+        if small:
+            self.small_in.append(name)
+        self.crowds += sum(reason == "crowd" for reason in ignored)
+        self.neutral += sum(reason == "neutral" for reason in ignored)
+        self.left_out += left_out
+        self.slots[name] = int(visible.sum())
+
+    @property
+    def largest(self) -> tuple[str, int]:
+        """The image with the most objects and regions to ignore, of equal ones the first, and their number."""
+        return max(self.slots.items(), key=lambda item: item[1], default=("", 0))
+
+    def refusal(self) -> str | None:
+        """Says why training refuses the set; None where it does not."""
+        total = self.objects.total()
+        if not self.images:
+            return f"the {self.name} set has no image"
+        if not total:
+            return f"the {self.name} set has no object of a class to learn in its {self.images} images; annotate some"
+        if self.small == total:
+            return (
+                f"all {total} objects of the {self.name} set are under half a pixel at the model's input of "
+                f"{self._side}: nothing is left to learn; raise `input_size.max_dim`, or cut the images into tiles"
+            )
+        return None
+
+    def remarks(self, titles: Sequence[str] = ()) -> Iterator[str]:
+        """Yields a line for each thing that training does not use as it is annotated.
+
+        Args:
+            titles: the classes to learn; one without an object is named.
+        """
+        without = [title for title in titles if not self.objects[title]]
+        if without:
+            yield f"{self.name} set: no object of {len(without)} classes ({few(without)})"
+        if self.small:
+            yield (
+                f"{self.name} set: {self.small} of {self.objects.total()} objects are under half a pixel at the "
+                f"model's input of {self._side} and are not learnt ({few(self.small_in)}); raise `input_size.max_dim`"
+            )
+        if self.crowds or self.neutral:
+            yield (
+                f"{self.name} set: {self.crowds} crowds and {self.neutral} neutral objects are regions to ignore: they "
+                "are not learnt, and what is found there is no mistake"
+            )
+        if self.left_out:
+            yield f"{self.name} set: {self.left_out} objects are left out: outside their image, or of no known shape"
+        yield from self._crowded()
+
+    @property
+    def _side(self) -> str:
+        return f"{self.limits.max_dim}x{self.limits.max_dim}"
+
+    def _crowded(self) -> Iterator[str]:
+        name, most = self.largest
+        limit = self.limits.max_gt_instances
+        if limit is not None and most > limit:
+            over = sum(count > limit for count in self.slots.values())
+            yield (
+                f"{self.name} set: {over} images have more than {limit} objects, the most is {most} in {name}: each "
+                f"time a random choice of {limit} is learnt and the others count as background; raise "
+                "`model.max_gt_instances`"
+            )
+        if most > self.limits.detections_per_image:
+            yield (
+                f"{self.name} set: {name} has {most} objects, but at most {self.limits.detections_per_image} are "
+                "found in an image; raise `model.detections_per_image`"
+            )

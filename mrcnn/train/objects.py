@@ -1,0 +1,49 @@
+"""What of the annotated objects a run will learn, said before it starts, and the slots that follow from them."""
+
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import counting
+from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
+from mrcnn.project.census import Limits
+
+SLOTS = "max_gt_instances"
+MOST_SLOTS = 500  # that are taken without being asked for: at 1024 pixels 500 objects and 262,000 anchors make 0.5 GB
+
+
+def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> TrainConfig:
+    """Counts the objects of both sets, and takes as many slots as the largest image needs where the config names none.
+
+    Args:
+        config: `input_size` and `model` are read.
+        samples: both sets.
+        log: gets a warning for each thing that is not learnt as it is annotated.
+
+    Returns:
+        The config with `model.max_gt_instances`.
+
+    Raises:
+        UserError: nothing is left to learn or to validate on.
+    """
+    mapping = samples.class_title_to_idx
+    size, model = config.input_size, config.model
+    given = SLOTS in config.given_model
+    limits = Limits(size.min_dim, size.max_dim, model.max_gt_instances if given else None, model.detections_per_image)
+    sets = [
+        counting.count(chosen, name=name, class_title_to_idx=mapping, limits=limits)
+        for name, chosen in (("training", samples.train), ("validation", samples.val))
+    ]
+    for line in filter(None, (census.refusal() for census in sets)):
+        raise UserError(line)
+    if not given:
+        name, most = max((census.largest for census in sets), key=lambda item: item[1])
+        slots = min(max(model.max_gt_instances, most), MOST_SLOTS)
+        if slots > model.max_gt_instances:
+            log.info(f"`model.{SLOTS}` is {slots}, since {name} has {most} objects; give the key for another number")
+        config = config.model_copy(update={"model": model.model_copy(update={SLOTS: slots})})
+        for census in sets:
+            census.limits = Limits(size.min_dim, size.max_dim, slots, model.detections_per_image)
+    titles = [title for title, index in mapping.items() if index]
+    for line in (*sets[0].remarks(titles), *sets[1].remarks()):
+        log.warning(line)
+    return config
