@@ -63,5 +63,5 @@ def test_a_job_is_killed_before_each_operation_and_only_the_faulty_one_fails(tmp
 def test_no_work_is_lost_in_a_seeded_part_of_the_crash_tests():
     done = run("-m", "tests.crash", "--minutes", "0.5", "--seed", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    for job in ("training", "inference"):
-        assert re.search(rf"{job}: [1-9]\d* tries, .* 0 failures", done.stdout)
+    for job in ("training", "inference", "service"):
+        assert re.search(rf"{job}: [1-9]\d* tries.*, 0 failures", done.stdout)

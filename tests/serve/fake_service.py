@@ -26,5 +26,5 @@ endpoints.load.read_model = lambda model, **options: make_bundle()
 if __name__ == "__main__":
     os.environ["GATE"] = sys.argv[1]  # workers get it too
     log = events.make_log("json")
-    config = ServeConfig(model="models/cats", port=0, log_format="json", **json.loads(sys.argv[2]))
+    config = ServeConfig(**{"model": "models/cats", "port": 0, "log_format": "json", **json.loads(sys.argv[2])})
     sys.exit(events.run_main(lambda: endpoints.serve(config, log=log), log=log))
