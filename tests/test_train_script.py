@@ -120,6 +120,7 @@ def test_training_inference_and_export_as_a_user_calls_them(tmp_path):
 
     done = call("train.py", "--task-dir", tmp_path / "task", "--log-format", "json")
     assert done.returncode == 0, done.stderr[-3000:]
+    assert [line for line in done.stderr.splitlines() if not line.startswith("{")] == []  # TensorFlow's notes
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert [event["subdir"] for event in events if event["message"] == "checkpoint"] == ["00000000", "00000001"]
     results = tmp_path / "task" / "results"

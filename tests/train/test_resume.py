@@ -47,6 +47,16 @@ def test_a_changed_config_names_every_key(root):
     assert "epochs`" not in message
 
 
+def test_a_key_that_is_newer_than_the_run_had_its_defaults_meaning(root):
+    path = root / "last" / "config.json"
+    content = json.loads(path.read_text())
+    del content["settings"]["validation"]["every_epochs"]
+    path.write_text(json.dumps(content))
+    assert resume.load(root, **parts(TrainConfig(epochs=3))).state.epoch == 1
+    with pytest.raises(UserError, match=r"`validation\.every_epochs`: 1 -> 2"):
+        resume.load(root, **parts(TrainConfig(epochs=3, validation={"every_epochs": 2})))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
