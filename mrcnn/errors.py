@@ -34,6 +34,11 @@ def one_line(text: str, *, most: int = LONGEST) -> str:
     return f"{safe[: most - end - 3]} … {safe[-end:]}"
 
 
+def printable(text: str) -> str:
+    """Writes control characters of a text of several lines as escapes, and cuts nothing."""
+    return "\n".join(one_line(line, most=len(line) * 10) for line in text.split("\n"))
+
+
 def _is_unsafe(letter: str) -> bool:
     return letter in DIRECTIONS or unicodedata.category(letter) in UNSAFE
 

@@ -139,7 +139,7 @@ class JsonLog(EventLog):
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
         """Writes one line; see the module for its form."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        line = _jsonable({"message": message, "timestamp": stamp, "level": level, **fields})
+        line = _jsonable({"message": one_line(message), "timestamp": stamp, "level": level, **fields})
         with contextlib.suppress(OSError):  # a full disk or a closed pipe under the log must not end a run
             print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
 
@@ -176,8 +176,9 @@ class RichLog(EventLog):
         prefix, style = {"warn": ("warning: ", "yellow"), "error": ("error: ", "red"), "fatal": ("error: ", "red")}.get(
             level, ("", None)
         )
-        text = (prefix + message).encode(errors="backslashreplace").decode()  # file names may hold stray bytes
-        self._console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._console.print(
+            one_line(prefix + message), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Moves the subtask's bar; a finished bar becomes one line with its time."""

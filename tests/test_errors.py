@@ -38,3 +38,8 @@ def test_one_line_of_millions_of_characters_is_as_short():
 
 def test_user_error_is_one_line():
     assert str(errors.UserError("class '\x1b[2J'\nis unknown")) == r"class '\x1b[2J' is unknown"
+
+
+def test_printable_keeps_lines_and_cuts_nothing():
+    assert errors.printable("a\x1b[2J\n" + "b" * 1000 + "\n") == r"a\x1b[2J" + "\n" + "b" * 1000 + "\n"
+    assert errors.printable("") == ""

@@ -386,4 +386,16 @@ def test_a_bar_left_open_is_closed():
 def test_a_log_that_cannot_be_written_does_not_end_a_run():
     with open("/dev/full", "w") as stream:
         log = events.JsonLog(stream)
-        assert events.run_main(lambda: log.info("a" * 100_000), log=log) == 0
+        assert events.run_main(lambda: log.emit("full", text="a" * 100_000), log=log) == 0
+
+
+@pytest.mark.parametrize("kind", [events.RichLog, events.JsonLog])
+def test_titles_of_strangers_reach_no_terminal_raw_and_long_messages_are_cut(kind):
+    stream = io.StringIO()
+    log = kind(stream)
+    log.warning("class '\x1b[2Jevil\r\x07\u202e'")
+    log.error("a" * 5000)
+    text = stream.getvalue()
+    assert not {"\x1b", "\r", "\x07", "\u202e"} & {*text}
+    assert "evil" in text
+    assert all(len(line) < 700 for line in text.splitlines())  # 500 and the other fields of the JSON line

@@ -14,6 +14,7 @@ from mrcnn.errors import LONGEST, UserError
 Record = TypeVar("Record", bound=Settings)
 
 MOST_PROBLEMS = 10  # of one config, named in one line
+MOST_LOOKED_UP = 100  # of one record
 UNKNOWN = "unknown key "
 LONGEST_VALUE = 60
 MOST_KNOWN = 25  # words listed after an unknown one
@@ -88,7 +89,14 @@ def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") ->
     except ValidationError as error:
         found = [item for item in error.errors(include_url=False) if not _is_echo(item)]
         most = MOST_KNOWN if len(found) == 1 else FEW_KNOWN
-        raise ConfigError([_describe(item, record=record, path=path, most=most) for item in found]) from error
+        # only the first are named; to look for what each of thousands may have meant takes long
+        problems = [
+            f"{UNKNOWN}`{shown_path(item['loc'], prefix=path)}`"
+            if number >= MOST_LOOKED_UP and item["type"] == "extra_forbidden"
+            else _describe(item, record=record, path=path, most=most)
+            for number, item in enumerate(found)
+        ]
+        raise ConfigError(problems) from error
 
 
 def shown(value: Any) -> str:
@@ -111,7 +119,7 @@ def shown_path(parts: Sequence[str | int], *, prefix: str = "") -> str:
 
 def nearest(word: str, known: Sequence[str], *, most: int = MOST_KNOWN) -> str:
     """Returns `; did you mean ...` with the known word most like this one, else a list of the known words."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[: 2 * LONGEST_VALUE], known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`"
     more = f" and {len(known) - most} more, see docs/configuration.md" if len(known) > most else ""

@@ -5,6 +5,7 @@ own: `score_floor`, `flip`, `existing_objects` in `mode`, `join_iou_threshold`, 
 """
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, WithJsonSchema, model_validator
@@ -78,7 +79,13 @@ class Selection(Settings):
 
     def selects(self, name: str) -> bool:
         """Tells whether the class (or tag) of this name is written."""
-        return is_among(name, self.save_names if self.save_names is not None else self.save_classes)
+        return self._selected is None or name in self._selected
+
+    @cached_property
+    def _selected(self) -> frozenset[str] | None:
+        """The names, of which there may be thousands; None for all."""
+        names = self.save_names if self.save_names is not None else self.save_classes
+        return None if names is None or names == "__all__" else frozenset(names)
 
     def renamed(self, name: str) -> str:
         """Returns the name under which the class (or tag) is written."""

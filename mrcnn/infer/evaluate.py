@@ -22,7 +22,7 @@ from mrcnn.config.base import AUTO, PRECISIONS
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.config.load import load_inference_config
 from mrcnn.data import rasterize, supervisely
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, printable
 from mrcnn.evaluate.coco_metrics import CocoEvaluator, encode_crop
 from mrcnn.events import EventLog
 from mrcnn.infer import arguments, load, modes, sources
@@ -157,7 +157,7 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
     metrics = evaluate(
         Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=args.batch_size
     )
-    print(table(metrics))
+    print(printable(table(metrics)))
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         content = {"score_threshold": args.score_threshold, **_jsonable(metrics)}

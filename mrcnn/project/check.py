@@ -19,7 +19,7 @@ import numpy as np
 from mrcnn import events
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
 from mrcnn.project import image_file
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     code = events.run_main(run, log=log, debug=options.debug)
     for report in reports:
-        print(format_report(report).encode(errors="backslashreplace").decode())  # file names may hold stray bytes
+        print(printable(format_report(report)))
     return code or int(any(report.errors or report.refusals for report in reports))
 
 

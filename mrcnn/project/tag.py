@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mrcnn import events, files
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, printable
 from mrcnn.project.annotation import Annotation, Tag
 from mrcnn.project.reader import Project
 from mrcnn.project.writer import ProjectWriter
@@ -87,7 +87,11 @@ def _run(options: argparse.Namespace) -> None:
     train_count, val_count = tag_project(
         options.source, options.target, val=val, train_tag=options.train_tag, val_tag=options.val_tag
     )
-    print(f"{options.target}: {train_count} images tagged {options.train_tag}, {val_count} tagged {options.val_tag}")
+    print(
+        printable(
+            f"{options.target}: {train_count} images tagged {options.train_tag}, {val_count} tagged {options.val_tag}"
+        )
+    )
 
 
 def _retagged(annotation: Annotation, *, old: Sequence[str], new: Sequence[str]) -> Annotation:

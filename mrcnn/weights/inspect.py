@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, printable
 from mrcnn.weights import apply, hdf5, names
 
 WIDTHS = {  # a size of the network -> the layer and the axis of its kernel that show it
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in parser.parse_args(arguments).files:
         try:
             with hdf5.read_file(path) as file:
-                print("\n".join(lines(path, facts_of(file))))
+                print(printable("\n".join(lines(path, facts_of(file)))))
         except UserError as error:
             failed = True
             print(f"error: {error}", file=sys.stderr)

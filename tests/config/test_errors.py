@@ -92,3 +92,11 @@ def test_the_nearest_word_or_all_words():
     assert errors.nearest("zzz", ["lr", "epochs"]) == "; known here: lr, epochs"
     listed = errors.nearest("zzz", [f"a{index}" for index in range(28)])
     assert listed.endswith("a24 and 3 more, see docs/configuration.md")
+
+
+def test_thousands_of_unknown_keys_are_counted():
+    message = error_of({f"key {number}": 1 for number in range(20_000)})
+    assert message.startswith("unknown key `key 0`")
+    told = message.count("unknown key")
+    assert message.endswith(f"; and {20_000 - told} more")
+    assert len(message) <= 500

@@ -1,6 +1,7 @@
 import pytest
 
 from mrcnn.config import inference, load
+from mrcnn.config.inference import Selection
 from mrcnn.errors import UserError
 
 ORIGINAL_MODEL = {"gpu_device": 0, "confidence_tag_name": "confidence", "min_confidence_threshold": 0.0}
@@ -249,3 +250,12 @@ def test_a_first_form_config_names_a_mode_too():
     values = {"mode": {"source": "sliding_window_det", "window": {"width": 64, "height": 32}}, "gpu_device": 0}
     mode = load.load_inference_config(values).mode
     assert (mode.name, mode.window.width, mode.window.height) == ("sliding_window_det", 64, 32)
+
+
+def test_a_selection_of_thousands_of_names():
+    names = [f"class {number}" for number in range(20_000)]
+    selection = Selection(save_names=names[::2])
+    assert sum(map(selection.selects, names)) == 10_000
+    assert Selection().selects("any")
+    assert Selection(save_classes="__all__").selects("any")
+    assert not Selection(save_names=[]).selects("any")

@@ -1,10 +1,12 @@
 """The fuzz targets by name; a new one is a file beside this and a line here."""
 
-from tests.fuzz import coco, hdf5_files
+from tests.fuzz import coco, hdf5_files, settings
 from tests.fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {
     "coco": coco.convert,
     "weights": hdf5_files.read_weights,
     "state": hdf5_files.read_state,
+    "config": settings.load_config,
+    "model folder": settings.read_model_folder,
 }
