@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.infer import compact, load, postprocess, preprocess
+from mrcnn.infer import compact, inputs, load, postprocess, preprocess
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
 from mrcnn.structures import CompactDetections, Detections, RawDetections
@@ -55,39 +55,39 @@ class Predictor:
             load.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
         )
 
-    def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> list[Detections]:
+    def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
         """Finds the objects of each image.
 
         Args:
-            images: any number of RGB uint8 images `[height, width, 3]` of any sizes. Grey images `[height, width]` or
-                `[height, width, 1]` are repeated to three channels, a fourth (alpha) channel is dropped.
+            images: any number of images of any sizes: paths of image files, Pillow images, or RGB uint8 arrays
+                `[height, width, 3]`. Grey arrays `[height, width]` or `[height, width, 1]` are repeated to three
+                channels, a fourth (alpha) channel is dropped.
             batch_size: how many images go through the model at once; memory grows with it. None means 1.
 
         Returns:
             One `Detections` per image, in order; best first. Empty in, empty out.
 
         Raises:
-            ValueError: an array is not such an image, or `batch_size` is below 1.
+            ValueError: one is not such an image or cannot be read, or `batch_size` is below 1.
         """
         return list(self.predict_iter(images, batch_size=batch_size))
 
-    def predict_iter(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Iterator[Detections]:
+    def predict_iter(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> Iterator[Detections]:
         """Yields what `predict` returns, one image at a time, reading `images` no further than a batch ahead."""
         return map(compact.to_dense, self._found(images, batch_size))
 
     def predict_compact(
-        self, images: Iterable[np.ndarray], *, batch_size: int | None = None
+        self, images: Iterable[inputs.Input], *, batch_size: int | None = None
     ) -> list[CompactDetections]:
         """Finds what `predict` finds, with each mask kept inside its box: small, however large the image is."""
         return list(self._found(images, batch_size))
 
-    def _found(self, images: Iterable[np.ndarray], batch_size: int | None) -> Iterator[CompactDetections]:
+    def _found(self, images: Iterable[inputs.Input], batch_size: int | None) -> Iterator[CompactDetections]:
         size = 1 if batch_size is None else batch_size
         if size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        if isinstance(images, np.ndarray) and images.ndim < 4:
-            raise ValueError("`images` must be a list of images, got a single array; put it in a list: [image]")
-        return self._batches(iter(images), size)
+        inputs.check_many(images)
+        return self._batches(inputs.read_all(images, channels=self.bundle.config.channels), size)
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while batch := list(islice(images, size)):
@@ -95,16 +95,16 @@ class Predictor:
 
     def _predict_batch(self, images: list[np.ndarray]) -> Iterator[CompactDetections]:
         bundle = self.bundle
-        inputs = preprocess.prepare(
+        prepared = preprocess.prepare(
             images,
             min_dim=bundle.input_size.min_dim,
             max_dim=bundle.input_size.max_dim,
             channels=bundle.config.channels,
             image_resize=bundle.config.image_resize,
         )
-        raw = self._detect(inputs.images, inputs.windows)
+        raw = self._detect(prepared.images, prepared.windows)
         raw = RawDetections(*(field.numpy() for field in raw))
-        for index, (plan, image_size) in enumerate(zip(inputs.plans, inputs.sizes, strict=True)):
+        for index, (plan, image_size) in enumerate(zip(prepared.plans, prepared.sizes, strict=True)):
             yield postprocess.to_compact(
                 RawDetections(*(field[index] for field in raw)),
                 plan,

@@ -16,12 +16,15 @@ import numpy as np
 from mrcnn.errors import UserError
 from mrcnn.project import limits
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
 
 MOST_UNZIPPED = 2**28  # bytes of a PNG
+MOST_INFLATED = 1040  # bytes that one of zlib can stand for
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = slice(16, 26)  # width, height, bits and kind of colour, the first fields of the first chunk
+_PALETTE = 3
 _SAMPLES = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}  # of a pixel as OpenCV decodes that kind of colour
 _BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
 
@@ -120,10 +123,13 @@ def _unzipped(content: bytes) -> tuple[bytes, bool]:
 
 
 def _size(content: bytes) -> int:
-    """Returns the bytes that a PNG takes when decoded, from its header; 0 where it is none."""
+    """Returns the bytes that a PNG takes when decoded, from its header; 0 where it is none or holds fewer pixels."""
     if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_HEADER.stop:
         return 0
     width, height, bits, colour = struct.unpack(">IIBB", content[_PNG_HEADER])
+    samples = 1 if colour == _PALETTE else _SAMPLES.get(colour, 4)
+    if height * (width * samples * bits // 8) > MOST_INFLATED * len(content):
+        return 0
     return int(width * height * _SAMPLES.get(colour, 4) * (2 if bits > 8 else 1))
 
 

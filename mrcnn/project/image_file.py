@@ -12,6 +12,7 @@ from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.project import image_header
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
 EXCHANGING_SIDES = (5, 6, 7, 8)  # values of EXIF's orientation for a quarter turn
 MOST_FILE = 2**32  # bytes
 DEPTHS = (np.uint8, np.uint16)

@@ -3,7 +3,6 @@
 import io
 import math
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -14,7 +13,6 @@ from mrcnn.serve.refusals import Refusal
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else each broken image writes to the log's stream
 SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each goes over all pixels, and usual are 1 or 10
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # what such files begin with
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from mrcnn.infer import compact
 from mrcnn.infer.predictor import Predictor
@@ -144,3 +145,13 @@ def test_the_same_objects_with_small_masks():
             np.testing.assert_array_equal(first, second)
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         predictor.predict_compact(images, batch_size=0)
+
+
+def test_paths_and_pillow_images_are_seen_as_their_arrays(tmp_path):
+    predictor, image = Predictor(helpers.make_bundle()), helpers.grey_image(12, 30, 102)
+    picture = Image.fromarray(image)
+    picture.save(tmp_path / "a.png")
+    for given in (picture, picture.convert("P"), picture.convert("CMYK"), tmp_path / "a.png", str(tmp_path / "a.png")):
+        check(predictor.predict([given])[0], image)
+    with pytest.raises(ValueError, match=r"got a single str; put it in a list: \[image"):
+        predictor.predict(str(tmp_path / "a.png"))

@@ -90,6 +90,14 @@ def test_decode_rejects_a_size_no_image_has():
         bitmap.decode(base64.b64encode(png).decode())
 
 
+def test_a_header_that_promises_more_than_the_content_can_hold_is_refused_before_decoding(monkeypatch):
+    png = bytearray(zlib.decompress(base64.b64decode(VECTOR)))
+    png[16:24] = struct.pack(">II", 8000, 8000)  # the content has fewer than 100 bytes
+    monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match="PNG image, and this one cannot be decoded"):
+        bitmap.decode(base64.b64encode(png).decode())
+
+
 def _zeros(side):
     return zlib.decompress(base64.b64decode(bitmap.encode(np.zeros((side, side), bool))))
 
