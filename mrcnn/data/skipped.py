@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.project.repeated import Repeats, kind_of
 
-NAMED_IN_SUMMARY = 10
+NAMED_IN_SUMMARY = 10  # kinds of reasons
 
 
 class Skipped:
@@ -22,11 +23,11 @@ class Skipped:
         Args:
             total: images that may be reported.
             max_share: more than this share of them broken is an error of the whole set.
-            log: where each is warned about once; None for nowhere.
+            log: where each is warned about once, of one kind the first few; None for nowhere.
         """
         self._total = total
         self._max_share = max_share
-        self._log = log
+        self._warnings = Repeats(log)
         self._reasons: dict[str, str] = {}
         self._failure: UserError | None = None
         self._lock = threading.Lock()
@@ -52,8 +53,7 @@ class Skipped:
             if name in self._reasons:
                 return
             self._reasons[name] = text
-        if self._log is not None:
-            self._log.warning(f"skipped {name}: {text}")
+        self._warnings.add(f"skipped {name}: {text}", name)
         if len(self) > self._max_share * self._total:
             self.fail(f"too many images cannot be used: {self.summary()}")
 
@@ -63,13 +63,16 @@ class Skipped:
         raise self._failure from None
 
     def summary(self) -> str:
-        """Says in one line how many images were skipped, which and why; empty when none."""
+        """Says in one line how many images were skipped, and of each kind of reason one image; empty when none."""
         reasons = self.reasons
         if not reasons:
             return ""
-        named = "; ".join(f"{name} ({reason})" for name, reason in list(reasons.items())[:NAMED_IN_SUMMARY])
-        more = f"; and {len(reasons) - NAMED_IN_SUMMARY} more" if len(reasons) > NAMED_IN_SUMMARY else ""
-        return f"{len(reasons)} of {self._total} images skipped: {named}{more}"
+        kinds: dict[str, list[str]] = {}
+        for name, reason in reasons.items():
+            kinds.setdefault(kind_of(reason, name), []).append(f"{name} ({reason})")
+        parts = [f"{len(alike)} times, e.g. {alike[0]}" if alike[1:] else alike[0] for alike in kinds.values()]
+        more = f"; and {len(parts) - NAMED_IN_SUMMARY} more" if len(parts) > NAMED_IN_SUMMARY else ""
+        return f"{len(reasons)} of {self._total} images skipped: {'; '.join(parts[:NAMED_IN_SUMMARY])}{more}"
 
     @contextmanager
     def surfaced(self) -> Iterator[None]:

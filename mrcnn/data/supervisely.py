@@ -13,7 +13,7 @@ from mrcnn.data import classes, split
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.project import drawing
+from mrcnn.project import drawing, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation
 from mrcnn.project.geometry import Geometry
 from mrcnn.project.reader import Item, Project
@@ -77,7 +77,7 @@ def load_samples(
     split.require_objects(train, key="train", tag=train_tag)
     split.require_objects(val, key="val", tag=val_tag)
     if log is not None:
-        for line in (*project.warnings, *_warnings(chosen, annotations)):
+        for line in (*repeated.grouped(project.warnings), *_warnings(chosen, annotations)):
             log.warning(line)
         log.info(f"{len(train)} training and {len(val)} validation images, {chosen.neither} images with neither tag")
     return ProjectSamples(train, val, mapping)
@@ -135,6 +135,8 @@ def _read_annotations(
             skipped.add(f"{item.dataset}/{item.name}", error)
         else:
             items.append(item)
+    if len(skipped) > repeated.FEW and log is not None:
+        log.warning(f"{skipped.summary()}; python -m mrcnn.project.check --all names each")
     return items, annotations
 
 

@@ -29,6 +29,7 @@ from mrcnn.infer import arguments, load, modes, sources
 from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.project.listing import few
+from mrcnn.project.repeated import Repeats
 from mrcnn.structures import CompactDetections, Instances
 
 SCORE_THRESHOLD = 0.05
@@ -79,10 +80,11 @@ def evaluate(
     most = most if isinstance(mode, FullImageMode) else REGION_DETECTIONS
     evaluator, done = CocoEvaluator(len(names), max_detections=most), 0
     skipped: list[str] = []
+    errors = Repeats(log, level="error")
 
     def skip(picture: Picture, error: Exception) -> None:
         title = source.entries[picture.index].title
-        log.error(f"{title} is skipped: {error}")
+        errors.add(f"{title} is skipped: {error}", title)
         skipped.append(title)
 
     known = {*names, neutral}
@@ -96,6 +98,7 @@ def evaluate(
         evaluator.add(picture.index, (*found.size, objects), _scored(found.detections))
         done += 1
         log.progress(SUBTASK, done + len(skipped), len(source.entries))
+    errors.close()
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
     result = evaluator.result()

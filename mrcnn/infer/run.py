@@ -32,7 +32,9 @@ from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.results import ResultWriter
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.infer.summary import Summary
+from mrcnn.project import repeated
 from mrcnn.project.listing import few
+from mrcnn.project.repeated import Repeats
 
 SUBTASK = "inference"
 
@@ -142,7 +144,7 @@ def _apply(
     bundle = predictor.bundle
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    for line in (*source.warnings, *_selects_nothing(source, config, naming, bundle)):
+    for line in (*repeated.grouped(source.warnings), *_selects_nothing(source, config, naming, bundle)):
         log.warning(line)
     _check_output(folder, source, options)
     identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
@@ -168,6 +170,7 @@ def _apply(
                 progress.skip_picture(picture, error)
             else:
                 progress.tell()
+        progress.close()
         if not out.done:
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
         if _is_folder(source):
@@ -187,6 +190,7 @@ class _Progress:
 
     def __init__(self, log: EventLog, left: Source, out: Output, *, total: int):
         self._log, self._left, self._out, self._total = log, left, out, total
+        self._errors = Repeats(log, level="error")
         self.skipped: list[str] = []
 
     def tell(self) -> None:
@@ -196,9 +200,12 @@ class _Progress:
         self.skipped.append(title)
         self.tell()
 
+    def close(self) -> None:
+        self._errors.close()
+
     def skip_picture(self, picture: Picture, error: Exception) -> None:
         title = self._left.entries[picture.index].title
-        self._log.error(f"{title} is skipped: {sources.why(error)}")
+        self._errors.add(f"{title} is skipped: {sources.why(error)}", title)
         self.skip(title)
 
 

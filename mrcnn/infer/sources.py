@@ -18,6 +18,7 @@ from mrcnn.infer.image_files import Paths
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import Item, Project
+from mrcnn.project.repeated import Repeats
 
 DATASET = "ds"
 
@@ -136,6 +137,7 @@ def read_pictures(
         on_skip: called with the title of each image left out.
         exact: leave out, too, what was annotated in another size than the image has.
     """
+    warnings, errors = Repeats(log), Repeats(log, level="error")
     for index, entry in enumerate(source.entries):
         try:
             annotation = entry.read_annotation(source.meta)
@@ -145,12 +147,14 @@ def read_pictures(
                 text = f"its annotation is for {annotation.size_hw} pixels (height, width) but the image has {size_hw}"
                 if exact:
                     raise UserError(f"{text}; annotate it anew or correct `size`")
-                log.warning(f"{entry.title}: {text}; the objects already there may not fit")
+                warnings.add(f"{entry.title}: {text}; the objects already there may not fit", entry.title)
         except Exception as error:
-            log.error(f"{entry.title} is skipped: {why(error)}")
+            errors.add(f"{entry.title} is skipped: {why(error)}", entry.title)
             on_skip(entry.title)
         else:
             yield Picture(index, image, replace(annotation, size_hw=size_hw))
+    warnings.close()
+    errors.close()
 
 
 def why(error: Exception) -> str:

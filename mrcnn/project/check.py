@@ -1,6 +1,6 @@
 """Checks a project: says what is there, by class and split, and every problem with its file and object.
 
-    python -m mrcnn.project.check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val]
+    python -m mrcnn.project.check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val] [--all]
 
 An error is what a run refuses or skips; a warning is what it reads, but perhaps not as it was meant. Every image is
 decoded and every object drawn. What training learns of the objects is counted for a train config, or for the defaults.
@@ -21,7 +21,7 @@ from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
-from mrcnn.project import image_file
+from mrcnn.project import image_file, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
 from mrcnn.project.census import Census, Limits
 from mrcnn.project.geometry import Polygon, Unsupported
@@ -42,10 +42,12 @@ class Problem(NamedTuple):
     Attributes:
         text: what, with the file, and the object where it is about one.
         is_error: a run refuses or skips it.
+        item: the image that it is about; None for one of the project.
     """
 
     text: str
     is_error: bool = False
+    item: Item | None = None
 
 
 @dataclass
@@ -141,14 +143,19 @@ def check_project(
         found = _check_item(item, project.meta)
         report.add(found.annotation)
         report.count(f"{item.dataset}/{item.name}", found)
-        report.problems.extend(found.problems)
+        report.problems.extend(problem._replace(item=item) for problem in found.problems)
         if log is not None:
             log.progress(SUBTASK, number, len(project.items))
     return report
 
 
-def format_report(report: Report) -> str:
-    """Writes the report: what is there, a table of objects by class and split, the shapes, the problems."""
+def format_report(report: Report, *, every: bool = False) -> str:
+    """Writes the report: what is there, a table of objects by class and split, the shapes, the problems.
+
+    Args:
+        report: the result of `check_project`.
+        every: show each problem, not only a count and an example of those that are repeated.
+    """
     project, classes = report.project, report.project.meta.classes
     datasets = Counter(item.dataset for item in project.items)
     header = ("", "shape", *report.splits)
@@ -167,7 +174,10 @@ def format_report(report: Report) -> str:
     ]
     warnings = len(report.problems) - report.errors
     lines.append(f"{report.errors} errors, {warnings} warnings")
-    lines.extend(f"{'error' if problem.is_error else 'warning'}: {problem.text}" for problem in report.problems)
+    shown = list(_problem_lines(report.problems, every=every))
+    lines.extend(shown)
+    if len(shown) < len(report.problems):
+        lines.append("what is repeated is shown once with its count; --all shows each")
     return "\n".join(lines)
 
 
@@ -178,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="JSON", help="train config whose sizes and classes count")
     parser.add_argument("--train-tag", help="tag of the training images, instead of the config's (train)")
     parser.add_argument("--val-tag", help="tag of the validation images, instead of the config's (val)")
+    parser.add_argument("--all", action="store_true", help="show each problem, also those that are repeated")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
     log, reports = events.make_log("rich"), []
@@ -196,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     code = events.run_main(run, log=log, debug=options.debug)
     for report in reports:
-        print(printable(format_report(report)))
+        print(printable(format_report(report, every=options.all)))
     return code or int(any(report.errors or report.refusals for report in reports))
 
 
@@ -231,7 +242,7 @@ def _check_item(item: Item, meta: ProjectMeta) -> _Checked:
         boxes.append(box)
         texts = (*filter(None, [text]), *_check_tags("it", label.tags, meta))
         about.extend(Problem(f"{name}: {text}") for text in texts)
-    problems += [Problem(_named(item.ann_path, text), error) for text, error in about]
+    problems += [one._replace(text=_named(item.ann_path, one.text)) for one in about]
     return _Checked(annotation, size_hw, boxes, problems)
 
 
@@ -306,7 +317,7 @@ def _check_tags(subject: str, tags: Iterable[Tag], meta: ProjectMeta) -> Iterato
             yield f"{subject} has the tag {tag.name!r}, which meta.json does not declare; the platform refuses it"
         elif not declared.accepts(tag.value):
             kind = f"{declared.value_type} of {list(declared.values)}" if declared.values else declared.value_type
-            yield f"{subject} has the tag {tag.name!r} with the value {tag.value!r:.40}, its type is {kind}"
+            yield f"{subject} has the tag {tag.name!r}, whose value must be {kind}, got {tag.value!r:.40}"
 
 
 def _remarks(report: Report) -> Iterator[str]:
@@ -319,6 +330,22 @@ def _remarks(report: Report) -> Iterator[str]:
     if report.images[NEITHER] == report.images[ALL]:
         tags = " or ".join(report.splits[:-2])
         yield f"no image has the tag {tags}; python -m mrcnn.project.tag makes a tagged copy"
+
+
+def _problem_lines(problems: Sequence[Problem], *, every: bool) -> Iterator[str]:
+    kinds: dict[object, list[Problem]] = {}
+    for number, problem in enumerate(problems):
+        kinds.setdefault(number if every else _kind(problem), []).append(problem)
+    for alike in kinds.values():
+        files = len({problem.item for problem in alike if problem.item})
+        for text in repeated.counted([problem.text for problem in alike], files=files):
+            yield f"{'error' if alike[0].is_error else 'warning'}: {text}"
+
+
+def _kind(problem: Problem) -> tuple[bool, str]:
+    item = problem.item
+    names = (str(item.ann_path), str(item.image_path)) if item else ()
+    return problem.is_error, repeated.kind_of(problem.text, *names)
 
 
 def _table(rows: Sequence[tuple[object, ...]]) -> list[str]:

@@ -20,11 +20,11 @@ def kind_of(message: str, *names: str) -> str:
 
     Args:
         message: any.
-        names: what else to take out, for example the image's name.
+        names: what else to take out, for example the image's name with its data set, and alone.
     """
     text = message[:LONGEST].partition(" got ")[0]
-    for name in filter(None, sorted(names, key=len, reverse=True)):
-        text = text.replace(name, "…")
+    for name in (*names, *(name.rpartition("/")[2] for name in names)):
+        text = text.replace(name, "…") if name else text
     return VARIES.sub(lambda match: match["keep"] or "…", text)
 
 
@@ -71,5 +71,6 @@ class Repeats:
             lines = [f"{count} times, e.g. {self._first[kind]}" for kind, count in self._counts.items() if count > FEW]
             self._counts.clear()
             self._first.clear()
-        for line in lines if self._log is not None else ():
-            self._log.emit(line, level=self._level)
+        if self._log is not None:
+            for line in lines:
+                self._log.emit(line, level=self._level)

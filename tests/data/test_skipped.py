@@ -29,9 +29,22 @@ def test_counts_each_image_once_and_warns_once():
 
 def test_a_long_list_is_cut():
     skipped = Skipped(100)
-    for number in range(13):
-        skipped.add(f"{number}", "bad")
-    assert skipped.summary().endswith("9 (bad); and 3 more")
+    for letter in "abcdefghijklm":
+        skipped.add(f"{letter}.png", f"bad in the way {letter}")
+    assert skipped.summary().endswith("j.png (bad in the way j); and 3 more")
+
+
+def test_one_reason_of_many_images_is_one_line_with_a_count():
+    stream = io.StringIO()
+    skipped = Skipped(500, log=events.JsonLog(stream))
+    for number in range(170):
+        skipped.add(f"ds/{number}.png", f"a/ds/ann/{number}.png.json: object {number}: class 'Person' is unknown")
+    skipped.add("ds/x.png", "cut off")
+    assert skipped.summary() == (
+        "171 of 500 images skipped: 170 times, e.g. "
+        "ds/0.png (a/ds/ann/0.png.json: object 0: class 'Person' is unknown); ds/x.png (cut off)"
+    )
+    assert len(stream.getvalue().splitlines()) == 4  # three of the 170, and the other
 
 
 def test_too_large_a_share():

@@ -146,6 +146,19 @@ def test_a_broken_annotation_is_skipped_and_named(tmp_path):
     assert [message for message in messages if "d.png.json" in message and "plum" in message]
 
 
+def test_load_samples_counts_one_mistake_of_many_annotations_in_one_line(tmp_path):
+    files = {f"{number}.png": (["train", "val"], [_object("apple")]) for number in range(9)}
+    bad = {f"{number}.png": (["train"], [_object("plum")]) for number in range(10, 18)}
+    stream = io.StringIO()
+    _load(_project(tmp_path, files | bad), log=events.JsonLog(stream))
+    messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert sum(message.startswith("skipped ds/1") for message in messages) == 3
+    (line,) = [
+        message for message in messages if message.startswith("8 of 17 images skipped: 8 times, e.g. ds/10.png (")
+    ]
+    assert line.endswith("; python -m mrcnn.project.check --all names each")
+
+
 @pytest.mark.parametrize(("share", "works"), [(0.5, True), (0.49, False), (0.0, False), (1.0, True)])
 def test_the_share_of_broken_annotations_is_a_setting(tmp_path, share, works):
     good = (["train", "val"], [_object("apple")])

@@ -1,5 +1,6 @@
 """Projects and folders of images as what a run reads."""
 
+import json
 import os
 
 import numpy as np
@@ -75,6 +76,22 @@ def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys
     assert "ds1/a.png: its annotation is for (14, 12) pixels (height, width) but the image has (20, 30)" in (
         capsys.readouterr().err
     )
+
+
+def test_read_pictures_names_one_mistake_of_many_images_three_times_and_counts_it(tmp_path, capsys):
+    images = {f"ds/{number}.png": (10, 12, 60, [], []) for number in range(8)}
+    root = helpers.write_project(tmp_path / "p", images)
+    for number in range(5):
+        (root / "ds" / "ann" / f"{number}.png.json").write_text("{")
+    for number in range(5, 8):
+        (root / "ds" / "img" / f"{number}.png").write_bytes(b"no image")
+    _, skipped = read(sources.open_project(root))
+    assert len(skipped) == 8
+    lines = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split(":")[0] for line in lines[:-1]] == [
+        f"ds/{number}.png is skipped" for number in (0, 1, 2, 5, 6, 7)
+    ]
+    assert lines[-1].startswith("5 times, e.g. ds/0.png is skipped: ")
 
 
 def test_an_image_that_takes_too_much_memory_costs_only_itself(project, monkeypatch, capsys):

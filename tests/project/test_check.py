@@ -114,15 +114,35 @@ def test_every_problem_of_an_annotation_is_named_with_its_object(root):
     starts = [
         "object 0: class 'plum' is not in",
         "object 4: `points` must be",
-        "the image has the tag 'val' with the value 3, its type is none",
+        "the image has the tag 'val', whose value must be none, got 3",
         "object 1 ('apple'): a polygon needs 3 points, it has 1",
         "object 2 ('apple'): it covers no pixel",
         "object 3 ('pear'): the shape mesh cannot be drawn",
-        "object 5 ('apple'): it has the tag 'ripe' with the value 'maybe', its type is oneof_string of ['yes', 'no']",
+        "object 5 ('apple'): it has the tag 'ripe', whose value must be oneof_string of ['yes', 'no'], got 'maybe'",
         "object 5 ('apple'): it has the tag 'sweet', which meta.json does not declare",
     ]
     for (_, text), start in zip(problems, starts, strict=True):
         assert text.startswith(where + start)
+
+
+def test_format_report_writes_one_line_for_a_mistake_of_many_files(root):
+    for number in range(4):
+        tag = {"name": "ripe", "value": f"{number} days"}
+        _add(root, f"{number}.png", _object("plum"), _object("plum"), _object(tags=[tag]), tags=["train"])
+        (_add(root, f"{number + 4}.png", dataset=f"ds{number}") / "ann" / f"{number + 4}.png.json").unlink()
+    report = _check(root)
+    lines = [line.replace(f"{root}/", "") for line in check.format_report(report).splitlines()]
+    there = "is not in the project's meta.json (there: pear, apple); add it there"
+    rule = "whose value must be oneof_string of ['yes', 'no'], got '0 days'"
+    assert lines[-5:] == [
+        "12 errors, 4 warnings",
+        "error: 4 times, e.g. image 4.png in data set ds0 has no annotation file; expected ds0/ann/4.png.json",
+        f"error: 8 times in 4 files, e.g. ds/ann/0.png.json: object 0: class 'plum' {there}",
+        f"warning: 4 times in 4 files, e.g. ds/ann/0.png.json: object 2 ('apple'): it has the tag 'ripe', {rule}",
+        "what is repeated is shown once with its count; --all shows each",
+    ]
+    every = check.format_report(report, every=True).splitlines()
+    assert sum(line.startswith(("error: ", "warning: ")) for line in every) == 16
 
 
 def test_problems_of_files_are_errors(root):

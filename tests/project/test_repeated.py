@@ -46,6 +46,11 @@ def test_grouped_counts_what_is_repeated_and_shows_the_rest():
     assert repeated.counted(many, files=4) == [f"170 times in 4 files, e.g. p/0.json: {PLUM}"]
 
 
+def test_kind_of_takes_the_file_name_out_of_a_path():
+    one, other = (kind_of(f"p q/ann/{name}.json is broken", f"ds/{name}") for name in ("in a.png", "out b.png"))
+    assert one == other
+
+
 def test_repeats_logs_the_first_three_of_a_kind_and_counts_them_at_the_end():
     stream = io.StringIO()
     repeats = Repeats(events.JsonLog(stream), level="error")
