@@ -29,13 +29,14 @@ MAY_IMPORT = {
     "losses": {"structures", "ops"},
     "models": {"structures", "config", "layers", "losses", "ops", "weights"},
     "evaluate": {"structures"},
-    "infer": {"structures", "events", "config", "project", "ops", "data", "models", "weights", "evaluate"},
+    "infer": {"startup", "structures", "events", "config", "project", "ops", "data", "models", "weights", "evaluate"},
     "train": {
         "structures", "events", "config", "project", "data", "models", "losses", "weights", "evaluate", "infer", "ops",
     },
     "export": {"structures", "events", "config", "ops", "data", "infer", "models"},
-    "serve": {"structures", "events", "config", "project", "data", "infer"},
-    "demo": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
+    "serve": {"startup", "structures", "events", "config", "project", "data", "infer"},
+    "demo_run": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
+    "demo": {"events", "startup"},
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {

@@ -17,7 +17,7 @@ from mrcnn.events import EventLog
 from mrcnn.infer import load
 from mrcnn.infer.load import StoredModel
 from mrcnn.infer.predictor import Predictor
-from mrcnn.serve import hosts, open_inference, pages, refusals, server, supervisely_api, tf_serving
+from mrcnn.serve import hosts, open_inference, pages, refusals, server, supervisely_api, tf_serving, worker
 from mrcnn.serve import metrics as measures
 from mrcnn.serve.metrics import Metrics
 from mrcnn.serve.reception import Reception
@@ -41,8 +41,8 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
             app = make_app(load_predictor(stored, config, log=log), config, log=log, url=url)
             server.run_one(app, taken, drain_seconds=config.drain_seconds, log=log)
         else:
-            worker = functools.partial(make_worker, config, url)
-            server.run_many(worker, taken, workers=config.workers, drain_seconds=config.drain_seconds, log=log)
+            make = functools.partial(worker.make_app, config, url)
+            server.run_many(make, taken, workers=config.workers, drain_seconds=config.drain_seconds, log=log)
 
 
 def make_worker(config: ServeConfig, url: str) -> FastAPI:

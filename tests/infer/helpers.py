@@ -153,3 +153,19 @@ def rectangle(title, y1, x1, y2, x2, tags=()):
         "labelerLogin": "ann",
         "points": {"exterior": [[x1, y1], [x2, y2]], "interior": []},
     }
+
+
+def whole(title, height, width, tags=()):
+    """Gives an object that covers a whole image."""
+    return rectangle(title, 0, 0, height - 1, width - 1, tags)
+
+
+def write_scored_project(folder):
+    """Writes a project in which `brightness_model` finds each image as a cat and its upper half as a dog."""
+    images = {
+        "ds/a.png": (20, 30, 200, [whole("cat", 20, 30), whole("dog", 10, 30)], ["val"]),
+        "ds/b.png": (40, 24, 100, [whole("cat", 40, 24), whole("fox", 40, 24)], ["val"]),
+        "ds/c.png": (40, 24, 250, [], ["train"]),
+    }
+    classes = (("cat", "rectangle"), ("dog", "rectangle"), ("fox", "rectangle"))
+    return write_project(folder / "animals", images, classes=classes, tags=(("val", "none"), ("train", "none")))

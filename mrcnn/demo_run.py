@@ -1,0 +1,64 @@
+"""What the demo does: make a project, train, evaluate, infer, export, verify, draw."""
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mrcnn import files
+from mrcnn.config import load
+from mrcnn.data import demo as demo_data
+from mrcnn.data import images
+from mrcnn.events import EventLog
+from mrcnn.export import saved_model
+from mrcnn.infer import draw, run, scoring, sources
+from mrcnn.infer.predictor import Predictor
+from mrcnn.train import run as training
+
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+TRAIN_PRESET, INFERENCE_PRESET = PRESETS / "demo.json", PRESETS / "inference_full_image.json"
+OWN = ("project", "model", "results", "saved_model")  # what an earlier run may have left
+OVERLAY = "overlay.png"
+GAP = 12  # white pixels between the pictures of the overlay
+
+
+def main(output: Path, log: EventLog) -> None:
+    """Runs the demo; its own folders of an earlier run are replaced, nothing else in `output` is touched.
+
+    Args:
+        output: gets `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
+        log: told of every step and, at the end, of the scores and the time.
+    """
+    began = time.monotonic()
+    for name in OWN:
+        shutil.rmtree(output / name, ignore_errors=True)
+    (output / OVERLAY).unlink(missing_ok=True)
+    project = demo_data.make_coins_project(output / "project" / "coins")
+    config = load.load_train_config(TRAIN_PRESET, warn=log.warning)
+    training.train(config, project_dir=project, output_dir=output / "model", log=log)
+
+    predictor = Predictor.load(output / "model" / "best")
+    untouched = sources.with_tag(sources.open_project(project), demo_data.VAL_TAG)
+    metrics = scoring.evaluate(predictor, untouched, log=log)
+    inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
+    run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
+    photographs = output / "results" / untouched.name / demo_data.DATASET / "img"
+    saved_model.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
+    draw_overlay(predictor, untouched, output / OVERLAY)
+    log.info(scoring.table(metrics))
+    log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
+
+
+def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> None:
+    """Draws the detections on the images of a source, one below the other, into one PNG."""
+    found = []
+    for entry in source.entries:
+        image = images.read_image(entry.path)
+        found.append(draw.draw(image, predictor.predict([image])[0]))
+    width = max(picture.shape[1] for picture in found)
+    rows = [
+        np.pad(picture, ((0, GAP), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in found
+    ]
+    with files.writing("the picture", path):
+        path.write_bytes(draw.encode(np.concatenate(rows)[:-GAP], ".png"))

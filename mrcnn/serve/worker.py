@@ -1,0 +1,12 @@
+"""The start of a worker process: a module without TensorFlow, whose notes are hidden when it is imported later."""
+
+from starlette.types import ASGIApp
+
+from mrcnn import startup
+from mrcnn.config.serve import ServeConfig
+
+
+def make_app(config: ServeConfig, url: str) -> ASGIApp:
+    """Makes the app of a worker process; see `endpoints.make_worker`."""
+    app: ASGIApp = startup.load("mrcnn.serve.endpoints").make_worker(config, url)
+    return app
