@@ -45,6 +45,7 @@ class ModelConfig(Settings):
 
     backbone: Literal["resnet101", "resnet50"] = "resnet101"
     channels: PositiveInt = 3
+    image_range: Annotated[PositiveInt, Field(le=65535)] | None = None
     image_mean: tuple[Number, ...] = (123.7, 116.8, 103.9)
     batch_norm: Literal["frozen", "trained"] = "frozen"
 

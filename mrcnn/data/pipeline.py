@@ -69,7 +69,8 @@ def train_dataset(
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
                 # by place: in a set smaller than a batch an image comes twice, and not twice the same
-                image, instances = augmenter(*read_sample(samples[index], shapes.channels), epoch=epoch, place=place)
+                read = read_sample(samples[index], shapes.channels, image_range=config.model.image_range)
+                image, instances = augmenter(*read, epoch=epoch, place=place)
             except BROKEN as error:
                 skipped.add(samples[index].name, error)
                 continue
@@ -109,7 +110,7 @@ def val_dataset(
         index = int(position)
         seed = derive_seed(config.seed, index)
         try:
-            image, instances = read_sample(samples[index], shapes.channels)
+            image, instances = read_sample(samples[index], shapes.channels, image_range=config.model.image_range)
         except BROKEN as error:
             skipped.add(samples[index].name, error)
             return empty_example(shapes).values()
@@ -119,8 +120,8 @@ def val_dataset(
     return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
 
 
-def read_sample(sample: Sample, channels: int = 3) -> tuple[np.ndarray, Instances]:
-    """Reads an image and draws its objects.
+def read_sample(sample: Sample, channels: int = 3, *, image_range: int | None = None) -> tuple[np.ndarray, Instances]:
+    """Reads an image, as `images.read_image` does, and draws its objects.
 
     Returns:
         `[H, W, channels]` uint8 and the objects in its pixels.
@@ -128,7 +129,7 @@ def read_sample(sample: Sample, channels: int = 3) -> tuple[np.ndarray, Instance
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's; names the file.
     """
-    image = images.read_annotated(sample.image_path, channels, size_hw=sample.size_hw)
+    image = images.read_annotated(sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range)
     height, width = image.shape[:2]
     if sample.size_hw not in (None, (height, width)):
         raise UserError(

@@ -89,7 +89,9 @@ def export(
             side = stored.input_size.max_dim
             pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
         else:
-            pictures = verify.folder_pictures(images, channels=stored.config.channels, log=log)
+            pictures = verify.folder_pictures(
+                images, channels=stored.config.channels, image_range=stored.config.image_range, log=log
+            )
 
         def attempt(directory: Path, threshold: float | None) -> Proof:
             bundle = load.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)

@@ -146,7 +146,9 @@ def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
     return float(np.ceil(1.0 / min(plan.scale_yx)))  # a pixel of the model input, and what is cut off behind it
 
 
-def folder_pictures(folder: str | Path, *, channels: int, log: EventLog) -> list[Picture]:
+def folder_pictures(
+    folder: str | Path, *, channels: int, image_range: int | None = None, log: EventLog
+) -> list[Picture]:
     """Reads at most `MAX_IMAGES` images of a folder; one that cannot be read is reported and left out.
 
     Raises:
@@ -156,7 +158,9 @@ def folder_pictures(folder: str | Path, *, channels: int, log: EventLog) -> list
     count = len(source.entries)
     chosen = [index * count // MAX_IMAGES for index in range(MAX_IMAGES)] if count > MAX_IMAGES else range(count)
     source = replace(source, entries=tuple(source.entries[index] for index in chosen))
-    read = sources.read_pictures(source, channels=channels, log=log, on_skip=lambda title: None)
+    read = sources.read_pictures(
+        source, channels=channels, log=log, on_skip=lambda title: None, image_range=image_range
+    )
     pictures = [Picture(source.entries[picture.index].title, picture.image) for picture in read]
     if not pictures:
         raise UserError(f"none of the images in {folder} could be read; see the messages before this one")

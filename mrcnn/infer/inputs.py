@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mrcnn.data import images as image_files
+from mrcnn.data import value_range
 
 Input = str | os.PathLike | Image.Image | np.ndarray
 SINGLE = (str, os.PathLike, Image.Image)
@@ -23,7 +24,7 @@ def check_many(images: Any) -> None:
         raise ValueError(f"`images` must be a list of images, got a single {kind}; put it in a list: [image]")
 
 
-def read_all(images: Iterable[Any], *, channels: int) -> Iterator[np.ndarray]:
+def read_all(images: Iterable[Any], *, channels: int, image_range: int | None = None) -> Iterator[np.ndarray]:
     """Yields each image as an array, reading `images` no further than needed.
 
     Raises:
@@ -31,18 +32,19 @@ def read_all(images: Iterable[Any], *, channels: int) -> Iterator[np.ndarray]:
     """
     for index, image in enumerate(images):
         try:
-            yield read(image, channels=channels)
+            yield read(image, channels=channels, image_range=image_range)
         except ValueError as error:
             raise ValueError(f"image {index}: {error}") from error
 
 
-def read(image: Any, *, channels: int) -> np.ndarray:
+def read(image: Any, *, channels: int, image_range: int | None = None) -> np.ndarray:
     """Reads one image.
 
     Args:
         image: a path; a Pillow image of any mode but `WITHOUT_SCALE`, which is turned by its EXIF orientation; or an
             array, which is returned as it is.
         channels: of the model input.
+        image_range: the value of 16-bit images that becomes 255; None for 65535.
 
     Returns:
         `[H, W, channels]` uint8 of a path or a Pillow image.
@@ -51,13 +53,13 @@ def read(image: Any, *, channels: int) -> np.ndarray:
         ValueError: it cannot be read; one line.
     """
     if isinstance(image, str | os.PathLike):
-        return image_files.read_image(image, channels)
+        return image_files.read_image(image, channels, image_range=image_range)
     if isinstance(image, Image.Image):
-        return _read_pillow(image, channels)
+        return _read_pillow(image, channels, image_range)
     return np.asarray(image)
 
 
-def _read_pillow(image: Image.Image, channels: int) -> np.ndarray:
+def _read_pillow(image: Image.Image, channels: int, image_range: int | None) -> np.ndarray:
     if image.mode in WITHOUT_SCALE:
         raise ValueError(
             f"a Pillow image of mode {image.mode} has values without a known range; convert it to L or RGB"
@@ -67,7 +69,8 @@ def _read_pillow(image: Image.Image, channels: int) -> np.ndarray:
     try:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in GREY_16:
-            upright = Image.fromarray((np.asarray(upright).astype(np.uint16) // 256).astype(np.uint8))
+            values = np.asarray(upright).astype(np.uint16)  # in this machine's byte order
+            upright = Image.fromarray(value_range.to_8_bits(values, image_range))
         return np.asarray(upright.convert(PILLOW_MODES[channels]))
     except (OSError, SyntaxError) as error:  # a file that Pillow reads only now
         raise ValueError(f"the Pillow image cannot be read: {error}") from error

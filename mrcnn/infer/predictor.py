@@ -87,7 +87,8 @@ class Predictor:
         if size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
         inputs.check_many(images)
-        return self._batches(inputs.read_all(images, channels=self.bundle.config.channels), size)
+        config = self.bundle.config
+        return self._batches(inputs.read_all(images, channels=config.channels, image_range=config.image_range), size)
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while batch := list(islice(images, size)):

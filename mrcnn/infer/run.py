@@ -22,6 +22,7 @@ import numpy as np
 from mrcnn import files, locks
 from mrcnn.config.base import AUTO
 from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
+from mrcnn.data import value_range
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.infer import labels, load, modes, output, results, second_look, sources
@@ -144,7 +145,8 @@ def _apply(
     bundle = predictor.bundle
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    for line in (*repeated.grouped(source.warnings), *_selects_nothing(source, config, naming, bundle)):
+    notes = (*_selects_nothing(source, config, naming, bundle), *_dark_images(source, bundle))
+    for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
     _check_output(folder, source, options)
     identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
@@ -155,7 +157,13 @@ def _apply(
         log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
     progress = _Progress(log, left, out, total=len(source.entries))
     writer = ResultWriter(out, naming, folder, bundle, with_overlay=options.overlay, with_results=_is_folder(source))
-    pictures = sources.read_pictures(left, channels=bundle.config.channels, log=log, on_skip=progress.skip)
+    pictures = sources.read_pictures(
+        left,
+        channels=bundle.config.channels,
+        log=log,
+        on_skip=progress.skip,
+        image_range=bundle.config.image_range,
+    )
     runner = modes.RUNNERS[config.mode.name]
     log.info("building the graph: the first image takes up to a minute")
     with out, _hint(out, source, log):
@@ -227,6 +235,14 @@ def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) 
 def _check_output(folder: Path, source: Source, options: Options) -> None:
     output.check(folder / source.name, resume=options.resume)
     results.check(folder, source, with_overlay=options.overlay, with_results=_is_folder(source), resume=options.resume)
+
+
+def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
+    if bundle.config.image_range is None and (found := value_range.find([entry.path for entry in source.entries])):
+        yield (
+            f"the 16-bit images have no value above {found}, and the model divides by 256, which makes them dark: it "
+            f'should have been trained so, else write "image_range": {found} into `model` of its config.json'
+        )
 
 
 def _selects_nothing(

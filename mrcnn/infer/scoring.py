@@ -77,8 +77,14 @@ def evaluate(
 
     known = {*names, neutral}
     _check_classes([item.title for item in source.meta.classes], names=names, neutral=neutral, log=log)
+    config = predictor.bundle.config
     pictures = sources.read_pictures(
-        source, channels=predictor.bundle.config.channels, log=log, on_skip=skipped.append, exact=True
+        source,
+        channels=config.channels,
+        log=log,
+        on_skip=skipped.append,
+        exact=True,
+        image_range=config.image_range,
     )
     runner = modes.RUNNERS[mode.name]
     for picture, found in runner(predictor, pictures, mode, batch_size, on_error=skip):

@@ -55,8 +55,13 @@ def _line(counts: Mapping[float, int], *, own: float, looked_at: int, of: int, l
 def _scores(
     predictor: Predictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str]
 ) -> list[float]:
+    config = predictor.bundle.config
     pictures = sources.read_pictures(
-        source, channels=predictor.bundle.config.channels, log=_Silence(), on_skip=lambda title: None
+        source,
+        channels=config.channels,
+        log=_Silence(),
+        on_skip=lambda title: None,
+        image_range=config.image_range,
     )
     scores: list[float] = []
     for _, found in modes.RUNNERS[mode.name](predictor, pictures, mode, batch_size, on_error=_pass_over):

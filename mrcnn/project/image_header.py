@@ -36,12 +36,14 @@ class Header(NamedTuple):
         decoded_bytes: of its pixels, or of one of its tiles where that is more.
         orientation: of the EXIF block; None of a TIFF, which OpenCV always turns.
         wrong: why its samples cannot be read; empty where they can.
+        bits: of a sample, 8 for fewer.
     """
 
     size_hw: tuple[int, int]
     decoded_bytes: int
     orientation: int | None = 1
     wrong: str = ""
+    bits: int = 8
 
 
 def read(data: np.ndarray) -> Header | None:
@@ -65,7 +67,8 @@ def read_stream(stream: BinaryIO) -> Header | None:
             block.load(image.info.get("exif", b""))
             samples = max(3, len(image.getbands()))
             orientation = block.get(EXIF_ORIENTATION, 1)
-            return Header((image.height, image.width), image.height * image.width * samples * depth, orientation)
+            decoded = image.height * image.width * samples * depth
+            return Header((image.height, image.width), decoded, orientation, bits=8 * depth)
     return None
 
 
@@ -113,7 +116,8 @@ def _read_tiff(stream: BinaryIO) -> Header:
     bits, kinds = _numbers(tags.get(_BITS, 1)), _numbers(tags.get(_FORMAT, _UNSIGNED))
     tile = math.prod(int(tags.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
     decoded = max(height * width, tile) * max(3, samples) * -(-max(bits) // 8)
-    return Header((height, width), decoded, None, _why_unread(max(bits), max(kinds), tags.get(_PHOTOMETRIC)))
+    wrong = _why_unread(max(bits), max(kinds), tags.get(_PHOTOMETRIC))
+    return Header((height, width), decoded, None, wrong, bits=max(8, *bits))
 
 
 def _why_unread(bits: int, kind: int, photometric: int | None) -> str:

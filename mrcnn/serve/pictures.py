@@ -40,13 +40,13 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
     return max(math.prod(size), math.prod(tile))
 
 
-def decode(data: bytes, *, channels: int, max_pixels: int) -> np.ndarray:
+def decode(data: bytes, *, channels: int, max_pixels: int, image_range: int | None = None) -> np.ndarray:
     """Decodes a file whose `pixel_count` was accepted, as `data.images.decode_image` does, `[H, W, channels]` uint8.
 
     Raises:
         UserError: it is broken or cut off, has other channels, or other pixels than its header said.
     """
-    image = decode_image(np.frombuffer(data, np.uint8), channels, name=NAME)
+    image = decode_image(np.frombuffer(data, np.uint8), channels, name=NAME, image_range=image_range)
     height, width = image.shape[:2]
     _check(height, width, max_pixels)
     return image

@@ -48,6 +48,7 @@ class Reception:
         config = service.bundle.config
         self.service, self.model_name = service, model_name
         self.channels, self.max_pixels = config.channels, max_pixels
+        self._image_range = config.image_range
         self._bytes_per_pixel = config.channels + config.detections_per_image // 8 + 1 + PASTING
         budget = max_pixels * self._bytes_per_pixel
         self._admission = Admission(active=active, waiting=MOST_WAITING, budget=max(budget, MOST_TENSOR_BYTES))
@@ -126,7 +127,9 @@ class Reception:
 
     def _decoded(self, picture: bytes | np.ndarray) -> np.ndarray:
         if isinstance(picture, bytes):
-            return pictures.decode(picture, channels=self.channels, max_pixels=self.max_pixels)
+            return pictures.decode(
+                picture, channels=self.channels, max_pixels=self.max_pixels, image_range=self._image_range
+            )
         return picture
 
     async def _while_there(self, request: Request, work: Callable[[Gone], Answer]) -> Answer:

@@ -12,7 +12,7 @@ from mrcnn.data.augment import Augmenter
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.infer.precision import Precision
-from mrcnn.train import checkpoint, folder, history, objects, start
+from mrcnn.train import brightness, checkpoint, folder, history, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.resume import Resumed
 
@@ -53,7 +53,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     checkpoint.check_place(output, resume=resume)
     if resume:
-        config = _with_last_slots(_with_last_conventions(config, output, log=log), output)
+        config = _with_last_found(_with_last_conventions(config, output, log=log), output)
         config = _with_last_precision(config, output, log=log)
         resumed = _load_resumed(config, output)
         best = history.best_index(resumed.state.rows, monitor=config.best_monitor)
@@ -113,16 +113,17 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
     return config.model_copy(update={"precision": stopped})
 
 
-def _with_last_slots(config: TrainConfig, output: Path) -> TrainConfig:
-    """Takes over again how many objects of an image the stopped run used, where it followed the data."""
+def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:
+    """Takes over again what the stopped run found in the data: its slots and the range of its images."""
     last = checkpoint.find_last(output)
-    if last is None or objects.SLOTS in config.given_model:
-        return config
-    model = load_json(last / checkpoint.CONFIG).get("model")
-    slots = model.get(objects.SLOTS) if isinstance(model, dict) else None
-    if type(slots) is not int or slots < 1:
-        return config
-    return config.model_copy(update={"model": config.model.model_copy(update={objects.SLOTS: slots})})
+    model = load_json(last / checkpoint.CONFIG).get("model") if last else None
+    stored = model if isinstance(model, dict) else {}
+    found = {
+        key: stored[key]
+        for key in (objects.SLOTS, brightness.RANGE)
+        if key not in config.given_model and type(stored.get(key)) is int and stored[key] >= 1
+    }
+    return config.model_copy(update={"model": config.model.model_copy(update=found)})
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:

@@ -16,6 +16,7 @@ from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply, hdf5
 
 MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints")
+NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with what they did
 ABSENT = "(not set)"
 
 
@@ -56,7 +57,8 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
     stored, network = (_object(config, key, folder) for key in ("settings", "model"))
     # a key that is newer than the run had its default's meaning
     before = {**merge(TrainConfig().to_settings(), stored), **{key: settings.get(key) for key in MAY_CHANGE}}
-    changed = differences(before, settings) + differences(network, model, path="model")
+    known = {key: value for key, value in NEWER.items() if key in model}
+    changed = differences(before, settings) + differences({**known, **network}, model, path="model")
     if changed:
         raise UserError(
             f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "

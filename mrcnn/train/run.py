@@ -18,7 +18,7 @@ from mrcnn.events import EventLog
 from mrcnn.infer import precision
 from mrcnn.infer.load import output_rules
 from mrcnn.project.reader import Project
-from mrcnn.train import build, callbacks, check, checkpoint, devices, extras, folder, loop, objects, plan
+from mrcnn.train import brightness, build, callbacks, check, checkpoint, devices, extras, folder, loop, objects, plan
 from mrcnn.train import resume as resuming
 from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
@@ -82,6 +82,8 @@ def _train(
     mapping = _classes(config, project, begin)
     samples = _load_samples(config, project, mapping, log=log)
     config = objects.check(config, samples, log=log)
+    if begin.resumed is None:
+        config = brightness.check(config, samples, log=log)
     state = _start_state(config, samples, devices_count=chosen.count, begin=begin, log=log)
     keras.utils.set_random_seed(config.seed)
     network = build.build_network(config, mapping, chosen=chosen, begin=begin, state=state, log=log)

@@ -9,6 +9,7 @@ MATTERPORT = {
     "compatibility": "matterport",
     "backbone": "resnet101",
     "channels": 3,
+    "image_range": None,
     "image_mean": [123.7, 116.8, 103.9],
     "anchor_sizes": [32, 64, 128, 256, 512],
     "anchor_aspect_ratios": [0.5, 1, 2],

@@ -90,3 +90,10 @@ def test_check_many_refuses_a_single_image(single, kind):
         inputs.check_many(single)
     inputs.check_many([single])
     inputs.check_many(COLOURS[None])
+
+
+def test_read_uses_the_range_of_the_model(tmp_path):
+    image = Image.fromarray(np.full((4, 6), 2048, np.uint16))
+    image.save(tmp_path / "a.png")
+    for given in (image, tmp_path / "a.png"):
+        assert (inputs.read(given, channels=3, image_range=4095) == 128).all()

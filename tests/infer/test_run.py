@@ -450,3 +450,15 @@ def test_a_run_that_finds_nothing_says_what_lower_scores_would_give(tmp_path, ca
         "no object scores at least 0.9 in 1 images; in them 2 score at least 0.3 and 2 score at least 0.1; "
         f"{key} sets the limit"
     ]
+
+
+def test_dark_images_are_named_and_the_models_range_makes_them_bright(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "x.png"), np.full((20, 20), 4095, np.uint16))
+    source = sources.open_images(tmp_path / "photos")
+    run_on(source, tmp_path / "dark", bundle=helpers.make_bundle(score_threshold=0))
+    assert any("no value above 4095" in event["message"] for event in events(capsys))
+    run_on(source, tmp_path / "bright", bundle=helpers.make_bundle(image_range=4095))
+    assert not any("no value above" in event["message"] for event in events(capsys))
+    found = json.loads((tmp_path / "bright" / "predictions.json").read_text())["annotations"]
+    assert max(item["score"] for item in found) == pytest.approx(1)  # the small model's score is the brightness

@@ -50,7 +50,7 @@ def test_a_changed_config_names_every_key(root):
 def test_a_key_that_is_newer_than_the_run_had_its_defaults_meaning(root):
     path = root / "last" / "config.json"
     content = json.loads(path.read_text())
-    del content["settings"]["validation"]["every_epochs"]
+    del content["settings"]["validation"]["every_epochs"], content["model"]["image_range"]
     path.write_text(json.dumps(content))
     assert resume.load(root, **parts(TrainConfig(epochs=3))).state.epoch == 1
     with pytest.raises(UserError, match=r"`validation\.every_epochs`: 1 -> 2"):
