@@ -15,6 +15,7 @@ from mrcnn.structures import OutputRules, RawDetections, Tensor
 
 IMAGE_SIGNATURE = "serving_default"
 ENCODED_SIGNATURE = "encoded"
+PROBABILITIES = "probabilities"  # a function of the saved object, no signature: servers do not offer it
 ENCODED_CHANNELS = 3  # what a JPEG or PNG is decoded to
 Model = Callable[[Mapping[str, Any]], RawDetections]
 
@@ -65,22 +66,25 @@ class Detector(tf.Module):
         """Gives the functions a SavedModel offers, by signature name; `encoded` only for a model of RGB images."""
         channels = self._numbers[2]
         image = tf.TensorSpec([None, None, channels], tf.uint8, name="image")
-        detect = tf.function(self.detect, input_signature=[image])
+        find = tf.function(self.find, input_signature=[image])
+        self.probabilities = find  # saved with the module
+        # calls the traced function, so the graph holds the network once
+        detect = tf.function(lambda image: _without_probabilities(find(image)), input_signature=[image])
         signatures = {IMAGE_SIGNATURE: detect}
         if channels == ENCODED_CHANNELS:
             encoded = tf.TensorSpec([], tf.string, name="encoded")
-            # calls the traced function, so the graph holds the network once
             signatures[ENCODED_SIGNATURE] = tf.function(
                 lambda encoded: detect(decode(encoded)), input_signature=[encoded]
             )
         return signatures
 
-    def detect(self, image) -> dict[str, Tensor]:
+    def find(self, image) -> dict[str, Tensor]:
         """Finds the objects of `image`, `[H, W, channels]` uint8 RGB.
 
         Returns:
             Best first: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32,
-            1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1.
+            1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1; probabilities
+            `[N, M, M]` float32, of each mask on the grid of its box. A signature returns all but the last.
         """
         min_dim, max_dim, _ = self._numbers
         fitted = fit(image, min_dim=min_dim, max_dim=max_dim, method=self._image_resize)
@@ -147,7 +151,7 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: Out
         rules: how boxes are rounded and masks enlarged.
 
     Returns:
-        As `Detector.detect`; boxes without area or whose mask has no pixel are left out.
+        As `Detector.find`; boxes without area or whose mask has no pixel are left out.
     """
     slots = tf.where(raw.valid)[:, 0]
     slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
@@ -160,6 +164,7 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: Out
         "class_ids": tf.boolean_mask(tf.gather(raw.class_ids, slots), drawn),
         "scores": tf.boolean_mask(tf.gather(raw.scores, slots), drawn),
         "masks": masks,
+        PROBABILITIES: tf.boolean_mask(tf.gather(raw.masks, slots), drawn),
     }
 
 
@@ -197,6 +202,10 @@ def draw(masks, boxes, *, height, width, rules: OutputRules):
         lambda index, *_: index < count, step, (0, 0, canvas, drawn), parallel_iterations=1
     )
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
+
+
+def _without_probabilities(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in found.items() if key != PROBABILITIES}
 
 
 def _boxes_to_original(boxes, fitted: Fitted, *, rounding):

@@ -1,7 +1,7 @@
 """The proof that an exported model finds what the live one finds.
 
-Both see the same images, and the differences are measured. The bytes signature gets the image as PNG, which loses
-nothing, so it must give the same once more.
+Both see the same images on the same device, and the differences are measured. The bytes signature gets the image as
+PNG, which loses nothing, so it must find the same. A third function returns the masks' probabilities as well.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from skimage import data
 from mrcnn.data import resize
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.export import compare
-from mrcnn.export.compare import Comparison, Tolerances
-from mrcnn.export.signature import ENCODED_SIGNATURE, IMAGE_SIGNATURE
+from mrcnn.export import compare, precision
+from mrcnn.export.compare import Comparison, Live
+from mrcnn.export.precision import Tolerances
+from mrcnn.export.signature import ENCODED_SIGNATURE, PROBABILITIES
 from mrcnn.infer import sources
 from mrcnn.infer.load import ModelBundle
 from mrcnn.infer.predictor import Predictor
@@ -42,12 +43,16 @@ class Proof:
     Attributes:
         score_threshold: of both models.
         tolerances: what they were held against.
-        comparisons: one per image and signature.
+        comparisons: one per image and function.
+        device: what both models ran on, "CPU" or "GPU".
+        precision: the arithmetic of their convolutions, a key of `precision.PLACES`.
     """
 
     score_threshold: float
     tolerances: Tolerances
     comparisons: tuple[Comparison, ...]
+    device: str = "CPU"
+    precision: str = "float32"
 
     @property
     def paired(self) -> int:
@@ -60,9 +65,12 @@ class Proof:
         limits, found = self.tolerances, []
         for item in self.comparisons:
             parts = [
-                (item.box_px > limits.box_px, f"boxes by {item.box_px:.3g} px"),
+                (item.boxes_off > 0, f"{item.boxes_off} boxes, the worst by {item.box_px:.3g} px"),
                 (item.score > limits.score, f"scores by {item.score:.3g}"),
-                (item.masks_off > 0, f"{item.masks_off} masks, the worst by {item.mask_pixels} pixels"),
+                (
+                    item.masks_off > 0,
+                    f"{item.masks_off} masks, the worst by {item.mask_pixels} pixels or {item.mask_probability:.3g}",
+                ),
             ]
             if off := [text for wrong, text in parts if wrong]:
                 found.append(f"{item.image} ({item.signature}): {', '.join(off)}")
@@ -81,6 +89,8 @@ class Proof:
         return {
             "passed": not self.failures,
             "score_threshold": self.score_threshold,
+            "device": self.device,
+            "precision": self.precision,
             "tolerances": self.tolerances._asdict(),
             "paired_detections": self.paired,
             "unpaired_detections": sum(item.unpaired for item in items),
@@ -88,6 +98,7 @@ class Proof:
             "largest_difference": {
                 "box_px": max((item.box_px for item in items), default=0.0),
                 "score": max((item.score for item in items), default=0.0),
+                "mask_probability": max((item.mask_probability for item in items), default=0.0),
                 "mask_pixels": max((item.mask_pixels for item in items), default=0),
                 "mask_iou_at_least": min((item.mask_iou for item in items), default=1.0),
             },
@@ -102,7 +113,7 @@ def prove(
     pictures: Sequence[Picture],
     *,
     log: EventLog,
-    tolerances: Tolerances = Tolerances(),  # noqa: B008 - a NamedTuple cannot change
+    tolerances: Tolerances | None = None,
 ) -> Proof:
     """Compares a SavedModel with the live model it was made of.
 
@@ -111,14 +122,17 @@ def prove(
         saved_model: folder of the SavedModel.
         pictures: what to compare on.
         log: told of progress.
-        tolerances: beyond which `Proof.failures` tells of a difference.
+        tolerances: beyond which `Proof.failures` tells of a difference; None takes those of the arithmetic in use.
     """
     loaded = tf.saved_model.load(str(saved_model))  # kept: its signatures alone lose the weights
     config = predictor.bundle.config
+    arithmetic = precision.in_use(getattr(predictor.bundle.model, "compute_dtype", "float32"))
+    tolerances = precision.tolerances(arithmetic) if tolerances is None else tolerances
+    functions = {**loaded.signatures, PROBABILITIES: loaded.probabilities}
     comparisons = []
     for name, image in log.track(pictures, _SUBTASK):
-        live = predictor.predict([image])[0]
-        for signature, function in sorted(loaded.signatures.items(), reverse=True):
+        live = Live(*predictor.predict_probabilities(image), predictor.bundle.output_rules)
+        for signature, function in sorted(functions.items(), reverse=True):
             exported = {key: value.numpy() for key, value in function(**_inputs(signature, image)).items()}
             comparisons.append(
                 compare.compare(
@@ -132,7 +146,9 @@ def prove(
                     rounding_px=_rounding_px(predictor.bundle, image.shape),
                 )
             )
-    return Proof(config.score_threshold, tolerances, tuple(comparisons))
+    return Proof(
+        config.score_threshold, tolerances, tuple(comparisons), device=precision.device(), precision=arithmetic
+    )
 
 
 def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
@@ -189,6 +205,6 @@ def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _inputs(signature: str, image: np.ndarray) -> dict[str, tf.Tensor]:
-    if signature == IMAGE_SIGNATURE:
-        return {"image": tf.constant(image)}
-    return {ENCODED_SIGNATURE: tf.io.encode_png(image)}
+    if signature == ENCODED_SIGNATURE:
+        return {ENCODED_SIGNATURE: tf.io.encode_png(image)}
+    return {"image": tf.constant(image)}

@@ -38,6 +38,18 @@ def to_compact(
     class_names: Sequence[str],
     rules: OutputRules = DEFAULT_RULES,
 ) -> CompactDetections:
+    """Moves boxes and masks from the model input into the image: the first result of `with_slots`."""
+    return with_slots(raw, plan, image_size=image_size, class_names=class_names, rules=rules)[0]
+
+
+def with_slots(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    rules: OutputRules = DEFAULT_RULES,
+) -> tuple[CompactDetections, np.ndarray]:
     """Moves boxes and masks from the model input into the image.
 
     Args:
@@ -49,8 +61,9 @@ def to_compact(
         rules: how boxes are rounded and masks enlarged.
 
     Returns:
-        Detections by falling score; boxes are clipped to the image, those without area or whose mask has no pixel are
-        left out. None in, none out.
+        found: detections by falling score; boxes are clipped to the image, those without area or whose mask has no
+            pixel are left out. None in, none out.
+        slots: `[N]` int, the output slot of each.
     """
     height, width = image_size
     slots = np.flatnonzero(raw.valid)
@@ -72,7 +85,7 @@ def to_compact(
     ]
     keep = [index for index, mask in enumerate(cropped) if mask.area]
     class_ids = raw.class_ids[slots][keep].astype(np.int32)
-    return CompactDetections(
+    found = CompactDetections(
         boxes=boxes[keep],
         class_ids=class_ids,
         class_names=tuple(class_names[class_id] for class_id in class_ids),
@@ -80,3 +93,4 @@ def to_compact(
         masks=tuple(cropped[index] for index in keep),
         size=(height, width),
     )
+    return found, slots[keep]

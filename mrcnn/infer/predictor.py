@@ -6,10 +6,12 @@ Shape letters: B images of a batch, H W the model input.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from mrcnn.data.resize import ResizePlan
 from mrcnn.infer import compact, inputs, load, postprocess, preprocess
 from mrcnn.infer.class_names import Classes
 from mrcnn.infer.load import ModelBundle
@@ -28,6 +30,7 @@ class Predictor:
     def __init__(self, bundle: ModelBundle):
         """Takes a loaded model; see `load` for the usual way."""
         self.bundle = bundle
+        self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
         side, channels = bundle.input_size.max_dim, bundle.config.channels
         self._detect = tf.function(
             lambda images, windows: bundle.model({"images": images, "windows": windows}),
@@ -82,6 +85,20 @@ class Predictor:
         """Finds what `predict` finds, with each mask kept inside its box: small, however large the image is."""
         return list(self._found(images, batch_size))
 
+    def predict_probabilities(self, image: np.ndarray) -> tuple[Detections, np.ndarray]:
+        """Finds the objects of one image, and what their masks were before the threshold.
+
+        Args:
+            image: an array as for `predict`.
+
+        Returns:
+            found: as `predict`.
+            probabilities: `[N, M, M]` float32, of each mask on the grid of its box.
+        """
+        [(raw, plan, size)] = self._run([image])
+        found, slots = postprocess.with_slots(raw, plan, image_size=size, **self._rules)
+        return compact.to_dense(found), raw.masks[slots]
+
     def _found(self, images: Iterable[inputs.Input], batch_size: int | None) -> Iterator[CompactDetections]:
         size = 1 if batch_size is None else batch_size
         if size < 1:
@@ -95,6 +112,11 @@ class Predictor:
             yield from self._predict_batch(batch)
 
     def _predict_batch(self, images: list[np.ndarray]) -> Iterator[CompactDetections]:
+        for raw, plan, size in self._run(images):
+            yield postprocess.to_compact(raw, plan, image_size=size, **self._rules)
+
+    def _run(self, images: list[np.ndarray]) -> Iterator[tuple[RawDetections, ResizePlan, tuple[int, int]]]:
+        """Yields what the model finds in each image, how the image was fitted into the model input, and its size."""
         bundle = self.bundle
         prepared = preprocess.prepare(
             images,
@@ -106,10 +128,4 @@ class Predictor:
         raw = self._detect(prepared.images, prepared.windows)
         raw = RawDetections(*(field.numpy() for field in raw))
         for index, (plan, image_size) in enumerate(zip(prepared.plans, prepared.sizes, strict=True)):
-            yield postprocess.to_compact(
-                RawDetections(*(field[index] for field in raw)),
-                plan,
-                image_size=image_size,
-                class_names=bundle.class_names,
-                rules=bundle.output_rules,
-            )
+            yield RawDetections(*(field[index] for field in raw)), plan, image_size

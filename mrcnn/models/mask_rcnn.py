@@ -13,6 +13,7 @@ from mrcnn.config.model import PYRAMID_LEVELS, ModelConfig
 from mrcnn.layers.roi_features import RoiFeatures
 from mrcnn.losses import box, decay, mask, reduction, rpn
 from mrcnn.models import layout
+from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.models.parts import build_parts
 from mrcnn.models.resnet import CHANNELS
 from mrcnn.ops import frames
@@ -22,7 +23,7 @@ LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_los
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class MaskRCNN(keras.Model):
+class MaskRCNN(KerasHabits):
     """Finds objects, their classes, boxes and masks in a batch of equally large images.
 
     `model(batch)` detects and gives `RawDetections`; `model(batch, training=True)` gives `Outputs`, which

@@ -104,6 +104,17 @@ def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
     Raises:
         ValueError: another `method`.
     """
+    values, origin = paste_values_numpy(mask, box, height=height, width=width, method=method)
+    return values >= threshold, origin
+
+
+def paste_values_numpy(mask, box, *, height, width, method="bilinear"):
+    """Draws one mask's probabilities inside its box only; arguments are those of `paste_mask_numpy`.
+
+    Returns:
+        crop: float32, the probabilities in the pixels whose middles lie in the box; `[0, 0]` if there is none.
+        origin: (y, x) of the crop's first pixel in the frame.
+    """
     _check(method)
     mask = np.asarray(mask, np.float32)
     if method == "stretched":
@@ -113,11 +124,11 @@ def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
     top, bottom = _pixels_between(y1, y2, limit=height)
     left, right = _pixels_between(x1, x2, limit=width)
     if bottom <= top or right <= left:
-        return np.zeros((0, 0), bool), (0, 0)
+        return np.zeros((0, 0), np.float32), (0, 0)
     rows = _weights_numpy(np.arange(top, bottom), y1, y2, size=mask.shape[0], method=method)
     columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1], method=method)
     values = rows @ mask @ columns.T
-    return (np.maximum(values, mask.min()) if method == "fading" else values) >= threshold, (top, left)
+    return np.maximum(values, mask.min()) if method == "fading" else values, (top, left)
 
 
 def _interpolate(values, row_weights, column_weights):

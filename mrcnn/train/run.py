@@ -8,12 +8,14 @@ import keras
 import tensorflow as tf
 
 from mrcnn import locks
+from mrcnn.config import errors
 from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes, pipeline, supervisely
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.infer import precision
 from mrcnn.infer.load import output_rules
@@ -43,6 +45,7 @@ def train(
     log: EventLog,
     model: str | None = None,
     resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains a Mask R-CNN on a project.
 
@@ -56,18 +59,30 @@ def train(
         log: told everything.
         model: start weights: a model folder, an .h5 file, or `coco`; needed by the config's `weights_init_type`.
         resume: go on from `last`; the config may differ in `epochs`, `gpu_devices` and `checkpoints`.
+        callbacks: of your own, called after the run's: at an epoch's end its checkpoint is written and, where it was
+            validated, the logs hold `val_loss` and the other figures.
 
     Raises:
         UserError: one line on what is wrong, before any data is read where the config or a path is; also another run
             that writes to the output, and a loss that is no number.
         Stopped: Ctrl-C or SIGTERM came and the run is saved; a `SystemExit` of code 128 + signal.
     """
+    for own in callbacks:
+        if not isinstance(own, keras.callbacks.Callback):
+            raise UserError(f"`callbacks` must hold keras.callbacks.Callback objects, got {errors.shown(own)}")
     with locks.inside(output_dir, warn=log.warning):
-        _train(config, Path(project_dir), Path(output_dir), log=log, model=model, resume=resume)
+        _train(config, Path(project_dir), Path(output_dir), log=log, model=model, resume=resume, own=tuple(callbacks))
 
 
 def _train(
-    config: TrainConfig, project_dir: Path, output: Path, *, log: EventLog, model: str | None, resume: bool
+    config: TrainConfig,
+    project_dir: Path,
+    output: Path,
+    *,
+    log: EventLog,
+    model: str | None,
+    resume: bool,
+    own: tuple[keras.callbacks.Callback, ...],
 ) -> None:
     begin = check.check(config, model=model, output=output, resume=resume, log=log)
     config = begin.config
@@ -100,7 +115,7 @@ def _train(
         ),
         keep=config.checkpoints.keep,
     )
-    _fit(config, network, samples=samples, store=store, state=state, chosen=chosen, log=log)
+    _fit(config, network, samples=samples, store=store, state=state, chosen=chosen, own=own, log=log)
 
 
 def _classes(config: TrainConfig, project: Project, begin: Start) -> dict[str, int]:
@@ -170,6 +185,7 @@ def _fit(
     store: checkpoint.CheckpointStore,
     state: TrainingState,
     chosen: Devices,
+    own: tuple[keras.callbacks.Callback, ...],
     log: EventLog,
 ) -> None:
     count = chosen.count
@@ -207,6 +223,7 @@ def _fit(
             ),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=config.best_monitor),
             extras.TensorBoard(store.root / TENSORBOARD, extras=extra),
+            *own,
         ]
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:

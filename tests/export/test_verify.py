@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
-from mrcnn.export import saved_model, verify
-from mrcnn.export.compare import Comparison, Tolerances
+from mrcnn.export import precision, saved_model, verify
+from mrcnn.export.compare import Comparison
+from mrcnn.export.precision import Tolerances
 from mrcnn.export.verify import Picture, Proof
 from mrcnn.infer.predictor import Predictor
 
@@ -16,7 +17,8 @@ PICTURES = [Picture("small", helpers.photo(90, 70)), Picture("wide", helpers.pho
 
 def comparison(**fields):
     values = {"image": "a", "height": 9, "width": 9, "signature": "encoded", "live": 10, "exported": 10, "paired": 10,
-              "borderline": 0, "unpaired": 0, "rounded": 0, "box_px": 0.0, "score": 0.0, "mask_pixels": 0,
+              "borderline": 0, "unpaired": 0, "rounded": 0, "box_px": 0.0, "score": 0.0,
+              "boxes_off": 0, "mask_probability": 0.0, "mask_pixels": 0,
               "mask_iou": 1.0, "masks_off": 0}  # fmt: skip
     return Comparison(**{**values, **fields})
 
@@ -28,8 +30,8 @@ def proof(*comparisons):
 def test_network_is_equal_to_its_export(network, exported_network, log):
     result = verify.prove(network, exported_network, PICTURES, log=log)
     assert [(item.image, item.signature) for item in result.comparisons] == [
-        ("small", "serving_default"), ("small", "encoded"), ("wide", "serving_default"), ("wide", "encoded")
-    ]  # fmt: skip
+        (image, function) for image in ("small", "wide") for function in ("serving_default", "probabilities", "encoded")
+    ]
     assert result.failures == []
     assert result.paired >= 8
     assert all(item.paired == item.live == item.exported > 0 for item in result.comparisons)
@@ -37,7 +39,43 @@ def test_network_is_equal_to_its_export(network, exported_network, log):
     assert numbers["passed"]
     assert numbers["largest_difference"]["box_px"] < 0.01
     assert numbers["largest_difference"]["score"] < 1e-4
+    assert 0 < numbers["largest_difference"]["mask_probability"] < 1e-4
+    assert numbers["precision"] == "float32"
     assert log.messages == ["progress"] * 3
+
+
+def rounded(value, *, places):
+    """Rounds float32 numbers to so many binary places after the first."""
+    whole = value.view(np.uint32) + np.uint32(1 << (22 - places))
+    return (whole & np.uint32(~((1 << (23 - places)) - 1) & 0xFFFFFFFF)).view(np.float32)
+
+
+@pytest.fixture
+def weights(network):
+    """The live network's variables, which have their values again afterwards."""
+    variables = {name: one for _, entries in network.bundle.model.weight_layout() for name, one in entries}
+    before = {name: one.numpy() for name, one in variables.items()}
+    yield variables
+    for name, one in variables.items():
+        one.assign(before[name])
+
+
+def test_rounding_as_in_tf32_is_accepted_with_its_tolerances(network, exported_network, log, weights):
+    for variable in weights.values():
+        variable.assign(rounded(variable.numpy(), places=precision.PLACES["tf32"]))
+    noisy = verify.prove(network, exported_network, PICTURES, log=log, tolerances=precision.tolerances("tf32"))
+    assert noisy.failures == []
+    assert noisy.to_json()["largest_difference"]["mask_probability"] > 1e-5  # so there was noise
+
+
+def test_one_changed_weight_is_noticed_with_the_tolerances_of_tf32(network, exported_network, log, weights):
+    variable = next(one for full, one in weights.items() if "mrcnn_mask/bias" in full)
+    value = variable.numpy()
+    value[1] += 0.1  # of the logits of class 1: at most a 40th of a probability
+    variable.assign(value)
+    assert verify.prove(
+        network, exported_network, PICTURES[:1], log=log, tolerances=precision.tolerances("tf32")
+    ).failures
 
 
 @pytest.mark.parametrize("layer", ["rpn_class_raw", "mrcnn_mask"])
@@ -69,21 +107,24 @@ def test_another_model_is_noticed(tmp_path, log):
     predictor = Predictor(helpers.make_bundle(shifted))
     result = verify.prove(predictor, tmp_path / "model", [picture], log=log)
     # 64 pixels stay 64 pixels; half a pixel takes no middle away from the left edge
-    assert [item.box_px for item in result.comparisons] == [0.5, 0.5]
+    assert [item.box_px for item in result.comparisons] == [0.5] * 3
     assert result.failures == [
-        "grey (serving_default): boxes by 0.5 px",
-        "grey (encoded): boxes by 0.5 px",
+        f"grey ({function}): 2 boxes, the worst by 0.5 px"
+        for function in ("serving_default", "probabilities", "encoded")
     ]
     same = verify.prove(Predictor(helpers.make_bundle()), tmp_path / "model", [picture], log=log)
     assert same.failures == []
-    assert same.paired == 4
+    assert same.paired == 6
 
 
 def test_failures_name_image_and_measure():
-    good, bad = comparison(), comparison(image="b", box_px=0.2, score=0.002, masks_off=2, mask_pixels=30)
+    good, bad = (
+        comparison(),
+        comparison(image="b", box_px=0.2, boxes_off=1, score=0.002, masks_off=2, mask_pixels=30, mask_probability=0.25),
+    )
     assert proof(good).failures == []
     assert proof(good, bad).failures == [
-        "b (encoded): boxes by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels"
+        "b (encoded): 1 boxes, the worst by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels or 0.25"
     ]
     assert proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
 
@@ -102,7 +143,9 @@ def test_one_unpaired_in_a_hundred_may_be():
 
 def test_proof_as_json():
     numbers = proof(comparison(box_px=0.01, mask_iou=0.99), comparison(score=1e-4, mask_pixels=2, paired=3)).to_json()
-    assert numbers["largest_difference"] == {"box_px": 0.01, "score": 1e-4, "mask_pixels": 2, "mask_iou_at_least": 0.99}
+    assert numbers["largest_difference"] == {
+        "box_px": 0.01, "score": 1e-4, "mask_probability": 0.0, "mask_pixels": 2, "mask_iou_at_least": 0.99
+    }  # fmt: skip
     assert (numbers["paired_detections"], numbers["unpaired_detections"], numbers["score_threshold"]) == (13, 0, 0.7)
     assert numbers["tolerances"]["box_px"] == 0.1
     assert numbers["comparisons"][1]["score"] == 1e-4

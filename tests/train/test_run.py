@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 
+import keras
 import numpy as np
 import pytest
 
@@ -62,10 +63,14 @@ def built():
 
 @pytest.fixture(scope="module")
 def train(project, built):
-    def call(output, *, log=None, resume=False, model=None, project_dir=project, network=None, **settings):
+    def call(
+        output, *, log=None, resume=False, model=None, project_dir=project, network=None, callbacks=(), **settings
+    ):
         config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings, "model": network or tiny.CONFIG["model"]})
         log = log or HeardLog()
-        run.train(config, project_dir=project_dir, output_dir=output, log=log, resume=resume, model=model)
+        run.train(
+            config, project_dir=project_dir, output_dir=output, log=log, resume=resume, model=model, callbacks=callbacks
+        )
         return log
 
     return call
@@ -433,3 +438,46 @@ def test_start_weights_that_are_not_used_are_warned_about(train, tmp_path):
     assert "--model coco has no effect with `weights_init_type` random" in log.messages
     (noise,) = [message for message in log.messages if "stay so" in message]
     assert noise.startswith("1 layers are random and stay so, since `train_layers` heads does not train them (conv1)")
+
+
+class Diary(keras.callbacks.Callback):
+    """Notes what it is called for."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.logs = [], []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append(f"begin {type(self.model).__name__}")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(f"epoch {epoch}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(f"batch {batch} {sorted(logs)[:2]}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+        self.model.stop_training = epoch == 1
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+def test_own_callbacks_are_called_with_the_model_and_the_figures(train, tmp_path):
+    diary = Diary()
+    log = train(tmp_path, callbacks=[diary])
+    batches = [f"batch {step} ['l2_loss', 'loss']" for step in range(3)]
+    assert diary.calls == ["begin FakeMaskRCNN", "epoch 0", *batches, "epoch 1", *batches, "end"]
+    assert [event["epoch"] for event in log.events if event.get("type") == "checkpoint"] == [
+        0,
+        1,
+    ]  # of 3: it stopped the run
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [logs["val_loss"] for logs in diary.logs] == [float(row["val_loss"]) for row in rows]
+
+
+def test_own_callbacks_of_another_kind_are_one_line(train, tmp_path):
+    with pytest.raises(UserError, match=r"`callbacks` must hold keras.callbacks.Callback objects, got \"<function"):
+        train(tmp_path, callbacks=[lambda epoch, logs: None])

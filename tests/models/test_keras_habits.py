@@ -1,0 +1,66 @@
+"""What people try with a Keras model out of habit."""
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.models import keras_habits
+from mrcnn.models.keras_habits import KerasHabits
+
+
+class Brightness(KerasHabits):
+    """Returns the mean of each image and the windows."""
+
+    def call(self, batch, training=False):
+        return {"mean": keras.ops.mean(batch["images"], axis=(1, 2, 3)), "windows": batch["windows"]}
+
+
+IMAGES = np.stack([np.full((64, 128, 3), value, np.uint8) for value in (10, 30)])
+
+
+@pytest.mark.parametrize("use", [Brightness.__call__, Brightness.predict_on_batch])
+def test_an_array_is_a_batch_of_whole_images(use):
+    found = use(Brightness(), IMAGES)
+    np.testing.assert_array_equal(found["mean"], [10, 30])
+    np.testing.assert_array_equal(found["windows"], [[0, 0, 64, 128]] * 2)
+
+
+def test_predict_takes_an_array_and_a_batch():
+    windows = np.float32([[0, 0, 64, 100]] * 2)
+    found = Brightness().predict(IMAGES, batch_size=1, verbose=0)
+    np.testing.assert_array_equal(found["mean"], [10, 30])
+    found = Brightness().predict({"images": IMAGES.astype(np.float32), "windows": windows}, verbose=0)
+    np.testing.assert_array_equal(found["windows"], windows)
+
+
+@pytest.mark.parametrize("images", [IMAGES[0], IMAGES[:, :60], IMAGES[:0], [IMAGES[0], IMAGES[1, :60]]])
+def test_other_images_are_told_of_the_predictor(images):
+    for use in (Brightness(), Brightness().predict):
+        with pytest.raises(TypeError, match=r"^images must be .*Predictor\.load\(model_folder\)\.predict\(images\)$"):
+            use(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("fit", r"use mrcnn\.train\.run\.train\("),
+        ("train_on_batch", r"use mrcnn\.train\.run\.train\("),
+        ("evaluate", r"use mrcnn\.infer\.evaluate\.evaluate\("),
+        ("test_on_batch", r"use mrcnn\.infer\.evaluate\.evaluate\("),
+        ("export", r"use mrcnn\.export\.saved_model\.export\("),
+    ],
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_has_another_way_names_it_in_one_line(name, hint, compiled):
+    model = Brightness()
+    if compiled:
+        model.compile(loss="mse")
+    with pytest.raises(TypeError, match=hint) as refused:
+        getattr(model, name)(IMAGES, IMAGES)
+    assert "\n" not in str(refused.value)
+
+
+def test_as_batch_leaves_batches_as_they_are():
+    batch = {"images": IMAGES}
+    assert keras_habits.as_batch(batch) is batch
+    assert keras_habits.as_batch(None) is None
