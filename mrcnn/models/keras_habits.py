@@ -91,5 +91,5 @@ def as_batch(batch: Any) -> Any:
             f"images must be [batch, height, width, channels] with sides that are multiples of {STRIDE}, got "
             f"{list(shape)}: for images of any size use {PREDICT}"
         )
-    windows = np.tile(np.float32([[0, 0, shape[1], shape[2]]]), (shape[0], 1))
+    windows = np.tile(np.array([[0, 0, shape[1], shape[2]]], np.float32), (shape[0], 1))
     return {"images": np.asarray(batch, np.float32), "windows": windows}
