@@ -466,13 +466,10 @@ class Diary(keras.callbacks.Callback):
 
 def test_own_callbacks_are_called_with_the_model_and_the_figures(train, tmp_path):
     diary = Diary()
-    log = train(tmp_path, callbacks=[diary])
+    train(tmp_path, callbacks=[diary])
     batches = [f"batch {step} ['l2_loss', 'loss']" for step in range(3)]
     assert diary.calls == ["begin FakeMaskRCNN", "epoch 0", *batches, "epoch 1", *batches, "end"]
-    assert [event["epoch"] for event in log.events if event.get("type") == "checkpoint"] == [
-        0,
-        1,
-    ]  # of 3: it stopped the run
+    assert sorted(path.name for path in tmp_path.glob("0*")) == ["00000000", "00000001"]  # of 3: it stopped the run
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [logs["val_loss"] for logs in diary.logs] == [float(row["val_loss"]) for row in rows]
