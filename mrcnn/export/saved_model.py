@@ -180,13 +180,13 @@ def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
 def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
     paired = sum(proof.paired for proof in result.proofs)
     largest = [proof.to_json()["largest_difference"] for proof in result.proofs]
-    worst = {key: max(item[key] for item in largest) for key in ("box_px", "score", "mask_pixels")}
+    worst = {key: max(item[key] for item in largest) for key in ("box_px", "score", "mask_probability", "mask_pixels")}
     if not paired:
         log.warning("the proof is weak: the model found no object in any image; export with --images that show some")
     else:
         log.emit(
             f"equal to the live model on {paired} detections: boxes within {worst['box_px']:.2g} px, scores within "
-            f"{worst['score']:.2g}, masks within {worst['mask_pixels']} pixels",
+            f"{worst['score']:.2g}, masks within {worst['mask_probability']:.2g} and {worst['mask_pixels']} pixels",
             paired_detections=paired,
             **worst,
         )

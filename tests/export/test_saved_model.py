@@ -137,9 +137,11 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
     report = json.loads((result.path / "verify.json").read_text())
     assert (report["passed"], report["weak"]) == (True, False)
     assert len(report["proofs"]) == 1
-    assert report["proofs"][0]["paired_detections"] == 4  # one object in two images by two signatures
+    assert (
+        report["proofs"][0]["paired_detections"] == 6
+    )  # one object in two images by two signatures and with probabilities
     assert result.size_bytes == sum(path.stat().st_size for path in result.path.rglob("*") if path.is_file())
-    assert "equal to the live model on 4 detections" in log.messages[-2]
+    assert "equal to the live model on 6 detections" in log.messages[-2]
     assert "building the graph: the export takes up to a few minutes" in log.messages
     assert log.messages[-1].startswith(f"exported to {tmp_path / 'deep' / '1'}: ")
     assert (tmp_path / "deep" / "1").stat().st_mode & 0o777 == (tmp_path / "images").stat().st_mode & 0o777
@@ -149,7 +151,7 @@ def test_without_objects_the_proof_is_repeated_with_threshold_0(folder, tmp_path
     pictures = write_images(tmp_path / "images", 100)  # score 0.39
     result = saved_model.export("m", tmp_path / "out", log=log, images=pictures)
     assert [threshold for _, threshold, _ in folder] == [0.7, 0.0]
-    assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 4)]
+    assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 6)]
     assert not json.loads((result.path / "verify.json").read_text())["weak"]
     assert names(tmp_path) == ["images", "out"]
     # what is kept is the model with the threshold 0.7
@@ -169,7 +171,7 @@ def test_chosen_threshold(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 100)
     result = saved_model.export("m", tmp_path / "out", log=log, images=pictures, score_threshold=0.3)
     assert [threshold for _, threshold, _ in folder] == [0.3]
-    assert result.proofs[0].paired == 2
+    assert result.proofs[0].paired == 3
 
 
 def unequal(threshold):
@@ -189,7 +191,7 @@ def test_unequal_model_is_refused(folder, tmp_path, log):
         UserError, match=r"not equal to the live one: 200\.png \(serving_default\): scores by 0\.05"
     ) as error:
         saved_model.export("m", tmp_path / "out", log=log, images=pictures)
-    assert "(and 1 more); nothing was exported, the differences are in" in str(error.value)
+    assert "(and 2 more); nothing was exported, the differences are in" in str(error.value)
     assert names(tmp_path) == ["images", "out.refused.json"]
     report = json.loads((tmp_path / "out.refused.json").read_text())
     assert not report["passed"]
