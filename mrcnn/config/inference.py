@@ -1,7 +1,8 @@
 """The inference config: how the model is run, and the mode in which it looks at an image.
 
 Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. Keys of our
-own: `score_floor`, `flip`, `existing_objects` in `mode`, `join_iou_threshold`, and `nms_after` of `sliding_window`.
+own: `score_floor` and `max_image_mb`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and `nms_after` of
+`sliding_window`.
 """
 
 import re
@@ -103,6 +104,7 @@ class InferenceModelConfig(Settings):
     confidence_tag_name: Text = "confidence"
     min_confidence_threshold: Fraction = 0.0
     score_floor: Fraction | None = None
+    max_image_mb: PositiveInt = 2048
 
     def score_threshold(self, model_floor: float) -> float:
         """Returns the lowest score that is kept, given the model's own floor (`ModelConfig.score_threshold`)."""

@@ -146,6 +146,7 @@ class TrainConfig(Settings):
     augmentation: tuple[AugmenterConfig, ...] = ()
     seed: Index = 0
     max_skipped_share: Fraction = 0.5
+    max_image_mb: PositiveInt = 2048
     early_stopping: EarlyStoppingConfig | None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -20,6 +20,7 @@ from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
 from mrcnn.data.rasterize import rasterize
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
+from mrcnn.project import limits
 from mrcnn.structures import Instances, Sample
 
 BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # what a bad file raises; anything else is our mistake
@@ -45,7 +46,7 @@ def train_dataset(
 
     Args:
         samples: the training set.
-        config: `input_size`, `model`, `augmentation` and `seed` are read.
+        config: `input_size`, `model`, `augmentation`, `max_image_mb` and `seed` are read.
         batch_size: images a step, over all devices together.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         start_epoch: zero-based epoch of the first batch.
@@ -60,6 +61,7 @@ def train_dataset(
         ValueError: there are no samples.
     """
     steps, seed, shapes = steps_per_epoch(len(samples), batch_size), config.seed, _shapes(config)
+    reading = _reading(config)
     augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=seed)
     epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=start_epoch)  # refuses an empty set
 
@@ -69,7 +71,7 @@ def train_dataset(
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
                 # by place: in a set smaller than a batch an image comes twice, and not twice the same
-                read = read_sample(samples[index], shapes.channels, image_range=config.model.image_range)
+                read = read_sample(samples[index], shapes.channels, **reading)
                 image, instances = augmenter(*read, epoch=epoch, place=place)
             except BROKEN as error:
                 skipped.add(samples[index].name, error)
@@ -96,7 +98,7 @@ def val_dataset(
 
     Args:
         samples: the validation set.
-        config: `input_size`, `model` and `seed` are read.
+        config: `input_size`, `model`, `max_image_mb` and `seed` are read.
         batch_size: images a step; the last batch may have fewer.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
@@ -104,13 +106,13 @@ def val_dataset(
     Returns:
         The dataset of dictionaries `Batch._asdict()`; `image_ids` says which sample is which. Every pass is the same.
     """
-    shapes = _shapes(config)
+    shapes, reading = _shapes(config), _reading(config)
 
     def load(position: int) -> Iterable[np.ndarray]:
         index = int(position)
         seed = derive_seed(config.seed, index)
         try:
-            image, instances = read_sample(samples[index], shapes.channels, image_range=config.model.image_range)
+            image, instances = read_sample(samples[index], shapes.channels, **reading)
         except BROKEN as error:
             skipped.add(samples[index].name, error)
             return empty_example(shapes).values()
@@ -120,7 +122,9 @@ def val_dataset(
     return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
 
 
-def read_sample(sample: Sample, channels: int = 3, *, image_range: int | None = None) -> tuple[np.ndarray, Instances]:
+def read_sample(
+    sample: Sample, channels: int = 3, *, image_range: int | None = None, most: int | None = None
+) -> tuple[np.ndarray, Instances]:
     """Reads an image, as `images.read_image` does, and draws its objects.
 
     Returns:
@@ -129,7 +133,9 @@ def read_sample(sample: Sample, channels: int = 3, *, image_range: int | None = 
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's; names the file.
     """
-    image = images.read_annotated(sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range)
+    image = images.read_annotated(
+        sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range, most=most
+    )
     height, width = image.shape[:2]
     if sample.size_hw not in (None, (height, width)):
         raise UserError(
@@ -154,6 +160,10 @@ def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
 
 def _draw(sample: Sample, height: int, width: int) -> Instances:
     return rasterize(sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width)
+
+
+def _reading(config: TrainConfig) -> dict[str, int | None]:
+    return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 
 def _shapes(config: TrainConfig) -> Shapes:

@@ -33,7 +33,7 @@ from mrcnn.infer.predictor import Predictor
 from mrcnn.infer.results import ResultWriter
 from mrcnn.infer.sources import Picture, Source
 from mrcnn.infer.summary import Summary
-from mrcnn.project import repeated
+from mrcnn.project import limits, repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
 
@@ -163,6 +163,7 @@ def _apply(
         log=log,
         on_skip=progress.skip,
         image_range=bundle.config.image_range,
+        most=config.model.max_image_mb * limits.MEGABYTE,
     )
     runner = modes.RUNNERS[config.mode.name]
     log.info("building the graph: the first image takes up to a minute")

@@ -133,6 +133,7 @@ def read_pictures(
     on_skip: Callable[[str], None],
     exact: bool = False,
     image_range: int | None = None,
+    most: int | None = None,
 ) -> Iterator[Picture]:
     """Yields the images with their annotations; one that cannot be used is reported and left out.
 
@@ -143,12 +144,13 @@ def read_pictures(
         on_skip: called with the title of each image left out.
         exact: leave out, too, what was annotated in another size than the image has.
         image_range: as of `images.read_image`.
+        most: likewise.
     """
     warnings, errors = Repeats(log), Repeats(log, level="error")
     for index, entry in enumerate(source.entries):
         try:
             annotation = entry.read_annotation(source.meta)
-            image = read_annotated(entry.path, channels, size_hw=annotation.size_hw, image_range=image_range)
+            image = read_annotated(entry.path, channels, size_hw=annotation.size_hw, image_range=image_range, most=most)
             size_hw = image.shape[0], image.shape[1]
             if annotation.size_hw not in (None, size_hw):
                 text = f"its annotation is for {annotation.size_hw} pixels (height, width) but the image has {size_hw}"

@@ -84,7 +84,7 @@ def check(header: Header, data: np.ndarray, *, name: str, most: int | None = Non
     Raises:
         UserError: says what is wrong.
     """
-    limits.check_decoded(header.decoded_bytes, what=f"the image {name}", most=most)
+    limits.check_decoded(header.decoded_bytes, what=f"the image {name}", most=most, key="max_image_mb")
     if header.wrong:
         raise UserError(f"the image {name} {header.wrong}")
     start = data[:8].tobytes()

@@ -15,7 +15,7 @@ from mrcnn.train.folder import StartModel
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply, hdf5
 
-MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints")
+MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints", "max_image_mb")
 NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with what they did
 ABSENT = "(not set)"
 

@@ -240,3 +240,13 @@ def test_ground_truth_asks_the_header_where_the_size_is_open(tmp_path):
     np.testing.assert_array_equal(instances.boxes, [[3, 2, 8, 5]])
     with pytest.raises(UserError, match=r"nowhere\.png"):
         pipeline.ground_truth(sample._replace(image_path="nowhere.png"))
+
+
+def test_an_image_over_the_limit_is_left_out(tmp_path):
+    sample = _sample(tmp_path, 0)
+    Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)).save(sample.image_path)
+    sample = sample._replace(size_hw=None)
+    batches, skipped = _val([sample], _config(max_image_mb=1))
+    assert batches == []
+    assert "would take 3 MB when decoded, more than 1 MB; make it smaller, or raise `max_image_mb`" in skipped.summary()
+    assert len(_val([sample], _config(max_image_mb=3))[0]) == 1

@@ -462,3 +462,13 @@ def test_dark_images_are_named_and_the_models_range_makes_them_bright(tmp_path, 
     assert not any("no value above" in event["message"] for event in events(capsys))
     found = json.loads((tmp_path / "bright" / "predictions.json").read_text())["annotations"]
     assert max(item["score"] for item in found) == pytest.approx(1)  # the small model's score is the brightness
+
+
+def test_an_image_over_the_limit_is_named_and_left_out(tmp_path, capsys):
+    for name, side in (("small.png", 8), ("large.png", 1000)):
+        helpers.write_image(tmp_path / "photos" / name, side, side, 100)
+    source = sources.open_images(tmp_path / "photos")
+    summary = run_on(source, tmp_path / "out", config={"model": {"max_image_mb": 1}})
+    assert summary.skipped == ["large.png"]
+    assert "large.png would take 3 MB when decoded, more than 1 MB" in "".join(e["message"] for e in events(capsys))
+    assert run_on(source, tmp_path / "again", config={"model": {"max_image_mb": 3}}).skipped == []
