@@ -173,7 +173,7 @@ def format_report(report: Report, *, every: bool = False) -> str:
         *_training(report),
     ]
     warnings = len(report.problems) - report.errors
-    lines.append(f"{report.errors} errors, {warnings} warnings")
+    lines.append(f"{report.errors + len(report.refusals)} errors, {warnings} warnings")
     shown = list(_problem_lines(report.problems, every=every))
     lines.extend(shown)
     if len(shown) < len(report.problems):

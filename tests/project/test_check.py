@@ -135,7 +135,7 @@ def test_format_report_writes_one_line_for_a_mistake_of_many_files(root):
     there = "is not in the project's meta.json (there: pear, apple); add it there"
     rule = "whose value must be oneof_string of ['yes', 'no'], got '0 days'"
     assert lines[-5:] == [
-        "12 errors, 4 warnings",
+        "13 errors, 4 warnings",
         "error: 4 times, e.g. image 4.png in data set ds0 has no annotation file; expected ds0/ann/4.png.json",
         f"error: 8 times in 4 files, e.g. ds/ann/0.png.json: object 0: class 'plum' {there}",
         f"warning: 4 times in 4 files, e.g. ds/ann/0.png.json: object 2 ('apple'): it has the tag 'ripe', {rule}",
@@ -230,7 +230,7 @@ def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     (root / "ds" / "img" / "1.png").write_bytes(b"")
     bad = run(root.parent)
     assert bad.returncode == 1
-    assert "1 errors, 0 warnings\nerror: cannot decode" in bad.stdout
+    assert "3 errors, 0 warnings\nerror: cannot decode" in bad.stdout
     os.rename(root / "ds" / "img" / "1.png", os.fsencode(root / "ds" / "img") + b"/caf\xe9.png")
     os.rename(root / "ds" / "ann" / "1.png.json", os.fsencode(root / "ds" / "ann") + b"/caf\xe9.png.json")
     stray = run(root)
