@@ -20,6 +20,7 @@ from typing import Any, Literal, TextIO, TypeVar
 from rich import console, progress
 from rich.text import Text
 
+from mrcnn import decoder_notes
 from mrcnn.errors import UserError, one_line
 
 Item = TypeVar("Item")
@@ -324,7 +325,8 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
         The exit code: 0; 1 after any exception; 130 after Ctrl-C. `SystemExit` passes through.
     """
     try:
-        main()
+        with decoder_notes.hidden():
+            main()
     except KeyboardInterrupt:
         log.close()
         log.warning("stopped by the user")

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "files": {"errors"},
     "locks": {"errors"},
     "structures": set(),
-    "events": {"errors"},
+    "decoder_notes": set(),
+    "events": {"errors", "decoder_notes"},
     "startup": set(),
     "tasks": {"events"},
     "config": {"events"},
@@ -34,14 +35,14 @@ MAY_IMPORT = {
         "structures", "events", "config", "project", "data", "models", "losses", "weights", "evaluate", "infer", "ops",
     },
     "export": {"structures", "events", "config", "ops", "data", "infer", "models"},
-    "serve": {"startup", "structures", "events", "config", "project", "data", "infer"},
+    "serve": {"startup", "decoder_notes", "structures", "events", "config", "project", "data", "infer"},
     "demo_run": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
     "demo": {"events", "startup"},
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "files", "locks", "structures", "events", "startup", "tasks", "config", "project", "layers", "losses",
-    "models", "weights", "evaluate", "serve",
+    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "project",
+    "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from mrcnn import decoder_notes
 from tests.fuzz import harness
 from tests.fuzz.targets import TARGETS
 
@@ -37,7 +38,8 @@ def main(options: argparse.Namespace) -> int:
         for name, target in options.targets.items():
             target(np.random.default_rng([options.seed, *name.encode(), options.number]))
         return 0
-    tallies = harness.run(options.targets, seed=options.seed, seconds=60 * options.minutes)
+    with decoder_notes.hidden():
+        tallies = harness.run(options.targets, seed=options.seed, seconds=60 * options.minutes)
     for name, tally in tallies.items():
         print(
             f"{name}: {tally.tries} tries, {tally.refused} refused in one line, {len(tally.failures)} failures, "
