@@ -51,7 +51,7 @@ class KerasHabits(keras.Model):
             TypeError: always.
         """
         raise TypeError(
-            "a Mask R-CNN is evaluated on a project: use mrcnn.infer.evaluate.evaluate(predictor, source, log=...) or "
+            "a Mask R-CNN is evaluated on a project: use mrcnn.infer.scoring.evaluate(predictor, source, log=...) or "
             "python -m mrcnn.infer.evaluate"
         )
 
