@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.project import limits
+from mrcnn.project import image_header, limits
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
@@ -125,6 +125,8 @@ def _unzipped(content: bytes) -> tuple[bytes, bool]:
 def _size(content: bytes) -> int:
     """Returns the bytes that a PNG takes when decoded, from its header; 0 where it is none or holds fewer pixels."""
     if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_HEADER.stop:
+        return 0
+    if not image_header.has_all_chunks(content):
         return 0
     width, height, bits, colour = struct.unpack(">IIBB", content[_PNG_HEADER])
     samples = 1 if colour == _PALETTE else _SAMPLES.get(colour, 4)

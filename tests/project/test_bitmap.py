@@ -98,6 +98,14 @@ def test_a_header_that_promises_more_than_the_content_can_hold_is_refused_before
         bitmap.decode(base64.b64encode(png).decode())
 
 
+def test_a_chunk_longer_than_the_content_is_refused_before_decoding(monkeypatch):
+    png = bytearray(zlib.decompress(base64.b64decode(VECTOR)))
+    png[png.index(b"IDAT") - 4] = 0xC9  # 3.4 GB, for which the decoder would make room
+    monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match="PNG image, and this one cannot be decoded"):
+        bitmap.decode(base64.b64encode(png).decode())
+
+
 def _zeros(side):
     return zlib.decompress(base64.b64decode(bitmap.encode(np.zeros((side, side), bool))))
 
