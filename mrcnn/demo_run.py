@@ -28,7 +28,7 @@ def main(output: Path, log: EventLog) -> None:
 
     Args:
         output: gets `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
-        log: told of every step and, at the end, of the scores and the time.
+        log: receives every step and, at the end, the scores and the time.
     """
     began = time.monotonic()
     for name in OWN:

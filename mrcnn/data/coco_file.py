@@ -209,7 +209,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
 
 
 def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int] | None:
-    """Chooses an image's height and width; where the file has none, or several, the image is asked."""
+    """Chooses an image's height and width; where the file has none, or several, the image's own are used."""
     sizes = {entry.size_hw for entry in entries}
     if len(sizes) == 1 and (size := next(iter(sizes))):
         found = image_file.header_sizes(path)

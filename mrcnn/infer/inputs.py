@@ -1,4 +1,4 @@
-"""Turns whatever a caller of `Predictor` has of an image, a file, a Pillow image or an array, into an array."""
+"""Converts an input of `Predictor` (file, Pillow image or array) into an array."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -23,7 +23,7 @@ PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image 
 
 
 def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:
-    """Checks that what is written beside a project has its place.
+    """Checks for name conflicts of the files that are written beside the output project.
 
     Raises:
         UserError: the input has a name of these files, they are there already, or images of it lie in the output.

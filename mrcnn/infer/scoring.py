@@ -52,7 +52,7 @@ def evaluate(
         predictor: the model.
         source: a project; objects of classes that the model does not know are left out, as are, with a message, images
             that were annotated in another size.
-        log: told of progress and of each image left out.
+        log: receives progress and each image left out.
         mode: how the model looks at an image.
         neutral: title of the class whose objects excuse detections.
         batch_size: images, or regions of them, that go through the model at once.

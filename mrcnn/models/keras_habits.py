@@ -1,4 +1,4 @@
-"""What people try with a Keras model out of habit: each works, or one line says what to use instead."""
+"""Keras's usual methods of a model: each works, or one line says what to use instead."""
 
 from collections.abc import Mapping
 from typing import Any

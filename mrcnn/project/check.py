@@ -135,7 +135,7 @@ def check_project(
     project, refused = Project.scan(directory)
     config = config or TrainConfig()
     sets = {tag: Census(name, _limits(config)) for name, tag in (("validation", val_tag), ("training", train_tag))}
-    sets = dict(reversed(sets.items()))  # the training set first; it stands for both where they have one tag
+    sets = dict(reversed(sets.items()))  # the training set first; it represents both where they have one tag
     report = Report(project, (*sets, NEITHER, ALL), config=config, sets=sets)
     report.problems.extend(Problem(text, is_error=True) for text in refused)
     report.problems.extend(map(Problem, project.warnings))

@@ -14,7 +14,7 @@ def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> Tra
     Args:
         config: `model` is read.
         samples: the training set is looked at.
-        log: told the range.
+        log: receives the range.
 
     Returns:
         The config with `model.image_range`.

@@ -40,7 +40,7 @@ class ProgressReport(keras.callbacks.Callback):
         """Starts without a step.
 
         Args:
-            clock: where the run stands.
+            clock: the run's position, in epochs and steps.
             batch_size: images of a step, over all devices.
             log: gets the reports.
             forecast: of this run.

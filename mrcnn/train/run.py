@@ -131,7 +131,7 @@ def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
 
 
 def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
-    """Puts what `auto` means here in its place, which is what checkpoints hold too."""
+    """Replaces `auto` by the precision chosen on this machine, which checkpoints hold too."""
     if config.precision == AUTO:
         found = precision.resolve(config.precision)
         log.info(str(found))

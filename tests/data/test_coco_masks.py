@@ -21,7 +21,7 @@ BLOB[15, 20] = True  # and a second part
 
 
 def _counts(mask):
-    """Gives COCO's uncompressed run lengths: column by column, zeros first."""
+    """Encodes COCO's uncompressed run lengths: column by column, zeros first."""
     flat = mask.T.ravel().astype(int)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], flat)))).tolist()
     return np.diff([0, *edges, flat.size]).tolist()

@@ -156,7 +156,7 @@ def rectangle(title, y1, x1, y2, x2, tags=()):
 
 
 def whole(title, height, width, tags=()):
-    """Gives an object that covers a whole image."""
+    """Makes an object that covers a whole image."""
     return rectangle(title, 0, 0, height - 1, width - 1, tags)
 
 
