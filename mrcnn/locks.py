@@ -14,7 +14,8 @@ import filelock
 
 from mrcnn.errors import UserError
 
-INSIDE = ".lock"  # in an output folder that the run fills
+INSIDE = ".mrcnn.lock"  # in an output folder that the run fills
+BESIDE = ".lock"  # behind the name of what appears whole
 MOST_TEXT = 300  # bytes read of what the holder wrote
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # the file system has none
 
@@ -49,7 +50,7 @@ def beside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> It
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(output, error) from error
-    with held(target.with_name(f".{target.name}{INSIDE}"), output=output, warn=warn):
+    with held(target.with_name(f".{target.name}{BESIDE}"), output=output, warn=warn):
         yield
 
 

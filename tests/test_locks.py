@@ -71,7 +71,7 @@ def test_nothing_is_left_of_a_lock(tmp_path, kind):
 
 def test_two_outputs_do_not_disturb_each_other(tmp_path):
     with locks.inside(tmp_path / "a", warn=refuse_warning), locks.inside(tmp_path / "b", warn=refuse_warning):
-        assert (tmp_path / "a" / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+        assert (tmp_path / "a" / ".mrcnn.lock").read_text().startswith(f"process {os.getpid()} on ")
 
 
 def test_a_lock_is_seen_through_a_link(tmp_path, holder):

@@ -1,6 +1,7 @@
 """The range of 16-bit images: cameras write 10, 12 or 14 bits into them, which would be black if divided by 256."""
 
 import os
+import random
 from collections.abc import Sequence
 
 import cv2
@@ -11,20 +12,19 @@ from mrcnn.project import image_file, image_header
 
 RANGES = (255, 1023, 4095, 16383)  # the largest value of 8, 10, 12 and 14 bits
 LARGEST = 65535
-MOST_FILES = 64  # that are looked at
+MOST_FILES = 500  # that are looked at; all of most sets
 
 
 def find(paths: Sequence[str | os.PathLike[str]]) -> int | None:
     """Finds the range that a set of images uses.
 
     Args:
-        paths: of image files; of many, `MOST_FILES` are looked at, spread evenly, and of these those of 16 bits.
+        paths: of image files; of many, `MOST_FILES` chosen at random, always the same, and of these those of 16 bits.
 
     Returns:
         The smallest of `RANGES` that holds all their values; None where there is no 16-bit image, or none is enough.
     """
-    count = len(paths)
-    chosen = [paths[index * count // MOST_FILES] for index in range(MOST_FILES)] if count > MOST_FILES else paths
+    chosen = random.Random(0).sample(list(paths), min(len(paths), MOST_FILES))
     largest = max(map(_largest_value, chosen), default=0)
     return next((limit for limit in RANGES if 0 < largest <= limit), None)
 
@@ -45,6 +45,8 @@ def _largest_value(path: str | os.PathLike[str]) -> int:
         header = image_header.read(data)
         if header is None or header.bits <= 8:
             return 0
-        return int(image_file.decode(data, cv2.IMREAD_UNCHANGED, name=os.fspath(path)).max())
+        image = image_file.decode(data, cv2.IMREAD_UNCHANGED, name=os.fspath(path))
+        colours = image[..., : 3 if image.shape[2] == 4 else 1 if image.shape[2] == 2 else None]  # no alpha channel
+        return int(colours.max())
     except UserError:
         return 0

@@ -98,6 +98,11 @@ def export(
             write(bundle, directory)
             return verify.prove(Predictor(bundle), directory, pictures, log=log)
 
+        if stored.config.image_range is not None:
+            log.warning(
+                f"16-bit images of this model are white at {stored.config.image_range}, but the exported signature "
+                "`encoded` divides them by 256: send it 8-bit images, or pixels to the other signature"
+            )
         began = time.monotonic()
         log.info("building the graph: the export takes up to a few minutes")
         proofs = [attempt(workplace / "model", score_threshold)]

@@ -52,7 +52,14 @@ def check(directory: Path, *, resume: bool) -> None:
         fix = "there is nothing to resume" if resume else "name another"
         raise UserError(f"the output {directory} must be new or an empty folder; {fix}")
     journal = _beside(directory, "journal")
-    _, records = _read_journal(journal)
+    identity, records = _read_journal(journal)
+    places = [_beside(directory, suffix) for suffix in ("partial", "interrupted")]
+    unfinished = [place for place in places if any(place.rglob("img/*"))]
+    if identity is None and unfinished and os.path.lexists(journal):
+        raise UserError(
+            f"{unfinished[0]} holds images of an interrupted run, but its journal {journal} is broken, so it cannot be "
+            "continued; remove the journal to start anew"
+        )
     if records and not resume:
         raise UserError(
             f"{_beside(directory, 'partial')} holds {len(records)} images of an interrupted run; continue it with "
@@ -108,14 +115,23 @@ class Output:
             if records and not self._kept.exists() and self.partial.exists():
                 os.replace(self.partial, self._kept)
             self._writer = ProjectWriter(directory, meta)
-            self._take_over(entries, records)
-            kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
-            unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
-            unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
-            files.flush(unfinished)
-            files.flush_tree(self.partial)  # before what the interrupted run wrote goes
-            os.replace(unfinished, self._journal_path)
-            self._drop_kept()
+            with ExitStack() as on_error:
+                on_error.callback(self._writer.close)
+                self._begin(entries, records, identity)
+                on_error.pop_all()
+
+    def _begin(
+        self, entries: Sequence[Entry], records: Mapping[str, tuple[Record, int]], identity: Mapping[str, Any]
+    ) -> None:
+        """Takes over the interrupted run, and writes a journal of what was taken over before the rest goes."""
+        self._take_over(entries, records)
+        kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
+        unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
+        unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
+        files.flush(unfinished)
+        files.flush_tree(self.partial)  # before what the interrupted run wrote goes
+        os.replace(unfinished, self._journal_path)
+        self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
         """Adds an image with its annotation, and what another run should know of it, ready for JSON.
@@ -168,6 +184,8 @@ class Output:
 
     def _kept_annotation(self, entry: Entry) -> Annotation | None:
         image = _image_path(self._kept, entry)
+        if not os.access(entry.path, os.R_OK):  # else all that the interrupted run did with it would be thrown away
+            raise UserError(f"the interrupted run used {entry.path}, which cannot be read now; make it readable again")
         try:
             if not (os.path.samefile(image, entry.path) or filecmp.cmp(image, entry.path, shallow=False)):
                 return None  # another image under the same name

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import re
 import warnings
 from typing import BinaryIO, NamedTuple
 
@@ -17,7 +18,9 @@ Image.init()  # else a format would be known from its second use on
 Image.MAX_IMAGE_PIXELS = None  # the limit is that of `limits`, be it below or above the library's own
 
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # what such files begin with, and where they say the bits of a sample
-_JPEG, _SCAN, _MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100  # each scan goes over all pixels; usual are 1 or 10
+_JPEG, _MOST_SCANS = b"\xff\xd8", 100  # each scan goes over all pixels; usual are 1 or 10
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # within a scan, 0 or a restart follows an FF
+_SCAN, _END, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _FORMAT = (
     256, 257, 258, 262, 277, 322, 323, 339,
@@ -90,8 +93,21 @@ def check(header: Header, data: np.ndarray, *, name: str, most: int | None = Non
     start = data[:8].tobytes()
     if start.startswith(_PNG) and not has_all_chunks(data.tobytes()):
         raise UserError(f"cannot decode the image {name}: it is cut off or broken, a part of it is longer than all")
-    if start.startswith(_JPEG) and data.tobytes().count(_SCAN) > _MOST_SCANS:
+    if start.startswith(_JPEG) and _scans(data.tobytes()) > _MOST_SCANS:
         raise UserError(f"the image {name} has more than {_MOST_SCANS} scans; save it as a baseline JPEG")
+
+
+def _scans(jpeg: bytes) -> int:
+    """Counts the scans of a JPEG up to the end of the image; cameras append films and previews behind it."""
+    count, place = 0, 2
+    while marker := _MARKER.search(jpeg, place):
+        place, kind = marker.end(), jpeg[marker.end() - 1]
+        if kind == _END:
+            break
+        if kind not in _WITHOUT_LENGTH:
+            place += int.from_bytes(jpeg[place : place + 2])
+        count += kind == _SCAN
+    return count
 
 
 def has_all_chunks(png: bytes) -> bool:

@@ -24,7 +24,7 @@ def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> Tra
     found = value_range.find([sample.image_path for sample in samples.train])
     if found is not None:
         log.info(
-            f"`model.{RANGE}` is {found}: the 16-bit training images have no larger value, so {found} is white; give "
-            "the key for another range"
+            f"`model.{RANGE}` is {found}: of up to {value_range.MOST_FILES} training images those of 16 bits have no "
+            f"larger value, so {found} is white; give the key for another range"
         )
     return config.model_copy(update={"model": config.model.model_copy(update={RANGE: found})})

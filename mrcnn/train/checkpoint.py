@@ -186,9 +186,9 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _is_leftover(folder: Path) -> bool:
-    """Tells whether a folder is a checkpoint that a killed run had begun to write or to remove."""
-    is_folder = folder.is_dir() and not folder.is_symlink()
-    return is_folder and not _is_whole(folder) and {path.name for path in folder.rglob("*")} <= OWN
+    """Tells whether a folder is a checkpoint that a killed run had begun to write or to remove: none with weights."""
+    is_folder = folder.is_dir() and not folder.is_symlink() and not (folder / WEIGHTS).exists()
+    return is_folder and {path.name for path in folder.rglob("*")} <= OWN
 
 
 def _is_stopped(folder: Path) -> bool:

@@ -25,6 +25,7 @@ DEFAULT_PRECISION = "float32"
 NETWORK = (
     "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
     "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
+    "image_range",
 )  # fmt: skip
 # a number that means another thing once its word is given anew
 PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}

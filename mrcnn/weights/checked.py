@@ -127,6 +127,9 @@ def _checked_bytes(dataset: h5py.Dataset, where: str) -> int:
     size = dataset.dtype.itemsize * math.prod(int(side) for side in dataset.shape)
     if size > MOST_BYTES:
         raise UserError(f"{where} has the shape {dataset.shape}, {size} bytes, more than any model has")
+    chunk = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
+    if chunk > max(size, UNSTORED_BYTES):  # the library unpacks whole chunks
+        raise UserError(f"{where} is stored in chunks of {chunk} bytes, more than the {size} of all its values")
     if size > UNSTORED_BYTES and not dataset.id.get_storage_size():
         raise UserError(f"{where} has the shape {dataset.shape} but no stored value")
     return size

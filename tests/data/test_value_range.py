@@ -34,8 +34,22 @@ def test_find_passes_over_8_bits_and_what_cannot_be_read(tmp_path):
 
 def test_find_looks_at_few_of_many(tmp_path, monkeypatch):
     monkeypatch.setattr(value_range, "MOST_FILES", 2)
-    paths = [_save(tmp_path / f"{index}.png", value) for index, value in enumerate((900, 5000, 700, 5000))]
-    assert value_range.find(paths) == 1023  # the first and the third
+    paths = [_save(tmp_path / f"{index}.png", 900) for index in range(4)]
+    assert value_range.find(paths) == 1023
+    read = []
+    monkeypatch.setattr(value_range, "_largest_value", lambda path: read.append(path) or 900)
+    value_range.find(paths)
+    value_range.find(paths)
+    assert len(read) == 4
+    assert read[:2] == read[2:]  # the same two each time
+    assert set(read) <= set(paths)
+
+
+def test_find_leaves_out_the_alpha_channel(tmp_path):
+    image = np.full((4, 5, 4), 900, np.uint16)
+    image[..., 3] = 65535
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    assert value_range.find([tmp_path / "a.png"]) == 1023
 
 
 def test_to_8_bits_rounds_and_stops_at_the_range():

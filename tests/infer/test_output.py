@@ -238,3 +238,27 @@ def test_a_full_disk_under_the_journal_is_one_line_with_its_path(source, tmp_pat
     (tmp_path / "p.journal").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"^cannot write the journal .*p\.journal: No space left on device$"):
         out.add(source.entries[0], FOUND, {})
+
+
+def test_images_that_cannot_be_read_now_do_not_cost_what_was_found_in_them(source, tmp_path):
+    interrupt(source, tmp_path / "p")
+    folder = source.entries[0].path.parent
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(UserError, match=r"the interrupted run used .*a\.png, which cannot be read now"):
+        start(source, tmp_path / "p", resume=True)
+    folder.with_name("away").rename(folder)
+    with start(source, tmp_path / "p", resume=True) as out:
+        assert list(out.done) == ["ds/a.png", "ds/b.png"]
+        for index in (2, 3):
+            out.add(source.entries[index], FOUND, {})
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_broken_journal_does_not_cost_the_images_of_an_interrupted_run(source, tmp_path, resume):
+    interrupt(source, tmp_path / "p")
+    (tmp_path / "p.journal").write_bytes(bytes(40))
+    with pytest.raises(UserError, match=r"p\.partial holds images of an interrupted run, but its journal .* is broken"):
+        start(source, tmp_path / "p", resume=resume)
+    assert len(list((tmp_path / "p.partial").rglob("img/*"))) == 2
+    (tmp_path / "p.journal").unlink()
+    write(source, tmp_path / "p", range(4))

@@ -21,8 +21,8 @@ def check(log, path, largest, **model):
 def test_check_finds_the_range_and_says_so(log, tmp_path):
     assert check(log, tmp_path / "a.png", 3000) == 4095
     assert log.messages == [
-        "`model.image_range` is 4095: the 16-bit training images have no larger value, so 4095 is white; give the key "
-        "for another range"
+        "`model.image_range` is 4095: of up to 500 training images those of 16 bits have no larger value, so 4095 is "
+        "white; give the key for another range"
     ]
 
 

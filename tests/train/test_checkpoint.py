@@ -224,3 +224,13 @@ def test_the_size_leaves_the_state_out(make_store, make_state, arrays):
     assert checkpoint.size_of(folder) == sum(path.stat().st_size for path in files)
     with h5py.File(folder / states.FILE) as handle:
         assert len(handle["optimizer"]) == 2
+
+
+def test_weights_without_a_config_are_no_leftover(tmp_path):
+    weights = tmp_path / "00000007" / "model_weights" / "model.h5"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"mine")
+    with pytest.raises(UserError, match="holds a run's checkpoints"):
+        checkpoint.check_place(tmp_path, resume=False)
+    CheckpointStore(tmp_path, layout=[], config={})
+    assert weights.read_bytes() == b"mine"

@@ -125,3 +125,9 @@ def test_damaged_names_the_error_and_passes_others_through(path):
         read(UserError("mine"))
     with pytest.raises(KeyboardInterrupt):
         read(KeyboardInterrupt())
+
+
+def test_chunks_larger_than_their_data_set_are_refused(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", (1,), "<f4", chunks=(2**20,), maxshape=(None,), compression="gzip")
+    refuse(path, r"/a is stored in chunks of 4194304 bytes, more than the 4 of all its values")
