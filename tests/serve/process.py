@@ -12,6 +12,7 @@ import requests
 from .helpers import image_bytes
 
 ROOT = Path(__file__).parents[2]
+START_SECONDS = 300  # TensorFlow's import on a busy machine
 
 
 def _hear_interrupts():
@@ -32,7 +33,9 @@ class Process:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         for _ in range(workers):
-            assert self._ready.acquire(timeout=120)
+            if not self._ready.acquire(timeout=START_SECONDS):
+                self.__exit__()
+                raise AssertionError(f"the service did not start within {START_SECONDS} s")
 
     def __enter__(self):
         return self
