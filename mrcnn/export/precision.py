@@ -13,6 +13,7 @@ import tensorflow as tf
 PLACES = {"float32": 23, "tf32": 10, "float16": 10, "bfloat16": 7}
 GROWTH = 10.0  # of u, see above
 BOX_STD = 0.2  # the largest standard deviation that deltas are divided by
+GREY = 1.0 / 255.0  # one grey value
 FIRST_TF32 = (8, 0)  # compute capability of the first GPUs that have it
 
 
@@ -59,13 +60,17 @@ def device() -> str:
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
-def tolerances(precision: str) -> Tolerances:
+def tolerances(precision: str, *, image_resize: str = "exact") -> Tolerances:
     """Returns the tolerances that follow from an arithmetic; see the top of this file.
 
     Args:
         precision: a key of `PLACES`.
+        image_resize: of the model; a method that rounds pixels to whole grey values may do so the other way in the
+            exported graph, which is an error of `GREY` of the largest value.
     """
     floor = Tolerances()  # what differences in resizing may make, whatever the arithmetic
+    if image_resize != "exact":
+        floor = floor._replace(score=GREY, mask_probability=GREY)
     noise = GROWTH * 2.0 ** -(PLACES[precision] + 1)
     if noise <= floor.score:
         return floor

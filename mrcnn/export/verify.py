@@ -127,7 +127,7 @@ def prove(
     loaded = tf.saved_model.load(str(saved_model))  # kept: its signatures alone lose the weights
     config = predictor.bundle.config
     arithmetic = precision.in_use(getattr(predictor.bundle.model, "compute_dtype", "float32"))
-    tolerances = precision.tolerances(arithmetic) if tolerances is None else tolerances
+    tolerances = tolerances or precision.tolerances(arithmetic, image_resize=config.image_resize)
     functions = {**loaded.signatures, PROBABILITIES: loaded.probabilities}
     comparisons = []
     for name, image in log.track(pictures, _SUBTASK):

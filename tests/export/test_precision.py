@@ -40,3 +40,11 @@ def test_tolerances_follow_from_the_binary_places():
     assert precision.tolerances("float16") == tf32
     assert precision.tolerances("bfloat16").score == 10 / 2**8
     assert tf32._replace(score=1e-3, mask_probability=1e-3, box_share=0.0) == Tolerances()
+
+
+def test_tolerances_allow_a_grey_value_where_resizing_rounds():
+    # 1 / 255 = 0.0039; the noise of TF32, 10 * 2**-11 = 0.0049, is more
+    assert precision.tolerances("float32", image_resize="truncated").mask_probability == pytest.approx(0.0039, abs=5e-5)
+    assert precision.tolerances("float32", image_resize="smoothed").score == pytest.approx(0.0039, abs=5e-5)
+    assert precision.tolerances("float32", image_resize="exact").score == 1e-3
+    assert precision.tolerances("tf32", image_resize="truncated") == precision.tolerances("tf32")
