@@ -228,6 +228,8 @@ def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) 
     if not options.resume or not output.is_finished(target):
         return False
     there, count = output.count(target, source.entries), len(source.entries)
+    if not there:
+        raise UserError(f"{target} is a complete project without any of these {count} images: name another output")
     log.info(f"nothing to do: {target} is complete, {there} of the {count} images are in it")
     log.model_applied()
     return True

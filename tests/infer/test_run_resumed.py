@@ -142,3 +142,11 @@ def test_resuming_a_finished_run_has_nothing_to_do(project, tmp_path, capsys, ki
     )
     assert last["message"] == "model applied"
     assert tree(tmp_path / "out") == before
+
+
+def test_resuming_into_a_finished_project_of_other_images_is_refused(tmp_path):
+    helpers.write_image(tmp_path / "photos" / "a.png", 20, 30, 50)
+    run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out")
+    (tmp_path / "photos" / "a.png").rename(tmp_path / "photos" / "b.png")
+    with pytest.raises(UserError, match="photos is a complete project without any of these 1 images"):
+        run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out", resume=True)
