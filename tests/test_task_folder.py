@@ -159,7 +159,7 @@ def prepare(task, problem):
 @pytest.mark.parametrize(
     ("script", "problem", "message"),
     [
-        ("train", "wrong config", "`lr` must be greater than 0, got -1; unknown key `gpu_device`; did you mean"),
+        ("train", "wrong config", "unknown key `gpu_device`; did you mean `gpu_devices`; `lr` must be greater than 0"),
         ("train", "no model", "the start weights are missing: "),
         ("inference", "wrong config", "`model.gpu_device` must be greater than or equal to 0, got -1"),
         ("inference", "no project", "no project in "),
