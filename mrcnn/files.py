@@ -14,6 +14,7 @@ from pathlib import Path
 from mrcnn.errors import UserError
 
 PROBE = ".write-probe-"
+MOST_NAME = 255 - len(".interrupted.old")  # bytes of an output's name: 255 is what file systems take
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 FLUSHED_AT_ONCE = 16  # files: a file system writes the records of many in one go, a thousand one by one takes seconds
@@ -107,7 +108,7 @@ def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") 
 
     Raises:
         UserError: it is there and not empty, its place cannot be written, or it is a mount point, which nothing can
-            replace; `fix` says what to do where it is not empty.
+            replace, or its name leaves no room for endings; `fix` says what to do where it is not empty.
     """
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -115,6 +116,8 @@ def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") 
     if os.path.ismount(directory):
         raise UserError(f"the output {directory} must not be a mount point; name a folder inside it")
     target = directory.resolve()  # the folder itself where `directory` is a symbolic link
+    if (length := len(os.fsencode(target.name))) > MOST_NAME:
+        raise UserError(f"the name of the output {directory} has {length} bytes; give it at most {MOST_NAME}")
     partial = target.with_name(f"{target.name}.partial")
     check_writable(partial.parent if partial.exists() else partial, shown=directory)
 

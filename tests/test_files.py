@@ -152,3 +152,10 @@ def test_check_writable_refuses(tmp_path, name, why):
 def test_check_writable_refuses_a_place_without_permission():
     with pytest.raises(UserError, match=r"cannot write to the output /proc/self/out: "):
         files.check_writable("/proc/self/out")
+
+
+def test_an_output_needs_room_for_endings_in_its_name(tmp_path):
+    files.check_free(tmp_path / ("n" * 239))  # 255 - len(".interrupted.old")
+    for name in ("n" * 240, "é" * 120):  # 240 bytes each
+        with pytest.raises(UserError, match="has 240 bytes; give it at most 239"):
+            files.check_free(tmp_path / name)

@@ -48,9 +48,7 @@ def check(directory: Path, *, resume: bool) -> None:
     Raises:
         UserError: it holds something, or an unfinished run that is not to be continued, or it cannot be written.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        fix = "there is nothing to resume" if resume else "name another"
-        raise UserError(f"the output {directory} must be new or an empty folder; {fix}")
+    files.check_free(directory, fix="there is nothing to resume" if resume else "name another")
     journal = _beside(directory, "journal")
     identity, records = _read_journal(journal)
     places = [_beside(directory, suffix) for suffix in ("partial", "interrupted")]
@@ -65,7 +63,6 @@ def check(directory: Path, *, resume: bool) -> None:
             f"{_beside(directory, 'partial')} holds {len(records)} images of an interrupted run; continue it with "
             f"--resume, or remove {journal} to start anew"
         )
-    files.check_free(directory)
 
 
 class Output:

@@ -230,7 +230,10 @@ def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) 
     there, count = output.count(target, source.entries), len(source.entries)
     if not there:
         raise UserError(f"{target} is a complete project without any of these {count} images: name another output")
-    log.info(f"nothing to do: {target} is complete, {there} of the {count} images are in it")
+    log.info(
+        f"nothing to do: {target} is complete, {there} of the {count} images are in it; to apply another model or "
+        "config, name another output"
+    )
     log.model_applied()
     return True
 

@@ -138,7 +138,8 @@ def test_resuming_a_finished_run_has_nothing_to_do(project, tmp_path, capsys, ki
     first, last = events(capsys)
     count = len(source.entries)
     assert first["message"] == (
-        f"nothing to do: {tmp_path / 'out' / source.name} is complete, {count} of the {count} images are in it"
+        f"nothing to do: {tmp_path / 'out' / source.name} is complete, {count} of the {count} images are in it; "
+        "to apply another model or config, name another output"
     )
     assert last["message"] == "model applied"
     assert tree(tmp_path / "out") == before
