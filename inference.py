@@ -39,7 +39,7 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the command line asks for."""
     task = tasks.open_task(options, instead=("model", "project", "images"))
     model, output = task.path("model"), task.path("output")
-    project = None if options.images else task.path("project")
+    project = None if options.images else task.path("project", instead="images")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
     run = startup.load("mrcnn.infer.run", debug=options.debug)
     sources = run.sources

@@ -34,6 +34,11 @@ def one_line(text: str, *, most: int = LONGEST) -> str:
     return f"{safe[: most - end - 3]} … {safe[-end:]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Writes a number with its noun, whose plural ends in s: `1 image`, `2 images`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def printable(text: str) -> str:
     """Writes control characters of a text of several lines as escapes, and cuts nothing."""
     return "\n".join(one_line(line, most=len(line) * 10) for line in text.split("\n"))

@@ -41,7 +41,8 @@ def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | 
                 raise UserError(f"cannot read the {what} {os.fspath(path)}: it is no regular file")
             if most is not None and status.st_size > most:
                 raise UserError(f"the {what} {os.fspath(path)} must have at most {most} bytes, it has {status.st_size}")
-            return stream.read() if most is None else stream.read(most)
+            # no more than its size: `read(most)` asks for the memory of the longest file before it reads
+            return stream.read() if most is None else stream.read(status.st_size)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise

@@ -51,8 +51,12 @@ class Task:
     given: Mapping[str, Path | None]
     root: Path | None
 
-    def path(self, name: str) -> Path:
-        """Gives the path of one of `PLACES`.
+    def path(self, name: str, *, instead: str | None = None) -> Path:
+        """Finds the path of one of `PLACES`.
+
+        Args:
+            name: of the option and the place.
+            instead: another option that would do, for the error.
 
         Raises:
             UserError: it was not given, and the run has no task folder.
@@ -61,7 +65,8 @@ class Task:
         if path is not None:
             return path
         if self.root is None:
-            raise UserError(f"--{name} is missing; give it, or --task-dir for the usual places")
+            other = f" or --{instead}" if instead else ""
+            raise UserError(f"--{name} is missing; give it{other}, or --task-dir for the usual places")
         return self.root / PLACES[name]
 
 

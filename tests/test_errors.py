@@ -43,3 +43,10 @@ def test_user_error_is_one_line():
 def test_printable_keeps_lines_and_cuts_nothing():
     assert errors.printable("a\x1b[2J\n" + "b" * 1000 + "\n") == r"a\x1b[2J" + "\n" + "b" * 1000 + "\n"
     assert errors.printable("") == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (10_000, "10000 images")]
+)
+def test_counted_has_the_plural_unless_there_is_one(number, text):
+    assert errors.counted(number, "image") == text

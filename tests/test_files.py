@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 
 import pytest
 
@@ -15,6 +16,16 @@ def test_read_bytes_of_a_file_and_of_a_link_to_it(tmp_path):
 def test_read_bytes_of_an_empty_file(tmp_path):
     (tmp_path / "a").touch()
     assert files.read_bytes(tmp_path / "a", most=0) == b""
+
+
+def test_read_bytes_takes_memory_for_the_file_alone(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert files.read_bytes(tmp_path / "a", most=2**26) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_read_bytes_refuses_what_is_too_long(tmp_path):

@@ -106,7 +106,8 @@ REFUSED_ARGUMENTS = ("seed", "name", "random_state", "deterministic", "children"
 
 def _known_name(value: Any) -> Any:
     if isinstance(value, str) and value not in ALLOWED:
-        close = difflib.get_close_matches(value, ALLOWED, n=1)
+        same = [name for name in ALLOWED if name.lower() == value.lower()]
+        close = same or difflib.get_close_matches(value, ALLOWED, n=1)
         fix = f"did you mean {close[0]}" if close else "docs/configuration.md lists them"
         raise ValueError(f"must be an allowed imgaug augmenter, got {errors.shown(value)}; {fix}")
     return value

@@ -76,7 +76,9 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
     Raises:
         UserError: one line that names the file or key, the value and the fix.
     """
-    values = legacy.convert_train(_read(source), warn=warn)
+    content = _read(source)
+    _refuse_inference(content, source)
+    values = legacy.convert_train(content, warn=warn)
     # `model` is filled up by its own record, whose defaults hang on what the user gave; whether the user gave
     # `gpu_devices` decides whether a missing GPU is worth a warning
     defaults = TrainConfig().model_dump(mode="json", exclude={"model", "gpu_devices"})
@@ -157,6 +159,13 @@ def _refuse_training(values: Mapping[str, Any], source: Source) -> None:
         name = "the config" if isinstance(source, Mapping) else str(source)
         named = ", ".join(f"`{key}`" for key in found)
         raise UserError(f"{name} is a train config ({named}); give another one, or {{}} for the defaults")
+
+
+def _refuse_inference(values: Mapping[str, Any], source: Source) -> None:
+    """Raises for an inference config where a train config is wanted: its keys would be called misspelled."""
+    if "mode" in values and not any(key in values for key in TRAINING_ALONE):
+        name = "the config" if isinstance(source, Mapping) else str(source)
+        raise UserError(f"{name} is an inference config (`mode`); give a train config, see presets/README.md")
 
 
 def _check_score_tag(mode: Mode, tag: str) -> None:

@@ -30,7 +30,10 @@ BAD_CROWD = "objects left out, their `iscrowd` is neither 0 nor 1"
 LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD)
 
 BROKEN_IMAGE = "images left out, they have no `id` or no `file_name`"
-SHARED_ID = "images left out, they share their id with another image, and nothing tells whose objects are whose"
+SHARED_ID = (
+    "images left out, they share their id with another image, and nothing tells whose objects are whose; "
+    "give each its own `id`"
+)
 MISSING = "images left out, their files are not there"
 UNKNOWN_TYPE = "images left out, the project format has no such files"
 UNREADABLE = "images left out, the file gives no `height` and `width` and the image cannot be read"
@@ -176,8 +179,7 @@ def _entries(items: list[Any], tally: Tally) -> list[_Entry]:
     for key, group in entries.items():
         names = dict.fromkeys(entry.file_name for entry in group)
         if len(names) > 1:
-            tally.add(SHARED_ID, f"id {key}: {', '.join(map(repr, names))}")
-            tally.counts[SHARED_ID] += len(names) - 1
+            tally.add(SHARED_ID, f"id {key}: {', '.join(map(repr, names))}", number=len(names))
     return [entry for group in entries.values() if len({item.file_name for item in group}) == 1 for entry in group]
 
 

@@ -16,16 +16,19 @@ class Tally:
     def __init__(self) -> None:
         """Starts empty."""
         self.counts: Counter[str] = Counter()
+        self._names: Counter[str] = Counter()
         self._named: dict[str, list[str]] = {}
 
-    def add(self, reason: str, name: str) -> None:
-        """Counts one.
+    def add(self, reason: str, name: str, *, number: int = 1) -> None:
+        """Counts what one name stands for.
 
         Args:
             reason: continues a line after a number, for example "objects left out, of no category of the file".
             name: which one, perhaps with its own detail.
+            number: how many the name stands for.
         """
-        self.counts[reason] += 1
+        self.counts[reason] += number
+        self._names[reason] += 1
         named = self._named.setdefault(reason, [])
         if len(named) < FEW:
             named.append(one_line(name, most=LONGEST_NAME))
@@ -41,7 +44,7 @@ class Tally:
                 break
             line += f"{'; ' if shown else ': '}{name}"
             shown += 1
-        return f"{line}; …" if shown < count else line
+        return f"{line}; …" if shown < self._names[reason] else line
 
 
 def short(value: Any) -> str:

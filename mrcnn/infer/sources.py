@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data.images import read_annotated
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.infer import image_files
 from mrcnn.infer.image_files import Paths
+from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import Item, Project
@@ -121,7 +122,11 @@ def with_tag(source: Source, tag: str) -> Source:
     """
     kept = tuple(entry for entry in source.entries if _may_have(entry, tag, source.meta))
     if not kept:
-        raise UserError(f"none of the {len(source.entries)} images has the tag {tag!r}; name another tag")
+        declared = listing.few([item.name for item in source.meta.tags]) or "no tag"
+        raise UserError(
+            f"none of the {counted(len(source.entries), 'image')} has the tag {tag!r}; name another, "
+            f"the project's meta.json has {declared}"
+        )
     return replace(source, entries=kept)
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mrcnn.errors import counted
 from mrcnn.events import EventLog
 
 
@@ -42,12 +43,12 @@ class Summary:
 
     def report(self, log: EventLog) -> None:
         """Tells the number of images, then a line per class."""
-        line = f"{self.objects} objects in {self.images} images"
+        line = f"{counted(self.objects, 'object')} in {counted(self.images, 'image')}"
         log.emit(f"{line}, {len(self.skipped)} skipped" if self.skipped else line, skipped=self.skipped)
         for name, scores in sorted(self.scores.items()):
-            mean = sum(scores) / len(scores)
+            mean, found = sum(scores) / len(scores), counted(len(scores), "object")
             log.emit(
-                f"{name}: {len(scores)} objects in {self.images_with[name]} images, mean score {mean:.3f}",
+                f"{name}: {found} in {counted(self.images_with[name], 'image')}, mean score {mean:.3f}",
                 class_title=name,
                 objects=len(scores),
                 images=self.images_with[name],

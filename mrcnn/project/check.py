@@ -19,7 +19,7 @@ import numpy as np
 from mrcnn import events
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
-from mrcnn.errors import UserError, printable
+from mrcnn.errors import UserError, counted, printable
 from mrcnn.events import EventLog
 from mrcnn.project import image_file, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
@@ -173,7 +173,7 @@ def format_report(report: Report, *, every: bool = False) -> str:
         *_training(report),
     ]
     warnings = len(report.problems) - report.errors
-    lines.append(f"{report.errors + len(report.refusals)} errors, {warnings} warnings")
+    lines.append(f"{counted(report.errors + len(report.refusals), 'error')}, {counted(warnings, 'warning')}")
     shown = list(_problem_lines(report.problems, every=every))
     lines.extend(shown)
     if len(shown) < len(report.problems):
@@ -299,7 +299,8 @@ def _limits(config: TrainConfig) -> Limits:
 def _training(report: Report) -> Iterator[str]:
     """Yields what training would make of the project."""
     size, special = report.config.input_size, report.config.special_classes
-    yield f"counted for a model input of {size.max_dim}x{size.max_dim} pixels (`input_size` of --config):"
+    sides = f"{size.max_dim}x{size.max_dim}"
+    yield f"counted for a model input of {sides} pixels, the `input_size` of --config or the default:"
     titles = [
         item.title for item in report.project.meta.classes if item.title not in (special.background, special.neutral)
     ]

@@ -44,9 +44,11 @@ def _fetch(url: str, *, md5: str | None = None) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         return str(keras.utils.get_file(name, url, cache_dir=str(folder.parent), cache_subdir="models", file_hash=md5))
     except Exception as error:  # get_file raises plain Exception when there is no network
+        # Keras repeats the URL, and a message that is too long would lose its middle, which says where to put the file
+        reason = str(error).replace(f"URL fetch failure on {url}: ", "").replace("None -- ", "")
         raise UserError(
-            f"cannot download {url} ({error}): on another machine download it, put it at {folder / name} and start "
-            "again, or give its path: ImageNet weights as `imagenet_weights` in the config, a model as --model"
+            f"cannot download {url} ({reason}); download it elsewhere, put it at {folder / name} and start again, "
+            "or give its path: ImageNet weights as `imagenet_weights` in the config, a model as --model"
         ) from error
 
 

@@ -138,6 +138,10 @@ def test_children_stand_in_containers():
             '`augmentation[0].name` must be an allowed imgaug augmenter, got "Fliplrr"; did you mean Fliplr',
         ),
         (
+            {"name": "FlipLR"},
+            '`augmentation[0].name` must be an allowed imgaug augmenter, got "FlipLR"; did you mean Fliplr',
+        ),
+        (
             {"name": "RandAugment"},
             '`augmentation[0].name` must be an allowed imgaug augmenter, got "RandAugment"; docs/',
         ),

@@ -245,6 +245,14 @@ def test_any_text_file_loads_or_is_refused_in_one_line(tmp_path_factory, text):
     loads_or_names_the_fault(load.load_train_config, file)
 
 
+def test_an_inference_config_for_training_is_one_line(tmp_path):
+    path = tmp_path / "inference.json"
+    path.write_text('{"mode": {"name": "full_image"}, "model": {"min_confidence_threshold": 0.5}}')
+    with pytest.raises(UserError) as caught:
+        load.load_train_config(path)
+    assert str(caught.value) == f"{path} is an inference config (`mode`); give a train config, see presets/README.md"
+
+
 @pytest.mark.parametrize("read", [load.load_inference_config, load.load_deploy_config])
 def test_a_train_config_elsewhere_is_one_line(read, tmp_path):
     path = tmp_path / "task_config.json"

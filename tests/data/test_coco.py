@@ -241,8 +241,8 @@ def test_convert_understands_what_exporters_write(tmp_path, capsys, case):
 REFUSED = {
     "one id for two images": (
         content(images=[image(1, "a.png"), image(1, "b.png")]),
-        "2 images left out, they share their id with another image, and nothing tells whose objects are whose: "
-        "id 1: 'a.png', 'b.png'",
+        "2 images left out, they share their id with another image, and nothing tells whose objects are whose; "
+        "give each its own `id`: id 1: 'a.png', 'b.png'",
     ),
     "boxes alone": (
         content(annotation(1, segmentation=[]), annotation(2, segmentation=None)),

@@ -34,6 +34,12 @@ def test_lines_name_fewer_where_names_are_long():
     assert tally.lines() == [f"3 images left out: {'a' * 200}; {'b' * 200}; …"]  # 3 x 200 are more than 500
 
 
+def test_add_counts_what_one_name_stands_for():
+    tally = Tally()
+    tally.add("images left out", "id 1: 'a', 'b'", number=2)
+    assert tally.lines() == ["2 images left out: id 1: 'a', 'b'"]  # all are named: no ellipsis
+
+
 def test_short_cuts_long_and_deep_values():
     deep = []
     for _ in range(900):

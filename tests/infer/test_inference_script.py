@@ -103,7 +103,9 @@ def test_no_task_folder(script, monkeypatch):
     ],
 )
 def test_given_paths_are_not_mixed_with_the_task_folder(script, given, missing):
-    with pytest.raises(UserError, match=f"--{missing} is missing; give it, or --task-dir for the usual places"):
+    with pytest.raises(
+        UserError, match=f"--{missing} is missing; give it{' or --images' * (missing == 'project')}, or --task-dir"
+    ):
         run(script, *given)
 
 

@@ -20,7 +20,7 @@ def test_classes_are_counted_by_object_and_image():
     first, cat, dog = report(summary)
     assert first["message"] == "4 objects in 3 images, 1 skipped"
     assert first["skipped"] == ["x.png"]
-    assert cat["message"] == "cat: 1 objects in 1 images, mean score 0.900"
+    assert cat["message"] == "cat: 1 object in 1 image, mean score 0.900"
     assert (dog["class_title"], dog["objects"], dog["images"], dog["mean_score"]) == ("dog", 3, 2, 0.75)
 
 

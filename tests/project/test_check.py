@@ -83,7 +83,7 @@ def test_objects_are_counted_by_class_and_split(root):
         "apple   polygon      3    1        1    4",
         "1 objects have no area (point, line, graph): they are drawn one pixel wide",
         "1 images are in both sets",
-        "counted for a model input of 256x256 pixels (`input_size` of --config):",
+        "counted for a model input of 256x256 pixels, the `input_size` of --config or the default:",
         "0 errors, 0 warnings",
     ]
     assert report.refusals == []

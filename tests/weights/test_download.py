@@ -49,6 +49,21 @@ def test_offline_says_where_to_put_the_imagenet_file(cache, offline, depth):
     assert "give its path" in str(caught.value)
 
 
+def test_a_long_reason_of_a_failed_download_cuts_nothing_of_the_fix(cache, monkeypatch):
+    def fail(name, url, **_):
+        raise Exception(f"URL fetch failure on {url}: None -- [Errno -2] Name or service not known")
+
+    monkeypatch.setattr(download.keras.utils, "get_file", fail)
+    with pytest.raises(UserError) as caught:
+        download.imagenet_file(50)
+    message = str(caught.value)
+    assert "…" not in message
+    assert f"put it at {cache}" in message
+    assert message.count("https://") == 1
+    assert "None" not in message
+    assert "Name or service not known" in message
+
+
 def test_the_imagenet_file_is_checked_by_its_hash(cache, monkeypatch):
     asked = {}
 
