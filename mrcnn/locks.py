@@ -54,6 +54,12 @@ def beside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> It
         yield
 
 
+def remove_left(output: str | os.PathLike[str]) -> None:
+    """Removes the lock file of `beside` that a killed process left; one that is held stays."""
+    with contextlib.suppress(UserError), beside(output, warn=lambda message: None):
+        pass
+
+
 @contextmanager
 def held(file: Path, *, output: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Holds a lock file, which exists while it is held and says who holds it.

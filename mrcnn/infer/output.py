@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mrcnn import files
+from mrcnn import files, locks
 from mrcnn.errors import UserError
 from mrcnn.infer.sources import Entry
 from mrcnn.project.annotation import Annotation
@@ -30,10 +30,11 @@ Record = Mapping[str, Any]
 
 
 def is_finished(directory: Path) -> bool:
-    """Tells whether a project is complete under its name; its journal, left by a kill just after, goes."""
+    """Tells whether a project is complete under its name; what a kill just after left beside it goes."""
     finished = (directory / "meta.json").is_file()
     if finished:
         _beside(directory, "journal").unlink(missing_ok=True)
+        locks.remove_left(directory)
     return finished
 
 

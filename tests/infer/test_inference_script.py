@@ -251,4 +251,4 @@ def test_a_killed_run_goes_on(tmp_path):
         for name in ("once", "out")
     ]
     assert files[0] == files[1]
-    assert len(files[0]) == 9 * 2 + 2
+    assert len(files[0]) == 9 * 2 + 3

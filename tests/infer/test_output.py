@@ -220,6 +220,7 @@ def test_is_finished_after_a_kill_just_before_the_journal_goes(source, tmp_path)
     assert not is_finished(tmp_path / "p")
     write(source, tmp_path / "p", [], resume=True)
     shutil.move(tmp_path / "journal", tmp_path / "p.journal")
+    (tmp_path / ".p.lock").touch()  # the killed process held it
     assert is_finished(tmp_path / "p")
     assert names(tmp_path) == ["in", "p"]
     assert count(tmp_path / "p", source.entries) == 4
