@@ -1,4 +1,4 @@
-"""Applies a trained model to a Supervisely project or to a folder of images; `--help` lists the options."""
+"""Applies a trained model to a Supervisely project or to a folder of images."""
 
 import argparse
 import sys

@@ -77,7 +77,7 @@ def load_samples(
     split.require_objects(train, key="train", tag=train_tag)
     split.require_objects(val, key="val", tag=val_tag)
     if log is not None:
-        for line in (*repeated.grouped(project.warnings), *_warnings(chosen, annotations)):
+        for line in (*repeated.grouped(project.warnings), *_warnings(chosen, annotations, background=background)):
             log.warning(line)
         log.info(f"{len(train)} training and {len(val)} validation images, {chosen.neither} images with neither tag")
     return ProjectSamples(train, val, mapping)
@@ -140,7 +140,7 @@ def _read_annotations(
     return items, annotations
 
 
-def _warnings(chosen: split.Split, annotations: Sequence[Annotation]) -> list[str]:
+def _warnings(chosen: split.Split, annotations: Sequence[Annotation], *, background: str) -> list[str]:
     lines = []
     if chosen.both:
         lines.append(
@@ -152,6 +152,12 @@ def _warnings(chosen: split.Split, annotations: Sequence[Annotation]) -> list[st
     lines.extend(
         f"{count} objects of shape {shape} cannot be drawn and are left out" for shape, count in shapes.items()
     )
+    unlearnt = sum(label.class_title == background for index in used for label in annotations[index].labels)
+    if unlearnt:
+        lines.append(
+            f"{unlearnt} objects of class {background!r} count as background and are not learnt, since "
+            "`special_classes.background` names it"
+        )
     thin = sum((annotations[index].thin_shapes() for index in used), Counter())
     if thin:
         counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())

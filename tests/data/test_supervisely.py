@@ -217,3 +217,17 @@ def test_a_size_left_open(tmp_path):
     loaded = _load(project)
     assert loaded.train[0].size_hw is None
     np.testing.assert_array_equal(loaded.train[0].class_ids, [2])
+
+
+def test_objects_of_the_background_class_are_counted(tmp_path):
+    stream = io.StringIO()
+    annotations = {
+        "a.png": (["train"], [_object("apple"), _object("bg"), _object("bg")]),
+        "b.png": (["val"], [_object("apple"), _object("bg")]),
+        "c.png": ([], [_object("bg")]),
+    }
+    _load(_project(tmp_path, annotations), log=events.JsonLog(stream))
+    assert (
+        "3 objects of class 'bg' count as background and are not learnt, since `special_classes.background` names it"
+        in [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    )
