@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-sdk
+TORCH := .venv-torch
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench bench-accuracy clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -38,6 +39,16 @@ $(SDK)/.run: requirements-sdk.txt
 
 sdk-test: $(VENV)/.dev $(SDK)/.run  ## Supervisely's own SDK opens the projects we write and reads the same
 	MRCNN_SDK_PYTHON=$(CURDIR)/$(SDK)/bin/python $(BIN)/python -m pytest -q tests/test_sdk.py
+
+$(TORCH)/.run: requirements-torch.txt
+	test -x $(TORCH)/bin/python || $(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	touch $@
+
+PROJECT ?= runs/nuclei-project
+OUT ?= runs/accuracy
+bench-accuracy: $(VENV)/.run $(TORCH)/.run  ## PROJECT=…: what our model and torchvision's learn from the same images
+	$(BIN)/python -m benchmarks.accuracy $(PROJECT) --out $(OUT) --torch-python $(TORCH)/bin/python $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ their speed. Annotations are not read here: they were parsed when the samples we
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -60,30 +61,62 @@ def train_dataset(
         UserError: an augmenter is not allowed or its arguments are wrong.
         ValueError: there are no samples.
     """
-    steps, seed, shapes = steps_per_epoch(len(samples), batch_size), config.seed, _shapes(config)
-    reading = _reading(config)
-    augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=seed)
-    epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=start_epoch)  # refuses an empty set
+    shapes = _shapes(config)
+    stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
-        epoch, place = divmod(int(position), steps * batch_size)
-        order = epoch_order(len(samples), batch_size=batch_size, seed=seed, epoch=epoch)
-        for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
-            try:
-                # by place: in a set smaller than a batch an image comes twice, and not twice the same
-                read = read_sample(samples[index], shapes.channels, **reading)
-                image, instances = augmenter(*read, epoch=epoch, place=place)
-            except BROKEN as error:
-                skipped.add(samples[index].name, error)
-                continue
-            mixed = derive_seed(seed, epoch, place)
-            return make_example(image, instances, shapes=shapes, image_id=index, seed=mixed).values()
-        skipped.fail(f"no image can be used: {skipped.summary()}")
+        drawn = stream.at(int(position))
+        return make_example(drawn.image, drawn.instances, shapes=shapes, image_id=drawn.image_id, seed=drawn.seed).values()
 
+    steps = stream.steps
     start = (start_epoch * steps + start_step) * batch_size
     positions = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
     examples = _map(positions, load, shapes, workers=workers)
     return _batch(examples, batch_size, drop_remainder=True), steps
+
+
+class Augmented(NamedTuple):
+    """One image of a training stream, before it is fitted into the model input.
+
+    Attributes:
+        image_id: the number of its sample.
+        image: `[H, W, channels]` uint8, augmented.
+        instances: its objects.
+        seed: for what else is drawn by lot for it.
+    """
+
+    image_id: int
+    image: np.ndarray
+    instances: Instances
+    seed: int
+
+
+class TrainImages:
+    """The images that training meets, by their position in the endless stream; see `train_dataset`."""
+
+    def __init__(self, samples: Sequence[Sample], config: TrainConfig, *, batch_size: int, skipped: Skipped):
+        """Takes the arguments of `train_dataset`, and raises what it does."""
+        self.steps = steps_per_epoch(len(samples), batch_size)
+        self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
+        self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
+        self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+        epoch_order(len(samples), batch_size=batch_size, seed=config.seed, epoch=0)  # refuses an empty set
+
+    def at(self, position: int) -> Augmented:
+        """Reads and augments the image of a position, counted over all batches of all epochs from 0."""
+        samples, seed = self._samples, self._seed
+        epoch, place = divmod(position, self.steps * self._batch_size)
+        order = epoch_order(len(samples), batch_size=self._batch_size, seed=seed, epoch=epoch)
+        for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
+            try:
+                # by place: in a set smaller than a batch an image comes twice, and not twice the same
+                read = read_sample(samples[index], self._channels, **self._reading)
+                image, instances = self._augmenter(*read, epoch=epoch, place=place)
+            except BROKEN as error:
+                self._skipped.add(samples[index].name, error)
+                continue
+            return Augmented(index, image, instances, derive_seed(seed, epoch, place))
+        self._skipped.fail(f"no image can be used: {self._skipped.summary()}")
 
 
 def val_dataset(

@@ -1,0 +1,255 @@
+"""Trains this project's model and torchvision's on the same images in the same order, and compares what they learnt.
+
+    python -m benchmarks.accuracy PROJECT --config benchmarks/accuracy.json --weights resnet50.h5 --out runs/accuracy
+
+Each side starts from the same ImageNet file and makes the same steps: the images that our input pipeline augments for
+a seed are written to disk, step by step, for the other side to read. Both sides' detections are scored by one
+evaluator. The sides run in turn, seed by seed. For torchvision's side an environment of its own is needed; `make
+bench-accuracy` makes it. `--only ours` leaves torchvision out.
+
+What differs on purpose is what each library does by itself: losses, sampling, initial values, anchors, RoIAlign,
+suppression (torchvision's IoU limit is 0.5), weight decay.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mrcnn.config.inference import FullImageMode
+from mrcnn.config.load import load_train_config
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import pipeline, supervisely
+from mrcnn.data.skipped import Skipped
+from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.events import EventLog, JsonLog
+from mrcnn.infer import scoring
+from mrcnn.models.mask_rcnn import LOSSES
+from mrcnn.project.reader import Project
+from mrcnn.structures import Detections
+from mrcnn.train.run import train
+
+TRAINED_STAGES = {"heads": 0, "5+": 1, "4+": 2, "3+": 3, "all": 5}  # torchvision counts from the last
+SCRIPT = Path(__file__).with_name("accuracy_torchvision.py")
+SIDES = ("ours", "torchvision")
+METRICS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+SCORE_THRESHOLD = 0.05  # torchvision's, and what our evaluation takes
+SHOWN_LOSSES = 5  # rows of the table of losses
+
+
+class Losses(keras.callbacks.Callback):
+    """Records each step's losses, which Keras gives as means since the epoch's begin, and the seconds of all steps."""
+
+    def __init__(self):
+        """Starts empty."""
+        super().__init__()
+        self.steps: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self._sums: dict[str, float] = {}
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Forgets the means of the last epoch."""
+        self._sums = {}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Starts the clock."""
+        self._start = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Takes the step's share of the means."""
+        self.seconds += time.monotonic() - self._start
+        sums = {name: float(logs[name]) * (batch + 1) for name in LOSSES}
+        self.steps.append({name: value - self._sums.get(name, 0.0) for name, value in sums.items()})
+        self._sums = sums
+
+
+def run_ours(config: TrainConfig, project: Path, folder: Path, *, log: EventLog) -> dict[str, Any]:
+    """Trains our model and keeps its folder.
+
+    Returns:
+        `metrics` of the last step's model, `losses` by step, `seconds`.
+    """
+    losses = Losses()
+    train(config, project_dir=project, output_dir=folder / "model", log=log, callbacks=[losses])
+    found = scoring.evaluate_model(
+        folder / "model" / "last",
+        project,
+        tag=config.dataset_tags.val,
+        mode=FullImageMode(),
+        names={},
+        score_threshold=SCORE_THRESHOLD,
+        batch_size=1,
+        device=None,
+        precision=config.precision,
+        log=log,
+    )
+    return {"metrics": {name: found[name] for name in METRICS}, "losses": losses.steps, "seconds": losses.seconds}
+
+
+def run_torchvision(config: TrainConfig, project: Path, folder: Path, *, python: str) -> dict[str, Any]:
+    """Trains torchvision's model on the images our pipeline gives, and scores it; returns as `run_ours`."""
+    samples = read_samples(config, project)
+    write_images(samples, config, folder)
+    (folder / "settings.json").write_text(json.dumps(torchvision_settings(config, samples)))
+    subprocess.run([python, str(SCRIPT), str(folder)], check=True)
+    result = json.loads((folder / "result.json").read_text())
+    shutil.rmtree(folder / "train")
+    return {**result, "metrics": score(samples, folder)}
+
+
+def read_samples(config: TrainConfig, project: Path) -> ProjectSamples:
+    """Reads the project as training does."""
+    special, tags = config.special_classes, config.dataset_tags
+    return supervisely.load_samples(
+        Project.open(project),
+        train_tag=tags.train,
+        val_tag=tags.val,
+        background=special.background,
+        neutral=special.neutral,
+    )
+
+
+def write_images(samples: ProjectSamples, config: TrainConfig, folder: Path) -> None:
+    """Writes the images of all steps, augmented, and those of the validation set, as they are.
+
+    Each step's file holds `count`, and for each of its images `image0` `[H, W, 3]` uint8, `boxes0` `[N, 4]` yxyx,
+    `class_ids0` `[N]` and `masks0`, the packed bits of `[N, H, W]`.
+    """
+    for name in ("train", "val"):
+        (folder / name).mkdir(parents=True)
+    batch = config.batch_size.train
+    stream = pipeline.TrainImages(samples.train, config, batch_size=batch, skipped=Skipped(len(samples.train)))
+    for step in range(config.epochs * stream.steps):
+        fields: dict[str, Any] = {"count": batch}
+        for slot in range(batch):
+            drawn = stream.at(step * batch + slot)
+            kept = np.flatnonzero(~drawn.instances.ignore)
+            height, width = drawn.image.shape[:2]
+            masks = np.zeros((len(kept), height, width), bool)
+            for canvas, index in zip(masks, kept, strict=True):
+                y1, x1, y2, x2 = drawn.instances.boxes[index].astype(int)
+                canvas[y1:y2, x1:x2] = drawn.instances.masks[index]
+            fields |= {
+                f"image{slot}": drawn.image,
+                f"boxes{slot}": drawn.instances.boxes[kept],
+                f"class_ids{slot}": drawn.instances.class_ids[kept],
+                f"masks{slot}": np.packbits(masks),
+            }
+        np.savez_compressed(folder / "train" / f"{step:06d}.npz", **fields)
+    for index, sample in enumerate(samples.val):
+        np.savez_compressed(folder / "val" / f"{index:04d}.npz", image=pipeline.read_sample(sample)[0])
+
+
+def torchvision_settings(config: TrainConfig, samples: ProjectSamples) -> dict[str, Any]:
+    """Gives the numbers that both sides share."""
+    model, schedule = config.model, config.lr_schedule
+    return {
+        "seed": config.seed,
+        "classes": len(samples.class_title_to_idx),
+        "side": config.input_size.max_dim,
+        "imagenet_weights": config.imagenet_weights,
+        "trained_stages": TRAINED_STAGES[config.train_layers],
+        "image_mean": model.image_mean,
+        "roi_samples": model.roi_samples,
+        "pre_nms_topk": model.pre_nms_topk,
+        "post_nms_topk_train": model.post_nms_topk_train,
+        "post_nms_topk": model.post_nms_topk,
+        "lr": config.lr,
+        "clip": config.optimizer.global_clipnorm,
+        "warmup_steps": schedule.warmup_steps,
+        "final_fraction": schedule.final_fraction,
+    }
+
+
+def score(samples: ProjectSamples, folder: Path) -> dict[str, float]:
+    """Scores the detections that torchvision's side wrote."""
+    evaluator = CocoEvaluator(len(samples.class_title_to_idx))
+    for index, sample in enumerate(samples.val):
+        height, width, instances = pipeline.ground_truth(sample)
+        with np.load(folder / "detections" / f"{index:04d}.npz") as found:
+            shape = (len(found["boxes"]), height, width)
+            masks = np.unpackbits(found["masks"], count=int(np.prod(shape))).reshape(shape).astype(bool)
+            kept = masks.any(axis=(1, 2))
+            names = ("",) * int(kept.sum())
+            detections = Detections(
+                found["boxes"][kept], found["class_ids"][kept], names, found["scores"][kept], masks[kept]
+            )
+        evaluator.add(index, (height, width, instances), detections)
+    return {name: float(value) for name, value in evaluator.result().items() if name in METRICS}
+
+
+def table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Writes AP of each seed, their mean and spread, and the seconds."""
+    lines = [f"{'':<14}{'seed':>6}" + "".join(f"{name:>11}" for name in METRICS) + f"{'seconds':>10}"]
+    for side, runs in results.items():
+        for run in runs:
+            cells = "".join(f"{run['metrics'].get(name, float('nan')):>11.3f}" for name in METRICS)
+            lines.append(f"{side:<14}{run['seed']:>6}{cells}{run['seconds']:>10.0f}")
+        if len(runs) > 1:
+            for label, rule in (("mean", statistics.mean), ("range", lambda values: max(values) - min(values))):
+                cells = "".join(f"{rule([run['metrics'][name] for run in runs]):>11.3f}" for name in METRICS)
+                lines.append(f"{side:<14}{label:>6}{cells}{rule([run['seconds'] for run in runs]):>10.0f}")
+    return "\n".join(lines)
+
+
+def loss_table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Writes the losses of the first seed, as means over equal parts of the steps; each side has its own forms."""
+    lines = []
+    for side, runs in results.items():
+        steps = runs[0]["losses"]
+        lines.append(f"{side}: losses, means over steps")
+        for part in np.array_split(np.arange(len(steps)), min(SHOWN_LOSSES, len(steps))):
+            means = {name: statistics.mean(steps[index][name] for index in part) for name in steps[0]}
+            cells = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            lines.append(f"  {part[0] + 1:>5} to {part[-1] + 1:<5} {cells}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("project", type=Path, help="a Supervisely project with training and validation tags")
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("accuracy.json"))
+    parser.add_argument("--weights", help="an .h5 file of keras.applications' ResNet-50")
+    parser.add_argument("--epochs", type=int, help="instead of the config's")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
+    parser.add_argument("--only", choices=SIDES)
+    parser.add_argument("--torch-python", default=".venv-torch/bin/python", help="Python with torchvision and h5py")
+    options = parser.parse_args()
+    config = load_train_config(options.config, warn=print)
+    config = config.model_copy(
+        update={
+            "imagenet_weights": options.weights or config.imagenet_weights,
+            "epochs": options.epochs or config.epochs,
+        }
+    )
+    results: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES if options.only in (None, side)}
+    for seed in options.seeds:
+        seeded = config.model_copy(update={"seed": seed})
+        for side, runs in results.items():
+            folder = options.out / f"{side}-{seed}"
+            folder.mkdir(parents=True)
+            if side == "ours":
+                with (folder / "log.txt").open("w") as stream:
+                    run = run_ours(seeded, options.project, folder, log=JsonLog(stream))
+            else:
+                run = run_torchvision(seeded, options.project, folder, python=options.torch_python)
+            runs.append({"seed": seed, **run})
+            (options.out / "results.json").write_text(json.dumps(results))
+            print(table({side: runs}), flush=True)
+    print(table(results), loss_table(results), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
