@@ -82,6 +82,7 @@ class ModelConfig(Settings):
     count_unused_rois: Flag = False
     ignore_share: Fraction | None = 0.5
     detach_targets: Flag = True
+    initial_values: Literal["balanced", "he"] = "balanced"
 
     max_gt_instances: PositiveInt = 100
     gt_mask_size: PositiveInt = 56

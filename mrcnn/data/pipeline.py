@@ -66,7 +66,9 @@ def train_dataset(
 
     def load(position: int) -> Iterable[np.ndarray]:
         drawn = stream.at(int(position))
-        return make_example(drawn.image, drawn.instances, shapes=shapes, image_id=drawn.image_id, seed=drawn.seed).values()
+        return make_example(
+            drawn.image, drawn.instances, shapes=shapes, image_id=drawn.image_id, seed=drawn.seed
+        ).values()
 
     steps = stream.steps
     start = (start_epoch * steps + start_step) * batch_size

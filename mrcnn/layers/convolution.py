@@ -1,5 +1,7 @@
 """A 2-D convolution that can take an extra scale and shift per output channel."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,7 +18,7 @@ class Convolution(Float32Layer):
         *,
         strides: int = 1,
         padding: str = "same",
-        kernel_initializer: str = "he_normal",
+        kernel_initializer: str | dict[str, Any] = "he_normal",
         initial_stddev: float | None = None,
         feature_dtype: str = "float32",
         **kwargs,

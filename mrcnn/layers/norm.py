@@ -6,6 +6,8 @@ train.
 Source: Ioffe and Szegedy (2015), section 3.1; Matterport's graph for names, epsilon and the frozen statistics.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -54,7 +56,7 @@ class ConvNorm(Float32Layer):
         strides: int = 1,
         padding: str = "same",
         relu: bool = True,
-        kernel_initializer: str = "he_normal",
+        kernel_initializer: str | dict[str, Any] = "he_normal",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
         **kwargs,

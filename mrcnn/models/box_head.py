@@ -7,6 +7,7 @@ from keras import ops
 
 from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.norm import ConvNorm
+from mrcnn.models.initial import INITIAL_VALUES
 
 
 class BoxHead(Float32Layer):
@@ -18,6 +19,7 @@ class BoxHead(Float32Layer):
         num_classes: int,
         pool_size: int = 7,
         channels: int = 1024,
+        initial_values: str = "he",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
         **kwargs,
@@ -25,20 +27,20 @@ class BoxHead(Float32Layer):
         """Takes the classes with background and the side of the regions' features."""
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        common: dict[str, Any] = {"padding": "valid", "batch_norm": batch_norm, "feature_dtype": feature_dtype}
+        initial = INITIAL_VALUES[initial_values]
+        common: dict[str, Any] = {
+            "padding": "valid",
+            "kernel_initializer": initial.fully_connected,
+            "batch_norm": batch_norm,
+            "feature_dtype": feature_dtype,
+        }
         self.first = ConvNorm(channels, pool_size, conv_name="mrcnn_class_conv1", norm_name="mrcnn_class_bn1", **common)
         self.second = ConvNorm(channels, 1, conv_name="mrcnn_class_conv2", norm_name="mrcnn_class_bn2", **common)
         self.class_logits = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            dtype="float32",
-            name="mrcnn_class_logits",
+            num_classes, kernel_initializer=initial.class_logits, dtype="float32", name="mrcnn_class_logits"
         )
         self.box_deltas = keras.layers.Dense(
-            4 * num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
-            dtype="float32",
-            name="mrcnn_bbox_fc",
+            4 * num_classes, kernel_initializer=initial.box_deltas, dtype="float32", name="mrcnn_bbox_fc"
         )
 
     def build(self, input_shape):

@@ -1,24 +1,24 @@
 """The feature pyramid network. Source: Lin et al. (2016); names as in Matterport, no batch norm, no ReLU."""
 
+from typing import Any
+
 from keras import ops
 
 from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
+from mrcnn.models.initial import INITIAL_VALUES
 
 
 class FeaturePyramid(Float32Layer):
     """Top-down pathway with lateral connections; P6 is P5 sub-sampled, for the RPN only."""
 
-    def __init__(self, *, channels: int = 256, feature_dtype: str = "float32", **kwargs):
+    def __init__(self, *, channels: int = 256, initial_values: str = "he", feature_dtype: str = "float32", **kwargs):
         """Takes the channels of every level."""
         super().__init__(**kwargs)
-        self.lateral = [
-            Convolution(channels, 1, feature_dtype=feature_dtype, name=f"fpn_c{level}p{level}")
-            for level in (2, 3, 4, 5)
-        ]
-        self.smooth = [
-            Convolution(channels, 3, feature_dtype=feature_dtype, name=f"fpn_p{level}") for level in (2, 3, 4, 5)
-        ]
+        initial = INITIAL_VALUES[initial_values]
+        common: dict[str, Any] = {"kernel_initializer": initial.pyramid, "feature_dtype": feature_dtype}
+        self.lateral = [Convolution(channels, 1, name=f"fpn_c{level}p{level}", **common) for level in (2, 3, 4, 5)]
+        self.smooth = [Convolution(channels, 3, name=f"fpn_p{level}", **common) for level in (2, 3, 4, 5)]
 
     def build(self, input_shape):
         """Creates the weights; `input_shape` is that of C2..C5, of which only the channels count."""

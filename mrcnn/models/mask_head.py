@@ -6,6 +6,7 @@ from keras import ops
 from mrcnn.layers.base import Float32Layer
 from mrcnn.layers.convolution import Convolution
 from mrcnn.layers.norm import ConvNorm
+from mrcnn.models.initial import INITIAL_VALUES
 
 
 class Upsampling(Float32Layer):
@@ -50,6 +51,7 @@ class MaskHead(Float32Layer):
         *,
         num_classes: int,
         channels: int = 256,
+        initial_values: str = "he",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
         **kwargs,
@@ -68,7 +70,13 @@ class MaskHead(Float32Layer):
             for index in (1, 2, 3, 4)
         ]
         self.upsampling = Upsampling(channels, feature_dtype=feature_dtype, name="mrcnn_mask_deconv")
-        self.logits = Convolution(num_classes, 1, initial_stddev=0.001, feature_dtype=feature_dtype, name="mrcnn_mask")
+        self.logits = Convolution(
+            num_classes,
+            1,
+            kernel_initializer=INITIAL_VALUES[initial_values].mask_logits,
+            feature_dtype=feature_dtype,
+            name="mrcnn_mask",
+        )
 
     def build(self, input_shape):
         """Creates the weights; only the channels of `input_shape` count."""

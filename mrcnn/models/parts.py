@@ -46,10 +46,16 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
         feature_dtype: what convolutions compute in; boxes and losses stay float32.
     """
     common: dict[str, Any] = {"batch_norm": config.batch_norm, "feature_dtype": feature_dtype}
+    head: dict[str, Any] = {"initial_values": config.initial_values, **common}
     roi: dict[str, Any] = {"mode": config.roi_align, "sampling_ratio": config.roi_sampling_ratio}
     return Parts(
         backbone=ResNet(depth=config.backbone, name=config.backbone, **common),
-        fpn=FeaturePyramid(channels=config.fpn_channels, feature_dtype=feature_dtype, name="fpn"),
+        fpn=FeaturePyramid(
+            channels=config.fpn_channels,
+            initial_values=config.initial_values,
+            feature_dtype=feature_dtype,
+            name="fpn",
+        ),
         anchor_generator=AnchorGenerator(
             sizes=tuple(config.anchor_sizes),
             aspect_ratios=tuple(config.anchor_aspect_ratios),
@@ -72,7 +78,10 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
         ),
         box_features=RoiFeatures(output_size=config.box_pool_size, name="roi_align_classifier", **roi),
         box_head=BoxHead(
-            num_classes=num_classes, pool_size=config.box_pool_size, channels=config.box_fc_channels, **common
+            num_classes=num_classes,
+            pool_size=config.box_pool_size,
+            channels=config.box_fc_channels,
+            **head,
         ),
         detection_generator=DetectionGenerator(
             score_threshold=config.score_threshold,
@@ -85,7 +94,7 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
             name="mrcnn_detection",
         ),
         mask_features=RoiFeatures(output_size=config.mask_pool_size, name="roi_align_mask", **roi),
-        mask_head=MaskHead(num_classes=num_classes, **common),
+        mask_head=MaskHead(num_classes=num_classes, **head),
         **_target_parts(config),
     )
 

@@ -35,6 +35,7 @@ MATTERPORT = {
     "count_unused_rois": True,
     "ignore_share": None,
     "detach_targets": False,
+    "initial_values": "he",
     "max_gt_instances": 100,
     "gt_mask_size": 56,
     "box_pool_size": 7,

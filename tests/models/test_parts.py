@@ -35,6 +35,7 @@ SETTINGS = {
     "fpn_channels": 18,
     "box_fc_channels": 19,
     "batch_norm": "trained",
+    "initial_values": "he",
 }
 EXPECTED = {
     "anchor_generator": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
