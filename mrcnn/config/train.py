@@ -1,7 +1,7 @@
 """The train config: the original's keys with their types and defaults, and the optional keys that were added.
 
-Every added key's default keeps the original's behaviour. Unit of a schedule's warm-up: optimizer steps; of its
-milestones: epochs. Sizes are pixels of the model input.
+Every added key's default keeps the original's behaviour. A schedule's milestones are epochs. Sizes are pixels of the
+model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 
@@ -82,14 +82,27 @@ class OptimizerConfig(Settings):
 
 
 class ScheduleConfig(Settings):
-    """How the learning rate changes: a linear warm-up, then constant, in steps, or along a cosine."""
+    """How the learning rate changes: a linear warm-up, then constant, in steps, or along a cosine.
+
+    With `reference_batch` `lr` is meant for a batch of so many images, and grows in proportion to the batch in use.
+    """
 
     name: Literal["constant", "step", "cosine"] = "constant"
     warmup_steps: Index = 0
+    warmup_epochs: NotNegative = 0.0
     warmup_start_factor: PositiveFraction = 0.001
     milestones: tuple[Positive, ...] = ()
     gamma: PositiveFraction = 0.1
     final_fraction: Fraction = 0.0
+    reference_batch: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _check_warmup(self) -> Self:
+        if self.warmup_steps and self.warmup_epochs:
+            raise ValueError(
+                f"give `warmup_steps` or `warmup_epochs`, not both, got {self.warmup_steps} and {self.warmup_epochs:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_milestones(self) -> Self:

@@ -9,7 +9,7 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.events import EventLog
 from mrcnn.models import build, trainable
-from mrcnn.train import devices, folder, optimizer, schedule, start
+from mrcnn.train import devices, folder, optimizer, rates, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.check import Start
@@ -84,9 +84,9 @@ def _load_start_weights(
 def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
     rate, chosen = config.lr_schedule, config.optimizer
     learning_rate = schedule.Schedule(
-        config.lr,
+        rates.base_rate(config, batch_size=config.batch_size.train * replicas),
         name=rate.name,
-        warmup_steps=rate.warmup_steps,
+        warmup_steps=rates.warmup_steps(config, steps_per_epoch=steps),
         warmup_start_factor=rate.warmup_start_factor,
         milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
         gamma=rate.gamma,

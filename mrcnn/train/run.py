@@ -20,7 +20,20 @@ from mrcnn.events import EventLog
 from mrcnn.infer import precision
 from mrcnn.infer.load import output_rules
 from mrcnn.project.reader import Project
-from mrcnn.train import brightness, build, callbacks, check, checkpoint, devices, extras, folder, loop, objects, plan
+from mrcnn.train import (
+    brightness,
+    build,
+    callbacks,
+    check,
+    checkpoint,
+    devices,
+    extras,
+    folder,
+    loop,
+    objects,
+    plan,
+    rates,
+)
 from mrcnn.train import resume as resuming
 from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
@@ -286,13 +299,14 @@ def _print_plan(
             network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]
         ),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
-        f"lr {config.lr:g} {config.lr_schedule.name}",
+        f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
         f"device: {', '.join(chosen.names)}, {config.precision}",
         f"output: {output}",
     ):
         log.info(line)
-    if config.lr_schedule.warmup_steps >= config.epochs * steps:
+    warmup = rates.warmup_steps(config, steps_per_epoch=steps)
+    if warmup >= config.epochs * steps:
         log.warning(
-            f"`lr_schedule.warmup_steps` {config.lr_schedule.warmup_steps} is no less than the run's "
-            f"{config.epochs * steps} steps: the learning rate never reaches `lr`; shorten it or train more epochs"
+            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {config.epochs * steps} steps: "
+            "the learning rate never reaches `lr`; shorten it or train more epochs"
         )

@@ -148,6 +148,10 @@ def test_extra_keys_of_input_size_are_kept():
         ({"optimizer": {"global_clipnorm": 0}}, "`optimizer.global_clipnorm` must be greater than 0, got 0"),
         ({"optimizer": "sgd"}, '`optimizer` must be an object, got "sgd"'),
         ({"lr_schedule": {"name": "step"}}, "`lr_schedule.milestones` must list at least one epoch when `name` is"),
+        (
+            {"lr_schedule": {"warmup_steps": 3, "warmup_epochs": 0.5}},
+            "`lr_schedule` give `warmup_steps` or `warmup_epochs`, not both, got 3 and 0.5",
+        ),
         ({"lr_schedule": {"milestones": [3, 3]}}, "`lr_schedule.milestones` must increase, got [3.0, 3.0]"),
         ({"lr_schedule": {"warmup_start_factor": 0}}, "`lr_schedule.warmup_start_factor` must be greater than 0"),
         ({"lr_schedule": {"final_fraction": 1.5}}, "`lr_schedule.final_fraction` must be less than or equal to 1"),

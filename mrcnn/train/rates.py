@@ -1,0 +1,23 @@
+"""The numbers of a learning rate's schedule that follow from the batch and the length of an epoch."""
+
+from mrcnn.config.train import TrainConfig
+
+
+def base_rate(config: TrainConfig, *, batch_size: int) -> float:
+    """Gives the learning rate at factor 1.
+
+    With `lr_schedule.reference_batch` it grows with the batch, since a step over twice as many images may be twice as
+    long. Source: Goyal et al. (2017), the linear scaling rule.
+
+    Args:
+        config: `lr` and `lr_schedule` are read.
+        batch_size: images a step, over all devices together.
+    """
+    reference = config.lr_schedule.reference_batch
+    return config.lr if reference is None else config.lr * batch_size / reference
+
+
+def warmup_steps(config: TrainConfig, *, steps_per_epoch: int) -> int:
+    """Gives the length of the warm-up in steps, from whichever of its two keys is given."""
+    rate = config.lr_schedule
+    return rate.warmup_steps or round(rate.warmup_epochs * steps_per_epoch)
