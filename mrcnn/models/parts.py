@@ -46,16 +46,12 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
         feature_dtype: what convolutions compute in; boxes and losses stay float32.
     """
     common: dict[str, Any] = {"batch_norm": config.batch_norm, "feature_dtype": feature_dtype}
-    head: dict[str, Any] = {"initial_values": config.initial_values, **common}
+    pyramid: dict[str, Any] = {"initial_values": config.initial_values, "feature_dtype": feature_dtype}
+    head: dict[str, Any] = {**pyramid, "batch_norm": config.batch_norm}
     roi: dict[str, Any] = {"mode": config.roi_align, "sampling_ratio": config.roi_sampling_ratio}
     return Parts(
         backbone=ResNet(depth=config.backbone, name=config.backbone, **common),
-        fpn=FeaturePyramid(
-            channels=config.fpn_channels,
-            initial_values=config.initial_values,
-            feature_dtype=feature_dtype,
-            name="fpn",
-        ),
+        fpn=FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid),
         anchor_generator=AnchorGenerator(
             sizes=tuple(config.anchor_sizes),
             aspect_ratios=tuple(config.anchor_aspect_ratios),

@@ -23,6 +23,7 @@ SMALL_SETTINGS = {
     "post_nms_topk": 50,
     "detections_per_image": 20,
     "score_threshold": 0.0,
+    "initial_values": "he",  # random masks whose logits are a few units large, as a trained network's; else up to 25
 }
 SMALL = ModelConfig(**SMALL_SETTINGS)
 
