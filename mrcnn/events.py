@@ -31,6 +31,8 @@ LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 LEVEL_VARIABLE = "LOG_LEVEL"  # the least level that is shown
 LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical": "fatal"}
 
+OUT_OF_MEMORY = {"MemoryError", "ResourceExhaustedError"}  # Python's, and TensorFlow's for a device
+MOST_REASON = 200  # characters of what such an error says
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
@@ -333,11 +335,23 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
         return EXIT_INTERRUPTED
     except Exception as error:
         log.close()
-        log.crashed(error, debug=debug)
+        log.crashed(_with_advice(error), debug=debug)
         return EXIT_ERROR
     finally:
         log.close()
     return 0
+
+
+def _with_advice(error: Exception) -> Exception:
+    """Says what helps where the memory was not enough; another error comes back as it is."""
+    if not OUT_OF_MEMORY & {kind.__name__ for kind in type(error).__mro__}:
+        return error
+    advised = UserError(
+        f"out of memory ({one_line(str(error), most=MOST_REASON) or type(error).__name__}): use smaller batches, a "
+        "smaller `input_size`, or a device with more memory; --debug shows where"
+    )
+    advised.__cause__ = error
+    return advised
 
 
 def _told(error: BaseException) -> str:

@@ -111,4 +111,5 @@ def _holder(file: Path) -> str:
 
 
 def _cannot_write(output: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write to the output {output}: {error.strerror or error}; name another place")
+    reason = "it is a file, not a folder" if isinstance(error, FileExistsError) else error.strerror or error
+    return UserError(f"cannot write to the output {output}: {reason}; name another place")

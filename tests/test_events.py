@@ -333,8 +333,27 @@ def test_a_user_error_is_one_line_and_exit_code_1(stream):
 def test_another_exception_names_its_type_and_the_way_to_the_traceback(stream):
     assert events.run_main(fail(OSError("disk\nfull")), log=events.RichLog(stream)) == 1
     assert stream.getvalue() == "error: OSError: disk full; --debug shows where\n"
-    assert events.run_main(fail(MemoryError()), log=events.RichLog(stream)) == 1
-    assert stream.getvalue().splitlines()[1] == "error: MemoryError; --debug shows where"
+    assert events.run_main(fail(OSError()), log=events.RichLog(stream)) == 1
+    assert stream.getvalue().splitlines()[1] == "error: OSError; --debug shows where"
+
+
+class ResourceExhaustedError(RuntimeError):
+    """Stands for TensorFlow's error of that name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "MemoryError"),
+        (np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("u1")), "Unable to allocate 81 bytes"),
+        (ResourceExhaustedError("OOM when allocating tensor with shape[4,256,256,256]"), "OOM when allocating tensor"),
+    ],
+)
+def test_too_little_memory_says_what_helps(stream, error, reason):
+    assert events.run_main(fail(error), log=events.RichLog(stream)) == 1
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith(f"error: out of memory ({reason}")
+    assert "use smaller batches, a smaller `input_size`, or a device with more memory; --debug shows where" in line
 
 
 @pytest.mark.parametrize("error", [errors.UserError("bad"), RuntimeError("bad")])

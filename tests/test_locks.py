@@ -95,6 +95,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, kind, place):
         pass
 
 
+def test_an_output_folder_that_is_a_file_is_said_to_be_one(tmp_path):
+    (tmp_path / "out").touch()
+    with (
+        pytest.raises(UserError, match="out: it is a file, not a folder; name another place"),
+        locks.inside(tmp_path / "out", warn=refuse_warning),
+    ):
+        pass
+
+
 def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch):
     def fail(self):
         raise OSError(locks.errno.ENOLCK, "No locks available")
