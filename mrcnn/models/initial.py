@@ -1,10 +1,10 @@
 """The first values of the layers that no weight file brings: the pyramid and the heads.
 
-`he` keeps the variance of a signal through a ReLU in every layer, whatever the layer's place. The pyramid has no ReLU,
-so its signal grows there by 2 in each of two convolutions and again in the box head's wide layers, and the first
-losses of a region's class are large and unsteady; the outputs for boxes and masks start at almost 0, and their layers
-learn little until these have grown. `balanced` keeps the variance of the pyramid, makes the box head's signal smaller,
-and gives the outputs of boxes and masks the size of their targets.
+`he` keeps the variance of a signal where a ReLU follows, and uses that everywhere. The pyramid has no ReLU, so there the
+variance doubles in each layer; the box head's signal becomes large, and the first class losses are unsteady. The outputs
+for boxes and masks start at almost 0, so the layers before them learn little at first. `balanced` keeps the variance in
+the pyramid, makes the box head's signal smaller, and lets the outputs for boxes and masks start about as large as their
+inputs.
 Source: `he` is Matterport's with He et al. (2015) where that took Glorot's; `balanced` takes LeCun et al. (1998) for
 the pyramid and torchvision's bounds of 1 / sqrt(inputs) for the box head.
 """
