@@ -1,10 +1,10 @@
 """The first values of the layers that no weight file brings: the pyramid and the heads.
 
-`he` keeps the variance of a signal where a ReLU follows, and uses that everywhere. The pyramid has no ReLU, so there the
-variance doubles in each layer; the box head's signal becomes large, and the first class losses are unsteady. The outputs
-for boxes and masks start at almost 0, so the layers before them learn little at first. `balanced` keeps the variance in
-the pyramid, makes the box head's signal smaller, and lets the outputs for boxes and masks start about as large as their
-inputs.
+`he` keeps the variance of a signal where a ReLU follows, and uses that everywhere. The pyramid has no ReLU, so there
+the variance doubles in each layer; the box head's signal becomes large, and the first class losses are unsteady. The
+outputs for boxes and masks start at almost 0, so the layers before them learn little at first. `balanced` keeps the
+variance in the pyramid, makes the box head's signal smaller, and lets the outputs for boxes and masks start about as
+large as their inputs.
 Source: `he` is Matterport's with He et al. (2015) where that took Glorot's; `balanced` takes LeCun et al. (1998) for
 the pyramid and torchvision's bounds of 1 / sqrt(inputs) for the box head.
 """
