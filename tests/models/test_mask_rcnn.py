@@ -156,6 +156,7 @@ def test_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch)
     np.testing.assert_array_equal(np.asarray(seen["gt_boxes"]), np.asarray(exact["gt_boxes"]))
 
 
+@pytest.mark.slow
 def test_overfits_a_drawn_image(batch):
     keras.utils.set_random_seed(1)
     model = MaskRCNN(num_classes=3, settings=SETTINGS)
