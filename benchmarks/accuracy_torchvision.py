@@ -123,7 +123,7 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
             torch.nn.utils.clip_grad_norm_(trained, settings["clip"])
         optimizer.step()
         schedule.step()
-        history.append({name: float(value) for name, value in losses.items()})
+        history.append({name: float(value.detach()) for name, value in losses.items()})
         if number % 20 == 0:
             print(f"step {number} of {len(steps)}, {time.monotonic() - start:.0f} s", flush=True)
     return history, time.monotonic() - start
