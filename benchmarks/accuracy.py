@@ -66,7 +66,7 @@ class Losses(keras.callbacks.Callback):
         self._start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Takes the step's share of the means."""
+        """Records the step's losses from the means before and after it."""
         self.seconds += time.monotonic() - self._start
         sums = {name: float(logs[name]) * (batch + 1) for name in LOSSES}
         self.steps.append({name: value - self._sums.get(name, 0.0) for name, value in sums.items()})
@@ -151,7 +151,7 @@ def write_images(samples: ProjectSamples, config: TrainConfig, folder: Path) -> 
 
 
 def torchvision_settings(config: TrainConfig, samples: ProjectSamples) -> dict[str, Any]:
-    """Gives the numbers that both sides share."""
+    """Returns the settings that both sides share, ready for JSON."""
     model, schedule = config.model, config.lr_schedule
     return {
         "seed": config.seed,

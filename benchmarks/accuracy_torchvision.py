@@ -130,7 +130,7 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
 
 
 def rate(step: int, steps: int, settings: dict) -> float:
-    """Gives the share of the learning rate after `step` updates: a linear warm-up, then a cosine."""
+    """Computes the factor of the learning rate after `step` updates: a linear warm-up, then a cosine."""
     warmup, final = settings["warmup_steps"], settings["final_fraction"]
     cosine = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * max(step, warmup) / steps))
     return cosine if step >= warmup else WARMUP_START + (cosine - WARMUP_START) * step / warmup

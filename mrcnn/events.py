@@ -343,7 +343,7 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
 
 
 def _with_advice(error: Exception) -> Exception:
-    """Says what helps where the memory was not enough; another error comes back as it is."""
+    """Replaces an out-of-memory error by one that says what helps; returns any other error as it is."""
     if not OUT_OF_MEMORY & {kind.__name__ for kind in type(error).__mro__}:
         return error
     advised = UserError(

@@ -59,7 +59,8 @@ def test_a_killed_run_releases_its_lock(tmp_path, holder, kind):
     process.send_signal(signal.SIGKILL)
     process.wait()
     with getattr(locks, kind)(tmp_path / "out", warn=refuse_warning):
-        pass
+        (lock,) = tmp_path.rglob("*.lock")
+        assert f"process {os.getpid()} on " in lock.read_text()
 
 
 @pytest.mark.parametrize("kind", ["inside", "beside"])

@@ -97,7 +97,18 @@ class TrainImages:
     """The images that training meets, by their position in the endless stream; see `train_dataset`."""
 
     def __init__(self, samples: Sequence[Sample], config: TrainConfig, *, batch_size: int, skipped: Skipped):
-        """Takes the arguments of `train_dataset`, and raises what it does."""
+        """Builds the augmenter.
+
+        Args:
+            samples: the training set.
+            config: as for `train_dataset`.
+            batch_size: images a step, over all devices together.
+            skipped: collects broken images.
+
+        Raises:
+            UserError: an augmenter is not allowed or its arguments are wrong.
+            ValueError: there are no samples.
+        """
         self.steps = steps_per_epoch(len(samples), batch_size)
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
@@ -105,7 +116,14 @@ class TrainImages:
         epoch_order(len(samples), batch_size=batch_size, seed=config.seed, epoch=0)  # refuses an empty set
 
     def at(self, position: int) -> Augmented:
-        """Reads and augments the image of a position, counted over all batches of all epochs from 0."""
+        """Reads and augments one image.
+
+        Args:
+            position: counted over all batches of all epochs from 0.
+
+        Raises:
+            UserError: no image of the set can be used.
+        """
         samples, seed = self._samples, self._seed
         epoch, place = divmod(position, self.steps * self._batch_size)
         order = epoch_order(len(samples), batch_size=self._batch_size, seed=seed, epoch=epoch)

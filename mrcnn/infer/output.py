@@ -30,7 +30,7 @@ Record = Mapping[str, Any]
 
 
 def is_finished(directory: Path) -> bool:
-    """Tells whether a project is complete under its name; what a kill just after left beside it goes."""
+    """Tests whether a project is complete under its name; if so, removes what a kill just after left beside it."""
     finished = (directory / "meta.json").is_file()
     if finished:
         _beside(directory, "journal").unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from mrcnn.config.train import TrainConfig
 
 
 def base_rate(config: TrainConfig, *, batch_size: int) -> float:
-    """Gives the learning rate at factor 1.
+    """Computes the base learning rate, which the schedule multiplies.
 
     With `lr_schedule.reference_batch` it grows with the batch, since a step over twice as many images may be twice as
     long. Source: Goyal et al. (2017), the linear scaling rule.
@@ -18,6 +18,6 @@ def base_rate(config: TrainConfig, *, batch_size: int) -> float:
 
 
 def warmup_steps(config: TrainConfig, *, steps_per_epoch: int) -> int:
-    """Gives the length of the warm-up in steps, from whichever of its two keys is given."""
+    """Computes the length of the warm-up in optimizer steps, from whichever of its two keys is given."""
     rate = config.lr_schedule
     return rate.warmup_steps or round(rate.warmup_epochs * steps_per_epoch)
