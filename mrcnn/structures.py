@@ -126,7 +126,7 @@ class MaskTargets(NamedTuple):
     """What the mask loss compares with, for the P regions the mask head saw.
 
     Attributes:
-        masks: `[P, M, M]` float32, 0 or 1.
+        masks: `[P, M, M]` float32 from 0 to 1; 0 or 1 alone unless the model's `mask_targets` is soft.
         class_ids: `[P]` int32.
         weights: `[P, M, M]` float32, 1 for a cell that counts; 0 on neutral pixels, and all over a filler.
     """

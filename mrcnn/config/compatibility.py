@@ -19,7 +19,7 @@ BETTER: Mapping[str, Any] = {
     "count_unused_rois": False,
     "detach_targets": True,
     "initial_values": "balanced",
-    "mask_targets": "cells",
+    "mask_targets": "soft",
     "ignore_share": 0.5,
     "pre_nms_topk_scope": "level",
     "pre_nms_topk": 2000,

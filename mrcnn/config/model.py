@@ -89,7 +89,7 @@ class ModelConfig(Settings):
     box_pool_size: PositiveInt = 7
     mask_pool_size: PositiveInt = 14
     mask_size: PositiveInt = 28
-    mask_targets: Literal["cells", "corners"] = "cells"
+    mask_targets: Literal["soft", "cells", "corners"] = "soft"
     roi_align: Literal["crop_and_resize", "aligned", "unaligned"] = "aligned"
     roi_sampling_ratio: Index = 2
     rpn_delta_std: DeltaStd = (0.1, 0.1, 0.2, 0.2)

@@ -113,10 +113,20 @@ class ScheduleConfig(Settings):
         return self
 
 
-class EarlyStoppingConfig(Settings):
-    """Ends the run when `monitor` did not get better by `min_delta` for `patience` epochs."""
+class CopyPasteConfig(Settings):
+    """How often objects of another training image are laid over an image, and which share of them."""
 
-    patience: PositiveInt = 10
+    probability: PositiveFraction = 0.5
+    object_share: PositiveFraction = 0.5
+
+
+class EarlyStoppingConfig(Settings):
+    """Ends the run when `monitor` did not get better by `min_delta` for `patience` epochs.
+
+    `patience` null waits for the last third of the validated epochs so far, and for 5 of them at least.
+    """
+
+    patience: PositiveInt | None = 10
     monitor: Monitor = "val_loss"
     min_delta: NotNegative = 0.0
 
@@ -157,6 +167,7 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     lr_schedule: ScheduleConfig = ScheduleConfig()
     augmentation: tuple[AugmenterConfig, ...] = ()
+    copy_paste: CopyPasteConfig | None = None
     seed: Index = 0
     max_skipped_share: Fraction = 0.5
     max_image_mb: PositiveInt = 2048

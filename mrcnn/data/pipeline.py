@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config.train import TrainConfig
-from mrcnn.data import images
+from mrcnn.config.train import CopyPasteConfig, TrainConfig
+from mrcnn.data import copy_paste, images
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
 from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
@@ -112,6 +112,7 @@ class TrainImages:
         self.steps = steps_per_epoch(len(samples), batch_size)
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
+        self._copy_paste = config.copy_paste
         self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
         epoch_order(len(samples), batch_size=batch_size, seed=config.seed, epoch=0)  # refuses an empty set
 
@@ -130,13 +131,35 @@ class TrainImages:
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
                 # by place: in a set smaller than a batch an image comes twice, and not twice the same
-                read = read_sample(samples[index], self._channels, **self._reading)
-                image, instances = self._augmenter(*read, epoch=epoch, place=place)
+                image, instances = self._augmented(index, epoch, place)
             except BROKEN as error:
                 self._skipped.add(samples[index].name, error)
                 continue
+            if self._copy_paste:  # draws of its own: its place lies beyond all others of the epoch
+                beyond = place + self.steps * self._batch_size
+                image, instances = self._pasted(image, instances, self._copy_paste, epoch=epoch, place=beyond)
             return Augmented(index, image, instances, derive_seed(seed, epoch, place))
         self._skipped.fail(f"no image can be used: {self._skipped.summary()}")
+
+    def _augmented(self, index: int, epoch: int, place: int) -> tuple[np.ndarray, Instances]:
+        read = read_sample(self._samples[index], self._channels, **self._reading)
+        return self._augmenter(*read, epoch=epoch, place=place)
+
+    def _pasted(
+        self, image: np.ndarray, instances: Instances, rule: CopyPasteConfig, *, epoch: int, place: int
+    ) -> tuple[np.ndarray, Instances]:
+        """Lays objects of another image over this one, or not, by lot; a broken other image is left out."""
+        rng = np.random.default_rng(derive_seed(self._seed, epoch, place))
+        if rng.random() >= rule.probability:
+            return image, instances
+        index = int(rng.integers(len(self._samples)))
+        try:
+            source, objects = self._augmented(index, epoch, place)
+        except BROKEN as error:
+            self._skipped.add(self._samples[index].name, error)
+            return image, instances
+        chosen = copy_paste.choose(objects, share=rule.object_share, rng=rng)
+        return copy_paste.paste_objects(image, instances, source, objects, chosen=chosen)
 
 
 def val_dataset(

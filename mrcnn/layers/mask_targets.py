@@ -10,14 +10,21 @@ from mrcnn.structures import MaskTargets, RoiTargets
 class MaskTargetGenerator(Float32Layer):
     """Cuts each object region's mask out of its object's stored mask."""
 
-    def __init__(self, *, mask_size: int = 28, grid: str = "cells", **kwargs):
-        """Takes the side of the mask head's output and the `grid` of `ops.masks.crop_masks`."""
+    def __init__(self, *, mask_size: int = 28, form: str = "cells", **kwargs):
+        """Keeps the settings.
+
+        Args:
+            mask_size: M, side of the mask head's output.
+            form: what a target cell holds. `soft`: the share of the cell that the object covers, as torchvision does;
+                `cells`: 1 from a half up, else 0; `corners`: the same on a grid from edge to edge, as Matterport does.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.mask_size = mask_size
-        self.grid = grid
+        self.form = form
 
     def call(self, targets: RoiTargets, batch, index, *, pixel_rois):
-        """Gives `MaskTargets` for P regions.
+        """Samples the targets of P regions; returns `MaskTargets`.
 
         Args:
             targets: the sampled regions of the batch, `[B, R, ...]`.
@@ -35,14 +42,18 @@ class MaskTargetGenerator(Float32Layer):
             ops.take(ops.reshape(batch["gt_boxes"], (-1, 4)), source, axis=0),
             ops.take(ops.reshape(targets.rois, (-1, 4)), region, axis=0),
             output_size=self.mask_size,
-            grid=self.grid,
+            grid="corners" if self.form == "corners" else "cells",
         )
-        # Matterport rounds halves to even, so a half is no object there
-        inside = cropped > 0.5 if self.grid == "corners" else cropped >= 0.5
         class_ids = ops.take(ops.reshape(targets.class_ids, (-1,)), region, axis=0)
         neutral = cells.cells_on(batch["neutral"], image, pixel_rois, size=self.mask_size)
         return MaskTargets(
-            masks=ops.stop_gradient(ops.cast(inside, "float32")),
+            masks=ops.stop_gradient(self._rounded(cropped)),
             class_ids=class_ids,
             weights=ops.cast((class_ids > 0)[:, None, None] & ~neutral, "float32"),
         )
+
+    def _rounded(self, cropped):
+        if self.form == "soft":
+            return cropped
+        # Matterport rounds halves to even, so a half is no object there
+        return ops.cast(cropped > 0.5 if self.form == "corners" else cropped >= 0.5, "float32")

@@ -116,5 +116,5 @@ def _target_parts(config: ModelConfig) -> dict[str, keras.layers.Layer]:
             detach=config.detach_targets,
             delta_std=config.box_delta_std,
         ),
-        "mask_targets": MaskTargetGenerator(mask_size=config.mask_size, grid=config.mask_targets),
+        "mask_targets": MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
     }

@@ -179,8 +179,8 @@ class CheckpointSaver(keras.callbacks.Callback):
 class EarlyStop(keras.callbacks.Callback):
     """Ends the run when the history shows no gain for some epochs; it has no state of its own to resume."""
 
-    def __init__(self, clock: Clock, *, monitor: str, patience: int, min_delta: float, log: EventLog):
-        """Takes the rule; see `history.epochs_without_gain`."""
+    def __init__(self, clock: Clock, *, monitor: str, patience: int | None, min_delta: float, log: EventLog):
+        """Keeps the rule; see `history.epochs_without_gain`, and `history.is_flat` for no patience given."""
         super().__init__()
         self._clock, self._log = clock, log
         self._monitor, self._patience, self._min_delta = monitor, patience, min_delta
@@ -189,7 +189,11 @@ class EarlyStop(keras.callbacks.Callback):
     def is_due(self) -> bool:
         """Whether the history already says to stop, which it can only after an epoch that was validated."""
         rows = self._clock.rows
-        return bool(rows) and self._monitor in rows[-1] and self._waited() >= self._patience
+        if not rows or self._monitor not in rows[-1]:
+            return False
+        if self._patience is None:
+            return history.is_flat(rows, monitor=self._monitor, min_delta=self._min_delta)
+        return self._waited() >= self._patience
 
     def on_epoch_end(self, epoch, logs=None):
         """Asks Keras to stop where the rule says so."""

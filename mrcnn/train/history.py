@@ -11,6 +11,7 @@ from mrcnn import files
 Row = Mapping[str, Any]
 
 MONITOR = "val_loss"  # what makes a checkpoint the best unless the config says otherwise
+LEAST_PATIENCE = 5  # validated epochs
 
 
 def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float | None = None) -> int | None:
@@ -45,6 +46,16 @@ def epochs_without_gain(rows: Sequence[Row], *, monitor: str, min_delta: float) 
     """Counts the epochs since the best one; all of them when none has a finite value."""
     best = best_index(rows, monitor=monitor, min_delta=min_delta)
     return len(rows) if best is None else len(rows) - 1 - best
+
+
+def is_flat(rows: Sequence[Row], *, monitor: str, min_delta: float) -> bool:
+    """Tests whether the last third of the validated epochs, and at least 5 of them, brought no gain.
+
+    A curve that still rises slowly has a new best value within that time; a share needs no guess of how long is enough.
+    """
+    validated = [row for row in rows if monitor in row]
+    waited = epochs_without_gain(validated, monitor=monitor, min_delta=min_delta)
+    return waited >= max(LEAST_PATIENCE, math.ceil(len(validated) / 3))
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:

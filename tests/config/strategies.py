@@ -38,6 +38,7 @@ OBJECTS = st.dictionaries(WORDS, JSON, max_size=5)
 FULL_TRAIN = {
     **TrainConfig().model_dump(mode="json"),
     "augmentation": [{"name": "SomeOf", "args": {"n": [0, 1]}, "children": [{"name": "Affine", "args": {}}]}],
+    "copy_paste": {"probability": 0.5},
     "early_stopping": {"patience": 3},
 }
 _MODEL = InferenceModelConfig().model_dump(mode="json")

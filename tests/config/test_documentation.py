@@ -7,7 +7,7 @@ import pytest
 from mrcnn.config import augmentation, legacy, load, page
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
-from mrcnn.config.train import EarlyStoppingConfig, TrainConfig
+from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, TrainConfig
 
 PAGE = page.PAGE.read_text(encoding="utf-8")
 TRAINING, INFERENCE, SERVICE = (page.section(PAGE, f"## {name}") for name in ("Training", "Inference", "Service"))
@@ -30,8 +30,14 @@ def test_a_training_key_is_there_with_its_default(key, default):
     assert json.loads(rows(TRAINING)[key]) == default
 
 
-@pytest.mark.parametrize(("key", "default"), leaves(EarlyStoppingConfig().model_dump(), "early_stopping"))
-def test_an_early_stopping_key_is_there_with_its_default(key, default):
+OPTIONAL = [
+    *leaves(EarlyStoppingConfig().model_dump(), "early_stopping"),
+    *leaves(CopyPasteConfig().model_dump(), "copy_paste"),
+]
+
+
+@pytest.mark.parametrize(("key", "default"), OPTIONAL)
+def test_a_key_of_an_optional_object_is_there_with_its_default(key, default):
     assert json.loads(rows(TRAINING)[key]) == default
 
 
@@ -78,7 +84,7 @@ def test_a_service_key_is_there_with_its_default():
 
 def test_no_key_is_documented_that_does_not_exist():
     known = {way for way, _ in leaves(TrainConfig().model_dump(mode="json"))}
-    known |= {way for way, _ in leaves(EarlyStoppingConfig().model_dump(), "early_stopping")}
+    known |= {way for way, _ in OPTIONAL}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(rows(TRAINING)) - known == set()
 

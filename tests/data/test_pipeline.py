@@ -250,3 +250,19 @@ def test_an_image_over_the_limit_is_left_out(tmp_path):
     assert batches == []
     assert "would take 3 MB when decoded, more than 1 MB; make it smaller, or raise `max_image_mb`" in skipped.summary()
     assert len(_val([sample], _config(max_image_mb=3))[0]) == 1
+
+
+def test_copy_paste_adds_objects_of_another_image_and_can_be_resumed(samples):
+    config = _config(copy_paste={"probability": 1.0, "object_share": 1.0})
+    batches = _train(samples, config, count=3)
+    counts = np.concatenate([batch["gt_valid"].sum(axis=1) for batch in batches])
+    assert counts.max() == 2  # its own object, and the one of another image where they do not cover each other
+    _assert_equal(batches[1:], _train(samples, config, count=2, start_step=1))
+
+
+def test_copy_paste_leaves_a_broken_image_out(tmp_path, samples):
+    skipped = Skipped(8, max_share=1)
+    config = _config(copy_paste={"probability": 1.0})
+    batches = _train([*samples, _sample(tmp_path, 7, broken=True)], config, count=8, skipped=skipped)
+    assert "7.png" in skipped.summary()
+    assert 7 not in _ids(batches)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from mrcnn.layers.mask_targets import MaskTargetGenerator
 from mrcnn.structures import RoiTargets
@@ -50,3 +51,33 @@ def test_neutral_pixels_have_no_weight_in_the_object_and_beside_it():
     assert np.argwhere(np.array(got.weights[0]) == 0).tolist() == [[1, 0], [3, 3]]
     assert not np.array(got.weights[1]).any()
     np.testing.assert_array_equal(got.masks[0], np.outer([1, 1, 1, 0], [1, 1, 1, 0]))
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("soft", [1.0, 0.5, 100 / 255, 0.0]),
+        ("cells", [1.0, 1.0, 0.0, 0.0]),
+        # from edge to edge the points lie at 0, 7/3, 14/3 and 7 of the columns: 1, 2/3, 100 / 255, 0
+        ("corners", [1.0, 1.0, 0.0, 0.0]),
+    ],
+)
+def test_soft_targets_keep_the_share_of_a_cell(form, expected):
+    # eight stored columns; a target cell's middle lies between two of them: 1 | (1 + 0) / 2 | 100 / 255 | 0
+    columns = np.array([255, 255, 255, 0, 100, 100, 0, 0], "uint8")
+    batch = {
+        "gt_masks": np.tile(columns, (1, 1, 8, 1)),
+        "gt_boxes": np.array([[[0, 0, 16, 16]]], "float32"),
+        "neutral": np.zeros((1, 16, 16), bool),
+    }
+    rois = np.array([[[0, 0, 16, 16]]], "float32")
+    targets = RoiTargets(
+        rois=rois,
+        class_ids=np.array([[1]], "int32"),
+        deltas=np.zeros((1, 1, 4), "float32"),
+        matched_idx=np.zeros((1, 1), "int32"),
+        valid=np.ones((1, 1), bool),
+    )
+    index = (np.array([0], "int32"), np.array([0], "int32"))
+    got = MaskTargetGenerator(mask_size=4, form=form)(targets, batch, index, pixel_rois=rois[0])
+    np.testing.assert_allclose(got.masks[0], np.tile(expected, (4, 1)), atol=1e-6)

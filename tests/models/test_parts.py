@@ -36,6 +36,7 @@ SETTINGS = {
     "box_fc_channels": 19,
     "batch_norm": "trained",
     "initial_values": "he",
+    "mask_targets": "cells",
 }
 EXPECTED = {
     "anchor_generator": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
@@ -56,7 +57,7 @@ EXPECTED = {
     },
     "box_features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
     "mask_features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
-    "mask_targets": {"mask_size": 12},
+    "mask_targets": {"mask_size": 12, "form": "cells"},
     "detection_generator": {
         "max_detections": 14,
         "score_threshold": 0.15,

@@ -142,6 +142,12 @@ def test_early_stopping_is_not_due_before_the_first_epoch(make_state, log):
     assert callbacks.EarlyStop(Clock(make_state(2, rows=rows)), **rule).is_due
 
 
+def test_early_stopping_by_itself_ends_a_flat_run(run, log):
+    clock = run(*[1.0] * 9, early={"monitor": "val_loss", "patience": None, "min_delta": 0.0})
+    assert len(clock.rows) == 6
+    assert "early stopping: `val_loss` did not get better for 5 epochs" in log.messages
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, code):
     def at_step(request, batch):

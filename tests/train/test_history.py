@@ -49,3 +49,25 @@ def test_of_equal_values_the_lower_loss_is_best_but_is_no_gain():
     equal = [{"val_mask_ap": 0.0, "val_loss": 3.1}, {"val_mask_ap": 0.0, "val_loss": 3.0}, {"val_mask_ap": 0.0}]
     assert history.best_index(equal, monitor="val_mask_ap") == 1
     assert history.epochs_without_gain(equal, monitor="val_mask_ap", min_delta=0.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "flat"),
+    [
+        ([0.5] * 5, False),  # the best is the first: 4 epochs without a gain
+        ([0.5] * 6, True),
+        ([0.1] * 10 + [0.5] + [0.4] * 5, False),  # 5 of 16 epochs; a third is 6
+        ([0.1] * 10 + [0.5] + [0.4] * 6, True),  # 6 of 17 epochs
+        ([0.1, None, None, None, None, None, None], False),  # one value says nothing
+        ([], False),
+    ],
+)
+def test_is_flat_looks_at_the_last_third_and_at_five_values(values, flat):
+    made = [{"val_mask_ap": value} if value is not None else {"epoch": 1} for value in values]
+    assert history.is_flat(made, monitor="val_mask_ap", min_delta=0.0) is flat
+
+
+def test_is_flat_wants_gains_above_the_least():
+    slow = rows("val_mask_ap", 0.5, 0.501, 0.502, 0.503, 0.504, 0.505)
+    assert history.is_flat(slow, monitor="val_mask_ap", min_delta=0.01)
+    assert not history.is_flat(slow, monitor="val_mask_ap", min_delta=0.0)

@@ -1,0 +1,85 @@
+"""Copy-paste augmentation: lays objects of one training image over another.
+
+Source: Ghiasi et al. (2021), without their blending, which they found to matter little. Different from theirs: the
+other image is first resized to fit into the image, so that objects of photographs of any size stay comparable.
+"""
+
+import cv2
+import numpy as np
+
+from mrcnn.data.rasterize import from_masks
+from mrcnn.structures import Instances
+
+
+def choose(instances: Instances, *, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Draws objects to copy, each with the probability `share`.
+
+    Returns:
+        Increasing indices of objects that are no ignore regions; at least one where there is any.
+    """
+    objects = np.flatnonzero(~instances.ignore)
+    chosen = objects[rng.random(len(objects)) < share]
+    return chosen if len(chosen) or not len(objects) else rng.choice(objects, 1)
+
+
+def paste_objects(
+    image: np.ndarray, instances: Instances, source: np.ndarray, source_instances: Instances, *, chosen: np.ndarray
+) -> tuple[np.ndarray, Instances]:
+    """Lays objects of `source` over `image`, where they lie in `source`.
+
+    Args:
+        image: `[H, W, channels]` uint8; left unchanged.
+        instances: its objects and regions to ignore.
+        source: `[h, w, channels]` uint8 of any size.
+        source_instances: its objects.
+        chosen: indices of those to copy; of two that overlap both are copied whole, the later one on top.
+
+    Returns:
+        The new image, and the objects of `image` without what is covered now, followed by the copies. An object that
+        is covered entirely is left out, and so is a copy of which no pixel is left at the new size.
+    """
+    height, width = image.shape[:2]
+    factor = min(height / source.shape[0], width / source.shape[1])
+    size_hw = (max(1, round(source.shape[0] * factor)), max(1, round(source.shape[1] * factor)))
+    masks = [_resized_mask(source_instances, index, source.shape[:2], size_hw, (height, width)) for index in chosen]
+    covered = np.any(masks, axis=0) if masks else np.zeros((height, width), bool)
+    shown = image.copy()
+    resized = cv2.resize(source, size_hw[::-1], interpolation=cv2.INTER_AREA).reshape(*size_hw, -1)
+    rows, columns = np.nonzero(covered)
+    shown[rows, columns] = resized[rows, columns]
+    pieces = [(_canvas(instances, index, (height, width)) & ~covered) for index in range(len(instances.ignore))]
+    class_ids = [*instances.class_ids, *source_instances.class_ids[chosen]]
+    ignore = [*instances.ignore, *source_instances.ignore[chosen]]
+    return shown, _tight([*pieces, *masks], class_ids, ignore)
+
+
+def _canvas(instances: Instances, index: int, size_hw: tuple[int, int]) -> np.ndarray:
+    canvas = np.zeros(size_hw, bool)
+    y1, x1, y2, x2 = instances.boxes[index].astype(int)
+    canvas[y1:y2, x1:x2] = instances.masks[index]
+    return canvas
+
+
+def _resized_mask(
+    instances: Instances, index: int, source_hw: tuple[int, int], size_hw: tuple[int, int], canvas_hw: tuple[int, int]
+) -> np.ndarray:
+    whole = _canvas(instances, index, source_hw).view(np.uint8)
+    canvas = np.zeros(canvas_hw, bool)
+    canvas[: size_hw[0], : size_hw[1]] = cv2.resize(whole, size_hw[::-1], interpolation=cv2.INTER_NEAREST)
+    return canvas
+
+
+def _tight(canvases: list[np.ndarray], class_ids: list[int], ignore: list[bool]) -> Instances:
+    kept, masks, corners = [], [], []
+    for index, canvas in enumerate(canvases):
+        x, y, width, height = cv2.boundingRect(canvas.view(np.uint8))
+        if width:
+            kept.append(index)
+            masks.append(canvas[y : y + height, x : x + width])
+            corners.append((y, x))
+    return from_masks(
+        masks=masks,
+        corners=corners,
+        class_ids=[class_ids[index] for index in kept],
+        ignore=[ignore[index] for index in kept],
+    )
