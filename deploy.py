@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mrcnn import startup, tasks
 from mrcnn.events import EventLog
-from mrcnn.infer import arguments
+from mrcnn.model_folder import arguments
 from mrcnn.serve import options as serve_options
 
 

@@ -8,7 +8,7 @@ from mrcnn import startup, tasks
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.events import EventLog
-from mrcnn.infer import arguments
+from mrcnn.model_folder import arguments
 
 TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
@@ -41,7 +41,7 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     model, output = task.path("model"), task.path("output")
     project = None if options.images else task.path("project", instead="images")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
-    run = startup.load("mrcnn.infer.run", debug=options.debug)
+    run = startup.load("mrcnn.annotate.run", debug=options.debug)
     sources = run.sources
     source = (
         sources.open_project(project) if project else sources.open_images(options.images, recursive=options.recursive)

@@ -27,12 +27,13 @@ import numpy as np
 from mrcnn.config.inference import FullImageMode
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline, supervisely
+from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
-from mrcnn.data.supervisely import ProjectSamples
-from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.data.sources import supervisely
+from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.evaluate import run as scoring
+from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import EventLog, JsonLog
-from mrcnn.infer import scoring
 from mrcnn.models.mask_rcnn import LOSSES
 from mrcnn.project.reader import Project
 from mrcnn.structures import Detections

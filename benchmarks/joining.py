@@ -21,13 +21,15 @@ import numpy as np
 
 from mrcnn import events
 from mrcnn.config.load import load_mode
-from mrcnn.data.images import read_image
 from mrcnn.errors import UserError
+from mrcnn.evaluate import run
+from mrcnn.evaluate.command import SCORE_THRESHOLD
 from mrcnn.events import EventLog
-from mrcnn.infer import arguments, load, scoring, sources
-from mrcnn.infer.evaluate import SCORE_THRESHOLD
-from mrcnn.infer.predictor import Predictor
-from mrcnn.infer.sources import Entry, Source
+from mrcnn.images.pixels import read_image
+from mrcnn.model_folder import arguments, read
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.sources import Entry, Source
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.writer import ProjectWriter
@@ -44,15 +46,15 @@ class Case(NamedTuple):
 
 def main(options: argparse.Namespace, log: EventLog) -> None:
     """Prints a row for the single images and one for each way to look at the canvas."""
-    bundle = load.load_model(
-        load.read_model(options.model, classes=options.classes, input_size=options.input_size),
+    bundle = read.load_model(
+        read.read_model(options.model, classes=options.classes, input_size=options.input_size),
         score_threshold=SCORE_THRESHOLD,
         warn=log.warning,
     )
     predictor = Predictor(bundle)
     tiles = square_tiles(sources.with_tag(sources.open_project(options.project), options.tag), options.side)
     print("| | " + " | ".join(COLUMNS) + " |\n|" + " --- |" * (len(COLUMNS) + 1))
-    print(row("single images", scoring.evaluate(predictor, tiles, log=log)), flush=True)
+    print(row("single images", run.evaluate(predictor, tiles, log=log)), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         canvas = sources.open_project(write_canvas(tiles, Path(folder) / "canvas", options.side, options.margin))
         for case in cases(options.side):
@@ -64,7 +66,7 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
                     "join_iou_threshold": case.join,
                 }
             )
-            metrics = scoring.evaluate(predictor, canvas, log=log, mode=mode)
+            metrics = run.evaluate(predictor, canvas, log=log, mode=mode)
             print(row(f"overlap {case.overlap}, {'joined' if case.join else 'not joined'}", metrics), flush=True)
 
 

@@ -25,14 +25,15 @@ import cv2
 import keras
 import numpy as np
 
+from mrcnn.annotate import run
 from mrcnn.config.load import load_inference_config
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.events import JsonLog
-from mrcnn.infer import run, sources, windows
-from mrcnn.infer.load import ModelBundle
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models import build
+from mrcnn.predict import sources, windows
+from mrcnn.predict.predictor import Predictor
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta

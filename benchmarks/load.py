@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.infer import load
+from mrcnn.model_folder import read
 from mrcnn.models import build
 from mrcnn.weights import apply, hdf5, names
 
@@ -75,7 +75,7 @@ def measure(path: str) -> dict[str, float]:
     """
     at_first = _resident()
     seconds, started = {}, time.perf_counter()
-    stored = load.read_model(path, classes=NAMES)
+    stored = read.read_model(path, classes=NAMES)
     seconds["read_facts"] = time.perf_counter() - started
     started = time.perf_counter()
     layout = build.build_model(stored.config, num_classes=CLASSES).weight_layout()

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn import files
+from mrcnn.annotate import draw, run
 from mrcnn.config import load
-from mrcnn.data import demo as demo_data
-from mrcnn.data import images
+from mrcnn.convert import coins as demo_data
+from mrcnn.evaluate import run as scoring
 from mrcnn.events import EventLog
 from mrcnn.export import saved_model
-from mrcnn.infer import draw, run, scoring, sources
-from mrcnn.infer.predictor import Predictor
+from mrcnn.images import pixels
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 from mrcnn.train import run as training
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
@@ -54,7 +56,7 @@ def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> No
     """Draws the detections on the images of a source, one below the other, into one PNG."""
     found = []
     for entry in source.entries:
-        image = images.read_image(entry.path)
+        image = pixels.read_image(entry.path)
         found.append(draw.draw(image, predictor.predict([image])[0]))
     width = max(picture.shape[1] for picture in found)
     rows = [

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.skeletons import CORNERS_2D
-from tests.infer import helpers
+from tests.predict import helpers
 
 OWN = [Path(path) for path in os.environ.get("MRCNN_PROJECTS", "").split(os.pathsep) if path]
 

@@ -22,26 +22,41 @@ MAY_IMPORT = {
     "startup": set(),
     "tasks": {"events"},
     "config": {"events"},
-    "project": {"events", "config"},
+    "images": set(),
+    "project": {"events", "config", "images"},
     "ops": set(),
     "weights": {"events"},
-    "data": {"structures", "events", "config", "project", "ops"},
+    "data": {"structures", "events", "config", "images", "project", "ops"},
+    "convert": {"events", "images", "project", "data"},
     "layers": {"structures", "ops"},
     "losses": {"structures", "ops"},
     "models": {"structures", "config", "layers", "losses", "ops", "weights"},
-    "evaluate": {"structures"},
-    "infer": {"startup", "structures", "events", "config", "project", "ops", "data", "models", "weights", "evaluate"},
-    "train": {
-        "structures", "events", "config", "project", "data", "models", "losses", "weights", "evaluate", "infer", "ops",
+    "model_folder": {"structures", "config", "project", "models", "weights"},
+    "predict": {"structures", "events", "config", "images", "project", "ops", "data", "model_folder"},
+    "evaluate": {
+        "startup", "structures", "events", "config", "project", "data", "model_folder", "predict",
     },
-    "export": {"structures", "events", "config", "ops", "data", "infer", "models"},
-    "serve": {"startup", "decoder_notes", "structures", "events", "config", "project", "data", "infer"},
-    "demo_run": {"structures", "events", "config", "project", "data", "models", "evaluate", "infer", "train", "export"},
+    "annotate": {
+        "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
+    },
+    "train": {
+        "structures", "events", "config", "images", "project", "data", "models", "losses", "weights", "evaluate",
+        "model_folder", "predict", "ops",
+    },
+    "export": {"structures", "events", "config", "ops", "data", "images", "models", "model_folder", "predict"},
+    "serve": {
+        "startup", "decoder_notes", "structures", "events", "config", "images", "project", "data", "model_folder",
+        "predict", "annotate",
+    },
+    "demo_run": {
+        "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",
+        "predict", "annotate", "train", "export",
+    },
     "demo": {"events", "startup"},
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "project",
+    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "images", "project",
     "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
@@ -141,7 +156,7 @@ def test_every_module_has_a_test_file(path):
     assert (ROOT / "tests" / relative.parent / f"test_{relative.name}").exists()
 
 
-@pytest.mark.parametrize("package", ["config", "project"])
+@pytest.mark.parametrize("package", ["config", "images", "project"])
 def test_importable_without_tensorflow(package):
     modules = [_module_name(path) for path in MODULES if _room(path) == package]
     code = (

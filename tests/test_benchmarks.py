@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from benchmarks import cost, joining, large_image, load, serve_load, speed
-from mrcnn.data.images import read_image
 from mrcnn.errors import UserError
-from mrcnn.infer import sources
+from mrcnn.images.pixels import read_image
 from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.predict import sources
 from mrcnn.weights import names
-from tests.infer import helpers as infer_helpers
+from tests.predict import helpers as infer_helpers
 from tests.serve.helpers import running
 
 ROOT = Path(__file__).parents[1]

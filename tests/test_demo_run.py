@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from mrcnn import demo_run, events
+from mrcnn.annotate import draw
 from mrcnn.config import load
-from mrcnn.data import images
-from mrcnn.infer import draw, sources
+from mrcnn.images import pixels as images
+from mrcnn.predict import sources
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.writer import ProjectWriter

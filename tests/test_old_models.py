@@ -6,15 +6,17 @@ import json
 import numpy as np
 import pytest
 
+from mrcnn.annotate import run
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.config.load import load_train_config
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import saved_model
-from mrcnn.infer import load, run, sources
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder import read
 from mrcnn.models import build
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 from mrcnn.train import run as training
 from mrcnn.weights import apply, hdf5
 from tests import old_weights
@@ -157,7 +159,7 @@ def test_a_plugin_folder_is_trained_on(plugin_folder, project, tmp_path, kind, m
         log=JsonLog(),
         model=str(plugin_folder),
     )
-    stored = load.read_model(tmp_path / "out")
+    stored = read.read_model(tmp_path / "out")
     assert stored.config == ModelConfig(compatibility="supervisely")
     assert {name: index for index, name in enumerate(stored.class_names)} == mapping
     with hdf5.read_file(stored.weights) as new, hdf5.read_file(plugin_folder / "model_weights" / "model.h5") as old:

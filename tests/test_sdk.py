@@ -15,17 +15,18 @@ import cv2
 import numpy as np
 import pytest
 
+from mrcnn.annotate import run
 from mrcnn.config.load import load_inference_config
-from mrcnn.data import coco, demo, nuclei
+from mrcnn.convert import coco, coins, nuclei
 from mrcnn.events import JsonLog
-from mrcnn.infer import run, sources
-from mrcnn.infer.predictor import Predictor
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 from mrcnn.project import tag
 from mrcnn.project.geometry import Unsupported
 from mrcnn.project.reader import Project
 from mrcnn.project.skeletons import Graph
 from mrcnn.project.writer import ProjectWriter
-from tests.infer import helpers
+from tests.predict import helpers
 from tests.projects import HEIGHT, MODES, OWN, WIDTH, make_every_shape, mode_config
 
 SDK = os.environ.get("MRCNN_SDK_PYTHON")
@@ -100,7 +101,7 @@ def read(tmp_path_factory):
         "found in a folder": _infer(sources.open_images(source / "second" / "img"), root / "folder"),
         "coco": _coco(root / "coco"),
         "nuclei": _nuclei(root / "nuclei"),
-        "coins": demo.make_coins_project(root / "coins", train_tiles=2),
+        "coins": coins.make_coins_project(root / "coins", train_tiles=2),
     }
     for mode in MODES:
         once = _infer(sources.open_project(source), root / mode, mode)

@@ -242,7 +242,7 @@ class SlidingWindowDetMode(SlidingMode):
     name: Literal["sliding_window_det"] = "sliding_window_det"
 
 
-# A new mode is a class here and a runner of the same name in `mrcnn.infer.modes`.
+# A new mode is a class here and a runner of the same name in `mrcnn.predict.modes`.
 MODES: dict[str, type[Mode]] = {
     "full_image": FullImageMode,
     "roi": RoiMode,

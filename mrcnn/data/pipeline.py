@@ -14,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
-from mrcnn.data import copy_paste, images
+from mrcnn.data import copy_paste
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
 from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
 from mrcnn.data.rasterize import rasterize
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
-from mrcnn.project import limits
+from mrcnn.images import limits, pixels
 from mrcnn.structures import Instances, Sample
 
 BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # what a bad file raises; anything else is our mistake
@@ -209,7 +209,7 @@ def read_sample(
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's; names the file.
     """
-    image = images.read_annotated(
+    image = pixels.read_annotated(
         sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range, most=most
     )
     height, width = image.shape[:2]
@@ -230,7 +230,7 @@ def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
     Raises:
         UserError: the annotation does not say the size and the image cannot be read.
     """
-    height, width = sample.size_hw or images.image_size(sample.image_path)
+    height, width = sample.size_hw or pixels.image_size(sample.image_path)
     return height, width, _draw(sample, height, width)
 
 

@@ -1,1 +1,1 @@
-"""Predictions and ground truth to metrics."""
+"""Ground truth and detections to metrics."""

@@ -24,10 +24,10 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.export import signature, verify
 from mrcnn.export.verify import Proof
-from mrcnn.infer import load
-from mrcnn.infer.class_names import Classes
-from mrcnn.infer.load import ModelBundle
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder import read
+from mrcnn.model_folder.class_names import Classes
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict.predictor import Predictor
 
 LABELS = "labels.json"
 VERIFY = "verify.json"
@@ -84,7 +84,7 @@ def export(
     target = Path(out_dir).resolve()
     files.check_free(out_dir, fix="remove it or name another")
     with locks.beside(out_dir, warn=log.warning), _workplace(target) as workplace:
-        stored = load.read_model(model, classes=classes, input_size=input_size)
+        stored = read.read_model(model, classes=classes, input_size=input_size)
         if images is None:
             side = stored.input_size.max_dim
             pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
@@ -94,7 +94,7 @@ def export(
             )
 
         def attempt(directory: Path, threshold: float | None) -> Proof:
-            bundle = load.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
+            bundle = read.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
             write(bundle, directory)
             return verify.prove(Predictor(bundle), directory, pictures, log=log)
 

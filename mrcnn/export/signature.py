@@ -1,7 +1,7 @@
 """Detection as one TensorFlow graph, from an image's bytes to masks in its own pixels.
 
 Everything `Predictor` does around the model in NumPy and OpenCV, once more in TensorFlow operators, so that a server
-needs no code of ours. The rules are those of `data/resize.py`, `infer/postprocess.py` and `ops/masks.py`.
+needs no code of ours. The rules are those of `data/resize.py`, `predict/postprocess.py` and `ops/masks.py`.
 Shape letters: H W the image, S side of the model input, D output slots, N detections, M mask side.
 """
 

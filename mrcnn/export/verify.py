@@ -21,9 +21,9 @@ from mrcnn.export import compare, precision
 from mrcnn.export.compare import Comparison, Live
 from mrcnn.export.precision import Tolerances
 from mrcnn.export.signature import ENCODED_SIGNATURE, PROBABILITIES
-from mrcnn.infer import sources
-from mrcnn.infer.load import ModelBundle
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 
 MAX_IMAGES = 16  # of a folder, evenly spread over its names
 _SUBTASK = "verify"

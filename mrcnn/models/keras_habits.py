@@ -8,7 +8,7 @@ import numpy as np
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
 TRAIN = "mrcnn.train.run.train(config, project_dir=..., output_dir=..., log=...)"
-PREDICT = "mrcnn.infer.predictor.Predictor.load(model_folder).predict(images)"
+PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 
 
 class KerasHabits(keras.Model):
@@ -51,8 +51,8 @@ class KerasHabits(keras.Model):
             TypeError: always.
         """
         raise TypeError(
-            "a Mask R-CNN is evaluated on a project: use mrcnn.infer.scoring.evaluate(predictor, source, log=...) or "
-            "python -m mrcnn.infer.evaluate"
+            "a Mask R-CNN is evaluated on a project: use mrcnn.evaluate.run.evaluate(predictor, source, log=...) or "
+            "python -m mrcnn.evaluate.command"
         )
 
     def test_on_batch(self, *args, **kwargs):

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from mrcnn.errors import UserError
-from mrcnn.project import geometry, limits
+from mrcnn.images import limits
+from mrcnn.project import geometry
 from mrcnn.project.meta import ProjectMeta, check_encodable
 from mrcnn.project.skeletons import THIN_SHAPES
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.project import image_header, limits
+from mrcnn.images import image_header, limits
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object

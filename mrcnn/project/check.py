@@ -21,11 +21,12 @@ from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError, counted, printable
 from mrcnn.events import EventLog
-from mrcnn.project import image_file, repeated
+from mrcnn.images import image_file
+from mrcnn.images.image_file import Sizes
+from mrcnn.project import repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
 from mrcnn.project.census import Census, Limits
 from mrcnn.project.geometry import Polygon, Unsupported
-from mrcnn.project.image_file import Sizes
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.reader import Item, Project, read_json
 from mrcnn.project.skeletons import THIN_SHAPES

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mrcnn.project import limits, outlines
+from mrcnn.images import limits
+from mrcnn.project import outlines
 
 COORDINATE_LIMIT = 2**20  # pixels; farther points are moved there, so that OpenCV's fixed-point numbers hold
 

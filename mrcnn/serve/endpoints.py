@@ -14,9 +14,9 @@ from mrcnn.config.base import AUTO
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.infer import load
-from mrcnn.infer.load import StoredModel
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder import read
+from mrcnn.model_folder.read import StoredModel
+from mrcnn.predict.predictor import Predictor
 from mrcnn.serve import hosts, open_inference, pages, refusals, server, supervisely_api, tf_serving, worker
 from mrcnn.serve import metrics as measures
 from mrcnn.serve.metrics import Metrics
@@ -59,7 +59,7 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
 
 def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
     """Loads a model with the threshold and on the device that the settings say."""
-    bundle = load.load_as_told(
+    bundle = read.load_as_told(
         stored,
         config.deploy,
         score_threshold=config.score_threshold,
@@ -126,7 +126,7 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
 
 
 def _read(config: ServeConfig) -> StoredModel:
-    return load.read_model(config.model, classes=config.classes, input_size=config.input_size)
+    return read.read_model(config.model, classes=config.classes, input_size=config.input_size)
 
 
 def _add_schema(app: FastAPI) -> None:

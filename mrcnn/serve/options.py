@@ -13,7 +13,7 @@ from mrcnn.config import errors
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
-from mrcnn.infer import arguments
+from mrcnn.model_folder import arguments
 
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
 DEVICE_VARIABLE = "GPU_DEVICE"

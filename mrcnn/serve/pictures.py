@@ -6,8 +6,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from mrcnn.data.images import decode_image
-from mrcnn.project import image_header
+from mrcnn.images import image_header
+from mrcnn.images.pixels import decode_image
 from mrcnn.serve.refusals import Refusal
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")

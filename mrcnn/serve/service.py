@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.annotate import labels
 from mrcnn.config.inference import Mode
-from mrcnn.infer import labels, modes
-from mrcnn.infer.predictor import Predictor
-from mrcnn.infer.sources import Picture
+from mrcnn.predict import modes
+from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.sources import Picture
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher

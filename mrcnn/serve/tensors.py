@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config import errors
-from mrcnn.infer import compact
+from mrcnn.predict import compact
 from mrcnn.serve.refusals import Refusal
 from mrcnn.structures import CompactDetections
 

@@ -1,9 +1,9 @@
 """The range of a run's 16-bit images, found before it starts and kept with the model."""
 
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import value_range
-from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.events import EventLog
+from mrcnn.images import value_range
 
 RANGE = "image_range"
 

@@ -11,7 +11,7 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data.augment import Augmenter
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.infer.precision import Precision
+from mrcnn.model_folder.precision import Precision
 from mrcnn.train import brightness, checkpoint, folder, history, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.resume import Resumed

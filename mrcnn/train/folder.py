@@ -13,7 +13,7 @@ from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.infer import weight_file
+from mrcnn.model_folder import lone_file
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import checkpoint
 from mrcnn.weights import download, hdf5
@@ -94,7 +94,7 @@ class StartModel:
         if self.config is not None:
             return None
         with hdf5.read_file(self.weights) as file:
-            return weight_file.remark(self.weights) if file.writer == hdf5.WRITER else None
+            return lone_file.remark(self.weights) if file.writer == hdf5.WRITER else None
 
 
 def conventions_of(model: ModelConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import counting
-from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.census import Limits

@@ -11,14 +11,15 @@ from mrcnn import locks
 from mrcnn.config import errors
 from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import classes, pipeline, supervisely
+from mrcnn.data import classes, pipeline
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.skipped import Skipped
-from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.data.sources import supervisely
+from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.infer import precision
-from mrcnn.infer.load import output_rules
+from mrcnn.model_folder import precision
+from mrcnn.model_folder.read import output_rules
 from mrcnn.project.reader import Project
 from mrcnn.train import (
     brightness,

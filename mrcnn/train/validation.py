@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from mrcnn.data import resize
 from mrcnn.errors import UserError
-from mrcnn.evaluate.coco_metrics import CocoEvaluator, GroundTruth
+from mrcnn.evaluate.coco import CocoEvaluator, GroundTruth
 from mrcnn.events import EventLog
-from mrcnn.infer import postprocess
+from mrcnn.predict import postprocess
 from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
 

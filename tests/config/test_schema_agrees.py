@@ -170,7 +170,7 @@ def test_a_model_folders_config_validates():
         assert list(VALIDATORS["model_folder"].iter_errors(values)) == []
 
 
-@pytest.mark.parametrize(  # tests/infer/test_load.py sees them refused
+@pytest.mark.parametrize(  # tests/model_folder/test_read.py sees them refused
     "changes",
     [
         {"class_title_to_idx": None},

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from mrcnn.annotate import run as inference
 from mrcnn.config.load import load_inference_config, load_train_config
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
-from mrcnn.infer import run as inference
-from mrcnn.infer import sources
-from mrcnn.infer.predictor import Predictor
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 from mrcnn.train import checkpoint
 from mrcnn.train import run as training
 from mrcnn.train import state as states
 from mrcnn.weights import hdf5
-from tests.infer import helpers
+from tests.predict import helpers
 from tests.train import fake, tiny
 
 TIMES = ("train_seconds", "images_per_second")

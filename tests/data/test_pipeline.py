@@ -10,7 +10,7 @@ from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
-from mrcnn.project import image_header
+from mrcnn.images import image_header
 from mrcnn.project.geometry import Rectangle
 from mrcnn.structures import Batch, Sample
 

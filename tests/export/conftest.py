@@ -6,8 +6,8 @@ import pytest
 
 from mrcnn.events import JsonLog
 from mrcnn.export import saved_model
-from mrcnn.infer.predictor import Predictor
 from mrcnn.models import build
+from mrcnn.predict.predictor import Predictor
 
 from . import helpers
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
-from mrcnn.infer.load import ModelBundle
+from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Detections, RawDetections
 

@@ -11,8 +11,8 @@ from mrcnn.data import resize
 from mrcnn.export import compare, saved_model
 from mrcnn.export.compare import Live
 from mrcnn.export.precision import Tolerances
-from mrcnn.infer.predictor import Predictor
 from mrcnn.models import build
+from mrcnn.predict.predictor import Predictor
 
 from . import helpers
 

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.data import images
 from mrcnn.errors import UserError
 from mrcnn.export import saved_model
-from mrcnn.infer import load
+from mrcnn.images import pixels
+from mrcnn.model_folder import read
 
 from . import helpers
 
@@ -55,7 +55,7 @@ def test_bytes_signature_agrees_with_the_live_reader(network, loaded, extension,
     photo = helpers.photo(100, 140, seed=4)
     photo = {1: photo[..., 0], 3: photo, 4: np.dstack([photo, photo[..., 0]])}[channels]
     data = helpers.encode(photo, extension)
-    image = images.decode_image(np.frombuffer(data, np.uint8), name="bytes")
+    image = pixels.decode_image(np.frombuffer(data, np.uint8), name="bytes")
     found = call(loaded, "encoded", data)
     assert len(found["scores"]) > 3
     check(found, network.predict([image])[0])
@@ -108,12 +108,12 @@ def folder(tmp_path, monkeypatch):
         return helpers.make_bundle(loads.model(threshold), config=config)
 
     def read_model(model, *, classes, input_size):
-        return load.StoredModel(
+        return read.StoredModel(
             Path(model), Path(model), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
         )
 
-    monkeypatch.setattr(load, "load_model", load_model)
-    monkeypatch.setattr(load, "read_model", read_model)
+    monkeypatch.setattr(read, "load_model", load_model)
+    monkeypatch.setattr(read, "read_model", read_model)
     return loads
 
 

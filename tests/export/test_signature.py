@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mrcnn.data import images, resize
+from mrcnn.data import resize
 from mrcnn.export import signature
-from mrcnn.infer import postprocess, preprocess
+from mrcnn.images import image_header, pixels
 from mrcnn.ops import masks as mask_ops
-from mrcnn.project import image_header
+from mrcnn.predict import postprocess, preprocess
 from mrcnn.structures import OutputRules, RawDetections
 
 from . import helpers
@@ -91,7 +91,7 @@ FILES = {
 @pytest.mark.parametrize("kind", FILES)
 def test_bytes_are_decoded_as_the_live_reader_does(kind):
     decode = tf.function(signature.decode, input_signature=[tf.TensorSpec([], tf.string)])
-    live = images.decode_image(np.frombuffer(FILES[kind], np.uint8), name=kind)
+    live = pixels.decode_image(np.frombuffer(FILES[kind], np.uint8), name=kind)
     np.testing.assert_array_equal(decode(FILES[kind]), live)
 
 
@@ -100,7 +100,7 @@ def test_exif_orientation_is_ignored():
     exif = Image.Exif()
     exif[image_header.EXIF_ORIENTATION] = 6  # to be turned by a quarter
     Image.fromarray(PHOTO).save(file, "JPEG", exif=exif)
-    assert images.decode_image(np.frombuffer(file.getvalue(), np.uint8), name="live").shape == (90, 60, 3)
+    assert pixels.decode_image(np.frombuffer(file.getvalue(), np.uint8), name="live").shape == (90, 60, 3)
     assert signature.decode(tf.constant(file.getvalue())).shape == (60, 90, 3)
 
 

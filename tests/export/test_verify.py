@@ -8,7 +8,7 @@ from mrcnn.export import precision, saved_model, verify
 from mrcnn.export.compare import Comparison
 from mrcnn.export.precision import Tolerances
 from mrcnn.export.verify import Picture, Proof
-from mrcnn.infer.predictor import Predictor
+from mrcnn.predict.predictor import Predictor
 
 from . import helpers
 

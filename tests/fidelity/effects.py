@@ -19,9 +19,9 @@ from skimage import data
 
 from mrcnn.config.compatibility import BETTER, MATTERPORT, SUPERVISELY
 from mrcnn.data import resize
-from mrcnn.infer import preprocess
 from mrcnn.models.mask_rcnn import LOSSES, MaskRCNN
 from mrcnn.ops import boxes, sampling
+from mrcnn.predict import preprocess
 from mrcnn.structures import Detections, RawDetections
 from tests.fidelity import recipe, reference
 from tests.fidelity.session import CLASS_NAMES, Session, build_model, compute_step, training_batch

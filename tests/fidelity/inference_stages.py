@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.infer import preprocess
 from mrcnn.ops import levels
+from mrcnn.predict import preprocess
 from mrcnn.structures import Detections, RawDetections
 from tests.fidelity import gates, reference
 from tests.fidelity.gates import Result

@@ -14,9 +14,9 @@ from skimage import data
 from mrcnn.data import batching, rasterize
 from mrcnn.data.batching import Shapes
 from mrcnn.export import signature, verify
-from mrcnn.infer import preprocess
 from mrcnn.models.mask_rcnn import LOSSES
 from mrcnn.ops import box_coding, levels
+from mrcnn.predict import preprocess
 from mrcnn.structures import Instances
 from tests.fidelity import effects, reference, training_stages
 from tests.fidelity.report import open_session

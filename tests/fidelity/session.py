@@ -13,12 +13,12 @@ import tensorflow as tf
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.data import resize
-from mrcnn.infer import postprocess
-from mrcnn.infer.load import ModelBundle
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models import build
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.ops import sampling
+from mrcnn.predict import postprocess
+from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import AnchorTargets, Batch, Detections, Outputs, RawDetections
 from mrcnn.weights import apply
 from tests.fidelity import reference

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mrcnn.data import coco
+from mrcnn.convert import coco
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.reader import Project

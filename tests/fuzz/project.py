@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mrcnn.data import images
 from mrcnn.errors import UserError
+from mrcnn.images import pixels
 from mrcnn.project.annotation import read
 from mrcnn.project.meta import ProjectMeta
 from tests import projects
@@ -57,7 +57,7 @@ def image(rng: np.random.Generator) -> None:
     kind, mode = KINDS[rng.integers(len(KINDS))], MODES[rng.integers(len(MODES))]
     data = mutations.mutate_bytes(_image(kind, mode), rng)
     array = np.frombuffer(data, np.uint8)
-    images.decode_image(array, int(rng.choice([1, 3, 4])), name="a", upright=bool(rng.random() < 0.5))
+    pixels.decode_image(array, int(rng.choice([1, 3, 4])), name="a", upright=bool(rng.random() < 0.5))
 
 
 @functools.cache

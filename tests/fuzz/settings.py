@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config import load
-from mrcnn.infer.load import read_folder
+from mrcnn.model_folder.read import read_folder
 from tests.fuzz.mutations import mutate_bytes, mutate_json
 
 PRESETS = Path(__file__).parents[2] / "presets"

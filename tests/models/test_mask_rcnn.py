@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.evaluate.coco_metrics import CocoEvaluator
+from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.mask_rcnn import LOSSES, MaskRCNN
 from mrcnn.ops.masks import paste_mask_numpy
 from mrcnn.structures import Batch, Detections, Instances

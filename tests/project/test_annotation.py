@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
-from mrcnn.project import limits
+from mrcnn.images import limits
 from mrcnn.project.annotation import Annotation, Label, Tag, read
 from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from mrcnn.errors import UserError
-from mrcnn.project import bitmap, limits
+from mrcnn.images import limits
+from mrcnn.project import bitmap
 
 # Source: Supervisely SDK documentation of `Bitmap`, a 3x3 mask with rows 111, 100, 111.
 VECTOR = (

@@ -12,7 +12,8 @@ from PIL import Image
 
 from mrcnn.config.load import load_train_config
 from mrcnn.errors import UserError
-from mrcnn.project import check, image_header
+from mrcnn.images import image_header
+from mrcnn.project import check
 
 META = {
     "classes": [

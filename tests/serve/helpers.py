@@ -15,8 +15,8 @@ from mrcnn.config.model import ModelConfig
 from mrcnn.config.serve import ServeConfig
 from mrcnn.config.train import InputSize
 from mrcnn.events import EventLog
-from mrcnn.infer.load import ModelBundle
-from mrcnn.infer.predictor import Predictor
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
 from mrcnn.serve import endpoints, server
 from mrcnn.structures import RawDetections

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mrcnn.infer.predictor import Predictor
+from mrcnn.predict.predictor import Predictor
 
 from . import browser
 from .helpers import running

@@ -8,7 +8,7 @@ import pytest
 import requests
 from PIL import Image
 
-from mrcnn.infer.predictor import Predictor
+from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
 from mrcnn.serve import pages
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mrcnn.infer import compact
+from mrcnn.predict import compact
 from mrcnn.serve import tensors
 from mrcnn.serve.refusals import Refusal
 from mrcnn.structures import Detections

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from mrcnn.config.load import load_train_config
-from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.structures import Sample
 from mrcnn.train import brightness
 

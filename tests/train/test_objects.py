@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
-from mrcnn.data.supervisely import ProjectSamples
+from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.errors import UserError
 from mrcnn.project.geometry import Bitmap
 from mrcnn.structures import Sample

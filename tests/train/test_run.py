@@ -13,7 +13,7 @@ import pytest
 from mrcnn.config.load import load_train_config
 from mrcnn.data.order import epoch_order
 from mrcnn.errors import UserError
-from mrcnn.infer import load, precision
+from mrcnn.model_folder import precision, read
 from mrcnn.train import checkpoint, run
 from mrcnn.train import state as states
 from mrcnn.train.interrupt import Stopped
@@ -114,7 +114,7 @@ def test_a_run_leaves_the_contracts_files(whole):
     assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
     assert [item["title"] for item in content["classes"]] == ["disc", "bar", "bg"]
     assert content["settings"]["input_size"] == {"min_dim": 64, "max_dim": 64, "width": 0, "height": 0}
-    folder = load.read_folder(output)
+    folder = read.read_folder(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
 
@@ -164,7 +164,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp
         train(tmp_path, log=log)
     assert stopped.value.code == 128 + log.signum
     assert checkpoint.find_last(tmp_path).name == stopped_at
-    assert load.read_folder(tmp_path / "last").class_names == ("bg", "bar", "disc")
+    assert read.read_folder(tmp_path / "last").class_names == ("bg", "bar", "disc")
     train(tmp_path, resume=True)
     assert_same_run(whole[0], tmp_path)
     assert not list(tmp_path.glob("*.step*"))
@@ -307,7 +307,7 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     )
     assert '`compatibility` "supervisely"' in line
     assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
-    assert load.read_folder(output).config.compatibility == "supervisely"
+    assert read.read_folder(output).config.compatibility == "supervisely"
     log = train(output, epochs=2, resume=True, weights_init_type=kind)
     assert built[-1].compatibility == "supervisely"
     assert checkpoint.find_last(output).name == "00000001"

@@ -1,0 +1,1 @@
+"""Detections written onto projects and folders: labels, pictures, COCO results."""

@@ -1,0 +1,63 @@
+"""Detections as COCO JSON, in the two forms that COCO's tools read.
+
+A data set, for `COCO(file)`: images, categories, and detections as annotations with a score. And a results list, for
+`COCO(file).loadRes(list)`: the same detections alone, whose image and category ids are those of the data set.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faster_coco_eval.core import mask as rle_tools
+
+from mrcnn import files
+from mrcnn.evaluate import coco
+from mrcnn.structures import CompactDetections
+
+
+class CocoResults:
+    """Collects the detections of a run; masks are kept run-length encoded."""
+
+    def __init__(self, class_names: Sequence[str]):
+        """Takes the title of each class id, the background first."""
+        self._content: dict[str, list[dict[str, Any]]] = {
+            "images": [],
+            "categories": [{"id": index, "name": name} for index, name in enumerate(class_names) if index],
+            "annotations": [],
+        }
+
+    def add(self, file_name: str, size: tuple[int, int], annotations: Iterable[Mapping[str, Any]]) -> None:
+        """Adds an image, `size` its height and width, with what `entries` made of it; images are numbered from 1."""
+        image_id = len(self._content["images"]) + 1
+        height, width = size
+        self._content["images"].append({"id": image_id, "file_name": file_name, "height": height, "width": width})
+        self._content["annotations"] += [{"image_id": image_id, **item} for item in annotations]
+
+    def write(self, path: Path, results_path: Path) -> None:
+        """Writes the data set and the results list, each completely or not at all."""
+        found = self._content["annotations"]
+        areas = rle_tools.area([item["segmentation"] for item in found]).tolist() if found else []
+        own = [{"id": number, "iscrowd": 0, "area": area} for number, area in enumerate(areas, start=1)]
+        annotations = [{**item, **more} for item, more in zip(found, own, strict=True)]
+        for target, content in ((path, {**self._content, "annotations": annotations}), (results_path, found)):
+            with files.replaced(target) as unfinished:
+                unfinished.write_text(json.dumps(content), encoding="utf-8")
+
+
+def entries(detections: CompactDetections) -> list[dict[str, Any]]:
+    """Makes the results of one image, ready for JSON, without the image's number."""
+    made = []
+    for box, class_id, score, mask in zip(
+        detections.boxes, detections.class_ids, detections.scores, detections.masks, strict=True
+    ):
+        y1, x1, y2, x2 = (round(float(side), 2) for side in box)
+        made.append(
+            {
+                "category_id": int(class_id),
+                "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+                "score": round(float(score), 6),
+                "segmentation": coco.encode_crop(mask.pixels, mask.origin, size=detections.size),
+            }
+        )
+    return made

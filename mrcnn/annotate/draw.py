@@ -1,0 +1,147 @@
+"""Pictures of detections, for people: masks, boxes, names and scores, drawn by the `supervision` library.
+
+Small images are enlarged first, so that the writing does not cover them and can be read. Where there are more small
+objects than names have room for, only the larger ones are named, and lines are thinner.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import supervision as sv
+from PIL import ImageFont
+
+from mrcnn.predict import compact
+from mrcnn.structures import CompactDetections, CroppedMask, Detections
+
+SMALLEST_LONG_SIDE = 900  # pixels
+FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # Latin, Greek and Cyrillic letters
+OPACITY = 0.45
+NAME_OF_OBJECT = 0.5  # the share of an object's box that its name may take, however many names there are
+NAMES_OF_PICTURE = 0.05  # the share of a picture that the names of smaller objects may take together
+THIN_BELOW = 12  # lines' widths; the box of an object with a shorter side is drawn one pixel wide
+MOST_SPREAD = 500  # labels that are moved apart: time and memory of that grow with the square of their number
+DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
+
+
+def draw(
+    image: np.ndarray, detections: Detections | CompactDetections, *, class_colors: Mapping[str, str] | None = None
+) -> np.ndarray:
+    """Draws detections over an image.
+
+    Args:
+        image: `[H, W, 3]` uint8 RGB.
+        detections: of this image.
+        class_colors: `#RRGGBB` by class name; without it every object has a colour of its own, which tells neighbours
+            of one class apart.
+
+    Returns:
+        `[k * H, k * W, 3]` uint8 RGB; k is 1 unless the image is small.
+
+    Raises:
+        ValueError: the image has another number of channels or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"`image` must be [H, W, 3] uint8, got {list(image.shape)} {image.dtype}")
+    factor = max(1, math.ceil(SMALLEST_LONG_SIDE / max(image.shape[:2])))
+    scene: np.ndarray = cv2.cvtColor(_enlarged(image, factor, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
+    if len(detections.boxes) == 0:
+        return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
+    colors = _colors(detections, class_colors)
+    objects = sv.Detections(detections.boxes[:, [1, 0, 3, 2]] * factor)
+    text_size = max(12, round(min(scene.shape[:2]) / 50))
+    masks = detections.masks if isinstance(detections, CompactDetections) else compact.from_dense(detections).masks
+    scene = _paint(scene, masks, colors, factor)
+    scene = _outline(scene, objects, colors, thickness=max(2, text_size // 7))
+    names = [f"{name} {score:.2f}" for name, score in zip(detections.class_names, detections.scores, strict=True)]
+    scene = _write(scene, objects, colors, names, text_size=text_size)
+    return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
+
+
+def encode(picture: np.ndarray, suffix: str) -> bytes:
+    """Encodes a picture as a file of the kind that `suffix` (".jpg", ".png") names.
+
+    Args:
+        picture: `[H, W, 3]` uint8 RGB.
+        suffix: with its dot.
+    """
+    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ValueError(f"cannot encode a picture of shape {list(picture.shape)} as {suffix}")
+    return data.tobytes()
+
+
+def _enlarged(image: np.ndarray, factor: int, interpolation: int) -> np.ndarray:
+    if factor == 1:
+        return image
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=interpolation)
+
+
+def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.Color], factor: int) -> np.ndarray:
+    """Lays the colours over a BGR scene, small objects over large ones; no canvas per mask, as an image may be huge."""
+    painted = scene.copy()
+    for index in sorted(range(len(masks)), key=lambda index: -masks[index].area):
+        y1, x1, y2, x2 = (side * factor for side in masks[index].box)
+        pixels = _enlarged(masks[index].pixels.view(np.uint8), factor, cv2.INTER_NEAREST).view(bool)
+        painted[y1:y2, x1:x2][pixels] = colors[index].as_bgr()
+    return cv2.addWeighted(painted, OPACITY, scene, 1 - OPACITY, 0)
+
+
+def _outline(scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Color], *, thickness: int) -> np.ndarray:
+    sides = (objects.xyxy[:, 2:] - objects.xyxy[:, :2]).min(axis=1)
+    is_small = sides < THIN_BELOW * thickness
+    for chosen, width in ((np.flatnonzero(~is_small), thickness), (np.flatnonzero(is_small), 1)):
+        if len(chosen):
+            palette = sv.ColorPalette([colors[index] for index in chosen])
+            boxes = sv.BoxAnnotator(palette, thickness=width, color_lookup=sv.ColorLookup.INDEX)
+            scene = boxes.annotate(scene, _take(objects, chosen))
+    return scene
+
+
+def _write(
+    scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Color], names: Sequence[str], *, text_size: int
+) -> np.ndarray:
+    padding = max(2, text_size // 5)
+    font = ImageFont.truetype(str(FONT), text_size)
+    areas = np.array([(font.getlength(name) + 2 * padding) * (text_size + 2 * padding) for name in names])
+    chosen = _named(objects.xyxy, areas, room=NAMES_OF_PICTURE * scene.shape[0] * scene.shape[1])
+    if not len(chosen):
+        return scene
+    writer = sv.RichLabelAnnotator(
+        sv.ColorPalette([colors[index] for index in chosen]),
+        color_lookup=sv.ColorLookup.INDEX,
+        text_color=sv.ColorPalette([_text_color(colors[index]) for index in chosen]),
+        font_path=str(FONT),
+        font_size=text_size,
+        text_padding=padding,
+        smart_position=len(chosen) <= MOST_SPREAD,
+    )
+    written: np.ndarray = writer.annotate(scene, _take(objects, chosen), labels=[names[index] for index in chosen])
+    return written
+
+
+def _take(objects: sv.Detections, indices: np.ndarray) -> sv.Detections:
+    return sv.Detections(objects.xyxy[indices])
+
+
+def _named(boxes_xyxy: np.ndarray, name_areas: np.ndarray, *, room: float) -> np.ndarray:
+    """Chooses the objects whose names are written: all large ones, and of the others the largest that fit the room."""
+    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    is_large = name_areas <= NAME_OF_OBJECT * areas
+    others = [index for index in np.argsort(-areas, kind="stable") if not is_large[index]]
+    fitting = others[: int(np.searchsorted(np.cumsum(name_areas[others]), room, side="right"))]
+    return np.sort(np.concatenate([np.flatnonzero(is_large), np.array(fitting, np.int64)]))
+
+
+def _colors(detections: Detections | CompactDetections, class_colors: Mapping[str, str] | None) -> list[sv.Color]:
+    if class_colors is None:
+        return [sv.ColorPalette.DEFAULT.by_idx(index) for index in range(len(detections.boxes))]
+    return [sv.Color.from_hex(class_colors[name]) for name in detections.class_names]
+
+
+def _text_color(color: sv.Color) -> sv.Color:
+    luma = 0.299 * color.r + 0.587 * color.g + 0.114 * color.b
+    return sv.Color.BLACK if luma > DARKEST_FOR_BLACK_TEXT else sv.Color.WHITE

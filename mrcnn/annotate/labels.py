@@ -1,0 +1,176 @@
+"""What was found as labels of a Supervisely project, under the names an inference mode asks for.
+
+Source: Supervisely Mask R-CNN plugin 5.16. Four deliberate differences: a name that the project already has is used
+when it fits instead of ending the run, the background class, which no label ever has, is not added, neither are
+classes that the mode does not select, and the colour of a new class follows from its name instead of from chance.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
+from mrcnn.errors import UserError
+from mrcnn.predict import compact
+from mrcnn.predict.regions import Found, Part
+from mrcnn.predict.windows import Box
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap, Rectangle
+from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from mrcnn.structures import CompactDetections
+
+SCORE_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What labels are called.
+
+    Attributes:
+        titles: the model's class -> the label's class; classes not written are not in it.
+        tag: the name of the confidence tag; None where it is not written.
+        region: the class of the rectangles of regions; None where there are none.
+        object_suffix: appended to an object's class for the rectangle looked at for it; None where there are none.
+        objects: the classes of such objects.
+        existing: which of the objects that were there stay, and what is appended to their class.
+    """
+
+    titles: dict[str, str]
+    tag: str | None
+    region: str | None = None
+    object_suffix: str | None = None
+    objects: Names = "__all__"
+    existing: Selection = field(default_factory=Selection)
+
+
+def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) -> Naming:
+    """Applies the mode's selections and suffixes.
+
+    Args:
+        class_names: the model's classes without the background.
+        mode: what it selects, appends and saves is used.
+        confidence_tag: what the tag is called before the suffix; with an empty name and suffix there is no tag.
+    """
+    classes, tags = mode.model_classes, mode.model_tags
+    tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
+    titles = {name: classes.renamed(name) for name in class_names if classes.selects(name)}
+    naming = Naming(titles, tag or None, existing=mode.existing_objects)
+    if isinstance(mode, RoiMode | SlidingMode) and mode.save:
+        return replace(naming, region=mode.class_name)
+    if isinstance(mode, BboxesMode) and mode.save:
+        return replace(naming, object_suffix=mode.add_suffix, objects=mode.from_classes)
+    return naming
+
+
+def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming) -> ProjectMeta:
+    """Adds the written classes, renamed ones of the project included, and the confidence tag to a project's meta.
+
+    Args:
+        meta: the input project's.
+        class_metas: the model's classes, for their order and colours.
+        naming: what they are called.
+
+    Raises:
+        UserError: the project has such a class that cannot hold what is written, or such a tag that holds no numbers.
+    """
+    known = {item.title: item for item in meta.classes}
+    for item, what, key in _new_classes(meta, class_metas, naming):
+        shape = known.setdefault(item.title, item).shape
+        if shape not in (item.shape, "any"):
+            raise UserError(
+                f"the class {item.title!r} has shape {shape} but {what} are {item.shape}s; "
+                f"change `mode.{key}` so that the names differ"
+            )
+    return replace(meta, classes=tuple(known.values()), tags=_tags(meta, naming.tag))
+
+
+def select(detections: CompactDetections, naming: Naming) -> CompactDetections:
+    """Keeps the detections of the classes that are written."""
+    keep = [index for index, name in enumerate(detections.class_names) if name in naming.titles]
+    return detections if len(keep) == len(detections.class_names) else compact.take(detections, keep)
+
+
+def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation:
+    """Adds what was found to what was known of an image, of which the mode may leave out or rename objects.
+
+    Each detection of a written class becomes a bitmap with its score as a tag, behind them stands the rectangle of
+    their region, where it is saved. What was found for an object stands before it, all else behind the last object.
+    """
+    new: dict[int, list[Label]] = defaultdict(list)
+    for part in found.parts:
+        place = len(annotation.labels) if part.label is None else part.label
+        new[place] += _labels(part, annotation, naming)
+    labels = [item for index, label in enumerate(annotation.labels) for item in (*new[index], *_kept(label, naming))]
+    return replace(annotation, labels=(*labels, *new[len(annotation.labels)]))
+
+
+def _kept(label: Label, naming: Naming) -> Iterator[Label]:
+    """Yields an object that was there under the name it gets, if it stays."""
+    stays = naming.existing
+    if stays.selects(label.class_title) and stays.add_suffix:
+        yield replace(label, class_title=stays.renamed(label.class_title), extra=_without(label.extra, "classId"))
+    elif stays.selects(label.class_title):
+        yield label
+
+
+def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
+    chosen = select(part.detections, naming)
+    for name, mask, score in zip(chosen.class_names, chosen.masks, chosen.scores, strict=True):
+        yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), _score_tags(score, naming.tag))
+    if part.box is not None:
+        title = naming.region
+        if part.label is not None:
+            title = f"{annotation.labels[part.label].class_title}{naming.object_suffix or ''}"
+        if title is not None:
+            yield Label(title, _rectangle(part.box))
+
+
+def _rectangle(box: Box) -> Rectangle:
+    y1, x1, y2, x2 = box
+    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inside
+
+
+def _score_tags(score: float, name: str | None) -> tuple[Tag, ...]:
+    return () if name is None else (Tag(name, round(float(score), SCORE_DECIMALS)),)
+
+
+def _new_classes(
+    meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming
+) -> Iterator[tuple[ClassMeta, str, str]]:
+    """Yields each class that is written, what has it, and the key of the mode that names it."""
+    for item in class_metas:
+        if item.title in naming.titles:
+            yield _class(naming.titles[item.title], "bitmap", item.color), "detections", "model_classes.add_suffix"
+    if naming.region is not None:
+        yield _class(naming.region, "rectangle"), "regions", "class_name"
+    if naming.object_suffix is not None:
+        for item in meta.classes:
+            if is_among(item.title, naming.objects):
+                yield _class(item.title + naming.object_suffix, "rectangle", item.color), "boxes", "add_suffix"
+    stays = naming.existing
+    for item in meta.classes:
+        if stays.add_suffix and stays.selects(item.title):
+            title, extra = stays.renamed(item.title), _without(item.extra, "id", "hotkey")
+            yield replace(item, title=title, extra=extra), "existing objects", "existing_objects.add_suffix"
+
+
+def _without(extra: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Leaves out what names one class, for the same under a new class."""
+    return {key: value for key, value in extra.items() if key not in keys}
+
+
+def _class(title: str, shape: str, color: str = "") -> ClassMeta:
+    return ClassMeta(title, shape, color, {"geometry_config": {}})
+
+
+def _tags(meta: ProjectMeta, name: str | None) -> tuple[TagMeta, ...]:
+    known = None if name is None else meta.find_tag(name)
+    if known is not None and known.value_type != "any_number":
+        raise UserError(
+            f"the project's tag {name!r} has value_type {known.value_type} but the confidence is a number; "
+            "change `mode.model_tags.add_suffix` so that the names differ"
+        )
+    return meta.tags if name is None or known is not None else (*meta.tags, TagMeta(name, "any_number"))

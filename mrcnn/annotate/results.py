@@ -1,0 +1,112 @@
+"""Writes what was found in each image of a run: labels, pictures, COCO results."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn import files
+from mrcnn.annotate import coco_results, draw, labels
+from mrcnn.annotate.coco_results import CocoResults
+from mrcnn.annotate.output import Output, key
+from mrcnn.errors import UserError
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict.regions import Found
+from mrcnn.predict.sources import Entry, Picture, Source
+
+OVERLAY = "overlay"
+PREDICTIONS = "predictions.json"  # COCO(file) reads it
+PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
+PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
+
+
+def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:
+    """Checks for name conflicts of the files that are written beside the output project.
+
+    Raises:
+        UserError: the input has a name of these files, they are there already, or images of it lie in the output.
+    """
+    written = (PREDICTIONS, PREDICTION_RESULTS) if with_results else ()
+    drawn = (OVERLAY,) if with_overlay else ()
+    if source.name in (*written, *drawn):
+        raise UserError(f"the input is named {source.name!r}, as one of the run's other outputs is; rename it")
+    for path in (folder / name for name in drawn):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}, where --overlay draws, must be a folder; move it away or name another output")
+    for path in (folder / name for name in written):
+        if path.exists() and not (resume and path.is_file()):
+            raise UserError(f"{path} is there already; move it away or name another output")
+    own = (*drawn, source.name, f"{source.name}.partial", f"{source.name}.interrupted")
+    places = tuple(os.path.join(os.path.abspath(folder), name, "") for name in own)
+    inside = [entry.path for entry in source.entries if os.path.abspath(entry.path).startswith(places)]
+    if inside:
+        raise UserError(f"the image {inside[0]} of the input lies where the output is written; name another output")
+
+
+class ResultWriter:
+    """Writes one image after the other."""
+
+    def __init__(
+        self,
+        out: Output,
+        naming: labels.Naming,
+        folder: Path,
+        bundle: ModelBundle,
+        *,
+        with_overlay: bool,
+        with_results: bool,
+    ):
+        """Takes where to write and what.
+
+        Args:
+            out: the project.
+            naming: of its labels.
+            folder: for what is no part of the project.
+            bundle: for the classes' order and colours.
+            with_overlay: draw pictures, into `overlay`.
+            with_results: keep what `write_results` needs.
+        """
+        self._out, self._naming, self._folder = out, naming, folder
+        self._class_names = bundle.class_names
+        self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
+        self._with_overlay, self._with_results = with_overlay, with_results
+
+    def write(self, entry: Entry, picture: Picture, found: Found) -> None:
+        """Writes an image with what was found in it."""
+        chosen = labels.select(found.detections, self._naming)
+        if self._with_overlay:
+            drawn = draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
+            path = _overlay_path(self._folder / OVERLAY, entry)
+            with files.writing("the picture", path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(draw.encode(drawn, path.suffix))
+        scores = [float(score) for score in chosen.scores]
+        record: dict[str, Any] = {
+            "size": chosen.size,
+            "found": list(zip(chosen.class_names, scores, strict=True)),
+            "most": found.most,
+        }
+        if self._with_results:
+            record["coco"] = coco_results.entries(chosen)
+        self._out.add(entry, labels.annotate(picture.annotation, found, self._naming), record)
+
+    def write_results(self, entries: Iterable[Entry]) -> None:
+        """Writes the detections of those images that are in the project as COCO results, in this order."""
+        results = CocoResults(self._class_names)
+        for entry in entries:
+            if record := self._out.done.get(key(entry)):
+                results.add(entry.title, record["size"], record["coco"])
+        with files.writing("the results", self._folder / PREDICTIONS):
+            results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image[..., :3]) if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
+
+
+def _overlay_path(overlay: Path, entry: Entry) -> Path:
+    folder = (overlay / entry.title).parent
+    name = entry.name if entry.path.suffix.lower() in PICTURE_KINDS else f"{entry.name}.png"
+    return folder / name

@@ -1,0 +1,338 @@
+"""Applies a model to a project or a folder of images and writes a project with what it found.
+
+    <output>/<name>/             the project: the input's objects stay, one bitmap per detection is added; until all
+                                 is done it has another name, see `output`
+    <output>/overlay/            pictures of the detections, where asked for
+    <output>/predictions.json    for a folder of images: the detections as a COCO data set
+    <output>/predictions_results.json    the same as a COCO results list
+
+Source: Supervisely Mask R-CNN plugin 5.16, inference. One bad image is reported, counted and left out; the original
+ended there.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn import files, locks
+from mrcnn.annotate import labels, output, results, second_look
+from mrcnn.annotate.output import Output, key
+from mrcnn.annotate.results import ResultWriter
+from mrcnn.annotate.summary import Summary
+from mrcnn.config.base import AUTO
+from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
+from mrcnn.images import limits, value_range
+from mrcnn.model_folder import read
+from mrcnn.model_folder.class_names import Classes
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict import modes, sources
+from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.sources import Picture, Source
+from mrcnn.project import repeated
+from mrcnn.project.listing import few
+from mrcnn.project.repeated import Repeats
+
+SUBTASK = "inference"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may be told beside its config.
+
+    Attributes:
+        overlay: draw pictures of the detections too.
+        batch_size: images that go through the model at once.
+        score_threshold: replaces the config's thresholds and the model's own; None leaves them.
+        device: replaces the config's `gpu_device`: "cpu" or the number of a GPU.
+        precision: of the convolutions: a Keras dtype policy or `auto`.
+        resume: continue an interrupted run into the same output, where there is one.
+        classes: the names of the classes, for a weight file that is alone.
+        input_size: (min_dim, max_dim) for such a file.
+    """
+
+    overlay: bool = False
+    batch_size: int = 1
+    score_threshold: float | None = None
+    device: int | str | None = None
+    precision: str = "float32"
+    resume: bool = False
+    classes: Classes | None = None
+    input_size: Sequence[int] | None = None
+
+    def __post_init__(self):
+        """Checks the batch size; the rest is checked where it is used."""
+        if self.batch_size < 1:
+            raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
+
+
+def run_inference(
+    model: str | Path,
+    source: Source,
+    output_dir: str | Path,
+    *,
+    config: InferenceConfig,
+    log: EventLog,
+    options: Options | None = None,
+) -> Summary:
+    """Loads a model and applies it to every image of a source.
+
+    Args:
+        model: as for `load.read_model`.
+        source: from `sources.open_project` or `sources.open_images`.
+        output_dir: see the module; its folder `<name>` must be new or empty.
+        config: the inference config.
+        log: told of progress, of each image left out, and at the end of what was found.
+        options: what the config does not say.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UserError: the model, the output or a setting is wrong, or not one image could be used.
+    """
+    options = options or Options()
+    with locks.inside(output_dir, warn=log.warning):
+        return _load_and_apply(model, source, Path(output_dir), config=config, log=log, options=options)
+
+
+def _load_and_apply(
+    model: str | Path, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
+) -> Summary:
+    if _is_finished(folder, source, options, log):
+        return Summary()
+    stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
+    naming = _naming(stored.class_names, config)
+    # what cannot end well must end before the model is loaded
+    labels.output_meta(source.meta, stored.class_metas, naming)
+    _check_output(folder, source, options)
+    bundle = read.load_as_told(
+        stored,
+        config.model,
+        score_threshold=options.score_threshold,
+        device=options.device,
+        precision=options.precision,
+        warn=log.warning,
+    )
+    if options.precision == AUTO:
+        log.info(str(bundle.precision))
+    return _apply(Predictor(bundle), source, folder, config=config, log=log, options=options)
+
+
+def apply(
+    predictor: Predictor,
+    source: Source,
+    output_dir: str | Path,
+    *,
+    config: InferenceConfig,
+    log: EventLog,
+    options: Options,
+) -> Summary:
+    """Applies a loaded model to every image of a source; else as `run_inference`."""
+    with locks.inside(output_dir, warn=log.warning):
+        if _is_finished(Path(output_dir), source, options, log):
+            return Summary()
+        return _apply(predictor, source, Path(output_dir), config=config, log=log, options=options)
+
+
+def _apply(
+    predictor: Predictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
+) -> Summary:
+    bundle = predictor.bundle
+    naming = _naming(bundle.class_names, config)
+    meta = labels.output_meta(source.meta, bundle.class_metas, naming)
+    notes = (*_selects_nothing(source, config, naming, bundle), *_dark_images(source, bundle))
+    for line in (*repeated.grouped(source.warnings), *notes):
+        log.warning(line)
+    _check_output(folder, source, options)
+    identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
+    out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
+    files.clear(folder)
+    left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
+    if options.resume:
+        log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
+    progress = _Progress(log, left, out, total=len(source.entries))
+    writer = ResultWriter(out, naming, folder, bundle, with_overlay=options.overlay, with_results=_is_folder(source))
+    pictures = sources.read_pictures(
+        left,
+        channels=bundle.config.channels,
+        log=log,
+        on_skip=progress.skip,
+        image_range=bundle.config.image_range,
+        most=config.model.max_image_mb * limits.MEGABYTE,
+    )
+    runner = modes.RUNNERS[config.mode.name]
+    log.info("building the graph: the first image takes up to a minute")
+    with out, _hint(out, source, log):
+        for picture, found in runner(
+            predictor, pictures, config.mode, options.batch_size, on_error=progress.skip_picture
+        ):
+            try:
+                writer.write(left.entries[picture.index], picture, found)
+            except Exception as error:
+                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                    raise  # not the image's fault: the next one would fail too
+                progress.skip_picture(picture, error)
+            else:
+                progress.tell()
+        progress.close()
+        if not out.done:
+            raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
+        if _is_folder(source):
+            writer.write_results(source.entries)
+    summary = _summarize(source, out, progress.skipped, most=bundle.config.detections_per_image)
+    summary.report(log)
+    nothing = None if summary.objects else _nothing(predictor, source, naming, config, options)
+    for line in filter(None, (_full(summary, bundle), nothing)):
+        log.warning(line)
+    log.info(f"written to {folder / source.name}")
+    log.model_applied()
+    return summary
+
+
+class _Progress:
+    """Tells how far a run is and which images it leaves out."""
+
+    def __init__(self, log: EventLog, left: Source, out: Output, *, total: int):
+        self._log, self._left, self._out, self._total = log, left, out, total
+        self._errors = Repeats(log, level="error")
+        self.skipped: list[str] = []
+
+    def tell(self) -> None:
+        self._log.progress(SUBTASK, len(self._out.done) + len(self.skipped), self._total)
+
+    def skip(self, title: str) -> None:
+        self.skipped.append(title)
+        self.tell()
+
+    def close(self) -> None:
+        self._errors.close()
+
+    def skip_picture(self, picture: Picture, error: Exception) -> None:
+        title = self._left.entries[picture.index].title
+        self._errors.add(f"{title} is skipped: {sources.why(error)}", title)
+        self.skip(title)
+
+
+def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Naming:
+    return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
+
+
+def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) -> bool:
+    """Tells whether a run that is to be resumed is complete, and reports it."""
+    target = folder / source.name
+    if not options.resume or not output.is_finished(target):
+        return False
+    there, count = output.count(target, source.entries), len(source.entries)
+    if not there:
+        raise UserError(f"{target} is a complete project without any of these {count} images: name another output")
+    log.info(
+        f"nothing to do: {target} is complete, {there} of the {count} images are in it; to apply another model or "
+        "config, name another output"
+    )
+    log.model_applied()
+    return True
+
+
+def _check_output(folder: Path, source: Source, options: Options) -> None:
+    output.check(folder / source.name, resume=options.resume)
+    results.check(folder, source, with_overlay=options.overlay, with_results=_is_folder(source), resume=options.resume)
+
+
+def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
+    if bundle.config.image_range is None and (found := value_range.find([entry.path for entry in source.entries])):
+        yield (
+            f"the 16-bit images have no value above {found}, and the model divides by 256, which makes them dark: it "
+            f'should have been trained so, else write "image_range": {found} into `model` of its config.json'
+        )
+
+
+def _selects_nothing(
+    source: Source, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
+) -> Iterator[str]:
+    """Yields what a misspelt class name would do in silence."""
+    titles = [item.title for item in source.meta.classes]
+    known = ", ".join(titles) or "none"
+    if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
+        yield f"`mode.from_classes` has no class of the input (there: {known}): the model looks at nothing"
+    if not naming.titles:
+        found = ", ".join(bundle.class_names[1:])
+        yield f"`mode.model_classes` has no class of the model (there: {found}): nothing that it finds is written"
+    if titles and not any(map(naming.existing.selects, titles)):
+        yield f"`mode.existing_objects` has no class of the input (there: {known}): none of its objects is kept"
+
+
+def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
+    """Gives what decides a run's result beside its images."""
+    checksum = 0
+    for weight in getattr(bundle.model, "weights", ()):
+        checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
+    model = {
+        "class_names": bundle.class_names,
+        "input_size": bundle.input_size.model_dump(mode="json"),
+        "settings": bundle.config.model_dump(mode="json"),
+        "weights": checksum,
+    }
+    chosen = {"confidence_tag_name": config.model.confidence_tag_name, "mode": config.mode.model_dump(mode="json")}
+    return {"config": chosen, "model": model}
+
+
+@contextmanager
+def _hint(out: Output, source: Source, log: EventLog) -> Iterator[None]:
+    """Says, when the run is interrupted, how it can go on."""
+    try:
+        yield
+    except BaseException:
+        if out.done:
+            log.warning(
+                f"{len(out.done)} of {len(source.entries)} images are in {out.partial}; the same command with --resume "
+                "goes on from there"
+            )
+        raise
+
+
+def _summarize(source: Source, out: Output, skipped: list[str], *, most: int) -> Summary:
+    summary = Summary(skipped=skipped)
+    for entry in source.entries:
+        if record := out.done.get(key(entry)):
+            summary.add(record["found"])
+            if record.get("most", 0) >= most:
+                summary.full.append(entry.title)
+    return summary
+
+
+def _full(summary: Summary, bundle: ModelBundle) -> str | None:
+    """Says where the limit of an image's objects may have cut some off."""
+    if not summary.full:
+        return None
+    return (
+        f"in {len(summary.full)} images ({few(summary.full)}) the model found as many objects as it may, "
+        f"{bundle.config.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
+        "model's config.json"
+    )
+
+
+def _nothing(
+    predictor: Predictor, source: Source, naming: labels.Naming, config: InferenceConfig, options: Options
+) -> str | None:
+    """Says what lower scores would give, for a run that found nothing."""
+    if not naming.titles:
+        return None
+    limited_by = "--score-threshold"
+    if options.score_threshold is None:
+        own, given = predictor.bundle.config.score_threshold, config.model.min_confidence_threshold
+        name = "min_confidence_threshold" if given >= own else "score_floor"
+        limited_by = f"`model.{name}` of the config, or --score-threshold,"
+    return second_look.describe(
+        predictor, source, mode=config.mode, batch_size=options.batch_size, names=naming.titles, limited_by=limited_by
+    )
+
+
+def _is_folder(source: Source) -> bool:
+    return all(entry.item is None for entry in source.entries)

@@ -1,0 +1,1 @@
+"""Other data formats into a Supervisely project."""

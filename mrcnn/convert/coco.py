@@ -1,0 +1,200 @@
+"""Reads COCO instance annotations and makes a Supervisely project of them.
+
+    python -m mrcnn.convert.coco convert --annotations X.json --images DIR --out PROJECT --tag train
+    python -m mrcnn.convert.coco convert --split train T.json T_DIR --split val V.json V_DIR --out PROJECT
+
+Each annotation becomes one bitmap, pixel for pixel what COCO's own mask code draws, also when it has several parts. A
+crowd becomes an object with the tag `iscrowd`, which training ignores. Images without annotations stay, as negatives.
+Source: COCO data format (cocodataset.org); masks by faster-coco-eval's mask functions.
+"""
+
+import argparse
+import functools
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrcnn import events, files
+from mrcnn.data.coco import masks
+from mrcnn.data.coco.file import CocoImage, CocoObject, read_coco
+from mrcnn.data.tally import Tally
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap
+from mrcnn.project.listing import is_overlong
+from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from mrcnn.project.writer import ProjectWriter
+
+CROWDS = "crowd objects will not be learnt, their `iscrowd` is 1 (--crowds-as-objects takes them as objects)"
+CROWDS_TAKEN = "crowd objects taken as objects"
+NAME_TOO_LONG = "images left out, their names are too long for a project"
+MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
+TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
+
+
+@dataclass(frozen=True)
+class Split:
+    """One annotation file and its images; `tag` goes onto each of them, None onto none."""
+
+    tag: str | None
+    annotations: Path
+    images: Path
+
+
+def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_objects: bool = False) -> Counter[str]:
+    """Writes one project with a data set for each split.
+
+    Args:
+        splits: what to convert; classes are the categories of all, in order of first appearance.
+        out: the project's folder; must not exist or be empty.
+        log: where progress and what was left out are reported.
+        crowds_as_objects: take objects with `iscrowd` 1 as single objects; else they are ignored in training.
+
+    Returns:
+        Counts of `images`, `objects`, `crowds`, and `skipped` objects.
+
+    Raises:
+        UserError: a file is malformed or leaves nothing to learn, or `out` is not free.
+    """
+    files.check_free(out)
+    datasets = [read_coco(split.annotations, split.images) for split in splits]
+    titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
+    tags = dict.fromkeys(split.tag for split in splits if split.tag)
+    meta = ProjectMeta(
+        tuple(ClassMeta(title) for title in titles),
+        tuple(TagMeta(name) for name in dict.fromkeys((*tags, CROWD_TAG))),
+        {"projectType": "images"},
+    )
+    counts: Counter[str] = Counter()
+    with ProjectWriter(out, meta) as writer:
+        for split, dataset, name in zip(splits, datasets, _dataset_names(splits), strict=True):
+            converted = _Converter(name, split.tag, crowds_as_objects=crowds_as_objects)
+            for line in dataset.warnings:
+                log.warning(line)
+            for image in log.track(dataset.images, f"convert {name}"):
+                converted.add(image, writer)
+            for line in converted.tally.lines():
+                log.warning(line)
+            lost = dataset.lost + converted.counts["skipped"]
+            if lost and not converted.counts["objects"]:
+                raise UserError(f"nothing can be learnt from {dataset.path}: its {lost} objects are all left out")
+            counts += converted.counts + Counter(skipped=dataset.lost)
+    return counts
+
+
+class _Converter:
+    """Draws the objects of one data set and adds its images to a project."""
+
+    def __init__(self, dataset: str, tag: str | None, *, crowds_as_objects: bool):
+        """Starts with nothing counted."""
+        self.counts: Counter[str] = Counter()
+        self.tally = Tally()
+        self._dataset, self._tag, self._crowds_as_objects = dataset, tag, crowds_as_objects
+        self._names: set[str] = set()
+        self._drawn = 0  # pixels of the current image's boxes
+
+    def add(self, image: CocoImage, writer: ProjectWriter) -> None:
+        """Adds an image; one whose name is too long is left out."""
+        name = self._free_name(image.name)
+        if is_overlong(name):
+            self.tally.add(NAME_TOO_LONG, image.name)
+            self.counts["skipped"] += len(image.objects)
+            return
+        self._drawn = 0
+        labels = tuple(label for item in image.objects if (label := self._label(item, image)))
+        tags = (Tag(self._tag),) if self._tag else ()
+        writer.add(self._dataset, name, image.path, Annotation((image.height, image.width), tags, labels))
+        self.counts["images"] += 1
+        self.counts["objects"] += len(labels)
+
+    def _label(self, item: CocoObject, image: CocoImage) -> Label | None:
+        where = f"{item.name} of image {image.name}"
+        try:
+            if self._drawn > MOST_DRAWN:
+                raise masks.Unusable(TOO_MUCH)
+            drawing = masks.draw(item.segmentation, height=image.height, width=image.width)
+        except masks.Unusable as error:
+            self.tally.add(f"objects left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
+            self.counts["skipped"] += 1
+            return None
+        self._drawn += drawing.mask.size
+        for note in drawing.notes:
+            self.tally.add(note, where)
+        if item.is_crowd:
+            self.tally.add(CROWDS_TAKEN if self._crowds_as_objects else CROWDS, where)
+        is_ignored = item.is_crowd and not self._crowds_as_objects
+        self.counts["crowds"] += is_ignored
+        y, x = drawing.origin
+        return Label(item.category, Bitmap((x, y), drawing.mask), (Tag(CROWD_TAG),) if is_ignored else ())
+
+    def _free_name(self, path: str) -> str:
+        """Makes a file name of a path: a project has no folders, and no names that start with a dot."""
+        name = path.replace("/", "_")
+        stem, suffix = os.path.splitext(f"_{name}" if name.startswith(".") else name)
+        name, number = stem + suffix, 1
+        while name in self._names:
+            number += 1
+            name = f"{stem}_{number}{suffix}"
+        self._names.add(name)
+        return name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mrcnn.convert.coco", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="convert")
+    command = commands.add_parser("convert", help="make a Supervisely project of COCO instance annotations")
+    command.add_argument("--annotations", type=Path, metavar="JSON", help="instance annotations of one split")
+    command.add_argument("--images", type=Path, metavar="DIR", help="folder of their images")
+    command.add_argument("--tag", help="tag for these images, e.g. train or val (none)")
+    command.add_argument(
+        "--split",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("TAG", "JSON", "DIR"),
+        help="instead of the three above; may be repeated",
+    )
+    command.add_argument(
+        "--crowds-as-objects",
+        action="store_true",
+        help="take objects with `iscrowd` 1 as objects; some tools mark every brush mask so",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(arguments)
+    log = events.make_log("rich")
+    return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
+
+
+def _run(options: argparse.Namespace, log: EventLog) -> None:
+    splits = [Split(tag, Path(annotations), Path(images)) for tag, annotations, images in options.split]
+    if options.annotations and options.images:
+        splits.append(Split(options.tag, options.annotations, options.images))
+    elif options.annotations or options.images or not splits:
+        raise UserError("give --annotations JSON and --images DIR, or --split TAG JSON DIR")
+    counts = convert(splits, options.out, log, crowds_as_objects=options.crowds_as_objects)
+    if counts["crowds"] == counts["objects"]:
+        what = "all its objects are crowds" if counts["objects"] else "it has no object"
+        log.warning(f"nothing can be learnt from {options.out} alone: {what}")
+    log.info(
+        f"{options.out}: {counts['images']} images, {counts['objects']} objects, {counts['crowds']} of them crowds; "
+        f"{counts['skipped']} objects left out{', which training takes for background' if counts['skipped'] else ''}"
+    )
+
+
+def _dataset_names(splits: Sequence[Split]) -> list[str]:
+    """Names each data set by its annotation file, numbered where two files have one name."""
+    names: list[str] = []
+    for split in splits:
+        stem = split.annotations.stem
+        number = sum(earlier.annotations.stem == stem for earlier in splits[: len(names)])
+        names.append(f"{stem}_{number + 1}" if number else stem)
+    return names
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

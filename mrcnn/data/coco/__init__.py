@@ -1,0 +1,1 @@
+"""COCO instance JSON, read as exporters write it."""

@@ -1,0 +1,275 @@
+"""Reads a COCO instance annotation file as exporters write it.
+
+What is unusual but clear is read, with one line. A broken object, image or category is left out, counted by reason, and
+the first few are named; it never costs the others. A file of another kind is named. Masks are drawn later.
+Source: COCO data format (cocodataset.org); LVIS, whose images have a `coco_url` and no `file_name`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrcnn import files
+from mrcnn.data.coco import categories as coco_categories
+from mrcnn.data.coco import kinds as coco_kinds
+from mrcnn.data.coco import masks
+from mrcnn.data.coco.categories import id_text
+from mrcnn.data.coco.images import ImageFolder
+from mrcnn.data.tally import Tally, short
+from mrcnn.errors import UserError
+from mrcnn.images import image_file
+from mrcnn.project import listing
+
+LISTS = ("images", "annotations", "categories")
+
+NO_OBJECT = "objects left out, they are no JSON objects"
+NO_CATEGORY = "objects left out, their category is not in the file"
+NO_IMAGE = "objects left out, their image is not in the file"
+IMAGE_GONE = "objects left out with their images"
+BAD_CROWD = "objects left out, their `iscrowd` is neither 0 nor 1"
+LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD)
+
+BROKEN_IMAGE = "images left out, they have no `id` or no `file_name`"
+SHARED_ID = (
+    "images left out, they share their id with another image, and nothing tells whose objects are whose; "
+    "give each its own `id`"
+)
+MISSING = "images left out, their files are not there"
+UNKNOWN_TYPE = "images left out, the project format has no such files"
+UNREADABLE = "images left out, the file gives no `height` and `width` and the image cannot be read"
+AMBIGUOUS = "images left out, without its folders their name is also that of another image"
+OTHER_NAME = "images found under another name than the file gives"
+LISTED_TWICE = "images that are listed under several ids, their objects are joined"
+OTHER_SIZE = "images have another size than the file says (height x width); training skips such images"
+SIZE_ASKED = "images without a usable `height` and `width`, read from the image itself"
+
+_INSTEAD_OF_MASKS = {"bbox": "boxes", "keypoints": "keypoints"}
+_CROWD_WORDS = {"1": True, "true": True, "0": False, "false": False, "": False, "none": False, "null": False}
+
+
+@dataclass(frozen=True)
+class CocoObject:
+    """One annotation: its category's name, its `segmentation` as in the file, whether it is a crowd, and its id."""
+
+    category: str
+    segmentation: Any
+    is_crowd: bool
+    name: str = "annotation"
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """One image, its size in pixels and its objects; `name` is its path inside the images' folder."""
+
+    name: str
+    path: Path
+    height: int
+    width: int
+    objects: tuple[CocoObject, ...]
+
+
+@dataclass(frozen=True)
+class CocoDataset:
+    """What a file holds.
+
+    Attributes:
+        path: the file.
+        categories: their names, sorted by id.
+        images: sorted by name.
+        warnings: what was left out or read in an unusual way, one line a reason.
+        lost: number of objects left out.
+    """
+
+    path: Path
+    categories: tuple[str, ...]
+    images: tuple[CocoImage, ...]
+    warnings: tuple[str, ...]
+    lost: int
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An item of `images`: its id, its name in the file, and its sides, None where they cannot be."""
+
+    key: str
+    file_name: str
+    size_hw: tuple[int, int] | None
+
+
+def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
+    """Reads an instance annotation file.
+
+    Args:
+        annotations: the file.
+        images_dir: the folder that holds its images; nothing outside it is read.
+
+    Raises:
+        UserError: the file cannot be read or is of another kind, no image is there, no object has a mask, or it is not
+            clear what the categories stand for.
+    """
+    content = _read(annotations)
+    if not images_dir.is_dir():
+        raise UserError(
+            f"the images' folder {images_dir} does not exist; name the folder of the images of {annotations}"
+        )
+    _require_masks(content["annotations"], annotations)
+    tally = Tally()
+    ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))
+    try:
+        categories = coco_categories.read_categories(content["categories"], Counter(filter(None, ids)), tally)
+    except UserError as error:
+        raise UserError(f"{annotations}: {error}") from error
+    files_of = _by_file(_entries(content["images"], tally), ImageFolder(images_dir), tally)
+    sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
+    if not sizes:
+        reasons = "; ".join(tally.lines()) or "it lists none"
+        raise UserError(f"no image of {annotations} can be used from {images_dir}: {reasons}")
+    names = {entry.key: name for name in sizes for entry in files_of[name]}
+    objects = _objects(content, categories, names, tally)
+    images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
+    lost = sum(tally.counts[reason] for reason in LOST_OBJECTS)
+    return CocoDataset(annotations, tuple(categories.values()), tuple(images), tuple(tally.lines()), lost)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Reads the JSON, in UTF-8, -16 or -32, with or without a mark at its start."""
+    data = files.read_bytes(path, what="annotation file")
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        if kind := coco_kinds.kind_of_bytes(data):
+            raise UserError(f"{path} is {kind}, not COCO; {coco_kinds.advice_for(kind)}") from error
+        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise UserError(f"{path} is not valid JSON: {error}{hint}") from error
+    kind = coco_kinds.kind_of(content)
+    absent = [key for key in LISTS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
+    if kind and (absent or kind in coco_kinds.ADVICE):
+        raise UserError(f"{path} is {kind}, no COCO instance file; {coco_kinds.advice_for(kind)}")
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no COCO instance file: it must be a JSON object, got {short(content)}")
+    for key in absent:
+        raise UserError(f"{path} is no COCO instance file: it needs a list `{key}`, got {short(content.get(key))}")
+    return dict(content)
+
+
+def _require_masks(items: list[Any], path: Path) -> None:
+    found = [item for item in items if isinstance(item, Mapping)]
+    if not found or any(masks.has_mask(item.get("segmentation")) for item in found):
+        return
+    kinds = [kind for key, kind in _INSTEAD_OF_MASKS.items() if any(item.get(key) for item in found)]
+    what = f"{' and '.join(kinds) or 'objects'} without masks"
+    raise UserError(
+        f"nothing can be learnt from {path}: it has {len(found)} {what}; annotate masks (polygons or brush), or let a "
+        "segmentation tool make them from the boxes"
+    )
+
+
+def _entries(items: list[Any], tally: Tally) -> list[_Entry]:
+    """Reads the images that have an id of their own and a name."""
+    entries: dict[str, list[_Entry]] = {}
+    for number, item in enumerate(items):
+        key = id_text(item.get("id")) if isinstance(item, Mapping) else None
+        file_name = (item.get("file_name") or item.get("coco_url")) if isinstance(item, Mapping) else None
+        if key is None or not isinstance(file_name, str) or not file_name.strip():
+            tally.add(BROKEN_IMAGE, f"number {number} of the list ({short(item)})")
+            continue
+        sides = _side(item.get("height")), _side(item.get("width"))
+        size_hw = sides if 0 < sides[0] * sides[1] <= masks.MOST_PIXELS else None
+        entries.setdefault(key, []).append(_Entry(key, file_name, size_hw))
+    for key, group in entries.items():
+        names = dict.fromkeys(entry.file_name for entry in group)
+        if len(names) > 1:
+            tally.add(SHARED_ID, f"id {key}: {', '.join(map(repr, names))}", number=len(names))
+    return [entry for group in entries.values() if len({item.file_name for item in group}) == 1 for entry in group]
+
+
+def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[str, list[_Entry]]:
+    """Finds the entries' files: name inside the folder -> entries, several where a file is listed under several ids."""
+    exact: dict[str, list[_Entry]] = {}
+    guessed: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        try:
+            found = folder.find(entry.file_name)
+        except UserError as error:
+            tally.add(MISSING, str(error))
+            continue
+        if listing.is_image(Path(found.name)):
+            (exact if found.is_exact else guessed).setdefault(found.name, []).append(entry)
+        else:
+            tally.add(UNKNOWN_TYPE, entry.file_name)
+    for name, group in guessed.items():
+        if name in exact or len({entry.file_name for entry in group}) > 1:
+            for entry in group:
+                tally.add(AMBIGUOUS, f"{entry.file_name} could be {name}")
+        else:
+            exact[name] = group
+            tally.add(OTHER_NAME, f"{group[0].file_name} as {name}")
+    for name, group in exact.items():
+        if len(ids := dict.fromkeys(entry.key for entry in group)) > 1:
+            tally.add(LISTED_TWICE, f"{name} (ids {', '.join(ids)})")
+    return exact
+
+
+def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int] | None:
+    """Chooses an image's height and width; where the file has none, or several, the image's own are used."""
+    sizes = {entry.size_hw for entry in entries}
+    if len(sizes) == 1 and (size := next(iter(sizes))):
+        found = image_file.header_sizes(path)
+        if found and size not in found:
+            tally.add(OTHER_SIZE, f"{path.name} (says {_by(size)}, has {_by(found.upright_hw)})")
+        return size
+    try:
+        size = image_file.sizes(image_file.read_bytes(path), name=str(path)).upright_hw
+    except UserError as error:
+        tally.add(UNREADABLE, str(error))
+        return None
+    tally.add(SIZE_ASKED, path.name)
+    return size
+
+
+def _objects(
+    content: Mapping[str, Any], categories: Mapping[str, str], names: Mapping[str, str], tally: Tally
+) -> dict[str, list[CocoObject]]:
+    """Reads the objects of the images that are there, by the image's name."""
+    listed = {id_text(item.get("id")) for item in content["images"] if isinstance(item, Mapping)}
+    objects: dict[str, list[CocoObject]] = {name: [] for name in names.values()}
+    for number, item in enumerate(content["annotations"]):
+        if not isinstance(item, Mapping):
+            tally.add(NO_OBJECT, f"number {number} of the list ({short(item)})")
+            continue
+        key, category = id_text(item.get("image_id")), id_text(item.get("category_id"))
+        own = id_text(item.get("id"))
+        name = f"annotation {own}" if own else f"annotation number {number} of the list"
+        is_crowd = _crowd(item.get("iscrowd"))
+        where = f"{name} of image {names.get(key or '', short(item.get('image_id')))}"
+        if key is None or key not in names:
+            tally.add(IMAGE_GONE if key and key in listed else NO_IMAGE, where)
+        elif category is None or category not in categories:
+            tally.add(NO_CATEGORY, f"{where} (category {short(item.get('category_id'))})")
+        elif is_crowd is None:
+            tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
+        else:
+            objects[names[key]].append(CocoObject(categories[category], item.get("segmentation"), is_crowd, name))
+    return objects
+
+
+def _by(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[0]}x{size_hw[1]}"
+
+
+def _side(value: Any) -> int:
+    """Reads a height or width, 0 for what cannot be one."""
+    text = id_text(value) or ""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _crowd(value: Any) -> bool | None:
+    """Reads `iscrowd`; a missing one is 0. None for what is neither 0 nor 1."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else None
+    return _CROWD_WORDS.get(value.strip().lower()) if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""What gives training and evaluation their samples."""

@@ -1,0 +1,72 @@
+"""COCO AP of a model on a Supervisely project, or on its images with one tag.
+
+    python -m mrcnn.evaluate.command --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
+
+AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05. Of an
+inference config only the mode and what belongs to it counts, not which classes it writes.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrcnn import events, files, startup
+from mrcnn.config.base import PRECISIONS
+from mrcnn.config.load import load_inference_config
+from mrcnn.errors import UserError, printable
+from mrcnn.events import EventLog
+from mrcnn.model_folder import arguments
+
+SCORE_THRESHOLD = 0.05
+
+
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_model(parser, required=True)
+    parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
+    parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
+    parser.add_argument("--score-threshold", type=float, default=SCORE_THRESHOLD, metavar="0..1")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
+    parser.add_argument("--device", metavar="cpu|N")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--debug", action="store_true", help="show where an error occurred")
+    return parser.parse_args(given)
+
+
+def main(args: argparse.Namespace, log: EventLog) -> None:
+    """Evaluates as the command line asks and prints the table."""
+    if args.batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
+    mode = load_inference_config(args.config or {}, warn=log.warning).mode
+    scoring = startup.load("mrcnn.evaluate.run", debug=args.debug)
+    metrics = scoring.evaluate_model(
+        args.model,
+        args.project,
+        tag=args.tag,
+        mode=mode,
+        names={"classes": args.classes, "input_size": args.input_size},
+        score_threshold=args.score_threshold,
+        batch_size=args.batch_size,
+        device=args.device,
+        precision=args.precision,
+        log=log,
+    )
+    print(printable(scoring.table(metrics)))
+    if args.output:
+        content = {"score_threshold": args.score_threshold, **scoring.jsonable(metrics)}
+        with files.writing("the metrics", args.output):
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            with files.replaced(args.output) as partial:
+                partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command_line = parse()
+    run_log = events.make_log(command_line.log_format)
+    sys.exit(events.run_main(lambda: main(command_line, run_log), log=run_log, debug=command_line.debug))

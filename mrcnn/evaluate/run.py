@@ -1,0 +1,218 @@
+"""COCO AP of a model on a Supervisely project, in any inference mode."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.config.base import AUTO
+from mrcnn.config.inference import FullImageMode, Mode
+from mrcnn.data import rasterize
+from mrcnn.data.sources import supervisely
+from mrcnn.errors import UserError
+from mrcnn.evaluate.coco import CocoEvaluator, encode_crop
+from mrcnn.events import EventLog
+from mrcnn.model_folder import read
+from mrcnn.predict import modes, sources
+from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.sources import Picture, Source
+from mrcnn.project.listing import few
+from mrcnn.project.repeated import Repeats
+from mrcnn.structures import CompactDetections, Instances
+
+FULL_IMAGE = FullImageMode()
+SUBTASK = "evaluation"
+COCO_DETECTIONS = 100  # of an image and class that COCO counts; a model that gives more is scored with all of them
+REGION_DETECTIONS = 1_000_000  # likewise where the model looks at many regions of an image: all of them
+COLUMNS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+
+
+class _Scored(NamedTuple):
+    """What the evaluator reads of the detections of an image; masks are run-length encoded."""
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    scores: np.ndarray
+    masks: list[dict[str, Any]]
+
+
+def evaluate(
+    predictor: Predictor,
+    source: Source,
+    *,
+    log: EventLog,
+    mode: Mode = FULL_IMAGE,
+    neutral: str | None = None,
+    batch_size: int = 1,
+) -> dict[str, Any]:
+    """Scores a model on the images of a source.
+
+    Args:
+        predictor: the model.
+        source: a project; objects of classes that the model does not know are left out, as are, with a message, images
+            that were annotated in another size.
+        log: receives progress and each image left out.
+        mode: how the model looks at an image.
+        neutral: title of the class whose objects excuse detections.
+        batch_size: images, or regions of them, that go through the model at once.
+
+    Returns:
+        `CocoEvaluator.result`'s dictionary with `per_class` by title, and `images` and `skipped`, their numbers.
+
+    Raises:
+        UserError: the model has none of the project's classes, or not one image could be used.
+    """
+    names = predictor.bundle.class_names
+    most = max(COCO_DETECTIONS, predictor.bundle.config.detections_per_image)
+    most = most if isinstance(mode, FullImageMode) else REGION_DETECTIONS
+    evaluator, done = CocoEvaluator(len(names), max_detections=most), 0
+    skipped: list[str] = []
+    errors = Repeats(log, level="error")
+
+    def skip(picture: Picture, error: Exception) -> None:
+        title = source.entries[picture.index].title
+        errors.add(f"{title} is skipped: {error}", title)
+        skipped.append(title)
+
+    known = {*names, neutral}
+    _check_classes([item.title for item in source.meta.classes], names=names, neutral=neutral, log=log)
+    config = predictor.bundle.config
+    pictures = sources.read_pictures(
+        source,
+        channels=config.channels,
+        log=log,
+        on_skip=skipped.append,
+        exact=True,
+        image_range=config.image_range,
+    )
+    runner = modes.RUNNERS[mode.name]
+    for picture, found in runner(predictor, pictures, mode, batch_size, on_error=skip):
+        objects = _objects(picture, source, names=names, neutral=neutral, known=known)
+        evaluator.add(picture.index, (*found.size, objects), _scored(found.detections))
+        done += 1
+        log.progress(SUBTASK, done + len(skipped), len(source.entries))
+    errors.close()
+    if not done:
+        raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
+    result = evaluator.result()
+    per_class = {names[class_id]: values for class_id, values in result.pop("per_class").items()}
+    return {**result, "images": done, "skipped": len(skipped), "per_class": per_class}
+
+
+def evaluate_model(
+    model: str | Path,
+    project: str | Path,
+    *,
+    tag: str | None,
+    mode: Mode,
+    names: Mapping[str, Any],
+    score_threshold: float,
+    batch_size: int,
+    device: int | str | None,
+    precision: str,
+    log: EventLog,
+) -> dict[str, Any]:
+    """Loads a model and scores it on a project, or on its images with a tag.
+
+    Args:
+        model: as for `load.read_model`.
+        project: as for `sources.open_project`.
+        tag: of the images; None for all.
+        mode: how the model looks at an image.
+        names: the keyword arguments `classes` and `input_size` of `load.read_model`.
+        score_threshold: of the detections.
+        batch_size: images, or regions of them, that go through the model at once.
+        device: as for `load.load_model`.
+        precision: the same.
+        log: as for `evaluate`.
+
+    Returns:
+        As `evaluate`.
+
+    Raises:
+        UserError: an argument is wrong, or as `evaluate`.
+    """
+    stored = read.read_model(model, **names)
+    source = sources.open_project(project)
+    source = sources.with_tag(source, tag) if tag else source
+    bundle = read.load_model(
+        stored, score_threshold=score_threshold, device=device, precision=precision, warn=log.warning
+    )
+    if precision == AUTO:
+        log.info(str(bundle.precision))
+    return evaluate(Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=batch_size)
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """Writes the metrics as a table with a row per class and one for all; `-` where no object counts."""
+    rows = [("", "objects", "found", *COLUMNS)]
+    per_class = metrics["per_class"]
+    for title, values in per_class.items():
+        rows.append((title, values["objects"], values["detections"], *(_cell(values[name]) for name in COLUMNS)))
+    sums = (sum(values[key] for values in per_class.values()) for key in ("objects", "detections"))
+    rows.append(("all", *sums, *(_cell(metrics[name]) for name in COLUMNS)))
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def _check_classes(titles: Sequence[str], *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
+    """Compares a project's classes with a model's.
+
+    Raises:
+        UserError: they have none in common, so that nothing could be measured.
+    """
+    foreign = sorted(set(titles) - {*names, neutral})
+    if foreign and not set(titles) & {*names[1:]}:
+        raise UserError(
+            f"the model has none of the project's classes ({few(foreign)}; the model's are {few(names[1:])}): evaluate "
+            "on a project with its classes"
+        )
+    if foreign:
+        log.warning(
+            f"the model does not have {len(foreign)} of the project's classes ({few(foreign)}): their objects are left "
+            "out, as if they were not annotated"
+        )
+
+
+def _objects(
+    picture: Picture, source: Source, *, names: Sequence[str], neutral: str | None, known: set[str | None]
+) -> Instances:
+    item = source.entries[picture.index].item
+    labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
+    if item is None:
+        raise UserError("only a project can be evaluated: a folder of images has no objects")
+    sample = supervisely.make_sample(
+        item,
+        replace(picture.annotation, labels=labels),
+        class_title_to_idx={name: index for index, name in enumerate(names)},
+        neutral=neutral,
+    )
+    height, width = picture.image.shape[:2]
+    return rasterize.rasterize(
+        sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width
+    )
+
+
+def _scored(found: CompactDetections) -> _Scored:
+    runs = [encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
+    return _Scored(found.boxes, found.class_ids, found.scores, runs)
+
+
+def _cell(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def jsonable(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Replaces NaN, which JSON lacks, by null."""
+    return {
+        key: jsonable(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in metrics.items()
+    }

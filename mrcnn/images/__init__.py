@@ -1,0 +1,1 @@
+"""Image files: formats, headers, value range, pixels."""

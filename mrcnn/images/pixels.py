@@ -1,0 +1,102 @@
+"""Reads image files as RGB arrays, upright.
+
+Source: OpenCV's colour mode, as the original reads: alpha dropped, grey expanded, 16 bits reduced to 8, EXIF
+orientation applied. One deliberate difference: where the annotation is for the image as stored, it is not turned.
+"""
+
+import os
+
+import cv2
+import numpy as np
+
+from mrcnn.errors import UserError
+from mrcnn.images import image_file, value_range
+
+
+def read_image(
+    path: str | os.PathLike[str], channels: int = 3, *, image_range: int | None = None, most: int | None = None
+) -> np.ndarray:
+    """Reads an image file.
+
+    Args:
+        path: a file of any format OpenCV decodes.
+        channels: how many the result has. 3 is RGB and 1 is grey, from any file; with another number the file itself
+            must have as many, and then keeps them (4 is RGBA).
+        image_range: the value of 16-bit images that becomes 255 (`model.image_range`); None for 65535.
+        most: bytes that its pixels may take; None for the default of `limits`.
+
+    Returns:
+        `[H, W, channels]` uint8, contiguous. Without `image_range` 16-bit values are divided by 256 (TIFF: 257).
+
+    Raises:
+        UserError: there is no such file, it cannot be decoded or is cut off, or it has other channels or a depth
+            other than 8 or 16 bits; names the file.
+    """
+    name = os.fspath(path)
+    return decode_image(image_file.read_bytes(path), channels, name=name, image_range=image_range, most=most)
+
+
+def read_annotated(
+    path: str | os.PathLike[str],
+    channels: int = 3,
+    *,
+    size_hw: tuple[int, int] | None,
+    image_range: int | None = None,
+    most: int | None = None,
+) -> np.ndarray:
+    """Reads an image whose annotation is for an image of `size_hw`, height and width; else as `read_image`.
+
+    An image that its EXIF block would turn by a quarter stays as stored if that, and only that, has this size. With
+    None, or a size that fits neither way, it is upright.
+    """
+    data, name = image_file.read_bytes(path), os.fspath(path)
+    image = decode_image(data, channels, name=name, image_range=image_range, most=most)
+    if size_hw in (None, image.shape[:2]) or size_hw != image.shape[1::-1]:
+        return image
+    stored = decode_image(data, channels, name=name, upright=False, image_range=image_range, most=most)
+    return stored if stored.shape[:2] == size_hw else image
+
+
+def decode_image(
+    data: np.ndarray,
+    channels: int = 3,
+    *,
+    name: str,
+    upright: bool = True,
+    image_range: int | None = None,
+    most: int | None = None,
+) -> np.ndarray:
+    """Decodes the bytes of an image file, `[n]` uint8.
+
+    Args:
+        data: the bytes.
+        channels: as of `read_image`.
+        name: what an error calls the image.
+        upright: turn it by its EXIF orientation.
+        image_range: as of `read_image`.
+        most: likewise.
+
+    Returns:
+        As `read_image`.
+    """
+    flags = {3: cv2.IMREAD_COLOR, 1: cv2.IMREAD_GRAYSCALE}.get(channels, cv2.IMREAD_UNCHANGED)
+    if image_range is not None and flags != cv2.IMREAD_UNCHANGED:
+        flags |= cv2.IMREAD_ANYDEPTH  # else OpenCV divides by 256 itself
+    image = image_file.decode(data, flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION, name=name, most=most)
+    if image.shape[-1] != channels:
+        raise UserError(f"the image {name} must have {channels} channels (`model.channels`), got {image.shape[-1]}")
+    if upright and flags == cv2.IMREAD_UNCHANGED:
+        image = np.ascontiguousarray(image_file.turned_upright(image, data))
+    if image.dtype == np.uint16:
+        image = value_range.to_8_bits(image, image_range)
+    conversion = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(channels)
+    return image if conversion is None else cv2.cvtColor(image, conversion)
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Reads (height, width) of the upright image from the file's header, pixels.
+
+    Raises:
+        UserError: as `read_image`.
+    """
+    return image_file.sizes(image_file.read_bytes(path), name=os.fspath(path)).upright_hw

@@ -1,1 +1,0 @@
-"""A trained model applied to images and projects."""

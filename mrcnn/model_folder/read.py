@@ -1,0 +1,326 @@
+"""A trained model from its folder, or from a weight file alone; the one file of this package that reads settings.
+
+    <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
+    <folder>/model_weights/model.h5
+
+A folder of the original has no `model`: there was one network, which `config.legacy` knows.
+Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mrcnn.config import errors, legacy
+from mrcnn.config.base import PRECISIONS
+from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.config.load import load_json
+from mrcnn.config.model import ModelConfig
+from mrcnn.config.train import InputSize
+from mrcnn.errors import UserError
+from mrcnn.model_folder import class_names, lone_file
+from mrcnn.model_folder import device as devices
+from mrcnn.model_folder import precision as precisions
+from mrcnn.models import build
+from mrcnn.project.meta import ClassMeta
+from mrcnn.structures import OutputRules, RawDetections
+from mrcnn.weights import apply, download
+
+CONFIG = "config.json"
+WEIGHTS = Path("model_weights") / "model.h5"
+BEST = "best"  # the entry of a training run's output that leads to its best checkpoint
+FILE_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model's files say, before anything is built.
+
+    Attributes:
+        path: the folder, or the weight file that is alone.
+        weights: the weight file.
+        class_names: title of each class id, the background first.
+        class_metas: the classes as the folder lists them, the background not among them.
+        input_size: `min_dim` and `max_dim` of the model input.
+        config: the architecture's numbers.
+        neutral: title of the class whose objects were ignored in training, if there was one.
+        warnings: what had to be assumed, one line each.
+    """
+
+    path: Path
+    weights: Path
+    class_names: tuple[str, ...]
+    class_metas: tuple[ClassMeta, ...]
+    input_size: InputSize
+    config: ModelConfig
+    neutral: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A model ready to run, and what its numbers mean.
+
+    Attributes:
+        model: from a dictionary with `images` and `windows` to `RawDetections`.
+        class_names: title of each class id, the background first.
+        class_metas: the classes as the folder lists them, the background not among them.
+        input_size: `min_dim` and `max_dim` of the model input.
+        config: the architecture's numbers, with the score threshold in use.
+        precision: of the convolutions, and why.
+    """
+
+    model: Callable[[Mapping[str, Any]], RawDetections]
+    class_names: tuple[str, ...]
+    class_metas: tuple[ClassMeta, ...]
+    input_size: InputSize
+    config: ModelConfig
+    precision: precisions.Precision = precisions.DEFAULT
+
+    @property
+    def output_rules(self) -> OutputRules:
+        """How the model's output becomes detections."""
+        return output_rules(self.config)
+
+
+def output_rules(config: ModelConfig) -> OutputRules:
+    """Picks the rules of a model's output from its numbers."""
+    return OutputRules(config.mask_threshold, config.mask_paste, config.round_boxes)
+
+
+def read_model(
+    model: str | Path,
+    *,
+    classes: class_names.Classes | None = None,
+    input_size: Sequence[int] | None = None,
+) -> StoredModel:
+    """Reads what a model's files say.
+
+    Args:
+        model: a model folder; a training run's output, whose `best` checkpoint is taken; a weight file; or `coco` for
+            Matterport's release file, which is downloaded once.
+        classes: only with a weight file that is alone: the names of its classes, see `class_names.read_names`.
+        input_size: only with such a file: (min_dim, max_dim); None means Matterport's.
+
+    Raises:
+        UserError: there is no model, its files are not what they should be, or an argument is missing or too much; one
+            line that names the file and the fix.
+    """
+    path = Path(model)
+    if str(model) == class_names.COCO and not path.exists():
+        path, classes = Path(download.matterport_coco_file()), classes or class_names.COCO
+    folder = folder_of(path)
+    if folder is None:
+        return read_file(path, classes=classes, input_size=input_size)
+    if classes is not None or input_size is not None:
+        raise UserError(
+            f"the model folder {folder} has its classes and its input size in {CONFIG}: leave out --classes and "
+            "--input-size"
+        )
+    return read_folder(folder)
+
+
+def folder_of(path: Path) -> Path | None:
+    """Gives the model folder that a path means, which is also that of the weight file inside; None for a file alone."""
+    if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
+        return path
+    folder = path.absolute().parent.parent
+    return folder if folder / WEIGHTS == path.absolute() and (folder / CONFIG).is_file() else None
+
+
+def read_folder(directory: str | Path) -> StoredModel:
+    """Reads a model folder's config.json.
+
+    Args:
+        directory: the model folder, or a training run's output, whose `best` checkpoint is taken.
+
+    Raises:
+        UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
+    """
+    path = _find(Path(directory))
+    content = load_json(path / CONFIG)
+    try:
+        names = _class_names(content.get("class_title_to_idx"))
+        settings = _object(content, "settings")
+        special = settings.get("special_classes")
+        return StoredModel(
+            path=path,
+            weights=path / WEIGHTS,
+            class_names=names,
+            class_metas=_class_metas(content.get("classes"), names),
+            input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
+            config=errors.check(ModelConfig, _object({"model": legacy.folder_model(content)}, "model"), path="model"),
+            neutral=special.get("neutral") if isinstance(special, dict) else None,
+        )
+    except UserError as error:
+        raise UserError(f"{path / CONFIG}: {error}") from error
+
+
+def read_file(
+    path: Path, *, classes: class_names.Classes | None, input_size: Sequence[int] | None = None
+) -> StoredModel:
+    """Reads from a weight file alone what its shapes tell, and adds the names of the classes.
+
+    Raises:
+        UserError: the file is no whole Mask R-CNN, or the names are missing, not as many as its classes, or malformed.
+    """
+    facts = lone_file.read_facts(path)
+    count = facts.num_classes or 0
+    if classes is None:
+        raise UserError(
+            f"{path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
+            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
+        )
+    names = class_names.number_names(class_names.read_names(classes), num_classes=count, source=path)
+    return StoredModel(
+        path=path,
+        weights=path,
+        class_names=names,
+        class_metas=_class_metas([], names),
+        input_size=lone_file.input_size(input_size),
+        config=lone_file.model_config(facts, path),
+        warnings=lone_file.assumptions(facts, path),
+    )
+
+
+def load_as_told(
+    stored: StoredModel,
+    settings: InferenceModelConfig,
+    *,
+    score_threshold: float | None,
+    device: int | str | None,
+    precision: str,
+    warn: Callable[[str], None],
+) -> ModelBundle:
+    """Loads a model as a config says; a threshold or a device that is given, not None, comes before the config's.
+
+    Arguments and errors are those of `load_model`.
+    """
+    if score_threshold is None:
+        score_threshold = settings.score_threshold(stored.config.score_threshold)
+    return load_model(
+        stored,
+        score_threshold=score_threshold,
+        device=_device(settings) if device is None else device,
+        precision=precision,
+        warn=warn,
+    )
+
+
+def _device(settings: InferenceModelConfig) -> int | str:
+    """Returns the GPU that a config names; one that names none runs without a GPU too, and without a warning."""
+    return settings.gpu_device if "gpu_device" in settings.model_fields_set else devices.AUTO
+
+
+def load_model(
+    stored: StoredModel,
+    *,
+    score_threshold: float | None = None,
+    device: int | str | None = None,
+    precision: str = "float32",
+    warn: Callable[[str], None] = lambda line: None,
+) -> ModelBundle:
+    """Builds a model and loads its weights.
+
+    Args:
+        stored: from `read_model`.
+        score_threshold: detections that score less are dropped; None keeps the model's own, by default 0.7.
+        device: as for `device.choose_device`; to be chosen before TensorFlow is first used.
+        precision: of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for what is fast on the
+            device; boxes are float32 always.
+        warn: called with one line for each thing the user should know.
+
+    Raises:
+        UserError: the weights are not what the model needs, or an argument is wrong.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    config = stored.config
+    if score_threshold is not None:
+        if not 0 <= score_threshold <= 1:
+            raise UserError(f"the score threshold must be in 0..1, got {score_threshold}")
+        config = config.model_copy(update={"score_threshold": float(score_threshold)})
+    for line in stored.warnings:
+        warn(line)
+    devices.choose_device(device, warn=warn)
+    chosen = precisions.resolve(precision)
+    return ModelBundle(
+        model=_build(stored, config, precision=chosen.policy, warn=warn),
+        class_names=stored.class_names,
+        class_metas=stored.class_metas,
+        input_size=stored.input_size,
+        config=config,
+        precision=chosen,
+    )
+
+
+def _build(stored: StoredModel, config: ModelConfig, *, precision: str, warn: Callable[[str], None]) -> Any:
+    weights = stored.weights
+    if not weights.is_file():
+        raise UserError(f"the model folder {stored.path} has no {WEIGHTS}; copy the weights there")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build.build_model(config, num_classes=len(stored.class_names))
+    finally:
+        keras.config.set_dtype_policy(before)
+    report = apply.load_into(model.weight_layout(), weights)
+    apply.require_backbone(report)
+    if report.missing:
+        raise UserError(
+            f"{weights} lacks {len(report.missing)} layers of the model, the first is {_first(report.missing)}: "
+            "use a complete weight file"
+        )
+    if report.left_over:
+        warn(
+            f"{weights} holds {len(report.left_over)} layers that the model lacks, the first is "
+            f"{_first(report.left_over)}; they have no effect"
+        )
+    return model
+
+
+def _first(names: Any) -> str:
+    return str(next(iter(names)))
+
+
+def _find(directory: Path) -> Path:
+    if (directory / CONFIG).is_file():
+        return directory
+    best = directory / BEST
+    if (best / CONFIG).is_file():
+        return best
+    if not directory.is_dir():
+        raise UserError(f"the model folder {directory} does not exist")
+    inside = sorted(path.parent.name for path in directory.glob(f"*/{CONFIG}"))
+    hint = f"name one of the folders inside it, e.g. {directory / inside[-1]}" if inside else "train a model first"
+    raise UserError(f"the model folder {directory} has neither {CONFIG} nor {BEST}/{CONFIG}; {hint}")
+
+
+def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key)
+    if not isinstance(value, dict):
+        raise UserError(f"`{key}` must be an object, got {errors.shown(value)}")
+    return value
+
+
+def _class_names(mapping: Any) -> tuple[str, ...]:
+    if not isinstance(mapping, dict) or not all(type(index) is int for index in mapping.values()):
+        raise UserError(f"`class_title_to_idx` must give a whole number for each title, got {errors.shown(mapping)}")
+    if len(mapping) < 2 or sorted(mapping.values()) != list(range(len(mapping))):
+        raise UserError(
+            f"`class_title_to_idx` must number the background 0 and at least one class 1, 2, ... without a gap, "
+            f"got {sorted(mapping.values())}"
+        )
+    return tuple(sorted(mapping, key=mapping.__getitem__))
+
+
+def _class_metas(classes: Any, names: tuple[str, ...]) -> tuple[ClassMeta, ...]:
+    """Gives one bitmap class for each name but the background, in the folder's order; those it does not list last."""
+    if not isinstance(classes, list):
+        raise UserError(f"`classes` must be a list, got {errors.shown(classes)}")
+    listed = {item.title: item for item in map(ClassMeta.from_json, classes)}
+    order = [title for title in listed if title in names[1:]] + [name for name in names[1:] if name not in listed]
+    return tuple(ClassMeta(title, "bitmap", listed[title].color if title in listed else "") for title in order)

@@ -1,0 +1,1 @@
+"""Images in, detections out: the predictor and the inference modes."""

@@ -1,0 +1,96 @@
+"""The model's raw output for one image to detections in the image's own pixels.
+
+Shape letters: D output slots, N detections, M mask side, H W the image.
+Source: Matterport's `unmold_detections`, with an absolute mask threshold and unrounded boxes, as in the paper, unless
+the rules say otherwise; a mask without a single pixel drops its detection, where the original crashed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.data import resize
+from mrcnn.data.resize import ResizePlan
+from mrcnn.ops import masks
+from mrcnn.predict import compact
+from mrcnn.structures import CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
+
+DEFAULT_RULES = OutputRules()
+
+
+def to_original(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    rules: OutputRules = DEFAULT_RULES,
+) -> Detections:
+    """Gives what `to_compact` does with each mask on a canvas of the image's size."""
+    return compact.to_dense(to_compact(raw, plan, image_size=image_size, class_names=class_names, rules=rules))
+
+
+def to_compact(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    rules: OutputRules = DEFAULT_RULES,
+) -> CompactDetections:
+    """Moves boxes and masks from the model input into the image: the first result of `with_slots`."""
+    return with_slots(raw, plan, image_size=image_size, class_names=class_names, rules=rules)[0]
+
+
+def with_slots(
+    raw: RawDetections,
+    plan: ResizePlan,
+    *,
+    image_size: tuple[int, int],
+    class_names: Sequence[str],
+    rules: OutputRules = DEFAULT_RULES,
+) -> tuple[CompactDetections, np.ndarray]:
+    """Moves boxes and masks from the model input into the image.
+
+    Args:
+        raw: NumPy fields of ONE image, without the batch axis: boxes `[D, 4]`, class_ids `[D]`, scores `[D]`, valid
+            `[D]`, masks `[D, M, M]`.
+        plan: how the image was fitted into the model input.
+        image_size: H and W.
+        class_names: by class id.
+        rules: how boxes are rounded and masks enlarged.
+
+    Returns:
+        found: detections by falling score; boxes are clipped to the image, those without area or whose mask has no
+            pixel are left out. None in, none out.
+        slots: `[N]` int, the output slot of each.
+    """
+    height, width = image_size
+    slots = np.flatnonzero(raw.valid)
+    slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
+    boxes = resize.boxes_to_original(raw.boxes[slots], plan, rounding=rules.round_boxes)
+    boxes = np.clip(boxes, 0, np.array([height, width, height, width], dtype=np.float32))
+    cropped = [
+        CroppedMask.from_pixels(
+            *masks.paste_mask_numpy(
+                raw.masks[slot],
+                box,
+                height=height,
+                width=width,
+                threshold=rules.mask_threshold,
+                method=rules.mask_paste,
+            )
+        )
+        for slot, box in zip(slots, boxes, strict=True)
+    ]
+    keep = [index for index, mask in enumerate(cropped) if mask.area]
+    class_ids = raw.class_ids[slots][keep].astype(np.int32)
+    found = CompactDetections(
+        boxes=boxes[keep],
+        class_ids=class_ids,
+        class_names=tuple(class_names[class_id] for class_id in class_ids),
+        scores=raw.scores[slots][keep].astype(np.float32),
+        masks=tuple(cropped[index] for index in keep),
+        size=(height, width),
+    )
+    return found, slots[keep]

@@ -1,0 +1,476 @@
+"""A whole run over a project and over a folder, with a small fake model."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mrcnn.annotate import draw, run
+from mrcnn.config.inference import MODES
+from mrcnn.config.load import load_inference_config
+from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
+from mrcnn.model_folder import read
+from mrcnn.predict import sources
+from mrcnn.project.reader import Project
+from tests.predict import helpers
+
+from .runs import OBJECT, events, make_animals, run_on, tree
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_animals(tmp_path)
+
+
+def test_project_in_project_out(project, tmp_path):
+    summary = run_on(sources.open_project(project), tmp_path / "out", batch_size=2)
+    result = Project.open(tmp_path / "out" / "animals")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    assert [item.name for item in result.meta.tags] == ["train", "seen", "confidence_maskrcnn"]
+    assert result.meta.extra == {"projectType": "images"}
+    assert [(item.dataset, item.name) for item in result.items] == [
+        ("ds1", "a.png"),
+        ("ds1", "b.png"),
+        ("ds2", "a.png"),
+    ]
+    assert result.items[0].image_path.stat().st_ino == (project / "ds1" / "img" / "a.png").stat().st_ino
+    first = result.items[0].read_annotation(result.meta)
+    assert [label.class_title for label in first.labels] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    old, cat, dog = first.labels
+    assert old.extra["labelerLogin"] == "ann"
+    assert old.has_tag("seen")
+    assert cat.geometry.mask.shape == (20, 30)
+    assert dog.geometry.mask.shape == (10, 30)
+    assert [tag.value for tag in (*cat.tags, *dog.tags)] == [round(200 / 255, 4), round(100 / 255, 4)]
+    assert first.has_tag("train")
+    assert first.description == "kept"
+    assert first.size_hw == (20, 30)
+    assert summary.images == 3
+    assert summary.skipped == []
+    assert summary.images_with == {"cat": 3, "dog": 3}
+    assert not (tmp_path / "out" / "predictions.json").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["animals"]
+
+
+def test_input_project_is_left_alone(project, tmp_path):
+    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+    run_on(sources.open_project(project), tmp_path / "out", overlay=True)
+    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
+
+
+def test_second_run_on_the_result(project, tmp_path):
+    run_on(sources.open_project(project), tmp_path / "out")
+    run_on(sources.open_project(tmp_path / "out"), tmp_path / "again")
+    result = Project.open(tmp_path / "again" / "animals")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_maskrcnn", "dog_maskrcnn"]
+    labels = result.items[0].read_annotation(result.meta).labels
+    assert [label.class_title for label in labels].count("cat_maskrcnn") == 2
+
+
+def test_selection_holds_everywhere(project, tmp_path):
+    config = {"model": {}, "mode": {"model_classes": {"save_names": ["dog"], "add_suffix": ""}}}
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "x.png", 20, 20, 100)
+    summary = run_on(sources.open_images(folder), tmp_path / "out", config=config)
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item["category_id"] for item in content["annotations"]] == [2]
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [item.title for item in result.meta.classes] == ["dog"]
+    assert [label.class_title for label in result.items[0].read_annotation(result.meta).labels] == ["dog"]
+    assert dict(summary.images_with) == {"dog": 1}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_existing_objects_are_renamed_or_left_out_in_every_mode(project, tmp_path, name):
+    mode = {"name": name, "model_classes": {"add_suffix": "!"}, "model_tags": {"add_suffix": "!"}}
+    if name.startswith("sliding"):
+        mode["window"] = {"width": 64, "height": 64}
+    found = {}
+    for key, existing in {"all": {}, "renamed": {"add_suffix": "_gt"}, "none": {"save_names": []}}.items():
+        config = {"model": {}, "mode": {**mode, "existing_objects": existing}}
+        run_on(sources.open_project(project), tmp_path / key, config=config)
+        result = Project.open(tmp_path / key / "animals")
+        titles = [label.class_title for label in result.items[0].read_annotation(result.meta).labels]
+        found[key] = sorted(titles), [item.title for item in result.meta.classes]
+    new = ["cat!", "dog!"]
+    assert found["all"] == (["cat", *new], ["cat", *new])
+    assert found["renamed"] == (sorted(["cat_gt", *new]), ["cat", *new, "cat_gt"])
+    assert found["none"] == (new, ["cat", *new])
+
+
+def test_folder_of_images(tmp_path):
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "b.jpg", 20, 30, 200)
+    helpers.write_image(folder / "a.bmp", 30, 20, 100)
+    run_on(sources.open_images(folder), tmp_path / "out", overlay=True)
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [item.name for item in result.items] == ["a.bmp", "b.jpg"]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item["file_name"] for item in content["images"]] == ["a.bmp", "b.jpg"]
+    assert len(content["annotations"]) == 4
+    assert sorted(path.name for path in (tmp_path / "out" / "overlay").iterdir()) == ["a.bmp.png", "b.jpg"]
+
+
+def test_overlay_of_a_project_has_its_data_sets(project, tmp_path):
+    run_on(sources.open_project(project), tmp_path / "out", overlay=True)
+    overlay = tmp_path / "out" / "overlay"
+    assert sorted(str(path.relative_to(overlay)) for path in overlay.rglob("*.png")) == [
+        "ds1/a.png",
+        "ds1/b.png",
+        "ds2/a.png",
+    ]
+    picture = cv2.imread(str(overlay / "ds1" / "a.png"), cv2.IMREAD_COLOR_RGB)
+    assert picture.shape == (600, 900, 3)  # 30 times larger
+    assert np.abs(picture[300, 450].astype(int) - 200).max() > 50  # a mask is drawn there
+
+
+def test_overlay_colours_classes_where_there_are_several_and_else_objects(tmp_path, monkeypatch):
+    helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 90)
+    seen = []
+    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors: seen.append(class_colors) or image)
+
+    def one_class(batch):
+        raw = helpers.brightness_model(batch)
+        return raw._replace(class_ids=raw.class_ids * 0 + 1)
+
+    bundles = helpers.make_bundle(), helpers.make_bundle(one_class, names=("bg", "cat"))
+    for index, bundle in enumerate(bundles):
+        run_on(sources.open_images(tmp_path / "photos"), tmp_path / f"out{index}", bundle=bundle, overlay=True)
+    assert seen == [{"cat": "#00FF00", "dog": "#00FF00"}, None]
+
+
+def test_one_bad_image_is_reported_and_left_out(project, tmp_path, capsys):
+    (project / "ds1" / "img" / "a.png").write_bytes(b"broken")
+    summary = run_on(sources.open_project(project), tmp_path / "out", batch_size=4)
+    assert summary.skipped == ["ds1/a.png"]
+    assert summary.images == 2
+    assert len(Project.open(tmp_path / "out").items) == 2
+    lines = events(capsys)
+    assert any(line["level"] == "error" and "ds1/a.png is skipped" in line["message"] for line in lines)
+    assert any(line["message"] == "4 objects in 2 images, 1 skipped" for line in lines)
+    assert [line["current"] for line in lines if line["message"] == "progress"] == [1, 2, 3]
+
+
+def test_no_usable_image_is_an_error_and_leaves_nothing(project, tmp_path):
+    for path in project.rglob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(UserError, match="none of the 3 images could be used"):
+        run_on(sources.open_project(project), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_events(project, tmp_path, capsys):
+    run_on(sources.open_project(project), tmp_path / "out")
+    lines = events(capsys)
+    progress = [(line["subtask"], line["current"], line["total"]) for line in lines if line["message"] == "progress"]
+    assert progress == [("inference", 1, 3), ("inference", 2, 3), ("inference", 3, 3)]
+    assert lines[-1]["message"] == "model applied"
+    assert lines[-2]["message"].startswith("written to ")
+    assert lines[-1]["event_type"] == "EventType.MODEL_APPLIED"
+    # (200 + 100 + 240) / 3 / 255 = 0.706
+    assert lines[-4]["message"] == "cat: 3 objects in 3 images, mean score 0.706"
+    assert lines[-4]["mean_score"] == pytest.approx(540 / 3 / 255, abs=1e-4)
+    assert lines[-5]["message"] == "6 objects in 3 images"
+
+
+def test_output_that_is_not_empty_is_refused(project, tmp_path):
+    helpers.write_image(tmp_path / "out" / "animals" / "old.png", 4, 4, 0)
+    with pytest.raises(UserError, match=r"out/animals must be new or an empty folder"):
+        run_on(sources.open_project(project), tmp_path / "out")
+
+
+def test_batch_size_must_be_one_at_least():
+    with pytest.raises(UserError, match="batch size must be at least 1, got 0"):
+        run.Options(batch_size=0)
+
+
+def test_grey_model_draws_grey_pictures(tmp_path):
+    folder = tmp_path / "photos"
+    helpers.write_image(folder / "x.png", 20, 20, 90)
+
+    def model(batch):
+        return helpers.brightness_model({**batch, "images": batch["images"] * 3})
+
+    bundle = helpers.make_bundle(model, channels=1, image_mean=(100.0,))
+    run_on(sources.open_images(folder), tmp_path / "out", bundle=bundle, overlay=True)
+    assert (tmp_path / "out" / "overlay" / "x.png").exists()
+
+
+def test_model_of_four_channels_draws_the_colours(tmp_path, monkeypatch):
+    pixels = np.array([[[10, 20, 30, 40]]], np.uint8).repeat(9, 0)  # blue, green, red, alpha
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "x.png"), pixels)
+    seen = []
+    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors: seen.append(image) or image)
+    bundle = helpers.make_bundle(channels=4, image_mean=(100.0,) * 4)
+    run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out", bundle=bundle, overlay=True)
+    assert [image[0, 0].tolist() for image in seen] == [[30, 20, 10]]
+
+
+def test_a_project_is_not_written_where_its_pictures_are(tmp_path):
+    helpers.write_image(tmp_path / "overlay" / "x.png", 9, 9, 50)
+    source = sources.open_images(tmp_path / "overlay")
+    with pytest.raises(UserError, match="the input is named 'overlay', as one of the run's other outputs is"):
+        run_on(source, tmp_path / "out", overlay=True)
+    assert run_on(source, tmp_path / "out").images == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("model_classes", "has no class of the model (there: cat, dog): nothing that it finds is written"),
+        ("existing_objects", "has no class of the input (there: cat): none of its objects is kept"),
+    ],
+)
+@pytest.mark.parametrize(("names", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["catt"], 1), ([], 1)])
+def test_names_that_select_nothing_are_told(project, tmp_path, capsys, key, expected, names, warned):
+    mode = {"name": "full_image", "model_classes": {"add_suffix": "!"}}
+    mode[key] = {**mode.get(key, {}), "save_names": names}
+    run_on(sources.open_project(project), tmp_path / "out", config={"model": {}, "mode": mode})
+    lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
+    assert lines.count(f"`mode.{key}` {expected}") == warned
+
+
+@pytest.mark.parametrize(("classes", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["fox"], 1), ([], 1)])
+def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys, classes, warned):
+    config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
+    expected = "`mode.from_classes` has no class of the input (there: cat): the model looks at nothing"
+    assert lines == [expected] * warned
+
+
+@pytest.fixture
+def loaded(monkeypatch, tmp_path):
+    """Replaces the loading of a model; gives the arguments it was called with."""
+    calls = []
+    bundle = helpers.make_bundle()
+
+    def load_model(stored, **arguments):
+        calls.append(arguments)
+        return bundle
+
+    stored = helpers.make_stored(tmp_path, bundle)
+    monkeypatch.setattr(read, "read_model", lambda model, classes, input_size: stored)
+    monkeypatch.setattr(read, "load_model", load_model)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "threshold", "device"),
+    [
+        ({}, {}, 0.7, "auto"),
+        ({"min_confidence_threshold": 0.2, "gpu_device": 0}, {}, 0.7, 0),
+        ({"min_confidence_threshold": 0.9, "gpu_device": 1}, {}, 0.9, 1),
+        ({"score_floor": 0.1, "min_confidence_threshold": 0.2}, {}, 0.2, "auto"),
+        ({"min_confidence_threshold": 0.9}, {"score_threshold": 0.0, "device": "cpu"}, 0.0, "cpu"),
+    ],
+)
+def test_threshold_and_device(project, tmp_path, loaded, model, options, threshold, device):
+    run.run_inference(
+        "anywhere",
+        sources.open_project(project),
+        tmp_path / "out",
+        config=load_inference_config({"model": model}),
+        log=JsonLog(),
+        options=run.Options(**options),
+    )
+    assert (loaded[0]["score_threshold"], loaded[0]["device"]) == (threshold, device)
+    assert (tmp_path / "out" / "animals" / "meta.json").exists()
+
+
+def test_clash_of_names_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+    config = load_inference_config({"model": {}, "mode": {"model_classes": {"add_suffix": ""}}})
+    with pytest.raises(UserError, match="'cat' has shape rectangle"):
+        run.run_inference("anywhere", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog())
+    assert loaded == []
+
+
+def test_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "animals").write_text("a file")
+    with pytest.raises(UserError, match="out/animals must be new or an empty folder"):
+        run.run_inference(
+            "anywhere", sources.open_project(project), tmp_path / "out", config=load_inference_config({}), log=JsonLog()
+        )
+    assert loaded == []
+
+
+def test_the_same_run_gives_the_same_files(project, tmp_path):
+    for name in ("first", "second"):
+        run_on(sources.open_project(project), tmp_path / name, overlay=True, batch_size=2)
+    assert len(tree(tmp_path / "first")) == 3 * 3 + 1
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+def test_an_image_the_mode_cannot_look_at_is_left_out(project, tmp_path, capsys):
+    bounds = {"top": "9px", "bottom": "8px"}
+    config = {"model": {}, "mode": {"name": "roi", "bounds": bounds, "model_classes": {"add_suffix": "!"}}}
+    summary = run_on(sources.open_project(project), tmp_path / "out", config=config, batch_size=2)
+    assert summary.skipped == ["ds2/a.png"]
+    (line,) = (line["message"] for line in events(capsys) if line["level"] == "error")
+    assert line.startswith("ds2/a.png is skipped: `mode.bounds` leaves nothing of an image of 16 x 16 pixels")
+
+
+@pytest.mark.parametrize("error", [cv2.error("too large"), MemoryError("too large"), RecursionError("too large")])
+def test_a_picture_that_cannot_be_drawn_is_left_out(project, tmp_path, monkeypatch, capsys, error):
+    draw_one = draw.draw
+
+    def fail(image, *args, **kwargs):
+        if image.shape[0] == 40:
+            raise error
+        return draw_one(image, *args, **kwargs)
+
+    monkeypatch.setattr(draw, "draw", fail)
+    assert run_on(sources.open_project(project), tmp_path / "out", overlay=True).skipped == ["ds1/b.png"]
+    expected = f"ds1/b.png is skipped: {type(error).__name__}: too large"
+    assert any(expected in line["message"] for line in events(capsys))
+
+
+def test_objects_boxes_in_a_project(project, tmp_path):
+    config = {"model": {}, "mode": {"name": "bboxes", "save": True, "padding": {"left": "1px"}}}
+    config["mode"]["model_classes"] = {"add_suffix": "_found"}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    shapes = [(item.title, item.shape) for item in result.meta.classes]
+    assert shapes == [
+        ("cat", "rectangle"), ("cat_found", "bitmap"), ("dog_found", "bitmap"), ("cat_input_bbox", "rectangle"),
+    ]  # fmt: skip
+    titles = [
+        [label.class_title for label in item.read_annotation(result.meta).labels] for item in result.items
+    ]  # fmt: skip
+    one = ["cat_found", "dog_found", "cat_input_bbox", "cat"]
+    assert titles == [one, [], one]
+    box = result.items[0].read_annotation(result.meta).labels[2]
+    assert box.geometry.to_json()["points"]["exterior"] == [[1, 1], [8, 5]]
+
+
+def test_windows_in_a_project(project, tmp_path):
+    config = {"model": {}, "mode": {"name": "sliding_window", "save": True, "window": {"width": 24, "height": 20}}}
+    config["mode"]["model_classes"] = {"add_suffix": "_found"}
+    for source, output in ((project, "out"), (tmp_path / "out", "again")):
+        run_on(sources.open_project(source), tmp_path / output, config=config)
+    result = Project.open(tmp_path / "again")
+    assert [item.title for item in result.meta.classes] == ["cat", "cat_found", "dog_found", "sliding_window"]
+    titles = [label.class_title for label in result.items[1].read_annotation(result.meta).labels]
+    # 40 x 24: two windows; what fills each is joined, what fills its upper half is not
+    assert titles == ["cat_found", "dog_found", "dog_found", "sliding_window", "sliding_window"] * 2
+
+
+def test_the_region_is_that_of_the_real_image(project, tmp_path):
+    helpers.write_image(project / "ds1" / "img" / "a.png", 40, 70, 200)  # annotated as 20 x 30
+    mode = {"name": "roi", "save": True, "bounds": {"left": "10%", "top": "25%", "right": "1px"}}
+    config = {"model": {}, "mode": {**mode, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    region = result.items[0].read_annotation(result.meta).labels[-1]
+    assert region.class_title == "inference_roi"
+    assert region.geometry.to_json()["points"]["exterior"] == [[7, 10], [68, 39]]
+
+
+def test_an_object_outside_the_image_is_kept_as_it_is(project, tmp_path):
+    path = project / "ds1" / "ann" / "b.png.json"
+    outside = helpers.rectangle("cat", 50, 50, 60, 60)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "objects": [outside, OBJECT]}))
+    config = {"model": {}, "mode": {"name": "bboxes", "save": True, "model_classes": {"add_suffix": "!"}}}
+    run_on(sources.open_project(project), tmp_path / "out", config=config)
+    result = Project.open(tmp_path / "out")
+    labels = result.items[1].read_annotation(result.meta).labels
+    assert [label.class_title for label in labels] == ["cat", "cat!", "dog!", "cat_input_bbox", "cat"]
+    assert labels[0].to_json()["points"] == outside["points"]
+
+
+def test_output_where_the_input_is(project, tmp_path):
+    before = tree(project)
+    with pytest.raises(UserError, match="animals must be new or an empty folder; name another"):
+        run_on(sources.open_project(project), project.parent)
+    assert tree(tmp_path) == {f"animals/{name}": content for name, content in before.items()}
+    run_on(sources.open_project(project), project)
+    assert len(Project.open(project).items) == len(Project.open(project / "animals").items) == 3
+    assert {name: content for name, content in tree(project).items() if not name.startswith("animals/")} == before
+
+
+def test_subfolders_become_data_sets_inside_the_one_of_the_folder(tmp_path):
+    for name in ("a.png", "day/a.png", "day/late/b.png"):
+        helpers.write_image(tmp_path / "photos" / name, 8, 8, 200)
+    run_on(sources.open_images(tmp_path / "photos", recursive=True), tmp_path / "out", overlay=True)
+    result = Project.open(tmp_path / "out" / "photos")
+    assert [(item.dataset, item.name) for item in result.items] == [
+        ("ds", "a.png"),
+        ("ds/day", "a.png"),
+        ("ds/day/late", "b.png"),
+    ]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["a.png", "day/a.png", "day/late/b.png"]
+    overlay = tmp_path / "out" / "overlay"
+    assert sorted(str(path.relative_to(overlay)) for path in overlay.rglob("*.png")) == [
+        "a.png",
+        "day/a.png",
+        "day/late/b.png",
+    ]
+
+
+def warnings_of(capsys):
+    return [event["message"] for event in events(capsys) if event["level"] == "warn"]
+
+
+def test_images_with_as_many_objects_as_they_may_have_are_named(project, tmp_path, capsys):
+    # the small model finds two objects in each image
+    source = sources.open_project(project)
+    summary = run_on(source, tmp_path / "out", bundle=helpers.make_bundle(detections_per_image=2))
+    assert summary.full == ["ds1/a.png", "ds1/b.png", "ds2/a.png"]
+    (line,) = [text for text in warnings_of(capsys) if "as many objects" in text]
+    assert line == (
+        "in 3 images (ds1/a.png, ds1/b.png, ds2/a.png) the model found as many objects as it may, 2, so there may be "
+        "more: raise `model.detections_per_image` in the model's config.json"
+    )
+    run_on(source, tmp_path / "more", bundle=helpers.make_bundle(detections_per_image=3))
+    assert warnings_of(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "key"),
+    [
+        ({}, {"score_threshold": 0.9}, "--score-threshold"),
+        ({"score_floor": 0.9}, {}, "`model.score_floor` of the config, or --score-threshold,"),
+        (
+            {"min_confidence_threshold": 0.9},
+            {},
+            "`model.min_confidence_threshold` of the config, or --score-threshold,",
+        ),
+    ],
+)
+def test_a_run_that_finds_nothing_says_what_lower_scores_would_give(tmp_path, capsys, model, options, key):
+    helpers.write_image(tmp_path / "photos" / "a.png", 8, 8, 204)  # a cat of 0.8, a dog of 0.4
+    bundle = helpers.make_bundle(helpers.Thresholded(0.9), score_threshold=0.9)
+    run_on(
+        sources.open_images(tmp_path / "photos"), tmp_path / "out", bundle=bundle, config={"model": model}, **options
+    )
+    assert warnings_of(capsys) == [
+        "no object scores at least 0.9 in 1 images; in them 2 score at least 0.3 and 2 score at least 0.1; "
+        f"{key} sets the limit"
+    ]
+
+
+def test_dark_images_are_named_and_the_models_range_makes_them_bright(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "x.png"), np.full((20, 20), 4095, np.uint16))
+    source = sources.open_images(tmp_path / "photos")
+    run_on(source, tmp_path / "dark", bundle=helpers.make_bundle(score_threshold=0))
+    assert any("no value above 4095" in event["message"] for event in events(capsys))
+    run_on(source, tmp_path / "bright", bundle=helpers.make_bundle(image_range=4095))
+    assert not any("no value above" in event["message"] for event in events(capsys))
+    found = json.loads((tmp_path / "bright" / "predictions.json").read_text())["annotations"]
+    assert max(item["score"] for item in found) == pytest.approx(1)  # the small model's score is the brightness
+
+
+def test_an_image_over_the_limit_is_named_and_left_out(tmp_path, capsys):
+    for name, side in (("small.png", 8), ("large.png", 1000)):
+        helpers.write_image(tmp_path / "photos" / name, side, side, 100)
+    source = sources.open_images(tmp_path / "photos")
+    summary = run_on(source, tmp_path / "out", config={"model": {"max_image_mb": 1}})
+    assert summary.skipped == ["large.png"]
+    assert "large.png would take 3 MB when decoded, more than 1 MB" in "".join(e["message"] for e in events(capsys))
+    assert run_on(source, tmp_path / "again", config={"model": {"max_image_mb": 3}}).skipped == []

@@ -1,0 +1,40 @@
+"""The options by which a command line names a model."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from mrcnn.model_folder import arguments
+
+
+@pytest.fixture
+def parser():
+    made = argparse.ArgumentParser()
+    arguments.add_model(made, required=True)
+    return made
+
+
+def test_a_folder_needs_no_more(parser):
+    options = parser.parse_args(["--model", "runs/first"])
+    assert (options.model, options.classes, options.input_size) == (Path("runs/first"), None, None)
+
+
+def test_a_file_alone_comes_with_names_and_size(parser):
+    options = parser.parse_args(["--model", "m.h5", "--classes", "cat,dog", "--input-size", "300", "512"])
+    assert (options.classes, options.input_size) == ("cat,dog", [300, 512])
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["--model", "m", "--input-size", "512"], ["--model", "m", "--input-size", "a", "b"]]
+)
+def test_wrong_options(parser, given, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args(given)
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_model_may_be_left_out_where_a_task_folder_has_one():
+    made = argparse.ArgumentParser()
+    arguments.add_model(made, required=False)
+    assert made.parse_args([]).model is None

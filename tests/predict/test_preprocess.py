@@ -1,0 +1,62 @@
+"""Images of any size and form to model inputs."""
+
+import numpy as np
+import pytest
+
+from mrcnn.predict import preprocess
+
+
+def test_small_and_large_image_share_a_batch():
+    images = [np.full((8, 16, 3), 100, np.uint8), np.full((100, 50, 3), 200, np.uint8)]
+    inputs = preprocess.prepare(images, min_dim=64, max_dim=64)
+    assert inputs.images.shape == (2, 64, 64, 3)
+    assert inputs.images.dtype == inputs.windows.dtype == np.float32
+    # 8 x 16 becomes 32 x 64 with 16 rows above; 100 x 50 becomes 64 x 32 with 16 columns left
+    np.testing.assert_array_equal(inputs.windows, [[16, 0, 48, 64], [0, 16, 64, 48]])
+    assert inputs.sizes == ((8, 16), (100, 50))
+    np.testing.assert_array_equal(inputs.images[0, 16:48], 100)
+    np.testing.assert_array_equal(inputs.images[1, :, 16:48], 200)
+    assert inputs.images.sum() == 3 * 32 * 64 * (100 + 200)  # padding is zero
+
+
+def test_image_of_the_input_size_is_left_alone():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(preprocess.prepare([image], min_dim=64, max_dim=64).images[0], image)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
+def test_grey_becomes_three_equal_channels(shape):
+    grey = np.arange(6, dtype=np.uint8).reshape(shape)
+    result = preprocess.as_model_image(grey)
+    assert result.shape == (2, 3, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(result[..., channel], grey.reshape(2, 3))
+
+
+def test_alpha_is_dropped():
+    rgba = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(preprocess.as_model_image(rgba), rgba[..., :3])
+
+
+def test_model_of_other_channels():
+    image = np.zeros((2, 3, 4), np.uint8)
+    assert preprocess.as_model_image(image, channels=4) is image
+    assert preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=1).shape == (2, 3, 1)
+    with pytest.raises(ValueError, match="takes images with 4 channels, got 1"):
+        preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=4)
+    with pytest.raises(ValueError, match="takes images with 4 channels, got 3"):
+        preprocess.as_model_image(np.zeros((2, 3, 3), np.uint8), channels=4)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((2, 3, 3), np.float32), "uint8 .* got float32"),
+        (np.zeros((2, 3, 2), np.uint8), "3 channels, got 2"),
+        (np.zeros((0, 3, 3), np.uint8), r"got \[0, 3, 3\]"),
+        (np.zeros(3, np.uint8), r"got \[3\]"),
+    ],
+)
+def test_what_is_no_image_is_named(image, message):
+    with pytest.raises(ValueError, match=f"image 1: .*{message}"):
+        preprocess.prepare([np.zeros((2, 2, 3), np.uint8), image], min_dim=64, max_dim=64)

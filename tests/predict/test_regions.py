@@ -1,0 +1,146 @@
+"""Looking at parts of pictures: order, batches, reading ahead, and one bad picture among good ones."""
+
+import numpy as np
+import pytest
+
+from mrcnn.errors import UserError
+from mrcnn.predict import compact
+from mrcnn.predict import regions as looking
+from mrcnn.predict.regions import Found, Method, Part, Region
+
+from . import helpers
+
+HALVES = Region((0, 0, 4, 3)), Region((0, 3, 4, 6), 7)
+
+
+def make_pictures(count, read=None, bad=()):
+    for index in range(count):
+        if read is not None:
+            read.append(index)
+        yield helpers.make_picture(np.full((4, 6), 0 if index in bad else 10 * (index + 1), np.uint8), index=index)
+
+
+def as_parts(regions, found, size):
+    return [Part(each, region.label) for region, each in zip(regions, found, strict=True)]
+
+
+WHOLE = Method(lambda picture: [Region((0, 0, 4, 6))], as_parts)
+TWO = Method(lambda picture: HALVES, as_parts)
+
+
+def look(pictures, method, *, predictor=None, batch_size=2, **kwargs):
+    return list(looking.look(predictor or helpers.BlobPredictor(), pictures, method, batch_size=batch_size, **kwargs))
+
+
+def test_pictures_come_in_order_and_in_batches():
+    predictor = helpers.BlobPredictor()
+    found = look(make_pictures(5), WHOLE, predictor=predictor)
+    assert [picture.index for picture, _ in found] == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose([each.detections.scores[0] for _, each in found], np.arange(10, 60, 10) / 255)
+    assert predictor.batches == [2, 2, 1]
+
+
+def test_no_more_is_read_than_a_batch_needs():
+    read = []
+    found = looking.look(helpers.BlobPredictor(), make_pictures(5, read), WHOLE, batch_size=2)
+    next(found)
+    assert read == [0, 1]
+
+
+def test_pictures_without_regions_do_not_pile_up():
+    read = []
+    nothing = Method(lambda picture: [], as_parts)
+    found = looking.look(helpers.BlobPredictor(), make_pictures(5, read), nothing, batch_size=2)
+    _, first = next(found)
+    assert first.parts == ()
+    assert first.detections.size == (4, 6)
+    assert read == [0]
+
+
+def test_detections_are_in_pixels_of_the_image():
+    ((_, found),) = look(make_pictures(1), TWO)
+    assert [part.label for part in found.parts] == [None, 7]
+    assert [part.detections.masks[0].box for part in found.parts] == [(0, 0, 4, 3), (0, 3, 4, 6)]
+    assert found.detections.size == (4, 6)
+
+
+def test_no_pictures():
+    assert look([], WHOLE) == []
+
+
+class Fussy(helpers.BlobPredictor):
+    """Fails on a batch with a black image."""
+
+    def predict(self, images, *, batch_size=None):
+        if any(not image.any() for image in images):
+            raise MemoryError("too dark")
+        return super().predict(images, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("method", [WHOLE, TWO])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_a_picture_the_model_fails_on_does_not_cost_the_others(method, batch_size):
+    bad = []
+    found = look(
+        make_pictures(6, bad=(1, 5)),
+        method,
+        predictor=Fussy(),
+        batch_size=batch_size,
+        on_error=lambda picture, error: bad.append((picture.index, str(error))),
+    )
+    assert [picture.index for picture, _ in found] == [0, 2, 3, 4]
+    assert bad == [(1, "too dark"), (5, "too dark")]
+    assert all(len(each.detections.masks) == len(each.parts) for _, each in found)
+
+
+def test_after_a_failure_no_more_of_that_picture_is_looked_at():
+    predictor, calls = Fussy(), []
+    predict = predictor.predict
+    predictor.predict = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
+    many = Method(lambda picture: [HALVES[0]] * 50, as_parts)
+    look(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=3, on_error=lambda picture, error: None)
+    assert calls == [3, 1]
+
+
+def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():
+    def plan(picture):
+        if picture.index == 1:
+            raise UserError("too small")
+        return HALVES
+
+    def gather(regions, found, size):
+        if found[0].scores[0] > 0.1:  # 30 / 255
+            raise ValueError("too bright")
+        return as_parts(regions, found, size)
+
+    bad = []
+    found = look(make_pictures(3), Method(plan, gather), on_error=lambda picture, error: bad.append(str(error)))
+    assert [picture.index for picture, _ in found] == [0]
+    assert bad == ["too small", "too bright"]
+
+
+def test_without_a_handler_the_error_is_raised():
+    with pytest.raises(MemoryError, match="too dark"):
+        look(make_pictures(1, bad=(0,)), WHOLE, predictor=Fussy())
+
+
+def test_a_predictor_that_can_is_asked_for_small_masks():
+    class Small:
+        def predict(self, images, *, batch_size=None):
+            raise AssertionError("masks of the image's size")
+
+        def predict_compact(self, images, *, batch_size=None):
+            return [compact.from_dense(each) for each in helpers.BlobPredictor().predict(images)]
+
+    ((_, found),) = look(make_pictures(1), WHOLE, predictor=Small())
+    assert found.detections.masks[0].area == 24
+
+
+def test_parts_in_a_row():
+    found = helpers.make_compact([[0, 0, 1, 1], [2, 2, 3, 3]], ["cat", "dog"], [0.1, 0.9], size=(4, 6))
+    parts = (
+        Part(compact.take(found, [0])),
+        Part(compact.empty((4, 6)), box=(0, 0, 4, 6)),
+        Part(compact.take(found, [1])),
+    )
+    assert Found(parts, (4, 6)).detections.class_names == ("cat", "dog")
