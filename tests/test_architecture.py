@@ -56,8 +56,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "images", "project",
-    "layers", "losses", "models", "weights", "evaluate", "serve",
+    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "images",
+    "project", "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

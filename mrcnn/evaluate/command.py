@@ -1,6 +1,6 @@
 """COCO AP of a model on a Supervisely project, or on its images with one tag.
 
-    python -m mrcnn.evaluate.command --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
+    python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
 
 AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05. Of an
 inference config only the mode and what belongs to it counts, not which classes it writes.
