@@ -22,7 +22,7 @@ install: $(VENV)/.run  ## what running needs
 install-dev: $(VENV)/.dev  ## what developing needs
 
 demo: $(VENV)/.run  ## train, evaluate, infer and export on the coins photograph
-	$(BIN)/python -m mrcnn.demo --output runs/demo
+	$(BIN)/python -m mrcnn demo --output runs/demo
 
 test: $(VENV)/.dev  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -60,7 +60,7 @@ types: $(VENV)/.dev
 check: lint types test  ## lint, types and the fast tests; CI runs the slow ones too
 
 schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
-	$(BIN)/python -m mrcnn.config.schema docs/schemas
+	$(BIN)/python -m mrcnn schema docs/schemas
 
 bench: $(VENV)/.run  ## seconds, images/s and memory of inference and training on this machine
 	$(BIN)/python -m benchmarks.speed

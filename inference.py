@@ -1,55 +1,8 @@
-"""Applies a trained model to a Supervisely project or to a folder of images."""
+"""Applies a trained model to a Supervisely project or to a folder of images; see `--help`."""
 
-import argparse
 import sys
-from pathlib import Path
 
-from mrcnn import startup, tasks
-from mrcnn.config.base import PRECISIONS
-from mrcnn.config.load import load_inference_config
-from mrcnn.events import EventLog
-from mrcnn.model_folder import arguments
-
-TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
-
-
-def parse(given: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    arguments.add_model(parser, required=False)
-    images = parser.add_mutually_exclusive_group()
-    images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
-    images.add_argument(
-        "--images", nargs="+", metavar="PATH", help="folders, image files, or patterns such as 'a/*.jpg'"
-    )
-    parser.add_argument("--recursive", action="store_true", help="with --images: look into subfolders too")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
-    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
-    parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
-    parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
-    parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
-    tasks.add_options(parser)
-    return parser.parse_args(given)
-
-
-def infer(options: argparse.Namespace, log: EventLog) -> None:
-    """Runs the inference that the command line asks for."""
-    task = tasks.open_task(options, instead=("model", "project", "images"))
-    model, output = task.path("model"), task.path("output")
-    project = None if options.images else task.path("project", instead="images")
-    config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
-    run = startup.load("mrcnn.annotate.run", debug=options.debug)
-    sources = run.sources
-    source = (
-        sources.open_project(project) if project else sources.open_images(options.images, recursive=options.recursive)
-    )
-    told = run.Options(**{name: getattr(options, name) for name in TOLD})
-    run.run_inference(model, source, output, config=config, log=log, options=told)
-
+from mrcnn.commands import infer
 
 if __name__ == "__main__":
-    options = parse()
-    sys.exit(tasks.run(lambda log: infer(options, log), options))
+    sys.exit(infer.main())

@@ -1,46 +1,6 @@
 """Trains a model: `python train.py --config C.json --project DIR --model DIR --output DIR`; see `--help`."""
 
-import argparse
-from pathlib import Path
-
-from mrcnn import startup, tasks
-from mrcnn.config import load
-from mrcnn.events import EventLog
-
-
-def parse(given: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Train Mask R-CNN on a Supervisely project.")
-    parser.add_argument("--config", type=Path, help="train config (JSON); default TASK_DIR/task_config.json")
-    parser.add_argument("--project", type=Path, help="Supervisely project; default TASK_DIR/data")
-    parser.add_argument(
-        "--model", type=Path, help="start weights: model folder, .h5 file or coco; default TASK_DIR/model"
-    )
-    parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
-    parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")
-    tasks.add_options(parser)
-    return parser.parse_args(given)
-
-
-def main(options: argparse.Namespace, log: EventLog) -> None:
-    """Runs the training that the options describe."""
-    task = tasks.open_task(options, instead=("config", "project", "output"))
-    config_path, project, output = (task.path(name) for name in ("config", "project", "output"))
-    config = load.load_train_config(config_path, warn=log.warning)
-    run = startup.load("mrcnn.train.run", debug=options.debug)
-    model = options.model
-    if task.root and config.weights_init_type in run.check.USES_MODEL and not options.resume:
-        model = task.path("model")
-    run.train(
-        config,
-        project_dir=project,
-        output_dir=output,
-        log=log,
-        model=None if model is None else str(model),
-        resume=options.resume,
-    )
-
+from mrcnn.commands import train
 
 if __name__ == "__main__":
-    options = parse()
-    tasks.leave(tasks.run(lambda log: main(options, log), options))
+    train.main()

@@ -20,13 +20,14 @@ import cv2
 import numpy as np
 
 from mrcnn import events
+from mrcnn.commands import arguments
+from mrcnn.commands.evaluate import SCORE_THRESHOLD
 from mrcnn.config.load import load_mode
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run
-from mrcnn.evaluate.command import SCORE_THRESHOLD
 from mrcnn.events import EventLog
 from mrcnn.images.pixels import read_image
-from mrcnn.model_folder import arguments, read
+from mrcnn.model_folder import read
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Entry, Source

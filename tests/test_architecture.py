@@ -20,7 +20,6 @@ MAY_IMPORT = {
     "decoder_notes": set(),
     "events": {"errors", "decoder_notes"},
     "startup": set(),
-    "tasks": {"events"},
     "config": {"events"},
     "images": set(),
     "project": {"events", "config", "images"},
@@ -34,7 +33,7 @@ MAY_IMPORT = {
     "model_folder": {"structures", "config", "project", "models", "weights"},
     "predict": {"structures", "events", "config", "images", "project", "ops", "data", "model_folder"},
     "evaluate": {
-        "startup", "structures", "events", "config", "project", "data", "model_folder", "predict",
+        "structures", "events", "config", "project", "data", "model_folder", "predict",
     },
     "annotate": {
         "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
@@ -48,16 +47,17 @@ MAY_IMPORT = {
         "startup", "decoder_notes", "structures", "events", "config", "images", "project", "data", "model_folder",
         "predict", "annotate",
     },
-    "demo_run": {
+    "demo": {
         "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",
         "predict", "annotate", "train", "export",
     },
-    "demo": {"events", "startup"},
+    "commands": {"startup", "events", "config"},
+    "__main__": set(),
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "tasks", "config", "images",
-    "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "commands", "__main__", "config",
+    "images", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

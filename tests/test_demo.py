@@ -1,19 +1,71 @@
-"""The command line of the demo."""
+import json
 
-from types import SimpleNamespace
+import numpy as np
+import pytest
 
 from mrcnn import demo, events
+from mrcnn.annotate import draw
+from mrcnn.config import load
+from mrcnn.images import pixels as images
+from mrcnn.predict import sources
+from mrcnn.project.annotation import Annotation
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.writer import ProjectWriter
+from mrcnn.structures import Detections
 
 
-def test_options():
-    options = demo.parse(["--output", "x", "--log-format", "json"])
-    assert (str(options.output), options.log_format, options.debug) == ("x", "json", False)
+class _SquareFinder:
+    """Finds the same square in every image."""
+
+    def predict(self, images):
+        height, width = images[0].shape[:2]
+        mask = np.zeros((1, height, width), bool)
+        mask[0, 8:24, 8:24] = True
+        box = np.array([[8, 8, 24, 24]], "float32")
+        return [Detections(box, np.array([1], "int32"), ("coin",), np.array([0.9], "float32"), mask)]
 
 
-def test_main_runs_the_demo_into_the_output(monkeypatch, tmp_path):
-    calls = []
-    fake = SimpleNamespace(main=lambda output, log: calls.append((output, log)))
-    monkeypatch.setattr(demo.startup, "load", lambda module, debug: calls.append((module, debug)) or fake)
-    log = events.make_log("json")
-    demo.main(demo.parse(["--output", str(tmp_path)]), log)
-    assert calls == [("mrcnn.demo_run", False), (tmp_path, log)]
+def _source(tmp_path, sizes):
+    with ProjectWriter(tmp_path / "p", ProjectMeta((), (), {})) as writer:
+        for index, size in enumerate(sizes):
+            picture = draw.encode(np.full((*size, 3), 90, np.uint8), ".png")
+            writer.add("d", f"{index}.png", picture, Annotation(size))
+    return sources.open_project(tmp_path / "p")
+
+
+def test_overlay_stacks_the_pictures_with_a_white_gap(tmp_path):
+    path = tmp_path / "overlay.png"
+    demo.draw_overlay(_SquareFinder(), _source(tmp_path, [(300, 400), (200, 350)]), path)
+    got = images.read_image(path)
+    scale = got.shape[1] // 400  # small pictures are enlarged by whole numbers
+    assert got.shape == (500 * scale + demo.GAP, 400 * scale, 3)
+    assert (got[300 * scale : 300 * scale + demo.GAP] == 255).all()
+    assert (got[: 300 * scale] != 90).any()
+
+
+@pytest.mark.parametrize("preset", [demo.TRAIN_PRESET, demo.INFERENCE_PRESET])
+def test_presets_of_the_demo_exist(preset):
+    assert json.loads(preset.read_text())
+
+
+def test_demo_trains_from_random_weights_on_every_layer():
+    config = load.load_train_config(demo.TRAIN_PRESET)
+    assert (config.weights_init_type, config.train_layers, config.model.batch_norm) == ("random", "all", "trained")
+
+
+@pytest.mark.slow
+def test_the_whole_way_in_one_short_epoch(tmp_path, monkeypatch, capsys):
+    preset = json.loads(demo.TRAIN_PRESET.read_text()) | {"epochs": 1}
+    preset["input_size"] = {"min_dim": 64, "max_dim": 64}
+    monkeypatch.setattr(demo, "TRAIN_PRESET", tmp_path / "short.json")
+    (tmp_path / "short.json").write_text(json.dumps(preset))
+    kept = tmp_path / "out" / "mine.txt"
+    kept.parent.mkdir()
+    kept.write_text("not the demo's")
+    (tmp_path / "out" / "results").mkdir()
+    demo.main(tmp_path / "out", events.make_log("json"))
+    assert kept.read_text() == "not the demo's"
+    assert json.loads((tmp_path / "out" / "saved_model" / "verify.json").read_text())["passed"] is True
+    assert len(list((tmp_path / "out" / "results" / "coins" / "coins" / "ann").iterdir())) == 2
+    assert images.read_image(tmp_path / "out" / "overlay.png").any()
+    assert "mask_ap50" in capsys.readouterr().err

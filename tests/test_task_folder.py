@@ -1,6 +1,5 @@
 """The three scripts in a task folder, as the platform starts them: what they read, write, tell and answer."""
 
-import importlib.util
 import json
 import os
 import re
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from mrcnn import tasks
+import deploy
+from mrcnn.commands import infer, tasks, train
 from mrcnn.project.reader import Project
 
 from . import old_weights
@@ -174,12 +174,14 @@ def prepare(task, problem):
     ],
 )
 def test_a_problem_is_one_line_and_exit_code_1(tmp_path, capsys, script, problem, message):
-    spec = importlib.util.spec_from_file_location(f"{script}_script", ROOT / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    options = module.parse(["--task-dir", prepare(tmp_path / "task", problem), "--log-format", "json"])
-    main = {"train": "main", "inference": "infer", "deploy": "serve"}[script]
-    assert tasks.run(lambda log: getattr(module, main)(options, log), options, environment={}) == 1
+    arguments = ["--task-dir", prepare(tmp_path / "task", problem), "--log-format", "json"]
+    if script == "deploy":
+        options = deploy.parse(arguments)
+        main = options.run
+    else:
+        module, main = {"train": (train, train.train), "inference": (infer, infer.infer)}[script]
+        options = module.parse(arguments)
+    assert tasks.run(lambda log: main(options, log), options, environment={}) == 1
     captured = capsys.readouterr()
     crash = json.loads(captured.err.splitlines()[-1])
     assert crash.items() >= {"level": "fatal", "event_type": "EventType.TASK_CRASHED"}.items()

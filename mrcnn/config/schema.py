@@ -1,6 +1,6 @@
 """Writes the JSON schemas of the configs, by which editors complete and check them.
 
-    python -m mrcnn.config.schema docs/schemas
+    python -m mrcnn schema docs/schemas
 
 Types, ranges and defaults are the records', what a key means is said in docs/configuration.md. Older forms that are
 still read are there too, `deprecated`. What a schema refuses the loader refuses. The loader refuses more: it knows the
@@ -44,9 +44,9 @@ def as_text(schema: Schema) -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> None:
     """Writes the files."""
-    parser = argparse.ArgumentParser(description="Write the JSON schemas of the configs.")
+    parser = argparse.ArgumentParser(prog=prog, description="Write the JSON schemas of the configs.")
     parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
     folder = parser.parse_args(arguments).folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,3 @@ def _model_folder(training: Schema) -> Schema:
             "model": training["model"],
         },
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Reads COCO instance annotations and makes a Supervisely project of them.
 
-    python -m mrcnn.convert.coco convert --annotations X.json --images DIR --out PROJECT --tag train
-    python -m mrcnn.convert.coco convert --split train T.json T_DIR --split val V.json V_DIR --out PROJECT
+    python -m mrcnn convert coco --annotations X.json --images DIR --out PROJECT --tag train
+    python -m mrcnn convert coco --split train T.json T_DIR --split val V.json V_DIR --out PROJECT
 
 Each annotation becomes one bitmap, pixel for pixel what COCO's own mask code draws, also when it has several parts. A
 crowd becomes an object with the tag `iscrowd`, which training ignores. Images without annotations stay, as negatives.
@@ -142,15 +142,13 @@ class _Converter:
         return name
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.convert.coco", description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(required=True, metavar="convert")
-    command = commands.add_parser("convert", help="make a Supervisely project of COCO instance annotations")
-    command.add_argument("--annotations", type=Path, metavar="JSON", help="instance annotations of one split")
-    command.add_argument("--images", type=Path, metavar="DIR", help="folder of their images")
-    command.add_argument("--tag", help="tag for these images, e.g. train or val (none)")
-    command.add_argument(
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
+    parser.add_argument("--annotations", type=Path, metavar="JSON", help="instance annotations of one split")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of their images")
+    parser.add_argument("--tag", help="tag for these images, e.g. train or val (none)")
+    parser.add_argument(
         "--split",
         nargs=3,
         action="append",
@@ -158,13 +156,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar=("TAG", "JSON", "DIR"),
         help="instead of the three above; may be repeated",
     )
-    command.add_argument(
+    parser.add_argument(
         "--crowds-as-objects",
         action="store_true",
         help="take objects with `iscrowd` 1 as objects; some tools mark every brush mask so",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
@@ -194,7 +192,3 @@ def _dataset_names(splits: Sequence[Split]) -> list[str]:
         number = sum(earlier.annotations.stem == stem for earlier in splits[: len(names)])
         names.append(f"{stem}_{number + 1}" if number else stem)
     return names
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """Makes the demo project: the coins photograph of scikit-image, cut into tiles for training and validation.
 
-    python -m mrcnn.convert.coins --out PROJECT
+    python -m mrcnn convert coins --out PROJECT
 
 The left part of the photograph gives the training tiles, each turned, mirrored, zoomed and lit anew by the seed; the
 right part is the validation set, as it is. The parts share no pixel. The line between them halves one coin: each side
@@ -110,9 +110,9 @@ def make_coins_project(out_dir: Path, *, seed: int = 0, train_tiles: int = 64, t
     return Path(out_dir)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.convert.coins", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--train-tiles", type=int, default=64, help="number of training tiles (64)")
     parser.add_argument("--tile", type=int, default=160, help="side of a training tile in pixels (160)")
@@ -159,7 +159,3 @@ def _add(writer: ProjectWriter, name: str, tile: _Tile, *, tag: str) -> None:
     _, png = cv2.imencode(".png", cv2.cvtColor(tile.picture, cv2.COLOR_GRAY2BGR))
     height, width = tile.picture.shape
     writer.add(DATASET, name, png.tobytes(), Annotation((height, width), (Tag(tag),), tuple(labels)))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

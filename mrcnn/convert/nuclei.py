@@ -1,6 +1,6 @@
 """Makes a Supervisely project of the Data Science Bowl 2018 nuclei.
 
-    python -m mrcnn.convert.nuclei --source DIR --out PROJECT --val 33
+    python -m mrcnn convert nuclei --source DIR --out PROJECT --val 33
 
 The source holds `stage1_train/<id>/images/*.png` and one mask per nucleus in `stage1_train/<id>/masks/*.png`.
 Source: Kaggle Data Science Bowl 2018, BBBC038 (CC0).
@@ -70,9 +70,9 @@ def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog
     return counts
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.convert.nuclei", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder that holds stage1_train")
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--val", type=int, default=33, help="number of images that validate (33)")
@@ -114,7 +114,3 @@ def _read_sample(folder: Path, tag: str) -> tuple[Path, Annotation]:
         if mask.any():
             labels.append(Label(CLASS_TITLE, Bitmap.from_canvas(mask)))
     return found[0], Annotation(height_width, (Tag(tag),), tuple(labels))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -38,7 +38,7 @@ def split_items(annotations: Sequence[Annotation], *, train_tag: str, val_tag: s
         if not chosen:
             raise UserError(
                 f"`dataset_tags.{key}`: none of the {len(annotations)} images has the tag {tag!r} "
-                f"(tags there: {_tags_there(annotations)}); tag images, as `python -m mrcnn.project.tag` does, or name "
+                f"(tags there: {_tags_there(annotations)}); tag images, as `python -m mrcnn tag` does, or name "
                 "another tag"
             )
     train, val = sets

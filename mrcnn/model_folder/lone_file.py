@@ -30,7 +30,7 @@ def read_facts(path: str | Path) -> inspect.Facts:
         kind = "no Mask R-CNN" if len(facts.unknown) == facts.layers else "no whole Mask R-CNN"
         raise UserError(
             f"{path} is {kind}, it lacks {len(facts.missing)} layers ({apply.abridge(facts.missing)}): give another "
-            f"file; `python -m mrcnn.weights.inspect {path}` says what this one is"
+            f"file; `python -m mrcnn inspect {path}` says what this one is"
         )
     told = {
         "mrcnn_class_logits": facts.num_classes,

@@ -52,7 +52,7 @@ class KerasHabits(keras.Model):
         """
         raise TypeError(
             "a Mask R-CNN is evaluated on a project: use mrcnn.evaluate.run.evaluate(predictor, source, log=...) or "
-            "python -m mrcnn.evaluate.command"
+            "python -m mrcnn evaluate"
         )
 
     def test_on_batch(self, *args, **kwargs):

@@ -1,6 +1,6 @@
 """Checks a project: says what is there, by class and split, and every problem with its file and object.
 
-    python -m mrcnn.project.check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val] [--all]
+    python -m mrcnn check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val] [--all]
 
 An error is what a run refuses or skips; a warning is what it reads, but perhaps not as it was meant. Every image is
 decoded and every object drawn. What training learns of the objects is counted for a train config, or for the defaults.
@@ -182,9 +182,9 @@ def format_report(report: Report, *, every: bool = False) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.project.check", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("directory", type=Path, metavar="DIR", help="the project, or a folder with one project in it")
     parser.add_argument("--config", type=Path, metavar="JSON", help="train config whose sizes and classes count")
     parser.add_argument("--train-tag", help="tag of the training images, instead of the config's (train)")
@@ -331,7 +331,7 @@ def _remarks(report: Report) -> Iterator[str]:
         yield f"{both} images are in both sets"
     if report.images[NEITHER] == report.images[ALL]:
         tags = " or ".join(report.splits[:-2])
-        yield f"no image has the tag {tags}; python -m mrcnn.project.tag makes a tagged copy"
+        yield f"no image has the tag {tags}; python -m mrcnn tag makes a tagged copy"
 
 
 def _problem_lines(problems: Sequence[Problem], *, every: bool) -> Iterator[str]:
@@ -367,7 +367,3 @@ def _listed(counts: Counter[str]) -> str:
 
 def _named(path: Path, text: str) -> str:
     return text if str(path) in text else f"{path}: {text}"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -76,7 +76,7 @@ class Project:
         """
         project, problems = cls.scan(directory)
         if problems:
-            more = f" ({len(problems) - 1} more such problems: see python -m mrcnn.project.check)"
+            more = f" ({len(problems) - 1} more such problems: see python -m mrcnn check)"
             raise UserError(problems[0] + (more if problems[1:] else ""))
         return project
 

@@ -1,6 +1,6 @@
 """Copies a project and tags its images for training and validation.
 
-    python -m mrcnn.project.tag SRC DST --val-fraction 0.2 --seed 0
+    python -m mrcnn tag SRC DST --val-fraction 0.2 --seed 0
 
 The images are hard-linked, not copied, where the disk allows it. Tags of those names that an image had are replaced.
 """
@@ -62,9 +62,9 @@ def tag_project(
     return counts[train_tag], counts[val_tag]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.project.tag", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("source", type=Path, metavar="SRC", help="the project to copy")
     parser.add_argument("target", type=Path, metavar="DST", help="folder for the tagged copy; new or empty")
     parser.add_argument("--val-fraction", type=float, default=0.2, help="share of the images that validate (0.2)")
@@ -97,7 +97,3 @@ def _run(options: argparse.Namespace) -> None:
 def _retagged(annotation: Annotation, *, old: Sequence[str], new: Sequence[str]) -> Annotation:
     kept = tuple(tag for tag in annotation.tags if tag.name not in old)
     return replace(annotation, tags=(*kept, *(Tag(name) for name in dict.fromkeys(new))))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,8 +1,8 @@
-"""Says what a weight file is: `python -m mrcnn.weights.inspect FILE`."""
+"""Says what a weight file is: `python -m mrcnn inspect FILE`."""
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +98,13 @@ def lines(path: str, facts: Facts) -> list[str]:
     return [*result, f"  loads: {_verdict(facts)}"]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Prints the facts; a file that cannot be loaded gives one line on stderr.
 
     Returns:
         The exit code: 0, or 1 for a file that cannot be read.
     """
-    parser = argparse.ArgumentParser(prog="python -m mrcnn.weights.inspect", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="HDF5 weight file")
     failed = False
     for path in parser.parse_args(arguments).files:
@@ -160,7 +160,3 @@ def _verdict(facts: Facts) -> str:
     if facts.num_classes is None:
         return whole
     return f"{whole}; without a model folder, --classes must name the {facts.num_classes - 1} besides the background"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,7 +19,7 @@ def test_the_files_are_those_of_this_code():
 
 
 def test_the_command_writes_the_files(tmp_path):
-    command = [sys.executable, "-m", "mrcnn.config.schema", str(tmp_path / "new")]
+    command = [sys.executable, "-m", "mrcnn", "schema", str(tmp_path / "new")]
     subprocess.run(command, check=True, cwd=ROOT)
     assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == {
         path.name: path.read_text() for path in FOLDER.iterdir()

@@ -62,7 +62,7 @@ def source(tmp_path):
 
 
 def test_convert_makes_a_project(source, capsys):
-    options = ["convert", "--annotations", source / "x.json", "--images", source / "images", "--tag", "val"]
+    options = ["--annotations", source / "x.json", "--images", source / "images", "--tag", "val"]
     assert coco.main([*map(str, options), "--out", str(source / "out")]) == 0
     printed = capsys.readouterr().err
     assert (
@@ -95,7 +95,7 @@ def test_convert_joins_splits(source):
     (source / "other/x.json").write_text((source / "x.json").read_text().replace('"cat"', '"cow"'))
     splits = [("train", source / "x.json"), ("val", source / "other/x.json")]
     options = [word for tag, path in splits for word in ("--split", tag, str(path), images)]
-    assert coco.main(["convert", *options, "--out", str(source / "out")]) == 0
+    assert coco.main([*options, "--out", str(source / "out")]) == 0
     project = Project.open(source / "out")
     assert [item.title for item in project.meta.classes] == ["cat", "dog", "cow"]
     tagged = {item.dataset: item.read_annotation(project.meta).tags[0].name for item in project.items}
@@ -104,7 +104,7 @@ def test_convert_joins_splits(source):
 
 @pytest.mark.parametrize("options", [[], ["--annotations", "x.json"], ["--images", "d"]])
 def test_missing_options_are_one_line(tmp_path, capsys, options):
-    assert coco.main(["convert", *options, "--out", str(tmp_path / "out")]) == 1
+    assert coco.main([*options, "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().err
     assert "give --annotations JSON and --images DIR" in printed
     assert printed.count("\n") == 1
@@ -113,7 +113,7 @@ def test_missing_options_are_one_line(tmp_path, capsys, options):
 def _converted(folder, made, *options, names=("a.png", "b.png")):
     """Converts a file; returns the exit code, what each image's objects cover, and the project, None without one."""
     path, images = coco_cases.write(folder, made, names=names)
-    words = ["convert", "--annotations", path, "--images", images, "--tag", "train", "--out", folder / "out", *options]
+    words = ["--annotations", path, "--images", images, "--tag", "train", "--out", folder / "out", *options]
     code = coco.main(list(map(str, words)))
     if code:
         assert not (folder / "out").exists()

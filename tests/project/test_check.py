@@ -219,7 +219,7 @@ def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     _add(root, "1.png", _object(), tags=["train", "val"])
 
     def run(*arguments):
-        command = [sys.executable, "-m", "mrcnn.project.check", *map(str, arguments)]
+        command = [sys.executable, "-m", "mrcnn", "check", *map(str, arguments)]
         env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
         return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 

@@ -79,7 +79,7 @@ def test_a_mistake_is_one_line_on_stderr(source, tmp_path, capsys, options, mess
 
 
 def test_it_runs_as_a_module(source, tmp_path):
-    command = [sys.executable, "-m", "mrcnn.project.tag", str(source), str(source)]
+    command = [sys.executable, "-m", "mrcnn", "tag", str(source), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "must be new or an empty folder" in done.stderr

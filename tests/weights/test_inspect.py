@@ -110,7 +110,7 @@ def test_main_reports_each_file_and_fails_for_bad_ones(tmp_path, make_skeleton, 
 def test_runs_as_a_command_without_tensorflow(tmp_path, make_skeleton):
     hdf5.write_file(tmp_path / "m.h5", make_skeleton(101))
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "mrcnn.weights.inspect", tmp_path / "m.h5"],
+        [sys.executable, "-X", "importtime", "-m", "mrcnn", "inspect", tmp_path / "m.h5"],
         capture_output=True, text=True, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.returncode == 0

@@ -136,7 +136,7 @@ def _read_annotations(
         else:
             items.append(item)
     if len(skipped) > repeated.FEW and log is not None:
-        log.warning(f"{skipped.summary()}; python -m mrcnn.project.check --all names each")
+        log.warning(f"{skipped.summary()}; python -m mrcnn check --all names each")
     return items, annotations
 
 

@@ -157,7 +157,7 @@ def test_load_samples_counts_one_mistake_of_many_annotations_in_one_line(tmp_pat
     (line,) = [
         message for message in messages if message.startswith("8 of 17 images skipped: 8 times, e.g. ds/10.png (")
     ]
-    assert line.endswith("; python -m mrcnn.project.check --all names each")
+    assert line.endswith("; python -m mrcnn check --all names each")
 
 
 @pytest.mark.parametrize(("share", "works"), [(0.5, True), (0.49, False), (0.0, False), (1.0, True)])

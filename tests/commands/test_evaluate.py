@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mrcnn.commands import evaluate
 from mrcnn.errors import UserError
-from mrcnn.evaluate import command
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
 from tests.predict import helpers
@@ -27,7 +27,7 @@ def test_command(project, tmp_path, monkeypatch, capsys):
     output = tmp_path / "new" / "metrics.json"
     args = ["--model", "m.h5", "--classes", "cat,dog", "--input-size", "64", "128"]
     args += ["--project", str(project), "--tag", "val", "--output", str(output)]
-    command.main(command.parse(args), JsonLog())
+    evaluate.evaluate(evaluate.parse(args), JsonLog())
     assert asked == [(Path("m.h5"), {"classes": "cat,dog", "input_size": [64, 128]})]
     content = json.loads(output.read_text())
     assert content["score_threshold"] == calls[0]["score_threshold"] == 0.05
@@ -45,11 +45,11 @@ def test_command_takes_the_mode_from_a_config(project, tmp_path, monkeypatch, ca
     mode = {"name": "sliding_window_det", "window": {"width": 12, "height": 12}, "join_iou_threshold": None}
     config.write_text(json.dumps({"model": {}, "mode": mode}))
     args = ["--model", "m", "--project", str(project), "--tag", "val", "--config", str(config)]
-    command.main(command.parse(args), JsonLog())
+    evaluate.evaluate(evaluate.parse(args), JsonLog())
     # 20 x 30 pixels are 2 x 3 windows of 12, 40 x 24 are 4 x 2, and each is a cat
     assert next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cat ")).split()[2] == "14"
 
 
 def test_command_refuses_a_batch_of_none():
     with pytest.raises(UserError, match="batch size must be at least 1, got -1"):
-        command.main(argparse.Namespace(batch_size=-1), JsonLog())
+        evaluate.main(argparse.Namespace(batch_size=-1), JsonLog())

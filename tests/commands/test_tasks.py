@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn import tasks
+from mrcnn.commands import tasks
 from mrcnn.errors import UserError
 
 

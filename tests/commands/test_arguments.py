@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.model_folder import arguments
+from mrcnn.commands import arguments
 
 
 @pytest.fixture

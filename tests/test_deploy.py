@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn import tasks
+from mrcnn.commands import tasks
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError

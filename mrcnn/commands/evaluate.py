@@ -8,23 +8,24 @@ inference config only the mode and what belongs to it counts, not which classes 
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, files, startup
+from mrcnn.commands import arguments
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
-from mrcnn.model_folder import arguments
 
 SCORE_THRESHOLD = 0.05
 
 
-def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_model(parser, required=True)
     parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
     parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
@@ -39,7 +40,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def main(args: argparse.Namespace, log: EventLog) -> None:
+def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     """Evaluates as the command line asks and prints the table."""
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
@@ -66,7 +67,8 @@ def main(args: argparse.Namespace, log: EventLog) -> None:
                 partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
-if __name__ == "__main__":
-    command_line = parse()
-    run_log = events.make_log(command_line.log_format)
-    sys.exit(events.run_main(lambda: main(command_line, run_log), log=run_log, debug=command_line.debug))
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = parse(arguments, prog=prog)
+    log = events.make_log(options.log_format)
+    return events.run_main(lambda: evaluate(options, log), log=log, debug=options.debug)

@@ -1,6 +1,5 @@
 """The command `inference.py`: which paths it takes, what it answers; once with a real network."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn import tasks
+from mrcnn.commands import infer, tasks
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
@@ -18,18 +17,9 @@ from mrcnn.model_folder import read
 from mrcnn.models import build
 from mrcnn.project.reader import Project
 from mrcnn.weights import hdf5
+from tests.predict import helpers
 
-from . import helpers
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("inference_script", ROOT / "inference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -61,12 +51,12 @@ def task(tmp_path):
     return tmp_path
 
 
-def run(script, *arguments):
-    script.infer(script.parse(list(map(str, arguments))), JsonLog())
+def run(*arguments):
+    infer.infer(infer.parse(list(map(str, arguments))), JsonLog())
 
 
-def test_task_folder_holds_everything(script, task, loaded):
-    run(script, "--task-dir", task)
+def test_task_folder_holds_everything(task, loaded):
+    run("--task-dir", task)
     assert loaded[0] == (task / "model", None, None)
     assert loaded[1]["device"] == 3
     result = Project.open(task / "results" / "animals")
@@ -74,24 +64,24 @@ def test_task_folder_holds_everything(script, task, loaded):
 
 
 @pytest.mark.parametrize("way", ["default", "variable"])
-def test_task_folder_that_is_not_named(script, task, loaded, monkeypatch, way):
+def test_task_folder_that_is_not_named(task, loaded, monkeypatch, way):
     monkeypatch.setattr(tasks, "ROOT", task if way == "default" else task / "none")
     monkeypatch.setenv("SLY_TASK_DIR", str(task) if way == "variable" else "")
-    run(script)
+    run()
     assert loaded[0] == (task / "model", None, None)
     assert Project.open(task / "results" / "animals").items
 
 
-def test_task_folder_for_what_is_not_named(script, task, tmp_path, loaded):
-    run(script, "--task-dir", task, "--model", tmp_path / "other")
+def test_task_folder_for_what_is_not_named(task, tmp_path, loaded):
+    run("--task-dir", task, "--model", tmp_path / "other")
     assert loaded[0] == (tmp_path / "other", None, None)
     assert [item.title for item in Project.open(task / "results" / "animals").meta.classes][1] == "cat_found"
 
 
-def test_no_task_folder(script, monkeypatch):
+def test_no_task_folder(monkeypatch):
     monkeypatch.setenv("SLY_TASK_DIR", "/none")
     with pytest.raises(UserError, match=r"no task folder /none; give another by .* by --model, --project, --images"):
-        run(script)
+        run()
 
 
 @pytest.mark.parametrize(
@@ -102,22 +92,22 @@ def test_no_task_folder(script, monkeypatch):
         (("--model", "m", "--output", "o"), "project"),
     ],
 )
-def test_given_paths_are_not_mixed_with_the_task_folder(script, given, missing):
+def test_given_paths_are_not_mixed_with_the_task_folder(given, missing):
     with pytest.raises(
         UserError, match=f"--{missing} is missing; give it{' or --images' * (missing == 'project')}, or --task-dir"
     ):
-        run(script, *given)
+        run(*given)
 
 
-def test_task_folder_without_config(script, task, loaded):
+def test_task_folder_without_config(task, loaded):
     (task / "task_config.json").unlink()
     with pytest.raises(UserError, match=r"config file not found: .*task_config\.json"):
-        run(script, "--task-dir", task)
+        run("--task-dir", task)
 
 
-def test_given_paths_need_no_task_folder(script, task, tmp_path, loaded):
+def test_given_paths_need_no_task_folder(task, tmp_path, loaded):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
-    run(script, "--model", tmp_path / "m", "--classes", "cat,dog", "--input-size", 64, 128,
+    run("--model", tmp_path / "m", "--classes", "cat,dog", "--input-size", 64, 128,
         "--images", tmp_path / "photos", "--output", tmp_path / "out", "--overlay", "--score-threshold", "0.25",
         "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16")  # fmt: skip
     assert loaded[0] == (tmp_path / "m", "cat,dog", [64, 128])
@@ -136,15 +126,15 @@ def test_given_paths_need_no_task_folder(script, task, tmp_path, loaded):
     assert [item.title for item in result.meta.classes] == ["cat_maskrcnn", "dog_maskrcnn"]
 
 
-def test_project_with_config(script, task, tmp_path, loaded):
-    run(script, "--model", tmp_path / "m", "--project", task / "data", "--output", tmp_path / "out",
+def test_project_with_config(task, tmp_path, loaded):
+    run("--model", tmp_path / "m", "--project", task / "data", "--output", tmp_path / "out",
         "--config", task / "task_config.json")  # fmt: skip
     assert [item.title for item in Project.open(tmp_path / "out").meta.classes] == ["cat", "cat_found", "dog_found"]
 
 
-def test_project_and_images_exclude_each_other(script, capsys):
+def test_project_and_images_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
-        script.parse(["--project", "a", "--images", "b"])
+        infer.parse(["--project", "a", "--images", "b"])
     assert "not allowed with argument" in capsys.readouterr().err
 
 

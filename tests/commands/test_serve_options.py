@@ -3,15 +3,15 @@ import json
 
 import pytest
 
+from mrcnn.commands import serve_options
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
-from mrcnn.serve import options
 
 
 def read(*arguments, environment=None, warn=lambda line: None):
     parser = argparse.ArgumentParser()
-    options.add_to(parser)
-    return options.read(parser.parse_args(["--model", "m", *arguments]), environment or {}, warn=warn)
+    serve_options.add_to(parser)
+    return serve_options.read(parser.parse_args(["--model", "m", *arguments]), environment or {}, warn=warn)
 
 
 def test_a_model_alone_has_the_defaults():

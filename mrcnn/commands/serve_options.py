@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mrcnn.commands import arguments
 from mrcnn.config import errors
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
-from mrcnn.model_folder import arguments
 
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
 DEVICE_VARIABLE = "GPU_DEVICE"

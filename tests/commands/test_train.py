@@ -1,6 +1,5 @@
-"""The training script: its options and errors, and the whole way from training to an export as a user goes it."""
+"""The command `train`: its options and errors, and the whole way from training to an export as a user goes it."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,22 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn import tasks
+from mrcnn.commands import tasks
+from mrcnn.commands import train as command
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog, run_main
 from mrcnn.train import run
+from tests.train import tiny
 
-from .train import tiny
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -42,44 +33,44 @@ def write_task(folder, config=None):
 
 
 @pytest.mark.parametrize("way", ["default", "variable", "option"])
-def test_without_paths_the_task_folder_is_used(script, trained, tmp_path, monkeypatch, way):
+def test_without_paths_the_task_folder_is_used(trained, tmp_path, monkeypatch, way):
     write_task(tmp_path, {"lr": 0.5})
     if way == "default":
         monkeypatch.setattr(tasks, "ROOT", tmp_path)
     if way == "variable":
         monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path))
-    script.main(script.parse(["--task-dir", str(tmp_path)] if way == "option" else []), JsonLog())
+    command.train(command.parse(["--task-dir", str(tmp_path)] if way == "option" else []), JsonLog())
     ((config, options),) = trained
     assert config.lr == 0.5
     assert (options["project_dir"], options["output_dir"]) == (tmp_path / "data", tmp_path / "results")
     assert (options["model"], options["resume"]) == (str(tmp_path / "model"), False)
 
 
-def test_another_task_folder_gives_what_is_not_named(script, trained, tmp_path):
+def test_another_task_folder_gives_what_is_not_named(trained, tmp_path):
     task = str(write_task(tmp_path))
-    script.main(script.parse(["--task-dir", task, "--output", "elsewhere", "--model", "coco"]), JsonLog())
+    command.train(command.parse(["--task-dir", task, "--output", "elsewhere", "--model", "coco"]), JsonLog())
     ((_, options),) = trained
     assert (options["output_dir"], options["model"]) == (Path("elsewhere"), "coco")
 
 
-def test_the_task_folders_model_is_left_alone_where_the_config_does_not_ask_for_it(script, trained, tmp_path):
+def test_the_task_folders_model_is_left_alone_where_the_config_does_not_ask_for_it(trained, tmp_path):
     task = str(write_task(tmp_path, {"weights_init_type": "imagenet"}))
-    script.main(script.parse(["--task-dir", task]), JsonLog())
+    command.train(command.parse(["--task-dir", task]), JsonLog())
     assert trained[0][1]["model"] is None
 
 
-def test_named_paths_are_not_mixed_with_the_task_folder(script, trained, tmp_path):
+def test_named_paths_are_not_mixed_with_the_task_folder(trained, tmp_path):
     config = str(write_task(tmp_path) / "task_config.json")
     with pytest.raises(UserError, match="--output is missing; give it, or --task-dir"):
-        script.main(script.parse(["--config", config, "--project", "p"]), JsonLog())
-    script.main(script.parse(["--config", config, "--project", "p", "--output", "o"]), JsonLog())
+        command.train(command.parse(["--config", config, "--project", "p"]), JsonLog())
+    command.train(command.parse(["--config", config, "--project", "p", "--output", "o"]), JsonLog())
     assert trained[0][1]["model"] is None
 
 
-def test_without_anything_one_line_says_what_to_give(script, tmp_path, monkeypatch):
+def test_without_anything_one_line_says_what_to_give(tmp_path, monkeypatch):
     monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"no task folder .*none; give another by .* by --config, --project, --output"):
-        script.main(script.parse([]), JsonLog())
+        command.train(command.parse([]), JsonLog())
 
 
 @pytest.mark.parametrize(
@@ -93,14 +84,14 @@ def test_without_anything_one_line_says_what_to_give(script, tmp_path, monkeypat
         ({}, "the start weights are missing: "),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_1(script, tmp_path, capsys, config, message):
+def test_a_mistake_is_one_line_and_exit_code_1(tmp_path, capsys, config, message):
     path = tmp_path / "task_config.json"
     if config is not None:
         path.write_text(json.dumps(config))
     (tmp_path / "task_settings.json").write_text("an older name of the same, not read")
-    options = script.parse(["--task-dir", str(tmp_path)])
+    options = command.parse(["--task-dir", str(tmp_path)])
     log = JsonLog()
-    assert run_main(lambda: script.main(options, log), log=log) == 1
+    assert run_main(lambda: command.train(options, log), log=log) == 1
     (line,) = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if line["level"] == "fatal"]
     assert message in line["exc_str"]
     assert (line["event_type"], "stack" in line) == ("EventType.TASK_CRASHED", False)

@@ -1,0 +1,78 @@
+"""The command `mrcnn`, the same as `python -m mrcnn`: finds the command's module and calls its `main`.
+
+Only the module of the command that was asked for is imported, so `--help` is there at once.
+"""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a command is and what it does."""
+
+    module: str
+    summary: str
+
+
+Commands = Mapping[str, Command]
+
+CONVERTERS: Commands = {
+    "coco": Command("mrcnn.convert.coco", "COCO instance annotations"),
+    "coins": Command("mrcnn.convert.coins", "the demo's photograph of coins"),
+    "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
+}
+COMMANDS: Commands = {
+    "train": Command("mrcnn.commands.train", "train a model on a project"),
+    "infer": Command("mrcnn.commands.infer", "apply a model to a project or to images"),
+    "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on a project"),
+    "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
+    "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
+    "check": Command("mrcnn.project.check", "look for mistakes in a project"),
+    "tag": Command("mrcnn.project.tag", "split a project into training and validation images"),
+    "inspect": Command("mrcnn.weights.inspect", "say what a weight file is"),
+    "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),
+    "demo": Command("mrcnn.commands.demo", "train, evaluate, infer and export on a photograph"),
+}
+NAME = "mrcnn"
+CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Returns:
+        Its exit code; 2 for a command that does not exist, as argparse does.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [CONVERT]:
+        return _dispatch(given[1:], CONVERTERS, prog=f"{NAME} {CONVERT}", more={})
+    return _dispatch(given, COMMANDS, prog=NAME, more={CONVERT: CONVERT_SUMMARY})
+
+
+def _dispatch(given: list[str], commands: Commands, *, prog: str, more: Mapping[str, str]) -> int:
+    name = given[0] if given else "--help"
+    if name in ("-h", "--help"):
+        print(_help(commands, prog, more))
+        return 0 if given else 2
+    if name not in commands:
+        close = difflib.get_close_matches(name, [*commands, *more], n=1)
+        hint = f"did you mean {close[0]}?" if close else f"see {prog} --help"
+        print(f"{prog}: there is no command {name!r}; {hint}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(commands[name].module)
+    return int(module.main(given[1:], prog=f"{prog} {name}") or 0)
+
+
+def _help(commands: Commands, prog: str, more: Mapping[str, str]) -> str:
+    rows = {**{name: command.summary for name, command in commands.items()}, **more}
+    width = max(map(len, rows))
+    lines = [f"usage: {prog} COMMAND ...", "", "commands:"]
+    lines += [f"  {name:<{width}}  {summary}" for name, summary in rows.items()]
+    return "\n".join([*lines, "", f"{prog} COMMAND --help says more of each."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `mrcnn`: each reads its options and calls the package."""

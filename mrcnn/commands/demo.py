@@ -1,0 +1,35 @@
+"""The whole way on one photograph: make a project, train, evaluate, infer, export, verify, draw.
+
+python -m mrcnn demo --output runs/demo
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrcnn import events, startup
+
+
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Train, evaluate, infer and export on the coins photograph."
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/demo"), help="folder of the results; default runs/demo"
+    )
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args(given)
+
+
+def demo(options: argparse.Namespace, log: events.EventLog) -> None:
+    """Runs the demo that the options describe."""
+    startup.load("mrcnn.demo", debug=options.debug).main(options.output, log)
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = parse(arguments, prog=prog)
+    log = events.make_log(options.log_format)
+    return events.run_main(lambda: demo(options, log), log=log, debug=options.debug)

@@ -1,0 +1,37 @@
+"""Exports a trained model: `mrcnn export --model MODEL --out DIR`, or `deploy.py export`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrcnn import startup
+from mrcnn.commands import arguments, tasks
+from mrcnn.events import EventLog
+
+HELP = "write a SavedModel and prove that it is equal"
+TOLD = ("classes", "input_size", "images", "score_threshold", "device")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the export."""
+    arguments.add_model(parser, required=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
+    parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
+    parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
+    tasks.add_log_options(parser)
+
+
+def export(options: argparse.Namespace, log: EventLog) -> None:
+    """Writes the SavedModel that the options describe."""
+    told = {name: getattr(options, name) for name in TOLD}
+    saved_model = startup.load("mrcnn.export.saved_model", debug=options.debug)
+    saved_model.export(options.model, options.out, log=log, **told)
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog=prog, description=f"{HELP[0].upper()}{HELP[1:]}.")
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    return tasks.run(lambda log: export(options, log), options)

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+
+from mrcnn.commands import export
+from mrcnn.export import saved_model
+
+
+def test_main_exports_with_the_options(monkeypatch):
+    calls = []
+    monkeypatch.setattr(saved_model, "export", lambda *given, **named: calls.append((given, named)))
+    assert export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--log-format", "json"]) == 0
+    ((given, named),) = calls
+    assert given == (Path("m"), Path("o"))
+    assert (named["score_threshold"], named["images"], named["device"]) == (0.5, None, "cpu")
+
+
+def test_main_needs_a_model(capsys):
+    with pytest.raises(SystemExit) as stop:
+        export.main(["--out", "o"], prog="mrcnn export")
+    assert stop.value.code == 2
+    assert "mrcnn export: error: the following arguments are required: --model" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""The command `mrcnn`: which module it calls with which arguments."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mrcnn import __main__ as command
+
+ROOT = Path(__file__).resolve().parents[1]
+EVERY = [*command.COMMANDS, *(f"convert {name}" for name in command.CONVERTERS)]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    found = []
+
+    def find(name):
+        return SimpleNamespace(main=lambda arguments, *, prog: found.append((name, arguments, prog)) or 3)
+
+    monkeypatch.setattr(command.importlib, "import_module", find)
+    return found
+
+
+def test_main_calls_the_module_of_a_command(calls):
+    assert command.main(["train", "--config", "c.json"]) == 3
+    assert calls == [("mrcnn.commands.train", ["--config", "c.json"], "mrcnn train")]
+
+
+def test_main_calls_a_converter(calls):
+    assert command.main(["convert", "coco", "--out", "p"]) == 3
+    assert calls == [("mrcnn.convert.coco", ["--out", "p"], "mrcnn convert coco")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "mrcnn: there is no command 'trian'; did you mean train?"),
+        (["sell"], "mrcnn: there is no command 'sell'; see mrcnn --help"),
+        (["convert", "coko"], "mrcnn convert: there is no command 'coko'; did you mean coco?"),
+    ],
+)
+def test_main_names_the_nearest_command(calls, capsys, arguments, message):
+    assert command.main(arguments) == 2
+    assert capsys.readouterr().err.strip() == message
+    assert calls == []
+
+
+def test_main_lists_the_commands(capsys):
+    assert command.main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert [name for name in (*command.COMMANDS, "convert") if f"\n  {name} " not in told] == []
+    assert command.main([]) == 2
+    assert command.main(["convert", "--help"]) == 0
+    assert "\n  nuclei  the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_command_has_help(name, capsys):
+    *group, last = name.split()
+    row = (command.CONVERTERS if group else command.COMMANDS)[last]
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(row.module).main(["--help"], prog=f"mrcnn {name}")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: mrcnn {name} ")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_help_does_not_import_tensorflow(name):
+    code = (
+        "import sys\nfrom mrcnn.__main__ import main\n"
+        f"try: main([*{name.split()!r}, '--help'])\nexcept SystemExit: pass\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
