@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn import files
 from mrcnn.annotate import draw, run
-from mrcnn.config import load
+from mrcnn.config import load, presets
 from mrcnn.convert import coins as demo_data
 from mrcnn.evaluate import run as scoring
 from mrcnn.events import EventLog
@@ -18,8 +18,7 @@ from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.train import run as training
 
-PRESETS = Path(__file__).resolve().parents[1] / "presets"
-TRAIN_PRESET, INFERENCE_PRESET = PRESETS / "demo.json", PRESETS / "inference_full_image.json"
+TRAIN_PRESET, INFERENCE_PRESET = presets.folder() / "demo.json", presets.folder() / "inference_full_image.json"
 OWN = ("project", "model", "results", "saved_model")  # what an earlier run may have left
 OVERLAY = "overlay.png"
 GAP = 12  # white pixels between the pictures of the overlay

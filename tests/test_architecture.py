@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "decoder_notes": set(),
     "events": {"errors", "decoder_notes"},
     "startup": set(),
+    "optional": {"errors"},
     "config": {"events"},
     "images": set(),
     "project": {"events", "config", "images"},
@@ -36,11 +37,11 @@ MAY_IMPORT = {
         "structures", "events", "config", "project", "data", "model_folder", "predict",
     },
     "annotate": {
-        "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
+        "optional", "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
     },
     "train": {
-        "structures", "events", "config", "images", "project", "data", "models", "losses", "weights", "evaluate",
-        "model_folder", "predict", "ops",
+        "optional", "structures", "events", "config", "images", "project", "data", "models", "losses", "weights",
+        "evaluate", "model_folder", "predict", "ops",
     },
     "export": {"structures", "events", "config", "ops", "data", "images", "models", "model_folder", "predict"},
     "serve": {
@@ -51,13 +52,13 @@ MAY_IMPORT = {
         "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",
         "predict", "annotate", "train", "export",
     },
-    "commands": {"startup", "events", "config"},
+    "commands": {"startup", "optional", "events", "config"},
     "__main__": set(),
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
-    "errors", "decoder_notes", "files", "locks", "structures", "events", "startup", "commands", "__main__", "config",
-    "images", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+    "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands", "__main__",
+    "config", "images", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

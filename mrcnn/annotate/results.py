@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn import files
-from mrcnn.annotate import coco_results, draw, labels
+from mrcnn import files, optional
+from mrcnn.annotate import coco_results, labels
 from mrcnn.annotate.coco_results import CocoResults
 from mrcnn.annotate.output import Output, key
 from mrcnn.errors import UserError
@@ -26,8 +26,11 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
     """Checks for name conflicts of the files that are written beside the output project.
 
     Raises:
-        UserError: the input has a name of these files, they are there already, or images of it lie in the output.
+        UserError: the input has a name of these files, they are there already, or images of it lie in the output; or
+            pictures are asked for without the packages that draw them.
     """
+    if with_overlay:
+        optional.require("draw", purpose="--overlay")
     written = (PREDICTIONS, PREDICTION_RESULTS) if with_results else ()
     drawn = (OVERLAY,) if with_overlay else ()
     if source.name in (*written, *drawn):
@@ -71,17 +74,18 @@ class ResultWriter:
         self._out, self._naming, self._folder = out, naming, folder
         self._class_names = bundle.class_names
         self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
-        self._with_overlay, self._with_results = with_overlay, with_results
+        self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose="--overlay") if with_overlay else None
+        self._with_results = with_results
 
     def write(self, entry: Entry, picture: Picture, found: Found) -> None:
         """Writes an image with what was found in it."""
         chosen = labels.select(found.detections, self._naming)
-        if self._with_overlay:
-            drawn = draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
+        if self._draw:
+            drawn = self._draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
             path = _overlay_path(self._folder / OVERLAY, entry)
             with files.writing("the picture", path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(draw.encode(drawn, path.suffix))
+                path.write_bytes(self._draw.encode(drawn, path.suffix))
         scores = [float(score) for score in chosen.scores]
         record: dict[str, Any] = {
             "size": chosen.size,

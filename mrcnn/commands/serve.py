@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from mrcnn import startup
+from mrcnn import optional, startup
 from mrcnn.commands import serve_options, tasks
 from mrcnn.events import EventLog
 
@@ -19,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def serve(options: argparse.Namespace, log: EventLog) -> None:
     """Serves the model until a signal ends it."""
+    optional.require("serve", purpose="the service")
     task = tasks.open_task(options, instead=("model",))
     options.model = task.path("model")
     if task.root and task.path("config").is_file():

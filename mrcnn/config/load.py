@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import files
-from mrcnn.config import errors, legacy
+from mrcnn.config import errors, legacy, presets
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
@@ -26,14 +26,15 @@ DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
 
 def load_json(path: str | Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object.
+    """Reads a JSON file that holds an object; the name of a preset stands for its file.
 
     Raises:
         UserError: no such file, not readable, not UTF-8, not JSON, or not an object; one line that names the file.
     """
     try:
+        path = presets.find(path)
         if not os.path.lexists(path):
-            raise UserError(f"config file not found: {path}; give the path of a JSON file")
+            raise UserError(f"config file not found: {path}; give the path of a JSON file or the name of a preset")
         values = json.loads(files.read_bytes(path, what="config file", most=MOST_BYTES).decode("utf-8-sig"))
     except UserError:
         raise

@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mrcnn import optional
 from mrcnn.events import EventLog, figures
-from mrcnn.train import checkpoint, history, plots
+from mrcnn.train import checkpoint, history
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
 from mrcnn.train.extras import Extras
@@ -107,6 +108,8 @@ class Recorder(keras.callbacks.Callback):
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log
         self._monitor = monitor
         self._extras = extras
+        has_plots = not optional.missing("plots")
+        self._plots = optional.load("mrcnn.train.plots", extra="plots", purpose=CURVES) if has_plots else None
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
 
     def on_train_begin(self, logs=None):
@@ -150,8 +153,9 @@ class Recorder(keras.callbacks.Callback):
         table, curves = self._folder / HISTORY, self._folder / CURVES
         with self._extras.writing(table):
             history.write_csv(table, rows)
-        with self._extras.writing(curves):
-            plots.draw_curves(rows, curves, monitor=self._monitor)
+        if self._plots:
+            with self._extras.writing(curves):
+                self._plots.draw_curves(rows, curves, monitor=self._monitor)
 
 
 class CheckpointSaver(keras.callbacks.Callback):

@@ -35,15 +35,16 @@ def class_line(class_title_to_idx: dict[str, int], *, most: int = 12) -> str:
     return f"classes: {shown}" + (f" and {len(titles) - most} more" if len(titles) > most else "")
 
 
-def last_line(rows: Sequence[history.Row], *, monitor: str, best: Path, curves: Path) -> str:
+def last_line(rows: Sequence[history.Row], *, monitor: str, best: Path, curves: Path | None) -> str:
     """Says which epoch was the best and where it is.
 
     Args:
         rows: one per epoch.
         monitor: the column that makes an epoch the best.
         best: its checkpoint.
-        curves: the plot of all epochs.
+        curves: the plot of all epochs; None where there is none.
     """
     index = history.best_index(rows, monitor=monitor)
     found = "" if index is None else f", the best is epoch {index + 1} with {monitor} {rows[index][monitor]:.4g}"
-    return f"trained {len(rows)} epochs{found}: {best}; curves in {curves}"
+    shown = f"; curves in {curves}" if curves else ""
+    return f"trained {len(rows)} epochs{found}: {best}{shown}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mrcnn import locks
+from mrcnn import locks, optional
 from mrcnn.config import errors
 from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
@@ -236,7 +236,7 @@ def _fit(
                 clock, folder=store.root, batch_size=batch_size, log=log, extras=extra, monitor=config.best_monitor
             ),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=config.best_monitor),
-            extras.TensorBoard(store.root / TENSORBOARD, extras=extra),
+            *_tensorboard(store.root / TENSORBOARD, extra, log=log),
             *own,
         ]
         early = _early_stop(config, clock, log=log)
@@ -249,7 +249,9 @@ def _fit(
         if collected:
             log.warning(collected.summary())
     best, curves = store.root / checkpoint.BEST, store.root / callbacks.CURVES
-    log.info(plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves))
+    log.info(
+        plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
+    )
 
 
 def _report(
@@ -277,6 +279,13 @@ def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
     )
+
+
+def _tensorboard(folder: Path, extra: extras.Extras, *, log: EventLog) -> list[keras.callbacks.Callback]:
+    for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
+        if optional.missing(name):
+            log.info(f"{left_out} is left out; it needs {optional.hint(name)}")
+    return [] if optional.missing("tensorboard") else [extras.TensorBoard(folder, extras=extra)]
 
 
 def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:

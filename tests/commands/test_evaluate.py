@@ -52,4 +52,4 @@ def test_command_takes_the_mode_from_a_config(project, tmp_path, monkeypatch, ca
 
 def test_command_refuses_a_batch_of_none():
     with pytest.raises(UserError, match="batch size must be at least 1, got -1"):
-        evaluate.main(argparse.Namespace(batch_size=-1), JsonLog())
+        evaluate.evaluate(argparse.Namespace(batch_size=-1), JsonLog())

@@ -135,7 +135,7 @@ def test_a_log_file_that_cannot_be_written_does_not_stop_the_run(tmp_path, capsy
 def test_after_an_error_no_thread_holds_the_process():
     # as the threads of a data pipeline that an error left at work
     work = "import threading; threading.Thread(target=threading.Event().wait).start()"
-    code = f"from mrcnn import tasks; {work}; print('told', end=''); tasks.leave(1)"
+    code = f"from mrcnn.commands import tasks; {work}; print('told', end=''); tasks.leave(1)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (1, "told")
 

@@ -89,7 +89,10 @@ def test_a_byte_order_mark_is_read_over(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     file = tmp_path / "none.json"
-    assert error_of(load.load_json, file) == f"config file not found: {file}; give the path of a JSON file"
+    assert (
+        error_of(load.load_json, file)
+        == f"config file not found: {file}; give the path of a JSON file or the name of a preset"
+    )
 
 
 def test_a_folder_is_no_config(tmp_path):
@@ -222,9 +225,11 @@ def test_no_value_of_another_type_is_taken(loader, values):
         other = copy.deepcopy(values)
         place = functools.reduce(operator.getitem, way, other)
         is_selection = last in ("save_names", "save_classes", "from_classes")
+        may_be_null = last == "patience"
         for wrong in OTHER_TYPES.get(type(place[last]), []):
             place[last] = wrong
-            if not ((is_selection and wrong == []) or refuses(loader, other)):
+            meant = (is_selection and wrong == []) or (may_be_null and wrong is None)
+            if not (meant or refuses(loader, other)):
                 taken.append((*way, last, wrong))
     assert taken == []
 

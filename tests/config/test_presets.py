@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.config import load
+from mrcnn.config import load, presets
 from mrcnn.config.inference import MODES
 
 from . import published
@@ -69,3 +69,22 @@ def test_a_deploy_preset_loads(path):
 def test_the_guide_names_every_preset():
     guide = (PRESETS / "README.md").read_text()
     assert [path.name for path in PRESETS.glob("*.json") if f"`{path.name}`" not in guide] == []
+
+
+@pytest.mark.parametrize("name", ["demo", "demo.json", "presets/demo.json", Path("presets") / "demo.json"])
+def test_find_takes_the_name_of_a_preset(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert presets.find(name) == PRESETS / "demo.json"
+    assert load.load_train_config(name).epochs == json.loads((PRESETS / "demo.json").read_text())["epochs"]
+
+
+@pytest.mark.parametrize("name", ["demon", "demo.txt", "other/demo.json", "/presets/demo.json"])
+def test_find_leaves_other_paths_alone(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert presets.find(name) == Path(name)
+
+
+def test_find_prefers_the_file_that_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.json").write_text("{}")
+    assert presets.find("demo.json") == Path("demo.json")
