@@ -1,7 +1,4 @@
-"""A trained model from its folder, or from a weight file alone; the one file of this package that reads settings.
-
-    <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
-    <folder>/model_weights/model.h5
+"""A trained model from its folder, or from a weight file alone.
 
 A folder of the original has no `model`: there was one network, which `config.legacy` knows.
 Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
@@ -21,18 +18,14 @@ from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.model_folder import class_names, lone_file
+from mrcnn.model_folder import class_names, layout, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
+from mrcnn.model_folder.layout import BEST, CONFIG, WEIGHTS
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.weights import apply, download
-
-CONFIG = "config.json"
-WEIGHTS = Path("model_weights") / "model.h5"
-BEST = "best"  # the entry of a training run's output that leads to its best checkpoint
-FILE_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ def read_model(
     path = Path(model)
     if str(model) == class_names.COCO and not path.exists():
         path, classes = Path(download.matterport_coco_file()), classes or class_names.COCO
-    folder = folder_of(path)
+    folder = layout.folder_of(path)
     if folder is None:
         return read_file(path, classes=classes, input_size=input_size)
     if classes is not None or input_size is not None:
@@ -121,14 +114,6 @@ def read_model(
             "--input-size"
         )
     return read_folder(folder)
-
-
-def folder_of(path: Path) -> Path | None:
-    """Gives the model folder that a path means, which is also that of the weight file inside; None for a file alone."""
-    if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
-        return path
-    folder = path.absolute().parent.parent
-    return folder if folder / WEIGHTS == path.absolute() and (folder / CONFIG).is_file() else None
 
 
 def read_folder(directory: str | Path) -> StoredModel:
@@ -287,11 +272,9 @@ def _first(names: Any) -> str:
 
 
 def _find(directory: Path) -> Path:
-    if (directory / CONFIG).is_file():
-        return directory
-    best = directory / BEST
-    if (best / CONFIG).is_file():
-        return best
+    found = layout.find(directory, holds=CONFIG)
+    if found is not None:
+        return found
     if not directory.is_dir():
         raise UserError(f"the model folder {directory} does not exist")
     inside = sorted(path.parent.name for path in directory.glob(f"*/{CONFIG}"))

@@ -8,8 +8,9 @@ import keras
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.events import EventLog
+from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import devices, folder, optimizer, rates, schedule, start
+from mrcnn.train import devices, optimizer, rates, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.check import Start
@@ -62,7 +63,7 @@ def build_network(
 
 
 def _load_start_weights(
-    config: TrainConfig, network: keras.Model, start_model: folder.StartModel | None, *, log: EventLog
+    config: TrainConfig, network: keras.Model, start_model: StartModel | None, *, log: EventLog
 ) -> None:
     layout = network.weight_layout()
     loaded = start.load_start_weights(

@@ -11,8 +11,9 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data.augment import Augmenter
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.model_folder import start_model
 from mrcnn.model_folder.precision import Precision
-from mrcnn.train import brightness, checkpoint, folder, history, objects, start
+from mrcnn.train import brightness, checkpoint, history, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.resume import Resumed
 
@@ -32,7 +33,7 @@ class Start:
     """
 
     config: TrainConfig
-    model: folder.StartModel | None
+    model: start_model.StartModel | None
     resumed: Resumed | None
     classes: Mapping[str, int] | None
 
@@ -70,7 +71,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
             f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
             "file or coco, or use imagenet or random"
         )
-    found = folder.find_start_model(model)
+    found = start_model.find_start_model(model)
     known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
     if config.weights_init_type == "continue_training":
         known = found.class_title_to_idx()
@@ -82,14 +83,14 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
 
 
 def _with_conventions(
-    config: TrainConfig, stored: folder.StartModel, *, whose: str, advice: str = "", log: EventLog
+    config: TrainConfig, stored: start_model.StartModel, *, whose: str, advice: str = "", log: EventLog
 ) -> TrainConfig:
     """Takes over the network and conventions of stored weights, where the config does not name its own."""
-    taken = folder.taken_over(config.given_model, stored.conventions())
-    kept = folder.keep_conventions(config.given_model, taken)
+    taken = start_model.taken_over(config.given_model, stored.conventions())
+    kept = start_model.keep_conventions(config.given_model, taken)
     if kept != config.model:
         told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
-        more = advice if folder.is_older(taken) else ""
+        more = advice if start_model.is_older(taken) else ""
         log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
     return config.model_copy(update={"model": kept})
 
@@ -99,7 +100,7 @@ def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) 
     last = checkpoint.find_last(output)
     if last is None or config.weights_init_type not in USES_MODEL:
         return config
-    stopped = folder.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
+    stopped = start_model.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
     return _with_conventions(config, stopped, whose="stopped run", log=log)
 
 
@@ -108,7 +109,7 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
     last = checkpoint.find_last(output)
     if last is None or config.precision != AUTO:
         return config
-    stopped = folder.stored_precision(last / checkpoint.CONFIG)
+    stopped = start_model.stored_precision(last / checkpoint.CONFIG)
     log.info(str(Precision(stopped, "the stopped run has it")))
     return config.model_copy(update={"precision": stopped})
 

@@ -23,14 +23,10 @@ from typing import Any
 
 from mrcnn import files
 from mrcnn.errors import UserError
+from mrcnn.model_folder.layout import BEST, CONFIG, LAST, WEIGHTS
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import hdf5
-
-CONFIG = "config.json"
-WEIGHTS = Path("model_weights") / "model.h5"
-BEST = "best"
-LAST = "last"
 
 OWN = {CONFIG, WEIGHTS.parent.name, WEIGHTS.name, states.FILE}  # what a checkpoint's folder holds
 

@@ -9,9 +9,9 @@ from mrcnn.config import errors
 from mrcnn.config.load import load_json, merge
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
+from mrcnn.model_folder.start_model import StartModel
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
-from mrcnn.train.folder import StartModel
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply, hdf5
 

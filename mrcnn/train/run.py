@@ -18,23 +18,10 @@ from mrcnn.data.sources import supervisely
 from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision
+from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.read import output_rules
 from mrcnn.project.reader import Project
-from mrcnn.train import (
-    brightness,
-    build,
-    callbacks,
-    check,
-    checkpoint,
-    devices,
-    extras,
-    folder,
-    loop,
-    objects,
-    plan,
-    rates,
-)
+from mrcnn.train import brightness, build, callbacks, check, checkpoint, devices, extras, loop, objects, plan, rates
 from mrcnn.train import resume as resuming
 from mrcnn.train.check import Start
 from mrcnn.train.clock import Clock
@@ -120,7 +107,7 @@ def _train(
     store = checkpoint.CheckpointStore(
         output,
         layout=network.weight_layout(),
-        config=folder.folder_config(
+        config=write.folder_config(
             project.meta,
             mapping,
             settings=config.to_settings(),

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.train.folder import StartModel
+from mrcnn.model_folder.start_model import StartModel
 from mrcnn.weights import apply, download, hdf5, keras_resnet, names
 
 StartKind = Literal["transfer_learning", "continue_training", "random", "imagenet"]

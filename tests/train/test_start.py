@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
+from mrcnn.model_folder.start_model import StartModel
 from mrcnn.train import start
-from mrcnn.train.folder import StartModel
 from mrcnn.weights import hdf5
 from tests import old_weights
 

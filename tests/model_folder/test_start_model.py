@@ -4,38 +4,7 @@ import pytest
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.project.meta import ClassMeta, ProjectMeta
-from mrcnn.train import folder
-
-META = ProjectMeta(
-    (
-        ClassMeta("zebra", "polygon", "#010203", {"hotkey": "z"}),
-        ClassMeta("ant", "rectangle", "#040506"),
-        ClassMeta("fog", "bitmap", "#070809"),
-    )
-)
-
-
-def test_the_config_has_the_original_form():
-    made = folder.folder_config(
-        META, {"bg": 0, "ant": 1, "zebra": 2}, settings={"lr": 1}, model={"channels": 3}, background="bg"
-    )
-    assert made == {
-        "settings": {"lr": 1},
-        "classes": [
-            {"title": "zebra", "shape": "bitmap", "color": "#010203", "geometry_config": {}},
-            {"title": "ant", "shape": "bitmap", "color": "#040506", "geometry_config": {}},
-            {"title": "bg", "shape": "bitmap", "color": "#222222", "geometry_config": {}},
-        ],
-        "class_title_to_idx": {"bg": 0, "ant": 1, "zebra": 2},
-        "model": {"channels": 3},
-    }
-
-
-def test_a_background_of_the_project_keeps_its_place():
-    made = folder.folder_config(META, {"fog": 0, "ant": 1, "zebra": 2}, settings={}, model={}, background="fog")
-    assert [item["title"] for item in made["classes"]] == ["zebra", "ant", "fog"]
-    assert made["classes"][2]["color"] == "#070809"
+from mrcnn.model_folder import start_model
 
 
 @pytest.fixture
@@ -49,48 +18,48 @@ def model_dir(tmp_path):
 
 def test_a_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     weights = model_dir / "model_weights" / "model.h5"
-    assert folder.find_start_model(str(model_dir)) == folder.StartModel(weights, model_dir / "config.json")
-    assert folder.find_start_model(str(weights)) == folder.StartModel(weights, model_dir / "config.json")
+    assert start_model.find_start_model(str(model_dir)) == start_model.StartModel(weights, model_dir / "config.json")
+    assert start_model.find_start_model(str(weights)) == start_model.StartModel(weights, model_dir / "config.json")
     (tmp_path / "alone.h5").touch()
-    assert folder.find_start_model(str(tmp_path / "alone.h5")) == folder.StartModel(tmp_path / "alone.h5")
+    assert start_model.find_start_model(str(tmp_path / "alone.h5")) == start_model.StartModel(tmp_path / "alone.h5")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "best").symlink_to(model_dir)
-    assert folder.find_start_model(str(tmp_path / "run")).weights.resolve() == weights
-    assert folder.find_start_model(str(model_dir)).class_title_to_idx() == {"bg": 0, "ant": 1}
+    assert start_model.find_start_model(str(tmp_path / "run")).weights.resolve() == weights
+    assert start_model.find_start_model(str(model_dir)).class_title_to_idx() == {"bg": 0, "ant": 1}
 
 
 def test_coco_is_downloaded(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(folder.download, "matterport_coco_file", lambda: "/cache/coco.h5")
-    assert str(folder.find_start_model("coco").weights) == "/cache/coco.h5"
+    monkeypatch.setattr(start_model.download, "matterport_coco_file", lambda: "/cache/coco.h5")
+    assert str(start_model.find_start_model("coco").weights) == "/cache/coco.h5"
 
 
 def test_missing_weights_say_what_to_give(tmp_path):
     with pytest.raises(UserError, match=r"model_weights/model.h5 does not exist. Give --model"):
-        folder.find_start_model(str(tmp_path))
+        start_model.find_start_model(str(tmp_path))
 
 
 def test_going_on_needs_the_class_numbers(model_dir):
     with pytest.raises(UserError, match="Unable to continue_training, config for previous training wasn't found"):
-        folder.StartModel(model_dir / "model_weights" / "model.h5").class_title_to_idx()
+        start_model.StartModel(model_dir / "model_weights" / "model.h5").class_title_to_idx()
     (model_dir / "config.json").write_text("{}")
     with pytest.raises(UserError, match="does not have class mapping information"):
-        folder.find_start_model(str(model_dir)).class_title_to_idx()
+        start_model.find_start_model(str(model_dir)).class_title_to_idx()
 
 
 def test_the_file_inside_a_folder_stands_for_it_from_anywhere(model_dir, monkeypatch):
     monkeypatch.chdir(model_dir)
-    found = folder.find_start_model("model_weights/model.h5")
+    found = start_model.find_start_model("model_weights/model.h5")
     assert found.class_title_to_idx() == {"bg": 0, "ant": 1}
     monkeypatch.chdir("model_weights")
-    assert folder.find_start_model("model.h5").class_title_to_idx() == {"bg": 0, "ant": 1}
+    assert start_model.find_start_model("model.h5").class_title_to_idx() == {"bg": 0, "ant": 1}
 
 
 def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
-    assert folder.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
+    assert start_model.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
     (model_dir / "config.json").unlink()  # transfer_learning of the original did without
-    assert folder.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
-    assert folder.StartModel(tmp_path / "coco.h5").conventions() == {"compatibility": "matterport"}
+    assert start_model.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
+    assert start_model.StartModel(tmp_path / "coco.h5").conventions() == {"compatibility": "matterport"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +85,7 @@ def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
 def test_a_model_key_tells_the_conventions_whole_or_in_part(model_dir, model, conventions):
     for written in (model, ModelConfig(**model).model_dump(mode="json")):
         (model_dir / "config.json").write_text(json.dumps({"model": written}))
-        assert folder.find_start_model(str(model_dir)).conventions() == conventions
+        assert start_model.find_start_model(str(model_dir)).conventions() == conventions
 
 
 @pytest.mark.parametrize(
@@ -126,7 +95,7 @@ def test_a_model_key_tells_the_conventions_whole_or_in_part(model_dir, model, co
 def test_a_malformed_model_names_the_file(model_dir, model, message):
     (model_dir / "config.json").write_text(json.dumps({"model": model}))
     with pytest.raises(UserError, match=message):
-        folder.find_start_model(str(model_dir)).conventions()
+        start_model.find_start_model(str(model_dir)).conventions()
 
 
 @pytest.mark.parametrize(
@@ -143,10 +112,10 @@ def test_a_malformed_model_names_the_file(model_dir, model, message):
 )
 def test_another_input_size_is_told_where_the_folder_has_one(model_dir, settings, other):
     (model_dir / "config.json").write_text(json.dumps({"settings": settings}))
-    line = folder.find_start_model(str(model_dir)).other_size(512, 512)
+    line = start_model.find_start_model(str(model_dir)).other_size(512, 512)
     assert (line is not None) == other
     (model_dir / "config.json").unlink()
-    assert folder.find_start_model(str(model_dir)).other_size(512, 512) is None
+    assert start_model.find_start_model(str(model_dir)).other_size(512, 512) is None
 
 
 OLD = {"compatibility": "supervisely"}
@@ -172,14 +141,14 @@ OLD = {"compatibility": "supervisely"}
     ],
 )
 def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
-    assert folder.keep_conventions(given, start) == kept
+    assert start_model.keep_conventions(given, start) == kept
 
 
 def test_a_number_is_not_taken_over_without_its_word():
     start = {"compatibility": None, "roi_sampling_ratio": 3}
-    assert folder.keep_conventions({"roi_align": "crop_and_resize"}, start).roi_sampling_ratio == 1
+    assert start_model.keep_conventions({"roi_align": "crop_and_resize"}, start).roi_sampling_ratio == 1
     start = {"compatibility": None, "pre_nms_topk_scope": "pyramid", "pre_nms_topk": 6000}
-    assert folder.keep_conventions({"pre_nms_topk_scope": "level"}, start).pre_nms_topk == 2000
+    assert start_model.keep_conventions({"pre_nms_topk_scope": "level"}, start).pre_nms_topk == 2000
 
 
 def test_conventions_that_do_not_go_together_are_named():
@@ -187,7 +156,7 @@ def test_conventions_that_do_not_go_together_are_named():
     with pytest.raises(
         UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"
     ):
-        folder.keep_conventions({"roi_sampling_ratio": 3}, start)
+        start_model.keep_conventions({"roi_sampling_ratio": 3}, start)
 
 
 @pytest.mark.parametrize(
@@ -196,4 +165,4 @@ def test_conventions_that_do_not_go_together_are_named():
 )
 def test_stored_precision_is_float32_where_a_checkpoint_does_not_say(tmp_path, content, expected):
     (tmp_path / "config.json").write_text(json.dumps(content))
-    assert folder.stored_precision(tmp_path / "config.json") == expected
+    assert start_model.stored_precision(tmp_path / "config.json") == expected

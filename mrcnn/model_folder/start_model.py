@@ -1,4 +1,4 @@
-"""What a checkpoint's config.json says, and what is read of the model folder that training starts from.
+"""The model that training starts from: where its weights are, and what its config.json decides for the new one.
 
 Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; new is `model`.
 """
@@ -13,12 +13,9 @@ from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.model_folder import lone_file
-from mrcnn.project.meta import ClassMeta, ProjectMeta
-from mrcnn.train import checkpoint
+from mrcnn.model_folder import layout, lone_file
 from mrcnn.weights import download, hdf5
 
-BACKGROUND_COLOR = "#222222"
 COCO = "coco"
 DEFAULT_PRECISION = "float32"
 # what weights were shaped for or trained with, besides their conventions
@@ -150,44 +147,16 @@ def find_start_model(model: str) -> StartModel:
         return StartModel(Path(download.matterport_coco_file()))
     path = Path(model)
     if path.is_file():
-        config = path.absolute().parent.parent / checkpoint.CONFIG
-        return StartModel(path, config if legacy.is_in_folder(path) and config.is_file() else None)
-    for folder in (path, path / checkpoint.BEST):
-        if (folder / checkpoint.WEIGHTS).is_file():
-            config = folder / checkpoint.CONFIG
-            return StartModel(folder / checkpoint.WEIGHTS, config if config.is_file() else None)
+        own = layout.folder_of(path)
+        return StartModel(path, own / layout.CONFIG if own else None)
+    folder = layout.find(path, holds=layout.WEIGHTS)
+    if folder is not None:
+        config = folder / layout.CONFIG
+        return StartModel(folder / layout.WEIGHTS, config if config.is_file() else None)
     raise UserError(
-        f"the start weights are missing: {path / checkpoint.WEIGHTS} does not exist. Give --model a model folder, an "
+        f"the start weights are missing: {path / layout.WEIGHTS} does not exist. Give --model a model folder, an "
         ".h5 file or coco, or set `weights_init_type` to imagenet or random"
     )
-
-
-def folder_config(
-    meta: ProjectMeta,
-    class_title_to_idx: Mapping[str, int],
-    *,
-    settings: Mapping[str, Any],
-    model: Mapping[str, Any],
-    background: str,
-) -> dict[str, Any]:
-    """Makes the content of a checkpoint's config.json.
-
-    Args:
-        meta: the training project's, whose classes keep their order and colours; all become bitmaps.
-        class_title_to_idx: of the network; a class without a number, the neutral one, is left out.
-        settings: the merged train config.
-        model: the architecture's numbers.
-        background: title of class 0, appended where the project lacks it.
-    """
-    classes = [_class_json(item) for item in meta.classes if item.title in class_title_to_idx]
-    if background not in {item["title"] for item in classes}:
-        classes.append(_class_json(ClassMeta(background, color=BACKGROUND_COLOR)))
-    return {
-        "settings": dict(settings),
-        "classes": classes,
-        "class_title_to_idx": dict(class_title_to_idx),
-        "model": dict(model),
-    }
 
 
 def _stored_model(path: Path) -> ModelConfig:
@@ -195,10 +164,6 @@ def _stored_model(path: Path) -> ModelConfig:
     if not isinstance(model, Mapping):
         raise UserError(f"{path}: `model` must be an object, got {errors.shown(model)}")
     return errors.check(ModelConfig, model, path=f"{path}: model")
-
-
-def _class_json(item: ClassMeta) -> dict[str, Any]:
-    return {"title": item.title, "shape": "bitmap", "color": item.color, "geometry_config": {}}
 
 
 def stored_precision(config: Path) -> str:

@@ -1,0 +1,29 @@
+"""Where things lie in a model folder, and which folder a path means.
+
+    <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
+    <folder>/model_weights/model.h5
+    <run>/best, <run>/last            links of a training run to two of its checkpoints, which are such folders
+
+Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
+"""
+
+from pathlib import Path
+
+CONFIG = "config.json"
+WEIGHTS = Path("model_weights") / "model.h5"
+BEST = "best"
+LAST = "last"
+FILE_SUFFIXES = (".h5", ".hdf5")
+
+
+def folder_of(path: Path) -> Path | None:
+    """Finds the model folder that a path means, which is also that of the weight file inside; None for a file alone."""
+    if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
+        return path
+    folder = path.absolute().parent.parent
+    return folder if folder / WEIGHTS == path.absolute() and (folder / CONFIG).is_file() else None
+
+
+def find(directory: Path, *, holds: str | Path) -> Path | None:
+    """Finds the folder that holds a file of a model: the directory itself, else a run's `best`; None if neither."""
+    return next((folder for folder in (directory, directory / BEST) if (folder / holds).is_file()), None)

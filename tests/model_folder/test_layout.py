@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from mrcnn.model_folder import layout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "model"
+    (made / "model_weights").mkdir(parents=True)
+    (made / layout.WEIGHTS).touch()
+    (made / layout.CONFIG).touch()
+    return made
+
+
+def test_folder_of_a_folder_is_itself_even_if_it_is_missing(folder, tmp_path):
+    assert layout.folder_of(folder) == folder
+    assert layout.folder_of(tmp_path / "none") == tmp_path / "none"
+
+
+def test_folder_of_the_weights_inside_a_folder(folder, monkeypatch):
+    assert layout.folder_of(folder / layout.WEIGHTS) == folder
+    monkeypatch.chdir(folder)
+    assert layout.folder_of(layout.WEIGHTS) == folder
+
+
+def test_folder_of_a_file_alone_is_none(folder, tmp_path):
+    (tmp_path / "alone.h5").touch()
+    assert layout.folder_of(tmp_path / "alone.h5") is None
+    assert layout.folder_of(tmp_path / "missing.hdf5") is None
+    (folder / layout.CONFIG).unlink()
+    assert layout.folder_of(folder / layout.WEIGHTS) is None
+
+
+def test_find_looks_for_the_file_in_the_folder_and_then_in_best(folder, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    assert layout.find(run, holds=layout.CONFIG) is None
+    (run / layout.BEST).symlink_to(folder)
+    assert layout.find(run, holds=layout.CONFIG) == run / "best"
+    assert layout.find(folder, holds=layout.WEIGHTS) == folder
+    assert layout.find(Path("/nowhere"), holds=layout.WEIGHTS) is None
