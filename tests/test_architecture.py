@@ -24,13 +24,14 @@ MAY_IMPORT = {
     "config": {"events"},
     "images": set(),
     "project": {"events", "config", "images"},
-    "ops": set(),
+    "ops": {"structures"},
     "weights": {"events"},
     "data": {"structures", "events", "config", "images", "project", "ops"},
     "convert": {"events", "images", "project", "data"},
-    "layers": {"structures", "ops"},
-    "losses": {"structures", "ops"},
-    "models": {"structures", "config", "layers", "losses", "ops", "weights"},
+    "blocks": {"ops"},
+    "backbones": {"blocks", "ops"},
+    "heads": {"structures", "blocks", "ops"},
+    "models": {"structures", "config", "blocks", "backbones", "heads", "ops", "weights"},
     "model_folder": {"structures", "config", "project", "models", "weights"},
     "predict": {"structures", "events", "config", "images", "project", "ops", "data", "model_folder"},
     "evaluate": {
@@ -40,7 +41,7 @@ MAY_IMPORT = {
         "optional", "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
     },
     "train": {
-        "optional", "structures", "events", "config", "images", "project", "data", "models", "losses", "weights",
+        "optional", "structures", "events", "config", "images", "project", "data", "models", "heads", "weights",
         "evaluate", "model_folder", "predict", "ops",
     },
     "export": {"structures", "events", "config", "ops", "data", "images", "models", "model_folder", "predict"},
@@ -58,7 +59,7 @@ MAY_IMPORT = {
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
     "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands", "__main__",
-    "config", "images", "project", "layers", "losses", "models", "weights", "evaluate", "serve",
+    "config", "images", "project", "blocks", "backbones", "heads", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

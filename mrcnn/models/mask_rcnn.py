@@ -9,14 +9,16 @@ from typing import Any
 import keras
 from keras import ops
 
+from mrcnn.backbones.resnet import CHANNELS
 from mrcnn.config.model import PYRAMID_LEVELS, ModelConfig
-from mrcnn.layers.roi_features import RoiFeatures
-from mrcnn.losses import box, decay, mask, reduction, rpn
-from mrcnn.models import layout
+from mrcnn.heads.box import loss as box
+from mrcnn.heads.mask import loss as mask
+from mrcnn.heads.roi_features import RoiFeatures
+from mrcnn.heads.rpn import loss as rpn
+from mrcnn.models import decay, layout
+from mrcnn.models.families.matterport import build_parts
 from mrcnn.models.keras_habits import KerasHabits
-from mrcnn.models.parts import build_parts
-from mrcnn.models.resnet import CHANNELS
-from mrcnn.ops import frames
+from mrcnn.ops import frames, reduction
 from mrcnn.structures import Outputs, Proposals, RawDetections, RoiTargets, Tensor
 
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")

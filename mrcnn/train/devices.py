@@ -14,8 +14,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn.errors import UserError
-from mrcnn.losses import reduction
 from mrcnn.model_folder import precision
+from mrcnn.ops import reduction
 
 
 @dataclass(frozen=True)

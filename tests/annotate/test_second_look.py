@@ -4,8 +4,8 @@ import pytest
 
 from mrcnn.annotate import second_look
 from mrcnn.config.inference import FullImageMode
-from mrcnn.layers.detections import DetectionGenerator
-from mrcnn.models.parts import Parts
+from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.models.families.matterport import Parts
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers

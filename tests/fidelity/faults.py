@@ -15,7 +15,8 @@ from unittest import mock
 
 import tensorflow as tf
 
-from mrcnn.layers import norm, rpn_targets
+from mrcnn.blocks import norm
+from mrcnn.heads.rpn import targets
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.ops import box_coding, roi_align
 from tests.fidelity import inference_stages as inference
@@ -85,7 +86,7 @@ def transposed_deltas(_: MaskRCNN) -> AbstractContextManager[Any]:
 
 def crowds_as_background(_: MaskRCNN) -> AbstractContextManager[Any]:
     """Lets no region to ignore protect what overlaps it."""
-    return mock.patch.object(rpn_targets, "IGNORE_IOU", 2.0)
+    return mock.patch.object(targets, "IGNORE_IOU", 2.0)
 
 
 def unordered_classes(model: MaskRCNN) -> AbstractContextManager[Any]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.layers.rpn_targets import AnchorTargetGenerator
-from mrcnn.losses import box
+from mrcnn.heads.box import loss
+from mrcnn.heads.rpn.targets import AnchorTargetGenerator
 from mrcnn.models.mask_rcnn import LOSSES
 from mrcnn.structures import AnchorTargets, Proposals, RoiTargets
 from tests.fidelity import gates, reference
@@ -69,9 +69,9 @@ def losses_from_stored_outputs(session: Session) -> Iterator[Result]:
     deltas = np.zeros((1, ROIS, reference.CLASSES, 4), np.float32)
     deltas[0, np.arange(ROIS), class_ids] = arrays["out_mrcnn_bbox_own"]
     expected = _stored_losses()
-    got = box.mrcnn_class_loss(tf.constant(arrays["out_mrcnn_class_logits"][None]), targets)
+    got = loss.mrcnn_class_loss(tf.constant(arrays["out_mrcnn_class_logits"][None]), targets)
     yield gates.relative("mrcnn_class_loss", got, expected["mrcnn_class_loss"], gates.LOSS)
-    got = box.mrcnn_bbox_loss(tf.constant(deltas), targets)
+    got = loss.mrcnn_bbox_loss(tf.constant(deltas), targets)
     yield gates.relative("mrcnn_bbox_loss", got, expected["mrcnn_bbox_loss"], gates.LOSS)
 
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.errors import UserError
-from mrcnn.losses import reduction
+from mrcnn.ops import reduction
 from mrcnn.train import devices
 
 from . import fake

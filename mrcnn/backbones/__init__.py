@@ -1,0 +1,1 @@
+"""An image's feature maps: ResNet and the feature pyramid."""

@@ -1,0 +1,40 @@
+"""The feature pyramid network. Source: Lin et al. (2016); names as in Matterport, no batch norm, no ReLU."""
+
+from typing import Any
+
+from keras import ops
+
+from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.convolution import Convolution
+from mrcnn.blocks.initial import INITIAL_VALUES
+
+
+class FeaturePyramid(Float32Layer):
+    """Top-down pathway with lateral connections; P6 is P5 sub-sampled, for the RPN only."""
+
+    def __init__(self, *, channels: int = 256, initial_values: str = "he", feature_dtype: str = "float32", **kwargs):
+        """Takes the channels of every level."""
+        super().__init__(**kwargs)
+        initial = INITIAL_VALUES[initial_values]
+        common: dict[str, Any] = {"kernel_initializer": initial.pyramid, "feature_dtype": feature_dtype}
+        self.lateral = [Convolution(channels, 1, name=f"fpn_c{level}p{level}", **common) for level in (2, 3, 4, 5)]
+        self.smooth = [Convolution(channels, 3, name=f"fpn_p{level}", **common) for level in (2, 3, 4, 5)]
+
+    def build(self, input_shape):
+        """Creates the weights; `input_shape` is that of C2..C5, of which only the channels count."""
+        for lateral, smooth, shape in zip(self.lateral, self.smooth, input_shape, strict=True):
+            lateral.build(shape)
+            smooth.build((*shape[:-1], lateral.filters))
+
+    def call(self, features):
+        """Maps (C2, C3, C4, C5) to (P2, P3, P4, P5, P6), each `[B, Hl, Wl, channels]`."""
+        merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
+        for finer in (2, 1, 0):
+            merged[finer] = merged[finer] + upsample(merged[finer + 1])
+        levels = [smooth(level) for smooth, level in zip(self.smooth, merged, strict=True)]
+        return (*levels, levels[-1][:, ::2, ::2])
+
+
+def upsample(feature):
+    """Doubles `[B, H, W, C]` in both directions by repeating cells."""
+    return ops.repeat(ops.repeat(feature, 2, axis=1), 2, axis=2)

@@ -1,0 +1,1 @@
+"""Convolution, batch norm and initial values: what backbones and heads are made of."""

@@ -1,0 +1,1 @@
+"""What a detector adds to a feature pyramid: proposals, boxes, masks."""

@@ -1,0 +1,1 @@
+"""The box head: region sampling, network, loss, detections."""

@@ -1,0 +1,21 @@
+"""The mask head's loss. Source: Mask R-CNN (2017), section 3: a sigmoid per class, only the true class counts."""
+
+from keras import ops
+
+from mrcnn.ops import reduction
+from mrcnn.structures import MaskTargets, Tensor
+
+
+def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.Across = reduction.identity) -> Tensor:
+    """Averages the binary cross-entropy over the cells of the object regions' masks.
+
+    Args:
+        logits: `[P, M, M, C]`.
+        targets: cells of weight 0 do not count.
+        across: adds a count up over the devices.
+    """
+    own = ops.take_along_axis(logits, targets.class_ids[:, None, None, None], axis=3)[..., 0]  # [P, M, M]
+    own = ops.cast(own, "float32")
+    # log(1 + e^-|x|) + max(x, 0) - x t: the cross-entropy of sigmoid(x), exact for any size of x
+    values = ops.log1p(ops.exp(-ops.abs(own))) + ops.relu(own) - own * targets.masks
+    return reduction.weighted_mean(values, targets.weights, across=across)

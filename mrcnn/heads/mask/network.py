@@ -1,0 +1,98 @@
+"""The mask head: a small mask per class for a region. Source: Mask R-CNN (2017), figure 4; names are Matterport's."""
+
+import keras
+from keras import ops
+
+from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.convolution import Convolution
+from mrcnn.blocks.initial import INITIAL_VALUES
+from mrcnn.blocks.norm import ConvNorm
+
+
+class Upsampling(Float32Layer):
+    """A 2x2 transposed convolution of stride 2, whose kernel is stored `[2, 2, out, in]` as Keras stores it.
+
+    Stride equals kernel, so no two outputs overlap: it is one matrix product followed by a reshape.
+    """
+
+    def __init__(self, filters: int, *, feature_dtype: str = "float32", **kwargs):
+        """Takes the output channels."""
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.feature_dtype = feature_dtype
+
+    def build(self, input_shape):
+        """Creates `kernel` and `bias`."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(2, 2, self.filters, input_shape[-1]),
+            # He's rule with the input channels as the fan: each output cell sees one input cell
+            initializer=keras.initializers.RandomNormal(stddev=(2.0 / input_shape[-1]) ** 0.5),
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, inputs):
+        """Maps `[P, S, S, C]` to `[P, 2S, 2S, filters]`."""
+        side, channels = inputs.shape[1], inputs.shape[3]
+        kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (3, 0, 1, 2))  # [C, 2, 2, filters]
+        kernel = ops.cast(ops.reshape(kernel, (channels, 4 * self.filters)), self.feature_dtype)
+        outputs = ops.matmul(ops.reshape(inputs, (-1, channels)), kernel)
+        outputs = ops.reshape(outputs, (-1, side, side, 2, 2, self.filters))
+        outputs = ops.transpose(outputs, (0, 1, 3, 2, 4, 5))  # [P, S, 2, S, 2, filters]
+        outputs = ops.reshape(outputs, (-1, 2 * side, 2 * side, self.filters))
+        return outputs + ops.cast(ops.convert_to_tensor(self.bias), self.feature_dtype)
+
+
+class MaskHead(Float32Layer):
+    """Four 3x3 convolutions, a doubling and one 1x1 convolution per class."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        channels: int = 256,
+        initial_values: str = "he",
+        batch_norm: str = "frozen",
+        feature_dtype: str = "float32",
+        **kwargs,
+    ):
+        """Takes the classes with background."""
+        super().__init__(**kwargs)
+        self.convolutions = [
+            ConvNorm(
+                channels,
+                3,
+                conv_name=f"mrcnn_mask_conv{index}",
+                norm_name=f"mrcnn_mask_bn{index}",
+                batch_norm=batch_norm,
+                feature_dtype=feature_dtype,
+            )
+            for index in (1, 2, 3, 4)
+        ]
+        self.upsampling = Upsampling(channels, feature_dtype=feature_dtype, name="mrcnn_mask_deconv")
+        self.logits = Convolution(
+            num_classes,
+            1,
+            kernel_initializer=INITIAL_VALUES[initial_values].mask_logits,
+            feature_dtype=feature_dtype,
+            name="mrcnn_mask",
+        )
+
+    def build(self, input_shape):
+        """Creates the weights; only the channels of `input_shape` count."""
+        for convolution in self.convolutions:
+            convolution.build(input_shape)
+            input_shape = (*input_shape[:-1], convolution.conv.filters)
+        self.upsampling.build(input_shape)
+        self.logits.build((*input_shape[:-1], self.upsampling.filters))
+
+    def call(self, regions, training=False):
+        """Maps `[P, S, S, C]`, at least one region, to logits `[P, 2S, 2S, num_classes]`, float32.
+
+        TensorFlow's oneDNN convolution gives a wrong shape for none, so the model always sends one.
+        """
+        outputs = regions
+        for convolution in self.convolutions:
+            outputs = convolution(outputs, training=training)
+        outputs = ops.relu(self.upsampling(outputs))
+        return ops.cast(self.logits(outputs), "float32")

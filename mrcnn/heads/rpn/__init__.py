@@ -1,0 +1,1 @@
+"""The region proposal network: anchors, network, targets, loss, proposals."""

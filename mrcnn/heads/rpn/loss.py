@@ -1,0 +1,33 @@
+"""The RPN's two losses. Source: Faster R-CNN (2015), section 3.1.2; normalised as Matterport does."""
+
+from keras import ops
+
+from mrcnn.ops import reduction
+from mrcnn.structures import AnchorTargets, Tensor
+
+
+def rpn_class_loss(logits: Tensor, targets: AnchorTargets, *, across: reduction.Across = reduction.identity) -> Tensor:
+    """Averages the cross-entropy of object against background over the sampled anchors.
+
+    Args:
+        logits: `[B, A, 2]` (background, object).
+        targets: anchors whose state is -1 do not count.
+        across: adds a count up over the devices.
+    """
+    sampled = ops.cast(targets.state >= 0, "float32")
+    return reduction.weighted_mean(
+        reduction.cross_entropy(logits, ops.maximum(targets.state, 0)), sampled, across=across
+    )
+
+
+def rpn_bbox_loss(deltas: Tensor, targets: AnchorTargets, *, across: reduction.Across = reduction.identity) -> Tensor:
+    """Averages smooth L1 over the four deltas of the object anchors.
+
+    Args:
+        deltas: `[B, A, 4]`.
+        targets: only anchors of state 1 count.
+        across: adds a count up over the devices.
+    """
+    weights = ops.broadcast_to(ops.cast(targets.state == 1, "float32")[..., None], ops.shape(deltas))
+    values = reduction.smooth_l1(ops.cast(deltas, "float32") - targets.deltas)
+    return reduction.weighted_mean(values, weights, across=across)

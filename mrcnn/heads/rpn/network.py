@@ -1,0 +1,40 @@
+"""The region proposal network's head. Source: Faster R-CNN (2015); channel order and names are Matterport's."""
+
+from typing import Any
+
+from keras import ops
+
+from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.convolution import Convolution
+
+
+class RpnHead(Float32Layer):
+    """One shared 3x3 convolution and two 1x1 outputs, applied to every level."""
+
+    def __init__(self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs):
+        """Takes the anchors of one cell and the width of the shared convolution."""
+        super().__init__(**kwargs)
+        common: dict[str, Any] = {"initial_stddev": 0.01, "feature_dtype": feature_dtype}
+        self.shared = Convolution(channels, 3, name="rpn_conv_shared", **common)
+        self.objectness = Convolution(2 * anchors_per_cell, 1, name="rpn_class_raw", **common)
+        self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)
+
+    def build(self, input_shape):
+        """Creates the weights; `input_shape` is that of the levels, which have equally many channels."""
+        self.shared.build(input_shape[0])
+        for output in (self.objectness, self.deltas):
+            output.build((*input_shape[0][:-1], self.shared.filters))
+
+    def call(self, features):
+        """Maps P2..P6 to logits `[B, A, 2]` (background, object) and deltas `[B, A, 4]`, both float32, P2 first."""
+        logits, deltas = [], []
+        for feature in features:
+            cells = feature.shape[1] * feature.shape[2]
+            shared = ops.relu(self.shared(feature))
+            # [B, Hl, Wl, K*n] -> [B, Hl*Wl*K, n]
+            logits.append(ops.reshape(self.objectness(shared), (-1, cells * self.objectness.filters // 2, 2)))
+            deltas.append(ops.reshape(self.deltas(shared), (-1, cells * self.deltas.filters // 4, 4)))
+        return (
+            ops.cast(ops.concatenate(logits, axis=1), "float32"),
+            ops.cast(ops.concatenate(deltas, axis=1), "float32"),
+        )

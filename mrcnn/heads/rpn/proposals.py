@@ -1,0 +1,82 @@
+"""From RPN outputs to proposals."""
+
+import itertools
+
+from keras import ops
+
+from mrcnn.blocks.base import Float32Layer
+from mrcnn.ops import box_coding, boxes, nms
+from mrcnn.structures import Proposals
+
+
+class ProposalGenerator(Float32Layer):
+    """Keeps the best anchors, moves them by their deltas and suppresses overlaps.
+
+    `topk_scope` pyramid takes the best of all levels together and suppresses across levels (Matterport); level takes
+    the best of each level and suppresses within it (torchvision, detectron2), so that no level crowds out another.
+    """
+
+    def __init__(
+        self,
+        *,
+        pre_nms_topk: int = 6000,
+        topk_scope: str = "pyramid",
+        detach: bool = True,
+        nms_iou_threshold: float = 0.7,
+        delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        **kwargs,
+    ):
+        """Takes how many anchors of an image, or of each of its levels, enter the suppression, and its IoU limit.
+
+        `detach` cuts the boxes off from the gradient of the deltas; scores always are.
+        """
+        super().__init__(**kwargs)
+        self.pre_nms_topk = pre_nms_topk
+        self.topk_scope = topk_scope
+        self.detach = detach
+        self.nms_iou_threshold = nms_iou_threshold
+        self.delta_std = delta_std
+
+    def call(self, anchors, objectness_logits, anchor_deltas, *, level_sizes, image_size, count):
+        """Gives `Proposals` with `count` slots, best first.
+
+        Args:
+            anchors: `[A, 4]`.
+            objectness_logits: `[B, A, 2]` (background, object).
+            anchor_deltas: `[B, A, 4]`.
+            level_sizes: how many of the anchors belong to each level, Python ints.
+            image_size: (H, W) of the model input in the anchors' frame, Python numbers.
+            count: the most proposals of an image, a Python int.
+        """
+        logits = ops.cast(ops.stop_gradient(objectness_logits), "float32")
+        # softmax over two logits orders and scores like the sigmoid of their difference
+        scores = ops.sigmoid(logits[..., 1] - logits[..., 0])
+        scores, index, level = self._best(scores, level_sizes)
+        anchor_deltas = ops.stop_gradient(anchor_deltas) if self.detach else anchor_deltas
+        deltas = ops.take_along_axis(anchor_deltas, index[..., None], axis=1)
+        decoded = box_coding.decode_boxes(deltas, ops.take(anchors, index, axis=0), delta_std=tuple(self.delta_std))
+        decoded = boxes.clip(decoded, ops.convert_to_tensor([0.0, 0.0, *image_size], dtype="float32"))
+        kept, valid = nms.class_nms(
+            decoded,
+            scores,
+            level,
+            ops.ones_like(scores, dtype="bool"),
+            iou_threshold=self.nms_iou_threshold,
+            max_outputs=count,
+        )
+        chosen = ops.take_along_axis(decoded, kept[..., None], axis=1)
+        return Proposals(
+            boxes=ops.where(valid[..., None], chosen, 0.0),
+            scores=ops.where(valid, ops.take_along_axis(scores, kept, axis=1), 0.0),
+            valid=valid,
+        )
+
+    def _best(self, scores, level_sizes):
+        """Gives the best anchors' scores, indices and levels, each `[B, K]`; a whole pyramid counts as one level."""
+        sizes = level_sizes if self.topk_scope == "level" else (sum(level_sizes),)
+        starts = (0, *itertools.accumulate(sizes))
+        found = []
+        for level, (start, size) in enumerate(zip(starts, sizes, strict=False)):
+            best, index = ops.top_k(scores[:, start : start + size], k=min(self.pre_nms_topk, size), sorted=True)
+            found.append((best, ops.cast(index, "int32") + start, ops.full_like(best, level, dtype="int32")))
+        return tuple(ops.concatenate(part, axis=1) for part in zip(*found, strict=True))

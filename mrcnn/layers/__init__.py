@@ -1,1 +1,0 @@
-"""Thin Keras layers over `mrcnn.ops`."""

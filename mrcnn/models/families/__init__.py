@@ -1,0 +1,1 @@
+"""One file for each published model family: how its detector is put together."""

@@ -1,0 +1,27 @@
+import numpy as np
+
+from mrcnn.backbones.fpn import FeaturePyramid, upsample
+
+
+def test_upsample_repeats_cells():
+    got = np.asarray(upsample(np.array([[1.0, 2], [3, 4]], "float32").reshape(1, 2, 2, 1)))[0, ..., 0]
+    np.testing.assert_array_equal(got, [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]])
+
+
+def test_levels_add_up_from_the_top():
+    layer = FeaturePyramid(channels=1)
+    maps = [np.full((1, side, side, 1), value, "float32") for side, value in ((16, 1), (8, 10), (4, 100), (2, 1000))]
+    layer(maps)
+    for convolution in (*layer.lateral, *layer.smooth):
+        kernel = np.zeros(convolution.kernel.shape)
+        kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1  # passes its input on
+        convolution.kernel.assign(kernel)
+    got = [np.unique(np.asarray(level)).tolist() for level in layer(maps)]
+    assert got == [[1111], [1110], [1100], [1000], [1000]]
+
+
+def test_p6_takes_every_second_cell_of_p5():
+    layer = FeaturePyramid(channels=2)
+    maps = [np.random.default_rng(0).normal(size=(1, side, side, 3)).astype("float32") for side in (32, 16, 8, 4)]
+    *_, p5, p6 = layer(maps)
+    np.testing.assert_array_equal(np.asarray(p6), np.asarray(p5)[:, ::2, ::2])

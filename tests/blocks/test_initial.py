@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.models.families.matterport import build_parts
+
+
+def kernels(**settings):
+    """The first kernels of the layers that training starts anew, from a head of 64 channels and three classes."""
+    sizes = {"backbone": "resnet50", "fpn_channels": 64, "box_fc_channels": 256}
+    parts = build_parts(ModelConfig(**sizes, **settings), num_classes=3, feature_dtype="float32")
+    parts.fpn.build([(None, None, None, channels) for channels in (256, 512, 1024, 2048)])
+    parts.box_head.build((None, 7, 7, 64))
+    parts.mask_head.build((None, 14, 14, 64))
+    layers = {
+        "lateral": parts.fpn.lateral[0],
+        "smooth": parts.fpn.smooth[0],
+        "smooth 2": parts.fpn.smooth[1],
+        "first": parts.box_head.first.conv,
+        "second": parts.box_head.second.conv,
+        "classes": parts.box_head.class_logits,
+        "deltas": parts.box_head.box_deltas,
+        "masks": parts.mask_head.logits,
+    }
+    return {name: np.asarray(layer.kernel) for name, layer in layers.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "stddev"),
+    [
+        # balanced: sqrt(1 / inputs) in the pyramid and for masks, sqrt(1 / (3 inputs)) in the box head
+        (
+            {},
+            {
+                "lateral": (1 / 256) ** 0.5,
+                "smooth": (1 / (9 * 64)) ** 0.5,
+                "first": (1 / (3 * 49 * 64)) ** 0.5,
+                "second": (1 / (3 * 256)) ** 0.5,
+                "classes": (1 / (3 * 256)) ** 0.5,
+                "deltas": (1 / (3 * 256)) ** 0.5,
+                "masks": (1 / 256) ** 0.5,
+            },
+        ),
+        # he: sqrt(2 / inputs), and Matterport's outputs
+        (
+            {"compatibility": "matterport"},
+            {
+                "lateral": (2 / 256) ** 0.5,
+                "smooth": (2 / (9 * 64)) ** 0.5,
+                "first": (2 / (49 * 64)) ** 0.5,
+                "second": (2 / 256) ** 0.5,
+                "classes": 0.01,
+                "deltas": 0.001,
+                "masks": 0.001,
+            },
+        ),
+    ],
+)
+def test_spread_of_the_first_values(given, stddev):
+    got = kernels(**given)
+    for name, expected in stddev.items():
+        assert got[name].std() == pytest.approx(expected, rel=0.1), name  # 768 values at least: 3 % of a deviation
+
+
+def test_bounds_of_the_box_head():
+    first = kernels()["first"]
+    bound = (1 / (49 * 64)) ** 0.5
+    assert 0.99 * bound < np.abs(first).max() <= bound
+
+
+def test_no_two_layers_start_alike():
+    got = kernels()
+    assert not np.allclose(got["smooth"], got["smooth 2"])
+
+
+def test_the_setting_alone_brings_the_older_values():
+    assert kernels(initial_values="he")["deltas"].std() == pytest.approx(0.001, rel=0.1)

@@ -1,0 +1,89 @@
+import numpy as np
+
+from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.structures import Proposals
+
+WINDOW = np.array([[0, 0, 100, 100]], "float32")
+
+
+def _call(boxes, probabilities, *, deltas=None, windows=WINDOW, valid=None, **kwargs):
+    boxes, probabilities = np.array([boxes], "float32"), np.array([probabilities], "float32")
+    valid = np.ones(boxes.shape[:2], bool) if valid is None else np.array([valid])
+    deltas = np.zeros((*probabilities.shape, 4), "float32") if deltas is None else deltas
+    proposals = Proposals(boxes, np.ones(boxes.shape[:2], "float32"), valid)
+    return [
+        np.asarray(part)[0]
+        for part in DetectionGenerator(**kwargs)(proposals, np.log(probabilities + 1e-30), deltas, windows)
+    ]
+
+
+def test_best_class_threshold_and_order():
+    boxes, class_ids, scores, valid = _call(
+        [[0, 0, 10, 10], [20, 20, 40, 40], [50, 50, 60, 60]],
+        [[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.05, 0.9, 0.05]],
+        max_detections=3,
+    )
+    np.testing.assert_array_equal(class_ids, [1, 2, 0])  # the first region is background
+    np.testing.assert_allclose(scores, [0.9, 0.8, 0], rtol=1e-6)
+    np.testing.assert_array_equal(valid, [True, True, False])
+    np.testing.assert_allclose(boxes, [[50, 50, 60, 60], [20, 20, 40, 40], [0, 0, 0, 0]], atol=1e-4)
+
+
+def test_suppression_is_per_class():
+    same = [[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]]
+    _, class_ids, scores, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0.8, 0], [0.25, 0, 0.75]], max_detections=3)
+    np.testing.assert_array_equal(class_ids[valid], [1, 2])
+    np.testing.assert_allclose(scores[valid], [0.9, 0.75], rtol=1e-6)
+
+
+def test_deltas_of_the_best_class_and_the_window():
+    deltas = np.zeros((1, 1, 3, 4), "float32")
+    deltas[0, 0, 1] = [50, 0, 0, 0]  # never used: class 2 wins
+    deltas[0, 0, 2] = [1, 0, 0, 0]
+    boxes, *_ = _call([[0, 0, 10, 10]], [[0.1, 0.1, 0.8]], deltas=deltas, windows=np.array([[0, 2, 9, 100]], "float32"))
+    np.testing.assert_allclose(boxes[0], [1, 2, 9, 10], atol=1e-4)
+
+
+def test_empty_slots_and_boxes_outside_the_window_are_no_detections():
+    certain = [[0.0, 1.0, 0.0]] * 2
+    *_, valid = _call([[0, 0, 10, 10], [200, 200, 210, 210]], certain, valid=[False, True])
+    assert not valid.any()
+
+
+def test_a_region_can_be_found_as_every_class_that_scores_enough():
+    probabilities = [[0.1, 0.5, 0.4], [0.8, 0.15, 0.05]]
+    deltas = np.zeros((1, 2, 3, 4), "float32")
+    deltas[0, 0, 2] = [1, 0, 0, 0]
+    boxes, class_ids, scores, _ = _call(
+        [[0, 0, 10, 10], [50, 50, 60, 60]],
+        probabilities,
+        deltas=deltas,
+        classes="all",
+        score_threshold=0.1,
+        max_detections=4,
+    )
+    np.testing.assert_array_equal(class_ids, [1, 2, 1, 0])  # 0.05 is too little, and background is none
+    np.testing.assert_allclose(scores, [0.5, 0.4, 0.15, 0], rtol=1e-5)
+    np.testing.assert_allclose(boxes[:3], [[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], atol=1e-3)
+    best = _call([[0, 0, 10, 10], [50, 50, 60, 60]], probabilities, deltas=deltas, score_threshold=0.1)
+    np.testing.assert_array_equal(best[1][best[3]], [1])
+
+
+def test_empty_slots_give_no_class():
+    *_, valid = _call([[0, 0, 10, 10]], [[0.0, 0.5, 0.5]], valid=[False], classes="all", score_threshold=0.0)
+    assert not valid.any()
+
+
+def test_suppression_across_classes():
+    same = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]
+    _, class_ids, _, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0, 0.8], [0.1, 0, 0.9]], nms_scope="all")
+    np.testing.assert_array_equal(class_ids[valid], [1, 2])
+
+
+def test_boxes_are_whole_before_they_are_compared():
+    # 0..10.4 and 4.6..15 overlap by 5.8 of 15; rounded 0..10 and 5..15 by 5 of 15, half to even like the original
+    regions, certain = [[0, 0, 10.4, 10], [4.6, 0, 15, 10], [30.5, 0, 41.5, 10]], [[0.0, 1.0, 0.0]] * 3
+    boxes, _, _, valid = _call(regions, certain, round_boxes=True, nms_iou_threshold=0.35)
+    np.testing.assert_array_equal(boxes[valid], [[0, 0, 10, 10], [5, 0, 15, 10], [30, 0, 42, 10]])
+    *_, valid = _call(regions, certain, nms_iou_threshold=0.35)
+    assert valid.sum() == 2

@@ -1,0 +1,26 @@
+import keras
+import numpy as np
+
+from mrcnn.heads.mask.network import MaskHead, Upsampling
+
+
+def test_upsampling_equals_keras_transposed_convolution():
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(2, 3, 3, 4)).astype("float32")
+    ours, reference = Upsampling(5), keras.layers.Conv2DTranspose(5, 2, strides=2)
+    ours(inputs)
+    reference(inputs)
+    kernel, bias = rng.normal(size=(2, 2, 5, 4)), rng.normal(size=5)
+    for layer in (ours, reference):
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
+    np.testing.assert_allclose(np.asarray(ours(inputs)), np.asarray(reference(inputs)), rtol=1e-4, atol=1e-5)
+
+
+def test_side_doubles_and_every_class_has_a_mask():
+    head = MaskHead(num_classes=7, channels=8)
+    assert head(np.zeros((3, 14, 14, 6), "float32")).shape == (3, 28, 28, 7)
+
+
+def test_one_region():
+    assert MaskHead(num_classes=2, channels=4)(np.zeros((1, 14, 14, 6), "float32")).shape == (1, 28, 28, 2)

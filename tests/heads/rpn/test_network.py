@@ -1,0 +1,27 @@
+import numpy as np
+
+from mrcnn.heads.rpn.network import RpnHead
+
+
+def test_channels_become_anchors_in_order():
+    head = RpnHead(anchors_per_cell=2, channels=1)
+    maps = [np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 1, 1, 1), "float32")]
+    head(maps)
+    head.objectness.bias.assign(np.arange(4.0))  # channel 2 a + {0 background, 1 object}
+    head.deltas.bias.assign(np.arange(8.0))  # channel 4 a + {dy, dx, dh, dw}
+    logits, deltas = head(maps)
+    assert logits.shape == (1, 2 * 4 + 2 * 1, 2)
+    np.testing.assert_array_equal(np.asarray(logits)[0, :2], [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(np.asarray(deltas)[0, :2], [[0, 1, 2, 3], [4, 5, 6, 7]])
+
+
+def test_cells_follow_row_by_row_and_levels_one_after_the_other():
+    head = RpnHead(anchors_per_cell=1, channels=1)
+    maps = [np.array([[1.0, 2], [3, 4]], "float32").reshape(1, 2, 2, 1), np.full((1, 1, 1, 1), 5, "float32")]
+    head(maps)
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[1, 1] = 1
+    head.shared.kernel.assign(kernel)
+    head.objectness.kernel.assign(np.array([0.0, 1]).reshape(1, 1, 1, 2))
+    logits, _ = head(maps)
+    np.testing.assert_array_equal(np.asarray(logits)[0, :, 1], [1, 2, 3, 4, 5])

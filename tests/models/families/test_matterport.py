@@ -1,0 +1,106 @@
+"""Every setting reaches the layer it belongs to, and every layer keeps its arguments through a saved config."""
+
+import keras
+import pytest
+
+from mrcnn.config.model import ModelConfig
+from mrcnn.models.families.matterport import build_parts
+
+SETTINGS = {
+    "backbone": "resnet50",
+    "anchor_sizes": (1, 2, 3, 4, 5),
+    "anchor_aspect_ratios": (0.5, 2.0),
+    "anchor_offset": 0.5,
+    "pre_nms_topk": 11,
+    "rpn_nms_iou_threshold": 0.61,
+    "rpn_samples": 12,
+    "rpn_positive_fraction": 0.4,
+    "rpn_positive_iou": 0.71,
+    "rpn_negative_iou": 0.31,
+    "roi_samples": 13,
+    "roi_positive_fraction": 0.21,
+    "roi_positive_iou": 0.51,
+    "roi_add_gt_boxes": True,
+    "box_pool_size": 5,
+    "mask_pool_size": 6,
+    "mask_size": 12,
+    "roi_align": "aligned",
+    "roi_sampling_ratio": 3,
+    "detections_per_image": 14,
+    "score_threshold": 0.15,
+    "detection_nms_iou_threshold": 0.16,
+    "rpn_delta_std": (0.2, 0.2, 0.3, 0.3),
+    "box_delta_std": (0.3, 0.3, 0.4, 0.4),
+    "rpn_channels": 17,
+    "fpn_channels": 18,
+    "box_fc_channels": 19,
+    "batch_norm": "trained",
+    "initial_values": "he",
+    "mask_targets": "cells",
+}
+EXPECTED = {
+    "anchor_generator": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
+    "proposal_generator": {"pre_nms_topk": 11, "nms_iou_threshold": 0.61, "delta_std": (0.2, 0.2, 0.3, 0.3)},
+    "anchor_targets": {
+        "samples": 12,
+        "positive_fraction": 0.4,
+        "positive_iou": 0.71,
+        "negative_iou": 0.31,
+        "delta_std": (0.2, 0.2, 0.3, 0.3),
+    },
+    "roi_targets": {
+        "samples": 13,
+        "positive_fraction": 0.21,
+        "add_gt_boxes": True,
+        "positive_iou": 0.51,
+        "delta_std": (0.3, 0.3, 0.4, 0.4),
+    },
+    "box_features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
+    "mask_features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
+    "mask_targets": {"mask_size": 12, "form": "cells"},
+    "detection_generator": {
+        "max_detections": 14,
+        "score_threshold": 0.15,
+        "nms_iou_threshold": 0.16,
+        "delta_std": (0.3, 0.3, 0.4, 0.4),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return build_parts(ModelConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
+
+
+def _plain(value):
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("part", EXPECTED)
+def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
+    layer = getattr(parts, part)
+    revived = type(layer).from_config(layer.get_config())
+    for name, value in EXPECTED[part].items():
+        assert _plain(getattr(layer, name)) == value
+        assert _plain(getattr(revived, name)) == value
+
+
+def test_widths_and_precision_reach_the_networks(parts):
+    assert parts.rpn.shared.filters == 17
+    assert parts.rpn.objectness.filters == 2 * 2
+    assert parts.fpn.smooth[0].filters == 18
+    assert parts.box_head.first.conv.filters == 19
+    assert parts.backbone.stem.norm.mode == "trained"
+    networks = (parts.backbone.stem, parts.rpn.shared, parts.fpn.lateral[0], parts.mask_head.upsampling)
+    assert {network.feature_dtype for network in networks} == {"bfloat16"}
+
+
+@pytest.mark.parametrize("part", ["backbone", "fpn", "rpn", "box_head", "mask_head"])
+def test_networks_keep_their_arguments_in_json(parts, part):
+    layer = getattr(parts, part)
+    config = keras.saving.serialize_keras_object(layer)
+    assert (
+        keras.saving.deserialize_keras_object(config, custom_objects={type(layer).__name__: type(layer)}).name
+        == layer.name
+    )
+    assert config["config"]["feature_dtype"] == "bfloat16"
