@@ -45,9 +45,13 @@ $(TORCH)/.run: requirements-torch.txt
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
 	touch $@
 
-PROJECT ?= runs/nuclei-project
+SCENES := runs/scenes
+$(SCENES): | $(VENV)/.run
+	$(BIN)/python -m benchmarks.scenes --out $@
+
+PROJECT ?= $(SCENES)
 OUT ?= runs/accuracy
-bench-accuracy: $(VENV)/.run $(TORCH)/.run  ## PROJECT=…: what our model and torchvision's learn from the same images
+bench-accuracy: $(VENV)/.run $(TORCH)/.run | $(PROJECT)  ## what our model and torchvision's learn from the same images
 	$(BIN)/python -m benchmarks.accuracy $(PROJECT) --out $(OUT) --torch-python $(TORCH)/bin/python $(ARGS)
 
 lint: $(VENV)/.dev
