@@ -154,9 +154,19 @@ class AugmenterConfig(Settings):
 
     model_config = ConfigDict(json_schema_extra=_CHILDREN)
 
-    name: Annotated[Name, BeforeValidator(_known_name), WithJsonSchema({"enum": list(ALLOWED)})]
-    args: Annotated[dict[str, Any], WithJsonSchema(_ARGUMENTS)] = Field(default_factory=dict)
-    children: tuple["AugmenterConfig", ...] = ()
+    name: Annotated[Name, BeforeValidator(_known_name), WithJsonSchema({"enum": list(ALLOWED)})] = Field(
+        default=..., description="imgaug's class"
+    )
+    args: Annotated[dict[str, Any], WithJsonSchema(_ARGUMENTS)] = Field(
+        default_factory=dict,
+        description=(
+            'imgaug\'s arguments: numbers, strings, true, false, null, lists, or `{"x": ..., "y": ...}` of '
+            "these. A list of two numbers is a range `[lo, hi]`; any other list is a choice of its values"
+        ),
+    )
+    children: tuple["AugmenterConfig", ...] = Field(
+        default=(), description="the augmenters inside a container, at least one; others have none"
+    )
 
     @model_validator(mode="after")
     def _check_arguments(self) -> Self:

@@ -31,81 +31,209 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 class LossWeights(Settings):
     """What each named loss is multiplied by before the sum."""
 
-    rpn_class_loss: NotNegative = 1.0
-    rpn_bbox_loss: NotNegative = 1.0
-    mrcnn_class_loss: NotNegative = 1.0
-    mrcnn_bbox_loss: NotNegative = 1.0
-    mrcnn_mask_loss: NotNegative = 1.0
+    rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
 
 
 class ModelConfig(Settings):
     """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
 
-    compatibility: Literal["matterport", "supervisely"] | None = None
-
-    backbone: Literal["resnet101", "resnet50"] = "resnet101"
-    channels: PositiveInt = 3
-    image_range: Annotated[PositiveInt, Field(le=65535)] | None = None
-    image_mean: tuple[Number, ...] = (123.7, 116.8, 103.9)
-    batch_norm: Literal["frozen", "trained"] = "frozen"
-
-    anchor_sizes: Annotated[tuple[Positive, ...], Field(min_length=PYRAMID_LEVELS, max_length=PYRAMID_LEVELS)] = (
-        32.0,
-        64.0,
-        128.0,
-        256.0,
-        512.0,
+    compatibility: Literal["matterport", "supervisely"] | None = Field(
+        default=None,
+        description=(
+            "the conventions of Matterport's code of 2019, of the older code in the Supervisely plugin, or "
+            "the better ones"
+        ),
     )
-    anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0, 2.0)
-    anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = 0.5
 
-    fpn_channels: PositiveInt = 256
-    rpn_channels: PositiveInt = 512
-    box_fc_channels: PositiveInt = 1024
+    backbone: Literal["resnet101", "resnet50"] = Field(
+        default="resnet101", description="the network below the feature pyramid"
+    )
+    channels: PositiveInt = Field(default=3, description="channels of an image")
+    image_range: Annotated[PositiveInt, Field(le=65535)] | None = Field(
+        default=None,
+        description=(
+            "the value of 16-bit images that becomes white; null divides by 256. Where the key is left out it "
+            "is found in the training images ([images](projects.md#images))"
+        ),
+    )
+    image_mean: tuple[Number, ...] = Field(
+        default=(123.7, 116.8, 103.9), description="subtracted from the image, RGB; one number per channel"
+    )
+    batch_norm: Literal["frozen", "trained"] = Field(
+        default="frozen",
+        description=(
+            "statistics as loaded, or of each batch; training them from random weights needs batches of 4 or more"
+        ),
+    )
 
-    box_normalization: Literal["pixels", "minus_one"] = "pixels"
-    pre_nms_topk: PositiveInt = 2000
-    pre_nms_topk_scope: Literal["level", "pyramid"] = "level"
-    post_nms_topk_train: PositiveInt = 2000
-    post_nms_topk: PositiveInt = 1000
-    rpn_nms_iou_threshold: Fraction = 0.7
+    anchor_sizes: Annotated[tuple[Positive, ...], Field(min_length=PYRAMID_LEVELS, max_length=PYRAMID_LEVELS)] = Field(
+        default=(
+            32.0,
+            64.0,
+            128.0,
+            256.0,
+            512.0,
+        ),
+        description="side of the anchors of P2 to P6",
+    )
+    anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(0.5, 1.0, 2.0), description="width / height of the anchors"
+    )
+    anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=0.5,
+        description=(
+            "**convention**: of the anchors' centres, in strides; 0.5 centres them on their cells, 0 (both "
+            "older codes) puts them on the cells' corners"
+        ),
+    )
 
-    rpn_samples: PositiveInt = 256
-    rpn_positive_fraction: PositiveFraction = 0.5
-    rpn_positive_iou: PositiveFraction = 0.7
-    rpn_negative_iou: Fraction = 0.3
-    roi_samples: PositiveInt = 200
-    roi_positive_fraction: PositiveFraction = 0.33
-    roi_positive_iou: PositiveFraction = 0.5
-    roi_add_gt_boxes: Flag = True
-    roi_negatives: Literal["fill", "two_per_object"] = "fill"
-    count_unused_rois: Flag = False
-    ignore_share: Fraction | None = 0.5
-    detach_targets: Flag = True
-    initial_values: Literal["balanced", "he"] = "balanced"
+    fpn_channels: PositiveInt = Field(default=256, description="width of the feature pyramid")
+    rpn_channels: PositiveInt = Field(default=512, description="width of the region proposal network")
+    box_fc_channels: PositiveInt = Field(default=1024, description="width of the box head")
 
-    max_gt_instances: PositiveInt = 100
-    gt_mask_size: PositiveInt = 56
-    box_pool_size: PositiveInt = 7
-    mask_pool_size: PositiveInt = 14
-    mask_size: PositiveInt = 28
-    mask_targets: Literal["soft", "cells", "corners"] = "soft"
-    roi_align: Literal["crop_and_resize", "aligned", "unaligned"] = "aligned"
-    roi_sampling_ratio: Index = 2
-    rpn_delta_std: DeltaStd = (0.1, 0.1, 0.2, 0.2)
-    box_delta_std: DeltaStd = (0.1, 0.1, 0.2, 0.2)
+    box_normalization: Literal["pixels", "minus_one"] = Field(
+        default="pixels",
+        description=(
+            "**convention**: boxes are divided by the image's sides, or, shifted, by the sides less one (Matterport)"
+        ),
+    )
+    pre_nms_topk: PositiveInt = Field(
+        default=2000,
+        description=(
+            "**convention**: best anchors that go into the proposals' NMS; 6000 of the pyramid in both older codes"
+        ),
+    )
+    pre_nms_topk_scope: Literal["level", "pyramid"] = Field(
+        default="level",
+        description=("**convention**: so many of each level, suppressed within it, or of all levels together"),
+    )
+    post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
+    post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")
+    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="overlap above which the weaker proposal goes")
 
-    detections_per_image: PositiveInt = 100
-    score_threshold: Fraction = 0.7
-    detection_classes: Literal["all", "best"] = "all"
-    detection_nms_iou_threshold: Fraction = 0.3
-    detection_nms_scope: Literal["class", "all"] = "class"
-    mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5
-    mask_paste: Literal["bilinear", "fading", "stretched"] = "bilinear"
-    round_boxes: Literal["never", "at_end", "before_nms"] = "never"
-    image_resize: Literal["exact", "truncated", "smoothed"] = "exact"
+    rpn_samples: PositiveInt = Field(default=256, description="anchors per image in the RPN losses")
+    rpn_positive_fraction: PositiveFraction = Field(default=0.5, description="largest share of objects among them")
+    rpn_positive_iou: PositiveFraction = Field(default=0.7, description="overlap from which an anchor is an object")
+    rpn_negative_iou: Fraction = Field(
+        default=0.3, description="overlap below which it is background; not above `rpn_positive_iou`"
+    )
+    roi_samples: PositiveInt = Field(default=200, description="regions per image that train the heads")
+    roi_positive_fraction: PositiveFraction = Field(default=0.33, description="largest share of objects among them")
+    roi_positive_iou: PositiveFraction = Field(default=0.5, description="overlap from which a region is an object")
+    roi_add_gt_boxes: Flag = Field(
+        default=True, description="**convention**: the objects' own boxes join the proposals that train the heads"
+    )
+    roi_negatives: Literal["fill", "two_per_object"] = Field(
+        default="fill",
+        description=(
+            "**convention**: background fills the regions that objects leave, or keeps "
+            "`roi_positive_fraction`, so an image without objects trains no head"
+        ),
+    )
+    count_unused_rois: Flag = Field(
+        default=False, description="**convention**: regions that are left empty count as background in the class loss"
+    )
+    ignore_share: Fraction | None = Field(
+        default=0.5,
+        description=(
+            "**convention**: a box that lies in a crowd by this share is no background, besides those of IoU "
+            "0.001; null: by the IoU alone"
+        ),
+    )
+    detach_targets: Flag = Field(
+        default=True,
+        description=(
+            "**convention**: the box targets' gradient stops at the proposals; false lets the box loss train "
+            "the RPN too"
+        ),
+    )
+    initial_values: Literal["balanced", "he"] = Field(
+        default="balanced",
+        description=(
+            "**convention**: the first values of the layers that no weight file brings; `he` (Matterport) "
+            "starts the box head with large values and the outputs for boxes and masks near 0, `balanced` "
+            "with values of the size of their inputs"
+        ),
+    )
 
-    weight_decay: NotNegative = 1e-4
+    max_gt_instances: PositiveInt = Field(
+        default=100,
+        description=(
+            "objects of one image that are used; of more, a random choice each time, and the others count as "
+            "background. Where the key is left out it follows the image with the most objects, up to 500"
+        ),
+    )
+    gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")
+    box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
+    mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
+    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
+    mask_targets: Literal["soft", "cells", "corners"] = Field(
+        default="soft",
+        description=(
+            "**convention**: a mask target holds the share of each cell that the object covers, or 1 where "
+            "that is a half or more, read at the middles of the cells or from edge to edge"
+        ),
+    )
+    roi_align: Literal["crop_and_resize", "aligned", "unaligned"] = Field(
+        default="aligned",
+        description=(
+            "**convention**: how a region's features are read: with the half-pixel shift (detectron2), "
+            "without (torchvision), or one corner-aligned sample per bin (both older codes)"
+        ),
+    )
+    roi_sampling_ratio: Index = Field(
+        default=2,
+        description=(
+            "**convention**: samples per side of a pooled cell; 0 as many as it has cells; 1 with crop_and_resize"
+        ),
+    )
+    rpn_delta_std: DeltaStd = Field(default=(0.1, 0.1, 0.2, 0.2), description="what the RPN's deltas are divided by")
+    box_delta_std: DeltaStd = Field(
+        default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
+    )
+
+    detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
+    score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
+    detection_classes: Literal["all", "best"] = Field(
+        default="all",
+        description=("**convention**: a region may be found as every class that scores enough, or as its best only"),
+    )
+    detection_nms_iou_threshold: Fraction = Field(
+        default=0.3, description="overlap above which the weaker detection of a class goes"
+    )
+    detection_nms_scope: Literal["class", "all"] = Field(
+        default="class", description="whether a detection suppresses only those of its class, or any"
+    )
+    mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="probability from which a pixel belongs to the object"
+    )
+    mask_paste: Literal["bilinear", "fading", "stretched"] = Field(
+        default="bilinear",
+        description=(
+            "**convention**: how a mask is enlarged: as it is, fading at its borders (Matterport), its values "
+            "stretched to 0..1 first (Supervisely)"
+        ),
+    )
+    round_boxes: Literal["never", "at_end", "before_nms"] = Field(
+        default="never",
+        description=(
+            "**convention**: whether boxes are whole pixels: at the end (Matterport), or already when they "
+            "are compared (Supervisely)"
+        ),
+    )
+    image_resize: Literal["exact", "truncated", "smoothed"] = Field(
+        default="exact",
+        description=(
+            "**convention**: bilinear; bilinear with faded edges, cut to whole values (Matterport); Pillow's, "
+            "smoothed when shrinking (Supervisely)"
+        ),
+    )
+
+    weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
     loss_weights: LossWeights = LossWeights()
 
     @model_validator(mode="before")

@@ -4,12 +4,15 @@ Source: JSON Schema, draft 2020-12, as pydantic writes it.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mrcnn.config.base import Settings
 
 Schema = dict[str, Any]
+
+_LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 
 class _Book(NamedTuple):
@@ -26,13 +29,13 @@ class _Book(NamedTuple):
     shared: dict[str, Schema]
 
 
-def record_schema(record: type[Settings], meanings: Mapping[str, str], path: str = "") -> Schema:
+def record_schema(record: type[Settings], meanings: Mapping[str, str] | None = None, path: str = "") -> Schema:
     """Returns the schema of a record.
 
     Args:
         record: the settings class.
-        meanings: what a key means, by its way from the top such as `augmentation[].name`. For an object without one the
-            first paragraph of its class counts.
+        meanings: what a key means, by its way from the top such as `mode.bounds.left`, instead of the description of
+            its field. For an object without any the first paragraph of its class counts.
         path: what the ways begin with.
 
     Returns:
@@ -40,9 +43,14 @@ def record_schema(record: type[Settings], meanings: Mapping[str, str], path: str
         holds itself stays a reference, to `$defs`.
     """
     raw = record.model_json_schema()
-    book = _Book(meanings, raw.pop("$defs", {}), {})
+    book = _Book(meanings or {}, raw.pop("$defs", {}), {})
     schema = _described(raw, path, book)
     return {**schema, "$defs": book.shared} if book.shared else schema
+
+
+def plain(text: str) -> str:
+    """Returns the first paragraph of a description without Markdown's links and bold."""
+    return _LINK.sub(r"\1", text.split("\n\n")[0].replace("\n", " ")).replace("**", "")
 
 
 def _resolved(node: Schema, path: str, book: _Book) -> Schema:
@@ -59,7 +67,7 @@ def _resolved(node: Schema, path: str, book: _Book) -> Schema:
 
 
 def _described(node: Schema, path: str, book: _Book) -> Schema:
-    about = book.meanings.get(path) or node.get("description", "").split("\n\n")[0].replace("\n", " ")
+    about = book.meanings.get(path) or plain(node.get("description", ""))
     result: Schema = {"description": about} if about else {}
     result |= {key: value for key, value in node.items() if key not in ("title", "description")}
     if "properties" in node:

@@ -1,20 +1,21 @@
 """Writes the JSON schemas of the configs, by which editors complete and check them.
 
-    python -m mrcnn schema docs/schemas
+    python -m mrcnn schema docs/schemas --page docs/configuration.md
 
-Types, ranges and defaults are the records', what a key means is said in docs/configuration.md. Older forms that are
-still read are there too, `deprecated`. What a schema refuses the loader refuses. The loader refuses more: it knows the
-rules between keys, and that 1.0 is no integer, which it is to JSON Schema.
+Types, ranges, defaults and meanings are the records'; the meanings of an inference config's keys are read from
+docs/configuration.md. Older forms that are still read are there too, `deprecated`. What a schema refuses the loader
+refuses. The loader refuses more: it knows the rules between keys, and that 1.0 is no integer, which it is to JSON
+Schema.
 Source: JSON Schema, draft 2020-12.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config import legacy, page
+from mrcnn.config import legacy, page, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
 from mrcnn.config.load import INFERENCE_SUFFIX
@@ -28,7 +29,7 @@ _EDITORS: Schema = {"$schema": {"description": "Where an editor finds this schem
 def all_schemas() -> dict[str, Schema]:
     """Returns each schema by the name of its file."""
     text = page.PAGE.read_text(encoding="utf-8")
-    train = _train(page.meanings(text, "## Training"))
+    train = _train()
     bodies = {
         "train.json": train,
         "inference.json": _inference(text),
@@ -48,18 +49,23 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     """Writes the files."""
     parser = argparse.ArgumentParser(prog=prog, description="Write the JSON schemas of the configs.")
     parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--page", type=Path, help="docs/configuration.md, whose tables are written anew too")
+    options = parser.parse_args(arguments)
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in all_schemas().items():
         (folder / name).write_text(as_text(schema), encoding="utf-8")
+    if options.page:
+        text = tables.with_rows(options.page.read_text(encoding="utf-8"), tables.rows_of(TrainConfig))
+        options.page.write_text(text, encoding="utf-8")
 
 
 def _old(what: str, **schema: Any) -> Schema:
     return {**schema, "description": what, "deprecated": True}
 
 
-def _train(meanings: Mapping[str, str]) -> Schema:
-    schema = record_schema(TrainConfig, meanings)
+def _train() -> Schema:
+    schema = record_schema(TrainConfig)
     old = record_schema(legacy.OldTrainKeys, {key: f"No effect: {why}." for key, why in legacy.WITHOUT_EFFECT.items()})
     for item in old["properties"].values():
         item.pop("default")

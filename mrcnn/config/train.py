@@ -35,8 +35,8 @@ SIZE_STEP = 64  # the input is halved six times on the way to P6
 class BatchSize(Settings):
     """Images per device and step of training, and per step of validation."""
 
-    train: PositiveInt = 1
-    val: PositiveInt = 1
+    train: PositiveInt = Field(default=1, description="images per step **and device**")
+    val: PositiveInt = Field(default=1, description="images per validation step")
 
 
 class InputSize(Settings):
@@ -47,22 +47,38 @@ class InputSize(Settings):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    min_dim: PositiveInt = 256
-    max_dim: Annotated[PositiveInt, Field(multiple_of=SIZE_STEP)] = 256
+    min_dim: PositiveInt = Field(
+        default=256,
+        description=("an image is scaled up until its short side reaches this; it has no effect above `max_dim`"),
+    )
+    max_dim: Annotated[PositiveInt, Field(multiple_of=SIZE_STEP)] = Field(
+        default=256,
+        description=(
+            "the network sees `max_dim` x `max_dim` pixels; the long side never exceeds it, the rest is padding"
+        ),
+    )
 
 
 class DatasetTags(Settings):
     """The names of the image tags that choose the two sets; both may be the same tag."""
 
-    train: Name = "train"
-    val: Name = "val"
+    train: Name = Field(default="train", description="images with this tag train")
+    val: Name = Field(
+        default="val", description="images with this tag validate; the same tag as `train` is allowed, with a warning"
+    )
 
 
 class SpecialClasses(Settings):
     """The class with index 0, and the class whose objects are regions to ignore."""
 
-    background: Name = "bg"
-    neutral: Name | None = None
+    background: Name = Field(default="bg", description="the class with index 0; its objects are not learnt")
+    neutral: Name | None = Field(
+        default=None,
+        description=(
+            "objects of this class are regions to ignore: neither object nor background, and their pixels "
+            "train no mask; see [projects](projects.md#shapes)"
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_different(self) -> Self:
@@ -74,11 +90,15 @@ class SpecialClasses(Settings):
 class OptimizerConfig(Settings):
     """How gradients move the weights; `weight_decay` here is decoupled, apart from the L2 term of the loss."""
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
-    nesterov: Flag = False
-    global_clipnorm: Positive | None = 5.0
-    weight_decay: NotNegative = 0.0
+    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="rule that moves the weights")
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=0.9, description="of sgd; the first decay rate of the others"
+    )
+    nesterov: Flag = Field(default=False, description="Nesterov's form of momentum, sgd only")
+    global_clipnorm: Positive | None = Field(
+        default=5.0, description="largest length of all gradients together; null does not clip"
+    )
+    weight_decay: NotNegative = Field(default=0.0, description="decoupled decay, apart from `model.weight_decay`")
 
 
 class ScheduleConfig(Settings):
@@ -87,14 +107,26 @@ class ScheduleConfig(Settings):
     With `reference_batch` `lr` is meant for a batch of so many images, and grows in proportion to the batch in use.
     """
 
-    name: Literal["constant", "step", "cosine"] = "constant"
-    warmup_steps: Index = 0
-    warmup_epochs: NotNegative = 0.0
-    warmup_start_factor: PositiveFraction = 0.001
-    milestones: tuple[Positive, ...] = ()
-    gamma: PositiveFraction = 0.1
-    final_fraction: Fraction = 0.0
-    reference_batch: PositiveInt | None = None
+    name: Literal["constant", "step", "cosine"] = Field(
+        default="constant", description="course of the learning rate after warm-up"
+    )
+    warmup_steps: Index = Field(default=0, description="steps in which the rate rises in a line")
+    warmup_epochs: NotNegative = Field(default=0.0, description="the same in epochs; give one of the two")
+    warmup_start_factor: PositiveFraction = Field(
+        default=0.001, description="share of the rate at the first warm-up step"
+    )
+    milestones: tuple[Positive, ...] = Field(
+        default=(), description="step: epochs, increasing, after which the rate is multiplied by `gamma`"
+    )
+    gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
+    final_fraction: Fraction = Field(default=0.0, description="cosine: share of the rate at the end")
+    reference_batch: PositiveInt | None = Field(
+        default=None,
+        description=(
+            "`lr` is for a batch of so many images, over all devices together, and grows in proportion to the "
+            "batch in use; null takes `lr` as it is"
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_warmup(self) -> Self:
@@ -116,8 +148,10 @@ class ScheduleConfig(Settings):
 class CopyPasteConfig(Settings):
     """How often objects of another training image are laid over an image, and which share of them."""
 
-    probability: PositiveFraction = 0.5
-    object_share: PositiveFraction = 0.5
+    probability: PositiveFraction = Field(default=0.5, description="share of the images that get objects")
+    object_share: PositiveFraction = Field(
+        default=0.5, description="probability of each object of the other image; one is copied at least"
+    )
 
 
 class EarlyStoppingConfig(Settings):
@@ -126,9 +160,15 @@ class EarlyStoppingConfig(Settings):
     `patience` null waits for the last third of the validated epochs so far, and for 5 of them at least.
     """
 
-    patience: PositiveInt | None = 10
-    monitor: Monitor = "val_loss"
-    min_delta: NotNegative = 0.0
+    patience: PositiveInt | None = Field(
+        default=10,
+        description=(
+            "epochs without gain before the run ends; null: the last third of the validated epochs so far, "
+            "and at least 5 of them"
+        ),
+    )
+    monitor: Monitor = Field(default="val_loss", description="what must get better")
+    min_delta: NotNegative = Field(default=0.0, description="least gain that counts")
 
 
 class CheckpointsConfig(Settings):
@@ -137,41 +177,117 @@ class CheckpointsConfig(Settings):
     `monitor` null follows `early_stopping.monitor`, and `val_loss` without early stopping.
     """
 
-    keep: PositiveInt | None = None
-    monitor: Monitor | None = None
+    keep: PositiveInt | None = Field(
+        default=None, description="how many of the newest checkpoints stay, besides the best; null keeps all"
+    )
+    monitor: Monitor | None = Field(
+        default=None,
+        description=(
+            'what makes a checkpoint `best`; null takes `early_stopping.monitor`, or `"val_loss"` without '
+            "early stopping"
+        ),
+    )
 
 
 class ValidationConfig(Settings):
     """After which epochs the validation set is measured, the last one always, and whether AP is besides the losses."""
 
-    ap: Flag = True
-    every_epochs: PositiveInt = 1
+    ap: Flag = Field(default=True, description="measure box and mask AP after every epoch, besides the losses")
+    every_epochs: PositiveInt = Field(
+        default=1,
+        description=(
+            "epochs from one validation to the next; the last is always validated. An epoch without one has "
+            "empty `val_` cells in `history.csv`, is not the best (but until the first validation the newest "
+            "is), and does not stop the run early, though `early_stopping.patience` counts it"
+        ),
+    )
 
 
 class TrainConfig(Settings):
     """All settings of a training run."""
 
-    lr: Positive = 0.001
-    epochs: PositiveInt = 2
+    lr: Positive = Field(default=0.001, description="learning rate, before the schedule")
+    epochs: PositiveInt = Field(
+        default=2,
+        description=(
+            "passes over the training images; what is left over by the division into batches is left out, "
+            "other images each time"
+        ),
+    )
     batch_size: BatchSize = BatchSize()
     input_size: InputSize = InputSize()
-    gpu_devices: Annotated[tuple[Index, ...], Field(min_length=1)] = (0,)
-    train_layers: Literal["all", "3+", "4+", "5+", "heads"] = "all"
+    gpu_devices: Annotated[tuple[Index, ...], Field(min_length=1)] = Field(
+        default=(0,),
+        description=(
+            "which GPUs; more than one train together on a batch each. Without a GPU the CPU is used; a "
+            "config that lists GPUs gets a warning then"
+        ),
+    )
+    train_layers: Literal["all", "3+", "4+", "5+", "heads"] = Field(
+        default="all",
+        description=(
+            "which layers learn: everything, ResNet from that stage up with the heads, or the heads (FPN, "
+            "RPN, box and mask head)"
+        ),
+    )
     dataset_tags: DatasetTags = DatasetTags()
     special_classes: SpecialClasses = SpecialClasses()
-    weights_init_type: Literal["transfer_learning", "continue_training", "random", "imagenet"] = "transfer_learning"
+    weights_init_type: Literal["transfer_learning", "continue_training", "random", "imagenet"] = Field(
+        default="transfer_learning",
+        description=(
+            "Mask R-CNN weights without the layers that depend on the classes; all of them, with the same "
+            "classes; none; a ResNet trained on ImageNet. The last two are new"
+        ),
+    )
 
-    imagenet_weights: Name | None = None
+    imagenet_weights: Name | None = Field(
+        default=None,
+        description=(
+            "file of Keras' ResNet weights for `weights_init_type` imagenet, or a folder with `NAME_conv.bin` "
+            "and `NAME_bn.bin` of some of its layers; null downloads the file"
+        ),
+    )
     model: ModelConfig = ModelConfig()
-    precision: PrecisionName = "float32"
+    precision: PrecisionName = Field(
+        default="float32",
+        description=(
+            "number format of the layers; boxes and losses stay float32. `auto` is mixed_bfloat16 where the "
+            "CPU has bfloat16 instructions, or every GPU in use has compute capability 8.0 or more, else "
+            "float32; the log says which and why, and checkpoints hold it. A resumed run keeps what it began "
+            "with"
+        ),
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     lr_schedule: ScheduleConfig = ScheduleConfig()
-    augmentation: tuple[AugmenterConfig, ...] = ()
-    copy_paste: CopyPasteConfig | None = None
-    seed: Index = 0
-    max_skipped_share: Fraction = 0.5
-    max_image_mb: PositiveInt = 2048
-    early_stopping: EarlyStoppingConfig | None = None
+    augmentation: tuple[AugmenterConfig, ...] = Field(
+        default=(), description="changes made to training images; see below"
+    )
+    copy_paste: CopyPasteConfig | None = Field(
+        default=None,
+        description=(
+            "objects of another training image are laid over an image, after both were augmented; crowds and "
+            "neutral objects are not copied. An object that is covered entirely is left out"
+        ),
+    )
+    seed: Index = Field(
+        default=0, description="of weights, order and augmentation: the same seed gives the same run on one CPU"
+    )
+    max_skipped_share: Fraction = Field(
+        default=0.5,
+        description=(
+            "a training ends when more than this share of its annotations or images cannot be used; 0: at the first"
+        ),
+    )
+    max_image_mb: PositiveInt = Field(
+        default=2048,
+        description=(
+            "largest image, in megabytes of decoded pixels (height x width x channels x bytes); one that is "
+            "larger is skipped and named. The default holds RGB images of 26,000 x 26,000 pixels"
+        ),
+    )
+    early_stopping: EarlyStoppingConfig | None = Field(
+        default=None, description="null always runs all `epochs`; an object, `{}` too, turns it on"
+    )
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
 
