@@ -34,7 +34,6 @@ from mrcnn.data.sources.supervisely import ProjectSamples
 from mrcnn.evaluate import run as scoring
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import EventLog, JsonLog
-from mrcnn.models.mask_rcnn import LOSSES
 from mrcnn.project.reader import Project
 from mrcnn.structures import Detections
 from mrcnn.train.run import train
@@ -44,6 +43,7 @@ SCRIPT = Path(__file__).with_name("accuracy_torchvision.py")
 SIDES = ("ours", "torchvision")
 METRICS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
 SCORE_THRESHOLD = 0.05  # torchvision's, and what our evaluation takes
+NO_PARTS = ("loss", "l2_loss")  # of a step's logs
 SHOWN_LOSSES = 5  # rows of the table of losses
 
 
@@ -69,7 +69,7 @@ class Losses(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Records the step's losses from the means before and after it."""
         self.seconds += time.monotonic() - self._start
-        sums = {name: float(logs[name]) * (batch + 1) for name in LOSSES}
+        sums = {name: float(logs[name]) * (batch + 1) for name in logs if name not in NO_PARTS}
         self.steps.append({name: value - self._sums.get(name, 0.0) for name, value in sums.items()})
         self._sums = sums
 

@@ -1,12 +1,12 @@
 """How many multiply-adds the dense parts of a model need, counted from layer shapes."""
 
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
 
 LEVEL_STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
 
 
 def stage_gmacs(
-    model: MaskRCNN, *, image_size: tuple[int, int], box_regions: int, mask_regions: int
+    model: Matterport, *, image_size: tuple[int, int], box_regions: int, mask_regions: int
 ) -> dict[str, float]:
     """Counts one image's forward pass, in 10^9 multiply-adds.
 

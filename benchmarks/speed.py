@@ -27,7 +27,8 @@ import tensorflow as tf
 
 from benchmarks.cost import stage_gmacs
 from mrcnn.config.model import ModelConfig
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.mask_rcnn import HEAD_LEVELS
 from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Batch
 from mrcnn.train import devices
@@ -102,7 +103,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     keras.config.set_dtype_policy(precision)
     compatibility = "matterport" if case.backbone == "resnet101" else None
     settings = ModelConfig(compatibility=compatibility, backbone=case.backbone, score_threshold=0.0).model_dump()
-    model = MaskRCNN(num_classes=CLASSES, settings=settings)
+    model = Matterport(num_classes=CLASSES, settings=settings)
     batch = _batch(case, model.settings)
     seconds, stages = (
         _time_training(model, case, batch, runs) if case.train_layers else _time_inference(model, batch, runs)
@@ -141,24 +142,28 @@ def _row(name: str, precision: str, runs: int) -> str:
     )
 
 
-def _time_inference(model: MaskRCNN, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
-    count = model.settings.post_nms_topk
+def _time_inference(model: Matterport, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
     size = tuple(batch["images"].shape[1:3])
     steps: dict[str, Callable] = {
-        "backbone": lambda: model.parts.backbone(batch["images"]),
-        "+fpn, rpn, proposals": lambda: model._propose(batch["images"], count=count),
+        "backbone": lambda: model.backbone(batch["images"]),
+        "+fpn, rpn, proposals": lambda: _proposals(model, batch, size),
         "+box head, detections": lambda: _boxes(model, batch, size),
         "+mask head": lambda: model({"images": batch["images"], "windows": batch["windows"]}),
     }
     return _increments(steps, runs)
 
 
-def _boxes(model: MaskRCNN, batch: dict[str, Any], size: tuple[int, int]):
-    features, _, proposals = model._propose(batch["images"], count=model.settings.post_nms_topk)
-    return model._detect_boxes(features, proposals, batch["windows"], size)
+def _boxes(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
+    pyramid, proposals = _proposals(model, batch, size)
+    return model.box.detect(pyramid[:HEAD_LEVELS], proposals, batch["windows"], image_size=size)
 
 
-def _time_training(model: MaskRCNN, case: Case, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
+def _proposals(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
+    pyramid = model.neck(model.backbone(batch["images"]))
+    return pyramid, model.rpn(pyramid, image_size=size, count=model.settings.post_nms_topk)[1]
+
+
+def _time_training(model: Matterport, case: Case, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
     select_trainable(model, case.train_layers or "all")
     variables = model.trainable_variables
     optimizer = keras.optimizers.SGD(1e-4, momentum=0.9, global_clipnorm=5.0)
@@ -223,7 +228,7 @@ def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
     return {name: tf.constant(value) for name, value in fields._asdict().items()}
 
 
-def _gflops(model: MaskRCNN, case: Case, batch: dict[str, Any]) -> float:
+def _gflops(model: Matterport, case: Case, batch: dict[str, Any]) -> float:
     """Counts the dense work of a run: backward passes cost one more forward for inputs and one for trained weights."""
     settings = model.settings
     if case.train_layers is None:
@@ -235,7 +240,7 @@ def _gflops(model: MaskRCNN, case: Case, batch: dict[str, Any]) -> float:
         )
         return 2 * case.batch * sum(gmacs.values())
     outputs = tf.function(lambda: model(batch, training=True))()
-    mask_regions = outputs.mask_logits.shape[0] / case.batch
+    mask_regions = outputs.heads[0].mask_logits.shape[0] / case.batch
     gmacs = stage_gmacs(model, image_size=case.image_size, box_regions=settings.roi_samples, mask_regions=mask_regions)
     factors = dict.fromkeys(gmacs, 3.0)
     if case.train_layers == "heads":

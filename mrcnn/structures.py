@@ -136,30 +136,6 @@ class MaskTargets(NamedTuple):
     weights: Tensor
 
 
-class Outputs(NamedTuple):
-    """The training path's predictions beside their targets.
-
-    Attributes:
-        objectness_logits: `[B, A, 2]` (background, object).
-        anchor_deltas: `[B, A, 4]`.
-        anchor_targets: `AnchorTargets`.
-        class_logits: `[B, R, C]`.
-        box_deltas: `[B, R, C, 4]`.
-        roi_targets: `RoiTargets`.
-        mask_logits: `[P, M, M, C]`.
-        mask_targets: `MaskTargets`.
-    """
-
-    objectness_logits: Tensor
-    anchor_deltas: Tensor
-    anchor_targets: AnchorTargets
-    class_logits: Tensor
-    box_deltas: Tensor
-    roi_targets: RoiTargets
-    mask_logits: Tensor
-    mask_targets: MaskTargets
-
-
 class RawDetections(NamedTuple):
     """The inference path's result in model-input pixels, best first.
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import cost, joining, large_image, load, serve_load, speed
 from mrcnn.errors import UserError
 from mrcnn.images.pixels import read_image
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
 from mrcnn.predict import sources
 from mrcnn.weights import names
 from tests.predict import helpers as infer_helpers
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def model():
     settings = {"backbone": "resnet50", "fpn_channels": 16, "rpn_channels": 8, "box_fc_channels": 4}
-    return MaskRCNN(num_classes=3, settings=settings)
+    return Matterport(num_classes=3, settings=settings)
 
 
 def test_multiply_adds_counted_by_hand(model):

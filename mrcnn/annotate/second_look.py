@@ -21,7 +21,7 @@ def describe(
     """Looks at up to `IMAGES` images again and says how many objects reach each of `THRESHOLDS`.
 
     Args:
-        predictor: its model must be a `MaskRCNN`.
+        predictor: its model must have a `score_threshold`, as a `MaskRCNN` has.
         source: the images of the run.
         mode: how the run looked at them.
         batch_size: regions that go through the model at once.
@@ -33,11 +33,11 @@ def describe(
     """
     own = predictor.bundle.config.score_threshold
     lower = [threshold for threshold in THRESHOLDS if threshold < own]
-    generator = getattr(getattr(predictor.bundle.model, "parts", None), "detection_generator", None)
-    if not lower or generator is None:
+    model = predictor.bundle.model
+    if not lower or not hasattr(model, "score_threshold"):
         return None
     entries = source.entries[:: -(-len(source.entries) // IMAGES)]
-    with _lowered(generator, min(lower)):
+    with _lowered(model, min(lower)):
         # a new predictor, whose graph is traced with the lower threshold
         scores = _scores(
             Predictor(predictor.bundle), replace(source, entries=entries), mode=mode, batch_size=batch_size, names=names
@@ -85,10 +85,10 @@ class _Silence(EventLog):
 
 
 @contextmanager
-def _lowered(generator: Any, threshold: float) -> Iterator[None]:
-    before = generator.score_threshold
-    generator.score_threshold = threshold
+def _lowered(model: Any, threshold: float) -> Iterator[None]:
+    before = model.score_threshold
+    model.score_threshold = threshold
     try:
         yield
     finally:
-        generator.score_threshold = before
+        model.score_threshold = before

@@ -1,10 +1,10 @@
-"""A Mask R-CNN from its settings."""
+"""A model from its settings."""
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
 
 
-def build_model(config: ModelConfig, *, num_classes: int) -> MaskRCNN:
+def build_model(config: ModelConfig, *, num_classes: int) -> Matterport:
     """Builds the model under the current precision policy, with new random weights.
 
     Args:
@@ -16,4 +16,4 @@ def build_model(config: ModelConfig, *, num_classes: int) -> MaskRCNN:
     """
     if num_classes < 2:
         raise ValueError(f"a model needs the background and at least one class, got {num_classes} class(es)")
-    return MaskRCNN(num_classes=num_classes, settings=config.model_dump(mode="json"), name="mask_rcnn")
+    return Matterport(num_classes=num_classes, settings=config.model_dump(mode="json"), name="mask_rcnn")

@@ -20,18 +20,13 @@ from mrcnn.train.interrupt import Stopped, StopRequest
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
-REPORTED = (
-    "loss",
-    "rpn_class_loss",
-    "rpn_bbox_loss",
-    "mrcnn_class_loss",
-    "mrcnn_bbox_loss",
-    "mrcnn_mask_loss",
-)  # to the event log, after every batch; the rest is in the history
-
-
 LEAST_TOLD = 60.0  # seconds that a run must take to be worth a forecast
 LONG_RUN = 3600.0  # seconds from which on a quicker way is named
+
+
+def _reported(model: keras.Model) -> tuple[str, ...]:
+    """Lists what goes to the event log after every batch; the rest is in the history."""
+    return ("loss", *model.loss_names)
 
 
 class ProgressReport(keras.callbacks.Callback):
@@ -70,7 +65,9 @@ class ProgressReport(keras.callbacks.Callback):
             self._forecast.add_step(now - self._ended)
         self._ended = now
         values = self._clock.batch
-        self._log.metrics("train", self._clock.fraction, {name: values[name] for name in REPORTED if name in values})
+        self._log.metrics(
+            "train", self._clock.fraction, {name: values[name] for name in _reported(self.model) if name in values}
+        )
         self._report()
 
     def _report(self) -> None:
@@ -140,7 +137,7 @@ class Recorder(keras.callbacks.Callback):
         self._clock.rows.append(row)
         self._write()
         validated = {name.removeprefix("val_"): value for name, value in row.items() if name.startswith("val_")}
-        training = {name: row[name] for name in REPORTED if name in row}
+        training = {name: row[name] for name in _reported(self.model) if name in row}
         if validated:
             self._log.metrics("val", epoch + 1, validated, training=training)
         else:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from mrcnn import files
 from mrcnn.train.history import MONITOR, Row, best_index
 
-PARTS = {
+LABELS = {  # of the losses whose names say less; others are shown under their own names
     "rpn_class_loss": "RPN class",
     "rpn_bbox_loss": "RPN box",
     "mrcnn_class_loss": "class",
@@ -39,9 +39,10 @@ def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> N
     for axes in (total, parts, precision):
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     _draw_total(total, rows, epochs, best=best_index(rows, monitor=monitor))
-    for (name, label), color in zip(PARTS.items(), _colors(len(PARTS)), strict=True):
+    names = _loss_names(rows)
+    for name, color in zip(names, _colors(len(names)), strict=True):
         _line(parts, epochs, _column(rows, name), color=color, style="--")
-        _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=label)
+        _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=LABELS.get(name, name))
     _finish(parts, "Losses: validation, training dashed", ylabel="loss")
     shown = [_line(precision, epochs, _column(rows, f"val_{name}"), label=label) for name, label in METRICS.items()]
     if any(shown):
@@ -62,6 +63,14 @@ def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, bes
             epochs[best], validation[best], "o", color="black", fillstyle="none", label=f"best, epoch {epochs[best]}"
         )
     _finish(axes, "Total loss", ylabel="loss")
+
+
+def _loss_names(rows: Sequence[Row]) -> list[str]:
+    """Lists the losses of the heads in the history, those of `LABELS` first."""
+    names = dict.fromkeys(name.removeprefix("val_") for row in rows for name in row if name.endswith("_loss"))
+    names.pop("l2_loss", None)
+    names.pop("loss", None)  # of val_loss
+    return [*(name for name in LABELS if name in names), *(name for name in names if name not in LABELS)]
 
 
 def _column(rows: Sequence[Row], name: str) -> list[float]:

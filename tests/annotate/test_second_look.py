@@ -16,7 +16,7 @@ def describe(folder, threshold=0.9, names=("cat", "dog")):
     line = second_look.describe(
         predictor, sources.open_images(folder), mode=FullImageMode(), batch_size=2, names=names, limited_by="KEY"
     )
-    assert predictor.bundle.model.parts.detection_generator.score_threshold == threshold
+    assert predictor.bundle.model.score_threshold == threshold
     return line
 
 

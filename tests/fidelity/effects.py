@@ -19,7 +19,7 @@ from skimage import data
 
 from mrcnn.config.compatibility import BETTER, MATTERPORT, SUPERVISELY
 from mrcnn.data import resize
-from mrcnn.models.mask_rcnn import LOSSES, MaskRCNN
+from mrcnn.models.families.matterport import LOSSES, Matterport
 from mrcnn.ops import boxes, sampling
 from mrcnn.predict import preprocess
 from mrcnn.structures import Detections, RawDetections
@@ -130,7 +130,7 @@ def changes(got: Learnt, before: Learnt) -> dict[str, float]:
     return result
 
 
-def detect(model: MaskRCNN) -> Detections:
+def detect(model: Matterport) -> Detections:
     """Detects in the stored photograph, from its pixels on."""
     inputs = preprocess.prepare(
         [reference.inference()["image"]],
@@ -155,7 +155,7 @@ def stored_detections() -> Detections:
     )
 
 
-def learn(model: MaskRCNN, *, stored_sample: bool) -> Learnt:
+def learn(model: Matterport, *, stored_sample: bool) -> Learnt:
     """Computes a training step on the photograph of the stored one, resized as the model wants it."""
     plan = resize.resize_plan(*data.astronaut().shape[:2], min_dim=reference.SIDE, max_dim=reference.SIDE)
     image = resize.resize_image(data.astronaut(), plan, reference.SIDE, method=model.settings.image_resize)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from mrcnn.blocks import norm
 from mrcnn.heads.rpn import targets
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
 from mrcnn.ops import box_coding, roi_align
 from tests.fidelity import inference_stages as inference
 from tests.fidelity import training_stages as training
@@ -42,26 +42,26 @@ class Fault(NamedTuple):
     name: str
     noticed_by: Stage
     settings: Mapping[str, Any]
-    change: Callable[[MaskRCNN], AbstractContextManager[Any]] | None = None
+    change: Callable[[Matterport], AbstractContextManager[Any]] | None = None
 
 
 @contextmanager
-def stride_in_3x3(model: MaskRCNN) -> Iterator[None]:
+def stride_in_3x3(model: Matterport) -> Iterator[None]:
     """Moves the stride of a stage's first block from its first 1x1 to its 3x3 convolution, as later ResNets have it."""
     with ExitStack() as stack:
-        for stage in model.parts.backbone.stages:
+        for stage in model.backbone.stages:
             first, middle = stage[0].reduce.conv, stage[0].convolve.conv
             stack.enter_context(mock.patch.multiple(middle, strides=first.strides))
             stack.enter_context(mock.patch.multiple(first, strides=1))
         yield
 
 
-def other_epsilon(_: MaskRCNN) -> AbstractContextManager[Any]:
+def other_epsilon(_: Matterport) -> AbstractContextManager[Any]:
     """Normalises with PyTorch's epsilon."""
     return mock.patch.object(norm, "EPSILON", 1e-5)
 
 
-def shifted_regions(_: MaskRCNN) -> AbstractContextManager[Any]:
+def shifted_regions(_: Matterport) -> AbstractContextManager[Any]:
     """Cuts regions out half a pixel of the model input too high and too far left."""
     original = roi_align.roi_align
 
@@ -71,7 +71,7 @@ def shifted_regions(_: MaskRCNN) -> AbstractContextManager[Any]:
     return mock.patch.object(roi_align, "roi_align", shifted)
 
 
-def transposed_deltas(_: MaskRCNN) -> AbstractContextManager[Any]:
+def transposed_deltas(_: Matterport) -> AbstractContextManager[Any]:
     """Reads and writes deltas as (dx, dy, dh, dw)."""
     encode, decode = box_coding.encode_boxes, box_coding.decode_boxes
 
@@ -84,26 +84,26 @@ def transposed_deltas(_: MaskRCNN) -> AbstractContextManager[Any]:
     return mock.patch.multiple(box_coding, encode_boxes=encode_transposed, decode_boxes=decode_transposed)
 
 
-def crowds_as_background(_: MaskRCNN) -> AbstractContextManager[Any]:
+def crowds_as_background(_: Matterport) -> AbstractContextManager[Any]:
     """Lets no region to ignore protect what overlaps it."""
     return mock.patch.object(targets, "IGNORE_IOU", 2.0)
 
 
-def unordered_classes(model: MaskRCNN) -> AbstractContextManager[Any]:
+def unordered_classes(model: Matterport) -> AbstractContextManager[Any]:
     """Takes two classes of the box head's outputs for one another."""
-    original = model.parts.box_head.call
+    original = model.box.network.call
 
     def unordered(*args, **kwargs):
         return tuple(tf.gather(output, OTHER_CLASS_ORDER, axis=1) for output in original(*args, **kwargs))
 
-    return mock.patch.object(model.parts.box_head, "call", unordered)
+    return mock.patch.object(model.box.network, "call", unordered)
 
 
 def _setting(noticed_by: Stage, **settings: Any) -> Fault:
     return Fault(", ".join(f"{name} {value}" for name, value in settings.items()), noticed_by, settings)
 
 
-def _change(name: str, noticed_by: Stage, change: Callable[[MaskRCNN], AbstractContextManager[Any]]) -> Fault:
+def _change(name: str, noticed_by: Stage, change: Callable[[Matterport], AbstractContextManager[Any]]) -> Fault:
     return Fault(name, noticed_by, {}, change)
 
 

@@ -58,7 +58,7 @@ def rpn_from_stored_maps(session: Session) -> Iterator[Result]:
     """The RPN's outputs on the two coarsest maps."""
     arrays = reference.inference()
     maps = tuple(tf.constant(arrays[f"sample_{name}"][None]) for name in ("P5", "P6"))
-    logits, deltas = (np.asarray(output)[0] for output in session.model.parts.rpn(maps))
+    logits, deltas = (np.asarray(output)[0] for output in session.model.rpn.network(maps))
     count = len(logits)  # the stored rows end with all anchors of these maps
     yield gates.close("logits", logits, arrays["rpn_logits"][-count:], gates.RPN)
     yield gates.close("deltas", deltas, arrays["rpn_bbox"][-count:], gates.RPN)
@@ -94,7 +94,7 @@ def levels_of_regions(session: Session) -> Iterator[Result]:
         return seen[-1]
 
     with mock.patch.object(levels, "assign_levels", assign_and_keep):
-        _crop(session, session.model.parts.box_features, boxes)
+        _crop(session, session.model.box.features, boxes)
     yield gates.close("levels", seen[0], np.clip(expected, 2, 5), gates.EXACT)
 
 
@@ -102,7 +102,7 @@ def regions_for_boxes(session: Session) -> Iterator[Result]:
     """RoIAlign 7 x 7 of stored proposals."""
     arrays = reference.inference()
     expected = arrays["roi_align_7"]
-    got = _crop(session, session.model.parts.box_features, arrays["rpn_rois"][: len(expected)])
+    got = _crop(session, session.model.box.features, arrays["rpn_rois"][: len(expected)])
     yield gates.close("features", got, expected, gates.FEATURES)
 
 
@@ -110,7 +110,7 @@ def regions_for_masks(session: Session) -> Iterator[Result]:
     """RoIAlign 14 x 14 of stored detections."""
     arrays = reference.inference()
     expected = arrays["roi_align_14"]
-    got = _crop(session, session.model.parts.mask_features, arrays["detections"][: len(expected), :4])
+    got = _crop(session, session.model.head("mask").features, arrays["detections"][: len(expected), :4])
     yield gates.close("features", got, expected, gates.FEATURES)
 
 
@@ -123,20 +123,20 @@ def box_head_from_stored_regions(session: Session) -> Iterator[Result]:
 def box_head(session: Session) -> Iterator[Result]:
     """The box head for stored proposals, cut from our own maps."""
     arrays = reference.inference()
-    yield from _box_head(session, _crop(session, session.model.parts.box_features, arrays["head_rois"]))
+    yield from _box_head(session, _crop(session, session.model.box.features, arrays["head_rois"]))
 
 
 def mask_head_from_stored_regions(session: Session) -> Iterator[Result]:
     """The mask head on stored features."""
     regions = tf.constant(reference.inference()["roi_align_14"])
-    yield from _masks(session.model.parts.mask_head(regions))
+    yield from _masks(session.model.head("mask").network(regions))
 
 
 def mask_head(session: Session) -> Iterator[Result]:
     """The mask head for stored detections, cut from our own maps."""
     arrays = reference.inference()
     boxes = arrays["detections"][: len(arrays["mask_probs"]), :4]
-    yield from _masks(session.model.parts.mask_head(_crop(session, session.model.parts.mask_features, boxes)))
+    yield from _masks(session.model.head("mask").network(_crop(session, session.model.head("mask").features, boxes)))
 
 
 def detections(session: Session) -> Iterator[Result]:
@@ -202,7 +202,7 @@ def _crop(session: Session, features: keras.layers.Layer, boxes: np.ndarray) -> 
 
 
 def _box_head(session: Session, regions: tf.Tensor) -> Iterator[Result]:
-    arrays, head = reference.inference(), session.model.parts.box_head
+    arrays, head = reference.inference(), session.model.box.network
     count = len(regions)
     hidden = head.second(head.first(regions))[:, 0, 0]
     logits, deltas = head(regions)

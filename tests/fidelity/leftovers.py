@@ -14,7 +14,7 @@ from skimage import data
 from mrcnn.data import batching, rasterize
 from mrcnn.data.batching import Shapes
 from mrcnn.export import signature, verify
-from mrcnn.models.mask_rcnn import LOSSES
+from mrcnn.models.families.matterport import LOSSES
 from mrcnn.ops import box_coding, levels
 from mrcnn.predict import preprocess
 from mrcnn.structures import Instances
@@ -47,13 +47,13 @@ def exponents(session: Session) -> Iterator[Finding]:
     """Predicted log scales, which are clamped before the exponential."""
     outputs = session.step.outputs
     std = session.model.settings.rpn_delta_std
-    largest = max(np.asarray(deltas)[..., 2:].max() for deltas in (outputs.anchor_deltas, outputs.box_deltas))
+    largest = max(np.asarray(deltas)[..., 2:].max() for deltas in (outputs.rpn.anchor_deltas, outputs.box.box_deltas))
     yield f"largest log scale; clamped at {box_coding.MAX_LOG_SCALE:.2f}", f"{largest * std[2]:.2f}"
 
 
 def mask_probabilities(session: Session) -> Iterator[Finding]:
     """Mask probabilities, which Matterport's loss keeps away from 0 and 1."""
-    logits = np.abs(np.asarray(session.step.outputs.mask_logits))
+    logits = np.abs(np.asarray(session.step.outputs.heads[0].mask_logits))
     limit = np.log(1 / PROBABILITY_FLOOR - 1)
     yield f"largest mask logit; beyond {limit:.1f} Matterport's loss is flat", f"{logits.max():.1f}"
 

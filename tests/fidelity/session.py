@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,11 +16,12 @@ from mrcnn.config.train import InputSize
 from mrcnn.data import resize
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models import build
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.mask_rcnn import Outputs
 from mrcnn.ops import sampling
 from mrcnn.predict import postprocess
 from mrcnn.predict.predictor import Predictor
-from mrcnn.structures import AnchorTargets, Batch, Detections, Outputs, RawDetections
+from mrcnn.structures import AnchorTargets, Batch, Detections, RawDetections
 from mrcnn.weights import apply
 from tests.fidelity import reference
 
@@ -50,13 +52,13 @@ class Session:
         model: ResNet-50, 5 classes, with Matterport's numbers and the seeded weights.
     """
 
-    def __init__(self, model: MaskRCNN):
+    def __init__(self, model: Matterport):
         """Takes a model whose weights are loaded."""
         self.model = model
 
     @cached_property
     def detection(self) -> dict[str, list[Any]]:
-        """What each part gave when the model detected in the photograph, by name in `Parts`, and `model`."""
+        """What each part gave when the model detected in the photograph, by name in `_parts`, and `model`."""
         arrays = reference.inference()
         inputs = {"images": arrays["molded_uint8"][None].astype(np.float32), "windows": arrays["window"][None]}
         inputs = {name: tf.constant(value, tf.float32) for name, value in inputs.items()}
@@ -70,9 +72,8 @@ class Session:
     @cached_property
     def detached_step(self) -> Step:
         """A training step whose sampled regions and targets are constants."""
-        parts = self.model.parts
-        with mock.patch.object(parts.proposal_generator, "detach", True):
-            with mock.patch.object(parts.roi_targets, "detach", True):
+        with mock.patch.object(self.model.rpn.proposals, "detach", True):
+            with mock.patch.object(self.model.box.targets, "detach", True):
                 return training_step(self.model)
 
     @cached_property
@@ -97,7 +98,7 @@ class Session:
         )
 
 
-def build_model(weights_file: Path, **settings: Any) -> MaskRCNN:
+def build_model(weights_file: Path, **settings: Any) -> Matterport:
     """Builds the model under comparison and loads its weights through the reader of old files; a setting wins."""
     config = ModelConfig(**{"compatibility": "matterport", "backbone": "resnet50", **settings})
     model = build.build_model(config, num_classes=reference.CLASSES)
@@ -105,8 +106,8 @@ def build_model(weights_file: Path, **settings: Any) -> MaskRCNN:
     return model
 
 
-def record(model: MaskRCNN, run: Callable[[], Any]) -> dict[str, list[Any]]:
-    """Runs the model and lists what each of its parts gave, call by call, by name in `Parts`; `model` is the result."""
+def record(model: Matterport, run: Callable[[], Any]) -> dict[str, list[Any]]:
+    """Runs the model and lists what each part gave, call by call, by name in `_parts`; `model` is the result."""
     given: dict[str, list[Any]] = {}
 
     def spy(name, call):
@@ -117,10 +118,30 @@ def record(model: MaskRCNN, run: Callable[[], Any]) -> dict[str, list[Any]]:
         return recorded
 
     with ExitStack() as stack:
-        for name, part in model.parts._asdict().items():
+        for name, part in _parts(model).items():
             stack.enter_context(mock.patch.object(part, "call", spy(name, part.call)))
         given["model"] = [run()]
     return given
+
+
+def _parts(model: Matterport) -> dict[str, keras.layers.Layer]:
+    """Returns the layers that are compared one by one."""
+    mask = model.head("mask")
+    return {
+        "backbone": model.backbone,
+        "fpn": model.neck,
+        "anchor_generator": model.rpn.anchors,
+        "rpn": model.rpn.network,
+        "proposal_generator": model.rpn.proposals,
+        "anchor_targets": model.rpn.targets,
+        "box_features": model.box.features,
+        "box_head": model.box.network,
+        "detection_generator": model.box.detections,
+        "roi_targets": model.box.targets,
+        "mask_features": mask.features,
+        "mask_head": mask.network,
+        "mask_targets": mask.targets,
+    }
 
 
 @contextmanager
@@ -134,7 +155,7 @@ def first_in_order() -> Iterator[None]:
         yield
 
 
-def training_step(model: MaskRCNN) -> Step:
+def training_step(model: Matterport) -> Step:
     """Computes losses and gradients for the stored sample of anchors and the first regions in order."""
     arrays = reference.training()
     match = arrays["rpn_match"]
@@ -142,11 +163,11 @@ def training_step(model: MaskRCNN) -> Step:
         state=tf.constant(reference.anchor_state(match)[None]),
         deltas=tf.constant(reference.anchor_deltas(match, arrays["rpn_bbox"])[None]),
     )
-    with first_in_order(), mock.patch.object(model.parts.anchor_targets, "call", return_value=sampled):
+    with first_in_order(), mock.patch.object(model.rpn.targets, "call", return_value=sampled):
         return compute_step(model, training_batch())
 
 
-def compute_step(model: MaskRCNN, batch: dict[str, tf.Tensor]) -> Step:
+def compute_step(model: Matterport, batch: dict[str, tf.Tensor]) -> Step:
     """Computes losses and gradients of a batch."""
     variables = {name: variable for _, weights in model.weight_layout() for name, variable in weights}
     trained = {name: variable.value for name, variable in variables.items() if variable.trainable}

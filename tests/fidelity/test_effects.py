@@ -3,7 +3,7 @@ import pytest
 
 from mrcnn.config import compatibility
 from mrcnn.config.model import ModelConfig
-from mrcnn.models.mask_rcnn import LOSSES
+from mrcnn.models.families.matterport import LOSSES
 from mrcnn.structures import Detections
 from tests.fidelity import effects, reference
 from tests.fidelity.effects import Learnt

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mrcnn.heads.box import loss
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models.mask_rcnn import LOSSES
+from mrcnn.models.families.matterport import LOSSES
 from mrcnn.structures import AnchorTargets, Proposals, RoiTargets
 from tests.fidelity import gates, reference
 from tests.fidelity.gates import Result
@@ -51,7 +51,7 @@ def mask_targets(session: Session) -> Iterator[Result]:
     arrays, targets = reference.training(), _sampled(session)
     objects = np.flatnonzero(arrays["target_class_ids"])
     index = (tf.zeros(len(objects), tf.int32), tf.constant(objects, tf.int32))
-    got = session.model.parts.mask_targets(targets, _inner_batch(), index, pixel_rois=targets.rois[0][: len(objects)])
+    got = session.model.head("mask").targets(targets, _inner_batch(), index, pixel_rois=targets.rois[0][: len(objects)])
     yield gates.close("cells", got.masks, reference.unpack(arrays, "target_masks")[objects], gates.EXACT)
 
 
@@ -144,7 +144,7 @@ def _all_anchor_targets(session: Session, **settings: float) -> AnchorTargets:
     """Matches the stored instances as the model does, but keeps every anchor."""
     batch = training_batch()
     (anchors,) = session.step.given["anchor_generator"]
-    config = {**session.model.parts.anchor_targets.get_config(), **settings}
+    config = {**session.model.rpn.targets.get_config(), **settings}
     everything = AnchorTargetGenerator.from_config({**config, "samples": len(anchors), "positive_fraction": 1.0})
     return everything(anchors, *(batch[name] for name in ("gt_boxes", "gt_valid", "gt_ignore", "seeds")))
 
@@ -171,7 +171,7 @@ def _sampled(session: Session) -> RoiTargets:
         valid=tf.constant(boxes.any(axis=-1)),
     )
     with first_in_order():
-        return session.model.parts.roi_targets(proposals, _inner_batch())
+        return session.model.box.targets(proposals, _inner_batch())
 
 
 def _inner_batch() -> dict[str, tf.Tensor]:

@@ -45,8 +45,8 @@ def test_other_images_are_told_of_the_predictor(images):
     [
         ("fit", r"use mrcnn\.train\.run\.train\("),
         ("train_on_batch", r"use mrcnn\.train\.run\.train\("),
-        ("evaluate", r"use mrcnn\.infer\.scoring\.evaluate\("),
-        ("test_on_batch", r"use mrcnn\.infer\.scoring\.evaluate\("),
+        ("evaluate", r"use mrcnn\.evaluate\.run\.evaluate\("),
+        ("test_on_batch", r"use mrcnn\.evaluate\.run\.evaluate\("),
         ("export", r"use mrcnn\.export\.saved_model\.export\("),
     ],
 )

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
 
 FACTS = {"resnet50": (45_088_120, 384, 131), "resnet101": (64_158_584, 690, 233)}
 
 
 @pytest.fixture(scope="module", params=FACTS)
 def model(request):
-    return MaskRCNN(num_classes=81, settings={"backbone": request.param})
+    return Matterport(num_classes=81, settings={"backbone": request.param})
 
 
 def test_counts(model):

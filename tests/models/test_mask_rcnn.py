@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.evaluate.coco import CocoEvaluator
-from mrcnn.models.mask_rcnn import LOSSES, MaskRCNN
+from mrcnn.models.families.matterport import LOSSES, Matterport
 from mrcnn.ops.masks import paste_mask_numpy
 from mrcnn.structures import Batch, Detections, Instances
 
@@ -71,7 +71,7 @@ def batch():
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return MaskRCNN(num_classes=3, settings={**SETTINGS, "score_threshold": 0.0})
+    return Matterport(num_classes=3, settings={**SETTINGS, "score_threshold": 0.0})
 
 
 def test_an_image_without_objects_has_only_class_losses(model, batch):
@@ -113,7 +113,7 @@ def test_detections_are_sorted_clipped_and_padded_with_zeros(model, batch):
 
 
 def test_no_detection_above_an_unreachable_score(batch):
-    model = MaskRCNN(num_classes=3, settings={**SETTINGS, "score_threshold": 1.0})
+    model = Matterport(num_classes=3, settings={**SETTINGS, "score_threshold": 1.0})
     got = model(batch)
     assert not np.asarray(got.valid).any()
     assert got.masks.shape == (2, 10, 28, 28)
@@ -122,7 +122,7 @@ def test_no_detection_above_an_unreachable_score(batch):
 
 def test_config_round_trip_keeps_every_setting(model):
     settings = {**SETTINGS, "mask_threshold": 0.4, "loss_weights": {"mrcnn_mask_loss": 2.0}}
-    model = MaskRCNN(num_classes=4, settings=settings, name="other")
+    model = Matterport(num_classes=4, settings=settings, name="other")
     revived = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
     assert revived.settings == model.settings
     assert (revived.num_classes, revived.name) == (4, "other")
@@ -138,18 +138,18 @@ def test_saved_keras_file_gives_the_same_detections(model, batch, tmp_path):
 
 def test_half_precision_keeps_boxes_and_losses_in_float32(batch):
     # float16, not bfloat16: CPUs without bfloat16 instructions need minutes for a bfloat16 matrix product
-    model = MaskRCNN(num_classes=3, settings=SETTINGS, dtype="mixed_float16")
+    model = Matterport(num_classes=3, settings=SETTINGS, dtype="mixed_float16")
     outputs = model(batch, training=True)
-    assert {outputs.anchor_deltas.dtype.name, outputs.mask_logits.dtype.name} == {"float32"}
+    assert {outputs.rpn.anchor_deltas.dtype.name, outputs.heads[0].mask_logits.dtype.name} == {"float32"}
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     assert float(model.losses_of(outputs)[0]) > 0
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch):
-    model = MaskRCNN(num_classes=3, settings=SETTINGS, dtype=policy)
+    model = Matterport(num_classes=3, settings=SETTINGS, dtype=policy)
     seen = {}
-    monkeypatch.setattr(type(model.parts.roi_targets), "call", lambda self, proposals, batch: seen.update(batch))
+    monkeypatch.setattr(type(model.box.targets), "call", lambda self, proposals, batch: seen.update(batch))
     exact = {**batch, "gt_boxes": batch["gt_boxes"] + 0.3}  # 60.3 has no exact half-precision form
     with pytest.raises(AttributeError):  # nothing follows the stand-in
         model(exact, training=True)
@@ -159,12 +159,12 @@ def test_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch)
 @pytest.mark.slow
 def test_overfits_a_drawn_image(batch):
     keras.utils.set_random_seed(1)
-    model = MaskRCNN(num_classes=3, settings=SETTINGS)
+    model = Matterport(num_classes=3, settings=SETTINGS)
     rate = keras.optimizers.schedules.PolynomialDecay(0.02, 90, end_learning_rate=0.005)
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0), jit_compile=False)
     data = tf.data.Dataset.from_tensors(batch).repeat(90)
     history = model.fit(data, epochs=1, steps_per_epoch=90, verbose=0, shuffle=False)
-    first = float(model.losses_of(MaskRCNN(num_classes=3, settings=SETTINGS)(batch, training=True))[0])
+    first = float(model.losses_of(Matterport(num_classes=3, settings=SETTINGS)(batch, training=True))[0])
     losses, _ = model.validate(batch)
     assert float(losses["loss"]) < 0.5 * first
     assert set(history.history) == {"loss", "l2_loss", *LOSSES}

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from mrcnn.data.batching import Shapes, make_example
 from mrcnn.data.rasterize import from_masks
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.mask_rcnn import Outputs
 
 SIDE = 128
 OBJECT = (16, 16, 64, 64)
@@ -31,7 +32,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return MaskRCNN(num_classes=2, settings=SETTINGS)
+    return Matterport(num_classes=2, settings=SETTINGS)
 
 
 def _batch(*, neutral: bool):
@@ -52,11 +53,15 @@ def _batch(*, neutral: bool):
 def _gradients(model, batch):
     """Gives `Outputs`, and the gradients of all losses by objectness, class and mask logits."""
     outputs = model(batch, training=True)
-    logits = (outputs.objectness_logits, outputs.class_logits, outputs.mask_logits)
+    logits = (outputs.rpn.objectness_logits, outputs.box.class_logits, outputs.heads[0].mask_logits)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        names = ("objectness_logits", "class_logits", "mask_logits")
-        total, _ = model.losses_of(outputs._replace(**dict(zip(names, logits, strict=True))))
+        watched = Outputs(
+            outputs.rpn._replace(objectness_logits=logits[0]),
+            outputs.box._replace(class_logits=logits[1]),
+            (outputs.heads[0]._replace(mask_logits=logits[2]),),
+        )
+        total, _ = model.losses_of(watched)
     return outputs, [gradient.numpy() for gradient in tape.gradient(total, logits)]
 
 
@@ -81,7 +86,7 @@ def _on_neutral(rois, size):
 @pytest.mark.parametrize("neutral", [True, False])
 def test_masks_learn_nothing_from_neutral_pixels(model, neutral):
     outputs, (_, _, gradient) = _gradients(model, _batch(neutral=neutral))
-    targets = outputs.roi_targets
+    targets = outputs.box.targets
     is_object = targets.class_ids.numpy()[0] > 0
     rois = targets.rois.numpy()[0][is_object]
     by_cell = np.abs(gradient[: len(rois), :, :, 1])  # object regions come first
@@ -96,10 +101,8 @@ def test_masks_learn_nothing_from_neutral_pixels(model, neutral):
 def test_anchors_on_neutral_pixels_are_no_background(model, neutral):
     batch = _batch(neutral=neutral)
     outputs, (gradient, _, _) = _gradients(model, batch)
-    anchors = model.parts.anchor_generator(
-        [tf.zeros((1, SIDE // 2**level, SIDE // 2**level, 1)) for level in range(2, 7)]
-    )
-    on = _is_on_neutral(np.asarray(anchors)) & (outputs.anchor_targets.state.numpy()[0] != 1)
+    anchors = model.rpn.anchors([tf.zeros((1, SIDE // 2**level, SIDE // 2**level, 1)) for level in range(2, 7)])
+    on = _is_on_neutral(np.asarray(anchors)) & (outputs.rpn.targets.state.numpy()[0] != 1)
     moved = np.abs(gradient[0]).max(axis=1) > 0
     assert moved[~on].any()
     assert moved[on].any() != neutral
@@ -108,7 +111,7 @@ def test_anchors_on_neutral_pixels_are_no_background(model, neutral):
 @pytest.mark.parametrize("neutral", [True, False])
 def test_regions_on_neutral_pixels_are_no_background(model, neutral):
     outputs, (_, gradient, _) = _gradients(model, _batch(neutral=neutral))
-    rois, class_ids = outputs.roi_targets.rois.numpy()[0], outputs.roi_targets.class_ids.numpy()[0]
+    rois, class_ids = outputs.box.targets.rois.numpy()[0], outputs.box.targets.class_ids.numpy()[0]
     on = _is_on_neutral(rois) & (class_ids == 0)
     moved = np.abs(gradient[0]).max(axis=1) > 0
     assert moved[~on].any()

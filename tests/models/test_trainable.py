@@ -1,13 +1,13 @@
 import pytest
 
 from mrcnn.models import trainable
+from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.layout import named_layers
-from mrcnn.models.mask_rcnn import MaskRCNN
 
 
 @pytest.fixture(scope="module")
 def model():
-    return MaskRCNN(num_classes=3, settings={"backbone": "resnet50"})
+    return Matterport(num_classes=3, settings={"backbone": "resnet50"})
 
 
 HEADS = 8 + 3 + 16  # FPN, RPN and the two heads' layers

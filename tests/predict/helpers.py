@@ -1,7 +1,6 @@
 """Small models and projects for the tests of this package."""
 
 import json
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -42,11 +41,11 @@ class Thresholded:
     """`brightness_model` with the attribute of a `MaskRCNN` that holds its threshold."""
 
     def __init__(self, threshold):
-        self.parts = SimpleNamespace(detection_generator=SimpleNamespace(score_threshold=threshold))
+        self.score_threshold = threshold
 
     def __call__(self, batch):
         found = brightness_model(batch)
-        return found._replace(valid=found.valid & (found.scores >= self.parts.detection_generator.score_threshold))
+        return found._replace(valid=found.valid & (found.scores >= self.score_threshold))
 
 
 def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"), **config):

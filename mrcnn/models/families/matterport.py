@@ -1,40 +1,75 @@
-"""The parts of a Mask R-CNN, sized from the settings; the one file of this package that reads them."""
+"""Matterport's Mask R-CNN, with its older conventions and our better ones: ResNet-FPN, the heads of the paper.
 
-from typing import Any, NamedTuple
+Source: Matterport's Mask_RCNN (2019): graph, layer names, losses; `config.compatibility` lists what differs by setting.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from mrcnn.backbones.fpn import FeaturePyramid
-from mrcnn.backbones.resnet import ResNet
+from mrcnn.backbones.resnet import CHANNELS, ResNet
 from mrcnn.config.model import ModelConfig
 from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.heads.box.head import Boxes
 from mrcnn.heads.box.network import BoxHead
 from mrcnn.heads.box.targets import RoiTargetGenerator
+from mrcnn.heads.mask.head import Masks
 from mrcnn.heads.mask.network import MaskHead
 from mrcnn.heads.mask.targets import MaskTargetGenerator
 from mrcnn.heads.roi_features import RoiFeatures
 from mrcnn.heads.rpn.anchors import AnchorGenerator
+from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
+from mrcnn.models import layout
+from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
+
+LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 
 
-class Parts(NamedTuple):
-    """The layers a `MaskRCNN` is composed of, in the order data meets them."""
+@keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
+class Matterport(MaskRCNN):
+    """A `MaskRCNN` from the settings of `ModelConfig`."""
 
-    backbone: keras.layers.Layer
-    fpn: keras.layers.Layer
-    anchor_generator: keras.layers.Layer
-    rpn: keras.layers.Layer
-    proposal_generator: keras.layers.Layer
-    box_features: keras.layers.Layer
-    box_head: keras.layers.Layer
-    detection_generator: keras.layers.Layer
-    mask_features: keras.layers.Layer
-    mask_head: keras.layers.Layer
-    anchor_targets: keras.layers.Layer
-    roi_targets: keras.layers.Layer
-    mask_targets: keras.layers.Layer
+    def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs):
+        """Builds the model and its variables.
+
+        Args:
+            num_classes: with background.
+            settings: fields of `ModelConfig`; those left out have its defaults.
+            **kwargs: `name` and `dtype`, the precision policy of the convolutions.
+        """
+        config = ModelConfig(**(settings or {}))
+        policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
+        parts = build_parts(config, num_classes=num_classes, feature_dtype=policy.compute_dtype)
+        numbers = Numbers(
+            image_mean=config.image_mean,
+            map_channels=(CHANNELS, config.fpn_channels),
+            post_nms_topk_train=config.post_nms_topk_train,
+            post_nms_topk=config.post_nms_topk,
+            weight_decay=config.weight_decay,
+            loss_weights=config.loss_weights.model_dump(),
+        )
+        super().__init__(parts, numbers, **kwargs)
+        self.num_classes, self.settings = num_classes, config
+
+    def get_config(self):
+        """Returns what `from_config` needs; Keras records only a model's defaults by itself."""
+        config = {"num_classes": self.num_classes, "settings": self.settings.model_dump(mode="json")}
+        return {**config, "name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Rebuilds the model, with new weights, from `get_config`'s dictionary."""
+        dtype = keras.saving.deserialize_keras_object(config["dtype"], custom_objects=custom_objects)
+        return cls(**{**config, "dtype": dtype})
+
+    def weight_layout(self) -> layout.Layout:
+        """Lists the weights under Matterport's names, in its order."""
+        return layout.weight_layout(self, backbone=self.settings.backbone)
 
 
 def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) -> Parts:
@@ -45,26 +80,31 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
         num_classes: with background.
         feature_dtype: what convolutions compute in; boxes and losses stay float32.
     """
-    common: dict[str, Any] = {"batch_norm": config.batch_norm, "feature_dtype": feature_dtype}
     pyramid: dict[str, Any] = {"initial_values": config.initial_values, "feature_dtype": feature_dtype}
-    head: dict[str, Any] = {**pyramid, "batch_norm": config.batch_norm}
-    roi: dict[str, Any] = {"mode": config.roi_align, "sampling_ratio": config.roi_sampling_ratio}
-    return Parts(
-        backbone=ResNet(depth=config.backbone, name=config.backbone, **common),
-        fpn=FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid),
-        anchor_generator=AnchorGenerator(
+    head: dict[str, Any] = {**pyramid, "batch_norm": config.batch_norm, "num_classes": num_classes}
+    backbone = ResNet(
+        depth=config.backbone, name=config.backbone, batch_norm=config.batch_norm, feature_dtype=feature_dtype
+    )
+    neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
+    rpn = _rpn(config, feature_dtype=feature_dtype)
+    return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head)})
+
+
+def _rpn(config: ModelConfig, *, feature_dtype: str) -> RegionProposals:
+    return RegionProposals(
+        anchors=AnchorGenerator(
             sizes=tuple(config.anchor_sizes),
             aspect_ratios=tuple(config.anchor_aspect_ratios),
             offset=config.anchor_offset,
             name="anchors",
         ),
-        rpn=RpnHead(
+        network=RpnHead(
             anchors_per_cell=len(config.anchor_aspect_ratios),
             channels=config.rpn_channels,
             feature_dtype=feature_dtype,
             name="rpn_model",
         ),
-        proposal_generator=ProposalGenerator(
+        proposals=ProposalGenerator(
             pre_nms_topk=config.pre_nms_topk,
             topk_scope=config.pre_nms_topk_scope,
             detach=config.detach_targets,
@@ -72,14 +112,24 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
             delta_std=config.rpn_delta_std,
             name="ROI",
         ),
-        box_features=RoiFeatures(output_size=config.box_pool_size, name="roi_align_classifier", **roi),
-        box_head=BoxHead(
-            num_classes=num_classes,
-            pool_size=config.box_pool_size,
-            channels=config.box_fc_channels,
-            **head,
+        targets=AnchorTargetGenerator(
+            samples=config.rpn_samples,
+            positive_fraction=config.rpn_positive_fraction,
+            positive_iou=config.rpn_positive_iou,
+            negative_iou=config.rpn_negative_iou,
+            ignore_share=config.ignore_share,
+            delta_std=config.rpn_delta_std,
         ),
-        detection_generator=DetectionGenerator(
+        box_normalization=config.box_normalization,
+        name="rpn",
+    )
+
+
+def _box(config: ModelConfig, common: Mapping[str, Any]) -> Boxes:
+    return Boxes(
+        features=_features(config, config.box_pool_size, name="roi_align_classifier"),
+        network=BoxHead(pool_size=config.box_pool_size, channels=config.box_fc_channels, **common),
+        detections=DetectionGenerator(
             score_threshold=config.score_threshold,
             nms_iou_threshold=config.detection_nms_iou_threshold,
             max_detections=config.detections_per_image,
@@ -89,23 +139,7 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
             delta_std=config.box_delta_std,
             name="mrcnn_detection",
         ),
-        mask_features=RoiFeatures(output_size=config.mask_pool_size, name="roi_align_mask", **roi),
-        mask_head=MaskHead(num_classes=num_classes, **head),
-        **_target_parts(config),
-    )
-
-
-def _target_parts(config: ModelConfig) -> dict[str, keras.layers.Layer]:
-    return {
-        "anchor_targets": AnchorTargetGenerator(
-            samples=config.rpn_samples,
-            positive_fraction=config.rpn_positive_fraction,
-            positive_iou=config.rpn_positive_iou,
-            negative_iou=config.rpn_negative_iou,
-            ignore_share=config.ignore_share,
-            delta_std=config.rpn_delta_std,
-        ),
-        "roi_targets": RoiTargetGenerator(
+        targets=RoiTargetGenerator(
             samples=config.roi_samples,
             positive_fraction=config.roi_positive_fraction,
             positive_iou=config.roi_positive_iou,
@@ -116,5 +150,20 @@ def _target_parts(config: ModelConfig) -> dict[str, keras.layers.Layer]:
             detach=config.detach_targets,
             delta_std=config.box_delta_std,
         ),
-        "mask_targets": MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
-    }
+        box_normalization=config.box_normalization,
+        name="boxes",
+    )
+
+
+def _mask(config: ModelConfig, common: Mapping[str, Any]) -> Masks:
+    return Masks(
+        features=_features(config, config.mask_pool_size, name="roi_align_mask"),
+        network=MaskHead(**common),
+        targets=MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
+        box_normalization=config.box_normalization,
+        name="masks",
+    )
+
+
+def _features(config: ModelConfig, side: int, *, name: str) -> RoiFeatures:
+    return RoiFeatures(output_size=side, mode=config.roi_align, sampling_ratio=config.roi_sampling_ratio, name=name)

@@ -1,5 +1,7 @@
 """Every setting reaches the layer it belongs to, and every layer keeps its arguments through a saved config."""
 
+import functools
+
 import keras
 import pytest
 
@@ -39,26 +41,26 @@ SETTINGS = {
     "mask_targets": "cells",
 }
 EXPECTED = {
-    "anchor_generator": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
-    "proposal_generator": {"pre_nms_topk": 11, "nms_iou_threshold": 0.61, "delta_std": (0.2, 0.2, 0.3, 0.3)},
-    "anchor_targets": {
+    "rpn.anchors": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
+    "rpn.proposals": {"pre_nms_topk": 11, "nms_iou_threshold": 0.61, "delta_std": (0.2, 0.2, 0.3, 0.3)},
+    "rpn.targets": {
         "samples": 12,
         "positive_fraction": 0.4,
         "positive_iou": 0.71,
         "negative_iou": 0.31,
         "delta_std": (0.2, 0.2, 0.3, 0.3),
     },
-    "roi_targets": {
+    "box.targets": {
         "samples": 13,
         "positive_fraction": 0.21,
         "add_gt_boxes": True,
         "positive_iou": 0.51,
         "delta_std": (0.3, 0.3, 0.4, 0.4),
     },
-    "box_features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
-    "mask_features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
-    "mask_targets": {"mask_size": 12, "form": "cells"},
-    "detection_generator": {
+    "box.features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
+    "mask.features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
+    "mask.targets": {"mask_size": 12, "form": "cells"},
+    "box.detections": {
         "max_detections": 14,
         "score_threshold": 0.15,
         "nms_iou_threshold": 0.16,
@@ -72,13 +74,20 @@ def parts():
     return build_parts(ModelConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
 
 
+def _layer(parts, name):
+    """Returns a layer of the parts by its dotted name."""
+    first, *rest = name.split(".")
+    found = parts.heads[first] if first in parts.heads else getattr(parts, first)
+    return functools.reduce(getattr, rest, found)
+
+
 def _plain(value):
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
 @pytest.mark.parametrize("part", EXPECTED)
 def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
-    layer = getattr(parts, part)
+    layer = _layer(parts, part)
     revived = type(layer).from_config(layer.get_config())
     for name, value in EXPECTED[part].items():
         assert _plain(getattr(layer, name)) == value
@@ -86,18 +95,23 @@ def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
 
 
 def test_widths_and_precision_reach_the_networks(parts):
-    assert parts.rpn.shared.filters == 17
-    assert parts.rpn.objectness.filters == 2 * 2
-    assert parts.fpn.smooth[0].filters == 18
-    assert parts.box_head.first.conv.filters == 19
+    assert parts.rpn.network.shared.filters == 17
+    assert parts.rpn.network.objectness.filters == 2 * 2
+    assert parts.neck.smooth[0].filters == 18
+    assert parts.box.network.first.conv.filters == 19
     assert parts.backbone.stem.norm.mode == "trained"
-    networks = (parts.backbone.stem, parts.rpn.shared, parts.fpn.lateral[0], parts.mask_head.upsampling)
+    networks = (
+        parts.backbone.stem,
+        parts.rpn.network.shared,
+        parts.neck.lateral[0],
+        parts.heads["mask"].network.upsampling,
+    )
     assert {network.feature_dtype for network in networks} == {"bfloat16"}
 
 
-@pytest.mark.parametrize("part", ["backbone", "fpn", "rpn", "box_head", "mask_head"])
+@pytest.mark.parametrize("part", ["backbone", "neck", "rpn.network", "box.network", "mask.network"])
 def test_networks_keep_their_arguments_in_json(parts, part):
-    layer = getattr(parts, part)
+    layer = _layer(parts, part)
     config = keras.saving.serialize_keras_object(layer)
     assert (
         keras.saving.deserialize_keras_object(config, custom_objects={type(layer).__name__: type(layer)}).name

@@ -1,0 +1,116 @@
+"""The box head as a whole: chooses regions to train on, classifies regions, detects. Source: Fast R-CNN (2015)."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from mrcnn.blocks.base import Float32Layer
+from mrcnn.heads.box import loss
+from mrcnn.heads.head import Across, Losses
+from mrcnn.ops import frames
+from mrcnn.structures import Proposals, RoiTargets, Tensor
+
+
+class BoxOutputs(NamedTuple):
+    """What the head says of the regions that train.
+
+    Attributes:
+        class_logits: `[B, R, C]`.
+        box_deltas: `[B, R, C, 4]`.
+        targets: the regions, and what the losses compare with.
+    """
+
+    class_logits: Tensor
+    box_deltas: Tensor
+    targets: RoiTargets
+
+
+class Found(NamedTuple):
+    """Detections `[B, D, ...]`, best first, zeros behind.
+
+    Attributes:
+        boxes: `[B, D, 4]` float32 in the head's frame.
+        class_ids: `[B, D]` int32.
+        scores: `[B, D]` float32.
+        valid: `[B, D]` bool.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    scores: Tensor
+    valid: Tensor
+
+
+class Boxes(Float32Layer):
+    """Says which class a region holds and how its box should move."""
+
+    loss_names = ("mrcnn_class_loss", "mrcnn_bbox_loss")
+
+    def __init__(
+        self,
+        *,
+        features: keras.layers.Layer,
+        network: keras.layers.Layer,
+        detections: keras.layers.Layer,
+        targets: keras.layers.Layer,
+        box_normalization: str = "pixels",
+        **kwargs,
+    ):
+        """Keeps the layers; see `RoiFeatures`, `BoxHead`, `DetectionGenerator` and `RoiTargetGenerator`.
+
+        Args:
+            features: cuts regions out of the pyramid.
+            network: classifies them.
+            detections: keeps the best.
+            targets: chooses the regions that train.
+            box_normalization: the frame of proposals and regions, see `ops.frames`.
+            **kwargs: of the Keras layer.
+        """
+        super().__init__(**kwargs)
+        self.features, self.network, self.detections, self.targets = features, network, detections, targets
+        self.frame = frames.frame(box_normalization)
+
+    def build(self, input_shape):
+        """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
+        side = self.features.output_size
+        self.network.build((None, side, side, input_shape[-1]))
+
+    def outputs(self, pyramid, proposals: Proposals, batch, *, image_size: tuple[int, int], training: bool):
+        """Chooses the regions that train and classifies them; returns `BoxOutputs`.
+
+        Args:
+            pyramid: P2..P5.
+            proposals: of the RPN.
+            batch: maps the names of `Batch`.
+            image_size: (H, W) of the model input.
+            training: whether batch norm may use the batch's statistics.
+        """
+        targets = self.targets(proposals, {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
+        logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
+        return BoxOutputs(logits, deltas, targets)
+
+    def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
+        """Computes the two losses by name; `across` adds a count up over the devices."""
+        return {
+            "mrcnn_class_loss": loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
+            "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(outputs.box_deltas, outputs.targets, across=across),
+        }
+
+    def detect(self, pyramid, proposals: Proposals, windows, *, image_size: tuple[int, int]) -> Found:
+        """Detects objects among the proposals; `windows` `[B, 4]` are pixels that boxes are clipped to."""
+        logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
+        return Found(*self.detections(proposals, logits, deltas, self.frame.enter(windows)))
+
+    def to_pixels(self, found: Found) -> Tensor:
+        """Returns the boxes of detections in pixels of the model input; zeros in unused slots."""
+        return ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0)
+
+    def _classify(self, pyramid, rois, *, image_size, training):
+        slots = rois.shape[1]
+        flat = ops.reshape(rois, (-1, 4))
+        image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // slots
+        regions = self.features(pyramid, flat, image_index, image_size=image_size, extent=self.frame.extent(image_size))
+        logits, deltas = self.network(regions, training=training)
+        classes = logits.shape[-1]
+        return ops.reshape(logits, (-1, slots, classes)), ops.reshape(deltas, (-1, slots, classes, 4))

@@ -1,0 +1,92 @@
+"""The mask head as a whole. Source: Mask R-CNN (2017), section 3."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from mrcnn.heads.head import Across, Head, Losses
+from mrcnn.heads.mask import loss
+from mrcnn.ops import frames
+from mrcnn.structures import MaskTargets, RoiTargets, Tensor
+
+
+class MaskOutputs(NamedTuple):
+    """What the head says of the P object regions that train.
+
+    Attributes:
+        mask_logits: `[P, M, M, C]`.
+        targets: what the loss compares with.
+    """
+
+    mask_logits: Tensor
+    targets: MaskTargets
+
+
+class Masks(Head):
+    """Draws a small mask of each region's object; it sees object regions and real detections, never padding."""
+
+    loss_names = ("mrcnn_mask_loss",)
+    gives = ("masks",)
+
+    def __init__(
+        self,
+        *,
+        features: keras.layers.Layer,
+        network: keras.layers.Layer,
+        targets: keras.layers.Layer,
+        box_normalization: str = "pixels",
+        **kwargs,
+    ):
+        """Keeps the layers; see `RoiFeatures`, `MaskHead` and `MaskTargetGenerator`.
+
+        Args:
+            features: cuts regions out of the pyramid.
+            network: draws a mask for each class.
+            targets: what the loss compares with.
+            box_normalization: the frame of the regions, see `ops.frames`.
+            **kwargs: of the Keras layer.
+        """
+        super().__init__(**kwargs)
+        self.features, self.network, self.targets = features, network, targets
+        self.frame = frames.frame(box_normalization)
+
+    def build(self, input_shape):
+        """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
+        self.network.build(input_shape)
+
+    def outputs(self, pyramid, regions: RoiTargets, batch, *, image_size: tuple[int, int], training: bool):
+        """Draws the masks of the object regions; see `Head.outputs`. Returns `MaskOutputs`."""
+        # each image's first slot goes along, so that a batch without objects is not empty
+        first = ops.arange(regions.class_ids.shape[1]) == 0
+        index = ops.nonzero((regions.class_ids > 0) | first[None])
+        image, slot = index
+        rois = ops.take(ops.reshape(regions.rois, (-1, 4)), image * regions.rois.shape[1] + slot, axis=0)
+        logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
+        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
+        return MaskOutputs(logits, self.targets(regions, batch, index, pixel_rois=self.frame.leave(rois)))
+
+    def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
+        """Computes the loss; see `Head.losses`."""
+        return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
+
+    def decode(self, pyramid, boxes, class_ids, valid, *, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Draws each detection's mask: `masks` `[B, D, M, M]` float32 probabilities; zeros in unused slots."""
+        slots = boxes.shape[1]
+        # the very first slot always goes along, so that nothing downstream meets an empty batch
+        first = (ops.cumsum(ops.ones_like(class_ids[:, :1]), axis=0) == 1) & (ops.arange(slots) == 0)[None]
+        keep = valid | first
+        image, slot = ops.nonzero(keep)
+        flat = ops.cast(image, "int32") * slots + ops.cast(slot, "int32")
+        rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
+        logits = self._draw(pyramid, rois, ops.cast(image, "int32"), image_size=image_size, training=False)
+        own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
+        probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
+        position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # of each slot among the kept
+        side = probabilities.shape[1]
+        masks = ops.reshape(ops.take(probabilities, ops.maximum(position, 0), axis=0), (-1, slots, side, side))
+        return {"masks": ops.where(valid[..., None, None], masks, 0.0)}
+
+    def _draw(self, pyramid, rois, image_index, *, image_size, training):
+        regions = self.features(pyramid, rois, image_index, image_size=image_size, extent=self.frame.extent(image_size))
+        return self.network(regions, training=training)

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from mrcnn.heads.box.head import Found
+from mrcnn.ops import reduction
+from mrcnn.structures import Proposals
+from tests.heads import parts as small
+
+REGIONS = np.array([[[8, 8, 40, 40], [0, 0, 20, 20], [0, 0, 0, 0]]], "float32")
+PROPOSALS = Proposals(REGIONS, np.array([[0.9, 0.8, 0]], "float32"), np.array([[True, True, False]]))
+
+
+@pytest.fixture(scope="module")
+def box():
+    return small.build(roi_add_gt_boxes=False).box
+
+
+def test_outputs_belong_to_the_sampled_regions(box):
+    maps = small.pyramid()[:4]
+    outputs = box.outputs(maps, PROPOSALS, small.batch([[8, 8, 40, 40]], [2]), image_size=(64, 64), training=True)
+    assert outputs.class_logits.shape == (1, 6, 3)
+    assert outputs.box_deltas.shape == (1, 6, 3, 4)
+    assert np.asarray(outputs.targets.class_ids)[0].tolist() == [2, 0, 0, 0, 0, 0]  # the region that is the object
+    losses = box.losses(outputs, across=reduction.identity)
+    assert tuple(losses) == box.loss_names
+
+
+def test_detect_clips_to_the_window_and_fills_with_zeros(box):
+    windows = np.array([[4, 4, 30, 30]], "float32")
+    found = box.detect(small.pyramid()[:4], PROPOSALS, windows, image_size=(64, 64))
+    valid, boxes = np.asarray(found.valid)[0], np.asarray(found.boxes)[0]
+    assert valid.any()
+    assert boxes[valid].min() >= 4
+    assert boxes[valid].max() <= 30
+    assert not boxes[~valid].any()
+
+
+def test_to_pixels_leaves_matterports_frame_but_for_unused_slots():
+    box = small.build(box_normalization="minus_one").box
+    boxes = np.array([[[1, 2, 3, 4], [0, 0, 0, 0]]], "float32")
+    found = Found(boxes, np.array([[1, 0]]), np.array([[0.5, 0]]), np.array([[True, False]]))
+    assert np.asarray(box.to_pixels(found)).tolist() == [[[1, 2, 4, 5], [0, 0, 0, 0]]]

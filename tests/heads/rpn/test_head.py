@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from mrcnn.ops import reduction
+from tests.heads import parts as small
+
+ANCHORS = 3 * (16**2 + 8**2 + 4**2 + 2**2 + 1)  # of an input of 64 pixels
+
+
+@pytest.fixture(scope="module")
+def rpn():
+    return small.build().rpn
+
+
+def test_call_proposes_so_many_regions_inside_the_image(rpn):
+    scored, proposals = rpn(small.pyramid(), image_size=(64, 64), count=7)
+    assert scored.objectness_logits.shape == (1, ANCHORS, 2)
+    assert scored.anchors.shape == (ANCHORS, 4)
+    assert proposals.boxes.shape == (1, 7, 4)
+    boxes = np.asarray(proposals.boxes)
+    assert boxes.min() >= 0
+    assert boxes.max() <= 64
+
+
+def test_losses_have_the_names_of_the_head(rpn):
+    scored, _ = rpn(small.pyramid(), image_size=(64, 64), count=7)
+    outputs = rpn.outputs(scored, small.batch([[8, 8, 40, 40]], [1]))
+    losses = rpn.losses(outputs, across=reduction.identity)
+    assert tuple(losses) == rpn.loss_names
+    assert all(float(value) > 0 for value in losses.values())
+
+
+def test_call_in_matterports_frame_ends_at_the_last_pixel():
+    rpn = small.build(box_normalization="minus_one").rpn
+    _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=50)
+    assert np.asarray(proposals.boxes).max() == 63.0
