@@ -1,11 +1,13 @@
 """Counts of objects below the threshold, with a model whose scores are the images' brightness."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from mrcnn.annotate import second_look
 from mrcnn.config.inference import FullImageMode
 from mrcnn.heads.box.decode import DetectionGenerator
-from mrcnn.models.families.matterport import Parts
+from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers
@@ -59,6 +61,8 @@ def test_a_model_of_another_kind_is_not_looked_with(folder):
     )
 
 
-def test_the_models_threshold_is_where_it_is_looked_for():
-    assert "detection_generator" in Parts._fields
-    assert DetectionGenerator(score_threshold=0.4).score_threshold == 0.4
+def test_a_mask_rcnn_has_the_threshold():
+    model = SimpleNamespace(box=SimpleNamespace(detections=DetectionGenerator(score_threshold=0.4)))
+    assert MaskRCNN.score_threshold.fget(model) == 0.4
+    MaskRCNN.score_threshold.fset(model, 0.2)
+    assert model.box.detections.score_threshold == 0.2

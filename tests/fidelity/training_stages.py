@@ -80,23 +80,23 @@ def outputs(session: Session) -> Iterator[Result]:
     arrays, step = reference.training(), session.step
     rows, got = arrays["rpn_index"], step.outputs
     yield gates.close(
-        "RPN logits", np.asarray(got.objectness_logits)[0, rows], arrays["out_rpn_class_logits"], gates.RPN
+        "RPN logits", np.asarray(got.rpn.objectness_logits)[0, rows], arrays["out_rpn_class_logits"], gates.RPN
     )
-    yield gates.close("RPN deltas", np.asarray(got.anchor_deltas)[0, rows], arrays["out_rpn_bbox"], gates.RPN)
+    yield gates.close("RPN deltas", np.asarray(got.rpn.anchor_deltas)[0, rows], arrays["out_rpn_bbox"], gates.RPN)
     (proposals,) = step.given["proposal_generator"]
     shares = np.asarray(proposals.boxes)[0] / INNER_SIZE[0]
     yield gates.as_set("proposals", shares, arrays["rpn_rois"], gates.PROPOSALS)
-    rois = np.asarray(got.roi_targets.rois)[0] / INNER_SIZE[0]
+    rois = np.asarray(got.box.targets.rois)[0] / INNER_SIZE[0]
     yield gates.as_set("drawn regions", rois, arrays["target_rois"], gates.EXACT)
     slot = _nearest(rois, arrays["target_rois"])
-    own = np.asarray(got.box_deltas)[0, slot, arrays["target_class_ids"]]
+    own = np.asarray(got.box.box_deltas)[0, slot, arrays["target_class_ids"]]
     yield gates.close(
-        "class logits", np.asarray(got.class_logits)[0, slot], arrays["out_mrcnn_class_logits"], gates.HEAD
+        "class logits", np.asarray(got.box.class_logits)[0, slot], arrays["out_mrcnn_class_logits"], gates.HEAD
     )
     yield gates.close("deltas of the own class", own, arrays["out_mrcnn_bbox_own"], gates.HEAD)
     expected = arrays["out_mrcnn_mask_own"]
     drawn = slot[: len(expected)]
-    masks = tf.sigmoid(got.mask_logits).numpy()[drawn, :, :, arrays["target_class_ids"][: len(expected)]]
+    masks = tf.sigmoid(got.heads[0].mask_logits).numpy()[drawn, :, :, arrays["target_class_ids"][: len(expected)]]
     yield gates.close("mask probabilities of the own class", masks, expected, gates.HEAD)
 
 

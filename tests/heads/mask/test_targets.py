@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from mrcnn.data.rasterize import grid_mask
 from mrcnn.heads.mask.targets import MaskTargetGenerator
+from mrcnn.ops.masks import crop_masks, paste_mask_numpy
 from mrcnn.structures import RoiTargets
 
 
@@ -81,3 +83,18 @@ def test_soft_targets_keep_the_share_of_a_cell(form, expected):
     index = (np.array([0], "int32"), np.array([0], "int32"))
     got = MaskTargetGenerator(mask_size=4, form=form)(targets, batch, index, pixel_rois=rois[0])
     np.testing.assert_allclose(got.masks[0], np.tile(expected, (4, 1)), atol=1e-6)
+
+
+def test_soft_targets_are_pasted_more_exactly():
+    # a disc of radius 60 in a box of 128 pixels, whose 28 cells of 4.6 pixels its edge crosses
+    y, x = np.mgrid[:128, :128] + 0.5
+    disc = (y - 64) ** 2 + (x - 64) ** 2 < 60**2
+    box = np.array([0, 0, 128, 128], "float32")
+    cells = np.asarray(crop_masks(grid_mask(disc, 56)[None], box[None], box[None], output_size=28))[0]
+
+    def overlap(target):
+        pasted, _ = paste_mask_numpy(target, box, height=128, width=128, threshold=0.5)
+        return (pasted & disc).sum() / (pasted | disc).sum()
+
+    assert overlap(cells) > 0.995
+    assert overlap((cells >= 0.5).astype("float32")) < 0.985
