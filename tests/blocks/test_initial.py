@@ -9,18 +9,19 @@ def kernels(**settings):
     """The first kernels of the layers that training starts anew, from a head of 64 channels and three classes."""
     sizes = {"backbone": "resnet50", "fpn_channels": 64, "box_fc_channels": 256}
     parts = build_parts(ModelConfig(**sizes, **settings), num_classes=3, feature_dtype="float32")
-    parts.fpn.build([(None, None, None, channels) for channels in (256, 512, 1024, 2048)])
-    parts.box_head.build((None, 7, 7, 64))
-    parts.mask_head.build((None, 14, 14, 64))
+    parts.neck.build([(None, None, None, channels) for channels in (256, 512, 1024, 2048)])
+    box, mask = parts.box.network, parts.heads["mask"].network
+    box.build((None, 7, 7, 64))
+    mask.build((None, 14, 14, 64))
     layers = {
-        "lateral": parts.fpn.lateral[0],
-        "smooth": parts.fpn.smooth[0],
-        "smooth 2": parts.fpn.smooth[1],
-        "first": parts.box_head.first.conv,
-        "second": parts.box_head.second.conv,
-        "classes": parts.box_head.class_logits,
-        "deltas": parts.box_head.box_deltas,
-        "masks": parts.mask_head.logits,
+        "lateral": parts.neck.lateral[0],
+        "smooth": parts.neck.smooth[0],
+        "smooth 2": parts.neck.smooth[1],
+        "first": box.first.conv,
+        "second": box.second.conv,
+        "classes": box.class_logits,
+        "deltas": box.box_deltas,
+        "masks": mask.logits,
     }
     return {name: np.asarray(layer.kernel) for name, layer in layers.items()}
 

@@ -90,7 +90,7 @@ def test_an_incomplete_file_is_refused(old_file):
 
 def test_another_architecture_is_refused(tmp_path):
     path = old_weights.write_file(tmp_path / "dense.h5", {"dense": {"dense/kernel:0": np.ones(3)}})
-    with pytest.raises(UserError, match=r"dense\.h5 is no Mask R-CNN, it lacks 131 layers \(conv1, .*weights\.inspect"):
+    with pytest.raises(UserError, match=r"dense\.h5 is no Mask R-CNN, it lacks 131 layers \(conv1, .*mrcnn inspect"):
         lone_file.read_facts(path)
 
 

@@ -21,7 +21,7 @@ def wait_for_gate():
 
 
 endpoints.load_predictor = lambda stored, config, *, log: gated_predictor(wait_for_gate)
-endpoints.load.read_model = lambda model, **options: make_bundle()
+endpoints.read.read_model = lambda model, **options: make_bundle()
 
 if __name__ == "__main__":
     os.environ["GATE"] = sys.argv[1]  # workers get it too

@@ -284,7 +284,7 @@ class TestLoading:
             calls.append((stored, options))
             return stored
 
-        monkeypatch.setattr(endpoints.load, "load_model", load_model)
+        monkeypatch.setattr(endpoints.read, "load_model", load_model)
         stored, log = helpers.make_bundle(), ListLog()
         predictor = endpoints.load_predictor(stored, ServeConfig(model="m", **settings), log=log)
         expected = {"score_threshold": threshold, "device": device, "precision": "float32", "warn": log.warning}
