@@ -82,15 +82,7 @@ class EventLog(ABC):
         self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=float(epoch), metrics=metrics, **more)
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
-        """Reports a written checkpoint.
-
-        Args:
-            id: number of the checkpoint.
-            subdir: name of its folder, for example "00000003".
-            sizeb: its size, bytes.
-            best_now: it is the best so far.
-            loss: its validation loss.
-        """
+        """Reports a checkpoint written in `subdir`, with its size in bytes and validation loss."""
         self.emit(
             "checkpoint",
             event_type="EventType.CHECKPOINT",
@@ -121,13 +113,7 @@ class EventLog(ABC):
         )
 
     def track(self, iterable: Iterable[Item], subtask: str, total: int | None = None) -> Iterator[Item]:
-        """Yields the items and reports progress after each.
-
-        Args:
-            iterable: the items.
-            subtask: name of the work.
-            total: number of items; may be left out where `len(iterable)` works.
-        """
+        """Yields the items and reports progress; `total` is needed where they have no length."""
         total = len(iterable) if total is None else total  # type: ignore[arg-type]
         self.progress(subtask, 0, total)
         for done, item in enumerate(iterable, start=1):
@@ -348,7 +334,7 @@ def make_log(
     log = shown
     if file is not None or least != LEVELS[0]:
         log = SharedLog({shown: least} | ({} if file is None else {LogFile(file): LEVELS[0]}))
-    if asked.lower() not in LEVEL_NAMES:  # other programs use that name too, so it is no reason to stop
+    if asked.lower() not in LEVEL_NAMES:  # only a warning: other programs use the same variable
         log.warning(f"${LEVEL_VARIABLE} must be one of {', '.join(LEVELS)}, got {asked!r}; all is shown")
     return log
 

@@ -139,7 +139,8 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
 def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Writes a file atomically: the body writes a temporary file, which then replaces `path`.
 
-    The content is flushed to the disk before the rename. After an exception the former file is unchanged.
+    The context manager yields the path of the temporary file. The content is flushed to the disk before the rename.
+    After an exception the former file is unchanged.
 
     Raises:
         OSError: the file cannot be flushed or renamed.
