@@ -1,4 +1,4 @@
-"""The error type for users, and its message form: one short line, safe on a terminal."""
+"""The error type for users; its message is one short line, safe on a terminal."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""Logs the events of a run: JSON lines for programs, progress bars and text for a terminal.
+"""Logs a run's events: JSON lines for programs, progress bars and text for terminals.
 
 The JSON lines have the form that consumers of the original system read: `message`, `timestamp`, `level`, then the
 fields of the event; a number that JSON cannot represent (NaN, infinity) is null. One deliberate difference: the

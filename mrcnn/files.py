@@ -105,7 +105,7 @@ def check_writable(
 
 
 def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") -> None:
-    """Checks that an output folder can be written beside its path and renamed at the end.
+    """Checks that an output folder can be written beside its path and then renamed.
 
     Args:
         directory: the output folder.

@@ -113,7 +113,7 @@ def check(header: Header, data: np.ndarray, *, name: str, most: int | None = Non
 
 
 def _scans(jpeg: bytes) -> int:
-    """Counts the scans of a JPEG up to its end marker; cameras append films and previews."""
+    """Counts the scans of a JPEG up to its end marker; previews may follow it."""
     count, place = 0, 2
     while marker := _MARKER.search(jpeg, place):
         place, kind = marker.end(), jpeg[marker.end() - 1]

@@ -1,7 +1,7 @@
-"""Limits the decoded size of files: a few compressed bytes can expand to any number of pixels.
+"""Limits the decoded size of files.
 
-Projects, conversion, training, inference and the service share this rule. The decoded size is known from the header and
-is checked before any pixel is decoded.
+A few compressed bytes can expand to any number of pixels. Projects, conversion, training, inference and the service
+share this rule. The decoded size is known from the header and is checked before any pixel is decoded.
 """
 
 from mrcnn.errors import UserError

@@ -150,7 +150,7 @@ class Census:
         return None
 
     def remarks(self, titles: Sequence[str] = ()) -> Iterator[str]:
-        """Yields one line for each kind of annotation that training does not use as it is.
+        """Yields one line for each kind of annotation that training does not fully use.
 
         Args:
             titles: the classes to learn; a line names those without an object.

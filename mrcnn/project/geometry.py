@@ -249,7 +249,7 @@ class Unsupported(Geometry):
     shape: str
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Returns None: nothing is drawn."""
+        """Draws nothing; the result is always None."""
         return None
 
     def to_json(self) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class TagMeta:
 
 @dataclass(frozen=True)
 class ProjectMeta:
-    """The classes and tags of a project, in order; `extra` holds the other keys of `meta.json`."""
+    """The classes and tags of a project; `extra` holds the other keys of `meta.json`."""
 
     classes: tuple[ClassMeta, ...] = ()
     tags: tuple[TagMeta, ...] = ()

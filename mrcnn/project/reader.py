@@ -177,7 +177,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _leads_up(path: Path) -> bool:
-    """Checks whether a path is a link to one of its own parent folders, an endless loop."""
+    """Checks whether a path links to one of its own parent folders, an endless loop."""
     return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}
 
 

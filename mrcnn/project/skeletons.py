@@ -106,7 +106,7 @@ class Graph(Geometry):
 
 
 class Cuboid2d(Graph):
-    """A box in space by its 8 corners projected into the image, named as in `CORNERS_2D`."""
+    """A 3D box by its 8 corners projected into the image, named as in `CORNERS_2D`."""
 
     shape = "cuboid_2d"
     key = "vertices"
@@ -126,7 +126,12 @@ class Cuboid2d(Graph):
 
 @dataclass(frozen=True, eq=False)
 class Cuboid(Geometry):
-    """The older form of a cuboid: points `[n, 2]`, xy pixels, and faces as indices of points."""
+    """The older form of a cuboid.
+
+    Attributes:
+        points: `[n, 2]`, xy pixels.
+        faces: for each face the indices of its points.
+    """
 
     points: np.ndarray
     faces: tuple[tuple[int, ...], ...]
