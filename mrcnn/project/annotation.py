@@ -18,7 +18,7 @@ from mrcnn.project.skeletons import THIN_SHAPES
 Part = TypeVar("Part")
 
 SHOWN = 20  # classes of a project in a message
-CROWD_TAG = "iscrowd"  # on an object: several of its class that are not told apart; training ignores it
+CROWD_TAG = "iscrowd"  # on an object: a group of several objects of its class; training ignores it
 
 _ANNOTATION_KEYS = ("description", "size", "tags", "objects")
 

@@ -111,7 +111,7 @@ class ProjectWriter:
         self._lock.close()
 
     def __enter__(self) -> "ProjectWriter":
-        """Returns the writer itself."""
+        """Enters the context; the project was started by the constructor."""
         return self
 
     def __exit__(
