@@ -1,4 +1,4 @@
-"""The error meant for a user, and the form of its text: one line, short, safe on a terminal."""
+"""The error type for users; its message is one short line, safe on a terminal."""
 
 import unicodedata
 
@@ -8,21 +8,24 @@ DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 
 class UserError(ValueError):
-    """Says what the user can put right in ONE line: the subject, what was expected, what was found, the fix."""
+    """An error that the user can correct, with a message of one line.
+
+    The message names the subject, the expectation, the value found and the fix.
+    """
 
     def __init__(self, message: str):
-        """Brings `message` into the form of `one_line`."""
+        """Stores `message` in the form of `one_line`."""
         super().__init__(one_line(message))
 
 
 def one_line(text: str, *, most: int = LONGEST) -> str:
-    r"""Joins lines, writes control characters as escapes (`\x1b`), and cuts the middle out of a long text.
+    r"""Joins lines, escapes control characters (`\x1b`) and shortens long text in the middle.
 
-    Titles and file names come from strangers: on a terminal a control character moves the cursor or changes colours.
+    Class titles and file names are untrusted: on a terminal a control character moves the cursor or changes colours.
 
     Args:
         text: any.
-        most: characters of the result.
+        most: maximum length of the result, characters.
     """
     joined = " ".join(text.splitlines())
     if len(joined) > 4 * most:  # before the slow part: a text may have millions of characters
@@ -35,12 +38,12 @@ def one_line(text: str, *, most: int = LONGEST) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Writes a number with its noun, whose plural ends in s: `1 image`, `2 images`."""
+    """Formats a number with its noun, whose plural ends in s: `1 image`, `2 images`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def printable(text: str) -> str:
-    """Writes control characters of a text of several lines as escapes, and cuts nothing."""
+    """Escapes control characters in a text of several lines, without shortening it."""
     return "\n".join(one_line(line, most=len(line) * 10) for line in text.split("\n"))
 
 

@@ -1,8 +1,8 @@
-"""What a run tells its user: one JSON object per line for programs, a progress bar and short lines for a terminal.
+"""Logs a run's events: JSON lines for programs, progress bars and text for terminals.
 
-The JSON lines are the ones the original system's consumers read: `message`, `timestamp`, `level`, then the event's own
-fields; a number that JSON cannot hold (NaN, infinity) is null. One deliberate difference: the timestamp is UTC, as its
-`Z` says; the original wrote local time there.
+The JSON lines have the form that consumers of the original system read: `message`, `timestamp`, `level`, then the
+fields of the event; a number that JSON cannot represent (NaN, infinity) is null. One deliberate difference: the
+timestamp is in UTC, as its `Z` promises; the original wrote local time.
 Source: Supervisely task log contract, release 5.16.
 """
 
@@ -32,20 +32,20 @@ LEVEL_VARIABLE = "LOG_LEVEL"  # the least level that is shown
 LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical": "fatal"}
 
 OUT_OF_MEMORY = {"MemoryError", "ResourceExhaustedError"}  # Python's, and TensorFlow's for a device
-MOST_REASON = 200  # characters of what such an error says
+MOST_REASON = 200  # characters kept of the text of such an error
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
 
 class EventLog(ABC):
-    """Where a run reports to; handed to whoever reports, never looked up."""
+    """Interface of a run's log; passed as an argument, never a global."""
 
     @abstractmethod
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
         """Reports one event; `fields` are its named values, `level` one of `LEVELS`."""
 
     def info(self, message: str) -> None:
-        """Reports something worth knowing."""
+        """Reports something that the user may want to know."""
         self.emit(message)
 
     def warning(self, message: str) -> None:
@@ -58,23 +58,31 @@ class EventLog(ABC):
 
     @abstractmethod
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
-        """Reports that `current` of `total` units of `subtask` are done; may be called for every unit.
+        """Reports the progress of a subtask; may be called for every unit.
 
-        `left`: seconds to the end of the whole work, where the subtask is only a part of it.
+        Args:
+            subtask: name of the work.
+            current: units done.
+            total: units in all.
+            left: seconds to the end of the whole work, where the subtask is only a part of it.
         """
 
     def metrics(
         self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
     ) -> None:
-        """Reports measurements of a split at a (fractional) epoch; `loss` is among them.
+        """Reports the losses and metrics of a split.
 
-        `training`: with those of a validation, the means of the epoch's training.
+        Args:
+            split: train or val.
+            epoch: may be fractional.
+            metrics: name -> value; `loss` is among them.
+            training: means over the epoch's training steps, with the metrics of a validation.
         """
         more: dict[str, Any] = {} if training is None else {"training": training}
         self.emit("metrics", event_type="EventType.METRICS", type=split, epoch=float(epoch), metrics=metrics, **more)
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
-        """Reports a checkpoint written in `subdir` ("00000003"), of `sizeb` bytes, with its validation loss."""
+        """Reports a checkpoint written in `subdir`, with its size in bytes and validation loss."""
         self.emit(
             "checkpoint",
             event_type="EventType.CHECKPOINT",
@@ -105,7 +113,7 @@ class EventLog(ABC):
         )
 
     def track(self, iterable: Iterable[Item], subtask: str, total: int | None = None) -> Iterator[Item]:
-        """Yields the items and reports progress after each; `total` may be left out for what has a length."""
+        """Yields the items and reports progress; `total` is needed where they have no length."""
         total = len(iterable) if total is None else total  # type: ignore[arg-type]
         self.progress(subtask, 0, total)
         for done, item in enumerate(iterable, start=1):
@@ -113,7 +121,7 @@ class EventLog(ABC):
             self.progress(subtask, done, total)
 
     def close(self) -> None:  # noqa: B027 - most forms have nothing to close
-        """Takes a progress bar off the terminal; a later report brings it back."""
+        """Removes progress bars from the terminal; a later progress report shows them again."""
 
 
 WIDE = 180  # columns of a terminal in which a bar and all losses fit
@@ -121,7 +129,7 @@ WIDE_BAR, NARROW_BAR = 40, 8  # columns; the narrow one leaves room for the loss
 
 
 class _TimeLeft(progress.TimeRemainingColumn):
-    """Shows the time to the end of the whole work where it is known, else of the bar."""
+    """Shows the remaining time of the whole work; where unknown, that of the bar."""
 
     def render(self, task: progress.Task) -> Text:
         left = task.fields["left"]
@@ -132,22 +140,22 @@ class _TimeLeft(progress.TimeRemainingColumn):
 
 
 class JsonLog(EventLog):
-    """Writes every event as one JSON line, as the original did."""
+    """Writes every event as one JSON line, in the form of the original system."""
 
     def __init__(self, stream: TextIO | None = None):
-        """Writes to `stream`, else to what is `sys.stderr` at the time of the event."""
+        """Stores the stream; None means the value of `sys.stderr` at each event."""
         self._stream = stream
         self._percent: dict[str, int] = {}
 
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
-        """Writes one line; see the module for its form."""
+        """Writes one line; the module's docstring describes its form."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         line = _jsonable({"message": one_line(message), "timestamp": stamp, "level": level, **fields})
         with contextlib.suppress(OSError):  # a full disk or a closed pipe under the log must not end a run
             print(json.dumps(line, allow_nan=False), file=self._stream or sys.stderr, flush=True)
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
-        """Writes a line when another percent is reached, and at the end."""
+        """Writes a line whenever the whole percentage changes, and at the end."""
         percent = 100 * current // max(total, 1)
         if percent == self._percent.get(subtask) and current != total:
             return
@@ -157,10 +165,14 @@ class JsonLog(EventLog):
 
 
 class RichLog(EventLog):
-    """Shows bars with rate and remaining time on a terminal, and short lines above them."""
+    """Shows progress bars with rate and remaining time on a terminal, and short lines above."""
 
     def __init__(self, stream: TextIO | None = None):
-        """Writes to `stream`, else to stderr; where that is no terminal there are lines but no bars."""
+        """Creates the console and the bars.
+
+        Args:
+            stream: where to write; None for stderr. Where it is no terminal, lines are written but no bars.
+        """
         self._console = console.Console(file=stream, stderr=True)
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -175,7 +187,7 @@ class RichLog(EventLog):
         self._tasks: dict[str, progress.TaskID] = {}
 
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
-        """Prints the message; warnings and errors say what they are, and the fields are left to JSON."""
+        """Prints the message without its fields; warnings and errors have a prefix."""
         prefix, style = {"warn": ("warning: ", "yellow"), "error": ("error: ", "red"), "fatal": ("error: ", "red")}.get(
             level, ("", None)
         )
@@ -184,7 +196,7 @@ class RichLog(EventLog):
         )
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
-        """Moves the subtask's bar; a finished bar becomes one line with its time."""
+        """Updates the subtask's bar; a finished bar is replaced by one line with its time."""
         if subtask not in self._tasks:
             if current >= total > 0:
                 return  # the end was reported twice
@@ -200,7 +212,10 @@ class RichLog(EventLog):
     def metrics(
         self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
     ) -> None:
-        """Shows training figures beside the bar, all where there is room; prints an epoch's figures."""
+        """Shows metrics of training beside the bars; prints those of a validation as a line.
+
+        Beside a bar, all metrics are shown on a terminal of at least `WIDE` columns, else only the first.
+        """
         shown = metrics if split == "val" or self._console.width >= WIDE else dict([*metrics.items()][:1])
         text = figures(shown)
         if split == "train":
@@ -211,11 +226,11 @@ class RichLog(EventLog):
             self.info(f"epoch {epoch:g} {before}{split}: {text}")
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
-        """Prints where the checkpoint is."""
+        """Prints the checkpoint's folder, size and loss."""
         self.info(f"checkpoint {subdir}: {sizeb / 1e6:.1f} MB, loss {loss:.4g}{', best so far' if best_now else ''}")
 
     def crashed(self, error: BaseException, *, debug: bool = False) -> None:
-        """Prints one `error:` line, after the traceback where `debug` asks for it."""
+        """Prints one `error:` line, after the traceback if `debug` is true."""
         if debug:
             for part in traceback.format_exception(error):
                 self._console.print(part.rstrip("\n"), markup=False, highlight=False, emoji=False, soft_wrap=True)
@@ -223,7 +238,7 @@ class RichLog(EventLog):
         self.emit(_told(error) + hint, level="fatal")
 
     def close(self) -> None:
-        """Removes the bars of what did not finish."""
+        """Removes the bars of unfinished subtasks."""
         for task_id in self._tasks.values():
             self._bars.remove_task(task_id)
         self._tasks.clear()
@@ -238,7 +253,7 @@ class RichLog(EventLog):
 
 
 class LogFile(JsonLog):
-    """Writes what `JsonLog` writes, and the traceback of a crash in any case."""
+    """Writes JSON lines like `JsonLog`, always with the traceback of a crash."""
 
     def crashed(self, error: BaseException, *, debug: bool = False) -> None:
         """Writes one line with the traceback."""
@@ -246,10 +261,14 @@ class LogFile(JsonLog):
 
 
 class SharedLog(EventLog):
-    """Reports to several logs, to each what is at least of its level."""
+    """Forwards events to several logs, each with its own minimum level."""
 
     def __init__(self, logs: Mapping[EventLog, str]):
-        """Takes the logs, each with a level of `LEVELS`; progress, figures and checkpoints are of level info."""
+        """Stores the logs.
+
+        Args:
+            logs: log -> minimum level, one of `LEVELS`. Progress, metrics and checkpoints have the level info.
+        """
         self._logs = {log: LEVELS.index(level) for log, level in logs.items()}
 
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
@@ -265,7 +284,7 @@ class SharedLog(EventLog):
     def metrics(
         self, split: Split, epoch: float, metrics: Mapping[str, float], *, training: Mapping[str, float] | None = None
     ) -> None:
-        """Reports measurements."""
+        """Reports metrics."""
         for log in self._of("info"):
             log.metrics(split, epoch, metrics, training=training)
 
@@ -280,7 +299,7 @@ class SharedLog(EventLog):
             log.crashed(error, debug=debug)
 
     def close(self) -> None:
-        """Takes progress bars off the terminal."""
+        """Removes progress bars from the terminal."""
         for log in self._logs:
             log.close()
 
@@ -289,22 +308,22 @@ class SharedLog(EventLog):
 
 
 def figures(metrics: Mapping[str, float]) -> str:
-    """Returns measurements as one text, four digits each."""
+    """Formats metrics as one line of text, four significant digits each."""
     return " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
 def make_log(
     log_format: LogFormat = "auto", *, file: TextIO | None = None, environment: Mapping[str, str] = os.environ
 ) -> EventLog:
-    """Makes the log of a run: `auto` is `rich` when stderr is a terminal, else `json`.
+    """Makes the log of a run.
 
     Args:
-        log_format: auto, rich or json.
-        file: gets all events too, as JSON lines.
-        environment: its `LOG_LEVEL` is the least level that is shown; without it, all are.
+        log_format: `rich`, `json`, or `auto`: `rich` when stderr is a terminal, else `json`.
+        file: all events are also written there, as JSON lines.
+        environment: its `LOG_LEVEL` is the least level that is shown; without it, all levels are.
 
     Raises:
-        UserError: another format.
+        UserError: `log_format` is none of these.
     """
     if log_format not in ("auto", "rich", "json"):
         raise UserError(f"the log format must be auto, rich or json, got {log_format!r}")
@@ -315,13 +334,13 @@ def make_log(
     log = shown
     if file is not None or least != LEVELS[0]:
         log = SharedLog({shown: least} | ({} if file is None else {LogFile(file): LEVELS[0]}))
-    if asked.lower() not in LEVEL_NAMES:  # other programs use that name too, so it is no reason to stop
+    if asked.lower() not in LEVEL_NAMES:  # only a warning: other programs use the same variable
         log.warning(f"${LEVEL_VARIABLE} must be one of {', '.join(LEVELS)}, got {asked!r}; all is shown")
     return log
 
 
 def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) -> int:
-    """Runs a script's work and turns what goes wrong into one line on stderr.
+    """Runs a script's main function and reports an exception as one line on stderr.
 
     Returns:
         The exit code: 0; 1 after any exception; 130 after Ctrl-C. `SystemExit` passes through.
@@ -343,7 +362,7 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
 
 
 def _with_advice(error: Exception) -> Exception:
-    """Replaces an out-of-memory error by one that says what helps; returns any other error as it is."""
+    """Replaces an out-of-memory error by one with advice; returns any other error unchanged."""
     if not OUT_OF_MEMORY & {kind.__name__ for kind in type(error).__mro__}:
         return error
     advised = UserError(
@@ -362,7 +381,7 @@ def _told(error: BaseException) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    """Turns NumPy numbers and other strangers into what JSON holds; NaN and infinities into null."""
+    """Converts NumPy numbers and other objects to JSON types; NaN and infinities to null."""
     if isinstance(value, Mapping):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

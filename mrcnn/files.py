@@ -1,4 +1,4 @@
-"""Files from strangers are read only where they are regular and not too long; ours appear whole or not at all."""
+"""Safe file access: bounded reads of untrusted regular files, atomic writes, checks of output folders."""
 
 import os
 import re
@@ -14,10 +14,10 @@ from pathlib import Path
 from mrcnn.errors import UserError
 
 PROBE = ".write-probe-"
-MOST_NAME = 255 - len(".interrupted.old")  # bytes of an output's name: 255 is what file systems take
+MOST_NAME = 255 - len(".interrupted.old")  # bytes of an output's name: 255 is the limit of file systems
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
-FLUSHED_AT_ONCE = 16  # files: a file system writes the records of many in one go, a thousand one by one takes seconds
+FLUSHED_AT_ONCE = 16  # files: the file system flushes several together; a thousand one after another take seconds
 
 
 def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | None = None) -> bytes:
@@ -25,11 +25,11 @@ def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | 
 
     Args:
         path: links are followed.
-        what: what an error calls it, for example "image".
-        most: bytes it may have; None for no limit.
+        what: name of the file in an error message, for example "image".
+        most: maximum length, bytes; None for no limit.
 
     Raises:
-        UserError: it is missing, unreadable, longer than `most`, or no regular file: a pipe would be waited for, and a
+        UserError: it is missing, unreadable, longer than `most`, or no regular file: reading a pipe could block, and a
             device such as /dev/zero has no end.
     """
     try:
@@ -41,7 +41,7 @@ def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | 
                 raise UserError(f"cannot read the {what} {os.fspath(path)}: it is no regular file")
             if most is not None and status.st_size > most:
                 raise UserError(f"the {what} {os.fspath(path)} must have at most {most} bytes, it has {status.st_size}")
-            # no more than its size: `read(most)` asks for the memory of the longest file before it reads
+            # its size, not `most`: `read(most)` allocates memory for the longest allowed file before it reads
             return stream.read() if most is None else stream.read(status.st_size)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
@@ -52,12 +52,12 @@ def read_bytes(path: str | os.PathLike[str], *, what: str = "file", most: int | 
 
 @contextmanager
 def writing(what: str, path: str | os.PathLike[str], *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turns the `OSError` of a body that writes, for example of a full disk, into one line with the path.
+    """Converts an `OSError` of the body, for example a full disk, into a `UserError`.
 
     Args:
-        what: what an error calls it, for example "the checkpoint".
-        path: what is written.
-        also: what else a library raises when it cannot write.
+        what: name of the file in the error message, for example "the checkpoint".
+        path: the file that the body writes.
+        also: further exception types that a library raises when it cannot write.
 
     Raises:
         UserError: the body raised `OSError` or one of `also`; another `UserError` passes through.
@@ -72,7 +72,7 @@ def writing(what: str, path: str | os.PathLike[str], *, also: tuple[type[Excepti
 
 
 def reason(error: Exception) -> str:
-    """Returns why a read or write failed, in the system's words where it has some."""
+    """Extracts the reason of a failed read or write, preferably the operating system's text."""
     text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", str(error), flags=re.DOTALL)  # TensorFlow adds where in a graph
     return getattr(error, "strerror", None) or text or type(error).__name__
 
@@ -80,15 +80,15 @@ def reason(error: Exception) -> str:
 def check_writable(
     directory: str | os.PathLike[str], *, links: bool = False, shown: str | os.PathLike[str] | None = None
 ) -> None:
-    """Checks that files can be made in a folder, which need not exist yet; leaves nothing behind.
+    """Checks that files can be created in a folder, and removes its test files.
 
     Args:
-        directory: the folder.
-        links: symbolic links must be possible too.
-        shown: what an error calls the folder; None for its path.
+        directory: the folder, which need not exist yet.
+        links: check symbolic links too.
+        shown: name of the folder in the error message; None for its path.
 
     Raises:
-        UserError: they cannot; says why.
+        UserError: they cannot be created; the message gives the reason.
     """
     place, missing = Path(directory).absolute(), Path()
     while not os.path.lexists(place):
@@ -105,11 +105,15 @@ def check_writable(
 
 
 def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") -> None:
-    """Checks that a folder which is written beside its place can take it at the end.
+    """Checks that an output folder can be written beside its path and then renamed.
+
+    Args:
+        directory: the output folder.
+        fix: advice in the error message where the folder is not empty.
 
     Raises:
-        UserError: it is there and not empty, its place cannot be written, or it is a mount point, which nothing can
-            replace, or its name leaves no room for endings; `fix` says what to do where it is not empty.
+        UserError: it exists and is not an empty folder, its parent cannot be written, it is a mount point, which a
+            rename cannot replace, or its name is too long to append suffixes.
     """
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -124,7 +128,7 @@ def check_free(directory: str | os.PathLike[str], *, fix: str = "name another") 
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:
-    """Tests whether a path leads to a regular file; False where nothing is there."""
+    """Checks whether a path leads to a regular file; False where nothing exists."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -133,9 +137,10 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Writes a file atomically: the body writes the path it gets, which becomes `path` when the body ends.
+    """Writes a file atomically: the body writes a temporary file, which then replaces `path`.
 
-    The content is flushed to the disk before the name changes. After an exception the former file is as it was.
+    The context manager yields the path of the temporary file. The content is flushed to the disk before the rename.
+    After an exception the former file is unchanged.
 
     Raises:
         OSError: the file cannot be flushed or renamed.
@@ -152,7 +157,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def clear(folder: str | os.PathLike[str]) -> None:
-    """Removes what `replaced` and `check_writable` left in a folder when their process was killed."""
+    """Removes temporary files of `replaced` and `check_writable` that a killed process left."""
     for path in Path(folder).glob(f"{PROBE}*"):
         remove(path)
     for path in Path(folder).glob(".*.partial"):
@@ -161,7 +166,7 @@ def clear(folder: str | os.PathLike[str]) -> None:
 
 
 def flush(path: str | os.PathLike[str]) -> None:
-    """Waits until a file's content, or a folder's list of names, would outlive a loss of power."""
+    """Flushes a file's content, or a folder's list of names, to the disk (`fsync`)."""
     if os.name == "nt" and os.path.isdir(path):
         return  # Windows opens no folder
     descriptor = os.open(path, os.O_RDONLY)
@@ -172,19 +177,19 @@ def flush(path: str | os.PathLike[str]) -> None:
 
 
 def flush_tree(folder: str | os.PathLike[str]) -> None:
-    """Waits until a folder with all it holds would outlive a loss of power.
+    """Flushes a folder with all its files and subfolders to the disk.
 
-    Only these files are waited for: a sync of the whole system waits for what other programs write, too.
+    A sync of the whole system would also wait for the writes of other programs.
     """
     paths = [
         path for parent, _, names in os.walk(folder) for path in (*(os.path.join(parent, n) for n in names), parent)
     ]
     with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
-        list(pool.map(flush, paths))  # a list: raises what a thread raised
+        list(pool.map(flush, paths))  # `list` re-raises an exception of a thread
 
 
 def remove(path: str | os.PathLike[str]) -> None:
-    """Removes a file, a link or a whole folder, where it is there."""
+    """Removes a file, a link or a whole folder; does nothing where it is missing."""
     path = Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

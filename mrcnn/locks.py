@@ -1,4 +1,7 @@
-"""One run at a time writes an output: a lock that the system releases when the process ends, however it ends."""
+"""Locks an output, so that only one run at a time writes to it.
+
+The operating system releases the lock when the process ends, also after a crash.
+"""
 
 import contextlib
 import errno
@@ -14,9 +17,9 @@ import filelock
 
 from mrcnn.errors import UserError
 
-INSIDE = ".mrcnn.lock"  # in an output folder that the run fills
-BESIDE = ".lock"  # behind the name of what appears whole
-MOST_TEXT = 300  # bytes read of what the holder wrote
+INSIDE = ".mrcnn.lock"  # name of the lock file in an output folder that the run fills
+BESIDE = ".lock"  # suffix of the lock file beside an output that is renamed into place at the end
+MOST_TEXT = 300  # bytes written and read of the text about the holder
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # the file system has none
 
 
@@ -24,7 +27,7 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 def inside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock of a folder that a run fills; see `held`.
 
-    The folder is made where it is missing, and removed again where the run leaves it empty.
+    A missing folder is created, and removed again if the run leaves it empty.
     """
     output = Path(output)
     is_new = not output.exists()
@@ -43,7 +46,10 @@ def inside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> It
 
 @contextmanager
 def beside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of a file or folder that appears whole at the end of a run; see `held`."""
+    """Holds the lock of an output that is renamed into place; see `held`.
+
+    The lock file lies beside the output, a file or folder that appears complete at the end of a run.
+    """
     output = Path(output)
     target = output.resolve()
     try:
@@ -55,26 +61,28 @@ def beside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> It
 
 
 def remove_left(output: str | os.PathLike[str]) -> None:
-    """Removes the lock file of `beside` that a killed process left; one that is held stays."""
+    """Removes the lock file of `beside` left by a killed process, unless it is held."""
     with contextlib.suppress(UserError), beside(output, warn=lambda message: None):
         pass
 
 
 @contextmanager
 def held(file: Path, *, output: Path, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds a lock file, which exists while it is held and says who holds it.
+    """Holds a lock file while the body runs and removes it afterwards.
+
+    The file contains the process, host, time and command line of its holder, for the message to another run.
 
     Args:
-        file: the lock file, in a folder that exists.
-        output: what is locked, as the user named it.
-        warn: called with one line where the file system cannot lock; the run goes on without.
+        file: the lock file, in an existing folder.
+        output: the locked output, as the user named it.
+        warn: called with one line where the file system cannot lock; the body then runs without a lock.
 
     Raises:
-        UserError: another run holds it, or the place cannot be written.
+        UserError: another run holds the lock, or the folder cannot be written.
     """
     lock = filelock.FileLock(file, timeout=0, on_acquired=_write_holder, thread_local=False)
     try:
-        file.open("ab").close()  # for the reason where the place cannot be written
+        file.open("ab").close()  # raises the precise reason where the folder cannot be written
         lock.acquire()
     except filelock.Timeout:
         raise UserError(
@@ -90,7 +98,7 @@ def held(file: Path, *, output: Path, warn: Callable[[str], None]) -> Iterator[N
         yield
     finally:
         with contextlib.suppress(OSError):
-            file.unlink()  # first: who opened it before finds, once it is released, that it has no name any more
+            file.unlink()  # before the release: a run that already opened the file then sees that it was deleted
         lock.release()
 
 
@@ -105,7 +113,7 @@ def _holder(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             text = stream.read(MOST_TEXT).decode(errors="replace")
-    except OSError:  # Windows lets nobody else read a locked file
+    except OSError:  # on Windows no other process can read a locked file
         return ""
     return f" ({text})" if text else ""
 

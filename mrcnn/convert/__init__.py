@@ -1,1 +1,1 @@
-"""Other data formats into a Supervisely project."""
+"""Converts other data formats to a Supervisely project."""

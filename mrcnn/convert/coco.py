@@ -1,10 +1,10 @@
-"""Reads COCO instance annotations and makes a Supervisely project of them.
+"""Converts COCO instance annotations to a Supervisely project.
 
     python -m mrcnn convert coco --annotations X.json --images DIR --out PROJECT --tag train
     python -m mrcnn convert coco --split train T.json T_DIR --split val V.json V_DIR --out PROJECT
 
-Each annotation becomes one bitmap, pixel for pixel what COCO's own mask code draws, also when it has several parts. A
-crowd becomes an object with the tag `iscrowd`, which training ignores. Images without annotations stay, as negatives.
+Each annotation becomes one bitmap with exactly the pixels of COCO's own mask code, also when it has several parts. A
+crowd becomes an object with the tag `iscrowd`, which training ignores. Images without annotations stay as negatives.
 Source: COCO data format (cocodataset.org); masks by faster-coco-eval's mask functions.
 """
 
@@ -37,7 +37,13 @@ TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels
 
 @dataclass(frozen=True)
 class Split:
-    """One annotation file and its images; `tag` goes onto each of them, None onto none."""
+    """One annotation file and its images.
+
+    Attributes:
+        tag: for each of its images; None for no tag.
+        annotations: the annotation file.
+        images: the folder of its images.
+    """
 
     tag: str | None
     annotations: Path
@@ -48,10 +54,10 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
     """Writes one project with a data set for each split.
 
     Args:
-        splits: what to convert; classes are the categories of all, in order of first appearance.
+        splits: the files to convert; the classes are the categories of all, in order of first appearance.
         out: the project's folder; must not exist or be empty.
-        log: where progress and what was left out are reported.
-        crowds_as_objects: take objects with `iscrowd` 1 as single objects; else they are ignored in training.
+        log: where progress and omissions are reported.
+        crowds_as_objects: convert objects with `iscrowd` 1 to normal objects; else training ignores them.
 
     Returns:
         Counts of `images`, `objects`, `crowds`, and `skipped` objects.
@@ -89,7 +95,7 @@ class _Converter:
     """Draws the objects of one data set and adds its images to a project."""
 
     def __init__(self, dataset: str, tag: str | None, *, crowds_as_objects: bool):
-        """Starts with nothing counted."""
+        """Starts with all counts at zero."""
         self.counts: Counter[str] = Counter()
         self.tally = Tally()
         self._dataset, self._tag, self._crowds_as_objects = dataset, tag, crowds_as_objects
@@ -97,7 +103,7 @@ class _Converter:
         self._drawn = 0  # pixels of the current image's boxes
 
     def add(self, image: CocoImage, writer: ProjectWriter) -> None:
-        """Adds an image; one whose name is too long is left out."""
+        """Adds an image, or leaves it out if its name is too long."""
         name = self._free_name(image.name)
         if is_overlong(name):
             self.tally.add(NAME_TOO_LONG, image.name)
@@ -131,7 +137,7 @@ class _Converter:
         return Label(item.category, Bitmap((x, y), drawing.mask), (Tag(CROWD_TAG),) if is_ignored else ())
 
     def _free_name(self, path: str) -> str:
-        """Makes a file name of a path: a project has no folders, and no names that start with a dot."""
+        """Converts a path to an unused file name, without folders and without a leading dot."""
         name = path.replace("/", "_")
         stem, suffix = os.path.splitext(f"_{name}" if name.startswith(".") else name)
         name, number = stem + suffix, 1
@@ -185,7 +191,7 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
 
 
 def _dataset_names(splits: Sequence[Split]) -> list[str]:
-    """Names each data set by its annotation file, numbered where two files have one name."""
+    """Names each data set after its annotation file, with a number where names are equal."""
     names: list[str] = []
     for split in splits:
         stem = split.annotations.stem

@@ -1,10 +1,10 @@
-"""Makes the demo project: the coins photograph of scikit-image, cut into tiles for training and validation.
+"""Makes the demo project from tiles of the coins photograph of scikit-image.
 
     python -m mrcnn convert coins --out PROJECT
 
-The left part of the photograph gives the training tiles, each turned, mirrored, zoomed and lit anew by the seed; the
-right part is the validation set, as it is. The parts share no pixel. The line between them halves one coin: each side
-knows the piece it sees, as it does for coins cut by a tile's border.
+The training tiles are cut from the left part of the photograph, randomly rotated, mirrored, scaled and changed in
+brightness and contrast. The right part, unchanged, is the validation set. The parts share no pixel. The line between
+them cuts one coin: each side annotates the visible piece, as for coins cut by a tile's border.
 Source of the photograph: `skimage.data.coins`, Brooklyn Museum, Greek coins from Pompeii; it is part of the package.
 """
 
@@ -43,7 +43,13 @@ _BRIGHTNESS = 20.0  # grey values, up or down
 
 
 class _Tile(NamedTuple):
-    """A piece of the photograph: grey `[h, w]` uint8, coins `[24, h, w]` bool, and the areas of the whole coins."""
+    """A tile of the photograph.
+
+    Attributes:
+        picture: `[h, w]` uint8, grey.
+        coins: `[24, h, w]` bool, the visible part of each coin.
+        areas: `[24]`, area of each whole coin at the tile's scale, pixels.
+    """
 
     picture: np.ndarray
     coins: np.ndarray
@@ -57,7 +63,7 @@ def segment_coins() -> list[np.ndarray]:
         `[303, 384]` bool for each coin; they do not overlap.
 
     Raises:
-        UserError: another number of objects was found, so the photograph is not the expected one.
+        UserError: another number of coins was found, so the photograph is not the expected one.
     """
     photograph = data.coins()
     markers = np.zeros(photograph.shape, np.int32)
@@ -67,7 +73,7 @@ def segment_coins() -> list[np.ndarray]:
     outlines, _ = cv2.findContours((regions == 2).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros(photograph.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    smooth = cv2.morphologyEx(filled, cv2.MORPH_OPEN, cross, iterations=2)  # takes specks and hairs away
+    smooth = cv2.morphologyEx(filled, cv2.MORPH_OPEN, cross, iterations=2)  # removes specks and thin lines
     count, labelled = cv2.connectedComponents(smooth, connectivity=4)
     if count - 1 != COIN_COUNT:
         raise UserError(f"the coins photograph must show {COIN_COUNT} coins, found {count - 1}; reinstall scikit-image")
@@ -79,9 +85,9 @@ def make_coins_project(out_dir: Path, *, seed: int = 0, train_tiles: int = 64, t
 
     Args:
         out_dir: the project's folder; must not exist or be empty.
-        seed: decides the variation of the training tiles.
-        train_tiles: how many there are.
-        tile: their side in pixels; validation tiles keep their own size, 142 x 150 and 142 x 153.
+        seed: of the random changes of the training tiles.
+        train_tiles: number of training tiles.
+        tile: side of a training tile, pixels; validation tiles are always 142 x 150 and 142 x 153.
 
     Returns:
         The project's folder.
@@ -129,7 +135,7 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
 
 
 def _vary(source: _Tile, *, side: int, rng: np.random.Generator) -> _Tile:
-    """Takes a square tile from anywhere inside the source, turned, mirrored, zoomed and lit anew."""
+    """Cuts a random square tile, rotated, mirrored, scaled and changed in brightness and contrast."""
     turn = np.deg2rad(90 * rng.integers(4) + rng.uniform(-_MAX_TURN, _MAX_TURN))
     zoom = rng.uniform(*_ZOOM)
     mirror = rng.choice((-1.0, 1.0))

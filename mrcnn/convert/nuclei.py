@@ -1,4 +1,4 @@
-"""Makes a Supervisely project of the Data Science Bowl 2018 nuclei.
+"""Converts the Data Science Bowl 2018 nuclei to a Supervisely project.
 
     python -m mrcnn convert nuclei --source DIR --out PROJECT --val 33
 
@@ -29,13 +29,13 @@ TRAIN_TAG, VAL_TAG = "train", "val"
 
 
 def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog) -> Counter[str]:
-    """Writes the project; a folder that cannot be read is reported and left out.
+    """Writes the project; an unreadable sample is reported and left out.
 
     Args:
-        source: the folder that holds `stage1_train`, or that folder.
+        source: the folder that holds `stage1_train`, or that folder itself.
         out: the project's folder; must not exist or be empty.
-        val_count: how many images get the tag `val`; the others get `train`.
-        seed: decides which.
+        val_count: number of images with the tag `val`; the others get `train`.
+        seed: of the random choice of these images.
         log: where progress and problems are reported.
 
     Returns:

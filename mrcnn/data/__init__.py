@@ -1,1 +1,1 @@
-"""A project or a COCO file to batches."""
+"""Reads projects and COCO files and makes batches of them."""

@@ -1,7 +1,7 @@
-"""Augments an image and its objects alike, with imgaug, before they are resized.
+"""Augments an image together with its objects by imgaug, before they are resized.
 
-Objects travel as label maps: objects that do not overlap share a map, those that overlap lie in different ones, so that
-none hides another and a picture rarely needs more than two or three maps.
+imgaug receives the objects as label maps. Objects that do not overlap share a map; overlapping objects go into
+different maps, so that none hides another. An image rarely needs more than two or three maps.
 """
 
 import threading
@@ -21,7 +21,7 @@ from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
 from mrcnn.structures import Instances
 
-# What imgaug calls has been renamed in NumPy, scikit-image and imageio since; the results are right, see the tests.
+# Deprecated in NumPy, scikit-image and imageio, but still called by imgaug; the results are right, see the tests.
 _OUTDATED_CALLS = (
     ("Conversion of an array with ndim > 0", DeprecationWarning),
     ("`estimate` is deprecated", FutureWarning),
@@ -31,14 +31,17 @@ _OUTDATED_CALLS = (
 
 
 class Augmenter:
-    """A chain of imgaug augmenters; what it does depends on the seed, the epoch and the image's place in it alone."""
+    """A reproducible chain of imgaug augmenters.
+
+    The result depends only on the image, the seed of the run, the epoch and the image's place in the epoch.
+    """
 
     def __init__(self, specs: Sequence[Mapping[str, Any]], *, seed: int):
-        """Builds the chain once, to find mistakes before any data is read.
+        """Builds the chain, to find mistakes before any data is read.
 
         Args:
-            specs: for each augmenter its imgaug class as `name`, its arguments as `args`, and for a container the
-                `children` inside.
+            specs: for each augmenter its imgaug class as `name`, its arguments as `args`, and for a container its
+                `children`.
             seed: of the run.
 
         Raises:
@@ -53,7 +56,7 @@ class Augmenter:
         self._chain()
 
     def __bool__(self) -> bool:
-        """Says whether there is anything to do."""
+        """Checks whether there is any augmenter."""
         return bool(self._specs)
 
     def __call__(
@@ -65,11 +68,11 @@ class Augmenter:
             image: `[H, W, channels]` uint8; left unchanged.
             instances: its objects and regions to ignore.
             epoch: zero-based.
-            place: of the image in its epoch.
+            place: index of the image in its epoch.
 
         Returns:
-            The new image, `[H', W', channels]` uint8, and the objects on it: boxes measured anew, those that left the
-            image dropped.
+            The new image, `[H', W', channels]` uint8, and its objects with new boxes; objects without a pixel in the
+            new image are dropped.
 
         Raises:
             UserError: the augmenters cannot handle the image.
@@ -77,7 +80,7 @@ class Augmenter:
         if not self:
             return image, instances
         chain = self._chain()
-        # imgaug's own `seed_` leaves out a Sequential that holds another augmenter's children.
+        # imgaug's own `seed_` skips a Sequential that holds another augmenter's children.
         for number, augmenter in enumerate(_walk(chain)):
             augmenter.random_state = RNG(derive_seed(self._seed, epoch, place, number))
         maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
@@ -116,7 +119,10 @@ def _build(spec: Mapping[str, Any]) -> imgaug_augmenters.Augmenter:
 
 
 def _walk(augmenter: imgaug_augmenters.Augmenter) -> Iterator[imgaug_augmenters.Augmenter]:
-    """Yields the augmenter and all inside it; a Sequential is an augmenter and the list of its children at once."""
+    """Yields the augmenter and all augmenters inside it.
+
+    A Sequential is both an augmenter and the list of its own children.
+    """
     yield augmenter
     for children in augmenter.get_children_lists():
         is_inside = isinstance(children, imgaug_augmenters.Augmenter) and children is not augmenter
@@ -125,7 +131,11 @@ def _walk(augmenter: imgaug_augmenters.Augmenter) -> Iterator[imgaug_augmenters.
 
 
 def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:
-    """Paints object i as i + 1 into the first map where its pixels are free, `[H, W, maps]` int32."""
+    """Draws each object into the first label map where its pixels are free.
+
+    Returns:
+        `[H, W, maps]` int32, i + 1 for the pixels of object i, else 0.
+    """
     maps: list[np.ndarray] = []
     for number, (box, mask) in enumerate(zip(instances.boxes.astype(int), instances.masks, strict=True), start=1):
         place = np.s_[box[0] : box[2], box[1] : box[3]]
@@ -138,7 +148,7 @@ def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:
 
 
 def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
-    """Reads back where the objects went; `maps` is `[H', W', maps]`."""
+    """Reads the objects back from augmented label maps `[H', W', maps]`."""
     masks, corners = {}, {}
     for layer in np.moveaxis(maps, -1, 0):
         for number, place in enumerate(ndimage.find_objects(layer), start=1):

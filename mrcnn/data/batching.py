@@ -1,4 +1,7 @@
-"""Brings one image and its objects into the fixed shapes of `Batch`: model input, padded slots, masks on a grid."""
+"""Converts one image and its objects to the fixed shapes of `Batch`.
+
+The image is fitted into the model input, the objects fill padded slots, and their masks lie on a fixed grid.
+"""
 
 from typing import NamedTuple
 
@@ -14,10 +17,10 @@ class Shapes(NamedTuple):
     """The fixed sizes of a batch.
 
     Attributes:
-        min_dim: what the short side of an image is enlarged to, pixels.
+        min_dim: length to which the short side of an image is enlarged, pixels.
         max_dim: side of the model input, pixels.
         channels: of the image.
-        max_gt_instances: slots for objects and regions to ignore, N.
+        max_gt_instances: number of slots for objects and regions to ignore, N.
         gt_mask_size: side of a stored mask, S.
         image_resize: the method of `resize_image`.
     """
@@ -33,14 +36,14 @@ class Shapes(NamedTuple):
 def make_example(
     image: np.ndarray, instances: Instances, *, shapes: Shapes, image_id: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Makes what one image adds to a batch.
+    """Makes the part of a batch that belongs to one image.
 
     Args:
         image: `[H, W, channels]` uint8.
         instances: its objects and regions to ignore, pixels of the image.
         shapes: the fixed sizes.
         image_id: index of the sample in its split.
-        seed: decides, where there are more objects than slots, which stay; goes on to the model.
+        seed: of the random choice where there are more objects than slots; also passed on to the model.
 
     Returns:
         The fields of `Batch` without the batch axis. Used slots come first, in the order of the instances.
@@ -65,7 +68,7 @@ def make_example(
 
 
 def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
-    """Gives shape and dtype of each field of `make_example`'s result, in the order of `Batch`."""
+    """Lists shape and dtype of each field of an example, in the order of `Batch`."""
     n, size = shapes.max_gt_instances, shapes.gt_mask_size
     spec = Batch(
         images=((shapes.max_dim, shapes.max_dim, shapes.channels), np.float32),
@@ -83,13 +86,17 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
 
 
 def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
-    """Gives an example of no image: all zeros, and `image_ids` -1."""
+    """Makes an example without an image: all zeros, and `image_ids` -1."""
     example: dict[str, np.ndarray] = {name: np.zeros(*field) for name, field in example_spec(shapes).items()}
     return example | {"image_ids": np.array(-1, np.int32)}
 
 
 def _neutral_pixels(instances: Instances, plan: ResizePlan, *, max_dim: int) -> np.ndarray:
-    """Marks the pixels of the model input that a neutral object covers in part at least, `[max_dim, max_dim]` bool."""
+    """Marks the pixels of the model input that a neutral object covers at least partly.
+
+    Returns:
+        `[max_dim, max_dim]` bool.
+    """
     marked = np.zeros((max_dim, max_dim), bool)
     neutral = np.flatnonzero(instances.ignore & (instances.class_ids == 0))  # a crowd has a class
     if len(neutral):
@@ -103,17 +110,24 @@ def _neutral_pixels(instances: Instances, plan: ResizePlan, *, max_dim: int) -> 
 
 
 def _any_within(marked: np.ndarray, rows: int) -> np.ndarray:
-    """Scales `[h, w]` bool to `[rows, w]`: true where any row that a new row covers, in part at least, is true."""
+    """Scales `[h, w]` bool to `[rows, w]` by a logical or.
+
+    A new row is true where any of the old rows that it covers, even partly, is true.
+    """
     edges = np.arange(rows + 1) * marked.shape[0]
     first, behind = edges[:-1] // rows, -(-edges[1:] // rows)
-    # each pair of indices gives one row; the row of what lies between one pair and the next is not wanted
+    # `reduceat` returns a row for each pair, and between two pairs one that `[::2]` drops
     pairs = np.stack([first, behind], axis=1).reshape(-1)
     padded = np.concatenate([marked, np.zeros_like(marked[:1])])
     return np.logical_or.reduceat(padded, pairs, axis=0)[::2]
 
 
 def _choose(boxes: np.ndarray, *, limit: int, seed: int) -> np.ndarray:
-    """Picks at most `limit` of the objects that are large enough to be seen, in order."""
+    """Chooses at most `limit` objects that are large enough to be visible.
+
+    Returns:
+        Increasing indices; a random choice by `seed` where there are more.
+    """
     visible = np.flatnonzero(census.seen(boxes))
     if len(visible) <= limit:
         return visible

@@ -1,4 +1,4 @@
-"""Numbers a project's classes for the network.
+"""Assigns class indices to a project's classes.
 
 Source: Supervisely Mask R-CNN plugin 5.16; saved models depend on this order.
 """
@@ -11,15 +11,15 @@ BACKGROUND_IDX = 0
 
 
 def class_mapping(titles: Iterable[str], background: str, neutral: str | None = None) -> dict[str, int]:
-    """Gives every class its index: 0 the background, then 1, 2, 3… the others in plain string order.
+    """Assigns index 0 to the background and 1, 2, 3… to the sorted other classes.
 
     Args:
         titles: all classes of the project, used or not, of any shape.
-        background: title of the class with index 0, in the project or not.
+        background: title of the class with index 0; need not be in the project.
         neutral: title of the class whose objects are ignored; it gets no index.
 
     Returns:
-        title -> index, in index order. The plain order is that of code points: "Zebra" before "apple".
+        title -> index, in index order. Titles are sorted by code points: "Zebra" before "apple".
 
     Raises:
         UserError: no class is left to learn.
@@ -37,7 +37,7 @@ def class_mapping(titles: Iterable[str], background: str, neutral: str | None = 
 def reuse_mapping(
     saved: Mapping[str, int], titles: Iterable[str], *, background: str, neutral: str | None = None
 ) -> dict[str, int]:
-    """Checks that a trained model's classes are the project's, and gives the model's own mapping.
+    """Checks that a trained model has the project's classes, and reuses its class indices.
 
     Args:
         saved: `class_title_to_idx` of the trained model.
@@ -69,5 +69,5 @@ def reuse_mapping(
 
 
 def num_classes(mapping: Mapping[str, int]) -> int:
-    """Counts the network's classes, background included: the largest index plus one."""
+    """Counts the classes of the network, including the background: the largest index plus one."""
     return max(mapping.values()) + 1

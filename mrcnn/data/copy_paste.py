@@ -1,7 +1,7 @@
-"""Copy-paste augmentation: lays objects of one training image over another.
+"""Copy-paste augmentation: pastes objects of one training image onto another.
 
-Source: Ghiasi et al. (2021), without their blending, which they found to matter little. Different from theirs: the
-other image is first resized to fit into the image, so that objects of photographs of any size stay comparable.
+Source: Ghiasi et al. (2021), without their blending, which had little effect there. Different from the paper: the
+source image is first resized to fit into the target image, so that objects keep a comparable size.
 """
 
 import cv2
@@ -12,10 +12,15 @@ from mrcnn.structures import Instances
 
 
 def choose(instances: Instances, *, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draws objects to copy, each with the probability `share`.
+    """Chooses objects to copy at random, each with probability `share`.
+
+    Args:
+        instances: objects and regions to ignore of the source image.
+        share: probability for each object.
+        rng: random generator.
 
     Returns:
-        Increasing indices of objects that are no ignore regions; at least one where there is any.
+        Increasing indices of objects, never of regions to ignore; at least one where there is any object.
     """
     objects = np.flatnonzero(~instances.ignore)
     chosen = objects[rng.random(len(objects)) < share]
@@ -25,18 +30,18 @@ def choose(instances: Instances, *, share: float, rng: np.random.Generator) -> n
 def paste_objects(
     image: np.ndarray, instances: Instances, source: np.ndarray, source_instances: Instances, *, chosen: np.ndarray
 ) -> tuple[np.ndarray, Instances]:
-    """Lays objects of `source` over `image`, where they lie in `source`.
+    """Pastes objects of `source` onto `image`, at their position in the resized source.
 
     Args:
         image: `[H, W, channels]` uint8; left unchanged.
         instances: its objects and regions to ignore.
         source: `[h, w, channels]` uint8 of any size.
         source_instances: its objects.
-        chosen: indices of those to copy; of two that overlap both are copied whole, the later one on top.
+        chosen: indices of the objects to copy; overlapping ones all keep their full masks.
 
     Returns:
-        The new image, and the objects of `image` without what is covered now, followed by the copies. An object that
-        is covered entirely is left out, and so is a copy of which no pixel is left at the new size.
+        The new image, and the objects of `image` without the pixels now covered, followed by the copies. An object
+        that is covered entirely is left out, as is a copy that has no pixel at the new size.
     """
     height, width = image.shape[:2]
     factor = min(height / source.shape[0], width / source.shape[1])

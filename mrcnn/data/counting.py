@@ -1,4 +1,4 @@
-"""Counts the objects of samples as training will see them."""
+"""Counts the objects of samples that training will learn, ignore or leave out."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +8,18 @@ from mrcnn.structures import Sample
 
 
 def count(samples: Sequence[Sample], *, name: str, class_title_to_idx: Mapping[str, int], limits: Limits) -> Census:
-    """Draws the objects of each image, without reading its pixels where the annotation tells its size.
+    """Counts the objects of a set by drawing them.
+
+    An image file is read only where the annotation does not contain the image's size.
 
     Args:
-        samples: a set.
+        samples: of the set.
         name: of the set.
-        class_title_to_idx: number of each class title.
-        limits: the settings that decide what is learnt.
+        class_title_to_idx: class title -> index.
+        limits: the settings that limit which objects are learnt.
 
     Returns:
-        The counts; an image that cannot be used is not among them, training names it.
+        The counts. Broken images are left out without a message; training reports them.
     """
     titles = {index: title for title, index in class_title_to_idx.items()}
     census = Census(name, limits)

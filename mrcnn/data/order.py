@@ -1,10 +1,13 @@
-"""The order in which an epoch visits its images: it follows from seed and epoch alone, so any step can be resumed."""
+"""Computes the order of the images in an epoch.
+
+The order depends only on the seed and the epoch, so training can be resumed at any step.
+"""
 
 from functools import lru_cache
 
 import numpy as np
 
-SEED_LIMIT = 2**31  # seeds travel as int32
+SEED_LIMIT = 2**31  # seeds are stored as int32
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -12,19 +15,19 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     return max(1, n // batch_size)
 
 
-@lru_cache(maxsize=4)  # two are in use where one epoch goes over into the next
+@lru_cache(maxsize=4)  # two are in use at the border between two epochs
 def epoch_order(n: int, *, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """Shuffles the images for one epoch.
 
     Args:
-        n: images of the set, at least one.
-        batch_size: images a step.
+        n: number of images of the set, at least one.
+        batch_size: images per step.
         seed: of the run.
         epoch: zero-based.
 
     Returns:
-        `[steps_per_epoch * batch_size]` int64 indices, read-only. Every image at most once, or, where the set is
-        smaller than a batch, each as often as any other give or take one.
+        `[steps_per_epoch * batch_size]` int64 indices, read-only. Every image occurs at most once. Where the set is
+        smaller than a batch, images repeat, and their counts differ by at most one.
 
     Raises:
         ValueError: there is no image.
@@ -40,5 +43,8 @@ def epoch_order(n: int, *, batch_size: int, seed: int, epoch: int) -> np.ndarray
 
 
 def derive_seed(*parts: int) -> int:
-    """Mixes whole numbers from 0 up into a seed from 0 to 2^31 - 1; near numbers give unrelated seeds."""
+    """Hashes non-negative integers to a seed from 0 to 2^31 - 1.
+
+    Neighbouring numbers have unrelated seeds.
+    """
     return int(np.random.SeedSequence(parts).generate_state(1)[0]) % SEED_LIMIT

@@ -1,7 +1,8 @@
-"""The input pipeline: samples in, `tf.data` batches out; the one file of this package that reads the settings.
+"""The input pipeline: makes `tf.data` batches from samples.
 
-Each image is read, drawn, augmented and fitted by one call, several at a time, in an order that does not depend on
-their speed. Annotations are not read here: they were parsed when the samples were made.
+One call reads an image, draws its objects, augments both and fits them into the model input. Several calls run in
+parallel; the order of the results does not depend on their speed. Annotation files are not read here: they were parsed
+when the samples were made. No other file of this package reads the settings.
 """
 
 import itertools
@@ -24,9 +25,9 @@ from mrcnn.errors import UserError
 from mrcnn.images import limits, pixels
 from mrcnn.structures import Instances, Sample
 
-BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # what a bad file raises; anything else is our mistake
+BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # errors of a bad file; any other is a bug
 MAX_WORKERS = 16
-PREFETCH = 2  # batches that wait for the model
+PREFETCH = 2  # batches prepared ahead of the model
 
 
 def train_dataset(
@@ -41,21 +42,21 @@ def train_dataset(
 ) -> tuple[tf.data.Dataset, int]:
     """Makes the endless stream of training batches.
 
-    An epoch is a permutation that follows from the seed and the epoch's number, so the stream from (epoch, step) on is
-    the same, bit for bit, as the rest of one that began earlier. A broken image is replaced by the next good one of
+    The order of an epoch depends only on the seed and the epoch's number, so a stream that starts at (epoch, step) is
+    the same, bit for bit, as the rest of one that started earlier. A broken image is replaced by the next good one of
     the same epoch.
 
     Args:
         samples: the training set.
         config: `input_size`, `model`, `augmentation`, `max_image_mb` and `seed` are read.
-        batch_size: images a step, over all devices together.
+        batch_size: images per step, over all devices together.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         start_epoch: zero-based epoch of the first batch.
         start_step: zero-based step of the first batch in that epoch.
         workers: images prepared at the same time; None for one per processor.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()` with fully static shapes, and the steps of an epoch.
+        The dataset of dictionaries `Batch._asdict()` with fully static shapes, and the number of steps in an epoch.
 
     Raises:
         UserError: an augmenter is not allowed or its arguments are wrong.
@@ -81,10 +82,10 @@ class Augmented(NamedTuple):
     """One image of a training stream, before it is fitted into the model input.
 
     Attributes:
-        image_id: the number of its sample.
+        image_id: index of its sample.
         image: `[H, W, channels]` uint8, augmented.
         instances: its objects.
-        seed: for what else is drawn by lot for it.
+        seed: for further random choices about this image.
     """
 
     image_id: int
@@ -94,7 +95,7 @@ class Augmented(NamedTuple):
 
 
 class TrainImages:
-    """The images that training meets, by their position in the endless stream; see `train_dataset`."""
+    """The images of the endless training stream, by position; see `train_dataset`."""
 
     def __init__(self, samples: Sequence[Sample], config: TrainConfig, *, batch_size: int, skipped: Skipped):
         """Builds the augmenter.
@@ -102,7 +103,7 @@ class TrainImages:
         Args:
             samples: the training set.
             config: as for `train_dataset`.
-            batch_size: images a step, over all devices together.
+            batch_size: images per step, over all devices together.
             skipped: collects broken images.
 
         Raises:
@@ -130,12 +131,12 @@ class TrainImages:
         order = epoch_order(len(samples), batch_size=self._batch_size, seed=seed, epoch=epoch)
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
-                # by place: in a set smaller than a batch an image comes twice, and not twice the same
+                # seeded by place: in a set smaller than a batch an image repeats, with another augmentation
                 image, instances = self._augmented(index, epoch, place)
             except BROKEN as error:
                 self._skipped.add(samples[index].name, error)
                 continue
-            if self._copy_paste:  # draws of its own: its place lies beyond all others of the epoch
+            if self._copy_paste:  # a place beyond all others of the epoch, for random numbers of its own
                 beyond = place + self.steps * self._batch_size
                 image, instances = self._pasted(image, instances, self._copy_paste, epoch=epoch, place=beyond)
             return Augmented(index, image, instances, derive_seed(seed, epoch, place))
@@ -148,7 +149,10 @@ class TrainImages:
     def _pasted(
         self, image: np.ndarray, instances: Instances, rule: CopyPasteConfig, *, epoch: int, place: int
     ) -> tuple[np.ndarray, Instances]:
-        """Lays objects of another image over this one, or not, by lot; a broken other image is left out."""
+        """Pastes objects of a random image onto this one, with the rule's probability.
+
+        The image is drawn from the same set; if it is broken, this one stays unchanged.
+        """
         rng = np.random.default_rng(derive_seed(self._seed, epoch, place))
         if rng.random() >= rule.probability:
             return image, instances
@@ -175,12 +179,13 @@ def val_dataset(
     Args:
         samples: the validation set.
         config: `input_size`, `model`, `max_image_mb` and `seed` are read.
-        batch_size: images a step; the last batch may have fewer.
+        batch_size: images per step; the last batch may have fewer.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()`; `image_ids` says which sample is which. Every pass is the same.
+        The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
+        same.
     """
     shapes, reading = _shapes(config), _reading(config)
 
@@ -201,13 +206,19 @@ def val_dataset(
 def read_sample(
     sample: Sample, channels: int = 3, *, image_range: int | None = None, most: int | None = None
 ) -> tuple[np.ndarray, Instances]:
-    """Reads an image, as `images.read_image` does, and draws its objects.
+    """Reads the image of a sample and draws its objects.
+
+    Args:
+        sample: the image's path and annotation.
+        channels: as for `pixels.read_annotated`.
+        image_range: as for `pixels.read_annotated`.
+        most: as for `pixels.read_annotated`.
 
     Returns:
-        `[H, W, channels]` uint8 and the objects in its pixels.
+        `[H, W, channels]` uint8, and the objects in pixels of this image.
 
     Raises:
-        UserError: the image cannot be read, or its size is not the annotation's; names the file.
+        UserError: the image cannot be read, or its size is not the annotation's; the message names the file.
     """
     image = pixels.read_annotated(
         sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range, most=most
@@ -222,13 +233,13 @@ def read_sample(
 
 
 def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
-    """Draws the objects of a sample for an evaluation, without reading the pixels of the image.
+    """Draws the objects of a sample; reads the image only if its size is unknown.
 
     Returns:
-        Height and width of the image, and the objects and regions to ignore in its pixels.
+        Height and width of the image, and the objects and regions to ignore in pixels of the image.
 
     Raises:
-        UserError: the annotation does not say the size and the image cannot be read.
+        UserError: the annotation does not contain the size and the image cannot be read.
     """
     height, width = sample.size_hw or pixels.image_size(sample.image_path)
     return height, width, _draw(sample, height, width)
@@ -256,7 +267,14 @@ def _shapes(config: TrainConfig) -> Shapes:
 def _map(
     positions: tf.data.Dataset, load: Callable[[int], Iterable[np.ndarray]], shapes: Shapes, *, workers: int | None
 ) -> tf.data.Dataset:
-    """Applies a function that returns the fields of an example, in parallel but in order, and states their shapes."""
+    """Maps positions to examples, in parallel but in order, with static shapes.
+
+    Args:
+        positions: dataset of int64.
+        load: returns the fields of an example, in the order of `example_spec`.
+        shapes: the fixed sizes of the fields.
+        workers: examples prepared at the same time; None for one per processor.
+    """
     spec = example_spec(shapes)
     dtypes = [tf.as_dtype(dtype) for _, dtype in spec.values()]
 

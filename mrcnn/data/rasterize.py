@@ -1,4 +1,4 @@
-"""Draws annotated objects as masks inside their own boxes, and puts masks on the fixed grid the model trains on."""
+"""Draws objects as masks inside their boxes, and resamples masks to the fixed training grid."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -11,10 +11,14 @@ from mrcnn.structures import Instances
 
 
 class Drawable(Protocol):
-    """What `rasterize` needs of an object; `mrcnn.project.geometry` has it for every shape."""
+    """The interface of the objects that `rasterize` draws; see `mrcnn.project.geometry`."""
 
     def to_mask(self, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]] | None:
-        """Draws the object inside an image: a tight `[h, w]` bool mask and its (y1, x1); None when outside."""
+        """Draws the part of the object inside an image of that size.
+
+        Returns:
+            A tight `[h, w]` bool mask and its (y1, x1) in the image; None when no pixel is inside.
+        """
 
 
 def rasterize(
@@ -28,14 +32,14 @@ def rasterize(
     """Draws the objects of one image.
 
     Args:
-        labels: the objects; overlaps are independent of each other.
+        labels: the objects; each is drawn whole, even where objects overlap.
         class_ids: one per label.
         ignore: one per label.
-        height: rows of the image.
-        width: columns of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
 
     Returns:
-        The objects that have a pixel inside the image, in order; none gives arrays of length 0.
+        The objects that have a pixel inside the image, in order; arrays of length 0 where there is none.
     """
     drawn = [label.to_mask(height, width) for label in labels]
     kept = [index for index, piece in enumerate(drawn) if piece is not None]
@@ -55,7 +59,14 @@ def from_masks(
     class_ids: Sequence[int] | np.ndarray,
     ignore: Sequence[bool] | np.ndarray,
 ) -> Instances:
-    """Makes the record of tight `[h, w]` bool masks that lie with their first pixel at (y1, x1) of the image."""
+    """Builds `Instances` from masks and their positions.
+
+    Args:
+        masks: `[h, w]` bool each, cropped to the object.
+        corners: (y1, x1) of each mask's first pixel in the image.
+        class_ids: one per mask.
+        ignore: one per mask.
+    """
     boxes = [(y, x, y + mask.shape[0], x + mask.shape[1]) for mask, (y, x) in zip(masks, corners, strict=True)]
     return Instances(
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
@@ -66,13 +77,13 @@ def from_masks(
 
 
 def grid_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Measures how much of each cell of a grid laid over a mask is covered.
+    """Computes the covered share of each cell of a grid over a mask.
 
-    Unlike a resized image, this neither fades at the border nor depends on the scale between image and model input.
+    Unlike in a resized image, values do not fade at the border or depend on the scale between image and model input.
 
     Args:
         mask: `[h, w]` bool, an object inside its own box.
-        size: cells a side, S.
+        size: cells per side, S.
 
     Returns:
         `[S, S]` uint8: 255 times the covered share of the cell, rounded.
@@ -84,7 +95,7 @@ def grid_mask(mask: np.ndarray, size: int) -> np.ndarray:
     if not mask.size:
         raise ValueError(f"a mask must have at least one pixel, got {height}x{width}")
     if height >= size and width >= size:
-        # OpenCV's area mode is this measure, but only where no axis grows.
+        # OpenCV's area mode computes these shares, but only where no axis is enlarged.
         return cv2.resize(mask.view(np.uint8) * np.uint8(255), (size, size), interpolation=cv2.INTER_AREA)
     covered = _cell_shares(height, size) @ mask.astype(np.float32) @ _cell_shares(width, size).T
     return np.rint(covered * 255).astype(np.uint8)
@@ -92,7 +103,11 @@ def grid_mask(mask: np.ndarray, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=1024)
 def _cell_shares(pixels: int, size: int) -> np.ndarray:
-    """Gives the share of each of `size` equal cells that lies in each of the pixels of one axis, `[S, pixels]`."""
+    """Computes the overlap of cells and pixels along one axis.
+
+    Returns:
+        `[S, pixels]` float32: the share of each of the `size` equal cells that lies in each pixel; rows sum to 1.
+    """
     cell = pixels / size
     starts = np.arange(size)[:, None] * cell
     first = np.arange(pixels)[None, :]

@@ -1,8 +1,9 @@
-"""Fits an image into the square model input, and moves boxes between the two.
+"""Fits an image into the square model input, and converts boxes between both.
 
-Source: Matterport's `resize_image`, mode "square". The default leaves three defects out: no border fading to black, no
-cut to whole numbers, and each axis keeps its own scale (a rounded side is not exactly `scale` times the old one).
-Models of old need the numbers they were trained on, defects included: `METHODS` and `ROUNDINGS` name those forms.
+Source: Matterport's `resize_image`, mode "square". The default avoids three of its defects: the border does not fade to
+black, values are not cut to whole numbers, and each axis has its own scale (a rounded side is not exactly `scale` times
+the old one). Older models need the inputs that they were trained on, including these defects: see `METHODS` and
+`ROUNDINGS`.
 """
 
 from typing import NamedTuple
@@ -16,11 +17,11 @@ from mrcnn.project.census import fitted
 
 METHODS = ("exact", "truncated", "smoothed")
 ROUNDINGS = ("never", "at_end", "before_nms")
-_LAST = (0.0, 0.0, 1.0, 1.0)  # what the end of a box lies beyond its last pixel
+_LAST = (0.0, 0.0, 1.0, 1.0)  # distance from a box's last pixel to its exclusive end
 
 
 class ResizePlan(NamedTuple):
-    """How an image lies in the model input; all but `scale` are whole pixels.
+    """Size and position of an image in the model input, in pixels except `scale`.
 
     Attributes:
         original_hw: height and width of the image.
@@ -38,19 +39,19 @@ class ResizePlan(NamedTuple):
 
     @property
     def window(self) -> tuple[int, int, int, int]:
-        """The image's place in the model input, yxyx, exclusive ends."""
+        """The box of the image in the model input, yxyx pixels, exclusive ends."""
         return self.pad_top, self.pad_left, self.pad_top + self.new_hw[0], self.pad_left + self.new_hw[1]
 
     @property
     def scale_yx(self) -> tuple[float, float]:
-        """The factor of each axis, new side / old side."""
+        """The scale of each axis (y, x): new side / old side."""
         return self.new_hw[0] / self.original_hw[0], self.new_hw[1] / self.original_hw[1]
 
 
 def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> ResizePlan:
-    """Plans how an image of that size fits into `max_dim` x `max_dim`.
+    """Computes size and padding of an image in a `max_dim` x `max_dim` model input.
 
-    The size is that of `census.fitted`; the padding is centred with the odd pixel below and right.
+    The size is that of `census.fitted`. The padding is centred; an odd pixel goes below or right.
 
     Raises:
         ValueError: a size is below 1.
@@ -68,22 +69,22 @@ def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> Resiz
 def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: str = "exact") -> np.ndarray:
     """Scales an image and pads it with zeros to the model input.
 
-    Bilinear between pixel centres (half-pixel). `exact`: edge pixels repeated, no smoothing before shrinking, no
+    All methods are bilinear with half-pixel centres. `exact`: edge pixels repeated, no smoothing before shrinking, no
     rounding. `truncated` (Matterport, by scikit-image): pixels outside count as 0, so that an enlarged image fades at
-    its edges, though not below its least value, and values are cut to whole numbers. `smoothed` (the Supervisely
-    plugin, by Pillow): the filter grows with the factor when shrinking, and values are rounded.
+    its edges, though not below its smallest value, and values are cut to whole numbers. `smoothed` (the Supervisely
+    plugin, by Pillow): the filter widens with the factor when shrinking, and values are rounded.
 
     Args:
         image: `[H, W, channels]` of any real dtype, H and W those of the plan; uint8 for `smoothed`.
-        plan: where it goes.
-        max_dim: side of the result.
+        plan: size and position in the result.
+        max_dim: side of the result, pixels.
         method: one of `METHODS`.
 
     Returns:
         `[max_dim, max_dim, channels]` float32.
 
     Raises:
-        ValueError: the image has another size than the plan, or the method is none of them.
+        ValueError: the image has another size than the plan, or the method is unknown.
     """
     if method not in METHODS:
         raise ValueError(f"the resize method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -101,7 +102,7 @@ def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: s
 
 
 def boxes_to_input(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
-    """Moves boxes from the image into the model input.
+    """Converts boxes from pixels of the image to pixels of the model input.
 
     Args:
         boxes: `[..., 4]` real, yxyx pixels of the image.
@@ -116,14 +117,16 @@ def boxes_to_input(boxes: np.ndarray, plan: ResizePlan) -> np.ndarray:
 
 
 def boxes_to_original(boxes: np.ndarray, plan: ResizePlan, *, rounding: str = "never") -> np.ndarray:
-    """Moves boxes from the model input back into the image; `never` is the inverse of `boxes_to_input`.
+    """Converts boxes from pixels of the model input to pixels of the image.
+
+    Without rounding it is the inverse of `boxes_to_input`.
 
     Args:
         boxes: `[..., 4]` real, yxyx pixels of the model input.
         plan: how the image was fitted.
-        rounding: `never`; `at_end` as Matterport, which maps the middles of the window's first and last pixels onto the
-            image's and rounds half to even; `before_nms` as the Supervisely plugin, which uses the smaller scale for
-            both axes and cuts the fraction off.
+        rounding: `never`; `at_end` as Matterport, which maps the centres of the window's first and last pixels onto
+            those of the image and rounds half to even; `before_nms` as the Supervisely plugin, which multiplies both
+            axes by the smaller factor and cuts the fraction off.
 
     Returns:
         `[..., 4]` float32, yxyx pixels of the image, not clipped.

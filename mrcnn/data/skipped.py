@@ -1,4 +1,7 @@
-"""Collects the images that could not be used, so that one bad file does not end a run and none goes unnoticed."""
+"""Collects the images that could not be used.
+
+A single bad file does not end a run, and every one is reported.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -11,19 +14,19 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.repeated import Repeats, kind_of
 
-NAMED_IN_SUMMARY = 10  # kinds of reasons
+NAMED_IN_SUMMARY = 10  # kinds of reasons in the summary
 
 
 class Skipped:
-    """Counts and names broken images; may be used by several threads at once."""
+    """Records broken images and the reasons; safe for several threads."""
 
     def __init__(self, total: int, *, max_share: float = 0.5, log: EventLog | None = None):
-        """Starts with none.
+        """Starts without broken images.
 
         Args:
-            total: images that may be reported.
-            max_share: more than this share of them broken is an error of the whole set.
-            log: where each is warned about once, of one kind the first few; None for nowhere.
+            total: number of images of the set.
+            max_share: share of broken images above which the whole set is refused.
+            log: where warnings go, one per image, but only the first few of each kind; None for nowhere.
         """
         self._total = total
         self._max_share = max_share
@@ -33,17 +36,21 @@ class Skipped:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Counts the images."""
+        """Counts the broken images."""
         return len(self._reasons)
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Maps the image's name to why it was skipped."""
+        """Reason of each skipped image, by the image's name."""
         with self._lock:
             return dict(self._reasons)
 
     def add(self, name: str, reason: object) -> None:
-        """Notes an image; noting it again changes nothing.
+        """Records a broken image; recording it again changes nothing.
+
+        Args:
+            name: of the image.
+            reason: its text is joined to one line.
 
         Raises:
             UserError: too large a share of the images is broken.
@@ -58,12 +65,16 @@ class Skipped:
             self.fail(f"too many images cannot be used: {self.summary()}")
 
     def fail(self, message: str) -> NoReturn:
-        """Ends the run with a `UserError`, which `surfaced` brings out of a `tf.data` pipeline."""
-        self._failure = self._failure or UserError(message)  # other threads may fail while the first error travels
+        """Ends the run with a `UserError`, which `surfaced` passes through a `tf.data` pipeline."""
+        self._failure = self._failure or UserError(message)  # later failures of other threads keep the first error
         raise self._failure from None
 
     def summary(self) -> str:
-        """Says in one line how many images were skipped, and of each kind of reason one image; empty when none."""
+        """Summarizes the skipped images in one line.
+
+        Returns:
+            Their number, and an example for each kind of reason; empty when none was skipped.
+        """
         reasons = self.reasons
         if not reasons:
             return ""
@@ -76,7 +87,10 @@ class Skipped:
 
     @contextmanager
     def surfaced(self) -> Iterator[None]:
-        """Wraps code that reads a dataset: what TensorFlow made of our error becomes the `UserError` again."""
+        """Wraps code that reads a dataset and re-raises the `UserError` of `fail`.
+
+        `tf.data` converts an exception inside the pipeline to its own `OpError`, which this replaces.
+        """
         try:
             yield
         except tf.errors.OpError as error:

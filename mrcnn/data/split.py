@@ -1,4 +1,4 @@
-"""Chooses the images of training and validation by their tags.
+"""Splits images into training and validation sets by their tags.
 
 Source: Supervisely Mask R-CNN plugin 5.16; only a tag's name counts, not its value.
 """
@@ -12,13 +12,13 @@ from mrcnn.structures import Sample
 
 
 class Split(NamedTuple):
-    """Indices of the images of each set in the order given, and what became of the others.
+    """The images of each set.
 
     Attributes:
-        train: images with the training tag.
-        val: images with the validation tag.
-        both: how many are in both sets.
-        neither: how many are in none.
+        train: indices of images with the training tag, increasing.
+        val: indices of images with the validation tag, increasing.
+        both: number of images in both sets.
+        neither: number of images in neither set.
     """
 
     train: tuple[int, ...]
@@ -28,7 +28,7 @@ class Split(NamedTuple):
 
 
 def split_items(annotations: Sequence[Annotation], *, train_tag: str, val_tag: str) -> Split:
-    """Splits images by tags; one with both tags is in both sets.
+    """Splits images by tags; an image with both tags is in both sets.
 
     Raises:
         UserError: a set is empty.
@@ -47,7 +47,12 @@ def split_items(annotations: Sequence[Annotation], *, train_tag: str, val_tag: s
 
 
 def require_objects(samples: Sequence[Sample], *, key: str, tag: str) -> None:
-    """Checks that a set has something to learn or to find; `key` is train or val.
+    """Checks that a set has an object of a class to learn.
+
+    Args:
+        samples: of the set.
+        key: train or val, for the error message.
+        tag: of the set's images, for the error message.
 
     Raises:
         UserError: the set has no object besides those of the background class and regions to ignore.

@@ -1,4 +1,4 @@
-"""Counts what a reader left out or understood in an unusual way, by reason, and names the first few."""
+"""Counts, by reason, the items that a reader left out or read unusually."""
 
 import reprlib
 from collections import Counter
@@ -6,26 +6,26 @@ from typing import Any
 
 from mrcnn.errors import LONGEST, one_line
 
-FEW = 3  # named of each reason, fewer where their names are long
+FEW = 3  # names shown for each reason, fewer where they are long
 LONGEST_NAME = LONGEST // 2  # characters
 
 
 class Tally:
-    """Collects (reason, name) pairs; `lines` has one line a reason."""
+    """Counts items by reason and keeps the first few names; `lines` makes the messages."""
 
     def __init__(self) -> None:
-        """Starts empty."""
+        """Starts without items."""
         self.counts: Counter[str] = Counter()
         self._names: Counter[str] = Counter()
         self._named: dict[str, list[str]] = {}
 
     def add(self, reason: str, name: str, *, number: int = 1) -> None:
-        """Counts what one name stands for.
+        """Counts an item.
 
         Args:
-            reason: continues a line after a number, for example "objects left out, of no category of the file".
-            name: which one, perhaps with its own detail.
-            number: how many the name stands for.
+            reason: text after the count in a message, for example "objects left out, of no category of the file".
+            name: of the item, perhaps with a detail.
+            number: to add to the count, for a name that covers several items.
         """
         self.counts[reason] += number
         self._names[reason] += 1
@@ -34,7 +34,11 @@ class Tally:
             named.append(one_line(name, most=LONGEST_NAME))
 
     def lines(self) -> list[str]:
-        """Writes "<count> <reason>: <the first few>", in order of appearance; empty when nothing was added."""
+        """Writes a line "<count> <reason>: <the first few names>" for each reason.
+
+        Returns:
+            Lines in the order in which the reasons first occurred; empty when nothing was added.
+        """
         return [self._line(reason, count) for reason, count in self.counts.items()]
 
     def _line(self, reason: str, count: int) -> str:
@@ -48,5 +52,5 @@ class Tally:
 
 
 def short(value: Any) -> str:
-    """Writes a value of a file for a message; of a long or deep one, its beginning."""
+    """Formats a value for a message, shortened where it is long or deep."""
     return reprlib.repr(value)

@@ -1,4 +1,4 @@
-"""An image file as it lies on disk: its bytes, its pixels as stored, and its size before and after its EXIF turn."""
+"""Reads image files: bytes, pixels as stored, and size before and after EXIF orientation."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.images import image_header
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own error message names the file instead
 EXCHANGING_SIDES = (5, 6, 7, 8)  # values of EXIF's orientation for a quarter turn
 MOST_FILE = 2**32  # bytes
 DEPTHS = (np.uint8, np.uint16)
@@ -32,8 +32,8 @@ class Sizes(NamedTuple):
     """Height and width of an image, in pixels.
 
     Attributes:
-        upright_hw: as viewers show it, turned by its EXIF orientation.
-        stored_hw: as its pixels lie in the file; of a TIFF as upright, for OpenCV always turns it.
+        upright_hw: as viewers show it, after its EXIF orientation is applied.
+        stored_hw: as stored in the file; for a TIFF the same as `upright_hw`, because OpenCV always turns it.
     """
 
     upright_hw: tuple[int, int]
@@ -41,7 +41,11 @@ class Sizes(NamedTuple):
 
 
 def read_bytes(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a file as `[n]` uint8; raises `UserError` with its name when there is none."""
+    """Reads a file as `[n]` uint8.
+
+    Raises:
+        UserError: the file is missing, unreadable or longer than `MOST_FILE`; the message names it.
+    """
     return np.frombuffer(files.read_bytes(path, what="image", most=MOST_FILE), np.uint8)
 
 
@@ -50,12 +54,12 @@ def decode(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED, *, name: str, mo
 
     Args:
         data: `[n]` uint8.
-        flags: OpenCV's; without any, the pixels as stored.
-        name: what an error calls the image.
-        most: bytes that its pixels may take; None for the default of `limits`.
+        flags: of `cv2.imdecode`; the default keeps the pixels as stored.
+        name: of the image, for error messages.
+        most: maximum size of the decoded pixels, bytes; None for the default of `limits`.
 
     Returns:
-        `[H, W, channels]` uint8 or uint16, colours in OpenCV's order.
+        `[H, W, channels]` uint8 or uint16, channels in OpenCV's order.
 
     Raises:
         UserError: it cannot be decoded or is cut off, or has another depth than 8 or 16 bits, or is too large.
@@ -76,11 +80,11 @@ def decode(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED, *, name: str, mo
 
 
 def sizes(data: np.ndarray, *, name: str) -> Sizes:
-    """Reads the sizes from the header of an image file, or where that does not tell, from its pixels.
+    """Reads an image's sizes from the header; decodes the pixels of a TIFF.
 
     Args:
         data: `[n]` uint8, the file's bytes.
-        name: what an error calls the image.
+        name: of the image, for error messages.
 
     Raises:
         UserError: as `decode`.
@@ -96,7 +100,11 @@ def sizes(data: np.ndarray, *, name: str) -> Sizes:
 
 
 def header_sizes(path: str | os.PathLike[str]) -> Sizes | None:
-    """Reads the sizes from the header of an image file, and no more of it; None where that does not tell."""
+    """Reads an image's sizes from the header alone.
+
+    Returns:
+        None where the file is missing, broken or a TIFF, whose size after OpenCV's turn the header does not show.
+    """
     with contextlib.suppress(OSError), open(path if files.is_regular(path) else os.devnull, "rb") as stream:
         header = image_header.read_stream(stream)
         return _sizes(header.size_hw, header.orientation) if header and header.orientation is not None else None
@@ -104,9 +112,17 @@ def header_sizes(path: str | os.PathLike[str]) -> Sizes | None:
 
 
 def turned_upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Turns an image `[H, W, channels]`, decoded without any flag, by the EXIF orientation of its file.
+    """Applies the EXIF orientation of a file to its pixels as stored.
 
-    OpenCV leaves that to its user only with this decoding, the one that keeps an alpha channel.
+    Needed only after decoding with `cv2.IMREAD_UNCHANGED`, which keeps an alpha channel: OpenCV itself turns the image
+    with the other flags.
+
+    Args:
+        image: `[H, W, channels]`, decoded with `cv2.IMREAD_UNCHANGED`.
+        data: `[n]` uint8, the file's bytes.
+
+    Returns:
+        The image, `[W, H, channels]` after a quarter turn; a view.
     """
     header = image_header.read(data)
     turn = _TURNS.get(header.orientation) if header and header.orientation else None

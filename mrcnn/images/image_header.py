@@ -1,4 +1,4 @@
-"""What the first bytes of an image file say, before a pixel is decoded: size, samples, orientation."""
+"""Reads size, sample format and orientation from an image's header, without decoding pixels."""
 
 import contextlib
 import io
@@ -14,12 +14,12 @@ from mrcnn.errors import UserError
 from mrcnn.images import limits
 
 EXIF_ORIENTATION = 0x0112  # the tag
-Image.init()  # else a format would be known from its second use on
-Image.MAX_IMAGE_PIXELS = None  # the limit is that of `limits`, be it below or above the library's own
+Image.init()  # registers all formats; otherwise some are recognized only from their second use on
+Image.MAX_IMAGE_PIXELS = None  # the limit of `limits` replaces the library's own
 
-_PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # what such files begin with, and where they say the bits of a sample
-_JPEG, _MOST_SCANS = b"\xff\xd8", 100  # each scan goes over all pixels; usual are 1 or 10
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # within a scan, 0 or a restart follows an FF
+_PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # signature, and offset of the byte with the bits of a sample
+_JPEG, _MOST_SCANS = b"\xff\xd8", 100  # each scan covers all pixels; files usually have 1 or about 10
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # inside a scan, 0 or a restart marker follows an FF
 _SCAN, _END, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _FORMAT = (
@@ -32,14 +32,14 @@ _DEEP_MODES = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
 
 class Header(NamedTuple):
-    """What is known of an image.
+    """The header of an image file.
 
     Attributes:
         size_hw: height and width as stored.
-        decoded_bytes: of its pixels, or of one of its tiles where that is more.
-        orientation: of the EXIF block; None of a TIFF, which OpenCV always turns.
-        wrong: why its samples cannot be read; empty where they can.
-        bits: of a sample, 8 for fewer.
+        decoded_bytes: size of its decoded pixels, or of one of its tiles where that is larger.
+        orientation: from the EXIF block; None for a TIFF, which OpenCV always turns.
+        wrong: why its samples cannot be read, the end of an error message; empty where they can.
+        bits: per sample; 8 where there are fewer.
     """
 
     size_hw: tuple[int, int]
@@ -50,14 +50,28 @@ class Header(NamedTuple):
 
 
 def read(data: np.ndarray) -> Header | None:
-    """Reads the header of an image file, `[n]` uint8; None where it is broken or in no known format."""
+    """Reads the header of an image file from its bytes.
+
+    Args:
+        data: `[n]` uint8, the file's bytes.
+
+    Returns:
+        None where the header is broken or the format is unknown.
+    """
     return read_stream(io.BytesIO(data.tobytes()))
 
 
 def read_stream(stream: BinaryIO) -> Header | None:
-    """Reads the header of an image file from a stream at its beginning, and no more of it; else as `read`."""
-    with contextlib.suppress(Exception), warnings.catch_warnings():  # a parser of foreign bytes may raise anything
-        warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: neither concerns the size
+    """Reads the header of an image file from a stream, without the pixels.
+
+    Args:
+        stream: at its beginning.
+
+    Returns:
+        None where the header is broken or the format is unknown.
+    """
+    with contextlib.suppress(Exception), warnings.catch_warnings():  # a parser of untrusted bytes may raise anything
+        warnings.simplefilter("ignore")  # about a large image or an odd EXIF block: both do not affect the size
         start = stream.read(_PNG_BITS + 1)
         stream.seek(0)
         if start.startswith(_TIFF):
@@ -76,16 +90,17 @@ def read_stream(stream: BinaryIO) -> Header | None:
 
 
 def check(header: Header, data: np.ndarray, *, name: str, most: int | None = None) -> None:
-    """Refuses a file that would fill the memory or keep a decoder busy, or whose samples mean something else.
+    """Checks that an image file is safe to decode and has a supported sample format.
 
     Args:
         header: of the file.
         data: `[n]` uint8, the file's bytes.
-        name: what an error calls the image.
-        most: decoded bytes; None for the default of `limits`.
+        name: of the image, for error messages.
+        most: maximum size of the decoded pixels, bytes; None for the default of `limits`.
 
     Raises:
-        UserError: says what is wrong.
+        UserError: the decoded image would be too large, its sample format is unsupported, a PNG is cut off, or a JPEG
+            has too many scans.
     """
     limits.check_decoded(header.decoded_bytes, what=f"the image {name}", most=most, key="max_image_mb")
     if header.wrong:
@@ -98,7 +113,7 @@ def check(header: Header, data: np.ndarray, *, name: str, most: int | None = Non
 
 
 def _scans(jpeg: bytes) -> int:
-    """Counts the scans of a JPEG up to the end of the image; cameras append films and previews behind it."""
+    """Counts the scans of a JPEG up to its end marker; previews may follow it."""
     count, place = 0, 2
     while marker := _MARKER.search(jpeg, place):
         place, kind = marker.end(), jpeg[marker.end() - 1]
@@ -111,7 +126,10 @@ def _scans(jpeg: bytes) -> int:
 
 
 def has_all_chunks(png: bytes) -> bool:
-    """Tests whether the chunks of a PNG lie in it; the decoder makes room for whatever length a chunk says it has."""
+    """Checks whether the chunks of a PNG end within its bytes.
+
+    The decoder allocates memory for the length that a chunk declares, even if the file is shorter.
+    """
     place = len(_PNG)
     while place + 8 <= len(png):
         length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]

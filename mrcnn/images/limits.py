@@ -1,7 +1,7 @@
-"""How large the content of a file may become: a few bytes can stand for any number of pixels.
+"""Limits the decoded size of files.
 
-One rule for projects, conversion, training, inference and the service: decoded bytes, known from the header, before a
-pixel is decoded.
+A few compressed bytes can expand to any number of pixels. Projects, conversion, training, inference and the service
+share this rule. The decoded size is known from the header and is checked before any pixel is decoded.
 """
 
 from mrcnn.errors import UserError
@@ -12,13 +12,13 @@ BITMAP = 2**30  # bytes of one mask as its PNG is decoded: 16,384 x 16,384 pixel
 
 
 def check_decoded(size: int, *, what: str, most: int | None = None, key: str | None = None) -> None:
-    """Refuses what would become too large.
+    """Checks a decoded size against the limit.
 
     Args:
         size: bytes when decoded.
-        what: the subject of the error, for example "the image a.png".
-        most: bytes; None means `DECODED`.
-        key: of the config that raises the limit.
+        what: subject of the error message, for example "the image a.png".
+        most: limit, bytes; None means `DECODED`.
+        key: the setting that raises the limit, for the error message; None for no such setting.
 
     Raises:
         UserError: `size` is above `most`.

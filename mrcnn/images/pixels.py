@@ -1,7 +1,7 @@
-"""Reads image files as RGB arrays, upright.
+"""Reads image files as upright RGB arrays.
 
-Source: OpenCV's colour mode, as the original reads: alpha dropped, grey expanded, 16 bits reduced to 8, EXIF
-orientation applied. One deliberate difference: where the annotation is for the image as stored, it is not turned.
+Source: OpenCV's colour mode, as in the original: alpha dropped, grey expanded to RGB, 16 bits reduced to 8, EXIF
+orientation applied. One deliberate difference: an image whose annotation has the size as stored is not turned.
 """
 
 import os
@@ -19,18 +19,18 @@ def read_image(
     """Reads an image file.
 
     Args:
-        path: a file of any format OpenCV decodes.
-        channels: how many the result has. 3 is RGB and 1 is grey, from any file; with another number the file itself
-            must have as many, and then keeps them (4 is RGBA).
-        image_range: the value of 16-bit images that becomes 255 (`model.image_range`); None for 65535.
-        most: bytes that its pixels may take; None for the default of `limits`.
+        path: a file in any format that OpenCV decodes.
+        channels: of the result. 3 is RGB and 1 is grey, converted from any file; for another number the file must have
+            exactly as many (4 is RGBA).
+        image_range: value of 16-bit images that becomes 255 (`model.image_range`); None for 65535.
+        most: maximum size of the decoded pixels, bytes; None for the default of `limits`.
 
     Returns:
         `[H, W, channels]` uint8, contiguous. Without `image_range` 16-bit values are divided by 256 (TIFF: 257).
 
     Raises:
-        UserError: there is no such file, it cannot be decoded or is cut off, or it has other channels or a depth
-            other than 8 or 16 bits; names the file.
+        UserError: there is no such file, it cannot be decoded, is cut off or too large, or it has other channels or a
+            depth other than 8 or 16 bits; the message names the file.
     """
     name = os.fspath(path)
     return decode_image(image_file.read_bytes(path), channels, name=name, image_range=image_range, most=most)
@@ -44,10 +44,23 @@ def read_annotated(
     image_range: int | None = None,
     most: int | None = None,
 ) -> np.ndarray:
-    """Reads an image whose annotation is for an image of `size_hw`, height and width; else as `read_image`.
+    """Reads an image in the orientation in which it was annotated.
 
-    An image that its EXIF block would turn by a quarter stays as stored if that, and only that, has this size. With
-    None, or a size that fits neither way, it is upright.
+    An image with an EXIF quarter turn stays as stored if only the stored size equals `size_hw`. Otherwise, also without
+    a size or with one that fits neither orientation, it is upright.
+
+    Args:
+        path: as for `read_image`.
+        channels: as for `read_image`.
+        size_hw: height and width in the annotation; None where it has none.
+        image_range: as for `read_image`.
+        most: as for `read_image`.
+
+    Returns:
+        As from `read_image`.
+
+    Raises:
+        UserError: as `read_image`.
     """
     data, name = image_file.read_bytes(path), os.fspath(path)
     image = decode_image(data, channels, name=name, image_range=image_range, most=most)
@@ -66,18 +79,21 @@ def decode_image(
     image_range: int | None = None,
     most: int | None = None,
 ) -> np.ndarray:
-    """Decodes the bytes of an image file, `[n]` uint8.
+    """Decodes the bytes of an image file.
 
     Args:
-        data: the bytes.
-        channels: as of `read_image`.
-        name: what an error calls the image.
-        upright: turn it by its EXIF orientation.
-        image_range: as of `read_image`.
-        most: likewise.
+        data: `[n]` uint8, the file's bytes.
+        channels: as for `read_image`.
+        name: of the image, for error messages.
+        upright: apply the EXIF orientation.
+        image_range: as for `read_image`.
+        most: as for `read_image`.
 
     Returns:
-        As `read_image`.
+        As from `read_image`.
+
+    Raises:
+        UserError: as `read_image`, except for a missing file.
     """
     flags = {3: cv2.IMREAD_COLOR, 1: cv2.IMREAD_GRAYSCALE}.get(channels, cv2.IMREAD_UNCHANGED)
     if image_range is not None and flags != cv2.IMREAD_UNCHANGED:
@@ -94,7 +110,7 @@ def decode_image(
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Reads (height, width) of the upright image from the file's header, pixels.
+    """Reads height and width of the upright image, in pixels, usually from the header.
 
     Raises:
         UserError: as `read_image`.

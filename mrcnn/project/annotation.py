@@ -1,4 +1,7 @@
-"""The annotation of one image: its size, tags and objects; fields we do not use are kept and written back."""
+"""Reads and writes the annotation of one image: its size, tags and objects.
+
+Fields that this package does not use are kept and written back.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,14 +18,20 @@ from mrcnn.project.skeletons import THIN_SHAPES
 Part = TypeVar("Part")
 
 SHOWN = 20  # classes of a project in a message
-CROWD_TAG = "iscrowd"  # on an object: several of its class that are not told apart; training ignores it
+CROWD_TAG = "iscrowd"  # on an object: a group of several objects of its class; training ignores it
 
 _ANNOTATION_KEYS = ("description", "size", "tags", "objects")
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag on an image or an object; `value` is None, a number or a text, `extra` what else was written with it."""
+    """A tag on an image or an object.
+
+    Attributes:
+        name: of the tag, as declared in the project's meta.
+        value: None, a number or a text.
+        extra: the other fields of its JSON.
+    """
 
     name: str
     value: Any = None
@@ -60,7 +69,10 @@ class Label:
 
     @classmethod
     def from_json(cls, data: Any, meta: ProjectMeta) -> "Label":
-        """Reads an item of `objects`; its class says the shape, and where that is `any`, the object itself does.
+        """Reads an item of `objects`.
+
+        The shape is that of the object's class. A class of shape `any` leaves it to the object's own `geometryType` or
+        `shape`.
 
         Raises:
             UserError: the class is missing or not in the project, or tags or geometry are malformed.
@@ -95,13 +107,13 @@ class Label:
         }
 
     def has_tag(self, name: str) -> bool:
-        """Says whether the object carries a tag of that name."""
+        """Checks whether the object has a tag of that name."""
         return any(tag.name == name for tag in self.tags)
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known about one image.
+    """The annotation of one image.
 
     Attributes:
         size_hw: height and width of the image as annotated; None where the file leaves it open.
@@ -122,7 +134,7 @@ class Annotation:
         """Reads the content of an annotation file.
 
         Raises:
-            UserError: a required key is missing or malformed; says which object.
+            UserError: a required key is missing or malformed; the message names the object.
         """
         found = read(data, meta)
         if found.problems:
@@ -141,7 +153,7 @@ class Annotation:
         }
 
     def has_tag(self, name: str) -> bool:
-        """Says whether the image carries a tag of that name."""
+        """Checks whether the image has a tag of that name."""
         return any(tag.name == name for tag in self.tags)
 
     def all_tags(self) -> Iterator[Tag]:
@@ -157,17 +169,17 @@ class Annotation:
         )
 
     def thin_shapes(self) -> Counter[str]:
-        """Counts the objects that are drawn one pixel wide for want of an area, by shape."""
+        """Counts the objects without an area, drawn one pixel wide, by shape."""
         return Counter(label.geometry.shape for label in self.labels if label.geometry.shape in THIN_SHAPES)
 
 
 class Reading(NamedTuple):
-    """What could be read of an annotation file.
+    """The readable part of an annotation file and its problems.
 
     Attributes:
         annotation: without the malformed parts.
-        problems: a line for each of those; it names the object.
-        places: where in the file's `objects` each label of the annotation stands.
+        problems: one line for each malformed part, with the index of the object.
+        places: for each label of the annotation, its index in the file's `objects`.
     """
 
     annotation: Annotation
@@ -176,7 +188,15 @@ class Reading(NamedTuple):
 
 
 def read(data: Any, meta: ProjectMeta) -> Reading:
-    """Reads what can be read of the content of an annotation file."""
+    """Reads the content of an annotation file and leaves out malformed parts.
+
+    Args:
+        data: the parsed JSON.
+        meta: the project's classes and tags.
+
+    Returns:
+        The readable part and the problems; an empty annotation where `data` is no object.
+    """
     problems: list[str] = []
     room = _Room()
 
@@ -246,7 +266,7 @@ def _read_size(size: Any) -> tuple[int, int] | None:
         raise UserError(f"an annotation needs `size` with `height` and `width`, got {size!r:.80}")
     height, width = size["height"], size["width"]
     if height is None or width is None:
-        return None  # linked images of newer exports: ask the image itself
+        return None  # linked images of newer exports: the size is read from the image
     if not all(type(value) in (int, float) and value > 0 and value % 1 == 0 for value in (height, width)):
         raise UserError(f"`size` must hold whole numbers above 0, got {size!r:.80}")
     return int(height), int(width)

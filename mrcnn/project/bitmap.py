@@ -1,8 +1,8 @@
 """Supervisely's text form of a mask: base64 of zlib of a one-bit PNG.
 
 The encoder writes the original's bytes: palette black and white, the black entry transparent, filter 0, default zlib
-level. The decoder takes what older and newer exports hold: other levels and bit depths, grey, RGBA, and PNG that was
-not compressed a second time. Source: Supervisely annotation format, class `Bitmap`; PNG specification (ISO 15948).
+level. The decoder also reads the forms of older and newer exports: other levels and bit depths, grey, RGBA, and a PNG
+without the outer zlib. Source: Supervisely annotation format, class `Bitmap`; PNG specification (ISO 15948).
 """
 
 import base64
@@ -20,7 +20,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own lin
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
 
 MOST_UNZIPPED = 2**28  # bytes of a PNG
-MOST_INFLATED = 1040  # bytes that one of zlib can stand for
+MOST_INFLATED = 1040  # bytes that one byte of zlib data can expand to
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = slice(16, 26)  # width, height, bits and kind of colour, the first fields of the first chunk
@@ -30,7 +30,7 @@ _BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
 
 
 def encode(mask: np.ndarray) -> str:
-    """Writes a mask as text.
+    """Encodes a mask as text.
 
     Args:
         mask: `[h, w]`, true inside the object, at least one row and one column.
@@ -58,10 +58,11 @@ def encode(mask: np.ndarray) -> str:
 
 
 def decode(data: str) -> np.ndarray:
-    """Reads a mask: where alpha is not zero, else where the value is not zero.
+    """Decodes a mask from its text.
 
     Returns:
-        `[h, w]` bool, not cropped; may be all false.
+        `[h, w]` bool, not cropped; may be all false. True where alpha is not zero, in a PNG without alpha (or without
+        the outer zlib) where any channel is not zero.
 
     Raises:
         UserError: the text is no base64, holds no PNG, or one that takes more than `limits.BITMAP` when decoded.
@@ -75,7 +76,11 @@ def decode(data: str) -> np.ndarray:
 
 
 def decode_alpha(data: str) -> np.ndarray:
-    """Reads an alpha mask, true where it is at least half opaque (`ALPHA_THRESHOLD`); otherwise like `decode`."""
+    """Decodes an alpha mask from its text; errors as for `decode`.
+
+    Returns:
+        `[h, w]` bool, true where the mask is at least half opaque (`ALPHA_THRESHOLD`).
+    """
     pixels, _, _ = _pixels(data)
     if pixels.ndim == 3:
         pixels = pixels[:, :, -1] if pixels.shape[2] == 4 else pixels.max(axis=2)
@@ -83,7 +88,10 @@ def decode_alpha(data: str) -> np.ndarray:
 
 
 def decoded_bytes(data: str) -> int:
-    """Decodes a mask to see that it can be; returns the bytes that this took.
+    """Decodes a mask to check it and measures the memory.
+
+    Returns:
+        Bytes of the decoded pixels and of the PNG together.
 
     Raises:
         UserError: as `decode`.
@@ -93,7 +101,11 @@ def decoded_bytes(data: str) -> int:
 
 
 def _pixels(data: str) -> tuple[np.ndarray, bool, int]:
-    """Returns the image as stored, `[h, w]` or `[h, w, 3 or 4]`, whether its PNG was zipped, and the PNG's bytes."""
+    """Decodes the image as stored.
+
+    Returns:
+        Pixels `[h, w]` or `[h, w, 3 or 4]`, whether zlib was around the PNG, and the number of bytes of the PNG.
+    """
     try:
         content = base64.b64decode(data)
     except (binascii.Error, ValueError, TypeError) as error:
@@ -111,7 +123,11 @@ def _pixels(data: str) -> tuple[np.ndarray, bool, int]:
 
 
 def _unzipped(content: bytes) -> tuple[bytes, bool]:
-    """Undoes the compression around the PNG; newer exports may hold the PNG itself."""
+    """Removes the zlib compression around the PNG; newer exports may store the bare PNG.
+
+    Returns:
+        The PNG, empty where the compressed data is cut off, and whether it was compressed.
+    """
     stream = zlib.decompressobj()
     try:
         unzipped = stream.decompress(content, MOST_UNZIPPED)
@@ -123,7 +139,11 @@ def _unzipped(content: bytes) -> tuple[bytes, bool]:
 
 
 def _size(content: bytes) -> int:
-    """Returns the bytes that a PNG takes when decoded, from its header; 0 where it is none or holds fewer pixels."""
+    """Computes the decoded size of a PNG in bytes from its header.
+
+    Returns:
+        0 for content that is no PNG, for a PNG that is cut off, and for one too short for the size that it declares.
+    """
     if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_HEADER.stop:
         return 0
     if not image_header.has_all_chunks(content):

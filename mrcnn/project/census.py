@@ -1,4 +1,4 @@
-"""Counts the objects of a set of images as training sees them: how many it learns, and what becomes of the others."""
+"""Counts the objects of a set of images that training learns, ignores or leaves out."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,11 @@ import numpy as np
 
 from mrcnn.project.listing import few
 
-SMALLEST_SIDE = 0.5  # pixels of the model input; an object of less in one direction is not on it any more
+SMALLEST_SIDE = 0.5  # pixels of the model input; an object with a shorter side is not visible there
 
 
 def fitted(height: int, width: int, *, min_dim: int, max_dim: int) -> tuple[float, tuple[int, int]]:
-    """Fits an image into a square of `max_dim`.
+    """Computes the size of an image fitted into a square of `max_dim`.
 
     The short side is enlarged to `min_dim` but never shrunk; then the long side is made to fit `max_dim`. Sides are
     rounded half to even, to at least one pixel.
@@ -36,19 +36,26 @@ def fitted(height: int, width: int, *, min_dim: int, max_dim: int) -> tuple[floa
 
 
 def seen(boxes: np.ndarray) -> np.ndarray:
-    """Tests which boxes `[N, 4]`, yxyx pixels of the model input, are large enough to be seen; `[N]` bool."""
+    """Checks which boxes are large enough to be visible in the model input.
+
+    Args:
+        boxes: `[N, 4]`, yxyx pixels of the model input.
+
+    Returns:
+        `[N]` bool, true where both sides have at least `SMALLEST_SIDE`.
+    """
     return np.asarray((boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The settings that decide what of an image is learnt, under their names in the train config.
+    """The settings that limit which objects are learnt, named as in the train config.
 
     Attributes:
-        min_dim: of `input_size`.
-        max_dim: of `input_size`.
-        max_gt_instances: of `model`; None where it follows the data.
-        detections_per_image: of `model`.
+        min_dim: `input_size.min_dim`.
+        max_dim: `input_size.max_dim`.
+        max_gt_instances: `model.max_gt_instances`; None where it follows the data.
+        detections_per_image: `model.detections_per_image`.
     """
 
     min_dim: int
@@ -59,19 +66,19 @@ class Limits:
 
 @dataclass
 class Census:
-    """The objects of one set of images; images are added one by one.
+    """Counts the objects of one set of images; images are added one by one.
 
     Attributes:
-        name: of the set, for the lines.
+        name: of the set, for the messages.
         limits: the settings.
-        images: how many were added.
-        objects: by class title, the objects to learn, those too small to be seen included.
-        small: how many of them are too small.
-        small_in: names of their images.
-        crowds: objects that are regions to ignore for being crowds.
-        neutral: objects of the neutral class.
-        left_out: objects that cannot be drawn or lie outside their image.
-        slots: by image, how many objects and regions to ignore it puts into a batch.
+        images: number of images added.
+        objects: number of objects to learn by class title, including those too small to be visible.
+        small: number of objects to learn that are too small.
+        small_in: names of the images with such objects.
+        crowds: number of crowd objects, which are regions to ignore.
+        neutral: number of objects of the neutral class, also regions to ignore.
+        left_out: number of objects that cannot be drawn or lie outside their image.
+        slots: by image name, the number of visible objects and regions to ignore, each a slot of a batch.
     """
 
     name: str
@@ -100,10 +107,10 @@ class Census:
         Args:
             name: of the image.
             size_hw: its height and width.
-            boxes: `[N, 4]`, yxyx pixels of the image: what is drawn of each object.
-            titles: the class of each.
-            ignored: "crowd" or "neutral" for a region to ignore, None for an object to learn.
-            left_out: objects that are not among them.
+            boxes: `[N, 4]`, yxyx pixels of the image: the box of the drawn pixels of each object.
+            titles: class title of each object.
+            ignored: for each object "crowd" or "neutral" for a region to ignore, None for an object to learn.
+            left_out: number of further objects of the image, which have no box.
         """
         _, new_hw = fitted(*size_hw, min_dim=self.limits.min_dim, max_dim=self.limits.max_dim)
         scale = np.array(new_hw * 2, np.float64) / np.array(size_hw * 2, np.float64)
@@ -122,11 +129,14 @@ class Census:
 
     @property
     def largest(self) -> tuple[str, int]:
-        """The image with the most objects and regions to ignore, of equal ones the first, and their number."""
+        """The name of the image with the most slots, and their number.
+
+        The first of several such images; `("", 0)` without images.
+        """
         return max(self.slots.items(), key=lambda item: item[1], default=("", 0))
 
     def refusal(self) -> str | None:
-        """Says why training refuses the set; None where it does not."""
+        """Writes the reason why training refuses the set; None where it does not."""
         total = self.objects.total()
         if not self.images:
             return f"the {self.name} set has no image"
@@ -140,10 +150,10 @@ class Census:
         return None
 
     def remarks(self, titles: Sequence[str] = ()) -> Iterator[str]:
-        """Yields a line for each thing that training does not use as it is annotated.
+        """Yields one line for each kind of annotation that training does not fully use.
 
         Args:
-            titles: the classes to learn; one without an object is named.
+            titles: the classes to learn; a line names those without an object.
         """
         without = [title for title in titles if not self.objects[title]]
         if without:

@@ -1,10 +1,11 @@
-"""Checks a project: says what is there, by class and split, and every problem with its file and object.
+"""Checks a project: counts objects by class and split, lists problems with file and object.
 
     python -m mrcnn check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val] [--all]
 
-An error is what a run refuses or skips; a warning is what it reads, but perhaps not as it was meant. Every image is
-decoded and every object drawn. What training learns of the objects is counted for a train config, or for the defaults.
-The exit code is 1 when there is an error or training would refuse the project.
+An error is a problem for which a run refuses the project or skips an image. A warning is a part that a run reads, but
+perhaps not as intended. Every image is decoded and every object drawn. The number of objects that training would learn
+depends on the train config; without one the defaults are used.
+The exit code is 1 when there is an error or when training would refuse the project.
 """
 
 import argparse
@@ -38,12 +39,12 @@ Box = tuple[int, int, int, int]  # yxyx pixels of the image, exclusive ends
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong.
+    """One problem of a project.
 
     Attributes:
-        text: what, with the file, and the object where it is about one.
-        is_error: a run refuses or skips it.
-        item: the image that it is about; None for one of the project.
+        text: the message, with the file, and with the object where it concerns one.
+        is_error: a run refuses or skips what is concerned.
+        item: the image concerned; None for a problem of the whole project.
     """
 
     text: str
@@ -53,7 +54,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """What a project holds.
+    """The contents and problems of a project.
 
     Attributes:
         project: the project; its items are those with an annotation file.
@@ -61,9 +62,9 @@ class Report:
         images: images by split; one with both tags counts in both.
         objects: objects by (class, split).
         shapes: objects by shape.
-        problems: what is wrong, in the order of the project.
+        problems: in the order of the project's items.
         config: the train config for which `sets` are counted.
-        sets: what training would learn of the images of each of the two tags.
+        sets: for each of the two tags, the count of the objects that training would learn.
     """
 
     project: Project
@@ -94,7 +95,7 @@ class Report:
         self.shapes.update(label.geometry.shape for label in annotation.labels)
 
     def count(self, name: str, item: "_Checked") -> None:
-        """Counts what training would learn of an image that can be read."""
+        """Counts the objects that training would learn of an image; skips an unreadable image."""
         if item.size_hw is None:
             return
         special = self.config.special_classes
@@ -121,14 +122,14 @@ def check_project(
     config: TrainConfig | None = None,
     log: EventLog | None = None,
 ) -> Report:
-    """Reads all files of a project.
+    """Reads all files of a project and collects its contents and problems.
 
     Args:
         directory: the project, or a folder with one project in it.
         train_tag: name of the image tag of the training set.
         val_tag: name of the image tag of the validation set.
         config: the train config for which objects are counted; None for the defaults.
-        log: told of the progress; None for nobody.
+        log: where progress is reported; None for nowhere.
 
     Raises:
         UserError: there is no or more than one project, or its meta is malformed.
@@ -151,11 +152,11 @@ def check_project(
 
 
 def format_report(report: Report, *, every: bool = False) -> str:
-    """Writes the report: what is there, a table of objects by class and split, the shapes, the problems.
+    """Writes the report as text: contents, table of objects by class and split, shapes, problems.
 
     Args:
         report: the result of `check_project`.
-        every: show each problem, not only a count and an example of those that are repeated.
+        every: show each problem; else repeated ones are shown as a count with an example.
     """
     project, classes = report.project, report.project.meta.classes
     datasets = Counter(item.dataset for item in project.items)
@@ -213,7 +214,14 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
 
 
 class _Checked(NamedTuple):
-    """One image: its annotation, the size that objects are drawn in, the box of what each covers, what is wrong."""
+    """The result of checking one image.
+
+    Attributes:
+        annotation: without its malformed parts.
+        size_hw: height and width in which the objects were drawn; None where the image cannot be read.
+        boxes: for each label the box of its drawn pixels; None where none was drawn.
+        problems: of the image, its annotation and its objects.
+    """
 
     annotation: Annotation
     size_hw: tuple[int, int] | None
@@ -254,7 +262,11 @@ def _read_image(path: Path) -> Sizes:
 
 
 def _check_size(size_hw: tuple[int, int] | None, sizes: Sizes) -> tuple[list[Problem], tuple[int, int]]:
-    """Compares the annotation's size with the image's; gives the size that objects are drawn in, too."""
+    """Compares the annotation's size with the image's.
+
+    Returns:
+        The problems, and the height and width in which the objects are to be drawn.
+    """
     if size_hw is None or size_hw == sizes.upright_hw:
         return [], sizes.upright_hw
     if size_hw == sizes.stored_hw:
@@ -265,7 +277,11 @@ def _check_size(size_hw: tuple[int, int] | None, sizes: Sizes) -> tuple[list[Pro
 
 
 def _draw(label: Label, size_hw: tuple[int, int] | None) -> tuple[Box | None, str | None]:
-    """Returns the box of what an object covers, yxyx pixels, and what is wrong with it; None for nothing."""
+    """Draws an object to find its box and its problem.
+
+    Returns:
+        The box of its pixels, None where none was drawn, and the problem, None where there is none.
+    """
     geometry = label.geometry
     if isinstance(geometry, Unsupported):
         return None, f"the shape {geometry.shape} cannot be drawn; the object is left out"
@@ -285,7 +301,7 @@ def _draw(label: Label, size_hw: tuple[int, int] | None) -> tuple[Box | None, st
 
 
 def _ignored(label: Label, neutral: str | None) -> str | None:
-    """Returns why an object is a region to ignore; None for one to learn."""
+    """Finds why an object is a region to ignore; None for an object to learn."""
     if label.class_title == neutral:
         return "neutral"
     return "crowd" if label.has_tag(CROWD_TAG) else None
@@ -298,7 +314,7 @@ def _limits(config: TrainConfig) -> Limits:
 
 
 def _training(report: Report) -> Iterator[str]:
-    """Yields what training would make of the project."""
+    """Yields the lines of the report about what training would learn, leave out or refuse."""
     size, special = report.config.input_size, report.config.special_classes
     sides = f"{size.max_dim}x{size.max_dim}"
     yield f"counted for a model input of {sides} pixels, the `input_size` of --config or the default:"

@@ -1,4 +1,4 @@
-"""Draws an object inside its own box: no canvas is larger than the part of the box that lies in the image."""
+"""Draws objects on a canvas of their own box, clipped to the image."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,17 +13,34 @@ Drawn = tuple[np.ndarray, tuple[int, int]]  # `[h, w]` bool and the (y1, x1) of 
 
 
 def floor(points: np.ndarray) -> np.ndarray:
-    """Gives the pixels that points lie in: int32 of the same shape, inside `COORDINATE_LIMIT`."""
+    """Rounds coordinates down to whole pixels.
+
+    Returns:
+        int32 of the same shape, clipped to plus and minus `COORDINATE_LIMIT`.
+    """
     return np.clip(np.floor(points), -COORDINATE_LIMIT, COORDINATE_LIMIT).astype(np.int32)
 
 
 def onto_last(pixels: np.ndarray, *, height: int, width: int) -> np.ndarray:
-    """Moves a coordinate that equals the image's size, the end of a raw export, onto the last column or row."""
+    """Moves coordinates equal to the image's size onto the last column or row.
+
+    Raw exports contain such coordinates: there an end is exclusive.
+    """
     return np.where(pixels == (width, height), pixels - 1, pixels)
 
 
 def fill(exterior: np.ndarray, interior: Sequence[np.ndarray] = (), *, height: int, width: int) -> Drawn | None:
-    """Fills an outline `[n, 2]`, xy pixels, and cuts holes of such outlines; outlines belong to what they enclose."""
+    """Fills a polygon and cuts its holes.
+
+    Args:
+        exterior: outline `[n, 2]`, xy pixels; its pixels belong to the polygon.
+        interior: outlines of the holes in the same form; their pixels belong to the holes.
+        height: of the image.
+        width: of the image.
+
+    Returns:
+        The drawn pixels, cropped to their box; None when there is none.
+    """
 
     def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
         outlines.fill(canvas, floor(exterior), 1, offset)
@@ -37,7 +54,7 @@ def fill(exterior: np.ndarray, interior: Sequence[np.ndarray] = (), *, height: i
 def draw_inside(
     outline: np.ndarray, draw: Callable[[np.ndarray, tuple[int, int]], object], *, height: int, width: int
 ) -> Drawn | None:
-    """Draws onto a canvas of the outline's box inside the image.
+    """Draws onto a canvas of the outline's box, clipped to the image.
 
     Args:
         outline: `[n, 2]` points whose box holds all that is drawn, xy pixels.
@@ -63,7 +80,12 @@ def draw_inside(
 
 
 def tight(mask: np.ndarray, y: int, x: int) -> Drawn | None:
-    """Crops a `[h, w]` mask whose first pixel is at (y, x) so that each border row and column has a true pixel.
+    """Crops a mask to the bounding box of its true pixels.
+
+    Args:
+        mask: `[h, w]` bool.
+        y: row of its first pixel in the image.
+        x: column of its first pixel in the image.
 
     Returns:
         A copy and its new (y1, x1); None when no pixel is true.

@@ -1,10 +1,10 @@
-"""The shapes an annotated object can have, read from JSON, drawn inside their own box, and written back.
+"""The shapes of annotated objects: read from JSON, drawn as masks, written back.
 
 Coordinates are [x, y] in pixels and kept as read; drawing floors them, as the platform does on download.
 Pixels: a polygon covers its outline too (`cv2.fillPoly` on whole pixel positions, the original's convention, not
 COCO's), a rectangle includes its right and bottom, a line and a point are one pixel wide.
 Source: Supervisely annotation format; newer shapes as of its 2024-2026 releases.
-One deliberate difference: a polygon that leaves the image in between stays one object.
+One deliberate difference: a polygon that the image's border cuts into pieces stays one object.
 """
 
 import math
@@ -23,18 +23,25 @@ ANGLE_LIMIT = 1e6  # radians; a larger one is no angle
 
 
 class Bitmap(Geometry):
-    """A mask and where its first pixel lies; held in its encoded form, which is small and written back unchanged.
+    """A mask and the position of its first pixel.
+
+    The mask is stored in its encoded form, which is small and is written back unchanged.
 
     Attributes:
         origin_xy: column and row of the mask's first pixel in the image.
         data: the encoded mask.
-        decoded_bytes: what decoding it takes.
+        decoded_bytes: memory that decoding takes, bytes.
     """
 
     shape = "bitmap"
 
     def __init__(self, origin_xy: Sequence[float], mask: np.ndarray | None = None, *, data: str | None = None):
-        """Takes either a `[h, w]` mask or its encoded form.
+        """Stores the mask, encoded if necessary; either `mask` or `data` must be given.
+
+        Args:
+            origin_xy: column and row of the mask's first pixel in the image; rounded down.
+            mask: `[h, w]`, true inside the object; used where `data` is None.
+            data: the mask in the encoded form of `mrcnn.project.bitmap`.
 
         Raises:
             UserError: the mask has no pixel, or the data cannot be decoded.
@@ -42,7 +49,7 @@ class Bitmap(Geometry):
         x, y = drawing.floor(np.asarray(origin_xy)).tolist()
         self.origin_xy = (x, y)
         self.data = bitmap.encode(np.asarray(mask)) if data is None else data
-        # a mask that cannot be decoded must be known when it is read
+        # decoded once here, so that broken data is an error when the annotation is read
         self.decoded_bytes = np.asarray(mask).size if data is None else bitmap.decoded_bytes(data)
 
     @classmethod
@@ -80,22 +87,30 @@ class Bitmap(Geometry):
         return drawing.tight(mask[top : max(0, height - y), left : max(0, width - x)], y + top, x + left)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `bitmap: {origin, data}`."""
+        """Writes `bitmap: {origin, data}`."""
         return {"bitmap": {"data": self.data, "origin": list(self.origin_xy)}}
 
 
 class AlphaMask(Bitmap):
-    """A soft mask of which the pixels at least half opaque count."""
+    """A soft mask; pixels that are at least half opaque belong to the object."""
 
     shape = "alpha_mask"
 
     def __init__(self, origin_xy: Sequence[float], *, data: str):
-        """Takes the encoded 8-bit mask."""
+        """Stores the encoded mask.
+
+        Args:
+            origin_xy: column and row of the mask's first pixel in the image; rounded down.
+            data: the 8-bit mask in the encoded form of `mrcnn.project.bitmap`.
+
+        Raises:
+            UserError: the data cannot be decoded.
+        """
         super().__init__(origin_xy, data=data)
 
     @property
     def mask(self) -> np.ndarray:
-        """Where the mask is at least half opaque, `[h, w]` bool."""
+        """The mask `[h, w]` bool, true where it is at least half opaque."""
         return bitmap.decode_alpha(self.data)
 
 
@@ -108,13 +123,16 @@ class Polygon(Geometry):
     shape = "polygon"
 
     def __post_init__(self):
-        """Takes any sequence of points."""
+        """Converts the outlines to arrays; any sequences of points are accepted."""
         object.__setattr__(self, "exterior", np.asarray(self.exterior))
         object.__setattr__(self, "interior", tuple(map(np.asarray, self.interior)))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Polygon":
-        """Reads `points: {exterior, interior}`; a ring of one or two points is drawn as the point or line it is."""
+        """Reads `points: {exterior, interior}`.
+
+        A ring of one or two points is allowed and is drawn as a point or a line.
+        """
         return cls._from_rings(data.get("points"))
 
     @classmethod
@@ -129,7 +147,7 @@ class Polygon(Geometry):
         return drawing.fill(self.exterior, self.interior, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `points: {exterior, interior}`."""
+        """Writes `points: {exterior, interior}`."""
         return {"points": self._rings()}
 
     def _rings(self) -> dict[str, Any]:
@@ -138,7 +156,7 @@ class Polygon(Geometry):
 
 @dataclass(frozen=True, eq=False)
 class MultiPolygon(Geometry):
-    """Several polygons that are one object; `extras` holds what else stood with each of them."""
+    """Several polygons that form one object; `extras` holds the other fields of each polygon's JSON."""
 
     parts: tuple[Polygon, ...]
     extras: tuple[Mapping[str, Any], ...] = ()
@@ -157,20 +175,20 @@ class MultiPolygon(Geometry):
         return drawing.union([part.to_mask(height, width) for part in self.parts])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `parts`."""
+        """Writes `parts: [{exterior, interior}, …]`."""
         extras = self.extras or ({},) * len(self.parts)
         return {"parts": [{**part._rings(), **extra} for part, extra in zip(self.parts, extras, strict=True)]}
 
 
 @dataclass(frozen=True, eq=False)
 class Rectangle(Geometry):
-    """Any two opposite corners `[2, 2]`, xy pixels, both inside the rectangle."""
+    """A rectangle by two opposite corners `[2, 2]`, xy pixels; both pixels belong to it."""
 
     corners: np.ndarray
     shape = "rectangle"
 
     def __post_init__(self):
-        """Takes any sequence of points."""
+        """Converts the corners to an array; any sequence of two points is accepted."""
         object.__setattr__(self, "corners", np.asarray(self.corners))
 
     @classmethod
@@ -183,11 +201,11 @@ class Rectangle(Geometry):
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the rectangle, right and bottom included; see `Geometry`."""
-        # A right or bottom equal to the image's size is an exclusive end of a raw export: clipping reads it so.
+        # In raw exports an end equal to the image's size is exclusive: clipping at the image handles it.
         return drawing.draw_inside(self.corners, lambda canvas, _: canvas.fill(1), height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `points: {exterior, interior}`."""
+        """Writes `points: {exterior, interior}`."""
         return {"points": {"exterior": self.corners.tolist(), "interior": []}}
 
 
@@ -211,7 +229,7 @@ class OrientedBox(Rectangle):
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Fills the turned rectangle, its outline included; see `Geometry`.
 
-        The turned corners are rounded to the nearest pixels: rounding down would shift what the turn leaves in place.
+        The turned corners are rounded to the nearest pixels: rounding down would shift corners that the turn keeps.
         """
         (x1, y1), (x2, y2) = drawing.floor(self.corners).astype(float)
         corners, centre = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]), np.array([x1 + x2, y1 + y2]) / 2
@@ -220,22 +238,22 @@ class OrientedBox(Rectangle):
         return drawing.fill(np.rint(turned), height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `points` and `angle`."""
+        """Writes `points` and `angle`."""
         return {"points": self.corners.tolist(), "angle": self.angle}
 
 
 @dataclass(frozen=True, eq=False)
 class Unsupported(Geometry):
-    """A shape we cannot draw; the object keeps its JSON among the fields we do not use."""
+    """A shape that cannot be drawn; its JSON is kept in the label's `extra`."""
 
     shape: str
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws nothing."""
+        """Draws nothing; the result is always None."""
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """Gives nothing."""
+        """Writes no field: the label's `extra` holds them."""
         return {}
 
 
@@ -257,7 +275,7 @@ _INNER_KEYS = {"points": ("exterior", "interior"), "bitmap": ("origin", "data")}
 
 
 def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
-    """Reads the geometry of an object's JSON; a shape we do not know becomes `Unsupported`.
+    """Reads the geometry of an object's JSON; an unknown shape becomes `Unsupported`.
 
     Raises:
         UserError: the keys of that shape are missing or malformed, or a bitmap cannot be decoded.
@@ -268,12 +286,20 @@ def from_json(shape: str, data: Mapping[str, Any]) -> Geometry:
 
 
 def json_keys(shape: str) -> tuple[str, ...]:
-    """Names the keys of an object's JSON that hold the geometry of that shape; none for a shape we do not know."""
+    """Lists the JSON keys that hold a shape's geometry; none for an unknown shape."""
     return _READERS[shape][1] if shape in _READERS else ()
 
 
 def json_rest(shape: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives what an object's JSON holds inside the keys of its geometry beside what is read there, to be kept."""
+    """Collects the unused fields inside the geometry keys of an object's JSON.
+
+    Args:
+        shape: name of the shape in JSON.
+        data: the object's JSON.
+
+    Returns:
+        Geometry key -> its unused fields, to be kept and written back; only keys that have some.
+    """
     rest: dict[str, Any] = {}
     for key in json_keys(shape):
         if key in _INNER_KEYS and isinstance(data.get(key), Mapping):

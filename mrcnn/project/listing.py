@@ -1,4 +1,4 @@
-"""Which files of a folder are images that can be read, and one line about those that are passed over."""
+"""Recognizes readable image files by name, and describes the files that are passed over."""
 
 import os
 from collections import defaultdict
@@ -8,26 +8,29 @@ from pathlib import Path
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".png", ".webp", ".tif", ".tiff"})
 CONVERTIBLE = frozenset({".nrrd", ".avif", ".heic", ".heif", ".gif"})  # images elsewhere, but not read here
 LONGEST_NAME = 255  # bytes of a file name, on all common file systems
-NAMED = 3  # of each kind
+NAMED = 3  # files named in a message, of each kind
 
 
 def is_image(path: Path) -> bool:
-    """Tests by its name whether a file can be read as an image and have an annotation file."""
+    """Checks by extension and length of the name whether a file is a usable image."""
     return path.suffix.lower() in IMAGE_EXTENSIONS and not is_overlong(path.name)
 
 
 def is_overlong(name: str) -> bool:
-    """Tests whether an image's name is too long for that of its annotation file, which has `.json` appended."""
+    """Checks whether an image's name is too long to append `.json` for its annotation file."""
     return len(os.fsencode(f"{name}.json")) > LONGEST_NAME
 
 
 def passed_over(files: Iterable[Path], *, folders: Sequence[str] = (), hint: str = "") -> list[str]:
-    """Describes what lies beside images: a part of a sentence for each kind, with the number and the first names.
+    """Describes the files that are not usable images, by kind.
 
     Args:
-        files: paths of any kind; images are left out.
-        folders: names of folders that are not looked into.
-        hint: what looks into them.
+        files: paths of any kind; usable images are left out.
+        folders: names of subfolders, which are not searched.
+        hint: how to have them searched.
+
+    Returns:
+        A part of a sentence for each kind, with the number of files and the first names.
     """
     kinds: dict[str, list[str]] = defaultdict(list)
     overlong: list[str] = []
@@ -47,5 +50,5 @@ def passed_over(files: Iterable[Path], *, folders: Sequence[str] = (), hint: str
 
 
 def few(names: Sequence[str], most: int = NAMED) -> str:
-    """Joins the first names; an ellipsis stands for the others."""
+    """Joins the first `most` names; an ellipsis replaces the others."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")

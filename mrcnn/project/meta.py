@@ -1,4 +1,7 @@
-"""The `meta.json` of a Supervisely project: its classes and tags, in order, with all that we do not use kept."""
+"""Reads and writes `meta.json` of a Supervisely project: its classes and tags, in order.
+
+Fields that this package does not use are kept and written back.
+"""
 
 import re
 import zlib
@@ -27,13 +30,21 @@ class ClassMeta:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Replaces a colour that is none; raises `UserError` for a title that no file can hold."""
+        """Checks the title and replaces a missing or malformed colour.
+
+        Raises:
+            UserError: the title cannot be written as UTF-8.
+        """
         check_encodable(self.title, what="class title")
         object.__setattr__(self, "color", _color_or_derived(self.color, self.title))
 
     @classmethod
     def from_json(cls, data: Any) -> "ClassMeta":
-        """Reads an item of `classes`; raises `UserError` without a title or shape."""
+        """Reads an item of `classes`.
+
+        Raises:
+            UserError: it is no object, or has no title or no shape.
+        """
         if not isinstance(data, Mapping):
             raise UserError(f"each item of `classes` must be an object, got {data!r:.80}")
         title, shape = _text(data, "title", what="class"), _text(data, "shape", what="class")
@@ -46,7 +57,15 @@ class ClassMeta:
 
 @dataclass(frozen=True)
 class TagMeta:
-    """One tag: its name and what kind of value it carries (`none`, `any_number`, `any_string`, `oneof_string`, …)."""
+    """One tag of a project.
+
+    Attributes:
+        name: of the tag.
+        value_type: kind of its values: `none`, `any_number`, `any_string`, `oneof_string`, ….
+        color: `#RRGGBB`; one that is missing or malformed becomes one derived from the name.
+        values: the allowed values of `oneof_string`; None where the file has none.
+        extra: the other fields of its JSON.
+    """
 
     name: str
     value_type: str = "none"
@@ -55,7 +74,11 @@ class TagMeta:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Replaces a colour that is none and checks the name and the values."""
+        """Checks the name and the values, and replaces a missing or malformed colour.
+
+        Raises:
+            UserError: the name cannot be written as UTF-8, or a `oneof_string` has no values.
+        """
         check_encodable(self.name, what="tag name")
         object.__setattr__(self, "color", _color_or_derived(self.color, self.name))
         if self.value_type == "oneof_string" and self.values is None:
@@ -80,7 +103,7 @@ class TagMeta:
         )
 
     def accepts(self, value: Any) -> bool:
-        """Says whether a tag of this kind may carry that value; every value fits a kind we do not know."""
+        """Checks whether the tag may have this value; an unknown value type accepts every value."""
         if self.value_type == "none":
             return value is None
         if self.value_type == "any_number":
@@ -97,14 +120,14 @@ class TagMeta:
 
 @dataclass(frozen=True)
 class ProjectMeta:
-    """The classes and tags of a project in their order, and the other keys of `meta.json` as they are."""
+    """The classes and tags of a project; `extra` holds the other keys of `meta.json`."""
 
     classes: tuple[ClassMeta, ...] = ()
     tags: tuple[TagMeta, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Checks that names are unique."""
+        """Checks that class titles and tag names are unique; raises `UserError` otherwise."""
         _check_unique([item.title for item in self.classes], what="class")
         _check_unique([item.name for item in self.tags], what="tag")
 
@@ -137,15 +160,15 @@ class ProjectMeta:
         return {item.name: item for item in self.tags}
 
     def find_class(self, title: str) -> ClassMeta | None:
-        """Gives the class of that title, None when there is none."""
+        """Finds the class of that title; None when there is none."""
         return self._class_by_title.get(title)
 
     def find_tag(self, name: str) -> TagMeta | None:
-        """Gives the tag of that name, None when there is none."""
+        """Finds the tag of that name; None when there is none."""
         return self._tag_by_name.get(name)
 
     def with_tags(self, *names: str) -> "ProjectMeta":
-        """Gives the same meta with tags without value added under those names, unless they exist."""
+        """Copies the meta and adds missing tags of these names, with value type `none`."""
         new = [TagMeta(name) for name in dict.fromkeys(names) if self.find_tag(name) is None]
         return replace(self, tags=(*self.tags, *new))
 
@@ -154,7 +177,7 @@ def check_encodable(name: str, *, what: str) -> None:
     r"""Checks that a name can be written as UTF-8.
 
     Raises:
-        UserError: it holds a lone surrogate, half of a character, which JSON can write as `\ud83d` alone.
+        UserError: it holds a lone surrogate, that is half of a character; JSON can contain one as `\ud83d`.
     """
     try:
         name.encode()

@@ -1,8 +1,8 @@
-"""Fills outlines of any number of points, in a time that follows from the length of the outline.
+"""Fills outlines of any number of points in a time limited by their length.
 
-OpenCV sorts the edges that cross a row by exchanging neighbours: hours for a million points that cross each other. Here
-the crossings of a row are counted per column instead, which needs no order.
-Source: `cv2.fillPoly`, whose pixels these are, bit for bit.
+OpenCV sorts the edges that cross a row by exchanging neighbours, which takes hours for a million edges that cross each
+other. Here the crossings of a row are counted per column instead, which needs no sorting.
+Source: `cv2.fillPoly`; the pixels are the same, bit for bit.
 """
 
 from typing import NamedTuple
@@ -13,16 +13,16 @@ import numpy as np
 from mrcnn.errors import UserError
 
 MOST_OUTLINE = 2**26  # pixels inside the canvas, a few seconds to draw
-MOST_EXCHANGES = 2.0e7  # of neighbours in OpenCV, about 0.1 s
+MOST_EXCHANGES = 2.0e7  # exchanges of neighbours in OpenCV's sort, about 0.1 s
 SHIFT = 16  # binary places of a column
 ONE = 1 << SHIFT
 
 
 def fill(canvas: np.ndarray, ring: np.ndarray, value: int, offset: tuple[int, int]) -> None:
-    """Fills a ring; its outline belongs to it.
+    """Fills a ring, including its outline.
 
     Args:
-        canvas: `[h, w]` uint8, drawn on.
+        canvas: `[h, w]` uint8, changed in place.
         ring: `[n, 2]` int32, xy pixels.
         value: of the pixels that the ring covers.
         offset: (x, y) that is added to the points.
@@ -41,7 +41,16 @@ def fill(canvas: np.ndarray, ring: np.ndarray, value: int, offset: tuple[int, in
 
 
 def check_length(canvas: np.ndarray, ring: np.ndarray, offset: tuple[int, int]) -> None:
-    """Raises `UserError` where the part of an outline inside a canvas is longer than `MOST_OUTLINE`."""
+    """Checks that an outline is not too long to draw.
+
+    Args:
+        canvas: `[h, w]`; only the part of the outline inside counts.
+        ring: `[n, 2]` int32, xy pixels.
+        offset: (x, y) that is added to the points.
+
+    Raises:
+        UserError: it is longer than `MOST_OUTLINE`.
+    """
     height, width = canvas.shape
     inside = np.clip(ring.astype(np.int64) + offset, -1, (width, height))
     length = int(np.abs(inside - np.roll(inside, 1, axis=0)).max(axis=1, initial=0).sum())
@@ -52,7 +61,14 @@ def check_length(canvas: np.ndarray, ring: np.ndarray, offset: tuple[int, int]) 
 
 
 class _Edges(NamedTuple):
-    """Edges that are not level, `[n]` int64 each; columns and steps have `SHIFT` binary places."""
+    """The non-horizontal edges of an outline.
+
+    Attributes:
+        top: `[n]` int64, first row.
+        bottom: `[n]` int64, row after the last.
+        column: `[n]` int64, column at the first row, fixed-point with `SHIFT` binary places.
+        step: `[n]` int64, change of the column from row to row, in the same form.
+    """
 
     top: np.ndarray
     bottom: np.ndarray
@@ -61,7 +77,11 @@ class _Edges(NamedTuple):
 
 
 def _exchanges(rows: np.ndarray) -> float:
-    """Bounds the exchanges of neighbours: over all rows, the square of the edges that cross it."""
+    """Computes an upper bound on the exchanges of neighbours in OpenCV's sort.
+
+    The bound is the sum over all rows of the squared number of edges that cross the row; 0 for outlines so small that
+    they need no count.
+    """
     first, count = int(rows.min()), int(rows.max()) - int(rows.min()) + 1
     if count * len(rows) ** 2 <= MOST_EXCHANGES:
         return 0.0
@@ -91,7 +111,10 @@ def _edges(closed: np.ndarray, shape: tuple[int, ...]) -> _Edges:
 
 
 def _fill_rows(canvas: np.ndarray, edges: _Edges, value: int) -> None:
-    """Fills pixels with an odd number of crossings to their left, and those that a crossing meets exactly."""
+    """Fills a canvas row by row by the even-odd rule.
+
+    A pixel is filled where an odd number of edges crosses its row to the left of it, or where an edge meets it exactly.
+    """
     height, width = canvas.shape
     edges = _Edges(*(values[edges.bottom > 0] for values in edges))
     first = np.clip(edges.top, 0, height)

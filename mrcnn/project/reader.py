@@ -28,7 +28,14 @@ NESTED = "datasets"  # the folder of a data set that holds its children
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a project and its annotation file; `dataset` of a nested data set is `parent/child`."""
+    """One image of a project and its annotation file.
+
+    Attributes:
+        dataset: name of the data set, `parent/child` for a nested one.
+        name: file name of the image.
+        image_path: of the image file.
+        ann_path: of the annotation file.
+    """
 
     dataset: str
     name: str
@@ -39,7 +46,7 @@ class Item:
         """Reads the annotation.
 
         Raises:
-            UserError: the file cannot be read or is malformed; names the file.
+            UserError: the file cannot be read or is malformed; the message names the file.
         """
         try:
             return Annotation.from_json(read_json(self.ann_path), meta)
@@ -82,11 +89,11 @@ class Project:
 
     @classmethod
     def scan(cls, directory: str | os.PathLike[str]) -> tuple["Project", list[str]]:
-        """Opens what can be opened of a project.
+        """Opens a project and collects problems instead of raising at the first.
 
         Returns:
-            The project with the images that have an annotation file of their own, perhaps none; and a line for each
-            thing for which `open` refuses it.
+            The project with the images that have an annotation file of their own, perhaps none; and one line for each
+            problem for which `open` refuses the project.
 
         Raises:
             UserError: there is no or more than one project, or its meta is malformed.
@@ -114,7 +121,11 @@ class Project:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file; raises `UserError` with the file's name when it is missing or no JSON."""
+    """Reads a JSON file.
+
+    Raises:
+        UserError: the file is missing, longer than `MOST_JSON` or no JSON; the message names it.
+    """
     try:
         return json.loads(files.read_bytes(path, what="file", most=MOST_JSON))
     except UserError:
@@ -124,7 +135,7 @@ def read_json(path: Path) -> Any:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Lists the images that lie in a folder, by name; links are not looked at, so one to nothing is among them."""
+    """Lists the images in a folder, sorted by name; a dangling link is listed too."""
     return [path.name for path in _files(folder) if listing.is_image(path)]
 
 
@@ -136,7 +147,7 @@ def _find_project(directory: Path) -> Path:
     while waiting:
         folder = waiting.pop(0)
         if (folder / "meta.json").is_file():
-            found.setdefault(folder.resolve(), folder)  # one that is there under two names is one
+            found.setdefault(folder.resolve(), folder)  # a project reached by two paths counts once
         else:
             waiting = [*_folders(folder), *waiting]
     if not found:
@@ -148,7 +159,10 @@ def _find_project(directory: Path) -> Path:
 
 
 def _find_datasets(project: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the data sets as (name, folder), a parent before its children; they hold `img`, `ann` or `datasets`."""
+    """Yields each data set as (name, folder), a parent before its children.
+
+    A data set is a folder that holds `img` or `ann`; its children lie in its folder `datasets`.
+    """
     waiting = [(folder.name, folder) for folder in _folders(project)]
     while waiting:
         name, folder = waiting.pop(0)
@@ -163,7 +177,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _leads_up(path: Path) -> bool:
-    """Says whether a path is a link to a folder that it lies in itself: to follow it would never end."""
+    """Checks whether a path links to one of its own parent folders, an endless loop."""
     return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}
 
 
@@ -193,7 +207,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Lists what a folder holds by name, nothing if it does not exist; names that begin with a dot are left out."""
+    """Lists the entries of a folder, sorted by name, without hidden ones.
+
+    Returns:
+        Entries whose names do not begin with a dot; none where the folder does not exist.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
     try:
         return sorted(
             (item for item in os.scandir(folder) if not item.name.startswith(".")), key=lambda item: item.name

@@ -1,4 +1,4 @@
-"""Groups messages that differ in file names and numbers only, so that one mistake in every file is one line."""
+"""Groups messages that differ only in file names and numbers into one line."""
 
 import re
 import threading
@@ -11,16 +11,20 @@ from mrcnn.events import EventLog
 FEW = 3  # messages of a kind that are shown in full
 FILE = r"[\w.]*\.(?:json|jpe?g|jfif|mpo|bmp|png|webp|tiff?)\b"
 VARIES = re.compile(
-    rf"(?P<keep>(?<!\w)'[^']*'(?!\w))|data set \S+|\S*/[^\s:]*|(?i:{FILE})|\d+(?:\.\d+)?"  # a title in quotes is kept
+    rf"(?P<keep>(?<!\w)'[^']*'(?!\w))|data set \S+|\S*/[^\s:]*|(?i:{FILE})|\d+(?:\.\d+)?"  # a quoted title is kept
 )
 
 
 def kind_of(message: str, *names: str) -> str:
-    """Returns the message without names of files, numbers and the value that was found, which follows "got".
+    """Reduces a message to its kind: removes file names, numbers and the value found.
 
     Args:
-        message: any.
-        names: what else to take out, for example the image's name with its data set, and alone.
+        message: any; the value found is the text from " got " on.
+        names: further texts to remove, for example the image's name with its data set. Of a path, the part after the
+            last slash is removed wherever it occurs, too.
+
+    Returns:
+        The message with an ellipsis for each removed name or number; equal for messages of one kind.
     """
     text = message[:LONGEST].partition(" got ")[0]
     for name in (*names, *(name.rpartition("/")[2] for name in names)):
@@ -29,7 +33,7 @@ def kind_of(message: str, *names: str) -> str:
 
 
 def grouped(messages: Iterable[str]) -> list[str]:
-    """Returns up to `FEW` messages of a kind as they are, more of them as "<count> times, e.g. <the first>"."""
+    """Groups messages by kind; see `counted` for the lines of one kind."""
     kinds: dict[str, list[str]] = {}
     for message in messages:
         kinds.setdefault(kind_of(message), []).append(message)
@@ -37,7 +41,15 @@ def grouped(messages: Iterable[str]) -> list[str]:
 
 
 def counted(alike: list[str], *, files: int = 0) -> list[str]:
-    """Returns the lines of messages of one kind; `files` is in how many files they occur, 0 for unknown."""
+    """Shortens messages of one kind to one line where there are many.
+
+    Args:
+        alike: the messages.
+        files: number of files in which they occur; 0 for unknown.
+
+    Returns:
+        Up to `FEW` messages as they are, more of them as "<count> times in <files> files, e.g. <the first>".
+    """
     if len(alike) <= FEW:
         return alike
     where = f" in {files} files" if files else ""
@@ -48,14 +60,19 @@ class Repeats:
     """Logs the first messages of each kind, then counts them; threads may share it."""
 
     def __init__(self, log: EventLog | None, *, level: str = "warn"):
-        """Starts with none; `log` None is for nowhere, `level` is one of `events.LEVELS`."""
+        """Starts with no message.
+
+        Args:
+            log: where the messages go; None for nowhere.
+            level: of the messages, one of `events.LEVELS`.
+        """
         self._log, self._level = log, level
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def add(self, message: str, *names: str) -> None:
-        """Logs a message unless `FEW` of its kind were logged; `names` are as for `kind_of`."""
+        """Logs a message unless `FEW` of its kind were logged; `names` as for `kind_of`."""
         kind = kind_of(message, *names)
         with self._lock:
             self._counts[kind] += 1
@@ -66,7 +83,7 @@ class Repeats:
             self._log.emit(f"{message}{more}", level=self._level)
 
     def close(self) -> None:
-        """Logs a line for each kind of which not all messages were logged."""
+        """Logs the number of messages of each kind that occurred more than `FEW` times."""
         with self._lock:
             lines = [f"{count} times, e.g. {self._first[kind]}" for kind, count in self._counts.items() if count > FEW]
             self._counts.clear()

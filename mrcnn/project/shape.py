@@ -1,4 +1,4 @@
-"""What every shape of an annotated object can do, and how its points are read from JSON."""
+"""The common interface of the shapes of annotated objects, and readers for their points."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from mrcnn.project import drawing
 
 
 class Geometry(ABC):
-    """What all shapes can do; `shape` is the name they have in JSON."""
+    """The interface of all shapes; `shape` is the shape's name in JSON."""
 
     shape: str
 
     @abstractmethod
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the object where it lies inside an image of that size.
+        """Draws the part of the object inside an image of that size.
 
         Returns:
             `[h, w]` bool, cropped so that each border row and column has a true pixel, and its (y1, x1) in the image;
@@ -26,15 +26,15 @@ class Geometry(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Gives the geometry's part of the object's JSON."""
+        """Writes the fields of the object's JSON that hold the geometry."""
 
 
 def read_points(values: Any, *, what: str) -> np.ndarray:
-    """Reads a list of [x, y].
+    """Reads a list of [x, y] points.
 
     Args:
-        values: the JSON.
-        what: its key, for the message.
+        values: the parsed JSON.
+        what: its key, for the error message.
 
     Returns:
         `[n, 2]` int64 or float64, as written.
@@ -52,7 +52,17 @@ def read_points(values: Any, *, what: str) -> np.ndarray:
 
 
 def read_exterior(rings: Any) -> np.ndarray:
-    """Reads `exterior` of an object's `points`; else as `read_points`, but at least one point must be there."""
+    """Reads `exterior` of an object's `points`; it must hold at least one point.
+
+    Args:
+        rings: the parsed JSON of `points`.
+
+    Returns:
+        `[n, 2]` as from `read_points`.
+
+    Raises:
+        UserError: there is no point, or they are no finite pairs of numbers.
+    """
     if not isinstance(rings, Mapping) or not rings.get("exterior"):
         raise UserError(f"`points` must be an object whose `exterior` has at least one [x, y], got {rings!r:.80}")
     return read_points(rings["exterior"], what="exterior")

@@ -1,7 +1,7 @@
-"""The shapes that are given by points and connections: lines, points, graphs and the two cuboids.
+"""Shapes made of points and connections: lines, points, graphs and both kinds of cuboid.
 
-A line, a point and a graph have no area: they are drawn one pixel wide, of a graph the nodes alone, as the original
-does (`THIN_SHAPES`). A cuboid is drawn filled, as the part of the image that the body covers.
+Lines, points and graphs have no area (`THIN_SHAPES`). They are drawn one pixel wide as in the original, a graph by its
+nodes only. A cuboid is drawn filled, as the part of the image that it covers.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Line(Geometry):
     shape = "line"
 
     def __post_init__(self):
-        """Takes any sequence of points."""
+        """Converts the points to an array; any sequence is accepted."""
         object.__setattr__(self, "points", np.asarray(self.points))
 
     @classmethod
@@ -49,7 +49,7 @@ class Line(Geometry):
         return drawing.draw_inside(pixels, draw, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `points: {exterior, interior}`."""
+        """Writes `points: {exterior, interior}`."""
         return {"points": {"exterior": self.points.tolist(), "interior": []}}
 
 
@@ -69,14 +69,17 @@ class Point(Line):
 
 @dataclass(frozen=True, eq=False)
 class Graph(Geometry):
-    """Named nodes, each drawn as one pixel unless it is `disabled`; the edges belong to the class."""
+    """Named nodes, each drawn as one pixel unless it is `disabled`.
+
+    The edges between them are not part of the object but of its class.
+    """
 
     nodes: Mapping[str, Any]
     shape = "graph"
     key: ClassVar[str] = "nodes"
 
     def __post_init__(self):
-        """Checks the nodes."""
+        """Checks the nodes; raises `UserError` where one has no `loc`."""
         nodes = self.nodes
         if not isinstance(nodes, Mapping) or not all(isinstance(node, Mapping) for node in nodes.values()):
             raise UserError(f"an object of shape {self.shape} needs an object `{self.key}` of nodes with a `loc`")
@@ -88,49 +91,54 @@ class Graph(Geometry):
         return cls(data.get(cls.key))  # type: ignore[arg-type]
 
     def locations(self) -> np.ndarray:
-        """Gives where the nodes are, `[n, 2]` xy pixels, disabled ones too."""
+        """Reads the positions of all nodes, disabled ones included: `[n, 2]` xy pixels."""
         return read_points([node.get("loc") for node in self.nodes.values()], what=f"{self.key}.loc")
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the nodes; see `Geometry`."""
+        """Draws the nodes that are not disabled; see `Geometry`."""
         pairs = zip(self.nodes.values(), self.locations(), strict=True)
         shown = [Point(location[None]) for node, location in pairs if not node.get("disabled")]
         return drawing.union([point.to_mask(height, width) for point in shown])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the nodes as they were read."""
+        """Writes the nodes as they were read."""
         return {self.key: self.nodes}
 
 
 class Cuboid2d(Graph):
-    """The corners of a box in space as they lie in the image, by name (`CORNERS_2D`)."""
+    """A 3D box by its 8 corners projected into the image, named as in `CORNERS_2D`."""
 
     shape = "cuboid_2d"
     key = "vertices"
 
     def __post_init__(self):
-        """Checks the corners."""
+        """Checks the corners; raises `UserError` where one is missing."""
         super().__post_init__()
         missing = [name for name in CORNERS_2D if name not in self.nodes]
         if missing:
             raise UserError(f"`vertices` of a cuboid_2d must name its 8 corners, {', '.join(missing)} is missing")
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Fills what the box covers: the convex hull of its corners; see `Geometry`."""
+        """Fills the convex hull of the corners; see `Geometry`."""
         hull = cv2.convexHull(drawing.floor(self.locations()))[:, 0]
         return drawing.fill(hull, height=height, width=width)
 
 
 @dataclass(frozen=True, eq=False)
 class Cuboid(Geometry):
-    """The old flat cuboid: points `[n, 2]` and faces, each of some of the points."""
+    """The older form of a cuboid.
+
+    Attributes:
+        points: `[n, 2]`, xy pixels.
+        faces: for each face the indices of its points.
+    """
 
     points: np.ndarray
     faces: tuple[tuple[int, ...], ...]
     shape = "cuboid"
 
     def __post_init__(self):
-        """Takes any sequence of points."""
+        """Converts the points to an array; any sequence is accepted."""
         object.__setattr__(self, "points", np.asarray(self.points))
 
     @classmethod
@@ -150,5 +158,5 @@ class Cuboid(Geometry):
         return drawing.union([drawing.fill(self.points[list(face)], height=height, width=width) for face in self.faces])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives `points` and `faces`."""
+        """Writes `points` and `faces`."""
         return {"points": self.points.tolist(), "faces": [list(face) for face in self.faces]}

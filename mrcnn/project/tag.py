@@ -2,7 +2,7 @@
 
     python -m mrcnn tag SRC DST --val-fraction 0.2 --seed 0
 
-The images are hard-linked, not copied, where the disk allows it. Tags of those names that an image had are replaced.
+Images are hard-linked where the disk allows it, else copied. Existing tags of the same names are replaced.
 """
 
 import argparse
@@ -19,7 +19,15 @@ from mrcnn.project.writer import ProjectWriter
 
 
 def split_indices(count: int, *, val_fraction: float, seed: int) -> frozenset[int]:
-    """Draws which of `count` images validate: the rounded share, but each side gets one where there are two.
+    """Draws the validation images at random.
+
+    Args:
+        count: number of images.
+        val_fraction: share of the images to validate on.
+        seed: of the random draw.
+
+    Returns:
+        Indices of the validation images: the rounded share, but at least one image on each side where there are two.
 
     Raises:
         UserError: `val_fraction` is not above 0 and below 1.

@@ -19,15 +19,21 @@ from mrcnn.project.reader import NESTED
 
 
 class ProjectWriter:
-    """Collects a project in `<directory>.partial` and renames it at the end.
+    """Writes a project into `<directory>.partial` and renames it at the end.
 
-    Tags that the meta does not declare are declared at the end: the platform opens no project with others.
-    As a context manager it finishes after the last statement, and removes the partial folder after an exception.
+    Used tags that the meta lacks are added to it at the end, because the platform refuses a project with undeclared
+    tags. As a context manager it finishes after the last statement, and removes the partial folder after an exception.
     `meta` may be replaced until `finish`.
     """
 
     def __init__(self, directory: str | os.PathLike[str], meta: ProjectMeta):
-        """Starts a project and holds its lock until the end; a partial folder left by a run that died is removed.
+        """Starts a project and locks its folder until the end.
+
+        A partial folder left by a killed run is removed.
+
+        Args:
+            directory: the project's folder; must not exist or be empty.
+            meta: its classes and tags.
 
         Raises:
             UserError: `directory` exists and is not an empty folder, cannot be created, or another run writes to it.
@@ -46,13 +52,13 @@ class ProjectWriter:
             self._lock = stack.pop_all()
 
     def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, annotation: Annotation) -> None:
-        """Adds an image: a file, which is hard-linked where possible and else copied, or its encoded bytes.
+        """Adds an image and its annotation.
 
         Args:
-            dataset: the data set; `parent/child` for a nested one.
+            dataset: name of the data set; `parent/child` for a nested one.
             name: the image's file name.
-            image: path or bytes.
-            annotation: what belongs to it.
+            image: path of a file, which is hard-linked where possible and else copied; or the encoded bytes.
+            annotation: of the image.
 
         Raises:
             UserError: a name is no plain file name or too long, the data set has that image already, or it cannot be
@@ -66,7 +72,7 @@ class ProjectWriter:
         image_path, annotation_path = folder / "img" / name, folder / "ann" / f"{name}.json"
         if image_path.exists():
             raise UserError(f"image {name} is already in data set {dataset} of {self.directory}")
-        text = json.dumps(annotation.to_json())  # before the image: what cannot be written must leave no image behind
+        text = json.dumps(annotation.to_json())  # first: an annotation that fails here must leave no image behind
         with files.writing("the image", image_path):
             for part in (image_path, annotation_path):
                 part.parent.mkdir(parents=True, exist_ok=True)
@@ -96,22 +102,22 @@ class ProjectWriter:
         return self.directory
 
     def discard(self) -> None:
-        """Removes what was written so far."""
+        """Removes the partial folder and releases the lock."""
         shutil.rmtree(self._partial, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
-        """Lets other runs write there; what was written so far stays in the partial folder."""
+        """Releases the lock; the files written so far stay in the partial folder."""
         self._lock.close()
 
     def __enter__(self) -> "ProjectWriter":
-        """Gives itself."""
+        """Enters the context; the project was started by the constructor."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Finishes, or discards after an exception."""
+        """Finishes the project, or discards it after an exception."""
         if kind is not None:
             self.discard()
             return

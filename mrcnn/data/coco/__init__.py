@@ -1,1 +1,1 @@
-"""COCO instance JSON, read as exporters write it."""
+"""Reads COCO instance JSON in the variants that exporters write."""

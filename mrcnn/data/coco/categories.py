@@ -1,6 +1,6 @@
-"""Reads the categories of a COCO file: which class each id stands for.
+"""Reads the categories of a COCO file: the class name of each id.
 
-Ids are compared as text, so 1, 1.0 and "1" are one id: some exporters write them as text on one side.
+Ids are compared as text, so 1, 1.0 and "1" are the same id: some exporters write the ids as text in one place only.
 Source: COCO data format; Roboflow adds a category without objects that is the parent of all others.
 """
 
@@ -19,7 +19,11 @@ NAMELESS = "categories left out, they have neither a name nor objects"
 
 
 def id_text(value: Any) -> str | None:
-    """Writes an id so that equal ones are equal texts; None for what is no id: true, null, "", lists, NaN."""
+    """Converts an id to text, equal for equal ids.
+
+    Returns:
+        None for a value that is no id: true, null, an empty text, a list, NaN.
+    """
     if isinstance(value, float):
         value = int(value) if math.isfinite(value) and value.is_integer() else None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -32,15 +36,15 @@ def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> d
 
     Args:
         items: `categories` of the file.
-        used: how many objects have each id, ids as `id_text` writes them.
-        tally: gets what is left out.
+        used: number of objects by category id, ids in the form of `id_text`.
+        tally: counts the categories left out.
 
     Returns:
         Id -> name, sorted by id, numbers before texts.
 
     Raises:
-        UserError: an id is there twice with different names, a category with objects has no name, two with objects have
-            one name, or the ids of the objects are all one too low.
+        UserError: an id occurs twice with different names, a category with objects has no name, two with objects have
+            the same name, or the ids of the objects are all one too low.
     """
     names = _named_ids(items, used, tally)
     if _is_one_lower(used, names):
@@ -62,7 +66,10 @@ def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> d
 
 
 def _is_one_lower(used: Counter[str], names: Mapping[str, str]) -> bool:
-    """Tests whether the objects' ids are exactly those of the categories, each less one: counted from 0, not 1."""
+    """Checks whether the objects' ids are exactly the categories' ids minus one.
+
+    Then the objects count categories from 0 and the list of categories from 1.
+    """
     if len(used) < 2 or len(used) != len(names) or not all(map(_is_number, names)):
         return False
     return set(used) == {str(int(key) - 1) for key in names}
@@ -102,7 +109,7 @@ def _name(item: Mapping[str, Any]) -> str | None:
 
 
 def _roots(items: Sequence[Any]) -> list[str | None]:
-    """Lists the ids of categories that others name as their parent and that have no parent themselves."""
+    """Lists the ids of root categories: without a parent, but a parent of others."""
     found = [item for item in items if isinstance(item, Mapping)]
     parents = [item.get("supercategory") for item in found]
     names = {parent for parent in parents if isinstance(parent, str)} - {"none"}

@@ -1,7 +1,8 @@
-"""Reads a COCO instance annotation file as exporters write it.
+"""Reads a COCO instance annotation file in the variants that exporters write.
 
-What is unusual but clear is read, with one line. A broken object, image or category is left out, counted by reason, and
-the first few are named; it never costs the others. A file of another kind is named. Masks are drawn later.
+Unusual but unambiguous content is read, with one line of warning. A broken object, image or category is left out
+without affecting the others; it is counted by reason, and the first few are named. For a file of another format, the
+error names the format. Masks are drawn later.
 Source: COCO data format (cocodataset.org); LVIS, whose images have a `coco_url` and no `file_name`.
 """
 
@@ -52,7 +53,14 @@ _CROWD_WORDS = {"1": True, "true": True, "0": False, "false": False, "": False, 
 
 @dataclass(frozen=True)
 class CocoObject:
-    """One annotation: its category's name, its `segmentation` as in the file, whether it is a crowd, and its id."""
+    """One annotation of a COCO file.
+
+    Attributes:
+        category: name of its category.
+        segmentation: as in the file.
+        is_crowd: `iscrowd` is 1.
+        name: "annotation" with its id, or with its index where it has none, for messages.
+    """
 
     category: str
     segmentation: Any
@@ -62,7 +70,15 @@ class CocoObject:
 
 @dataclass(frozen=True)
 class CocoImage:
-    """One image, its size in pixels and its objects; `name` is its path inside the images' folder."""
+    """One image and its objects.
+
+    Attributes:
+        name: its path inside the folder of images.
+        path: of its file.
+        height: pixels.
+        width: pixels.
+        objects: in the order of the file.
+    """
 
     name: str
     path: Path
@@ -73,13 +89,13 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """What a file holds.
+    """The usable contents of an annotation file.
 
     Attributes:
-        path: the file.
+        path: of the file.
         categories: their names, sorted by id.
         images: sorted by name.
-        warnings: what was left out or read in an unusual way, one line a reason.
+        warnings: one line for each reason why something was left out or read in an unusual way.
         lost: number of objects left out.
     """
 
@@ -92,7 +108,13 @@ class CocoDataset:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An item of `images`: its id, its name in the file, and its sides, None where they cannot be."""
+    """An item of `images`.
+
+    Attributes:
+        key: its id as text.
+        file_name: as in the annotation file.
+        size_hw: height and width, pixels; None where they are missing or impossible.
+    """
 
     key: str
     file_name: str
@@ -107,8 +129,8 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
         images_dir: the folder that holds its images; nothing outside it is read.
 
     Raises:
-        UserError: the file cannot be read or is of another kind, no image is there, no object has a mask, or it is not
-            clear what the categories stand for.
+        UserError: the file cannot be read or has another format, no image can be used, no object has a mask, or the
+            categories are ambiguous.
     """
     content = _read(annotations)
     if not images_dir.is_dir():
@@ -135,7 +157,7 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Reads the JSON, in UTF-8, -16 or -32, with or without a mark at its start."""
+    """Reads the JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark."""
     data = files.read_bytes(path, what="annotation file")
     try:
         content = json.loads(data)
@@ -168,7 +190,7 @@ def _require_masks(items: list[Any], path: Path) -> None:
 
 
 def _entries(items: list[Any], tally: Tally) -> list[_Entry]:
-    """Reads the images that have an id of their own and a name."""
+    """Reads the items of `images` that have a unique id and a file name."""
     entries: dict[str, list[_Entry]] = {}
     for number, item in enumerate(items):
         key = id_text(item.get("id")) if isinstance(item, Mapping) else None
@@ -187,7 +209,11 @@ def _entries(items: list[Any], tally: Tally) -> list[_Entry]:
 
 
 def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[str, list[_Entry]]:
-    """Finds the entries' files: name inside the folder -> entries, several where a file is listed under several ids."""
+    """Finds the files of the entries.
+
+    Returns:
+        Path inside the folder -> its entries; several where a file is listed under several ids.
+    """
     exact: dict[str, list[_Entry]] = {}
     guessed: dict[str, list[_Entry]] = {}
     for entry in entries:
@@ -214,7 +240,12 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
 
 
 def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int] | None:
-    """Chooses an image's height and width; where the file has none, or several, the image's own are used."""
+    """Finds height and width of an image.
+
+    Returns:
+        The size in the annotation file, or that of the image file where the former is missing or not unique; None
+        where the image file cannot be read either.
+    """
     sizes = {entry.size_hw for entry in entries}
     if len(sizes) == 1 and (size := next(iter(sizes))):
         found = image_file.header_sizes(path)
@@ -233,7 +264,11 @@ def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int]
 def _objects(
     content: Mapping[str, Any], categories: Mapping[str, str], names: Mapping[str, str], tally: Tally
 ) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images that are there, by the image's name."""
+    """Reads the objects of the images found; `names` maps image id to name.
+
+    Returns:
+        Image name -> objects.
+    """
     listed = {id_text(item.get("id")) for item in content["images"] if isinstance(item, Mapping)}
     objects: dict[str, list[CocoObject]] = {name: [] for name in names.values()}
     for number, item in enumerate(content["annotations"]):
@@ -261,13 +296,13 @@ def _by(size_hw: tuple[int, int]) -> str:
 
 
 def _side(value: Any) -> int:
-    """Reads a height or width, 0 for what cannot be one."""
+    """Reads a height or width; 0 for an impossible value."""
     text = id_text(value) or ""
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _crowd(value: Any) -> bool | None:
-    """Reads `iscrowd`; a missing one is 0. None for what is neither 0 nor 1."""
+    """Reads `iscrowd`; False where it is missing, None where it is neither 0 nor 1."""
     if value is None or isinstance(value, bool):
         return bool(value)
     if isinstance(value, int | float):

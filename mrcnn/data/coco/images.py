@@ -1,7 +1,7 @@
-"""Finds the files of a COCO file's images, always inside the folder that the user named.
+"""Finds the image files of a COCO file inside the folder that the user named.
 
-Exporters write names of their own machines: with folders that are not there, backslashes, a drive, a web address. Of
-such a name the longest ending that is a file of the folder is used.
+Exporters write paths of their own machines: with other folders, backslashes, a drive letter, or as a web address. For
+such a path the longest ending that is a file of the folder is used. Files outside the folder are never used.
 """
 
 import os
@@ -18,15 +18,15 @@ from mrcnn.errors import UserError, one_line
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OUTSIDE = re.compile(rf"^({_ADDRESS.pattern}|[A-Za-z]:/+|/+)")  # a web address, a drive, an absolute path
-_MOST_PARTS = 64  # folders of a name that are looked at
+_MOST_PARTS = 64  # parts of a path that are used, from its end
 
 
 class Found(NamedTuple):
-    """A file of the folder.
+    """A file found in the folder.
 
     Attributes:
         name: its path inside the folder, with "/".
-        is_exact: the file was named so, and not just by an ending or in another case.
+        is_exact: the name matched exactly, not only an ending or in another case.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Found(NamedTuple):
 
 
 class ImageFolder:
-    """A folder of images; its files are listed only when one is not found under its name."""
+    """A folder of images; it is listed only when a name does not match exactly."""
 
     def __init__(self, folder: Path):
-        """Keeps the folder, which need not exist."""
+        """Stores the folder, which need not exist."""
         self._folder = folder
 
     def find(self, file_name: str) -> Found:
@@ -47,7 +47,7 @@ class ImageFolder:
             file_name: as in the annotation file.
 
         Raises:
-            UserError: there is none; says which paths were looked for.
+            UserError: there is none; the message names the paths tried.
         """
         parts, is_inside = _parts(file_name)
         if is_inside and parts and files.is_regular(self._folder / "/".join(parts)):
@@ -66,7 +66,7 @@ class ImageFolder:
 
     @cached_property
     def _by_key(self) -> dict[str, str]:
-        """The folder's files by name without regard to case; one that two files share is left out."""
+        """The folder's files by case-insensitive path; empty text where two files share one."""
         found: dict[str, str] = {}
         for folder, _, names in os.walk(self._folder):
             for name in names:
@@ -76,7 +76,11 @@ class ImageFolder:
 
 
 def _parts(file_name: str) -> tuple[list[str], bool]:
-    """Splits a name into folders and file, and tells whether it lies inside the folder as it is written."""
+    """Splits a path of an annotation file into its parts.
+
+    Returns:
+        The last `_MOST_PARTS` parts, and whether the path as written is relative and stays inside the folder.
+    """
     path = file_name.replace("\\", "/")
     if _ADDRESS.match(path):
         path = re.split("[?#]", path, maxsplit=1)[0]
@@ -87,7 +91,7 @@ def _parts(file_name: str) -> tuple[list[str], bool]:
 
 
 def _endings(parts: list[str]) -> Iterator[str]:
-    """Yields the endings of a path, the longest first, as written and with %20 and the like decoded."""
+    """Yields the endings of a path, longest first, as written and URL-decoded (%20)."""
     for start in range(len(parts)):
         ending = parts[start:]
         decoded = [urllib.parse.unquote(part) for part in ending]
@@ -100,5 +104,8 @@ def _endings(parts: list[str]) -> Iterator[str]:
 
 
 def _key(path: str) -> str:
-    """Makes names equal that differ in case or in how accents are composed, as they do between systems."""
+    """Normalizes a path so that case and composition of accents do not matter.
+
+    Both differ between operating systems.
+    """
     return unicodedata.normalize("NFC", path).casefold()

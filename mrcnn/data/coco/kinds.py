@@ -1,4 +1,4 @@
-"""Names the format of a file that is no COCO instance annotation file, by the keys that only this format has."""
+"""Recognizes other annotation formats by their characteristic keys, for the error message."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _YOLO = (b"names:", b"nc:", b"train:")  # at the start of a line
 
 
 def kind_of(content: Any) -> str | None:
-    """Names the format of parsed JSON; None where no format is known."""
+    """Recognizes the format of parsed JSON; None where it is unknown."""
     if isinstance(content, list):
         items = [item for item in content[:20] if isinstance(item, Mapping)]
         return next((kind for kind, test in _LISTS.items() if items and test(items[0])), None)
@@ -26,7 +26,7 @@ def kind_of(content: Any) -> str | None:
 
 
 def kind_of_bytes(data: bytes) -> str | None:
-    """Names the format of a file that is no JSON; None where no format is known."""
+    """Recognizes the format of a file that is no JSON; None where it is unknown."""
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, kind in _MARKUP.items():
         if start.startswith(mark):
@@ -42,7 +42,7 @@ def kind_of_bytes(data: bytes) -> str | None:
 
 
 def advice_for(kind: str) -> str:
-    """Says what to do with a file of that kind."""
+    """Finds the advice for a file of that format."""
     return ADVICE.get(kind, EXPORT)
 
 

@@ -1,7 +1,7 @@
-"""Draws a COCO `segmentation` inside the object's own box; no step takes memory or time of the image's area.
+"""Draws a COCO `segmentation` as a mask cropped to the object's box.
 
-Pixels are those of COCO's own mask code: polygons go through it as run lengths, and only the box is unrolled from
-these. Shape letters: n runs, h w the box.
+No step takes memory or time proportional to the image's area. The pixels are those of COCO's own mask code, which
+converts polygons to run lengths; only the box is then expanded to pixels. Shape letters: n runs, h w the box.
 Source: COCO mask API (cocodataset.org), run lengths column by column, and its compressed text form.
 """
 
@@ -17,9 +17,9 @@ from mrcnn.data.tally import short
 from mrcnn.errors import UserError
 
 MOST_PIXELS = 2**28  # of an object's box
-FAR_SIDES = 16  # sides of the image that a point may lie outside; a line from farther takes long to draw
+FAR_SIDES = 16  # how far outside a point may lie, in image sides; a line from farther away takes long to draw
 MOST_OUTLINE = 2**21  # pixels; the longest outline of an object, half a second to draw
-MOST_PARTS = 2**16  # of an object, two seconds to join
+MOST_PARTS = 2**16  # polygons of an object, two seconds to join
 
 FLAT = "objects whose polygon is one flat list of numbers, read as one polygon"
 PAIRS = "objects whose polygon is a list of [x, y] pairs, read as such"
@@ -34,7 +34,7 @@ BAD_RUNS = "their run lengths do not fit the image"
 TOO_LARGE = "their mask is too large"
 
 _MIN_RING = 6  # numbers in the shortest ring, three points; the mask functions take four numbers for a box
-_CHARACTER_OF_0 = 48  # of the compressed form: a character holds five bits and whether more follow
+_CHARACTER_OF_0 = 48  # in the compressed form a character holds five bits and a flag for a following character
 _MOST_CHARACTERS = 7  # of one number, 35 bits
 _LONGEST_NUMBER = 40  # characters of a number that is written as text
 
@@ -43,10 +43,15 @@ Runs = tuple[np.ndarray, np.ndarray]  # `[n]` first positions and `[n]` ends, pi
 
 
 class Unusable(UserError):
-    """Says why one object cannot be drawn; `reason` is what it has in common with others."""
+    """An object that cannot be drawn."""
 
     def __init__(self, reason: str, detail: str = ""):
-        """Joins both to the message."""
+        """Joins both arguments to the message.
+
+        Args:
+            reason: the same for all objects with this problem, so that they can be counted.
+            detail: of this object.
+        """
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason, self.detail = reason, detail
 
@@ -57,7 +62,7 @@ class Drawing(NamedTuple):
     Attributes:
         mask: `[h, w]` bool; each border row and column has a true pixel.
         origin: row and column of its first pixel in the image.
-        notes: what was unusual in the file, of the constants above.
+        notes: unusual forms in the file, from the constants above.
     """
 
     mask: np.ndarray
@@ -70,11 +75,11 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
 
     Args:
         segmentation: as in the file: lists of x1, y1, x2, y2, …, or `size` and `counts`.
-        height: of the image.
-        width: of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
 
     Raises:
-        Unusable: there is no mask, no pixel in the image, or something malformed.
+        Unusable: there is no mask, it has no pixel in the image, or it is malformed or too large.
     """
     if not segmentation:
         raise Unusable(NO_MASK)
@@ -96,7 +101,7 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
 
 
 def has_mask(segmentation: Any) -> bool:
-    """Tests whether there is anything to draw; `[]`, `[[]]` and null are the forms of a box without a mask."""
+    """Checks whether a segmentation has content; boxes without a mask have `[]`, `[[]]` or null."""
     return any(segmentation) if isinstance(segmentation, list) else bool(segmentation)
 
 
@@ -104,10 +109,10 @@ def unpack(text: str | bytes) -> np.ndarray:
     """Decodes compressed run lengths.
 
     Returns:
-        `[n]` int64; may be negative or of any sum where the text is no such form.
+        `[n]` int64; not checked: for a wrong text they may be negative or have any sum.
 
     Raises:
-        Unusable: a character or the end of the text cannot be.
+        Unusable: a character is invalid, the text is cut off, or a number is too large.
     """
     try:
         data = text.encode("ascii") if isinstance(text, str) else text
@@ -133,7 +138,7 @@ def unpack(text: str | bytes) -> np.ndarray:
 
 
 def _runs(counts: np.ndarray) -> Runs:
-    """Finds the runs of true pixels, without those of length 0."""
+    """Converts run lengths to the runs of true pixels, without runs of length 0."""
     edges = np.cumsum(counts)
     ends = edges[1::2]
     starts = edges[::2][: len(ends)]
@@ -141,7 +146,11 @@ def _runs(counts: np.ndarray) -> Runs:
 
 
 def _unroll(starts: np.ndarray, ends: np.ndarray, height: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Makes the mask of some runs, cropped to its box."""
+    """Expands runs to a mask, cropped to its box.
+
+    Returns:
+        The mask `[h, w]` bool, and row and column of its first pixel in the image.
+    """
     x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
     y1, y2 = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
     if (starts // height != (ends - 1) // height).any():  # a run that goes on in the next column
@@ -149,7 +158,7 @@ def _unroll(starts: np.ndarray, ends: np.ndarray, height: int) -> tuple[np.ndarr
     rows, columns = y2 - y1, x2 - x1
     if rows * columns > MOST_PIXELS:
         raise Unusable(TOO_LARGE, f"its box has {rows} x {columns} pixels, more than {MOST_PIXELS}")
-    # A position in the image's columns -> in the box's; what lies above or below the box moves to its border
+    # Positions in the image's columns -> positions in the box's columns, clipped at its upper and lower border
     edges = np.stack((starts, ends), axis=1).ravel()
     inside = (edges // height - x1) * rows + np.clip(edges % height - y1, 0, rows)
     lengths = np.diff(inside, prepend=0, append=rows * columns)
@@ -177,7 +186,7 @@ def _read_run_lengths(
 
 
 def _read_rings(segmentation: list[Any]) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Reads the rings of a polygon, and what is unusual about their form."""
+    """Reads the rings of a polygon, and notes on unusual forms."""
     notes: set[str] = set()
     if not isinstance(segmentation[0], list):
         segmentation = [segmentation]
@@ -203,7 +212,7 @@ def _read_rings(segmentation: list[Any]) -> tuple[list[np.ndarray], tuple[str, .
 
 
 def _check_rings(rings: Sequence[np.ndarray], *, height: int, width: int) -> None:
-    """Refuses what the mask functions would draw for ever, or into all memory."""
+    """Checks that the mask functions can draw the rings in limited time and memory."""
     if len(rings) > MOST_PARTS:
         raise Unusable(TOO_LARGE, f"it has {len(rings)} parts, more than {MOST_PARTS}")
     values = np.concatenate(rings)
@@ -227,7 +236,7 @@ def _is_pair(item: Any) -> bool:
 
 
 def _numbers(items: list[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Reads `[n]` float64, numbers written as text too."""
+    """Converts numbers, also those written as text, to `[n]` float64, with notes."""
     try:
         return np.array(array("d", items)), ()
     except TypeError:

@@ -1,1 +1,1 @@
-"""What gives training and evaluation their samples."""
+"""Readers that make the samples of training and evaluation."""

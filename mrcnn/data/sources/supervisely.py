@@ -1,8 +1,9 @@
-"""Turns a Supervisely project into the samples of training and validation; every annotation file is parsed once.
+"""Makes the training and validation samples of a Supervisely project.
 
-Objects of the background class are left out. Objects of the neutral class and objects tagged `iscrowd` become regions
-to ignore. Figures bound to one instance are one object. An image without objects stays: all of it is background.
-Source: Supervisely Mask R-CNN plugin 5.16, whose README promises what it left undone for the neutral class.
+Every annotation file is parsed once. Objects of the background class are left out. Objects of the neutral class and
+objects tagged `iscrowd` become regions to ignore. Figures bound to one instance are one object. An image without
+objects is kept: all of it is background.
+Source: Supervisely Mask R-CNN plugin 5.16. Its README describes the neutral class, but its code did not implement it.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text the
 
 
 class ProjectSamples(NamedTuple):
-    """The two sets of a project and the numbers of its classes.
+    """The training and validation samples of a project, and its class indices.
 
     Attributes:
         train: samples to train on.
@@ -55,8 +56,8 @@ def load_samples(
         val_tag: name of the image tag of the validation set.
         background: title of the class with index 0.
         neutral: title of the class whose objects are ignored.
-        class_title_to_idx: numbers of the classes when they are given by a trained model; else they are made.
-        max_skipped_share: more broken annotations than this share of all is an error.
+        class_title_to_idx: class indices of a trained model; None to assign new ones.
+        max_skipped_share: share of broken annotations above which the project is refused.
         log: where warnings go; None for nowhere.
 
     Returns:
@@ -89,7 +90,7 @@ def make_sample(
     """Makes the sample of one image.
 
     Raises:
-        UserError: an object's class has no number.
+        UserError: an object's class has no index.
     """
     figures: dict[tuple[int, bool, str | int], list[Geometry]] = {}
     for number, label in enumerate(annotation.labels):
@@ -114,7 +115,7 @@ def make_sample(
 
 
 class _Figures(NamedTuple):
-    """Several figures of one object; draws like one geometry."""
+    """Several figures that form one object; drawn like a single geometry."""
 
     parts: tuple[Geometry, ...]
 
