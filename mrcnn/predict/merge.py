@@ -88,7 +88,9 @@ def _inside_whole_ones(found: CompactDetections, windows: np.ndarray, pairs: lis
 
 
 def _is_whole(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
-    """Checks which detections are cut by no window border; borders of the image do not count.
+    """Checks which detections are complete, that is, cut by no border of their window.
+
+    A window border that is a border of the image does not count.
 
     Returns:
         `[N]` bool, true for a complete detection.

@@ -87,7 +87,7 @@ def suppress(found: CompactDetections, *, iou_threshold: float) -> CompactDetect
 
 
 def intersect(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Computes the intersection of two yxyx boxes; a side is not positive if they are disjoint."""
+    """Computes the intersection of two yxyx boxes; without area where they are disjoint."""
     return (
         max(first[0], second[0]),
         max(first[1], second[1]),
