@@ -1,4 +1,4 @@
-"""The files of a model folder, and the search for the folder that a path refers to.
+"""The layout of a model folder, and how a path is resolved to one.
 
     <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
     <folder>/model_weights/model.h5

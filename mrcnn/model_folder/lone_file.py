@@ -1,4 +1,4 @@
-"""Derives the settings of a weight file without model folder from the shapes of its weights.
+"""Derives model settings from the weight shapes of a file without model folder.
 
 The file holds no input size, conventions or class names. Input size and conventions are assumed to be Matterport's; a
 file at the place that a folder of the plugin has for it gets the plugin's conventions.
