@@ -20,7 +20,7 @@ FIRST_TF32 = (8, 0)  # compute capability of the first GPUs that have it
 class Tolerances(NamedTuple):
     """Largest allowed differences between an exported model and the live one.
 
-    The defaults are a hundred times the noise of float32.
+    The noise of float32 is about a hundredth of the defaults.
 
     Attributes:
         box_px: difference of a box's edge, pixels of the image; `box_share` applies where it allows more.

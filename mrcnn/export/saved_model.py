@@ -150,7 +150,7 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """Creates a temporary folder beside the target, on the same disk; removes it at the end."""
+    """Creates a temporary folder beside the target, on its disk; removes it at the end."""
     folder = target.with_name(f"{target.name}.partial")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     with files.writing("the SavedModel", folder):

@@ -153,14 +153,18 @@ def prove(
 
 
 def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
-    """Gives how far an edge of a box moves in the image when it is rounded the other way."""
+    """Computes how far an edge moves in the image if rounded to the other side.
+
+    Returns:
+        Pixels of the image; 0 for a model that does not round boxes.
+    """
     if bundle.config.round_boxes == "never":
         return 0.0
     if bundle.config.round_boxes == "at_end":
         return 1.0
     size = bundle.input_size
     plan = resize.resize_plan(shape[0], shape[1], min_dim=size.min_dim, max_dim=size.max_dim)
-    return float(np.ceil(1.0 / min(plan.scale_yx)))  # a pixel of the model input, and what is cut off behind it
+    return float(np.ceil(1.0 / min(plan.scale_yx)))  # one pixel of the model input; truncation adds less than a pixel
 
 
 def folder_pictures(
