@@ -135,7 +135,7 @@ def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Labe
 
 def _rectangle(box: Box) -> Rectangle:
     y1, x1, y2, x2 = box
-    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inside
+    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inclusive
 
 
 def _score_tags(score: float, name: str | None) -> tuple[Tag, ...]:

@@ -19,7 +19,7 @@ from mrcnn.predict.sources import Entry, Picture, Source
 OVERLAY = "overlay"
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
 PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
-PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
+PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # pictures of images with another suffix are written as PNG
 
 
 def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:

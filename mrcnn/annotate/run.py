@@ -269,7 +269,7 @@ def _selects_nothing(
 
 
 def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
-    """Collects the settings and the weights' checksum that determine a run's result."""
+    """Collects the settings and the checksum of the weights, which determine a run's result."""
     checksum = 0
     for weight in getattr(bundle.model, "weights", ()):
         checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
@@ -321,7 +321,11 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
 def _nothing(
     predictor: Predictor, source: Source, naming: labels.Naming, config: InferenceConfig, options: Options
 ) -> str | None:
-    """Describes, for a run without detections, how many lower thresholds would find."""
+    """Describes how many objects a run without detections would find at lower thresholds.
+
+    Returns:
+        One line; None if no class is written, or as `second_look.describe`.
+    """
     if not naming.titles:
         return None
     limited_by = "--score-threshold"

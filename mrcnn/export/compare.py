@@ -210,6 +210,6 @@ def _compare_masks(
     return _MaskDifference(
         probability=probability,
         pixels=pixels,
-        iou=1.0 - int((before ^ mask).sum()) / int((before | mask).sum()),  # no mask is empty
+        iou=1.0 - int((before ^ mask).sum()) / int((before | mask).sum()),  # masks are never empty
         off=pixels > tolerances.mask_pixels or probability > most,
     )

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 PLACES = {"float32": 23, "tf32": 10, "float16": 10, "bfloat16": 7}
-GROWTH = 10.0  # of u, see above
-BOX_STD = 0.2  # the largest standard deviation that deltas are divided by
+GROWTH = 10.0  # relative error of the logits in units of u, see the module docstring
+BOX_STD = 0.2  # largest standard deviation that deltas are divided by
 GREY = 1.0 / 255.0  # one grey value
-FIRST_TF32 = (8, 0)  # compute capability of the first GPUs that have it
+FIRST_TF32 = (8, 0)  # compute capability of the first GPUs with TF32
 
 
 class Tolerances(NamedTuple):

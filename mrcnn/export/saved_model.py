@@ -31,7 +31,7 @@ from mrcnn.predict.predictor import Predictor
 
 LABELS = "labels.json"
 VERIFY = "verify.json"
-REFUSED = ".refused.json"  # added to the output's name: the report of an export that was not equal
+REFUSED = ".refused.json"  # suffix of the report of an export that was not equivalent, after the output's name
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
 def _workplace(target: Path) -> Iterator[Path]:
     """Creates a temporary folder beside the target, on its disk; removes it at the end."""
     folder = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     with files.writing("the SavedModel", folder):
         folder.mkdir(parents=True)
     try:
@@ -185,7 +185,7 @@ def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
     with files.writing("the SavedModel", target):
         _write_json(model / VERIFY, report)
         files.flush_tree(model)
-        os.replace(model, target)  # takes the place of an empty folder
+        os.replace(model, target)  # replaces an empty folder
         files.flush(target.parent)
         refused.unlink(missing_ok=True)
 

@@ -74,7 +74,7 @@ class Detector(tf.Module):
         channels = self._numbers[2]
         image = tf.TensorSpec([None, None, channels], tf.uint8, name="image")
         find = tf.function(self.find, input_signature=[image])
-        self.probabilities = find  # saved with the module
+        self.probabilities = find  # as an attribute it is saved with the module
         # calls the traced function, so that the graph contains the network once
         detect = tf.function(lambda image: _without_probabilities(find(image)), input_signature=[image])
         signatures = {IMAGE_SIGNATURE: detect}
@@ -143,7 +143,7 @@ def fit(image, *, min_dim, max_dim, method) -> Fitted:
     before = (max_dim - new_hw) // 2
     pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method](image, new_hw)
     pixels = tf.pad(pixels, tf.concat([tf.stack([before, max_dim - new_hw - before], axis=1), [[0, 0]]], axis=0))
-    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # tells the static shape
+    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # sets the static shape
     windows = tf.cast(tf.concat([before, before + new_hw], axis=0), tf.float32)[None]
     return Fitted(pixels, windows, sides, new_sides, tf.cast(before, tf.float64))
 
@@ -254,7 +254,7 @@ def _truncated(image, new_hw):
         low = tf.floor(places)
         share = tf.reshape(places - low, [-1, 1, 1] if axis == 0 else [1, -1, 1])
         padded = tf.pad(values, [[1, 1], [0, 0], [0, 0]] if axis == 0 else [[0, 0], [1, 1], [0, 0]])
-        index = tf.cast(low, tf.int32)  # of the padded axis, where pixel i is i + 1
+        index = tf.cast(low, tf.int32)  # index on the padded axis, where pixel i is at i + 1
         below, above = tf.gather(padded, index, axis=axis), tf.gather(padded, tf.minimum(index + 1, old + 1), axis=axis)
         values = below * (1 - share) + above * share
     return tf.cast(tf.floor(tf.maximum(values, least)), tf.float32)

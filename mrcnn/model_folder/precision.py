@@ -17,7 +17,7 @@ SINGLE, BRAIN = "float32", "mixed_bfloat16"
 
 
 class Precision(NamedTuple):
-    """A Keras dtype policy and, as a clause, why it was chosen."""
+    """A Keras dtype policy and the reason for it, written as a clause."""
 
     policy: str
     reason: str = "it was asked for"

@@ -14,7 +14,7 @@ Input = str | os.PathLike | Image.Image | np.ndarray
 SINGLE = (str, os.PathLike, Image.Image)
 GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 WITHOUT_SCALE = ("I", "F")  # Pillow modes whose values have no known range
-PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channels of the model
+PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channel count of the model
 
 
 def check_many(images: Any) -> None:
@@ -80,7 +80,7 @@ def _read_pillow(image: Image.Image, channels: int, image_range: int | None) -> 
     try:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in GREY_16:
-            values = np.asarray(upright).astype(np.uint16)  # in this machine's byte order
+            values = np.asarray(upright).astype(np.uint16)  # converts to the native byte order
             upright = Image.fromarray(value_range.to_8_bits(values, image_range))
         return np.asarray(upright.convert(PILLOW_MODES[channels]))
     except (OSError, SyntaxError) as error:  # Pillow reads an opened file's pixels only here

@@ -1,6 +1,6 @@
 """Downloads public weight files once, to the Keras cache.
 
-The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. Only HDF5 files are downloaded; they hold no code.
+The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. Only HDF5 files are downloaded; no code in them is run.
 Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 has another model); keras.applications' ResNet files and their
 MD5 sums.
 """
@@ -51,7 +51,7 @@ def _fetch(url: str, *, md5: str | None = None) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         return str(keras.utils.get_file(name, url, cache_dir=str(folder.parent), cache_subdir="models", file_hash=md5))
     except Exception as error:  # get_file raises plain Exception when there is no network
-        # Keras repeats the URL, and a message that is too long would lose its middle, which says where to put the file
+        # Keras repeats the URL; in a too long message the middle, with the folder for the file, would be cut out
         reason = str(error).replace(f"URL fetch failure on {url}: ", "").replace("None -- ", "")
         raise UserError(
             f"cannot download {url} ({reason}); download it elsewhere, put it at {folder / name} and start again, "
