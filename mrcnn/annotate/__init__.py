@@ -1,1 +1,1 @@
-"""Detections written onto projects and folders: labels, pictures, COCO results."""
+"""Writes detections: project labels, pictures and COCO results."""

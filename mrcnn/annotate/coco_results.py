@@ -1,7 +1,7 @@
-"""Detections as COCO JSON, in the two forms that COCO's tools read.
+"""Writes detections as COCO JSON, in the two forms that COCO tools read.
 
-A data set, for `COCO(file)`: images, categories, and detections as annotations with a score. And a results list, for
-`COCO(file).loadRes(list)`: the same detections alone, whose image and category ids are those of the data set.
+- A data set, for `COCO(file)`: images, categories, and the detections as annotations with a score.
+- A results list, for `COCO(file).loadRes(list)`: only the detections, with the image and category ids of the data set.
 """
 
 import json
@@ -17,10 +17,14 @@ from mrcnn.structures import CompactDetections
 
 
 class CocoResults:
-    """Collects the detections of a run; masks are kept run-length encoded."""
+    """Collects the detections of a run, with run-length encoded masks."""
 
     def __init__(self, class_names: Sequence[str]):
-        """Takes the title of each class id, the background first."""
+        """Starts without images.
+
+        Args:
+            class_names: title of each class id, the background first.
+        """
         self._content: dict[str, list[dict[str, Any]]] = {
             "images": [],
             "categories": [{"id": index, "name": name} for index, name in enumerate(class_names) if index],
@@ -28,14 +32,20 @@ class CocoResults:
         }
 
     def add(self, file_name: str, size: tuple[int, int], annotations: Iterable[Mapping[str, Any]]) -> None:
-        """Adds an image, `size` its height and width, with what `entries` made of it; images are numbered from 1."""
+        """Adds an image with its detections; images are numbered from 1.
+
+        Args:
+            file_name: the image's `file_name` in the data set.
+            size: height and width of the image, pixels.
+            annotations: the detections, from `entries`.
+        """
         image_id = len(self._content["images"]) + 1
         height, width = size
         self._content["images"].append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         self._content["annotations"] += [{"image_id": image_id, **item} for item in annotations]
 
     def write(self, path: Path, results_path: Path) -> None:
-        """Writes the data set and the results list, each completely or not at all."""
+        """Writes the data set to `path` and the results list to `results_path`, each atomically."""
         found = self._content["annotations"]
         areas = rle_tools.area([item["segmentation"] for item in found]).tolist() if found else []
         own = [{"id": number, "iscrowd": 0, "area": area} for number, area in enumerate(areas, start=1)]
@@ -46,7 +56,7 @@ class CocoResults:
 
 
 def entries(detections: CompactDetections) -> list[dict[str, Any]]:
-    """Makes the results of one image, ready for JSON, without the image's number."""
+    """Converts the detections of one image to JSON dictionaries, without the image id."""
     made = []
     for box, class_id, score, mask in zip(
         detections.boxes, detections.class_ids, detections.scores, detections.masks, strict=True

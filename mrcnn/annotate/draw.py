@@ -1,7 +1,7 @@
-"""Pictures of detections, for people: masks, boxes, names and scores, drawn by the `supervision` library.
+"""Draws detections over images: masks, boxes, class names and scores, by the `supervision` library.
 
-Small images are enlarged first, so that the writing does not cover them and can be read. Where there are more small
-objects than names have room for, only the larger ones are named, and lines are thinner.
+Small images are enlarged first, so that the text is legible and does not cover the objects. Where the names of all
+small objects would take too much room, only the largest of them are named. Boxes of small objects have thin lines.
 """
 
 import math
@@ -20,10 +20,10 @@ from mrcnn.structures import CompactDetections, CroppedMask, Detections
 SMALLEST_LONG_SIDE = 900  # pixels
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # Latin, Greek and Cyrillic letters
 OPACITY = 0.45
-NAME_OF_OBJECT = 0.5  # the share of an object's box that its name may take, however many names there are
-NAMES_OF_PICTURE = 0.05  # the share of a picture that the names of smaller objects may take together
-THIN_BELOW = 12  # lines' widths; the box of an object with a shorter side is drawn one pixel wide
-MOST_SPREAD = 500  # labels that are moved apart: time and memory of that grow with the square of their number
+NAME_OF_OBJECT = 0.5  # an object is always named if its name takes at most this share of its box's area
+NAMES_OF_PICTURE = 0.05  # largest share of the picture's area for the names of all other objects together
+THIN_BELOW = 12  # in line widths: a box with a shorter side than this is drawn with lines of one pixel
+MOST_SPREAD = 500  # most names that are moved apart: the time and memory for it grow with the square of their number
 DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
 
@@ -34,15 +34,15 @@ def draw(
 
     Args:
         image: `[H, W, 3]` uint8 RGB.
-        detections: of this image.
-        class_colors: `#RRGGBB` by class name; without it every object has a colour of its own, which tells neighbours
-            of one class apart.
+        detections: the detections of this image.
+        class_colors: `#RRGGBB` by class name. None gives each object its own colour, so that neighbours of one class
+            can be distinguished.
 
     Returns:
-        `[k * H, k * W, 3]` uint8 RGB; k is 1 unless the image is small.
+        `[k * H, k * W, 3]` uint8 RGB; the whole number k is 1 unless the image is small.
 
     Raises:
-        ValueError: the image has another number of channels or type.
+        ValueError: the image has another shape or dtype.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"`image` must be [H, W, 3] uint8, got {list(image.shape)} {image.dtype}")
@@ -62,11 +62,14 @@ def draw(
 
 
 def encode(picture: np.ndarray, suffix: str) -> bytes:
-    """Encodes a picture as a file of the kind that `suffix` (".jpg", ".png") names.
+    """Encodes a picture in the image format of a file suffix.
 
     Args:
         picture: `[H, W, 3]` uint8 RGB.
-        suffix: with its dot.
+        suffix: the suffix with its dot, such as ".jpg" or ".png".
+
+    Raises:
+        ValueError: the picture cannot be encoded in this format.
     """
     done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not done:
@@ -81,7 +84,10 @@ def _enlarged(image: np.ndarray, factor: int, interpolation: int) -> np.ndarray:
 
 
 def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.Color], factor: int) -> np.ndarray:
-    """Lays the colours over a BGR scene, small objects over large ones; no canvas per mask, as an image may be huge."""
+    """Blends the masks' colours into a BGR scene, small objects over large ones.
+
+    Each mask is painted inside its box only: a canvas per mask would need too much memory for a huge image.
+    """
     painted = scene.copy()
     for index in sorted(range(len(masks)), key=lambda index: -masks[index].area):
         y1, x1, y2, x2 = (side * factor for side in masks[index].box)
@@ -128,7 +134,17 @@ def _take(objects: sv.Detections, indices: np.ndarray) -> sv.Detections:
 
 
 def _named(boxes_xyxy: np.ndarray, name_areas: np.ndarray, *, room: float) -> np.ndarray:
-    """Chooses the objects whose names are written: all large ones, and of the others the largest that fit the room."""
+    """Selects the objects whose names are written.
+
+    Args:
+        boxes_xyxy: `[N, 4]`, pixels of the picture.
+        name_areas: `[N]`, square pixels that each name takes.
+        room: square pixels for the names of small objects together.
+
+    Returns:
+        Sorted indices of all objects that are large compared with their names, and of the largest others whose names
+        fit `room`.
+    """
     areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
     is_large = name_areas <= NAME_OF_OBJECT * areas
     others = [index for index in np.argsort(-areas, kind="stable") if not is_large[index]]

@@ -1,8 +1,11 @@
-"""What was found as labels of a Supervisely project, under the names an inference mode asks for.
+"""Converts detections to labels of a Supervisely project, named by the inference mode.
 
-Source: Supervisely Mask R-CNN plugin 5.16. Four deliberate differences: a name that the project already has is used
-when it fits instead of ending the run, the background class, which no label ever has, is not added, neither are
-classes that the mode does not select, and the colour of a new class follows from its name instead of from chance.
+Source: Supervisely Mask R-CNN plugin 5.16. Four deliberate differences:
+
+- a class or tag name that the project already has is used if its type fits; the original ended the run,
+- the background class, which no label has, is not added,
+- classes that the mode does not select are not added,
+- the colour of a new class is derived from its name, not random.
 """
 
 from collections import defaultdict
@@ -27,15 +30,15 @@ SCORE_DECIMALS = 4
 
 @dataclass(frozen=True)
 class Naming:
-    """What labels are called.
+    """Class and tag names of the labels that a run writes.
 
     Attributes:
-        titles: the model's class -> the label's class; classes not written are not in it.
-        tag: the name of the confidence tag; None where it is not written.
-        region: the class of the rectangles of regions; None where there are none.
-        object_suffix: appended to an object's class for the rectangle looked at for it; None where there are none.
-        objects: the classes of such objects.
-        existing: which of the objects that were there stay, and what is appended to their class.
+        titles: the label's class by the model's class; classes that are not written are left out.
+        tag: name of the confidence tag; None if it is not written.
+        region: class of the rectangles that mark regions; None if they are not written.
+        object_suffix: suffix for the class of an annotated object's region rectangle; None if they are not written.
+        objects: classes of the annotated objects that have such a rectangle.
+        existing: which annotated objects are kept, and the suffix for their class.
     """
 
     titles: dict[str, str]
@@ -47,12 +50,12 @@ class Naming:
 
 
 def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) -> Naming:
-    """Applies the mode's selections and suffixes.
+    """Builds the label names from the mode's selections and suffixes.
 
     Args:
         class_names: the model's classes without the background.
-        mode: what it selects, appends and saves is used.
-        confidence_tag: what the tag is called before the suffix; with an empty name and suffix there is no tag.
+        mode: the inference mode, with its selections, suffixes and `save`.
+        confidence_tag: name of the confidence tag before the suffix; no tag is written if name and suffix are empty.
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
@@ -66,15 +69,16 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) 
 
 
 def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming) -> ProjectMeta:
-    """Adds the written classes, renamed ones of the project included, and the confidence tag to a project's meta.
+    """Adds the written classes and the confidence tag to a project's meta.
 
     Args:
-        meta: the input project's.
+        meta: the meta of the input project.
         class_metas: the model's classes, for their order and colours.
-        naming: what they are called.
+        naming: the names of the labels; renamed classes of the project are added too.
 
     Raises:
-        UserError: the project has such a class that cannot hold what is written, or such a tag that holds no numbers.
+        UserError: the project has a class of the same name but another shape, or a tag of the same name that does not
+            hold numbers.
     """
     known = {item.title: item for item in meta.classes}
     for item, what, key in _new_classes(meta, class_metas, naming):
@@ -88,16 +92,17 @@ def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Nam
 
 
 def select(detections: CompactDetections, naming: Naming) -> CompactDetections:
-    """Keeps the detections of the classes that are written."""
+    """Filters detections by the classes that are written."""
     keep = [index for index, name in enumerate(detections.class_names) if name in naming.titles]
     return detections if len(keep) == len(detections.class_names) else compact.take(detections, keep)
 
 
 def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation:
-    """Adds what was found to what was known of an image, of which the mode may leave out or rename objects.
+    """Adds the detections of an image to its annotation.
 
-    Each detection of a written class becomes a bitmap with its score as a tag, behind them stands the rectangle of
-    their region, where it is saved. What was found for an object stands before it, all else behind the last object.
+    Each detection of a written class becomes a bitmap with its score as a tag. The rectangle of a saved region follows
+    the bitmaps of that region. Labels found in the region of an annotated object come before that object, all others
+    after the last object. Annotated objects are dropped or renamed by `naming.existing`.
     """
     new: dict[int, list[Label]] = defaultdict(list)
     for part in found.parts:
@@ -108,7 +113,7 @@ def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation
 
 
 def _kept(label: Label, naming: Naming) -> Iterator[Label]:
-    """Yields an object that was there under the name it gets, if it stays."""
+    """Yields an annotated object, renamed if needed; nothing if it is not kept."""
     stays = naming.existing
     if stays.selects(label.class_title) and stays.add_suffix:
         yield replace(label, class_title=stays.renamed(label.class_title), extra=_without(label.extra, "classId"))
@@ -130,7 +135,7 @@ def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Labe
 
 def _rectangle(box: Box) -> Rectangle:
     y1, x1, y2, x2 = box
-    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inside
+    return Rectangle(np.array([[x1, y1], [x2 - 1, y2 - 1]]))  # the format's right and bottom are inclusive
 
 
 def _score_tags(score: float, name: str | None) -> tuple[Tag, ...]:
@@ -140,7 +145,7 @@ def _score_tags(score: float, name: str | None) -> tuple[Tag, ...]:
 def _new_classes(
     meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming
 ) -> Iterator[tuple[ClassMeta, str, str]]:
-    """Yields each class that is written, what has it, and the key of the mode that names it."""
+    """Yields each written class, its use, and the mode's key that sets its name."""
     for item in class_metas:
         if item.title in naming.titles:
             yield _class(naming.titles[item.title], "bitmap", item.color), "detections", "model_classes.add_suffix"
@@ -158,7 +163,7 @@ def _new_classes(
 
 
 def _without(extra: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """Leaves out what names one class, for the same under a new class."""
+    """Drops keys that identify the old class, for a copy under a new class."""
     return {key: value for key, value in extra.items() if key not in keys}
 
 

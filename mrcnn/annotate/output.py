@@ -1,10 +1,12 @@
-"""The project that a run writes: complete under its name, or unfinished under another, from where a run can go on.
+"""Writes the output project of a run, so that an interrupted run can be resumed.
+
+The project has its final name only when it is complete.
 
 <output>/<name>                the finished project
-<output>/<name>.partial        an unfinished one, without `meta.json`
-<output>/<name>.journal        what the unfinished run is, then a JSON line for each image written: its key, what was
-                               recorded of it, a checksum of the annotation it had
-<output>/<name>.interrupted    an unfinished one while another run takes over what it holds
+<output>/<name>.partial        an unfinished project, without `meta.json`
+<output>/<name>.journal        JSON lines: the identity of the unfinished run, then for each written image its key, its
+                               record, and a checksum of its input annotation
+<output>/<name>.interrupted    the project of an interrupted run while the resuming run copies its images
 """
 
 import filecmp
@@ -30,7 +32,10 @@ Record = Mapping[str, Any]
 
 
 def is_finished(directory: Path) -> bool:
-    """Tests whether a project is complete under its name; if so, removes what a kill just after left beside it."""
+    """Checks whether a project is complete; if so, removes its leftover journal and locks.
+
+    They are left behind when a run is killed just after it finished the project.
+    """
     finished = (directory / "meta.json").is_file()
     if finished:
         _beside(directory, "journal").unlink(missing_ok=True)
@@ -39,15 +44,20 @@ def is_finished(directory: Path) -> bool:
 
 
 def count(directory: Path, entries: Iterable[Entry]) -> int:
-    """Counts those of the images that are in a project."""
+    """Counts how many of the images are in a project."""
     return sum(os.path.lexists(_image_path(directory, entry)) for entry in entries)
 
 
 def check(directory: Path, *, resume: bool) -> None:
-    """Looks whether a run can write there.
+    """Checks whether a run can write a project to a directory.
+
+    Args:
+        directory: the project's folder.
+        resume: an interrupted run may be continued.
 
     Raises:
-        UserError: it holds something, or an unfinished run that is not to be continued, or it cannot be written.
+        UserError: the directory is not free or cannot be written, an interrupted run is there and `resume` is false,
+            or its journal is broken.
     """
     files.check_free(directory, fix="there is nothing to resume" if resume else "name another")
     journal = _beside(directory, "journal")
@@ -67,14 +77,14 @@ def check(directory: Path, *, resume: bool) -> None:
 
 
 class Output:
-    """Writes images to a project that appears under its name when all is done.
+    """Writes images to a project that gets its final name when all images are written.
 
-    As a context manager it finishes after the last statement. After an exception, as after the end of the process,
-    what was written is kept to be continued; without a single image nothing is left behind.
+    Use it as a context manager: leaving the block finishes the project. After an exception, or when the process ends,
+    the written images are kept, so that a later run can resume; without any written image all files are removed.
 
     Attributes:
-        done: by the image's key (`key`), what was recorded of each image that is in the project.
-        partial: where the unfinished project is.
+        done: the record of each image in the project, by the image's key (`key`).
+        partial: folder of the unfinished project.
     """
 
     def __init__(
@@ -86,17 +96,17 @@ class Output:
         identity: Mapping[str, Any],
         resume: bool = False,
     ):
-        """Starts a project, or takes over what an interrupted run wrote of these images.
+        """Starts a project, or continues one with the images that an interrupted run wrote.
 
         Args:
             directory: the project's folder.
-            meta: its classes and tags.
+            meta: classes and tags of the project.
             entries: the images of the run.
-            identity: what must be the same in both runs, ready for JSON.
-            resume: continue an interrupted run, where there is one.
+            identity: JSON values that must be equal in the interrupted run and this one.
+            resume: continue an interrupted run if there is one.
 
         Raises:
-            UserError: as `check`; or the interrupted run was another.
+            UserError: as `check`; or the identity of the interrupted run differs.
         """
         check(directory, resume=resume)
         self.done: dict[str, Record] = {}
@@ -121,37 +131,42 @@ class Output:
     def _begin(
         self, entries: Sequence[Entry], records: Mapping[str, tuple[Record, int]], identity: Mapping[str, Any]
     ) -> None:
-        """Takes over the interrupted run, and writes a journal of what was taken over before the rest goes."""
+        """Copies the interrupted run's images, writes a new journal, then removes the old project."""
         self._take_over(entries, records)
         kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
         unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
         unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
         files.flush(unfinished)
-        files.flush_tree(self.partial)  # before what the interrupted run wrote goes
+        files.flush_tree(self.partial)  # before the interrupted run's project is removed
         os.replace(unfinished, self._journal_path)
         self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:
-        """Adds an image with its annotation, and what another run should know of it, ready for JSON.
+        """Adds an image with its annotation.
+
+        Args:
+            entry: the image.
+            annotation: the annotation to write.
+            record: JSON values that a resuming run needs about the image; kept in `done` and in the journal.
 
         Raises:
             UserError: as `ProjectWriter.add`.
         """
         self._writer.add(entry.dataset, entry.name, entry.path, annotation)
         self.done[key(entry)] = record
-        # not forced onto the disk: an image whose line, or whose own files, a loss of power takes is done again
+        # not flushed to the disk: after a power loss, a resuming run repeats images whose line or files are lost
         with files.writing("the journal", self._journal_path):
             with self._journal_path.open("a", encoding="utf-8") as journal:
                 journal.write(_line(entry, record))
 
     def __enter__(self) -> "Output":
-        """Gives itself."""
+        """Returns itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Finishes, or keeps what there is."""
+        """Finishes the project; after an exception keeps it if it has an image."""
         if kind is None:
             with ExitStack() as stack:
                 stack.callback(self._writer.close)
@@ -164,7 +179,7 @@ class Output:
         self._journal_path.unlink(missing_ok=True)
 
     def _take_over(self, entries: Sequence[Entry], records: Mapping[str, tuple[Record, int]]) -> None:
-        """Adds the images of the interrupted run anew, which costs little beside finding their objects."""
+        """Adds the interrupted run's images again, which is cheap compared with prediction."""
         for entry in entries:
             record, checksum = records.get(key(entry), ({}, None))
             annotation = self._kept_annotation(entry) if checksum == _checksum(entry) else None
@@ -173,7 +188,10 @@ class Output:
                 self.done[key(entry)] = record
 
     def _drop_kept(self) -> None:
-        """Removes what was taken over; under another name, since after an end in between the rest would look whole."""
+        """Removes the interrupted run's project after its images were copied.
+
+        It is renamed first: a half removed folder under the old name would look like an interrupted run's project.
+        """
         old = self._kept.with_name(f"{self._kept.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if self._kept.exists():
@@ -182,7 +200,7 @@ class Output:
 
     def _kept_annotation(self, entry: Entry) -> Annotation | None:
         image = _image_path(self._kept, entry)
-        if not os.access(entry.path, os.R_OK):  # else all that the interrupted run did with it would be thrown away
+        if not os.access(entry.path, os.R_OK):  # an error, as skipping the image would lose the interrupted run's work
             raise UserError(f"the interrupted run used {entry.path}, which cannot be read now; make it readable again")
         try:
             if not (os.path.samefile(image, entry.path) or filecmp.cmp(image, entry.path, shallow=False)):
@@ -193,7 +211,7 @@ class Output:
 
 
 def key(entry: Entry) -> str:
-    """Gives what the journal calls an image."""
+    """Builds the key of an image in the journal."""
     return f"{entry.dataset}/{entry.name}"
 
 
@@ -211,7 +229,7 @@ def _line(entry: Entry, record: Record) -> str:
 
 
 def _checksum(entry: Entry) -> int:
-    """Gives what tells one content of an image's own annotation file from another; 0 where there is none."""
+    """Computes a CRC-32 of an image's annotation file; 0 without a readable file."""
     try:
         return 0 if entry.item is None else zlib.crc32(files.read_bytes(entry.item.ann_path))
     except UserError:
@@ -219,7 +237,14 @@ def _checksum(entry: Entry) -> int:
 
 
 def _read_journal(path: Path) -> tuple[Any, dict[str, tuple[Record, int]]]:
-    """Gives the identity and the records up to the first broken line: a run may end in the middle of one."""
+    """Reads the identity and the records of a journal, up to the first broken line.
+
+    A killed run may leave an incomplete line.
+
+    Returns:
+        identity: None for a missing or broken journal.
+        records: the record and the annotation's checksum by the image's key.
+    """
     try:
         lines = files.read_bytes(path).decode(errors="replace").split("\n")[:-1]
         identity = json.loads(lines[0])
@@ -236,7 +261,7 @@ def _read_journal(path: Path) -> tuple[Any, dict[str, tuple[Record, int]]]:
 
 
 def _changed(before: Any, now: Any, path: str = "") -> str:
-    """Names the first value in which two JSON values differ."""
+    """Describes the first difference between two JSON values."""
     if isinstance(before, dict) and isinstance(now, dict):
         name = next((name for name in (*now, *before) if before.get(name) != now.get(name)), None)
         if name is not None:

@@ -1,4 +1,4 @@
-"""Writes what was found in each image of a run: labels, pictures, COCO results."""
+"""Writes the detections of each image of a run as labels, pictures and COCO results."""
 
 import os
 from collections.abc import Iterable
@@ -19,15 +19,22 @@ from mrcnn.predict.sources import Entry, Picture, Source
 OVERLAY = "overlay"
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
 PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
-PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # a picture of another kind of image is a PNG
+PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # pictures of images with another suffix are written as PNG
 
 
 def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:
     """Checks for name conflicts of the files that are written beside the output project.
 
+    Args:
+        folder: the output folder.
+        source: the input of the run.
+        with_overlay: pictures will be drawn.
+        with_results: COCO results will be written.
+        resume: an interrupted run may be continued, so its COCO results may be overwritten.
+
     Raises:
-        UserError: the input has a name of these files, they are there already, or images of it lie in the output; or
-            pictures are asked for without the packages that draw them.
+        UserError: the input has the name of one of these files, one of them exists, images of the input lie in the
+            output, or the packages that draw pictures are not installed.
     """
     if with_overlay:
         optional.require("draw", purpose="--overlay")
@@ -49,7 +56,7 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
 
 
 class ResultWriter:
-    """Writes one image after the other."""
+    """Writes the labels, picture and COCO results of one image after another."""
 
     def __init__(
         self,
@@ -61,15 +68,15 @@ class ResultWriter:
         with_overlay: bool,
         with_results: bool,
     ):
-        """Takes where to write and what.
+        """Stores where and what to write.
 
         Args:
-            out: the project.
-            naming: of its labels.
-            folder: for what is no part of the project.
-            bundle: for the classes' order and colours.
-            with_overlay: draw pictures, into `overlay`.
-            with_results: keep what `write_results` needs.
+            out: the output project.
+            naming: class and tag names of the labels.
+            folder: the output folder, for the files beside the project.
+            bundle: the model, for its classes' order and colours.
+            with_overlay: draw pictures into `overlay`.
+            with_results: record the COCO results of each image, which `write_results` needs.
         """
         self._out, self._naming, self._folder = out, naming, folder
         self._class_names = bundle.class_names
@@ -78,7 +85,7 @@ class ResultWriter:
         self._with_results = with_results
 
     def write(self, entry: Entry, picture: Picture, found: Found) -> None:
-        """Writes an image with what was found in it."""
+        """Writes an image with its detections."""
         chosen = labels.select(found.detections, self._naming)
         if self._draw:
             drawn = self._draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
@@ -97,7 +104,7 @@ class ResultWriter:
         self._out.add(entry, labels.annotate(picture.annotation, found, self._naming), record)
 
     def write_results(self, entries: Iterable[Entry]) -> None:
-        """Writes the detections of those images that are in the project as COCO results, in this order."""
+        """Writes the COCO results of those images that are in the project, in this order."""
         results = CocoResults(self._class_names)
         for entry in entries:
             if record := self._out.done.get(key(entry)):

@@ -1,13 +1,13 @@
-"""Applies a model to a project or a folder of images and writes a project with what it found.
+"""Applies a model to a project or an image folder and writes an annotated project.
 
-    <output>/<name>/             the project: the input's objects stay, one bitmap per detection is added; until all
-                                 is done it has another name, see `output`
-    <output>/overlay/            pictures of the detections, where asked for
+    <output>/<name>/             the project: the input's objects and one bitmap per detection; it has another name
+                                 until it is complete, see `output`
+    <output>/overlay/            pictures of the detections, if requested
     <output>/predictions.json    for a folder of images: the detections as a COCO data set
-    <output>/predictions_results.json    the same as a COCO results list
+    <output>/predictions_results.json    the same detections as a COCO results list
 
-Source: Supervisely Mask R-CNN plugin 5.16, inference. One bad image is reported, counted and left out; the original
-ended there.
+Source: Supervisely Mask R-CNN plugin 5.16, inference. A bad image is reported, counted and skipped; the original ended
+the run.
 """
 
 import zlib
@@ -44,17 +44,17 @@ SUBTASK = "inference"
 
 @dataclass(frozen=True)
 class Options:
-    """What a run may be told beside its config.
+    """Options of a run that are not in its config.
 
     Attributes:
-        overlay: draw pictures of the detections too.
-        batch_size: images that go through the model at once.
-        score_threshold: replaces the config's thresholds and the model's own; None leaves them.
-        device: replaces the config's `gpu_device`: "cpu" or the number of a GPU.
-        precision: of the convolutions: a Keras dtype policy or `auto`.
-        resume: continue an interrupted run into the same output, where there is one.
-        classes: the names of the classes, for a weight file that is alone.
-        input_size: (min_dim, max_dim) for such a file.
+        overlay: also draw pictures of the detections.
+        batch_size: images, or regions of them, per batch.
+        score_threshold: replaces the thresholds of the config and the model; None keeps them.
+        device: replaces the config's `gpu_device`: "cpu" or the number of a GPU; None keeps it.
+        precision: number format of the convolutions: a Keras dtype policy or `auto`.
+        resume: continue an interrupted run into the same output if there is one.
+        classes: the class names, for a weight file without model folder.
+        input_size: (min_dim, max_dim) in pixels, for such a file.
     """
 
     overlay: bool = False
@@ -67,7 +67,7 @@ class Options:
     input_size: Sequence[int] | None = None
 
     def __post_init__(self):
-        """Checks the batch size; the rest is checked where it is used."""
+        """Checks the batch size; the other options are checked where they are used."""
         if self.batch_size < 1:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
 
@@ -86,16 +86,16 @@ def run_inference(
     Args:
         model: as for `load.read_model`.
         source: from `sources.open_project` or `sources.open_images`.
-        output_dir: see the module; its folder `<name>` must be new or empty.
+        output_dir: the output folder, see the module docstring; its folder `<name>` must be new or empty.
         config: the inference config.
-        log: told of progress, of each image left out, and at the end of what was found.
-        options: what the config does not say.
+        log: receives the progress, each skipped image, and at the end a summary of the detections.
+        options: options that are not in the config; None means the defaults.
 
     Returns:
-        What was done.
+        The counts of the run; empty if the resumed run was complete already.
 
     Raises:
-        UserError: the model, the output or a setting is wrong, or not one image could be used.
+        UserError: the model, the output or a setting is wrong, or no image could be used.
     """
     options = options or Options()
     with locks.inside(output_dir, warn=log.warning):
@@ -109,7 +109,7 @@ def _load_and_apply(
         return Summary()
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored.class_names, config)
-    # what cannot end well must end before the model is loaded
+    # report conflicts before the model is loaded, which takes long
     labels.output_meta(source.meta, stored.class_metas, naming)
     _check_output(folder, source, options)
     bundle = read.load_as_told(
@@ -134,7 +134,7 @@ def apply(
     log: EventLog,
     options: Options,
 ) -> Summary:
-    """Applies a loaded model to every image of a source; else as `run_inference`."""
+    """Applies a loaded model to every image of a source; otherwise as `run_inference`."""
     with locks.inside(output_dir, warn=log.warning):
         if _is_finished(Path(output_dir), source, options, log):
             return Summary()
@@ -177,7 +177,7 @@ def _apply(
                 writer.write(left.entries[picture.index], picture, found)
             except Exception as error:
                 if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
-                    raise  # not the image's fault: the next one would fail too
+                    raise  # a disk error is not the image's fault: the next image would fail too
                 progress.skip_picture(picture, error)
             else:
                 progress.tell()
@@ -197,7 +197,7 @@ def _apply(
 
 
 class _Progress:
-    """Tells how far a run is and which images it leaves out."""
+    """Reports the progress of a run and the images it skips."""
 
     def __init__(self, log: EventLog, left: Source, out: Output, *, total: int):
         self._log, self._left, self._out, self._total = log, left, out, total
@@ -225,7 +225,7 @@ def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Nam
 
 
 def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) -> bool:
-    """Tells whether a run that is to be resumed is complete, and reports it."""
+    """Checks whether the run to be resumed is already complete, and reports it."""
     target = folder / source.name
     if not options.resume or not output.is_finished(target):
         return False
@@ -256,7 +256,7 @@ def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
 def _selects_nothing(
     source: Source, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
 ) -> Iterator[str]:
-    """Yields what a misspelt class name would do in silence."""
+    """Yields warnings about class selections that match no class, such as misspelt names."""
     titles = [item.title for item in source.meta.classes]
     known = ", ".join(titles) or "none"
     if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
@@ -269,7 +269,7 @@ def _selects_nothing(
 
 
 def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
-    """Gives what decides a run's result beside its images."""
+    """Collects the settings and the checksum of the weights, which determine a run's result."""
     checksum = 0
     for weight in getattr(bundle.model, "weights", ()):
         checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
@@ -285,7 +285,7 @@ def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
 
 @contextmanager
 def _hint(out: Output, source: Source, log: EventLog) -> Iterator[None]:
-    """Says, when the run is interrupted, how it can go on."""
+    """Logs how to resume the run when the block is interrupted."""
     try:
         yield
     except BaseException:
@@ -308,7 +308,7 @@ def _summarize(source: Source, out: Output, skipped: list[str], *, most: int) ->
 
 
 def _full(summary: Summary, bundle: ModelBundle) -> str | None:
-    """Says where the limit of an image's objects may have cut some off."""
+    """Describes the images that reached the model's limit of detections; None without any."""
     if not summary.full:
         return None
     return (
@@ -321,7 +321,11 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
 def _nothing(
     predictor: Predictor, source: Source, naming: labels.Naming, config: InferenceConfig, options: Options
 ) -> str | None:
-    """Says what lower scores would give, for a run that found nothing."""
+    """Describes how many objects a run without detections would find at lower thresholds.
+
+    Returns:
+        One line; None if no class is written, or as `second_look.describe`.
+    """
     if not naming.titles:
         return None
     limited_by = "--score-threshold"

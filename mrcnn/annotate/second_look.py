@@ -1,4 +1,4 @@
-"""When a run finds nothing: how many objects there would be at lower scores, counted on some of its images."""
+"""Counts the detections at lower score thresholds after a run found nothing."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,24 +12,25 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
 
 THRESHOLDS = (0.3, 0.1)
-IMAGES = 20  # are looked at again
+IMAGES = 20  # most images that are predicted again
 
 
 def describe(
     predictor: Predictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str], limited_by: str
 ) -> str | None:
-    """Looks at up to `IMAGES` images again and says how many objects reach each of `THRESHOLDS`.
+    """Predicts some images again and describes how many objects reach lower score thresholds.
 
     Args:
         predictor: its model must have a `score_threshold`, as a `MaskRCNN` has.
-        source: the images of the run.
-        mode: how the run looked at them.
-        batch_size: regions that go through the model at once.
-        names: of the classes that count.
-        limited_by: what sets the predictor's own threshold, for the sentence.
+        source: the images of the run; up to `IMAGES` of them, evenly spread, are predicted again.
+        mode: the inference mode of the run.
+        batch_size: regions per batch.
+        names: names of the classes that are counted.
+        limited_by: the setting that determines the predictor's threshold, for the message.
 
     Returns:
-        One line; None where the predictor's own threshold is not above the lowest, or its model is another.
+        One line with the count at each of `THRESHOLDS` below the predictor's own threshold; None if there is none
+        below it, or if the model has no `score_threshold`.
     """
     own = predictor.bundle.config.score_threshold
     lower = [threshold for threshold in THRESHOLDS if threshold < own]
@@ -71,11 +72,11 @@ def _scores(
 
 
 def _pass_over(picture: Picture, error: Exception) -> None:
-    """Leaves out a picture that failed; the run has named it."""
+    """Ignores a picture that failed; the run has reported it already."""
 
 
 class _Silence(EventLog):
-    """Reports nothing: what is wrong with an image has been said when it was read first."""
+    """An event log that discards all messages: the run has reported them already."""
 
     def emit(self, message: str, *, level: str = "info", **fields: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""What a run did, and how it is told."""
+"""Counts of an inference run: images, skipped images, and detections by class."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from mrcnn.events import EventLog
 
 @dataclass
 class Summary:
-    """What a run did.
+    """Counts the images and detections of a run.
 
     Attributes:
-        images: how many were written.
-        skipped: the names of those left out.
-        scores: by class of the model, the score of each detection written.
-        images_with: by class, how many images have one.
-        full: names of the images in which the model gave as many objects as it may.
+        images: number of images written.
+        skipped: names of the skipped images.
+        scores: scores of the written detections, by class of the model.
+        images_with: number of images with at least one detection, by class.
+        full: names of the images that reached the model's limit of detections.
     """
 
     images: int = 0
@@ -32,7 +32,7 @@ class Summary:
         return sum(map(len, self.scores.values()))
 
     def add(self, found: Iterable[tuple[str, float]]) -> None:
-        """Counts an image that was written, given the class and score of each detection."""
+        """Counts a written image with the class name and score of each detection."""
         self.images += 1
         names = set()
         for name, score in found:
@@ -42,7 +42,7 @@ class Summary:
             self.images_with[name] += 1
 
     def report(self, log: EventLog) -> None:
-        """Tells the number of images, then a line per class."""
+        """Logs the totals, then one line per class."""
         line = f"{counted(self.objects, 'object')} in {counted(self.images, 'image')}"
         log.emit(f"{line}, {len(self.skipped)} skipped" if self.skipped else line, skipped=self.skipped)
         for name, scores in sorted(self.scores.items()):

@@ -1,1 +1,1 @@
-"""Ground truth and detections to metrics."""
+"""Computes COCO metrics from ground truth and detections."""

@@ -1,6 +1,7 @@
-"""COCO average precision of boxes and masks, by faster-coco-eval.
+"""COCO average precision of boxes and masks, computed by faster-coco-eval.
 
-Images come one by one and their masks are kept run-length encoded, so a large validation set needs little memory.
+Images are added one by one and their masks are stored run-length encoded, so a large validation set needs little
+memory.
 Shape letters: N objects or detections of one image, H W its original pixels.
 Source: the COCO detection evaluation (2015). An object's size class is its mask's pixel count; a detection's is its
 box's area for box AP and its mask's pixel count for mask AP, as detectron2 does (plain pycocotools takes the box's area
@@ -25,7 +26,7 @@ AP50, AP75 = 0, 5  # positions of the IoU thresholds 0.50 and 0.75 among 0.50, 0
 
 
 class Predictions(Protocol):
-    """What is scored; `structures.Detections` is one, and so is any record with these fields."""
+    """Detections of one image: `structures.Detections` or any record with these fields."""
 
     @property
     def boxes(self) -> Any:
@@ -61,15 +62,17 @@ def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:
 
 
 def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, int]) -> Rle:
-    """Encodes a mask of which only a part is given; all else is clear.
+    """Encodes a cropped mask as COCO run lengths of the whole image.
+
+    Pixels outside the crop are false. The time depends on the size of the crop, not of the image.
 
     Args:
         crop: `[h, w]` bool.
-        origin: row and column of its first pixel in the image.
+        origin: row and column of the crop's first pixel in the image.
         size: height and width of the image.
 
     Returns:
-        As one item of `encode_masks`; the time it takes depends on the crop, not on the image.
+        As one item of `encode_masks`.
     """
     (y, x), (height, width) = origin, (int(side) for side in size)
     columns = np.zeros((crop.shape[1], crop.shape[0] + 2), dtype=np.int8)
@@ -78,7 +81,8 @@ def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, i
     starts, ends = (
         (x + column) * height + y + row for column, row in (np.nonzero(steps == 1), np.nonzero(steps == -1))
     )
-    # a run that ends where the next column's begins is one run; and none of length 0 stands at the end
+    # COCO's runs are column-major: one that ends where the next column's begins is the same run (setxor1d removes both
+    # edges), and union1d adds the image's end without a last run of length 0
     edges = np.union1d(np.setxor1d(starts, ends), [height * width])
     counts = np.diff(edges, prepend=0).tolist()
     run = rle_tools.frPyObjects({"size": [height, width], "counts": counts}, height, width)
@@ -86,14 +90,15 @@ def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, i
 
 
 class CocoEvaluator:
-    """Collects images and scores them together."""
+    """Accumulates images and computes their COCO metrics."""
 
     def __init__(self, num_classes: int, *, max_detections: int = 100):
-        """Starts with no image.
+        """Starts without images.
 
         Args:
-            num_classes: with background.
-            max_detections: the best so many of an image's detections of a class count; COCO's number is 100.
+            num_classes: number of classes with background.
+            max_detections: number of detections of an image and class that are scored, by descending score; COCO uses
+                100.
 
         Raises:
             ValueError: `num_classes` is below 2 or `max_detections` below 1.
@@ -112,13 +117,14 @@ class CocoEvaluator:
         """Adds one image with its objects and detections.
 
         Args:
-            image_id: any number that no other image has.
-            ground_truth: height, width and the objects; an ignore region with class id 0 excuses detections of every
-                class inside it, one with a class id those of its class.
-            detections: of the same image; may be empty.
+            image_id: a number that identifies the image.
+            ground_truth: height, width and the objects. Detections inside an ignore region do not count as false
+                positives: those of every class if its class id is 0, else those of its class.
+            detections: the detections of the same image; may be empty.
 
         Raises:
-            ValueError: the image was added before, or a class id or a mask's size does not fit.
+            ValueError: the image was added before, a class id is out of range, or a mask has another size than the
+                image.
         """
         height, width, instances = ground_truth
         if image_id in self._images:
@@ -132,12 +138,12 @@ class CocoEvaluator:
             self._add_object(image_id, ground_truth, index)
 
     def result(self) -> dict[str, Any]:
-        """Computes the metrics of all images so far.
+        """Computes the metrics of all images added so far.
 
         Returns:
             `box_ap`, `box_ap50`, `box_ap75`, `box_ap_small`, `box_ap_medium`, `box_ap_large` and the same with `mask_`:
-            floats in 0..1, NaN where no object counts. And `per_class`: for each class id a dictionary with `objects`,
-            `detections` and the same metrics.
+            floats in 0..1, NaN where there is no object to count. `per_class`: for each class id a dictionary with
+            `objects`, `detections` (their numbers) and the same metrics.
         """
         per_class: dict[int, dict[str, Any]] = {
             class_id: {
@@ -172,14 +178,18 @@ class CocoEvaluator:
             )
 
     def _precision(self, kind: str) -> np.ndarray:
-        """Gives `[10 IoU thresholds, 101 recalls, C - 1, 4 areas]`, -1 where no object counts."""
+        """Computes the precision at each IoU threshold and recall, by class and size of object.
+
+        Returns:
+            `[10 IoU thresholds, 101 recalls, C - 1, 4 areas]`; -1 where there is no object to count.
+        """
         images = list(self._images.values())
         if not images:
             return np.full((10, 101, self.num_classes - 1, len(AREAS)), -1.0)
         categories = [{"id": class_id, "name": str(class_id)} for class_id in range(1, self.num_classes)]
-        # the library writes into what it is given, so each kind gets its own copies
+        # the library modifies its arguments, so each kind gets its own copies
         objects = [dict(item) for item in self._objects]
-        drop = "segmentation" if kind == "box" else "bbox"  # what the library must not take a detection's area from
+        drop = "segmentation" if kind == "box" else "bbox"  # else the library would compute the area from this field
         found = [{key: value for key, value in item.items() if key != drop} for item in self._detections]
         truth = COCO({"images": images, "categories": categories, "annotations": objects}, print_function=_silent)
         scorer = COCOeval_faster(truth, truth.loadRes(found), KINDS[kind], print_function=_silent)
@@ -192,10 +202,18 @@ class CocoEvaluator:
 def evaluate(
     ground_truth: Sequence[GroundTruth], predictions: Sequence[Predictions], num_classes: int
 ) -> dict[str, Any]:
-    """Scores a list of images at once; see `CocoEvaluator.add` and `.result`.
+    """Computes the COCO metrics of a list of images.
+
+    Args:
+        ground_truth: height, width and objects of each image, as for `CocoEvaluator.add`.
+        predictions: the detections of each image, in the same order.
+        num_classes: number of classes with background.
+
+    Returns:
+        As `CocoEvaluator.result`.
 
     Raises:
-        ValueError: the two lists differ in length, or what `CocoEvaluator.add` raises.
+        ValueError: the two lists differ in length, or as `CocoEvaluator.add`.
     """
     if len(ground_truth) != len(predictions):
         raise ValueError(f"{len(ground_truth)} images have ground truth but {len(predictions)} have predictions")
@@ -251,4 +269,4 @@ def _xywh(box: np.ndarray) -> list[float]:
 
 
 def _silent(*_: Any) -> None:
-    """Takes the library's chatter."""
+    """Discards the library's printed messages."""

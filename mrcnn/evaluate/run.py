@@ -25,13 +25,13 @@ from mrcnn.structures import CompactDetections, Instances
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
-COCO_DETECTIONS = 100  # of an image and class that COCO counts; a model that gives more is scored with all of them
-REGION_DETECTIONS = 1_000_000  # likewise where the model looks at many regions of an image: all of them
+COCO_DETECTIONS = 100  # detections that COCO scores per image and class; raised to the model's limit if that is higher
+REGION_DETECTIONS = 1_000_000  # the same for modes with several regions per image: high enough for all detections
 COLUMNS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
 
 
 class _Scored(NamedTuple):
-    """What the evaluator reads of the detections of an image; masks are run-length encoded."""
+    """The detections of an image with run-length encoded masks, for the evaluator."""
 
     boxes: np.ndarray
     class_ids: np.ndarray
@@ -48,22 +48,23 @@ def evaluate(
     neutral: str | None = None,
     batch_size: int = 1,
 ) -> dict[str, Any]:
-    """Scores a model on the images of a source.
+    """Computes the COCO metrics of a model on the images of a source.
 
     Args:
         predictor: the model.
-        source: a project; objects of classes that the model does not know are left out, as are, with a message, images
-            that were annotated in another size.
-        log: receives progress and each image left out.
-        mode: how the model looks at an image.
-        neutral: title of the class whose objects excuse detections.
-        batch_size: images, or regions of them, that go through the model at once.
+        source: a project. Objects of classes that the model lacks are ignored; an image whose annotation is for another
+            size is skipped with a message.
+        log: receives the progress, warnings and each skipped image.
+        mode: the inference mode.
+        neutral: title of the class whose objects are ignore regions: detections there are no false positives.
+        batch_size: images, or regions of them, per batch.
 
     Returns:
-        `CocoEvaluator.result`'s dictionary with `per_class` by title, and `images` and `skipped`, their numbers.
+        The dictionary of `CocoEvaluator.result` with `per_class` keyed by title, and the numbers of `images` and
+        `skipped` images.
 
     Raises:
-        UserError: the model has none of the project's classes, or not one image could be used.
+        UserError: the model has none of the project's classes, or no image could be used.
     """
     names = predictor.bundle.class_names
     most = max(COCO_DETECTIONS, predictor.bundle.config.detections_per_image)
@@ -115,18 +116,18 @@ def evaluate_model(
     precision: str,
     log: EventLog,
 ) -> dict[str, Any]:
-    """Loads a model and scores it on a project, or on its images with a tag.
+    """Loads a model and computes its COCO metrics on a project.
 
     Args:
-        model: as for `load.read_model`.
+        model: as for `read.read_model`.
         project: as for `sources.open_project`.
-        tag: of the images; None for all.
-        mode: how the model looks at an image.
-        names: the keyword arguments `classes` and `input_size` of `load.read_model`.
-        score_threshold: of the detections.
-        batch_size: images, or regions of them, that go through the model at once.
-        device: as for `load.load_model`.
-        precision: the same.
+        tag: only images with this tag are used; None for all.
+        mode: the inference mode.
+        names: the keyword arguments `classes` and `input_size` of `read.read_model`.
+        score_threshold: lowest score of a detection.
+        batch_size: images, or regions of them, per batch.
+        device: as for `read.load_model`.
+        precision: as for `read.load_model`.
         log: as for `evaluate`.
 
     Returns:
@@ -147,7 +148,11 @@ def evaluate_model(
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """Writes the metrics as a table with a row per class and one for all; `-` where no object counts."""
+    """Formats the metrics as a text table.
+
+    Returns:
+        A row per class and one for all classes; `-` where there is no object to count.
+    """
     rows = [("", "objects", "found", *COLUMNS)]
     per_class = metrics["per_class"]
     for title, values in per_class.items():
@@ -164,10 +169,10 @@ def table(metrics: dict[str, Any]) -> str:
 
 
 def _check_classes(titles: Sequence[str], *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
-    """Compares a project's classes with a model's.
+    """Checks that project and model share a class; warns about classes the model lacks.
 
     Raises:
-        UserError: they have none in common, so that nothing could be measured.
+        UserError: they have no class in common, so that nothing could be measured.
     """
     foreign = sorted(set(titles) - {*names, neutral})
     if foreign and not set(titles) & {*names[1:]}:
@@ -211,7 +216,7 @@ def _cell(value: float) -> str:
 
 
 def jsonable(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Replaces NaN, which JSON lacks, by null."""
+    """Replaces NaN, which JSON lacks, by None, which becomes null."""
     return {
         key: jsonable(value) if isinstance(value, dict) else None if value != value else value
         for key, value in metrics.items()

@@ -1,1 +1,1 @@
-"""A trained model as a deployable artifact, and the proof that it is equal."""
+"""Exports a trained model as a SavedModel and verifies that it is equivalent."""

@@ -1,6 +1,6 @@
-"""How far the exported model's detections of one image are from the live model's.
+"""Compares the exported model's detections of one image with the live model's.
 
-The detections are paired one to one and every difference is measured.
+The live model is the Keras model that was exported. Detections are paired one to one and all differences are measured.
 Shape letters: N detections, H W the image.
 """
 
@@ -14,16 +14,16 @@ from mrcnn.export.precision import Tolerances
 from mrcnn.ops import masks
 from mrcnn.structures import Detections, OutputRules
 
-_PAIR_PX = 1.0  # two detections of one class whose edges are all this near are one object
+_PAIR_PX = 1.0  # pixels: detections of one class whose edges differ by no more than this are paired
 
 
 class Live(NamedTuple):
-    """What the live model found in an image.
+    """The live model's detections of an image.
 
     Attributes:
-        found: its detections.
-        probabilities: `[N, M, M]` float32, of each mask on the grid of its box.
-        rules: how the masks were drawn.
+        found: the detections.
+        probabilities: `[N, M, M]` float32, each detection's mask probabilities on the M x M grid of its box.
+        rules: how boxes were rounded and masks resized.
     """
 
     found: Detections
@@ -40,28 +40,28 @@ class _MaskDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one signature gave for one image beside what the live model gave.
+    """Differences between one signature's detections of an image and the live model's.
 
     Attributes:
-        image: its name.
-        height: of the image.
-        width: of the image.
-        signature: of the SavedModel.
-        live: detections of the live model.
-        exported: detections of the exported one.
-        paired: how many of them are the same object.
-        borderline: unpaired ones within the score tolerance of a cut-off.
-        unpaired: the other ones of either model.
-        rounded: pairs with an edge that was rounded the other way; the rest of this record leaves their boxes and masks
-            out.
-        box_px: largest difference of an edge.
+        image: name of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        signature: name of the SavedModel's function.
+        live: number of detections of the live model.
+        exported: number of detections of the exported model.
+        paired: number of pairs, one detection of each model.
+        borderline: number of unpaired detections within the score tolerance of a cut-off.
+        unpaired: number of other unpaired detections, of both models.
+        rounded: number of pairs with an edge that was rounded to the other side; the differences of boxes and masks
+            below leave these pairs out.
+        box_px: largest difference of an edge, pixels.
         score: largest difference of a score.
-        boxes_off: pairs with an edge that differs by more than the tolerance.
+        boxes_off: number of pairs with an edge that differs by more than the tolerance.
         mask_probability: largest difference of a mask's probabilities; 0 for a signature, which returns none.
-        mask_pixels: most pixels in which a pair's masks differ although the live probability is farther from the
-            threshold than the tolerance.
-        mask_iou: smallest overlap of a pair's masks, 1 without a pair.
-        masks_off: pairs whose masks differ by more than a tolerance.
+        mask_pixels: largest number of pixels in which a pair's masks differ although the live probability is farther
+            from the threshold than the tolerance.
+        mask_iou: smallest IoU of a pair's masks, 1 without a pair.
+        masks_off: number of pairs whose masks differ by more than a tolerance.
     """
 
     image: str
@@ -94,20 +94,21 @@ def compare(
     tolerances: Tolerances,
     rounding_px: float = 0.0,
 ) -> Comparison:
-    """Measures how two lists of detections of one image differ.
+    """Measures the differences between the two models' detections of one image.
 
     Args:
-        live: the live model's, with what its masks were made of.
+        live: the live model's detections with their mask probabilities.
         exported: the signature's outputs.
-        name: of the image.
-        signature: the SavedModel's function.
-        score_threshold: what scores less was dropped.
-        most: detections an image can have; a full list's last score is a cut-off too.
-        tolerances: for what counts as borderline, as rounded the other way, and as a mask that differs.
-        rounding_px: how far an edge moves when it is rounded the other way; 0 where boxes are not rounded.
+        name: name of the image.
+        signature: name of the SavedModel's function.
+        score_threshold: the threshold of both models; detections that score less were dropped.
+        most: largest number of detections of an image; the last score of a full list is a cut-off too.
+        tolerances: limits from which a detection counts as borderline, as rounded to the other side, or as different.
+        rounding_px: distance in pixels that an edge moves when it is rounded to the other side; 0 if boxes are not
+            rounded.
 
     Raises:
-        ValueError: the signature's outputs are not detections of an image of that size.
+        ValueError: the signature's outputs are not detections of an image of this size.
     """
     found, scores = live.found, exported["scores"]
     size = found.masks.shape[1:]
@@ -159,7 +160,16 @@ def _longer_sides(boxes: np.ndarray) -> np.ndarray:
 
 
 def _pair(live: Detections, exported: Mapping[str, np.ndarray], *, radii: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs every live detection, best first, with the nearest free exported one of its class."""
+    """Pairs each live detection, in order, with the nearest unpaired exported one of its class.
+
+    Args:
+        live: the live model's detections by descending score.
+        exported: the signature's outputs.
+        radii: `[N]`, pixels: how far the edges of each live detection may be from its partner's.
+
+    Returns:
+        (index in `live`, index in `exported`) of each pair.
+    """
     pairs = []
     free = np.ones(len(exported["scores"]), bool)
     for index, (box, class_id) in enumerate(zip(live.boxes, live.class_ids, strict=True)):
@@ -177,8 +187,9 @@ def _compare_masks(
 ) -> _MaskDifference:
     """Compares the masks of a pair.
 
-    The live probabilities are drawn in the exported box: how far the boxes are apart is measured by itself. Still, the
-    two grids were sampled at places as far apart as the boxes, over which a probability changes as between two cells.
+    The live probabilities are pasted into the exported box, because the distance of the boxes is measured separately.
+    Still, the models sampled their grids at places as far apart as the boxes. The tolerance grows by this distance in
+    cells times the largest difference of two neighbouring cells.
     """
     own, other = pair
     grid, box, mask = live.probabilities[own], exported["boxes"][other], exported["masks"][other].astype(bool)
@@ -188,7 +199,7 @@ def _compare_masks(
     most = limit = tolerances.mask_probability + cells * steepest
     height, width = mask.shape
     values, (top, left) = masks.paste_values_numpy(grid, box, height=height, width=width, method=live.rules.mask_paste)
-    if live.rules.mask_paste == "stretched":  # enlarges differences, too
+    if live.rules.mask_paste == "stretched":  # stretching the probabilities to 0..1 enlarges differences too
         limit /= max(float(np.ptp(grid)), limit)
     inside = (slice(top, top + values.shape[0]), slice(left, left + values.shape[1]))
     threshold = live.rules.mask_threshold
@@ -199,6 +210,6 @@ def _compare_masks(
     return _MaskDifference(
         probability=probability,
         pixels=pixels,
-        iou=1.0 - int((before ^ mask).sum()) / int((before | mask).sum()),  # no mask is empty
+        iou=1.0 - int((before ^ mask).sum()) / int((before | mask).sum()),  # masks are never empty
         off=pixels > tolerances.mask_pixels or probability > most,
     )

@@ -1,9 +1,9 @@
-"""How far two correct computations of one network may differ in the arithmetic in use.
+"""Tolerances for the difference of two correct computations of one network, by arithmetic.
 
-Every product of a convolution rounds its factors to `m` binary places, an error of u = 2^-(m+1) of the value. About a
-hundred such layers with errors of random sign add up to sqrt(100) u = 10 u of the logits, which are a few units large,
-and a probability changes by at most a quarter of what its logit does: 10 u. A box's edge is decoded from a logit, too,
-and moves by at most 0.2 of the box's side for a change of 1.
+A convolution rounds the factors of its products to `m` binary places, a relative error of u = 2^-(m+1). Over about a
+hundred layers, errors of random sign add up to a relative error of sqrt(100) u = 10 u of the logits. Logits are a few
+units large, and a probability changes by at most a quarter of the change of its logit: by about 10 u. An edge of a box
+is decoded from such an output too, and moves by at most 0.2 of the box's side for a change of 1.
 """
 
 from typing import NamedTuple
@@ -11,24 +11,28 @@ from typing import NamedTuple
 import tensorflow as tf
 
 PLACES = {"float32": 23, "tf32": 10, "float16": 10, "bfloat16": 7}
-GROWTH = 10.0  # of u, see above
-BOX_STD = 0.2  # the largest standard deviation that deltas are divided by
+GROWTH = 10.0  # relative error of the logits in units of u, see the module docstring
+BOX_STD = 0.2  # largest standard deviation that deltas are divided by
 GREY = 1.0 / 255.0  # one grey value
-FIRST_TF32 = (8, 0)  # compute capability of the first GPUs that have it
+FIRST_TF32 = (8, 0)  # compute capability of the first GPUs with TF32
 
 
 class Tolerances(NamedTuple):
-    """How far an exported model may be from the live one; in float32 the noise is a hundredth of this.
+    """Largest allowed differences between an exported model and the live one.
+
+    The noise of float32 is about a hundredth of the defaults.
 
     Attributes:
-        box_px: of a box's edge, pixels of the image; or, where that is more, ...
-        box_share: ... this share of the box's longer side.
-        score: of a detection's score; also how near to a cut-off an unpaired detection counts as decided by rounding.
-        mask_probability: of a mask's probability, where the boxes are the same. A pixel nearer to the threshold than
-            this may fall either way.
-        mask_pixels: of a mask, that are farther from the threshold and still differ.
-        unpaired_share: of all detections: two boxes that overlap by just the suppression's limit may fall either way.
-        rounded_share: of the pairs, where boxes are whole pixels: an edge near a half may be rounded either way.
+        box_px: difference of a box's edge, pixels of the image; `box_share` applies where it allows more.
+        box_share: difference of a box's edge, as a share of the box's longer side.
+        score: difference of a score; also the distance from a cut-off within which an unpaired detection is explained
+            by rounding.
+        mask_probability: difference of a mask's probability for equal boxes. Pixels whose probability is nearer to the
+            threshold than this may differ.
+        mask_pixels: number of pixels of a mask that are farther from the threshold and still differ.
+        unpaired_share: share of unpaired detections: NMS may decide either way on two boxes whose IoU is just at its
+            threshold.
+        rounded_share: share of pairs with an edge rounded to the other side, where boxes are rounded to whole pixels.
     """
 
     box_px: float = 0.1
@@ -41,10 +45,15 @@ class Tolerances(NamedTuple):
 
 
 def in_use(compute_dtype: str) -> str:
-    """Returns the arithmetic of convolutions, a key of `PLACES`: a GPU computes float32 in TF32 where it can.
+    """Determines the arithmetic of the convolutions.
+
+    A GPU that supports TF32 computes float32 convolutions in it.
 
     Args:
-        compute_dtype: of the model.
+        compute_dtype: compute dtype of the model.
+
+    Returns:
+        A key of `PLACES`.
     """
     if compute_dtype != "float32" or not tf.config.experimental.tensor_float_32_execution_enabled():
         return compute_dtype
@@ -56,19 +65,19 @@ def in_use(compute_dtype: str) -> str:
 
 
 def device() -> str:
-    """Returns what TensorFlow computes on, "GPU" or "CPU"."""
+    """Returns the kind of device that TensorFlow computes on, "GPU" or "CPU"."""
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
 def tolerances(precision: str, *, image_resize: str = "exact") -> Tolerances:
-    """Returns the tolerances that follow from an arithmetic; see the top of this file.
+    """Computes the tolerances for an arithmetic; see the module docstring.
 
     Args:
         precision: a key of `PLACES`.
-        image_resize: of the model; a method that rounds pixels to whole grey values may do so the other way in the
-            exported graph, which is an error of `GREY` of the largest value.
+        image_resize: the model's resize method. A method that rounds pixels to whole grey values may round to the other
+            side in the exported graph, an error of one grey value (`GREY` of the range).
     """
-    floor = Tolerances()  # what differences in resizing may make, whatever the arithmetic
+    floor = Tolerances()  # allows for differences in resizing, which do not depend on the arithmetic
     if image_resize != "exact":
         floor = floor._replace(score=GREY, mask_probability=GREY)
     noise = GROWTH * 2.0 ** -(PLACES[precision] + 1)

@@ -1,10 +1,10 @@
-"""A trained model as a SavedModel that answers in the pixels of the image it is given.
+"""Exports a trained model as a SavedModel that detects in pixels of the input image.
 
-    <out>/saved_model.pb, variables/    what TensorFlow and TensorFlow Serving load
+    <out>/saved_model.pb, variables/    the files that TensorFlow and TensorFlow Serving load
     <out>/labels.json                   the titles of the class ids
-    <out>/verify.json                   the proof that it finds what the live model finds
+    <out>/verify.json                   the report of the comparison with the live model
 
-The folder appears complete and proven, or not at all. The one file of this package that reads settings.
+The folder is created only if it is complete and verified. This is the only file of the package that reads settings.
 """
 
 import json
@@ -31,18 +31,18 @@ from mrcnn.predict.predictor import Predictor
 
 LABELS = "labels.json"
 VERIFY = "verify.json"
-REFUSED = ".refused.json"  # added to the output's name: the report of an export that was not equal
+REFUSED = ".refused.json"  # suffix of the report of an export that was not equivalent, after the output's name
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to.
+    """The result of an export.
 
     Attributes:
-        path: the SavedModel's folder.
-        size_bytes: of all files in it.
-        seconds: from reading the model folder to the finished SavedModel.
-        proofs: at the model's own score threshold; then at 0, where the first met no object.
+        path: folder of the SavedModel.
+        size_bytes: size of all files in it.
+        seconds: time for building, saving and verifying the model, without reading its settings and the images.
+        proofs: the proof at the model's own score threshold; if it met no object, also one at the threshold 0.
     """
 
     path: Path
@@ -62,24 +62,24 @@ def export(
     score_threshold: float | None = None,
     device: int | str | None = None,
 ) -> Exported:
-    """Writes a model as a SavedModel, proves that it is equal, and only then gives it its name.
+    """Exports a model as a SavedModel and publishes it only if it is equivalent.
 
-    Where the images show no object at the model's score threshold, there is nothing to compare. Then a second model,
-    exported alike but for the threshold 0, is proven too and thrown away.
+    If the images show no object at the model's score threshold, there is nothing to compare. Then a second model is
+    exported with the threshold 0, compared and deleted.
 
     Args:
-        model: as for `load.read_model`.
-        out_dir: must be new or an empty folder.
-        log: told of progress and of the result.
-        classes: as for `load.read_model`.
-        input_size: the same.
-        images: folder of images to compare on; None takes photographs that scikit-image brings.
+        model: as for `read.read_model`.
+        out_dir: the folder to create; it must be new or empty.
+        log: receives the progress and the result.
+        classes: as for `read.read_model`.
+        input_size: as for `read.read_model`.
+        images: folder of images to compare on; None uses photographs that scikit-image includes.
         score_threshold: detections that score less are dropped; None keeps the model's own.
-        device: as for `load.load_model`.
+        device: as for `read.load_model`.
 
     Raises:
-        UserError: an argument is wrong, or the exported model finds something else than the live one; then the report
-            is in `<out_dir>.refused.json`.
+        UserError: an argument is wrong, or the exported model's detections differ from the live model's; then the
+            report is in `<out_dir>.refused.json`.
     """
     target = Path(out_dir).resolve()
     files.check_free(out_dir, fix="remove it or name another")
@@ -117,7 +117,7 @@ def export(
 
 
 def write(bundle: ModelBundle, directory: str | Path) -> None:
-    """Writes a loaded model as a SavedModel with its labels, without proof."""
+    """Writes a loaded model as a SavedModel with labels.json, without verification."""
     config, size = bundle.config, bundle.input_size
     detector = signature.Detector(
         bundle.model,
@@ -133,7 +133,11 @@ def write(bundle: ModelBundle, directory: str | Path) -> None:
 
 
 def labels(bundle: ModelBundle) -> dict[str, Any]:
-    """Gives the content of labels.json: title and colour of every class id, and the numbers of the graph."""
+    """Builds the content of labels.json.
+
+    Returns:
+        `classes`, a title and, if known, a colour for each class id; `input_size` and the thresholds of the graph.
+    """
     colors = {item.title: item.color for item in bundle.class_metas}
     classes = [{"id": index, "title": title} for index, title in enumerate(bundle.class_names)]
     return {
@@ -146,9 +150,9 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """Makes a folder beside the target, which is on the same disk, and removes it in the end."""
+    """Creates a temporary folder beside the target, on its disk; removes it at the end."""
     folder = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     with files.writing("the SavedModel", folder):
         folder.mkdir(parents=True)
     try:
@@ -158,7 +162,11 @@ def _workplace(target: Path) -> Iterator[Path]:
 
 
 def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
-    """Gives a proven SavedModel its name with the report inside; of another one only the report is left."""
+    """Moves a SavedModel that passed its proofs to the target, with the report inside.
+
+    Raises:
+        UserError: a proof failed; only the report is kept, in `<target>.refused.json`.
+    """
     failures = [line for proof in proofs for line in proof.failures]
     report = {
         "passed": not failures,
@@ -177,7 +185,7 @@ def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
     with files.writing("the SavedModel", target):
         _write_json(model / VERIFY, report)
         files.flush_tree(model)
-        os.replace(model, target)  # takes the place of an empty folder
+        os.replace(model, target)  # replaces an empty folder
         files.flush(target.parent)
         refused.unlink(missing_ok=True)
 

@@ -1,7 +1,8 @@
-"""Detection as one TensorFlow graph, from an image's bytes to masks in its own pixels.
+"""Detection as one TensorFlow graph, from an image's bytes to masks of its size.
 
-Everything `Predictor` does around the model in NumPy and OpenCV, once more in TensorFlow operators, so that a server
-needs no code of ours. The rules are those of `data/resize.py`, `predict/postprocess.py` and `ops/masks.py`.
+Implements the preprocessing and postprocessing of `Predictor`, which use NumPy and OpenCV, in TensorFlow operators, so
+that a server needs no code of this project. The rules are those of `data/resize.py`, `predict/postprocess.py` and
+`ops/masks.py`.
 Shape letters: H W the image, S side of the model input, D output slots, N detections, M mask side.
 """
 
@@ -15,20 +16,20 @@ from mrcnn.structures import OutputRules, RawDetections, Tensor
 
 IMAGE_SIGNATURE = "serving_default"
 ENCODED_SIGNATURE = "encoded"
-PROBABILITIES = "probabilities"  # a function of the saved object, no signature: servers do not offer it
-ENCODED_CHANNELS = 3  # what a JPEG or PNG is decoded to
+PROBABILITIES = "probabilities"  # a function of the saved object, not a signature: servers do not offer it
+ENCODED_CHANNELS = 3  # channels that a JPEG or PNG is decoded to
 Model = Callable[[Mapping[str, Any]], RawDetections]
 
 
 class Fitted(NamedTuple):
-    """An image in the model input; the graph's form of `data.resize.ResizePlan`.
+    """A resized and padded image; the graph's counterpart of `data.resize.ResizePlan`.
 
     Attributes:
         images: `[1, S, S, channels]` float32, zero outside the window.
-        windows: `[1, 4]` float32, the image's place in it, yxyx.
-        old_hw: `[2]` float64, the image's sides.
-        new_hw: `[2]` float64, the window's sides.
-        offset_yx: `[2]` float64, the padding above and left.
+        windows: `[1, 4]` float32, the un-padded part, yxyx pixels of the model input.
+        old_hw: `[2]` float64, height and width of the image.
+        new_hw: `[2]` float64, height and width of the window.
+        offset_yx: `[2]` float64, pixels of padding above and to the left.
     """
 
     images: Tensor
@@ -39,36 +40,42 @@ class Fitted(NamedTuple):
 
 
 class Detector(tf.Module):
-    """The detection of one image as TensorFlow functions that hold no state but the weights."""
+    """Detects objects in one image by TensorFlow functions without state except the weights."""
 
     def __init__(
         self, model: Model, *, min_dim: int, max_dim: int, channels: int, image_resize: str, rules: OutputRules
     ):
-        """Takes a model and the numbers around it.
+        """Stores the model and its settings.
 
         Args:
-            model: from a dictionary with `images` `[1, S, S, channels]` and `windows` `[1, 4]` to `RawDetections`; its
-                `weights`, where it has any, are Keras variables.
-            min_dim: the short side is enlarged to this where the long side allows it.
-            max_dim: S.
-            channels: of the image.
+            model: maps a dictionary with `images` `[1, S, S, channels]` and `windows` `[1, 4]` to `RawDetections`; its
+                `weights`, if it has any, are Keras variables.
+            min_dim: target of the short side in pixels; images are enlarged to it as far as `max_dim` allows.
+            max_dim: S, side of the model input in pixels.
+            channels: channel count of the image.
             image_resize: the method of `data.resize.resize_image`.
-            rules: how the model's output becomes detections.
+            rules: how boxes are rounded and masks resized.
         """
         super().__init__(name="detector")
         self.variables_of_model = [weight.value for weight in getattr(model, "weights", ())]
         self._numbers = (min_dim, max_dim, channels)
         self._image_resize, self._rules = image_resize, rules
-        # in a function: as an attribute, Keras would save the model once more with functions of its own
+        # wrapped in a function: as an attribute, the Keras model would be saved again with its own functions
         self._model = lambda batch: model(batch)
 
     def signatures(self) -> dict[str, Any]:
-        """Gives the functions a SavedModel offers, by signature name; `encoded` only for a model of RGB images."""
+        """Builds the functions of a SavedModel.
+
+        Also sets the attribute `probabilities`, a function that is saved without being a signature.
+
+        Returns:
+            The functions by signature name; `encoded` only for a model of 3 channels.
+        """
         channels = self._numbers[2]
         image = tf.TensorSpec([None, None, channels], tf.uint8, name="image")
         find = tf.function(self.find, input_signature=[image])
-        self.probabilities = find  # saved with the module
-        # calls the traced function, so the graph holds the network once
+        self.probabilities = find  # as an attribute it is saved with the module
+        # calls the traced function, so that the graph contains the network once
         detect = tf.function(lambda image: _without_probabilities(find(image)), input_signature=[image])
         signatures = {IMAGE_SIGNATURE: detect}
         if channels == ENCODED_CHANNELS:
@@ -82,9 +89,9 @@ class Detector(tf.Module):
         """Finds the objects of `image`, `[H, W, channels]` uint8 RGB.
 
         Returns:
-            Best first: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32,
+            By descending score: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32,
             1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1; probabilities
-            `[N, M, M]` float32, of each mask on the grid of its box. A signature returns all but the last.
+            `[N, M, M]` float32, mask probabilities on the M x M grid of each box. A signature returns all but the last.
         """
         min_dim, max_dim, _ = self._numbers
         fitted = fit(image, min_dim=min_dim, max_dim=max_dim, method=self._image_resize)
@@ -95,17 +102,18 @@ class Detector(tf.Module):
 
 
 def decode(encoded):
-    """Decodes an image file's bytes as `data.images.read_image` does, but for the EXIF orientation, which is ignored.
+    """Decodes an image file's bytes like `images.pixels.read_image`, but ignores the EXIF orientation.
 
     Args:
-        encoded: string scalar: JPEG, PNG (8 or 16 bits; grey, palette, alpha), BMP, or GIF, whose first frame counts.
+        encoded: string scalar: JPEG, PNG (8 or 16 bits; grey, palette, alpha), BMP, or GIF, of which the first frame is
+            used.
 
     Returns:
         `[H, W, 3]` uint8, RGB.
     """
 
     def jpeg():
-        # the general decoder takes the fast transform, which is up to 18 grey values off
+        # the general decoder uses the fast transform, with errors of up to 18 grey values
         return tf.io.decode_jpeg(encoded, channels=ENCODED_CHANNELS, dct_method="INTEGER_ACCURATE")
 
     def other():
@@ -117,15 +125,15 @@ def decode(encoded):
 
 
 def fit(image, *, min_dim, max_dim, method) -> Fitted:
-    """Scales and pads an image to the model input: `resize_plan` and `resize_image` in one.
+    """Resizes and pads an image to the model input, like `resize_plan` and `resize_image`.
 
     Args:
         image: `[H, W, channels]` uint8, at least one pixel.
-        min_dim: the short side is enlarged to this where the long side allows it.
-        max_dim: S.
+        min_dim: target of the short side in pixels; the image is enlarged to it as far as `max_dim` allows.
+        max_dim: S, side of the model input in pixels.
         method: as for `resize_image`.
     """
-    # float64 as in Python, and round half to even likewise: the same whole numbers for every size
+    # float64 and round half to even, as in Python: the same whole numbers as `resize_plan` for every size
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
     longest = tf.reduce_max(sides)
     scale = tf.maximum(tf.constant(1.0, tf.float64), min_dim / tf.reduce_min(sides))
@@ -135,23 +143,23 @@ def fit(image, *, min_dim, max_dim, method) -> Fitted:
     before = (max_dim - new_hw) // 2
     pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method](image, new_hw)
     pixels = tf.pad(pixels, tf.concat([tf.stack([before, max_dim - new_hw - before], axis=1), [[0, 0]]], axis=0))
-    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # tells the static shape
+    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # sets the static shape
     windows = tf.cast(tf.concat([before, before + new_hw], axis=0), tf.float32)[None]
     return Fitted(pixels, windows, sides, new_sides, tf.cast(before, tf.float64))
 
 
 def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: OutputRules) -> dict[str, Tensor]:
-    """Moves boxes and masks from the model input into the image; the graph's form of `postprocess.to_original`.
+    """Converts raw output to detections in the image, like `postprocess.to_original`.
 
     Args:
         raw: the fields of one image, without the batch axis: `[D, ...]`.
-        fitted: how the image was fitted.
+        fitted: how the image was resized and padded.
         height: H, int32 scalar.
         width: W, int32 scalar.
-        rules: how boxes are rounded and masks enlarged.
+        rules: how boxes are rounded and masks resized.
 
     Returns:
-        As `Detector.find`; boxes without area or whose mask has no pixel are left out.
+        As `Detector.find`; detections whose box has no area or whose mask is empty are dropped.
     """
     slots = tf.where(raw.valid)[:, 0]
     slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
@@ -169,10 +177,10 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: Out
 
 
 def draw(masks, boxes, *, height, width, rules: OutputRules):
-    """Draws masks into the image, one after the other and each inside its own box only.
+    """Pastes masks into the image one by one, each only inside its own box.
 
-    So the floating-point numbers in memory at a time are those of one box, whatever the number of masks; the masks
-    themselves take a byte a pixel twice, as the array in the making and as the result.
+    At any time only one box's floating-point values are in memory, whatever the number of masks. The pasted masks take
+    two bytes per pixel: one in the array that is filled and one in the result.
 
     Args:
         masks: `[N, M, M]` float32, probabilities.
@@ -182,11 +190,11 @@ def draw(masks, boxes, *, height, width, rules: OutputRules):
         rules: as for `to_original`.
 
     Returns:
-        masks: `[K, H, W]` uint8, 0 or 1, of the K masks that have a pixel.
-        drawn: `[N]` bool, which those are.
+        masks: `[K, H, W]` uint8, 0 or 1: the K masks that are not empty.
+        drawn: `[N]` bool, true for a mask that is not empty.
     """
     count = tf.shape(boxes)[0]
-    # the first place is filled before the loop, so that the array knows its shape when nothing else is written
+    # the first element is written before the loop, so that the array has a shape even without any mask
     canvas = tf.TensorArray(tf.uint8, size=tf.maximum(count, 1), element_shape=[None, None], clear_after_read=False)
     canvas = canvas.write(0, tf.zeros([height, width], tf.uint8))
     drawn = tf.TensorArray(tf.bool, size=count, element_shape=[])
@@ -194,7 +202,7 @@ def draw(masks, boxes, *, height, width, rules: OutputRules):
     def step(index, used, canvas, drawn):
         crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
         some = tf.reduce_any(crop)
-        # an empty mask is written too, but the next one takes its place
+        # an empty mask is written too, but overwritten by the next one
         canvas = canvas.write(used, tf.pad(tf.cast(crop, tf.uint8), padding))
         return index + 1, used + tf.cast(some, tf.int32), canvas, drawn.write(index, some)
 
@@ -226,7 +234,7 @@ def _exact(image, new_hw):
 
 
 def _smoothed(image, new_hw):
-    """Filters along rows first and rounds after each pass, as Pillow does."""
+    """Resizes along rows first, with antialiasing, and rounds after each pass, as Pillow does."""
     for sides in ((tf.shape(image)[0], new_hw[1]), new_hw):
         scaled = tf.image.resize(image[None], sides, method="bilinear", antialias=True)[0]
         image = tf.clip_by_value(tf.floor(scaled + 0.5), 0.0, 255.0)
@@ -234,7 +242,10 @@ def _smoothed(image, new_hw):
 
 
 def _truncated(image, new_hw):
-    """Reads pixels outside as 0, but gives none below the image's least value, and cuts values to whole numbers."""
+    """Resizes bilinearly with zero padding and truncates to whole numbers.
+
+    Results below the image's smallest value, which the padding can cause, are raised to it.
+    """
     values = tf.cast(image, tf.float64)
     least = tf.reduce_min(values)
     for axis in (0, 1):
@@ -243,18 +254,23 @@ def _truncated(image, new_hw):
         low = tf.floor(places)
         share = tf.reshape(places - low, [-1, 1, 1] if axis == 0 else [1, -1, 1])
         padded = tf.pad(values, [[1, 1], [0, 0], [0, 0]] if axis == 0 else [[0, 0], [1, 1], [0, 0]])
-        index = tf.cast(low, tf.int32)  # of the padded axis, where pixel i is i + 1
+        index = tf.cast(low, tf.int32)  # index on the padded axis, where pixel i is at i + 1
         below, above = tf.gather(padded, index, axis=axis), tf.gather(padded, tf.minimum(index + 1, old + 1), axis=axis)
         values = below * (1 - share) + above * share
     return tf.cast(tf.floor(tf.maximum(values, least)), tf.float32)
 
 
 def _draw_in_box(mask, box, *, height, width, rules):
-    """Gives the mask in the pixels that its box touches, bool, and the `[2, 2]` padding to the whole image."""
+    """Resizes and thresholds a mask in the pixels that its box touches.
+
+    Returns:
+        crop: `[h, w]` bool.
+        padding: `[2, 2]` int32, pixels before and after the crop along each axis of the image.
+    """
     start = tf.cast(tf.floor(box[:2]), tf.int32)
     end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
     start = tf.minimum(start, end)
-    # whole pixels less: exact in float32, so that every pixel gets the value it has in the whole image
+    # subtracting whole pixels is exact in float32, so every pixel has the same value as when pasted into the image
     shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
     sides = end - start
     values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=rules.mask_paste)[

@@ -1,7 +1,8 @@
-"""The proof that an exported model finds what the live one finds.
+"""Verifies that an exported model has the same detections as the live one.
 
-Both see the same images on the same device, and the differences are measured. The bytes signature gets the image as
-PNG, which loses nothing, so it must find the same. A third function returns the masks' probabilities as well.
+Both models are applied to the same images on the same device, and the differences are measured. The signature for
+encoded images gets the image as PNG, which is lossless, so its detections must be the same. A third function also
+returns the mask probabilities.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 
-MAX_IMAGES = 16  # of a folder, evenly spread over its names
+MAX_IMAGES = 16  # most images of a folder that are used, evenly spread over its sorted names
 _SUBTASK = "verify"
 
 
@@ -38,13 +39,13 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """The comparisons at one score threshold, and what they come to.
+    """The comparisons at one score threshold and their evaluation.
 
     Attributes:
         score_threshold: of both models.
-        tolerances: what they were held against.
+        tolerances: largest allowed differences.
         comparisons: one per image and function.
-        device: what both models ran on, "CPU" or "GPU".
+        device: the device of both models, "CPU" or "GPU".
         precision: the arithmetic of their convolutions, a key of `precision.PLACES`.
     """
 
@@ -56,12 +57,12 @@ class Proof:
 
     @property
     def paired(self) -> int:
-        """How many detections were compared; without any the proof says nothing about boxes and masks."""
+        """Number of compared detections; if it is 0, boxes and masks were not verified."""
         return sum(item.paired for item in self.comparisons)
 
     @property
     def failures(self) -> list[str]:
-        """What lies beyond the tolerances, one line each; empty when the models are equal."""
+        """Differences beyond the tolerances, one line each; empty if the models are equivalent."""
         limits, found = self.tolerances, []
         for item in self.comparisons:
             parts = [
@@ -84,7 +85,7 @@ class Proof:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the numbers as `verify.json` holds them."""
+        """Converts the proof to the form it has in `verify.json`."""
         items = self.comparisons
         return {
             "passed": not self.failures,
@@ -115,16 +116,16 @@ def prove(
     log: EventLog,
     tolerances: Tolerances | None = None,
 ) -> Proof:
-    """Compares a SavedModel with the live model it was made of.
+    """Compares a SavedModel with the live model it was exported from.
 
     Args:
         predictor: the live model.
         saved_model: folder of the SavedModel.
-        pictures: what to compare on.
-        log: told of progress.
-        tolerances: beyond which `Proof.failures` tells of a difference; None takes those of the arithmetic in use.
+        pictures: the images to compare on.
+        log: receives the progress.
+        tolerances: largest allowed differences; None uses those of the arithmetic in use.
     """
-    loaded = tf.saved_model.load(str(saved_model))  # kept: its signatures alone lose the weights
+    loaded = tf.saved_model.load(str(saved_model))  # kept alive: its signatures do not keep the weights
     config = predictor.bundle.config
     arithmetic = precision.in_use(getattr(predictor.bundle.model, "compute_dtype", "float32"))
     tolerances = tolerances or precision.tolerances(arithmetic, image_resize=config.image_resize)
@@ -152,23 +153,33 @@ def prove(
 
 
 def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
-    """Gives how far an edge of a box moves in the image when it is rounded the other way."""
+    """Computes how far an edge moves in the image if rounded to the other side.
+
+    Returns:
+        Pixels of the image; 0 for a model that does not round boxes.
+    """
     if bundle.config.round_boxes == "never":
         return 0.0
     if bundle.config.round_boxes == "at_end":
         return 1.0
     size = bundle.input_size
     plan = resize.resize_plan(shape[0], shape[1], min_dim=size.min_dim, max_dim=size.max_dim)
-    return float(np.ceil(1.0 / min(plan.scale_yx)))  # a pixel of the model input, and what is cut off behind it
+    return float(np.ceil(1.0 / min(plan.scale_yx)))  # one pixel of the model input; truncation adds less than a pixel
 
 
 def folder_pictures(
     folder: str | Path, *, channels: int, image_range: int | None = None, log: EventLog
 ) -> list[Picture]:
-    """Reads at most `MAX_IMAGES` images of a folder; one that cannot be read is reported and left out.
+    """Reads at most `MAX_IMAGES` images of a folder; reports and skips unreadable ones.
+
+    Args:
+        folder: the image folder.
+        channels: channel count of the arrays.
+        image_range: as for `images.pixels.read_image`.
+        log: receives why an image is skipped.
 
     Raises:
-        UserError: there is no such folder, no image in it, or none that can be read.
+        UserError: the folder does not exist, or has no image that can be read.
     """
     source = sources.open_images(folder)
     count = len(source.entries)
@@ -184,7 +195,12 @@ def folder_pictures(
 
 
 def bundled_pictures(*, max_dim: int, channels: int) -> list[Picture]:
-    """Gives photographs that scikit-image brings: whole, cut, and larger than the model input."""
+    """Returns scikit-image's photographs: whole, cropped, and larger than the model input.
+
+    Args:
+        max_dim: side of the model input in pixels.
+        channels: channel count of the arrays.
+    """
     coins, astronaut = data.coins(), data.astronaut()
     large = cv2.resize(astronaut, (max_dim + max_dim // 4, max_dim + max_dim // 2))
     images = {

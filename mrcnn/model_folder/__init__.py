@@ -1,1 +1,1 @@
-"""A trained model on disk: its layout, how it is read, and what it runs on."""
+"""Reads and writes trained models on disk; chooses their device and precision."""

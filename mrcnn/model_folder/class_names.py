@@ -1,4 +1,4 @@
-"""The names of the classes of a weight file that comes alone.
+"""Class names for a weight file without model folder.
 
 Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the order of their ids.
 """
@@ -14,7 +14,7 @@ from mrcnn.config import errors
 from mrcnn.errors import UserError
 from mrcnn.project.meta import check_encodable
 
-MOST_BYTES = 2**26  # of a file of class names
+MOST_BYTES = 2**26  # largest size of a file of class names
 COCO = "coco"
 COCO_NAMES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -27,20 +27,24 @@ COCO_NAMES = (
     "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 BACKGROUND = "bg"
-BACKGROUNDS = ("bg", "background", "__background__")  # what a list that numbers the background begins with, lower case
+BACKGROUNDS = ("bg", "background", "__background__")  # lower-case names that mark a list's first class as background
 
 Classes = str | Path | Sequence[str]
 
 
 def read_names(classes: Classes) -> tuple[str, ...]:
-    """Gives the names that a user states.
+    """Reads the class names that a user gives as a list, text or file.
 
     Args:
-        classes: the names; or as on the command line `coco`, a JSON file that holds a list of names, or the names
-            separated by commas.
+        classes: a sequence of names; or, as on the command line, `coco`, the path of a JSON file with a list of names,
+            or the names separated by commas.
+
+    Returns:
+        The names in the order given.
 
     Raises:
-        UserError: there is no such file, it holds something else, or a name is empty or stands there twice.
+        UserError: the file does not exist or holds something else, there is no name, or a name is empty, cannot be
+            encoded or occurs twice.
     """
     if isinstance(classes, (str, Path)):
         names = _from_text(str(classes))
@@ -57,15 +61,18 @@ def read_names(classes: Classes) -> tuple[str, ...]:
 
 
 def number_names(names: Sequence[str], *, num_classes: int, source: str | Path) -> tuple[str, ...]:
-    """Gives the title of each class id of a weight file, the background first.
+    """Matches class names with the class ids of a weight file.
 
     Args:
-        names: of the classes in the order of their ids; the background may stand first or be left out.
-        num_classes: of the file, with the background.
-        source: what messages call the file.
+        names: class names in the order of their ids; the background may come first or be left out.
+        num_classes: number of classes of the file, with background.
+        source: name of the file in messages.
+
+    Returns:
+        The name of each class id, the background first.
 
     Raises:
-        UserError: there are more names or fewer than classes.
+        UserError: the number of names differs from the number of classes, or the background is not first.
     """
     if len(names) == num_classes and names[0].lower() in BACKGROUNDS:
         return tuple(names)

@@ -1,4 +1,4 @@
-"""Chooses what the model runs on, before TensorFlow starts using anything."""
+"""Chooses the device that the model runs on, before TensorFlow initializes its devices."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,13 @@ def choose_device(device: int | str | None, *, warn: Warn) -> None:
     """Makes one GPU, or none, visible to TensorFlow.
 
     Args:
-        device: "cpu", the number of a GPU, "auto" for the first GPU where there is one and else the CPU, or None to
-            leave TensorFlow's choice as it is.
-        warn: called with one line where a GPU was asked for and the machine has none; the CPU is used then.
+        device: "cpu", the number of a GPU, "auto" for the first GPU or else the CPU, or None to keep TensorFlow's own
+            choice.
+        warn: called with one line if a GPU number is given but the machine has no GPU; the CPU is used then.
 
     Raises:
-        UserError: another word, a GPU number that this machine lacks, or TensorFlow already runs on another choice.
+        UserError: `device` is another word, the machine has GPUs but none of this number, or TensorFlow is already
+            initialized with other devices.
     """
     if device is None:
         return

@@ -1,4 +1,4 @@
-"""Where things lie in a model folder, and which folder a path means.
+"""The layout of a model folder, and how a path is resolved to one.
 
     <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
     <folder>/model_weights/model.h5
@@ -17,7 +17,14 @@ FILE_SUFFIXES = (".h5", ".hdf5")
 
 
 def folder_of(path: Path) -> Path | None:
-    """Finds the model folder that a path means, which is also that of the weight file inside; None for a file alone."""
+    """Finds the model folder that a path refers to.
+
+    Args:
+        path: a model folder, the weight file inside one, or another weight file.
+
+    Returns:
+        The model folder; None for a weight file without model folder.
+    """
     if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
         return path
     folder = path.absolute().parent.parent
@@ -25,5 +32,13 @@ def folder_of(path: Path) -> Path | None:
 
 
 def find(directory: Path, *, holds: str | Path) -> Path | None:
-    """Finds the folder that holds a file of a model: the directory itself, else a run's `best`; None if neither."""
+    """Finds the folder of a model that contains a given file.
+
+    Args:
+        directory: a model folder, or the output of a training run.
+        holds: relative path of the file.
+
+    Returns:
+        The directory itself, else its `best` checkpoint; None if neither contains the file.
+    """
     return next((folder for folder in (directory, directory / BEST) if (folder / holds).is_file()), None)

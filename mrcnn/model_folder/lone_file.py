@@ -1,8 +1,8 @@
-"""A weight file that comes alone, as Matterport's users keep them: what its shapes say about the model.
+"""Derives model settings from the weight shapes of a file without model folder.
 
-A file does not tell its input size, conventions and classes' names. The first two are Matterport's; a file that lies
-where the plugin's folders have it gets the plugin's conventions.
-Source: Mask_RCNN's Config (2019) for the input size; its wiki for grey and deeper images has no mean of its own.
+The file holds no input size, conventions or class names. Input size and conventions are assumed to be Matterport's; a
+file at the place that a folder of the plugin has for it gets the plugin's conventions.
+Source: Mask_RCNN's Config (2019) for the input size; its wiki gives no image mean for grey images or more channels.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ INPUT_SIZE = (800, 1024)  # min_dim and max_dim, pixels
 
 
 def read_facts(path: str | Path) -> inspect.Facts:
-    """Reads what the names and shapes of a whole model's file tell.
+    """Reads the facts about a complete Mask R-CNN from a weight file's names and shapes.
 
     Raises:
-        UserError: the file cannot be read, or lacks a part of a Mask R-CNN.
+        UserError: the file cannot be read, or lacks layers of a Mask R-CNN.
     """
     with hdf5.read_file(path) as file:
         facts = inspect.facts_of(file)
@@ -44,15 +44,14 @@ def read_facts(path: str | Path) -> inspect.Facts:
 
 
 def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
-    """Makes the settings of a file's network: sizes from the file, conventions by `legacy.file_model`.
+    """Builds a file's model settings: sizes from its facts, conventions by `legacy.file_model`.
 
     Args:
-        facts: of a whole model.
-        path: of the file.
+        facts: facts about a complete model, from `read_facts`.
+        path: path of the file.
 
     Raises:
-        UserError: it has another number of anchors per location than Matterport's three, whose shapes it does not
-            tell.
+        UserError: the number of anchors per location is not Matterport's three, so their aspect ratios are unknown.
     """
     ratios = ModelConfig().anchor_aspect_ratios
     if facts.anchors_per_location != len(ratios):
@@ -71,9 +70,16 @@ def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
 
 
 def image_mean(channels: int) -> tuple[float, ...]:
-    """Gives the mean of each channel of an image: Matterport's for RGB, elsewhere the average of those three.
+    """Returns the mean of each channel of an image.
 
-    The channels after the third of four and more are taken for additions to RGB.
+    For 3 channels these are Matterport's RGB means. With more channels, the first three are taken as RGB and each
+    additional one gets the average of the RGB means; with fewer channels, all get this average.
+
+    Args:
+        channels: number of channels.
+
+    Returns:
+        A mean for each channel, in 0..255.
     """
     rgb = ModelConfig().image_mean
     average = sum(rgb) / len(rgb)
@@ -81,7 +87,10 @@ def image_mean(channels: int) -> tuple[float, ...]:
 
 
 def input_size(given: Sequence[int] | None) -> InputSize:
-    """Gives Matterport's input size, or the (min_dim, max_dim) that the user gave.
+    """Checks the user's input size; the default is Matterport's.
+
+    Args:
+        given: (min_dim, max_dim) in pixels; None for Matterport's.
 
     Raises:
         UserError: a side is below 1, or `max_dim` is no multiple of 64.
@@ -91,7 +100,7 @@ def input_size(given: Sequence[int] | None) -> InputSize:
 
 
 def remark(path: str | Path) -> str:
-    """Says by which conventions a file of this project is read that comes without its config.json."""
+    """Formats the warning for a file of this project without its config.json."""
     return (
         f"{path} was written by this project, but comes without its config.json: it is read by the conventions of "
         f"{legacy.file_model(Path(path))['compatibility']}; give its model folder if it has one"
@@ -99,7 +108,7 @@ def remark(path: str | Path) -> str:
 
 
 def assumptions(facts: inspect.Facts, path: str | Path) -> tuple[str, ...]:
-    """Lists what a file leaves open and had to be assumed, one line each."""
+    """Lists the settings that had to be assumed for a file, one line each."""
     lines = []
     if not facts.old:
         lines.append(remark(path))

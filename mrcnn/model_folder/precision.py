@@ -1,6 +1,6 @@
-"""Chooses the number format of the convolutions where the user leaves the choice: `auto`.
+"""Chooses the number format of the convolutions for the setting `auto`.
 
-bfloat16 halves the time where the processor multiplies it natively, and takes many times longer where it is emulated.
+bfloat16 halves the time on a processor with native support, and takes many times longer where it is emulated.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ SINGLE, BRAIN = "float32", "mixed_bfloat16"
 
 
 class Precision(NamedTuple):
-    """A Keras dtype policy and, as a clause, why it was chosen."""
+    """A Keras dtype policy and the reason for it, written as a clause."""
 
     policy: str
     reason: str = "it was asked for"
@@ -31,12 +31,15 @@ DEFAULT = Precision(SINGLE)
 
 
 def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
-    """Returns the precision to compute in; call it when the visible devices are chosen.
+    """Resolves a precision setting to a Keras dtype policy; choose the visible devices first.
 
     Args:
-        asked: a Keras dtype policy, or `auto`: mixed_bfloat16 where all visible GPUs, or the CPU where there is none,
-            multiply bfloat16 natively, else float32.
-        cpu_info: Linux's description of the CPU; elsewhere `auto` on a CPU is float32.
+        asked: a Keras dtype policy, or `auto`: mixed_bfloat16 if all visible GPUs (without a GPU, the CPU) multiply
+            bfloat16 natively, else float32.
+        cpu_info: Linux's description of the CPU; without it, `auto` on a CPU is float32.
+
+    Returns:
+        The policy and the reason for it.
     """
     if asked != AUTO:
         return Precision(asked)
@@ -51,7 +54,7 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
 
 
 def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
-    """Tells whether the CPU has bfloat16 instructions; None where Linux's description of it is missing."""
+    """Checks whether the CPU has bfloat16 instructions; None if `cpu_info` does not exist."""
     if not cpu_info.is_file():
         return None
     return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))

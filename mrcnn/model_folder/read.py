@@ -1,6 +1,6 @@
-"""A trained model from its folder, or from a weight file alone.
+"""Reads a trained model from its folder, or from a weight file without model folder.
 
-A folder of the original has no `model`: there was one network, which `config.legacy` knows.
+A config.json of the original has no key `model`: the original had one network, whose settings are in `config.legacy`.
 Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
 """
 
@@ -30,17 +30,17 @@ from mrcnn.weights import apply, download
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a model's files say, before anything is built.
+    """The settings and paths of a stored model, before it is built.
 
     Attributes:
-        path: the folder, or the weight file that is alone.
+        path: the model folder, or the weight file if there is no folder.
         weights: the weight file.
         class_names: title of each class id, the background first.
-        class_metas: the classes as the folder lists them, the background not among them.
-        input_size: `min_dim` and `max_dim` of the model input.
-        config: the architecture's numbers.
-        neutral: title of the class whose objects were ignored in training, if there was one.
-        warnings: what had to be assumed, one line each.
+        class_metas: the classes in the folder's order, without the background.
+        input_size: `min_dim` and `max_dim` of the model input, pixels.
+        config: settings of the architecture.
+        neutral: title of the class whose objects were ignored in training; None without one.
+        warnings: settings that had to be assumed, one line each.
     """
 
     path: Path
@@ -55,15 +55,15 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A model ready to run, and what its numbers mean.
+    """A loaded model with its classes and settings.
 
     Attributes:
-        model: from a dictionary with `images` and `windows` to `RawDetections`.
+        model: maps a dictionary with `images` and `windows` to `RawDetections`.
         class_names: title of each class id, the background first.
-        class_metas: the classes as the folder lists them, the background not among them.
-        input_size: `min_dim` and `max_dim` of the model input.
-        config: the architecture's numbers, with the score threshold in use.
-        precision: of the convolutions, and why.
+        class_metas: the classes in the folder's order, without the background.
+        input_size: `min_dim` and `max_dim` of the model input, pixels.
+        config: settings of the architecture, with the score threshold in use.
+        precision: number format of the convolutions, and the reason for it.
     """
 
     model: Callable[[Mapping[str, Any]], RawDetections]
@@ -75,12 +75,12 @@ class ModelBundle:
 
     @property
     def output_rules(self) -> OutputRules:
-        """How the model's output becomes detections."""
+        """The rules that convert the model's output to detections."""
         return output_rules(self.config)
 
 
 def output_rules(config: ModelConfig) -> OutputRules:
-    """Picks the rules of a model's output from its numbers."""
+    """Collects the output rules from the settings of a model."""
     return OutputRules(config.mask_threshold, config.mask_paste, config.round_boxes)
 
 
@@ -90,17 +90,17 @@ def read_model(
     classes: class_names.Classes | None = None,
     input_size: Sequence[int] | None = None,
 ) -> StoredModel:
-    """Reads what a model's files say.
+    """Reads the settings of a model from its files; no weights are read.
 
     Args:
-        model: a model folder; a training run's output, whose `best` checkpoint is taken; a weight file; or `coco` for
-            Matterport's release file, which is downloaded once.
-        classes: only with a weight file that is alone: the names of its classes, see `class_names.read_names`.
-        input_size: only with such a file: (min_dim, max_dim); None means Matterport's.
+        model: a model folder; the output of a training run, whose `best` checkpoint is used; a weight file; or `coco`
+            for Matterport's release file, which is downloaded once.
+        classes: only for a weight file without model folder: its class names, see `class_names.read_names`.
+        input_size: only for such a file: (min_dim, max_dim) in pixels; None means Matterport's.
 
     Raises:
-        UserError: there is no model, its files are not what they should be, or an argument is missing or too much; one
-            line that names the file and the fix.
+        UserError: there is no model, its files are malformed, or an argument is missing or not allowed; one line that
+            names the file and the fix.
     """
     path = Path(model)
     if str(model) == class_names.COCO and not path.exists():
@@ -120,7 +120,7 @@ def read_folder(directory: str | Path) -> StoredModel:
     """Reads a model folder's config.json.
 
     Args:
-        directory: the model folder, or a training run's output, whose `best` checkpoint is taken.
+        directory: the model folder, or the output of a training run, whose `best` checkpoint is used.
 
     Raises:
         UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
@@ -147,10 +147,16 @@ def read_folder(directory: str | Path) -> StoredModel:
 def read_file(
     path: Path, *, classes: class_names.Classes | None, input_size: Sequence[int] | None = None
 ) -> StoredModel:
-    """Reads from a weight file alone what its shapes tell, and adds the names of the classes.
+    """Derives a model's settings from the shapes in a weight file without model folder.
+
+    Args:
+        path: the weight file.
+        classes: its class names, see `class_names.read_names`; None is an error.
+        input_size: (min_dim, max_dim) in pixels; None means Matterport's.
 
     Raises:
-        UserError: the file is no whole Mask R-CNN, or the names are missing, not as many as its classes, or malformed.
+        UserError: the file is no complete Mask R-CNN, or the class names are missing, malformed, or not as many as its
+            classes.
     """
     facts = lone_file.read_facts(path)
     count = facts.num_classes or 0
@@ -180,9 +186,18 @@ def load_as_told(
     precision: str,
     warn: Callable[[str], None],
 ) -> ModelBundle:
-    """Loads a model as a config says; a threshold or a device that is given, not None, comes before the config's.
+    """Loads a model with the threshold and device of an inference config.
 
-    Arguments and errors are those of `load_model`.
+    Args:
+        stored: as for `load_model`.
+        settings: the model settings of the inference config.
+        score_threshold: replaces the config's threshold; None keeps it.
+        device: replaces the config's device; None keeps it.
+        precision: as for `load_model`.
+        warn: as for `load_model`.
+
+    Raises:
+        UserError: as `load_model`.
     """
     if score_threshold is None:
         score_threshold = settings.score_threshold(stored.config.score_threshold)
@@ -196,7 +211,7 @@ def load_as_told(
 
 
 def _device(settings: InferenceModelConfig) -> int | str:
-    """Returns the GPU that a config names; one that names none runs without a GPU too, and without a warning."""
+    """Returns the config's GPU; `auto`, which never warns, if the config has none."""
     return settings.gpu_device if "gpu_device" in settings.model_fields_set else devices.AUTO
 
 
@@ -213,13 +228,13 @@ def load_model(
     Args:
         stored: from `read_model`.
         score_threshold: detections that score less are dropped; None keeps the model's own, by default 0.7.
-        device: as for `device.choose_device`; to be chosen before TensorFlow is first used.
-        precision: of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for what is fast on the
-            device; boxes are float32 always.
-        warn: called with one line for each thing the user should know.
+        device: as for `device.choose_device`; it must be chosen before TensorFlow is first used.
+        precision: number format of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for the
+            faster one on the device; boxes are always float32.
+        warn: called with each warning, one line.
 
     Raises:
-        UserError: the weights are not what the model needs, or an argument is wrong.
+        UserError: the weights do not fit the model, or an argument is wrong.
     """
     if precision not in PRECISIONS:
         raise UserError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -301,7 +316,10 @@ def _class_names(mapping: Any) -> tuple[str, ...]:
 
 
 def _class_metas(classes: Any, names: tuple[str, ...]) -> tuple[ClassMeta, ...]:
-    """Gives one bitmap class for each name but the background, in the folder's order; those it does not list last."""
+    """Builds a bitmap class for each name except the background.
+
+    The order and colours are those of the folder's `classes`; names that it lacks come last.
+    """
     if not isinstance(classes, list):
         raise UserError(f"`classes` must be a list, got {errors.shown(classes)}")
     listed = {item.title: item for item in map(ClassMeta.from_json, classes)}

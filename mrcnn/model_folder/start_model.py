@@ -1,6 +1,6 @@
-"""The model that training starts from: where its weights are, and what its config.json decides for the new one.
+"""The model that training starts from: its weights and the settings taken from its config.json.
 
-Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; new is `model`.
+Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; the key `model` is new.
 """
 
 from collections.abc import Mapping
@@ -18,30 +18,33 @@ from mrcnn.weights import download, hdf5
 
 COCO = "coco"
 DEFAULT_PRECISION = "float32"
-# what weights were shaped for or trained with, besides their conventions
+# settings, besides the conventions, that weights were shaped for or trained with
 NETWORK = (
     "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
     "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
     "image_range",
 )  # fmt: skip
-# a number that means another thing once its word is given anew
+# a number whose meaning depends on another setting: it is not taken over if the user gives that setting
 PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
 
 
 @dataclass(frozen=True)
 class StartModel:
-    """Where the first weights come from.
+    """The files of the model that training starts from.
 
     Attributes:
-        weights: the by-name HDF5 file.
-        config: the model folder's config.json; None where there is none, as for a single file.
+        weights: HDF5 file with weights by layer name.
+        config: config.json of the model folder; None without one, as for a single file.
     """
 
     weights: Path
     config: Path | None = None
 
     def class_title_to_idx(self) -> Mapping[str, int]:
-        """Reads the class numbers that training is to go on with.
+        """Reads the class ids for training that continues an earlier one.
+
+        Returns:
+            The class id of each title.
 
         Raises:
             UserError: there is no config.json, or it has no class mapping.
@@ -57,7 +60,15 @@ class StartModel:
         return mapping
 
     def other_size(self, min_dim: int, max_dim: int) -> str | None:
-        """Says that the weights were trained at another input size, where config.json tells theirs."""
+        """Describes how the input size differs from the one the weights were trained at.
+
+        Args:
+            min_dim: of the new training, pixels.
+            max_dim: of the new training, pixels.
+
+        Returns:
+            One line; None if the sizes are equal or config.json has no input size.
+        """
         settings = load_json(self.config).get("settings") if self.config else None
         size = settings.get("input_size") if isinstance(settings, dict) else None
         if not isinstance(size, dict):
@@ -71,19 +82,23 @@ class StartModel:
         )
 
     def conventions(self) -> dict[str, Any]:
-        """Gives what network and conventions the weights were trained with: `compatibility`, and what differs from it.
+        """Reads the network settings and conventions that the weights were trained with.
 
-        Without config.json they are those of `legacy.file_model`.
+        Returns:
+            As `conventions_of`. Without config.json they are those of `legacy.file_model`.
 
         Raises:
-            UserError: the folder's `model` is malformed.
+            UserError: the key `model` of config.json is malformed.
         """
         if self.config is not None:
             return conventions_of(_stored_model(self.config))
         return conventions_of(ModelConfig.model_validate(legacy.file_model(self.weights)))
 
     def remark(self) -> str | None:
-        """Says what had to be assumed of a file of this project that comes without its config.json.
+        """Describes the conventions assumed for a file of this project without config.json.
+
+        Returns:
+            One line; None with a config.json, or for a file of another program.
 
         Raises:
             UserError: the file cannot be read.
@@ -95,7 +110,11 @@ class StartModel:
 
 
 def conventions_of(model: ModelConfig) -> dict[str, Any]:
-    """Gives a network's `compatibility`, and those of its conventions and sizes that differ from what it implies."""
+    """Collects the settings of a network that differ from the defaults of its `compatibility`.
+
+    Returns:
+        `compatibility`, and each convention and size that differs from what `compatibility` implies.
+    """
     usual = ModelConfig(compatibility=model.compatibility)
     names = (*compatibility.CONVENTIONS[model.compatibility], *NETWORK)
     differing = {name: getattr(model, name) for name in names if getattr(model, name) != getattr(usual, name)}
@@ -103,12 +122,15 @@ def conventions_of(model: ModelConfig) -> dict[str, Any]:
 
 
 def taken_over(given: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the sizes and conventions of start weights that a train config leaves open.
+    """Selects the sizes and conventions of the start weights that a train config leaves open.
 
     Args:
-        given: the keys of the train config's `model` that the user gave. They win, and with `compatibility` among them
-            no convention is taken over.
-        start: `StartModel.conventions`.
+        given: the keys of the train config's `model` that the user gave. They take precedence; with `compatibility`
+            among them, no convention is taken over.
+        start: from `StartModel.conventions`.
+
+    Returns:
+        The selected items of `start`.
     """
     is_open = {*NETWORK} if "compatibility" in given else {*start}
     partners = {partner for name, partner in PARTNERS.items() if name in given}
@@ -116,32 +138,33 @@ def taken_over(given: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, 
 
 
 def is_older(taken: Mapping[str, Any]) -> bool:
-    """Tells whether a convention of older code is among what was taken over."""
+    """Checks whether the settings taken over include a convention of older code."""
     return bool(taken.get("compatibility") or taken.keys() - {"compatibility", *NETWORK})
 
 
 def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
-    """Lets a network go on with the sizes and conventions its start weights were trained with.
+    """Combines the user's model settings with those taken over from the start weights.
 
     Args:
         given: as for `taken_over`.
         start: as for `taken_over`.
 
     Raises:
-        UserError: a key that was given does not go with a convention that was taken over.
+        UserError: a key that the user gave contradicts a convention that was taken over.
     """
     return errors.check(ModelConfig, {**taken_over(given, start), **given}, path="model")
 
 
 def find_start_model(model: str) -> StartModel:
-    """Finds the weights that `--model` names, without reading them.
+    """Finds the start weights that `--model` refers to, without reading them.
 
     Args:
-        model: `coco` for Matterport's release file, which is downloaded once; a model folder; a run's output, whose
-            `best` checkpoint is taken; or an HDF5 file, which stands for the model folder that it lies in.
+        model: `coco` for Matterport's release file, which is downloaded once; a model folder; the output of a training
+            run, whose `best` checkpoint is used; or an HDF5 file, which is used with the config.json of its model
+            folder if it has one.
 
     Raises:
-        UserError: nothing usable is there; says what is expected.
+        UserError: there is no weight file; the message says what is expected.
     """
     if model == COCO and not Path(model).exists():
         return StartModel(Path(download.matterport_coco_file()))
@@ -167,7 +190,7 @@ def _stored_model(path: Path) -> ModelConfig:
 
 
 def stored_precision(config: Path) -> str:
-    """Reads the precision that a checkpoint's run computes in; float32 where its config.json does not say."""
+    """Reads the training precision from a checkpoint's config.json; float32 if it has none."""
     settings = load_json(config).get("settings")
     found = settings.get("precision") if isinstance(settings, dict) else None
     return str(found) if found in PRECISIONS else DEFAULT_PRECISION

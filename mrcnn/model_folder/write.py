@@ -1,6 +1,6 @@
-"""What a checkpoint's config.json says.
+"""Builds the content of a checkpoint's config.json.
 
-Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; new is `model`.
+Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; the key `model` is new.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,17 @@ def folder_config(
     model: Mapping[str, Any],
     background: str,
 ) -> dict[str, Any]:
-    """Makes the content of a checkpoint's config.json.
+    """Builds the content of a checkpoint's config.json.
 
     Args:
-        meta: the training project's, whose classes keep their order and colours; all become bitmaps.
-        class_title_to_idx: of the network; a class without a number, the neutral one, is left out.
+        meta: meta of the training project; its classes keep their order and colours, all with the shape bitmap.
+        class_title_to_idx: class id of each title; a class without id, the neutral one, is left out.
         settings: the merged train config.
-        model: the architecture's numbers.
-        background: title of class 0, appended where the project lacks it.
+        model: settings of the architecture.
+        background: title of class 0, appended if the project lacks it.
+
+    Returns:
+        A dictionary ready for JSON.
     """
     classes = [_class_json(item) for item in meta.classes if item.title in class_title_to_idx]
     if background not in {item["title"] for item in classes}:

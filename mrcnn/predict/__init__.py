@@ -1,1 +1,1 @@
-"""Images in, detections out: the predictor and the inference modes."""
+"""Inference on images: the predictor, the inference modes, and compact detections."""

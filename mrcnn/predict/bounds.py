@@ -1,6 +1,7 @@
-"""Amounts such as "20px" or "10%" cut off a box or added around it.
+"""Crops or pads a box by amounts such as "20px" or "10%".
 
-Source: Supervisely SDK 5.16, modes `roi` and `bboxes`: per cent of the box's own width or height, truncated.
+Source: Supervisely SDK 5.16, modes `roi` and `bboxes`: a percentage is of the box's own width or height; the result is
+truncated to whole pixels.
 """
 
 from mrcnn.config.inference import Sides
@@ -9,21 +10,24 @@ from mrcnn.predict.windows import Box
 
 
 def to_pixels(amount: str, length: int) -> int:
-    """Turns an amount into whole pixels, per cent being of `length`; fractions are cut off."""
+    """Converts an amount to whole pixels, truncated; a percentage is of `length`."""
     if amount.endswith("%"):
         return int(int(amount.removesuffix("%")) * length / 100)
     return int(amount.removesuffix("px"))
 
 
 def cut(size: tuple[int, int], sides: Sides) -> Box:
-    """Gives what is left of an image.
+    """Crops an image's box by an amount on each side.
 
     Args:
-        size: height and width of the image.
-        sides: what is cut off.
+        size: height and width of the image, pixels.
+        sides: the amount to cut off each side.
+
+    Returns:
+        The remaining box, yxyx pixels of the image, exclusive ends.
 
     Raises:
-        UserError: nothing is left.
+        UserError: the remaining box is empty.
     """
     height, width = size
     box = _grown((0, 0, height, width), sides, sign=-1)
@@ -36,16 +40,19 @@ def cut(size: tuple[int, int], sides: Sides) -> Box:
 
 
 def pad(box: Box, sides: Sides, *, size: tuple[int, int], name: str) -> Box:
-    """Grows a box and clips it to the image; a negative amount shrinks.
+    """Pads a box and clips it to the image; a negative amount shrinks the box.
 
     Args:
-        box: inside the image.
-        sides: what is added.
-        size: height and width of the image.
-        name: what an error calls the box's object.
+        box: yxyx pixels, exclusive ends, inside the image.
+        sides: the amount to add on each side.
+        size: height and width of the image, pixels.
+        name: the name of the box's object in an error message.
+
+    Returns:
+        The padded box, yxyx pixels of the image, exclusive ends.
 
     Raises:
-        UserError: nothing is left.
+        UserError: the padded box is empty.
     """
     top, left, bottom, right = _grown(box, sides, sign=1)
     grown = max(top, 0), max(left, 0), min(bottom, size[0]), min(right, size[1])

@@ -1,4 +1,4 @@
-"""Detections whose masks are kept inside their boxes: made, moved, mirrored, chosen and put together."""
+"""Operations on compact detections, which store each mask as a crop of its bounding box."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,14 +9,14 @@ from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 
 def empty(size: tuple[int, int]) -> CompactDetections:
-    """Gives no detections, of an image of that height and width."""
+    """Makes an empty set of detections for an image of height and width `size`."""
     return CompactDetections(
         np.zeros((0, 4), np.float32), np.zeros(0, np.int32), (), np.zeros(0, np.float32), (), (size[0], size[1])
     )
 
 
 def from_dense(detections: Detections) -> CompactDetections:
-    """Crops the masks; a detection whose mask has no pixel is left out."""
+    """Crops each mask to its bounding box and drops detections with empty masks."""
     masks = tuple(map(CroppedMask.from_pixels, detections.masks))
     height, width = detections.masks.shape[1:]
     found = CompactDetections(*detections[:4], masks, (height, width))
@@ -25,7 +25,7 @@ def from_dense(detections: Detections) -> CompactDetections:
 
 
 def to_dense(found: CompactDetections) -> Detections:
-    """Draws every mask on a canvas of the image's size."""
+    """Converts cropped masks to masks of the image's size."""
     canvases = np.zeros((len(found.masks), *found.size), dtype=bool)
     for canvas, mask in zip(canvases, found.masks, strict=True):
         y1, x1, y2, x2 = mask.box
@@ -34,7 +34,7 @@ def to_dense(found: CompactDetections) -> Detections:
 
 
 def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
-    """Gives the detections of those indices, in their order."""
+    """Selects detections by index, in the order of the indices."""
     kept = np.fromiter(indices, np.int64)
     return CompactDetections(
         found.boxes[kept],
@@ -47,16 +47,16 @@ def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
 
 
 def best_first(found: CompactDetections) -> CompactDetections:
-    """Sorts by falling score; equal ones stay in their order."""
+    """Sorts detections by descending score; the sort is stable."""
     return take(found, np.argsort(-found.scores, kind="stable"))
 
 
 def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int]) -> CompactDetections:
-    """Gives the detections of a part of an image in the pixels of the image.
+    """Moves the detections of a crop into the pixel coordinates of the whole image.
 
     Args:
-        found: in pixels of the part.
-        by: (y, x) of the part's first pixel in the image.
+        found: detections in pixels of the crop.
+        by: (y, x) of the crop's first pixel in the image.
         size: height and width of the image.
     """
     y, x = by
@@ -66,7 +66,7 @@ def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int
 
 
 def mirrored(found: CompactDetections) -> CompactDetections:
-    """Gives the detections as they lie in the image with left and right exchanged."""
+    """Mirrors boxes and masks left to right, as for the horizontally flipped image."""
     width = found.size[1]
     masks = []
     for mask in found.masks:
@@ -77,7 +77,15 @@ def mirrored(found: CompactDetections) -> CompactDetections:
 
 
 def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) -> CompactDetections:
-    """Puts the detections of one image, of that height and width, behind one another; nothing gives none."""
+    """Concatenates sets of detections of one image.
+
+    Args:
+        parts: sets of detections in pixels of the same image.
+        size: height and width of the image.
+
+    Returns:
+        All detections, in the order of `parts`. Empty in, empty out.
+    """
     if not parts:
         return empty(size)
     return CompactDetections(

@@ -1,4 +1,4 @@
-"""The image files that a command line names: files, glob patterns, and folders with or without their subfolders."""
+"""Finds the image files that a command line names as files, glob patterns or folders."""
 
 import glob
 import os
@@ -17,9 +17,9 @@ class ImageFiles:
     """Image files below one folder.
 
     Attributes:
-        base: the folder, absolute.
-        paths: the files, sorted by folder and name, each once; at least one.
-        warnings: what was passed over, one line for each place.
+        base: absolute path of the folder.
+        paths: the files without duplicates, sorted by folder and name; at least one.
+        warnings: the files and folders that were ignored, one line for each searched place.
     """
 
     base: Path
@@ -31,15 +31,18 @@ def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
     """Finds images by their extensions.
 
     Args:
-        places: one or more of: a folder; an image file; a pattern with `*`, `?` or `[`, where `**` stands for any
-            folders. A path that exists is no pattern.
-        recursive: look into subfolders of folders too; links to folders are not followed.
+        places: one or more of: a folder; an image file; a pattern with `*`, `?` or `[`, where `**` matches any
+            folders. A path that exists is never read as a pattern.
+        recursive: search the subfolders of folders too; links to folders are not followed.
+
+    Returns:
+        The images of all places together.
 
     Raises:
-        UserError: a place does not exist or has no image, or a file that is named has an extension that is not read.
+        UserError: a place does not exist or has no image, or a named file has an unsupported extension.
     """
     places = [places] if isinstance(places, str | os.PathLike) else list(places)
-    found: dict[Path, Path] = {}  # by the path without links in it: each file once
+    found: dict[Path, Path] = {}  # keyed by absolute path, so that each file occurs once
     bases, warnings = [], []
     for place in places:
         base, files, warning = _find_one(place, recursive=recursive)
@@ -51,7 +54,13 @@ def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
 
 
 def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, list[Path], list[str]]:
-    """Returns the folder that names are relative to, the images, and what was passed over."""
+    """Finds the images of one place.
+
+    Returns:
+        base: the folder that names are relative to.
+        paths: the images.
+        warnings: the files and folders that were ignored, one line each.
+    """
     path = Path(place)
     if path.is_dir():
         return _in_folder(path, recursive=recursive)
@@ -84,7 +93,7 @@ def _in_folder(folder: Path, *, recursive: bool) -> tuple[Path, list[Path], list
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Walks in sorted order; names that begin with a dot are left out."""
+    """Walks a folder tree in sorted order and skips names that begin with a dot."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield Path(place), list(folders), sorted(name for name in files if not name.startswith("."))

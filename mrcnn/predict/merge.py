@@ -1,16 +1,16 @@
-"""Puts the pieces together into which windows cut an object.
+"""Merges the detections of an object that the borders of sliding windows cut into pieces.
 
-Two detections of one class, from different windows, are one object when they agree on what both windows see:
+Two detections of one class from different windows belong to one object when their masks agree where the windows meet:
 
-- windows that overlap share a strip; inside it the IoU of the two masks must reach a threshold,
-- windows that only touch share a line; the IoU of the two masks' pixels along it must reach it. A mask that ends up to
-  `CONTACT` pixels before the line counts with the pixels nearest to it.
+- overlapping windows share a strip; the IoU of the two masks inside the strip must reach a threshold,
+- adjacent windows share a border line; the IoU of the two masks' pixels along the line must reach the same threshold.
+  A mask that ends up to `CONTACT` pixels before the line is compared by its pixels nearest to the line.
 
-What is joined covers all that its pieces cover and has the best piece's score; chains of pieces become one object.
+A merged mask is the union of its pieces and has the highest score among them; chains of pieces become one object.
 
-A detection that ends before the borders of its window is whole. Of a whole one and another that agrees with it and lies
-in it by half, only the whole one stays, of two whole ones the better: nothing is gained by adding a second opinion, and
-masks would grow with each.
+A detection is complete when no border of its window cuts it. If a complete detection agrees with another detection and
+contains at least half of it, only the complete one is kept; of two complete ones, the one with the higher score. Their
+union would only make the mask larger with every duplicate.
 """
 
 import numpy as np
@@ -22,19 +22,19 @@ from mrcnn.predict.windows import Box
 from mrcnn.structures import CompactDetections, CroppedMask
 
 CONTACT = 4  # pixels: a predicted mask may end a little before the border that cuts its object
-INSIDE = 0.5  # the share of a detection in a whole one from which it adds nothing to it
+INSIDE = 0.5  # share of a detection's pixels inside a complete one from which it is dropped as a duplicate
 
 
 def join_pieces(found: CompactDetections, windows: np.ndarray, *, iou_threshold: float) -> CompactDetections:
-    """Joins the pieces of one object.
+    """Merges detections from different windows that belong to one object.
 
     Args:
-        found: in pixels of the image.
-        windows: `[N, 4]` integers, yxyx, exclusive ends: the window each detection is from.
-        iou_threshold: see the module; above 0.
+        found: the N detections of all windows, in pixels of the image.
+        windows: `[N, 4]` integers, yxyx pixels of the image, exclusive ends: the window of each detection.
+        iou_threshold: lowest agreement of two pieces of one object, see the module docstring; above 0.
 
     Returns:
-        The objects, best first.
+        The merged detections by descending score. Empty in, empty out.
     """
     pairs = [
         (first, second)
@@ -55,7 +55,15 @@ def join_pieces(found: CompactDetections, windows: np.ndarray, *, iou_threshold:
 
 
 def agreement(masks: tuple[CroppedMask, CroppedMask], windows: tuple[Box, Box]) -> float:
-    """Gives how far two pieces agree on what both windows see, 0 to 1; 0 for windows that do not even touch."""
+    """Computes the IoU of two masks where their windows overlap or touch.
+
+    Args:
+        masks: the two masks, in pixels of the image.
+        windows: the window of each mask.
+
+    Returns:
+        A number in 0..1; 0 for windows that neither overlap nor touch.
+    """
     strip = overlaps.intersect(*windows)
     if strip[0] < strip[2] and strip[1] < strip[3]:
         shared = overlaps.shared_pixels(*masks)
@@ -68,7 +76,7 @@ def agreement(masks: tuple[CroppedMask, CroppedMask], windows: tuple[Box, Box]) 
 
 
 def _inside_whole_ones(found: CompactDetections, windows: np.ndarray, pairs: list[tuple[int, int]]) -> set[int]:
-    """Finds what lies in a whole detection that it agrees with; `pairs` are those that agree."""
+    """Finds the indices of detections that duplicate a complete one, among agreeing `pairs`."""
     whole, surplus = _is_whole(found, windows), set()
     for pair in pairs:
         other, kept = sorted(pair, key=lambda index: (whole[index], found.scores[index], -index))
@@ -80,7 +88,13 @@ def _inside_whole_ones(found: CompactDetections, windows: np.ndarray, pairs: lis
 
 
 def _is_whole(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
-    """Tells which detections no border of their window cuts, `[N]` bool; the image's own borders cut nothing."""
+    """Checks which detections are complete, that is, cut by no border of their window.
+
+    A window border that is a border of the image does not count.
+
+    Returns:
+        `[N]` bool, true for a complete detection.
+    """
     boxes, (height, width) = overlaps.mask_boxes(found), found.size
     cut_before = (boxes[:, :2] < windows[:, :2] + CONTACT) & (windows[:, :2] > 0)
     cut_behind = (boxes[:, 2:] > windows[:, 2:] - CONTACT) & (windows[:, 2:] < (height, width))
@@ -88,14 +102,27 @@ def _is_whole(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
 
 
 def _contact(masks: tuple[CroppedMask, CroppedMask], line: Box, *, axis: int) -> float:
-    """Compares the ends of two masks at a line without width; `axis` is 0 for a level line, 1 for an upright one."""
+    """Computes the IoU of two masks' pixels nearest to a border line.
+
+    Args:
+        masks: the two masks, in pixels of the image.
+        line: a box without extent along `axis`.
+        axis: 0 for a horizontal line, 1 for a vertical one.
+
+    Returns:
+        A number in 0..1; 0 where neither mask comes near the line.
+    """
     first, second = (_end(mask, line, axis=axis) for mask in masks)
     either = int(np.count_nonzero(first | second))
     return int(np.count_nonzero(first & second)) / either if either else 0.0
 
 
 def _end(mask: CroppedMask, line: Box, *, axis: int) -> np.ndarray:
-    """Gives a mask's row (or column) of pixels nearest to a line, along the line: `[length]` bool, clear if far."""
+    """Extracts the row or column of a mask that is nearest to a line.
+
+    Returns:
+        `[length of the line]` bool; all false for a mask more than `CONTACT` pixels away.
+    """
     end = np.zeros(line[3 - axis] - line[1 - axis], bool)
     band = list(line)
     band[axis], band[axis + 2] = line[axis] - CONTACT, line[axis + 2] + CONTACT
@@ -111,7 +138,7 @@ def _end(mask: CroppedMask, line: Box, *, axis: int) -> np.ndarray:
 
 
 def _candidates(found: CompactDetections, windows: np.ndarray) -> np.ndarray:
-    """Finds the pairs worth comparing, `[P, 2]`: of one class, near one another, from different windows."""
+    """Finds pairs of nearby detections of one class from different windows, `[P, 2]` indices."""
     pairs = overlaps.pairs(overlaps.mask_boxes(found), found.class_ids, reach=2 * CONTACT)
     first, second = windows[pairs.T]
     return pairs[(first != second).any(axis=1)]

@@ -1,8 +1,10 @@
-"""How the model looks at the pictures of a run; one function per mode name of the inference config.
+"""The inference modes: each decides which regions of an image the model is applied to.
 
-A runner takes pictures and yields, in the same order, each picture with what was found in it.
-Source: Supervisely SDK 5.16, inference modes. Deliberate differences: regions are those of the real image, not of the
-size its annotation gives; the sliding modes work on masks and join the pieces of one object (see `merge`).
+There is one function for each mode name of the inference config. A runner yields each picture with its detections, in
+the order of the pictures.
+Source: Supervisely SDK 5.16, inference modes. Deliberate differences: regions are computed from the size of the image
+file, not from the size in its annotation; the sliding modes work on masks and merge the pieces of one object (see
+`merge`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +21,7 @@ from mrcnn.structures import CompactDetections
 
 
 class Runner(Protocol):
-    """Applies a model to pictures in the way of one mode."""
+    """A function that applies a model to pictures by one inference mode."""
 
     def __call__(
         self,
@@ -30,11 +32,11 @@ class Runner(Protocol):
         *,
         on_error: looking.OnError = looking.end_run,
     ) -> Iterator[tuple[Picture, Found]]:
-        """Yields each picture with what was found; see `looking.look`."""
+        """Yields each picture with its detections; see `looking.look`."""
 
 
 def full_image(mode: Mode) -> Method:
-    """Looks at each whole image once."""
+    """Builds the method that applies the model to the whole image."""
 
     def plan(picture: Picture) -> Sequence[Region]:
         return [Region((0, 0, *_size(picture)))]
@@ -43,7 +45,7 @@ def full_image(mode: Mode) -> Method:
 
 
 def roi(mode: RoiMode) -> Method:
-    """Looks at what is left of the image when its sides are cut off."""
+    """Builds the method that applies the model to the image cropped by `mode.bounds`."""
 
     def plan(picture: Picture) -> Sequence[Region]:
         return [Region(bounds.cut(_size(picture), mode.bounds))]
@@ -52,7 +54,10 @@ def roi(mode: RoiMode) -> Method:
 
 
 def bboxes(mode: BboxesMode) -> Method:
-    """Looks at the box of each annotated object of the chosen classes that has a pixel in the image."""
+    """Builds the method that applies the model to the padded boxes of annotated objects.
+
+    Objects count when their class is in `mode.from_classes` and they have a pixel in the image.
+    """
 
     def plan(picture: Picture) -> Sequence[Region]:
         size, regions = _size(picture), []
@@ -69,7 +74,11 @@ def bboxes(mode: BboxesMode) -> Method:
 
 
 def sliding_window(mode: SlidingMode) -> Method:
-    """Looks at windows that cover the image, joins the pieces of one object, and drops what a better one overlaps."""
+    """Builds the method that applies the model to sliding windows over the image.
+
+    The detections of all windows are merged where a border cuts an object (with `mode.join_iou_threshold`), then
+    filtered by mask NMS (with `mode.nms_after`).
+    """
     window = mode.window.height, mode.window.width
     min_overlap = mode.min_overlap.y, mode.min_overlap.x
 

@@ -1,4 +1,4 @@
-"""Which detections of one class cover the same pixels, and the weaker of two that do."""
+"""Mask overlaps of detections: candidate pairs, IoU and non-maximum suppression (NMS)."""
 
 import numpy as np
 
@@ -7,27 +7,33 @@ from mrcnn.structures import CompactDetections, CroppedMask
 
 
 def mask_boxes(found: CompactDetections) -> np.ndarray:
-    """Gives the boxes of the masks' true pixels, `[N, 4]` int64, yxyx, exclusive ends."""
+    """Computes the bounding boxes of the masks.
+
+    Returns:
+        `[N, 4]` int64, yxyx pixels of the image, exclusive ends. Empty in, empty out.
+    """
     return np.array([mask.box for mask in found.masks], np.int64).reshape(-1, 4)
 
 
 def pairs(boxes: np.ndarray, class_ids: np.ndarray, *, reach: int = 0) -> np.ndarray:
-    """Finds the pairs of one class whose boxes share a pixel or come close.
+    """Finds pairs of boxes of one class that overlap or are close to each other.
+
+    The time grows with the number of boxes that share rows.
 
     Args:
-        boxes: `[N, 4]` integers, yxyx, exclusive ends.
-        class_ids: `[N]`.
-        reach: pixels by which one of the two is enlarged first; 1 finds boxes that touch.
+        boxes: `[N, 4]` integers, yxyx pixels, exclusive ends.
+        class_ids: `[N]` integers.
+        reach: pixels by which one box of a pair is enlarged before the test; 1 finds adjacent boxes too.
 
     Returns:
-        `[P, 2]` int64 indices, the smaller first, sorted. The work grows with the boxes that share rows.
+        `[P, 2]` int64 indices, the smaller first in each pair, pairs sorted. Empty in, empty out.
     """
     order = np.lexsort((boxes[:, 0], class_ids))
     y1, x1, y2, x2 = boxes[order].T
     sorted_ids = class_ids[order]
     found = []
     for place, start in enumerate(order):
-        # behind this box come those of its class by their tops: as long as one begins above this one's end
+        # boxes are sorted by class, then by top: candidates are those of the class that start above this box's bottom
         class_end = np.searchsorted(sorted_ids, sorted_ids[place], side="right")
         end = place + 1 + np.searchsorted(y1[place + 1 : class_end], y2[place] + reach, side="left")
         near = slice(place + 1, end)
@@ -39,7 +45,7 @@ def pairs(boxes: np.ndarray, class_ids: np.ndarray, *, reach: int = 0) -> np.nda
 
 
 def shared_pixels(first: CroppedMask, second: CroppedMask) -> int:
-    """Counts the pixels that both masks cover."""
+    """Counts the pixels in the intersection of two masks."""
     y1, x1, y2, x2 = intersect(first.box, second.box)
     if y2 <= y1 or x2 <= x1:
         return 0
@@ -47,18 +53,23 @@ def shared_pixels(first: CroppedMask, second: CroppedMask) -> int:
 
 
 def mask_iou(first: CroppedMask, second: CroppedMask) -> float:
-    """Divides the pixels both masks cover by those at least one does; 0 for two empty masks."""
+    """Computes the IoU of two masks; 0 for two empty masks."""
     shared = shared_pixels(first, second)
     return shared / (first.area + second.area - shared) if shared else 0.0
 
 
 def suppress(found: CompactDetections, *, iou_threshold: float) -> CompactDetections:
-    """Drops every detection that overlaps a better one of its class by more than the threshold (IoU of the masks).
+    """Applies class-wise mask NMS.
 
-    A dropped detection still drops others, as in the original; of two with one score the first is the better.
+    A detection is dropped when its mask IoU with a detection of the same class and a higher score is above the
+    threshold, even if that one is dropped itself, as in the original. Of two equal scores the first counts as higher.
+
+    Args:
+        found: the detections.
+        iou_threshold: highest IoU that two kept detections may have.
 
     Returns:
-        What is left, best first.
+        The kept detections by descending score. Empty in, empty out.
     """
     found = compact.best_first(found)
     boxes, areas = mask_boxes(found), np.array([mask.area for mask in found.masks], np.int64)
@@ -66,7 +77,7 @@ def suppress(found: CompactDetections, *, iou_threshold: float) -> CompactDetect
     heights = np.minimum(*boxes[near, 2].T) - np.maximum(*boxes[near, 0].T)
     widths = np.minimum(*boxes[near, 3].T) - np.maximum(*boxes[near, 1].T)
     small, large = np.sort(areas[near], axis=1).T
-    # shared pixels lie in both boxes and in the smaller mask, so this is the most that the IoU can be
+    # an upper bound of the IoU: shared pixels lie in both boxes and in the smaller mask
     most = np.minimum(heights * widths, small) / large
     dropped = set()
     for better, weaker in near[most > iou_threshold]:
@@ -76,7 +87,7 @@ def suppress(found: CompactDetections, *, iou_threshold: float) -> CompactDetect
 
 
 def intersect(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Gives the box inside both, yxyx; without area where they share no pixel."""
+    """Computes the intersection of two yxyx boxes; without area where they are disjoint."""
     return (
         max(first[0], second[0]),
         max(first[1], second[1]),
@@ -86,6 +97,14 @@ def intersect(first: tuple[int, int, int, int], second: tuple[int, int, int, int
 
 
 def part(mask: CroppedMask, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Cuts a mask to a box inside its own, yxyx pixels of the image: `[h, w]` bool."""
+    """Crops a mask to a box inside its own bounding box.
+
+    Args:
+        mask: the mask.
+        box: yxyx pixels of the image.
+
+    Returns:
+        `[h, w]` bool, of the box's size.
+    """
     (y, x), (y1, x1, y2, x2) = mask.origin, box
     return mask.pixels[y1 - y : y2 - y, x1 - x : x2 - x]

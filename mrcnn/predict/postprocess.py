@@ -1,8 +1,8 @@
-"""The model's raw output for one image to detections in the image's own pixels.
+"""Converts the model's raw output for one image to detections in pixels of that image.
 
 Shape letters: D output slots, N detections, M mask side, H W the image.
 Source: Matterport's `unmold_detections`, with an absolute mask threshold and unrounded boxes, as in the paper, unless
-the rules say otherwise; a mask without a single pixel drops its detection, where the original crashed.
+`OutputRules` set other values. A detection with an empty mask is dropped; the original crashed on it.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def to_original(
     class_names: Sequence[str],
     rules: OutputRules = DEFAULT_RULES,
 ) -> Detections:
-    """Gives what `to_compact` does with each mask on a canvas of the image's size."""
+    """Converts raw output to detections with masks of the image's size; see `with_slots`."""
     return compact.to_dense(to_compact(raw, plan, image_size=image_size, class_names=class_names, rules=rules))
 
 
@@ -38,7 +38,7 @@ def to_compact(
     class_names: Sequence[str],
     rules: OutputRules = DEFAULT_RULES,
 ) -> CompactDetections:
-    """Moves boxes and masks from the model input into the image: the first result of `with_slots`."""
+    """Converts raw output to compact detections; see `with_slots`."""
     return with_slots(raw, plan, image_size=image_size, class_names=class_names, rules=rules)[0]
 
 
@@ -50,20 +50,20 @@ def with_slots(
     class_names: Sequence[str],
     rules: OutputRules = DEFAULT_RULES,
 ) -> tuple[CompactDetections, np.ndarray]:
-    """Moves boxes and masks from the model input into the image.
+    """Converts raw output to compact detections and their output slots.
 
     Args:
         raw: NumPy fields of ONE image, without the batch axis: boxes `[D, 4]`, class_ids `[D]`, scores `[D]`, valid
             `[D]`, masks `[D, M, M]`.
-        plan: how the image was fitted into the model input.
+        plan: how the image was resized and padded to the model input.
         image_size: H and W.
-        class_names: by class id.
-        rules: how boxes are rounded and masks enlarged.
+        class_names: name of each class id, the background first.
+        rules: how boxes are rounded and masks resized.
 
     Returns:
-        found: detections by falling score; boxes are clipped to the image, those without area or whose mask has no
-            pixel are left out. None in, none out.
-        slots: `[N]` int, the output slot of each.
+        found: detections by descending score; boxes are clipped to the image; those without area or with an empty
+            mask are dropped. Empty in, empty out.
+        slots: `[N]` int, the output slot of each detection.
     """
     height, width = image_size
     slots = np.flatnonzero(raw.valid)

@@ -1,4 +1,4 @@
-"""Images in, detections out: the model with everything around it.
+"""The predictor: the model with the preprocessing and postprocessing of images.
 
 Shape letters: B images of a batch, H W the model input.
 """
@@ -20,16 +20,20 @@ from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
 class Predictor:
-    """Finds objects in images of any sizes.
+    """Finds objects in images of any size.
 
-    The graph is traced once, for one input size and any batch size, and holds no state: threads may share a predictor.
+    The graph is traced once, for one input size and any batch size, and is stateless: threads may share a predictor.
 
     Attributes:
-        bundle: the model and what its numbers mean.
+        bundle: the model with its classes and settings.
     """
 
     def __init__(self, bundle: ModelBundle):
-        """Takes a loaded model; see `load` for the usual way."""
+        """Stores the model and wraps it in a TensorFlow function; `load` also reads the model.
+
+        Args:
+            bundle: a loaded model.
+        """
         self.bundle = bundle
         self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
         side, channels = bundle.input_size.max_dim, bundle.config.channels
@@ -53,7 +57,20 @@ class Predictor:
         precision: str = "float32",
         warn: Callable[[str], None] = lambda line: None,
     ) -> "Predictor":
-        """Loads a model folder or weight file; arguments and errors are `load.read_model`'s and `load.load_model`'s."""
+        """Loads a predictor from a model folder or a weight file.
+
+        Args:
+            model: as for `load.read_model`.
+            classes: as for `load.read_model`.
+            input_size: as for `load.read_model`.
+            score_threshold: as for `load.load_model`.
+            device: as for `load.load_model`.
+            precision: as for `load.load_model`.
+            warn: as for `load.load_model`.
+
+        Raises:
+            UserError: as `load.read_model` and `load.load_model`.
+        """
         stored = load.read_model(model, classes=classes, input_size=input_size)
         return cls(
             load.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
@@ -63,38 +80,42 @@ class Predictor:
         """Finds the objects of each image.
 
         Args:
-            images: any number of images of any sizes: paths of image files, Pillow images, or RGB uint8 arrays
+            images: any number of images of any size: paths of image files, Pillow images, or RGB uint8 arrays
                 `[height, width, 3]`. Grey arrays `[height, width]` or `[height, width, 1]` are repeated to three
                 channels, a fourth (alpha) channel is dropped.
-            batch_size: how many images go through the model at once; memory grows with it. None means 1.
+            batch_size: images per batch; memory grows with it. None means 1.
 
         Returns:
-            One `Detections` per image, in order; best first. Empty in, empty out.
+            One `Detections` per image, in the order of the images, each by descending score. Empty in, empty out.
 
         Raises:
-            ValueError: one is not such an image or cannot be read, or `batch_size` is below 1.
+            ValueError: an item is not such an image or cannot be read, or `batch_size` is below 1.
         """
         return list(self.predict_iter(images, batch_size=batch_size))
 
     def predict_iter(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> Iterator[Detections]:
-        """Yields what `predict` returns, one image at a time, reading `images` no further than a batch ahead."""
+        """Yields the results of `predict` one by one; reads `images` one batch ahead at most."""
         return map(compact.to_dense, self._found(images, batch_size))
 
     def predict_compact(
         self, images: Iterable[inputs.Input], *, batch_size: int | None = None
     ) -> list[CompactDetections]:
-        """Finds what `predict` finds, with each mask kept inside its box: small, however large the image is."""
+        """Finds the objects of each image, with masks cropped to their boxes.
+
+        Arguments, order and errors are those of `predict`. A result's memory depends on the objects' sizes, not on
+        the image's.
+        """
         return list(self._found(images, batch_size))
 
     def predict_probabilities(self, image: np.ndarray) -> tuple[Detections, np.ndarray]:
-        """Finds the objects of one image, and what their masks were before the threshold.
+        """Finds the objects of one image with their mask probabilities before thresholding.
 
         Args:
             image: an array as for `predict`.
 
         Returns:
-            found: as `predict`.
-            probabilities: `[N, M, M]` float32, of each mask on the grid of its box.
+            found: the detections, as `predict` returns them.
+            probabilities: `[N, M, M]` float32, each detection's mask probabilities on the M x M grid of its box.
         """
         [(raw, plan, size)] = self._run([image])
         found, slots = postprocess.with_slots(raw, plan, image_size=size, **self._rules)
@@ -117,7 +138,7 @@ class Predictor:
             yield postprocess.to_compact(raw, plan, image_size=size, **self._rules)
 
     def _run(self, images: list[np.ndarray]) -> Iterator[tuple[RawDetections, ResizePlan, tuple[int, int]]]:
-        """Yields what the model finds in each image, how the image was fitted into the model input, and its size."""
+        """Yields each image's raw detections, resize plan, and height and width."""
         bundle = self.bundle
         prepared = preprocess.prepare(
             images,

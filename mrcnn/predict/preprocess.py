@@ -1,4 +1,4 @@
-"""Images of any size to a batch of model inputs.
+"""Preprocesses images of any size to a batch of model inputs.
 
 Shape letters: B images, H W the model input (`max_dim` twice).
 """
@@ -13,13 +13,13 @@ from mrcnn.data.resize import ResizePlan
 
 
 class Prepared(NamedTuple):
-    """A batch and how to get back from it.
+    """A batch of model inputs with the resize plans that map detections back.
 
     Attributes:
         images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`.
         windows: `[B, 4]` float32, the un-padded part of each image, yxyx pixels of the model input.
-        plans: what was done to each image.
-        sizes: height and width of each image before.
+        plans: how each image was resized and padded.
+        sizes: height and width of each image before resizing.
     """
 
     images: np.ndarray
@@ -34,14 +34,17 @@ def prepare(
     """Resizes images and pads them with zeros to one size.
 
     Args:
-        images: at least one; see `as_model_image`.
-        min_dim: the short side is enlarged to this where the long side allows it.
-        max_dim: side of the model input.
-        channels: of the model input.
+        images: at least one, each as for `as_model_image`.
+        min_dim: target of the short side in pixels; images are enlarged to it as far as `max_dim` allows.
+        max_dim: side of the model input in pixels.
+        channels: channel count of the model input.
         image_resize: the method of `resize.resize_image`.
 
+    Returns:
+        The batch, in the order of the images.
+
     Raises:
-        ValueError: an array is not an image; names its place in the list.
+        ValueError: an array is not an image; the message has its index in the list.
     """
     batch = np.zeros((len(images), max_dim, max_dim, channels), dtype=np.float32)
     plans, sizes = [], []
@@ -60,18 +63,20 @@ def prepare(
 
 
 def as_model_image(image: np.ndarray, *, channels: int = 3) -> np.ndarray:
-    """Gives an image the model's channels: grey becomes three equal channels, an alpha channel is dropped.
+    """Converts an image to the model's channel count.
+
+    For a model of 3 channels, grey becomes three equal channels and an alpha channel is dropped.
 
     Args:
         image: `[H, W]`, `[H, W, 1]`, `[H, W, 3]` RGB or `[H, W, 4]` RGBA uint8; for a model of other than 3 channels
             `[H, W, channels]`.
-        channels: of the model input.
+        channels: channel count of the model input.
 
     Returns:
         `[H, W, channels]` uint8.
 
     Raises:
-        ValueError: another type or shape.
+        ValueError: the array has another dtype or shape.
     """
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8:

@@ -1,7 +1,7 @@
-"""Runs a model over parts of pictures, a batch at a time, across pictures.
+"""Applies a model to regions of pictures, in batches that may span several pictures.
 
-A method says which parts of a picture are looked at and what becomes of what was found there; this file does the rest.
-A picture is held until all its parts are done, so a run needs memory for a batch and the pictures it is made of.
+A `Method` selects the regions of a picture and combines their detections. A picture is kept in memory until all its
+regions are done, so a run needs memory for one batch and the pictures its regions come from.
 """
 
 from collections import deque
@@ -16,11 +16,11 @@ from mrcnn.predict.sources import Picture
 from mrcnn.predict.windows import Box
 from mrcnn.structures import CompactDetections, Detections
 
-FLIP_IOU = 0.5  # of masks, above which an object found in an image and in its mirror image is one
+FLIP_IOU = 0.5  # mask IoU above which detections of an image and of its mirror image are one object
 
 
 class PredictsWhole(Protocol):
-    """Finds objects with masks of the image's size."""
+    """A predictor whose masks have the image's size."""
 
     def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Sequence[Detections]:
         """Finds the objects of each image."""
@@ -28,7 +28,7 @@ class PredictsWhole(Protocol):
 
 @runtime_checkable
 class PredictsCompact(Protocol):
-    """The same with each mask kept inside its box, which saves memory and is preferred."""
+    """A predictor whose masks are cropped to their boxes; preferred, as it needs less memory."""
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None
@@ -36,15 +36,15 @@ class PredictsCompact(Protocol):
         """Finds the objects of each image."""
 
 
-Predicts = PredictsWhole | PredictsCompact  # what looking needs of a predictor
+Predicts = PredictsWhole | PredictsCompact  # the predictors that `look` accepts
 
 
 class Region(NamedTuple):
-    """A part of a picture that is looked at.
+    """A region of a picture that the model is applied to.
 
     Attributes:
-        box: yxyx pixels of the image, exclusive ends, inside it.
-        label: which of the picture's annotated objects it is for; None for none.
+        box: yxyx pixels of the image, exclusive ends, inside the image.
+        label: index of the annotated object that the region belongs to; None without one.
     """
 
     box: Box
@@ -52,12 +52,12 @@ class Region(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of what was found in a picture.
+    """Detections of a picture that are written together.
 
     Attributes:
-        detections: in pixels of the image.
-        label: which of the picture's annotated objects they belong to; None for none.
-        box: to be written as a rectangle beside them; None for none.
+        detections: the detections, in pixels of the image.
+        label: index of the annotated object that they belong to; None without one.
+        box: a rectangle to write after them, yxyx pixels of the image, exclusive ends; None without one.
     """
 
     detections: CompactDetections
@@ -67,12 +67,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a picture.
+    """The detections of a picture.
 
     Attributes:
-        parts: in the order in which they are written.
+        parts: groups of detections, in the order in which they are written.
         size: height and width of the image.
-        most: the most objects found in one region, before those of several regions were joined.
+        most: largest number of detections in one region, before the regions were combined.
     """
 
     parts: tuple[Part, ...]
@@ -86,12 +86,13 @@ class Found:
 
 
 class Method(NamedTuple):
-    """A way to look at a picture.
+    """How the regions of a picture are selected and their detections combined.
 
     Attributes:
-        plan: the regions of a picture; raises `UserError` for a picture it does not fit.
-        gather: makes parts of the regions and of what was found in each, in pixels of the image.
-        flip: look at each region a second time, mirrored.
+        plan: computes the regions of a picture; raises `UserError` for a picture that the mode cannot handle.
+        gather: combines the regions, the detections of each region (in pixels of the image) and the image's height and
+            width to parts.
+        flip: apply the model to the mirror image of each region too.
     """
 
     plan: Callable[[Picture], Sequence[Region]]
@@ -103,21 +104,22 @@ OnError = Callable[[Picture, Exception], None]
 
 
 def end_run(picture: Picture, error: Exception) -> None:
-    """Raises what went wrong with a picture."""
+    """Raises the error of a picture, which ends the run."""
     raise error
 
 
 def look(
     predictor: Predicts, pictures: Iterable[Picture], method: Method, *, batch_size: int, on_error: OnError = end_run
 ) -> Iterator[tuple[Picture, Found]]:
-    """Yields each picture, in order, with what was found in it.
+    """Yields each picture with its detections, in the order of the pictures.
 
     Args:
         predictor: the model.
-        pictures: read no further ahead than a batch.
-        method: how to look at them.
-        batch_size: regions that go through the model at once.
-        on_error: told of a picture that failed, and why, where it would have been yielded; the others go on.
+        pictures: the pictures; read at most one batch ahead.
+        method: selects the regions and combines their detections.
+        batch_size: regions per batch.
+        on_error: called with a picture that failed and its error, in place of yielding it; the run goes on if it
+            returns.
     """
     waiting: deque[_Work] = deque()
     batch: list[tuple[_Work, Region]] = []
@@ -159,7 +161,7 @@ def _start(picture: Picture, method: Method) -> _Work:
 
 
 def _run(predictor: Predicts, batch: list[tuple[_Work, Region]], method: Method, batch_size: int) -> None:
-    """Looks at regions of any pictures; where that fails, at each alone, so that only what is bad fails."""
+    """Predicts a batch of regions; if that fails, predicts each alone to isolate the failure."""
     batch = [(work, region) for work, region in batch if work.error is None]
     if not batch:
         return

@@ -1,6 +1,6 @@
-"""What a run reads: the images of a Supervisely project, or of a plain folder as if it were one.
+"""Reads the input of a run: a Supervisely project, or a plain folder of images.
 
-A folder's images are one data set, named `ds`; each of its subfolders that is looked into is a data set inside it.
+The images of a plain folder form a data set named `ds`; the images of each searched subfolder form a nested data set.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,9 +29,9 @@ class Entry:
     """One image of a source.
 
     Attributes:
-        dataset: the data set's name.
-        name: the image's file name.
-        path: where it is.
+        dataset: name of the data set.
+        name: file name of the image.
+        path: path of the image file.
         item: the project's item; None in a plain folder.
     """
 
@@ -42,27 +42,27 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """What messages call the image: in a plain folder its path there."""
+        """The image's name in messages; for a plain folder, its path inside the folder."""
         full = f"{self.dataset}/{self.name}"
         return full if self.item else full.removeprefix(f"{DATASET}/")
 
     def read_annotation(self, meta: ProjectMeta) -> Annotation:
-        """Reads the project's annotation; an image of a plain folder has an empty one.
+        """Reads the image's annotation; it is empty for an image of a plain folder.
 
         Raises:
-            UserError: the file is malformed; names it.
+            UserError: the annotation file is malformed; the message names the file.
         """
         return self.item.read_annotation(meta) if self.item else Annotation(None)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a run with what is known about it.
+    """One decoded image of a run with its annotation.
 
     Attributes:
-        index: its place among the images of the run.
+        index: index of the image in `Source.entries`.
         image: `[H, W, channels]` uint8.
-        annotation: the project's, or an empty one.
+        annotation: the project's annotation; empty for an image of a plain folder.
     """
 
     index: int
@@ -75,9 +75,9 @@ class Source:
     """The images of a run.
 
     Attributes:
-        name: what the output project is called.
+        name: name of the output project.
         meta: the project's classes and tags.
-        entries: at least one.
+        entries: the images; at least one.
         warnings: what was left out and why, one line each.
     """
 
@@ -88,18 +88,22 @@ class Source:
 
 
 def open_project(directory: str | Path) -> Source:
-    """Opens the project that is the directory, or the only one inside it; errors are `Project.open`'s."""
+    """Opens the project at a directory, or the only project inside it.
+
+    Raises:
+        UserError: as `Project.open`.
+    """
     project = Project.open(directory)
     entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in project.items)
     return Source(project.name, project.meta, entries, project.warnings)
 
 
 def open_images(places: Paths, *, recursive: bool = False) -> Source:
-    """Opens image files, those of folders, or those that a pattern matches, sorted by folder and name.
+    """Opens image files, folders or glob patterns; images are sorted by folder and name.
 
     Args:
         places: as for `image_files.find`.
-        recursive: the same.
+        recursive: as for `image_files.find`.
 
     Raises:
         UserError: as `image_files.find`.
@@ -115,10 +119,12 @@ def _dataset(path: Path, base: Path) -> str:
 
 
 def with_tag(source: Source, tag: str) -> Source:
-    """Keeps the images that carry a tag of that name; those whose annotation cannot be read stay, to be reported later.
+    """Filters a source by an image tag.
+
+    Images with an unreadable annotation are kept, so that reading them later reports the error.
 
     Raises:
-        UserError: no image has it.
+        UserError: no image has the tag.
     """
     kept = tuple(entry for entry in source.entries if _may_have(entry, tag, source.meta))
     if not kept:
@@ -140,16 +146,16 @@ def read_pictures(
     image_range: int | None = None,
     most: int | None = None,
 ) -> Iterator[Picture]:
-    """Yields the images with their annotations; one that cannot be used is reported and left out.
+    """Yields the images with their annotations; reports and skips unusable ones.
 
     Args:
-        source: what to read.
-        channels: of the images.
-        log: told why an image is left out, and of annotations made for another image size.
-        on_skip: called with the title of each image left out.
-        exact: leave out, too, what was annotated in another size than the image has.
-        image_range: as of `images.read_image`.
-        most: likewise.
+        source: the images to read.
+        channels: channel count of the arrays.
+        log: receives why an image is skipped, and a warning for an annotation of another image size.
+        on_skip: called with the title of each skipped image.
+        exact: also skip an image whose annotation is for another size than the image has.
+        image_range: as for `images.pixels.read_annotated`.
+        most: as for `images.pixels.read_annotated`.
     """
     warnings, errors = Repeats(log), Repeats(log, level="error")
     for index, entry in enumerate(source.entries):
@@ -172,12 +178,12 @@ def read_pictures(
 
 
 def why(error: Exception) -> str:
-    """Says why an image is left out: a user's mistake in its own words, any other error with its kind."""
+    """Formats why an image is skipped; an error other than `UserError` with its type."""
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def take(pictures: Iterator[Picture], count: int) -> list[Picture]:
-    """Takes the next pictures: `count`, or fewer at the end; empty means that there are no more."""
+    """Reads the next `count` pictures; fewer at the end, empty when none are left."""
     return list(islice(pictures, count))
 
 

@@ -1,21 +1,24 @@
-"""Windows that cover an image in rows. Source: Supervisely SDK, sliding windows; larger ones than the image are cut."""
+"""Sliding windows that cover an image.
+
+Source: Supervisely SDK, sliding windows. A window larger than the image is cut to the image.
+"""
 
 from collections.abc import Iterator
 
 from mrcnn.errors import UserError
 
-MOST = 10_000  # windows of one image; more would not end before night, and a request must not stop a service
+MOST = 10_000  # windows of one image; more would take hours, and one request must not block a service
 Box = tuple[int, int, int, int]  # yxyx pixels of the image, exclusive ends
 
 
 def cover(size: tuple[int, int], window: tuple[int, int], min_overlap: tuple[int, int]) -> Iterator[Box]:
-    """Yields windows of one size, row by row, which together cover an image.
+    """Yields windows of equal size that cover an image, row by row.
 
     Args:
-        size: height and width of the image.
-        window: height and width of a window; cut to the image's.
-        min_overlap: rows and columns that neighbours share at least, below the window's; the last of a row or column
-            lies at the image's end and may share more.
+        size: height and width of the image, pixels.
+        window: height and width of a window, pixels; cut to the image's.
+        min_overlap: rows and columns that neighbouring windows share at least, smaller than the window. The last
+            window of a row or column ends at the image's border and may share more.
 
     Raises:
         UserError: there would be more than `MOST` windows.
@@ -31,7 +34,15 @@ def cover(size: tuple[int, int], window: tuple[int, int], min_overlap: tuple[int
 
 
 def starts(length: int, side: int, step: int) -> list[int]:
-    """Gives where windows of that side begin along a length, a step apart; the last ends where the length does.
+    """Computes the start positions of windows along one axis.
+
+    Args:
+        length: length of the axis, pixels.
+        side: length of a window, pixels.
+        step: distance of neighbouring starts, pixels.
+
+    Returns:
+        The starts, ascending; the last window ends at `length`.
 
     Raises:
         ValueError: the step is below 1.

@@ -1,1 +1,1 @@
-"""Weight files onto variables."""
+"""Reads, checks and writes weight files; loads them into a model's variables."""

@@ -1,6 +1,6 @@
-"""Puts stored weights onto a model's variables by (layer, weight) name, and says what happened to every layer.
+"""Loads stored weights into a model's variables by (layer, weight) name, with a report.
 
-Nothing is assigned before every shape and every value has been checked, so a refused file leaves the model as it was.
+All shapes and values are checked before anything is assigned, so a rejected file leaves the model unchanged.
 """
 
 import os
@@ -13,21 +13,23 @@ import numpy as np
 from mrcnn.errors import UserError
 from mrcnn.weights import hdf5, names
 
-SHOWN = 6  # names printed of a longer list
+SHOWN = 6  # names printed from the start of a longer list
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did; names are layers, or `layer/weight` where only a part of a layer is meant.
+    """The result of loading weights, layer by layer.
+
+    Names are those of layers, or `layer/weight` if only a part of a layer is concerned.
 
     Attributes:
-        source: the file or folder.
-        loaded: taken from it.
-        excluded: of the model, left alone on request.
-        missing: of the model, not in the file: they keep the values they had.
-        left_over: in the file, not in the model.
+        source: path of the file or folder.
+        loaded: layers that were loaded.
+        excluded: layers of the model that were excluded on request.
+        missing: layers of the model that the file lacks; they keep their values.
+        left_over: layers of the file that the model lacks.
         parameters: how many numbers were loaded.
-        notes: changes made on the way, one sentence each.
+        notes: conversions of the values, one sentence each.
     """
 
     source: str
@@ -39,7 +41,7 @@ class LoadReport:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Gives the report as lines to print; what did not occur has no line, except `loaded`."""
+        """Formats the report as lines to print, without lines for empty lists."""
         lines = [f"weights from {self.source}: {_count(self.loaded)} loaded, {self.parameters:,} parameters"]
         for what, listed in (
             ("excluded on request", self.excluded),
@@ -62,16 +64,16 @@ def load_into(
 
     Args:
         layout: the model's layers with their weights, in any order.
-        source: a by-name HDF5 file, or one already open (it stays open).
-        exclude: layers of the model to leave alone; names without weights are allowed.
-        adapt_conv1: fits a conv1 of another input channel count to the model, see `fit_input_channels`.
+        source: path of a by-name HDF5 file, or an open one, which stays open.
+        exclude: layers of the model that are not loaded; names of layers without weights are allowed.
+        adapt_conv1: adapt a conv1 with another number of input channels to the model, see `fit_input_channels`.
 
     Returns:
-        What became of each layer; pass it to `require_backbone` where a part is not enough.
+        The result for each layer; pass it to `require_backbone` if the whole backbone must be loaded.
 
     Raises:
-        UserError: no layer of the file is known, a shape differs, or a value is NaN or infinite. No variable has
-            changed then.
+        UserError: no layer of the file is in the model, a shape differs, or a value is NaN or infinite. Then no
+            variable has changed.
     """
     if isinstance(source, hdf5.LegacyFile):
         return assign(layout, source.layers, source=source.path, exclude=exclude, adapt_conv1=adapt_conv1)
@@ -87,10 +89,20 @@ def assign(
     exclude: Collection[str] = (),
     adapt_conv1: bool = False,
 ) -> LoadReport:
-    """Does what `load_into` does, from stored arrays or data sets {layer: {weight: values}}.
+    """Assigns stored arrays or HDF5 data sets to variables.
+
+    Args:
+        layout: as for `load_into`.
+        stored: the values, {layer: {weight: array or data set}}.
+        source: name of the file in messages.
+        exclude: as for `load_into`.
+        adapt_conv1: as for `load_into`.
+
+    Returns:
+        As `load_into`.
 
     Raises:
-        UserError: as `load_into`; `source` is what messages call the file.
+        UserError: as `load_into`.
     """
     if not any(layer in stored for layer, _ in layout):
         found = abridge(list(stored)) or "no weights at all"
@@ -111,10 +123,11 @@ def assign(
 
 
 def require_backbone(report: LoadReport) -> None:
-    """Refuses a load that left a part of the ResNet random, or that came from a ResNet of another depth.
+    """Checks that the whole ResNet was loaded, from a file of the same depth.
 
     Raises:
-        UserError: names what is missing or left over, and the fix. Layers excluded on request are no reason.
+        UserError: layers of the ResNet are missing or left over; the message names them and the fix. Layers excluded
+            on request do not count.
     """
     missing = [name for name in report.missing if names.is_backbone(name)]
     left_over = [name for name in report.left_over if names.is_backbone(name)]
@@ -135,14 +148,14 @@ def require_backbone(report: LoadReport) -> None:
 
 
 def fit_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """Fits a first convolution to images of another channel count.
+    """Adapts the kernel of the first convolution to another number of input channels.
 
-    With fewer channels each gets the average over the stored ones; with more, the extra ones start as that average.
-    All are then scaled by stored / new count, so an image whose channels are equal gives the same features as before.
+    With fewer channels, each becomes the average of the stored ones; with more, the additional ones become that
+    average. All are then scaled by stored / new count, so an image with equal channels has the same features as before.
 
     Args:
         kernel: `[h, w, stored channels, out]` float32.
-        channels: wanted.
+        channels: new number of input channels.
 
     Returns:
         `[h, w, channels, out]` float32.
@@ -157,7 +170,7 @@ def fit_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 
 def abridge(listed: Sequence[str]) -> str:
-    """Writes a list of names, a long one by its first ones and the last."""
+    """Joins names to a text; abridges a long list to its first names and last."""
     if len(listed) <= SHOWN + 1:
         return ", ".join(listed)
     return f"{', '.join(listed[:SHOWN])}, … {listed[-1]}"
@@ -177,7 +190,7 @@ class _Step(NamedTuple):
 
     @property
     def needs_fit(self) -> bool:
-        """Is a conv1 kernel that differs from the model's in the input channels only."""
+        """Whether this is a conv1 kernel that differs from the model's only in input channels."""
         stored, wanted = tuple(self.values.shape), tuple(self.variable.shape)
         if self.layer != "conv1" or len(stored) != 4 or len(wanted) != 4:
             return False
@@ -185,7 +198,14 @@ class _Step(NamedTuple):
 
 
 def _check_shapes(steps: Iterable[_Step], *, source: str, adapt_conv1: bool) -> tuple[str, ...]:
-    """Refuses differing shapes; returns the notes on those that will be adapted."""
+    """Checks that shapes are equal or can be adapted.
+
+    Returns:
+        A note on each weight that will be adapted.
+
+    Raises:
+        UserError: another shape differs.
+    """
     notes, wrong = [], []
     for step in steps:
         stored, wanted = tuple(step.values.shape), tuple(step.variable.shape)
@@ -269,7 +289,10 @@ def _report(
 def _absent(
     these: Mapping[str, Sequence[str]], those: Mapping[str, Collection[str]], exclude: Collection[str]
 ) -> tuple[str, ...]:
-    """Lists what `these` have and `those` lack: a layer's name, or its weights where only some are lacking."""
+    """Lists the layers of `these` that `those` lack.
+
+    If `those` have the layer but lack some of its weights, these weights are listed as `layer/weight`.
+    """
     found: list[str] = []
     for layer, weights in these.items():
         if layer in exclude:

@@ -1,6 +1,6 @@
-"""HDF5 files from strangers: what reaches outside the file, or unfolds to far more than it, is refused by name.
+"""Opens untrusted HDF5 files; rejects references to other files and decompression bombs.
 
-HDF5 can keep the values of a data set in another file of any format (external storage), link to objects of other
+HDF5 can store the values of a data set in another file of any format (external storage), link to objects of other
 files, compose a data set from others (virtual), and declare a data set of any shape without storing one value.
 Source: HDF5 file format specification 3.0, sections on links and data layout.
 """
@@ -17,20 +17,24 @@ from mrcnn import files
 from mrcnn.errors import UserError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MOST_BYTES = 2 * 2**30  # of all data sets unpacked; a ResNet-101 model with Adam's variables has 0.8 GB
+MOST_BYTES = 2 * 2**30  # all data sets, uncompressed; a ResNet-101 model with Adam's variables has 0.8 GB
 MOST_OBJECTS = 100_000  # groups and data sets; such a model has 2,000
-UNSTORED_BYTES = 2**20  # a data set of more than this must have stored values: only small ones may be all default
+UNSTORED_BYTES = 2**20  # a larger data set must have stored values; a smaller one may consist of its default value
 
 
 def open_file(path: str | os.PathLike[str], *, what: str = "weight file") -> h5py.File:
-    """Opens an HDF5 file for reading and looks at each of its objects, not at the values.
+    """Opens an HDF5 file for reading and checks all its objects, without reading values.
 
     Args:
-        path: the file.
-        what: what an error calls it.
+        path: path of the file.
+        what: kind of the file in error messages.
+
+    Returns:
+        The open file; the caller closes it.
 
     Raises:
-        UserError: the file is missing, no regular file, not HDF5, damaged, or holds what is refused; see the module.
+        UserError: the file is missing, not a regular file, not HDF5 or damaged, or has objects that are rejected; see
+            the module docstring.
     """
     path = Path(path)
     if path.is_dir():
@@ -53,12 +57,16 @@ def open_file(path: str | os.PathLike[str], *, what: str = "weight file") -> h5p
 
 @contextmanager
 def damaged(path: str | os.PathLike[str], *, what: str = "weight file") -> Iterator[None]:
-    """Turns whatever reading a damaged file raises into one line.
+    """Converts any exception from reading a damaged file to a one-line `UserError`.
 
-    The library raises errors of any kind for bytes that are not what they should be.
+    h5py raises exceptions of many types for invalid bytes.
+
+    Args:
+        path: path of the file.
+        what: kind of the file in the message.
 
     Raises:
-        UserError: the body raised an exception; one that is a `UserError` passes through.
+        UserError: the `with` block raised an exception; a `UserError` is not changed.
     """
     try:
         yield
@@ -113,10 +121,10 @@ def _follow(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Datas
 
 
 def _checked_bytes(dataset: h5py.Dataset, where: str) -> int:
-    """Returns the bytes of a data set's values, none of which is read.
+    """Computes the uncompressed size of a data set in bytes, without reading values.
 
     Raises:
-        UserError: the values are not in this file, or not stored at all.
+        UserError: the values are not in this file, not stored at all, or too large.
     """
     if dataset.external:
         raise UserError(f"{where} has its values in another file, {dataset.external[0][0]}; store them in this one")
@@ -128,7 +136,7 @@ def _checked_bytes(dataset: h5py.Dataset, where: str) -> int:
     if size > MOST_BYTES:
         raise UserError(f"{where} has the shape {dataset.shape}, {size} bytes, more than any model has")
     chunk = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
-    if chunk > max(size, UNSTORED_BYTES):  # the library unpacks whole chunks
+    if chunk > max(size, UNSTORED_BYTES):  # HDF5 decompresses whole chunks
         raise UserError(f"{where} is stored in chunks of {chunk} bytes, more than the {size} of all its values")
     if size > UNSTORED_BYTES and not dataset.id.get_storage_size():
         raise UserError(f"{where} has the shape {dataset.shape} but no stored value")

@@ -1,7 +1,8 @@
-"""Public weight files, fetched once into the Keras cache (`~/.keras/models`, or under `KERAS_HOME`).
+"""Downloads public weight files once, to the Keras cache.
 
-Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 holds another model); keras.applications' ResNet files and
-their MD5 sums. Only HDF5 files are fetched: nothing in them is ever executed.
+The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. Only HDF5 files are downloaded; no code in them is run.
+Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 has another model); keras.applications' ResNet files and their
+MD5 sums.
 """
 
 import os
@@ -17,22 +18,28 @@ IMAGENET_MD5 = {50: "4d473c1dd8becc155b73f8504c6f6626", 101: "88cf7a10940856eca7
 
 
 def matterport_coco_file() -> str:
-    """Gives the path of Matterport's COCO model (ResNet-101, 81 classes, 258 MB), downloading it when absent.
+    """Downloads Matterport's COCO model (ResNet-101, 81 classes, 258 MB) unless cached.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        UserError: the download failed; says where to put the file by hand.
+        UserError: the download failed; the message says where to put the file by hand.
     """
     return _fetch(COCO_URL)
 
 
 def imagenet_file(depth: int) -> str:
-    """Gives the path of keras.applications' ImageNet weights without classifier, downloading them when absent.
+    """Downloads keras.applications' ImageNet weights of a ResNet without classifier, unless cached.
 
     Args:
         depth: 50 or 101.
 
+    Returns:
+        The path of the file.
+
     Raises:
-        UserError: the download failed; says where to put the file by hand.
+        UserError: the download failed; the message says where to put the file by hand.
     """
     url = f"{IMAGENET_URL}resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     return _fetch(url, md5=IMAGENET_MD5[depth])
@@ -44,7 +51,7 @@ def _fetch(url: str, *, md5: str | None = None) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         return str(keras.utils.get_file(name, url, cache_dir=str(folder.parent), cache_subdir="models", file_hash=md5))
     except Exception as error:  # get_file raises plain Exception when there is no network
-        # Keras repeats the URL, and a message that is too long would lose its middle, which says where to put the file
+        # Keras repeats the URL; in a too long message the middle, with the folder for the file, would be cut out
         reason = str(error).replace(f"URL fetch failure on {url}: ", "").replace("None -- ", "")
         raise UserError(
             f"cannot download {url} ({reason}); download it elsewhere, put it at {folder / name} and start again, "

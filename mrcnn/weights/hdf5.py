@@ -1,9 +1,9 @@
-"""Weight files in the layout that Keras 2 loads by layer name, read and written with h5py alone.
+"""Reads and writes weight files that Keras 2 loads by layer name, using h5py only.
 
 Layout: root attributes `layer_names`, `backend`, `keras_version`; one group per layer with the attribute
 `weight_names`; data sets at `<layer>/<weight name>`, e.g. `conv1/conv1/kernel:0`. A file written by `model.save()`
-holds the same tree under `model_weights/`.
-Source: Keras 2 `save_weights_to_hdf5_group`; its loader by name takes the files written here.
+has the same tree under `model_weights/`.
+Source: Keras 2 `save_weights_to_hdf5_group`; Keras 2 can load the files written here by name.
 """
 
 import os
@@ -22,24 +22,27 @@ from mrcnn.weights import checked, names, new_file
 Layout = Sequence[tuple[str, Sequence[tuple[str, Any]]]]  # a variable has .shape, .assign(array), .numpy()
 Datasets = Mapping[str, Mapping[str, Any]]  # {layer: {weight: data set or array}}; both have .shape and [()]
 
-KERAS_VERSION = "2.2.4"  # what the files written here follow
+KERAS_VERSION = "2.2.4"  # the Keras version whose layout the written files have
 WRITER = "mrcnn"
 HEADER_LIMIT = 64512  # bytes; HDF5 object headers end at 64 kB, so longer attributes are cut into numbered parts
 
 
 @dataclass(frozen=True)
 class LegacyFile:
-    """An open by-name file; weights are read only when indexed (`dataset[()]`), so close it after use.
+    """An open weight file in the by-name layout; close it after use.
+
+    A weight's values are read when its data set is indexed (`dataset[()]`).
 
     Attributes:
-        path: where it is.
-        layers: {layer: {weight: data set}} under Matterport's names (`rpn_model` holds the three RPN layers), whatever
-            wrapper the file nests them in; layers without weights are left out.
-        layer_names: all groups the file lists, as written.
-        form: `weights`, or `full model` when under `model_weights/`.
-        nested: a wrapper model holds the layers in one group, as multi-GPU checkpoints do.
-        keras_version: as written, `unknown` when absent.
-        writer: the program's name where it left one, else "".
+        path: path of the file.
+        layers: {layer: {weight: data set}} with Matterport's names, also if the file nests them in a wrapper model;
+            `rpn_model` contains the three RPN layers; layers without weights are left out.
+        layer_names: all groups that the file lists, as written.
+        form: `weights`, or `full model` for a tree under `model_weights/`.
+        nested: whether a wrapper model has the layers in one group, as in multi-GPU checkpoints.
+        keras_version: as written in the file; `unknown` if absent.
+        writer: name of the program that wrote the file; "" if absent.
+        handle: the open HDF5 file.
     """
 
     path: str
@@ -52,11 +55,11 @@ class LegacyFile:
     handle: h5py.File = field(repr=False)
 
     def close(self) -> None:
-        """Closes the file; the data sets cannot be read any more."""
+        """Closes the file; its data sets can no longer be read."""
         self.handle.close()
 
     def __enter__(self) -> "LegacyFile":
-        """Closes the file at the end of the `with` block."""
+        """Returns itself; the file is closed at the end of the `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,25 +83,29 @@ def read_file(path: str | os.PathLike) -> LegacyFile:
 
 
 def read_array(dataset: Any, *, where: str) -> np.ndarray:
-    """Reads one data set, or passes an array, as float32.
+    """Reads a data set or an array as float32.
+
+    Args:
+        dataset: an HDF5 data set or an array, of integers or floats.
+        where: the weight and its file, for error messages.
 
     Raises:
-        UserError: the values are no numbers, or the file ends before them; `where` names the weight and the file.
+        UserError: the values are not numbers, or the file is damaged.
     """
     if dataset.dtype.kind not in "fiu":
         raise UserError(f"{where} holds {dataset.dtype} values, expected numbers")
     try:
         return np.asarray(dataset[()], dtype=np.float32)
-    except Exception as error:  # the library raises errors of any kind
+    except Exception as error:  # h5py raises exceptions of many types
         raise UserError(f"{where} cannot be read, the file is damaged: copy or download it again") from error
 
 
 def write_file(path: str | os.PathLike, layout: Layout) -> None:
-    """Writes weights so that Keras 2 and `read_file` load them by name; the file appears whole or not at all.
+    """Writes weights in the by-name layout of Keras 2, atomically.
 
     Args:
-        path: the file; an existing one is replaced.
-        layout: the model's variables; a layer with an empty list is listed like a layer without weights.
+        path: path of the file; an existing file is replaced.
+        layout: the model's layers with their variables; a layer with an empty list is written as one without weights.
 
     Raises:
         UserError: the file cannot be written.
@@ -108,17 +115,21 @@ def write_file(path: str | os.PathLike, layout: Layout) -> None:
 
 
 def kind_of(weight: str) -> str:
-    """Gives the last part of a weight's name: `kernel` for `conv1/kernel:0`."""
+    """Extracts the kind from a weight's name, such as `kernel` from `conv1/kernel:0`."""
     return weight.rpartition("/")[2].partition(":")[0]
 
 
 def is_keras3(handle: h5py.File) -> bool:
-    """Tells whether an HDF5 file is in the form that Keras 3 names `.weights.h5`."""
+    """Checks whether an HDF5 file is in Keras 3's `.weights.h5` format."""
     return not _has_names(handle) and any(name in handle for name in ("layers", "_layer_checkpoint_dependencies"))
 
 
 def read_names(group: h5py.Group, attribute: str) -> list[str]:
-    """Reads a list of names from an attribute, bytes or str, whole or in numbered parts.
+    """Reads a list of names from an attribute, which may be split into numbered parts.
+
+    Args:
+        group: the HDF5 group.
+        attribute: name of the attribute; the names in it may be bytes or str.
 
     Raises:
         KeyError: the group has no such attribute.
@@ -133,7 +144,7 @@ def read_names(group: h5py.Group, attribute: str) -> list[str]:
 
 
 def write_names(group: h5py.Group, attribute: str, values: Sequence[str]) -> None:
-    """Stores names as fixed-length bytes, in numbered parts where one attribute cannot hold them."""
+    """Writes names as fixed-length bytes; splits a too long attribute into numbered parts."""
     encoded = np.array([value.encode() for value in values], dtype=f"S{max(map(len, values), default=1)}")
     if encoded.nbytes <= HEADER_LIMIT:
         group.attrs[attribute] = encoded
@@ -186,10 +197,11 @@ def _weights(root: h5py.Group, layer_names: Iterable[str]) -> Iterator[tuple[str
 
 
 def _owner(group: str, weight: str) -> str:
-    """Finds the layer a weight belongs to: the innermost Matterport name on its path, else its group.
+    """Finds the layer that a weight belongs to.
 
-    The path is `conv1/kernel:0`, also `conv1_1/kernel:0` where TensorFlow made the name unique, and may start with
-    wrappers. Only a wrapper's group (also `rpn_model`) is looked into: a layer's own group names its owner.
+    A group with the name of a known layer is the owner of its weights. For any other group (a wrapper model or
+    `rpn_model`), the owner is the innermost known layer name on the weight's path, else the group itself. The path is
+    `conv1/kernel:0`, or `conv1_1/kernel:0` where TensorFlow made the name unique, and may start with wrapper names.
     """
     if names.is_known(group):
         return group

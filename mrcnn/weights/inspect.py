@@ -1,4 +1,4 @@
-"""Says what a weight file is: `python -m mrcnn inspect FILE`."""
+"""Describes the content of a weight file: `python -m mrcnn inspect FILE`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.errors import UserError, printable
 from mrcnn.weights import apply, hdf5, names
 
-WIDTHS = {  # a size of the network -> the layer and the axis of its kernel that show it
+WIDTHS = {  # setting -> the layer and the axis of its kernel that have this size
     "fpn_channels": ("fpn_c5p5", -1),
     "rpn_channels": ("rpn_conv_shared", -1),
     "box_fc_channels": ("mrcnn_class_conv1", -1),
@@ -20,21 +20,23 @@ WIDTHS = {  # a size of the network -> the layer and the axis of its kernel that
 
 @dataclass(frozen=True)
 class Facts:
-    """What a by-name weight file tells about the model it was saved from; None where it does not tell.
+    """Facts about the model of a by-name weight file.
+
+    A fact is None if it cannot be derived from the file.
 
     Attributes:
-        origin: who wrote the file, in words.
-        old: another program than this project wrote it.
+        origin: form of the file and the program that wrote it, as text.
+        old: whether the file was written by another program than this project.
         layers: number of layers with weights.
-        tensors: number of weights.
-        parameters: number of numbers in them.
+        tensors: number of weight tensors.
+        parameters: number of values in all tensors.
         backbone: `resnet50` or `resnet101`.
-        num_classes: with background.
+        num_classes: number of classes with background.
         anchors_per_location: number of aspect ratios.
-        channels: of the input image.
-        widths: other sizes of the network, named as the config's `model` names them; those the file tells.
-        unknown: layers that no Mask R-CNN of these names has.
-        missing: layers that a Mask R-CNN of this backbone also has.
+        channels: channel count of the input image.
+        widths: other sizes of the network by their names in the config's `model`; unknown ones are left out.
+        unknown: layers of the file that are not in Matterport's Mask R-CNN.
+        missing: layers of a Mask R-CNN with this backbone that the file lacks.
     """
 
     origin: str
@@ -52,7 +54,7 @@ class Facts:
 
 
 def facts_of(file: hdf5.LegacyFile) -> Facts:
-    """Reads the facts from names and shapes; no values are read."""
+    """Derives the facts from names and shapes, without reading values."""
     tensors = [dataset for weights in file.layers.values() for dataset in weights.values()]
     depth = _depth(file.layers)
     expected = names.layer_names(depth or 50)
@@ -75,7 +77,7 @@ def facts_of(file: hdf5.LegacyFile) -> Facts:
 
 
 def lines(path: str, facts: Facts) -> list[str]:
-    """Writes the facts as lines to print."""
+    """Formats the facts as lines to print."""
 
     def told(value: object) -> str:
         return "not told" if value is None else str(value)
@@ -99,10 +101,14 @@ def lines(path: str, facts: Facts) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Prints the facts; a file that cannot be loaded gives one line on stderr.
+    """Prints the facts about weight files; an unreadable file causes one line on stderr.
+
+    Args:
+        arguments: the command line; None means `sys.argv`.
+        prog: name of the program in the help.
 
     Returns:
-        The exit code: 0, or 1 for a file that cannot be read.
+        The exit code: 0, or 1 if a file cannot be read.
     """
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="HDF5 weight file")
@@ -135,7 +141,7 @@ def _depth(layers: hdf5.Datasets) -> int | None:
 
 
 def _side(file: hdf5.LegacyFile, layer: str, *, axis: int = -1) -> int | None:
-    """Reads one side of a layer's kernel; None where the layer or the axis is not there."""
+    """Reads the size of one axis of a layer's kernel; None if there is none."""
     dataset = file.layers.get(names.group_of(layer), {}).get(f"{layer}/kernel:0")
     if dataset is None or axis not in range(-len(dataset.shape), len(dataset.shape)):
         return None

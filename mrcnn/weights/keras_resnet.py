@@ -1,9 +1,10 @@
-"""ImageNet weights of keras.applications' ResNet-50 and ResNet-101, brought into the form of Matterport's ResNet.
+"""Converts ImageNet weights of keras.applications' ResNets to Matterport's ResNet.
 
-The convolutions are the same (stride in the first 1x1, a bias in each); only the stem's pooling differs, whose padding
-there is one cell on each side and here, as in Matterport's graph, none at the top and left of even sizes. What differs
-in the weights is converted exactly: names (`conv2_block1_0_conv` is `res2a_branch1`), the order of conv1's input
-channels (BGR there, RGB here), and the batch norm's epsilon (1.001e-5 there, 1e-3 here), which is folded into gamma.
+The convolutions of ResNet-50 and ResNet-101 are the same in both (stride in the first 1x1, a bias in each). Only the
+pooling of the stem differs: keras.applications pads one cell on each side; this project, like Matterport's graph, does
+not pad even sizes at the top and left. The weights are converted exactly. They differ in the layer names
+(`conv2_block1_0_conv` is `res2a_branch1`), in the order of conv1's input channels (BGR in keras.applications, RGB
+here), and in the batch norm's epsilon (1.001e-5 in keras.applications, 1e-3 here), which is folded into gamma.
 Source: keras.applications.resnet, preprocessing of the kind "caffe".
 """
 
@@ -30,21 +31,22 @@ Arrays = dict[str, dict[str, np.ndarray]]  # {layer: {kernel | bias | gamma | â€
 
 
 def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: int | str) -> apply.LoadReport:
-    """Loads ImageNet weights into the backbone; the other layers are left as they are.
+    """Loads ImageNet weights into the backbone; the other layers are unchanged.
 
     Args:
-        layout: the model's layers with their weights. A conv1 with other than 3 input channels gets adapted weights.
+        layout: the model's layers with their weights. The weights are adapted to a conv1 without exactly 3 input
+            channels.
         source: an HDF5 file of keras.applications' ResNet (weights or model, by name, or Keras 3's `.weights.h5`), or a
-            folder with NAME_conv.bin and NAME_bn.bin per layer: little-endian float32, the kernel as (out, in, h, w)
-            and then the bias; gamma, beta, moving mean and moving variance. None downloads the official file.
+            folder with NAME_conv.bin and NAME_bn.bin per layer, little-endian float32: the kernel as (out, in, h, w),
+            then the bias; and gamma, beta, moving mean and moving variance. None downloads the official file.
         depth: 50 or 101, or `resnet50`, `resnet101`.
 
     Returns:
-        What was loaded and what is missing in the backbone. A folder may lack layers, though not conv1; a batch norm
-        whose convolution is lacking is not taken, since it describes the features of just that convolution.
+        The loaded and the missing layers of the backbone. The source may lack layers, except conv1. A batch norm
+        without its convolution is not loaded, since its statistics are those of that convolution's features.
 
     Raises:
-        UserError: the source is unusable, lacks conv1, holds a ResNet of another depth, or differs in a shape.
+        UserError: the source is unusable, lacks conv1, is of a ResNet of another depth, or differs in a shape.
     """
     depth = names.depth_number(depth)
     source = download.imagenet_file(depth) if source is None else os.fspath(source)
@@ -61,7 +63,10 @@ def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: 
 
 
 def keras_names(depth: int) -> dict[str, str]:
-    """Maps Matterport's ResNet layers to keras.applications' names: `res2a_branch1` to `conv2_block1_0_conv`."""
+    """Maps Matterport's ResNet layer names to keras.applications' names.
+
+    For example, `res2a_branch1` is `conv2_block1_0_conv`.
+    """
     pairs = {"conv1": "conv1_conv", "bn_conv1": "conv1_bn"}
     for stage, number, block in names.blocks(depth):
         for digit, branch in BRANCHES.items():
@@ -73,7 +78,9 @@ def keras_names(depth: int) -> dict[str, str]:
 
 
 def fold_epsilon(gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Scales gamma so that fixed-statistics batch norm with `MODEL_EPSILON` gives what `STORED_EPSILON` gave.
+    """Scales gamma so that batch norm with `MODEL_EPSILON` equals that with `STORED_EPSILON`.
+
+    This holds for batch norm with fixed statistics.
 
     Args:
         gamma: `[channels]`.
@@ -87,7 +94,7 @@ def fold_epsilon(gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 
 def _convert(found: Arrays, depth: int) -> tuple[Arrays, list[str]]:
-    """Renames and converts; also lists the batch norms left out for want of their convolution."""
+    """Converts names and values; also lists the batch norms dropped without their convolution."""
     foreign = keras_names(depth)
     stored: Arrays = {}
     lone_norms = []
@@ -163,7 +170,7 @@ def _split(values: np.ndarray, shapes: Mapping[str, tuple[int, ...]], path: Path
 
 
 def _check_depth(found: Iterable[str], depth: int, *, source: Path) -> None:
-    """Refuses what was made for another depth: the same names and shapes mean other features there."""
+    """Rejects weights of another depth, whose layers of equal names have other features."""
     matches = (re.match(r"conv4_block(\d+)_", name) for name in found)
     stored = STAGE4_DEPTHS.get(max((int(match[1]) for match in matches if match), default=0), depth)
     if stored != depth:
@@ -172,7 +179,7 @@ def _check_depth(found: Iterable[str], depth: int, *, source: Path) -> None:
 
 
 def _check_layers(found: Arrays, depth: int, *, source: str) -> None:
-    """Refuses what is no keras.applications ResNet, or only a part of one layer."""
+    """Checks that conv1 with its batch norm exists and that no layer is incomplete."""
     for name in ("conv1_conv", "conv1_bn"):
         if name not in found:
             has = apply.abridge(list(found)) or "nothing of a ResNet"

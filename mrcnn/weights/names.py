@@ -43,30 +43,33 @@ _OTHERS = frozenset((*RPN_LAYERS, *FPN_LAYERS, *HEAD_LAYERS))
 
 
 def is_backbone(name: str) -> bool:
-    """Tells whether a layer, or a weight written as `layer/weight`, belongs to the ResNet."""
+    """Checks whether a layer, or a weight written as `layer/weight`, belongs to the ResNet."""
     return _BACKBONE.fullmatch(name.partition("/")[0]) is not None
 
 
 def is_known(name: str) -> bool:
-    """Tells whether a layer of that name owns weights in some Matterport model; `rpn_model` itself owns none."""
+    """Checks whether a layer of this name has its own weights in a Matterport model.
+
+    `rpn_model` has none of its own: it contains the three RPN layers.
+    """
     return name in _OTHERS or is_backbone(name)
 
 
 def is_deep(name: str) -> bool:
-    """Tells whether a layer, or `layer/weight`, is one that ResNet-101 has and ResNet-50 has not."""
+    """Checks whether a layer, or `layer/weight`, exists in ResNet-101 but not in ResNet-50."""
     return name.partition("/")[0] in _DEEP
 
 
 def group_of(layer: str) -> str:
-    """Gives the name of the HDF5 group in which a layer's weights are stored."""
+    """Returns the name of the HDF5 group that contains a layer's weights."""
     return RPN_MODEL if layer in RPN_LAYERS else layer
 
 
 def depth_number(backbone: int | str) -> int:
-    """Reads a backbone's depth, written 50 or `resnet50`.
+    """Parses a backbone's depth from a number or a name such as `resnet50`.
 
     Raises:
-        ValueError: neither 50 nor 101.
+        ValueError: the depth is neither 50 nor 101.
     """
     text = str(backbone).removeprefix("resnet")
     if not text.isdecimal() or int(text) not in BLOCKS:
@@ -75,14 +78,20 @@ def depth_number(backbone: int | str) -> int:
 
 
 def blocks(depth: int) -> Iterator[tuple[int, int, str]]:
-    """Yields (stage, number in the stage from 1, name such as `4f`) of every residual block."""
+    """Yields stage, number in the stage and name of every residual block.
+
+    The number counts from 1; a name is stage and letter, such as `4f`.
+    """
     for stage, count in enumerate(BLOCKS[depth], start=2):
         for number in range(1, count + 1):
             yield stage, number, f"{stage}{chr(ord('a') + number - 1)}"
 
 
 def backbone_layers(depth: int) -> list[str]:
-    """Lists the ResNet's layers in file order: a block's shortcut stands before its last batch norm."""
+    """Lists the ResNet's layers in file order.
+
+    The convolution of a block's shortcut comes directly after the block's last convolution, before their batch norms.
+    """
     names = ["conv1", "bn_conv1"]
     for _, number, block in blocks(depth):
         for branch in ("2a", "2b"):
@@ -112,13 +121,13 @@ def expected_table(
 
     Args:
         depth: 50 or 101.
-        num_classes: with background.
-        channels: of the input image.
+        num_classes: number of classes with background.
+        channels: channel count of the input image.
         anchors_per_location: number of aspect ratios.
-        fpn_channels: of every pyramid level.
-        rpn_channels: of the convolution the RPN's outputs share.
-        box_fc_channels: of the box head.
-        box_pool_size: side of the box head's input.
+        fpn_channels: channel count of every pyramid level.
+        rpn_channels: channel count of the RPN's shared convolution.
+        box_fc_channels: channel count of the box head's fully connected layers.
+        box_pool_size: side of the box head's input in cells.
     """
     kernels = dict(_backbone_kernels(depth, channels))
     kernels |= _pyramid_kernels(fpn_channels, rpn_channels, anchors_per_location)

@@ -1,6 +1,7 @@
-"""New HDF5 files, where a full or broken disk is one ordinary error.
+"""Creates HDF5 files so that a full or broken disk causes a single ordinary error.
 
-HDF5 itself answers a write that failed with more errors at every later close, and in places with a segmentation fault.
+After a failed write, HDF5 itself raises more errors at every later close, and in some cases crashes with a segmentation
+fault.
 """
 
 import io
@@ -13,10 +14,10 @@ import h5py
 
 @contextmanager
 def create(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Opens a new HDF5 file for writing, and closes it at the end of the `with` block.
+    """Creates an HDF5 file for writing and closes it after the `with` block.
 
     Raises:
-        OSError: the file cannot be made or written; it stays there as far as it was written.
+        OSError: the file cannot be created or written; an incomplete file is left.
     """
     with open(path, "wb+", buffering=0) as file:
         stream = _Stream(file)
@@ -30,7 +31,10 @@ def create(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 
 class _Stream(io.RawIOBase):
-    """A file for HDF5 to write: notes the first error and drops what comes after it, so that HDF5 sees none."""
+    """A file object for HDF5 that hides write errors from it.
+
+    The first error is kept in `error`; all later writes are discarded.
+    """
 
     def __init__(self, file: io.FileIO):
         super().__init__()
