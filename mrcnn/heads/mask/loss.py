@@ -13,6 +13,9 @@ def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.A
         logits: `[P, M, M, C]`.
         targets: cells of weight 0 do not count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without a cell of weight 1.
     """
     own = ops.take_along_axis(logits, targets.class_ids[:, None, None, None], axis=3)[..., 0]  # [P, M, M]
     own = ops.cast(own, "float32")
