@@ -1,4 +1,7 @@
-"""The feature pyramid network. Source: Lin et al. (2016); names as in Matterport, no batch norm, no ReLU."""
+"""The feature pyramid network, without batch norm and ReLU.
+
+Source: Lin et al. (2016); names as in Matterport.
+"""
 
 from typing import Any
 

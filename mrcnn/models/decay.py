@@ -15,7 +15,7 @@ def l2_loss(variables: Sequence[keras.Variable], *, weight_decay: float) -> Tens
     """Computes the L2 loss of all variables except batch norm's gamma and beta.
 
     Args:
-        variables: told apart by their names.
+        variables: `gamma` and `beta` are recognised by name.
         weight_decay: factor of the term.
 
     Returns:

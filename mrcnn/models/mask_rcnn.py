@@ -109,7 +109,7 @@ class MaskRCNN(KerasHabits):
 
     @property
     def score_threshold(self) -> float:
-        """The least score of a detection; a traced graph keeps the value it was traced with."""
+        """The least score of a detection; a traced graph keeps its value at tracing."""
         return self.box.detections.score_threshold
 
     @score_threshold.setter
@@ -230,5 +230,5 @@ def _image_size(images) -> tuple[int, int]:
 
 
 def _first(proposals: Proposals, count: int) -> Proposals:
-    """Keeps the best `count` proposals, which equal those of a suppression with `count` outputs."""
+    """Selects the best `count` proposals; a suppression with `count` outputs gives the same."""
     return Proposals(*(field[:, :count] for field in proposals))

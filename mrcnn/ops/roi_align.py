@@ -171,7 +171,7 @@ def _place(pyramid, regions, *, bins, mode, sampling_ratio):
 
 
 def _place_corners(start, end, length, *, bins, **_):
-    """Places the first and the last sample on the region's edges; one bin samples the middle."""
+    """Places the outer samples on the region's edges; a single bin samples the middle."""
     span = ops.cast(length - 1, "float32")
     if bins > 1:
         start, step = start * span, (end - start) * span / (bins - 1)

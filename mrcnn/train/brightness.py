@@ -17,7 +17,7 @@ def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> Tra
         log: receives the range.
 
     Returns:
-        The config with `model.image_range`; None there without 16-bit images.
+        The config with `model.image_range`; None there without 16-bit images, or where no known range is large enough.
     """
     if RANGE in config.given_model:
         return config

@@ -30,7 +30,7 @@ def _reported(model: keras.Model) -> tuple[str, ...]:
 
 
 class ProgressReport(keras.callbacks.Callback):
-    """Logs the progress in images, the losses of every step and a forecast of the duration."""
+    """Logs the progress, the losses of every step and a forecast of the duration."""
 
     def __init__(self, clock: Clock, *, batch_size: int, log: EventLog, forecast: Forecast, advice: str = ""):
         """Stores the settings.
@@ -88,7 +88,10 @@ class ProgressReport(keras.callbacks.Callback):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Adds the epoch to the history and writes `history.csv` and `curves.png`; must come after the validation."""
+    """Adds each epoch to the history and writes `history.csv` and `curves.png`.
+
+    Must come after the validation.
+    """
 
     def __init__(
         self,
@@ -119,7 +122,7 @@ class Recorder(keras.callbacks.Callback):
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
 
     def on_train_begin(self, logs=None):
-        """Writes the rows so far, so that a resumed run's files hold no row of a repeated epoch."""
+        """Writes the rows so far, which drops rows of epochs that a resumed run repeats."""
         self._write()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -128,7 +131,7 @@ class Recorder(keras.callbacks.Callback):
         self._first_step = self._clock.step
 
     def on_train_batch_end(self, batch, logs=None):
-        """Records the end of the last step, so that validation is not counted as training time."""
+        """Records the step's end, so that validation does not count as training time."""
         self._ended = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):

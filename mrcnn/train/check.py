@@ -1,4 +1,4 @@
-"""Checks a run's settings and start weights, or the run to resume, before data is read."""
+"""Checks a run's settings and start weights or resumed run, before data is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
 
 
 def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:
-    """Adopts the object slots and the image range that the stopped run found in its data."""
+    """Adopts the object slots and image range that the stopped run derived from its data."""
     last = checkpoint.find_last(output)
     model = load_json(last / checkpoint.CONFIG).get("model") if last else None
     stored = model if isinstance(model, dict) else {}

@@ -47,7 +47,7 @@ def find_last(root: Path) -> Path | None:
 
 
 def holds_checkpoints(root: Path) -> bool:
-    """Checks whether a folder holds checkpoints of a run; leftovers of a killed run do not count."""
+    """Checks whether a folder holds a run's checkpoints; incomplete ones do not count."""
     return not all(map(_is_leftover, _folders(root)))
 
 

@@ -1,4 +1,4 @@
-"""Position of a run in epochs and steps, shared by all callbacks and restored on resuming."""
+"""Position of a run in epochs and steps, shared by callbacks and restored on resuming."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ class Clock(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Resets the step count; a resumed run restores step and running means of its first epoch."""
+        """Resets the step count; a resumed run's first epoch restores step and running means."""
         self.epoch, self.step, self._sums = epoch, 0, {}
         start, self._start = self._start, None
         if start is not None and start.step:

@@ -63,7 +63,7 @@ class Forecast:
 
 
 def duration(seconds: float) -> str:
-    """Formats a time in readable units: `50 s`, `12 min`, `2 h 40 min`, `31 h`."""
+    """Formats a duration, e.g. `50 s`, `12 min`, `2 h 40 min` or `31 h`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

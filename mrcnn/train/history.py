@@ -1,4 +1,4 @@
-"""The history of a run, one row per epoch; finds the best epoch and flat curves."""
+"""History of a run, one row per epoch; finds best epoch and flat curves."""
 
 import csv
 import math

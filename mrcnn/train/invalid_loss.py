@@ -1,4 +1,4 @@
-"""Stops a run whose loss is NaN or infinite, with the names of the batch's images."""
+"""Stops a run whose loss is NaN or infinite, naming the batch's images."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

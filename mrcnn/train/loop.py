@@ -56,7 +56,7 @@ def _fit(
 
 
 def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Ends an epoch as `fit` does, for a run that stopped between its last step and its validation."""
+    """Ends an epoch as `fit` does, for a run that stopped before the epoch's validation."""
     model.stop_training = False
     together = keras.callbacks.CallbackList(list(callbacks), model=model)
     together.on_train_begin()

@@ -1,4 +1,4 @@
-"""Counts a run's objects before it starts, warns of those it cannot learn, and sets the slots."""
+"""Counts a run's objects, warns of those it cannot learn, and sets the slots."""
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import counting

@@ -96,7 +96,7 @@ def load_weights(layout: hdf5.Layout, resumed: Resumed) -> None:
 
 
 def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
-    """Lists the differences of two JSON values as `key: old -> new`, with full key paths."""
+    """Lists the differences of two JSON values as `path.key: old -> new`."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = dict.fromkeys((*before, *now))
         return [

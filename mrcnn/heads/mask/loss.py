@@ -1,4 +1,7 @@
-"""The mask head's loss. Source: Mask R-CNN (2017), section 3: a sigmoid per class, only the true class counts."""
+"""The mask head's loss: a sigmoid per class, of which only the true class counts.
+
+Source: Mask R-CNN (2017), section 3.
+"""
 
 from keras import ops
 
