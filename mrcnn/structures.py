@@ -15,13 +15,13 @@ Tensor = Any  # a backend tensor or a NumPy array
 
 
 class Instances(NamedTuple):
-    """The annotated objects of one image in original pixels; an ignore region is one whose `ignore` is true.
+    """The annotated objects and ignore regions of one image, in original pixels.
 
     Attributes:
         boxes: `[N, 4]` float32, yxyx pixels of the image, whole numbers, exclusive ends.
-        class_ids: `[N]` int32, 1..C-1; of an ignore region its class, or 0 if it stands for all classes.
+        class_ids: `[N]` int32, 1..C-1; of an ignore region its class, or 0 if it applies to all classes.
         masks: N boolean arrays, each `[y2 - y1, x2 - x1]`: the object inside its own box.
-        ignore: `[N]` bool, true for crowds and neutral objects.
+        ignore: `[N]` bool, true for ignore regions: crowds and neutral objects.
     """
 
     boxes: np.ndarray
@@ -31,15 +31,15 @@ class Instances(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One image of a split, before it is read.
+    """One image of a split with its annotation, before the image is read.
 
     Attributes:
-        name: what messages call it, e.g. `ds1/cat.jpg`.
-        image_path: where the image is.
-        labels: the annotated objects, parsed once, in the form `data/rasterize.py` draws.
+        name: the image's name in messages, e.g. `ds1/cat.jpg`.
+        image_path: path of the image.
+        labels: the annotated objects, parsed once, in the form that `data/rasterize.py` draws.
         class_ids: one per label; of a crowd its class, 0 for a neutral object.
-        ignore: one per label.
-        size_hw: the image's height and width according to its annotation; None where that leaves it open.
+        ignore: one per label, true for crowds and neutral objects.
+        size_hw: the image's height and width according to its annotation; None where the annotation has none.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the model trains and validates on; `tf.data` carries it as the dictionary `batch._asdict()`.
+    """A batch for training and validation; `tf.data` passes it as `batch._asdict()`.
 
     Attributes:
         images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`; the model subtracts the mean.
@@ -61,9 +61,9 @@ class Batch(NamedTuple):
         gt_masks: `[B, N, S, S]` uint8, 0-255: how much of each cell of the box's S x S grid the object covers.
         gt_valid: `[B, N]` bool, the slot holds an object.
         gt_ignore: `[B, N]` bool, the slot holds an ignore region (never both).
-        neutral: `[B, H, W]` bool, the pixel lies, in part at least, on an object of the neutral class.
+        neutral: `[B, H, W]` bool, the pixel overlaps an object of the neutral class, even partly.
         image_ids: `[B]` int32, index of the sample in its split.
-        seeds: `[B]` int32, what random choices inside the model derive from.
+        seeds: `[B]` int32, seeds of the random choices inside the model.
     """
 
     images: Tensor
@@ -84,7 +84,7 @@ class Proposals(NamedTuple):
     Attributes:
         boxes: `[B, R, 4]` float32, clipped to the model input; zeros in unused slots.
         scores: `[B, R]` float32 objectness in 0..1.
-        valid: `[B, R]` bool.
+        valid: `[B, R]` bool, the slot is used.
     """
 
     boxes: Tensor
@@ -93,7 +93,7 @@ class Proposals(NamedTuple):
 
 
 class AnchorTargets(NamedTuple):
-    """What the RPN's losses compare with.
+    """Targets of the RPN's losses.
 
     Attributes:
         state: `[B, A]` int32: 1 object, 0 background, -1 ignore (not sampled).
@@ -105,7 +105,7 @@ class AnchorTargets(NamedTuple):
 
 
 class RoiTargets(NamedTuple):
-    """Sampled regions and what the box losses compare with; objects come first in each image.
+    """Sampled regions with the targets of the box head's losses, object regions first.
 
     Attributes:
         rois: `[B, R, 4]` float32.
@@ -123,12 +123,12 @@ class RoiTargets(NamedTuple):
 
 
 class MaskTargets(NamedTuple):
-    """What the mask loss compares with, for the P regions the mask head saw.
+    """Targets of the mask loss for the P regions of the mask head.
 
     Attributes:
-        masks: `[P, M, M]` float32 from 0 to 1; 0 or 1 alone unless the model's `mask_targets` is soft.
+        masks: `[P, M, M]` float32 in 0..1; only 0 and 1 unless the model's `mask_targets` is soft.
         class_ids: `[P]` int32.
-        weights: `[P, M, M]` float32, 1 for a cell that counts; 0 on neutral pixels, and all over a filler.
+        weights: `[P, M, M]` float32, 1 for a cell that counts; 0 on neutral pixels and in all cells of a filler region.
     """
 
     masks: Tensor
@@ -137,7 +137,7 @@ class MaskTargets(NamedTuple):
 
 
 class RawDetections(NamedTuple):
-    """The inference path's result in model-input pixels, best first.
+    """The model's detections in pixels of the model input, best first.
 
     Attributes:
         boxes: `[B, D, 4]` float32, clipped to the window; zeros in unused slots.
@@ -155,14 +155,14 @@ class RawDetections(NamedTuple):
 
 
 class OutputRules(NamedTuple):
-    """How raw output becomes detections in an image's own pixels.
+    """Rules for the conversion of raw detections to an image's own pixels.
 
     Attributes:
         mask_threshold: the probability from which a pixel belongs to the object.
-        mask_paste: how a mask is enlarged to its box: `bilinear`; `fading` to 0 beyond its outer values (Matterport);
-            `stretched`, its own range of values taken as 0..1 (the Supervisely plugin).
-        round_boxes: `never`; `at_end`, boxes are whole pixels (Matterport); `before_nms`, they were made whole in the
-            model input, and are cut to whole pixels (the Supervisely plugin).
+        mask_paste: how a mask is resized to its box: `bilinear`; `fading` to 0 beyond its outer values (Matterport);
+            `stretched`, its own range of values rescaled to 0..1 (the Supervisely plugin).
+        round_boxes: `never`; `at_end`, boxes are rounded to whole pixels (Matterport); `before_nms`, boxes were rounded
+            in the model input, and are truncated to whole pixels (the Supervisely plugin).
     """
 
     mask_threshold: float = 0.5
@@ -190,13 +190,13 @@ class Detections(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CroppedMask:
-    """A mask of which only its own box is kept, eight pixels to a byte; all else of the image is clear.
+    """Bit-packed crop of a mask to its bounding box; false outside.
 
     Attributes:
         origin: (y, x) of the box's first pixel in the image.
-        shape: height and width of the box; (0, 0) of a mask without a pixel.
-        area: how many pixels are true.
-        bits: the box row by row, as `np.packbits` writes it.
+        shape: height and width of the box; (0, 0) for an empty mask.
+        area: number of true pixels.
+        bits: the pixels of the box row by row, as `np.packbits` packs them.
     """
 
     origin: tuple[int, int]
@@ -206,7 +206,12 @@ class CroppedMask:
 
     @classmethod
     def from_pixels(cls, pixels: np.ndarray, origin: tuple[int, int] = (0, 0)) -> "CroppedMask":
-        """Crops a `[h, w]` bool mask whose first pixel is at `origin` (y, x) to the box of its true pixels."""
+        """Crops a mask to the box of its true pixels.
+
+        Args:
+            pixels: `[h, w]` bool.
+            origin: (y, x) of the first of these pixels in the image.
+        """
         rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
         if not len(rows):
             return cls(origin, (0, 0), 0, np.zeros(0, np.uint8))
@@ -229,7 +234,7 @@ class CroppedMask:
 
 
 class CompactDetections(NamedTuple):
-    """The detections of one image in original pixels, as `Detections`, but small where the image is large.
+    """The detections of one image, as `Detections`, but with cropped masks.
 
     Attributes:
         boxes: `[N, 4]` float32, yxyx pixels of the image, not rounded.

@@ -1,1 +1,1 @@
-"""An image's feature maps: ResNet and the feature pyramid."""
+"""Networks that compute an image's feature maps: ResNet and the feature pyramid."""

@@ -1,4 +1,7 @@
-"""The feature pyramid network. Source: Lin et al. (2016); names as in Matterport, no batch norm, no ReLU."""
+"""The feature pyramid network, without batch norm and ReLU.
+
+Source: Lin et al. (2016); names as in Matterport.
+"""
 
 from typing import Any
 
@@ -10,10 +13,17 @@ from mrcnn.blocks.initial import INITIAL_VALUES
 
 
 class FeaturePyramid(Float32Layer):
-    """Top-down pathway with lateral connections; P6 is P5 sub-sampled, for the RPN only."""
+    """Top-down pathway with lateral connections; P6 is P5 subsampled, for the RPN only."""
 
     def __init__(self, *, channels: int = 256, initial_values: str = "he", feature_dtype: str = "float32", **kwargs):
-        """Takes the channels of every level."""
+        """Builds the convolutions.
+
+        Args:
+            channels: of every level of the pyramid.
+            initial_values: a key of `INITIAL_VALUES`.
+            feature_dtype: dtype of the convolutions and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         initial = INITIAL_VALUES[initial_values]
         common: dict[str, Any] = {"kernel_initializer": initial.pyramid, "feature_dtype": feature_dtype}
@@ -21,13 +31,20 @@ class FeaturePyramid(Float32Layer):
         self.smooth = [Convolution(channels, 3, name=f"fpn_p{level}", **common) for level in (2, 3, 4, 5)]
 
     def build(self, input_shape):
-        """Creates the weights; `input_shape` is that of C2..C5, of which only the channels count."""
+        """Creates the weights; `input_shape` lists the shapes of C2..C5, only channels count."""
         for lateral, smooth, shape in zip(self.lateral, self.smooth, input_shape, strict=True):
             lateral.build(shape)
             smooth.build((*shape[:-1], lateral.filters))
 
     def call(self, features):
-        """Maps (C2, C3, C4, C5) to (P2, P3, P4, P5, P6), each `[B, Hl, Wl, channels]`."""
+        """Computes the pyramid's levels from the backbone's feature maps.
+
+        Args:
+            features: C2, C3, C4 and C5, each `[B, Hl, Wl, C]` with half the sides of the one before.
+
+        Returns:
+            P2, P3, P4, P5 and P6, each `[B, Hl, Wl, channels]`; P2..P5 have the sides of C2..C5, P6 half those of P5.
+        """
         merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
         for finer in (2, 1, 0):
             merged[finer] = merged[finer] + upsample(merged[finer + 1])
@@ -36,5 +53,5 @@ class FeaturePyramid(Float32Layer):
 
 
 def upsample(feature):
-    """Doubles `[B, H, W, C]` in both directions by repeating cells."""
+    """Doubles height and width of a map `[B, H, W, C]` by repeating cells."""
     return ops.repeat(ops.repeat(feature, 2, axis=1), 2, axis=2)

@@ -1,5 +1,6 @@
-"""ResNet-50 and ResNet-101 as Matterport builds them: stride in the first 1x1, a bias in every convolution.
+"""ResNet-50 and ResNet-101 as Matterport builds them.
 
+A stage's stride is in the first 1x1 convolution of its first block, and every convolution has a bias.
 Source: He et al. (2015), table 1; layer names and padding are Matterport's, so old weight files fit.
 """
 
@@ -11,14 +12,17 @@ from mrcnn.blocks.base import Float32Layer
 from mrcnn.blocks.norm import ConvNorm
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
-# as Matterport: He's rule doubles the variance in every block, which with frozen statistics nothing takes back
+# as Matterport: He's rule doubles the variance in every block, and frozen statistics do not normalise it
 INITIALIZER = "glorot_uniform"
 WIDTHS = (64, 128, 256, 512)  # of the inner convolutions of stages 2..5; the outputs have four times as many channels
 CHANNELS = tuple(4 * width for width in WIDTHS)  # of C2..C5
 
 
 class Bottleneck(Float32Layer):
-    """1x1, 3x3, 1x1 and a shortcut, which is a 1x1 convolution in the first block of a stage."""
+    """Residual block of a 1x1, a 3x3 and a 1x1 convolution, with a shortcut.
+
+    The shortcut is a 1x1 convolution in the first block of a stage, else the identity.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,17 @@ class Bottleneck(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes the block's name in weight files, e.g. `2a`, and its inner width."""
+        """Builds the block's convolutions.
+
+        Args:
+            block: the block's name in weight files, e.g. `2a`.
+            width: channels of the inner convolutions; the output has four times as many.
+            strides: input cells from one output cell to the next.
+            project: whether the shortcut is a convolution.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            feature_dtype: dtype of the convolutions and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
 
         def unit(branch, filters, size, **more):
@@ -61,7 +75,15 @@ class Bottleneck(Float32Layer):
             self.shortcut.build(input_shape)
 
     def call(self, inputs, training=False):
-        """Maps `[B, H, W, C]` to `[B, H / strides, W / strides, 4 * width]`."""
+        """Adds the convolutions' output to the shortcut and applies a ReLU.
+
+        Args:
+            inputs: `[B, H, W, C]`.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            `[B, H / strides, W / strides, 4 * width]`.
+        """
         outputs = self.reduce(inputs, training=training)
         outputs = self.convolve(outputs, training=training)
         outputs = self.expand(outputs, training=training)
@@ -70,7 +92,7 @@ class Bottleneck(Float32Layer):
 
 
 class ResNet(Float32Layer):
-    """The backbone: stem and four stages."""
+    """ResNet backbone: a stem and four stages of bottleneck blocks."""
 
     def __init__(
         self,
@@ -80,7 +102,14 @@ class ResNet(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes `depth`, a key of `BLOCKS`."""
+        """Builds the stem and the stages.
+
+        Args:
+            depth: a key of `BLOCKS`.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            feature_dtype: dtype of the convolutions and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         common: dict[str, Any] = {"batch_norm": batch_norm, "feature_dtype": feature_dtype}
         self.stem = ConvNorm(
@@ -117,7 +146,15 @@ class ResNet(Float32Layer):
                 channels = block.expand.conv.filters
 
     def call(self, images, training=False):
-        """Maps mean-subtracted `[B, H, W, channels]` to (C2, C3, C4, C5) of strides 4, 8, 16, 32."""
+        """Computes the feature maps of a batch of images.
+
+        Args:
+            images: `[B, H, W, channels]` float, mean-subtracted.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            C2, C3, C4 and C5 of strides 4, 8, 16 and 32, each `[B, Hl, Wl, C]` with the channels of `CHANNELS`.
+        """
         outputs = ops.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)))
         outputs = self.stem(outputs, training=training)
         outputs = ops.max_pool(outputs, 3, strides=2, padding="same")

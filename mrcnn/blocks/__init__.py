@@ -1,1 +1,1 @@
-"""Convolution, batch norm and initial values: what backbones and heads are made of."""
+"""Building blocks of backbones and heads: convolution, batch norm and initial values."""

@@ -1,12 +1,19 @@
-"""What every layer here shares: variables and boxes stay float32 under every precision policy."""
+"""Base class of all layers: variables and boxes stay float32 under every precision policy."""
 
 import keras
 
 
 class Float32Layer(keras.layers.Layer):
-    """A layer whose variables and inputs Keras leaves as they are; what computes in another type casts by itself."""
+    """Keras layer with float32 variables and without automatic casting of its inputs.
+
+    A layer that computes in another type casts its inputs and variables itself.
+    """
 
     def __init__(self, **kwargs):
-        """Takes Keras's own arguments."""
+        """Sets the dtype to float32, unless another is given, and turns casting off.
+
+        Args:
+            **kwargs: of the Keras layer.
+        """
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)

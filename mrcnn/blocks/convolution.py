@@ -1,4 +1,4 @@
-"""A 2-D convolution that can take an extra scale and shift per output channel."""
+"""2-D convolution with an optional scale and shift per output channel."""
 
 from typing import Any
 
@@ -9,7 +9,10 @@ from mrcnn.blocks.base import Float32Layer
 
 
 class Convolution(Float32Layer):
-    """A convolution with bias in `feature_dtype`; its variables, and whatever is folded into them, stay float32."""
+    """2-D convolution with bias, computed in `feature_dtype`; its variables are float32.
+
+    A scale and a shift are folded into kernel and bias in float32, before the cast.
+    """
 
     def __init__(
         self,
@@ -23,7 +26,18 @@ class Convolution(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes the usual numbers; `initial_stddev`, where given, draws the kernel from a plain normal."""
+        """Stores the settings.
+
+        Args:
+            filters: output channels.
+            kernel_size: side of the square kernel in cells.
+            strides: input cells from one output cell to the next.
+            padding: `same` or `valid`.
+            kernel_initializer: Keras's name or configuration of an initializer.
+            initial_stddev: standard deviation of a normal initializer, which then replaces `kernel_initializer`.
+            feature_dtype: dtype of the computation and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
@@ -44,12 +58,15 @@ class Convolution(Float32Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs, scale=None, shift=None):
-        """Maps `[N, H, W, C]` to `[N, H', W', filters]`: `(conv(x) + bias) * scale + shift`.
+        """Computes `(conv(inputs) + bias) * scale + shift`.
 
         Args:
-            inputs: any float dtype.
+            inputs: `[N, H, W, C]`, any float dtype.
             scale: `[filters]` float32, multiplied into the kernel and the bias; None is 1.
-            shift: `[filters]` float32; None is 0.
+            shift: `[filters]` float32, added to the bias; None is 0.
+
+        Returns:
+            `[N, H', W', filters]` in `feature_dtype`.
         """
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
         if scale is not None:
@@ -59,7 +76,7 @@ class Convolution(Float32Layer):
         inputs = ops.cast(inputs, self.feature_dtype)
         kernel = ops.cast(kernel, self.feature_dtype)
         if self._covers(inputs):
-            # one output cell is a matrix product; on the CPU the gradient of such a convolution is 60 times slower
+            # a single output cell is a matrix product, whose gradient on the CPU is 60 times faster than ops.conv's
             flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2] * inputs.shape[3]))
             outputs = ops.matmul(flat, ops.reshape(kernel, (-1, self.filters)))[:, None, None]
         else:
@@ -67,5 +84,5 @@ class Convolution(Float32Layer):
         return outputs + ops.cast(bias, self.feature_dtype)
 
     def _covers(self, inputs) -> bool:
-        """Tells whether the kernel is as large as the map and slides nowhere."""
+        """Checks whether the kernel covers the whole map, so that the output is one cell."""
         return self.padding == "valid" and inputs.shape[1] == inputs.shape[2] == self.kernel_size

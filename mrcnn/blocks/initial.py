@@ -1,21 +1,21 @@
-"""The first values of the layers that no weight file brings: the pyramid and the heads.
+"""Initial values of the layers without pretrained weights: the pyramid and the heads.
 
-`he` keeps the variance of a signal where a ReLU follows, and uses that everywhere. The pyramid has no ReLU, so there
-the variance doubles in each layer; the box head's signal becomes large, and the first class losses are unsteady. The
-outputs for boxes and masks start at almost 0, so the layers before them learn little at first. `balanced` keeps the
-variance in the pyramid, makes the box head's signal smaller, and lets the outputs for boxes and masks start about as
-large as their inputs.
-Source: `he` is Matterport's with He et al. (2015) where that took Glorot's; `balanced` takes LeCun et al. (1998) for
+`he` uses He's rule, which keeps a signal's variance where a ReLU follows, in the pyramid too. The pyramid has no ReLU,
+so there the variance doubles in each layer; the box head's signal becomes large, and the first class losses are
+unsteady. The outputs for boxes and masks start at almost 0, so the layers before them learn little at first.
+`balanced` keeps the variance in the pyramid, makes the box head's signal smaller, and starts the outputs for boxes and
+masks at about the size of their inputs.
+Source: `he` is Matterport's, with He et al. (2015) in place of Glorot's rule; `balanced` uses LeCun et al. (1998) for
 the pyramid and torchvision's bounds of 1 / sqrt(inputs) for the box head.
 """
 
 from typing import Any, NamedTuple
 
-Initializer = str | dict[str, Any]  # what `keras.initializers.get` makes a new initializer from
+Initializer = str | dict[str, Any]  # argument of `keras.initializers.get`, which builds a new initializer from it
 
 
 class InitialValues(NamedTuple):
-    """An initializer for each kind of layer."""
+    """The initializer of each kind of layer."""
 
     pyramid: Initializer
     fully_connected: Initializer
@@ -28,7 +28,7 @@ def _normal(stddev: float) -> Initializer:
     return {"class_name": "RandomNormal", "config": {"stddev": stddev}}
 
 
-# a uniform number up to 1 / sqrt(inputs) has the variance 1 / (3 inputs)
+# a uniform distribution between -1 / sqrt(inputs) and 1 / sqrt(inputs) has the variance 1 / (3 inputs)
 _BOUNDED: Initializer = {
     "class_name": "VarianceScaling",
     "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},

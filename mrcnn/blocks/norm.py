@@ -15,36 +15,45 @@ from mrcnn.blocks.base import Float32Layer
 from mrcnn.blocks.convolution import Convolution
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
-MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # Keras's 0.99 needs hundreds of steps to forget the first statistics
+MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # with Keras's 0.99 the initial statistics matter for hundreds of steps
 
 
 class BatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation in float32 whose statistics are `frozen` (never updated) or `trained`."""
 
     def __init__(self, mode: str = "frozen", **kwargs):
-        """Takes `mode`, `frozen` or `trained`; a frozen layer's gamma and beta still train."""
+        """Stores the mode and fixes Keras's epsilon and momentum.
+
+        Args:
+            mode: `frozen` or `trained`; a frozen layer's gamma and beta still train.
+            **kwargs: of the Keras layer.
+        """
         kwargs.setdefault("dtype", "float32")
         super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], **kwargs)
         self.mode = mode
 
     def get_config(self):
-        """Adds `mode`; epsilon and momentum are fixed by this class."""
+        """Adds `mode` to Keras's configuration; epsilon and momentum are fixed by this class."""
         config = super().get_config()
         del config["epsilon"], config["momentum"]
         return {**config, "mode": self.mode}
 
     def uses_batch_statistics(self, training: bool) -> bool:
-        """Tells whether this call normalises by the batch's own statistics."""
+        """Checks whether a call normalises by the batch's own statistics."""
         return bool(training) and self.mode == "trained" and self.trainable
 
     def scale_and_shift(self):
-        """Gives the fixed-statistics form `y = x * scale + shift`, both `[channels]` float32."""
+        """Computes the scale and shift that equal this layer with fixed statistics.
+
+        Returns:
+            scale and shift of `y = x * scale + shift`, both `[channels]` float32.
+        """
         scale = self.gamma * ops.rsqrt(self.moving_variance + EPSILON)
         return scale, self.beta - self.moving_mean * scale
 
 
 class ConvNorm(Float32Layer):
-    """A named convolution and its named batch norm, with an optional ReLU behind."""
+    """Convolution, batch normalisation and optional ReLU; the first two have names of their own."""
 
     def __init__(
         self,
@@ -61,7 +70,21 @@ class ConvNorm(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes the convolution's numbers, both layers' names in weight files, and `batch_norm` frozen or trained."""
+        """Builds both layers.
+
+        Args:
+            filters: output channels.
+            kernel_size: side of the square kernel in cells.
+            conv_name: the convolution's name in weight files.
+            norm_name: the batch norm's name in weight files.
+            strides: input cells from one output cell to the next.
+            padding: `same` or `valid`.
+            relu: whether a ReLU follows.
+            kernel_initializer: Keras's name or configuration of an initializer.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            feature_dtype: dtype of the convolution and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.relu = relu
         self.feature_dtype = feature_dtype
@@ -82,7 +105,15 @@ class ConvNorm(Float32Layer):
         self.norm.build((*input_shape[:-1], self.conv.filters))
 
     def call(self, inputs, training=False):
-        """Maps `[N, H, W, C]` to `[N, H', W', filters]` in the feature dtype."""
+        """Convolves, normalises and, with `relu`, applies a ReLU.
+
+        Args:
+            inputs: `[N, H, W, C]`, any float dtype.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            `[N, H', W', filters]` in the feature dtype.
+        """
         if self.norm.uses_batch_statistics(training):
             outputs = self.norm(ops.cast(self.conv(inputs), "float32"), training=True)
             outputs = ops.cast(outputs, self.feature_dtype)

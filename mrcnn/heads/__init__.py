@@ -1,1 +1,1 @@
-"""What a detector adds to a feature pyramid: proposals, boxes, masks."""
+"""Heads on the feature pyramid: region proposals, boxes and masks."""

@@ -1,4 +1,4 @@
-"""What a detector asks of a head: of the region proposal network, of the box head, and of those that follow it."""
+"""The interface of the heads that follow the box head."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ Across = Callable[[Tensor], Tensor]
 
 
 class Head(Float32Layer):
-    """A head that looks at the regions the box head chose: its network, targets, loss and decoding.
+    """Base class of the heads that predict more about the box head's regions.
 
-    A subclass is composed of layers, which its constructor receives. The model calls `outputs` and `losses` in
-    training, and `decode` for detections.
+    A subclass holds a network, targets, loss and decoding; its constructor receives the layers. The model calls
+    `outputs` and `losses` in training, and `decode` for detections.
 
     Attributes:
-        loss_names: keys of what `losses` returns, which are also those of the log, the history and `loss_weights`.
+        loss_names: keys of the dictionary `losses` returns; also used by the log, the history and `loss_weights`.
         gives: fields of a detection that `decode` adds.
     """
 
@@ -24,24 +24,43 @@ class Head(Float32Layer):
     gives: tuple[str, ...] = ()
 
     def outputs(self, pyramid, regions: RoiTargets, batch, *, image_size: tuple[int, int], training: bool):
-        """Predicts for the regions that train, and computes what the loss compares with.
+        """Computes predictions and targets for the sampled training regions.
 
         Args:
             pyramid: P2..P5, each `[B, Hl, Wl, C]`.
-            regions: of the box head, `[B, R, ...]`.
-            batch: maps the names of `Batch`.
+            regions: the box head's sample, `[B, R, ...]`.
+            batch: the fields of `Batch` by name.
             image_size: (H, W) of the model input.
             training: whether batch norm may use the batch's statistics.
 
         Returns:
-            A record of this head, which `losses` reads.
+            A record of the head's own type, the argument of `losses`.
         """
         raise NotImplementedError
 
     def losses(self, outputs, *, across: Across) -> Losses:
-        """Computes the losses by name; `across` adds a count up over the devices."""
+        """Computes the head's losses by name.
+
+        Args:
+            outputs: the record `outputs` returned.
+            across: adds a count up over the devices.
+
+        Returns:
+            A float32 scalar for each of `loss_names`.
+        """
         raise NotImplementedError
 
     def decode(self, pyramid, boxes, class_ids, valid, *, image_size: tuple[int, int]) -> dict[str, Tensor]:
-        """Predicts the fields of `gives` for detections `[B, D, ...]`, whose boxes are in the box head's frame."""
+        """Predicts the fields named in `gives` for a batch of detections.
+
+        Args:
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
+            boxes: `[B, D, 4]` float32, yxyx in the box head's frame.
+            class_ids: `[B, D]` int32.
+            valid: `[B, D]` bool, the slot holds a detection.
+            image_size: (H, W) of the model input.
+
+        Returns:
+            A tensor `[B, D, ...]` for each field.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Features of regions, cut from the pyramid level that fits each region's size."""
+"""Features of regions, sampled from the pyramid level that fits each region's size."""
 
 from keras import ops
 
@@ -17,21 +17,31 @@ class RoiFeatures(Float32Layer):
         sampling_ratio: int = 1,
         **kwargs,
     ):
-        """Takes the side of the cut-out; `mode` and `sampling_ratio` are those of `ops.roi_align.roi_align`."""
+        """Stores the settings.
+
+        Args:
+            output_size: S, side of a region's features in cells.
+            mode: as for `ops.roi_align.roi_align`.
+            sampling_ratio: as for `ops.roi_align.roi_align`.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.output_size = output_size
         self.mode = mode
         self.sampling_ratio = sampling_ratio
 
     def call(self, features, rois, image_index, *, image_size, extent=None):
-        """Gives `[P, S, S, C]` in the features' dtype.
+        """Samples the features of regions from the level that fits each one's size.
 
         Args:
             features: P2..P5, each `[B, Hl, Wl, C]`.
-            rois: `[P, 4]` float32.
+            rois: `[P, 4]` float32, yxyx.
             image_index: `[P]` int32, the image of each region.
             image_size: (H, W) of the model input, Python ints.
-            extent: its sides in the regions' frame; None where that is pixels.
+            extent: sides of the model input in the frame of `rois`; None for a frame of pixels.
+
+        Returns:
+            `[P, S, S, C]` in the features' dtype.
         """
         extent = extent or image_size
         rounding = "round" if self.mode == "crop_and_resize" else "floor"

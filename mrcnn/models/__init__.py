@@ -1,1 +1,1 @@
-"""ResNet, FPN, RPN, heads and the whole Mask R-CNN."""
+"""The whole Mask R-CNN, composed of backbone, pyramid and heads."""

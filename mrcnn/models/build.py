@@ -1,4 +1,4 @@
-"""A model from its settings."""
+"""Builds a model from its settings."""
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.models.families.matterport import Matterport
@@ -8,7 +8,7 @@ def build_model(config: ModelConfig, *, num_classes: int) -> Matterport:
     """Builds the model under the current precision policy, with new random weights.
 
     Args:
-        config: the architecture's numbers.
+        config: settings of the architecture.
         num_classes: with background, at least 2.
 
     Raises:

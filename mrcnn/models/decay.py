@@ -1,4 +1,7 @@
-"""The L2 term. Source: Matterport's form: per tensor divided by its size, biases included, batch norm left out."""
+"""L2 weight decay as a loss term.
+
+Source: Matterport's form: each tensor's term is divided by its size, biases are included, batch norm is not.
+"""
 
 from collections.abc import Sequence
 
@@ -9,7 +12,15 @@ from mrcnn.structures import Tensor
 
 
 def l2_loss(variables: Sequence[keras.Variable], *, weight_decay: float) -> Tensor:
-    """Sums `weight_decay * sum(w^2) / size(w)` over the variables that are no gamma and no beta; 0.0 for none."""
+    """Computes the L2 loss of all variables except batch norm's gamma and beta.
+
+    Args:
+        variables: `gamma` and `beta` are recognised by name.
+        weight_decay: factor of the term.
+
+    Returns:
+        A float32 scalar: the sum of `weight_decay * sum(w^2) / size(w)`; 0.0 without variables.
+    """
     decayed = [variable for variable in variables if variable.name not in ("gamma", "beta")]
     total = ops.zeros((), dtype="float32")
     for variable in decayed:

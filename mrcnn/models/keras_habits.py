@@ -1,4 +1,4 @@
-"""Keras's usual methods of a model: each works, or one line says what to use instead."""
+"""Keras's usual model methods: each works, or raises an error that names the replacement."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,22 +12,45 @@ PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 
 
 class KerasHabits(keras.Model):
-    """A detector that `predict` and a call feed with plain arrays of images, too."""
+    """Keras model for detection whose call and `predict` also accept plain image arrays."""
 
     def __call__(self, batch, *args, **kwargs):
-        """Runs the model on a batch, or on an array of images as `as_batch` takes it."""
+        """Runs the model on a batch or an array of images.
+
+        Args:
+            batch: see `as_batch`.
+            *args: of the Keras model.
+            **kwargs: of the Keras model.
+        """
         return super().__call__(as_batch(batch), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """Detects in a batch or an array of images of the model input's size: raw detections in its pixels."""
+        """Detects objects in batches or in an array of images.
+
+        Args:
+            x: see `as_batch`.
+            *args: of Keras's `predict`.
+            **kwargs: of Keras's `predict`.
+
+        Returns:
+            `RawDetections` in pixels of the model input.
+        """
         return super().predict(as_batch(x), *args, **kwargs)
 
     def predict_on_batch(self, x):
-        """Does what `predict` does with one batch."""
+        """Detects objects in one batch, as `predict` does."""
         return super().predict_on_batch(as_batch(x))
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains on the batches of `mrcnn.data.pipeline.train_dataset`, once the model is compiled.
+        """Trains the compiled model on batches of `mrcnn.data.pipeline.train_dataset`.
+
+        Args:
+            x: a data set of batches.
+            *args: of Keras's `fit`.
+            **kwargs: of Keras's `fit`.
+
+        Returns:
+            Keras's `History`.
 
         Raises:
             TypeError: the data are arrays, or the model is not compiled.
@@ -37,7 +60,7 @@ class KerasHabits(keras.Model):
         return super().fit(x, *args, **kwargs)
 
     def train_on_batch(self, *args, **kwargs):
-        """Refuses.
+        """Not supported: the error names the function that trains.
 
         Raises:
             TypeError: always.
@@ -45,7 +68,7 @@ class KerasHabits(keras.Model):
         raise TypeError(f"a Mask R-CNN is not trained batch by batch: use {TRAIN}")
 
     def evaluate(self, *args, **kwargs):
-        """Refuses.
+        """Not supported: the error names the function that evaluates.
 
         Raises:
             TypeError: always.
@@ -56,11 +79,15 @@ class KerasHabits(keras.Model):
         )
 
     def test_on_batch(self, *args, **kwargs):
-        """Refuses as `evaluate` does."""
+        """Not supported: raises the error of `evaluate`.
+
+        Raises:
+            TypeError: always.
+        """
         self.evaluate()
 
     def export(self, *args, **kwargs):
-        """Refuses.
+        """Not supported: the error names the function that exports.
 
         Raises:
             TypeError: always.
@@ -72,11 +99,14 @@ class KerasHabits(keras.Model):
 
 
 def as_batch(batch: Any) -> Any:
-    """Returns a batch as it is, or makes one of an array of images that fill the model input.
+    """Converts an array of images to a batch; leaves other data unchanged.
 
     Args:
-        batch: a dictionary or another kind of data, returned as it is; or `[B, S, S, channels]` uint8 or float32, RGB
-            0..255, S a multiple of 64.
+        batch: `[B, H, W, channels]` uint8 or float32, RGB 0..255, H and W multiples of 64, without padding; a
+            dictionary or other data without `__array__` is left unchanged.
+
+    Returns:
+        A dictionary with the images as float32 and `windows` that cover them; or the argument itself.
 
     Raises:
         TypeError: a list, or an array of another shape.

@@ -1,4 +1,4 @@
-"""The order and names under which the model's weights stand in Matterport's files; the names are `weights.names`'."""
+"""Order and names of the model's weights in Matterport's files; the names are from `weights.names`."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,19 @@ Layout = list[tuple[str, list[tuple[str, keras.Variable]]]]
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Gives the layers that own weights, by name."""
+    """Lists the layers that own trainable weights, by name."""
     return {layer.name: layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables}
 
 
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
-    """Lists (layer, [(weight name, variable)]) in Matterport's order; `rpn_model` groups the RPN's three layers.
+    """Lists a model's variables by layer and weight name, in Matterport's order.
 
     Args:
         model: a built `MaskRCNN`.
         backbone: "resnet50" or "resnet101".
+
+    Returns:
+        (layer, [(weight name, variable), ...]) for each layer; `rpn_model` groups the RPN's three layers.
     """
     layers = named_layers(model)
     parts = {names.RPN_MODEL: names.RPN_LAYERS}

@@ -17,11 +17,11 @@ from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.ops import reduction
 from mrcnn.structures import Proposals, RawDetections, Tensor
 
-HEAD_LEVELS = 4  # the heads look at P2..P5; P6 is the RPN's alone
+HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
 
 
 class Outputs(NamedTuple):
-    """The training path's predictions beside their targets.
+    """The model's predictions in training, with their targets.
 
     Attributes:
         rpn: of the region proposal network.
@@ -35,14 +35,14 @@ class Outputs(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What a family composes its model of, in the order data meets them.
+    """The layers of a model, in the order of the data flow.
 
     Attributes:
-        backbone: images to feature maps.
-        neck: feature maps to a pyramid.
+        backbone: computes feature maps from images.
+        neck: computes a feature pyramid from the feature maps.
         rpn: proposes regions.
-        box: classifies them.
-        heads: what looks at detections, by name.
+        box: classifies regions and refines their boxes.
+        heads: heads that add further fields to detections, by name.
     """
 
     backbone: keras.layers.Layer
@@ -53,15 +53,15 @@ class Parts(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What a model needs to know besides its parts.
+    """Numbers of a model that belong to none of its layers.
 
     Attributes:
-        image_mean: subtracted from each channel.
-        map_channels: of the backbone's maps that the neck takes, and of the pyramid.
-        post_nms_topk_train: proposals kept in training.
-        post_nms_topk: proposals kept at inference.
+        image_mean: value subtracted from each channel of an image.
+        map_channels: channels of the backbone's maps that enter the neck, and channels of the pyramid.
+        post_nms_topk_train: the most proposals of an image in training.
+        post_nms_topk: the most proposals of an image at inference.
         weight_decay: factor of the L2 term.
-        loss_weights: factor of each loss by name; 1 where there is none.
+        loss_weights: factor of each loss by name; 1 for a loss that is not listed.
     """
 
     image_mean: Sequence[float]
@@ -73,26 +73,26 @@ class Numbers(NamedTuple):
 
 
 class MaskRCNN(KerasHabits):
-    """Finds objects, their classes, boxes and masks in a batch of equally large images.
+    """Mask R-CNN: detects objects in a batch of images of one size.
 
-    `model(batch)` detects and returns `RawDetections`; `model(batch, training=True)` returns `Outputs`, which
-    `compute_loss` turns into the sum of the heads' losses and the L2 term. A batch is a dictionary with the names of
-    `Batch`; detection needs only `images` and `windows`.
+    `model(batch)` returns `RawDetections`; `model(batch, training=True)` returns `Outputs`, from which `compute_loss`
+    computes the sum of the heads' losses and the L2 term. A batch is a dictionary of the fields of `Batch`; detection
+    needs only `images` and `windows`.
 
     Attributes:
         replica_sum: adds a count up over the devices that share a batch; the identity on one device.
-        num_replicas: how many devices share a batch.
+        num_replicas: number of devices that share a batch.
     """
 
     def __init__(self, parts: Parts, numbers: Numbers, **kwargs):
         """Composes the model and creates its variables.
 
         Args:
-            parts: its layers.
-            numbers: see there.
+            parts: the model's layers.
+            numbers: the model's numbers.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
-        # else Keras casts the batch, boxes included, to the convolutions' type; the parts cast what they need
+        # with autocast Keras would cast the batch, boxes included, to the convolutions' type; the parts cast themselves
         super().__init__(autocast=False, **kwargs)
         self.backbone, self.neck, self.rpn, self.box = parts.backbone, parts.neck, parts.rpn, parts.box
         self.head_names, self.heads = tuple(parts.heads), list(parts.heads.values())
@@ -109,7 +109,7 @@ class MaskRCNN(KerasHabits):
 
     @property
     def score_threshold(self) -> float:
-        """The score below which nothing is detected; a graph keeps the one it was traced with."""
+        """The least score of a detection; a traced graph keeps its value at tracing."""
         return self.box.detections.score_threshold
 
     @score_threshold.setter
@@ -117,11 +117,11 @@ class MaskRCNN(KerasHabits):
         self.box.detections.score_threshold = value
 
     def head(self, name: str) -> Head:
-        """Returns one of the heads besides the box head."""
+        """Finds a head by name, the RPN and the box head excluded."""
         return self.heads[self.head_names.index(name)]
 
     def build(self, input_shape=None):
-        """Creates the variables, from channel counts alone: nothing is computed."""
+        """Creates the variables from the channel counts, without a forward pass."""
         backbone_channels, channels = self.numbers.map_channels
         map_shape = (None, None, None, channels)
         self.backbone.build((None, None, None, len(self.numbers.image_mean)))
@@ -132,7 +132,15 @@ class MaskRCNN(KerasHabits):
         self.built = True
 
     def call(self, batch, training=False):
-        """Detects, or in training returns what the losses compare; see the class."""
+        """Detects objects, or computes predictions and targets in training.
+
+        Args:
+            batch: the fields of `Batch` by name; detection needs only `images` and `windows`.
+            training: whether to compute `Outputs`, with batch norm in training mode.
+
+        Returns:
+            `RawDetections`, or `Outputs` with `training`.
+        """
         image_size = _image_size(batch["images"])
         pyramid = self._pyramid(batch["images"], training=training)
         count = self.numbers.post_nms_topk_train if training else self.numbers.post_nms_topk
@@ -142,7 +150,14 @@ class MaskRCNN(KerasHabits):
         return self._detect(pyramid, proposals, batch["windows"], image_size)
 
     def validate(self, batch) -> tuple[dict[str, Tensor], RawDetections]:
-        """Returns the losses (with `loss`, their sum) and the detections of a batch, from one pass over the images."""
+        """Computes losses and detections of a batch in one pass over the images.
+
+        Args:
+            batch: all fields of `Batch` by name.
+
+        Returns:
+            The losses by name, with their weighted sum as `loss`, and the detections.
+        """
         image_size = _image_size(batch["images"])
         for_training, for_detection = self.numbers.post_nms_topk_train, self.numbers.post_nms_topk
         pyramid = self._pyramid(batch["images"], training=False)
@@ -153,7 +168,14 @@ class MaskRCNN(KerasHabits):
         return {"loss": total, **parts}, found
 
     def losses_of(self, outputs: Outputs) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the weighted sum of the losses with the L2 term, and each of them by name."""
+        """Computes the total loss and its parts.
+
+        Args:
+            outputs: predictions and targets of a batch.
+
+        Returns:
+            The weighted sum of the losses plus the L2 term, and each of them by name, without its weight.
+        """
         pairs = [(self.rpn, outputs.rpn), (self.box, outputs.box), *zip(self.heads, outputs.heads, strict=True)]
         values: dict[str, Tensor] = {}
         for head, predicted in pairs:
@@ -165,10 +187,21 @@ class MaskRCNN(KerasHabits):
         return total, {**values, "l2_loss": l2}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the loss Keras differentiates and records its parts; `y_pred` is `Outputs`, the rest is not used."""
+        """Computes the loss that Keras differentiates and updates the means of its parts.
+
+        Args:
+            x: not used.
+            y: not used.
+            y_pred: the `Outputs` of a training call.
+            sample_weight: not used.
+            training: not used.
+
+        Returns:
+            A float32 scalar; on several devices, this device's share of the loss.
+        """
         total, parts = self.losses_of(y_pred)
         for tracker in self.trackers:
-            # devices' values add up to the whole, but Keras averages them
+            # the devices' values add up to the global value, but Keras averages them
             tracker.update_state(parts[tracker.name] * self.num_replicas)
         return total
 
@@ -197,5 +230,5 @@ def _image_size(images) -> tuple[int, int]:
 
 
 def _first(proposals: Proposals, count: int) -> Proposals:
-    """Keeps the best `count`; greedy suppression with fewer outputs gives exactly these."""
+    """Selects the best `count` proposals; a suppression with `count` outputs gives the same."""
     return Proposals(*(field[:, :count] for field in proposals))

@@ -1,4 +1,4 @@
-"""Which layers train, chosen by Matterport's patterns on layer names."""
+"""Selects the layers to train by Matterport's patterns of layer names."""
 
 import re
 
@@ -17,7 +17,7 @@ PATTERNS = {
 
 
 def select_trainable(model: keras.Model, selection: str) -> list[str]:
-    """Lets the selected layers train and freezes the others.
+    """Makes the selected layers trainable and freezes the others.
 
     Args:
         model: a built `MaskRCNN`; must be compiled after this call.

@@ -1,1 +1,1 @@
-"""The maths: tensors in, tensors out."""
+"""Pure tensor functions: the detector's maths."""

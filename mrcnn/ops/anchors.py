@@ -1,6 +1,6 @@
-"""The fixed boxes that the region proposal network moves.
+"""Anchors: the fixed boxes that the region proposal network scores and moves.
 
-NumPy, because anchors depend on shapes only and are computed once.
+Computed with NumPy, once, because anchors depend on shapes only.
 Source: Matterport's order (level, row, column, ratio) and sides (h = size / sqrt(r), w = size * sqrt(r)).
 """
 
@@ -51,7 +51,7 @@ def pyramid_anchors(feature_shapes, *, strides, sizes, aspect_ratios, offset):
         offset: as in `level_anchors`.
 
     Returns:
-        `[A, 4]` float32, yxyx pixels of the model input, the levels one behind the other.
+        `[A, 4]` float32, yxyx pixels of the model input; the levels are concatenated in the given order.
 
     Raises:
         ValueError: `feature_shapes`, `strides` and `sizes` differ in length, or a number is not positive.

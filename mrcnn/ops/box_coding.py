@@ -1,4 +1,4 @@
-"""Box deltas: how far a box lies from its anchor, in numbers a network can learn.
+"""Box deltas: regression targets that describe a box relative to its anchor.
 
 Source: R-CNN (2014) appendix C, with heights and widths `y2 - y1` and `x2 - x1` (no + 1).
 """

@@ -6,11 +6,11 @@ Shape letters: N boxes of the first set, M boxes of the second set.
 
 from keras import ops
 
-_CHUNK = 1 << 21  # pairs compared at a time
+_CHUNK = 1 << 21  # pairs of boxes compared at a time
 
 
 def area(boxes):
-    """Measures boxes.
+    """Computes the area of each box.
 
     Args:
         boxes: `[..., 4]` number, yxyx.
@@ -23,7 +23,7 @@ def area(boxes):
 
 
 def intersection(boxes1, boxes2):
-    """Measures what each box of one set shares with each box of another.
+    """Computes the intersection area of each pair of boxes from two sets.
 
     Args:
         boxes1: `[..., N, 4]` number, yxyx.
@@ -40,7 +40,7 @@ def intersection(boxes1, boxes2):
 
 
 def iou(boxes1, boxes2):
-    """Divides each pair's intersection by its union.
+    """Computes the intersection over union of each pair of boxes from two sets.
 
     Args:
         boxes1: `[..., N, 4]` number, yxyx.
@@ -52,14 +52,16 @@ def iou(boxes1, boxes2):
     first, second = boxes1.shape[-2], boxes2.shape[-2]
     if first is None or second is None or first * second <= _CHUNK:
         return _iou(boxes1, boxes2)
-    # a dozen temporaries of the whole matrix cost more in fresh memory than in arithmetic
+    # in chunks of rows: allocating a dozen temporaries of the whole matrix takes longer than the arithmetic
     rows = max(_CHUNK // second, 1)
     parts = [_iou(boxes1[..., start : start + rows, :], boxes2) for start in range(0, first, rows)]
     return ops.concatenate(parts, axis=-2)
 
 
 def overlap_of_first(boxes, regions):
-    """Tells which share of each box lies inside each region; the measure COCO uses against crowds.
+    """Computes the share of each box's area that lies inside each region.
+
+    COCO uses this measure instead of the IoU for crowd regions.
 
     Args:
         boxes: `[..., N, 4]` number, yxyx.
@@ -72,7 +74,7 @@ def overlap_of_first(boxes, regions):
 
 
 def clip(boxes, windows):
-    """Moves every edge into a window.
+    """Clips boxes to windows.
 
     Args:
         boxes: `[..., 4]` number, yxyx.

@@ -1,27 +1,29 @@
-"""Which cells of regions' grids lie on marked pixels. Shape letters: B images, H W their sides, P regions, M grid side.
+"""Finds the cells of regions' grids that overlap marked pixels.
 
-A sum over any rectangle of whole pixels is four values of the sums from the corner (Crow, 1984, summed-area tables).
+Shape letters: B images, H W their sides, P regions, M grid side.
+Source: Crow (1984), summed-area tables: a sum over any rectangle of whole pixels needs four values of the sums from the
+corner.
 """
 
 from keras import ops
 
 
 def cells_on(marked, image_index, rois, *, size):
-    """Tells which cells of regions' grids cover a marked pixel, in part at least.
+    """Finds the cells of each region's grid that overlap a marked pixel, even partly.
 
     Args:
         marked: `[B, H, W]` bool, static H and W.
         image_index: `[P]` int32, the image of each region.
-        rois: `[P, 4]` float32, yxyx pixels of the image; what lies outside it is not marked.
-        size: M, cells of a region's side.
+        rois: `[P, 4]` float32, yxyx pixels of the image; the part of a region outside the image counts as unmarked.
+        size: M, cells along each side of a region's grid.
 
     Returns:
-        `[P, M, M]` bool; all false where nothing is marked, and for a region without area.
+        `[P, M, M]` bool; all false where no pixel is marked, and for a region without area.
     """
 
     def some():
         sums = ops.cumsum(ops.cumsum(ops.cast(marked, "int32"), axis=1), axis=2)
-        sums = ops.pad(sums, ((0, 0), (1, 0), (1, 0)))  # [B, H + 1, W + 1]: how many lie above and left
+        sums = ops.pad(sums, ((0, 0), (1, 0), (1, 0)))  # [B, H + 1, W + 1]: pixels above and left
         (top, bottom), (left, right) = (
             _pixel_ranges(rois[:, axis], rois[:, axis + 2], size=size, length=marked.shape[axis + 1]) for axis in (0, 1)
         )
@@ -34,15 +36,20 @@ def cells_on(marked, image_index, rois, *, size):
 
         return above(bottom, right) - above(top, right) - above(bottom, left) + above(top, left) > 0
 
-    # most batches have no such pixel, and the sums are as large as the images
+    # skipped where no pixel is marked, as in most batches: the sums are as large as the images
     shape = (ops.shape(rois)[0], size, size)
     return ops.cond(ops.any(marked), some, lambda: ops.zeros(shape, dtype="bool"))
 
 
 def _pixel_ranges(start, end, *, size, length):
-    """Gives first pixel and end, `[P, M]` int32 each, of the pixels that each cell of a side touches."""
+    """Finds the pixels that each cell overlaps along one axis.
+
+    Returns:
+        first: `[P, M]` int32, the first pixel, in 0..`length`.
+        behind: `[P, M]` int32, the exclusive end.
+    """
     edges = start[:, None] + (end - start)[:, None] * (ops.arange(size + 1, dtype="float32") / size)
     first, behind = ops.floor(edges[:, :-1]), ops.ceil(edges[:, 1:])
-    # a cell without length touches nothing, wherever in a pixel it is
+    # an empty cell overlaps no pixel, wherever in a pixel it lies
     behind = ops.where(edges[:, 1:] > edges[:, :-1], behind, first)
     return tuple(ops.cast(ops.clip(edge, 0, length), "int32") for edge in (first, behind))

@@ -1,7 +1,7 @@
-"""The frame boxes are computed in: pixels, or Matterport's, in which an image ends at the middle of its last pixel.
+"""Coordinate frames for boxes: pixels, or Matterport's normalization without its division.
 
-Matterport divides boxes by `(H - 1, W - 1)` after taking (0, 0, 1, 1) off. Overlaps, deltas and crops do not depend on
-the division, so only the shift and the extent remain: the whole image is (0, 0, H - 1, W - 1).
+Matterport subtracts (0, 0, 1, 1) from boxes and divides them by `(H - 1, W - 1)`. Overlaps, deltas and crops do not
+depend on the division, so only the shift and the extent remain: the whole image is (0, 0, H - 1, W - 1).
 Source: Matterport's `norm_boxes` and `denorm_boxes`.
 """
 
@@ -13,24 +13,24 @@ NORMALIZATIONS = ("pixels", "minus_one")
 
 
 class Frame(NamedTuple):
-    """A frame for boxes.
+    """A coordinate frame for boxes.
 
     Attributes:
-        last: what it takes off the ends (y2, x2) of a box and off the sides of an image, in pixels.
+        last: pixels subtracted from the ends (y2, x2) of a box and from the sides of an image.
     """
 
     last: float
 
     def enter(self, boxes):
-        """Moves boxes `[..., 4]`, yxyx pixels, into the frame."""
+        """Converts boxes `[..., 4]`, yxyx pixels, to this frame."""
         return boxes - self._shift() if self.last else boxes
 
     def leave(self, boxes):
-        """Moves boxes `[..., 4]` of the frame back to pixels."""
+        """Converts boxes `[..., 4]` of this frame back to pixels."""
         return boxes + self._shift() if self.last else boxes
 
     def extent(self, image_size):
-        """Gives the sides of an image of (H, W) pixels in the frame."""
+        """Computes the sides of an image of (H, W) pixels in this frame."""
         height, width = image_size
         return (height - self.last, width - self.last) if self.last else (height, width)
 
@@ -39,10 +39,10 @@ class Frame(NamedTuple):
 
 
 def frame(normalization: str) -> Frame:
-    """Gives the frame of a `box_normalization`: `pixels` or `minus_one`.
+    """Builds the frame for a value of `box_normalization`: `pixels` or `minus_one`.
 
     Raises:
-        ValueError: another word.
+        ValueError: `normalization` is neither of them.
     """
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"box_normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}")

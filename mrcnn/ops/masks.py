@@ -1,8 +1,8 @@
-"""Masks between a box's own grid and an image's pixels.
+"""Resampling of masks between a box's own grid and an image's pixels.
 
-One rule everywhere: a grid of S x S values covers its box, value i sits at the middle of cell i, values between are
-bilinear, values between a border's middle and the border equal the border's (no fading), and outside the box is 0.
-Other rules, for models of old, have names: `grid="corners"` when cutting, `METHODS` when pasting.
+The usual rule: S x S cells divide the box, and each value sits at the middle of its cell. Between the middles, values
+are bilinear; from the outermost middles to the box's edges they stay constant (no fading); outside the box they are 0.
+Other rules, for older models, have names: `grid="corners"` for cropping, `METHODS` for pasting.
 Bilinear interpolation is separable, so it is two matrix products: rows' weights, then columns' weights.
 Shape letters: N or P masks, M side of a predicted mask, S side of a stored mask, H W image.
 """
@@ -19,19 +19,19 @@ def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
     """Samples objects' stored masks on the grids of regions.
 
     Args:
-        masks: `[..., S, S]` uint8, how much of each cell of the object's box the object covers, 0-255.
+        masks: `[..., S, S]` uint8, the share of each cell of the object's box that the object covers, 0-255.
         gt_boxes: `[..., 4]` float, yxyx, the box each mask covers.
-        rois: `[..., 4]` float, yxyx, same frame.
-        output_size: M, cells of a region's side, at least 2.
-        grid: "cells" takes values at the middles of the cells of region and mask; "corners" spans both with M and S
-            points from edge to edge (Matterport, tf.image.crop_and_resize), which shrinks an object by half a cell.
+        rois: `[..., 4]` float, yxyx, same frame as `gt_boxes`.
+        output_size: M, cells along each side of a region's grid, at least 2.
+        grid: "cells": values sit at the middles of the cells of region and mask; "corners": M and S points span both
+            from edge to edge (Matterport, tf.image.crop_and_resize), which shrinks an object by half a cell.
 
     Returns:
         `[..., M, M]` float32 in 0..1: the stored mask at each point of the region; 0 outside the object's box. Zeros
         for a degenerate object.
 
     Raises:
-        ValueError: another `grid`.
+        ValueError: `grid` is neither of them.
     """
     if grid not in ("cells", "corners"):
         raise ValueError(f'grid must be "cells" or "corners", got {grid!r}')
@@ -50,22 +50,23 @@ def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
 
 
 def paste_masks(masks, boxes, *, height, width, method="bilinear"):
-    """Draws masks into the frame their boxes lie in.
+    """Resizes masks to their boxes and pastes each into an image.
 
     Args:
         masks: `[N, M, M]` float, probabilities.
-        boxes: `[N, 4]` float, yxyx pixels of the frame.
-        height: H, rows of the frame; a Python int or a scalar tensor.
-        width: W, columns of the frame; likewise.
-        method: `bilinear`; `fading`, values fall from a border's middle outwards as if 0 lay beyond, but not below the
-            mask's least value (Matterport, by scikit-image); `stretched`, each mask's own range of values is taken as
-            0..1, and the filter grows with the factor when shrinking (the Supervisely plugin, by Pillow).
+        boxes: `[N, 4]` float, yxyx pixels of the image.
+        height: H, rows of the image; a Python int or a scalar tensor.
+        width: W, columns of the image; likewise.
+        method: `bilinear`; `fading`: values fall from the outermost cells' middles outwards as if 0 lay beyond, but not
+            below the mask's least value (Matterport, by scikit-image); `stretched`: each mask is first rescaled from
+            its own minimum and maximum to 0..1, and the filter widens when shrinking (the Supervisely plugin, by
+            Pillow).
 
     Returns:
         `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
 
     Raises:
-        ValueError: another `method`.
+        ValueError: `method` is not one of `METHODS`.
     """
     _check(method)
     boxes = ops.cast(boxes, "float32")
@@ -87,33 +88,36 @@ def paste_masks(masks, boxes, *, height, width, method="bilinear"):
 
 
 def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
-    """Draws one mask inside its box only: `paste_masks(...) >= threshold`, cut to the box.
+    """Resizes and thresholds one mask: `paste_masks(...) >= threshold`, cropped to the box.
 
     Args:
         mask: `[M, M]` float, probabilities.
-        box: `[4]` float, yxyx pixels of the frame.
-        height: rows of the frame.
-        width: columns of the frame.
+        box: `[4]` float, yxyx pixels of the image.
+        height: rows of the image.
+        width: columns of the image.
         threshold: the probability from which a pixel belongs to the object; above 0.
         method: as for `paste_masks`.
 
     Returns:
-        crop: bool, the pixels of the frame whose middles lie in the box; `[0, 0]` if there is none.
-        origin: (y, x) of the crop's first pixel in the frame.
+        crop: bool, one value for each pixel of the image whose middle lies in the box; `[0, 0]` if there is none.
+        origin: (y, x) of the crop's first pixel in the image.
 
     Raises:
-        ValueError: another `method`.
+        ValueError: `method` is not one of `METHODS`.
     """
     values, origin = paste_values_numpy(mask, box, height=height, width=width, method=method)
     return values >= threshold, origin
 
 
 def paste_values_numpy(mask, box, *, height, width, method="bilinear"):
-    """Draws one mask's probabilities inside its box only; arguments are those of `paste_mask_numpy`.
+    """Resizes one mask's probabilities to its box; arguments are those of `paste_mask_numpy`.
 
     Returns:
         crop: float32, the probabilities in the pixels whose middles lie in the box; `[0, 0]` if there is none.
-        origin: (y, x) of the crop's first pixel in the frame.
+        origin: (y, x) of the crop's first pixel in the image.
+
+    Raises:
+        ValueError: `method` is not one of `METHODS`.
     """
     _check(method)
     mask = np.asarray(mask, np.float32)
@@ -143,7 +147,18 @@ def _check(method):
 
 
 def _weights(points, start, end, *, size, method="bilinear"):
-    """Gives `[..., K, size]` weights of the grid's values at points `[..., K]`, for a box side `start`..`end`."""
+    """Computes the weights of a grid's values at points along one side of a box.
+
+    Args:
+        points: `[..., K]` float32.
+        start: where the box's side begins, broadcastable to `points`.
+        end: where it ends, likewise.
+        size: values of the grid along this side.
+        method: as for `paste_masks`.
+
+    Returns:
+        `[..., K, size]` float32; 0 at points outside the side.
+    """
     side = end - start
     position = ops.divide_no_nan(points - start, side) * size - 0.5
     if method == "bilinear":
@@ -152,14 +167,17 @@ def _weights(points, start, end, *, size, method="bilinear"):
     if method == "stretched":
         distance = distance / ops.maximum(ops.divide_no_nan(float(size), side), 1.0)[..., None]
     weights = ops.maximum(1.0 - distance, 0.0)
-    if method == "stretched":  # a filter that reaches over the border counts what it finds inside
+    if method == "stretched":  # a filter that reaches over the border averages its part inside
         weights = ops.divide_no_nan(weights, ops.sum(weights, axis=-1, keepdims=True))
     inside = (points >= start) & (points < end)
     return ops.where(inside[..., None], weights, 0.0)
 
 
 def _corner_weights(points, start, end, *, size):
-    """The same for a grid whose first and last values lie on the side's ends, which both count as inside."""
+    """Computes the weights for a grid whose outer values lie on the side's ends.
+
+    Both ends count as inside.
+    """
     position = ops.divide_no_nan(points - start, end - start) * (size - 1.0)
     weights = ops.maximum(1.0 - ops.abs(position[..., None] - ops.arange(size, dtype="float32")), 0.0)
     inside = (position >= 0.0) & (position <= size - 1.0) & (end > start)
@@ -179,6 +197,10 @@ def _weights_numpy(pixels, start, end, *, size, method):
 
 
 def _pixels_between(start, end, *, limit):
-    """Gives the range of pixels, within 0..limit, whose middles m satisfy start <= m < end."""
+    """Finds the pixels, within 0..limit, whose middles m satisfy start <= m < end.
+
+    Returns:
+        The first pixel and the exclusive end.
+    """
     first, last = (math.ceil(edge - np.float32(0.5)) if np.isfinite(edge) else 0 for edge in (start, end))
     return min(max(first, 0), limit), min(max(last, 0), limit)

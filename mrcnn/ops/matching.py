@@ -1,4 +1,4 @@
-"""Which anchor or region belongs to which object.
+"""Matching of anchors and regions to ground-truth objects.
 
 Shape letters: B images, A anchors, R regions, N padded ground truth.
 """
@@ -7,7 +7,7 @@ from keras import ops
 
 
 def match_anchors(iou, gt_valid, *, positive_iou, negative_iou):
-    """Splits anchors into object, background and ignored.
+    """Classifies anchors as object, background or ignored by their IoU with objects.
 
     An anchor is an object if its best IoU reaches `positive_iou` or if no anchor overlaps some object more (ties
     included), background if its best IoU is below `negative_iou`, else ignored.
@@ -36,7 +36,7 @@ def match_anchors(iou, gt_valid, *, positive_iou, negative_iou):
 
 
 def match_rois(iou, gt_valid, *, positive_iou):
-    """Tells which regions cover an object.
+    """Finds the regions that cover an object, and each region's best object.
 
     Args:
         iou: `[B, R, N]` float, of regions and ground truth.
@@ -52,7 +52,10 @@ def match_rois(iou, gt_valid, *, positive_iou):
 
 
 def _of_objects(iou, gt_valid):
-    """Gives unused slots an IoU of -1, below every threshold; at least one slot, so that a maximum exists."""
+    """Sets the IoU of unused slots to -1, below every threshold.
+
+    Adds an unused slot where there is none at all, so that a maximum exists.
+    """
     iou = ops.where(ops.cast(gt_valid, "bool")[:, None, :], ops.cast(iou, "float32"), -1.0)
     if iou.shape[2] == 0:
         iou = ops.pad(iou, ((0, 0), (0, 0), (0, 1)), constant_values=-1.0)
@@ -60,6 +63,6 @@ def _of_objects(iou, gt_valid):
 
 
 def _best(iou):
-    # top_k gives value and index in one pass; Keras' argmax takes seven over a matrix of 262 thousand anchors
+    # top_k finds value and index in one pass; Keras's argmax needs seven over a matrix of 262 thousand anchors
     values, index = ops.top_k(iou, k=1)
     return values[..., 0], ops.cast(index[..., 0], "int32")

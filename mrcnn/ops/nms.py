@@ -1,7 +1,7 @@
-"""Greedy non-maximum suppression; TensorFlow, because that is where the fast native kernel lives.
+"""Greedy non-maximum suppression with TensorFlow's fast native kernel.
 
-`NonMaxSuppressionV4` with padded output is the one form that came out right in every export format we measured, as long
-as its padding is masked by its own count and no gather reads beyond the boxes.
+`NonMaxSuppressionV4` with padded output is the one form that was correct in every export format we measured, provided
+that its padding is masked by its own count and no gather reads beyond the boxes.
 Shape letters: B images, N candidate boxes.
 """
 
@@ -14,7 +14,7 @@ _SCORE_FLOOR = -1e30
 
 
 def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
-    """Keeps, best first, every box that overlaps no better kept box by more than a threshold.
+    """Suppresses each box whose IoU with a better, kept box exceeds a threshold.
 
     Args:
         boxes: `[B, N, 4]` float, yxyx pixels.
@@ -42,7 +42,7 @@ def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
         used = tf.range(max_outputs) < count
         return tf.where(used, tf.reshape(index, (max_outputs,)), 0), used
 
-    if boxes.shape[0] == 1:  # no loop: the exported graph of one image stays free of control flow
+    if boxes.shape[0] == 1:  # no loop, so that the exported graph of one image has no control flow
         index, used = one_image((boxes[0], scores[0]))
         return index[None], used[None]
     signature = (tf.TensorSpec((max_outputs,), tf.int32), tf.TensorSpec((max_outputs,), tf.bool))
@@ -50,12 +50,12 @@ def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
 
 
 def class_nms(boxes, scores, class_ids, valid, *, iou_threshold, max_outputs):
-    """Suppresses as `nms` does, but only among boxes of one class.
+    """Runs `nms` within each class: boxes of different classes do not suppress each other.
 
-    Each class is moved to its own cell of a square grid of images, where it meets no other class; one run then does all
-    classes. The move costs accuracy: with K classes and boxes within a side E, coordinates stay below
-    (sqrt(K) / 2 + 1) * (E + 1), so 81 classes at 1024 pixels stay below 5638, where float32 steps by 2**-11: an edge is
-    rounded by at most 2**-12 = 2.5e-4 pixels.
+    The boxes of each class are shifted to their own cell of a square grid, where they overlap no other class, so that
+    one run handles all classes. The shift costs accuracy: with K classes and boxes within a side E, coordinates stay
+    below (sqrt(K) / 2 + 1) * (E + 1), so 81 classes at 1024 pixels stay below 5638, where float32 steps by 2**-11: an
+    edge is rounded by at most 2**-12 = 2.5e-4 pixels.
 
     Args:
         boxes: `[B, N, 4]` float, yxyx pixels.

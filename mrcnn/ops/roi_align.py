@@ -1,6 +1,6 @@
-"""Features of regions, cut from a pyramid by one gather.
+"""RoIAlign: samples the features of regions from the levels of a pyramid.
 
-All levels lie one behind the other in one table of cells, so that each region reads from its own level without sorting
+All levels are concatenated into one table of cells, so that each region reads from its own level without sorting the
 regions by level. Weights and sums are float32; the result has the features' dtype.
 Shape letters: B images, R regions of an image, P regions of all images, S output side, Hl Wl size of a level,
 C channels.
@@ -16,22 +16,25 @@ MODES = ("crop_and_resize", "aligned", "unaligned")
 # Matterport's rule makes a sample beyond the last cell's middle 0. A region that ends with the image has its last
 # sample exactly there, where rounding alone would decide, so samples this close (in cells) still count as inside.
 _BORDER_TOLERANCE = 1e-3
-_CHUNK = 1 << 21  # values computed at a time: the C library hands such memory out again, larger blocks cost page faults
+_CHUNK = 1 << 21  # values computed at a time: the C library reuses blocks of this size, larger ones cost page faults
 
 
 class _Pyramid(NamedTuple):
-    """All maps as one table of cells, and what is where in it; `[L]` int32 but for `cells`."""
+    """All maps as one table of cells, with each level's place in it and size.
+
+    All fields but `cells` are `[L]` int32.
+    """
 
     cells: Any  # [B * sum(Hl * Wl), C], level by level, image by image
-    first: Any  # the level's first cell
+    first: Any  # index of the level's first cell
     height: Any
     width: Any
 
 
 class _Axis(NamedTuple):
-    """Where regions sample along one axis, in cells."""
+    """Sample positions of regions along one axis, in cells."""
 
-    start: Any  # [P] float32, where the first bin begins; in crop_and_resize its sample
+    start: Any  # [P] float32, start of the first bin; in crop_and_resize, position of its sample
     step: Any  # [P] float32, from bin to bin
     samples: Any  # [P] float32, per bin
     length: Any  # [P] int32, cells of the axis
@@ -40,7 +43,7 @@ class _Axis(NamedTuple):
 
 
 class _Places(NamedTuple):
-    """Where some regions read: their map's first cell and their samples along both axes."""
+    """Sample positions of regions: their map's first cell and both axes."""
 
     base: Any  # [P] int32
     width: Any  # [P] int32, cells of a row of the map
@@ -60,9 +63,9 @@ def roi_align(
     sampling_ratio=1,
     min_level=2,
 ):
-    """Samples each region's level on an S x S grid of bins, with bilinear interpolation.
+    """Computes RoIAlign: bilinear samples of each region's level on an S x S grid.
 
-    Three conventions of where the samples lie:
+    The conventions differ in where the samples lie:
 
     * `crop_and_resize` (Matterport): one sample per bin, the first and last on the region's edges; the image spans the
       middles of the first and the last cell; samples outside are 0. `sampling_ratio` must be 1.
@@ -78,7 +81,7 @@ def roi_align(
         output_size: S, or (rows, columns) of bins.
         image_index: `[P]` int, the image of each region; None when `boxes` has a batch axis.
         mode: one of `MODES`.
-        sampling_ratio: samples per bin and axis; 0 takes as many as the bin has cells, rounded up, in a loop.
+        sampling_ratio: samples per bin and axis; 0 means as many as the bin has cells, rounded up, in a loop.
         min_level: number of the first level.
 
     Returns:
@@ -86,10 +89,10 @@ def roi_align(
         out; a region without extent gives finite values.
 
     Raises:
-        ValueError: unknown `mode`, or a `sampling_ratio` that the mode has not.
+        ValueError: the `mode` is unknown, or does not support the `sampling_ratio`.
 
     Source: Mask R-CNN (2017) section 3, RoIAlign; tf.image.crop_and_resize for the first convention, except that a
-    sample on the border counts as inside whatever its last bits say.
+    sample on the border counts as inside whatever its rounding error.
     """
     _check(mode, sampling_ratio)
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
@@ -137,7 +140,10 @@ def _integers(values):
 
 
 def _split(regions, shape, *, values):
-    """Cuts the regions into parts of at most `_CHUNK` results, as far as their number is known."""
+    """Splits the regions into parts of at most `_CHUNK` output values.
+
+    An axis of unknown size counts as 1, so parts can be larger then.
+    """
     known = math.prod(size or 1 for size in shape[:-1])
     parts = max(1, -(-known * values // _CHUNK))
     total = ops.shape(regions[0])[0]
@@ -165,7 +171,7 @@ def _place(pyramid, regions, *, bins, mode, sampling_ratio):
 
 
 def _place_corners(start, end, length, *, bins, **_):
-    """Places the first and the last sample on the region's edges; one bin samples the middle."""
+    """Places the outer samples on the region's edges; a single bin samples the middle."""
     span = ops.cast(length - 1, "float32")
     if bins > 1:
         start, step = start * span, (end - start) * span / (bins - 1)
@@ -198,7 +204,10 @@ def _average(cells, places, sampling_ratio):
 
 
 def _average_adaptive(cells, places, _):
-    """Takes as many samples as the largest bin has; those beyond a region's own number weigh 0."""
+    """Averages each region's own number of samples per bin.
+
+    The loop runs over as many samples as the largest bin has; those beyond a region's own number weigh 0.
+    """
     rows, columns = places.rows, places.columns
     most_rows = ops.cast(ops.max(rows.samples, initial=0.0), "int32")
     most_columns = ops.cast(ops.max(columns.samples, initial=0.0), "int32")
@@ -214,7 +223,11 @@ def _average_adaptive(cells, places, _):
 
 
 def _neighbours(axis, sample):
-    """Gives the two cells around sample number `sample` of every bin, as (index, weight), each `[P, S]`."""
+    """Finds the two cells around sample number `sample` of every bin.
+
+    Returns:
+        (index, weight) of the lower and of the upper cell, each `[P, S]`, int32 and float32.
+    """
     sample = ops.cast(sample, "float32")
     bins = ops.arange(axis.bins, dtype="float32")
     within = (sample + 0.5) / ops.maximum(axis.samples, 1.0) if axis.within_bins else ops.zeros_like(axis.samples)

@@ -16,11 +16,11 @@ ROI_SALT = 2
 
 
 def random_priority(seeds, count, *, salt):
-    """Draws `count` numbers per image, uniform in 0..1, as a pure function of (seed, salt, position).
+    """Draws uniform numbers per image as a pure function of (seed, salt, position).
 
     Args:
-        seeds: `[B]` integer, one per image; the lower 32 bits count.
-        count: how many numbers, a Python int.
+        seeds: `[B]` integer, one per image; only the lower 32 bits are used.
+        count: how many numbers per image, a Python int.
         salt: a Python int that separates the uses of one seed.
 
     Returns:
@@ -37,7 +37,7 @@ def random_priority(seeds, count, *, salt):
 
 
 def sample_anchors(state, seeds, *, total, positive_fraction):
-    """Keeps a random, balanced part of the matched anchors and ignores the rest.
+    """Draws a random, balanced sample of the matched anchors and ignores the rest.
 
     Args:
         state: `[B, A]` int: 1 object, 0 background, -1 ignored.
@@ -65,12 +65,12 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction, proporti
 
     Args:
         positive: `[B, R]` bool, regions that cover an object.
-        negative: `[B, R]` bool, regions of background; what is neither is never drawn.
+        negative: `[B, R]` bool, regions of background; regions that are neither are never drawn.
         seeds: `[B]` integer, one per image.
         total: slots of the sample.
         positive_fraction: the largest share of `total` that objects may take.
-        proportional: draw only so much background that objects have their share of what is drawn, rounded down to whole
-            regions as Matterport does; none without objects.
+        proportional: limit the background so that objects make up `positive_fraction` of the drawn regions, rounded
+            down to whole regions as Matterport does; no background without objects.
 
     Returns:
         index: `[B, total]` int32, drawn regions: objects first, at most `int(total * positive_fraction)`, then
@@ -86,7 +86,7 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction, proporti
         objects = ops.sum(ops.cast(first_value >= 0, "float32"), axis=1, keepdims=True)
         wanted = ops.floor(objects * np.float32(1.0 / positive_fraction)) - objects
         second_value = ops.where(ops.arange(second.shape[1], dtype="float32") < wanted, second_value, -1.0)
-    # equal ranks keep their order in top_k: objects, then background, then what was no candidate
+    # equal ranks keep their order in top_k: objects, then background, then regions that were no candidates
     rank = ops.concatenate([ops.where(first_value >= 0, 2, 0), ops.where(second_value >= 0, 1, 0)], axis=1)
     index = ops.concatenate([first, second], axis=1)
     padding = ((0, 0), (0, max(total - rank.shape[1], 0)))
@@ -97,7 +97,17 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction, proporti
 
 
 def _draw(candidates, priority, *, limit, wanted):
-    """Marks the `wanted` `[B]` (at most `limit`) candidates of highest priority; all `limit` if `wanted` is None."""
+    """Selects each image's candidates of highest priority.
+
+    Args:
+        candidates: `[B, A]` bool.
+        priority: `[B, A]` float32 in [0, 1).
+        limit: the most candidates of an image, a Python int.
+        wanted: `[B]` int, how many to select, at most `limit`; None selects `limit`.
+
+    Returns:
+        `[B, A]` bool.
+    """
     limit = min(limit, candidates.shape[1])
     if limit == 0:
         return ops.zeros_like(candidates, dtype="bool")

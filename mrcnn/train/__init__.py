@@ -1,1 +1,1 @@
-"""Optimizer, schedule, callbacks, checkpoints and the run."""
+"""Training: optimizer, schedule, callbacks, checkpoints and the run."""

@@ -1,4 +1,4 @@
-"""The range of a run's 16-bit images, found before it starts and kept with the model."""
+"""Finds the value range of a run's 16-bit images, which is stored with the model."""
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources.supervisely import ProjectSamples
@@ -9,15 +9,15 @@ RANGE = "image_range"
 
 
 def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> TrainConfig:
-    """Finds the range of the training images where the config leaves it open.
+    """Finds the value range of the training images, unless the config sets it.
 
     Args:
         config: `model` is read.
-        samples: the training set is looked at.
+        samples: the training set is read.
         log: receives the range.
 
     Returns:
-        The config with `model.image_range`.
+        The config with `model.image_range`; None there without 16-bit images, or where no known range is large enough.
     """
     if RANGE in config.given_model:
         return config

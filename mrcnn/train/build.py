@@ -1,4 +1,4 @@
-"""The model of a training run with its first weights and its optimizer."""
+"""Builds the model of a training run with its start weights and its optimizer."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,15 +30,15 @@ def build_network(
     state: TrainingState,
     log: EventLog,
 ) -> keras.Model:
-    """Builds the model of a run with its first weights, ready to fit.
+    """Builds and compiles the model of a run with its start weights.
 
     Args:
         config: `model`, `precision`, `train_layers`, the start weights and the optimizer's settings are read.
-        mapping: number of each class title.
-        chosen: the devices it will run on.
-        begin: where the weights come from.
-        state: of the run; a resumed one brings the optimizer's variables.
-        log: gets what was loaded, and a warning of layers that stay random.
+        mapping: class number by title.
+        chosen: the devices of the run.
+        begin: the start weights or the resumed run.
+        state: the run's state; of a resumed run it holds the optimizer's variables.
+        log: receives a report of the loaded layers, and a warning of layers that stay random.
     """
     threshold = min(config.model.score_threshold, AP_SCORE_THRESHOLD)
     with _precision(config.precision), chosen.scope():
@@ -54,7 +54,7 @@ def build_network(
         network.compile(
             optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
             jit_compile=False,
-            auto_scale_loss=False,  # the optimizer was built with it
+            auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
         network.optimizer.build(network.trainable_variables)
         if begin.resumed:
@@ -108,7 +108,7 @@ def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optim
 
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Within it, layers are built with that precision."""
+    """Context in which layers are built with the given precision policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

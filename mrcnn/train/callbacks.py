@@ -1,6 +1,6 @@
-"""What a run does besides training: report, record, save, stop. Ordinary Keras callbacks, in the order of `run.py`.
+"""Keras callbacks that report, record, save and stop a run; `run.py` sets their order.
 
-All read where the run stands from the `Clock` before them, and the validation's figures from the logs.
+All read the run's position from the `Clock`, which is called before them, and the validation's figures from the logs.
 """
 
 import time
@@ -20,36 +20,36 @@ from mrcnn.train.interrupt import Stopped, StopRequest
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
-LEAST_TOLD = 60.0  # seconds that a run must take to be worth a forecast
-LONG_RUN = 3600.0  # seconds from which on a quicker way is named
+LEAST_TOLD = 60.0  # seconds; no forecast is logged for a shorter run
+LONG_RUN = 3600.0  # seconds; the forecast of a run at least this long includes the advice
 
 
 def _reported(model: keras.Model) -> tuple[str, ...]:
-    """Lists what goes to the event log after every batch; the rest is in the history."""
+    """Lists the losses that are logged after every batch; the others are in the history."""
     return ("loss", *model.loss_names)
 
 
 class ProgressReport(keras.callbacks.Callback):
-    """Reports progress in images, the losses after every step, and what the whole run takes."""
+    """Logs the progress, the losses of every step and a forecast of the duration."""
 
     def __init__(self, clock: Clock, *, batch_size: int, log: EventLog, forecast: Forecast, advice: str = ""):
-        """Starts without a step.
+        """Stores the settings.
 
         Args:
             clock: the run's position, in epochs and steps.
             batch_size: images of a step, over all devices.
-            log: gets the reports.
-            forecast: of this run.
-            advice: said after the forecast of a long run.
+            log: receives the reports.
+            forecast: estimates this run's duration.
+            advice: text after the forecast of a long run.
         """
         super().__init__()
         self._clock, self._batch_size, self._log = clock, batch_size, log
         self._forecast, self._advice = forecast, advice
-        self._ended: float | None = None  # when the last step did
+        self._ended: float | None = None  # time at the end of the last step
         self._is_first, self._is_told = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Shows the bar, before the first step, which is the slowest."""
+        """Shows the progress bar before the epoch's first step."""
         if self._ended is not None:
             self._forecast.add_epoch_end(epoch - 1, time.monotonic() - self._ended)
         self._ended = None
@@ -59,7 +59,7 @@ class ProgressReport(keras.callbacks.Callback):
         self._report()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Reports the newest batch."""
+        """Logs the losses of the newest batch and the progress."""
         now = time.monotonic()
         if self._ended is not None:
             self._forecast.add_step(now - self._ended)
@@ -81,14 +81,17 @@ class ProgressReport(keras.callbacks.Callback):
         self._log.progress(f"epoch {clock.epoch + 1}/{epochs}, images", done, total, left=left)
 
     def _tell(self, left: float, epochs: int) -> None:
-        """Says once how long the rest of the run takes, if that is worth a line."""
+        """Logs the forecast of the remaining time, unless it is below `LEAST_TOLD`."""
         if left >= LEAST_TOLD:
             advice = self._advice if left >= LONG_RUN else ""
             self._log.info(f"the run takes about {duration(left)} more, {epochs} epochs with validation{advice}")
 
 
 class Recorder(keras.callbacks.Callback):
-    """Adds the epoch to the history and writes `history.csv` and `curves.png`; must come after the validation."""
+    """Adds each epoch to the history and writes `history.csv` and `curves.png`.
+
+    Must come after the validation.
+    """
 
     def __init__(
         self,
@@ -100,7 +103,16 @@ class Recorder(keras.callbacks.Callback):
         extras: Extras,
         monitor: str = history.MONITOR,
     ):
-        """Takes where the files go; `batch_size` is over all devices, `monitor` what the best epoch is best in."""
+        """Stores the settings and loads the plots where matplotlib is installed.
+
+        Args:
+            clock: the run's position.
+            folder: where the files are written.
+            batch_size: images of a step, over all devices.
+            log: receives each epoch's figures.
+            extras: writes the files without ending the run on an error.
+            monitor: the column that decides which epoch is best.
+        """
         super().__init__()
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log
         self._monitor = monitor
@@ -110,20 +122,20 @@ class Recorder(keras.callbacks.Callback):
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
 
     def on_train_begin(self, logs=None):
-        """Writes what is known already, so that a resumed run's files hold no row it will make again."""
+        """Writes the rows so far, which drops rows of epochs that a resumed run repeats."""
         self._write()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock of the speed."""
+        """Starts the measurement of the epoch's speed."""
         self._began = self._ended = time.monotonic()
         self._first_step = self._clock.step
 
     def on_train_batch_end(self, batch, logs=None):
-        """Notes when the last step ended: validation does not count as training time."""
+        """Records the step's end, so that validation does not count as training time."""
         self._ended = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the row."""
+        """Adds the epoch's row to the history, writes the files and logs the figures."""
         logs = logs if logs is not None else {}
         seconds = self._ended - self._began
         images = (self._clock.step - self._first_step) * self._batch_size
@@ -159,12 +171,19 @@ class CheckpointSaver(keras.callbacks.Callback):
     """Writes a checkpoint after every epoch; must come after the recorder."""
 
     def __init__(self, clock: Clock, *, store: CheckpointStore, log: EventLog, monitor: str = history.MONITOR):
-        """Takes where the checkpoints go and the column that makes one the best."""
+        """Stores the settings.
+
+        Args:
+            clock: the run's position and history.
+            store: writes the checkpoints.
+            log: receives a report of each checkpoint.
+            monitor: the column that decides which checkpoint is best.
+        """
         super().__init__()
         self._clock, self._store, self._log, self._monitor = clock, store, log, monitor
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves, and reports it."""
+        """Writes the epoch's checkpoint and logs it."""
         rows = self._clock.rows
         is_best = history.best_index(rows, monitor=self._monitor) in (None, len(rows) - 1)
         folder = self._store.save_epoch(self._clock.snapshot(epoch_complete=True), best=is_best)
@@ -178,17 +197,29 @@ class CheckpointSaver(keras.callbacks.Callback):
 
 
 class EarlyStop(keras.callbacks.Callback):
-    """Ends the run when the history shows no gain for some epochs; it has no state of its own to resume."""
+    """Ends the run when the history shows no gain for some epochs.
+
+    The callback has no state of its own, so resuming needs none.
+    """
 
     def __init__(self, clock: Clock, *, monitor: str, patience: int | None, min_delta: float, log: EventLog):
-        """Keeps the rule; see `history.epochs_without_gain`, and `history.is_flat` for no patience given."""
+        """Stores the rule.
+
+        Args:
+            clock: holds the history.
+            monitor: the column whose gain counts.
+            patience: epochs without a gain after which the run ends, see `history.epochs_without_gain`; None ends it
+                when `history.is_flat`.
+            min_delta: the least improvement that counts as a gain.
+            log: receives the reason.
+        """
         super().__init__()
         self._clock, self._log = clock, log
         self._monitor, self._patience, self._min_delta = monitor, patience, min_delta
 
     @property
     def is_due(self) -> bool:
-        """Whether the history already says to stop, which it can only after an epoch that was validated."""
+        """Whether the rule ends the run now; False after an epoch without the monitored column."""
         rows = self._clock.rows
         if not rows or self._monitor not in rows[-1]:
             return False
@@ -197,7 +228,7 @@ class EarlyStop(keras.callbacks.Callback):
         return self._waited() >= self._patience
 
     def on_epoch_end(self, epoch, logs=None):
-        """Asks Keras to stop where the rule says so."""
+        """Sets Keras's `stop_training` when the rule is met."""
         if self.is_due:
             self._log.info(f"early stopping: `{self._monitor}` did not get better for {self._waited()} epochs")
             self.model.stop_training = True
@@ -210,12 +241,19 @@ class SignalStop(keras.callbacks.Callback):
     """Saves and ends the run after a signal; must be the last callback."""
 
     def __init__(self, clock: Clock, *, request: StopRequest, store: CheckpointStore, log: EventLog):
-        """Takes who hears the signal and where the run is saved."""
+        """Stores the settings.
+
+        Args:
+            clock: the run's position.
+            request: records signals.
+            store: saves the run.
+            log: receives the messages, and is closed when the run ends.
+        """
         super().__init__()
         self._clock, self._request, self._store, self._log = clock, request, store, log
 
     def check(self) -> None:
-        """Does nothing, or saves where the run stands and ends it.
+        """Saves and ends the run if a signal came; does nothing otherwise.
 
         Raises:
             Stopped: a signal came.
@@ -227,11 +265,11 @@ class SignalStop(keras.callbacks.Callback):
         self._end(self._store.save_stopped(clock.snapshot()))
 
     def on_train_batch_end(self, batch, logs=None):
-        """Checks between two steps."""
+        """Checks for a signal after each step."""
         self.check()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Checks after the epoch's checkpoint is written."""
+        """Ends the run after a signal; the epoch's checkpoint is already written."""
         if self._request.signum is not None:
             self._end(self._store.root / checkpoint.LAST)
 

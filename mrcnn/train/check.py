@@ -1,4 +1,4 @@
-"""What a training run begins with: start weights or a stopped run, checked before data is read."""
+"""Checks a run's settings and start weights or resumed run, before data is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ USES_MODEL = ("transfer_learning", "continue_training")
 
 @dataclass(frozen=True)
 class Start:
-    """What a run begins with.
+    """The checked settings of a run and its start weights or resumed run.
 
     Attributes:
-        config: with the conventions of the start weights.
+        config: the settings, with the conventions of the start weights.
         model: the start weights; None where there are none.
-        resumed: the stopped run; None for a new one.
-        classes: numbers of the class titles, given by a model or a stopped run; None to make them.
+        resumed: the stopped run that is resumed; None for a new run.
+        classes: class numbers by title, from the start weights or the stopped run; None to assign new ones.
     """
 
     config: TrainConfig
@@ -39,14 +39,14 @@ class Start:
 
 
 def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
-    """Checks all that can be checked before data is read.
+    """Checks the settings, the output folder and the start weights before data is read.
 
     Args:
         config: the merged settings.
         model: as for `run.train`.
         output: folder of the checkpoints.
-        resume: go on from the output's last checkpoint.
-        log: gets what the user should know.
+        resume: whether to resume from the output's last checkpoint.
+        log: receives warnings, and the conventions and precision that are used.
 
     Raises:
         UserError: a path or a setting is wrong.
@@ -85,7 +85,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
 def _with_conventions(
     config: TrainConfig, stored: start_model.StartModel, *, whose: str, advice: str = "", log: EventLog
 ) -> TrainConfig:
-    """Takes over the network and conventions of stored weights, where the config does not name its own."""
+    """Adopts the network and conventions of stored weights where the config names none."""
     taken = start_model.taken_over(config.given_model, stored.conventions())
     kept = start_model.keep_conventions(config.given_model, taken)
     if kept != config.model:
@@ -96,7 +96,7 @@ def _with_conventions(
 
 
 def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Takes over again what a stopped run took over from its start weights."""
+    """Adopts the network and conventions that a stopped run had from its start weights."""
     last = checkpoint.find_last(output)
     if last is None or config.weights_init_type not in USES_MODEL:
         return config
@@ -105,7 +105,7 @@ def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) 
 
 
 def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Keeps a stopped run's precision where the config says `auto`: what it means here may be another."""
+    """Replaces `auto` by the stopped run's precision, since this machine may resolve it differently."""
     last = checkpoint.find_last(output)
     if last is None or config.precision != AUTO:
         return config
@@ -115,7 +115,7 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
 
 
 def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:
-    """Takes over again what the stopped run found in the data: its slots and the range of its images."""
+    """Adopts the object slots and image range that the stopped run derived from its data."""
     last = checkpoint.find_last(output)
     model = load_json(last / checkpoint.CONFIG).get("model") if last else None
     stored = model if isinstance(model, dict) else {}

@@ -8,9 +8,9 @@
     <output>/best -> 00000000                     lowest validation loss, of equal ones the first
     <output>/last -> 00000001                     the newest
 
-A folder is written beside its place, flushed and renamed, and renamed again before it is removed, so under its name it
-is whole or not there. After a kill the newest folder with a training state counts; `repair` sets the links right.
-Source: Supervisely Mask R-CNN plugin 5.16; new are the links, the training state and that no empty folder stays behind.
+Writes and removals are atomic: a folder is written under a temporary name, flushed and renamed, and it is renamed again
+before it is removed. After a kill, the run goes on from the newest folder with a training state; `repair` corrects the
+links. Source: Supervisely Mask R-CNN plugin 5.16, which has no links, no training state, and leaves empty folders.
 """
 
 import json
@@ -28,17 +28,18 @@ from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import hdf5
 
-OWN = {CONFIG, WEIGHTS.parent.name, WEIGHTS.name, states.FILE}  # what a checkpoint's folder holds
+OWN = {CONFIG, WEIGHTS.parent.name, WEIGHTS.name, states.FILE}  # names of all files and folders in a checkpoint
 
 _FOLDER = re.compile(r"(\d{8})(?:\.step(\d{6,}))?")
 _WAITING = re.compile(r"\.(\d{8}(\.step\d{6,})?|best|last)\.(partial|old)")
 
 
 def find_last(root: Path) -> Path | None:
-    """Finds the checkpoint where a run goes on: the newest one with a training state, else where `last` leads.
+    """Finds the checkpoint to resume from.
 
     Returns:
-        Its folder, without links on the way to it; None when the run has no such checkpoint.
+        The folder of the newest checkpoint with a training state, else the target of the link `last`, with all links
+        resolved; None when neither exists.
     """
     found = [folder for folder in _folders(root) if _is_whole(folder) and (folder / states.FILE).is_file()]
     newest = max(found, key=_position, default=root / LAST)
@@ -46,15 +47,20 @@ def find_last(root: Path) -> Path | None:
 
 
 def holds_checkpoints(root: Path) -> bool:
-    """Tells whether a folder is already some run's output."""
+    """Checks whether a folder holds a run's checkpoints; incomplete ones do not count."""
     return not all(map(_is_leftover, _folders(root)))
 
 
 def check_place(root: Path, *, resume: bool) -> None:
-    """Checks that a run's checkpoints can be written into a folder, which need not exist yet.
+    """Checks that a run can write its checkpoints into a folder.
+
+    Args:
+        root: the folder, which need not exist yet.
+        resume: whether the folder may already hold checkpoints.
 
     Raises:
-        UserError: they cannot, or without `resume` the folder holds some; says why.
+        UserError: the folder cannot be written, holds checkpoints without `resume`, or has a file or folder in the
+            place of a link.
     """
     if not resume and holds_checkpoints(root):
         raise UserError(
@@ -68,11 +74,11 @@ def check_place(root: Path, *, resume: bool) -> None:
 
 
 def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
-    """Finishes what a killed run began: leftovers go, and the links lead to checkpoints that exist.
+    """Cleans up after a killed run: removes leftovers and corrects the links.
 
     Args:
         root: the run's output.
-        best: the epoch, from 0, that is the best of those made; None where there is none.
+        best: the best complete epoch, from 0; None where there is none.
         keep: as for `CheckpointStore`.
 
     Raises:
@@ -92,16 +98,16 @@ def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
 
 
 class CheckpointStore:
-    """Writes a run's checkpoints and keeps its folder tidy."""
+    """Writes a run's checkpoints and removes those that are not to be kept."""
 
     def __init__(self, root: Path, *, layout: hdf5.Layout, config: Mapping[str, Any], keep: int | None = None):
-        """Takes over the run's output folder, which is made when it is not there.
+        """Creates the run's output folder, or removes leftovers from an existing one.
 
         Args:
             root: the folder.
             layout: the model's variables under their names in the file.
             config: the content of each checkpoint's config.json.
-            keep: how many of the newest epochs stay beside the best one; None keeps all.
+            keep: how many of the newest epochs are kept besides the best one; None keeps all.
 
         Raises:
             UserError: the folder cannot be made or written.
@@ -115,24 +121,28 @@ class CheckpointStore:
             _clear(root)
 
     def save_epoch(self, state: TrainingState, *, best: bool) -> Path:
-        """Writes the checkpoint of the epoch that `state.epoch` counts last, and moves the links.
+        """Writes the checkpoint of the last complete epoch and updates the links.
+
+        Args:
+            state: the run's state after that epoch.
+            best: whether the epoch is the best so far.
 
         Returns:
-            Its folder.
+            The checkpoint's folder.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the checkpoint cannot be written.
         """
         return self._save(f"{state.epoch - 1:08d}", state, best=best)
 
     def save_stopped(self, state: TrainingState) -> Path:
-        """Writes a checkpoint in the middle of an epoch; it is removed when that epoch has its own.
+        """Writes a checkpoint in the middle of an epoch; the next checkpoint replaces it.
 
         Returns:
-            Its folder, or the newest one when that is at the same step.
+            The checkpoint's folder, or the newest existing one when that is at the same step.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the checkpoint cannot be written.
         """
         last = find_last(self.root)
         name = f"{state.epoch:08d}.step{state.step:06d}"
@@ -145,7 +155,7 @@ class CheckpointStore:
         try:
             with files.writing("the checkpoint", folder):
                 self._write(partial, state)
-                _remove(folder)  # one with the state of another run, since `find_last` would have found it
+                _remove(folder)  # a folder without a usable state, since `find_last` would have found it otherwise
                 partial.rename(folder)
                 if best:
                     _link(self.root / BEST, name)
@@ -153,7 +163,7 @@ class CheckpointStore:
                 files.flush(self.root)
                 _prune(self.root, newest=name, keep=self.keep)
         except UserError:
-            shutil.rmtree(partial, ignore_errors=True)  # its room may be what is missing
+            shutil.rmtree(partial, ignore_errors=True)  # the disk may be full
             raise
         return folder
 
@@ -168,12 +178,12 @@ class CheckpointStore:
 
 
 def size_of(folder: Path) -> int:
-    """Adds up the sizes of the files of a checkpoint that stay, in bytes; the training state does not."""
+    """Adds up the sizes of a checkpoint's files, in bytes, without the temporary training state."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != states.FILE)
 
 
 def _folders(root: Path) -> list[Path]:
-    """Lists the folders that are named like checkpoints, whole or not."""
+    """Lists the folders with a checkpoint's name, complete or not."""
     return [path for path in root.iterdir() if _FOLDER.fullmatch(path.name)] if root.is_dir() else []
 
 
@@ -182,7 +192,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _is_leftover(folder: Path) -> bool:
-    """Tells whether a folder is a checkpoint that a killed run had begun to write or to remove: none with weights."""
+    """Checks whether a folder is an incomplete checkpoint of a killed run, without weights."""
     is_folder = folder.is_dir() and not folder.is_symlink() and not (folder / WEIGHTS).exists()
     return is_folder and {path.name for path in folder.rglob("*")} <= OWN
 
@@ -192,14 +202,14 @@ def _is_stopped(folder: Path) -> bool:
 
 
 def _position(folder: Path) -> tuple[int, int]:
-    """Returns where in a run a checkpoint was made: complete epochs, steps of the next."""
+    """Reads a checkpoint's position in the run from its name: complete epochs, further steps."""
     match = _FOLDER.fullmatch(folder.name)
     epoch, step = match.groups() if match else ("0", None)
     return (int(epoch) + 1, 0) if step is None else (int(epoch), int(step))
 
 
 def _clear(root: Path) -> None:
-    """Removes what a killed process left: folders half written or half removed, and new links without their names."""
+    """Removes a killed run's leftovers: incomplete folders, and links under temporary names."""
     files.clear(root)
     for path in list(root.iterdir()):
         if _WAITING.fullmatch(path.name):
@@ -210,7 +220,7 @@ def _clear(root: Path) -> None:
 
 
 def _prune(root: Path, *, newest: str, keep: int | None) -> None:
-    """Removes the training states of all checkpoints but the newest, and the checkpoints that are not to be kept."""
+    """Removes the checkpoints that are not kept, and all training states but the newest."""
     linked = {os.readlink(root / link) for link in (BEST, LAST) if (root / link).is_symlink()}
     folders = sorted(filter(_is_whole, _folders(root)), key=_position)
     epochs = [folder.name for folder in folders if not _is_stopped(folder)]
@@ -223,7 +233,7 @@ def _prune(root: Path, *, newest: str, keep: int | None) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a checkpoint, under another name: after a kill in between, the rest must not look like one."""
+    """Removes a checkpoint after renaming it, so that a partly removed one is recognised."""
     old = folder.with_name(f".{folder.name}.old")
     if folder.exists():
         files.remove(old)
@@ -232,7 +242,7 @@ def _remove(folder: Path) -> None:
 
 
 def _link(link: Path, target: str) -> None:
-    """Makes a relative link, or lets it lead elsewhere in one step."""
+    """Creates a relative link, or replaces an existing one atomically."""
     partial = link.with_name(f".{link.name}.partial")
     partial.unlink(missing_ok=True)
     partial.symlink_to(target, target_is_directory=True)

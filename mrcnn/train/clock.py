@@ -1,4 +1,4 @@
-"""Where the run stands; every other callback reads it here, and it is what a resumed run puts back."""
+"""Position of a run in epochs and steps, shared by callbacks and restored on resuming."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ class Clock(keras.callbacks.Callback):
     """Counts epochs and steps; must be the first callback.
 
     Attributes:
-        epoch: the epoch in progress, from 0; also how many are complete.
-        step: how many of its steps are made.
-        steps_per_epoch: how many it has.
-        rows: the history, one per complete epoch.
-        batch: the measurements of the newest batch alone; Keras gives the means of the epoch so far.
+        epoch: the epoch in progress, from 0; equals the number of complete epochs.
+        step: how many steps of that epoch are complete.
+        steps_per_epoch: how many steps an epoch has.
+        rows: the history, one row per complete epoch.
+        batch: the measurements of the newest batch alone; Keras's logs hold the means of the epoch so far.
     """
 
     def __init__(self, start: TrainingState):
-        """Begins where `start` says; its optimizer variables are not looked at."""
+        """Starts at the position of `start`, whose optimizer variables are not used."""
         super().__init__()
         self._start: TrainingState | None = start
         self._train_images, self._seed = start.train_images, start.seed
@@ -34,11 +34,15 @@ class Clock(keras.callbacks.Callback):
 
     @property
     def fraction(self) -> float:
-        """Epochs made, with the share of the one in progress, as the events report it."""
+        """Complete epochs plus the fraction of the one in progress, as in the event log."""
         return self.epoch + self.step / self.steps_per_epoch
 
     def snapshot(self, *, epoch_complete: bool = False) -> TrainingState:
-        """Writes down where the run stands: in the middle of an epoch, or after the one in progress."""
+        """Builds the training state of the run's position.
+
+        Args:
+            epoch_complete: whether the epoch in progress counts as complete; else the state is in the middle of it.
+        """
         return TrainingState(
             epoch=self.epoch + epoch_complete,
             step=0 if epoch_complete else self.step,
@@ -51,7 +55,7 @@ class Clock(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts an epoch; the first one of a resumed run in its middle, with the means it had."""
+        """Resets the step count; a resumed run's first epoch restores step and running means."""
         self.epoch, self.step, self._sums = epoch, 0, {}
         start, self._start = self._start, None
         if start is not None and start.step:
@@ -61,7 +65,7 @@ class Clock(keras.callbacks.Callback):
             self._sums = {name: float(np.asarray(mean)) * self.step for name, mean in means.items()}
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts a step and takes the batch's own values out of the running means."""
+        """Counts a step and computes the batch's own values from the running means."""
         self.step += 1
         sums = {name: float(mean) * self.step for name, mean in (logs or {}).items()}
         self.batch = {name: total - self._sums.get(name, 0.0) for name, total in sums.items()}

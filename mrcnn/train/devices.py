@@ -1,7 +1,7 @@
-"""Chooses what a run computes on, and ties a model to several devices.
+"""Chooses the devices of a run and sets a model up for several devices.
 
-`batch_size.train` is per device: n devices share a batch of n times as many images. The losses of a device are its
-share of the whole batch's, so gradients add up to those of one device with the whole batch.
+`batch_size.train` is per device: n devices share a batch of n times as many images. Each device computes its share of
+the whole batch's losses, so the gradients add up to those of one device with the whole batch.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from mrcnn.ops import reduction
 
 @dataclass(frozen=True)
 class Devices:
-    """What a run computes on.
+    """The devices a run computes on.
 
     Attributes:
         names: TensorFlow's names, e.g. `("GPU:0", "GPU:1")`.
@@ -32,26 +32,26 @@ class Devices:
 
     @property
     def count(self) -> int:
-        """How many devices share a batch."""
+        """Number of devices that share a batch."""
         return len(self.names)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Within it, variables are made for all devices."""
+        """Context in which variables are created on all devices."""
         with self.strategy.scope() if self.strategy else contextlib.nullcontext():
             yield
 
 
 def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> Devices:
-    """Makes the listed GPUs visible, without taking all their memory at once, or falls back to the CPU.
+    """Makes the listed GPUs visible, with memory growth, or falls back to the CPU.
 
     Args:
-        gpu_devices: the config's list; a number that is given twice counts once. None where the config has none: the
+        gpu_devices: numbers of GPUs from the config; duplicates count once. None where the config has no list: the
             first GPU, or the CPU without a warning.
         warn: called with one line when GPUs are listed and there is none.
 
     Raises:
-        UserError: there are GPUs, but not all of those listed.
+        UserError: there are GPUs, but not all of those listed; or this process already uses others.
     """
     wanted = [0] if gpu_devices is None else list(dict.fromkeys(gpu_devices))
     physical = tf.config.list_physical_devices("GPU")
@@ -69,42 +69,52 @@ def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> 
     if tf.config.get_visible_devices("GPU") != chosen:
         try:
             tf.config.set_visible_devices(chosen, "GPU")
-        except RuntimeError as error:  # TensorFlow has its devices once it has computed anything
+        except RuntimeError as error:  # TensorFlow fixes its devices at the first computation
             raise UserError(f"`gpu_devices` cannot change within one process: {error}") from error
     for device in chosen:
-        with contextlib.suppress(RuntimeError):  # already computing: the setting stays what it was
+        with contextlib.suppress(RuntimeError):  # after the first computation the setting cannot change
             tf.config.experimental.set_memory_growth(device, True)
     return use([f"GPU:{index}" for index in range(len(chosen))])
 
 
 def use(names: Sequence[str]) -> Devices:
-    """Takes TensorFlow's logical devices by name; more than one share each batch."""
+    """Builds `Devices` from TensorFlow's device names; several devices share each batch."""
     strategy = tf.distribute.MirroredStrategy(list(names)) if len(names) > 1 else None
     return Devices(names=tuple(names), strategy=strategy)
 
 
 def lacks_bfloat16(devices: Devices, *, cpu_info: Path = precision.CPU_INFO) -> bool:
-    """Tells whether bfloat16 would be emulated, which is far slower than float32: a CPU without such instructions.
+    """Checks whether the run is on a CPU without bfloat16 instructions.
+
+    Such a CPU emulates bfloat16, which is far slower than float32.
 
     Args:
-        devices: what the run computes on.
-        cpu_info: Linux's description of the CPU; where there is none the answer is False.
+        devices: the devices of the run.
+        cpu_info: Linux's description of the CPU; without that file the result is False.
     """
     return devices.names[0].startswith("CPU") and precision.cpu_has_bfloat16(cpu_info) is False
 
 
 def attach(model: keras.Model, devices: Devices) -> None:
-    """Makes a model that was built in `devices.scope()` count over all devices; does nothing on one."""
+    """Makes a model's losses count over all devices; does nothing on a single device.
+
+    Args:
+        model: a model that was built in `devices.scope()`.
+        devices: the devices of the run.
+    """
     if devices.strategy is None:
         return
     _share(model, replica_sum=_sum_over_devices, num_replicas=devices.count)
-    # Keras would average a first batch over the devices, truth values too, which fails, to build what is built already
+    # the model is built; Keras would build it again from a batch averaged over the devices, which fails for booleans
     model._maybe_symbolic_build = _build_nothing
 
 
 @contextlib.contextmanager
 def alone(model: keras.Model) -> Iterator[None]:
-    """Within it the model computes on one device only, as in validation; trace functions inside."""
+    """Context in which the model's losses count on one device only, as in validation.
+
+    Functions that use the model must be traced inside.
+    """
     before = (model.replica_sum, model.num_replicas)
     _share(model, replica_sum=reduction.identity, num_replicas=1)
     try:
@@ -123,4 +133,4 @@ def _sum_over_devices(count):
 
 
 def _build_nothing(**_: Any) -> None:
-    """Stands in for Keras's shape inference."""
+    """Replaces Keras's shape inference and does nothing."""

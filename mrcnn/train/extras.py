@@ -1,4 +1,4 @@
-"""What a run can do without: tables and curves of figures that its checkpoints hold too."""
+"""Writes optional files of a run, whose figures its checkpoints hold too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +13,16 @@ from mrcnn.events import EventLog
 
 
 class Extras:
-    """Lets a run go on when one of these files cannot be written, and warns of each once."""
+    """Turns errors in writing optional files into one warning per file."""
 
     def __init__(self, log: EventLog):
-        """Reports to `log`."""
+        """Stores the log, which receives the warnings."""
         self._log = log
         self._failed: set[Path] = set()
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[None]:
-        """Catches what a body raises that cannot write `path`."""
+        """Context that catches the errors of writing `path` and logs a warning."""
         try:
             with files.writing("the optional", path, also=(tf.errors.OpError,)):
                 yield
@@ -33,15 +33,20 @@ class Extras:
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard callback, except that a disk that takes no events does not end the run."""
+    """Keras's TensorBoard callback, except that write errors do not end the run."""
 
     def __init__(self, folder: Path, *, extras: Extras):
-        """Writes into `folder`, without the graph."""
+        """Stores the folder of the event files; the graph is not written.
+
+        Args:
+            folder: where the event files are written.
+            extras: turns write errors into warnings.
+        """
         super().__init__(str(folder), write_graph=False)
         self._folder, self._extras = folder, extras
 
     def set_model(self, model):
-        """Prepares the folder."""
+        """Prepares the folder for the model's event files."""
         with self._extras.writing(self._folder):
             super().set_model(model)
 

@@ -1,24 +1,24 @@
-"""Estimates how long a training run still takes, from the steps and validations it has made."""
+"""Estimates the remaining time of a training run from its timed steps and validations."""
 
 import statistics
 from collections import deque
 
 from mrcnn.train.validation import is_due
 
-SETTLED = 5  # steps that are timed before the first estimate; the one that builds the graph is not among them
-RECENT = 100  # steps that an estimate goes by
-VALIDATION_SHARE = 0.5  # of a training image's time that a validation image takes, until one is measured
+SETTLED = 5  # timed steps before the first estimate; the step that builds the graph is not timed
+RECENT = 100  # newest steps whose median time an estimate uses
+VALIDATION_SHARE = 0.5  # assumed time of a validation image per time of a training image, until one is measured
 
 
 class Forecast:
-    """Adds up what is known of a run's speed."""
+    """Estimates a run's remaining time from the measured times."""
 
     def __init__(self, *, steps_per_epoch: int, epochs: int, val_images: int, batch_size: int, validate_every: int = 1):
-        """Plans the run.
+        """Stores the run's plan.
 
         Args:
-            steps_per_epoch: optimizer steps.
-            epochs: of the whole run.
+            steps_per_epoch: optimizer steps of an epoch.
+            epochs: epochs of the whole run.
             val_images: size of the validation set.
             batch_size: images of a training step.
             validate_every: epochs between two validations.
@@ -29,16 +29,29 @@ class Forecast:
         self._validation: float | None = None
 
     def add_step(self, seconds: float) -> None:
-        """Notes the time of a step, its wait for data included."""
+        """Records the time of a step, including its wait for data."""
         self._recent.append(seconds)
 
     def add_epoch_end(self, epoch: int, seconds: float) -> None:
-        """Notes the time between the last step of an epoch, counted from 0, and the next epoch."""
+        """Records the time from an epoch's last step to the start of the next epoch.
+
+        Args:
+            epoch: counted from 0; ignored if it was not validated.
+            seconds: the time.
+        """
         if is_due(epoch, every=self._every, epochs=self.epochs):
             self._validation = seconds
 
     def seconds_left(self, epoch: int, step: int) -> float | None:
-        """Returns the seconds from `step` of `epoch`, both from 0, to the end; None until enough steps are timed."""
+        """Estimates the time from a step to the end of the run.
+
+        Args:
+            epoch: counted from 0.
+            step: counted from 0 in this epoch.
+
+        Returns:
+            Seconds; None until `SETTLED` steps are timed.
+        """
         if len(self._recent) < SETTLED:
             return None
         pace = statistics.median(self._recent)
@@ -50,7 +63,7 @@ class Forecast:
 
 
 def duration(seconds: float) -> str:
-    """Returns a time as a person says it: `50 s`, `12 min`, `2 h 40 min`, `31 h`."""
+    """Formats a duration, e.g. `50 s`, `12 min`, `2 h 40 min` or `31 h`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""The measurements of a run, one row per epoch, and what is decided by them: the best epoch and when to stop."""
+"""History of a run, one row per epoch; finds best epoch and flat curves."""
 
 import csv
 import math
@@ -10,7 +10,7 @@ from mrcnn import files
 
 Row = Mapping[str, Any]
 
-MONITOR = "val_loss"  # what makes a checkpoint the best unless the config says otherwise
+MONITOR = "val_loss"  # the column that decides which checkpoint is best, unless the config names another
 LEAST_PATIENCE = 5  # validated epochs
 
 
@@ -19,8 +19,9 @@ def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float 
 
     Args:
         rows: one per epoch.
-        monitor: the column; losses should fall, everything else rise.
-        min_delta: a value must be better by more than this to count; None also prefers the lower loss of equal ones.
+        monitor: the column; a lower loss is better, and a higher value of any other column.
+        min_delta: a value must be better by more than this to count; None also prefers the lower `val_loss` among
+            equal values.
 
     Returns:
         The index; None when no row has a finite value.
@@ -43,15 +44,16 @@ def _finite(value: Any) -> float:
 
 
 def epochs_without_gain(rows: Sequence[Row], *, monitor: str, min_delta: float) -> int:
-    """Counts the epochs since the best one; all of them when none has a finite value."""
+    """Counts the epochs since the best one; all epochs when none has a finite value."""
     best = best_index(rows, monitor=monitor, min_delta=min_delta)
     return len(rows) if best is None else len(rows) - 1 - best
 
 
 def is_flat(rows: Sequence[Row], *, monitor: str, min_delta: float) -> bool:
-    """Tests whether the last third of the validated epochs, and at least 5 of them, brought no gain.
+    """Checks whether the last third of the validated epochs, at least 5, brought no gain.
 
-    A curve that still rises slowly has a new best value within that time; a share needs no guess of how long is enough.
+    A curve that still rises slowly has a new best value within that time. A share of the epochs suits runs of any
+    length, where a fixed patience would have to be guessed.
     """
     validated = [row for row in rows if monitor in row]
     waited = epochs_without_gain(validated, monitor=monitor, min_delta=min_delta)
@@ -59,9 +61,9 @@ def is_flat(rows: Sequence[Row], *, monitor: str, min_delta: float) -> bool:
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:
-    """Writes the rows with all their columns, in order of appearance; the file is replaced as a whole.
+    """Writes the rows as CSV with all their columns; the write is atomic.
 
-    Whole numbers stay whole; NaN and missing values are empty cells.
+    Columns are in order of appearance. Integers stay integers; NaN and missing values are empty cells.
     """
     rows = list(rows)
     columns = list(dict.fromkeys(column for row in rows for column in row))

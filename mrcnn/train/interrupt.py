@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the first ends the run after the step in progress, the second ends the process at once."""
+"""Handles Ctrl-C and SIGTERM.
+
+The first signal ends the run after the step in progress, the second ends the process at once.
+"""
 
 import signal
 import threading
@@ -8,36 +11,40 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(SystemExit):
-    """Ends a run that was asked to stop and has saved where it stands; exit code 128 + signal, as shells report it."""
+    """Ends the process after a signal, once the run is saved."""
 
     def __init__(self, signum: int):
-        """Takes the signal: 130 for Ctrl-C, 143 for SIGTERM."""
+        """Sets the exit code to 128 + signal, as shells report it.
+
+        Args:
+            signum: number of the signal; Ctrl-C gives exit code 130, SIGTERM 143.
+        """
         super().__init__(128 + signum)
 
 
 class StopRequest:
-    """Notes the first signal while the `with` block runs; outside the main thread it hears none.
+    """Records the first signal during a `with` block; outside the main thread it records none.
 
-    After the first signal the second has its default effect, which ends the process even inside a long computation;
-    checkpoints appear whole or not at all, so none is lost.
+    A second signal has its default effect and ends the process even inside a long computation. Checkpoints are written
+    atomically, so none is lost.
 
     Attributes:
-        signum: the signal that came; None before.
+        signum: the recorded signal; None before.
     """
 
     def __init__(self) -> None:
-        """Has heard nothing yet."""
+        """Starts without a signal."""
         self.signum: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        """Starts to listen."""
+        """Installs the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             self._before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Puts the handlers back that were there before."""
+        """Restores the previous signal handlers."""
         for signum, handler in self._before.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]
 

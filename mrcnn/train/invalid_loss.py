@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no number any more, and names the images it happened on."""
+"""Stops a run whose loss is NaN or infinite, naming the batch's images."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ class InvalidLoss(UserError):
     """A loss is NaN or infinite."""
 
     def __init__(self, split: Split, losses: Mapping[str, float], *, where: str, names: Sequence[str]):
-        """Says which losses, where and on which images.
+        """Composes the message from the losses, the place and the images.
 
         Args:
             split: `train` or `val`.
-            losses: all of the batch.
-            where: the place in the run.
-            names: the batch's images.
+            losses: all losses of the batch by name.
+            where: the place in the run, as text.
+            names: names of the batch's images; the first 8 are shown.
         """
         wrong = ", ".join(f"{name} {value}" for name, value in losses.items() if not math.isfinite(value))
         shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
@@ -33,7 +33,13 @@ class InvalidLoss(UserError):
 
 
 def check(losses: Mapping[str, float], *, split: Split, where: str, names: Callable[[], Sequence[str]]) -> None:
-    """Passes when all losses are finite; `names` is called only when one is not.
+    """Checks that all losses are finite.
+
+    Args:
+        losses: of one batch, by name.
+        split: `train` or `val`.
+        where: the place in the run, as text.
+        names: returns the names of the batch's images; called only before raising.
 
     Raises:
         InvalidLoss: one is NaN or infinite.
@@ -46,12 +52,21 @@ class InvalidLossStop(keras.callbacks.Callback):
     """Checks the losses after every training step."""
 
     def __init__(self, clock: Clock, *, names_at: Callable[[int, int], Sequence[str]]):
-        """Takes a function from (epoch, step), both from 0, to the names of that batch's images."""
+        """Stores the clock and the function that names images.
+
+        Args:
+            clock: the run's position; must be called before this callback.
+            names_at: returns the names of a batch's images from its (epoch, step), both from 0.
+        """
         super().__init__()
         self._clock, self._names_at = clock, names_at
 
     def on_train_batch_end(self, batch, logs=None):
-        """Checks the newest batch."""
+        """Checks the losses of the newest batch.
+
+        Raises:
+            InvalidLoss: one is NaN or infinite.
+        """
         epoch, step = self._clock.epoch, self._clock.step
         where = f"epoch {epoch + 1} step {step} of {self._clock.steps_per_epoch}"
         check(self._clock.batch, split="train", where=where, names=lambda: self._names_at(epoch, step - 1))

@@ -1,4 +1,4 @@
-"""Runs Keras's `fit` from where the run stands to its end."""
+"""Runs Keras's `fit` from the run's position to its end."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,11 +16,11 @@ def fit(
     """Trains to the end of epoch `epochs`, or until a callback stops it.
 
     Args:
-        model: compiled.
-        open_data: gives the endless training data from (epoch, step) on, both from 0.
-        clock: where the run stands; the first of the callbacks. A resumed run first finishes the epoch it stopped in.
-        callbacks: all of them.
-        epochs: how many in all, those made before included.
+        model: a compiled model.
+        open_data: opens the endless training data at (epoch, step), both from 0.
+        clock: the run's position; the first of the callbacks. A resumed run first finishes the epoch it stopped in.
+        callbacks: all callbacks, the clock included.
+        epochs: epochs of the whole run, those before a resume included.
     """
     first = clock.epoch
     if clock.step == clock.steps_per_epoch:
@@ -50,17 +50,17 @@ def _fit(
         epochs=epochs,
         steps_per_epoch=steps,
         callbacks=list(callbacks),
-        shuffle=False,  # the data has its order
+        shuffle=False,  # the data set sets the order
         verbose=0,
     )
 
 
 def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Does what `fit` does after an epoch's last step, for a run that stopped there, before its validation."""
+    """Ends an epoch as `fit` does, for a run that stopped before the epoch's validation."""
     model.stop_training = False
     together = keras.callbacks.CallbackList(list(callbacks), model=model)
     together.on_train_begin()
-    together.on_epoch_begin(epoch)  # the clock puts the epoch's means back
+    together.on_epoch_begin(epoch)  # the clock restores the epoch's means
     logs = dict(model.get_metrics_result())
     together.on_epoch_end(epoch, logs)
     together.on_train_end(logs)

@@ -1,4 +1,4 @@
-"""What of the annotated objects a run will learn, said before it starts, and the slots that follow from them."""
+"""Counts a run's objects, warns of those it cannot learn, and sets the slots."""
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import counting
@@ -8,22 +8,25 @@ from mrcnn.events import EventLog
 from mrcnn.project.census import Limits
 
 SLOTS = "max_gt_instances"
-MOST_SLOTS = 500  # that are taken without being asked for: at 1024 pixels 500 objects and 262,000 anchors make 0.5 GB
+MOST_SLOTS = 500  # limit of the automatic choice: at 1024 pixels 500 objects and 262,000 anchors make 0.5 GB
 
 
 def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> TrainConfig:
-    """Counts the objects of both sets, and takes as many slots as the largest image needs where the config names none.
+    """Counts the objects of both sets and sets the number of slots.
+
+    Where the config sets no `model.max_gt_instances`, it becomes the most objects of an image, at most `MOST_SLOTS` and
+    at least the default.
 
     Args:
         config: `input_size` and `model` are read.
-        samples: both sets.
-        log: gets a warning for each thing that is not learnt as it is annotated.
+        samples: the training and the validation set.
+        log: receives a warning for each kind of object that is not learnt as annotated.
 
     Returns:
         The config with `model.max_gt_instances`.
 
     Raises:
-        UserError: nothing is left to learn or to validate on.
+        UserError: no object is left to train or to validate on.
     """
     mapping = samples.class_title_to_idx
     size, model = config.input_size, config.model

@@ -1,8 +1,8 @@
-"""The optimizer, and its gradient clipping when several devices share a batch.
+"""Builds the optimizer, with gradient clipping that is correct when several devices share a batch.
 
 Keras clips each device's own gradient before it adds the devices' gradients up, so two devices would not equal one.
 Here the gradients are averaged over the devices first; every device then clips the same gradient at `norm / n`, and
-the sum Keras takes of n equal gradients is the global gradient clipped at `norm`: clip(g/n, norm/n) n = clip(g, norm).
+Keras's sum of n equal gradients is the global gradient clipped at `norm`: clip(g/n, norm/n) n = clip(g, norm).
 For float16 the average is taken before the loss scale's check, so that all devices skip a step together.
 Source: Matterport's SGD with momentum 0.9 and Keras 2.0-2.2's `clipnorm`, which was the global norm.
 """
@@ -16,10 +16,13 @@ OptimizerName = Literal["sgd", "adam", "adamw"]
 
 
 class _Shared:
-    """Averages the gradients over the devices that share the batch before the optimizer sees them."""
+    """Mixin that averages the gradients over the devices before the optimizer applies them."""
 
     def apply(self, grads, trainable_variables=None):
-        """Updates the variables; must run on every device, inside `strategy.run`."""
+        """Updates the variables with the averaged gradients.
+
+        Must run on every device, inside `strategy.run`.
+        """
         super().apply(_mean_over_devices(grads), trainable_variables)  # type: ignore[misc]
 
 
@@ -63,18 +66,18 @@ def build_optimizer(
     Args:
         learning_rate: a number or a schedule of the step.
         name: `sgd`, `adam` or `adamw`.
-        momentum: of SGD; Adam's first moment (`beta_1`).
-        nesterov: SGD only.
+        momentum: momentum of SGD, or `beta_1` of Adam and AdamW.
+        nesterov: whether SGD uses Nesterov momentum; the others ignore it.
         global_clipnorm: the largest norm of all gradients together; None does not clip.
-        weight_decay: decoupled from the gradient, apart from the L2 term of the loss; 0 for none.
+        weight_decay: decoupled weight decay, which is independent of the loss's L2 term; 0 for none.
         num_replicas: devices that share a batch. Their losses must add up to the loss of the whole batch.
-        loss_scale: scale the loss dynamically, as float16 needs; gradients are unscaled before clipping.
+        loss_scale: whether to scale the loss dynamically, as float16 needs; gradients are unscaled before clipping.
     """
     share_inside = num_replicas > 1 and not loss_scale
     arguments: dict[str, Any] = {
         "learning_rate": learning_rate,
         "global_clipnorm": global_clipnorm / num_replicas if global_clipnorm else None,
-        "weight_decay": weight_decay if weight_decay or name == "adamw" else None,  # AdamW wants a number
+        "weight_decay": weight_decay if weight_decay or name == "adamw" else None,  # AdamW needs a number
     }
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
     optimizer = (_SHARED if share_inside else _ALONE)[name](**arguments)
@@ -85,7 +88,7 @@ def build_optimizer(
 
 
 def _mean_over_devices(gradients):
-    """Averages a list of gradients, None where a variable has none, over the devices of the current strategy."""
+    """Averages gradients over the devices of the current strategy; None entries stay None."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return gradients

@@ -1,4 +1,4 @@
-"""The lines a run prints before it starts, and its last one."""
+"""Composes the lines a run logs before it starts and at its end."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ BYTES = 4  # of a float32
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:
-    """Says how large the model is, how much of it trains and what memory that needs at least.
+    """Describes the model's parameters, the trained ones and the least memory they need.
 
     Args:
         model: built, with the layers to train selected.
-        trained_layers: names of those.
-        optimizer_copies: how many numbers the optimizer keeps per parameter: 1 for SGD with momentum, 2 for Adam.
+        trained_layers: names of the layers that train.
+        optimizer_copies: values the optimizer stores per trained parameter: 1 for SGD with momentum, 2 for Adam.
     """
     total = sum(math.prod(variable.shape) for variable in model.weights)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
@@ -29,19 +29,19 @@ def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimi
 
 
 def class_line(class_title_to_idx: dict[str, int], *, most: int = 12) -> str:
-    """Lists the classes by number, a long list by its first ones."""
+    """Lists the classes by number, at most the first `most` of them."""
     titles = [f"{index} {title}" for title, index in sorted(class_title_to_idx.items(), key=lambda item: item[1])]
     shown = ", ".join(titles[:most])
     return f"classes: {shown}" + (f" and {len(titles) - most} more" if len(titles) > most else "")
 
 
 def last_line(rows: Sequence[history.Row], *, monitor: str, best: Path, curves: Path | None) -> str:
-    """Says which epoch was the best and where it is.
+    """Describes the end of a run: its epochs, the best one and its checkpoint.
 
     Args:
-        rows: one per epoch.
-        monitor: the column that makes an epoch the best.
-        best: its checkpoint.
+        rows: the history, one row per epoch.
+        monitor: the column that decides which epoch is best.
+        best: the checkpoint of the best epoch.
         curves: the plot of all epochs; None where there is none.
     """
     index = history.best_index(rows, monitor=monitor)

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture."""
+"""Plots the curves of a run."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from mrcnn import files
 from mrcnn.train.history import MONITOR, Row, best_index
 
-LABELS = {  # of the losses whose names say less; others are shown under their own names
+LABELS = {  # legend texts of losses; a loss without one is shown under its own name
     "rpn_class_loss": "RPN class",
     "rpn_bbox_loss": "RPN box",
     "mrcnn_class_loss": "class",
@@ -25,12 +25,12 @@ DPI = 100
 
 
 def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> None:
-    """Draws the total loss, its parts and the average precision over the epochs as a PNG, replaced as a whole.
+    """Plots total loss, its parts and average precision over the epochs as a PNG.
 
     Args:
-        rows: the history, one per epoch and at least one; missing and NaN values leave gaps.
-        path: the picture.
-        monitor: the column the marked epoch is the best in.
+        rows: the history, one row per epoch and at least one; missing and NaN values leave gaps.
+        path: the PNG file; the write is atomic.
+        monitor: the column that decides which epoch is marked as the best.
     """
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
@@ -66,7 +66,7 @@ def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, bes
 
 
 def _loss_names(rows: Sequence[Row]) -> list[str]:
-    """Lists the losses of the heads in the history, those of `LABELS` first."""
+    """Lists the heads' losses that the history has, those of `LABELS` first."""
     names = dict.fromkeys(name.removeprefix("val_") for row in rows for name in row if name.endswith("_loss"))
     names.pop("l2_loss", None)
     names.pop("loss", None)  # of val_loss
@@ -86,7 +86,11 @@ def _line(
     color: str | None = None,
     style: str = "-",
 ) -> bool:
-    """Draws one curve, with dots where it has gaps or a single point; tells whether it has any."""
+    """Draws one curve, with dots where it has gaps or a single point.
+
+    Returns:
+        Whether the curve has any point.
+    """
     known = sum(map(math.isfinite, values))
     if known:
         dots = "o" if known == 1 or known < len(values) else None

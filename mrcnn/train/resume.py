@@ -1,4 +1,4 @@
-"""Picks a stopped run up where its `last` checkpoint stands."""
+"""Reads a stopped run's newest checkpoint and checks that the run can be resumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply, hdf5
 
 MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints", "max_image_mb")
-NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with what they did
+NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with the values they used
 ABSENT = "(not set)"
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A stopped run.
+    """A stopped run that is resumed.
 
     Attributes:
-        weights: the file with its weights.
-        class_title_to_idx: the numbers of its classes.
-        state: where it stands.
-        epochs: how many it was to make.
+        weights: the file with the run's weights.
+        class_title_to_idx: class number by title.
+        state: the run's training state.
+        epochs: the run's planned number of epochs; None where its config has no such number.
     """
 
     weights: Path
@@ -38,15 +38,15 @@ class Resumed:
 
 
 def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -> Resumed:
-    """Reads the `last` checkpoint of a run.
+    """Reads the newest checkpoint of a run.
 
     Args:
         root: the run's output folder.
         settings: the merged train config now; may differ from the run's in `MAY_CHANGE`.
-        model: the architecture's numbers now.
+        model: the settings of the architecture now.
 
     Raises:
-        UserError: there is no checkpoint, it cannot be read, or the config differs; names the keys.
+        UserError: there is no checkpoint, it cannot be read, or the config differs; the message lists the keys.
     """
     folder = checkpoint.find_last(root)
     if folder is None:
@@ -55,7 +55,7 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
     stored, network = (_object(config, key, folder) for key in ("settings", "model"))
-    # a key that is newer than the run had its default's meaning
+    # the run behaved as the default of any key that was added after it
     before = {**merge(TrainConfig().to_settings(), stored), **{key: settings.get(key) for key in MAY_CHANGE}}
     known = {key: value for key, value in NEWER.items() if key in model}
     changed = differences(before, settings) + differences({**known, **network}, model, path="model")
@@ -83,10 +83,10 @@ def _object(config: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, A
 
 
 def load_weights(layout: hdf5.Layout, resumed: Resumed) -> None:
-    """Puts the stopped run's weights into the model.
+    """Loads the stopped run's weights into the model.
 
     Raises:
-        UserError: the file does not hold all of them.
+        UserError: the file lacks some of the model's weights.
     """
     report = apply.load_into(layout, resumed.weights)
     if report.missing:
@@ -96,7 +96,7 @@ def load_weights(layout: hdf5.Layout, resumed: Resumed) -> None:
 
 
 def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
-    """Lists what differs between two JSON values, as `key: old -> new`, each by its full path."""
+    """Lists the differences of two JSON values as `path.key: old -> new`."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = dict.fromkeys((*before, *now))
         return [
@@ -110,13 +110,13 @@ def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
 
 
 def check_data(state: TrainingState, *, steps_per_epoch: int, train_images: int) -> str | None:
-    """Compares the training set with the stopped run's.
+    """Compares the training set with that of the stopped run.
 
     Returns:
-        A warning where it differs but the run can go on, since it stands between two epochs; else None.
+        A warning where the sets differ but the run can go on because it stopped between two epochs; else None.
 
     Raises:
-        UserError: the run stands in the middle of an epoch that now has other images or steps.
+        UserError: the run stopped in the middle of an epoch that now has other images or steps.
     """
     if (state.steps_per_epoch, state.train_images) == (steps_per_epoch, train_images):
         return None

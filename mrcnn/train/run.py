@@ -1,4 +1,4 @@
-"""A training run from its config; the one file of this package that reads settings."""
+"""Runs a training from its config."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ from mrcnn.train.state import TrainingState
 from mrcnn.train.validation import ApScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
-QUICK_SIDE = 256  # pixels of the model input that a CPU trains in an evening
+QUICK_SIDE = 256  # pixels, side of a model input that a CPU trains in an evening
 QUICKER = "; presets/train_cpu_evening.json is quicker on a CPU"
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
 
@@ -50,22 +50,24 @@ def train(
 ) -> None:
     """Trains a Mask R-CNN on a project.
 
-    Leaves in the output folder: a checkpoint per epoch with the links `best` and `last` (see `train.checkpoint`),
+    The output folder receives a checkpoint per epoch with the links `best` and `last` (see `train.checkpoint`),
     `history.csv`, `curves.png` and `tensorboard/`.
 
     Args:
         config: the merged settings.
-        project_dir: a Supervisely project, or the folder that holds just one.
-        output_dir: made when it is not there; must hold no other run's checkpoints, except with `resume`.
-        log: told everything.
-        model: start weights: a model folder, an .h5 file, or `coco`; needed by the config's `weights_init_type`.
-        resume: go on from `last`; the config may differ in `epochs`, `gpu_devices` and `checkpoints`.
-        callbacks: of your own, called after the run's: at an epoch's end its checkpoint is written and, where it was
-            validated, the logs hold `val_loss` and the other figures.
+        project_dir: a Supervisely project, or a folder that holds exactly one.
+        output_dir: created when it does not exist; must hold no other run's checkpoints, except with `resume`.
+        log: receives all messages, figures and progress.
+        model: start weights: a model folder, an .h5 file, or `coco`; needed for `weights_init_type`
+            `transfer_learning` and `continue_training`.
+        resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
+            `gpu_devices`, `checkpoints` and `max_image_mb`.
+        callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
+            the logs hold `val_loss` and the other figures.
 
     Raises:
-        UserError: one line on what is wrong, before any data is read where the config or a path is; also another run
-            that writes to the output, and a loss that is no number.
+        UserError: a setting or a path is wrong (raised before any data is read), the data cannot be used, another run
+            writes to the output, or a loss is NaN or infinite.
         Stopped: Ctrl-C or SIGTERM came and the run is saved; a `SystemExit` of code 128 + signal.
     """
     for own in callbacks:
@@ -132,7 +134,7 @@ def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
 
 
 def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
-    """Replaces `auto` by the precision chosen on this machine, which checkpoints hold too."""
+    """Replaces `auto` by the precision of this machine, which checkpoints store too."""
     if config.precision == AUTO:
         found = precision.resolve(config.precision)
         log.info(str(found))

@@ -1,7 +1,7 @@
 """The learning rate as a function of the optimizer step.
 
-Every schedule is `base_lr` times a factor of the step; warm-up is a straight line from a small share of `base_lr` to
-the value the schedule has where warm-up ends. So a schedule has no state: a resumed run needs only the step.
+Every schedule is `base_lr` times a factor that depends on the step; warm-up is linear from a small share of `base_lr`
+to the schedule's value where warm-up ends. So a schedule has no state: a resumed run needs only the step.
 Source: detectron2's WarmupMultiStepLR and WarmupCosineLR give the same numbers; SGDR (2017) for the cosine.
 """
 
@@ -17,12 +17,15 @@ ScheduleName = Literal["constant", "step", "cosine"]
 
 
 def step_factor(step: Tensor, *, milestones: tuple[int, ...], gamma: float) -> Tensor:
-    """Gives `gamma` to the power of the number of milestones that are reached; 1.0 without milestones.
+    """Computes the factor of a stepped learning rate.
 
     Args:
-        step: scalar or any shape, steps already made.
+        step: scalar or any shape, number of complete steps.
         milestones: in steps; the factor changes at the step that equals one.
-        gamma: what each milestone multiplies with.
+        gamma: the factor of each milestone.
+
+    Returns:
+        `gamma` to the power of the number of reached milestones, shape of `step`; 1.0 without milestones.
     """
     factor = ops.ones_like(step)
     for milestone in milestones:
@@ -31,7 +34,16 @@ def step_factor(step: Tensor, *, milestones: tuple[int, ...], gamma: float) -> T
 
 
 def cosine_factor(step: Tensor, *, total_steps: int, final_fraction: float) -> Tensor:
-    """Gives half a cosine from 1.0 at step 0 to `final_fraction` at `total_steps` and after."""
+    """Computes the factor of a cosine learning rate.
+
+    Args:
+        step: scalar or any shape, number of complete steps.
+        total_steps: the step at which the cosine ends.
+        final_fraction: the factor there and after.
+
+    Returns:
+        Half a cosine from 1.0 at step 0 to `final_fraction` at `total_steps`, shape of `step`.
+    """
     share = ops.minimum(step / max(total_steps, 1), 1.0)
     return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + ops.cos(math.pi * share))
 
@@ -52,16 +64,16 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         total_steps: int = 1,
         final_fraction: float = 0.0,
     ):
-        """Keeps the numbers; all of them in steps.
+        """Stores the settings; all times are in optimizer steps.
 
         Args:
-            base_lr: the rate at factor 1.
+            base_lr: the learning rate at factor 1.
             name: `constant`, `step` (uses `milestones`, `gamma`) or `cosine` (uses `total_steps`, `final_fraction`).
-            warmup_steps: how many first steps rise linearly; 0 for none.
+            warmup_steps: length of the linear warm-up; 0 for none.
             warmup_start_factor: the share of `base_lr` at step 0 of a warm-up.
             milestones: steps at which the rate is multiplied by `gamma`.
-            gamma: see `milestones`.
-            total_steps: where the cosine ends.
+            gamma: the factor at each milestone.
+            total_steps: the step at which the cosine ends.
             final_fraction: the share of `base_lr` there.
 
         Raises:
@@ -79,7 +91,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.final_fraction = float(final_fraction)
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Gives the learning rate, float32, of the update that follows `step` updates."""
+        """Computes the learning rate of the update that follows `step` updates.
+
+        Args:
+            step: scalar or any shape, number of complete updates.
+
+        Returns:
+            float32, shape of `step`.
+        """
         step = ops.cast(step, "float32")
         factor = self._factor(step)
         if self.warmup_steps:
@@ -90,7 +109,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.base_lr * factor
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Collects the constructor's arguments."""
         return {
             "base_lr": self.base_lr,
             "name": self.name,

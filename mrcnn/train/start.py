@@ -1,7 +1,7 @@
-"""Gives a new model its first weights.
+"""Loads the start weights of a new model.
 
-Source: Supervisely Mask R-CNN plugin 5.16 for what each kind loads; new is that what was not loaded is reported, and
-that a missing backbone is an error instead of random numbers.
+Source: Supervisely Mask R-CNN plugin 5.16 for what each kind loads. Unlike it, layers that were not loaded are
+reported, and a missing backbone is an error instead of random weights.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,14 @@ StartKind = Literal["transfer_learning", "continue_training", "random", "imagene
 
 
 def find_imagenet_source(source: str | None, *, backbone: str) -> str:
-    """Finds ImageNet weights before any data is read; None downloads them once.
+    """Finds the file of ImageNet weights, before any data is read.
+
+    Args:
+        source: path of the file; None downloads it once.
+        backbone: `resnet50` or `resnet101`.
+
+    Returns:
+        The path of the file.
 
     Raises:
         UserError: they do not exist, or the download failed.
@@ -38,19 +45,19 @@ def load_start_weights(
     backbone: str,
     log: EventLog,
 ) -> frozenset[str]:
-    """Loads what the config's `weights_init_type` says and reports it layer by layer.
+    """Loads the start weights that `weights_init_type` selects and reports the layers.
 
     Args:
         layout: the model's variables under their names in the file.
-        kind: all layers but the classes' (`transfer_learning`), all (`continue_training`), the ResNet (`imagenet`), or
-            none (`random`).
-        start_model: for the first two.
+        kind: the layers to load: all but those that depend on the classes (`transfer_learning`), all
+            (`continue_training`), the ResNet (`imagenet`), or none (`random`).
+        start_model: the weights for `transfer_learning` and `continue_training`.
         imagenet_weights: a path for `imagenet`; None downloads.
         backbone: `resnet50` or `resnet101`.
-        log: told the report.
+        log: receives the report.
 
     Returns:
-        The layers that were loaded; the others are random.
+        Names of the layers that were loaded; the others are random.
 
     Raises:
         UserError: a file is missing or does not fit, or lacks a part of the backbone.
@@ -72,7 +79,7 @@ def load_start_weights(
 
 
 def random_and_frozen(layout: hdf5.Layout, loaded: Collection[str]) -> list[str]:
-    """Lists the layers that were not loaded and do not train: they would stay noise."""
+    """Lists the layers that are neither loaded nor trained, and so stay random."""
     return [
         layer
         for layer, weights in layout

@@ -1,4 +1,4 @@
-"""Where a training run stands, in one HDF5 file: what a resumed run needs beside the weights to go on step for step.
+"""Stores a run's training state, which resuming needs besides the weights, in an HDF5 file.
 
 Layout: the attribute `state` holds the JSON fields of `TrainingState`; `optimizer/0000`, `metrics/0000`, … are the
 variables of the optimizer (with its step counter, momentum and loss scale) and of the running means, in their order.
@@ -26,14 +26,14 @@ COUNTS = ("epoch", "step", "steps_per_epoch", "train_images", "seed")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A point between two optimizer steps.
+    """State of a run between two optimizer steps.
 
     Attributes:
-        epoch: how many epochs are complete, validation and checkpoint included.
-        step: how many steps of the next epoch are made; `steps_per_epoch` when only its validation is missing.
-        steps_per_epoch: of the run that stopped.
-        train_images: how many images its training set had.
-        seed: of the run.
+        epoch: number of complete epochs, validation and checkpoint included.
+        step: number of complete steps of the next epoch; `steps_per_epoch` when only its validation is missing.
+        steps_per_epoch: steps of each of the run's epochs.
+        train_images: images in the run's training set.
+        seed: the run's seed.
         rows: the history, one row per complete epoch.
         optimizer: the optimizer's variables.
         metrics: the running means of the epoch in progress; empty at its start.
@@ -50,15 +50,20 @@ class TrainingState:
 
 
 def values_of(variables: Sequence[keras.Variable]) -> tuple[np.ndarray, ...]:
-    """Copies variables out; under a strategy, what the devices hold together."""
+    """Copies variables to arrays; under a strategy, the values of all devices combined."""
     return tuple(np.array(variable.numpy()) for variable in variables)
 
 
 def put_back(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], *, what: str) -> None:
     """Copies values into variables.
 
+    Args:
+        variables: to assign.
+        values: one array per variable, of its shape.
+        what: the kind of variables, for the error.
+
     Raises:
-        UserError: their number or shapes differ; `what` names them. No variable has changed then.
+        UserError: number or shapes of values and variables differ; no variable is changed then.
     """
     stored = [tuple(value.shape) for value in values]
     wanted = [tuple(variable.shape) for variable in variables]
@@ -72,14 +77,14 @@ def put_back(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], 
 
 
 def write(path: Path, state: TrainingState) -> None:
-    """Writes the state; the caller makes the file appear whole or not at all.
+    """Writes the state to a file; the caller must make the write atomic.
 
     Raises:
         OSError: the file cannot be written.
     """
     fields = {key: value for key, value in asdict(state).items() if key not in ("optimizer", "metrics")}
     with new_file.create(path) as handle:
-        # the history can outgrow an attribute, 64 kB, so the fields are a data set
+        # a data set, because the history can be larger than an attribute's limit of 64 kB
         handle["state"] = np.bytes_(json.dumps({"version": VERSION, **fields}).encode())
         for group in ("optimizer", "metrics"):
             for index, value in enumerate(getattr(state, group)):
@@ -87,7 +92,7 @@ def write(path: Path, state: TrainingState) -> None:
 
 
 def read(path: Path) -> TrainingState:
-    """Reads what `write` wrote.
+    """Reads a state that `write` wrote.
 
     Raises:
         UserError: the file is missing, damaged or of another version.
@@ -103,7 +108,11 @@ def read(path: Path) -> TrainingState:
 
 
 def _checked(fields: Any, path: Path) -> dict[str, Any]:
-    """Returns the fields of a `TrainingState` but its arrays."""
+    """Checks the JSON fields and extracts those of `TrainingState`, without its arrays.
+
+    Raises:
+        UserError: a field is missing, of another type or of another version.
+    """
     if not isinstance(fields, dict):
         raise UserError(f"the {WHAT} {path} is damaged: its fields must be an object; give another --output")
     if fields.get("version") != VERSION:

@@ -1,7 +1,7 @@
-"""Measures the model on the whole validation set after each epoch.
+"""Evaluates the model on the whole validation set after an epoch.
 
-The losses of a batch are means over that batch; the set's are the batches' means weighted by their images. Average
-precision is computed in original pixels by the COCO rules, by what `evaluate` provides.
+A loss of the set is the mean of the batches' losses, weighted by their numbers of images. Average precision is computed
+in original pixels by the COCO rules, with the evaluator of `mrcnn.evaluate`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +29,11 @@ class Scorer(Protocol):
         """Adds one image; the fields have no batch axis."""
 
     def result(self) -> dict[str, float]:
-        """Gives the measurements of all images added since the last call."""
+        """Computes the measurements of all images added since the last call."""
 
 
 class ApScorer:
-    """Scores detections against the annotated objects, in original pixels."""
+    """Computes average precision of detections, in original pixels."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class ApScorer:
         rules: OutputRules,
         max_detections: int = 100,
     ):
-        """Takes what is needed to undo the resize.
+        """Stores the settings and starts without images.
 
         Args:
-            ground_truth: from an image id to height, width and objects.
+            ground_truth: returns height, width and objects of an image by its id.
             class_names: by class id, the background first.
-            min_dim: as the images were resized with.
+            min_dim: the least side of a resized image, as in the config.
             max_dim: side of the model input.
-            rules: how the model's output becomes detections.
-            max_detections: the most the model gives for an image.
+            rules: for the conversion of raw detections to original pixels.
+            max_detections: the most detections of an image.
         """
         self._ground_truth = ground_truth
         self._class_names = tuple(class_names)
@@ -76,7 +76,12 @@ class ApScorer:
         self._evaluator.add(image_id, truth, detections)
 
     def result(self) -> dict[str, float]:
-        """Gives box and mask AP, averaged over IoU .5 to .95 and at .5; NaN where the set has no object."""
+        """Computes the AP of all images added since the last call.
+
+        Returns:
+            Box and mask AP, averaged over IoU 0.5 to 0.95 and at 0.5, by the names of `AP_COLUMNS`; NaN where the
+            images have no object.
+        """
         metrics, self._evaluator = self._evaluator.result(), self._new()
         return {name: float(metrics[name]) for name in AP_COLUMNS}
 
@@ -85,12 +90,18 @@ class ApScorer:
 
 
 def is_due(epoch: int, *, every: int, epochs: int) -> bool:
-    """Tells whether an epoch, counted from 0, is validated: every n-th, and the last."""
+    """Checks whether an epoch is validated: every n-th one is, and the last.
+
+    Args:
+        epoch: counted from 0.
+        every: n, epochs from one validation to the next.
+        epochs: epochs of the whole run.
+    """
     return (epoch + 1) % every == 0 or epoch + 1 == epochs
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds the `val_` measurements to the logs of an epoch; must come before the callbacks that read them."""
+    """Adds the `val_` measurements to an epoch's logs, for the callbacks after it."""
 
     def __init__(
         self,
@@ -102,15 +113,15 @@ class Validation(keras.callbacks.Callback):
         check: Callable[[], Any] = lambda: None,
         due: Callable[[int], bool] = lambda epoch: True,
     ):
-        """Takes the data of the validation set.
+        """Stores the data and the settings.
 
         Args:
-            dataset: batches of every image once, the last one as small as it comes.
-            names: what messages call the images, by image id.
-            log: told the progress.
-            scorer: None leaves AP out.
+            dataset: batches with each image of the set once; the last batch may be smaller.
+            names: the images' names in messages, by image id.
+            log: receives the progress.
+            scorer: computes AP; None leaves AP out.
             check: called before each batch; may raise to stop.
-            due: whether an epoch, counted from 0, is validated.
+            due: returns whether an epoch, counted from 0, is validated.
         """
         super().__init__()
         self._dataset, self._names, self._log = dataset, tuple(names), log
@@ -118,17 +129,20 @@ class Validation(keras.callbacks.Callback):
         self._function: Callable[..., Any] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Validates where it is due."""
+        """Validates the model if the epoch is due."""
         values = self.measure() if self._due(epoch) else {}
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})
 
     def measure(self) -> dict[str, float]:
-        """Gives `loss`, its parts and the scorer's measurements of the whole set.
+        """Computes losses and AP on the whole validation set.
+
+        Returns:
+            `loss`, its parts and the scorer's measurements, by name.
 
         Raises:
             UserError: no image of the set could be read.
-            InvalidLoss: a loss is NaN or infinite; names the images of that batch.
+            InvalidLoss: a loss is NaN or infinite; the message lists the images of that batch.
         """
         sums: dict[str, float] = {}
         count, total = 0, len(self._names)

@@ -1,4 +1,4 @@
-"""From classified regions to detections."""
+"""Decodes the box head's outputs to detections."""
 
 from keras import ops
 
@@ -8,11 +8,7 @@ from mrcnn.structures import Proposals
 
 
 class DetectionGenerator(Float32Layer):
-    """Scores regions, moves their boxes and suppresses overlaps.
-
-    `classes` best lets a region be found as its best class only (Matterport); all lets it be found as every class whose
-    score suffices (torchvision, detectron2). `nms_scope` class suppresses within a class, all across classes.
-    """
+    """Scores regions, moves their boxes and suppresses overlapping ones."""
 
     def __init__(
         self,
@@ -26,9 +22,18 @@ class DetectionGenerator(Float32Layer):
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        """Takes the score below which a region is dropped and the most detections of an image.
+        """Stores the settings.
 
-        `round_boxes` brings boxes to whole numbers before they are compared.
+        Args:
+            score_threshold: a candidate with a lower score is dropped.
+            nms_iou_threshold: a box is dropped when its IoU with a kept one is above it.
+            max_detections: D, slots of the result per image.
+            classes: `best`: a region can be detected as its best class only (Matterport); `all`: as every class whose
+                score reaches the threshold (torchvision, detectron2).
+            nms_scope: `class` suppresses within each class, `all` across classes.
+            round_boxes: whether boxes are rounded to whole pixels before suppression.
+            delta_std: four numbers (dy, dx, dh, dw) that the deltas were divided by when encoded.
+            **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.score_threshold = score_threshold
@@ -40,13 +45,19 @@ class DetectionGenerator(Float32Layer):
         self.delta_std = delta_std
 
     def call(self, proposals: Proposals, class_logits, box_deltas, windows):
-        """Gives (boxes `[B, D, 4]`, class_ids `[B, D]`, scores `[B, D]`, valid `[B, D]`), best first, zeros behind.
+        """Computes the detections of a batch, best first.
 
         Args:
             proposals: the classified regions.
             class_logits: `[B, R, C]`.
             box_deltas: `[B, R, C, 4]`.
-            windows: `[B, 4]`, what boxes are clipped to.
+            windows: `[B, 4]`, boxes are clipped to them; same frame as the proposals.
+
+        Returns:
+            boxes: `[B, D, 4]` float32, zeros in unused slots.
+            class_ids: `[B, D]` int32, 0 in unused slots.
+            scores: `[B, D]` float32, 0 in unused slots.
+            valid: `[B, D]` bool, the slot is used; used slots come first.
         """
         probabilities = ops.softmax(ops.cast(class_logits, "float32"), axis=-1)
         candidates = _best_class if self.classes == "best" else _every_class
@@ -73,14 +84,22 @@ class DetectionGenerator(Float32Layer):
 
 
 def _best_class(probabilities, box_deltas, proposals):
-    """Gives one candidate for each region: scores, class_ids, deltas, boxes, usable, `[B, R, ...]`."""
+    """Selects one candidate for each region: its class of highest probability.
+
+    Returns:
+        scores, class_ids, deltas, boxes, usable, each `[B, R, ...]`.
+    """
     class_ids = ops.cast(ops.argmax(probabilities, axis=-1), "int32")
     deltas = ops.take_along_axis(box_deltas, class_ids[..., None, None], axis=2)[:, :, 0]
     return ops.max(probabilities, axis=-1), class_ids, deltas, proposals.boxes, proposals.valid
 
 
 def _every_class(probabilities, box_deltas, proposals):
-    """Gives one candidate for each region and each class but the background, `[B, R * (C - 1), ...]`."""
+    """Lists one candidate for each region and each class but the background.
+
+    Returns:
+        scores, class_ids, deltas, boxes, usable, each `[B, R * (C - 1), ...]`.
+    """
     slots, objects = probabilities.shape[1], probabilities.shape[2] - 1
     class_ids = ops.broadcast_to(ops.arange(1, objects + 1, dtype="int32"), ops.shape(probabilities[..., 1:]))
     return (

@@ -1,4 +1,4 @@
-"""The box head as a whole: chooses regions to train on, classifies regions, detects. Source: Fast R-CNN (2015)."""
+"""The box head: samples regions for training, classifies regions, detects. Source: Fast R-CNN (2015)."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ from mrcnn.structures import Proposals, RoiTargets, Tensor
 
 
 class BoxOutputs(NamedTuple):
-    """What the head says of the regions that train.
+    """Predictions for the sampled training regions, with their targets.
 
     Attributes:
         class_logits: `[B, R, C]`.
         box_deltas: `[B, R, C, 4]`.
-        targets: the regions, and what the losses compare with.
+        targets: the regions and their targets.
     """
 
     class_logits: Tensor
@@ -27,7 +27,7 @@ class BoxOutputs(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Detections `[B, D, ...]`, best first, zeros behind.
+    """Detections `[B, D, ...]`, best first, zeros in unused slots.
 
     Attributes:
         boxes: `[B, D, 4]` float32 in the head's frame.
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 
 class Boxes(Float32Layer):
-    """Says which class a region holds and how its box should move."""
+    """Box head: classifies regions and refines their boxes."""
 
     loss_names = ("mrcnn_class_loss", "mrcnn_bbox_loss")
 
@@ -57,13 +57,13 @@ class Boxes(Float32Layer):
         box_normalization: str = "pixels",
         **kwargs,
     ):
-        """Keeps the layers; see `RoiFeatures`, `BoxHead`, `DetectionGenerator` and `RoiTargetGenerator`.
+        """Stores the layers.
 
         Args:
-            features: cuts regions out of the pyramid.
-            network: classifies them.
-            detections: keeps the best.
-            targets: chooses the regions that train.
+            features: samples regions' features from the pyramid; a `RoiFeatures`.
+            network: classifies regions and predicts box deltas; a `BoxHead`.
+            detections: decodes and suppresses; a `DetectionGenerator`.
+            targets: samples the training regions; a `RoiTargetGenerator`.
             box_normalization: the frame of proposals and regions, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
@@ -77,33 +77,46 @@ class Boxes(Float32Layer):
         self.network.build((None, side, side, input_shape[-1]))
 
     def outputs(self, pyramid, proposals: Proposals, batch, *, image_size: tuple[int, int], training: bool):
-        """Chooses the regions that train and classifies them; returns `BoxOutputs`.
+        """Samples the training regions and classifies them.
 
         Args:
-            pyramid: P2..P5.
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
             proposals: of the RPN.
-            batch: maps the names of `Batch`.
+            batch: the fields of `Batch` by name.
             image_size: (H, W) of the model input.
             training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            `BoxOutputs` of the sampled regions.
         """
         targets = self.targets(proposals, {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
         logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
         return BoxOutputs(logits, deltas, targets)
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
-        """Computes the two losses by name; `across` adds a count up over the devices."""
+        """Computes the class and the box loss, by name; see `Head.losses`."""
         return {
             "mrcnn_class_loss": loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
             "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(outputs.box_deltas, outputs.targets, across=across),
         }
 
     def detect(self, pyramid, proposals: Proposals, windows, *, image_size: tuple[int, int]) -> Found:
-        """Detects objects among the proposals; `windows` `[B, 4]` are pixels that boxes are clipped to."""
+        """Detects objects among the proposals.
+
+        Args:
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
+            proposals: of the RPN.
+            windows: `[B, 4]` float32, yxyx pixels; boxes are clipped to them.
+            image_size: (H, W) of the model input.
+
+        Returns:
+            The detections, boxes in the head's frame.
+        """
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
         return Found(*self.detections(proposals, logits, deltas, self.frame.enter(windows)))
 
     def to_pixels(self, found: Found) -> Tensor:
-        """Returns the boxes of detections in pixels of the model input; zeros in unused slots."""
+        """Converts the boxes of detections to pixels of the model input; zeros in unused slots."""
         return ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0)
 
     def _classify(self, pyramid, rois, *, image_size, training):

@@ -13,6 +13,9 @@ def mrcnn_class_loss(logits: Tensor, targets: RoiTargets, *, across: reduction.A
         logits: `[B, R, C]`.
         targets: slots that are not valid do not count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without a valid slot.
     """
     return reduction.weighted_mean(
         reduction.cross_entropy(logits, targets.class_ids), ops.cast(targets.valid, "float32"), across=across
@@ -26,6 +29,9 @@ def mrcnn_bbox_loss(deltas: Tensor, targets: RoiTargets, *, across: reduction.Ac
         deltas: `[B, R, C, 4]`.
         targets: only regions with a class above 0 count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without an object region.
     """
     own = ops.take_along_axis(deltas, targets.class_ids[..., None, None], axis=2)[:, :, 0]  # [B, R, 4]
     weights = ops.broadcast_to(ops.cast(targets.class_ids > 0, "float32")[..., None], ops.shape(own))

@@ -1,4 +1,4 @@
-"""The box head: which class a region holds and how its box should move. Names are Matterport's."""
+"""The box head's network: class logits and box deltas of regions. Names are Matterport's."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from mrcnn.blocks.norm import ConvNorm
 
 
 class BoxHead(Float32Layer):
-    """Two fully connected layers, written as convolutions over the region, and two linear outputs."""
+    """Two fully connected layers, written as convolutions, and two linear outputs."""
 
     def __init__(
         self,
@@ -24,7 +24,17 @@ class BoxHead(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes the classes with background and the side of the regions' features."""
+        """Builds the layers.
+
+        Args:
+            num_classes: with background.
+            pool_size: S, side of a region's features in cells.
+            channels: of both fully connected layers.
+            initial_values: a key of `INITIAL_VALUES`.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            feature_dtype: dtype of the fully connected layers; the outputs are float32.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.num_classes = num_classes
         initial = INITIAL_VALUES[initial_values]
@@ -52,7 +62,15 @@ class BoxHead(Float32Layer):
         self.box_deltas.build((None, channels))
 
     def call(self, regions, training=False):
-        """Maps `[P, S, S, C]` to class logits `[P, num_classes]` and deltas `[P, num_classes, 4]`, both float32."""
+        """Computes class logits and box deltas of regions.
+
+        Args:
+            regions: `[P, S, S, C]`.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            class logits `[P, num_classes]` and deltas `[P, num_classes, 4]`, both float32.
+        """
         hidden = self.first(regions, training=training)
         hidden = self.second(hidden, training=training)[:, 0, 0]  # [P, 1, 1, channels] -> [P, channels]
         deltas = self.box_deltas(hidden)

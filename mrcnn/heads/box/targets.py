@@ -1,4 +1,4 @@
-"""What the box head trains on: a balanced sample of the proposals, with classes and deltas."""
+"""The box head's targets: a balanced sample of the proposals, with classes and deltas."""
 
 from keras import ops
 
@@ -9,11 +9,7 @@ from mrcnn.structures import Proposals, RoiTargets
 
 
 class RoiTargetGenerator(Float32Layer):
-    """Matches proposals to objects; an image without objects gives a sample of background only.
-
-    `negatives` fill lets background fill all slots that objects leave, as in Faster R-CNN; two_per_object draws so much
-    that objects have their share of the sample, and none where there is no object (Matterport).
-    """
+    """Matches proposals to objects and draws a balanced sample of them."""
 
     def __init__(
         self,
@@ -29,9 +25,21 @@ class RoiTargetGenerator(Float32Layer):
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        """Takes the sample's size per image; `add_gt_boxes` puts the objects' own boxes among the proposals.
+        """Stores the settings.
 
-        `count_unused` makes unused slots examples of background; `detach` cuts deltas off from the proposals' gradient.
+        Args:
+            samples: R, slots of the sample per image.
+            positive_fraction: the largest share of `samples` that object regions may take.
+            positive_iou: the IoU with an object from which a proposal is an object region.
+            add_gt_boxes: whether the objects' own boxes join the proposals.
+            negatives: `fill`: background fills all slots that objects leave, as in Faster R-CNN; `two_per_object`: only
+                so much background that objects have their share, and none without objects (Matterport).
+            count_unused: whether unused slots are examples of background, in images with an object.
+            ignore_share: the share of a proposal inside an ignore region from which it is no background; see
+                `in_ignored`.
+            detach: whether no gradient flows from the deltas to the proposals.
+            delta_std: four numbers (dy, dx, dh, dw) that the deltas are divided by.
+            **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.samples = samples
@@ -46,11 +54,19 @@ class RoiTargetGenerator(Float32Layer):
 
     @property
     def max_positives(self) -> int:
-        """The most object regions an image can give; they fill the first slots."""
+        """The most object regions in an image's sample; they fill the first slots."""
         return int(self.samples * self.positive_fraction)
 
     def call(self, proposals: Proposals, batch):
-        """Gives `RoiTargets` with `samples` slots for `proposals`; `batch` maps the names of `Batch`."""
+        """Samples regions from the proposals and computes their targets.
+
+        Args:
+            proposals: of the RPN, in the frame of `gt_boxes`.
+            batch: the fields of `Batch` by name.
+
+        Returns:
+            `RoiTargets` with `samples` slots; with `fill`, an image without objects has background only.
+        """
         gt_boxes, gt_valid = batch["gt_boxes"], batch["gt_valid"]
         candidates, usable = proposals.boxes, proposals.valid
         if self.add_gt_boxes:
@@ -78,6 +94,6 @@ class RoiTargetGenerator(Float32Layer):
             class_ids=ops.where(is_positive, class_ids, 0),
             deltas=ops.where(is_positive[..., None], deltas, 0.0),
             matched_idx=matched_idx,
-            # an image without objects has no example at all: the older codes skipped it
+            # in an image without objects unused slots do not count: older implementations skipped such an image
             valid=valid | ops.any(gt_valid, axis=1, keepdims=True) if self.count_unused else valid,
         )

@@ -1,4 +1,4 @@
-"""The mask head as a whole. Source: Mask R-CNN (2017), section 3."""
+"""The mask head: predicts, trains and decodes masks. Source: Mask R-CNN (2017), section 3."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from mrcnn.structures import MaskTargets, RoiTargets, Tensor
 
 
 class MaskOutputs(NamedTuple):
-    """What the head says of the P object regions that train.
+    """Predictions for P sampled object regions, with their targets.
 
     Attributes:
         mask_logits: `[P, M, M, C]`.
-        targets: what the loss compares with.
+        targets: of the same regions.
     """
 
     mask_logits: Tensor
@@ -24,7 +24,11 @@ class MaskOutputs(NamedTuple):
 
 
 class Masks(Head):
-    """Draws a small mask of each region's object; it sees object regions and real detections, never padding."""
+    """Mask head: predicts a small mask of each region's object.
+
+    The network runs on object regions and real detections only, not on padding, except for a filler that keeps its
+    input from being empty.
+    """
 
     loss_names = ("mrcnn_mask_loss",)
     gives = ("masks",)
@@ -38,12 +42,12 @@ class Masks(Head):
         box_normalization: str = "pixels",
         **kwargs,
     ):
-        """Keeps the layers; see `RoiFeatures`, `MaskHead` and `MaskTargetGenerator`.
+        """Stores the layers.
 
         Args:
-            features: cuts regions out of the pyramid.
-            network: draws a mask for each class.
-            targets: what the loss compares with.
+            features: samples regions' features from the pyramid; a `RoiFeatures`.
+            network: predicts a mask for each class; a `MaskHead`.
+            targets: computes the targets of regions; a `MaskTargetGenerator`.
             box_normalization: the frame of the regions, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
@@ -56,8 +60,12 @@ class Masks(Head):
         self.network.build(input_shape)
 
     def outputs(self, pyramid, regions: RoiTargets, batch, *, image_size: tuple[int, int], training: bool):
-        """Draws the masks of the object regions; see `Head.outputs`. Returns `MaskOutputs`."""
-        # each image's first slot goes along, so that a batch without objects is not empty
+        """Predicts the masks of the object regions; see `Head.outputs`.
+
+        Returns:
+            `MaskOutputs` of the object regions and, as fillers, of each image's first slot.
+        """
+        # each image's first slot is included, so that a batch without objects is not empty
         first = ops.arange(regions.class_ids.shape[1]) == 0
         index = ops.nonzero((regions.class_ids > 0) | first[None])
         image, slot = index
@@ -67,13 +75,17 @@ class Masks(Head):
         return MaskOutputs(logits, self.targets(regions, batch, index, pixel_rois=self.frame.leave(rois)))
 
     def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
-        """Computes the loss; see `Head.losses`."""
+        """Computes the mask loss, by name; see `Head.losses`."""
         return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
 
     def decode(self, pyramid, boxes, class_ids, valid, *, image_size: tuple[int, int]) -> dict[str, Tensor]:
-        """Draws each detection's mask: `masks` `[B, D, M, M]` float32 probabilities; zeros in unused slots."""
+        """Predicts the mask of each detection; see `Head.decode`.
+
+        Returns:
+            `masks`: `[B, D, M, M]` float32, probabilities of the detected class; zeros in unused slots.
+        """
         slots = boxes.shape[1]
-        # the very first slot always goes along, so that nothing downstream meets an empty batch
+        # the batch's first slot is always included, so that the network's input is never empty
         first = (ops.cumsum(ops.ones_like(class_ids[:, :1]), axis=0) == 1) & (ops.arange(slots) == 0)[None]
         keep = valid | first
         image, slot = ops.nonzero(keep)
@@ -82,7 +94,7 @@ class Masks(Head):
         logits = self._draw(pyramid, rois, ops.cast(image, "int32"), image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
         probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
-        position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # of each slot among the kept
+        position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # index of each slot among the kept ones
         side = probabilities.shape[1]
         masks = ops.reshape(ops.take(probabilities, ops.maximum(position, 0), axis=0), (-1, slots, side, side))
         return {"masks": ops.where(valid[..., None, None], masks, 0.0)}

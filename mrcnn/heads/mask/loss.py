@@ -1,4 +1,7 @@
-"""The mask head's loss. Source: Mask R-CNN (2017), section 3: a sigmoid per class, only the true class counts."""
+"""The mask head's loss: a sigmoid per class, of which only the true class counts.
+
+Source: Mask R-CNN (2017), section 3.
+"""
 
 from keras import ops
 
@@ -13,6 +16,9 @@ def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.A
         logits: `[P, M, M, C]`.
         targets: cells of weight 0 do not count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without a cell of weight 1.
     """
     own = ops.take_along_axis(logits, targets.class_ids[:, None, None, None], axis=3)[..., 0]  # [P, M, M]
     own = ops.cast(own, "float32")

@@ -1,4 +1,4 @@
-"""The mask head: a small mask per class for a region. Source: Mask R-CNN (2017), figure 4; names are Matterport's."""
+"""The mask head's network. Source: Mask R-CNN (2017), figure 4; names are Matterport's."""
 
 import keras
 from keras import ops
@@ -10,19 +10,25 @@ from mrcnn.blocks.norm import ConvNorm
 
 
 class Upsampling(Float32Layer):
-    """A 2x2 transposed convolution of stride 2, whose kernel is stored `[2, 2, out, in]` as Keras stores it.
+    """Transposed 2x2 convolution of stride 2, with Keras's kernel layout `[2, 2, out, in]`.
 
-    Stride equals kernel, so no two outputs overlap: it is one matrix product followed by a reshape.
+    The stride equals the kernel's side, so outputs do not overlap, and a matrix product with a reshape computes it.
     """
 
     def __init__(self, filters: int, *, feature_dtype: str = "float32", **kwargs):
-        """Takes the output channels."""
+        """Stores the settings.
+
+        Args:
+            filters: output channels.
+            feature_dtype: dtype of the computation and of the outputs.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.filters = filters
         self.feature_dtype = feature_dtype
 
     def build(self, input_shape):
-        """Creates `kernel` and `bias`."""
+        """Creates `kernel` `[2, 2, filters, C]` and `bias` `[filters]`."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(2, 2, self.filters, input_shape[-1]),
@@ -32,7 +38,14 @@ class Upsampling(Float32Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs):
-        """Maps `[P, S, S, C]` to `[P, 2S, 2S, filters]`."""
+        """Doubles the sides of regions' features.
+
+        Args:
+            inputs: `[P, S, S, C]` in `feature_dtype`.
+
+        Returns:
+            `[P, 2S, 2S, filters]` in `feature_dtype`.
+        """
         side, channels = inputs.shape[1], inputs.shape[3]
         kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (3, 0, 1, 2))  # [C, 2, 2, filters]
         kernel = ops.cast(ops.reshape(kernel, (channels, 4 * self.filters)), self.feature_dtype)
@@ -44,7 +57,7 @@ class Upsampling(Float32Layer):
 
 
 class MaskHead(Float32Layer):
-    """Four 3x3 convolutions, a doubling and one 1x1 convolution per class."""
+    """Four 3x3 convolutions, a 2x upsampling and a 1x1 convolution to one mask per class."""
 
     def __init__(
         self,
@@ -56,7 +69,16 @@ class MaskHead(Float32Layer):
         feature_dtype: str = "float32",
         **kwargs,
     ):
-        """Takes the classes with background."""
+        """Builds the layers.
+
+        Args:
+            num_classes: with background.
+            channels: of the inner convolutions.
+            initial_values: a key of `INITIAL_VALUES`.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            feature_dtype: dtype of the convolutions; the logits are float32.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.convolutions = [
             ConvNorm(
@@ -87,9 +109,15 @@ class MaskHead(Float32Layer):
         self.logits.build((*input_shape[:-1], self.upsampling.filters))
 
     def call(self, regions, training=False):
-        """Maps `[P, S, S, C]`, at least one region, to logits `[P, 2S, 2S, num_classes]`, float32.
+        """Computes the mask logits of regions.
 
-        TensorFlow's oneDNN convolution gives a wrong shape for none, so the model always sends one.
+        Args:
+            regions: `[P, S, S, C]`, at least one region: without any, TensorFlow's oneDNN convolution returns a wrong
+                shape.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            `[P, 2S, 2S, num_classes]` float32.
         """
         outputs = regions
         for convolution in self.convolutions:

@@ -1,4 +1,4 @@
-"""What the mask loss compares with, for the regions the mask head sees."""
+"""The mask head's targets: crops of the objects' masks, one for each of its regions."""
 
 from keras import ops
 
@@ -8,15 +8,16 @@ from mrcnn.structures import MaskTargets, RoiTargets
 
 
 class MaskTargetGenerator(Float32Layer):
-    """Cuts each object region's mask out of its object's stored mask."""
+    """Crops each object region's target mask from its object's stored mask."""
 
     def __init__(self, *, mask_size: int = 28, form: str = "cells", **kwargs):
-        """Keeps the settings.
+        """Stores the settings.
 
         Args:
-            mask_size: M, side of the mask head's output.
-            form: what a target cell holds. `soft`: the share of the cell that the object covers, as torchvision does;
-                `cells`: 1 from a half up, else 0; `corners`: the same on a grid from edge to edge, as Matterport does.
+            mask_size: M, side of the mask head's output in cells.
+            form: how targets are computed. `soft`: the share of a cell that the object covers, as torchvision does;
+                `cells`: 1 where that share is at least a half, else 0; `corners`: 1 where it is above a half, on a grid
+                from edge to edge, as Matterport does.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -24,13 +25,16 @@ class MaskTargetGenerator(Float32Layer):
         self.form = form
 
     def call(self, targets: RoiTargets, batch, index, *, pixel_rois):
-        """Samples the targets of P regions; returns `MaskTargets`.
+        """Computes the mask targets of P regions.
 
         Args:
             targets: the sampled regions of the batch, `[B, R, ...]`.
-            batch: maps the names of `Batch`.
-            index: (image, slot), two `[P]` int32 tensors: which regions, and where in `targets`.
-            pixel_rois: `[P, 4]`, these regions in pixels of the model input, whatever frame `targets` is in.
+            batch: the fields of `Batch` by name.
+            index: (image, slot), two `[P]` int32 tensors: the regions' positions in `targets`.
+            pixel_rois: `[P, 4]`, the P regions in pixels of the model input, whatever the frame of `targets`.
+
+        Returns:
+            `MaskTargets` of the P regions; weight 0 on neutral pixels and on regions of background.
         """
         image, slot = index
         region = image * targets.class_ids.shape[1] + slot
@@ -55,5 +59,5 @@ class MaskTargetGenerator(Float32Layer):
     def _rounded(self, cropped):
         if self.form == "soft":
             return cropped
-        # Matterport rounds halves to even, so a half is no object there
+        # Matterport rounds halves to even, so a half becomes 0 there
         return ops.cast(cropped > 0.5 if self.form == "corners" else cropped >= 0.5, "float32")

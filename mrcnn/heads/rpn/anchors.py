@@ -1,4 +1,4 @@
-"""The anchors of a feature pyramid, as a layer."""
+"""Layer that places the anchors of a feature pyramid."""
 
 from keras import ops
 
@@ -18,7 +18,15 @@ class AnchorGenerator(Float32Layer):
         offset: float = 0.0,
         **kwargs,
     ):
-        """Takes one size and stride per level; `offset` moves the centres by a share of the stride."""
+        """Stores the settings.
+
+        Args:
+            sizes: square root of an anchor's area in pixels, one per level.
+            aspect_ratios: width / height of the anchors of a cell.
+            strides: pixels of the model input between two cells, one per level.
+            offset: position of an anchor's centre in its cell, in strides: 0 the corner, 0.5 the middle.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.sizes = sizes
         self.aspect_ratios = aspect_ratios
@@ -26,7 +34,14 @@ class AnchorGenerator(Float32Layer):
         self.offset = offset
 
     def call(self, features):
-        """Gives `[A, 4]` float32 anchors for maps `[B, Hl, Wl, C]`, level by level, row by row, ratio last."""
+        """Computes the anchors of feature maps.
+
+        Args:
+            features: one map `[B, Hl, Wl, C]` per level.
+
+        Returns:
+            `[A, 4]` float32, yxyx pixels of the model input, not clipped: level by level, row by row, ratio last.
+        """
         shapes = [tuple(feature.shape[1:3]) for feature in features]
         boxes = anchors.pyramid_anchors(
             shapes,
@@ -38,5 +53,5 @@ class AnchorGenerator(Float32Layer):
         return ops.convert_to_tensor(boxes, dtype="float32")
 
     def level_sizes(self, features) -> tuple[int, ...]:
-        """Gives how many of the anchors belong to each of the maps."""
+        """Counts the anchors of each map, in the order of the maps."""
         return tuple(feature.shape[1] * feature.shape[2] * len(self.aspect_ratios) for feature in features)

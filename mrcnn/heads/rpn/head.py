@@ -1,4 +1,4 @@
-"""The region proposal network as a whole. Source: Faster R-CNN (2015), section 3.1."""
+"""The region proposal network: anchors to proposals and losses. Source: Faster R-CNN (2015), section 3.1."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from mrcnn.structures import AnchorTargets, Proposals, Tensor
 
 
 class AnchorScores(NamedTuple):
-    """What the network says of every anchor.
+    """The network's predictions for every anchor.
 
     Attributes:
         anchors: `[A, 4]` float32, pixels of the model input.
@@ -26,7 +26,7 @@ class AnchorScores(NamedTuple):
 
 
 class RpnOutputs(NamedTuple):
-    """What the network says of every anchor, beside what the losses compare with.
+    """The network's predictions for every anchor, with their targets.
 
     Attributes:
         objectness_logits: `[B, A, 2]` (background, object).
@@ -40,7 +40,7 @@ class RpnOutputs(NamedTuple):
 
 
 class RegionProposals(Float32Layer):
-    """Proposes regions that may hold an object, and learns to."""
+    """Region proposal network: proposes regions that may contain an object."""
 
     loss_names = ("rpn_class_loss", "rpn_bbox_loss")
 
@@ -54,13 +54,13 @@ class RegionProposals(Float32Layer):
         box_normalization: str = "pixels",
         **kwargs,
     ):
-        """Keeps the layers; see `AnchorGenerator`, `RpnHead`, `ProposalGenerator` and `AnchorTargetGenerator`.
+        """Stores the layers.
 
         Args:
-            anchors: places the anchors.
-            network: scores and moves them.
-            proposals: keeps the best.
-            targets: what the losses compare with.
+            anchors: places the anchors; an `AnchorGenerator`.
+            network: predicts objectness and deltas of anchors; a `RpnHead`.
+            proposals: decodes and suppresses; a `ProposalGenerator`.
+            targets: samples anchors and computes their targets; an `AnchorTargetGenerator`.
             box_normalization: the frame of the proposals, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
@@ -69,11 +69,20 @@ class RegionProposals(Float32Layer):
         self.frame = frames.frame(box_normalization)
 
     def build(self, input_shape):
-        """Creates the weights for P2..P6."""
+        """Creates the weights; `input_shape` lists the shapes of P2..P6."""
         self.network.build(input_shape)
 
     def call(self, pyramid, *, image_size: tuple[int, int], count: int) -> tuple[AnchorScores, Proposals]:
-        """Scores the anchors of P2..P6 and proposes the best `count` regions, in the frame of the box head."""
+        """Scores the anchors of the pyramid and proposes the best regions.
+
+        Args:
+            pyramid: P2..P6, each `[B, Hl, Wl, C]`.
+            image_size: (H, W) of the model input.
+            count: the most proposals of an image.
+
+        Returns:
+            The anchors with their predictions, and proposals with `count` slots in the head's frame.
+        """
         anchors = self.anchors(pyramid)
         logits, deltas = self.network(pyramid)
         proposals = self.proposals(
@@ -87,12 +96,20 @@ class RegionProposals(Float32Layer):
         return AnchorScores(anchors, logits, deltas), proposals
 
     def outputs(self, scored: AnchorScores, batch) -> RpnOutputs:
-        """Computes what the losses compare with; `batch` maps the names of `Batch`."""
+        """Computes the targets of the anchors.
+
+        Args:
+            scored: the anchors with their predictions.
+            batch: the fields of `Batch` by name.
+
+        Returns:
+            Predictions and targets, the argument of `losses`.
+        """
         targets = self.targets(scored.anchors, batch["gt_boxes"], batch["gt_valid"], batch["gt_ignore"], batch["seeds"])
         return RpnOutputs(scored.objectness_logits, scored.anchor_deltas, targets)
 
     def losses(self, outputs: RpnOutputs, *, across: Across) -> Losses:
-        """Computes the two losses by name; `across` adds a count up over the devices."""
+        """Computes the objectness and the box loss, by name; see `Head.losses`."""
         return {
             "rpn_class_loss": loss.rpn_class_loss(outputs.objectness_logits, outputs.targets, across=across),
             "rpn_bbox_loss": loss.rpn_bbox_loss(outputs.anchor_deltas, outputs.targets, across=across),

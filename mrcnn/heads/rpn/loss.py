@@ -13,6 +13,9 @@ def rpn_class_loss(logits: Tensor, targets: AnchorTargets, *, across: reduction.
         logits: `[B, A, 2]` (background, object).
         targets: anchors whose state is -1 do not count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without a sampled anchor.
     """
     sampled = ops.cast(targets.state >= 0, "float32")
     return reduction.weighted_mean(
@@ -27,6 +30,9 @@ def rpn_bbox_loss(deltas: Tensor, targets: AnchorTargets, *, across: reduction.A
         deltas: `[B, A, 4]`.
         targets: only anchors of state 1 count.
         across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without an object anchor.
     """
     weights = ops.broadcast_to(ops.cast(targets.state == 1, "float32")[..., None], ops.shape(deltas))
     values = reduction.smooth_l1(ops.cast(deltas, "float32") - targets.deltas)

@@ -1,4 +1,4 @@
-"""The region proposal network's head. Source: Faster R-CNN (2015); channel order and names are Matterport's."""
+"""The region proposal network's layers. Source: Faster R-CNN (2015); channel order and names are Matterport's."""
 
 from typing import Any
 
@@ -9,10 +9,17 @@ from mrcnn.blocks.convolution import Convolution
 
 
 class RpnHead(Float32Layer):
-    """One shared 3x3 convolution and two 1x1 outputs, applied to every level."""
+    """One shared 3x3 convolution and two 1x1 output convolutions, applied to every level."""
 
     def __init__(self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs):
-        """Takes the anchors of one cell and the width of the shared convolution."""
+        """Builds the convolutions.
+
+        Args:
+            anchors_per_cell: how many anchors each cell has.
+            channels: of the shared convolution.
+            feature_dtype: dtype of the convolutions; the outputs are float32.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         common: dict[str, Any] = {"initial_stddev": 0.01, "feature_dtype": feature_dtype}
         self.shared = Convolution(channels, 3, name="rpn_conv_shared", **common)
@@ -20,13 +27,20 @@ class RpnHead(Float32Layer):
         self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)
 
     def build(self, input_shape):
-        """Creates the weights; `input_shape` is that of the levels, which have equally many channels."""
+        """Creates the weights; `input_shape` lists the levels' shapes, all with equal channels."""
         self.shared.build(input_shape[0])
         for output in (self.objectness, self.deltas):
             output.build((*input_shape[0][:-1], self.shared.filters))
 
     def call(self, features):
-        """Maps P2..P6 to logits `[B, A, 2]` (background, object) and deltas `[B, A, 4]`, both float32, P2 first."""
+        """Computes objectness logits and box deltas of every anchor.
+
+        Args:
+            features: P2..P6, each `[B, Hl, Wl, C]`.
+
+        Returns:
+            logits `[B, A, 2]` (background, object) and deltas `[B, A, 4]`, both float32, in the anchors' order.
+        """
         logits, deltas = [], []
         for feature in features:
             cells = feature.shape[1] * feature.shape[2]

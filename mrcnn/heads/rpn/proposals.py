@@ -1,4 +1,4 @@
-"""From RPN outputs to proposals."""
+"""Decodes the RPN's outputs to proposals."""
 
 import itertools
 
@@ -10,11 +10,7 @@ from mrcnn.structures import Proposals
 
 
 class ProposalGenerator(Float32Layer):
-    """Keeps the best anchors, moves them by their deltas and suppresses overlaps.
-
-    `topk_scope` pyramid takes the best of all levels together and suppresses across levels (Matterport); level takes
-    the best of each level and suppresses within it (torchvision, detectron2), so that no level crowds out another.
-    """
+    """Selects the best anchors, moves them by their deltas and suppresses overlapping ones."""
 
     def __init__(
         self,
@@ -26,9 +22,16 @@ class ProposalGenerator(Float32Layer):
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        """Takes how many anchors of an image, or of each of its levels, enter the suppression, and its IoU limit.
+        """Stores the settings.
 
-        `detach` cuts the boxes off from the gradient of the deltas; scores always are.
+        Args:
+            pre_nms_topk: the most anchors that enter the suppression, per image or per level.
+            topk_scope: `pyramid`: the best of all levels together, suppressed across levels (Matterport); `level`: the
+                best of each level, suppressed within it (torchvision, detectron2), so that each level keeps its best.
+            detach: whether no gradient flows from the boxes to the deltas; none flows from the scores in any case.
+            nms_iou_threshold: a box is dropped when its IoU with a kept one is above it.
+            delta_std: four numbers (dy, dx, dh, dw) that the deltas were divided by when encoded.
+            **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.pre_nms_topk = pre_nms_topk
@@ -38,18 +41,21 @@ class ProposalGenerator(Float32Layer):
         self.delta_std = delta_std
 
     def call(self, anchors, objectness_logits, anchor_deltas, *, level_sizes, image_size, count):
-        """Gives `Proposals` with `count` slots, best first.
+        """Computes the proposals of a batch, best first.
 
         Args:
-            anchors: `[A, 4]`.
+            anchors: `[A, 4]` float32, yxyx.
             objectness_logits: `[B, A, 2]` (background, object).
             anchor_deltas: `[B, A, 4]`.
             level_sizes: how many of the anchors belong to each level, Python ints.
             image_size: (H, W) of the model input in the anchors' frame, Python numbers.
             count: the most proposals of an image, a Python int.
+
+        Returns:
+            `Proposals` with `count` slots.
         """
         logits = ops.cast(ops.stop_gradient(objectness_logits), "float32")
-        # softmax over two logits orders and scores like the sigmoid of their difference
+        # the softmax of two logits equals the sigmoid of their difference
         scores = ops.sigmoid(logits[..., 1] - logits[..., 0])
         scores, index, level = self._best(scores, level_sizes)
         anchor_deltas = ops.stop_gradient(anchor_deltas) if self.detach else anchor_deltas
@@ -72,7 +78,11 @@ class ProposalGenerator(Float32Layer):
         )
 
     def _best(self, scores, level_sizes):
-        """Gives the best anchors' scores, indices and levels, each `[B, K]`; a whole pyramid counts as one level."""
+        """Selects the anchors with the highest scores, of the whole pyramid or of each level.
+
+        Returns:
+            scores, indices and levels, each `[B, K]`; with the scope `pyramid` all levels are 0.
+        """
         sizes = level_sizes if self.topk_scope == "level" else (sum(level_sizes),)
         starts = (0, *itertools.accumulate(sizes))
         found = []

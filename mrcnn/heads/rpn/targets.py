@@ -1,4 +1,4 @@
-"""What the RPN's losses compare with."""
+"""The RPN's targets: a balanced sample of the anchors, with states and deltas."""
 
 from keras import ops
 
@@ -6,8 +6,8 @@ from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, matching, sampling
 from mrcnn.structures import AnchorTargets
 
-IGNORE_IOU = 0.001  # a region that overlaps an ignore region this much is no background; Matterport's value
-IGNORE_SHARE = 0.5  # nor is one that lies in it by this share, however small beside it
+IGNORE_IOU = 0.001  # a box with at least this IoU with an ignore region is no background; Matterport's value
+IGNORE_SHARE = 0.5  # nor is a box with at least this share of its area inside one, whatever their IoU
 
 
 class AnchorTargetGenerator(Float32Layer):
@@ -24,7 +24,18 @@ class AnchorTargetGenerator(Float32Layer):
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        """Takes the sample's size per image, the IoU limits and `in_ignored`'s share."""
+        """Stores the settings.
+
+        Args:
+            samples: the most sampled anchors of an image.
+            positive_fraction: the largest share of `samples` that object anchors may take.
+            positive_iou: the IoU from which an anchor is an object.
+            negative_iou: the IoU below which an anchor is background.
+            ignore_share: the share of an anchor inside an ignore region from which it is no background; see
+                `in_ignored`.
+            delta_std: four numbers (dy, dx, dh, dw) that the deltas are divided by.
+            **kwargs: of the Keras layer.
+        """
         super().__init__(**kwargs)
         self.samples = samples
         self.positive_fraction = positive_fraction
@@ -34,7 +45,18 @@ class AnchorTargetGenerator(Float32Layer):
         self.delta_std = delta_std
 
     def call(self, anchors, gt_boxes, gt_valid, gt_ignore, seeds):
-        """Gives `AnchorTargets` for `anchors` `[A, 4]`; the rest are fields of `Batch`."""
+        """Computes the targets of the anchors.
+
+        Args:
+            anchors: `[A, 4]` float32, yxyx pixels of the model input.
+            gt_boxes: `[B, N, 4]` float32, as in `Batch`.
+            gt_valid: `[B, N]` bool, as in `Batch`.
+            gt_ignore: `[B, N]` bool, as in `Batch`.
+            seeds: `[B]` int32, as in `Batch`.
+
+        Returns:
+            `AnchorTargets`; anchors that were not sampled have the state -1.
+        """
         overlaps = boxes.iou(anchors[None], gt_boxes)  # [B, A, N]
         state, matched_idx = matching.match_anchors(
             overlaps, gt_valid, positive_iou=self.positive_iou, negative_iou=self.negative_iou
@@ -48,14 +70,15 @@ class AnchorTargetGenerator(Float32Layer):
 
 
 def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps, share=IGNORE_SHARE):
-    """Tells which boxes are no background because an ignore region may hold objects there.
+    """Finds the boxes that overlap an ignore region too much to be background.
 
     Args:
-        candidates: `[B, R, 4]` or `[1, R, 4]` float32.
-        gt_boxes: `[B, N, 4]` float32.
-        gt_ignore: `[B, N]` bool.
-        overlaps: `[B, R, N]` IoU of the two.
-        share: how much of a box must lie in a region, whatever their IoU; None leaves it to the IoU (Matterport).
+        candidates: `[B, R, 4]` or `[1, R, 4]` float32, yxyx.
+        gt_boxes: `[B, N, 4]` float32, yxyx.
+        gt_ignore: `[B, N]` bool, the slot holds an ignore region.
+        overlaps: `[B, R, N]` IoU of candidates and `gt_boxes`; `IGNORE_IOU` of it is too much.
+        share: the share of a box's area inside an ignore region that is too much, whatever their IoU; None tests the
+            IoU alone (Matterport).
 
     Returns:
         `[B, R]` bool; all false without ignore regions.
@@ -67,5 +90,5 @@ def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps, share=IGNORE_SHARE)
             near = near | (boxes.overlap_of_first(candidates, gt_boxes) >= share)
         return ops.any(near & gt_ignore[:, None, :], axis=-1)
 
-    # most batches have no ignore region, and the matrix of all pairs is large
+    # skipped without ignore regions, as in most batches: the matrix of all pairs is large
     return ops.cond(ops.any(gt_ignore), some, lambda: ops.zeros_like(overlaps[..., 0], dtype="bool"))

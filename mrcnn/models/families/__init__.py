@@ -1,1 +1,1 @@
-"""One file for each published model family: how its detector is put together."""
+"""One module for each published model family, which composes its detector."""

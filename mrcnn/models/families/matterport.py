@@ -1,5 +1,6 @@
-"""Matterport's Mask R-CNN, with its older conventions and our better ones: ResNet-FPN, the heads of the paper.
+"""Matterport's Mask R-CNN: ResNet-FPN with the paper's heads.
 
+Settings choose between its older conventions and our better ones.
 Source: Matterport's Mask_RCNN (2019): graph, layer names, losses; `config.compatibility` lists what differs by setting.
 """
 
@@ -32,14 +33,14 @@ LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 
 @keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
 class Matterport(MaskRCNN):
-    """A `MaskRCNN` from the settings of `ModelConfig`."""
+    """`MaskRCNN` with Matterport's architecture, built from the settings of `ModelConfig`."""
 
     def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs):
         """Builds the model and its variables.
 
         Args:
             num_classes: with background.
-            settings: fields of `ModelConfig`; those left out have its defaults.
+            settings: fields of `ModelConfig`; omitted ones have their defaults.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
         config = ModelConfig(**(settings or {}))
@@ -57,28 +58,28 @@ class Matterport(MaskRCNN):
         self.num_classes, self.settings = num_classes, config
 
     def get_config(self):
-        """Returns what `from_config` needs; Keras records only a model's defaults by itself."""
+        """Collects the constructor's arguments; Keras alone records only a model's defaults."""
         config = {"num_classes": self.num_classes, "settings": self.settings.model_dump(mode="json")}
         return {**config, "name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds the model, with new weights, from `get_config`'s dictionary."""
+        """Builds the model, with new random weights, from the dictionary of `get_config`."""
         dtype = keras.saving.deserialize_keras_object(config["dtype"], custom_objects=custom_objects)
         return cls(**{**config, "dtype": dtype})
 
     def weight_layout(self) -> layout.Layout:
-        """Lists the weights under Matterport's names, in its order."""
+        """Lists the weights under Matterport's names and in its order."""
         return layout.weight_layout(self, backbone=self.settings.backbone)
 
 
 def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) -> Parts:
-    """Makes the layers.
+    """Builds the layers of the model.
 
     Args:
-        config: the architecture's numbers.
+        config: settings of the architecture.
         num_classes: with background.
-        feature_dtype: what convolutions compute in; boxes and losses stay float32.
+        feature_dtype: dtype of the convolutions; boxes and losses stay float32.
     """
     pyramid: dict[str, Any] = {"initial_values": config.initial_values, "feature_dtype": feature_dtype}
     head: dict[str, Any] = {**pyramid, "batch_norm": config.batch_norm, "num_classes": num_classes}
