@@ -9,7 +9,7 @@ import numpy as np
 from mrcnn import files
 from mrcnn.annotate import draw, run
 from mrcnn.config import load, presets
-from mrcnn.convert import coins as demo_data
+from mrcnn.convert import coins
 from mrcnn.evaluate import run as scoring
 from mrcnn.events import EventLog
 from mrcnn.export import saved_model
@@ -35,16 +35,16 @@ def main(output: Path, log: EventLog) -> None:
     for name in OWN:
         shutil.rmtree(output / name, ignore_errors=True)
     (output / OVERLAY).unlink(missing_ok=True)
-    project = demo_data.make_coins_project(output / "project" / "coins")
+    project = coins.make_coins_project(output / "project" / "coins")
     config = load.load_train_config(TRAIN_PRESET, warn=log.warning)
     training.train(config, project_dir=project, output_dir=output / "model", log=log)
 
     predictor = Predictor.load(output / "model" / "best")
-    untouched = sources.with_tag(sources.open_project(project), demo_data.VAL_TAG)
+    untouched = sources.with_tag(sources.open_project(project), coins.VAL_TAG)
     metrics = scoring.evaluate(predictor, untouched, log=log)
     inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
-    photographs = output / "results" / untouched.name / demo_data.DATASET / "img"
+    photographs = output / "results" / untouched.name / coins.DATASET / "img"
     saved_model.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
     draw_overlay(predictor, untouched, output / OVERLAY)
     log.info(scoring.table(metrics))

@@ -84,7 +84,7 @@ def run_inference(
     """Loads a model and applies it to every image of a source.
 
     Args:
-        model: as for `load.read_model`.
+        model: as for `model_folder.read.read_model`.
         source: from `sources.open_project` or `sources.open_images`.
         output_dir: the output folder, see the module docstring; its folder `<name>` must be new or empty.
         config: the inference config.

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
-from mrcnn.model_folder import read as load
+from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs, postprocess, preprocess
@@ -60,20 +60,20 @@ class Predictor:
         """Loads a predictor from a model folder or a weight file.
 
         Args:
-            model: as for `load.read_model`.
-            classes: as for `load.read_model`.
-            input_size: as for `load.read_model`.
-            score_threshold: as for `load.load_model`.
-            device: as for `load.load_model`.
-            precision: as for `load.load_model`.
-            warn: as for `load.load_model`.
+            model: as for `model_folder.read.read_model`.
+            classes: as for `model_folder.read.read_model`.
+            input_size: as for `model_folder.read.read_model`.
+            score_threshold: as for `model_folder.read.load_model`.
+            device: as for `model_folder.read.load_model`.
+            precision: as for `model_folder.read.load_model`.
+            warn: as for `model_folder.read.load_model`.
 
         Raises:
-            UserError: as `load.read_model` and `load.load_model`.
+            UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`.
         """
-        stored = load.read_model(model, classes=classes, input_size=input_size)
+        stored = read.read_model(model, classes=classes, input_size=input_size)
         return cls(
-            load.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
+            read.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
         )
 
     def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:

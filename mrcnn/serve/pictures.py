@@ -41,7 +41,7 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int, image_range: int | None = None) -> np.ndarray:
-    """Decodes a file whose `pixel_count` was accepted, as `data.images.decode_image` does, `[H, W, channels]` uint8.
+    """Decodes a file whose `pixel_count` was accepted, as `images.pixels.decode_image` does, `[H, W, channels]` uint8.
 
     Raises:
         UserError: it is broken or cut off, has other channels, or other pixels than its header said.

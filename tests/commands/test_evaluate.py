@@ -1,4 +1,4 @@
-"""The command that prints AP; what it measures is tested in `test_scoring.py`."""
+"""The command that prints AP; what it measures is tested in `tests/evaluate/test_run.py`."""
 
 import argparse
 import json
