@@ -273,7 +273,7 @@ def _scorer(config: TrainConfig, samples: ProjectSamples) -> ApScorer:
 def _tensorboard(folder: Path, extra: extras.Extras, *, log: EventLog) -> list[keras.callbacks.Callback]:
     for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
         if optional.missing(name):
-            log.info(f"{left_out} is left out; it needs {optional.hint(name)}")
+            log.info(f"{left_out} is not written; install what it needs by {optional.hint(name)}")
     return [] if optional.missing("tensorboard") else [extras.TensorBoard(folder, extras=extra)]
 
 
