@@ -1,14 +1,14 @@
-"""Trains this project's model and torchvision's on the same images in the same order, and compares what they learnt.
+"""Trains this project's model and torchvision's on the same images and compares their AP.
 
     python -m benchmarks.accuracy PROJECT --config benchmarks/accuracy.json --weights resnet50.h5 --out runs/accuracy
 
-Each side starts from the same ImageNet file and makes the same steps: the images that our input pipeline augments for
-a seed are written to disk, step by step, for the other side to read. Both sides' detections are scored by one
-evaluator. The sides run in turn, seed by seed. For torchvision's side an environment of its own is needed; `make
-bench-accuracy` makes it. `--only ours` leaves torchvision out.
+Both sides start from the same ImageNet file and train on the same images in the same order: the images that our input
+pipeline augments for a seed are written to disk, step by step, for torchvision's side to read. One evaluator scores the
+detections of both. The sides run in turn, seed by seed. torchvision's side needs a separate environment; `make
+bench-accuracy` creates it. `--only ours` leaves torchvision out.
 
-What differs on purpose is what each library does by itself: losses, sampling, initial values, anchors, RoIAlign,
-suppression (torchvision's IoU limit is 0.5), weight decay.
+Each library keeps its own losses, sampling, initial values, anchors, RoIAlign, NMS (torchvision's IoU threshold is 0.5)
+and weight decay; these differences are intended.
 """
 
 import argparse
@@ -38,20 +38,33 @@ from mrcnn.project.reader import Project
 from mrcnn.structures import Detections
 from mrcnn.train.run import train
 
-TRAINED_STAGES = {"heads": 0, "5+": 1, "4+": 2, "3+": 3, "all": 5}  # torchvision counts from the last
+TRAINED_STAGES = {
+    "heads": 0,
+    "5+": 1,
+    "4+": 2,
+    "3+": 3,
+    "all": 5,
+}  # torchvision's number of trained stages, from the last
 SCRIPT = Path(__file__).with_name("accuracy_torchvision.py")
 SIDES = ("ours", "torchvision")
 METRICS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
-SCORE_THRESHOLD = 0.05  # torchvision's, and what our evaluation takes
-NO_PARTS = ("loss", "l2_loss")  # of a step's logs
+SCORE_THRESHOLD = 0.05  # torchvision's default and that of `mrcnn evaluate`
+NO_PARTS = ("loss", "l2_loss")  # the total and the L2 term in a step's logs, which are not recorded
 SHOWN_LOSSES = 5  # rows of the table of losses
 
 
 class Losses(keras.callbacks.Callback):
-    """Records each step's losses, which Keras gives as means since the epoch's begin, and the seconds of all steps."""
+    """Records each step's losses and the seconds of all steps together.
+
+    Keras reports losses as means since the start of the epoch; the callback computes each step's own value.
+
+    Attributes:
+        steps: the losses of each step by name.
+        seconds: total time of the steps, without what runs between them.
+    """
 
     def __init__(self):
-        """Starts empty."""
+        """Starts without steps."""
         super().__init__()
         self.steps: list[dict[str, float]] = []
         self.seconds = 0.0
@@ -59,7 +72,7 @@ class Losses(keras.callbacks.Callback):
         self._start = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Forgets the means of the last epoch."""
+        """Resets the sums of the last epoch."""
         self._sums = {}
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -67,7 +80,7 @@ class Losses(keras.callbacks.Callback):
         self._start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Records the step's losses from the means before and after it."""
+        """Computes the step's losses from Keras' means before and after it."""
         self.seconds += time.monotonic() - self._start
         sums = {name: float(logs[name]) * (batch + 1) for name in logs if name not in NO_PARTS}
         self.steps.append({name: value - self._sums.get(name, 0.0) for name, value in sums.items()})
@@ -75,10 +88,10 @@ class Losses(keras.callbacks.Callback):
 
 
 def run_ours(config: TrainConfig, project: Path, folder: Path, *, log: EventLog) -> dict[str, Any]:
-    """Trains our model and keeps its folder.
+    """Trains and evaluates our model; keeps its folder.
 
     Returns:
-        `metrics` of the last step's model, `losses` by step, `seconds`.
+        `metrics` of the model after the last step, `losses` by step, `seconds` of all steps.
     """
     losses = Losses()
     train(config, project_dir=project, output_dir=folder / "model", log=log, callbacks=[losses])
@@ -98,7 +111,11 @@ def run_ours(config: TrainConfig, project: Path, folder: Path, *, log: EventLog)
 
 
 def run_torchvision(config: TrainConfig, project: Path, folder: Path, *, python: str) -> dict[str, Any]:
-    """Trains torchvision's model on the images our pipeline gives, and scores it; returns as `run_ours`."""
+    """Trains and evaluates torchvision's model on the images of our input pipeline.
+
+    Returns:
+        As from `run_ours`.
+    """
     samples = read_samples(config, project)
     write_images(samples, config, folder)
     (folder / "settings.json").write_text(json.dumps(torchvision_settings(config, samples)))
@@ -109,7 +126,7 @@ def run_torchvision(config: TrainConfig, project: Path, folder: Path, *, python:
 
 
 def read_samples(config: TrainConfig, project: Path) -> ProjectSamples:
-    """Reads the project as training does."""
+    """Reads the project's training and validation samples, as training does."""
     special, tags = config.special_classes, config.dataset_tags
     return supervisely.load_samples(
         Project.open(project),
@@ -121,7 +138,7 @@ def read_samples(config: TrainConfig, project: Path) -> ProjectSamples:
 
 
 def write_images(samples: ProjectSamples, config: TrainConfig, folder: Path) -> None:
-    """Writes the images of all steps, augmented, and those of the validation set, as they are.
+    """Writes the augmented images of all training steps and the unchanged validation images.
 
     Each step's file holds `count`, and for each of its images `image0` `[H, W, 3]` uint8, `boxes0` `[N, 4]` yxyx,
     `class_ids0` `[N]` and `masks0`, the packed bits of `[N, H, W]`.
@@ -190,7 +207,7 @@ def score(samples: ProjectSamples, folder: Path) -> dict[str, float]:
 
 
 def table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Writes AP of each seed, their mean and spread, and the seconds."""
+    """Formats a table of AP and seconds: each seed, their mean and their range."""
     lines = [f"{'':<14}{'seed':>6}" + "".join(f"{name:>11}" for name in METRICS) + f"{'seconds':>10}"]
     for side, runs in results.items():
         for run in runs:
@@ -204,7 +221,10 @@ def table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def loss_table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Writes the losses of the first seed, as means over equal parts of the steps; each side has its own forms."""
+    """Formats the losses of the first seed, as means over equal parts of the steps.
+
+    The sides' values cannot be compared directly, since each has its own losses.
+    """
     lines = []
     for side, runs in results.items():
         steps = runs[0]["losses"]

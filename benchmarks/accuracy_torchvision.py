@@ -1,13 +1,15 @@
-"""torchvision's Mask R-CNN R50-FPN, trained on what `benchmarks.accuracy` wrote; runs in an environment of its own.
+"""Trains torchvision's Mask R-CNN R50-FPN on the images that `benchmarks.accuracy` wrote.
 
     python benchmarks/accuracy_torchvision.py FOLDER      # needs torch, torchvision, numpy and h5py
 
-FOLDER holds `settings.json`, `train/000000.npz` with the images of each step, `val/0000.npz` with one image each. It
-gets `detections/0000.npz` for each of these, and `result.json` with the losses by step and the seconds of training.
+FOLDER holds `settings.json`, `train/000000.npz` with the images of each step and `val/0000.npz` with one image each.
+The script adds `detections/0000.npz` for each validation image, and `result.json` with the losses by step and the
+seconds of training. It runs in a separate environment.
 
-The model is torchvision's own in everything but what both sides share: the ImageNet weights (the form of
-keras.applications: BGR, the stride in a stage's first 1x1 convolution, a bias in each, folded into batch norm here),
-the image mean, the side of the input, and the numbers of proposals and regions.
+The model is torchvision's own except for the settings that both sides share: the ImageNet weights, the image mean, the
+side of the input, and the numbers of proposals and regions. The weights have the form of keras.applications: BGR
+images, the stride in a stage's first 1x1 convolution, and a bias in each convolution, which is folded into batch norm
+here.
 """
 
 import argparse
@@ -31,7 +33,7 @@ WARMUP_START = 0.001
 
 
 def main() -> None:
-    """Trains and detects."""
+    """Trains the model, detects on the validation images and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
@@ -68,10 +70,10 @@ def build(settings: dict) -> MaskRCNN:
 
 
 def load_weights(resnet: ResNet, file: h5py.File) -> int:
-    """Puts weights of keras.applications' ResNet-50 in; a layer that the file lacks stays random.
+    """Loads the weights of keras.applications' ResNet-50; a layer that the file lacks stays random.
 
     Returns:
-        How many convolutions were loaded.
+        The number of convolutions that were loaded.
     """
     pairs = [(resnet.conv1, resnet.bn1, "conv1")]
     for stage, layer in enumerate((resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4), start=2):
@@ -97,7 +99,9 @@ def _put(convolution: nn.Conv2d, norm: nn.Module, name: str, file: h5py.File) ->
             )
         )
     kernel = values["kernel"].permute(3, 2, 0, 1)
-    convolution.weight.data = kernel.flip(1) if name == "conv1" else kernel.contiguous()  # a BGR kernel on RGB images
+    convolution.weight.data = (
+        kernel.flip(1) if name == "conv1" else kernel.contiguous()
+    )  # the kernel expects BGR, the images are RGB
     norm.weight.data, norm.bias.data, norm.eps = values["gamma"], values["beta"], EPSILON
     norm.running_var.data = values["moving_variance"]
     norm.running_mean.data = values["moving_mean"] - values["bias"]
@@ -105,7 +109,7 @@ def _put(convolution: nn.Conv2d, norm: nn.Module, name: str, file: h5py.File) ->
 
 
 def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str, float]], float]:
-    """Trains on the steps of the folder.
+    """Trains on the stored steps of the folder, in order.
 
     Returns:
         The losses of each step, and the seconds of all steps together.
@@ -130,14 +134,14 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
 
 
 def rate(step: int, steps: int, settings: dict) -> float:
-    """Computes the factor of the learning rate after `step` updates: a linear warm-up, then a cosine."""
+    """Computes the learning rate's factor after `step` updates: linear warm-up, then cosine."""
     warmup, final = settings["warmup_steps"], settings["final_fraction"]
     cosine = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * max(step, warmup) / steps))
     return cosine if step >= warmup else WARMUP_START + (cosine - WARMUP_START) * step / warmup
 
 
 def read_step(path: Path) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:
-    """Reads the images and objects of a step; an image without objects has none."""
+    """Reads the images and targets of a step; an image without objects has empty targets."""
     images, targets = [], []
     with np.load(path) as stored:
         for slot in range(int(stored["count"])):
@@ -156,7 +160,7 @@ def read_step(path: Path) -> tuple[list[torch.Tensor], list[dict[str, torch.Tens
 
 
 def detect(model: MaskRCNN, folder: Path) -> None:
-    """Writes what the model finds in each validation image."""
+    """Writes the model's detections on each validation image; masks are cut at 0.5."""
     model.eval()
     (folder / "detections").mkdir()
     for path in sorted((folder / "val").glob("*.npz")):

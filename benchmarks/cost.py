@@ -1,4 +1,4 @@
-"""How many multiply-adds the dense parts of a model need, counted from layer shapes."""
+"""Counts the multiply-adds of a model's dense and convolution layers from their shapes."""
 
 from mrcnn.models.families.matterport import Matterport
 
@@ -8,13 +8,13 @@ LEVEL_STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
 def stage_gmacs(
     model: Matterport, *, image_size: tuple[int, int], box_regions: int, mask_regions: int
 ) -> dict[str, float]:
-    """Counts one image's forward pass, in 10^9 multiply-adds.
+    """Counts the multiply-adds of one image's forward pass by stage, in 10^9.
 
     Args:
-        model: what to count; only convolutions and dense layers are.
+        model: the model; only its convolutions and dense layers are counted.
         image_size: (H, W) of the model input.
-        box_regions: how many regions enter the box head.
-        mask_regions: how many regions enter the mask head.
+        box_regions: number of regions in the box head.
+        mask_regions: number of regions in the mask head.
 
     Returns:
         Stage name to GMAC: backbone, fpn, rpn, box_head, mask_head.
@@ -44,6 +44,6 @@ def stage_gmacs(
 
 
 def _backbone_cells(name: str, height: int, width: int) -> int:
-    """Gives the output cells of a backbone convolution; every convolution of a stage has that stage's size."""
+    """Counts the output cells of a backbone convolution, from the stride of its stage."""
     stride = 2 if name == "conv1" else 2 ** int(name[3])
     return (height // stride) * (width // stride)

@@ -1,8 +1,8 @@
-"""What cutting into windows costs in AP, and what joining the pieces gives back.
+"""Measures the AP that sliding windows lose, and how much of it joining regains.
 
-The images of a project that have one size are laid side by side on one large canvas, shifted by a margin, so that
-windows of that size cut them. A model that finds the objects of the single images then looks at the canvas through
-windows; were every piece put together rightly, it would find the same.
+Square images of a project are placed side by side on one large canvas, shifted by a margin, so that windows of the same
+size cut through them. The model is evaluated on the single images, then on the canvas with sliding windows. If every
+cut object were joined correctly, both results would be equal.
 
     python -m benchmarks.joining --model MODEL --project DIR --tag val --side 256
 """
@@ -39,14 +39,19 @@ COLUMNS = ("objects", "found", "mask AP", "mask AP50", "box AP")
 
 
 class Case(NamedTuple):
-    """A way to look at the canvas: pixels that windows share, and the threshold of joining; None joins nothing."""
+    """Settings of one sliding-window run on the canvas.
+
+    Attributes:
+        overlap: pixels that neighbouring windows share.
+        join: IoU threshold of joining; None joins nothing.
+    """
 
     overlap: int
     join: float | None
 
 
 def main(options: argparse.Namespace, log: EventLog) -> None:
-    """Prints a row for the single images and one for each way to look at the canvas."""
+    """Prints a table row for the single images and one per case on the canvas."""
     bundle = read.load_model(
         read.read_model(options.model, classes=options.classes, input_size=options.input_size),
         score_threshold=SCORE_THRESHOLD,
@@ -83,16 +88,16 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def cases(side: int) -> Iterator[Case]:
-    """Gives every overlap, from none to half a window, without joining and with it."""
+    """Yields four overlaps from 0 to half a window, each without and with joining."""
     for overlap in (0, side // 8, side // 4, side // 2):
         yield from (Case(overlap, join) for join in (None, 0.5))
 
 
 def square_tiles(source: Source, side: int) -> Source:
-    """Keeps as many images of `side` x `side` pixels as fill a square, in order.
+    """Keeps the first images of `side` x `side` pixels, as many as fill a square.
 
     Raises:
-        UserError: there is none.
+        UserError: no image has that size.
     """
     fitting = [entry for entry in source.entries if entry.read_annotation(source.meta).size_hw == (side, side)]
     if not fitting:
@@ -101,7 +106,19 @@ def square_tiles(source: Source, side: int) -> Source:
 
 
 def write_canvas(tiles: Source, directory: Path, side: int, margin: int) -> Path:
-    """Lays the images of `square_tiles` side by side, below and right of a margin in their median colour."""
+    """Writes a project whose one image shows the images of `square_tiles` in a grid.
+
+    A margin in their median colour is above the grid and to its left.
+
+    Args:
+        tiles: square images, a square number of them.
+        directory: the new project.
+        side: height and width of each image in pixels.
+        margin: pixels above and left of the grid.
+
+    Returns:
+        `directory`.
+    """
     across = math.isqrt(len(tiles.entries))
     pixels = [read_image(str(entry.path), 3) for entry in tiles.entries]
     canvas = np.empty((margin + across * side, margin + across * side, 3), np.uint8)
@@ -119,7 +136,7 @@ def write_canvas(tiles: Source, directory: Path, side: int, margin: int) -> Path
 
 
 def moved_labels(entry: Entry, tiles: Source, y: int, x: int) -> Iterator[Label]:
-    """Gives an image's objects as bitmaps that lie (y, x) pixels further down and right."""
+    """Yields an image's objects as bitmaps, shifted down by `y` and right by `x` pixels."""
     annotation = entry.read_annotation(tiles.meta)
     for label in annotation.labels:
         drawn = label.geometry.to_mask(*(annotation.size_hw or (0, 0)))
@@ -129,7 +146,7 @@ def moved_labels(entry: Entry, tiles: Source, y: int, x: int) -> Iterator[Label]
 
 
 def row(title: str, metrics: dict[str, Any]) -> str:
-    """Writes a row of the table."""
+    """Formats a row of the table."""
     objects, found = (sum(one[key] for one in metrics["per_class"].values()) for key in ("objects", "detections"))
     values = (f"{metrics[name]:.3f}" for name in ("mask_ap", "mask_ap50", "box_ap"))
     return f"| {title} | " + " | ".join([str(objects), str(found), *values]) + " |"

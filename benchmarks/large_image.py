@@ -1,9 +1,9 @@
-"""Seconds and peak memory of an inference mode on one large image, from its file to the written project.
+"""Measures seconds and peak memory of an inference mode on one large image.
 
-The measurement runs in a process of its own, so that the peak memory is its own. The image is drawn, the weights are
-random and the score limit is 0: every window gives as many detections as the model has room for, of any size, which is
-more than a trained model finds. The project has an object for each window and one for the whole image: the boxes of
-the mode `bboxes`.
+The time is from the image file to the written project. The measurement runs in a separate process, so that the peak
+memory is its own. The image is drawn, the weights are random and the score threshold is 0: every window yields the most
+detections that the model allows, of any size, which is more than a trained model finds. The project has an object for
+each window and one for the whole image; these are the boxes of the mode `bboxes`.
 
     python -m benchmarks.large_image                                 # 6000 x 4000 pixels, windows of 1024
     python -m benchmarks.large_image --window 512 --overlap 128
@@ -45,7 +45,7 @@ DISCS_PER_MEGAPIXEL = 40
 
 
 def main() -> None:
-    """Measures in a process of its own and prints one line."""
+    """Runs the measurement in a separate process and prints one line."""
     options = parse()
     if options.here:
         print(json.dumps(measure(options)))
@@ -82,8 +82,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Runs a mode once in this process.
 
     Returns:
-        Seconds of the run without loading the model, peak memory in GB after it and before it, the number of regions
-        that the model looks at and of objects written.
+        `seconds` of the run without loading the model; `start_gb` and `peak_gb`, the peak memory in GB before and after
+        it; `width` and `height` in pixels; `regions` and `objects`, the number of processed regions and of written
+        objects.
     """
     keras.utils.set_random_seed(0)
     predictor = Predictor(make_bundle(options.input_side, options.channels, options.score_threshold))
@@ -114,7 +115,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def mode_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Gives the settings of the mode."""
+    """Builds the config's `mode` object."""
     side, overlap = options.window, options.overlap
     windows = {"window": {"width": side, "height": side}, "min_overlap": {"x": overlap, "y": overlap}}
     settings = {"full_image": {}, "roi": {"bounds": {"left": "1%"}}, "bboxes": {}}
@@ -122,13 +123,13 @@ def mode_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def boxes(options: argparse.Namespace) -> list[windows.Box]:
-    """Lists the windows, and the whole image."""
+    """Lists the boxes of the windows and of the whole image."""
     (width, height), side, overlap = options.size, options.window, options.overlap
     return [*windows.cover((height, width), (side, side), (overlap, overlap)), (0, 0, height, width)]
 
 
 def write_project(directory: Path, options: argparse.Namespace) -> sources.Source:
-    """Writes the project of one image."""
+    """Writes and opens the project of one image."""
     width, height = options.size
     corners = [np.array([[left, top], [right - 1, bottom - 1]]) for top, left, bottom, right in boxes(options)]
     annotation = Annotation((height, width), labels=tuple(Label("box", Rectangle(pair)) for pair in corners))
@@ -139,7 +140,7 @@ def write_project(directory: Path, options: argparse.Namespace) -> sources.Sourc
 
 
 def make_bundle(side: int, channels: int, score_threshold: float) -> ModelBundle:
-    """Makes a small model with random weights."""
+    """Builds a small model with random weights."""
     config = ModelConfig(
         backbone="resnet50", fpn_channels=channels, rpn_channels=channels, box_fc_channels=4 * channels,
         score_threshold=score_threshold,
@@ -154,7 +155,7 @@ def make_bundle(side: int, channels: int, score_threshold: float) -> ModelBundle
 
 
 def draw_scene(height: int, width: int) -> np.ndarray:
-    """Draws discs of many sizes on noise, `[height, width, 3]` uint8, the same each time."""
+    """Draws discs of many sizes on noise, with a fixed seed: `[height, width, 3]` uint8."""
     rng = np.random.default_rng(0)
     image = rng.integers(60, 100, (height, width, 3), dtype=np.uint8)
     for _ in range(round(DISCS_PER_MEGAPIXEL * height * width / 1e6)):
@@ -164,7 +165,7 @@ def draw_scene(height: int, width: int) -> np.ndarray:
 
 
 def peak_gb() -> float:
-    """Gives the most memory this process has held so far, in GB."""
+    """Returns the peak resident memory of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 

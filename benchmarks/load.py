@@ -1,8 +1,9 @@
-"""Seconds and memory of loading Matterport's largest common file: ResNet-101, 81 classes, 257 MB.
+"""Measures loading of Matterport's largest common file: ResNet-101, 81 classes, 257 MB.
 
-The file is made of seeded noise. Each run is a process of its own, and its clock starts after the import of TensorFlow.
-Memory is the peak of the resident set above what it was before the step; of the whole way the model's own parameters
-are taken off, which stay. The file was just written, so it comes from the system's cache and not from the disk.
+The file holds seeded noise. Each run is a separate process, and its clock starts after the import of TensorFlow. Memory
+is the peak resident set less the resident set before the step; for all steps together the model's own parameters are
+subtracted too, since they stay in memory. The file was just written, so it is read from the system's cache and not from
+the disk.
 
     python -m benchmarks.load
 """
@@ -30,20 +31,25 @@ STEPS = ("read_facts", "build", "weights")
 
 
 class Noise:
-    """A weight that is to be written."""
+    """A stand-in for a Keras variable, filled with noise, to be written to the file."""
 
     def __init__(self, shape, generator):
-        """Draws small numbers, as trained weights are."""
+        """Draws the values from a normal distribution of standard deviation 0.01.
+
+        Args:
+            shape: shape of the weight.
+            generator: numpy's random generator.
+        """
         self.shape = shape
         self._values = 0.01 * generator.standard_normal(shape, dtype=np.float32)
 
     def numpy(self) -> np.ndarray:
-        """Gives the values."""
+        """Returns the values, float32."""
         return self._values
 
 
 def main() -> None:
-    """Measures each run in a process of its own and prints the medians, or one run's numbers as JSON."""
+    """Prints the medians of runs in separate processes; with `--file` one run as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="processes; the median counts")
     parser.add_argument("--file", help="measure this file in this process and print JSON")
@@ -58,7 +64,7 @@ def main() -> None:
 
 
 def write(path: str) -> None:
-    """Writes the file."""
+    """Writes the weight file of seeded noise."""
     generator = np.random.default_rng(0)
     layers = names.expected_table(BACKBONE_DEPTH, CLASSES)
     hdf5.write_file(
@@ -67,11 +73,11 @@ def write(path: str) -> None:
 
 
 def measure(path: str) -> dict[str, float]:
-    """Loads a file once, step by step.
+    """Loads a file once and measures each step.
 
     Returns:
-        Seconds of each of `STEPS` and of all, peak memory in GB of `weights` above the built model and of all above the
-        parameters, and the size of the file in MB.
+        Seconds of each of `STEPS` and of `all`; `weights_gb`, the peak memory in GB above the built model; `all_gb`,
+        the peak memory of all steps above the parameters; `file_mb`, the size of the file in MB.
     """
     at_first = _resident()
     seconds, started = {}, time.perf_counter()
@@ -95,7 +101,7 @@ def measure(path: str) -> dict[str, float]:
 
 
 def table(runs: list[dict[str, float]]) -> str:
-    """Writes the medians of the runs."""
+    """Formats the medians of the runs."""
     median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
     return "\n".join(
         [
@@ -117,13 +123,13 @@ def _run(path: str) -> dict[str, float]:
 
 
 def _resident() -> float:
-    """Gives the memory in use, GB, and lets the peak start anew from there."""
+    """Returns the resident memory in GB and resets the peak to it."""
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
 
 def _peak() -> float:
-    """Gives the most memory in use since `_resident`, GB."""
+    """Returns the peak resident memory since the last call of `_resident`, in GB."""
     return _status("VmHWM")
 
 

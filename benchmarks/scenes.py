@@ -2,9 +2,9 @@
 
     python -m benchmarks.scenes --out PROJECT
 
-Many small objects, few large ones, overlapping ones and thin ones take turns. Objects are blobs, stars and sticks, cut
-out of one texture and laid on another, so that neither colour nor brightness tells them apart. The training images and
-the validation images use different photographs of scikit-image.
+The kinds alternate: many small objects, few large ones, overlapping ones and thin ones. Objects are blobs, stars and
+sticks, cut out of one texture and pasted on another, so that neither colour nor brightness separates them from the
+background. The objects of training and validation images are cut out of different photographs of scikit-image.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from mrcnn.project.writer import ProjectWriter
 
 CLASSES = ("blob", "star", "stick")
 GROUNDS = (data.grass, data.gravel, data.brick)
-PICTURES = {  # what objects are cut out of
+PICTURES = {  # photographs that objects are cut out of
     "train": (data.coffee, data.astronaut, data.immunohistochemistry),
     "val": (data.chelsea, data.rocket, data.retina),
 }
@@ -32,7 +32,15 @@ PLACES = 30  # random places tried for each object
 
 
 class Kind(NamedTuple):
-    """One kind of scene: how many objects, how large in parts of the image's side, of which classes, how far spread."""
+    """One kind of scene.
+
+    Attributes:
+        name: used in the images' file names.
+        count: least and most objects.
+        size: least and most length of an object, as a fraction of the image's side.
+        classes: classes that objects are drawn from.
+        spread: fraction of the image's side over which object centres are spread.
+    """
 
     name: str
     count: tuple[int, int]
@@ -50,14 +58,14 @@ KINDS = (
 
 
 def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int) -> None:
-    """Writes the project.
+    """Draws all scenes and writes them as a project.
 
     Args:
         out_dir: new or empty folder.
-        train: number of training images; the kinds take turns.
-        val: number of validation images.
+        train: number of training images; the kinds of `KINDS` alternate.
+        val: number of validation images; the kinds alternate.
         side: height and width of each image in pixels.
-        seed: decides all of them.
+        seed: seed of all random choices.
     """
     meta = ProjectMeta(
         tuple(ClassMeta(name) for name in CLASSES), (TagMeta("train"), TagMeta("val")), {"projectType": "images"}
@@ -79,7 +87,7 @@ def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int) ->
 def draw_scene(
     kind: Kind, *, grounds: Sequence[np.ndarray], pictures: Sequence[np.ndarray], side: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
-    """Draws one scene; later objects lie on earlier ones.
+    """Draws one scene; later objects cover earlier ones.
 
     Returns:
         The image `[side, side, 3]` uint8 RGB, and for each object its class and its visible mask `[side, side]` bool,
@@ -113,7 +121,7 @@ def _picture(make) -> np.ndarray:
 
 
 def _texture(pictures: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> np.ndarray:
-    """Cuts a square out of one of the pictures, turned and coloured at random."""
+    """Cuts a random square out of a random picture, rotated and tinted at random."""
     picture = pictures[rng.integers(len(pictures))]
     size = rng.integers(min(picture.shape[:2]) // 3, min(picture.shape[:2]))
     top, left = (rng.integers(0, length - size) for length in picture.shape[:2])

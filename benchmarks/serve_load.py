@@ -1,9 +1,9 @@
-"""Requests a second, latency and memory of the HTTP service under load, against one request at a time.
+"""Measures requests per second, latency and memory of the HTTP service under load.
 
-Starts `deploy.py serve` for each batch size and asks `/model/inference` about one photograph: first one request after
-the other, then from more and more clients at once, each of which asks again when it is answered. Seconds are those of a
-client, from sending to the whole answer; memory is the largest resident set of the service during the row. Clients and
-service share the machine, so the load average before should be near 0.
+Starts `deploy.py serve` for each batch size and sends one photograph to `/model/inference`: first one request after the
+other, then from more and more concurrent clients, each of which sends its next request when the last is answered.
+Latency is a client's time from sending to the whole response; memory is the peak resident set of the service during the
+row. Clients and service share the machine, so the load average before should be near 0.
 
     python -m benchmarks.serve_load --model runs/demo/model --write docs/serving.md
 """
@@ -38,12 +38,12 @@ BEGIN, END = "<!-- measured by benchmarks.serve_load -->", "<!-- until here -->"
 
 
 class Load(NamedTuple):
-    """What so many clients measured.
+    """The measurements of all clients of a row.
 
     Attributes:
-        seconds: of each request that was answered with 200, in any order.
-        failed: how many were not.
-        wall: seconds from the first request to the last answer.
+        seconds: latency of each request that was answered with 200, in any order.
+        failed: number of the other requests.
+        wall: seconds from the first request to the last response.
     """
 
     seconds: list[float]
@@ -52,14 +52,14 @@ class Load(NamedTuple):
 
 
 class Service(NamedTuple):
-    """A service that runs: its address and process id."""
+    """A running service: its address and process id."""
 
     url: str
     pid: int
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Prints a row for each batch size and number of clients, and writes the table into a document."""
+    """Prints a row per batch size and number of clients; `--write` updates a document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, or train.py's output")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 200], metavar="N")
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("\n".join(lines))
     for batch_size in options.batch_sizes:
         with serving(options.model, batch_size, options.options.split()) as service:
-            ask(service.url, image, clients=2 * batch_size, requests_in_all=6 * batch_size)  # warm
+            ask(service.url, image, clients=2 * batch_size, requests_in_all=6 * batch_size)  # warm-up
             for clients in options.clients:
                 lines.append(measure(service, image, batch_size, clients, max(options.requests, clients)))
                 print(lines[-1], flush=True)
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(service: Service, image: bytes, batch_size: int, clients: int, count: int) -> str:
-    """Measures a row of the table."""
+    """Measures and formats a row of the table."""
     before = batches(service.url)
     restart_peak(service.pid)
     load = ask(service.url, image, clients=clients, requests_in_all=count)
@@ -91,7 +91,7 @@ def measure(service: Service, image: bytes, batch_size: int, clients: int, count
 
 
 def photograph() -> bytes:
-    """Gives scikit-image's photograph of coins as a JPEG file."""
+    """Encodes scikit-image's photograph of coins as a JPEG file."""
     file = io.BytesIO()
     Image.fromarray(skimage.data.coins()).convert("RGB").save(file, "JPEG", quality=90)
     return file.getvalue()
@@ -111,7 +111,16 @@ def serving(model: str, batch_size: int, more: list[str]) -> Iterator[Service]:
 
 
 def ask(url: str, image: bytes, *, clients: int, requests_in_all: int) -> Load:
-    """Sends requests from so many clients, each with a connection of its own that sends the next when answered."""
+    """Sends requests from concurrent clients, each with its own connection.
+
+    A client sends its next request when the last is answered.
+
+    Args:
+        url: address of the service.
+        image: bytes of the image file.
+        clients: number of concurrent clients.
+        requests_in_all: number of requests of all clients together.
+    """
     sessions = threading.local()
 
     def one(_: int) -> tuple[float, bool]:
@@ -133,7 +142,15 @@ def ask(url: str, image: bytes, *, clients: int, requests_in_all: int) -> Load:
 
 
 def row(batch_size: int, clients: int, load: Load, runs: float, memory: float) -> str:
-    """Writes a row of the table; `runs` is how often the model ran, `memory` the service's peak in MB."""
+    """Formats a row of the table.
+
+    Args:
+        batch_size: most images per run of the model.
+        clients: number of concurrent clients.
+        load: their measurements.
+        runs: how often the model ran.
+        memory: peak resident memory of the service in MB.
+    """
     count = len(load.seconds)
     cells = [
         str(batch_size),
@@ -150,14 +167,18 @@ def row(batch_size: int, clients: int, load: Load, runs: float, memory: float) -
 
 
 def percentile(values: list[float], share: int) -> float:
-    """Gives the value that `share` of a hundred values do not exceed; of no value, no number."""
+    """Computes a percentile, with `share` in 1..99; NaN for an empty list."""
     if len(values) < 2:
         return values[0] if values else math.nan
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
 
 
 def replaced(document: str, table: str) -> str:
-    """Puts a table into a document in place of the one that was there."""
+    """Replaces the measured table of a document.
+
+    Raises:
+        SystemExit: the document does not hold the lines `BEGIN` and `END`.
+    """
     if document.count(BEGIN) != 1 or END not in document.partition(BEGIN)[2]:
         raise SystemExit(f"the document must hold the lines {BEGIN} and {END} once")
     head, _, rest = document.partition(BEGIN)
@@ -165,31 +186,37 @@ def replaced(document: str, table: str) -> str:
 
 
 def batches(url: str) -> float:
-    """Asks how often the model ran so far."""
+    """Reads from /metrics how often the model has run."""
     text = requests.get(f"{url}/metrics", timeout=60).text
     found = re.search(r"^mrcnn_batch_images_count (\S+)", text, re.MULTILINE)
     return float(found.group(1)) if found else 0.0
 
 
 def restart_peak(pid: int) -> None:
-    """Lets the peak of `peak_mb` start anew from what is in use now; Linux only."""
+    """Resets the peak that `peak_mb` reads to the current resident memory; Linux only."""
     for each in family(pid):
         Path(f"/proc/{each}/clear_refs").write_text("5")
 
 
 def peak_mb(pid: int) -> float:
-    """Adds up the largest resident memory of a process and of its workers, MB; Linux only."""
+    """Sums the peak resident memory of a process and its workers, in MB; Linux only."""
     texts = (Path(f"/proc/{each}/status").read_text() for each in family(pid))
     return sum(int(found.group(1)) for text in texts if (found := _PEAK.search(text))) * 1024 / 1e6
 
 
 def family(pid: int) -> list[int]:
-    """Gives a process and those that it started."""
+    """Lists the ids of a process and its child processes."""
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def _address(process: subprocess.Popen) -> str:
-    """Waits for the line that says where it serves; what follows is read and dropped, so that the pipe stays empty."""
+    """Waits for the log line with the service's address and returns the address.
+
+    A thread reads and drops all later lines, so that the pipe does not fill up.
+
+    Raises:
+        SystemExit: the service ended before it wrote the line.
+    """
     assert process.stderr is not None  # noqa: S101 - for the type checker
     for line in process.stderr:
         if line.startswith("{") and json.loads(line)["message"].startswith("serving "):

@@ -1,10 +1,10 @@
-"""Seconds, images a second and peak memory of inference and of a training step on this machine.
+"""Measures seconds, images per second and peak memory of inference and of training steps.
 
-Each case runs in a process of its own, so that its peak memory is its own, and measures the float32 matrix product rate
-in the same run: the share of that rate is what can be compared between machines. ResNet-101 runs by Matterport's
-conventions, as the code it is compared with; ResNet-50 by the better ones, which read four times as many samples per
-region and score every class. Weights are random; the score limit is 0, so inference fills all its detections and the
-mask head does its full work.
+Each case runs in a separate process, so that its peak memory is its own. The same run measures the rate of float32
+matrix products; a case's share of that rate is comparable between machines. ResNet-101 uses Matterport's conventions,
+like the code it is compared with. ResNet-50 uses the better ones, which read four times as many samples per region and
+score every class. Weights are random and the score threshold is 0, so inference fills all its detections and the mask
+head does its full work.
 
     python -m benchmarks.speed                         # every case
     python -m benchmarks.speed --only train            # those whose name contains the word
@@ -35,7 +35,7 @@ from mrcnn.train import devices
 
 
 class Case(NamedTuple):
-    """What to time."""
+    """One measurement: backbone, size (H, W) of the input, batch size and trained layers."""
 
     backbone: str
     image_size: tuple[int, int]
@@ -63,7 +63,7 @@ OBJECTS = 8
 
 
 def main() -> None:
-    """Runs one case here, or every chosen case in a process of its own."""
+    """Runs one case in this process, or every chosen case in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=CASES, help="run this one in this process and print JSON")
     parser.add_argument("--precision", choices=PRECISIONS, help="only this precision")
@@ -82,7 +82,10 @@ def main() -> None:
 
 
 def _sensible_precisions() -> tuple[str, ...]:
-    """Leaves bfloat16 out where a CPU would have to emulate it, which takes minutes a run."""
+    """Lists the precisions, without bfloat16 where a CPU would emulate it.
+
+    Emulated, a single run takes minutes.
+    """
     emulated = devices.lacks_bfloat16(devices.use(["GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"]))
     return PRECISIONS[:1] if emulated else PRECISIONS
 
@@ -91,9 +94,9 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     """Times one case in this process.
 
     Args:
-        case: what to time.
-        precision: the Keras policy.
-        runs: timed runs after one that traces.
+        case: the case to time.
+        precision: Keras dtype policy.
+        runs: number of timed runs, after one that traces the graph.
 
     Returns:
         Seconds, per-stage seconds, peak memory in GB, GFLOP/s and its share of the float32 matrix product rate.
@@ -123,7 +126,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
 
 
 def matmul_gflops(side: int = 3072) -> float:
-    """Gives the best of five float32 matrix products, in GFLOP/s."""
+    """Measures the rate of the fastest of five float32 matrix products, in GFLOP/s."""
     matrix = tf.random.normal([side, side])
     product = tf.function(lambda a: tf.reduce_sum(a @ a))
     return 2 * side**3 / min(_seconds(lambda: product(matrix), 5)) / 1e9
@@ -183,7 +186,11 @@ def _time_training(model: Matterport, case: Case, batch: dict[str, Any], runs: i
 
 
 def _increments(steps: dict[str, Callable], runs: int) -> tuple[float, dict[str, float]]:
-    """Times growing prefixes of the work; a stage's time is what its prefix adds."""
+    """Times growing prefixes of the work; a stage's time is what it adds.
+
+    Returns:
+        Median seconds of the whole work, and of each stage by name.
+    """
     totals = {}
     for name, step in steps.items():
         traced = tf.function(step)
@@ -204,7 +211,7 @@ def _seconds(function: Callable, runs: int) -> list[float]:
 
 
 def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
-    """Makes a seeded batch of noise with `OBJECTS` square objects in each image."""
+    """Builds a seeded batch of noise with `OBJECTS` square objects in each image."""
     rng = np.random.default_rng(0)
     height, width = case.image_size
     slots, side = settings.max_gt_instances, settings.gt_mask_size
@@ -229,7 +236,11 @@ def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
 
 
 def _gflops(model: Matterport, case: Case, batch: dict[str, Any]) -> float:
-    """Counts the dense work of a run: backward passes cost one more forward for inputs and one for trained weights."""
+    """Counts the work of a run's dense and convolution layers, in GFLOP.
+
+    A backward pass costs as much as one forward pass for the gradients of the inputs and one for those of the trained
+    weights; a frozen backbone has none.
+    """
     settings = model.settings
     if case.train_layers is None:
         gmacs = stage_gmacs(

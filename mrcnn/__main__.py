@@ -1,6 +1,6 @@
-"""The command `mrcnn`, the same as `python -m mrcnn`: finds the command's module and calls its `main`.
+"""The command `mrcnn` (or `python -m mrcnn`): runs the `main` of a sub-command's module.
 
-Only the module of the command that was asked for is imported, so `--help` is there at once.
+Only the module of the chosen sub-command is imported, so `--help` answers at once.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """Where a command is and what it does."""
+    """A sub-command: the name of its module and a summary for the help text."""
 
     module: str
     summary: str
@@ -41,10 +41,13 @@ CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Runs the sub-command that the command line names.
+
+    Args:
+        arguments: the command line without the program's name; None reads `sys.argv`.
 
     Returns:
-        Its exit code; 2 for a command that does not exist, as argparse does.
+        The sub-command's exit code; 2 without a sub-command or for an unknown one, as with argparse.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == [CONVERT]:

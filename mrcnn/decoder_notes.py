@@ -1,7 +1,7 @@
-"""Hides the notes that libjpeg and libpng write about broken images to C's `stderr`, where no setting of theirs can.
+"""Hides the messages that libjpeg and libpng write to C's `stderr` about broken images.
 
-Whoever reads the image names the file; the notes name none. All other text goes where it went before. Works with the
-GNU C library; elsewhere nothing is changed.
+No setting of the libraries turns the messages off. They name no file; this project's own errors about a broken image
+do. All other text is passed through. The filter works with the GNU C library and does nothing elsewhere.
 """
 
 import contextlib
@@ -27,14 +27,17 @@ _Write = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ct
 
 
 class _Functions(ctypes.Structure):
-    """`cookie_io_functions_t` of fopencookie(3); those that are null are not used."""
+    """The C struct `cookie_io_functions_t` of fopencookie(3); a null function is not used."""
 
     _fields_ = (("read", ctypes.c_void_p), ("write", _Write), ("seek", ctypes.c_void_p), ("close", ctypes.c_void_p))
 
 
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
-    """Within it, C's `stderr` leaves the notes out; Python's `sys.stderr` does not pass through it."""
+    """Filters the messages out of C's `stderr` inside the block.
+
+    Python's `sys.stderr` does not write through C's `stderr` and is not filtered.
+    """
     library = ctypes.CDLL(None) if os.name == "posix" else None
     if library is None or not hasattr(library, "fopencookie") or not hasattr(library, "stderr"):
         yield
@@ -47,23 +50,37 @@ def hidden() -> Iterator[None]:
     if not stream:
         yield
         return
-    library.setvbuf(stream, None, 2, 0)  # unbuffered, as stderr is
+    library.setvbuf(stream, None, 2, 0)  # unbuffered, like stderr
     place = ctypes.c_void_p.in_dll(library, "stderr")
     before, place.value = place.value, stream
     try:
         yield
     finally:
-        place.value = before  # before Python, which filters, is gone
+        place.value = before  # must precede Python's shutdown, since the filter is a Python function
 
 
 class _Filter:
-    """Passes on what is no note; a line's end that libpng writes by itself goes with its note."""
+    """Passes on all text but the libraries' messages.
+
+    libpng writes the newline of a message separately; it is dropped too.
+    """
 
     def __init__(self):
         self._after_note = False
 
     def write(self, cookie: int | None, text: int, size: int) -> int:
-        """Writes to the file descriptor; called by C, from any thread."""
+        """Writes a text to the file descriptor unless it is a library's message.
+
+        C calls it, from any thread.
+
+        Args:
+            cookie: unused.
+            text: address of the text.
+            size: its length in bytes.
+
+        Returns:
+            `size`, as for a complete write.
+        """
         part = ctypes.string_at(text, size)
         is_note = part.startswith(NOTES) or (self._after_note and part == b"\n")
         self._after_note = is_note and not part.endswith(b"\n")

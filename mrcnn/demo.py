@@ -1,4 +1,4 @@
-"""What the demo does: make a project, train, evaluate, infer, export, verify, draw."""
+"""Runs the demo: makes a project, trains, evaluates, infers, exports, verifies and draws."""
 
 import shutil
 import time
@@ -19,16 +19,18 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.train import run as training
 
 TRAIN_PRESET, INFERENCE_PRESET = presets.folder() / "demo.json", presets.folder() / "inference_full_image.json"
-OWN = ("project", "model", "results", "saved_model")  # what an earlier run may have left
+OWN = ("project", "model", "results", "saved_model")  # folders that an earlier run may have left
 OVERLAY = "overlay.png"
 GAP = 12  # white pixels between the pictures of the overlay
 
 
 def main(output: Path, log: EventLog) -> None:
-    """Runs the demo; its own folders of an earlier run are replaced, nothing else in `output` is touched.
+    """Runs all steps of the demo.
+
+    It replaces the results of an earlier run, and leaves everything else in `output` unchanged.
 
     Args:
-        output: gets `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
+        output: folder for `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
         log: receives every step and, at the end, the scores and the time.
     """
     began = time.monotonic()
@@ -52,7 +54,7 @@ def main(output: Path, log: EventLog) -> None:
 
 
 def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> None:
-    """Draws the detections on the images of a source, one below the other, into one PNG."""
+    """Draws the detections on all images of a source and stacks them in one PNG."""
     found = []
     for entry in source.entries:
         image = pixels.read_image(entry.path)

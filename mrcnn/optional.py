@@ -1,6 +1,6 @@
-"""Optional dependencies: packages that only some features need, by the name of the extra that installs them.
+"""Checks and imports optional dependencies, grouped by the extra that installs them.
 
-`pip install mrcnn` brings what training, inference and export need; `requirements.txt` brings everything.
+`pip install mrcnn` installs what training, inference and export need; `requirements.txt` installs everything.
 """
 
 import importlib
@@ -23,15 +23,19 @@ def missing(extra: str) -> list[str]:
 
 
 def hint(extra: str) -> str:
-    """Writes the command that installs an extra."""
+    """Returns the command that installs an extra."""
     return f"python -m pip install 'mrcnn[{extra}]'"
 
 
 def require(extra: str, *, purpose: str) -> None:
-    """Checks that an extra is installed.
+    """Checks that the packages of an extra are installed.
+
+    Args:
+        extra: a key of `EXTRAS`.
+        purpose: the feature that needs it, as the subject of the error message.
 
     Raises:
-        UserError: it is not; `purpose` is what needs it.
+        UserError: a package is missing; the message holds the command that installs it.
     """
     absent = missing(extra)
     if absent:
@@ -42,7 +46,7 @@ def load(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Imports a module of this project that needs an extra.
 
     Raises:
-        UserError: as `require`.
+        UserError: a package of the extra is missing; see `require`.
     """
     require(extra, purpose=purpose)
     return importlib.import_module(module)

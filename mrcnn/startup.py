@@ -1,7 +1,8 @@
-"""Imports what brings TensorFlow, without the lines that it writes while it starts.
+"""Imports modules that need TensorFlow, and hides its startup messages.
 
-TensorFlow's libraries write notes on CPUs and drivers to file descriptor 2, some before any setting of theirs counts.
-So the descriptor itself leads into a file meanwhile. What was written is shown where the import fails.
+TensorFlow's libraries write messages on CPUs and drivers to file descriptor 2, some before any of their log settings
+takes effect. During the import the descriptor is therefore redirected to a file. If the import fails, the file's
+content is written to the original descriptor.
 """
 
 import contextlib
@@ -14,37 +15,37 @@ from collections.abc import Iterator
 from types import ModuleType
 
 STDERR = 2  # the file descriptor
-LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # of what comes later, only errors are shown
-MOST_SHOWN = 64 * 1024  # bytes of what was written
+LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # after the import TensorFlow shows errors only
+MOST_SHOWN = 64 * 1024  # bytes of the hidden text that are shown after an error
 
 
 def load(module: str, *, debug: bool = False) -> ModuleType:
-    """Imports a module by its name.
+    """Imports a module by its name without TensorFlow's startup messages.
 
-    Scripts call it when their command line is read: an option that does not exist, or `--help`, need no TensorFlow.
+    Commands call it after they have parsed their options, so `--help` and wrong options import no TensorFlow.
 
     Args:
-        module: e.g. `mrcnn.train.run`.
-        debug: leave TensorFlow its say.
+        module: name of the module, e.g. `mrcnn.train.run`.
+        debug: True shows the startup messages.
     """
     os.environ.setdefault(LEVEL_VARIABLE, ERRORS)
     with contextlib.nullcontext() if debug else quiet():
         found = importlib.import_module(module)
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:
-            tensorflow.config.list_physical_devices("GPU")  # it looks for drivers now, and says so
+            tensorflow.config.list_physical_devices("GPU")  # searches for drivers now, while its messages are hidden
     return found
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, nothing that is written to file descriptor 2 is seen; after an exception all of it is.
+    """Hides writes to file descriptor 2 inside the block, and shows them after an exception.
 
-    Where the process is ended by a signal, as for a CPU that lacks instructions, the Python stack is written.
+    If a signal ends the process, for example because the CPU lacks an instruction, the Python stack is written.
     """
     try:
         shown = os.dup(STDERR)
-    except OSError:  # closed: nothing is seen anyway
+    except OSError:  # stderr is closed: there is nothing to hide
         yield
         return
     was_enabled = faulthandler.is_enabled()

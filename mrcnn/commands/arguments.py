@@ -1,4 +1,4 @@
-"""The options by which a command line names a model."""
+"""Command-line options that select a model."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole way on one photograph: make a project, train, evaluate, infer, export, verify, draw.
+"""Runs every step on one photograph: convert, train, evaluate, infer, export, verify, draw.
 
 python -m mrcnn demo --output runs/demo
 """

@@ -1,9 +1,9 @@
-"""COCO AP of a model on a Supervisely project, or on its images with one tag.
+"""Measures COCO AP on a Supervisely project, or on its images with one tag.
 
     python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
 
-AP counts detections of every score, so the default threshold is far below the one for use: detectron2's 0.05. Of an
-inference config only the mode and what belongs to it counts, not which classes it writes.
+AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for use. Of an
+inference config only the mode counts and its own keys, not which classes it writes.
 """
 
 import argparse
@@ -41,7 +41,11 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 
 def evaluate(args: argparse.Namespace, log: EventLog) -> None:
-    """Evaluates as the command line asks and prints the table."""
+    """Runs the evaluation that the options describe and prints the table.
+
+    Raises:
+        UserError: the batch size is below 1, or the model, the project or the config is wrong.
+    """
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
     mode = load_inference_config(args.config or {}, warn=log.warning).mode

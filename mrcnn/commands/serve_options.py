@@ -1,7 +1,7 @@
-"""The service's settings from the command line, the old environment variables and a deploy config.
+"""Reads the service's settings from the command line, environment variables and a deploy config.
 
-An option comes before a variable, a variable before the config, the config before the default.
-Source: Supervisely Mask R-CNN plugin 5.16, `rest_inference_port` and `GPU_DEVICE`; it read the second and forgot it.
+An option overrides a variable, a variable the config, and the config the default.
+Source: Supervisely Mask R-CNN plugin 5.16, `rest_inference_port` and `GPU_DEVICE`; it read the second without using it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ DEVICE_VARIABLE = "GPU_DEVICE"
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `serve`; one that is not given is None."""
+    """Adds the options of `serve`; an option that is not given is None."""
     fields = ServeConfig.model_fields
     arguments.add_model(command, required=False)
     command.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
@@ -50,12 +50,12 @@ def add_to(command: argparse.ArgumentParser) -> None:
 def read(
     options: argparse.Namespace, environment: Mapping[str, str], *, warn: Callable[[str], None] = lambda line: None
 ) -> ServeConfig:
-    """Gives the settings that the options, the variables and the config add up to.
+    """Combines the options, the environment variables and the deploy config into settings.
 
     Args:
-        options: what `add_to`'s options gave, `model` among them, and `log_format`.
-        environment: the variables; an empty one counts as not set.
-        warn: called with one line for each thing the user should know.
+        options: the parsed options of `add_to`, with `model`, and `log_format`.
+        environment: the environment variables; an empty one counts as not set.
+        warn: called with one line for each warning.
 
     Raises:
         UserError: one line that names the option or variable, the value and the fix.

@@ -1,12 +1,12 @@
-"""The task folder: where a script finds and leaves what its command line does not name.
+"""The task folder: default paths of inputs and outputs that the command line omits.
 
     <root>/task_config.json    the config of the run
     <root>/data/<project>/     the one project
     <root>/model/              the model folder to start from or to apply
-    <root>/results/            a training's checkpoints, or the project with what was found
-    <root>/tmp/                the log, where it is asked for
+    <root>/results/            a training's checkpoints, or the project with the detections
+    <root>/tmp/                the log, if the environment variable `DEBUG_LOG_TO_FILE` is set
 
-Source: Supervisely task contract, release 5.16; there the root was fixed, and scripts took no options.
+Source: Supervisely task contract, release 5.16; there the root was fixed, and scripts had no options.
 """
 
 import argparse
@@ -39,14 +39,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of what a script tells."""
+    """Adds the options of the log and of error messages."""
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
     parser.add_argument("--debug", action="store_true", help=f"show the traceback of an error; also ${DEBUG_VARIABLE}")
 
 
 @dataclass(frozen=True)
 class Task:
-    """The paths of a run: those that were given, and for the others a task folder, if it has one."""
+    """The paths of a run: those given as options, the others inside a task folder.
+
+    Attributes:
+        given: path of each option by its name, a key of `PLACES`; None for an option that was not given.
+        root: the task folder; None for a run without one.
+    """
 
     given: Mapping[str, Path | None]
     root: Path | None
@@ -55,11 +60,11 @@ class Task:
         """Finds the path of one of `PLACES`.
 
         Args:
-            name: of the option and the place.
-            instead: another option that would do, for the error.
+            name: the option's name, a key of `PLACES`.
+            instead: another option that the error message offers.
 
         Raises:
-            UserError: it was not given, and the run has no task folder.
+            UserError: the option was not given, and the run has no task folder.
         """
         path = self.given.get(name)
         if path is not None:
@@ -76,12 +81,13 @@ def open_task(
     """Finds the paths of a run.
 
     Args:
-        options: of the command line. With `--task-dir`, or without any option of `instead`, the run has a task folder.
-        instead: the options that make do without one.
-        environment: the variables.
+        options: the parsed command line. With `--task-dir`, or without any option of `instead`, the run has a task
+            folder.
+        instead: names of the options of which any one makes a task folder unnecessary.
+        environment: the environment variables.
 
     Raises:
-        UserError: the task folder does not exist; says what to give.
+        UserError: the task folder does not exist; the message names the missing options.
     """
     given = {name: getattr(options, name, None) for name in PLACES}
     if options.task_dir is None and any(getattr(options, name) is not None for name in instead):
@@ -99,10 +105,15 @@ def open_task(
 def run(
     main: Callable[[EventLog], object], options: argparse.Namespace, *, environment: Mapping[str, str] = os.environ
 ) -> int:
-    """Runs a script's work with the log and the exit code that its options and the environment ask for.
+    """Runs a command with the log that its options and the environment select.
+
+    Args:
+        main: the command's work, called with the log.
+        options: the parsed options, with `log_format` and `debug`.
+        environment: the environment variables.
 
     Returns:
-        See `events.run_main`.
+        The exit code; see `events.run_main`.
     """
     debug, code = options.debug or bool(environment.get(DEBUG_VARIABLE)), events.EXIT_ERROR
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:  # a log file on a full disk fails when closed
@@ -120,7 +131,10 @@ def run(
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process; after an error at once, since a thread that still prepares data would turn it into an abort."""
+    """Ends the process with an exit code.
+
+    After an error (code 1) it skips Python's shutdown, where a thread that still prepares data would cause an abort.
+    """
     if code == 1:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -134,6 +148,6 @@ def _root(options: argparse.Namespace, environment: Mapping[str, str]) -> Path:
 
 def _open_log(root: Path) -> TextIO:
     folder = root / LOGS
-    folder.mkdir(exist_ok=True)  # not the root: a run with paths of its own has none
+    folder.mkdir(exist_ok=True)  # but not its parents: a run without a task folder has no root
     script = Path(sys.argv[0]).stem
     return (folder / f"{script}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.jsonl").open("a", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which imgaug augmenters a config may name, and the form of one entry of its `augmentation` list.
+"""Lists the imgaug augmenters a config may name, and checks its `augmentation` entries.
 
 Only augmenters that keep masks on their objects are here: geometric ones that imgaug applies to segmentation maps
 exactly as to the image, and pixel ones that leave geometry alone. tests/config/test_augmentation.py builds and runs
@@ -100,7 +100,7 @@ CONTAINERS = ("Sequential", "SomeOf", "OneOf", "Sometimes")
 
 ALLOWED = GEOMETRIC + PIXEL + RGB_ONLY + CONTAINERS
 
-# The pipeline seeds augmenters itself, and lists augmenters under `children`: giving these as arguments would undo it.
+# The pipeline sets the seeds itself, and inner augmenters come from `children`; these arguments would override both.
 REFUSED_ARGUMENTS = ("seed", "name", "random_state", "deterministic", "children", "then_list", "else_list")
 
 
@@ -114,7 +114,19 @@ def _known_name(value: Any) -> Any:
 
 
 def _argument(value: Any, *, path: str) -> Any:
-    """Returns one checked argument; a list of two numbers, a range [lo, hi], as a tuple; other lists are choices."""
+    """Checks one argument of an augmenter.
+
+    Args:
+        value: the argument from the config.
+        path: its name in an error message, e.g. `args.scale`.
+
+    Returns:
+        The argument as imgaug expects it: a list of two numbers, a range [lo, hi], becomes a tuple; any other list
+        stays a list of choices.
+
+    Raises:
+        ValueError: it is no number, string, list of them or object of `x` and `y`.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float) and math.isfinite(value):

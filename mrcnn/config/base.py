@@ -1,4 +1,4 @@
-"""The ground every settings record stands on: frozen, no unknown keys, the number types of the original's schema.
+"""Base class and field types of all settings: frozen, no unknown keys, strict numbers.
 
 An integer is a JSON integer: neither `true` nor `1.0` is one. A number is an integer or a finite fraction, no string.
 Source: JSON Schema draft 4 as the original validated it (jsonschema 2.6).
@@ -23,7 +23,7 @@ Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 Text = Annotated[str, Strict()]
 
-# Keras's dtype policies; `auto` is what is fast on the device
+# Keras's dtype policies; `auto` selects a fast one for the device
 PrecisionName = Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"]
 PRECISIONS = get_args(PrecisionName)
 AUTO = "auto"

@@ -1,7 +1,7 @@
-"""The conventions a model computes by: the better form of each, and what two older code bases did, whole.
+"""Default values of the model's conventions, and those of two older code bases.
 
-A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all of them at once; a field given by
-name wins over it. What each does and how much it matters is in docs/differences.md.
+A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all conventions at once; a field that the
+config gives overrides it. docs/differences.md describes each convention and its effect.
 Source: `matterport` is Mask_RCNN at its last state (2019); `supervisely` is the older code inside the Supervisely
 plugin 5.16.
 """
@@ -64,9 +64,14 @@ CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {
 
 
 def with_conventions(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds to a config's `model` object the conventions that its `compatibility` implies; what is given stays.
+    """Fills the conventions that a config's `model` object omits, as its `compatibility` implies.
 
-    `roi_align` crop_and_resize alone implies its one sample per bin.
+    Args:
+        given: the `model` object, unchecked; its values are kept.
+
+    Returns:
+        `given` with the implied conventions. `roi_align` crop_and_resize also implies `roi_sampling_ratio` 1. An
+        unknown `compatibility` implies nothing.
     """
     named = given.get("compatibility")
     implied = CONVENTIONS.get(named, {}) if named is None or isinstance(named, str) else {}

@@ -1,4 +1,4 @@
-"""Turns what pydantic found wrong into one line for the user: the key, what it must be, what it is, the fix."""
+"""Converts pydantic's errors to one line: the key, its expected and actual value, the fix."""
 
 import difflib
 import json
@@ -13,12 +13,12 @@ from mrcnn.errors import LONGEST, UserError
 
 Record = TypeVar("Record", bound=Settings)
 
-MOST_PROBLEMS = 10  # of one config, named in one line
-MOST_LOOKED_UP = 100  # of one record
+MOST_PROBLEMS = 10  # named in one line
+MOST_LOOKED_UP = 100  # unknown keys of one record for which similar known keys are searched
 UNKNOWN = "unknown key "
 LONGEST_VALUE = 60
 MOST_KNOWN = 25  # words listed after an unknown one
-FEW_KNOWN = 5  # likewise where it is one of several problems
+FEW_KNOWN = 5  # the same where it is one of several problems
 
 _EXPECTED = {
     "int_type": "must be an integer",
@@ -37,14 +37,20 @@ _EXPECTED = {
 
 
 class ConfigError(UserError):
-    """What is wrong with a config: unknown keys first, as many of the others as one line holds.
+    """Error of an invalid config; its one-line message names unknown keys first.
+
+    The message names as many problems as fit in the line, and the number of the others.
 
     Attributes:
-        problems: one clause each, those of unknown keys first.
+        problems: one clause per problem, those of unknown keys first.
     """
 
     def __init__(self, problems: Sequence[str]):
-        """Joins the problems."""
+        """Sorts the problems and joins them to one line.
+
+        Args:
+            problems: one clause per problem.
+        """
         self.problems = sorted(problems, key=lambda problem: not problem.startswith(UNKNOWN))
         told, length = 0, len(" and 999 more")
         for problem in self.problems[:MOST_PROBLEMS]:
@@ -57,10 +63,13 @@ class ConfigError(UserError):
 
 
 def gather(*checks: Callable[[], Any]) -> list[Any]:
-    """Returns what the checks return; where some raise `ConfigError`, raises one with the problems of all.
+    """Runs several checks and reports the problems of all of them together.
+
+    Returns:
+        The results of the checks, in order.
 
     Raises:
-        ConfigError: see above. Another error passes through.
+        ConfigError: at least one check raised it; holds the problems of all. Other errors are passed on at once.
     """
     found, problems = [], []
     for run in checks:
@@ -79,17 +88,17 @@ def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") ->
     Args:
         record: the settings class.
         values: the merged config.
-        path: what the keys' names in messages begin with, e.g. `mode`.
+        path: prefix of the keys' names in messages, e.g. `mode`.
 
     Raises:
-        ConfigError: one line that names the wrong keys, what each must be and what it is.
+        ConfigError: the values are invalid; one line names the wrong keys, the expected and the actual values.
     """
     try:
         return record.model_validate(values)
     except ValidationError as error:
         found = [item for item in error.errors(include_url=False) if not _is_echo(item)]
         most = MOST_KNOWN if len(found) == 1 else FEW_KNOWN
-        # only the first are named; to look for what each of thousands may have meant takes long
+        # only the first problems are named, and the search for similar keys is slow with thousands of unknown ones
         problems = [
             f"{UNKNOWN}`{shown_path(item['loc'], prefix=path)}`"
             if number >= MOST_LOOKED_UP and item["type"] == "extra_forbidden"
@@ -100,13 +109,13 @@ def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") ->
 
 
 def shown(value: Any) -> str:
-    """Returns a value as a message shows it: as JSON, escaped, on one line, cut where it is long."""
+    """Formats a value for a message: escaped JSON on one line, shortened if long."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
 
 def shown_path(parts: Sequence[str | int], *, prefix: str = "") -> str:
-    """Returns the way to a key as `augmentation[2].args`."""
+    """Formats the path of a key, such as `augmentation[2].args`, shortened if long."""
     text = prefix
     for part in parts:
         if isinstance(part, int):
@@ -118,7 +127,12 @@ def shown_path(parts: Sequence[str | int], *, prefix: str = "") -> str:
 
 
 def nearest(word: str, known: Sequence[str], *, most: int = MOST_KNOWN) -> str:
-    """Returns `; did you mean ...` with the known word most like this one, else a list of the known words."""
+    """Suggests the known word that is most similar to an unknown one.
+
+    Returns:
+        A clause for the end of a message: `; did you mean ...`, or without a similar word `; known here: ...` with at
+        most `most` known words.
+    """
     close = difflib.get_close_matches(word[: 2 * LONGEST_VALUE], known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`"
@@ -127,7 +141,7 @@ def nearest(word: str, known: Sequence[str], *, most: int = MOST_KNOWN) -> str:
 
 
 def _describe(item: ErrorDetails, *, record: type[Settings], path: str, most: int) -> str:
-    """Returns one problem as one clause; see `_EXPECTED` for pydantic's kinds of error."""
+    """Formats one of pydantic's errors as one clause; `_EXPECTED` holds the words for its types."""
     kind, where, value = item["type"], item["loc"], item["input"]
     name = shown_path(where, prefix=path)
     if kind == "extra_forbidden":
@@ -158,12 +172,18 @@ def _fix(item: ErrorDetails) -> str:
 
 
 def _is_echo(item: ErrorDetails) -> bool:
-    """Tells whether a list is called too short only because its wrong items, named already, were not counted."""
+    """Checks whether a "too short" error only follows from a list's invalid items.
+
+    Pydantic does not count invalid items, each of which has an error of its own.
+    """
     return item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]
 
 
 def _hint(key: str, *, record: type[Settings], parents: Sequence[str | int], path: str, most: int) -> str:
-    """Returns where an unknown key may belong: the same name elsewhere, else the nearest name at its own place."""
+    """Suggests a replacement for an unknown key, as the end of a message.
+
+    It is a key of the same name elsewhere in the record, else the most similar key beside the unknown one.
+    """
     elsewhere = [way for way in _all_keys(record, prefix=path) if way.rpartition(".")[2] == key]
     if elsewhere:
         return f"; did you mean `{elsewhere[0]}`"
@@ -184,7 +204,7 @@ def _all_keys(record: type[Settings], *, prefix: str = "") -> Iterator[str]:
 
 
 def _record_of(annotation: Any) -> type[Settings] | None:
-    """Returns the settings class inside an annotation such as `Inner | None` or `tuple[Inner, ...]`."""
+    """Finds the settings class inside an annotation such as `Inner | None` or `tuple[Inner, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     return next((found for part in get_args(annotation) if (found := _record_of(part)) is not None), None)

@@ -1,7 +1,7 @@
-"""The inference config: how the model is run, and the mode in which it looks at an image.
+"""The inference config: settings of the model and of the inference mode.
 
-Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. Keys of our
-own: `score_floor` and `max_image_mb`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and `nms_after` of
+Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. This project
+added `score_floor` and `max_image_mb`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and `nms_after` of
 `sliding_window`.
 """
 
@@ -63,7 +63,7 @@ Cut = Annotated[
 
 
 def is_among(name: str, names: Names) -> bool:
-    """Tells whether a selection, "__all__" or a list of names, has a name; None has them all."""
+    """Checks whether a selection contains a name; "__all__" and None contain every name."""
     return names is None or names == "__all__" or name in names
 
 
@@ -79,12 +79,12 @@ class Selection(Settings):
     add_suffix: Text = ""
 
     def selects(self, name: str) -> bool:
-        """Tells whether the class (or tag) of this name is written."""
+        """Checks whether the class (or tag) of this name is written."""
         return self._selected is None or name in self._selected
 
     @cached_property
     def _selected(self) -> frozenset[str] | None:
-        """The names, of which there may be thousands; None for all."""
+        """The selected names as a set, for fast look-up among thousands; None selects all."""
         names = self.save_names if self.save_names is not None else self.save_classes
         return None if names is None or names == "__all__" else frozenset(names)
 
@@ -107,7 +107,11 @@ class InferenceModelConfig(Settings):
     max_image_mb: PositiveInt = 2048
 
     def score_threshold(self, model_floor: float) -> float:
-        """Returns the lowest score that is kept, given the model's own floor (`ModelConfig.score_threshold`)."""
+        """Computes the lowest score that is kept.
+
+        Args:
+            model_floor: the model's own threshold, `ModelConfig.score_threshold`; `score_floor` replaces it.
+        """
         floor = model_floor if self.score_floor is None else self.score_floor
         return max(self.min_confidence_threshold, floor)
 

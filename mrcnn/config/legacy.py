@@ -1,6 +1,6 @@
-"""Older configs and models: their keys are checked and turned into what replaces them, their networks are known.
+"""Converts older configs to today's form, and holds the model settings of older models.
 
-Each old key is answered by one warning that shows the new form as JSON, ready to be copied into the config.
+Each old key causes one warning that shows the new form as JSON, ready to be copied into the config.
 Source: the deprecated Mask R-CNN config page, the v1 inference configs that release 5.16 converted, the deploy task
 configs that the platform writes, and the networks that this release and Matterport's trained.
 """
@@ -22,17 +22,20 @@ from mrcnn.errors import UserError
 Warn = Callable[[str], None]
 
 PLUGIN_MODEL: Mapping[str, Any] = {"compatibility": "supervisely", "backbone": "resnet101"}  # of every plugin folder
-FILE_MODEL: Mapping[str, Any] = {"compatibility": "matterport"}  # of a file alone, which itself tells its sizes
+FILE_MODEL: Mapping[str, Any] = {"compatibility": "matterport"}  # of a lone weight file; its shapes hold the sizes
 
 SIDES = ("width", "height")  # of `input_size`, older than `min_dim` and `max_dim`
-TASK_FORMS = ("model_settings", "model")  # where a platform's deploy config has its settings; the first counts
-PLACES = {  # of the top-level keys of an inference config's first form
+TASK_FORMS = (
+    "model_settings",
+    "model",
+)  # keys that hold the settings of a platform's deploy config; the first one present counts
+PLACES = {  # top-level key of an inference config's first form: its key in today's form
     "model_classes": "mode.model_classes",
     "existing_objects": "mode.existing_objects",
     **{key: f"model.{key}" for key in InferenceModelConfig.model_fields},
     "gpu_devices": "model.gpu_device",
 }
-OF_REQUESTS = ("mode", "model_classes")  # an inference config's keys that a service takes with each request
+OF_REQUESTS = ("mode", "model_classes")  # an inference config's keys that belong to each request of a service
 _BESIDE_SETTINGS = ("cache_limit", "connection", *TASK_FORMS)
 WITHOUT_EFFECT = {
     "val_every": "validation runs once after every epoch",
@@ -50,15 +53,15 @@ class OldTrainKeys(Settings):
 
 
 def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
-    """Returns a user's train config without the keys of older plugins.
+    """Converts a user's train config to today's form, without the keys of older plugins.
 
-    Those without effect are dropped. Where the user gave neither `min_dim` nor `max_dim`, they become the smaller and
-    the larger of `input_size.width` and `height`, the larger rounded up to what the network takes; the original
+    Keys without effect are dropped. Where the user gave neither `min_dim` nor `max_dim`, they become the smaller and
+    the larger of `input_size.width` and `height`, the larger rounded up to a multiple of `SIZE_STEP`; the original
     silently used 256.
 
     Args:
         values: the user's config before the merge with the defaults.
-        warn: called with one line for each such key.
+        warn: called with one line for each old key.
 
     Raises:
         UserError: the value of a legacy key is of the wrong type.
@@ -75,15 +78,15 @@ def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:
 
 
 def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, dict[str, Any]]:
-    """Returns an inference config in today's form, `{"model": ..., "mode": ...}`.
+    """Converts an inference config to today's form, `{"model": ..., "mode": ...}`.
 
-    A config without `model` is of the first form: `model_classes`, `existing_objects` and the model's keys stand at top
-    level. With `model`, other top-level keys have no effect, as in the original, but for `existing_objects`. In either
-    form the mode's name may stand in `mode.source`.
+    A config without `model` has the first form: `model_classes`, `existing_objects` and the model's keys are at top
+    level. With `model`, other top-level keys have no effect, as in the original, except `existing_objects`. In either
+    form `mode.source` may hold the mode's name.
 
     Args:
         values: the user's config before the merge with the defaults.
-        warn: called with one line for each key that was read as another or has no effect.
+        warn: called with one line for each key that is renamed or has no effect.
 
     Raises:
         UserError: `model`, `mode` or `gpu_devices` is of the wrong type, or `model` is misspelt.
@@ -102,19 +105,22 @@ def convert_inference(values: Mapping[str, Any], *, warn: Warn) -> dict[str, dic
         elif key in PLACES:
             _move(value, key, PLACES[key], into=config, warn=warn)
         else:
-            config["model"][key] = value  # for its check to name
+            config["model"][key] = value  # an unknown key; the check of `model` reports it
     return config
 
 
 def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, Any], str]:
-    """Returns a deploy config in today's form, which is flat, and the key that it stood in; "" for none.
+    """Converts a deploy config to today's flat form.
 
     A platform's task config has the settings in `model_settings`, and repeats them at top level, or in `model`. Its
-    `connection` is not used, and never shown: it holds a token.
+    `connection` is not used and never shown in a message, since it holds a token.
 
     Args:
         values: the user's config.
-        warn: called with one line for each key that was read as another or has no effect.
+        warn: called with one line for each key that is renamed or has no effect.
+
+    Returns:
+        The settings, and the key that held them; "" for a flat config.
 
     Raises:
         UserError: the settings are no object, or `gpu_devices` is of the wrong type.
@@ -145,17 +151,23 @@ def convert_deploy(values: Mapping[str, Any], *, warn: Warn) -> tuple[dict[str, 
 
 
 def folder_model(content: Mapping[str, Any]) -> Any:
-    """Gives the `model` of a model folder's config.json, unchecked; the plugin wrote none, it had one network."""
+    """Returns the `model` object of a model folder's config.json, unchecked.
+
+    The plugin wrote none, since it had a single network; its settings are the default.
+    """
     return content.get("model", PLUGIN_MODEL)
 
 
 def file_model(weights: Path) -> Mapping[str, Any]:
-    """Gives what is known of the network of a weight file without config.json: the plugin's where it lies as there."""
+    """Returns the known `model` settings of a weight file without config.json.
+
+    They are the plugin's for a file at the plugin's usual path, else Matterport's.
+    """
     return PLUGIN_MODEL if is_in_folder(weights) else FILE_MODEL
 
 
 def is_in_folder(weights: Path) -> bool:
-    """Tells whether a weight file lies where a model folder has it."""
+    """Checks whether a weight file has the path of one in a model folder, `model_weights/model.h5`."""
     return weights.absolute().parts[-2:] == ("model_weights", "model.h5")
 
 
@@ -167,7 +179,13 @@ def _object(values: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_first_form(others: Mapping[str, Any]) -> None:
-    """Raises for a misspelt `model` or `mode`, which would be taken for one of the model's keys, and for no device."""
+    """Checks a config of the first form: no misspelt `model` or `mode`, valid devices.
+
+    Without this check a misspelt `model` would be reported as an unknown key of `model`.
+
+    Raises:
+        UserError: a key resembles `model` or `mode`, or `gpu_devices` is no list with a device.
+    """
     for key in others:
         if difflib.get_close_matches(key, ["model", "mode"], cutoff=0.75):
             raise UserError(f"unknown key `{errors.shown_path([key])}`{errors.nearest(key, ['model', 'mode'])}")
@@ -181,7 +199,10 @@ def _check_devices(values: Mapping[str, Any]) -> None:
 
 
 def _in_new_form(key: str, value: Any) -> Any:
-    """Returns an old key's value as its new place takes it; a wrong value as it is, for that place's check to name."""
+    """Converts an old key's value to the form of its new key.
+
+    A value of a wrong type is returned unchanged; the check of the new key reports it.
+    """
     if key == "gpu_devices":
         return value[0] if isinstance(value, (list, tuple)) and value else value
     if key in ("model_classes", "existing_objects") and isinstance(value, Mapping) and "save_classes" in value:
@@ -191,7 +212,17 @@ def _in_new_form(key: str, value: Any) -> Any:
 
 
 def _move(value: Any, old: str, place: str, *, into: dict[str, Any], warn: Warn) -> None:
-    """Gives an old key's value its new place, unless something stands there, and says how to write it."""
+    """Moves an old key's value to its new key and warns with the new form.
+
+    A value that the new key already has is kept, and the old one is dropped.
+
+    Args:
+        value: the old key's value in its new form.
+        old: the old key, for the warning.
+        place: dotted path of the new key, such as `mode.name`.
+        into: the config, changed in place.
+        warn: called with one line.
+    """
     parent, _, key = place.rpartition(".")
     target = into[parent] if parent else into
     if key in target:
@@ -202,14 +233,14 @@ def _move(value: Any, old: str, place: str, *, into: dict[str, Any], warn: Warn)
 
 
 def _at(place: str, value: Any) -> str:
-    """Returns the JSON of a value at a place such as `mode.name`."""
+    """Returns the JSON of a value at a path such as `mode.name`, without outer braces."""
     for key in reversed(place.split(".")):
         value = {key: value}
     return _pasted(value)
 
 
 def _pasted(values: Mapping[str, Any]) -> str:
-    """Returns the JSON of an object's keys and values as one pastes it between the braces of a config."""
+    """Returns the JSON of an object without its braces, ready to paste into a config."""
     return json.dumps(values, default=repr)[1:-1]
 
 

@@ -1,7 +1,7 @@
 """Reads a JSON config, merges it over the defaults and returns checked settings.
 
-The merge rule is the original's: start from the defaults, then nested objects are merged key by key, scalars and LISTS
-are replaced whole. What the merge gives is validated, so every key is optional for the user.
+The merge rule is the original's: the user's values change the defaults; nested objects are merged key by key, scalars
+and LISTS are replaced whole. The merged config is validated, so every key is optional for the user.
 """
 
 import json
@@ -19,17 +19,20 @@ from mrcnn.errors import UserError
 
 Source = Mapping[str, Any] | str | Path
 
-INFERENCE_SUFFIX = "_maskrcnn"  # what an inference run appends to class and tag names by default
-TRAINING_ALONE = ("lr", "epochs", "dataset_tags", "train_layers", "weights_init_type")  # of a train config's keys
+INFERENCE_SUFFIX = "_maskrcnn"  # default suffix of an inference run's class and tag names
+TRAINING_ALONE = ("lr", "epochs", "dataset_tags", "train_layers", "weights_init_type")  # keys of train configs only
 MOST_BYTES = 2**26  # of a config file
 DEEPEST = 32  # levels of nesting; the deepest real config has 8
 
 
 def load_json(path: str | Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object; the name of a preset stands for its file.
+    """Reads a JSON object from a file or from a preset.
+
+    Args:
+        path: path of the file, or name of a preset; see `presets.find`.
 
     Raises:
-        UserError: no such file, not readable, not UTF-8, not JSON, or not an object; one line that names the file.
+        UserError: the file is missing, unreadable, no UTF-8, no JSON, or holds no object; one line names the file.
     """
     try:
         path = presets.find(path)
@@ -50,7 +53,13 @@ def load_json(path: str | Path) -> dict[str, Any]:
 
 
 def _check_encodable(values: Any, path: str | Path) -> None:
-    """Refuses lone surrogates: a training would fail when it writes its config beside the first weights."""
+    """Refuses lone surrogates, which cannot be written as UTF-8.
+
+    Without this check a training run would fail only when it writes its config beside the first weights.
+
+    Raises:
+        UserError: a text holds a lone surrogate.
+    """
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -59,7 +68,7 @@ def _check_encodable(values: Any, path: str | Path) -> None:
 
 
 def merge(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the defaults changed: objects merged key by key, everything else replaced whole."""
+    """Merges changes into defaults: objects key by key, everything else replaced whole."""
     merged = dict(defaults)
     for key, value in changes.items():
         below = merged.get(key)
@@ -68,20 +77,20 @@ def merge(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> TrainConfig:
-    """Returns the settings of a training run from a config file or its content.
+    """Loads and checks a train config.
 
     Args:
-        source: a path, or the parsed JSON object; what it leaves out has the default value.
-        warn: called with one line for each thing the user should know, e.g. a log's `warning`.
+        source: a path, the name of a preset, or the parsed JSON object; keys that it omits have their defaults.
+        warn: called with one line for each warning, e.g. a log's `warning`.
 
     Raises:
-        UserError: one line that names the file or key, the value and the fix.
+        UserError: the config is invalid; one line names the file or key, the value and the fix.
     """
     content = _read(source)
     _refuse_inference(content, source)
     values = legacy.convert_train(content, warn=warn)
-    # `model` is filled up by its own record, whose defaults hang on what the user gave; whether the user gave
-    # `gpu_devices` decides whether a missing GPU is worth a warning
+    # `model` is left out since `ModelConfig` fills its own defaults, which depend on the given `compatibility`;
+    # `gpu_devices` is left out since a missing GPU causes a warning only where the user gave it
     defaults = TrainConfig().model_dump(mode="json", exclude={"model", "gpu_devices"})
     config = errors.check(TrainConfig, merge(defaults, values))
     for line in _remarks(config):
@@ -90,14 +99,14 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
 
 
 def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> InferenceConfig:
-    """Returns the settings of an inference run from a config file or its content, in today's or the first form.
+    """Loads and checks an inference config, in today's or the first form.
 
     Args:
-        source: a path, or the parsed JSON object; what it leaves out has the default value.
-        warn: called with one line for each thing the user should know.
+        source: a path, the name of a preset, or the parsed JSON object; keys that it omits have their defaults.
+        warn: called with one line for each warning.
 
     Raises:
-        UserError: one line that names the file or key, the value and the fix.
+        UserError: the config is invalid; one line names the file or key, the value and the fix.
     """
     content = _read(source)
     _refuse_training(content, source)
@@ -113,15 +122,15 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
 
 
 def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX) -> Mode:
-    """Returns the settings of an inference mode, as a config's or a request's `mode` object gives them.
+    """Checks the `mode` object of a config or a request and fills its defaults.
 
     Args:
         values: the user's `mode`; without a name it is `full_image`.
-        default_suffix: appended to class and tag names where the user gives no `add_suffix`. As in the original only
-            `full_image` has such a default; the others' is empty.
+        default_suffix: suffix of class and tag names where the user gives no `add_suffix`. As in the original only
+            `full_image` uses it; the other modes' default is empty.
 
     Raises:
-        UserError: one line that names the key, the value and the fix.
+        UserError: the object is invalid; one line names the key, the value and the fix.
     """
     if not isinstance(values, Mapping):
         raise errors.ConfigError([f"`mode` must be an object, got {errors.shown(values)}"])
@@ -136,16 +145,16 @@ def load_mode(values: Mapping[str, Any], *, default_suffix: str = DEPLOY_SUFFIX)
 
 
 def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None) -> DeployConfig:
-    """Returns the settings of a service from a config file or its content.
+    """Loads and checks the deploy config of a service.
 
     The settings are flat; a platform's task config, with the settings in `model_settings` or `model`, is read too.
 
     Args:
-        source: a path, or the parsed JSON object; what it leaves out has the default value.
-        warn: called with one line for each thing the user should know.
+        source: a path, the name of a preset, or the parsed JSON object; keys that it omits have their defaults.
+        warn: called with one line for each warning.
 
     Raises:
-        UserError: one line that names the file or key, the value and the fix.
+        UserError: the config is invalid; one line names the file or key, the value and the fix.
     """
     content = _read(source)
     _refuse_training(content, source)
@@ -154,7 +163,10 @@ def load_deploy_config(source: Source, *, warn: legacy.Warn = lambda line: None)
 
 
 def _refuse_training(values: Mapping[str, Any], source: Source) -> None:
-    """Raises for a train config where another is wanted: each of its keys would be an error of its own."""
+    """Refuses a train config where another kind is expected.
+
+    Without this check each of its keys would be reported as unknown.
+    """
     found = [key for key in TRAINING_ALONE if key in values]
     if len(found) > 1:
         name = "the config" if isinstance(source, Mapping) else str(source)
@@ -163,14 +175,17 @@ def _refuse_training(values: Mapping[str, Any], source: Source) -> None:
 
 
 def _refuse_inference(values: Mapping[str, Any], source: Source) -> None:
-    """Raises for an inference config where a train config is wanted: its keys would be called misspelled."""
+    """Refuses an inference config where a train config is expected.
+
+    Without this check its keys would be reported as misspelt.
+    """
     if "mode" in values and not any(key in values for key in TRAINING_ALONE):
         name = "the config" if isinstance(source, Mapping) else str(source)
         raise UserError(f"{name} is an inference config (`mode`); give a train config, see presets/README.md")
 
 
 def _check_score_tag(mode: Mode, tag: str) -> None:
-    """Raises where the windows' detections shall be compared by another tag than the one with the score."""
+    """Checks that `nms_after` names the model's own score tag, the only score there is."""
     if isinstance(mode, SlidingMode) and mode.nms_after.enable:
         given = mode.nms_after.confidence_tag_name
         if "confidence_tag_name" in mode.nms_after.model_fields_set and given != tag:
@@ -181,7 +196,7 @@ def _check_score_tag(mode: Mode, tag: str) -> None:
 
 
 def _remarks(config: TrainConfig) -> list[str]:
-    """Returns what is allowed but seldom meant."""
+    """Returns warnings on settings that are valid but probably a mistake."""
     lines = []
     tag = config.dataset_tags.train
     if tag == config.dataset_tags.val:
@@ -201,14 +216,18 @@ def _remarks(config: TrainConfig) -> list[str]:
 
 
 def _read(source: Source) -> dict[str, Any]:
-    """Returns a config's content without `$schema`, which is there for editors."""
+    """Reads a config and drops `$schema`, a key that only editors use."""
     values = source if isinstance(source, Mapping) else load_json(source)
     _check_plain(values, depth=0)
     return {key: value for key, value in values.items() if key != "$schema"}
 
 
 def _check_plain(value: Any, *, depth: int) -> None:
-    """Raises where a value is nested too deeply, or a key is no string that UTF-8 can hold."""
+    """Checks the nesting and the keys of a parsed config.
+
+    Raises:
+        UserError: a value is nested more than `DEEPEST` levels deep, or a key is no string that UTF-8 can encode.
+    """
     if depth > DEEPEST:
         raise UserError(f"the config is nested more than {DEEPEST} levels deep; the deepest useful one has 8")
     if isinstance(value, Mapping):

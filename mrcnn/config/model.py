@@ -1,7 +1,7 @@
-"""The numbers of the network: every field of the config's `model` object.
+"""Settings of the network: every key of the config's `model` object.
 
-Sizes and counts have Matterport's values as defaults. Conventions, which `config.compatibility` lists, default to their
-better forms; `compatibility` switches all of them to what an older code base did.
+Sizes and counts have Matterport's values as defaults. The defaults of the conventions, which `config.compatibility`
+lists, are their better forms; the key `compatibility` switches all of them to those of an older code base.
 Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
 """
 

@@ -1,4 +1,4 @@
-"""What docs/configuration.md says of each key: the one place where the meaning of a key is written."""
+"""Reads the meaning of each config key from the tables in docs/configuration.md."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ _LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 
 class Row(NamedTuple):
-    """A row of a table of keys, as it stands there."""
+    """The cells of a row in a table of keys, as Markdown text."""
 
     type: str
     default: str
@@ -17,14 +17,14 @@ class Row(NamedTuple):
 
 
 def section(text: str, heading: str) -> str:
-    """Gives the part of the page below a heading, up to the next heading as high.
+    """Returns the text below a heading, up to the next heading of its level or above.
 
     Args:
         text: the page.
-        heading: the whole line, e.g. `## Training`.
+        heading: the heading's whole line, e.g. `## Training`; it is not part of the result.
 
     Raises:
-        ValueError: there is no such line.
+        ValueError: the page has no such line.
     """
     level = heading.index(" ")
     below = f"{text}\n".split(f"\n{heading}\n", 1)
@@ -34,7 +34,11 @@ def section(text: str, heading: str) -> str:
 
 
 def rows(text: str) -> dict[str, Row]:
-    """Gives the rows of the tables of keys, those with four columns, by key; of two rows of a key the later."""
+    """Reads the rows of all tables of keys, which are those with four columns.
+
+    Returns:
+        The rows by key; the later of two rows with the same key.
+    """
     found = {}
     for line in text.splitlines():
         key, *cells = [cell.strip() for cell in line.rstrip()[1:-1].split(" | ")]
@@ -44,11 +48,14 @@ def rows(text: str) -> dict[str, Row]:
 
 
 def meanings(text: str, *headings: str) -> dict[str, str]:
-    """Gives what each key means, as plain text.
+    """Reads the meaning of each key, as text without Markdown's links and bold.
 
     Args:
         text: the page.
-        headings: whose tables count; of two rows of a key the later one that says something.
+        headings: headings of the sections whose tables are read.
+
+    Returns:
+        The meanings by key; of several rows with the same key the last one that is not empty.
     """
     tables = [rows(section(text, heading)) for heading in headings]
     found = {key: row.meaning for table in tables for key, row in table.items() if row.meaning}

@@ -1,4 +1,4 @@
-"""The configs that come with the project, by name: `train_small_dataset` is `presets/train_small_dataset.json`."""
+"""Finds preset configs by name: `train_small_dataset` means `presets/train_small_dataset.json`."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ def folder() -> Path:
 
 
 def find(path: str | Path) -> Path:
-    """Finds the file that a config path means.
+    """Resolves a config path that may be the name of a preset.
 
     Returns:
-        The preset that `NAME`, `NAME.json` or `presets/NAME.json` names, unless such a file exists where it is named;
-        else the path itself.
+        The preset's file for `NAME`, `NAME.json` or `presets/NAME.json`, unless the path itself exists; else the path
+        unchanged.
     """
     path = Path(path)
     preset = folder() / f"{path.stem}.json"

@@ -1,4 +1,4 @@
-"""A settings record as a JSON schema that an editor shows well: each key with its meaning, records inside one another.
+"""Builds the JSON schema of a settings record for editors: described keys, nested records inlined.
 
 Source: JSON Schema, draft 2020-12, as pydantic writes it.
 """
@@ -16,12 +16,12 @@ _LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 
 class _Book(NamedTuple):
-    """What it takes to write a record's schema.
+    """Lookup tables for writing a record's schema.
 
     Attributes:
-        meanings: what each key means, by its dotted path.
-        records: pydantic's schemas of the records inside, by name.
-        shared: those of them that hold themselves, as written.
+        meanings: the meaning of each key, by its dotted path.
+        records: pydantic's schemas of the nested records, by name.
+        shared: finished schemas of the recursive records, by name.
     """
 
     meanings: Mapping[str, str]
@@ -30,17 +30,17 @@ class _Book(NamedTuple):
 
 
 def record_schema(record: type[Settings], meanings: Mapping[str, str] | None = None, path: str = "") -> Schema:
-    """Returns the schema of a record.
+    """Builds the schema of a record.
 
     Args:
         record: the settings class.
-        meanings: what a key means, by its way from the top such as `mode.bounds.left`, instead of the description of
-            its field. For an object without any the first paragraph of its class counts.
-        path: what the ways begin with.
+        meanings: the meaning of a key by its dotted path from the top, such as `mode.bounds.left`; it replaces the
+            description of the key's field. An object without either is described by the first paragraph of its class.
+        path: prefix of all paths.
 
     Returns:
-        The schema without titles, and without the defaults of whole objects: their keys have them. Only a record that
-        holds itself stays a reference, to `$defs`.
+        The schema without titles, and without defaults of whole objects, whose keys have defaults. Only a recursive
+        record is a reference, to `$defs`.
     """
     raw = record.model_json_schema()
     book = _Book(meanings or {}, raw.pop("$defs", {}), {})
@@ -61,7 +61,7 @@ def _resolved(node: Schema, path: str, book: _Book) -> Schema:
     if node["$ref"] not in json.dumps(record):
         return _described({**record, **{key: value for key, value in node.items() if key != "$ref"}}, path, book)
     if name not in book.shared:
-        book.shared[name] = {}  # begun, so that it is not written inside itself without end
+        book.shared[name] = {}  # a placeholder ends the recursion of a record inside itself
         book.shared[name] = _described(record, path, book)
     return {"$ref": node["$ref"]}
 
@@ -85,5 +85,5 @@ def _described(node: Schema, path: str, book: _Book) -> Schema:
 
 
 def _is_no_default(node: Schema) -> bool:
-    """Tells whether the default stands for a key that is left out and cannot be written."""
+    """Checks whether the default is None although a config may not write null."""
     return node.get("default", 0) is None and {"type": "null"} not in node.get("anyOf", [])

@@ -1,11 +1,10 @@
-"""Writes the JSON schemas of the configs, by which editors complete and check them.
+"""Writes the JSON schemas of the configs, which editors use to complete and check them.
 
     python -m mrcnn schema docs/schemas --page docs/configuration.md
 
-Types, ranges, defaults and meanings are the records'; the meanings of an inference config's keys are read from
-docs/configuration.md. Older forms that are still read are there too, `deprecated`. What a schema refuses the loader
-refuses. The loader refuses more: it knows the rules between keys, and that 1.0 is no integer, which it is to JSON
-Schema.
+Types, ranges, defaults and meanings come from the settings classes; the meanings of an inference config's keys are read
+from docs/configuration.md. Older forms that the loader still reads are marked `deprecated`. The loader refuses all that
+a schema refuses, and more: it checks rules between keys, and 1.0 is no integer to it, but one to JSON Schema.
 Source: JSON Schema, draft 2020-12.
 """
 
@@ -27,7 +26,7 @@ _EDITORS: Schema = {"$schema": {"description": "Where an editor finds this schem
 
 
 def all_schemas() -> dict[str, Schema]:
-    """Returns each schema by the name of its file."""
+    """Builds all schemas, by the name of their file."""
     text = page.PAGE.read_text(encoding="utf-8")
     train = _train()
     bodies = {
@@ -41,12 +40,12 @@ def all_schemas() -> dict[str, Schema]:
 
 
 def as_text(schema: Schema) -> str:
-    """Returns what a schema's file holds."""
+    """Formats a schema as the text of its file."""
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> None:
-    """Writes the files."""
+    """Writes the schema files and, with `--page`, the tables of keys in that page."""
     parser = argparse.ArgumentParser(prog=prog, description="Write the JSON schemas of the configs.")
     parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
     parser.add_argument("--page", type=Path, help="docs/configuration.md, whose tables are written anew too")
@@ -92,11 +91,11 @@ def _inference(text: str) -> Schema:
 
 
 def _mode(text: str) -> Schema:
-    """Returns the schema of `mode`, whose keys hang on its name."""
+    """Builds the schema of `mode`, whose keys depend on its name."""
     meanings = page.meanings(text, "## Inference")
     choices = []
     for name, record in MODES.items():
-        if name != "full_image":  # it has no keys of its own; the next mode's come before those of the one before it
+        if name != "full_image":  # it has no keys of its own; a later mode's meanings override those of an earlier one
             meanings |= page.meanings(text, f"### `{name}`")
         schema = record_schema(record, meanings, "mode")
         schema["properties"]["source"] = True
@@ -114,7 +113,10 @@ def _mode(text: str) -> Schema:
 
 
 def _chosen(name: str) -> list[Schema]:
-    """Returns the ways to choose a mode: its name; without one the old `source`; without both it is full_image."""
+    """Builds the conditions that select a mode.
+
+    A mode is selected by `name`; without it by the old key `source`; without both it is `full_image`.
+    """
     by_name = {"properties": {"name": {"const": name}}, "required": ["name"]}
     by_source = {"properties": {"name": False, "source": {"const": name}}, "required": ["source"]}
     by_default = {"properties": {"name": False, "source": False}}
@@ -127,7 +129,7 @@ def _deploy(text: str) -> Schema:
     today = flat["properties"]
     settings = {
         **today,
-        "cache_limit": True,  # counts at top level, where it is described
+        "cache_limit": True,  # read and described at top level
         "gpu_devices": _old("Old key: write `gpu_device`.", type="array", minItems=1),
         "existing_objects": _old("No effect here: write it in the `mode` of a request."),
         **dict.fromkeys(legacy.OF_REQUESTS, _old("No effect here: it belongs to a request.")),

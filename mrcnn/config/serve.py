@@ -1,4 +1,4 @@
-"""The settings of the HTTP service: where it listens, what it runs on, and how much it takes on."""
+"""Settings of the HTTP service: address, model, device and request limits."""
 
 import re
 from typing import Annotated, Literal
@@ -26,23 +26,25 @@ class ServeConfig(Settings):
 
     Attributes:
         model: the model folder or weight file, or `coco`.
-        classes: the names of the classes of a weight file that is alone.
-        input_size: (min_dim, max_dim) of such a file.
-        name: what the model is called in the paths of the newer protocols.
-        host: the address to listen on; the default can be reached from this machine only.
-        allow_host: names under which it is asked besides `localhost`; with none and a `host` that others reach, any.
-        port: 0 takes a free one.
-        device: "cpu" or the number of a GPU; None takes the deploy config's `gpu_device`.
-        precision: of the convolutions.
-        score_threshold: replaces the deploy config's thresholds and the model's own; None leaves them.
-        workers: processes, each with a model of its own.
-        batch_size: images of different requests that go through the model together.
-        batch_wait_ms: how long an image waits for others to go with.
-        max_pixels: of one image, and of all images that a process works on at a time.
-        max_body_bytes: of one request.
-        api: the generation of the old API that `/model/inference` answers like.
-        drain_seconds: how long requests may still take after the signal to stop.
-        log_format: of the log that each worker writes.
+        classes: class names of a weight file without model folder.
+        input_size: (min_dim, max_dim) in pixels of such a file.
+        name: the model's name in the paths of the newer protocols.
+        host: address to listen on; the default is reached from this machine only.
+        allow_host: accepted names in the Host header besides `localhost`; empty accepts every name if other machines
+            reach `host`.
+        port: TCP port; 0 selects a free one.
+        device: "cpu" or the number of a GPU; None uses the deploy config's `gpu_device`.
+        precision: Keras dtype policy of the convolutions, or "auto".
+        score_threshold: replaces the deploy config's thresholds and the model's own; None keeps them.
+        workers: number of processes, each with its own copy of the model.
+        batch_size: most images of different requests in one run of the model.
+        batch_wait_ms: longest time that an image waits for others, in milliseconds.
+        max_pixels: largest accepted height x width of one image; also bounds the images that a process works on at a
+            time.
+        max_body_bytes: largest accepted body of a request.
+        api: generation of the old API whose response format `/model/inference` uses.
+        drain_seconds: time limit of graceful shutdown for open requests.
+        log_format: format of the log that each worker writes.
         deploy: the deploy config.
     """
 

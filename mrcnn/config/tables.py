@@ -1,8 +1,9 @@
-"""The tables of keys in docs/configuration.md, written from the records: type, default and meaning of each key.
+"""Writes the tables of config keys in docs/configuration.md from the settings classes.
 
     python -m mrcnn schema docs/schemas --page docs/configuration.md
 
-A page keeps its text, its tables and the order of their rows; a row's cells are made anew.
+The page keeps its text, its tables and the order of their rows; only the cells of a row are replaced: type, default and
+meaning of its key.
 """
 
 import json
@@ -12,22 +13,27 @@ from mrcnn.config.base import LARGEST_INT, Settings
 from mrcnn.config.page import Row
 from mrcnn.config.record_schema import Schema
 
-MOST_WORDS = 12  # choices that a row lists; of more the page says below which they are
+MOST_WORDS = 12  # choices that a row lists; the page lists a longer choice below its table
 
 
 def rows_of(record: type[Settings]) -> dict[str, Row]:
-    """Returns what the page says of each key of a record.
+    """Builds the table rows of all keys of a record.
 
     Returns:
-        By the key's way from the top, such as `lr_schedule.gamma` or `augmentation[].name`, in the record's order; an
-        object has a row of its own only where its field has a description.
+        The rows by the key's dotted path from the top, such as `lr_schedule.gamma` or `augmentation[].name`, in the
+        record's order. An object has a row of its own only if its field has a description.
     """
     schema = record.model_json_schema()
     return dict(_rows(schema, "", schema.get("$defs", {})))
 
 
 def with_rows(text: str, rows: Mapping[str, Row]) -> str:
-    """Replaces the rows of the keys that are known in a page's tables."""
+    """Replaces the rows of the given keys in a page's tables; other lines stay unchanged.
+
+    Args:
+        text: the page.
+        rows: the new rows by key.
+    """
     lines = text.split("\n")
     for index, line in enumerate(lines):
         key = line[3:].split("`")[0] if line.startswith("| `") else ""
@@ -38,7 +44,7 @@ def with_rows(text: str, rows: Mapping[str, Row]) -> str:
 
 
 def type_words(node: Schema) -> str:
-    """Says in words what a value may be."""
+    """Describes in words the values a JSON schema allows, such as `integer 1 to 8`."""
     if "anyOf" in node:
         *first, last = [type_words(choice) for choice in node["anyOf"]]
         joint = ", or " if "," in " ".join(first) or " to " in " ".join(first) else " or "
@@ -70,7 +76,7 @@ def _rows(node: Schema, path: str, records: Mapping[str, Schema]) -> Iterator[tu
         for choice in inner:
             yield from _rows(choice, way, records)
         items = _resolved(field.get("items", {}), records)
-        if items.get("properties") and not path:  # a record that holds itself is shown once
+        if items.get("properties") and not path:  # a recursive record is shown once
             yield from _rows(items, f"{way}[]", records)
 
 

@@ -1,4 +1,4 @@
-"""The train config: the original's keys with their types and defaults, and the optional keys that were added.
+"""The train config: the original's keys, types and defaults, and added optional keys.
 
 Every added key's default keeps the original's behaviour. A schedule's milestones are epochs. Sizes are pixels of the
 model input.
@@ -294,7 +294,10 @@ class TrainConfig(Settings):
     @field_validator("model", mode="wrap")
     @classmethod
     def _remember_what_was_given(cls, value: Any, check: ValidatorFunctionWrapHandler) -> ModelConfig:
-        """Leaves in the model's `model_fields_set` what the user gave, without what its `compatibility` implied."""
+        """Limits the model's `model_fields_set` to the keys that the user gave.
+
+        Validation would also count the conventions that `compatibility` implied.
+        """
         model = check(value)
         return ModelConfig.model_construct(set(value), **dict(model)) if isinstance(value, Mapping) else model
 
@@ -332,10 +335,10 @@ class TrainConfig(Settings):
         return self.checkpoints.monitor or stopping
 
     def to_settings(self) -> dict[str, Any]:
-        """Returns what a model folder's config.json holds as `settings`: the merged config without `model`.
+        """Builds the `settings` of a model folder's config.json: the merged config without `model`.
 
-        The original's keys are as the original wrote them, `input_size.width` and `height` included (0 where the user
-        gave none), so that its readers find them; loading the result again gives the same config, but for `model`.
+        The original's keys keep the original's form, with `input_size.width` and `height` (0 where the user gave none),
+        so that the original's tools can read them. Loading the result yields the same config except for `model`.
         """
         settings = self.model_dump(mode="json", exclude={"model"})
         settings["input_size"] = {"width": 0, "height": 0, **settings["input_size"]}

@@ -1,4 +1,7 @@
-"""How much the service takes on at a time: what is beyond waits, with its body unread, so memory stays bounded."""
+"""Request limits: bounds the requests in progress and the memory they use.
+
+A request beyond the limits waits, and its body is not read until it is admitted.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,15 +11,15 @@ from mrcnn.serve.refusals import Refusal
 
 
 class Admission:
-    """Lets some requests in, and among them hands out a budget of bytes, both first come, first served."""
+    """Limits concurrent requests and the working memory they share, first come, first served."""
 
     def __init__(self, *, active: int, waiting: int, budget: int):
-        """Takes the limits.
+        """Stores the limits.
 
         Args:
-            active: requests that are in at a time.
-            waiting: requests that may wait for that; more are refused.
-            budget: bytes of working memory that are handed out at a time.
+            active: most requests admitted at a time.
+            waiting: most requests that wait to be admitted; further ones are refused.
+            budget: bytes of working memory that all admitted requests share.
         """
         self._room, self._waiting, self._most_waiting = asyncio.Semaphore(active), 0, waiting
         self._budget = self._free = budget
@@ -24,10 +27,10 @@ class Admission:
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
-        """Waits to be let in.
+        """Waits until the request is admitted; the block's end makes room for another.
 
         Raises:
-            Refusal: too many wait already.
+            Refusal: `waiting` requests wait already (503).
         """
         if self._waiting >= self._most_waiting:
             raise Refusal(
@@ -47,12 +50,15 @@ class Admission:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
-        """Waits until `size` bytes of the budget are free; more than all of it means all of it.
+        """Reserves `size` bytes of the budget for the block, and waits until they are free.
 
-        Never to be nested: two holders that wait for each other's bytes would wait for ever.
+        A size above the budget reserves the whole budget. Never nest it: two holders that wait for each other's bytes
+        would deadlock.
         """
         size = min(size, self._budget)
-        async with self._turn:  # one at a time waits for bytes, so that small ones do not pass a large one
+        async with (
+            self._turn
+        ):  # only one request at a time waits for bytes, so that small ones do not overtake a large one
             while self._free < size:
                 self._freed.clear()
                 await self._freed.wait()

@@ -1,6 +1,7 @@
-"""Answers that are sent piece by piece, as the client reads them.
+"""Responses that are sent in pieces, at the pace at which the client reads them.
 
-An answer handed over whole lies in memory until the client has read it, which may be never, beside those of all others.
+A body sent in one piece stays in memory until the client has read it. A slow client may never do so, and the bodies of
+many clients add up.
 """
 
 import asyncio
@@ -10,19 +11,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 PIECE = 2**18  # bytes
-SECONDS, SLOWEST = 30.0, 200_000  # how long a client may take to read an answer, and besides for so many bytes a second
+SECONDS, SLOWEST = 30.0, 200_000  # time limit for reading an answer: SECONDS + bytes / SLOWEST
 
 
 class JSONAnswer(Response):
-    """A JSON text that is complete."""
+    """Response whose body is a complete JSON text."""
 
     media_type = "application/json"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the answer.
+        """Sends the status, the headers and the body in pieces of `PIECE` bytes.
 
         Raises:
-            ClientDisconnect: the client did not read it in time.
+            ClientDisconnect: the client did not read the response within the time limit.
         """
         try:
             async with asyncio.timeout(SECONDS + len(self.body) / SLOWEST):

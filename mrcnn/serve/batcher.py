@@ -1,4 +1,7 @@
-"""Single items of many threads, worked on together: a model is faster with several images than with one at a time."""
+"""Dynamic batching: collects single items from many threads and runs them as one batch.
+
+A model needs less time per image for several images together than for one at a time.
+"""
 
 import threading
 import time
@@ -12,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Closed(RuntimeError):
-    """Says that no more items are taken."""
+    """Raised for an item that is submitted after the batcher was closed."""
 
 
 class _Job(NamedTuple):
@@ -21,9 +24,10 @@ class _Job(NamedTuple):
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items until a batch is full or the first of them has waited long enough, and works on them in one go.
+    """Collects submitted items into batches and runs each batch in one worker thread.
 
-    While a batch is worked on the next one gathers, so under load batches are full and nobody waits for the clock.
+    A batch starts when it is full or when its first item has waited `wait_seconds`. Items that arrive while a batch
+    runs form the next one, so under load batches are full and start without waiting.
     """
 
     def __init__(
@@ -34,13 +38,13 @@ class Batcher(Generic[Item, Result]):
         wait_seconds: float,
         on_batch: Callable[[int], object] = lambda count: None,
     ):
-        """Starts the thread that works.
+        """Starts the worker thread.
 
         Args:
-            work: from 1 to `batch_size` items to as many results, in order; called by one thread only.
-            batch_size: the most items of a batch.
-            wait_seconds: how long the first item of a batch waits for others.
-            on_batch: told the size of each batch before it is worked on.
+            work: maps a list of 1 to `batch_size` items to as many results, in order; called by one thread only.
+            batch_size: most items of a batch.
+            wait_seconds: longest time that the first item of a batch waits for others.
+            on_batch: called with the number of items of each batch before it runs.
         """
         self._work, self._on_batch = work, on_batch
         self._size, self._wait = batch_size, wait_seconds
@@ -51,14 +55,18 @@ class Batcher(Generic[Item, Result]):
 
     @property
     def alive(self) -> bool:
-        """Tells whether items are taken and answered."""
+        """Whether the worker thread runs and items are accepted."""
         return self._thread.is_alive() and not self._closed
 
     def submit(self, item: Item) -> "Future[Result]":
-        """Queues an item and returns its future result; where a batch fails, each of its items is tried alone.
+        """Queues an item for the next batch.
+
+        Returns:
+            The future result. If a batch fails, each of its items is run again alone, and an item that fails alone sets
+            its error as the future's exception.
 
         Raises:
-            Closed: after `close`.
+            Closed: `close` was called before.
         """
         job = _Job(item, Future())
         with self._lock:
@@ -68,7 +76,7 @@ class Batcher(Generic[Item, Result]):
         return job.future
 
     def close(self) -> None:
-        """Answers what waits, then ends the thread."""
+        """Stops accepting items, runs those in the queue, then ends the thread."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -80,7 +88,10 @@ class Batcher(Generic[Item, Result]):
             pass
 
     def _answer_next(self) -> bool:
-        """Answers one batch; a function of its own, so that an idle thread holds no images."""
+        """Runs one batch; returns False at the end of the queue.
+
+        It is a function of its own so that an idle thread keeps no reference to images.
+        """
         jobs = self._gather()
         running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
         if running:
@@ -99,7 +110,7 @@ class Batcher(Generic[Item, Result]):
             except Empty:
                 break
             if job is None:
-                self._queue.put(None)  # for the next turn; nothing comes after it
+                self._queue.put(None)  # for the next `_gather`; nothing follows it in the queue
                 break
             jobs.append(job)
         return jobs

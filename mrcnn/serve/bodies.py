@@ -1,6 +1,6 @@
-"""A request's body, read within limits of bytes and seconds, as named parts.
+"""Reads a request's body into named parts, within limits of bytes and seconds.
 
-A form's fields and files, a JSON object's keys, or the bytes of one image: the endpoints see `Parts` for all of them.
+A body is a form with fields and files, a JSON text or the bytes of one image; the endpoints get `Parts` for all three.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from starlette.types import Message
 from mrcnn.serve.refusals import Refusal
 
 MOST_PARTS = 32
-MOST_URLENCODED = 2**20  # bytes; decoding takes 80 times as many
+MOST_URLENCODED = 2**20  # bytes; decoding needs 80 times as many
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -24,11 +24,11 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Parts:
-    """What a request brought, nothing of it parsed.
+    """The unparsed parts of a request's body.
 
     Attributes:
-        fields: the form's files and text fields by name, or the whole body, an image, as `image`.
-        document: the whole body where it is JSON.
+        fields: bytes of the form's files and text fields, by name; a body that is an image is the field `image`.
+        document: the whole body if its Content-Type is JSON, else None.
     """
 
     fields: Mapping[str, bytes] = field(default_factory=dict)
@@ -36,10 +36,18 @@ class Parts:
 
 
 async def read_parts(request: Request, *, max_bytes: int, seconds: float) -> Parts:
-    """Reads a body of any kind that the service takes; no body gives no parts.
+    """Reads a body of any supported Content-Type: form, JSON or image.
+
+    Args:
+        request: its body has not been read yet.
+        max_bytes: largest accepted body.
+        seconds: time limit for the whole body to arrive.
+
+    Returns:
+        The parts; an empty body has none.
 
     Raises:
-        Refusal: it is too large (413), too slow (408), of another kind (415), or a malformed form.
+        Refusal: the body is too large (413), too slow (408), of another type (415), or a malformed form (400).
     """
     kind = _kind(request)
     if kind == MULTIPART:
@@ -59,10 +67,10 @@ async def read_parts(request: Request, *, max_bytes: int, seconds: float) -> Par
 
 
 async def read_bytes(request: Request, *, max_bytes: int, seconds: float) -> bytes:
-    """Reads the whole body.
+    """Reads the whole body, whatever its Content-Type.
 
     Raises:
-        Refusal: it is too large (413), too slow (408) or compressed (415).
+        Refusal: the body is too large (413), too slow (408) or compressed (415).
     """
     limited = _limited(request, max_bytes)
     try:
@@ -73,7 +81,10 @@ async def read_bytes(request: Request, *, max_bytes: int, seconds: float) -> byt
 
 
 async def _read_multipart(request: Request, *, max_bytes: int, seconds: float) -> Parts:
-    """Reads a form; text fields are taken byte by byte, whatever character set the client names."""
+    """Reads a multipart form.
+
+    Latin-1 replaces the character set that the client names, so text fields keep their bytes unchanged.
+    """
     limited = _limited(request, max_bytes)
     kind = request.headers["content-type"] + "; charset=latin-1"
     raw = Request({**request.scope, "headers": [(b"content-type", kind.encode("latin-1"))]}, limited.receive)
@@ -85,13 +96,15 @@ async def _read_multipart(request: Request, *, max_bytes: int, seconds: float) -
         raise _too_slow(seconds) from error
     except HTTPException as error:
         raise Refusal(f"the form is malformed: {error.detail}") from error
-    except UnicodeError as error:  # a Content-Type whose quotes do not end hides the character set from the parser
+    except (
+        UnicodeError
+    ) as error:  # an unclosed quote in the Content-Type hides the appended character set from the parser
         raise Refusal("the form is malformed: its Content-Type cannot be read") from error
 
 
 async def _fields_of(form: FormData) -> dict[str, bytes]:
     fields: dict[str, bytes] = {}
-    for name, value in form.multi_items():  # of parts with one name the first counts
+    for name, value in form.multi_items():  # of several parts with the same name the first counts
         fields.setdefault(name, await value.read() if isinstance(value, UploadFile) else value.encode("latin-1"))
     return fields
 
@@ -111,7 +124,10 @@ def _kind(request: Request) -> str:
 
 
 def _limited(request: Request, max_bytes: int) -> Request:
-    """Gives the request with a body that ends in a refusal where it grows too large, however it is sent."""
+    """Wraps a request so that reading more than `max_bytes` of its body raises `Refusal`.
+
+    It counts the bytes received, since a chunked body declares no length.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("the body is compressed (Content-Encoding); send it as it is", status=415)
     declared = request.headers.get("content-length", "")

@@ -1,4 +1,4 @@
-"""The service put together from its settings; the one file of this package that reads them."""
+"""Builds the HTTP service from its settings; no other file of this package reads them."""
 
 import asyncio
 import functools
@@ -24,8 +24,8 @@ from mrcnn.serve.reception import Reception
 from mrcnn.serve.service import Service
 from mrcnn.serve.watch import Watch
 
-LEAST_ACTIVE = 16  # requests that are read and decoded at a time, whatever the batch size
-BATCHES_ACTIVE = 4  # or as many as fill so many batches
+LEAST_ACTIVE = 16  # requests admitted at a time, whatever the batch size
+BATCHES_ACTIVE = 4  # batches that the admitted requests fill, where that is more
 
 
 def serve(config: ServeConfig, *, log: EventLog) -> None:
@@ -46,7 +46,11 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
 
 
 def make_worker(config: ServeConfig, url: str) -> FastAPI:
-    """Makes the app of a worker process; exits where the model cannot be loaded."""
+    """Builds the ASGI app of a worker process.
+
+    Raises:
+        SystemExit: the model cannot be loaded; the code is `server.STARTUP_FAILURE`.
+    """
     log = events.make_log(config.log_format)
     server.hear_libraries(log)
     server.end_with_parent()
@@ -58,7 +62,7 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
 
 
 def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
-    """Loads a model with the threshold and on the device that the settings say."""
+    """Loads a model with the settings' score threshold, device and precision."""
     bundle = read.load_as_told(
         stored,
         config.deploy,
@@ -73,7 +77,14 @@ def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -
 
 
 def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: str = "") -> FastAPI:
-    """Makes the ASGI app; the model's thread starts now and ends with the server."""
+    """Builds the ASGI app; the model's thread starts now and ends with the server.
+
+    Args:
+        predictor: the loaded model.
+        config: the service's settings.
+        log: receives the start, the end and one line per request.
+        url: the service's address, for the log.
+    """
     metrics = Metrics()
     service = Service(
         predictor,
@@ -97,7 +108,7 @@ def make_app(predictor: Predictor, config: ServeConfig, *, log: EventLog, url: s
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()
         yield
-        await asyncio.to_thread(service.close)  # first, so that work which is still going on ends
+        await asyncio.to_thread(service.close)  # first, so that requests in progress end
         await asyncio.to_thread(reception.close)
         log.info("stopped")
 
@@ -132,26 +143,26 @@ def _read(config: ServeConfig) -> StoredModel:
 def _add_schema(app: FastAPI) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def schema() -> JSONResponse:
-        """Describes the endpoints in OpenAPI's form."""
+        """Returns the OpenAPI schema of the endpoints."""
         return JSONResponse(app.openapi())
 
 
 def _add_health(app: FastAPI, reception: Reception, metrics: Metrics) -> None:
     @app.get("/health", tags=["Health"])
     async def health() -> dict[str, str]:
-        """Answers while the process runs."""
+        """Liveness check: answers 200 while the process runs."""
         return {"status": "alive"}
 
     @app.get("/ready", tags=["Health"])
     async def ready() -> dict[str, str]:
-        """Answers while the model takes images; else 503."""
+        """Readiness check: answers 200 while the model accepts images, else 503."""
         if not reception.service.ready:
             raise refusals.Refusal("the model takes no images now", status=503)
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["Health"])
     def prometheus() -> Response:
-        """Gives counters and times in Prometheus' form."""
+        """Returns the metrics in the Prometheus text format."""
         return Response(metrics.render(), media_type=measures.CONTENT_TYPE)
 
 

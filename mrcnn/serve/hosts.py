@@ -1,7 +1,7 @@
-"""The names under which the service may be asked.
+"""DNS rebinding check: accepts only requests whose Host header holds a known name.
 
-A web page's site can have its own name point at this machine and then ask, from the visitor's browser, what only this
-machine may ask; the name in the request gives it away.
+A web site can make its own domain name resolve to this machine. Its page then reaches, from a visitor's browser, a
+service that listens on this machine only. Such a request carries the site's name in its Host header.
 """
 
 import ipaddress
@@ -17,13 +17,20 @@ MISDIRECTED = 421
 
 
 def is_this_machine(host: str) -> bool:
-    """Tells whether an address is reached from this machine only."""
+    """Checks whether a listening address is a loopback address, reached from this machine only."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
 def only(names: Sequence[str]) -> Callable[[Request], Awaitable[None]]:
-    """Makes a dependency of endpoints that refuses names other than these, `localhost` and addresses of numbers."""
+    """Builds a FastAPI dependency that refuses unknown names in the Host header.
+
+    Args:
+        names: accepted besides `localhost` and every IP address; upper and lower case are equal.
+
+    Returns:
+        The dependency; for another name it raises a `Refusal` with status 421.
+    """
     known = {"localhost", *(name.lower() for name in names)}
 
     async def check(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""JSON from strangers: how much memory it will take, known before it is parsed, and one line for what is wrong."""
+"""Parses untrusted JSON: bounds its memory before parsing, and reports errors in one line."""
 
 import json
 import math
@@ -10,14 +10,17 @@ from mrcnn.serve.refusals import Refusal
 
 DEEPEST = 64  # levels of nesting; an annotation has 6
 
-# bytes of the Python objects that a text becomes, at most: per value in a list (a float and its place), per list (an
-# empty one and its place), per object (with one key), per quotation mark (half a short string)
+# upper bounds, in bytes, of the Python objects that a text is parsed into: per value in a list (a float and its slot),
+# per list (an empty one and its slot), per object (with one key), per quotation mark (half a short string)
 _VALUE, _LIST, _OBJECT, _QUOTE = 32, 96, 200, 32
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 
 
 def working_bytes(text: bytes) -> int:
-    """Estimates from above what `parse` will take, beside the text itself; costs four scans of the text."""
+    """Computes an upper bound of the bytes that `parse` needs beside the text itself.
+
+    It counts commas, brackets, braces and quotation marks, in four scans of the text.
+    """
     sizes = {b",": _VALUE, b"[": _LIST, b"{": _OBJECT, b'"': _QUOTE}
     return len(text) + sum(size * text.count(mark) for mark, size in sizes.items())
 
@@ -27,10 +30,11 @@ def parse(text: bytes, *, name: str) -> Any:
 
     Args:
         text: UTF-8, with or without a byte order mark.
-        name: what an error calls it.
+        name: what an error message calls the text.
 
     Raises:
-        Refusal: it is no JSON, is nested too deeply, or holds numbers or letters that do not exist.
+        Refusal: the text is no JSON, is nested too deeply, or holds a number that is not finite or too long, or a lone
+            surrogate.
     """
     try:
         value = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_number)
@@ -42,7 +46,7 @@ def parse(text: bytes, *, name: str) -> Any:
         raise _too_deep(name) from error
     except UserError as error:
         raise Refusal(f"`{name}` is not usable JSON: {error}") from error
-    except ValueError as error:  # the one that is left: the language's limit of a whole number's digits
+    except ValueError as error:  # the only remaining cause: Python's limit on the digits of an integer
         raise Refusal(f"`{name}` is not usable JSON: it holds a number of thousands of digits") from error
     _check_depth(value, name)
     if _LONE_SURROGATE.search(text):
@@ -55,7 +59,10 @@ def _no_number(word: str) -> NoReturn:
 
 
 def _number(word: str) -> float:
-    """Reads a number with a fraction or an exponent; one beyond all floats would be written back as no JSON."""
+    """Reads a number with a fraction or an exponent; one that overflows is refused.
+
+    It would be written back as `Infinity`, which is no JSON.
+    """
     value = float(word)
     if math.isinf(value):
         raise UserError(f"{word[:20]} is too large a number")

@@ -1,7 +1,7 @@
-"""What the service measures of itself, in Prometheus' form.
+"""Metrics of the service in the Prometheus text format.
 
-With several worker processes the library keeps the numbers in files of one folder and adds them up when asked; the
-folder is named in the environment before the workers start.
+With several worker processes the library keeps each process's numbers in files of one folder and sums them for a
+scrape. The environment variable `FOLDER_VARIABLE` names the folder; it is set before the workers start.
 """
 
 import os
@@ -22,17 +22,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The counters of one process.
+    """The metrics of one process.
 
     Attributes:
-        requests: how many were answered, by path template and status.
-        seconds: how long they took, by path template.
-        in_progress: requests that are waiting or worked on.
-        batch_images: how many images went through the model together.
+        requests: counter of answered requests, by path template and status.
+        seconds: histogram of their durations, by path template.
+        in_progress: gauge of requests that wait or are processed.
+        batch_images: histogram of the images per run of the model.
     """
 
     def __init__(self) -> None:
-        """Starts at zero."""
+        """Registers all metrics, at zero."""
         self._registry = CollectorRegistry()
         self.requests = Counter("mrcnn_requests", "Requests answered.", ("path", "status"), registry=self._registry)
         self.seconds = Histogram(
@@ -50,7 +50,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def render(self) -> bytes:
-        """Writes the numbers of all workers."""
+        """Writes the metrics in the Prometheus text format, summed over all workers."""
         if folder := os.environ.get(FOLDER_VARIABLE):
             _forget_the_dead(folder)
             registry = CollectorRegistry()
@@ -60,7 +60,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: str) -> None:
-    """Removes what workers that died had in progress; nobody else ever counts it down."""
+    """Removes the in-progress gauges of dead workers, which nothing else would ever decrease."""
     for path in Path(folder).glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
         try:

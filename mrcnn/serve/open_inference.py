@@ -1,6 +1,7 @@
-"""The Open Inference Protocol, version 2, over HTTP with JSON; its binary extension is not offered.
+"""Endpoints of the Open Inference Protocol, version 2, over HTTP with JSON.
 
-Source: Open Inference Protocol specification, `rest/required_api`. An image file goes in as BYTES, in base64.
+The binary tensor extension is not supported; a client sends an image file as a BYTES tensor, in base64.
+Source: Open Inference Protocol specification, `rest/required_api`.
 """
 
 import json
@@ -24,12 +25,12 @@ _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "ob
 
 
 class Wanted(NamedTuple):
-    """An inference request.
+    """A parsed inference request.
 
     Attributes:
-        picture: a file's bytes, or pixels `[H, W, channels]` uint8.
-        outputs: the names of the arrays to answer with.
-        id: comes back with the answer; None where there is none.
+        picture: the bytes of an image file, or pixels `[H, W, channels]` uint8.
+        outputs: the names of the requested output tensors.
+        id: the client's request id, repeated in the response; None without one.
     """
 
     picture: bytes | np.ndarray
@@ -38,24 +39,24 @@ class Wanted(NamedTuple):
 
 
 def make_router(reception: Reception) -> APIRouter:
-    """Makes the endpoints."""
+    """Builds the router of the `/v2` endpoints."""
     router, admission = APIRouter(prefix="/v2", tags=["Open Inference Protocol"]), [Depends(reception.admit)]
 
     @router.get("")
     async def server() -> dict[str, Any]:
-        """Says what the server is."""
+        """Returns the name, the version and the extensions of the server."""
         return {"name": "mrcnn", "version": SERVER_VERSION, "extensions": []}
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
-        """Answers while the process runs."""
+        """Liveness check: answers 200 while the process runs."""
         return {"live": True}
 
     @router.get("/health/ready")
     @router.get("/models/{name}/ready")
     @router.get("/models/{name}/versions/{version}/ready")
     async def ready(name: str | None = None, version: str = VERSION) -> dict[str, Any]:
-        """Answers while the model takes images; else 503."""
+        """Readiness check: answers 200 while the model accepts images, else 503."""
         if name is not None:
             reception.check_model(name, version)
         if not reception.service.ready:
@@ -65,7 +66,7 @@ def make_router(reception: Reception) -> APIRouter:
     @router.get("/models/{name}")
     @router.get("/models/{name}/versions/{version}")
     async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
-        """Gives the inputs and outputs of the model, and the titles of its class ids."""
+        """Returns the model's inputs, outputs and class names."""
         reception.check_model(name, version)
         return {**_metadata(name, reception.channels), "class_names": list(reception.service.bundle.class_names)}
 
@@ -92,10 +93,14 @@ def make_router(reception: Reception) -> APIRouter:
 
 
 def read_request(document: bytes, *, channels: int) -> Wanted:
-    """Reads an inference request: the JSON text for a model of so many channels.
+    """Reads an inference request.
+
+    Args:
+        document: the JSON text.
+        channels: channels of the model's images.
 
     Raises:
-        Refusal: something in it is missing, malformed or unknown.
+        Refusal: a key or value is missing, malformed or unknown.
     """
     values = json_text.parse(document, name="body")
     inputs = values.get("inputs") if isinstance(values, dict) else None
@@ -108,7 +113,7 @@ def read_request(document: bytes, *, channels: int) -> Wanted:
 
 
 def write_outputs(arrays: tensors.Arrays) -> str:
-    """Writes the list of output tensors."""
+    """Writes the JSON list of output tensors, each with name, datatype, shape and flat data."""
     texts = []
     for name, values in arrays.items():
         head = json.dumps({"name": name, "datatype": DATATYPES[name], "shape": list(values.shape)})

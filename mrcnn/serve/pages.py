@@ -1,4 +1,7 @@
-"""The pages for people: a picture's objects drawn in the browser, and the list of endpoints. None needs a network."""
+"""Serves two HTML pages: one draws the detections of an image, one lists the endpoints.
+
+Neither page loads anything from another server.
+"""
 
 import base64
 import hashlib
@@ -11,24 +14,31 @@ FOLDER = Path(__file__).with_name("pages")
 
 
 def make_router() -> APIRouter:
-    """Makes the endpoints of the pages."""
+    """Builds the router of the HTML pages."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def try_out() -> Response:
-        """Lets a person drop a picture and see its objects."""
+        """Returns the page that draws the detections of a dropped image."""
         return _page("try.html")
 
     @router.get("/docs")
     async def docs() -> Response:
-        """Lists the endpoints of /openapi.json."""
+        """Returns the page that lists the endpoints of /openapi.json."""
         return _page("docs.html")
 
     return router
 
 
 def policy(page: str) -> str:
-    """Writes what a page may do: run the one script and use the one style that are in it, and ask its own server."""
+    """Builds the Content-Security-Policy of a page.
+
+    The page may run its one inline script, use its one inline style and send requests to its own server. Images may
+    come from that server, blobs and data URLs; all else is blocked.
+
+    Args:
+        page: the HTML, with exactly one `<script>` and one `<style>` element.
+    """
     script, style = (_hash(page, tag) for tag in ("script", "style"))
     return (
         f"default-src 'none'; connect-src 'self'; script-src {script}; style-src {style}; "

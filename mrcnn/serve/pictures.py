@@ -1,4 +1,4 @@
-"""Image files from strangers: their size is known before a pixel is decoded."""
+"""Decodes untrusted image files, and checks their size before any pixel is decoded."""
 
 import io
 import math
@@ -11,20 +11,27 @@ from mrcnn.images.pixels import decode_image
 from mrcnn.serve.refusals import Refusal
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-Image.init()  # else a format would be known from its second use on
-Image.MAX_IMAGE_PIXELS = None  # the limit here is the user's, be it below or above the library's own
-SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each goes over all pixels, and usual are 1 or 10
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # what such files begin with
+Image.init()  # registers every one of `FORMATS` before the first file; Pillow by itself starts with fewer
+Image.MAX_IMAGE_PIXELS = None  # the user's limit replaces Pillow's, be it lower or higher
+SCAN, MOST_SCANS = b"\xff\xda", 100  # of a JPEG; each scan decodes all pixels again, and files usually have 1 or 10
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # signatures: the first bytes of such files
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
 NAME = "in the request"  # completes "the image ..." in an error
 
 
 def pixel_count(data: bytes, *, max_pixels: int) -> int:
-    """Reads from a file's header how many pixels its decoder will hold: height times width, or of a tile, if larger.
+    """Reads from an image file's header how many pixels its decoder will hold.
+
+    Args:
+        data: the bytes of the file.
+        max_pixels: largest accepted height x width, of the image and of a TIFF's tile.
+
+    Returns:
+        Height times width of the image, or of a TIFF's tile where that is larger.
 
     Raises:
-        Refusal: there is no data, it is in none of `FORMATS`, its header is broken, or it is made to keep a decoder
-            busy or to fill the memory.
+        Refusal: the data is empty, in none of `FORMATS`, has a broken header, holds too many pixels (413), or looks
+            made to exhaust the decoder's time or memory.
     """
     if not data:
         raise Refusal("the image is empty; send the bytes of an image file")
@@ -41,10 +48,20 @@ def pixel_count(data: bytes, *, max_pixels: int) -> int:
 
 
 def decode(data: bytes, *, channels: int, max_pixels: int, image_range: int | None = None) -> np.ndarray:
-    """Decodes a file whose `pixel_count` was accepted, as `images.pixels.decode_image` does, `[H, W, channels]` uint8.
+    """Decodes an image file that `pixel_count` accepted; see `images.pixels.decode_image`.
+
+    Args:
+        data: the bytes of the file.
+        channels: channels of the model's images.
+        max_pixels: largest accepted height x width of the decoded image.
+        image_range: as for `decode_image`.
+
+    Returns:
+        `[H, W, channels]` uint8.
 
     Raises:
-        UserError: it is broken or cut off, has other channels, or other pixels than its header said.
+        UserError: the file is broken or cut off, has another number of channels, or decodes to more than `max_pixels`
+            or to none.
     """
     image = decode_image(np.frombuffer(data, np.uint8), channels, name=NAME, image_range=image_range)
     height, width = image.shape[:2]
@@ -53,7 +70,7 @@ def decode(data: bytes, *, channels: int, max_pixels: int, image_range: int | No
 
 
 def _read_sizes(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Gives height and width of an image, and of what a TIFF's pixels are stored in; zeros where they are not."""
+    """Reads (height, width) of an image and of its TIFF tiles; (0, 0) without tiles."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             tags = getattr(image, "tag_v2", {})  # of a TIFF
@@ -61,7 +78,7 @@ def _read_sizes(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
     except Image.UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise Refusal(f"the image is in no known format, or its first bytes are broken; known are {known}") from error
-    except Exception as error:  # a parser of foreign bytes may raise anything
+    except Exception as error:  # a parser of untrusted bytes may raise anything
         raise Refusal("the image is broken: its header cannot be read") from error
 
 

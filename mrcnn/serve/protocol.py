@@ -1,4 +1,4 @@
-"""HTTP connections with a time limit for the headers of a request, which the server library does not have."""
+"""HTTP protocol with a time limit on request headers, which uvicorn does not have."""
 
 import asyncio
 
@@ -9,25 +9,25 @@ HEADER_SECONDS = 20.0  # from the connection, or from the first byte of a later 
 
 
 class TimedProtocol(H11Protocol):
-    """Closes a connection whose client takes too long over the headers of a request.
+    """Closes a connection whose client does not finish a request's headers in time.
 
-    Between two requests a silent connection ends by the library's own limit, `timeout_keep_alive`.
+    Between two requests uvicorn's own limit, `timeout_keep_alive`, closes an idle connection.
     """
 
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Starts the time of the first request."""
+        """Accepts the connection and starts the timer of its first request."""
         super().connection_made(transport)
         self._watch_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Reads, and starts or ends the time of a request."""
+        """Parses received bytes, and starts or stops the timer of a request."""
         super().data_received(data)
         self._watch_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends the time."""
+        """Stops the timer."""
         self._stop()
         super().connection_lost(exc)
 

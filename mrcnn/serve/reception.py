@@ -1,4 +1,4 @@
-"""What all endpoints share: the way of a request from its body, within the limits, to the model and back."""
+"""Request handling that all endpoints share: reads bodies, applies limits, runs work in threads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,32 +18,33 @@ from mrcnn.serve.service import Gone, Service
 Answer = TypeVar("Answer")
 
 VERSION = "1"  # of the model, in the newer protocols
-BODY_SECONDS = 60.0  # for a body to arrive once it is read
+BODY_SECONDS = 60.0  # time limit for a body to arrive, from the start of reading
 MOST_WAITING = 1000  # requests; each holds a socket and 64 KiB of unread body
-MOST_FORM_BYTES = 64 * 2**20  # of working memory for the values beside the image
-PASTING = 16  # bytes for each pixel of an image, while one mask of its size is enlarged or written
-MOST_TENSOR_BYTES = 256 * 2**20  # of working memory for pixels written as lists
+MOST_FORM_BYTES = 64 * 2**20  # working memory to parse the values beside the image
+PASTING = 16  # bytes per pixel of an image while one mask of its size is enlarged or written
+MOST_TENSOR_BYTES = 256 * 2**20  # working memory to parse pixels that come as JSON lists
 
 
 class Reception:
-    """Takes requests in, keeps to the limits, and does what takes long in threads.
+    """Reads requests within the limits and runs slow work in a thread pool.
 
     Attributes:
         service: the model.
-        model_name: in the paths of the newer protocols.
-        channels: of the images.
-        max_pixels: of one image.
+        model_name: the model's name in the paths of the newer protocols.
+        channels: channels of the model's images.
+        max_pixels: largest accepted height x width of an image.
     """
 
     def __init__(self, service: Service, *, model_name: str, active: int, max_body_bytes: int, max_pixels: int):
-        """Takes the limits.
+        """Stores the limits and starts the thread pool.
 
         Args:
             service: the model.
-            model_name: in the paths of the newer protocols.
-            active: requests that are read and answered at a time; the others wait.
-            max_body_bytes: of one request.
-            max_pixels: of one image; also how many are worked on at a time.
+            model_name: the model's name in the paths of the newer protocols.
+            active: most requests processed at a time, and threads; further requests wait.
+            max_body_bytes: largest accepted body of a request.
+            max_pixels: largest accepted height x width of an image. The memory of so many pixels is also the budget of
+                all images processed at a time.
         """
         config = service.bundle.config
         self.service, self.model_name = service, model_name
@@ -56,23 +57,23 @@ class Reception:
         self._max_body_bytes = max_body_bytes
 
     async def admit(self) -> AsyncIterator[None]:
-        """Waits until a request may be read; ends when its answer has been sent. A dependency of an endpoint.
+        """FastAPI dependency: waits until the request is admitted, and frees its slot after the response.
 
         Raises:
-            Refusal: too many wait already.
+            Refusal: too many requests wait already (503).
         """
         async with self._admission.enter():
             yield
 
     def close(self) -> None:
-        """Ends the threads, when they have done what they do."""
+        """Waits for running work and ends the threads."""
         self._threads.shutdown()
 
     def check_model(self, name: str, version: str) -> None:
-        """Checks the names in a path of the newer protocols.
+        """Checks the model's name and version in a path of the newer protocols.
 
         Raises:
-            Refusal: there is no such model (404).
+            Refusal: the service has no such model (404).
         """
         if (name, version) != (self.model_name, VERSION):
             raise Refusal(
@@ -82,18 +83,22 @@ class Reception:
             )
 
     async def parts(self, request: Request) -> Parts:
-        """Reads a body of any kind; see `bodies.read_parts`."""
+        """Reads a body of any supported Content-Type; see `bodies.read_parts`."""
         return await bodies.read_parts(request, max_bytes=self._max_body_bytes, seconds=BODY_SECONDS)
 
     async def document(self, request: Request) -> bytes:
-        """Reads a body that must be JSON, of whatever Content-Type."""
+        """Reads a body as JSON text, whatever its Content-Type.
+
+        Raises:
+            Refusal: as `bodies.read_bytes`, or parsing the text would need more than `MOST_TENSOR_BYTES` (413).
+        """
         body = await bodies.read_bytes(request, max_bytes=self._max_body_bytes, seconds=BODY_SECONDS)
         if json_text.working_bytes(body) > MOST_TENSOR_BYTES:
             raise Refusal("the JSON text holds too many values; send the bytes of an image file in base64", status=413)
         return body
 
     async def read(self, size: int, reader: Callable[[], Answer]) -> Answer:
-        """Parses in a thread what takes `size` bytes of memory meanwhile."""
+        """Runs `reader` in a thread while `size` bytes of the memory budget are reserved."""
         async with self._admission.hold(size):
             return await self._in_thread(reader)
 
@@ -105,17 +110,17 @@ class Reception:
         request: Request,
         size: int = 0,
     ) -> Answer:
-        """Decodes an image and works on it in a thread, as long as the client waits for it.
+        """Decodes an image and runs `work` on it in a thread.
 
         Args:
-            picture: the bytes of an image file, or pixels.
-            work: takes `[H, W, channels]` uint8, and what is done once the client has left.
-            request: whose body has been read.
-            size: bytes that the request takes beside it.
+            picture: the bytes of an image file, or pixels `[H, W, channels]` uint8.
+            work: called with `[H, W, channels]` uint8 and a future that is done once the client has disconnected.
+            request: the request; its body has been read.
+            size: bytes of memory that the request needs beside the image.
 
         Raises:
             Refusal: the image is broken or too large.
-            ClientDisconnect: the client left.
+            ClientDisconnect: the client disconnected before `work` was done.
         """
         if isinstance(picture, bytes):
             data = picture
@@ -143,8 +148,8 @@ class Reception:
         finally:
             leaving.cancel()
             gone.set_result(None)
-            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks for it
-        await asyncio.wait((working,))  # it holds memory until it ends, which is soon
+            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # marks its error as retrieved
+        await asyncio.wait((working,))  # its memory stays reserved until it ends, which is soon
         raise ClientDisconnect
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
@@ -152,6 +157,6 @@ class Reception:
 
 
 async def _left(request: Request) -> None:
-    """Waits until the client of a request, whose body has been read, is gone."""
+    """Waits until the client disconnects; the request's body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

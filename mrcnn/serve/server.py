@@ -1,6 +1,6 @@
-"""The server process or processes: sockets, signals and the library's own messages.
+"""Server processes: sockets, signals, graceful shutdown and the log messages of libraries.
 
-SIGTERM and Ctrl-C end the service the same way: no new connection is taken, open requests are answered, then it ends.
+SIGTERM and Ctrl-C both shut down gracefully: new connections are refused, open requests are answered, the process ends.
 """
 
 import logging
@@ -27,26 +27,29 @@ from mrcnn.serve import metrics
 from mrcnn.serve.protocol import TimedProtocol
 
 BACKLOG = 2048  # connections that wait to be accepted
-MOST_FILES = 2**16  # open at a time, if the system lets us; each connection is one, and shells often allow 1024
+MOST_FILES = 2**16  # open files, if the system allows; each connection is one, and shells often allow 1024
 KEEP_ALIVE_SECONDS = 30
-WORKER_START_SECONDS = 180  # TensorFlow and the weights on a busy machine; a silent worker is replaced after this
-CHATTY = ("python_multipart", "PIL")  # libraries that quote what they refuse, which is answered with 400 anyway
-REPEAT_SECONDS = 10.0  # in which a message of theirs is reported once: clients, and full tables, repeat them at will
-NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has said
+WORKER_START_SECONDS = 180  # to load TensorFlow and the weights on a busy machine; a silent worker is replaced then
+CHATTY = ("python_multipart", "PIL")  # libraries whose messages quote refused data; the client gets a 400 anyway
+REPEAT_SECONDS = 10.0  # a repeated library message is reported once in this time, since clients can cause any number
+NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has logged
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
 
 
 class LibraryLog(logging.Handler):
-    """Hands the server library's warnings and errors to the service's log, one line each."""
+    """Logging handler: forwards libraries' warnings and errors to the service's log, one line each."""
 
     def __init__(self, log: EventLog):
-        """Takes warnings and worse."""
+        """Stores the log; records below WARNING are ignored."""
         super().__init__(logging.WARNING)
         self._log = log
         self._last, self._repeated_until = "", 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Reports the first line of the message, without its traceback; one that repeats, once in a while."""
+        """Logs the first line of a record's message, without the traceback.
+
+        A message that repeats is logged once in `REPEAT_SECONDS`.
+        """
         line, now = record.getMessage().partition("\n")[0], time.monotonic()
         if line in NO_NEWS or (line == self._last and now < self._repeated_until):
             return
@@ -55,10 +58,13 @@ class LibraryLog(logging.Handler):
 
 
 class Worker(multiprocess.Process):
-    """A worker process whose death is noticed; the library's own waits for the answer of one that died meanwhile."""
+    """Worker process with a liveness check that notices a crash at once.
+
+    Uvicorn's own check goes on waiting for the answer of a process that died meanwhile.
+    """
 
     def is_alive(self, timeout: float = 5) -> bool:
-        """Tells whether the process runs and answers within so many seconds."""
+        """Checks whether the process runs and answers a ping within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.process.is_alive() and time.monotonic() < deadline:
             if self.ping(timeout=1):
@@ -67,16 +73,22 @@ class Worker(multiprocess.Process):
 
 
 def hear_libraries(log: EventLog) -> None:
-    """Hands what libraries have to say in this process to its log; where nobody hears them they write to its stream."""
+    """Forwards the libraries' warnings and log records of this process to its log.
+
+    Without a handler they would write to stderr themselves.
+    """
     logging.captureWarnings(True)
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd images, as many as clients send
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd images, of which clients may send any number
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger().handlers = [LibraryLog(log)]
 
 
 def end_with_parent() -> None:
-    """Ends this worker as SIGTERM does when the process that started it is gone, for example killed."""
+    """Shuts this worker down gracefully when its parent process ends, for example killed.
+
+    A thread waits for the parent's end and then sends SIGTERM to the worker.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -89,7 +101,7 @@ def end_with_parent() -> None:
 
 
 def allow_connections() -> None:
-    """Raises the number of files that this process may have open, if it may."""
+    """Raises this process's limit on open files to `MOST_FILES`, or to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -97,10 +109,10 @@ def allow_connections() -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Takes the address; who connects before the service is ready waits, and is not turned away.
+    """Binds a socket and listens; clients that connect before the service is ready wait.
 
     Raises:
-        UserError: there is no such address here, or it is taken.
+        UserError: this machine has no such address, or it is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
@@ -116,7 +128,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(taken: socket.socket) -> str:
-    """Gives the URL of a bound socket."""
+    """Returns the URL of a bound socket."""
     host, port = taken.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -132,14 +144,14 @@ def run_one(app: ASGIApp, taken: socket.socket, *, drain_seconds: int, log: Even
 def run_many(
     make_app: Callable[[], ASGIApp], taken: socket.socket, *, workers: int, drain_seconds: int, log: EventLog
 ) -> None:
-    """Serves in so many processes of their own until a signal ends them; one that dies is replaced.
+    """Serves in worker processes until a signal ends them; a worker that dies is replaced.
 
     Args:
-        make_app: called in each worker; must be picklable.
+        make_app: builds the app in each worker; must be picklable.
         taken: the bound socket.
-        workers: how many processes.
-        drain_seconds: for open requests after the signal.
-        log: of this process.
+        workers: number of processes.
+        drain_seconds: time that open requests get after the signal.
+        log: log of this process.
 
     Raises:
         UserError: a worker cannot start.
@@ -150,7 +162,7 @@ def run_many(
     allow_connections()  # workers inherit it
     with _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
-        multiprocess.Process = Worker  # type: ignore[misc]  # the only way to tell the library
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
         supervisor = multiprocess.Multiprocess(config, sockets=[taken])
         supervisor.run()
         os.environ.pop(metrics.FOLDER_VARIABLE)
@@ -159,7 +171,7 @@ def run_many(
 
 
 def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **more: object) -> uvicorn.Config:
-    """Makes the server library's settings for an app, or with `factory` for what makes one."""
+    """Builds uvicorn's settings for an app, or with `factory=True` for a function that builds one."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
@@ -177,7 +189,7 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
 
 @contextmanager
 def _quiet_sigterm() -> Iterator[None]:
-    """Lets SIGTERM that the library raises again when it is done end the process with exit code 0."""
+    """Ignores the SIGTERM that uvicorn raises again after shutdown, so the exit code is 0."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         yield

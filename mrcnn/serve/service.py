@@ -1,4 +1,4 @@
-"""A loaded model that answers many threads at once: the work of the service without its HTTP."""
+"""Runs a loaded model for many threads at once, with dynamic batching; knows no HTTP."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,18 +18,18 @@ from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
 from mrcnn.structures import CompactDetections
 
-Gone = Future[None]  # done once nobody waits for an answer any more
+Gone = Future[None]  # done once the client has disconnected
 
 
 class Abandoned(RuntimeError):
-    """Ends work whose answer nobody waits for any more."""
+    """Raised to stop work on a request whose client has disconnected."""
 
 
 class Service:
-    """Finds objects in images; what several callers send at the same time goes through the model together.
+    """Detects objects in images, and batches the images of concurrent callers.
 
     Attributes:
-        bundle: the model and what its numbers mean.
+        bundle: the model with its config, class names and input size.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Service:
         wait_seconds: float = 0.0,
         on_batch: Callable[[int], object] = lambda count: None,
     ):
-        """Starts the thread that the model runs in.
+        """Starts the thread that runs the model.
 
         Args:
             predictor: the model.
-            confidence_tag: the name of the tag with the score, before a mode's suffix.
-            batch_size: the most images that go through the model together.
-            wait_seconds: how long an image waits for others.
-            on_batch: told the number of images each time the model runs.
+            confidence_tag: name of the tag that holds the score, without a mode's suffix.
+            batch_size: most images per run of the model.
+            wait_seconds: longest time that an image waits for others.
+            on_batch: called with the number of images before each run of the model.
         """
         self.bundle = predictor.bundle
         self._confidence_tag, self._batch_size = confidence_tag, batch_size
@@ -61,7 +61,7 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Tells whether images are taken."""
+        """Whether images are accepted."""
         return self._batcher.alive
 
     def warm_up(self) -> None:
@@ -70,16 +70,23 @@ class Service:
         self.detect(np.zeros((side, side, self.bundle.config.channels), np.uint8))
 
     def close(self) -> None:
-        """Answers what waits and ends the thread."""
+        """Answers the waiting images, then ends the thread."""
         self._batcher.close()
 
     def detect(self, image: np.ndarray, gone: Gone | None = None) -> CompactDetections:
-        """Finds the objects of one image, `[H, W, channels]` uint8; see `find`."""
+        """Detects the objects of one image, `[H, W, channels]` uint8; see `find`."""
         (found,) = self.find([image], gone)
         return found
 
     def find(self, images: Iterable[np.ndarray], gone: Gone | None = None) -> Iterator[CompactDetections]:
-        """Finds the objects of each image, in order; reads little further than a batch ahead.
+        """Detects the objects of each image; reads at most two batches ahead.
+
+        Args:
+            images: each `[H, W, channels]` uint8.
+            gone: done once the client has disconnected; None for a caller that stays.
+
+        Yields:
+            The detections of each image, in order.
 
         Raises:
             Abandoned: `gone` was done before the last image was.
@@ -99,10 +106,10 @@ class Service:
                 future.cancel()
 
     def output_meta(self, meta: ProjectMeta, mode: Mode) -> ProjectMeta:
-        """Gives the classes and tags that answers in this mode use, added to those of a project.
+        """Adds the classes and tags of this mode's annotations to those of a project.
 
         Raises:
-            UserError: a name is taken by something that does not fit.
+            UserError: the project has a class or tag of the same name that does not fit.
         """
         return labels.output_meta(meta, self.bundle.class_metas, self._naming(mode))
 
@@ -115,18 +122,19 @@ class Service:
         mode: Mode,
         gone: Gone | None = None,
     ) -> Annotation:
-        """Adds the objects that a mode finds in an image to its annotation.
+        """Runs a mode on an image and adds the detections to its annotation.
 
         Args:
             image: `[H, W, channels]` uint8.
-            known: what is annotated already; None is nothing.
-            meta: the project's that the annotation is from.
-            mode: how to look at the image and what to call what is found.
-            gone: done once nobody waits for the answer any more.
+            known: the existing annotation; None for none.
+            meta: classes and tags of the project that the annotation belongs to.
+            mode: the parts of the image to run the model on, and how detections are named.
+            gone: done once the client has disconnected.
 
         Raises:
-            Abandoned: `gone` was done before all of the image was looked at.
-            UserError: a name is taken by something that does not fit, or the mode cannot be run on this image.
+            Abandoned: `gone` was done before the whole image was processed.
+            UserError: the project has a class or tag of the same name that does not fit, or the mode cannot be run on
+                this image.
         """
         self.output_meta(meta, mode)
         height, width = image.shape[:2]
@@ -142,7 +150,7 @@ class Service:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The service as the modes want a predictor, asked for one answer; they need no more of it than this."""
+    """Adapts the service to the predictor interface that the modes use, for one request."""
 
     service: Service
     gone: Gone | None
@@ -157,7 +165,7 @@ def _await(future: "Future[CompactDetections]", gone: Gone) -> CompactDetections
     either: tuple[Future[Any], ...] = (future, gone)
     wait(either, return_when=FIRST_COMPLETED)
     if not future.done():
-        future.cancel()  # it may wait for the model still
+        future.cancel()  # it may still be in the queue
         _check_there(gone)
     return future.result()
 

@@ -1,6 +1,6 @@
-"""What a client of the old API asks and gets, as records and JSON; no HTTP.
+"""Reads requests and writes responses of the old Supervisely API; knows no HTTP.
 
-A value may come as a form's text or file, in the query, or as a key of a JSON body, there as an object or as its text.
+A value is a form's text or file, a parameter of the query, or a key of a JSON body, there as an object or as JSON text.
 Source: Supervisely Mask R-CNN plugin 5.16 and 6.0, stand-alone HTTP service.
 """
 
@@ -27,20 +27,20 @@ from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.service import Gone, Service
 
 KEYS = ("meta", "mode", "annotation")
-SUFFIXES = {"2020": "_model", "2019": ""}  # what a generation appends to names where the mode does not say
-MOST_POINTS = 10_000  # of an outline: to fill one that crosses itself takes time that grows with their square
+SUFFIXES = {"2020": "_model", "2019": ""}  # generation: suffix of class and tag names where the mode gives none
+MOST_POINTS = 10_000  # of an outline: the time to fill one that crosses itself grows with the square of its points
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request of the old API.
+    """A parsed request of the old API.
 
     Attributes:
-        image: the bytes of an image file; None where none was sent.
-        meta: of the project that the annotation is from; empty by default.
-        mode: how to look at the image.
-        annotation: what is known about the image; None where none was sent.
+        image: the bytes of an image file; None without one.
+        meta: classes and tags of the project that the annotation belongs to; empty by default.
+        mode: settings of the inference mode.
+        annotation: the existing annotation of the image; None without one.
     """
 
     image: bytes | None
@@ -50,22 +50,22 @@ class Question:
 
 
 def working_bytes(parts: Parts, query: Mapping[str, str]) -> int:
-    """Estimates from above what `read_question` takes."""
+    """Computes an upper bound of the bytes that `read_question` needs."""
     texts = [parts.document or b"", *(parts.fields.get(key, b"") for key in KEYS)]
     return sum(map(json_text.working_bytes, texts)) + sum(json_text.working_bytes(v.encode()) for v in query.values())
 
 
 def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, max_pixels: int) -> Question:
-    """Reads a request.
+    """Parses and checks the values of a request.
 
     Args:
         parts: the body.
-        query: the parameters of the URL, for what the body lacks.
-        generation: of the old API, a key of `SUFFIXES`.
-        max_pixels: of each mask in the annotation.
+        query: the parameters of the URL, used for keys that the body lacks.
+        generation: generation of the API, a key of `SUFFIXES`.
+        max_pixels: largest accepted height x width of a mask in the annotation.
 
     Raises:
-        UserError: a value is malformed; names it.
+        UserError: a value is malformed; the message names it.
     """
     values = _document(parts.document) if parts.document is not None else parts.fields
     given = {key: _value(values.get(key, query.get(key)), key) for key in KEYS}
@@ -80,7 +80,11 @@ def read_question(parts: Parts, query: Mapping[str, str], *, generation: str, ma
 
 
 def answer(service: Service, question: Question, image: np.ndarray, *, generation: str, gone: Gone) -> bytes:
-    """Finds the objects and writes the answer: the annotation, in 2019 as `{"annotation": ...}`."""
+    """Detects the objects of an image and writes its annotation as JSON.
+
+    Returns:
+        UTF-8 JSON: the annotation; for generation "2019" inside `{"annotation": ...}`.
+    """
     found = service.annotate(image, question.annotation, meta=question.meta, mode=question.mode, gone=gone).to_json()
     return json.dumps({"annotation": found} if generation == "2019" else found).encode()
 
@@ -99,10 +103,10 @@ def _image(value: Any) -> bytes | None:
 
 
 def from_base64(value: Any, *, name: str) -> bytes:
-    """Decodes a base64 text, in one line or in several.
+    """Decodes a base64 text of one or several lines.
 
     Raises:
-        Refusal: it is none; calls it `name`.
+        Refusal: the value is no base64 text; the message calls it `name`.
     """
     try:
         if isinstance(value, str):
@@ -113,7 +117,11 @@ def from_base64(value: Any, *, name: str) -> bytes:
 
 
 def _value(value: Any, name: str) -> Any:
-    """Gives the parsed value; None for what is missing, empty or null."""
+    """Parses a value that may be JSON text.
+
+    Returns:
+        The parsed value; None for one that is missing, empty or null.
+    """
     if isinstance(value, str):
         value = value.encode(errors="replace")
     if isinstance(value, bytes):
@@ -131,12 +139,16 @@ def _read(name: str, reader: Callable[[], Value]) -> Value:
 
 
 def _check_masks(annotation: Any, max_pixels: int) -> None:
-    """Looks at the sizes of encoded masks before they are decoded: a few bytes may hold gigabytes."""
+    """Checks the sizes of encoded masks before decoding: few bytes may unpack to gigabytes.
+
+    Raises:
+        Refusal: a mask unpacks to more than `max_pixels` bytes or pixels (413), or its image is malformed.
+    """
     for data in _mask_texts(annotation):
         try:
             content = base64.b64decode(data)
         except (binascii.Error, ValueError):
-            continue  # the reader will say it, with the object's number
+            continue  # `Annotation.from_json` reports it, with the object's number
         unzip = zlib.decompressobj()
         try:
             content = unzip.decompress(content, max_pixels)

@@ -1,4 +1,4 @@
-"""The endpoints of the old API, in its two generations: 2019 wraps its answers, 2020 does not."""
+"""Endpoints of the old Supervisely API: generation 2019 wraps its responses, 2020 does not."""
 
 import json
 
@@ -18,12 +18,18 @@ _ANY = {"type": "object"}
 
 
 def make_router(reception: Reception, *, generation: str, prefix: str = "") -> APIRouter:
-    """Makes the endpoints; `generation` is what `/model/inference` answers like, "2019" or "2020"."""
+    """Builds the router of the `/model` endpoints.
+
+    Args:
+        reception: reads the requests and runs the model.
+        generation: "2019" or "2020", the response format of `/model/inference`.
+        prefix: path before `/model`.
+    """
     router = APIRouter(prefix=prefix, tags=["Supervisely"], dependencies=[Depends(reception.admit)])
 
     @router.post("/model/inference", openapi_extra=_body("image", "mode", "meta", "annotation"))
     async def inference(request: Request) -> Response:
-        """Finds the objects of an image; answers with its annotation and one bitmap for each object added."""
+        """Finds the objects of an image; returns its annotation with a bitmap per object."""
         question, size = await _read(reception, request, generation)
         if question.image is None:
             raise Refusal("`image` is missing; send the image file as the form's file part `image`")
@@ -39,13 +45,13 @@ def make_router(reception: Reception, *, generation: str, prefix: str = "") -> A
 
     @router.post("/model/get_out_meta", openapi_extra=_body("mode", "meta"))
     async def get_out_meta(request: Request) -> Response:
-        """Gives the classes and tags of the answers in a mode, added to those of `meta`."""
+        """Returns `meta` with the classes and tags added that the responses in a mode use."""
         question, _ = await _read(reception, request, "2020")
         return JSONAnswer(json.dumps(reception.service.output_meta(question.meta, question.mode).to_json()))
 
     @router.post("/model/get_output_meta")
     async def get_output_meta() -> Response:
-        """Gives the model's classes and tags as of 2019: wrapped, names as in the model."""
+        """Returns the model's classes and tags as in 2019: wrapped, names without a suffix."""
         question = supervisely.read_question(supervisely.Parts(), {}, generation="2019", max_pixels=0)
         meta = reception.service.output_meta(ProjectMeta(), question.mode)
         return JSONAnswer(json.dumps({"output_meta": meta.to_json()}))
@@ -66,7 +72,7 @@ async def _read(reception: Reception, request: Request, generation: str) -> tupl
 
 
 def _body(*names: str) -> dict[str, object]:
-    """Describes a body for OpenAPI, which cannot see what `Request` is read for."""
+    """Builds the OpenAPI description of a body, which FastAPI cannot derive from a plain `Request`."""
     form = {"type": "object", "properties": {name: _FORM[name] for name in names}}
     if "image" in names:
         form["required"] = ["image"]

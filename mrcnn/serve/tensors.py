@@ -1,4 +1,4 @@
-"""Images and detections as the arrays that the newer protocols carry in JSON.
+"""Converts images and detections to and from the JSON arrays of the newer protocols.
 
 The arrays are those of an exported model, see docs/export.md: `boxes` `[N, 4]` float32, yxyx pixels of the image;
 `class_ids` `[N]` int32; `scores` `[N]` float32; `masks` `[N, H, W]` uint8, 0 or 1. Best score first.
@@ -24,10 +24,17 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def arrays_of(found: CompactDetections, wanted: Collection[str] = OUTPUTS) -> dict[str, np.ndarray]:
-    """Gives the wanted arrays in the order of `OUTPUTS`.
+    """Converts detections to the wanted arrays.
+
+    Args:
+        found: the detections of one image.
+        wanted: names out of `OUTPUTS`.
+
+    Returns:
+        The arrays by name, in the order of `OUTPUTS`; for shapes and types see the module.
 
     Raises:
-        Refusal: the masks are too large for JSON.
+        Refusal: masks are wanted and have more than `MOST_MASK_VALUES` values (413).
     """
     arrays = {"boxes": found.boxes, "class_ids": found.class_ids, "scores": found.scores}
     count = len(found.masks) * math.prod(found.size)
@@ -43,22 +50,23 @@ def arrays_of(found: CompactDetections, wanted: Collection[str] = OUTPUTS) -> di
 
 
 def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> np.ndarray:
-    """Reads pixels from lists.
+    """Converts nested or flat lists of numbers to an image.
 
     Args:
-        values: rows of pixels of channels, whole numbers 0..255; with `shape`, also without the inner lists.
-        channels: of the model.
-        shape: what the lists are said to be.
+        values: `[H, W, channels]` or `[1, H, W, channels]` as nested lists of whole numbers 0..255; with `shape` also
+            as a flat list.
+        channels: channels of the model's images.
+        shape: the declared shape; None where the nesting tells it.
 
     Returns:
         `[H, W, channels]` uint8.
 
     Raises:
-        Refusal: they are something else.
+        Refusal: the values have another shape, are no numbers, or are not whole numbers 0..255.
     """
     try:
-        with np.errstate(all="ignore"):  # what does not fit becomes infinite and is refused below
-            pixels = np.asarray(values, np.float32)  # without a type, one long text would make all elements as long
+        with np.errstate(all="ignore"):  # values beyond float32 become infinite and are refused below
+            pixels = np.asarray(values, np.float32)  # without a dtype, one long text would make every element as long
     except (ValueError, TypeError, OverflowError) as error:
         raise Refusal("`image` must be rows of equal length, of pixels of equal length, of whole numbers") from error
     if shape is not None:
@@ -75,22 +83,22 @@ def image_of(values: Any, *, channels: int, shape: list[int] | None = None) -> n
 
 
 def write_nested(arrays: Arrays) -> str:
-    """Writes a JSON object of nested lists, as TensorFlow Serving does."""
+    """Writes arrays as a JSON object of nested lists, the form of TensorFlow Serving."""
     return _object({name: _mask_rows(v) if name == "masks" else json.dumps(v.tolist()) for name, v in arrays.items()})
 
 
 def write_flat(values: np.ndarray) -> str:
-    """Writes one flat JSON list."""
+    """Writes an array as one flat JSON list; uint8 arrays must hold 0 and 1."""
     if values.dtype == np.uint8:
         return f"[{_digits(values.reshape(1, -1))[:-1]}]" if values.size else "[]"
     return json.dumps(values.reshape(-1).tolist())
 
 
 def whole_numbers(values: Any, *, name: str) -> list[int]:
-    """Checks a list of whole numbers that are not negative.
+    """Checks that a value is a list of non-negative whole numbers, and returns it.
 
     Raises:
-        Refusal: it is none; calls it `name`.
+        Refusal: the value is something else; the message calls it `name`.
     """
     if not isinstance(values, list) or not all(type(item) is int and item >= 0 for item in values):
         raise Refusal(f"`{name}` must be a list of whole numbers, got {errors.shown(values)}")
@@ -102,7 +110,10 @@ def _object(texts: Mapping[str, str]) -> str:
 
 
 def _mask_rows(masks: np.ndarray) -> str:
-    """Writes `[N, H, W]` of 0 and 1; a library's way over Python numbers takes 20 times as long and as much memory."""
+    """Writes masks `[N, H, W]` of 0 and 1 as nested JSON lists.
+
+    A JSON library would convert each value to a Python number and need 20 times the time and the memory.
+    """
     width = masks.shape[2]
     return "[" + ",".join(_nested(_digits(mask), 2 * width) for mask in masks) + "]"
 
@@ -113,7 +124,7 @@ def _nested(digits: str, step: int) -> str:
 
 
 def _digits(rows: np.ndarray) -> str:
-    """Writes 0 and 1 as `0,1,1,`, all rows in one."""
+    """Writes an array `[H, W]` of 0 and 1 as one text such as `0,1,1,`."""
     text = np.full((*rows.shape, 2), ord(","), np.uint8)
     text[..., 0] = rows + ord("0")
     return text.tobytes().decode("ascii")

@@ -1,6 +1,6 @@
-"""TensorFlow Serving's REST form of prediction, for an exported model's two signatures.
+"""Endpoints of TensorFlow Serving's REST API, with the two signatures of an exported model.
 
-An addition: `instances` may hold several images of different sizes, and each gets its own prediction.
+Beyond that API `instances` may hold several images of different sizes, and each gets its own prediction.
 Source: TensorFlow Serving, RESTful API.
 """
 
@@ -18,16 +18,16 @@ from mrcnn.serve.refusals import Refusal
 from mrcnn.serve.service import Gone
 from mrcnn.serve.supervisely import from_base64
 
-SIGNATURES = {"serving_default": "image", "encoded": "encoded"}  # and their inputs, as in an exported model
+SIGNATURES = {"serving_default": "image", "encoded": "encoded"}  # signature: its input, as in an exported model
 MOST_INSTANCES = 32
-MOST_ANSWER_BYTES = 40 * 2**20  # of several instances together; one has 34 MB at the most
+MOST_ANSWER_BYTES = 40 * 2**20  # of all instances together; one has at most 34 MB
 _STATUS = {"version": VERSION, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
 _EXAMPLE = {"inputs": {"encoded": {"b64": "..."}}}
 _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}}
 
 
 def make_router(reception: Reception) -> APIRouter:
-    """Makes the endpoints."""
+    """Builds the router of the `/v1/models` endpoints."""
     router, admission = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"]), [Depends(reception.admit)]
 
     def answer(image: np.ndarray, gone: Gone) -> str:
@@ -36,14 +36,14 @@ def make_router(reception: Reception) -> APIRouter:
     @router.get("/{name}")
     @router.get("/{name}/versions/{version}")
     async def status(name: str, version: str = VERSION) -> dict[str, Any]:
-        """Gives the state of the model."""
+        """Returns the state of the model."""
         reception.check_model(name, version)
         return {"model_version_status": [_STATUS]}
 
     @router.get("/{name}/metadata")
     @router.get("/{name}/versions/{version}/metadata")
     async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
-        """Gives the inputs and outputs of each signature."""
+        """Returns the inputs and outputs of each signature."""
         reception.check_model(name, version)
         return _metadata(name, reception.channels)
 
@@ -72,13 +72,13 @@ def read_request(document: bytes, *, channels: int) -> tuple[list[bytes | np.nda
 
     Args:
         document: the JSON text.
-        channels: of the model.
+        channels: channels of the model's images.
 
     Returns:
-        The images, as a file's bytes or as pixels, and whether they came as `instances`.
+        The images, each as a file's bytes or as pixels `[H, W, channels]` uint8, and whether they came as `instances`.
 
     Raises:
-        Refusal: something in it is missing, malformed or unknown.
+        Refusal: a key or value is missing, malformed or unknown.
     """
     values = json_text.parse(document, name="body")
     if not isinstance(values, dict) or len(values.keys() & {"inputs", "instances"}) != 1:
@@ -96,7 +96,10 @@ def read_request(document: bytes, *, channels: int) -> tuple[list[bytes | np.nda
 
 
 def _read_item(item: Any, expected: str | None, channels: int) -> bytes | np.ndarray:
-    """Reads `{"encoded": {"b64": ...}}`, `{"image": [[[...]]]}`, or one of their values alone."""
+    """Reads one image: `{"encoded": {"b64": ...}}`, `{"image": [[[...]]]}` or only the value of either.
+
+    `expected` is the input of the signature that the request names; None accepts both.
+    """
     if isinstance(item, dict) and len(item) == 1:
         ((key, value),) = item.items()
         if key == "b64" and expected != "image":

@@ -1,4 +1,4 @@
-"""Stands around all endpoints: counts, logs, and turns what nobody expected into an answer instead of an end."""
+"""ASGI middleware: counts and logs requests, answers unexpected exceptions with 500."""
 
 import asyncio
 import re
@@ -14,29 +14,41 @@ from mrcnn.events import EventLog
 from mrcnn.serve import refusals
 from mrcnn.serve.metrics import Metrics
 
-QUIET = ("/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready")  # asked every few seconds
-CLIENT_LEFT = 499  # as other servers count it; nobody is there to read it
+QUIET = ("/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready")  # requested every few seconds
+CLIENT_LEFT = 499  # nginx's status for a client that disconnected; it is counted, never sent
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 UNKNOWN = "unknown"  # a method or path that a client made up
 LONGEST_ERROR = 200  # characters
-_QUOTED = re.compile(r"""b?(["']).*?(\1|$)|[^ -~\s]+""", re.DOTALL)  # where a library's message may quote the data
+_QUOTED = re.compile(
+    r"""b?(["']).*?(\1|$)|[^ -~\s]+""", re.DOTALL
+)  # parts of a library's message that may quote the request
 
 
 class Watch:
-    """ASGI middleware; the log gets a line per request: method, path, status, seconds, and never a body or a query."""
+    """Counts each request, logs it in one line and answers unexpected exceptions with 500.
+
+    The line holds method, path template, status and seconds, never a body or a query. Successful requests to `QUIET`
+    paths are not logged.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, log: EventLog):
-        """Stands around `app`."""
+        """Wraps an app.
+
+        Args:
+            app: the ASGI app.
+            metrics: receives the counts and durations.
+            log: receives one line per request and the unexpected exceptions.
+        """
         self._app, self._metrics, self._log = app, metrics, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles a request; other events of the server pass through."""
+        """Handles an HTTP request; other events, such as lifespan, go to the app unchanged."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # the same answer, of which the server sends no body
+            scope = {**scope, "method": "GET"}  # same response; the server omits the body
         began, status = time.perf_counter(), 0
 
         async def watched(message: Message) -> None:
@@ -50,14 +62,14 @@ class Watch:
                 await self._app(scope, receive, watched)
             except ClientDisconnect:
                 status = CLIENT_LEFT
-            except asyncio.CancelledError:  # the service stops and does not wait any longer
+            except asyncio.CancelledError:  # the time for graceful shutdown is over
                 if status:
                     raise
                 await refusals.response("the service is stopping", status=503)(scope, receive, watched)
             except Exception as error:
                 self._report(method, _template(scope), error)
                 if status:
-                    raise  # half an answer is sent: only a broken connection can say so
+                    raise  # part of the response is sent; only a closed connection can signal the error
                 failed = refusals.response(
                     f"the service failed at this request ({type(error).__name__}); its log says more", status=500
                 )
@@ -77,11 +89,14 @@ class Watch:
 
 
 def _template(scope: Scope) -> str:
-    """Gives the path as the endpoint declares it: a client must not invent names for counters and logs."""
+    """Returns the endpoint's path template, such as `/v2/models/{name}`, or `UNKNOWN` without an endpoint.
+
+    Metrics and logs use it so that a client cannot create new labels.
+    """
     return getattr(scope.get("route"), "path", UNKNOWN)
 
 
 def _place(error: Exception) -> str:
-    """Says where an error came up, for whoever mends it."""
+    """Returns the file name and line where an exception was raised."""
     *_, last = traceback.extract_tb(error.__traceback__)
     return f"{Path(last.filename).name}:{last.lineno}"

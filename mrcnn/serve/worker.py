@@ -1,4 +1,4 @@
-"""The start of a worker process: a module without TensorFlow, whose notes are hidden when it is imported later."""
+"""Starts a worker process; imports no TensorFlow, so its startup messages can be hidden."""
 
 import atexit
 import contextlib
@@ -10,7 +10,7 @@ from mrcnn.config.serve import ServeConfig
 
 
 def make_app(config: ServeConfig, url: str) -> ASGIApp:
-    """Makes the app of a worker process; see `endpoints.make_worker`."""
+    """Builds the app of a worker process; see `endpoints.make_worker`."""
     notes = contextlib.ExitStack()
     notes.enter_context(decoder_notes.hidden())
     atexit.register(notes.close)
