@@ -3,9 +3,11 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
+`extras` holds further fields of the objects by name, one row per object; `data/fields` says how each is handled.
 Source: docs/architecture.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,12 +24,14 @@ class Instances(NamedTuple):
         class_ids: `[N]` int32, 1..C-1; of an ignore region its class, or 0 if it applies to all classes.
         masks: N boolean arrays, each `[y2 - y1, x2 - x1]`: the object inside its own box.
         ignore: `[N]` bool, true for ignore regions: crowds and neutral objects.
+        extras: `[N, ...]` float32 by name; points in pixels of the image.
     """
 
     boxes: np.ndarray
     class_ids: np.ndarray
     masks: tuple[np.ndarray, ...]
     ignore: np.ndarray
+    extras: Mapping[str, np.ndarray] = {}
 
 
 class Sample(NamedTuple):
@@ -40,6 +44,7 @@ class Sample(NamedTuple):
         class_ids: one per label; of a crowd its class, 0 for a neutral object.
         ignore: one per label, true for crowds and neutral objects.
         size_hw: the image's height and width according to its annotation; None where the annotation has none.
+        extras: by name, `[N, ...]` float32, one row per label, pixels of the image.
     """
 
     name: str
@@ -48,10 +53,13 @@ class Sample(NamedTuple):
     class_ids: tuple[int, ...]
     ignore: tuple[bool, ...]
     size_hw: tuple[int, int] | None = None
+    extras: Mapping[str, np.ndarray] = {}
 
 
 class Batch(NamedTuple):
     """A batch for training and validation; `tf.data` passes it as `batch._asdict()`.
+
+    The dictionary also has `gt_<name>` `[B, N, ...]` float32 for each extra field of the objects that the model needs.
 
     Attributes:
         images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`; the model subtracts the mean.
@@ -145,6 +153,7 @@ class RawDetections(NamedTuple):
         scores: `[B, D]` float32.
         valid: `[B, D]` bool; the valid slots come first.
         masks: `[B, D, M, M]` float32 probabilities of the detected class on the box's grid.
+        extras: `[B, D, ...]` float32 by name; points in pixels of the model input.
     """
 
     boxes: Tensor
@@ -152,6 +161,23 @@ class RawDetections(NamedTuple):
     scores: Tensor
     valid: Tensor
     masks: Tensor
+    extras: Mapping[str, Tensor] = {}
+
+
+class Choices(NamedTuple):
+    """The run-time choices of a detector; a change needs no new network. The names are those of `model` in a config.
+
+    Attributes:
+        score_threshold: detections that score less are dropped.
+        detection_nms_iou_threshold: a box is dropped when its IoU with a better one is above it.
+        detections_per_image: the most detections of one image.
+        mask_threshold: the probability from which a pixel belongs to the object.
+    """
+
+    score_threshold: float = 0.7
+    detection_nms_iou_threshold: float = 0.3
+    detections_per_image: int = 100
+    mask_threshold: float = 0.5
 
 
 class OutputRules(NamedTuple):
@@ -179,6 +205,7 @@ class Detections(NamedTuple):
         class_names: one per detection.
         scores: `[N]` float32.
         masks: `[N, H, W]` bool.
+        extras: `[N, ...]` float32 by name; points in pixels of the image.
     """
 
     boxes: np.ndarray
@@ -186,6 +213,7 @@ class Detections(NamedTuple):
     class_names: tuple[str, ...]
     scores: np.ndarray
     masks: np.ndarray
+    extras: Mapping[str, np.ndarray] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +271,7 @@ class CompactDetections(NamedTuple):
         scores: `[N]` float32.
         masks: one per detection, each with at least one pixel.
         size: height and width of the image.
+        extras: as in `Detections`.
     """
 
     boxes: np.ndarray
@@ -251,3 +280,4 @@ class CompactDetections(NamedTuple):
     scores: np.ndarray
     masks: tuple[CroppedMask, ...]
     size: tuple[int, int]
+    extras: Mapping[str, np.ndarray] = {}

@@ -12,6 +12,7 @@ from typing import Any
 from faster_coco_eval.core import mask as rle_tools
 
 from mrcnn import files
+from mrcnn.data.fields import extras
 from mrcnn.evaluate import coco
 from mrcnn.structures import CompactDetections
 
@@ -58,16 +59,15 @@ class CocoResults:
 def entries(detections: CompactDetections) -> list[dict[str, Any]]:
     """Converts the detections of one image to JSON dictionaries, without the image id."""
     made = []
-    for box, class_id, score, mask in zip(
-        detections.boxes, detections.class_ids, detections.scores, detections.masks, strict=True
-    ):
-        y1, x1, y2, x2 = (round(float(side), 2) for side in box)
+    for row, mask in enumerate(detections.masks):
+        y1, x1, y2, x2 = (round(float(side), 2) for side in detections.boxes[row])
         made.append(
             {
-                "category_id": int(class_id),
+                "category_id": int(detections.class_ids[row]),
                 "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-                "score": round(float(score), 6),
+                "score": round(float(detections.scores[row]), 6),
                 "segmentation": coco.encode_crop(mask.pixels, mask.origin, size=detections.size),
+                **extras.jsonable(detections.extras, row),
             }
         )
     return made

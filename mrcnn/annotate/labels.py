@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
+from mrcnn.data.fields import extras
 from mrcnn.errors import UserError
 from mrcnn.predict import compact
 from mrcnn.predict.regions import Found, Part
@@ -123,8 +124,10 @@ def _kept(label: Label, naming: Naming) -> Iterator[Label]:
 
 def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
     chosen = select(part.detections, naming)
-    for name, mask, score in zip(chosen.class_names, chosen.masks, chosen.scores, strict=True):
-        yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), _score_tags(score, naming.tag))
+    for row, (name, mask) in enumerate(zip(chosen.class_names, chosen.masks, strict=True)):
+        tags = _score_tags(chosen.scores[row], naming.tag)
+        label = Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), tags)
+        yield extras.onto_label(label, chosen.extras, row)
     if part.box is not None:
         title = naming.region
         if part.label is not None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 from imgaug import augmenters as imgaug_augmenters
+from imgaug.augmentables.kps import KeypointsOnImage
 from imgaug.augmentables.segmaps import SegmentationMapsOnImage
 from imgaug.random import RNG
 from scipy import ndimage
 
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
+from mrcnn.data.fields import extras as fields
 from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
@@ -84,13 +86,16 @@ class Augmenter:
         for number, augmenter in enumerate(_walk(chain)):
             augmenter.random_state = RNG(derive_seed(self._seed, epoch, place, number))
         maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
+        # one draw of all random numbers, so that image, maps and points move alike
+        chain = chain.to_deterministic() if instances.extras else chain
         try:
             if maps is None:
                 return np.ascontiguousarray(chain(image=image)), instances
             moved, moved_maps = chain(image=image, segmentation_maps=SegmentationMapsOnImage(maps, image.shape))
+            extras = fields.augmented(instances.extras, lambda points: _moved_points(chain, points, image.shape))
         except Exception as error:  # imgaug raises assertions and bare exceptions on images it cannot handle
             raise UserError(f"`augmentation` fails on an image of shape {image.shape}: {error!r}") from error
-        return np.ascontiguousarray(moved), _from_maps(moved_maps.arr, instances)
+        return np.ascontiguousarray(moved), _from_maps(moved_maps.arr, instances._replace(extras=extras))
 
     def _chain(self) -> imgaug_augmenters.Sequential:
         if not hasattr(self._chains, "value"):
@@ -162,4 +167,11 @@ def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
         corners=[corners[number] for number in numbers],
         class_ids=instances.class_ids[kept],
         ignore=instances.ignore[kept],
+        extras=fields.take(instances.extras, kept),
     )
+
+
+def _moved_points(chain: imgaug_augmenters.Augmenter, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Moves points `[P, 2]` (y, x) by a deterministic augmenter."""
+    moved = chain.augment_keypoints(KeypointsOnImage.from_xy_array(points[:, ::-1], shape=shape))
+    return moved.to_xy_array()[:, ::-1]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.data.fields import extras
+from mrcnn.data.fields.field import named
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
 from mrcnn.project import census
@@ -23,6 +25,7 @@ class Shapes(NamedTuple):
         max_gt_instances: number of slots for objects and regions to ignore, N.
         gt_mask_size: side of a stored mask, S.
         image_resize: the method of `resize_image`.
+        fields: names of the objects' extra fields in the batch.
     """
 
     min_dim: int
@@ -31,6 +34,7 @@ class Shapes(NamedTuple):
     max_gt_instances: int
     gt_mask_size: int
     image_resize: str = "exact"
+    fields: tuple[str, ...] = ()
 
 
 def make_example(
@@ -46,7 +50,8 @@ def make_example(
         seed: of the random choice where there are more objects than slots; also passed on to the model.
 
     Returns:
-        The fields of `Batch` without the batch axis. Used slots come first, in the order of the instances.
+        The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in the
+        order of the instances.
     """
     plan = resize_plan(*image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim)
     boxes = boxes_to_input(instances.boxes, plan)
@@ -62,13 +67,16 @@ def make_example(
     example["gt_valid"][:count] = ~instances.ignore[slots]
     example["gt_ignore"][:count] = instances.ignore[slots]
     example["neutral"] = _neutral_pixels(instances, plan, max_dim=shapes.max_dim)
+    for name, values in _to_input(instances, plan).items():
+        if name in shapes.fields:
+            example[f"gt_{name}"][:count] = values[slots]
     example["image_ids"] = np.array(image_id, np.int32)
     example["seeds"] = np.array(seed, np.int32)
     return example
 
 
 def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
-    """Lists shape and dtype of each field of an example, in the order of `Batch`."""
+    """Lists shape and dtype of each field of an example, in the order of `Batch`, then the extra fields."""
     n, size = shapes.max_gt_instances, shapes.gt_mask_size
     spec = Batch(
         images=((shapes.max_dim, shapes.max_dim, shapes.channels), np.float32),
@@ -82,13 +90,18 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
         image_ids=((), np.int32),
         seeds=((), np.int32),
     )
-    return spec._asdict()
+    further = {f"gt_{name}": ((n, *named(name).shape), np.float32) for name in shapes.fields}
+    return {**spec._asdict(), **further}
 
 
 def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
     """Makes an example without an image: all zeros, and `image_ids` -1."""
     example: dict[str, np.ndarray] = {name: np.zeros(*field) for name, field in example_spec(shapes).items()}
     return example | {"image_ids": np.array(-1, np.int32)}
+
+
+def _to_input(instances: Instances, plan: ResizePlan) -> dict[str, np.ndarray]:
+    return extras.transformed(instances.extras, scale=plan.scale_yx, shift=(plan.pad_top, plan.pad_left))
 
 
 def _neutral_pixels(instances: Instances, plan: ResizePlan, *, max_dim: int) -> np.ndarray:

@@ -7,6 +7,7 @@ source image is first resized to fit into the target image, so that objects keep
 import cv2
 import numpy as np
 
+from mrcnn.data.fields import extras
 from mrcnn.data.rasterize import from_masks
 from mrcnn.structures import Instances
 
@@ -55,7 +56,10 @@ def paste_objects(
     pieces = [(_canvas(instances, index, (height, width)) & ~covered) for index in range(len(instances.ignore))]
     class_ids = [*instances.class_ids, *source_instances.class_ids[chosen]]
     ignore = [*instances.ignore, *source_instances.ignore[chosen]]
-    return shown, _tight([*pieces, *masks], class_ids, ignore)
+    scale = (size_hw[0] / source.shape[0], size_hw[1] / source.shape[1])
+    copied = extras.transformed(extras.take(source_instances.extras, chosen), scale=scale, shift=(0, 0))
+    both = extras.concatenate([instances.extras, copied])
+    return shown, _tight([*pieces, *masks], class_ids, ignore, both)
 
 
 def _canvas(instances: Instances, index: int, size_hw: tuple[int, int]) -> np.ndarray:
@@ -74,7 +78,9 @@ def _resized_mask(
     return canvas
 
 
-def _tight(canvases: list[np.ndarray], class_ids: list[int], ignore: list[bool]) -> Instances:
+def _tight(
+    canvases: list[np.ndarray], class_ids: list[int], ignore: list[bool], further: dict[str, np.ndarray]
+) -> Instances:
     kept, masks, corners = [], [], []
     for index, canvas in enumerate(canvases):
         x, y, width, height = cv2.boundingRect(canvas.view(np.uint8))
@@ -87,4 +93,5 @@ def _tight(canvases: list[np.ndarray], class_ids: list[int], ignore: list[bool])
         corners=corners,
         class_ids=[class_ids[index] for index in kept],
         ignore=[ignore[index] for index in kept],
+        extras=extras.take(further, kept),
     )

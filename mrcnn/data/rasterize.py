@@ -1,6 +1,6 @@
 """Draws objects as masks inside their boxes, and resamples masks to the fixed training grid."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -28,6 +28,7 @@ def rasterize(
     ignore: Sequence[bool],
     height: int,
     width: int,
+    extras: Mapping[str, np.ndarray] | None = None,
 ) -> Instances:
     """Draws the objects of one image.
 
@@ -37,6 +38,7 @@ def rasterize(
         ignore: one per label.
         height: of the image, pixels.
         width: of the image, pixels.
+        extras: further fields by name, one row per label.
 
     Returns:
         The objects that have a pixel inside the image, in order; arrays of length 0 where there is none.
@@ -49,6 +51,7 @@ def rasterize(
         corners=[corner for _, corner in pieces],
         class_ids=[class_ids[index] for index in kept],
         ignore=[ignore[index] for index in kept],
+        extras={name: values[kept] for name, values in (extras or {}).items()},
     )
 
 
@@ -58,6 +61,7 @@ def from_masks(
     corners: Sequence[tuple[int, int]],
     class_ids: Sequence[int] | np.ndarray,
     ignore: Sequence[bool] | np.ndarray,
+    extras: Mapping[str, np.ndarray] | None = None,
 ) -> Instances:
     """Builds `Instances` from masks and their positions.
 
@@ -66,6 +70,7 @@ def from_masks(
         corners: (y1, x1) of each mask's first pixel in the image.
         class_ids: one per mask.
         ignore: one per mask.
+        extras: further fields by name, one row per mask.
     """
     boxes = [(y, x, y + mask.shape[0], x + mask.shape[1]) for mask, (y, x) in zip(masks, corners, strict=True)]
     return Instances(
@@ -73,6 +78,7 @@ def from_masks(
         class_ids=np.array(class_ids, np.int32).reshape(-1),
         masks=tuple(masks),
         ignore=np.array(ignore, bool).reshape(-1),
+        extras=extras or {},
     )
 
 

@@ -96,7 +96,7 @@ class Detector(tf.Module):
         min_dim, max_dim, _ = self._numbers
         fitted = fit(image, min_dim=min_dim, max_dim=max_dim, method=self._image_resize)
         raw = self._model({"images": fitted.images, "windows": fitted.windows})
-        raw = RawDetections(*(field[0] for field in raw))
+        raw = tf.nest.map_structure(lambda field: field[0], raw)
         size = tf.shape(image)
         return to_original(raw, fitted, height=size[0], width=size[1], rules=self._rules)
 

@@ -222,7 +222,8 @@ class MaskRCNN(KerasHabits):
         fields: dict[str, Tensor] = {}
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, found.valid, image_size=image_size)
-        return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found), **fields})
+        masks = fields.pop("masks")
+        return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
 
 
 def _image_size(images) -> tuple[int, int]:

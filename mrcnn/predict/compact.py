@@ -5,13 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrcnn.data.fields import extras
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 
 def empty(size: tuple[int, int]) -> CompactDetections:
     """Makes an empty set of detections for an image of height and width `size`."""
     return CompactDetections(
-        np.zeros((0, 4), np.float32), np.zeros(0, np.int32), (), np.zeros(0, np.float32), (), (size[0], size[1])
+        boxes=np.zeros((0, 4), np.float32),
+        class_ids=np.zeros(0, np.int32),
+        class_names=(),
+        scores=np.zeros(0, np.float32),
+        masks=(),
+        size=(size[0], size[1]),
     )
 
 
@@ -19,7 +25,7 @@ def from_dense(detections: Detections) -> CompactDetections:
     """Crops each mask to its bounding box and drops detections with empty masks."""
     masks = tuple(map(CroppedMask.from_pixels, detections.masks))
     height, width = detections.masks.shape[1:]
-    found = CompactDetections(*detections[:4], masks, (height, width))
+    found = CompactDetections(**{**detections._asdict(), "masks": masks}, size=(height, width))
     kept = [index for index, mask in enumerate(masks) if mask.area]
     return found if len(kept) == len(masks) else take(found, kept)
 
@@ -30,19 +36,27 @@ def to_dense(found: CompactDetections) -> Detections:
     for canvas, mask in zip(canvases, found.masks, strict=True):
         y1, x1, y2, x2 = mask.box
         canvas[y1:y2, x1:x2] = mask.pixels
-    return Detections(*found[:4], canvases)
+    return Detections(
+        boxes=found.boxes,
+        class_ids=found.class_ids,
+        class_names=found.class_names,
+        scores=found.scores,
+        masks=canvases,
+        extras=found.extras,
+    )
 
 
 def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
     """Selects detections by index, in the order of the indices."""
     kept = np.fromiter(indices, np.int64)
     return CompactDetections(
-        found.boxes[kept],
-        found.class_ids[kept],
-        tuple(found.class_names[index] for index in kept),
-        found.scores[kept],
-        tuple(found.masks[index] for index in kept),
-        found.size,
+        boxes=found.boxes[kept],
+        class_ids=found.class_ids[kept],
+        class_names=tuple(found.class_names[index] for index in kept),
+        scores=found.scores[kept],
+        masks=tuple(found.masks[index] for index in kept),
+        size=found.size,
+        extras=extras.take(found.extras, kept),
     )
 
 
@@ -62,18 +76,23 @@ def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int
     y, x = by
     masks = tuple(replace(mask, origin=(mask.origin[0] + y, mask.origin[1] + x)) for mask in found.masks)
     boxes = (found.boxes + np.array([y, x, y, x])).astype(np.float32)
-    return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]))
+    shifted = extras.transformed(found.extras, scale=(1, 1), shift=by)
+    return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]), extras=shifted)
 
 
 def mirrored(found: CompactDetections) -> CompactDetections:
-    """Mirrors boxes and masks left to right, as for the horizontally flipped image."""
+    """Mirrors detections left to right, as for the horizontally flipped image."""
     width = found.size[1]
     masks = []
     for mask in found.masks:
         y, _, _, x2 = mask.box
         masks.append(CroppedMask.from_pixels(mask.pixels[:, ::-1], (y, width - x2)))
     y1, x1, y2, x2 = found.boxes.T
-    return found._replace(boxes=np.stack([y1, width - x2, y2, width - x1], axis=1), masks=tuple(masks))
+    return found._replace(
+        boxes=np.stack([y1, width - x2, y2, width - x1], axis=1),
+        masks=tuple(masks),
+        extras=extras.transformed(found.extras, scale=(1, -1), shift=(0, width)),
+    )
 
 
 def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) -> CompactDetections:
@@ -89,10 +108,11 @@ def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) ->
     if not parts:
         return empty(size)
     return CompactDetections(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.class_ids for part in parts]),
-        tuple(name for part in parts for name in part.class_names),
-        np.concatenate([part.scores for part in parts]),
-        tuple(mask for part in parts for mask in part.masks),
-        (size[0], size[1]),
+        boxes=np.concatenate([part.boxes for part in parts]),
+        class_ids=np.concatenate([part.class_ids for part in parts]),
+        class_names=tuple(name for part in parts for name in part.class_names),
+        scores=np.concatenate([part.scores for part in parts]),
+        masks=tuple(mask for part in parts for mask in part.masks),
+        size=(size[0], size[1]),
+        extras=extras.concatenate([part.extras for part in parts]),
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import resize
+from mrcnn.data.fields import extras
 from mrcnn.data.resize import ResizePlan
 from mrcnn.ops import masks
 from mrcnn.predict import compact
@@ -54,7 +55,7 @@ def with_slots(
 
     Args:
         raw: NumPy fields of ONE image, without the batch axis: boxes `[D, 4]`, class_ids `[D]`, scores `[D]`, valid
-            `[D]`, masks `[D, M, M]`.
+            `[D]`, masks `[D, M, M]`, extras `[D, ...]`.
         plan: how the image was resized and padded to the model input.
         image_size: H and W.
         class_names: name of each class id, the background first.
@@ -92,5 +93,12 @@ def with_slots(
         scores=raw.scores[slots][keep].astype(np.float32),
         masks=tuple(cropped[index] for index in keep),
         size=(height, width),
+        extras=extras.take(_extras_to_original(raw, plan), slots[keep]),
     )
     return found, slots[keep]
+
+
+def _extras_to_original(raw: RawDetections, plan: ResizePlan) -> dict[str, np.ndarray]:
+    scale_y, scale_x = plan.scale_yx
+    shift = (-plan.pad_top / scale_y, -plan.pad_left / scale_x)
+    return extras.transformed(raw.extras, scale=(1 / scale_y, 1 / scale_x), shift=shift)

@@ -148,6 +148,6 @@ class Predictor:
             image_resize=bundle.config.image_resize,
         )
         raw = self._detect(prepared.images, prepared.windows)
-        raw = RawDetections(*(field.numpy() for field in raw))
+        raw = tf.nest.map_structure(lambda field: field.numpy(), raw)
         for index, (plan, image_size) in enumerate(zip(prepared.plans, prepared.sizes, strict=True)):
-            yield RawDetections(*(field[index] for field in raw)), plan, image_size
+            yield tf.nest.map_structure(lambda field, index=index: field[index], raw), plan, image_size

@@ -180,6 +180,7 @@ class Validation(keras.callbacks.Callback):
     def _score(self, image_ids: np.ndarray, raw: RawDetections) -> None:
         if self._scorer is None:
             return
-        fields = [field.numpy() for field in raw]
+        fields = tf.nest.map_structure(lambda field: field.numpy(), raw)
         for index, image_id in enumerate(image_ids):
-            self._scorer.add(int(image_id), RawDetections(*(field[index] for field in fields)))
+            one = tf.nest.map_structure(lambda field, index=index: field[index], fields)
+            self._scorer.add(int(image_id), one)

@@ -68,8 +68,12 @@ def test_neutral_masks_count_by_their_pixels_and_without_a_slot():
     instances = _instances(*boxes)
     diagonals = from_masks(masks=[mask] * 4, corners=[(0, x) for x in range(0, 128, 32)], class_ids=[0] * 4,
                            ignore=[True] * 4)  # fmt: skip
-    both = Instances(*(np.concatenate([one, other]) if name != "masks" else one + other
-                       for name, one, other in zip(Instances._fields, instances, diagonals, strict=True)))  # fmt: skip
+    both = Instances(
+        boxes=np.concatenate([instances.boxes, diagonals.boxes]),
+        class_ids=np.concatenate([instances.class_ids, diagonals.class_ids]),
+        masks=instances.masks + diagonals.masks,
+        ignore=np.concatenate([instances.ignore, diagonals.ignore]),
+    )
     example = _example(both)
     np.testing.assert_array_equal(example["neutral"][24:40], np.tile(np.eye(16, dtype=bool), (1, 4)))
     assert example["neutral"].sum() == 64

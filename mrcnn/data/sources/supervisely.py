@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mrcnn.data import classes, split
+from mrcnn.data.fields import extras
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project import drawing, repeated
-from mrcnn.project.annotation import CROWD_TAG, Annotation
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
 from mrcnn.project.geometry import Geometry
 from mrcnn.project.reader import Item, Project
 from mrcnn.structures import Sample
@@ -47,6 +48,7 @@ def load_samples(
     class_title_to_idx: Mapping[str, int] | None = None,
     max_skipped_share: float = 0.5,
     log: EventLog | None = None,
+    fields: Sequence[str] = (),
 ) -> ProjectSamples:
     """Reads all annotations of a project and splits its images by tags.
 
@@ -59,6 +61,7 @@ def load_samples(
         class_title_to_idx: class indices of a trained model; None to assign new ones.
         max_skipped_share: share of broken annotations above which the project is refused.
         log: where warnings go; None for nowhere.
+        fields: names of the objects' extra fields to read.
 
     Returns:
         Samples in the project's order.
@@ -71,7 +74,7 @@ def load_samples(
     items, annotations = _read_annotations(project, max_share=max_skipped_share, log=log)
     chosen = split.split_items(annotations, train_tag=train_tag, val_tag=val_tag)
     samples = {
-        index: make_sample(items[index], annotations[index], class_title_to_idx=mapping, neutral=neutral)
+        index: make_sample(items[index], annotations[index], class_title_to_idx=mapping, neutral=neutral, fields=fields)
         for index in sorted({*chosen.train, *chosen.val})
     }
     train, val = (tuple(samples[index] for index in indices) for indices in (chosen.train, chosen.val))
@@ -85,14 +88,19 @@ def load_samples(
 
 
 def make_sample(
-    item: Item, annotation: Annotation, *, class_title_to_idx: Mapping[str, int], neutral: str | None = None
+    item: Item,
+    annotation: Annotation,
+    *,
+    class_title_to_idx: Mapping[str, int],
+    neutral: str | None = None,
+    fields: Sequence[str] = (),
 ) -> Sample:
-    """Makes the sample of one image.
+    """Makes the sample of one image. Of an object of several figures, the first has its extra fields.
 
     Raises:
         UserError: an object's class has no index.
     """
-    figures: dict[tuple[int, bool, str | int], list[Geometry]] = {}
+    figures: dict[tuple[int, bool, str | int], list[Label]] = {}
     for number, label in enumerate(annotation.labels):
         title = label.class_title
         if class_title_to_idx.get(title) == classes.BACKGROUND_IDX:
@@ -103,15 +111,20 @@ def make_sample(
         class_id = class_title_to_idx.get(title, classes.BACKGROUND_IDX)  # neutral has none
         key = label.extra.get(INSTANCE_KEY)
         bound = key if isinstance(key, str) and key else number
-        figures.setdefault((class_id, ignore, bound), []).append(label.geometry)
+        figures.setdefault((class_id, ignore, bound), []).append(label)
     return Sample(
         name=f"{item.dataset}/{item.name}",
         image_path=str(item.image_path),
-        labels=tuple(parts[0] if len(parts) == 1 else _Figures(tuple(parts)) for parts in figures.values()),
+        labels=tuple(_drawable([label.geometry for label in parts]) for parts in figures.values()),
         class_ids=tuple(class_id for class_id, _, _ in figures),
         ignore=tuple(ignore for _, ignore, _ in figures),
         size_hw=annotation.size_hw,
+        extras=extras.of_labels([parts[0] for parts in figures.values()], fields),
     )
+
+
+def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
+    return parts[0] if len(parts) == 1 else _Figures(tuple(parts))
 
 
 class _Figures(NamedTuple):

@@ -1,0 +1,61 @@
+"""Operations on `extras`, the extra fields of a record's objects, as the records' other fields need them.
+
+`extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mrcnn.data.fields.field import Pair, Warp, named
+from mrcnn.project.annotation import Label
+from mrcnn.structures import Tensor
+
+Extras = Mapping[str, Any]  # arrays or tensors by field name
+
+
+def take(extras: Extras, rows: Any) -> dict[str, Any]:
+    """Selects rows, by a NumPy index."""
+    return {name: values[rows] for name, values in extras.items()}
+
+
+def concatenate(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
+    """Concatenates the rows of several dictionaries with the same fields."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+
+
+def transformed(extras: Extras, *, scale: Pair, shift: Pair) -> dict[str, Tensor]:
+    """Moves all fields to an image where pixel p of each axis is at `scale * p + shift`; see `Field.transformed`."""
+    return {name: named(name).transformed(values, scale=scale, shift=shift) for name, values in extras.items()}
+
+
+def augmented(extras: Extras, warp: Warp) -> dict[str, np.ndarray]:
+    """Moves all fields to an augmented image; see `Field.augmented`."""
+    return {name: named(name).augmented(values, warp) for name, values in extras.items()}
+
+
+def joined(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Combines the pieces of one object to one row; see `Field.joined`."""
+    return {name: named(name).joined(values, scores)[None] for name, values in extras.items()}
+
+
+def of_labels(labels: Iterable[Label], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Reads the fields of annotated objects, `[N, ...]` float32 each; see `Field.from_label`."""
+    listed = list(labels)
+    return {
+        name: np.array([named(name).from_label(label) for label in listed], np.float32).reshape(-1, *named(name).shape)
+        for name in names
+    }
+
+
+def onto_label(label: Label, extras: Extras, row: int) -> Label:
+    """Adds the fields of one detection to its label; see `Field.to_label`."""
+    for name, values in extras.items():
+        label = named(name).to_label(label, values[row])
+    return label
+
+
+def jsonable(extras: Extras, row: int) -> dict[str, Any]:
+    """Converts the fields of one object for JSON; see `Field.jsonable`."""
+    return {name: named(name).jsonable(values[row]) for name, values in extras.items()}

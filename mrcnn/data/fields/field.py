@@ -1,0 +1,118 @@
+"""Defines what an extra field of an object is, and the table of all of them.
+
+Boxes, classes, scores and masks are the fixed core of every record. What else is known of an object is an extra field:
+an array with one row per object. A field says here how its rows move when images are resized, cut, mirrored or
+augmented, and how they are written. Everything between the annotation and the written result loops over these fields.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mrcnn.project.annotation import Label
+from mrcnn.structures import Tensor
+
+Pair = tuple[Any, Any]  # (y, x): numbers, or scalars of a graph
+Warp = Callable[[np.ndarray], np.ndarray]  # points `[P, 2]` (y, x) of an image -> those of the augmented image
+DECIMALS = 4  # of values in JSON
+
+
+class Field:
+    """An extra field whose values depend on neither size nor position, such as a probability.
+
+    A subclass overrides what differs. Only arithmetic operators may be applied to `values` in `transformed`: an export
+    calls it with tensors of a graph.
+
+    Attributes:
+        name: key of the field in `extras` and in written results, a Python identifier. The ground truth in a batch is
+            called `gt_<name>`.
+        shape: shape of one object's value.
+    """
+
+    name: str = ""
+    shape: tuple[int, ...] = ()
+
+    def transformed(self, values: Tensor, *, scale: Pair, shift: Pair) -> Tensor:
+        """Moves the values to an image where pixel p of each axis is at `scale * p + shift`.
+
+        Args:
+            values: `[N, *shape]`, pixels of the old image.
+            scale: (y, x) factors; negative for an axis that is mirrored.
+            shift: (y, x) pixels.
+
+        Returns:
+            `[N, *shape]`, pixels of the new image.
+        """
+        return values
+
+    def augmented(self, values: np.ndarray, warp: Warp) -> np.ndarray:
+        """Moves the values to an augmented image.
+
+        Args:
+            values: `[N, *shape]` float32.
+            warp: maps points of the image to the augmented one, `[P, 2]` (y, x) pixels; points may leave the image.
+
+        Returns:
+            `[N, *shape]` float32.
+        """
+        return values
+
+    def joined(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Combines the values of pieces of one object that was cut by window borders; here the best piece's.
+
+        Args:
+            values: `[K, *shape]` float32, one row per piece, in pixels of the image; best first.
+            scores: `[K]` float32.
+
+        Returns:
+            The value of the whole object, of the field's `shape`.
+        """
+        return values[0]
+
+    def from_label(self, label: Label) -> np.ndarray:
+        """Reads the value of an annotated object; zeros where its annotation has none.
+
+        Args:
+            label: the object, in pixels of the image.
+        """
+        found = np.asarray(label.extra.get(self.name, np.zeros(self.shape)), np.float32)
+        return found if found.shape == self.shape else np.zeros(self.shape, np.float32)
+
+    def to_label(self, label: Label, value: np.ndarray) -> Label:
+        """Adds the value of a detection to its label in a project; here as a further key of its JSON."""
+        return replace(label, extra={**label.extra, self.name: self.jsonable(value)})
+
+    def jsonable(self, value: np.ndarray) -> Any:
+        """Converts the value of one object for COCO JSON and for answers of the service."""
+        return np.round(np.asarray(value, np.float64), DECIMALS).tolist()
+
+    def draw(self, picture: np.ndarray, values: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Draws the values onto a picture of the detections; here nothing.
+
+        Args:
+            picture: `[H, W, 3]` uint8 RGB.
+            values: `[N, *shape]` float32, pixels of the picture.
+            boxes: `[N, 4]` float32, yxyx pixels of the picture.
+
+        Returns:
+            `[H, W, 3]` uint8 RGB.
+        """
+        return picture
+
+
+FIELDS: dict[str, Field] = {}  # by name; a field's file is imported and added here
+
+
+def named(name: str) -> Field:
+    """Finds a field by name.
+
+    Raises:
+        ValueError: no field of that name is in `FIELDS`.
+    """
+    if name not in FIELDS:
+        raise ValueError(
+            f"the field {name!r} is not in `mrcnn.data.fields.field.FIELDS`; add a `Field` of that name there"
+        )
+    return FIELDS[name]
