@@ -3,7 +3,7 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
-`extras` holds further fields of the objects by name, one row per object; `data/fields` says how each is handled.
+`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled.
 Source: docs/architecture.md.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Tensor = Any  # a backend tensor or a NumPy array
+EVALUATION_SCORE_THRESHOLD = 0.05  # AP ranks weak detections too; torchvision's and detectron2's value
 
 
 class Instances(NamedTuple):
@@ -178,6 +179,17 @@ class Choices(NamedTuple):
     detection_nms_iou_threshold: float = 0.3
     detections_per_image: int = 100
     mask_threshold: float = 0.5
+
+    @classmethod
+    def of(cls, settings: Any) -> "Choices":
+        """Reads the choices from the attributes of any record that has them all, such as a family's settings."""
+        return cls(**{name: getattr(settings, name) for name in cls._fields})
+
+    @property
+    def presets(self) -> dict[str, "Choices"]:
+        """The choices for each use: `predict`, these; `evaluate`, with a score threshold low enough for AP."""
+        lowered = min(self.score_threshold, EVALUATION_SCORE_THRESHOLD)
+        return {"predict": self, "evaluate": self._replace(score_threshold=lowered)}
 
 
 class OutputRules(NamedTuple):

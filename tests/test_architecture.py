@@ -24,21 +24,23 @@ MAY_IMPORT = {
     "config": {"events"},
     "images": set(),
     "project": {"events", "config", "images"},
+    "fields": {"structures", "project"},
     "ops": {"structures"},
     "weights": {"events"},
-    "data": {"structures", "events", "config", "images", "project", "ops"},
+    "data": {"structures", "events", "config", "images", "project", "fields", "ops"},
     "convert": {"events", "images", "project", "data"},
     "blocks": {"ops"},
     "backbones": {"blocks", "ops"},
     "heads": {"structures", "blocks", "ops"},
-    "models": {"structures", "config", "blocks", "backbones", "heads", "ops", "weights"},
+    "models": {"structures", "config", "fields", "blocks", "backbones", "heads", "ops", "weights"},
     "model_folder": {"structures", "config", "project", "models", "weights"},
-    "predict": {"structures", "events", "config", "images", "project", "ops", "data", "model_folder"},
+    "predict": {"structures", "events", "config", "images", "project", "fields", "ops", "data", "model_folder"},
     "evaluate": {
         "structures", "events", "config", "project", "data", "model_folder", "predict",
     },
     "annotate": {
-        "optional", "structures", "events", "config", "images", "project", "evaluate", "model_folder", "predict",
+        "optional", "structures", "events", "config", "images", "project", "fields", "evaluate", "model_folder",
+        "predict",
     },
     "train": {
         "optional", "structures", "events", "config", "images", "project", "data", "models", "heads", "weights",
@@ -53,13 +55,13 @@ MAY_IMPORT = {
         "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",
         "predict", "annotate", "train", "export",
     },
-    "commands": {"startup", "optional", "events", "config"},
+    "commands": {"startup", "optional", "structures", "events", "config"},
     "__main__": set(),
 }  # fmt: skip
 ANYWHERE = {"errors", "files", "locks"}
 TENSORFLOW_FREE = {
     "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands", "__main__",
-    "config", "images", "project", "blocks", "backbones", "heads", "models", "weights", "evaluate", "serve",
+    "config", "images", "project", "fields", "blocks", "backbones", "heads", "models", "weights", "evaluate", "serve",
 }  # fmt: skip
 
 

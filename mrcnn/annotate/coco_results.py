@@ -12,8 +12,8 @@ from typing import Any
 from faster_coco_eval.core import mask as rle_tools
 
 from mrcnn import files
-from mrcnn.data.fields import extras
 from mrcnn.evaluate import coco
+from mrcnn.fields import extras
 from mrcnn.structures import CompactDetections
 
 

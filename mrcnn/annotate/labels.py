@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
-from mrcnn.data.fields import extras
 from mrcnn.errors import UserError
+from mrcnn.fields import extras
 from mrcnn.predict import compact
 from mrcnn.predict.regions import Found, Part
 from mrcnn.predict.windows import Box

@@ -186,7 +186,7 @@ def _apply(
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
         if _is_folder(source):
             writer.write_results(source.entries)
-    summary = _summarize(source, out, progress.skipped, most=bundle.config.detections_per_image)
+    summary = _summarize(source, out, progress.skipped, most=bundle.choices.detections_per_image)
     summary.report(log)
     nothing = None if summary.objects else _nothing(predictor, source, naming, config, options)
     for line in filter(None, (_full(summary, bundle), nothing)):
@@ -313,7 +313,7 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
         return None
     return (
         f"in {len(summary.full)} images ({few(summary.full)}) the model found as many objects as it may, "
-        f"{bundle.config.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
+        f"{bundle.choices.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
         "model's config.json"
     )
 
@@ -330,7 +330,7 @@ def _nothing(
         return None
     limited_by = "--score-threshold"
     if options.score_threshold is None:
-        own, given = predictor.bundle.config.score_threshold, config.model.min_confidence_threshold
+        own, given = predictor.bundle.choices.score_threshold, config.model.min_confidence_threshold
         name = "min_confidence_threshold" if given >= own else "score_floor"
         limited_by = f"`model.{name}` of the config, or --score-threshold,"
     return second_look.describe(

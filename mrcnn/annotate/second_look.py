@@ -1,7 +1,6 @@
 """Counts the detections at lower score thresholds after a run found nothing."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,7 @@ def describe(
     """Predicts some images again and describes how many objects reach lower score thresholds.
 
     Args:
-        predictor: its model must have a `score_threshold`, as a `MaskRCNN` has.
+        predictor: the predictor of the run.
         source: the images of the run; up to `IMAGES` of them, evenly spread, are predicted again.
         mode: the inference mode of the run.
         batch_size: regions per batch.
@@ -30,19 +29,15 @@ def describe(
 
     Returns:
         One line with the count at each of `THRESHOLDS` below the predictor's own threshold; None if there is none
-        below it, or if the model has no `score_threshold`.
+        below it.
     """
-    own = predictor.bundle.config.score_threshold
+    own = predictor.bundle.choices.score_threshold
     lower = [threshold for threshold in THRESHOLDS if threshold < own]
-    model = predictor.bundle.model
-    if not lower or not hasattr(model, "score_threshold"):
+    if not lower:
         return None
     entries = source.entries[:: -(-len(source.entries) // IMAGES)]
-    with _lowered(model, min(lower)):
-        # a new predictor, whose graph is traced with the lower threshold
-        scores = _scores(
-            Predictor(predictor.bundle), replace(source, entries=entries), mode=mode, batch_size=batch_size, names=names
-        )
+    again = predictor.with_choices(score_threshold=min(lower))
+    scores = _scores(again, replace(source, entries=entries), mode=mode, batch_size=batch_size, names=names)
     counts = {threshold: sum(score >= threshold for score in scores) for threshold in lower}
     return _line(counts, own=own, looked_at=len(entries), of=len(source.entries), limited_by=limited_by)
 
@@ -83,13 +78,3 @@ class _Silence(EventLog):
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         pass
-
-
-@contextmanager
-def _lowered(model: Any, threshold: float) -> Iterator[None]:
-    before = model.score_threshold
-    model.score_threshold = threshold
-    try:
-        yield
-    finally:
-        model.score_threshold = before

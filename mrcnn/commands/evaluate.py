@@ -17,8 +17,7 @@ from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
-
-SCORE_THRESHOLD = 0.05
+from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -31,7 +30,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
-    parser.add_argument("--score-threshold", type=float, default=SCORE_THRESHOLD, metavar="0..1")
+    parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
     parser.add_argument("--device", metavar="cpu|N")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")

@@ -15,6 +15,7 @@ from mrcnn.config.base import (
     Flag,
     Fraction,
     Index,
+    Name,
     NotNegative,
     Number,
     Positive,
@@ -197,6 +198,9 @@ class ModelConfig(Settings):
     )
 
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
+    extra_heads: tuple[Name, ...] = Field(
+        default=(), description="heads beside the mask head, by their names in `mrcnn.models.extra_heads.HEADS`"
+    )
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
     detection_classes: Literal["all", "best"] = Field(
         default="all",

@@ -17,10 +17,10 @@ from imgaug.random import RNG
 from scipy import ndimage
 
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
-from mrcnn.data.fields import extras as fields
 from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
+from mrcnn.fields import extras as fields
 from mrcnn.structures import Instances
 
 # Deprecated in NumPy, scikit-image and imageio, but still called by imgaug; the results are right, see the tests.

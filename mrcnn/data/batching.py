@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.fields import extras
-from mrcnn.data.fields.field import named
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
+from mrcnn.fields import extras
+from mrcnn.fields.field import named
 from mrcnn.project import census
 from mrcnn.structures import Batch, Instances
 
@@ -50,8 +50,8 @@ def make_example(
         seed: of the random choice where there are more objects than slots; also passed on to the model.
 
     Returns:
-        The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in the
-        order of the instances.
+        The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in
+        the order of the instances.
     """
     plan = resize_plan(*image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim)
     boxes = boxes_to_input(instances.boxes, plan)

@@ -7,8 +7,8 @@ source image is first resized to fit into the target image, so that objects keep
 import cv2
 import numpy as np
 
-from mrcnn.data.fields import extras
 from mrcnn.data.rasterize import from_masks
+from mrcnn.fields import extras
 from mrcnn.structures import Instances
 
 

@@ -67,7 +67,7 @@ def evaluate(
         UserError: the model has none of the project's classes, or no image could be used.
     """
     names = predictor.bundle.class_names
-    most = max(COCO_DETECTIONS, predictor.bundle.config.detections_per_image)
+    most = max(COCO_DETECTIONS, predictor.bundle.choices.detections_per_image)
     most = most if isinstance(mode, FullImageMode) else REGION_DETECTIONS
     evaluator, done = CocoEvaluator(len(names), max_detections=most), 0
     skipped: list[str] = []

@@ -5,7 +5,8 @@ Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import BEST, CONFIG, WEIGHTS
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import OutputRules, RawDetections
+from mrcnn.structures import Choices, OutputRules, RawDetections
 from mrcnn.weights import apply, download
 
 
@@ -58,20 +59,40 @@ class ModelBundle:
     """A loaded model with its classes and settings.
 
     Attributes:
-        model: maps a dictionary with `images` and `windows` to `RawDetections`.
+        model: maps a dictionary with `images` and `windows` to `RawDetections`, by its own run-time choices or by those
+            of its argument `choices`.
         class_names: title of each class id, the background first.
         class_metas: the classes in the folder's order, without the background.
         input_size: `min_dim` and `max_dim` of the model input, pixels.
-        config: settings of the architecture, with the score threshold in use.
+        config: settings of the architecture, with the run-time choices in use.
         precision: number format of the convolutions, and the reason for it.
     """
 
-    model: Callable[[Mapping[str, Any]], RawDetections]
+    model: Callable[..., RawDetections]
     class_names: tuple[str, ...]
     class_metas: tuple[ClassMeta, ...]
     input_size: InputSize
     config: ModelConfig
     precision: precisions.Precision = precisions.DEFAULT
+
+    @property
+    def choices(self) -> Choices:
+        """The run-time choices in use."""
+        return Choices.of(self.config)
+
+    def with_choices(self, **changes: float) -> "ModelBundle":
+        """Changes run-time choices; the network and its weights are shared.
+
+        Args:
+            **changes: new values by the names of `Choices`.
+
+        Raises:
+            UserError: a name is none of `Choices`, or a value is out of range.
+        """
+        if unknown := [name for name in changes if name not in Choices._fields]:
+            raise UserError(f"{unknown[0]!r} is no run-time choice; those are {', '.join(Choices._fields)}")
+        config = errors.check(type(self.config), {**self.config.model_dump(), **changes}, path="model")
+        return replace(self, config=config, model=partial(self.model, choices=Choices.of(config)))
 
     @property
     def output_rules(self) -> OutputRules:

@@ -15,7 +15,7 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 
 
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
-    """Lists a model's variables by layer and weight name, in Matterport's order.
+    """Lists a model's variables by layer and weight name, in Matterport's order; layers that it lacks come last.
 
     Args:
         model: a built `MaskRCNN`.
@@ -26,10 +26,10 @@ def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
     """
     layers = named_layers(model)
     parts = {names.RPN_MODEL: names.RPN_LAYERS}
-    return [
-        (name, _weights(layers[part] for part in parts.get(name, (name,))))
-        for name in names.layer_names(names.depth_number(backbone))
-    ]
+    listed = {name: parts.get(name, (name,)) for name in names.layer_names(names.depth_number(backbone))}
+    known = {part for several in listed.values() for part in several}
+    listed |= {name: (name,) for name in layers if name not in known}
+    return [(name, _weights(layers[part] for part in several)) for name, several in listed.items()]
 
 
 def _weights(layers: Iterable[keras.layers.Layer]) -> list[tuple[str, keras.Variable]]:

@@ -15,7 +15,7 @@ from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay
 from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.ops import reduction
-from mrcnn.structures import Proposals, RawDetections, Tensor
+from mrcnn.structures import Choices, Proposals, RawDetections, Tensor
 
 HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
 
@@ -60,6 +60,7 @@ class Numbers(NamedTuple):
         map_channels: channels of the backbone's maps that enter the neck, and channels of the pyramid.
         post_nms_topk_train: the most proposals of an image in training.
         post_nms_topk: the most proposals of an image at inference.
+        choices: the run-time choices until others are set.
         weight_decay: factor of the L2 term.
         loss_weights: factor of each loss by name; 1 for a loss that is not listed.
     """
@@ -68,6 +69,7 @@ class Numbers(NamedTuple):
     map_channels: tuple[Sequence[int], int]
     post_nms_topk_train: int
     post_nms_topk: int
+    choices: Choices = Choices()
     weight_decay: float = 0.0
     loss_weights: Mapping[str, float] = {}
 
@@ -80,6 +82,7 @@ class MaskRCNN(KerasHabits):
     needs only `images` and `windows`.
 
     Attributes:
+        choices: the run-time choices of detection; a traced graph keeps its values at tracing.
         replica_sum: adds a count up over the devices that share a batch; the identity on one device.
         num_replicas: number of devices that share a batch.
     """
@@ -96,7 +99,7 @@ class MaskRCNN(KerasHabits):
         super().__init__(autocast=False, **kwargs)
         self.backbone, self.neck, self.rpn, self.box = parts.backbone, parts.neck, parts.rpn, parts.box
         self.head_names, self.heads = tuple(parts.heads), list(parts.heads.values())
-        self.numbers = numbers
+        self.numbers, self.choices = numbers, numbers.choices
         self.trackers = [keras.metrics.Mean(name=name) for name in (*self.loss_names, "l2_loss")]
         self.replica_sum = reduction.identity
         self.num_replicas = 1
@@ -106,15 +109,6 @@ class MaskRCNN(KerasHabits):
     def loss_names(self) -> tuple[str, ...]:
         """The names of the losses, head by head."""
         return tuple(name for head in (self.rpn, self.box, *self.heads) for name in head.loss_names)
-
-    @property
-    def score_threshold(self) -> float:
-        """The least score of a detection; a traced graph keeps its value at tracing."""
-        return self.box.detections.score_threshold
-
-    @score_threshold.setter
-    def score_threshold(self, value: float) -> None:
-        self.box.detections.score_threshold = value
 
     def head(self, name: str) -> Head:
         """Finds a head by name, the RPN and the box head excluded."""
@@ -131,12 +125,13 @@ class MaskRCNN(KerasHabits):
             head.build(map_shape)
         self.built = True
 
-    def call(self, batch, training=False):
+    def call(self, batch, training=False, choices: Choices | None = None):
         """Detects objects, or computes predictions and targets in training.
 
         Args:
             batch: the fields of `Batch` by name; detection needs only `images` and `windows`.
             training: whether to compute `Outputs`, with batch norm in training mode.
+            choices: the run-time choices of this call; None for the model's own.
 
         Returns:
             `RawDetections`, or `Outputs` with `training`.
@@ -147,10 +142,10 @@ class MaskRCNN(KerasHabits):
         scored, proposals = self.rpn(pyramid, image_size=image_size, count=count)
         if training:
             return self._outputs(pyramid, scored, proposals, batch, training=True)
-        return self._detect(pyramid, proposals, batch["windows"], image_size)
+        return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
     def validate(self, batch) -> tuple[dict[str, Tensor], RawDetections]:
-        """Computes losses and detections of a batch in one pass over the images.
+        """Computes losses, and detections by the preset `evaluate`, in one pass over the images.
 
         Args:
             batch: all fields of `Batch` by name.
@@ -164,7 +159,8 @@ class MaskRCNN(KerasHabits):
         scored, proposals = self.rpn(pyramid, image_size=image_size, count=max(for_training, for_detection))
         outputs = self._outputs(pyramid, scored, _first(proposals, for_training), batch, training=False)
         total, parts = self.losses_of(outputs)
-        found = self._detect(pyramid, _first(proposals, for_detection), batch["windows"], image_size)
+        choices = self.choices.presets["evaluate"]
+        found = self._detect(pyramid, _first(proposals, for_detection), batch, choices=choices)
         return {"loss": total, **parts}, found
 
     def losses_of(self, outputs: Outputs) -> tuple[Tensor, dict[str, Tensor]]:
@@ -216,9 +212,9 @@ class MaskRCNN(KerasHabits):
         heads = tuple(head.outputs(maps, box.targets, batch, **how) for head in self.heads)
         return Outputs(self.rpn.outputs(scored, batch), box, heads)
 
-    def _detect(self, pyramid, proposals: Proposals, windows, image_size) -> RawDetections:
-        maps = pyramid[:HEAD_LEVELS]
-        found = self.box.detect(maps, proposals, windows, image_size=image_size)
+    def _detect(self, pyramid, proposals: Proposals, batch, *, choices: Choices) -> RawDetections:
+        maps, image_size = pyramid[:HEAD_LEVELS], _image_size(batch["images"])
+        found = self.box.detect(maps, proposals, batch["windows"], image_size=image_size, choices=choices)
         fields: dict[str, Tensor] = {}
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, found.valid, image_size=image_size)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mrcnn.data.fields import extras
+from mrcnn.fields import extras
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 

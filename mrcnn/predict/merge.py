@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from mrcnn.data.fields import extras
+from mrcnn.fields import extras
 from mrcnn.predict import compact, overlaps
 from mrcnn.predict.windows import Box
 from mrcnn.structures import CompactDetections, CroppedMask

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import resize
-from mrcnn.data.fields import extras
 from mrcnn.data.resize import ResizePlan
+from mrcnn.fields import extras
 from mrcnn.ops import masks
 from mrcnn.predict import compact
 from mrcnn.structures import CompactDetections, CroppedMask, Detections, OutputRules, RawDetections

@@ -76,6 +76,17 @@ class Predictor:
             read.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
         )
 
+    def with_choices(self, **changes: float) -> "Predictor":
+        """Makes a predictor with other run-time choices that shares the network, such as `mask_threshold=0.4`.
+
+        Args:
+            **changes: new values by the names of `structures.Choices`.
+
+        Raises:
+            UserError: a name is none of `Choices`, or a value is out of range.
+        """
+        return Predictor(self.bundle.with_choices(**changes))
+
     def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
         """Finds the objects of each image.
 

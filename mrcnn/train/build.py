@@ -18,8 +18,6 @@ from mrcnn.train.devices import Devices
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply
 
-AP_SCORE_THRESHOLD = 0.05  # AP ranks all detections; the model folder keeps the config's own threshold
-
 
 def build_network(
     config: TrainConfig,
@@ -40,11 +38,8 @@ def build_network(
         state: the run's state; of a resumed run it holds the optimizer's variables.
         log: receives a report of the loaded layers, and a warning of layers that stay random.
     """
-    threshold = min(config.model.score_threshold, AP_SCORE_THRESHOLD)
     with _precision(config.precision), chosen.scope():
-        network = build.build_model(
-            config.model.model_copy(update={"score_threshold": threshold}), num_classes=classes.num_classes(mapping)
-        )
+        network = build.build_model(config.model, num_classes=classes.num_classes(mapping))
         trainable.select_trainable(network, config.train_layers)
         if begin.resumed:
             resuming.load_weights(network.weight_layout(), begin.resumed)

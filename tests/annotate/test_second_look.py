@@ -1,13 +1,9 @@
 """Counts of objects below the threshold, with a model whose scores are the images' brightness."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from mrcnn.annotate import second_look
 from mrcnn.config.inference import FullImageMode
-from mrcnn.heads.box.decode import DetectionGenerator
-from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers
@@ -18,7 +14,7 @@ def describe(folder, threshold=0.9, names=("cat", "dog")):
     line = second_look.describe(
         predictor, sources.open_images(folder), mode=FullImageMode(), batch_size=2, names=names, limited_by="KEY"
     )
-    assert predictor.bundle.model.score_threshold == threshold
+    assert predictor.bundle.model.choices.score_threshold == threshold
     return line
 
 
@@ -50,19 +46,3 @@ def test_describe_leaves_out_what_is_not_below_the_threshold(folder):
 def test_describe_looks_at_images_spread_over_the_run(folder, monkeypatch):
     monkeypatch.setattr(second_look, "IMAGES", 2)  # the first and the third
     assert "in 2 of them 2 score at least 0.3 and 4 score at least 0.1;" in describe(folder)
-
-
-def test_a_model_of_another_kind_is_not_looked_with(folder):
-    predictor = Predictor(helpers.make_bundle())
-    source = sources.open_images(folder)
-    assert (
-        second_look.describe(predictor, source, mode=FullImageMode(), batch_size=1, names=("cat",), limited_by="KEY")
-        is None
-    )
-
-
-def test_a_mask_rcnn_has_the_threshold():
-    model = SimpleNamespace(box=SimpleNamespace(detections=DetectionGenerator(score_threshold=0.4)))
-    assert MaskRCNN.score_threshold.fget(model) == 0.4
-    MaskRCNN.score_threshold.fset(model, 0.2)
-    assert model.box.detections.score_threshold == 0.2

@@ -97,7 +97,7 @@ def test_traced_detection_equals_eager_for_any_batch_size(model, batch):
     traced = tf.function(lambda inputs: model(inputs), input_signature=[signature])
     for count in (1, 2):
         inputs = {name: batch[name][:count] for name in signature}
-        for eager, graph in zip(model(inputs), traced(inputs), strict=True):
+        for eager, graph in zip(*map(tf.nest.flatten, (model(inputs), traced(inputs))), strict=True):
             np.testing.assert_allclose(np.asarray(eager, "float32"), np.asarray(graph, "float32"), atol=2e-3)
 
 

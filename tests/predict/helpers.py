@@ -13,7 +13,7 @@ from mrcnn.predict import compact
 from mrcnn.predict.sources import Picture
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import Choices, Detections, RawDetections
 
 MASK_SIDE = 4
 
@@ -38,14 +38,14 @@ def brightness_model(batch):
 
 
 class Thresholded:
-    """`brightness_model` with the attribute of a `MaskRCNN` that holds its threshold."""
+    """`brightness_model` with the run-time choices of a `MaskRCNN`."""
 
     def __init__(self, threshold):
-        self.score_threshold = threshold
+        self.choices = Choices(score_threshold=threshold)
 
-    def __call__(self, batch):
+    def __call__(self, batch, choices=None):
         found = brightness_model(batch)
-        return found._replace(valid=found.valid & (found.scores >= self.score_threshold))
+        return found._replace(valid=found.valid & (found.scores >= (choices or self.choices).score_threshold))
 
 
 def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"), **config):

@@ -38,10 +38,10 @@ def make(log, make_state, **settings):
     )
 
 
-def test_build_network_lowers_the_threshold_for_ap_and_keeps_a_lower_one(built, log, make_state):
+def test_build_network_keeps_the_configs_threshold(built, log, make_state):
     make(log, make_state)
     make(log, make_state, model={**tiny.CONFIG["model"], "score_threshold": 0.01})
-    assert [(config.score_threshold, count) for config, count, _ in built] == [(0.05, 3), (0.01, 3)]
+    assert [(config.score_threshold, count) for config, count, _ in built] == [(0.7, 3), (0.01, 3)]
 
 
 def test_build_network_uses_the_precision_inside_alone(built, log, make_state):

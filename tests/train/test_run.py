@@ -207,8 +207,8 @@ def test_a_loss_that_is_no_number_names_the_images_of_its_batch(train, tmp_path)
     assert not checkpoint.holds_checkpoints(tmp_path)
 
 
-def test_validation_ranks_more_detections_than_the_folders_threshold_lets_through(whole, built):
-    assert {config.score_threshold for config in built} == {run.build.AP_SCORE_THRESHOLD}
+def test_training_builds_the_model_with_the_threshold_of_its_folder(whole, built):
+    assert {config.score_threshold for config in built} == {0.7}
     content = json.loads((whole[0] / "last" / "config.json").read_text())
     assert content["model"]["score_threshold"] == 0.7
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mrcnn.data import classes, split
-from mrcnn.data.fields import extras
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
 from mrcnn.project.geometry import Geometry

@@ -4,7 +4,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
-from mrcnn.structures import Proposals
+from mrcnn.structures import Choices, Proposals
 
 
 class DetectionGenerator(Float32Layer):
@@ -13,9 +13,6 @@ class DetectionGenerator(Float32Layer):
     def __init__(
         self,
         *,
-        score_threshold: float = 0.7,
-        nms_iou_threshold: float = 0.3,
-        max_detections: int = 100,
         classes: str = "best",
         nms_scope: str = "class",
         round_boxes: bool = False,
@@ -25,9 +22,6 @@ class DetectionGenerator(Float32Layer):
         """Stores the settings.
 
         Args:
-            score_threshold: a candidate with a lower score is dropped.
-            nms_iou_threshold: a box is dropped when its IoU with a kept one is above it.
-            max_detections: D, slots of the result per image.
             classes: `best`: a region can be detected as its best class only (Matterport); `all`: as every class whose
                 score reaches the threshold (torchvision, detectron2).
             nms_scope: `class` suppresses within each class, `all` across classes.
@@ -36,15 +30,12 @@ class DetectionGenerator(Float32Layer):
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
-        self.score_threshold = score_threshold
-        self.nms_iou_threshold = nms_iou_threshold
-        self.max_detections = max_detections
         self.classes = classes
         self.nms_scope = nms_scope
         self.round_boxes = round_boxes
         self.delta_std = delta_std
 
-    def call(self, proposals: Proposals, class_logits, box_deltas, windows):
+    def call(self, proposals: Proposals, class_logits, box_deltas, windows, *, choices: Choices):
         """Computes the detections of a batch, best first.
 
         Args:
@@ -52,6 +43,7 @@ class DetectionGenerator(Float32Layer):
             class_logits: `[B, R, C]`.
             box_deltas: `[B, R, C, 4]`.
             windows: `[B, 4]`, boxes are clipped to them; same frame as the proposals.
+            choices: score threshold, NMS threshold and D, the slots of the result per image.
 
         Returns:
             boxes: `[B, D, 4]` float32, zeros in unused slots.
@@ -66,14 +58,14 @@ class DetectionGenerator(Float32Layer):
         refined = boxes.clip(refined, windows[:, None, :])
         if self.round_boxes:
             refined = ops.round(refined)
-        candidate = usable & (class_ids > 0) & (scores >= self.score_threshold) & (boxes.area(refined) > 0)
+        candidate = usable & (class_ids > 0) & (scores >= choices.score_threshold) & (boxes.area(refined) > 0)
         index, valid = nms.class_nms(
             refined,
             scores,
             class_ids if self.nms_scope == "class" else ops.zeros_like(class_ids),
             candidate,
-            iou_threshold=self.nms_iou_threshold,
-            max_outputs=self.max_detections,
+            iou_threshold=choices.detection_nms_iou_threshold,
+            max_outputs=choices.detections_per_image,
         )
         return (
             ops.where(valid[..., None], ops.take_along_axis(refined, index[..., None], axis=1), 0.0),

@@ -9,7 +9,7 @@ from mrcnn.blocks.base import Float32Layer
 from mrcnn.heads.box import loss
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
-from mrcnn.structures import Proposals, RoiTargets, Tensor
+from mrcnn.structures import Choices, Proposals, RoiTargets, Tensor
 
 
 class BoxOutputs(NamedTuple):
@@ -100,7 +100,7 @@ class Boxes(Float32Layer):
             "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(outputs.box_deltas, outputs.targets, across=across),
         }
 
-    def detect(self, pyramid, proposals: Proposals, windows, *, image_size: tuple[int, int]) -> Found:
+    def detect(self, pyramid, proposals: Proposals, windows, *, image_size: tuple[int, int], choices: Choices) -> Found:
         """Detects objects among the proposals.
 
         Args:
@@ -108,12 +108,13 @@ class Boxes(Float32Layer):
             proposals: of the RPN.
             windows: `[B, 4]` float32, yxyx pixels; boxes are clipped to them.
             image_size: (H, W) of the model input.
+            choices: score threshold, NMS threshold and most detections.
 
         Returns:
             The detections, boxes in the head's frame.
         """
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        return Found(*self.detections(proposals, logits, deltas, self.frame.enter(windows)))
+        return Found(*self.detections(proposals, logits, deltas, self.frame.enter(windows), choices=choices))
 
     def to_pixels(self, found: Found) -> Tensor:
         """Converts the boxes of detections to pixels of the model input; zeros in unused slots."""

@@ -25,8 +25,9 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import layout
+from mrcnn.models import extra_heads, layout
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
+from mrcnn.structures import Choices
 
 LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 
@@ -51,6 +52,7 @@ class Matterport(MaskRCNN):
             map_channels=(CHANNELS, config.fpn_channels),
             post_nms_topk_train=config.post_nms_topk_train,
             post_nms_topk=config.post_nms_topk,
+            choices=Choices.of(config),
             weight_decay=config.weight_decay,
             loss_weights=config.loss_weights.model_dump(),
         )
@@ -88,7 +90,12 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
     )
     neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
     rpn = _rpn(config, feature_dtype=feature_dtype)
-    return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head)})
+    further = {
+        name: kind.build(config, num_classes=num_classes, feature_dtype=feature_dtype)
+        for name, kind in extra_heads.find(config.extra_heads).items()
+    }
+    extra_heads.check_fields(list(further.values()))
+    return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head), **further})
 
 
 def _rpn(config: ModelConfig, *, feature_dtype: str) -> RegionProposals:
@@ -131,9 +138,6 @@ def _box(config: ModelConfig, common: Mapping[str, Any]) -> Boxes:
         features=_features(config, config.box_pool_size, name="roi_align_classifier"),
         network=BoxHead(pool_size=config.box_pool_size, channels=config.box_fc_channels, **common),
         detections=DetectionGenerator(
-            score_threshold=config.score_threshold,
-            nms_iou_threshold=config.detection_nms_iou_threshold,
-            max_detections=config.detections_per_image,
             classes=config.detection_classes,
             nms_scope=config.detection_nms_scope,
             round_boxes=config.round_boxes == "before_nms",

@@ -1,27 +1,26 @@
 import numpy as np
 
 from mrcnn.heads.box.decode import DetectionGenerator
-from mrcnn.structures import Proposals
+from mrcnn.structures import Choices, Proposals
 
 WINDOW = np.array([[0, 0, 100, 100]], "float32")
 
 
-def _call(boxes, probabilities, *, deltas=None, windows=WINDOW, valid=None, **kwargs):
+def _call(boxes, probabilities, *, deltas=None, windows=WINDOW, valid=None, choices=None, **kwargs):
     boxes, probabilities = np.array([boxes], "float32"), np.array([probabilities], "float32")
     valid = np.ones(boxes.shape[:2], bool) if valid is None else np.array([valid])
     deltas = np.zeros((*probabilities.shape, 4), "float32") if deltas is None else deltas
     proposals = Proposals(boxes, np.ones(boxes.shape[:2], "float32"), valid)
-    return [
-        np.asarray(part)[0]
-        for part in DetectionGenerator(**kwargs)(proposals, np.log(probabilities + 1e-30), deltas, windows)
-    ]
+    generator, logits = DetectionGenerator(**kwargs), np.log(probabilities + 1e-30)
+    found = generator(proposals, logits, deltas, windows, choices=Choices(**(choices or {})))
+    return [np.asarray(part)[0] for part in found]
 
 
 def test_best_class_threshold_and_order():
     boxes, class_ids, scores, valid = _call(
         [[0, 0, 10, 10], [20, 20, 40, 40], [50, 50, 60, 60]],
         [[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.05, 0.9, 0.05]],
-        max_detections=3,
+        choices={"detections_per_image": 3},
     )
     np.testing.assert_array_equal(class_ids, [1, 2, 0])  # the first region is background
     np.testing.assert_allclose(scores, [0.9, 0.8, 0], rtol=1e-6)
@@ -31,7 +30,9 @@ def test_best_class_threshold_and_order():
 
 def test_suppression_is_per_class():
     same = [[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]]
-    _, class_ids, scores, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0.8, 0], [0.25, 0, 0.75]], max_detections=3)
+    _, class_ids, scores, valid = _call(
+        same, [[0.1, 0.9, 0], [0.2, 0.8, 0], [0.25, 0, 0.75]], choices={"detections_per_image": 3}
+    )
     np.testing.assert_array_equal(class_ids[valid], [1, 2])
     np.testing.assert_allclose(scores[valid], [0.9, 0.75], rtol=1e-6)
 
@@ -59,18 +60,19 @@ def test_a_region_can_be_found_as_every_class_that_scores_enough():
         probabilities,
         deltas=deltas,
         classes="all",
-        score_threshold=0.1,
-        max_detections=4,
+        choices={"score_threshold": 0.1, "detections_per_image": 4},
     )
     np.testing.assert_array_equal(class_ids, [1, 2, 1, 0])  # 0.05 is too little, and background is none
     np.testing.assert_allclose(scores, [0.5, 0.4, 0.15, 0], rtol=1e-5)
     np.testing.assert_allclose(boxes[:3], [[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], atol=1e-3)
-    best = _call([[0, 0, 10, 10], [50, 50, 60, 60]], probabilities, deltas=deltas, score_threshold=0.1)
+    best = _call([[0, 0, 10, 10], [50, 50, 60, 60]], probabilities, deltas=deltas, choices={"score_threshold": 0.1})
     np.testing.assert_array_equal(best[1][best[3]], [1])
 
 
 def test_empty_slots_give_no_class():
-    *_, valid = _call([[0, 0, 10, 10]], [[0.0, 0.5, 0.5]], valid=[False], classes="all", score_threshold=0.0)
+    *_, valid = _call(
+        [[0, 0, 10, 10]], [[0.0, 0.5, 0.5]], valid=[False], classes="all", choices={"score_threshold": 0.0}
+    )
     assert not valid.any()
 
 
@@ -83,7 +85,7 @@ def test_suppression_across_classes():
 def test_boxes_are_whole_before_they_are_compared():
     # 0..10.4 and 4.6..15 overlap by 5.8 of 15; rounded 0..10 and 5..15 by 5 of 15, half to even like the original
     regions, certain = [[0, 0, 10.4, 10], [4.6, 0, 15, 10], [30.5, 0, 41.5, 10]], [[0.0, 1.0, 0.0]] * 3
-    boxes, _, _, valid = _call(regions, certain, round_boxes=True, nms_iou_threshold=0.35)
+    boxes, _, _, valid = _call(regions, certain, round_boxes=True, choices={"detection_nms_iou_threshold": 0.35})
     np.testing.assert_array_equal(boxes[valid], [[0, 0, 10, 10], [5, 0, 15, 10], [30, 0, 42, 10]])
-    *_, valid = _call(regions, certain, nms_iou_threshold=0.35)
+    *_, valid = _call(regions, certain, choices={"detection_nms_iou_threshold": 0.35})
     assert valid.sum() == 2

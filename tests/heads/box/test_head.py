@@ -3,10 +3,11 @@ import pytest
 
 from mrcnn.heads.box.head import Found
 from mrcnn.ops import reduction
-from mrcnn.structures import Proposals
+from mrcnn.structures import Choices, Proposals
 from tests.heads import parts as small
 
 REGIONS = np.array([[[8, 8, 40, 40], [0, 0, 20, 20], [0, 0, 0, 0]]], "float32")
+CHOICES = Choices(score_threshold=0.0, detections_per_image=4)
 PROPOSALS = Proposals(REGIONS, np.array([[0.9, 0.8, 0]], "float32"), np.array([[True, True, False]]))
 
 
@@ -27,7 +28,7 @@ def test_outputs_belong_to_the_sampled_regions(box):
 
 def test_detect_clips_to_the_window_and_fills_with_zeros(box):
     windows = np.array([[4, 4, 30, 30]], "float32")
-    found = box.detect(small.pyramid()[:4], PROPOSALS, windows, image_size=(64, 64))
+    found = box.detect(small.pyramid()[:4], PROPOSALS, windows, image_size=(64, 64), choices=CHOICES)
     valid, boxes = np.asarray(found.valid)[0], np.asarray(found.boxes)[0]
     assert valid.any()
     assert boxes[valid].min() >= 4

@@ -6,7 +6,8 @@ import keras
 import pytest
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import Matterport, build_parts
+from mrcnn.structures import Choices
 
 SETTINGS = {
     "backbone": "resnet50",
@@ -60,12 +61,7 @@ EXPECTED = {
     "box.features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
     "mask.features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
     "mask.targets": {"mask_size": 12, "form": "cells"},
-    "box.detections": {
-        "max_detections": 14,
-        "score_threshold": 0.15,
-        "nms_iou_threshold": 0.16,
-        "delta_std": (0.3, 0.3, 0.4, 0.4),
-    },
+    "box.detections": {"delta_std": (0.3, 0.3, 0.4, 0.4)},
 }
 
 
@@ -92,6 +88,13 @@ def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
     for name, value in EXPECTED[part].items():
         assert _plain(getattr(layer, name)) == value
         assert _plain(getattr(revived, name)) == value
+
+
+def test_run_time_choices_reach_the_model():
+    model = Matterport(num_classes=3, settings=SETTINGS)
+    assert model.choices == Choices(
+        score_threshold=0.15, detection_nms_iou_threshold=0.16, detections_per_image=14, mask_threshold=0.5
+    )
 
 
 def test_widths_and_precision_reach_the_networks(parts):

@@ -112,7 +112,5 @@ def named(name: str) -> Field:
         ValueError: no field of that name is in `FIELDS`.
     """
     if name not in FIELDS:
-        raise ValueError(
-            f"the field {name!r} is not in `mrcnn.data.fields.field.FIELDS`; add a `Field` of that name there"
-        )
+        raise ValueError(f"the field {name!r} is not in `mrcnn.fields.field.FIELDS`; add a `Field` of that name there")
     return FIELDS[name]

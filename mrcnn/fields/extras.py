@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.data.fields.field import Pair, Warp, named
+from mrcnn.fields.field import Pair, Warp, named
 from mrcnn.project.annotation import Label
 from mrcnn.structures import Tensor
 

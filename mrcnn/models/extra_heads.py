@@ -1,0 +1,59 @@
+"""The table of heads that a model can have beside the RPN, the box head and the mask head.
+
+A head of its own folder is imported here and added to `HEADS`. `model.extra_heads` in a config names those of a model.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from mrcnn.errors import UserError
+from mrcnn.fields.field import named
+from mrcnn.heads.head import Head
+
+
+class HeadType(NamedTuple):
+    """How a head is built, and what it needs to learn.
+
+    Attributes:
+        build: `build(settings, num_classes=..., feature_dtype=...)` builds the head from a family's settings. The names
+            of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
+        needs: names of the objects' extra fields that its targets are made of; a batch has them as `gt_<name>`.
+    """
+
+    build: Callable[..., Head]
+    needs: tuple[str, ...] = ()
+
+
+HEADS: dict[str, HeadType] = {}
+
+
+def find(names: Sequence[str]) -> dict[str, HeadType]:
+    """Finds heads by name.
+
+    Raises:
+        UserError: `model.extra_heads` names a head that is not in `HEADS`.
+    """
+    for name in names:
+        if name not in HEADS:
+            raise UserError(f"`model.extra_heads`: {name!r} is none of the known heads ({', '.join(HEADS) or 'none'})")
+    return {name: HEADS[name] for name in names}
+
+
+def needs(names: Sequence[str]) -> tuple[str, ...]:
+    """Lists the extra fields that the heads' targets are made of, each once.
+
+    Raises:
+        UserError: as `find`.
+    """
+    return tuple(dict.fromkeys(field for kind in find(names).values() for field in kind.needs))
+
+
+def check_fields(heads: Sequence[Head]) -> None:
+    """Checks that every field which the heads add to a detection is in `FIELDS`.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for head in heads:
+        for field in set(head.gives) - {"masks"}:
+            named(field)
