@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.fields.field import Pair, Warp, named
+from mrcnn.fields.field import Warp, named
 from mrcnn.project.annotation import Label
 from mrcnn.structures import Tensor
 
@@ -25,8 +25,19 @@ def concatenate(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
 
 
-def transformed(extras: Extras, *, scale: Pair, shift: Pair) -> dict[str, Tensor]:
-    """Moves all fields to an image where pixel p of each axis is at `scale * p + shift`; see `Field.transformed`."""
+def transformed(extras: Extras, *, scale: tuple[float, float], shift: tuple[float, float]) -> dict[str, np.ndarray]:
+    """Moves all fields to an image where pixel p of each axis is at `scale * p + shift`; see `Field.transformed`.
+
+    Args:
+        extras: arrays by name.
+        scale: (y, x) factors.
+        shift: (y, x) pixels.
+    """
+    return in_graph(extras, scale=np.array(scale, np.float32), shift=np.array(shift, np.float32))
+
+
+def in_graph(extras: Extras, *, scale: Tensor, shift: Tensor) -> dict[str, Tensor]:
+    """Moves all fields as `transformed` does; all values may be tensors of a graph."""
     return {name: named(name).transformed(values, scale=scale, shift=shift) for name, values in extras.items()}
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from mrcnn.project.annotation import Label
 from mrcnn.structures import Tensor
 
-Pair = tuple[Any, Any]  # (y, x): numbers, or scalars of a graph
 Warp = Callable[[np.ndarray], np.ndarray]  # points `[P, 2]` (y, x) of an image -> those of the augmented image
 DECIMALS = 4  # of values in JSON
 
@@ -22,8 +21,8 @@ DECIMALS = 4  # of values in JSON
 class Field:
     """An extra field whose values depend on neither size nor position, such as a probability.
 
-    A subclass overrides what differs. Only arithmetic operators may be applied to `values` in `transformed`: an export
-    calls it with tensors of a graph.
+    A subclass overrides what differs. `transformed` may only use arithmetic operators, such as `values * scale + shift`
+    for points: an export calls it with tensors of a graph.
 
     Attributes:
         name: key of the field in `extras` and in written results, a Python identifier. The ground truth in a batch is
@@ -34,13 +33,13 @@ class Field:
     name: str = ""
     shape: tuple[int, ...] = ()
 
-    def transformed(self, values: Tensor, *, scale: Pair, shift: Pair) -> Tensor:
+    def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
         """Moves the values to an image where pixel p of each axis is at `scale * p + shift`.
 
         Args:
             values: `[N, *shape]`, pixels of the old image.
-            scale: (y, x) factors; negative for an axis that is mirrored.
-            shift: (y, x) pixels.
+            scale: `[2]` float32, (y, x) factors; negative for an axis that is mirrored.
+            shift: `[2]` float32, (y, x) pixels.
 
         Returns:
             `[N, *shape]`, pixels of the new image.

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from mrcnn.fields.field import FIELDS, Field, named
+from mrcnn.project.annotation import Label
+from mrcnn.project.geometry import Bitmap
+
+LABEL = Label("cat", Bitmap((0, 0), np.ones((2, 2), bool)), extra={"author": "me"})
+
+
+class Weight(Field):
+    """A plain field with the base class's ways."""
+
+    name = "weight"
+    shape = (2,)
+
+
+def test_named_refuses_an_unknown_field():
+    with pytest.raises(ValueError, match=r"'weight' is not in `mrcnn\.fields\.field\.FIELDS`; add a `Field`"):
+        named("weight")
+
+
+def test_named_finds_a_registered_field(monkeypatch):
+    field = Weight()
+    monkeypatch.setitem(FIELDS, "weight", field)
+    assert named("weight") is field
+
+
+def test_to_label_adds_a_rounded_key_and_from_label_reads_it():
+    field = Weight()
+    written = field.to_label(LABEL, np.array([1 / 3, 2], np.float32))
+    assert written.extra == {"author": "me", "weight": [0.3333, 2.0]}
+    assert field.from_label(written).tolist() == [np.float32(0.3333), 2]
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], 5, []])
+def test_from_label_reads_zeros_where_the_value_is_missing_or_has_another_shape(value):
+    field = Weight()
+    assert field.from_label(LABEL).tolist() == [0, 0]
+    label = Label("cat", LABEL.geometry, extra={"weight": value})
+    assert field.from_label(label).tolist() == [0, 0]
+
+
+def test_field_is_left_alone_by_transformed_augmented_and_draw():
+    field, values = Weight(), np.ones((3, 2), np.float32)
+    assert field.transformed(values, scale=np.array([2, 2]), shift=np.array([1, 1])) is values
+    assert field.augmented(values, lambda points: points + 1) is values
+    picture = np.zeros((4, 4, 3), np.uint8)
+    assert field.draw(picture, values, np.zeros((3, 4))) is picture
+
+
+def test_joined_takes_the_best_piece():
+    assert Weight().joined(np.array([[1, 2], [3, 4]]), np.array([0.9, 0.8])).tolist() == [1, 2]
