@@ -14,6 +14,7 @@ import numpy as np
 import supervision as sv
 from PIL import ImageFont
 
+from mrcnn.fields import extras
 from mrcnn.predict import compact
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
@@ -58,7 +59,9 @@ def draw(
     scene = _outline(scene, objects, colors, thickness=max(2, text_size // 7))
     names = [f"{name} {score:.2f}" for name, score in zip(detections.class_names, detections.scores, strict=True)]
     scene = _write(scene, objects, colors, names, text_size=text_size)
-    return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
+    picture = cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
+    enlarged = extras.transformed(detections.extras, scale=(factor, factor), shift=(0, 0))
+    return extras.draw(picture, enlarged, detections.boxes * factor)
 
 
 def encode(picture: np.ndarray, suffix: str) -> bytes:

@@ -70,3 +70,10 @@ def onto_label(label: Label, extras: Extras, row: int) -> Label:
 def jsonable(extras: Extras, row: int) -> dict[str, Any]:
     """Converts the fields of one object for JSON; see `Field.jsonable`."""
     return {name: named(name).jsonable(values[row]) for name, values in extras.items()}
+
+
+def draw(picture: np.ndarray, extras: Extras, boxes: np.ndarray) -> np.ndarray:
+    """Draws all fields onto a picture, one after the other; see `Field.draw`."""
+    for name, values in extras.items():
+        picture = named(name).draw(picture, values, boxes)
+    return picture

@@ -140,7 +140,9 @@ def test_from_dense_and_to_dense_keep_the_fields():
 
 
 def test_suppress_keeps_the_row_of_the_better_detection():
-    found = detections((2, 4, 10, 12), (2, 4, 10, 11), (20, 20, 30, 30), extras=toy.extras(*[[i] * 4 for i in range(3)]))
+    found = detections(
+        (2, 4, 10, 12), (2, 4, 10, 11), (20, 20, 30, 30), extras=toy.extras(*[[i] * 4 for i in range(3)])
+    )
     assert rows(overlaps.suppress(found, iou_threshold=0.5)) == [[0] * 4, [2] * 4]
 
 
