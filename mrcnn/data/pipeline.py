@@ -39,7 +39,6 @@ def train_dataset(
     start_epoch: int = 0,
     start_step: int = 0,
     workers: int | None = None,
-    fields: Sequence[str] = (),
 ) -> tuple[tf.data.Dataset, int]:
     """Makes the endless stream of training batches.
 
@@ -55,16 +54,16 @@ def train_dataset(
         start_epoch: zero-based epoch of the first batch.
         start_step: zero-based step of the first batch in that epoch.
         workers: images prepared at the same time; None for one per processor.
-        fields: names of the objects' extra fields that the model needs, `models.build.needs`.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()` with fully static shapes, and the number of steps in an epoch.
+        The dataset of dictionaries `Batch._asdict()` with fully static shapes and the extra fields of the samples;
+        and the number of steps in an epoch.
 
     Raises:
         UserError: an augmenter is not allowed or its arguments are wrong.
         ValueError: there are no samples.
     """
-    shapes = _shapes(config, fields)
+    shapes = _shapes(config, samples)
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
@@ -175,7 +174,6 @@ def val_dataset(
     batch_size: int,
     skipped: Skipped,
     workers: int | None = None,
-    fields: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Makes one pass over a set, in order, without augmentation; broken images are left out.
 
@@ -185,13 +183,12 @@ def val_dataset(
         batch_size: images per step; the last batch may have fewer.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
-        fields: as for `train_dataset`.
 
     Returns:
         The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
         same.
     """
-    shapes, reading = _shapes(config, fields), _reading(config)
+    shapes, reading = _shapes(config, samples), _reading(config)
 
     def load(position: int) -> Iterable[np.ndarray]:
         index = int(position)
@@ -264,7 +261,7 @@ def _reading(config: TrainConfig) -> dict[str, int | None]:
     return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 
-def _shapes(config: TrainConfig, fields: Sequence[str]) -> Shapes:
+def _shapes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
     return Shapes(
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,
@@ -272,7 +269,7 @@ def _shapes(config: TrainConfig, fields: Sequence[str]) -> Shapes:
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
-        fields=tuple(fields),
+        fields=tuple(samples[0].extras) if samples else (),
     )
 
 

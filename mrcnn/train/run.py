@@ -20,6 +20,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.read import output_rules
+from mrcnn.models import extra_heads
 from mrcnn.project.reader import Project
 from mrcnn.train import brightness, build, callbacks, check, checkpoint, devices, extras, loop, objects, plan, rates
 from mrcnn.train import resume as resuming
@@ -157,6 +158,7 @@ def _load_samples(
         class_title_to_idx=mapping,
         max_skipped_share=config.max_skipped_share,
         log=log,
+        fields=extra_heads.needs(config.model.extra_heads),
     )
 
 

@@ -1,0 +1,128 @@
+"""A head that is defined in a test file alone trains, and its field reaches every result."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mrcnn.annotate import run as annotating
+from mrcnn.config.load import load_inference_config, load_train_config
+from mrcnn.models.trainable import select_trainable
+from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
+from mrcnn.project.reader import Project
+from mrcnn.train import run as training
+from tests.growth import offset_head
+from tests.train import tiny
+from tests.train.conftest import HeardLog
+
+LOSS = "mrcnn_offset_loss"
+MARKS = {"disc": [3.0, -2.0], "bar": [0.0, 5.0]}  # (dy, dx) from the centre of the box
+CONFIG = {
+    **tiny.CONFIG,
+    "epochs": 1,
+    "augmentation": [{"name": "Fliplr", "args": {"p": 0.5}}],
+    "model": {**tiny.CONFIG["model"], "extra_heads": [offset_head.NAME], "score_threshold": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def registered():
+    with pytest.MonkeyPatch.context() as patch:
+        offset_head.register(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The tiny project, with the mark of each object in its annotation."""
+    folder = tiny.write_project(tmp_path_factory.mktemp("project") / "shapes")
+    for path in folder.rglob("ann/*.json"):
+        content = json.loads(path.read_text())
+        for item in content["objects"]:
+            item[offset_head.NAME] = MARKS[item["classTitle"]]
+        path.write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(registered, project, tmp_path_factory):
+    """The output folder and the log of a training run."""
+    output, log = tmp_path_factory.mktemp("output") / "run", HeardLog()
+    training.train(load_train_config(CONFIG), project_dir=project, output_dir=output, log=log)
+    return output, log
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return Predictor.load(trained[0])
+
+
+@pytest.fixture(scope="module")
+def image(project):
+    return sorted(project.glob("ds/img/*.png"))[0]
+
+
+@pytest.mark.slow
+def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained):
+    output, log = trained
+    assert any(LOSS in str(event) for event in log.events)
+    with (output / "history.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert float(row[LOSS]) > 0
+    assert float(row[f"val_{LOSS}"]) > 0
+    tags = set()
+    for folder in (output / "tensorboard").rglob("*"):
+        if folder.is_dir():
+            found = EventAccumulator(str(folder)).Reload().Tags()
+            tags |= {*found["scalars"], *found["tensors"]}
+    assert any(LOSS in tag for tag in tags), tags
+    assert (output / "curves.png").is_file()
+
+
+@pytest.mark.slow
+def test_select_trainable_finds_the_layers_of_a_toy_head(predictor):
+    assert "mrcnn_offset" in select_trainable(predictor.bundle.model, "heads")
+
+
+@pytest.mark.slow
+def test_predict_has_the_field_and_a_reloaded_model_the_same(predictor, trained, image):
+    [found] = predictor.predict([image])
+    assert len(found.scores)
+    assert found.extras["offset"].shape == (len(found.scores), 2)
+    assert np.abs(found.extras["offset"]).max() > 0
+    [again] = Predictor.load(trained[0]).predict([image])
+    np.testing.assert_array_equal(found.extras["offset"], again.extras["offset"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"name": "full_image", "flip": True},
+        {"name": "sliding_window", "window": {"width": 48, "height": 48}, "min_overlap": {"x": 16, "y": 16}},
+    ],
+)
+def test_apply_writes_the_field_into_project_and_coco_json(predictor, project, tmp_path, mode):
+    config = load_inference_config({"mode": mode})
+    annotating.apply(
+        predictor, sources.open_images(project / "ds" / "img"), tmp_path / "out", config=config, log=HeardLog(),
+        options=annotating.Options(overlay=True),
+    )  # fmt: skip
+    result = Project.open(tmp_path / "out" / "img")
+    labels = [label for item in result.items for label in item.read_annotation(result.meta).labels]
+    values = [label.extra["offset"] for label in labels]
+    assert values
+    assert {len(value) for value in values} == {2}
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert sorted(map(tuple, values)) == sorted(tuple(item["offset"]) for item in content["annotations"])
+    assert len(list((tmp_path / "out" / "overlay").rglob("*.png"))) == 7
+
+
+@pytest.mark.slow
+def test_unknown_head_ends_the_training_in_one_line(project, tmp_path):
+    config = load_train_config({**CONFIG, "model": {**CONFIG["model"], "extra_heads": ["keypoint"]}})
+    with pytest.raises(Exception, match=r"`model.extra_heads`: 'keypoint' is none of the known heads"):
+        training.train(config, project_dir=project, output_dir=tmp_path / "run", log=HeardLog())
