@@ -46,6 +46,7 @@ MATTERPORT = {
     "roi_sampling_ratio": 1,
     "rpn_delta_std": [0.1, 0.1, 0.2, 0.2],
     "box_delta_std": [0.1, 0.1, 0.2, 0.2],
+    "extra_heads": [],
     "detections_per_image": 100,
     "score_threshold": 0.7,
     "detection_classes": "best",

@@ -1,0 +1,54 @@
+import keras
+import pytest
+
+from mrcnn.errors import UserError
+from mrcnn.heads.head import Head
+from mrcnn.models import extra_heads
+from mrcnn.models.extra_heads import HEADS, HeadType
+from mrcnn.models.families.matterport import Matterport
+from tests.heads.parts import SETTINGS
+
+
+class Marks(Head):
+    """A head of one weight, whose field is in no table."""
+
+    gives = ("mark",)
+
+    def build(self, input_shape):
+        self.dense = keras.layers.Dense(1, name="mrcnn_mark")
+        self.dense.build((None, 1))
+
+
+def build(settings, *, num_classes, feature_dtype):
+    return Marks(name="marks")
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(HEADS, "mark", HeadType(build, needs=("mark", "side")))
+    monkeypatch.setitem(HEADS, "other", HeadType(build, needs=("side",)))
+
+
+def test_find_refuses_an_unknown_head_and_lists_the_known(registered):
+    with pytest.raises(UserError, match=r"`model\.extra_heads`: 'marks' is none of the known heads \(mark, other\)"):
+        extra_heads.find(["marks"])
+    assert list(extra_heads.find(["other", "mark"])) == ["other", "mark"]
+
+
+def test_needs_lists_each_field_once(registered):
+    assert extra_heads.needs(["mark", "other"]) == ("mark", "side")
+    assert extra_heads.needs([]) == ()
+
+
+def test_check_fields_refuses_a_head_whose_field_is_not_in_the_table(registered):
+    with pytest.raises(ValueError, match="the field 'mark' is not in"):
+        Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
+
+
+def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypatch):
+    monkeypatch.setattr(Marks, "gives", ())
+    plain = Matterport(num_classes=3, settings=SETTINGS).weight_layout()
+    model = Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
+    names = [name for name, _ in model.weight_layout()]
+    assert names == [name for name, _ in plain] + ["mrcnn_mark"]
+    assert model.head("mark").dense.built
