@@ -12,7 +12,7 @@ from mrcnn.config import load, presets
 from mrcnn.convert import coins
 from mrcnn.evaluate import run as scoring
 from mrcnn.events import EventLog
-from mrcnn.export import saved_model
+from mrcnn.export import run as exporting
 from mrcnn.images import pixels
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -47,7 +47,7 @@ def main(output: Path, log: EventLog) -> None:
     inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
     photographs = output / "results" / untouched.name / coins.DATASET / "img"
-    saved_model.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
+    exporting.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
     draw_overlay(predictor, untouched, output / OVERLAY)
     log.info(scoring.table(metrics))
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")

@@ -46,7 +46,9 @@ MAY_IMPORT = {
         "optional", "structures", "events", "config", "images", "project", "data", "models", "heads", "weights",
         "evaluate", "model_folder", "predict", "ops",
     },
-    "export": {"structures", "events", "config", "ops", "data", "images", "models", "model_folder", "predict"},
+    "export": {
+        "structures", "events", "config", "fields", "ops", "data", "images", "models", "model_folder", "predict",
+    },
     "serve": {
         "startup", "decoder_notes", "structures", "events", "config", "images", "project", "data", "model_folder",
         "predict", "annotate",

@@ -15,7 +15,7 @@ from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
-from mrcnn.export import saved_model
+from mrcnn.export import run as exporting
 from mrcnn.models import build
 from mrcnn.serve import endpoints
 from mrcnn.weights import hdf5
@@ -34,7 +34,7 @@ def script():
 @pytest.fixture
 def calls(monkeypatch):
     found = []
-    monkeypatch.setattr(saved_model, "export", lambda *args, **kwargs: found.append((args, kwargs)))
+    monkeypatch.setattr(exporting, "export", lambda *args, **kwargs: found.append((args, kwargs)))
     return found
 
 
@@ -47,17 +47,25 @@ def run(script, *arguments):
 
 def test_defaults(script, calls):
     log = run(script, "export", "--model", "m", "--out", "o")
-    nothing = {"classes": None, "input_size": None, "images": None, "score_threshold": None, "device": "cpu"}
+    nothing = {
+        "format": "saved_model",
+        "classes": None,
+        "input_size": None,
+        "images": None,
+        "score_threshold": None,
+        "device": "cpu",
+    }
     assert calls == [((Path("m"), Path("o")), {"log": log, **nothing})]
 
 
 def test_every_option(script, calls):
     run(script, "export", "--model", "m.h5", "--classes", "coco", "--input-size", "64", "128", "--out", "o",
-        "--images", "i", "--score-threshold", "0.25", "--device", "1")  # fmt: skip
+        "--images", "i", "--score-threshold", "0.25", "--device", "1", "--format", "onnx")  # fmt: skip
     names, options = calls[0]
     assert names == (Path("m.h5"), Path("o"))
     del options["log"]
     assert options == {
+        "format": "onnx",
         "classes": "coco",
         "input_size": [64, 128],
         "images": Path("i"),

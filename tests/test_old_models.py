@@ -12,7 +12,7 @@ from mrcnn.config.load import load_train_config
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
-from mrcnn.export import saved_model
+from mrcnn.export import run as exporting
 from mrcnn.model_folder import read
 from mrcnn.models import build
 from mrcnn.predict import sources
@@ -61,7 +61,7 @@ def test_a_lone_file_finds_what_its_network_finds(lone_file):
 @pytest.mark.slow
 def test_a_lone_file_is_exported(lone_file, tmp_path):
     given = {"classes": "cat,dog", "input_size": [SIDE, SIDE], "score_threshold": 0.0}
-    result = saved_model.export(lone_file, tmp_path / "1", log=JsonLog(), **given)
+    result = exporting.export(lone_file, tmp_path / "1", log=JsonLog(), **given)
     labels = json.loads((result.path / "labels.json").read_text())
     assert [item["title"] for item in labels["classes"]] == ["bg", "cat", "dog"]
     assert result.proofs[0].paired
@@ -133,7 +133,7 @@ def test_a_plugin_folder_is_applied_and_exported(plugin_folder, project, tmp_pat
     )
     assert summary.images == 3
     assert set(summary.scores) <= {"disc", "bar"}
-    result = saved_model.export(
+    result = exporting.export(
         plugin_folder, tmp_path / "1", log=log, images=project / "ds" / "img", score_threshold=0.0
     )
     assert result.proofs[0].paired

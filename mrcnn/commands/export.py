@@ -9,13 +9,14 @@ from mrcnn.commands import arguments, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel and prove that it is equal"
-TOLD = ("classes", "input_size", "images", "score_threshold", "device")
+TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the export."""
     arguments.add_model(parser, required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
+    parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
@@ -23,10 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def export(options: argparse.Namespace, log: EventLog) -> None:
-    """Writes the SavedModel that the options describe."""
+    """Exports the model as the options describe."""
     told = {name: getattr(options, name) for name in TOLD}
-    saved_model = startup.load("mrcnn.export.saved_model", debug=options.debug)
-    saved_model.export(options.model, options.out, log=log, **told)
+    run = startup.load("mrcnn.export.run", debug=options.debug)
+    run.export(options.model, options.out, log=log, **told)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

@@ -1,1 +1,1 @@
-"""Exports a trained model as a SavedModel and verifies that it is equivalent."""
+"""Exports a trained model and verifies that the exported model is equivalent."""

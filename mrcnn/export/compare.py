@@ -40,13 +40,13 @@ class _MaskDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences between one signature's detections of an image and the live model's.
+    """Differences between one exported function's detections of an image and the live model's.
 
     Attributes:
         image: name of the image.
         height: of the image, pixels.
         width: of the image, pixels.
-        signature: name of the SavedModel's function.
+        signature: name of the exported model's function.
         live: number of detections of the live model.
         exported: number of detections of the exported model.
         paired: number of pairs, one detection of each model.
@@ -57,7 +57,7 @@ class Comparison:
         box_px: largest difference of an edge, pixels.
         score: largest difference of a score.
         boxes_off: number of pairs with an edge that differs by more than the tolerance.
-        mask_probability: largest difference of a mask's probabilities; 0 for a signature, which returns none.
+        mask_probability: largest difference of a mask's probabilities; 0 for a function that returns none.
         mask_pixels: largest number of pixels in which a pair's masks differ although the live probability is farther
             from the threshold than the tolerance.
         mask_iou: smallest IoU of a pair's masks, 1 without a pair.
@@ -98,9 +98,9 @@ def compare(
 
     Args:
         live: the live model's detections with their mask probabilities.
-        exported: the signature's outputs.
+        exported: the function's outputs, see `outputs.of_detections`.
         name: name of the image.
-        signature: name of the SavedModel's function.
+        signature: name of the exported model's function.
         score_threshold: the threshold of both models; detections that score less were dropped.
         most: largest number of detections of an image; the last score of a full list is a cut-off too.
         tolerances: limits from which a detection counts as borderline, as rounded to the other side, or as different.
@@ -108,7 +108,7 @@ def compare(
             rounded.
 
     Raises:
-        ValueError: the signature's outputs are not detections of an image of this size.
+        ValueError: the function's outputs are not detections of an image of this size.
     """
     found, scores = live.found, exported["scores"]
     size = found.masks.shape[1:]
@@ -164,7 +164,7 @@ def _pair(live: Detections, exported: Mapping[str, np.ndarray], *, radii: np.nda
 
     Args:
         live: the live model's detections by descending score.
-        exported: the signature's outputs.
+        exported: the function's outputs, see `outputs.of_detections`.
         radii: `[N]`, pixels: how far the edges of each live detection may be from its partner's.
 
     Returns:

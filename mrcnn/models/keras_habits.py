@@ -93,7 +93,7 @@ class KerasHabits(keras.Model):
             TypeError: always.
         """
         raise TypeError(
-            "the network alone takes no image of another size: use mrcnn.export.saved_model.export(model_folder, "
+            "the network alone takes no image of another size: use mrcnn.export.run.export(model_folder, "
             "out_dir, log=...) or deploy.py export"
         )
 

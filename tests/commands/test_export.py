@@ -3,16 +3,21 @@ from pathlib import Path
 import pytest
 
 from mrcnn.commands import export
-from mrcnn.export import saved_model
+from mrcnn.export import run
 
 
 def test_main_exports_with_the_options(monkeypatch):
     calls = []
-    monkeypatch.setattr(saved_model, "export", lambda *given, **named: calls.append((given, named)))
+    monkeypatch.setattr(run, "export", lambda *given, **named: calls.append((given, named)))
     assert export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--log-format", "json"]) == 0
     ((given, named),) = calls
     assert given == (Path("m"), Path("o"))
-    assert (named["score_threshold"], named["images"], named["device"]) == (0.5, None, "cpu")
+    assert (named["score_threshold"], named["images"], named["device"], named["format"]) == (
+        0.5,
+        None,
+        "cpu",
+        "saved_model",
+    )
 
 
 def test_main_needs_a_model(capsys):

@@ -5,7 +5,7 @@ import keras
 import pytest
 
 from mrcnn.events import JsonLog
-from mrcnn.export import saved_model
+from mrcnn.export import run
 from mrcnn.models import build
 from mrcnn.predict.predictor import Predictor
 
@@ -41,5 +41,5 @@ def network():
 def exported_network(network, tmp_path_factory):
     """The same network's SavedModel."""
     folder = tmp_path_factory.mktemp("exported") / "1"
-    saved_model.write(network.bundle, folder)
+    run.write(network.bundle, folder)
     return folder

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
+from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Detections, RawDetections
@@ -65,6 +66,11 @@ def make_bundle(model=brightness_model, *, config=None, side=64):
         input_size=InputSize(min_dim=side, max_dim=side),
         config=config or ModelConfig(),
     )
+
+
+def make_exportable(model=brightness_model, *, side=64, channels=3):
+    settings = DetectorSettings(NAMES, min_dim=side, max_dim=side, channels=channels)
+    return Exportable(model, settings, labels={})
 
 
 def photo(height, width, *, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from mrcnn.export import compare, precision
 from mrcnn.export.compare import Live
 from mrcnn.export.precision import Tolerances
-from mrcnn.export.verify import Proof
+from mrcnn.export.proof import Proof
 from mrcnn.ops import masks
 from mrcnn.structures import OutputRules
 

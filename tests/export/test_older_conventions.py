@@ -8,7 +8,7 @@ from skimage import data
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.data import resize
-from mrcnn.export import compare, saved_model
+from mrcnn.export import compare, run
 from mrcnn.export.compare import Live
 from mrcnn.export.precision import Tolerances
 from mrcnn.models import build
@@ -22,11 +22,11 @@ IMAGES = (ASTRONAUT, ASTRONAUT[100:400, 150:350], ASTRONAUT[180:240, 200:300])  
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compatibility", ["matterport", "supervisely"])
-def test_export_finds_what_the_live_model_finds(compatibility, tmp_path):
+def test_write_finds_what_the_live_model_finds(compatibility, tmp_path):
     keras.utils.set_random_seed(2)
     config = ModelConfig(**helpers.SMALL_SETTINGS, compatibility=compatibility)
     bundle = helpers.make_bundle(build.build_model(config, num_classes=3), config=config, side=helpers.SIDE)
-    saved_model.write(bundle, tmp_path / "model")
+    run.write(bundle, tmp_path / "model")
     exported = tf.saved_model.load(str(tmp_path / "model"))
     paired = rounded = unpaired = 0
     predictor = Predictor(bundle)

@@ -13,7 +13,8 @@ from skimage import data
 
 from mrcnn.data import batching, rasterize
 from mrcnn.data.batching import Shapes
-from mrcnn.export import signature, verify
+from mrcnn.export import graph
+from mrcnn.export import pictures as export_pictures
 from mrcnn.models.families.matterport import LOSSES
 from mrcnn.ops import box_coding, levels
 from mrcnn.predict import preprocess
@@ -81,14 +82,14 @@ def border_samples(session: Session) -> Iterator[Finding]:
 
 def exported_pixels(session: Session) -> Iterator[Finding]:
     """Values that the exported graph's resizing cuts to another whole number than the live reader."""
-    pictures = {item.name: item.image for item in verify.bundled_pictures(max_dim=reference.SIDE, channels=3)}
+    pictures = {item.name: item.image for item in export_pictures.bundled_pictures(max_dim=reference.SIDE, channels=3)}
     pictures["coffee"] = reference.inference()["image"]
     side = {"min_dim": reference.SIDE, "max_dim": reference.SIDE}
     for method in ("truncated", "smoothed"):
         shares, largest = {}, 0.0
         for name, image in pictures.items():
             live = preprocess.prepare([image], **side, image_resize=method).images
-            difference = np.abs(signature.fit(tf.constant(image), **side, method=method).images.numpy() - live)
+            difference = np.abs(graph.fit(tf.constant(image), **side, method=method).images.numpy() - live)
             shares[name], largest = float((difference > 0).mean()), max(largest, float(difference.max()))
         worst = max(shares, key=lambda name: shares[name])
         yield (

@@ -47,7 +47,7 @@ def test_other_images_are_told_of_the_predictor(images):
         ("train_on_batch", r"use mrcnn\.train\.run\.train\("),
         ("evaluate", r"use mrcnn\.evaluate\.run\.evaluate\("),
         ("test_on_batch", r"use mrcnn\.evaluate\.run\.evaluate\("),
-        ("export", r"use mrcnn\.export\.saved_model\.export\("),
+        ("export", r"use mrcnn\.export\.run\.export\("),
     ],
 )
 @pytest.mark.parametrize("compiled", [False, True])

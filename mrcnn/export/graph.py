@@ -1,24 +1,20 @@
-"""Detection as one TensorFlow graph, from an image's bytes to masks of its size.
+"""Detection in an image as TensorFlow operators, from pixels of any size to masks of that size.
 
-Implements the preprocessing and postprocessing of `Predictor`, which use NumPy and OpenCV, in TensorFlow operators, so
-that a server needs no code of this project. The rules are those of `data/resize.py`, `predict/postprocess.py` and
+Implements the preprocessing and postprocessing of `Predictor`, which use NumPy and OpenCV, so that an exported graph
+needs no code of this project. The rules are those of `data/resize.py`, `predict/postprocess.py` and
 `ops/masks.py`.
 Shape letters: H W the image, S side of the model input, D output slots, N detections, M mask side.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from mrcnn.export import outputs
+from mrcnn.export.exportable import Exportable
+from mrcnn.fields import extras
 from mrcnn.ops import masks as mask_ops
 from mrcnn.structures import OutputRules, RawDetections, Tensor
-
-IMAGE_SIGNATURE = "serving_default"
-ENCODED_SIGNATURE = "encoded"
-PROBABILITIES = "probabilities"  # a function of the saved object, not a signature: servers do not offer it
-ENCODED_CHANNELS = 3  # channels that a JPEG or PNG is decoded to
-Model = Callable[[Mapping[str, Any]], RawDetections]
 
 
 class Fitted(NamedTuple):
@@ -39,92 +35,27 @@ class Fitted(NamedTuple):
     offset_yx: Tensor
 
 
-class Detector(tf.Module):
-    """Detects objects in one image by TensorFlow functions without state except the weights."""
-
-    def __init__(
-        self, model: Model, *, min_dim: int, max_dim: int, channels: int, image_resize: str, rules: OutputRules
-    ):
-        """Stores the model and its settings.
-
-        Args:
-            model: maps a dictionary with `images` `[1, S, S, channels]` and `windows` `[1, 4]` to `RawDetections`; its
-                `weights`, if it has any, are Keras variables.
-            min_dim: target of the short side in pixels; images are enlarged to it as far as `max_dim` allows.
-            max_dim: S, side of the model input in pixels.
-            channels: channel count of the image.
-            image_resize: the method of `data.resize.resize_image`.
-            rules: how boxes are rounded and masks resized.
-        """
-        super().__init__(name="detector")
-        self.variables_of_model = [weight.value for weight in getattr(model, "weights", ())]
-        self._numbers = (min_dim, max_dim, channels)
-        self._image_resize, self._rules = image_resize, rules
-        # wrapped in a function: as an attribute, the Keras model would be saved again with its own functions
-        self._model = lambda batch: model(batch)
-
-    def signatures(self) -> dict[str, Any]:
-        """Builds the functions of a SavedModel.
-
-        Also sets the attribute `probabilities`, a function that is saved without being a signature.
-
-        Returns:
-            The functions by signature name; `encoded` only for a model of 3 channels.
-        """
-        channels = self._numbers[2]
-        image = tf.TensorSpec([None, None, channels], tf.uint8, name="image")
-        find = tf.function(self.find, input_signature=[image])
-        self.probabilities = find  # as an attribute it is saved with the module
-        # calls the traced function, so that the graph contains the network once
-        detect = tf.function(lambda image: _without_probabilities(find(image)), input_signature=[image])
-        signatures = {IMAGE_SIGNATURE: detect}
-        if channels == ENCODED_CHANNELS:
-            encoded = tf.TensorSpec([], tf.string, name="encoded")
-            signatures[ENCODED_SIGNATURE] = tf.function(
-                lambda encoded: detect(decode(encoded)), input_signature=[encoded]
-            )
-        return signatures
-
-    def find(self, image) -> dict[str, Tensor]:
-        """Finds the objects of `image`, `[H, W, channels]` uint8 RGB.
-
-        Returns:
-            By descending score: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32,
-            1..C-1; scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1; probabilities
-            `[N, M, M]` float32, mask probabilities on the M x M grid of each box. A signature returns all but the last.
-        """
-        min_dim, max_dim, _ = self._numbers
-        fitted = fit(image, min_dim=min_dim, max_dim=max_dim, method=self._image_resize)
-        raw = self._model({"images": fitted.images, "windows": fitted.windows})
-        raw = tf.nest.map_structure(lambda field: field[0], raw)
-        size = tf.shape(image)
-        return to_original(raw, fitted, height=size[0], width=size[1], rules=self._rules)
-
-
-def decode(encoded):
-    """Decodes an image file's bytes like `images.pixels.read_image`, but ignores the EXIF orientation.
+def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
+    """Finds the objects of an image.
 
     Args:
-        encoded: string scalar: JPEG, PNG (8 or 16 bits; grey, palette, alpha), BMP, or GIF, of which the first frame is
-            used.
+        image: `[H, W, channels]` uint8 RGB.
+        model: the model with its settings.
 
     Returns:
-        `[H, W, 3]` uint8, RGB.
+        By descending score: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32, 1..C-1;
+        scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1; probabilities `[N, M, M]`
+        float32, mask probabilities on the M x M grid of each box; the extra fields by their names, `[N, ...]` float32.
     """
-
-    def jpeg():
-        # the general decoder uses the fast transform, with errors of up to 18 grey values
-        return tf.io.decode_jpeg(encoded, channels=ENCODED_CHANNELS, dct_method="INTEGER_ACCURATE")
-
-    def other():
-        return tf.io.decode_image(encoded, channels=ENCODED_CHANNELS, expand_animations=False)
-
-    image = tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
-    image.set_shape([None, None, ENCODED_CHANNELS])
-    return image
+    settings = model.settings
+    fitted = fit(image, min_dim=settings.min_dim, max_dim=settings.max_dim, method=settings.image_resize)
+    fields = model.detect(fitted.images, fitted.windows)
+    raw = outputs.unnamed({name: value[0] for name, value in fields.items()})
+    size = tf.shape(image)
+    return to_original(raw, fitted, height=size[0], width=size[1], rules=settings.rules)
 
 
-def fit(image, *, min_dim, max_dim, method) -> Fitted:
+def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str) -> Fitted:
     """Resizes and pads an image to the model input, like `resize_plan` and `resize_image`.
 
     Args:
@@ -148,7 +79,9 @@ def fit(image, *, min_dim, max_dim, method) -> Fitted:
     return Fitted(pixels, windows, sides, new_sides, tf.cast(before, tf.float64))
 
 
-def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: OutputRules) -> dict[str, Tensor]:
+def to_original(
+    raw: RawDetections, fitted: Fitted, *, height: Tensor, width: Tensor, rules: OutputRules
+) -> dict[str, Tensor]:
     """Converts raw output to detections in the image, like `postprocess.to_original`.
 
     Args:
@@ -159,24 +92,21 @@ def to_original(raw: RawDetections, fitted: Fitted, *, height, width, rules: Out
         rules: how boxes are rounded and masks resized.
 
     Returns:
-        As `Detector.find`; detections whose box has no area or whose mask is empty are dropped.
+        As `detect`; detections whose box has no area or whose mask is empty are dropped.
     """
+    raw = raw._replace(extras=_extras_to_original(raw, fitted))
     slots = tf.where(raw.valid)[:, 0]
     slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
-    boxes = _boxes_to_original(tf.gather(raw.boxes, slots), fitted, rounding=rules.round_boxes)
+    fields = {name: tf.gather(value, slots) for name, value in outputs.named(raw).items() if name != "valid"}
+    boxes = _boxes_to_original(fields["boxes"], fitted, rounding=rules.round_boxes)
     limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
-    boxes = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
-    masks, drawn = draw(tf.gather(raw.masks, slots), boxes, height=height, width=width, rules=rules)
-    return {
-        "boxes": tf.boolean_mask(boxes, drawn),
-        "class_ids": tf.boolean_mask(tf.gather(raw.class_ids, slots), drawn),
-        "scores": tf.boolean_mask(tf.gather(raw.scores, slots), drawn),
-        "masks": masks,
-        PROBABILITIES: tf.boolean_mask(tf.gather(raw.masks, slots), drawn),
-    }
+    fields["boxes"] = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
+    fields[outputs.PROBABILITIES] = fields.pop("masks")
+    masks, drawn = draw(fields[outputs.PROBABILITIES], fields["boxes"], height=height, width=width, rules=rules)
+    return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
 
 
-def draw(masks, boxes, *, height, width, rules: OutputRules):
+def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:
     """Pastes masks into the image one by one, each only inside its own box.
 
     At any time only one box's floating-point values are in memory, whatever the number of masks. The pasted masks take
@@ -199,7 +129,7 @@ def draw(masks, boxes, *, height, width, rules: OutputRules):
     canvas = canvas.write(0, tf.zeros([height, width], tf.uint8))
     drawn = tf.TensorArray(tf.bool, size=count, element_shape=[])
 
-    def step(index, used, canvas, drawn):
+    def step(index: Tensor, used: Tensor, canvas: Any, drawn: Any) -> tuple[Any, ...]:
         crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
         some = tf.reduce_any(crop)
         # an empty mask is written too, but overwritten by the next one
@@ -212,11 +142,7 @@ def draw(masks, boxes, *, height, width, rules: OutputRules):
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
 
 
-def _without_probabilities(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value for key, value in found.items() if key != PROBABILITIES}
-
-
-def _boxes_to_original(boxes, fitted: Fitted, *, rounding):
+def _boxes_to_original(boxes: Tensor, fitted: Fitted, *, rounding: str) -> Tensor:
     moved = tf.cast(boxes, tf.float64) - tf.tile(fitted.offset_yx, [2])
     if rounding == "at_end":
         factor = tf.tile((fitted.old_hw - 1) / tf.maximum(fitted.new_hw - 1, 1), [2])
@@ -229,11 +155,17 @@ def _boxes_to_original(boxes, fitted: Fitted, *, rounding):
     return moved * factor
 
 
-def _exact(image, new_hw):
+def _extras_to_original(raw: RawDetections, fitted: Fitted) -> dict[str, Tensor]:
+    factor = fitted.old_hw / fitted.new_hw
+    shift = tf.cast(-fitted.offset_yx * factor, tf.float32)
+    return extras.in_graph(raw.extras, scale=tf.cast(factor, tf.float32), shift=shift)
+
+
+def _exact(image: Tensor, new_hw: Tensor) -> Tensor:
     return tf.image.resize(image[None], new_hw, method="bilinear", antialias=False)[0]
 
 
-def _smoothed(image, new_hw):
+def _smoothed(image: Tensor, new_hw: Tensor) -> Tensor:
     """Resizes along rows first, with antialiasing, and rounds after each pass, as Pillow does."""
     for sides in ((tf.shape(image)[0], new_hw[1]), new_hw):
         scaled = tf.image.resize(image[None], sides, method="bilinear", antialias=True)[0]
@@ -241,7 +173,7 @@ def _smoothed(image, new_hw):
     return image
 
 
-def _truncated(image, new_hw):
+def _truncated(image: Tensor, new_hw: Tensor) -> Tensor:
     """Resizes bilinearly with zero padding and truncates to whole numbers.
 
     Results below the image's smallest value, which the padding can cause, are raised to it.
@@ -260,7 +192,9 @@ def _truncated(image, new_hw):
     return tf.cast(tf.floor(tf.maximum(values, least)), tf.float32)
 
 
-def _draw_in_box(mask, box, *, height, width, rules):
+def _draw_in_box(
+    mask: Tensor, box: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules
+) -> tuple[Tensor, Tensor]:
     """Resizes and thresholds a mask in the pixels that its box touches.
 
     Returns:

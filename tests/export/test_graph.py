@@ -1,18 +1,15 @@
-"""The graph around the model: sizes, pixels, bytes, boxes and masks against their NumPy and OpenCV forms."""
-
-import io
+"""The graph around the model: sizes, pixels, boxes and masks against their NumPy and OpenCV forms."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from mrcnn.data import resize
-from mrcnn.export import signature
-from mrcnn.images import image_header, pixels
+from mrcnn.export import graph
 from mrcnn.ops import masks as mask_ops
 from mrcnn.predict import postprocess, preprocess
 from mrcnn.structures import OutputRules, RawDetections
+from tests.fields import toy
 
 from . import helpers
 
@@ -20,7 +17,7 @@ from . import helpers
 def traced_fit(*, min_dim, max_dim, channels=3, method="exact"):
     spec = tf.TensorSpec([None, None, channels], tf.uint8)
     return tf.function(
-        lambda image: signature.fit(image, min_dim=min_dim, max_dim=max_dim, method=method), input_signature=[spec]
+        lambda image: graph.fit(image, min_dim=min_dim, max_dim=max_dim, method=method), input_signature=[spec]
     )
 
 
@@ -65,54 +62,19 @@ def test_fit_has_the_whole_values_of_older_code(method, size):
     assert (difference != 0).mean() < 0.01
 
 
-def test_image_without_pixels_is_an_error():
-    detect = signature.Detector(
-        helpers.brightness_model, min_dim=64, max_dim=64, channels=3, image_resize="exact", rules=OutputRules()
-    ).signatures()[signature.IMAGE_SIGNATURE]
+def traced_detect():
+    spec = tf.TensorSpec([None, None, 3], tf.uint8)
+    return tf.function(lambda image: graph.detect(image, helpers.make_exportable()), input_signature=[spec])
+
+
+def test_detect_refuses_an_image_without_pixels():
     with pytest.raises(tf.errors.InvalidArgumentError):
-        detect(image=tf.zeros([0, 5, 3], tf.uint8))
-
-
-PHOTO = helpers.photo(60, 90)
-GREY = PHOTO[..., 0]
-FILES = {
-    "jpeg": helpers.encode(PHOTO, ".jpg"),
-    "poor jpeg": helpers.encode(PHOTO, ".jpg", 1, 40),
-    "grey jpeg": helpers.encode(GREY, ".jpg"),
-    "png": helpers.encode(PHOTO),
-    "grey png": helpers.encode(GREY),
-    "png with alpha": helpers.encode(np.dstack([PHOTO, GREY])),
-    "16-bit png": helpers.encode(PHOTO.astype(np.uint16) * 256 + 200),
-    "16-bit grey png": helpers.encode(GREY.astype(np.uint16) * 256 + 200),
-    "bmp": helpers.encode(PHOTO, ".bmp"),
-}
-
-
-@pytest.mark.parametrize("kind", FILES)
-def test_bytes_are_decoded_as_the_live_reader_does(kind):
-    decode = tf.function(signature.decode, input_signature=[tf.TensorSpec([], tf.string)])
-    live = pixels.decode_image(np.frombuffer(FILES[kind], np.uint8), name=kind)
-    np.testing.assert_array_equal(decode(FILES[kind]), live)
-
-
-def test_exif_orientation_is_ignored():
-    file = io.BytesIO()
-    exif = Image.Exif()
-    exif[image_header.EXIF_ORIENTATION] = 6  # to be turned by a quarter
-    Image.fromarray(PHOTO).save(file, "JPEG", exif=exif)
-    assert pixels.decode_image(np.frombuffer(file.getvalue(), np.uint8), name="live").shape == (90, 60, 3)
-    assert signature.decode(tf.constant(file.getvalue())).shape == (60, 90, 3)
-
-
-@pytest.mark.parametrize("data", [b"", b"no image", FILES["png"][:50], FILES["jpeg"][:200]])
-def test_bytes_that_are_no_image(data):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        signature.decode(tf.constant(data))
+        traced_detect()(image=tf.zeros([0, 5, 3], tf.uint8))
 
 
 def traced_draw(masks, boxes, *, height, width, threshold=0.5):
     draw = tf.function(
-        lambda masks, boxes, height, width: signature.draw(
+        lambda masks, boxes, height, width: graph.draw(
             masks, boxes, height=height, width=width, rules=OutputRules(threshold)
         ),
         input_signature=[
@@ -125,7 +87,7 @@ def traced_draw(masks, boxes, *, height, width, threshold=0.5):
     return tuple(value.numpy() for value in draw(masks, boxes, height, width))
 
 
-def test_drawn_masks_by_hand():
+def test_draw_by_hand():
     masks = np.ones((3, 2, 2), np.float32)
     masks[1] = 0.4  # below the threshold everywhere
     boxes = np.array([[1, 1, 3, 4], [0, 0, 5, 6], [0, 4.6, 0.6, 6]], np.float32)
@@ -137,7 +99,7 @@ def test_drawn_masks_by_hand():
     np.testing.assert_array_equal(drawn, expected)
 
 
-def test_drawn_masks_equal_the_live_ones():
+def test_draw_equals_the_live_masks():
     random = np.random.default_rng(1)
     height, width, count = 70, 90, 40
     masks = random.random((count, 28, 28), np.float32)
@@ -156,17 +118,17 @@ def test_drawn_masks_equal_the_live_ones():
 
 
 @pytest.mark.parametrize("boxes", [np.zeros((0, 4)), np.zeros((3, 4))])
-def test_nothing_to_draw(boxes):
+def test_draw_without_masks(boxes):
     drawn, some = traced_draw(np.ones((len(boxes), 4, 4), np.float32), boxes.astype(np.float32), height=7, width=9)
     assert drawn.shape == (0, 7, 9)
     assert drawn.dtype == np.uint8
     assert some.tolist() == [False] * len(boxes)
 
 
-def test_one_mask_is_drawn_at_a_time():
+def test_draw_holds_one_mask_at_a_time():
     # of 100 masks of a 4000 x 3000 image the floats would be 4.8 GB; of one they are 48 MB
     masks, boxes = tf.ones((100, 4, 4)), tf.tile([[0.0, 0.0, 3000.0, 4000.0]], (100, 1))
-    function = tf.function(lambda: signature.draw(masks, boxes, height=3000, width=4000, rules=OutputRules()))
+    function = tf.function(lambda: graph.draw(masks, boxes, height=3000, width=4000, rules=OutputRules()))
     operations = function.get_concrete_function().graph.get_operations()
     (loop,) = (op for op in operations if op.type in ("While", "StatelessWhile"))
     assert loop.get_attr("parallel_iterations") == 1
@@ -177,7 +139,7 @@ def test_one_mask_is_drawn_at_a_time():
 @pytest.mark.parametrize(
     "rules", [OutputRules(0.6), OutputRules(0.6, "fading", "at_end"), OutputRules(0.6, "stretched", "before_nms")]
 )
-def test_raw_output_is_moved_as_live(rules):
+def test_to_original_moves_as_the_live_model(rules):
     size, numbers = (33, 60), {"min_dim": 64, "max_dim": 64}
     random = np.random.default_rng(2)
     corners = np.sort(random.uniform(-5, 70, (12, 2, 2)), axis=1).reshape(12, 4).astype(np.float32)
@@ -190,39 +152,42 @@ def test_raw_output_is_moved_as_live(rules):
     )
     plan = resize.resize_plan(*size, **numbers)
     live = postprocess.to_original(raw, plan, image_size=size, class_names=helpers.NAMES, rules=rules)
-    fitted = signature.fit(tf.zeros([*size, 3], tf.uint8), **numbers, method="exact")
-    graph = signature.to_original(
-        RawDetections(*map(tf.constant, raw)), fitted, height=size[0], width=size[1], rules=rules
+    fitted = graph.fit(tf.zeros([*size, 3], tf.uint8), **numbers, method="exact")
+    moved = graph.to_original(
+        tf.nest.map_structure(tf.constant, raw), fitted, height=size[0], width=size[1], rules=rules
     )
     assert 3 < len(live.scores) <= 11
-    np.testing.assert_array_equal(graph["boxes"], live.boxes)
-    np.testing.assert_array_equal(graph["class_ids"], live.class_ids)
-    np.testing.assert_array_equal(graph["scores"], live.scores)
-    np.testing.assert_array_equal(graph["masks"], live.masks)
+    np.testing.assert_array_equal(moved["boxes"], live.boxes)
+    np.testing.assert_array_equal(moved["class_ids"], live.class_ids)
+    np.testing.assert_array_equal(moved["scores"], live.scores)
+    np.testing.assert_array_equal(moved["masks"], live.masks)
 
 
-def test_signatures_by_channels():
-    def names(channels):
-        return set(
-            signature.Detector(
-                helpers.brightness_model,
-                min_dim=64,
-                max_dim=64,
-                channels=channels,
-                image_resize="exact",
-                rules=OutputRules(),
-            ).signatures()
-        )
+def test_to_original_moves_extra_fields_as_the_live_model(monkeypatch):
+    toy.register(monkeypatch)
+    size, numbers = (33, 60), {"min_dim": 64, "max_dim": 64}
+    random = np.random.default_rng(3)
+    raw = RawDetections(
+        boxes=np.tile(np.float32([20, 5, 45, 50]), (4, 1)),
+        class_ids=np.ones(4, np.int32),
+        scores=random.random(4).astype(np.float32),
+        valid=np.arange(4) != 2,
+        masks=np.ones((4, 7, 7), np.float32),
+        extras={name: random.uniform(10, 50, (4, 2)).astype(np.float32) for name in ("point", "offset")},
+    )
+    live = postprocess.to_original(
+        raw, resize.resize_plan(*size, **numbers), image_size=size, class_names=helpers.NAMES
+    )
+    fitted = graph.fit(tf.zeros([*size, 3], tf.uint8), **numbers, method="exact")
+    raw = tf.nest.map_structure(tf.constant, raw)
+    moved = graph.to_original(raw, fitted, height=size[0], width=size[1], rules=OutputRules())
+    for name in ("point", "offset"):
+        assert moved[name].shape == (3, 2)
+        np.testing.assert_allclose(moved[name], live.extras[name], rtol=1e-5)
 
-    assert names(3) == {"serving_default", "encoded"}
-    assert names(1) == names(4) == {"serving_default"}
 
-
-def test_detects_in_image_pixels():
-    detect = signature.Detector(
-        helpers.brightness_model, min_dim=64, max_dim=64, channels=3, image_resize="exact", rules=OutputRules()
-    ).signatures()["serving_default"]
-    found = detect(image=np.full((30, 90, 3), 51, np.uint8))  # 51 / 255 = 0.2
+def test_detect_in_image_pixels():
+    found = traced_detect()(image=np.full((30, 90, 3), 51, np.uint8))  # 51 / 255 = 0.2
     np.testing.assert_array_equal(found["class_ids"], [1, 2])
     np.testing.assert_allclose(found["scores"], [0.2, 0.1], rtol=1e-5)
     np.testing.assert_allclose(found["boxes"], [[0, 0, 30, 90], [0, 0, 15, 90]], atol=1e-3)

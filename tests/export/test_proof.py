@@ -1,13 +1,14 @@
-"""The proof: real networks, changed weights, what counts as a failure, and which images are compared."""
+"""The proof: real networks, changed weights, and what counts as a failure."""
 
 import numpy as np
 import pytest
 
-from mrcnn.errors import UserError
-from mrcnn.export import precision, saved_model, verify
+from mrcnn.export import precision, proof, run
 from mrcnn.export.compare import Comparison
+from mrcnn.export.formats.saved_model import SavedModel
+from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import Tolerances
-from mrcnn.export.verify import Picture, Proof
+from mrcnn.export.proof import Proof
 from mrcnn.predict.predictor import Predictor
 
 from . import helpers
@@ -23,12 +24,17 @@ def comparison(**fields):
     return Comparison(**{**values, **fields})
 
 
-def proof(*comparisons):
+def make_proof(*comparisons):
     return Proof(0.7, Tolerances(), comparisons)
 
 
-def test_network_is_equal_to_its_export(network, exported_network, log):
-    result = verify.prove(network, exported_network, PICTURES, log=log)
+@pytest.fixture(scope="module")
+def exported(network, exported_network):
+    return SavedModel().open(exported_network, run.detector_settings(network.bundle))
+
+
+def test_prove_finds_a_network_equal_to_its_export(network, exported, log):
+    result = proof.prove(network, exported, PICTURES, log=log)
     assert [(item.image, item.signature) for item in result.comparisons] == [
         (image, function) for image in ("small", "wide") for function in ("serving_default", "probabilities", "encoded")
     ]
@@ -60,26 +66,24 @@ def weights(network):
         one.assign(before[name])
 
 
-def test_rounding_as_in_tf32_is_accepted_with_its_tolerances(network, exported_network, log, weights):
+def test_prove_accepts_rounding_as_in_tf32_with_its_tolerances(network, exported, log, weights):
     for variable in weights.values():
         variable.assign(rounded(variable.numpy(), places=precision.PLACES["tf32"]))
-    noisy = verify.prove(network, exported_network, PICTURES, log=log, tolerances=precision.tolerances("tf32"))
+    noisy = proof.prove(network, exported, PICTURES, log=log, tolerances=precision.tolerances("tf32"))
     assert 1e-5 < noisy.to_json()["largest_difference"]["mask_probability"]  # so there was noise
     # random weights score many regions alike, so that suppression may choose another one: that alone may differ
     assert not [line for line in noisy.failures if "detections only one of the two has" not in line]
     assert sum(item.unpaired for item in noisy.comparisons) < 0.1 * noisy.paired
 
 
-def test_one_changed_bias_is_noticed_with_the_tolerances_of_tf32(network, exported_network, log, weights):
+def test_prove_notices_one_changed_bias_with_the_tolerances_of_tf32(network, exported, log, weights):
     variable = next(one for full, one in weights.items() if "mrcnn_mask/bias" in full)
     variable.assign_add(np.full(variable.shape, 0.1, np.float32))  # of the logits: at most a 40th of a probability
-    assert verify.prove(
-        network, exported_network, PICTURES[:1], log=log, tolerances=precision.tolerances("tf32")
-    ).failures
+    assert proof.prove(network, exported, PICTURES[:1], log=log, tolerances=precision.tolerances("tf32")).failures
 
 
 @pytest.mark.parametrize("layer", ["rpn_class_raw", "mrcnn_mask"])
-def test_changed_weights_are_noticed(network, exported_network, log, layer):
+def test_prove_notices_changed_weights(network, exported, log, layer):
     weights = next(
         variables
         for _, entries in network.bundle.model.weight_layout()
@@ -89,15 +93,17 @@ def test_changed_weights_are_noticed(network, exported_network, log, layer):
     before = weights.numpy()
     weights.assign(np.flip(before, axis=2))  # the input channels
     try:
-        result = verify.prove(network, exported_network, PICTURES[:1], log=log)
+        result = proof.prove(network, exported, PICTURES[:1], log=log)
     finally:
         weights.assign(before)
     assert result.failures
     assert not result.to_json()["passed"]
 
 
-def test_another_model_is_noticed(tmp_path, log):
-    saved_model.write(helpers.make_bundle(), tmp_path / "model")
+def test_prove_notices_another_model(tmp_path, log):
+    bundle = helpers.make_bundle()
+    run.write(bundle, tmp_path / "model")
+    functions = SavedModel().open(tmp_path / "model", run.detector_settings(bundle))
 
     def shifted(batch):
         raw = helpers.brightness_model(batch)
@@ -105,14 +111,14 @@ def test_another_model_is_noticed(tmp_path, log):
 
     picture = Picture("grey", np.full((64, 64, 3), 250, np.uint8))
     predictor = Predictor(helpers.make_bundle(shifted))
-    result = verify.prove(predictor, tmp_path / "model", [picture], log=log)
+    result = proof.prove(predictor, functions, [picture], log=log)
     # 64 pixels stay 64 pixels; half a pixel takes no middle away from the left edge
     assert [item.box_px for item in result.comparisons] == [0.5] * 3
     assert result.failures == [
         f"grey ({function}): 2 boxes, the worst by 0.5 px"
         for function in ("serving_default", "probabilities", "encoded")
     ]
-    same = verify.prove(Predictor(helpers.make_bundle()), tmp_path / "model", [picture], log=log)
+    same = proof.prove(Predictor(bundle), functions, [picture], log=log)
     assert same.failures == []
     assert same.paired == 6
 
@@ -122,61 +128,33 @@ def test_failures_name_image_and_measure():
         comparison(),
         comparison(image="b", box_px=0.2, boxes_off=1, score=0.002, masks_off=2, mask_pixels=30, mask_probability=0.25),
     )
-    assert proof(good).failures == []
-    assert proof(good, bad).failures == [
+    assert make_proof(good).failures == []
+    assert make_proof(good, bad).failures == [
         "b (encoded): 1 boxes, the worst by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels or 0.25"
     ]
-    assert proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
+    assert make_proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
 
 
-def test_a_tenth_of_the_boxes_may_be_rounded_otherwise():
-    assert proof(comparison(paired=10, rounded=1)).failures == []
-    assert proof(comparison(paired=10, rounded=2)).failures == ["2 of 10 boxes are rounded otherwise"]
+def test_failures_allow_a_tenth_of_the_boxes_to_be_rounded_otherwise():
+    assert make_proof(comparison(paired=10, rounded=1)).failures == []
+    assert make_proof(comparison(paired=10, rounded=2)).failures == ["2 of 10 boxes are rounded otherwise"]
 
 
-def test_one_unpaired_in_a_hundred_may_be():
-    assert proof(comparison(paired=99, unpaired=1)).failures == []
-    assert proof(comparison(paired=98, unpaired=1)).failures == ["1 detections only one of the two has, most in a"]
-    lines = proof(comparison(), comparison(image="b", paired=0, unpaired=4)).failures
+def test_failures_allow_one_unpaired_in_a_hundred():
+    assert make_proof(comparison(paired=99, unpaired=1)).failures == []
+    assert make_proof(comparison(paired=98, unpaired=1)).failures == ["1 detections only one of the two has, most in a"]
+    lines = make_proof(comparison(), comparison(image="b", paired=0, unpaired=4)).failures
     assert lines == ["4 detections only one of the two has, most in b"]
 
 
-def test_proof_as_json():
-    numbers = proof(comparison(box_px=0.01, mask_iou=0.99), comparison(score=1e-4, mask_pixels=2, paired=3)).to_json()
+def test_to_json():
+    numbers = make_proof(
+        comparison(box_px=0.01, mask_iou=0.99), comparison(score=1e-4, mask_pixels=2, paired=3)
+    ).to_json()
     assert numbers["largest_difference"] == {
         "box_px": 0.01, "score": 1e-4, "mask_probability": 0.0, "mask_pixels": 2, "mask_iou_at_least": 0.99
     }  # fmt: skip
     assert (numbers["paired_detections"], numbers["unpaired_detections"], numbers["score_threshold"]) == (13, 0, 0.7)
     assert numbers["tolerances"]["box_px"] == 0.1
     assert numbers["comparisons"][1]["score"] == 1e-4
-    assert proof().to_json()["passed"]
-
-
-def test_bundled_pictures_have_many_sizes():
-    pictures = verify.bundled_pictures(max_dim=256, channels=3)
-    assert [picture.image.shape for picture in pictures] == [
-        (303, 384, 3), (303, 110, 3), (512, 512, 3), (150, 512, 3), (384, 320, 3)
-    ]  # fmt: skip
-    assert {picture.image.dtype for picture in pictures} == {np.dtype(np.uint8)}
-    assert len({picture.name for picture in pictures}) == 5
-    grey = verify.bundled_pictures(max_dim=64, channels=1)
-    assert {picture.image.shape[2] for picture in grey} == {1}
-
-
-def test_pictures_of_a_folder_are_spread(tmp_path, log):
-    for index in range(40):
-        (tmp_path / f"{index:02d}.png").write_bytes(helpers.encode(helpers.photo(8, 9, seed=index)))
-    pictures = verify.folder_pictures(tmp_path, channels=3, log=log)
-    assert [picture.name for picture in pictures] == [f"{index * 40 // 16:02d}.png" for index in range(16)]
-    np.testing.assert_array_equal(pictures[1].image, helpers.photo(8, 9, seed=2))
-
-
-def test_folder_with_a_broken_image(tmp_path, log):
-    (tmp_path / "a.jpg").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"none of the images in .* could be read"):
-        verify.folder_pictures(tmp_path, channels=3, log=log)
-    (tmp_path / "b.png").write_bytes(helpers.encode(helpers.photo(8, 9)))
-    assert [picture.name for picture in verify.folder_pictures(tmp_path, channels=3, log=log)] == ["b.png"]
-    assert "a.jpg is skipped" in log.messages[0]
-    with pytest.raises(UserError, match="does not exist"):
-        verify.folder_pictures(tmp_path / "none", channels=3, log=log)
+    assert make_proof().to_json()["passed"]

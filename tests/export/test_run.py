@@ -1,8 +1,6 @@
-"""The SavedModel: equal to the live network, usable without our code, and published only when proven."""
+"""The export: published only when proven, refused otherwise, nothing left after an error."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,76 +9,13 @@ import tensorflow as tf
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.export import saved_model
-from mrcnn.images import pixels
+from mrcnn.export import run
 from mrcnn.model_folder import read
 
 from . import helpers
 
-SIZES = [(1, 1), (1, 200), (200, 1), (64, 64), (128, 128), (90, 70), (61, 300), (300, 401)]
 
-
-@pytest.fixture(scope="module")
-def loaded(exported_network):
-    return tf.saved_model.load(str(exported_network))
-
-
-def call(loaded, signature, value):
-    outputs = loaded.signatures[signature](tf.constant(value))
-    return {key: tensor.numpy() for key, tensor in outputs.items()}
-
-
-def check(found, live):
-    assert set(found) == {"boxes", "class_ids", "scores", "masks"}
-    assert [found[key].dtype for key in ("boxes", "class_ids", "scores", "masks")] == [
-        np.float32, np.int32, np.float32, np.uint8
-    ]  # fmt: skip
-    np.testing.assert_array_equal(found["class_ids"], live.class_ids)
-    np.testing.assert_allclose(found["boxes"], live.boxes, atol=0.01)
-    np.testing.assert_allclose(found["scores"], live.scores, atol=1e-4)
-    assert found["masks"].shape == live.masks.shape
-    assert (found["masks"] != live.masks).sum() <= 2 * len(live.masks)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_live_and_exported_agree_on_every_size(network, loaded, size):
-    image = helpers.photo(*size, seed=3)
-    live = network.predict([image])[0]
-    check(call(loaded, "serving_default", image), live)
-    assert len(live.scores) > 0 or max(size) < 60 or min(size) == 1
-
-
-@pytest.mark.parametrize(("extension", "channels"), [(".jpg", 3), (".png", 3), (".png", 1), (".png", 4)])
-def test_bytes_signature_agrees_with_the_live_reader(network, loaded, extension, channels):
-    photo = helpers.photo(100, 140, seed=4)
-    photo = {1: photo[..., 0], 3: photo, 4: np.dstack([photo, photo[..., 0]])}[channels]
-    data = helpers.encode(photo, extension)
-    image = pixels.decode_image(np.frombuffer(data, np.uint8), name="bytes")
-    found = call(loaded, "encoded", data)
-    assert len(found["scores"]) > 3
-    check(found, network.predict([image])[0])
-    for key, value in call(loaded, "serving_default", image).items():
-        np.testing.assert_array_equal(found[key], value)
-
-
-def test_works_where_only_tensorflow_is(network, exported_network, tmp_path):
-    np.save(tmp_path / "image.npy", helpers.photo(90, 70))
-    code = f"""
-import importlib.util
-import numpy as np
-import tensorflow as tf
-assert importlib.util.find_spec("mrcnn") is None
-model = tf.saved_model.load({str(exported_network)!r})
-outputs = model.signatures["serving_default"](image=tf.constant(np.load("image.npy")))
-np.savez("found.npz", **{{key: value.numpy() for key, value in outputs.items()}})
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    with np.load(tmp_path / "found.npz") as found:
-        check(dict(found), network.predict([helpers.photo(90, 70)])[0])
-
-
-def test_labels(exported_network):
+def test_write_adds_labels(exported_network):
     labels = json.loads((exported_network / "labels.json").read_text())
     assert labels["classes"] == [
         {"id": 0, "title": "bg"},
@@ -130,7 +65,7 @@ def names(path):
 
 def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 200, 240)  # scores 0.78 and 0.94 of 1, above 0.7
-    result = saved_model.export(tmp_path / "m", tmp_path / "deep" / "1", log=log, images=pictures, device="cpu")
+    result = run.export(tmp_path / "m", tmp_path / "deep" / "1", log=log, images=pictures, device="cpu")
     assert folder == [(tmp_path / "m", 0.7, "cpu")]
     assert names(tmp_path / "deep") == ["1"]
     assert {"labels.json", "saved_model.pb", "variables", "verify.json"} <= set(names(result.path))
@@ -147,29 +82,29 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
     assert (tmp_path / "deep" / "1").stat().st_mode & 0o777 == (tmp_path / "images").stat().st_mode & 0o777
 
 
-def test_without_objects_the_proof_is_repeated_with_threshold_0(folder, tmp_path, log):
+def test_export_without_objects_repeats_the_proof_with_threshold_0(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 100)  # score 0.39
-    result = saved_model.export("m", tmp_path / "out", log=log, images=pictures)
+    result = run.export("m", tmp_path / "out", log=log, images=pictures)
     assert [threshold for _, threshold, _ in folder] == [0.7, 0.0]
     assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 6)]
     assert not json.loads((result.path / "verify.json").read_text())["weak"]
     assert names(tmp_path) == ["images", "out"]
     # what is kept is the model with the threshold 0.7
     kept = tf.saved_model.load(str(result.path))
-    assert len(call(kept, "serving_default", np.full((40, 50, 3), 100, np.uint8))["scores"]) == 0
+    assert len(kept.signatures["serving_default"](image=np.full((40, 50, 3), 100, np.uint8))["scores"]) == 0
     assert json.loads((result.path / "labels.json").read_text())["score_threshold"] == 0.7
 
 
-def test_proof_without_any_object_is_called_weak(folder, tmp_path, log):
+def test_export_without_any_object_is_called_weak(folder, tmp_path, log):
     folder.model = lambda threshold: helpers.thresholded(2.0)
-    result = saved_model.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
+    result = run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert json.loads((result.path / "verify.json").read_text())["weak"]
     assert "the proof is weak" in log.messages[-2]
 
 
-def test_chosen_threshold(folder, tmp_path, log):
+def test_export_with_a_chosen_threshold(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 100)
-    result = saved_model.export("m", tmp_path / "out", log=log, images=pictures, score_threshold=0.3)
+    result = run.export("m", tmp_path / "out", log=log, images=pictures, score_threshold=0.3)
     assert [threshold for _, threshold, _ in folder] == [0.3]
     assert result.proofs[0].paired == 3
 
@@ -184,65 +119,65 @@ def unequal(threshold):
     return model
 
 
-def test_unequal_model_is_refused(folder, tmp_path, log):
+def test_export_refuses_an_unequal_model(folder, tmp_path, log):
     folder.model = unequal
     pictures = write_images(tmp_path / "images", 200)
     with pytest.raises(
         UserError, match=r"not equal to the live one: 200\.png \(serving_default\): scores by 0\.05"
     ) as error:
-        saved_model.export("m", tmp_path / "out", log=log, images=pictures)
+        run.export("m", tmp_path / "out", log=log, images=pictures)
     assert "(and 2 more); nothing was exported, the differences are in" in str(error.value)
     assert names(tmp_path) == ["images", "out.refused.json"]
     report = json.loads((tmp_path / "out.refused.json").read_text())
     assert not report["passed"]
     assert report["proofs"][0]["largest_difference"]["score"] == pytest.approx(0.05, abs=1e-6)
     folder.model = helpers.thresholded  # repaired: the report of the refusal goes
-    saved_model.export("m", tmp_path / "out", log=log, images=pictures)
+    run.export("m", tmp_path / "out", log=log, images=pictures)
     assert names(tmp_path) == ["images", "out"]
 
 
-def test_difference_that_only_threshold_0_shows_is_refused(folder, tmp_path, log):
+def test_export_refuses_a_difference_that_only_threshold_0_shows(folder, tmp_path, log):
     folder.model = lambda threshold: unequal(0.0) if threshold == 0 else helpers.thresholded(2.0)
     with pytest.raises(UserError, match="not equal"):
-        saved_model.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
+        run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert names(tmp_path) == ["images", "out.refused.json"]
 
 
-def test_output_must_be_free(folder, tmp_path, log):
+def test_export_needs_a_free_output(folder, tmp_path, log):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "file").write_text("kept")
     (tmp_path / "taken").write_text("kept")
     for taken in ("out", "taken"):
         with pytest.raises(UserError, match=r"must be new or an empty folder; remove it or name another"):
-            saved_model.export("m", tmp_path / taken, log=log)
+            run.export("m", tmp_path / taken, log=log)
     with pytest.raises(UserError, match=r"cannot write to the output .*taken/1: Not a directory; name another place"):
-        saved_model.export("m", tmp_path / "taken" / "1", log=log)
+        run.export("m", tmp_path / "taken" / "1", log=log)
     assert folder == []
     assert names(tmp_path) == ["out", "taken"]
 
 
-def test_empty_folder_and_remains_of_a_dead_run_are_replaced(folder, tmp_path, log):
+def test_export_replaces_an_empty_folder_and_remains_of_a_dead_run(folder, tmp_path, log):
     (tmp_path / "out").mkdir()
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "half").write_text("")
-    saved_model.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
+    run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
     assert names(tmp_path) == ["images", "out"]
     assert "saved_model.pb" in names(tmp_path / "out")
 
 
-def test_bad_image_folder_is_told_before_the_model_is_loaded(folder, tmp_path, log):
+def test_export_reports_a_bad_image_folder_before_the_model_is_loaded(folder, tmp_path, log):
     with pytest.raises(UserError, match=r"the image folder, file or pattern .* does not exist"):
-        saved_model.export("m", tmp_path / "out", log=log, images=tmp_path / "none")
+        run.export("m", tmp_path / "out", log=log, images=tmp_path / "none")
     assert folder == []
 
 
-def test_nothing_is_left_after_an_error(folder, tmp_path, log):
+def test_export_leaves_nothing_after_an_error(folder, tmp_path, log):
     def broken(threshold):
         raise RuntimeError("no memory")
 
     folder.model = broken
     with pytest.raises(RuntimeError, match="no memory"):
-        saved_model.export("m", tmp_path / "out", log=log)
+        run.export("m", tmp_path / "out", log=log)
     assert names(tmp_path) == []
 
 
@@ -250,7 +185,7 @@ def test_nothing_is_left_after_an_error(folder, tmp_path, log):
     "error",
     [OSError(28, "No space left on device"), tf.errors.OutOfRangeError(None, None, "/x; File too large [Op:SaveV2]")],
 )
-def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, log, monkeypatch, error):
+def test_export_on_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, log, monkeypatch, error):
     def fail(*_, **__):
         raise error
 
@@ -258,5 +193,20 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, log, monke
     with pytest.raises(
         UserError, match=r"^cannot write the SavedModel .*: (No space left on device|/x; File too large)$"
     ):
-        saved_model.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
+        run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
     assert names(tmp_path) == ["images"]
+
+
+def test_export_names_an_unknown_format(folder, tmp_path, log):
+    with pytest.raises(UserError, match=r"^there is no export format `save_model`; did you mean `saved_model`$"):
+        run.export("m", tmp_path / "out", log=log, format="save_model")
+    assert folder == []
+    assert names(tmp_path) == []
+
+
+def test_detector_settings_are_the_model_s():
+    config = ModelConfig(
+        channels=4, image_mean=(0.0,) * 4, image_resize="truncated", image_range=4095, mask_threshold=0.25
+    )
+    settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
+    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, (0.25, "bilinear", "never"))

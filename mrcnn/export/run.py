@@ -1,37 +1,32 @@
-"""Exports a trained model as a SavedModel that detects in pixels of the input image.
+"""Exports a trained model in one of the formats of `formats/table.py`, with the proof that it is equivalent.
 
-    <out>/saved_model.pb, variables/    the files that TensorFlow and TensorFlow Serving load
-    <out>/labels.json                   the titles of the class ids
-    <out>/verify.json                   the report of the comparison with the live model
+    <out>/...            the files of the format
+    <out>/labels.json    the titles of the class ids
+    <out>/verify.json    the report of the comparison with the live model
 
-The folder is created only if it is complete and verified. This is the only file of the package that reads settings.
+The folder is created only if it is complete and verified.
 """
 
-import json
-import os
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from mrcnn import files, locks
-from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.export import signature, verify
-from mrcnn.export.verify import Proof
+from mrcnn.export import pictures, proof, publish
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.formats import table
+from mrcnn.export.formats.format import Format
+from mrcnn.export.pictures import Picture
+from mrcnn.export.proof import Proof
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
-from mrcnn.model_folder.read import ModelBundle
+from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict.predictor import Predictor
 
 LABELS = "labels.json"
-VERIFY = "verify.json"
-REFUSED = ".refused.json"  # suffix of the report of an export that was not equivalent, after the output's name
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class Exported:
     """The result of an export.
 
     Attributes:
-        path: folder of the SavedModel.
+        path: folder of the exported model.
         size_bytes: size of all files in it.
         seconds: time for building, saving and verifying the model, without reading its settings and the images.
         proofs: the proof at the model's own score threshold; if it met no object, also one at the threshold 0.
@@ -56,13 +51,14 @@ def export(
     out_dir: str | Path,
     *,
     log: EventLog,
+    format: str = table.DEFAULT,
     classes: Classes | None = None,
     input_size: Sequence[int] | None = None,
     images: str | Path | None = None,
     score_threshold: float | None = None,
     device: int | str | None = None,
 ) -> Exported:
-    """Exports a model as a SavedModel and publishes it only if it is equivalent.
+    """Exports a model and publishes it only if it is equivalent.
 
     If the images show no object at the model's score threshold, there is nothing to compare. Then a second model is
     exported with the threshold 0, compared and deleted.
@@ -71,6 +67,7 @@ def export(
         model: as for `read.read_model`.
         out_dir: the folder to create; it must be new or empty.
         log: receives the progress and the result.
+        format: name of the format in `table.FORMATS`.
         classes: as for `read.read_model`.
         input_size: as for `read.read_model`.
         images: folder of images to compare on; None uses photographs that scikit-image includes.
@@ -81,55 +78,64 @@ def export(
         UserError: an argument is wrong, or the exported model's detections differ from the live model's; then the
             report is in `<out_dir>.refused.json`.
     """
-    target = Path(out_dir).resolve()
+    target, chosen = Path(out_dir).resolve(), table.find(format)
     files.check_free(out_dir, fix="remove it or name another")
-    with locks.beside(out_dir, warn=log.warning), _workplace(target) as workplace:
+    with locks.beside(out_dir, warn=log.warning), publish.workplace(target, title=chosen.title) as workplace:
         stored = read.read_model(model, classes=classes, input_size=input_size)
-        if images is None:
-            side = stored.input_size.max_dim
-            pictures = verify.bundled_pictures(max_dim=side, channels=stored.config.channels)
-        else:
-            pictures = verify.folder_pictures(
-                images, channels=stored.config.channels, image_range=stored.config.image_range, log=log
-            )
+        seen = _pictures(stored, images, log)
 
         def attempt(directory: Path, threshold: float | None) -> Proof:
             bundle = read.load_model(stored, score_threshold=threshold, device=device, warn=log.warning)
-            write(bundle, directory)
-            return verify.prove(Predictor(bundle), directory, pictures, log=log)
+            write(bundle, directory, format=chosen)
+            exported = chosen.open(directory, detector_settings(bundle))
+            return proof.prove(Predictor(bundle), exported, seen, log=log)
 
-        if stored.config.image_range is not None:
-            log.warning(
-                f"16-bit images of this model are white at {stored.config.image_range}, but the exported signature "
-                "`encoded` divides them by 256: send it 8-bit images, or pixels to the other signature"
-            )
+        for line in chosen.limits(detector_settings(stored)):
+            log.warning(line)
         began = time.monotonic()
         log.info("building the graph: the export takes up to a few minutes")
         proofs = [attempt(workplace / "model", score_threshold)]
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
             proofs.append(attempt(workplace / "all", 0.0))
-        _publish(workplace / "model", target, proofs)
+        publish.publish(workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions)
         seconds = time.monotonic() - began
     result = Exported(target, _size(target), seconds, tuple(proofs))
     _report(result, shown=out_dir, log=log)
     return result
 
 
-def write(bundle: ModelBundle, directory: str | Path) -> None:
-    """Writes a loaded model as a SavedModel with labels.json, without verification."""
-    config, size = bundle.config, bundle.input_size
-    detector = signature.Detector(
-        bundle.model,
+def write(bundle: ModelBundle, directory: str | Path, *, format: Format | None = None) -> None:
+    """Writes a loaded model with labels.json, without verification.
+
+    Args:
+        bundle: the loaded model.
+        directory: the folder for the files; it is created if it is missing.
+        format: None for a SavedModel.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    chosen, folder = format or table.find(table.DEFAULT), Path(directory)
+    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle))
+    with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen.write(model, folder)
+        publish.write_json(folder / LABELS, model.labels)
+
+
+def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
+    """Collects the settings of detection from those of a model."""
+    config, size = model.config, model.input_size
+    return DetectorSettings(
+        class_names=model.class_names,
         min_dim=size.min_dim,
         max_dim=size.max_dim,
         channels=config.channels,
         image_resize=config.image_resize,
-        rules=bundle.output_rules,
+        image_range=config.image_range,
+        rules=read.output_rules(config),
     )
-    with files.writing("the SavedModel", directory, also=(tf.errors.OpError,)):
-        tf.saved_model.save(detector, str(directory), signatures=detector.signatures())
-        _write_json(Path(directory) / LABELS, labels(bundle))
 
 
 def labels(bundle: ModelBundle) -> dict[str, Any]:
@@ -148,46 +154,11 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _workplace(target: Path) -> Iterator[Path]:
-    """Creates a temporary folder beside the target, on its disk; removes it at the end."""
-    folder = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
-    with files.writing("the SavedModel", folder):
-        folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(model: Path, target: Path, proofs: list[Proof]) -> None:
-    """Moves a SavedModel that passed its proofs to the target, with the report inside.
-
-    Raises:
-        UserError: a proof failed; only the report is kept, in `<target>.refused.json`.
-    """
-    failures = [line for proof in proofs for line in proof.failures]
-    report = {
-        "passed": not failures,
-        "weak": not any(proof.paired for proof in proofs),
-        "tensorflow": tf.__version__,
-        "proofs": [proof.to_json() for proof in proofs],
-    }
-    refused = target.with_name(target.name + REFUSED)
-    if failures:
-        _write_json(refused, report)
-        more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
-        raise UserError(
-            f"the exported model is not equal to the live one: {failures[0]}{more}; nothing was exported, "
-            f"the differences are in {refused}"
-        )
-    with files.writing("the SavedModel", target):
-        _write_json(model / VERIFY, report)
-        files.flush_tree(model)
-        os.replace(model, target)  # replaces an empty folder
-        files.flush(target.parent)
-        refused.unlink(missing_ok=True)
+def _pictures(stored: StoredModel, images: str | Path | None, log: EventLog) -> list[Picture]:
+    config = stored.config
+    if images is None:
+        return pictures.bundled_pictures(max_dim=stored.input_size.max_dim, channels=config.channels)
+    return pictures.folder_pictures(images, channels=config.channels, image_range=config.image_range, log=log)
 
 
 def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
@@ -213,8 +184,3 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with files.replaced(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,68 @@
+"""Defines what an export contains, whatever the format that writes it.
+
+Shape letters: B images, S side of the model input, D output slots, M mask side.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mrcnn.export import outputs
+from mrcnn.structures import OutputRules, RawDetections, Tensor
+
+Network = Callable[[Mapping[str, Any]], RawDetections]
+
+
+class DetectorSettings(NamedTuple):
+    """Settings of a detector that are not in its network: how an image enters and how detections leave.
+
+    Attributes:
+        class_names: title of each class id, the background first.
+        min_dim: target of an image's short side in pixels; images are enlarged to it as far as `max_dim` allows.
+        max_dim: S, side of the model input in pixels.
+        channels: channel count of an image.
+        image_resize: the method of `data.resize.resize_image`.
+        image_range: value of white in the model's 16-bit images; None for a model of 8-bit images.
+        rules: how boxes are rounded and masks resized.
+    """
+
+    class_names: tuple[str, ...]
+    min_dim: int
+    max_dim: int
+    channels: int = 3
+    image_resize: str = "exact"
+    image_range: int | None = None
+    rules: OutputRules = OutputRules()
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A loaded model as functions of tensors, with the settings and names that belong to it.
+
+    Attributes:
+        network: maps a dictionary with `images` `[B, S, S, channels]` and `windows` `[B, 4]` to `RawDetections`; its
+            `weights`, if it has any, are Keras variables.
+        settings: how an image enters and how detections leave.
+        labels: content of labels.json: titles, colours, input size and thresholds.
+    """
+
+    network: Network
+    settings: DetectorSettings
+    labels: Mapping[str, Any]
+
+    @property
+    def variables(self) -> list[Any]:
+        """The backend's variables of the network, in the order of its weights."""
+        return [weight.value for weight in getattr(self.network, "weights", ())]
+
+    def detect(self, images: Tensor, windows: Tensor) -> dict[str, Tensor]:
+        """Finds objects in model inputs: the network up to masks inside their boxes.
+
+        Args:
+            images: `[B, S, S, channels]` float32, RGB 0-255, zero outside `windows`.
+            windows: `[B, 4]` float32, the un-padded parts, yxyx pixels of the model input.
+
+        Returns:
+            The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each.
+        """
+        return outputs.named(self.network({"images": images, "windows": windows}))

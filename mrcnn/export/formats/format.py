@@ -1,0 +1,59 @@
+"""Defines a format that models are exported to."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.outputs import ImageFunction
+
+
+class Format(ABC):
+    """Writes a model as files of one kind and opens them again.
+
+    A format knows neither configs nor how models are trained or served. A package that only this format needs is
+    imported in its methods by `optional.load`.
+
+    Attributes:
+        title: name of the result in messages, such as "SavedModel".
+        write_errors: exception types besides `OSError` that mean that a file cannot be written.
+        versions: versions of the libraries that write the files, by name; part of verify.json.
+    """
+
+    title: str
+    write_errors: tuple[type[Exception], ...] = ()
+    versions: Mapping[str, str] = {}
+
+    def limits(self, settings: DetectorSettings) -> list[str]:
+        """Lists what an exported model of these settings does otherwise than the live one, one warning each.
+
+        Raises:
+            UserError: the format cannot hold such a model.
+        """
+        return []
+
+    @abstractmethod
+    def write(self, model: Exportable, folder: Path) -> None:
+        """Writes a model.
+
+        Args:
+            model: the model with its settings and names.
+            folder: an existing, empty folder. The caller adds labels.json and verify.json to it afterwards.
+
+        Raises:
+            OSError: a file cannot be written; or one of `write_errors`.
+        """
+
+    @abstractmethod
+    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
+        """Opens a written model, for the comparison with the live one.
+
+        Args:
+            folder: as given to `write`.
+            settings: those of the written model. A format whose files contain only the network passes them to
+                `image_function.image_function`.
+
+        Returns:
+            Functions of an image `[H, W, channels]` uint8 by name, in the order of comparison, at least one. Each
+            returns the outputs of `outputs.of_detections`; `probabilities` may be missing.
+        """

@@ -1,0 +1,20 @@
+"""The table of the formats that models are exported to."""
+
+from mrcnn.config import errors
+from mrcnn.errors import UserError
+from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.saved_model import SavedModel
+
+DEFAULT = "saved_model"
+FORMATS: dict[str, Format] = {"saved_model": SavedModel()}
+
+
+def find(name: str) -> Format:
+    """Finds a format by its name in `FORMATS`.
+
+    Raises:
+        UserError: there is no such format; the message names the most similar one.
+    """
+    if name not in FORMATS:
+        raise UserError(f"there is no export format `{name}`{errors.nearest(name, list(FORMATS))}")
+    return FORMATS[name]

@@ -1,0 +1,52 @@
+"""Completes an exported network to a function of images, with the live model's preprocessing and postprocessing.
+
+For formats whose graph ends with masks inside their boxes.
+Shape letters: S side of the model input, D output slots, H W the image.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mrcnn.export import outputs
+from mrcnn.export.exportable import DetectorSettings
+from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict import compact, postprocess, preprocess
+
+NetworkFunction = Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
+
+
+def image_function(network: NetworkFunction, settings: DetectorSettings) -> ImageFunction:
+    """Adds preprocessing before a network and postprocessing after it.
+
+    Args:
+        network: maps images `[1, S, S, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by
+            name, `[1, D, ...]` arrays or tensors.
+        settings: of the network.
+
+    Returns:
+        A function of an image `[H, W, channels]` uint8; it returns the outputs of `outputs.of_detections`, by
+        descending score.
+    """
+
+    def detect(image: np.ndarray) -> Mapping[str, np.ndarray]:
+        prepared = preprocess.prepare(
+            [image],
+            min_dim=settings.min_dim,
+            max_dim=settings.max_dim,
+            channels=settings.channels,
+            image_resize=settings.image_resize,
+        )
+        fields = network(prepared.images, prepared.windows)
+        raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()})
+        found, slots = postprocess.with_slots(
+            raw,
+            prepared.plans[0],
+            image_size=prepared.sizes[0],
+            class_names=settings.class_names,
+            rules=settings.rules,
+        )
+        return outputs.of_detections(compact.to_dense(found), raw.masks[slots])
+
+    return detect
