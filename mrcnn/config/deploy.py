@@ -3,6 +3,8 @@
 Source: Supervisely Mask R-CNN plugin 5.16, deploy task config.
 """
 
+from pydantic import Field
+
 from mrcnn.config.base import PositiveInt
 from mrcnn.config.inference import InferenceModelConfig
 
@@ -12,4 +14,6 @@ DEPLOY_SUFFIX = "_model"  # default suffix of a service's class and tag names; t
 class DeployConfig(InferenceModelConfig):
     """All settings of a service."""
 
-    cache_limit: PositiveInt = 500
+    cache_limit: PositiveInt = Field(
+        default=500, description="accepted, without effect: every request brings its image, so none is kept"
+    )

@@ -25,6 +25,13 @@ from mrcnn.config.base import (
 )
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(px|%)")
+AMOUNT_PATTERN = f"^{_AMOUNT.pattern}$"
+CUT_PATTERN = "^([0-9]{1,9}|-0{1,9})(px|%)$"
+INFERENCE_SUFFIX = "_maskrcnn"  # default suffix of an inference run's class and tag names
+# the meanings of keys that several records have with other types or defaults
+MODE_NAME = "what the model looks at, see [inference.md](inference.md)"
+ENABLE = "of objects of one class that overlap, only the best stays; in the original in `sliding_window_det` only"
+OVERLAPPING = "IoU of two masks above which they overlap"
 
 
 def _names(value: Any) -> Any:
@@ -54,11 +61,11 @@ Names = Annotated[
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"const": "__all__"}, {"type": "array", "items": {"type": "string", "minLength": 1}}]}),
 ]
-Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{_AMOUNT.pattern}$"})]
+Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN})]
 Cut = Annotated[
     Amount,
     AfterValidator(_not_negative),
-    WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,9}|-0{1,9})(px|%)$"}),
+    WithJsonSchema({"type": "string", "pattern": CUT_PATTERN}),
 ]
 
 
@@ -71,7 +78,7 @@ class Selection(Settings):
     """Which classes (or tags) are written, and what is appended to their names.
 
     `save_classes` is the older name of `save_names`; where both are given `save_names` counts, where neither is, all.
-    A name that does not exist is ignored.
+    A name that does not exist is ignored. The subclasses describe the keys for their place in a mode.
     """
 
     save_names: Names = None
@@ -93,6 +100,60 @@ class Selection(Settings):
         return name + self.add_suffix
 
 
+class ClassSelection(Selection):
+    """Which of the model's classes are written, and what is appended to their names."""
+
+    save_names: Names = Field(
+        default=None,
+        description="classes that are written, all where the key is left out; names the model lacks are ignored",
+    )
+    save_classes: Names = Field(
+        default=None,
+        description="older name of `save_names`, which counts where both are given",
+        json_schema_extra={"deprecated": True},
+    )
+    add_suffix: Text = Field(
+        default="",
+        description=(
+            'appended to the class names; `"_model"` in a service; in modes other than `full_image` the default is `""`'
+        ),
+    )
+
+
+class TagSelection(Selection):
+    """Which of the model's tags are written, and what is appended to their names."""
+
+    save_names: Names = Field(
+        default=None,
+        description="tags that are written, by their name before the suffix; all where the key is left out",
+    )
+    save_classes: Names = Field(
+        default=None, description="older name of `save_names`", json_schema_extra={"deprecated": True}
+    )
+    add_suffix: Text = Field(
+        default="",
+        description=(
+            'appended to the tag\'s name; `"_model"` in a service; in modes other than `full_image` the default is `""`'
+        ),
+    )
+
+
+class ObjectSelection(Selection):
+    """Which of the annotated objects stay, and what is appended to the names of their classes."""
+
+    save_names: Names = Field(
+        default=None,
+        description=(
+            "classes of the project whose objects stay, all where the key is left out; the others' objects are left "
+            "out of the result"
+        ),
+    )
+    save_classes: Names = Field(
+        default=None, description="older name of `save_names`", json_schema_extra={"deprecated": True}
+    )
+    add_suffix: Text = Field(default="", description="appended to the classes of the objects that stay")
+
+
 class InferenceModelConfig(Settings):
     """How the model is run and which of its detections are kept.
 
@@ -100,11 +161,32 @@ class InferenceModelConfig(Settings):
     preset's 0.0 therefore means the floor: the model's `score_threshold`, 0.7, unless `score_floor` gives another.
     """
 
-    gpu_device: Index = 0
-    confidence_tag_name: Text = "confidence"
-    min_confidence_threshold: Fraction = 0.0
-    score_floor: Fraction | None = None
-    max_image_mb: PositiveInt = 2048
+    gpu_device: Index = Field(
+        default=0,
+        description=(
+            "number of the GPU that runs the model. Without a GPU the CPU is used; a config that names one gets a "
+            "warning then"
+        ),
+    )
+    confidence_tag_name: Text = Field(default="confidence", description="tag with the score, on every detection")
+    min_confidence_threshold: Fraction = Field(
+        default=0.0,
+        description=(
+            "detections below it are dropped. It can only raise the model's own floor (`model.score_threshold` of "
+            "training, 0.7): the published preset's 0.0 keeps what reaches 0.7"
+        ),
+    )
+    score_floor: Fraction | None = Field(
+        default=None,
+        description=(
+            "**new**: replaces the model's own floor, so that lower scores come out: 0.0 leaves the cut to "
+            "`min_confidence_threshold`"
+        ),
+    )
+    max_image_mb: PositiveInt = Field(
+        default=2048,
+        description=("**new**: largest image, in megabytes of decoded pixels; one that is larger is skipped and named"),
+    )
 
     def score_threshold(self, model_floor: float) -> float:
         """Computes the lowest score that is kept.
@@ -119,33 +201,38 @@ class InferenceModelConfig(Settings):
 class Sides(Settings):
     """An amount for each side of a box: pixels, or per cent of the box's width or height."""
 
-    left: Amount = "0px"
-    top: Amount = "0px"
-    right: Amount = "0px"
-    bottom: Amount = "0px"
+    left: Amount = Field(
+        default="0px", description="added to the box on the left, below 0 taken away; per cent of the box's width"
+    )
+    top: Amount = Field(default="0px", description="added to the box at the top; per cent of the box's height")
+    right: Amount = Field(default="0px", description="added to the box on the right")
+    bottom: Amount = Field(default="0px", description="added to the box at the bottom")
 
 
 class Bounds(Sides):
     """How much is cut off each side of an image: pixels, or per cent of its width or height."""
 
-    left: Cut = "0px"
-    top: Cut = "0px"
-    right: Cut = "0px"
-    bottom: Cut = "0px"
+    left: Cut = Field(
+        default="0px",
+        description="cut off the left; per cent of the image's width, fractions of a pixel dropped",
+    )
+    top: Cut = Field(default="0px", description="cut off the top; per cent of the image's height")
+    right: Cut = Field(default="0px", description="cut off the right")
+    bottom: Cut = Field(default="0px", description="cut off the bottom")
 
 
 class Window(Settings):
     """Sides of a window in pixels of the image."""
 
-    width: PositiveInt = 128
-    height: PositiveInt = 128
+    width: PositiveInt = Field(default=128, description="pixels of the image; cut to the image's width")
+    height: PositiveInt = Field(default=128, description="pixels of the image; cut to the image's height")
 
 
 class Overlap(Settings):
     """Pixels that neighbouring windows share at least."""
 
-    x: Index = 0
-    y: Index = 0
+    x: Index = Field(default=0, description="columns that neighbours share at least; fewer than the window has")
+    y: Index = Field(default=0, description="rows that neighbours share at least; fewer than the window has")
 
 
 class NmsAfter(Settings):
@@ -155,16 +242,19 @@ class NmsAfter(Settings):
     suffix: the score it names is the only one there is.
     """
 
-    enable: Flag = False
-    iou_threshold: NotNegative = 0.0
-    confidence_tag_name: Text = "confidence"
+    enable: Flag = Field(default=False, description=ENABLE)
+    iou_threshold: NotNegative = Field(default=0.0, description=OVERLAPPING)
+    confidence_tag_name: Text = Field(
+        default="confidence",
+        description="the tag that says which is best; where it is given, it must be `model.confidence_tag_name`",
+    )
 
 
 class UsualNmsAfter(NmsAfter):
     """`NmsAfter` with what overlapping windows need as defaults."""
 
-    enable: Flag = True
-    iou_threshold: NotNegative = 0.3
+    enable: Flag = Field(default=True, description=ENABLE)
+    iou_threshold: NotNegative = Field(default=0.3, description=OVERLAPPING)
 
 
 class Mode(Settings):
@@ -174,37 +264,45 @@ class Mode(Settings):
     With `flip` the model looks at each part of the image a second time, mirrored; what it finds twice counts once.
     """
 
-    name: Text
-    model_classes: Selection = Selection()
-    model_tags: Selection = Selection()
-    existing_objects: Selection = Selection()
-    save_probabilities: Flag = False
-    flip: Flag = False
+    name: Text = Field(description=MODE_NAME)
+    model_classes: ClassSelection = ClassSelection()
+    model_tags: TagSelection = TagSelection()
+    existing_objects: ObjectSelection = ObjectSelection()
+    save_probabilities: Flag = Field(
+        default=False, description="of later SDKs; accepted, without effect: this model gives no score per pixel"
+    )
+    flip: Flag = Field(
+        default=False,
+        description=(
+            "**new**: the model looks a second time, at the mirror image; what both looks find counts once. Takes "
+            "twice the time"
+        ),
+    )
 
 
 class FullImageMode(Mode):
     """The model looks at the whole image once."""
 
-    name: Literal["full_image"] = "full_image"
+    name: Literal["full_image"] = Field(default="full_image", description=MODE_NAME)
 
 
 class RoiMode(Mode):
     """The model looks at what is left of the image when `bounds` are cut off its sides."""
 
-    name: Literal["roi"] = "roi"
+    name: Literal["roi"] = Field(default="roi", description=MODE_NAME)
     bounds: Bounds = Bounds()
-    save: Flag = False
-    class_name: Name = "inference_roi"
+    save: Flag = Field(default=False, description="add a rectangle of the region")
+    class_name: Name = Field(default="inference_roi", description="the class of that rectangle")
 
 
 class BboxesMode(Mode):
     """The model looks at the box of each annotated object of `from_classes`, grown by `padding`."""
 
-    name: Literal["bboxes"] = "bboxes"
-    from_classes: Names = "__all__"
+    name: Literal["bboxes"] = Field(default="bboxes", description=MODE_NAME)
+    from_classes: Names = Field(default="__all__", description="classes of the project whose objects are looked at")
     padding: Sides = Sides()
-    save: Flag = False
-    add_suffix: Text = "_input_bbox"
+    save: Flag = Field(default=False, description="add a rectangle of what was looked at")
+    add_suffix: Text = Field(default="_input_bbox", description="appended to the object's class for it")
 
 
 class SlidingMode(Mode):
@@ -216,10 +314,15 @@ class SlidingMode(Mode):
 
     window: Window = Window()
     min_overlap: Overlap = Overlap()
-    save: Flag = False
-    class_name: Name = "sliding_window"
+    save: Flag = Field(default=False, description="add a rectangle of each window")
+    class_name: Name = Field(default="sliding_window", description="the class of those rectangles")
     nms_after: NmsAfter = NmsAfter()
-    join_iou_threshold: PositiveFraction | None = 0.5
+    join_iou_threshold: PositiveFraction | None = Field(
+        default=0.5,
+        description=(
+            "**new**: IoU, in what both windows see, from which two pieces are one object; null leaves pieces apart"
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_overlap(self) -> "SlidingMode":
@@ -236,14 +339,14 @@ class SlidingMode(Mode):
 class SlidingWindowMode(SlidingMode):
     """Sliding windows; what overlaps is thinned out unless the user says otherwise."""
 
-    name: Literal["sliding_window"] = "sliding_window"
+    name: Literal["sliding_window"] = Field(default="sliding_window", description=MODE_NAME)
     nms_after: UsualNmsAfter = UsualNmsAfter()
 
 
 class SlidingWindowDetMode(SlidingMode):
     """Sliding windows, with the original's defaults of `nms_after`."""
 
-    name: Literal["sliding_window_det"] = "sliding_window_det"
+    name: Literal["sliding_window_det"] = Field(default="sliding_window_det", description=MODE_NAME)
 
 
 # A new mode is a class here and a runner of the same name in `mrcnn.predict.modes`.

@@ -47,9 +47,11 @@ WITHOUT_EFFECT = {
 class OldTrainKeys(Settings):
     """What older plugins' train configs may hold besides; without effect, so no default means anything."""
 
-    val_every: Positive = 1
-    data_workers: dict[str, Any] = Field(default={})
-    validate_with_model_eval: Flag = True
+    val_every: Positive = Field(default=1, description=f"No effect: {WITHOUT_EFFECT['val_every']}.")
+    data_workers: dict[str, Any] = Field(default={}, description=f"No effect: {WITHOUT_EFFECT['data_workers']}.")
+    validate_with_model_eval: Flag = Field(
+        default=True, description=f"No effect: {WITHOUT_EFFECT['validate_with_model_eval']}."
+    )
 
 
 def convert_train(values: Mapping[str, Any], *, warn: Warn) -> dict[str, Any]:

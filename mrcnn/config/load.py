@@ -13,13 +13,12 @@ from typing import Any
 from mrcnn import files
 from mrcnn.config import errors, legacy, presets
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
-from mrcnn.config.inference import MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
+from mrcnn.config.inference import INFERENCE_SUFFIX, MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
 from mrcnn.errors import UserError
 
 Source = Mapping[str, Any] | str | Path
 
-INFERENCE_SUFFIX = "_maskrcnn"  # default suffix of an inference run's class and tag names
 TRAINING_ALONE = ("lr", "epochs", "dataset_tags", "train_layers", "weights_init_type")  # keys of train configs only
 MOST_BYTES = 2**26  # of a config file
 DEEPEST = 32  # levels of nesting; the deepest real config has 8

@@ -2,9 +2,9 @@
 
     python -m mrcnn schema docs/schemas --page docs/configuration.md
 
-Types, ranges, defaults and meanings come from the settings classes; the meanings of an inference config's keys are read
-from docs/configuration.md. Older forms that the loader still reads are marked `deprecated`. The loader refuses all that
-a schema refuses, and more: it checks rules between keys, and 1.0 is no integer to it, but one to JSON Schema.
+Types, ranges, defaults and meanings come from the settings classes. Older forms that the loader still reads are marked
+`deprecated`. The loader refuses all that a schema refuses, and more: it checks rules between keys, and to it 1.0 is no
+integer.
 Source: JSON Schema, draft 2020-12.
 """
 
@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config import legacy, page, tables
+from mrcnn.config import keys, legacy, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
-from mrcnn.config.load import INFERENCE_SUFFIX
-from mrcnn.config.record_schema import Schema, record_schema
+from mrcnn.config.record_schema import Schema, record_schema, without_markdown
 from mrcnn.config.train import TrainConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,16 +26,15 @@ _EDITORS: Schema = {"$schema": {"description": "Where an editor finds this schem
 
 def all_schemas() -> dict[str, Schema]:
     """Builds all schemas, by the name of their file."""
-    text = page.PAGE.read_text(encoding="utf-8")
     train = _train()
     bodies = {
         "train.json": train,
-        "inference.json": _inference(text),
-        "deploy.json": _deploy(text),
+        "inference.json": _inference(),
+        "deploy.json": _deploy(),
         "predefined_run_configs.json": _presets(),
         "model_folder.json": _model_folder(train["properties"]),
     }
-    return {name: {"$schema": DIALECT, **body} for name, body in bodies.items()}
+    return {name: {"$schema": DIALECT, **without_markdown(body)} for name, body in bodies.items()}
 
 
 def as_text(schema: Schema) -> str:
@@ -55,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     for name, schema in all_schemas().items():
         (folder / name).write_text(as_text(schema), encoding="utf-8")
     if options.page:
-        text = tables.with_rows(options.page.read_text(encoding="utf-8"), tables.rows_of(TrainConfig))
+        text = tables.with_tables(options.page.read_text(encoding="utf-8"), tables.page_tables())
         options.page.write_text(text, encoding="utf-8")
 
 
@@ -65,7 +63,7 @@ def _old(what: str, **schema: Any) -> Schema:
 
 def _train() -> Schema:
     schema = record_schema(TrainConfig)
-    old = record_schema(legacy.OldTrainKeys, {key: f"No effect: {why}." for key, why in legacy.WITHOUT_EFFECT.items()})
+    old = record_schema(legacy.OldTrainKeys)
     for item in old["properties"].values():
         item.pop("default")
         item["deprecated"] = True
@@ -75,12 +73,12 @@ def _train() -> Schema:
     return schema
 
 
-def _inference(text: str) -> Schema:
-    model = record_schema(InferenceModelConfig, page.meanings(text, "## Inference"), "model")
+def _inference() -> Schema:
+    model = record_schema(InferenceModelConfig)
     types = {**model["properties"], "gpu_devices": {"type": "array", "minItems": 1}}
     places = legacy.PLACES.items()
     first_form = {key: _old(f"Old place: write `{place}`.", **types.get(key, {})) for key, place in places}
-    today = {**_EDITORS, "model": model, "mode": _mode(text)}
+    today = {**_EDITORS, "model": model, "mode": _mode()}
     return {
         "description": "All settings of an inference run.",
         "type": "object",
@@ -90,24 +88,17 @@ def _inference(text: str) -> Schema:
     }
 
 
-def _mode(text: str) -> Schema:
+def _mode() -> Schema:
     """Builds the schema of `mode`, whose keys depend on its name."""
-    meanings = page.meanings(text, "## Inference")
     choices = []
-    for name, record in MODES.items():
-        if name != "full_image":  # it has no keys of its own; a later mode's meanings override those of an earlier one
-            meanings |= page.meanings(text, f"### `{name}`")
-        schema = record_schema(record, meanings, "mode")
+    for name in MODES:
+        schema = keys.mode_keys(name)
         schema["properties"]["source"] = True
-        if name == "full_image":
-            for key in ("model_classes", "model_tags"):
-                schema["properties"][key]["properties"]["add_suffix"]["default"] = INFERENCE_SUFFIX
         choices.append({"if": {"anyOf": _chosen(name)}, "then": schema})
-    names = {"description": meanings["mode.name"], "enum": list(MODES), "default": "full_image"}
     return {
         "description": "How the model looks at an image, and what is written of it.",
         "type": "object",
-        "properties": {"name": names, "source": _old("Old key: write `name`.")},
+        "properties": {"name": keys.mode_name(), "source": _old("Old key: write `name`.")},
         "allOf": choices,
     }
 
@@ -120,12 +111,11 @@ def _chosen(name: str) -> list[Schema]:
     by_name = {"properties": {"name": {"const": name}}, "required": ["name"]}
     by_source = {"properties": {"name": False, "source": {"const": name}}, "required": ["source"]}
     by_default = {"properties": {"name": False, "source": False}}
-    return [by_name, by_source, by_default] if name == "full_image" else [by_name, by_source]
+    return [by_name, by_source, by_default] if name == keys.DEFAULT_MODE else [by_name, by_source]
 
 
-def _deploy(text: str) -> Schema:
-    rows = page.meanings(text, "## Inference", "## Service")
-    flat = record_schema(DeployConfig, {key.removeprefix("model."): meaning for key, meaning in rows.items()})
+def _deploy() -> Schema:
+    flat = record_schema(DeployConfig)
     today = flat["properties"]
     settings = {
         **today,

@@ -2,45 +2,101 @@
 
     python -m mrcnn schema docs/schemas --page docs/configuration.md
 
-The page keeps its text, its tables and the order of their rows; only the cells of a row are replaced: type, default and
-meaning of its key.
+A table of the page begins with a line such as `<!-- keys: model -->`, which names it; what follows is written anew. The
+rows of a table have the order of the record's fields.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
-from mrcnn.config.base import LARGEST_INT, Settings
-from mrcnn.config.page import Row
-from mrcnn.config.record_schema import Schema
+from mrcnn.config import inference, keys
+from mrcnn.config.base import LARGEST_INT
+from mrcnn.config.deploy import DeployConfig
+from mrcnn.config.inference import MODES, InferenceModelConfig
+from mrcnn.config.record_schema import Schema, record_schema
+from mrcnn.config.train import TrainConfig
 
 MOST_WORDS = 12  # choices that a row lists; the page lists a longer choice below its table
+NO_DEFAULT = "–"
+# the top-level keys of a train config that the original had; the others were added
+ORIGINAL = (
+    "lr", "epochs", "batch_size", "input_size", "gpu_devices", "train_layers", "dataset_tags", "special_classes",
+    "weights_init_type",
+)  # fmt: skip
+PATTERNS = {inference.AMOUNT_PATTERN: "amount", inference.CUT_PATTERN: "amount, not below 0"}
+
+_HEAD = ("| key | type | default | meaning |", "| --- | --- | --- | --- |")
+_TABLE = re.compile(r"^<!-- keys: (.+) -->\n((?:\|.*\n)*)", re.MULTILINE)
 
 
-def rows_of(record: type[Settings]) -> dict[str, Row]:
-    """Builds the table rows of all keys of a record.
+class Row(NamedTuple):
+    """The cells of a row in a table of keys, as Markdown text."""
+
+    type: str
+    default: str
+    meaning: str
+
+
+Rows = Mapping[str, Row]
+
+
+def page_tables() -> dict[str, Rows]:
+    """Builds the tables of docs/configuration.md by the names that the page gives them."""
+    train = rows_of(record_schema(TrainConfig))
+    first, inside = {key: key.split(".")[0] for key in train}, ("model", "augmentation[]")
+    modes = {name: rows_of(keys.mode_keys(name), "mode") for name in MODES}
+    common = {key: row for key, row in modes[keys.DEFAULT_MODE].items() if key != "mode.name"}
+    own = {
+        name: {key: row for key, row in rows.items() if key not in (*common, "mode.name")}
+        for name, rows in modes.items()
+        if name != keys.DEFAULT_MODE
+    }
+    model = rows_of(record_schema(InferenceModelConfig))
+    return {
+        "training, of the original": _chosen(train, lambda key: first[key] in ORIGINAL),
+        "training, added": _chosen(train, lambda key: first[key] not in (*ORIGINAL, *inside)),
+        "model": _chosen(train, lambda key: first[key] == "model"),
+        "augmentation": _chosen(train, lambda key: first[key] == "augmentation[]"),
+        "inference": {
+            **{f"model.{key}": row for key, row in model.items()},
+            **rows_of({"properties": {"name": keys.mode_name()}}, "mode"),
+            **common,
+        },
+        **{f"mode {name}": rows for name, rows in own.items()},
+        "service": _chosen(rows_of(record_schema(DeployConfig)), lambda key: key not in model),
+    }
+
+
+def rows_of(schema: Schema, path: str = "") -> dict[str, Row]:
+    """Builds the table rows of all described keys of a record.
+
+    Args:
+        schema: the record's schema, as of `record_schema`.
+        path: prefix of the keys.
 
     Returns:
-        The rows by the key's dotted path from the top, such as `lr_schedule.gamma` or `augmentation[].name`, in the
-        record's order. An object has a row of its own only if its field has a description.
+        The rows by the key's dotted path, such as `lr_schedule.gamma` or `augmentation[].name`, in the record's order.
+        An object that is always there has no row of its own, only its keys have.
     """
-    schema = record.model_json_schema()
-    return dict(_rows(schema, "", schema.get("$defs", {})))
+    return dict(_rows(schema, path, schema.get("$defs", {})))
 
 
-def with_rows(text: str, rows: Mapping[str, Row]) -> str:
-    """Replaces the rows of the given keys in a page's tables; other lines stay unchanged.
+def with_tables(text: str, tables: Mapping[str, Rows]) -> str:
+    """Replaces the tables of keys in a page; all else stays unchanged.
 
     Args:
         text: the page.
-        rows: the new rows by key.
+        tables: the rows of each table by its name.
+
+    Raises:
+        ValueError: the page lacks one of the tables, or has one that is not among them.
     """
-    lines = text.split("\n")
-    for index, line in enumerate(lines):
-        key = line[3:].split("`")[0] if line.startswith("| `") else ""
-        if key in rows and line.count(" | ") == len(Row._fields):
-            row = rows[key]
-            lines[index] = f"| `{key}` | {row.type} | {row.default} | {row.meaning} |"
-    return "\n".join(lines)
+    names = [match[1] for match in _TABLE.finditer(text)]
+    if sorted(names) != sorted(tables):
+        raise ValueError(f"the page must have each of the tables {sorted(tables)} once, has {sorted(names)}")
+    return _TABLE.sub(lambda match: f"<!-- keys: {match[1]} -->\n{_table(tables[match[1]])}", text)
 
 
 def type_words(node: Schema) -> str:
@@ -57,7 +113,7 @@ def type_words(node: Schema) -> str:
         "boolean": lambda node: "true or false",
         "null": lambda node: "null",
         "object": lambda node: "object",
-        "string": lambda node: "string, not empty" if node.get("minLength") else "string",
+        "string": _text,
         "integer": _range,
         "number": _range,
         "array": _list,
@@ -65,31 +121,39 @@ def type_words(node: Schema) -> str:
     return words[node["type"]](node)
 
 
+def _chosen(rows: Rows, is_in: Callable[[str], bool]) -> Rows:
+    return {key: row for key, row in rows.items() if is_in(key)}
+
+
+def _table(rows: Rows) -> str:
+    lines = [f"| `{key}` | {row.type} | {row.default} | {row.meaning} |" for key, row in rows.items()]
+    return "\n".join((*_HEAD, *lines, ""))
+
+
 def _rows(node: Schema, path: str, records: Mapping[str, Schema]) -> Iterator[tuple[str, Row]]:
-    for key, raw in node.get("properties", {}).items():
+    for key, field in node.get("properties", {}).items():
         way = f"{path}.{key}".lstrip(".")
-        field = _resolved(raw, records)
-        inner = [choice for choice in field.get("anyOf", [field]) if choice.get("properties")]
-        if "description" in raw:
-            missing = "must be given" if key in node.get("required", ()) else "`{}`"
-            yield way, _row(raw, field, is_object=bool(inner), missing=missing)
-        for choice in inner:
+        if "description" in field and "properties" not in field:
+            yield way, _row(field, is_required=key in node.get("required", ()))
+        for choice in field.get("anyOf", [field]):
             yield from _rows(choice, way, records)
-        items = _resolved(field.get("items", {}), records)
-        if items.get("properties") and not path:  # a recursive record is shown once
-            yield from _rows(items, f"{way}[]", records)
+        items = field.get("items", {})
+        if "$ref" in items and not path:  # a recursive record is shown once
+            items = records[items["$ref"].removeprefix("#/$defs/")]
+        yield from _rows(items, f"{way}[]", records)
 
 
-def _row(raw: Schema, field: Schema, *, is_object: bool, missing: str) -> Row:
+def _row(field: Schema, *, is_required: bool) -> Row:
+    is_object = any("properties" in choice for choice in field.get("anyOf", ()))
     words = type_words({"anyOf": [{"type": "object"}, {"type": "null"}]} if is_object else field)
-    default = f"`{json.dumps(raw['default'])}`" if "default" in raw else missing
-    return Row(words, default, raw["description"])
+    missing = "must be given" if is_required else "`{}`" if field.get("type") == "object" else NO_DEFAULT
+    default = f"`{json.dumps(field['default'])}`" if "default" in field else missing
+    return Row(words, default, field["description"])
 
 
-def _resolved(node: Schema, records: Mapping[str, Schema]) -> Schema:
-    if "$ref" in node:
-        return records[node["$ref"].removeprefix("#/$defs/")]
-    return {**node, **{key: [_resolved(one, records) for one in node[key]] for key in ("anyOf",) if key in node}}
+def _text(node: Schema) -> str:
+    words = "string, not empty" if node.get("minLength") else "string"
+    return PATTERNS.get(node.get("pattern", ""), words)
 
 
 def _range(node: Schema) -> str:
@@ -125,5 +189,4 @@ def _list(node: Schema) -> str:
 
 
 def _plural(words: str) -> str:
-    noun, _, rest = words.partition(" ")
-    return f"{noun.removesuffix('s')}s {rest}".strip()
+    return re.sub(r"^(\w+?)s?\b", r"\1s", words)

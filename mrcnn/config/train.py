@@ -1,7 +1,6 @@
 """The train config: the original's keys, types and defaults, and added optional keys.
 
-Every added key's default keeps the original's behaviour. A schedule's milestones are epochs. Sizes are pixels of the
-model input.
+A schedule's milestones are epochs. Sizes are pixels of the model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 

@@ -1,16 +1,31 @@
 """docs/configuration.md says every key, with the default that the code has."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from mrcnn.config import augmentation, legacy, load, page
+from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, TrainConfig
 
-PAGE = page.PAGE.read_text(encoding="utf-8")
-TRAINING, INFERENCE, SERVICE = (page.section(PAGE, f"## {name}") for name in ("Training", "Inference", "Service"))
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+TABLES = {
+    name: {key: row.default.strip("`") for key, row in rows.items()} for name, rows in tables.page_tables().items()
+}
+TRAINING = {
+    key: default
+    for name in ("training, of the original", "training, added", "model", "augmentation")
+    for key, default in TABLES[name].items()
+}
+
+
+def section(heading):
+    """Returns the text below a heading, up to the next one of its level or above."""
+    level = heading.index(" ")
+    return re.split(rf"\n#{{1,{level}}} ", PAGE.split(f"\n{heading}\n", 1)[1], maxsplit=1)[0]
 
 
 def leaves(value, way=""):
@@ -20,14 +35,9 @@ def leaves(value, way=""):
     return [leaf for key, item in value.items() for leaf in leaves(item, f"{way}.{key}" if way else key)]
 
 
-def rows(text):
-    """Returns the default of each key's row."""
-    return {key: row.default.strip("`") for key, row in page.rows(text).items()}
-
-
 @pytest.mark.parametrize(("key", "default"), leaves(TrainConfig().model_dump(mode="json")))
 def test_a_training_key_is_there_with_its_default(key, default):
-    assert json.loads(rows(TRAINING)[key]) == default
+    assert json.loads(TRAINING[key]) == default
 
 
 OPTIONAL = [
@@ -38,19 +48,17 @@ OPTIONAL = [
 
 @pytest.mark.parametrize(("key", "default"), OPTIONAL)
 def test_a_key_of_an_optional_object_is_there_with_its_default(key, default):
-    assert json.loads(rows(TRAINING)[key]) == default
+    assert json.loads(TRAINING[key]) == default
 
 
 @pytest.mark.parametrize(("key", "default"), leaves(InferenceModelConfig().model_dump(), "model"))
 def test_an_inference_model_key_is_there_with_its_default(key, default):
-    assert json.loads(rows(INFERENCE)[key]) == default
+    assert json.loads(TABLES["inference"][key]) == default
 
 
 def mode_rows(name):
     """Returns the rows of every mode and of this one."""
-    common, *sections = INFERENCE.split("\n### ")
-    own = [section for section in sections if section.startswith(f"`{name}`")]
-    return rows("\n".join([common, *own]))
+    return {**TABLES["inference"], **TABLES.get(f"mode {name}", {})}
 
 
 COMMON = {way for way, _ in leaves(Mode(name="any").model_dump(), "mode")}
@@ -79,18 +87,18 @@ def test_no_mode_key_is_documented_that_does_not_exist():
 
 
 def test_a_service_key_is_there_with_its_default():
-    assert json.loads(rows(SERVICE)["cache_limit"]) == DeployConfig().cache_limit
+    assert json.loads(TABLES["service"]["cache_limit"]) == DeployConfig().cache_limit
 
 
 def test_no_key_is_documented_that_does_not_exist():
     known = {way for way, _ in leaves(TrainConfig().model_dump(mode="json"))}
     known |= {way for way, _ in OPTIONAL}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
-    assert set(rows(TRAINING)) - known == set()
+    assert set(TRAINING) - known == set()
 
 
 def test_the_page_lists_the_allowed_augmenters_and_no_others():
-    words = TRAINING.split("- Containers:")[1].split("\nThe list was made")[0]
+    words = PAGE.split("- Containers:")[1].split("\nThe list was made")[0]
     listed = {
         word.strip("-:,.;\n ") for word in words.replace(":", ",").replace("\n", " ").replace(".", ",").split(",")
     }
@@ -99,12 +107,12 @@ def test_the_page_lists_the_allowed_augmenters_and_no_others():
 
 
 def test_the_example_on_the_page_loads():
-    example = page.section(PAGE, "### Augmentation").split("```json\n")[1].split("```")[0]
+    example = section("### Augmentation").split("```json\n")[1].split("```")[0]
     assert len(load.load_train_config(json.loads(example)).augmentation) == 3
 
 
 def test_the_page_says_why_an_old_key_has_no_effect():
-    old = page.section(PAGE, "### Keys of older plugins")
+    old = section("### Keys of older plugins")
     for key, reason in legacy.WITHOUT_EFFECT.items():
         (line,) = [line for line in old.splitlines() if line.startswith(f"| `{key}` |")]
         assert line.endswith(f"| no effect: {reason} |")

@@ -3,7 +3,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from mrcnn.config.base import PositiveInt, Settings
-from mrcnn.config.record_schema import record_schema
+from mrcnn.config.record_schema import record_schema, without_markdown
 
 
 class Inner(Settings):
@@ -13,7 +13,7 @@ class Inner(Settings):
     Not this.
     """
 
-    depth: PositiveInt = 3
+    depth: PositiveInt = Field(3, description="how **deep**")
     choice: Annotated[Any, WithJsonSchema({"const": "a"})] = None
 
 
@@ -25,16 +25,15 @@ class Node(Settings):
 
 class Outer(Settings):
     inner: Inner = Inner()
-    maybe: Inner | None = None
+    maybe: Inner | None = Field(None, description="none or one")
     many: tuple[Inner, ...] = ()
     root: Node = Node()
-    title: Literal["x", "y"] = "x"
+    title: Literal["x", "y"] = Field("x", description="its title")
     part: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
-MEANINGS = {"inner.depth": "how deep", "maybe": "none or one", "many[].depth": "of each", "title": "its title"}
-SCHEMA = record_schema(Outer, MEANINGS)
-COUNT = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "default": 3}
+SCHEMA = record_schema(Outer)
+COUNT = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "default": 3, "description": "how **deep**"}
 INNER = {"type": "object", "additionalProperties": False}
 
 
@@ -42,7 +41,7 @@ def test_records_stand_inside_one_another_with_their_keys_meanings():
     assert SCHEMA["properties"]["inner"] == {
         **INNER,
         "description": "What is inside, in two lines.",
-        "properties": {"depth": {**COUNT, "description": "how deep"}, "choice": {"const": "a"}},
+        "properties": {"depth": COUNT, "choice": {"const": "a"}},
     }
 
 
@@ -54,11 +53,11 @@ def test_a_record_or_null_is_described_once():
     }
 
 
-def test_items_have_a_path_of_their_own():
+def test_items_are_described_too():
     items = SCHEMA["properties"]["many"]["items"]
     assert (items["description"], items["properties"]["depth"]["description"]) == (
         "What is inside, in two lines.",
-        "of each",
+        "how **deep**",
     )
     assert SCHEMA["properties"]["many"]["default"] == []
 
@@ -72,7 +71,7 @@ def test_a_record_that_holds_itself_stays_a_reference():
             "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/Node"}, "default": []}},
         }
     }
-    assert "$defs" not in record_schema(Inner, {})
+    assert "$defs" not in record_schema(Inner)
 
 
 def test_a_key_called_title_is_no_title():
@@ -89,5 +88,16 @@ def test_ranges_are_kept():
     assert SCHEMA["properties"]["part"] == {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.5}
 
 
-def test_a_path_leads_the_keys():
-    assert record_schema(Inner, {"at.depth": "there"}, "at")["properties"]["depth"]["description"] == "there"
+def test_without_markdown_leaves_links_and_bold_out_of_descriptions():
+    schema = {
+        "description": "**new**: see [there](there.md), `b` too",
+        "properties": {
+            "description": {"description": "a [key](x.md)"},
+            "other": {"enum": ["**", 1], "default": "[a](b)"},
+        },
+    }
+    assert without_markdown(schema) == {
+        "description": "new: see there, `b` too",
+        "properties": {"description": {"description": "a key"}, "other": {"enum": ["**", 1], "default": "[a](b)"}},
+    }
+    assert without_markdown({}) == {}

@@ -1,12 +1,16 @@
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
-from mrcnn.config import page, tables
+from mrcnn.config import inference, tables
 from mrcnn.config.base import Flag, Fraction, Name, PositiveInt, Settings
-from mrcnn.config.page import Row
+from mrcnn.config.record_schema import record_schema
+from mrcnn.config.tables import Row
 from mrcnn.config.train import TrainConfig
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 class Inner(Settings):
@@ -19,11 +23,12 @@ class Outer(Settings):
     maybe: Inner | None = Field(None, description="an object that may be missing")
     listed: tuple[Inner, ...] = Field((), description="several")
     name: Name = Field(description="must be there")
+    unset: inference.Names = Field(None, description="may be left out")
     plain: Flag = False
 
 
 def test_rows_of_follows_the_records_inside():
-    rows = tables.rows_of(Outer)
+    rows = tables.rows_of(record_schema(Outer))
     assert rows == {
         "count": Row("integer >= 1", "`3`", "a count; see [there](there.md)"),
         "inner.share": Row("number 0 to 1", "`0.5`", "a share"),
@@ -32,8 +37,10 @@ def test_rows_of_follows_the_records_inside():
         "listed": Row("list of objects", "`[]`", "several"),
         "listed[].share": Row("number 0 to 1", "`0.5`", "a share"),
         "name": Row("string, not empty", "must be given", "must be there"),
+        "unset": Row('`"__all__"` or list of strings, not empty', "–", "may be left out"),
     }
     assert list(rows)[:3] == ["count", "inner.share", "maybe"]
+    assert list(tables.rows_of(record_schema(Inner), "mode.at")) == ["mode.at.share"]
 
 
 @pytest.mark.parametrize(
@@ -52,22 +59,45 @@ def test_rows_of_follows_the_records_inside():
         (Annotated[int, Field(ge=1, le=9)] | None, "integer 1 to 9, or null"),
         (Annotated[tuple[PositiveInt, ...], Field(min_length=1)], "list of integers >= 1, at least one"),
         (tuple[Fraction, Fraction], "list of 2 numbers 0 to 1"),
+        (inference.Amount, "amount"),
+        (inference.Cut, "amount, not below 0"),
     ],
 )
 def test_type_words(kind, words):
     record = type("One", (Settings,), {"__annotations__": {"key": kind}, "key": Field(None, description="it")})
-    assert tables.rows_of(record)["key"].type == words
+    assert tables.rows_of(record_schema(record))["key"].type == words
 
 
-def test_with_rows_changes_the_rows_of_known_keys_alone():
-    text = "text | a |\n| `count` | old | `1` | old |\n| `other` | x | y | z |\n| `count` | three | cells |\n"
-    changed = tables.with_rows(text, {"count": Row("integer", "`3`", "new")})
-    assert changed == text.replace("| `count` | old | `1` | old |", "| `count` | integer | `3` | new |")
-    assert tables.with_rows(text, {}) == text
+TEXT = "text\n<!-- keys: a b -->\n| old |\n| --- |\n\nmore\n<!-- keys: c -->\nend\n| another | table |\n"
+HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
 
 
-def test_the_page_is_as_the_records_write_it():
-    text = page.PAGE.read_text(encoding="utf-8")
-    rows = tables.rows_of(TrainConfig)
-    assert tables.with_rows(text, rows) == text, "run `make schemas`"
-    assert set(page.rows(page.section(text, "## Training"))) == set(rows)
+def test_with_tables_writes_the_named_tables_alone():
+    written = tables.with_tables(TEXT, {"a b": {"count": Row("integer", "`3`", "new")}, "c": {}})
+    assert written == (
+        f"text\n<!-- keys: a b -->\n{HEAD}| `count` | integer | `3` | new |\n\nmore\n<!-- keys: c -->\n{HEAD}end\n"
+        "| another | table |\n"
+    )
+    assert tables.with_tables("no table\n", {}) == "no table\n"
+
+
+@pytest.mark.parametrize("names", [[], ["a b"], ["a b", "c", "d"]])
+def test_with_tables_refuses_a_page_with_other_tables(names):
+    with pytest.raises(ValueError, match=r"must have each of the tables .* has \['a b', 'c'\]"):
+        tables.with_tables(TEXT, {name: {} for name in names})
+
+
+def test_page_tables_are_those_of_the_page():
+    text = PAGE.read_text(encoding="utf-8")
+    assert tables.with_tables(text, tables.page_tables()) == text, "run `make schemas`"
+
+
+def test_page_tables_have_every_training_key_once():
+    found = tables.page_tables()
+    assert "lr" in found["training, of the original"]
+    assert "precision" in found["training, added"]
+    assert all(key.startswith("model.") for key in found["model"])
+    names = ("training, of the original", "training, added", "model", "augmentation")
+    every = [key for name in names for key in found[name]]
+    assert sorted(every) == sorted(tables.rows_of(record_schema(TrainConfig)))
+    assert list(found["service"]) == ["cache_limit"]
