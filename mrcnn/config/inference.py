@@ -23,6 +23,7 @@ from mrcnn.config.base import (
     Settings,
     Text,
 )
+from mrcnn.config.given import UserSettings
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(px|%)")
 AMOUNT_PATTERN = f"^{_AMOUNT.pattern}$"
@@ -154,7 +155,7 @@ class ObjectSelection(Selection):
     add_suffix: Text = Field(default="", description="appended to the classes of the objects that stay")
 
 
-class InferenceModelConfig(Settings):
+class InferenceModelConfig(UserSettings):
     """How the model is run and which of its detections are kept.
 
     A detection is kept when its score reaches both `min_confidence_threshold` and the model's own floor. The published

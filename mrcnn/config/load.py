@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import files
-from mrcnn.config import errors, legacy, presets
+from mrcnn.config import errors, given, legacy, presets
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import INFERENCE_SUFFIX, MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
@@ -88,10 +88,7 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
     content = _read(source)
     _refuse_inference(content, source)
     values = legacy.convert_train(content, warn=warn)
-    # `model` is left out since `ModelConfig` fills its own defaults, which depend on the given `compatibility`;
-    # `gpu_devices` is left out since a missing GPU causes a warning only where the user gave it
-    defaults = TrainConfig().model_dump(mode="json", exclude={"model", "gpu_devices"})
-    config = errors.check(TrainConfig, merge(defaults, values))
+    config = errors.check(TrainConfig, values)
     for line in _remarks(config):
         warn(line)
     return config
@@ -116,7 +113,8 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
     )
     if mode.save_probabilities:
         warn("`mode.save_probabilities` has no effect: this model gives no score per pixel")
-    _check_score_tag(mode, model.confidence_tag_name)
+    if "nms_after.confidence_tag_name" in given.dotted_keys(values["mode"]):
+        _check_score_tag(mode, model.confidence_tag_name)
     return InferenceConfig(model=model, mode=mode)
 
 
@@ -186,11 +184,11 @@ def _refuse_inference(values: Mapping[str, Any], source: Source) -> None:
 def _check_score_tag(mode: Mode, tag: str) -> None:
     """Checks that `nms_after` names the model's own score tag, the only score there is."""
     if isinstance(mode, SlidingMode) and mode.nms_after.enable:
-        given = mode.nms_after.confidence_tag_name
-        if "confidence_tag_name" in mode.nms_after.model_fields_set and given != tag:
+        named = mode.nms_after.confidence_tag_name
+        if named != tag:
             raise UserError(
                 f"`mode.nms_after.confidence_tag_name` must be {errors.shown(tag)}, the model's "
-                f"`confidence_tag_name`, got {errors.shown(given)}; leave it out"
+                f"`confidence_tag_name`, got {errors.shown(named)}; leave it out"
             )
 
 

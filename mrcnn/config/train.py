@@ -4,10 +4,10 @@ A schedule's milestones are epochs. Sizes are pixels of the model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
@@ -24,6 +24,7 @@ from mrcnn.config.base import (
     PrecisionName,
     Settings,
 )
+from mrcnn.config.given import UserSettings
 from mrcnn.config.model import ModelConfig
 
 Monitor = Literal["val_loss", "val_box_ap", "val_mask_ap"]
@@ -202,7 +203,7 @@ class ValidationConfig(Settings):
     )
 
 
-class TrainConfig(Settings):
+class TrainConfig(UserSettings):
     """All settings of a training run."""
 
     lr: Positive = Field(default=0.001, description="learning rate, before the schedule")
@@ -290,16 +291,6 @@ class TrainConfig(Settings):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
 
-    @field_validator("model", mode="wrap")
-    @classmethod
-    def _remember_what_was_given(cls, value: Any, check: ValidatorFunctionWrapHandler) -> ModelConfig:
-        """Limits the model's `model_fields_set` to the keys that the user gave.
-
-        Validation would also count the conventions that `compatibility` implied.
-        """
-        model = check(value)
-        return ModelConfig.model_construct(set(value), **dict(model)) if isinstance(value, Mapping) else model
-
     @field_validator("gpu_devices", mode="before")
     @classmethod
     def _check_devices_given(cls, value: Any) -> Any:
@@ -323,9 +314,17 @@ class TrainConfig(Settings):
     @property
     def given_model(self) -> dict[str, Any]:
         """The keys of `model` that the user gave, with their values."""
-        if "model" not in self.model_fields_set:
-            return {}
-        return self.model.model_dump(mode="json", include=self.model.model_fields_set)
+        names = {way[1] for key in self.given if (way := key.split("."))[0] == "model" and len(way) > 1}
+        return self.model.model_dump(mode="json", include=names)
+
+    def with_model(self, model: ModelConfig, *, given: Iterable[str]) -> Self:
+        """Copies the config with other settings of the model.
+
+        Args:
+            model: the settings.
+            given: keys of `model` that count as given from now on, besides those that the user gave.
+        """
+        return self.model_copy(update={"model": model}).also_given(f"model.{key}" for key in given)
 
     @property
     def best_monitor(self) -> str:

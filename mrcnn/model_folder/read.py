@@ -233,7 +233,7 @@ def load_as_told(
 
 def _device(settings: InferenceModelConfig) -> int | str:
     """Returns the config's GPU; `auto`, which never warns, if the config has none."""
-    return settings.gpu_device if "gpu_device" in settings.model_fields_set else devices.AUTO
+    return settings.gpu_device if "gpu_device" in settings.given else devices.AUTO
 
 
 def load_model(

@@ -92,7 +92,7 @@ def _with_conventions(
         told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())
         more = advice if start_model.is_older(taken) else ""
         log.info(f"model: network and conventions are those of the {whose}, {told}{more}")
-    return config.model_copy(update={"model": kept})
+    return config.with_model(kept, given=taken)
 
 
 def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
@@ -124,7 +124,7 @@ def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:
         for key in (objects.SLOTS, brightness.RANGE)
         if key not in config.given_model and type(stored.get(key)) is int and stored[key] >= 1
     }
-    return config.model_copy(update={"model": config.model.model_copy(update=found)})
+    return config.with_model(config.model.model_copy(update=found), given=found)
 
 
 def _load_resumed(config: TrainConfig, output: Path) -> Resumed:

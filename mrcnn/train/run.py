@@ -131,7 +131,7 @@ def _classes(config: TrainConfig, project: Project, begin: Start) -> dict[str, i
 
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
-    return config.gpu_devices if "gpu_devices" in config.model_fields_set else None
+    return config.gpu_devices if "gpu_devices" in config.given else None
 
 
 def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:

@@ -62,3 +62,10 @@ def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, mak
     assert objects.SLOTS in begin.config.given_model  # it is not chosen anew
     with pytest.raises(UserError, match=r"`model.max_gt_instances`: 225 -> 7"):
         start(log, tmp_path / "out", resume=True, network={**model, "max_gt_instances": 7})
+
+
+def test_check_counts_the_image_range_of_the_start_weights_as_given(log, tmp_path, make_state):
+    stopped_run(tmp_path / "start", make_state, {**tiny.CONFIG["model"], "image_range": 4095})
+    begin = start(log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning")
+    assert begin.config.model.image_range == begin.config.given_model["image_range"] == 4095
+    assert "anchor_offset" not in begin.config.given_model
