@@ -26,8 +26,8 @@ import keras
 import numpy as np
 
 from mrcnn.annotate import run
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.load import load_inference_config
-from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.events import JsonLog
 from mrcnn.model_folder.read import ModelBundle
@@ -141,7 +141,7 @@ def write_project(directory: Path, options: argparse.Namespace) -> sources.Sourc
 
 def make_bundle(side: int, channels: int, score_threshold: float) -> ModelBundle:
     """Builds a small model with random weights."""
-    config = ModelConfig(
+    config = MatterportConfig(
         backbone="resnet50", fpn_channels=channels, rpn_channels=channels, box_fc_channels=4 * channels,
         score_threshold=score_threshold,
     )  # fmt: skip

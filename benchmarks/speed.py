@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.cost import stage_gmacs
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.mask_rcnn import HEAD_LEVELS
 from mrcnn.models.trainable import select_trainable
@@ -105,7 +105,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     rate_before = matmul_gflops()
     keras.config.set_dtype_policy(precision)
     compatibility = "matterport" if case.backbone == "resnet101" else None
-    settings = ModelConfig(compatibility=compatibility, backbone=case.backbone, score_threshold=0.0).model_dump()
+    settings = MatterportConfig(compatibility=compatibility, backbone=case.backbone, score_threshold=0.0).model_dump()
     model = Matterport(num_classes=CLASSES, settings=settings)
     batch = _batch(case, model.settings)
     seconds, stages = (
@@ -210,7 +210,7 @@ def _seconds(function: Callable, runs: int) -> list[float]:
     return times
 
 
-def _batch(case: Case, settings: ModelConfig) -> dict[str, Any]:
+def _batch(case: Case, settings: MatterportConfig) -> dict[str, Any]:
     """Builds a seeded batch of noise with `OBJECTS` square objects in each image."""
     rng = np.random.default_rng(0)
     height, width = case.image_size

@@ -12,7 +12,7 @@ import pytest
 
 from mrcnn.commands import tasks
 from mrcnn.config.deploy import DeployConfig
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import run as exporting
@@ -173,7 +173,7 @@ def test_error_is_one_line_and_exit_code_one(tmp_path):
 
 @pytest.mark.slow
 def test_real_network_end_to_end(tmp_path):
-    numbers = ModelConfig(backbone="resnet50", anchor_sizes=(8, 16, 32, 64, 128), fpn_channels=16, rpn_channels=16,
+    numbers = MatterportConfig(backbone="resnet50", anchor_sizes=(8, 16, 32, 64, 128), fpn_channels=16, rpn_channels=16,
                           box_fc_channels=16, pre_nms_topk=50, post_nms_topk=20, detections_per_image=5)  # fmt: skip
     (tmp_path / "model" / "model_weights").mkdir(parents=True)
     network = build.build_model(numbers, num_classes=2)

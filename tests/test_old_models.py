@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mrcnn.annotate import run
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.config.load import load_train_config
-from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import run as exporting
@@ -47,7 +47,7 @@ def lone_file(tmp_path_factory):
 
 def test_a_lone_file_finds_what_its_network_finds(lone_file):
     predictor = Predictor.load(lone_file, classes=NAMES, input_size=(SIDE, SIDE), score_threshold=0.0)
-    config = ModelConfig(compatibility="matterport", backbone="resnet50", score_threshold=0.0, **SIZES)
+    config = MatterportConfig(compatibility="matterport", backbone="resnet50", score_threshold=0.0, **SIZES)
     assert predictor.bundle.config == config
     network = build.build_model(config, num_classes=3)
     apply.load_into(network.weight_layout(), lone_file)
@@ -71,7 +71,7 @@ def test_a_lone_file_is_exported(lone_file, tmp_path):
 @pytest.mark.parametrize("num_classes", [2, 5, 81])
 @pytest.mark.parametrize("depth", [50, 101])
 def test_an_old_file_and_our_checkpoint_of_it_give_the_same_bits(tmp_path, depth, num_classes):
-    config = ModelConfig(compatibility="matterport", backbone=f"resnet{depth}", **FEW)
+    config = MatterportConfig(compatibility="matterport", backbone=f"resnet{depth}", **FEW)
     batch = {
         "images": np.random.default_rng(1).uniform(0, 255, (1, SIDE, SIDE, 3)).astype(np.float32),
         "windows": np.float32([[0, 0, SIDE, SIDE]]),
@@ -160,7 +160,7 @@ def test_a_plugin_folder_is_trained_on(plugin_folder, project, tmp_path, kind, m
         model=str(plugin_folder),
     )
     stored = read.read_model(tmp_path / "out")
-    assert stored.config == ModelConfig(compatibility="supervisely")
+    assert stored.config == MatterportConfig(compatibility="supervisely")
     assert {name: index for index, name in enumerate(stored.class_names)} == mapping
     with hdf5.read_file(stored.weights) as new, hdf5.read_file(plugin_folder / "model_weights" / "model.h5") as old:
         name = "res4w_branch2a/kernel:0"  # a layer that does not train

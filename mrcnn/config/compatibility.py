@@ -1,7 +1,7 @@
 """Default values of the model's conventions, and those of two older code bases.
 
-A convention is a field of `ModelConfig`. `compatibility` sets the defaults of all conventions at once; a field that the
-config gives overrides it. docs/differences.md describes each convention and its effect.
+A convention is a field of `MatterportConfig`. `compatibility` sets the defaults of all conventions at once; one that
+the config gives overrides it. docs/differences.md describes each convention and its effect.
 Source: `matterport` is Mask_RCNN at its last state (2019); `supervisely` is the older code inside the Supervisely
 plugin 5.16.
 """
@@ -61,6 +61,18 @@ CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {
     "matterport": MATTERPORT,
     "supervisely": SUPERVISELY,
 }
+# a number whose meaning depends on another setting
+PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
+
+
+def settled(given: Mapping[str, Any]) -> set[str]:
+    """Lists the keys that a config's `model` object settles without naming them.
+
+    Args:
+        given: the `model` object; its `compatibility` settles all conventions, a setting its partner.
+    """
+    partners = {partner for name, partner in PARTNERS.items() if name in given}
+    return partners | ({"compatibility", *BETTER} if "compatibility" in given else set())
 
 
 def with_conventions(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -82,13 +82,20 @@ def gather(*checks: Callable[[], Any]) -> list[Any]:
     return found
 
 
-def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") -> Record:
+def check(
+    record: type[Record],
+    values: Mapping[str, Any],
+    *,
+    path: str = "",
+    records: Mapping[str, type[Settings]] | None = None,
+) -> Record:
     """Validates values as a record.
 
     Args:
         record: the settings class.
         values: the merged config.
         path: prefix of the keys' names in messages, e.g. `mode`.
+        records: the records of keys whose values choose it, for hints; by key of `record`.
 
     Raises:
         ConfigError: the values are invalid; one line names the wrong keys, the expected and the actual values.
@@ -99,10 +106,11 @@ def check(record: type[Record], values: Mapping[str, Any], *, path: str = "") ->
         found = [item for item in error.errors(include_url=False) if not _is_echo(item)]
         most = MOST_KNOWN if len(found) == 1 else FEW_KNOWN
         # only the first problems are named, and the search for similar keys is slow with thousands of unknown ones
+        known = _Known(record, path, records or {})
         problems = [
             f"{UNKNOWN}`{shown_path(item['loc'], prefix=path)}`"
             if number >= MOST_LOOKED_UP and item["type"] == "extra_forbidden"
-            else _describe(item, record=record, path=path, most=most)
+            else _describe(item, known=known, most=most)
             for number, item in enumerate(found)
         ]
         raise ConfigError(problems) from error
@@ -140,12 +148,43 @@ def nearest(word: str, known: Sequence[str], *, most: int = MOST_KNOWN) -> str:
     return "; known here: " + ", ".join(known[:most]) + more
 
 
-def _describe(item: ErrorDetails, *, record: type[Settings], path: str, most: int) -> str:
+class _Known(NamedTuple):
+    """The keys that a config may have.
+
+    Attributes:
+        record: the config's record.
+        path: prefix of the keys' names.
+        chosen: the records of keys of `record` whose values choose it.
+    """
+
+    record: type[Settings]
+    path: str
+    chosen: Mapping[str, type[Settings]]
+
+    def below(self, record: type[Settings], key: str) -> type[Settings] | None:
+        """Finds the record of a key's value; None for a value of another kind."""
+        chosen = self.chosen.get(key) if record is self.record else None
+        return chosen or _record_of(record.model_fields[key].annotation)
+
+    def keys(self) -> Iterator[str]:
+        """Yields the dotted names of all keys."""
+        yield from self._keys(self.record, self.path)
+
+    def _keys(self, record: type[Settings], prefix: str) -> Iterator[str]:
+        for name in record.model_fields:
+            way = f"{prefix}.{name}" if prefix else name
+            yield way
+            inner = self.below(record, name)
+            if inner is not None and inner is not record:
+                yield from self._keys(inner, way)
+
+
+def _describe(item: ErrorDetails, *, known: _Known, most: int) -> str:
     """Formats one of pydantic's errors as one clause; `_EXPECTED` holds the words for its types."""
     kind, where, value = item["type"], item["loc"], item["input"]
-    name = shown_path(where, prefix=path)
+    name = shown_path(where, prefix=known.path)
     if kind == "extra_forbidden":
-        return f"{UNKNOWN}`{name}`{_hint(str(where[-1]), record=record, parents=where[:-1], path=path, most=most)}"
+        return f"{UNKNOWN}`{name}`{_hint(str(where[-1]), known=known, parents=where[:-1], most=most)}"
     if kind == "value_error":
         text = str(item["ctx"]["error"])
         if text.startswith("`"):  # the validator of a whole record names the key below it
@@ -179,28 +218,19 @@ def _is_echo(item: ErrorDetails) -> bool:
     return item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]
 
 
-def _hint(key: str, *, record: type[Settings], parents: Sequence[str | int], path: str, most: int) -> str:
+def _hint(key: str, *, known: _Known, parents: Sequence[str | int], most: int) -> str:
     """Suggests a replacement for an unknown key, as the end of a message.
 
     It is a key of the same name elsewhere in the record, else the most similar key beside the unknown one.
     """
-    elsewhere = [way for way in _all_keys(record, prefix=path) if way.rpartition(".")[2] == key]
+    elsewhere = [way for way in known.keys() if way.rpartition(".")[2] == key]
     if elsewhere:
         return f"; did you mean `{elsewhere[0]}`"
-    here: type[Settings] | None = record
+    here: type[Settings] | None = known.record
     for part in parents:
         if here is not None and isinstance(part, str):
-            here = _record_of(here.model_fields[part].annotation)
+            here = known.below(here, part)
     return nearest(key, list(here.model_fields), most=most) if here else ""
-
-
-def _all_keys(record: type[Settings], *, prefix: str = "") -> Iterator[str]:
-    for name, field in record.model_fields.items():
-        way = f"{prefix}.{name}" if prefix else name
-        yield way
-        inner = _record_of(field.annotation)
-        if inner is not None and inner is not record:
-            yield from _all_keys(inner, prefix=way)
 
 
 def _record_of(annotation: Any) -> type[Settings] | None:

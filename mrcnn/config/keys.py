@@ -3,10 +3,33 @@
 `config.schema` adds older forms to them for editors; `config.tables` writes them as tables of docs/configuration.md.
 """
 
+from mrcnn.config.family import FAMILIES
 from mrcnn.config.inference import INFERENCE_SUFFIX, MODE_NAME, MODES
+from mrcnn.config.model import DEFAULT_FAMILY, FAMILY, ModelConfig
 from mrcnn.config.record_schema import Schema, record_schema
+from mrcnn.config.train import TrainConfig
 
 DEFAULT_MODE = "full_image"
+
+
+def train_keys() -> Schema:
+    """Builds the schema of a train config."""
+    schema = record_schema(TrainConfig)
+    schema["properties"]["model"] = model_keys()
+    return schema
+
+
+def model_keys() -> Schema:
+    """Builds the schema of `model`, whose keys depend on its family."""
+    families = {name: record_schema(record) for name, record in FAMILIES.items()}
+    if len(families) == 1:
+        return families[DEFAULT_FAMILY]
+    return {
+        "description": record_schema(ModelConfig)["description"],
+        "type": "object",
+        "properties": {"family": {"description": FAMILY, "enum": list(families), "default": DEFAULT_FAMILY}},
+        "allOf": [{"if": _is_family(name), "then": schema} for name, schema in families.items()],
+    }
 
 
 def mode_name() -> Schema:
@@ -25,3 +48,8 @@ def mode_keys(name: str) -> Schema:
         for key in ("model_classes", "model_tags"):
             schema["properties"][key]["properties"]["add_suffix"]["default"] = INFERENCE_SUFFIX
     return schema
+
+
+def _is_family(name: str) -> Schema:
+    required = [] if name == DEFAULT_FAMILY else ["family"]
+    return {"properties": {"family": {"const": name}}, "required": required}

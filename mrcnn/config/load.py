@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import files
-from mrcnn.config import errors, given, legacy, presets
+from mrcnn.config import errors, family, given, legacy, presets
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import INFERENCE_SUFFIX, MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.train import InputSize, TrainConfig
@@ -88,7 +88,7 @@ def load_train_config(source: Source, *, warn: legacy.Warn = lambda line: None) 
     content = _read(source)
     _refuse_inference(content, source)
     values = legacy.convert_train(content, warn=warn)
-    config = errors.check(TrainConfig, values)
+    config = errors.check(TrainConfig, values, records=family.nested_records(values))
     for line in _remarks(config):
         warn(line)
     return config

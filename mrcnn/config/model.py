@@ -1,58 +1,33 @@
-"""Settings of the network: every key of the config's `model` object.
+"""Settings that the models of all families have; a family's own record adds to them.
 
-Sizes and counts have Matterport's values as defaults. The defaults of the conventions, which `config.compatibility`
-lists, are their better forms; the key `compatibility` switches all of them to those of an older code base.
-Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
+They say how images come in, how many objects there are room for, and how the model's output becomes detections.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from mrcnn.config import compatibility
-from mrcnn.config.base import (
-    Flag,
-    Fraction,
-    Index,
-    Name,
-    NotNegative,
-    Number,
-    Positive,
-    PositiveFraction,
-    PositiveInt,
-    Settings,
-)
+from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
 
-PYRAMID_LEVELS = 5  # P2 to P6
-
-DeltaStd = tuple[Positive, Positive, Positive, Positive]
-
-
-class LossWeights(Settings):
-    """What each named loss is multiplied by before the sum."""
-
-    rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+DEFAULT_FAMILY = "matterport"
+FAMILY = "the published code base whose network is built"
+_NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versions do not know, with what those do
 
 
 class ModelConfig(Settings):
-    """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
+    """What every family's model has.
 
-    compatibility: Literal["matterport", "supervisely"] | None = Field(
-        default=None,
-        description=(
-            "the conventions of Matterport's code of 2019, of the older code in the Supervisely plugin, or "
-            "the better ones"
-        ),
-    )
+    A family's record is a subclass: it narrows `family` to its name and gives it a default.
 
-    backbone: Literal["resnet101", "resnet50"] = Field(
-        default="resnet101", description="the network below the feature pyramid"
-    )
+    Attributes:
+        NETWORK: the settings that weights were shaped for or trained with; training takes them over from its start
+            weights where the config leaves them open.
+    """
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range")
+
+    family: Name = Field(description=FAMILY)
     channels: PositiveInt = Field(default=3, description="channels of an image")
     image_range: Annotated[PositiveInt, Field(le=65535)] | None = Field(
         default=None,
@@ -61,106 +36,13 @@ class ModelConfig(Settings):
             "is found in the training images ([images](projects.md#images))"
         ),
     )
-    image_mean: tuple[Number, ...] = Field(
-        default=(123.7, 116.8, 103.9), description="subtracted from the image, RGB; one number per channel"
-    )
-    batch_norm: Literal["frozen", "trained"] = Field(
-        default="frozen",
+    image_resize: Literal["exact", "truncated", "smoothed"] = Field(
+        default="exact",
         description=(
-            "statistics as loaded, or of each batch; training them from random weights needs batches of 4 or more"
+            "**convention**: bilinear; bilinear with faded edges, cut to whole values (Matterport); Pillow's, "
+            "smoothed when shrinking (Supervisely)"
         ),
     )
-
-    anchor_sizes: Annotated[tuple[Positive, ...], Field(min_length=PYRAMID_LEVELS, max_length=PYRAMID_LEVELS)] = Field(
-        default=(
-            32.0,
-            64.0,
-            128.0,
-            256.0,
-            512.0,
-        ),
-        description="side of the anchors of P2 to P6",
-    )
-    anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        default=(0.5, 1.0, 2.0), description="width / height of the anchors"
-    )
-    anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.5,
-        description=(
-            "**convention**: of the anchors' centres, in strides; 0.5 centres them on their cells, 0 (both "
-            "older codes) puts them on the cells' corners"
-        ),
-    )
-
-    fpn_channels: PositiveInt = Field(default=256, description="width of the feature pyramid")
-    rpn_channels: PositiveInt = Field(default=512, description="width of the region proposal network")
-    box_fc_channels: PositiveInt = Field(default=1024, description="width of the box head")
-
-    box_normalization: Literal["pixels", "minus_one"] = Field(
-        default="pixels",
-        description=(
-            "**convention**: boxes are divided by the image's sides, or, shifted, by the sides less one (Matterport)"
-        ),
-    )
-    pre_nms_topk: PositiveInt = Field(
-        default=2000,
-        description=(
-            "**convention**: best anchors that go into the proposals' NMS; 6000 of the pyramid in both older codes"
-        ),
-    )
-    pre_nms_topk_scope: Literal["level", "pyramid"] = Field(
-        default="level",
-        description=("**convention**: so many of each level, suppressed within it, or of all levels together"),
-    )
-    post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
-    post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")
-    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="overlap above which the weaker proposal goes")
-
-    rpn_samples: PositiveInt = Field(default=256, description="anchors per image in the RPN losses")
-    rpn_positive_fraction: PositiveFraction = Field(default=0.5, description="largest share of objects among them")
-    rpn_positive_iou: PositiveFraction = Field(default=0.7, description="overlap from which an anchor is an object")
-    rpn_negative_iou: Fraction = Field(
-        default=0.3, description="overlap below which it is background; not above `rpn_positive_iou`"
-    )
-    roi_samples: PositiveInt = Field(default=200, description="regions per image that train the heads")
-    roi_positive_fraction: PositiveFraction = Field(default=0.33, description="largest share of objects among them")
-    roi_positive_iou: PositiveFraction = Field(default=0.5, description="overlap from which a region is an object")
-    roi_add_gt_boxes: Flag = Field(
-        default=True, description="**convention**: the objects' own boxes join the proposals that train the heads"
-    )
-    roi_negatives: Literal["fill", "two_per_object"] = Field(
-        default="fill",
-        description=(
-            "**convention**: background fills the regions that objects leave, or keeps "
-            "`roi_positive_fraction`, so an image without objects trains no head"
-        ),
-    )
-    count_unused_rois: Flag = Field(
-        default=False, description="**convention**: regions that are left empty count as background in the class loss"
-    )
-    ignore_share: Fraction | None = Field(
-        default=0.5,
-        description=(
-            "**convention**: a box that lies in a crowd by this share is no background, besides those of IoU "
-            "0.001; null: by the IoU alone"
-        ),
-    )
-    detach_targets: Flag = Field(
-        default=True,
-        description=(
-            "**convention**: the box targets' gradient stops at the proposals; false lets the box loss train "
-            "the RPN too"
-        ),
-    )
-    initial_values: Literal["balanced", "he"] = Field(
-        default="balanced",
-        description=(
-            "**convention**: the first values of the layers that no weight file brings; `he` (Matterport) "
-            "starts the box head with large values and the outputs for boxes and masks near 0, `balanced` "
-            "with values of the size of their inputs"
-        ),
-    )
-
     max_gt_instances: PositiveInt = Field(
         default=100,
         description=(
@@ -168,49 +50,14 @@ class ModelConfig(Settings):
             "background. Where the key is left out it follows the image with the most objects, up to 500"
         ),
     )
-    gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")
-    box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
-    mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
-    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
-    mask_targets: Literal["soft", "cells", "corners"] = Field(
-        default="soft",
-        description=(
-            "**convention**: a mask target holds the share of each cell that the object covers, or 1 where "
-            "that is a half or more, read at the middles of the cells or from edge to edge"
-        ),
-    )
-    roi_align: Literal["crop_and_resize", "aligned", "unaligned"] = Field(
-        default="aligned",
-        description=(
-            "**convention**: how a region's features are read: with the half-pixel shift (detectron2), "
-            "without (torchvision), or one corner-aligned sample per bin (both older codes)"
-        ),
-    )
-    roi_sampling_ratio: Index = Field(
-        default=2,
-        description=(
-            "**convention**: samples per side of a pooled cell; 0 as many as it has cells; 1 with crop_and_resize"
-        ),
-    )
-    rpn_delta_std: DeltaStd = Field(default=(0.1, 0.1, 0.2, 0.2), description="what the RPN's deltas are divided by")
-    box_delta_std: DeltaStd = Field(
-        default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
-    )
-
-    detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     extra_heads: tuple[Name, ...] = Field(
         default=(), description="heads beside the mask head, by their names in `mrcnn.models.extra_heads.HEADS`"
     )
+    gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")
+    detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
-    detection_classes: Literal["all", "best"] = Field(
-        default="all",
-        description=("**convention**: a region may be found as every class that scores enough, or as its best only"),
-    )
     detection_nms_iou_threshold: Fraction = Field(
         default=0.3, description="overlap above which the weaker detection of a class goes"
-    )
-    detection_nms_scope: Literal["class", "all"] = Field(
-        default="class", description="whether a detection suppresses only those of its class, or any"
     )
     mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.5, description="probability from which a pixel belongs to the object"
@@ -229,40 +76,38 @@ class ModelConfig(Settings):
             "are compared (Supervisely)"
         ),
     )
-    image_resize: Literal["exact", "truncated", "smoothed"] = Field(
-        default="exact",
-        description=(
-            "**convention**: bilinear; bilinear with faded edges, cut to whole values (Matterport); Pillow's, "
-            "smoothed when shrinking (Supervisely)"
-        ),
-    )
 
-    weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
-    loss_weights: LossWeights = LossWeights()
+    @property
+    def title(self) -> str:
+        """What a run's summary calls the network."""
+        return self.family
 
-    @model_validator(mode="before")
-    @classmethod
-    def _apply_compatibility(cls, values: Any) -> Any:
-        return compatibility.with_conventions(values) if isinstance(values, Mapping) else values
+    @property
+    def imagenet_backbone(self) -> str | None:
+        """The ResNet that the backbone is, `resnet50` or `resnet101`; None where ImageNet weights do not fit."""
+        return None
 
-    @model_validator(mode="after")
-    def _check_what_belongs_together(self) -> Self:
-        if len(self.image_mean) != self.channels:
-            raise ValueError(
-                f"`image_mean` must hold one number per channel, {self.channels}, got {len(self.image_mean)}"
-            )
-        if self.roi_align == "crop_and_resize" and self.roi_sampling_ratio != 1:
-            raise ValueError(
-                f"`roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got {self.roi_sampling_ratio}"
-            )
-        if self.rpn_negative_iou > self.rpn_positive_iou:
-            raise ValueError(
-                f"`rpn_negative_iou` must not exceed `rpn_positive_iou`, got {self.rpn_negative_iou} "
-                f"and {self.rpn_positive_iou}"
-            )
-        if self.mask_size != 2 * self.mask_pool_size:
-            raise ValueError(
-                f"`mask_size` must be twice `mask_pool_size`, got {self.mask_size} and {self.mask_pool_size}; "
-                f"use {2 * self.mask_pool_size}"
-            )
-        return self
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether training normalises by the statistics of each batch, which then must not be small."""
+        return False
+
+    def trained_with(self) -> dict[str, Any]:
+        """Collects the settings of the network that differ from the family's defaults.
+
+        Returns:
+            Those of `NETWORK`, and `family` unless it is the default one.
+        """
+        family = {} if self.family == DEFAULT_FAMILY else {"family": self.family}
+        return {**family, **self.differing(type(self)(family=self.family), self.NETWORK)}
+
+    def differing(self, usual: "ModelConfig", names: Iterable[str]) -> dict[str, Any]:
+        """Collects the settings of the given names that differ from those of another record of the family."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+
+    @model_serializer(mode="wrap")
+    def _without_new_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves keys out that older readers of a model folder refuse, where they have their defaults."""
+        values = dump(self)
+        left_out = {key for key, default in _NEWER.items() if key in values and getattr(self, key) == default}
+        return {key: value for key, value in values.items() if key not in left_out}

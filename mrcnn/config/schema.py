@@ -18,7 +18,6 @@ from mrcnn.config import keys, legacy, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
 from mrcnn.config.record_schema import Schema, record_schema, without_markdown
-from mrcnn.config.train import TrainConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EDITORS: Schema = {"$schema": {"description": "Where an editor finds this schema; without effect."}}
@@ -62,7 +61,7 @@ def _old(what: str, **schema: Any) -> Schema:
 
 
 def _train() -> Schema:
-    schema = record_schema(TrainConfig)
+    schema = keys.train_keys()
     old = record_schema(legacy.OldTrainKeys)
     for item in old["properties"].values():
         item.pop("default")

@@ -16,7 +16,6 @@ from mrcnn.config.base import LARGEST_INT
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
 from mrcnn.config.record_schema import Schema, record_schema
-from mrcnn.config.train import TrainConfig
 
 MOST_WORDS = 12  # choices that a row lists; the page lists a longer choice below its table
 NO_DEFAULT = "–"
@@ -44,7 +43,7 @@ Rows = Mapping[str, Row]
 
 def page_tables() -> dict[str, Rows]:
     """Builds the tables of docs/configuration.md by the names that the page gives them."""
-    train = rows_of(record_schema(TrainConfig))
+    train = rows_of(keys.train_keys())
     first, inside = {key: key.split(".")[0] for key in train}, ("model", "augmentation[]")
     modes = {name: rows_of(keys.mode_keys(name), "mode") for name in MODES}
     common = {key: row for key, row in modes[keys.DEFAULT_MODE].items() if key != "mode.name"}

@@ -4,10 +4,10 @@ A schedule's milestones are epochs. Sizes are pixels of the model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
@@ -24,6 +24,8 @@ from mrcnn.config.base import (
     PrecisionName,
     Settings,
 )
+from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.family import record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.model import ModelConfig
 
@@ -247,7 +249,7 @@ class TrainConfig(UserSettings):
             "and `NAME_bn.bin` of some of its layers; null downloads the file"
         ),
     )
-    model: ModelConfig = ModelConfig()
+    model: SerializeAsAny[ModelConfig] = MatterportConfig()
     precision: PrecisionName = Field(
         default="float32",
         description=(
@@ -291,6 +293,11 @@ class TrainConfig(UserSettings):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
 
+    @field_validator("model", mode="wrap")
+    @classmethod
+    def _check_by_family(cls, value: Any, check: ValidatorFunctionWrapHandler) -> ModelConfig:
+        return record_of(value).model_validate(value) if isinstance(value, Mapping) else check(value)
+
     @field_validator("gpu_devices", mode="before")
     @classmethod
     def _check_devices_given(cls, value: Any) -> Any:
@@ -315,7 +322,8 @@ class TrainConfig(UserSettings):
     def given_model(self) -> dict[str, Any]:
         """The keys of `model` that the user gave, with their values."""
         names = {way[1] for key in self.given if (way := key.split("."))[0] == "model" and len(way) > 1}
-        return self.model.model_dump(mode="json", include=names)
+        values = self.model.model_dump(mode="json", include=names)
+        return {**values, "family": self.model.family} if "family" in names else values
 
     def with_model(self, model: ModelConfig, *, given: Iterable[str]) -> Self:
         """Copies the config with other settings of the model.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import errors, legacy
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.weights import apply, hdf5, inspect
@@ -43,7 +43,7 @@ def read_facts(path: str | Path) -> inspect.Facts:
     return facts
 
 
-def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
+def model_config(facts: inspect.Facts, path: str | Path) -> MatterportConfig:
     """Builds a file's model settings: sizes from its facts, conventions by `legacy.file_model`.
 
     Args:
@@ -53,7 +53,7 @@ def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
     Raises:
         UserError: the number of anchors per location is not Matterport's three, so their aspect ratios are unknown.
     """
-    ratios = ModelConfig().anchor_aspect_ratios
+    ratios = MatterportConfig().anchor_aspect_ratios
     if facts.anchors_per_location != len(ratios):
         raise UserError(
             f"{path} has {facts.anchors_per_location} anchors per location and does not tell their shapes: make a "
@@ -64,9 +64,9 @@ def model_config(facts: inspect.Facts, path: str | Path) -> ModelConfig:
         **facts.widths,
         "backbone": facts.backbone,
         "channels": facts.channels,
-        "image_mean": image_mean(facts.channels or len(ModelConfig().image_mean)),
+        "image_mean": image_mean(facts.channels or len(MatterportConfig().image_mean)),
     }
-    return errors.check(ModelConfig, values, path=f"{path}: model")
+    return errors.check(MatterportConfig, values, path=f"{path}: model")
 
 
 def image_mean(channels: int) -> tuple[float, ...]:
@@ -81,7 +81,7 @@ def image_mean(channels: int) -> tuple[float, ...]:
     Returns:
         A mean for each channel, in 0..255.
     """
-    rgb = ModelConfig().image_mean
+    rgb = MatterportConfig().image_mean
     average = sum(rgb) / len(rgb)
     return (*rgb, *[average] * (channels - 3)) if channels >= 3 else (average,) * channels
 
@@ -112,7 +112,7 @@ def assumptions(facts: inspect.Facts, path: str | Path) -> tuple[str, ...]:
     lines = []
     if not facts.old:
         lines.append(remark(path))
-    if facts.channels != len(ModelConfig().image_mean):
+    if facts.channels != len(MatterportConfig().image_mean):
         mean = ", ".join(f"{value:g}" for value in image_mean(facts.channels or 1))
         lines.append(
             f"{path} takes images of {facts.channels} channels and does not tell their means, taken are {mean}; a "

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from mrcnn.config import errors, legacy
+from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.load import load_json
@@ -158,7 +158,7 @@ def read_folder(directory: str | Path) -> StoredModel:
             class_names=names,
             class_metas=_class_metas(content.get("classes"), names),
             input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
-            config=errors.check(ModelConfig, _object({"model": legacy.folder_model(content)}, "model"), path="model"),
+            config=family.check_model(_object({"model": legacy.folder_model(content)}, "model")),
             neutral=special.get("neutral") if isinstance(special, dict) else None,
         )
     except UserError as error:

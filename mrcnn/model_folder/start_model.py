@@ -8,24 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config import compatibility, errors, legacy
+from mrcnn.config import compatibility, errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_json
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import layout, lone_file
 from mrcnn.weights import download, hdf5
 
 COCO = "coco"
 DEFAULT_PRECISION = "float32"
-# settings, besides the conventions, that weights were shaped for or trained with
-NETWORK = (
-    "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
-    "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
-    "image_range",
-)  # fmt: skip
-# a number whose meaning depends on another setting: it is not taken over if the user gives that setting
-PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
 
 
 @dataclass(frozen=True)
@@ -85,14 +77,14 @@ class StartModel:
         """Reads the network settings and conventions that the weights were trained with.
 
         Returns:
-            As `conventions_of`. Without config.json they are those of `legacy.file_model`.
+            As `ModelConfig.trained_with`. Without config.json they are those of `legacy.file_model`.
 
         Raises:
             UserError: the key `model` of config.json is malformed.
         """
         if self.config is not None:
-            return conventions_of(_stored_model(self.config))
-        return conventions_of(ModelConfig.model_validate(legacy.file_model(self.weights)))
+            return _stored_model(self.config).trained_with()
+        return family.check_model(legacy.file_model(self.weights)).trained_with()
 
     def remark(self) -> str | None:
         """Describes the conventions assumed for a file of this project without config.json.
@@ -109,16 +101,22 @@ class StartModel:
             return lone_file.remark(self.weights) if file.writer == hdf5.WRITER else None
 
 
-def conventions_of(model: ModelConfig) -> dict[str, Any]:
-    """Collects the settings of a network that differ from the defaults of its `compatibility`.
+def check_family(given: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+    """Checks that a train config asks for no other family than that of the weights it starts from.
 
-    Returns:
-        `compatibility`, and each convention and size that differs from what `compatibility` implies.
+    Args:
+        given: as for `taken_over`.
+        start: as for `taken_over`.
+
+    Raises:
+        UserError: the config gives another family.
     """
-    usual = ModelConfig(compatibility=model.compatibility)
-    names = (*compatibility.CONVENTIONS[model.compatibility], *NETWORK)
-    differing = {name: getattr(model, name) for name in names if getattr(model, name) != getattr(usual, name)}
-    return {"compatibility": model.compatibility, **differing}
+    theirs = start.get("family", DEFAULT_FAMILY)
+    ours = given.get("family", theirs)
+    if ours != theirs:
+        raise UserError(
+            f"`model.family` must be {theirs}, as of the start weights, got {ours}; leave it out or give other weights"
+        )
 
 
 def taken_over(given: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,14 +130,12 @@ def taken_over(given: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, 
     Returns:
         The selected items of `start`.
     """
-    is_open = {*NETWORK} if "compatibility" in given else {*start}
-    partners = {partner for name, partner in PARTNERS.items() if name in given}
-    return {name: value for name, value in start.items() if name in is_open - {*given} - partners}
+    return {name: start[name] for name in start if name not in given and name not in compatibility.settled(given)}
 
 
 def is_older(taken: Mapping[str, Any]) -> bool:
     """Checks whether the settings taken over include a convention of older code."""
-    return bool(taken.get("compatibility") or taken.keys() - {"compatibility", *NETWORK})
+    return bool(taken.get("compatibility") or taken.keys() & compatibility.BETTER.keys())
 
 
 def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> ModelConfig:
@@ -152,7 +148,7 @@ def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> Mode
     Raises:
         UserError: a key that the user gave contradicts a convention that was taken over.
     """
-    return errors.check(ModelConfig, {**taken_over(given, start), **given}, path="model")
+    return family.check_model({**taken_over(given, start), **given})
 
 
 def find_start_model(model: str) -> StartModel:
@@ -186,7 +182,7 @@ def _stored_model(path: Path) -> ModelConfig:
     model = legacy.folder_model(load_json(path))
     if not isinstance(model, Mapping):
         raise UserError(f"{path}: `model` must be an object, got {errors.shown(model)}")
-    return errors.check(ModelConfig, model, path=f"{path}: model")
+    return family.check_model(model, path=f"{path}: model")
 
 
 def stored_precision(config: Path) -> str:

@@ -1,14 +1,21 @@
-"""Builds a model from its settings."""
+"""Builds a model from its settings by the builder of its family."""
+
+from collections.abc import Callable
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.mask_rcnn import MaskRCNN
+
+# A builder is called with `num_classes`, `settings` (the fields of the family's record as JSON values) and `name`; the
+# records of the same names are in `mrcnn.config.family`.
+BUILDERS: dict[str, Callable[..., MaskRCNN]] = {"matterport": Matterport}
 
 
-def build_model(config: ModelConfig, *, num_classes: int) -> Matterport:
+def build_model(config: ModelConfig, *, num_classes: int) -> MaskRCNN:
     """Builds the model under the current precision policy, with new random weights.
 
     Args:
-        config: settings of the architecture.
+        config: settings of the architecture, a record of one of the families.
         num_classes: with background, at least 2.
 
     Raises:
@@ -16,4 +23,5 @@ def build_model(config: ModelConfig, *, num_classes: int) -> Matterport:
     """
     if num_classes < 2:
         raise ValueError(f"a model needs the background and at least one class, got {num_classes} class(es)")
-    return Matterport(num_classes=num_classes, settings=config.model_dump(mode="json"), name="mask_rcnn")
+    build = BUILDERS[config.family]
+    return build(num_classes=num_classes, settings=config.model_dump(mode="json"), name="mask_rcnn")

@@ -12,7 +12,7 @@ from keras import ops
 from mrcnn.heads.box.head import Boxes, BoxOutputs
 from mrcnn.heads.head import Head
 from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
-from mrcnn.models import decay
+from mrcnn.models import decay, layout
 from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.ops import reduction
 from mrcnn.structures import Choices, Proposals, RawDetections, Tensor
@@ -113,6 +113,10 @@ class MaskRCNN(KerasHabits):
     def head(self, name: str) -> Head:
         """Finds a head by name, the RPN and the box head excluded."""
         return self.heads[self.head_names.index(name)]
+
+    def weight_layout(self) -> layout.Layout:
+        """Lists the model's weights by layer, under the names and in the order of its family's files."""
+        raise NotImplementedError
 
     def build(self, input_shape=None):
         """Creates the variables from the channel counts, without a forward pass."""

@@ -66,7 +66,7 @@ def _load_start_weights(
         config.weights_init_type,
         start_model=start_model,
         imagenet_weights=config.imagenet_weights,
-        backbone=config.model.backbone,
+        backbone=config.model.imagenet_backbone,
         log=log,
     )
     noise = start.random_and_frozen(layout, loaded)

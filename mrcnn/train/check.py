@@ -64,7 +64,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
         if config.weights_init_type == "imagenet":
-            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.backbone)
+            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
         return Start(config=config, model=None, resumed=None, classes=None)
     if model is None:
         raise UserError(
@@ -86,7 +86,9 @@ def _with_conventions(
     config: TrainConfig, stored: start_model.StartModel, *, whose: str, advice: str = "", log: EventLog
 ) -> TrainConfig:
     """Adopts the network and conventions of stored weights where the config names none."""
-    taken = start_model.taken_over(config.given_model, stored.conventions())
+    conventions = stored.conventions()
+    start_model.check_family(config.given_model, conventions)
+    taken = start_model.taken_over(config.given_model, conventions)
     kept = start_model.keep_conventions(config.given_model, taken)
     if kept != config.model:
         told = ", ".join(f"`{key}` {errors.shown(value)}" for key, value in taken.items())

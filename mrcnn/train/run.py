@@ -96,7 +96,7 @@ def _train(
     project = Project.open(project_dir)
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
     config = _with_precision(config, chosen, resumed=resume, log=log)
-    if chosen.count > 1 and config.model.batch_norm == "trained":
+    if chosen.count > 1 and config.model.uses_batch_statistics:
         log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
     mapping = _classes(config, project, begin)
     samples = _load_samples(config, project, mapping, log=log)
@@ -295,7 +295,7 @@ def _print_plan(
     trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
     for line in (
         plan.class_line(samples.class_title_to_idx),
-        f"model: {config.model.backbone}, input {side}x{side}, `train_layers` {config.train_layers}",
+        f"model: {config.model.title}, input {side}x{side}, `train_layers` {config.train_layers}",
         *plan.parameter_lines(
             network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]
         ),

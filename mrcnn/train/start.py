@@ -16,21 +16,22 @@ from mrcnn.weights import apply, download, hdf5, keras_resnet, names
 StartKind = Literal["transfer_learning", "continue_training", "random", "imagenet"]
 
 
-def find_imagenet_source(source: str | None, *, backbone: str) -> str:
+def find_imagenet_source(source: str | None, *, backbone: str | None) -> str:
     """Finds the file of ImageNet weights, before any data is read.
 
     Args:
         source: path of the file; None downloads it once.
-        backbone: `resnet50` or `resnet101`.
+        backbone: `resnet50` or `resnet101`; None for a model of another backbone.
 
     Returns:
         The path of the file.
 
     Raises:
-        UserError: they do not exist, or the download failed.
+        UserError: they do not exist, the download failed, or the backbone is no ResNet.
     """
+    depth = names.depth_number(_resnet(backbone))
     if source is None:
-        return download.imagenet_file(names.depth_number(backbone))
+        return download.imagenet_file(depth)
     if not Path(source).exists():
         raise UserError(f"`imagenet_weights` {source} does not exist; give an .h5 file of keras.applications or null")
     return source
@@ -42,7 +43,7 @@ def load_start_weights(
     *,
     start_model: StartModel | None,
     imagenet_weights: str | None,
-    backbone: str,
+    backbone: str | None,
     log: EventLog,
 ) -> frozenset[str]:
     """Loads the start weights that `weights_init_type` selects and reports the layers.
@@ -53,7 +54,7 @@ def load_start_weights(
             (`continue_training`), the ResNet (`imagenet`), or none (`random`).
         start_model: the weights for `transfer_learning` and `continue_training`.
         imagenet_weights: a path for `imagenet`; None downloads.
-        backbone: `resnet50` or `resnet101`.
+        backbone: `resnet50` or `resnet101`; None for another, which `imagenet` does not fit.
         log: receives the report.
 
     Returns:
@@ -66,7 +67,7 @@ def load_start_weights(
         log.info("weights: random")
         return frozenset()
     if kind == "imagenet":
-        report = keras_resnet.load_imagenet(layout, imagenet_weights, backbone)
+        report = keras_resnet.load_imagenet(layout, imagenet_weights, _resnet(backbone))
     else:
         if start_model is None:
             raise UserError(f"`weights_init_type` {kind} needs start weights; give --model")
@@ -85,3 +86,9 @@ def random_and_frozen(layout: hdf5.Layout, loaded: Collection[str]) -> list[str]
         for layer, weights in layout
         if layer not in loaded and not any(variable.trainable for _, variable in weights)
     ]
+
+
+def _resnet(backbone: str | None) -> str:
+    if backbone is None:
+        raise UserError("`weights_init_type` imagenet needs a model with a ResNet, and this one has none; use random")
+    return backbone

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrcnn.commands import infer, tasks
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
@@ -146,8 +146,8 @@ def command(*arguments):
 
 def write_model(folder):
     """Writes the folder of a real network with random weights; gives the network."""
-    numbers = ModelConfig(backbone="resnet50", fpn_channels=16, rpn_channels=16, box_fc_channels=16, pre_nms_topk=50,
-                          post_nms_topk=20, detections_per_image=5)  # fmt: skip
+    numbers = MatterportConfig(backbone="resnet50", fpn_channels=16, rpn_channels=16, box_fc_channels=16,
+                               pre_nms_topk=50, post_nms_topk=20, detections_per_image=5)  # fmt: skip
     model = build.build_model(numbers, num_classes=3)
     (folder / "model_weights").mkdir(parents=True)
     hdf5.write_file(folder / "model_weights" / "model.h5", model.weight_layout())

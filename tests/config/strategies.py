@@ -5,12 +5,12 @@ import copy
 from hypothesis import strategies as st
 
 from mrcnn.config.deploy import DeployConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
-from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import TrainConfig
 
 KNOWN_WORDS = sorted(
-    {*TrainConfig.model_fields, *ModelConfig.model_fields, "train", "val", "min_dim", "max_dim", "width", "height"}
+    {*TrainConfig.model_fields, *MatterportConfig.model_fields, "train", "val", "min_dim", "max_dim", "width", "height"}
     | {"name", "args", "children", "model", "mode", "source", "gpu_devices", "save_names", "save_classes", "add_suffix"}
     | {"model_classes", "model_tags", "existing_objects", "model_settings", "connection", "cache_limit", "val_every"}
     | {"$schema", "data_workers", "validate_with_model_eval", *InferenceModelConfig.model_fields}

@@ -1,19 +1,19 @@
 import pytest
 
 from mrcnn.config import compatibility
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 
 
 @pytest.mark.parametrize("name", [None, "matterport", "supervisely"])
 def test_one_word_sets_every_convention(name):
-    config = ModelConfig(compatibility=name)
+    config = MatterportConfig(compatibility=name)
     assert {key: getattr(config, key) for key in compatibility.BETTER} == compatibility.CONVENTIONS[name]
-    assert ModelConfig(**config.model_dump(mode="json")) == config
+    assert MatterportConfig(**config.model_dump(mode="json")) == config
 
 
 def test_the_tables_name_the_same_conventions():
     assert set(compatibility.BETTER) == set(compatibility.MATTERPORT) == set(compatibility.SUPERVISELY)
-    assert {name: ModelConfig.model_fields[name].default for name in compatibility.BETTER} == compatibility.BETTER
+    assert {name: MatterportConfig.model_fields[name].default for name in compatibility.BETTER} == compatibility.BETTER
 
 
 def test_what_the_two_older_codes_do_differently():
@@ -23,6 +23,6 @@ def test_what_the_two_older_codes_do_differently():
 
 def test_a_given_field_wins():
     given = {"compatibility": "matterport", "roi_align": "unaligned", "pre_nms_topk": 10}
-    config = ModelConfig(**given)
+    config = MatterportConfig(**given)
     assert (config.roi_align, config.pre_nms_topk, config.anchor_offset) == ("unaligned", 10, 0.0)
     assert compatibility.with_conventions(given)["roi_sampling_ratio"] == 1

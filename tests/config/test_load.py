@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrcnn.config import load
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 
@@ -63,7 +63,7 @@ def test_a_list_in_a_config_is_replaced_whole():
 
 def test_compatibility_sets_the_conventions_that_the_config_leaves_open():
     model = load.load_train_config({"model": {"compatibility": "matterport", "round_boxes": "never"}}).model
-    assert model == ModelConfig(compatibility="matterport", round_boxes="never")
+    assert model == MatterportConfig(compatibility="matterport", round_boxes="never")
     assert (model.anchor_offset, model.box_normalization, model.round_boxes) == (0, "minus_one", "never")
 
 

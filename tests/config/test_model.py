@@ -1,137 +1,34 @@
-import pydantic
-import pytest
+from typing import Literal
 
-from mrcnn.config import compatibility, load, model
-from mrcnn.errors import UserError
-
-# Matterport's release, its config class: the values old weights were trained with.
-MATTERPORT = {
-    "compatibility": "matterport",
-    "backbone": "resnet101",
-    "channels": 3,
-    "image_range": None,
-    "image_mean": [123.7, 116.8, 103.9],
-    "anchor_sizes": [32, 64, 128, 256, 512],
-    "anchor_aspect_ratios": [0.5, 1, 2],
-    "anchor_offset": 0,
-    "fpn_channels": 256,
-    "rpn_channels": 512,
-    "box_fc_channels": 1024,
-    "box_normalization": "minus_one",
-    "pre_nms_topk": 6000,
-    "pre_nms_topk_scope": "pyramid",
-    "post_nms_topk_train": 2000,
-    "post_nms_topk": 1000,
-    "rpn_nms_iou_threshold": 0.7,
-    "rpn_samples": 256,
-    "rpn_positive_fraction": 0.5,
-    "rpn_positive_iou": 0.7,
-    "rpn_negative_iou": 0.3,
-    "roi_samples": 200,
-    "roi_positive_fraction": 0.33,
-    "roi_positive_iou": 0.5,
-    "roi_add_gt_boxes": False,
-    "roi_negatives": "two_per_object",
-    "count_unused_rois": True,
-    "ignore_share": None,
-    "detach_targets": False,
-    "initial_values": "he",
-    "max_gt_instances": 100,
-    "gt_mask_size": 56,
-    "box_pool_size": 7,
-    "mask_pool_size": 14,
-    "mask_size": 28,
-    "mask_targets": "corners",
-    "roi_align": "crop_and_resize",
-    "roi_sampling_ratio": 1,
-    "rpn_delta_std": [0.1, 0.1, 0.2, 0.2],
-    "box_delta_std": [0.1, 0.1, 0.2, 0.2],
-    "extra_heads": [],
-    "detections_per_image": 100,
-    "score_threshold": 0.7,
-    "detection_classes": "best",
-    "detection_nms_iou_threshold": 0.3,
-    "detection_nms_scope": "class",
-    "mask_threshold": 0.5,
-    "mask_paste": "fading",
-    "round_boxes": "at_end",
-    "image_resize": "truncated",
-    "batch_norm": "frozen",
-    "weight_decay": 1e-4,
-    "loss_weights": {
-        "rpn_class_loss": 1,
-        "rpn_bbox_loss": 1,
-        "mrcnn_class_loss": 1,
-        "mrcnn_bbox_loss": 1,
-        "mrcnn_mask_loss": 1,
-    },
-}
+from mrcnn.config.base import PositiveInt
+from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.model import ModelConfig
 
 
-def test_matterports_numbers():
-    assert model.ModelConfig(compatibility="matterport").model_dump(mode="json") == MATTERPORT
+class Toy(ModelConfig):
+    NETWORK = (*ModelConfig.NETWORK, "depth")
+
+    family: Literal["toy"] = "toy"
+    depth: PositiveInt = 2
 
 
-def test_sizes_and_counts_are_matterports_by_default():
-    values = model.ModelConfig().model_dump(mode="json")
-    assert {name: values[name] for name in MATTERPORT if name not in compatibility.MATTERPORT} == {
-        name: value for name, value in MATTERPORT.items() if name not in compatibility.MATTERPORT
-    } | {"compatibility": None}
+def test_a_dump_names_every_family_but_the_default_one():
+    assert Toy(depth=3).model_dump(mode="json")["family"] == "toy"
+    assert "family" not in MatterportConfig(family="matterport").model_dump(mode="json")
+    assert MatterportConfig.model_validate(MatterportConfig().model_dump()).family == "matterport"
 
 
-def test_crop_and_resize_implies_its_one_sample():
-    assert model.ModelConfig(roi_align="crop_and_resize").roi_sampling_ratio == 1
+def test_trained_with_are_the_family_and_what_differs_from_its_defaults():
+    assert Toy(depth=3, score_threshold=0.2, image_range=4095).trained_with() == {
+        "family": "toy",
+        "image_range": 4095,
+        "depth": 3,
+    }
+    assert Toy().trained_with() == {"family": "toy"}
+    assert MatterportConfig().trained_with() == {"compatibility": None}
 
 
-def test_a_dump_loads_again():
-    config = model.ModelConfig(backbone="resnet50", anchor_sizes=(8, 16, 32, 64, 128), mask_pool_size=7, mask_size=14)
-    assert model.ModelConfig.model_validate(config.model_dump(mode="json")) == config
-
-
-def test_one_loss_weight_leaves_the_others():
-    weights = load.load_train_config({"model": {"loss_weights": {"mrcnn_mask_loss": 2}}}).model.loss_weights
-    assert (weights.mrcnn_mask_loss, weights.rpn_class_loss) == (2.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"backbone": "vgg"}, "`model.backbone` must be 'resnet101' or 'resnet50', got \"vgg\""),
-        ({"channels": 4}, "`model.image_mean` must hold one number per channel, 4, got 3"),
-        ({"anchor_sizes": [8, 16]}, "`model.anchor_sizes` must have at least 5 items, got [8, 16]"),
-        ({"anchor_sizes": [1] * 6}, "`model.anchor_sizes` must have at most 5 items, got [1, 1, 1, 1, 1, 1]"),
-        ({"anchor_sizes": [8, 16, 32, 64, 0]}, "`model.anchor_sizes[4]` must be greater than 0, got 0"),
-        ({"anchor_aspect_ratios": []}, "`model.anchor_aspect_ratios` must have at least 1 item, got []"),
-        ({"anchor_offset": 1}, "`model.anchor_offset` must be less than 1, got 1"),
-        ({"rpn_negative_iou": 0.8}, "`model.rpn_negative_iou` must not exceed `rpn_positive_iou`, got 0.8 and 0.7"),
-        ({"mask_size": 56}, "`model.mask_size` must be twice `mask_pool_size`, got 56 and 14; use 28"),
-        ({"mask_size": 14}, "`model.mask_size` must be twice `mask_pool_size`, got 14 and 14; use 28"),
-        ({"roi_positive_fraction": 0}, "`model.roi_positive_fraction` must be greater than 0, got 0"),
-        ({"compatibility": "keras"}, "`model.compatibility` must be 'matterport' or 'supervisely', got \"keras\""),
-        ({"compatibility": ["a"]}, "`model.compatibility` must be 'matterport' or 'supervisely', got [\"a\"]"),
-        (
-            {"compatibility": "matterport", "roi_sampling_ratio": 2},
-            "`model.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 2",
-        ),
-        ({"mask_threshold": 1.0}, "`model.mask_threshold` must be less than 1, got 1.0"),
-        ({"rpn_delta_std": [0.1, 0.1, 0.2]}, "`model.rpn_delta_std[3]` must be given"),
-        ({"loss_weights": {"rpn_class_loss": -1}}, "`model.loss_weights.rpn_class_loss` must be greater than or equal"),
-        ({"mask_szie": 28}, "unknown key `model.mask_szie`; did you mean `mask_size`"),
-    ],
-)
-def test_wrong_values_are_named(values, message):
-    with pytest.raises(UserError) as caught:
-        load.load_train_config({"model": values})
-    assert str(caught.value).startswith(message)
-
-
-def test_a_list_with_a_wrong_item_is_not_called_too_short_too():
-    with pytest.raises(UserError) as caught:
-        load.load_train_config({"model": {"anchor_aspect_ratios": [0]}})
-    assert str(caught.value) == "`model.anchor_aspect_ratios[0]` must be greater than 0, got 0"
-
-
-def test_configs_are_values():
-    assert hash(model.ModelConfig()) == hash(model.ModelConfig())
-    with pytest.raises(pydantic.ValidationError, match="frozen"):
-        model.ModelConfig().channels = 4
+def test_a_family_says_by_itself_what_the_program_asks_of_it():
+    toy, ours = Toy(), MatterportConfig(backbone="resnet50", batch_norm="trained")
+    assert (toy.title, toy.imagenet_backbone, toy.uses_batch_statistics) == ("toy", None, False)
+    assert (ours.title, ours.imagenet_backbone, ours.uses_batch_statistics) == ("resnet50", "resnet50", True)

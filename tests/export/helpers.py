@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.model_folder.read import ModelBundle
@@ -26,7 +26,7 @@ SMALL_SETTINGS = {
     "score_threshold": 0.0,
     "initial_values": "he",  # random masks whose logits are a few units large, as a trained network's; else up to 25
 }
-SMALL = ModelConfig(**SMALL_SETTINGS)
+SMALL = MatterportConfig(**SMALL_SETTINGS)
 
 
 def brightness_model(batch):
@@ -64,7 +64,7 @@ def make_bundle(model=brightness_model, *, config=None, side=64):
         class_names=NAMES,
         class_metas=(ClassMeta("dog", "bitmap", "#00FF00"), ClassMeta("cat", "bitmap", "#FF0000")),
         input_size=InputSize(min_dim=side, max_dim=side),
-        config=config or ModelConfig(),
+        config=config or MatterportConfig(),
     )
 
 

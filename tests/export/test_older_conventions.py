@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from skimage import data
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.data import resize
 from mrcnn.export import compare, run
 from mrcnn.export.compare import Live
@@ -24,7 +24,7 @@ IMAGES = (ASTRONAUT, ASTRONAUT[100:400, 150:350], ASTRONAUT[180:240, 200:300])  
 @pytest.mark.parametrize("compatibility", ["matterport", "supervisely"])
 def test_write_finds_what_the_live_model_finds(compatibility, tmp_path):
     keras.utils.set_random_seed(2)
-    config = ModelConfig(**helpers.SMALL_SETTINGS, compatibility=compatibility)
+    config = MatterportConfig(**helpers.SMALL_SETTINGS, compatibility=compatibility)
     bundle = helpers.make_bundle(build.build_model(config, num_classes=3), config=config, side=helpers.SIDE)
     run.write(bundle, tmp_path / "model")
     exported = tf.saved_model.load(str(tmp_path / "model"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.export import run
 from mrcnn.model_folder import read
@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     def load_model(stored, *, score_threshold, device, warn):
         threshold = bundle.config.score_threshold if score_threshold is None else score_threshold
         loads.append((stored.path, threshold, device))
-        config = ModelConfig(score_threshold=threshold)
+        config = MatterportConfig(score_threshold=threshold)
         return helpers.make_bundle(loads.model(threshold), config=config)
 
     def read_model(model, *, classes, input_size):

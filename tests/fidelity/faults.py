@@ -3,7 +3,7 @@
     python -m tests.fidelity.faults
 
 A comparison is worth as much as what it catches. Some faults change a model in place; the others are a setting of
-`ModelConfig` at a value that Matterport did not have.
+`MatterportConfig` at a value that Matterport did not have.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
     Attributes:
         name: what is wrong.
         noticed_by: the stage.
-        settings: of `ModelConfig`, in which a model differs from Matterport's.
+        settings: of `MatterportConfig`, in which a model differs from Matterport's.
         change: makes a model wrong for as long as the context lasts; None leaves it to the settings.
     """
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.data import resize
 from mrcnn.model_folder.read import ModelBundle
@@ -100,7 +100,7 @@ class Session:
 
 def build_model(weights_file: Path, **settings: Any) -> Matterport:
     """Builds the model under comparison and loads its weights through the reader of old files; a setting wins."""
-    config = ModelConfig(**{"compatibility": "matterport", "backbone": "resnet50", **settings})
+    config = MatterportConfig(**{"compatibility": "matterport", "backbone": "resnet50", **settings})
     model = build.build_model(config, num_classes=reference.CLASSES)
     apply.load_into(model.weight_layout(), weights_file)
     return model

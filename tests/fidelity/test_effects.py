@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import compatibility
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import LOSSES
 from mrcnn.structures import Detections
 from tests.fidelity import effects, reference
@@ -63,7 +63,7 @@ def test_every_convention_that_differs_is_measured_alone():
             needed = {"roi_align": "aligned"} if name == "roi_sampling_ratio" else {}
             assert {name: value, **needed} in given
     for settings in given:
-        ModelConfig(**{"compatibility": "matterport", **settings})
+        MatterportConfig(**{"compatibility": "matterport", **settings})
 
 
 def test_under_matterports_conventions_nothing_changes(session):

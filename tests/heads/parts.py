@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import build_parts
 
 SIDE = 64
@@ -24,7 +24,7 @@ SETTINGS = {
 def build(**settings):
     """Returns the parts with their weights; 3 classes."""
     keras.utils.set_random_seed(0)
-    parts = build_parts(ModelConfig(**{**SETTINGS, **settings}), num_classes=3, feature_dtype="float32")
+    parts = build_parts(MatterportConfig(**{**SETTINGS, **settings}), num_classes=3, feature_dtype="float32")
     shape = (None, None, None, CHANNELS)
     parts.rpn.build([shape] * 5)
     for head in (parts.box, *parts.heads.values()):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import lone_file
 from mrcnn.weights import hdf5, names
@@ -20,7 +20,7 @@ def old_file(tmp_path):
 def test_matterports_numbers_give_matterports_network(old_file, depth):
     path = old_file(depth)
     config = lone_file.model_config(lone_file.read_facts(path), path)
-    assert config == ModelConfig(compatibility="matterport", backbone=f"resnet{depth}")
+    assert config == MatterportConfig(compatibility="matterport", backbone=f"resnet{depth}")
     assert config.box_normalization == "minus_one"
     assert lone_file.assumptions(lone_file.read_facts(path), path) == ()
 
@@ -77,8 +77,8 @@ def test_a_file_in_the_plugins_place_has_the_plugins_conventions(tmp_path):
     path.parent.mkdir()
     old_weights.write_skeleton(path, 101)
     facts = lone_file.read_facts(path)
-    assert lone_file.model_config(facts, path) == ModelConfig(compatibility="supervisely")
-    assert lone_file.model_config(facts, "model.h5") == ModelConfig(compatibility="matterport")
+    assert lone_file.model_config(facts, path) == MatterportConfig(compatibility="supervisely")
+    assert lone_file.model_config(facts, "model.h5") == MatterportConfig(compatibility="matterport")
 
 
 def test_an_incomplete_file_is_refused(old_file):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import read
 from mrcnn.models import build
@@ -66,18 +66,18 @@ def test_folder_of_the_original_gets_the_plugins_network(tmp_path):
     assert folder.class_names == ("bg", "Lemon", "kiwi")
     assert [(item.title, item.color) for item in folder.class_metas] == [("kiwi", "#00FF00"), ("Lemon", "#FFFF00")]
     assert (folder.input_size.min_dim, folder.input_size.max_dim) == (64, 128)
-    assert folder.config == ModelConfig(compatibility="supervisely", backbone="resnet101")
+    assert folder.config == MatterportConfig(compatibility="supervisely", backbone="resnet101")
     assert (folder.config.anchor_offset, folder.config.mask_paste) == (0, "stretched")
     assert folder.neutral == "fog"
 
 
 @pytest.mark.parametrize("model", [{}, {"backbone": "resnet50"}, {"compatibility": "matterport"}])
 def test_a_model_key_is_all_that_counts(tmp_path, model):
-    assert read.read_folder(write_folder(tmp_path / "model", model=model)).config == ModelConfig(**model)
+    assert read.read_folder(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
 
 
 def test_model_key_is_read(tmp_path):
-    numbers = ModelConfig(backbone="resnet50", score_threshold=0.4)
+    numbers = MatterportConfig(backbone="resnet50", score_threshold=0.4)
     folder = read.read_folder(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
     assert folder.config == numbers
 
@@ -210,7 +210,7 @@ def test_a_file_alone(tmp_path):
     assert stored.class_names == ("bg", "cat", "dog")
     assert [(item.title, item.shape) for item in stored.class_metas] == [("cat", "bitmap"), ("dog", "bitmap")]
     assert (stored.input_size.min_dim, stored.input_size.max_dim) == (800, 1024)
-    assert stored.config == ModelConfig(compatibility="matterport", backbone="resnet50")
+    assert stored.config == MatterportConfig(compatibility="matterport", backbone="resnet50")
     assert (stored.neutral, stored.warnings) == (None, ())
     assert read.read_model(path, classes=["cat", "dog"], input_size=(128, 192)).input_size.max_dim == 192
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import start_model
 
@@ -83,7 +83,7 @@ def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
     ],
 )
 def test_a_model_key_tells_the_conventions_whole_or_in_part(model_dir, model, conventions):
-    for written in (model, ModelConfig(**model).model_dump(mode="json")):
+    for written in (model, MatterportConfig(**model).model_dump(mode="json")):
         (model_dir / "config.json").write_text(json.dumps({"model": written}))
         assert start_model.find_start_model(str(model_dir)).conventions() == conventions
 
@@ -124,20 +124,20 @@ OLD = {"compatibility": "supervisely"}
 @pytest.mark.parametrize(
     ("given", "start", "kept"),
     [
-        ({}, OLD, ModelConfig(compatibility="supervisely")),
-        ({"backbone": "resnet50"}, OLD, ModelConfig(compatibility="supervisely", backbone="resnet50")),
-        ({"anchor_offset": 0.5}, OLD, ModelConfig(compatibility="supervisely", anchor_offset=0.5)),
-        ({"compatibility": None}, OLD, ModelConfig()),
-        ({"compatibility": "matterport"}, OLD, ModelConfig(compatibility="matterport")),
-        ({}, {"compatibility": None}, ModelConfig()),
-        ({}, {**OLD, "round_boxes": "never"}, ModelConfig(compatibility="supervisely", round_boxes="never")),
+        ({}, OLD, MatterportConfig(compatibility="supervisely")),
+        ({"backbone": "resnet50"}, OLD, MatterportConfig(compatibility="supervisely", backbone="resnet50")),
+        ({"anchor_offset": 0.5}, OLD, MatterportConfig(compatibility="supervisely", anchor_offset=0.5)),
+        ({"compatibility": None}, OLD, MatterportConfig()),
+        ({"compatibility": "matterport"}, OLD, MatterportConfig(compatibility="matterport")),
+        ({}, {"compatibility": None}, MatterportConfig()),
+        ({}, {**OLD, "round_boxes": "never"}, MatterportConfig(compatibility="supervisely", round_boxes="never")),
         (
             {"round_boxes": "at_end"},
             {**OLD, "round_boxes": "never"},
-            ModelConfig(compatibility="supervisely", round_boxes="at_end"),
+            MatterportConfig(compatibility="supervisely", round_boxes="at_end"),
         ),
-        ({"compatibility": None}, {**OLD, "round_boxes": "at_end"}, ModelConfig()),
-        ({"compatibility": None}, {**OLD, "backbone": "resnet50"}, ModelConfig(backbone="resnet50")),
+        ({"compatibility": None}, {**OLD, "round_boxes": "at_end"}, MatterportConfig()),
+        ({"compatibility": None}, {**OLD, "backbone": "resnet50"}, MatterportConfig(backbone="resnet50")),
     ],
 )
 def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
@@ -166,3 +166,23 @@ def test_conventions_that_do_not_go_together_are_named():
 def test_stored_precision_is_float32_where_a_checkpoint_does_not_say(tmp_path, content, expected):
     (tmp_path / "config.json").write_text(json.dumps(content))
     assert start_model.stored_precision(tmp_path / "config.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [({}, {}), ({}, {"family": "toy"}), ({"family": "toy"}, {"family": "toy"}), ({"family": "matterport"}, {})],
+)
+def test_check_family_allows_the_family_of_the_start_weights(given, start):
+    assert start_model.check_family(given, start) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "message"),
+    [
+        ({"family": "toy"}, {}, "must be matterport, as of the start weights, got toy; leave it out"),
+        ({"family": "matterport"}, {"family": "toy"}, "must be toy, as of the start weights, got matterport"),
+    ],
+)
+def test_check_family_refuses_another_one(given, start, message):
+    with pytest.raises(UserError, match=message):
+        start_model.check_family(given, start)

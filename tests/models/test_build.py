@@ -1,17 +1,17 @@
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.build import build_model
 
 
 @pytest.mark.parametrize("num_classes", [0, 1])
 def test_a_model_needs_a_class_beside_the_background(num_classes):
     with pytest.raises(ValueError, match=rf"at least one class, got {num_classes} class"):
-        build_model(ModelConfig(), num_classes=num_classes)
+        build_model(MatterportConfig(), num_classes=num_classes)
 
 
 def test_settings_reach_the_model():
-    config = ModelConfig(backbone="resnet50", channels=4, image_mean=(1.0, 2.0, 3.0, 4.0), detections_per_image=7)
+    config = MatterportConfig(backbone="resnet50", channels=4, image_mean=(1.0, 2.0, 3.0, 4.0), detections_per_image=7)
     model = build_model(config, num_classes=3)
     assert model.settings == config
     shapes = {name: tuple(v.shape) for _, entries in model.weight_layout() for name, v in entries}

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import compact
@@ -54,7 +54,7 @@ def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"
         class_names=names,
         class_metas=tuple(ClassMeta(name, "bitmap", "#00FF00") for name in names[1:]),
         input_size=InputSize(min_dim=max_dim, max_dim=max_dim),
-        config=ModelConfig(**config),
+        config=MatterportConfig(**config),
     )
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import uvicorn
 from PIL import Image
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.serve import ServeConfig
 from mrcnn.config.train import InputSize
 from mrcnn.events import EventLog
@@ -46,7 +46,7 @@ def make_bundle(model=brightness_model, **config):
         class_names=NAMES,
         class_metas=tuple(ClassMeta(name, "bitmap", COLORS[name]) for name in NAMES[1:]),
         input_size=InputSize(min_dim=64, max_dim=64),
-        config=ModelConfig(**config),
+        config=MatterportConfig(**config),
     )
 
 

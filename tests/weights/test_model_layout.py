@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models import build
 from mrcnn.weights import apply, hdf5, names
 
@@ -14,7 +14,7 @@ CASES = [
 
 
 def make_model(backbone, num_classes, **numbers):
-    return build.build_model(ModelConfig(backbone=backbone, **numbers), num_classes=num_classes)
+    return build.build_model(MatterportConfig(backbone=backbone, **numbers), num_classes=num_classes)
 
 
 def table_of(layout):

@@ -11,7 +11,7 @@ import keras
 
 from mrcnn.backbones.fpn import FeaturePyramid
 from mrcnn.backbones.resnet import CHANNELS, ResNet
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.heads.box.decode import DetectionGenerator
 from mrcnn.heads.box.head import Boxes
 from mrcnn.heads.box.network import BoxHead
@@ -34,17 +34,17 @@ LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 
 @keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
 class Matterport(MaskRCNN):
-    """`MaskRCNN` with Matterport's architecture, built from the settings of `ModelConfig`."""
+    """`MaskRCNN` with Matterport's architecture, built from the settings of `MatterportConfig`."""
 
     def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs):
         """Builds the model and its variables.
 
         Args:
             num_classes: with background.
-            settings: fields of `ModelConfig`; omitted ones have their defaults.
+            settings: fields of `MatterportConfig`; omitted ones have their defaults.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
-        config = ModelConfig(**(settings or {}))
+        config = MatterportConfig(**(settings or {}))
         policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
         parts = build_parts(config, num_classes=num_classes, feature_dtype=policy.compute_dtype)
         numbers = Numbers(
@@ -75,7 +75,7 @@ class Matterport(MaskRCNN):
         return layout.weight_layout(self, backbone=self.settings.backbone)
 
 
-def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) -> Parts:
+def build_parts(config: MatterportConfig, *, num_classes: int, feature_dtype: str) -> Parts:
     """Builds the layers of the model.
 
     Args:
@@ -98,7 +98,7 @@ def build_parts(config: ModelConfig, *, num_classes: int, feature_dtype: str) ->
     return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head), **further})
 
 
-def _rpn(config: ModelConfig, *, feature_dtype: str) -> RegionProposals:
+def _rpn(config: MatterportConfig, *, feature_dtype: str) -> RegionProposals:
     return RegionProposals(
         anchors=AnchorGenerator(
             sizes=tuple(config.anchor_sizes),
@@ -133,7 +133,7 @@ def _rpn(config: ModelConfig, *, feature_dtype: str) -> RegionProposals:
     )
 
 
-def _box(config: ModelConfig, common: Mapping[str, Any]) -> Boxes:
+def _box(config: MatterportConfig, common: Mapping[str, Any]) -> Boxes:
     return Boxes(
         features=_features(config, config.box_pool_size, name="roi_align_classifier"),
         network=BoxHead(pool_size=config.box_pool_size, channels=config.box_fc_channels, **common),
@@ -160,7 +160,7 @@ def _box(config: ModelConfig, common: Mapping[str, Any]) -> Boxes:
     )
 
 
-def _mask(config: ModelConfig, common: Mapping[str, Any]) -> Masks:
+def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
     return Masks(
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
         network=MaskHead(**common),
@@ -170,5 +170,5 @@ def _mask(config: ModelConfig, common: Mapping[str, Any]) -> Masks:
     )
 
 
-def _features(config: ModelConfig, side: int, *, name: str) -> RoiFeatures:
+def _features(config: MatterportConfig, side: int, *, name: str) -> RoiFeatures:
     return RoiFeatures(output_size=side, mode=config.roi_align, sampling_ratio=config.roi_sampling_ratio, name=name)

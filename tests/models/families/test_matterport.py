@@ -5,7 +5,7 @@ import functools
 import keras
 import pytest
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import Matterport, build_parts
 from mrcnn.structures import Choices
 
@@ -67,7 +67,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def parts():
-    return build_parts(ModelConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
+    return build_parts(MatterportConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
 
 
 def _layer(parts, name):

@@ -1,0 +1,1 @@
+"""One record of model settings for each published family."""
