@@ -18,6 +18,12 @@ def test_a_dump_names_every_family_but_the_default_one():
     assert MatterportConfig.model_validate(MatterportConfig().model_dump()).family == "matterport"
 
 
+def test_a_dump_leaves_out_what_older_readers_refuse_where_it_is_the_default():
+    assert "extra_heads" not in Toy().model_dump()
+    assert Toy(extra_heads=("one",)).model_dump(mode="json")["extra_heads"] == ["one"]
+    assert MatterportConfig().model_dump(include={"channels"}) == {"channels": 3}
+
+
 def test_trained_with_are_the_family_and_what_differs_from_its_defaults():
     assert Toy(depth=3, score_threshold=0.2, image_range=4095).trained_with() == {
         "family": "toy",
