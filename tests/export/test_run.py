@@ -205,7 +205,7 @@ def test_export_names_an_unknown_format(folder, tmp_path, log):
 
 
 def test_detector_settings_are_the_model_s():
-    config = ModelConfig(
+    config = MatterportConfig(
         channels=4, image_mean=(0.0,) * 4, image_resize="truncated", image_range=4095, mask_threshold=0.25
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn.commands import export as command
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
@@ -96,7 +96,7 @@ def folder(tmp_path, monkeypatch):
     for name, kind in (("toy", Toy()), ("wrong_toy", WrongToy())):
         monkeypatch.setitem(FORMATS, name, kind)
     stored = StoredModel(
-        Path("m"), Path("m"), NAMES, (), InputSize(min_dim=SIDE, max_dim=SIDE), ModelConfig(score_threshold=0.0)
+        Path("m"), Path("m"), NAMES, (), InputSize(min_dim=SIDE, max_dim=SIDE), MatterportConfig(score_threshold=0.0)
     )
     bundle = ModelBundle(make_network(), NAMES, (), stored.input_size, stored.config)
     monkeypatch.setattr(read, "read_model", lambda *_, **__: stored)
@@ -146,7 +146,7 @@ def test_export_refuses_a_wrong_format(folder):
 def test_export_refuses_what_the_format_cannot_hold(folder, monkeypatch):
     stored = read.read_model("m")
     grey = StoredModel(
-        stored.path, stored.weights, NAMES, (), stored.input_size, ModelConfig(channels=1, image_mean=(0.0,))
+        stored.path, stored.weights, NAMES, (), stored.input_size, MatterportConfig(channels=1, image_mean=(0.0,))
     )
     monkeypatch.setattr(read, "read_model", lambda *_, **__: grey)
     with pytest.raises(UserError, match="a toy archive holds models of 3 channels, this one has 1"):
