@@ -17,7 +17,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import run as exporting
 from mrcnn.models import build
-from mrcnn.serve import endpoints
+from mrcnn.serve import app
 from mrcnn.weights import hdf5
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,7 @@ def test_wrong_command_line(script, capsys, arguments, message):
 @pytest.fixture
 def served(monkeypatch):
     found = []
-    monkeypatch.setattr(endpoints, "serve", lambda config, *, log: found.append((config, log)))
+    monkeypatch.setattr(app, "serve", lambda config, *, log: found.append((config, log)))
     for name in ("rest_inference_port", "REST_INFERENCE_PORT", "GPU_DEVICE", "SLY_TASK_DIR"):
         monkeypatch.delenv(name, raising=False)
     return found

@@ -148,6 +148,7 @@ def test_the_published_configs_train_then_infer_then_serve_in_a_task_folder(tmp_
     shutil.rmtree(task / "results")
     check_inference(task, FIRST_FORM, added=["disc_old"])
     check_service(task)
+    assert files(task / "model") == ["config.json", "model_weights/model.h5", "training_state.h5"]  # as trained
     shutil.rmtree(task)  # more than a gigabyte
 
 

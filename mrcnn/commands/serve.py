@@ -1,19 +1,54 @@
-"""Serves a trained model over HTTP: `mrcnn serve --model MODEL`, or `deploy.py serve`."""
+"""Serves a trained model over HTTP: `mrcnn serve --model MODEL`, or `deploy.py serve`.
+
+An option overrides an environment variable, a variable the deploy config, and the config the default.
+Source: Supervisely Mask R-CNN plugin 5.16, `rest_inference_port` and `GPU_DEVICE`; it read the second without using it.
+"""
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from mrcnn import optional, startup
-from mrcnn.commands import serve_options, tasks
+from mrcnn.commands import arguments, tasks
+from mrcnn.config import errors
+from mrcnn.config.load import load_deploy_config
+from mrcnn.config.serve import ServeConfig
+from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 HELP = "answer requests over HTTP; without --model for a task folder's model"
+PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
+DEVICE_VARIABLE = "GPU_DEVICE"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the service."""
-    serve_options.add_to(parser)
+    """Adds the options of the service; one that is not given is None."""
+    fields = ServeConfig.model_fields
+    arguments.add_model(parser, required=False)
+    parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
+    parser.add_argument(
+        "--allow-host", nargs="+", metavar="NAME", help="names that the service is asked under, besides localhost"
+    )
+    for name, kind, text in (
+        ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
+        ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),
+        ("device", str, f"cpu or number of a GPU; also ${DEVICE_VARIABLE}"),
+        ("precision", str, "of the convolutions: float32, mixed_bfloat16, mixed_float16 or auto"),
+        ("score-threshold", float, "drop what scores less, instead of the model's own"),
+        ("workers", int, "processes, each with a model of its own"),
+        ("batch-size", int, "images that go through the model together"),
+        ("batch-wait-ms", float, "how long an image waits for others"),
+        ("max-pixels", int, "of one image, and of all that are worked on at a time"),
+        ("max-body-bytes", int, "of one request"),
+        ("api", str, "generation that /model/inference answers like: 2020 or 2019"),
+        ("name", str, "of the model in /v1/models/NAME and /v2/models/NAME"),
+        ("drain-seconds", int, "for open requests after SIGTERM"),
+    ):
+        default = fields[name.replace("-", "_")].default
+        shown = "" if default is None else f"; default {default}"
+        parser.add_argument(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text + shown)
     tasks.add_options(parser)
 
 
@@ -24,14 +59,51 @@ def serve(options: argparse.Namespace, log: EventLog) -> None:
     options.model = task.path("model")
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
-    settings = serve_options.read(options, os.environ, warn=log.warning)
-    endpoints = startup.load("mrcnn.serve.endpoints", debug=options.debug)
-    endpoints.serve(settings, log=log)
+    settings = read_settings(options, os.environ, warn=log.warning)
+    startup.load("mrcnn.serve.app", debug=options.debug).serve(settings, log=log)
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+def read_settings(
+    options: argparse.Namespace, environment: Mapping[str, str], *, warn: Callable[[str], None] = lambda line: None
+) -> ServeConfig:
+    """Combines the options, the environment variables and the deploy config into settings.
+
+    Args:
+        options: the parsed options of `add_options`, with `model`, and `log_format`.
+        environment: the environment variables; an empty one counts as not set.
+        warn: called with one line for each warning.
+
+    Raises:
+        UserError: one line that names the option or variable, the value and the fix.
+    """
+    values = _variables(environment)
+    given = {key: getattr(options, key, None) for key in ServeConfig.model_fields}
+    values |= {key: value for key, value in given.items() if value is not None}
+    values["model"] = str(options.model)
+    if options.config is not None:
+        values["deploy"] = load_deploy_config(options.config, warn=warn)
+    return errors.check(ServeConfig, values)
+
+
+def main(given: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Runs the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog=prog, description=f"{HELP[0].upper()}{HELP[1:]}.")
     add_options(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     return tasks.run(lambda log: serve(options, log), options)
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in PORT_VARIABLES:
+        if environment.get(name) and "port" not in values:
+            values["port"] = _port(name, environment[name])
+    if environment.get(DEVICE_VARIABLE):
+        values["device"] = environment[DEVICE_VARIABLE]
+    return values
+
+
+def _port(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise UserError(f"the environment variable {name} must be a port number 0..65535, got {errors.shown(text)}")
+    return int(text)

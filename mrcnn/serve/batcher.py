@@ -84,20 +84,11 @@ class Batcher(Generic[Item, Result]):
         self._thread.join()
 
     def _run(self) -> None:
-        while self._answer_next():
-            pass
-
-    def _answer_next(self) -> bool:
-        """Runs one batch; returns False at the end of the queue.
-
-        It is a function of its own so that an idle thread keeps no reference to images.
-        """
-        jobs = self._gather()
-        running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-        if running:
-            self._on_batch(len(running))
-            self._answer(running)
-        return bool(jobs)
+        while jobs := self._gather():
+            if running := [job for job in jobs if job.future.set_running_or_notify_cancel()]:
+                self._on_batch(len(running))
+                self._run_batch(running)
+            del jobs, running  # an idle thread keeps no reference to images
 
     def _gather(self) -> list[_Job]:
         first = self._queue.get()
@@ -115,7 +106,7 @@ class Batcher(Generic[Item, Result]):
             jobs.append(job)
         return jobs
 
-    def _answer(self, jobs: list[_Job]) -> None:
+    def _run_batch(self, jobs: list[_Job]) -> None:
         try:
             results = list(self._work([job.item for job in jobs]))  # type: ignore[misc]
             if len(results) != len(jobs):
@@ -125,7 +116,7 @@ class Batcher(Generic[Item, Result]):
                 jobs[0].future.set_exception(error)
                 return
             for job in jobs:
-                self._answer([job])
+                self._run_batch([job])
             return
         for job, result in zip(jobs, results, strict=True):
             job.future.set_result(result)

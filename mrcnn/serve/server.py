@@ -4,18 +4,15 @@ SIGTERM and Ctrl-C both shut down gracefully: new connections are refused, open 
 """
 
 import logging
-import multiprocessing
 import os
 import resource
 import signal
 import socket
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,7 +21,8 @@ from uvicorn.supervisors import multiprocess
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.serve import metrics
-from mrcnn.serve.protocol import TimedProtocol
+from mrcnn.serve.limits.headers import HeaderTimeout
+from mrcnn.serve.worker import Worker
 
 BACKLOG = 2048  # connections that wait to be accepted
 MOST_FILES = 2**16  # open files, if the system allows; each connection is one, and shells often allow 1024
@@ -32,7 +30,7 @@ KEEP_ALIVE_SECONDS = 30
 WORKER_START_SECONDS = 180  # to load TensorFlow and the weights on a busy machine; a silent worker is replaced then
 CHATTY = ("python_multipart", "PIL")  # libraries whose messages quote refused data; the client gets a 400 anyway
 REPEAT_SECONDS = 10.0  # a repeated library message is reported once in this time, since clients can cause any number
-NO_NEWS = ("ASGI callable returned without completing response.",)  # the client left, which `watch` has logged
+IGNORED = ("ASGI callable returned without completing response.",)  # the client left, which `middleware` has logged
 STARTUP_FAILURE = 3  # exit code of a worker that cannot start; the supervisor then gives up
 
 
@@ -51,28 +49,13 @@ class LibraryLog(logging.Handler):
         A message that repeats is logged once in `REPEAT_SECONDS`.
         """
         line, now = record.getMessage().partition("\n")[0], time.monotonic()
-        if line in NO_NEWS or (line == self._last and now < self._repeated_until):
+        if line in IGNORED or (line == self._last and now < self._repeated_until):
             return
         self._last, self._repeated_until = line, now + REPEAT_SECONDS
         self._log.emit(line, level="error" if record.levelno >= logging.ERROR else "warn")
 
 
-class Worker(multiprocess.Process):
-    """Worker process with a liveness check that notices a crash at once.
-
-    Uvicorn's own check goes on waiting for the answer of a process that died meanwhile.
-    """
-
-    def is_alive(self, timeout: float = 5) -> bool:
-        """Checks whether the process runs and answers a ping within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        while self.process.is_alive() and time.monotonic() < deadline:
-            if self.ping(timeout=1):
-                return True
-        return False
-
-
-def hear_libraries(log: EventLog) -> None:
+def forward_library_logs(log: EventLog) -> None:
     """Forwards the libraries' warnings and log records of this process to its log.
 
     Without a handler they would write to stderr themselves.
@@ -84,23 +67,7 @@ def hear_libraries(log: EventLog) -> None:
     logging.getLogger().handlers = [LibraryLog(log)]
 
 
-def end_with_parent() -> None:
-    """Shuts this worker down gracefully when its parent process ends, for example killed.
-
-    A thread waits for the parent's end and then sends SIGTERM to the worker.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True, name="parent").start()
-
-
-def allow_connections() -> None:
+def raise_file_limit() -> None:
     """Raises this process's limit on open files to `MOST_FILES`, or to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
@@ -115,40 +82,40 @@ def bind(host: str, port: int) -> socket.socket:
         UserError: this machine has no such address, or it is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
-        taken.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
-        taken.close()
+        listener.close()
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot listen on {host} port {port}: {reason}; choose another --host or --port") from error
-    return taken
+    return listener
 
 
-def address(taken: socket.socket) -> str:
+def address(listener: socket.socket) -> str:
     """Returns the URL of a bound socket."""
-    host, port = taken.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run_one(app: ASGIApp, taken: socket.socket, *, drain_seconds: int, log: EventLog) -> None:
+def run_one(app: ASGIApp, listener: socket.socket, *, drain_seconds: int, log: EventLog) -> None:
     """Serves in this process until a signal ends it."""
-    hear_libraries(log)
-    allow_connections()
-    with _quiet_sigterm():
-        uvicorn.Server(make_config(app, drain_seconds=drain_seconds)).run(sockets=[taken])
+    forward_library_logs(log)
+    raise_file_limit()
+    with _sigterm_handled_once():
+        uvicorn.Server(make_config(app, drain_seconds=drain_seconds)).run(sockets=[listener])
 
 
 def run_many(
-    make_app: Callable[[], ASGIApp], taken: socket.socket, *, workers: int, drain_seconds: int, log: EventLog
+    make_app: Callable[[], ASGIApp], listener: socket.socket, *, workers: int, drain_seconds: int, log: EventLog
 ) -> None:
     """Serves in worker processes until a signal ends them; a worker that dies is replaced.
 
     Args:
         make_app: builds the app in each worker; must be picklable.
-        taken: the bound socket.
+        listener: the bound socket.
         workers: number of processes.
         drain_seconds: time that open requests get after the signal.
         log: log of this process.
@@ -157,13 +124,13 @@ def run_many(
         UserError: a worker cannot start.
     """
     config = make_config(make_app, drain_seconds=drain_seconds, factory=True, workers=workers)
-    taken.set_inheritable(True)
-    hear_libraries(log)
-    allow_connections()  # workers inherit it
-    with _quiet_sigterm(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
+    listener.set_inheritable(True)
+    forward_library_logs(log)
+    raise_file_limit()  # workers inherit it
+    with _sigterm_handled_once(), tempfile.TemporaryDirectory(prefix="mrcnn-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
         multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
-        supervisor = multiprocess.Multiprocess(config, sockets=[taken])
+        supervisor = multiprocess.Multiprocess(config, sockets=[listener])
         supervisor.run()
         os.environ.pop(metrics.FOLDER_VARIABLE)
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
@@ -178,7 +145,7 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
         access_log=False,
         server_header=False,
         ws="none",
-        http=TimedProtocol,
+        http=HeaderTimeout,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
@@ -188,7 +155,7 @@ def make_config(app: ASGIApp | Callable[[], ASGIApp], *, drain_seconds: int, **m
 
 
 @contextmanager
-def _quiet_sigterm() -> Iterator[None]:
+def _sigterm_handled_once() -> Iterator[None]:
     """Ignores the SIGTERM that uvicorn raises again after shutdown, so the exit code is 0."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:

@@ -18,10 +18,10 @@ from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
 from mrcnn.structures import CompactDetections
 
-Gone = Future[None]  # done once the client has disconnected
+Disconnect = Future[None]  # done once the client has disconnected
 
 
-class Abandoned(RuntimeError):
+class RequestCancelled(RuntimeError):
     """Raised to stop work on a request whose client has disconnected."""
 
 
@@ -73,34 +73,36 @@ class Service:
         """Answers the waiting images, then ends the thread."""
         self._batcher.close()
 
-    def detect(self, image: np.ndarray, gone: Gone | None = None) -> CompactDetections:
-        """Detects the objects of one image, `[H, W, channels]` uint8; see `find`."""
-        (found,) = self.find([image], gone)
+    def detect(self, image: np.ndarray, disconnect: Disconnect | None = None) -> CompactDetections:
+        """Detects the objects of one image, `[H, W, channels]` uint8; see `detect_all`."""
+        (found,) = self.detect_all([image], disconnect)
         return found
 
-    def find(self, images: Iterable[np.ndarray], gone: Gone | None = None) -> Iterator[CompactDetections]:
+    def detect_all(
+        self, images: Iterable[np.ndarray], disconnect: Disconnect | None = None
+    ) -> Iterator[CompactDetections]:
         """Detects the objects of each image; reads at most two batches ahead.
 
         Args:
             images: each `[H, W, channels]` uint8.
-            gone: done once the client has disconnected; None for a caller that stays.
+            disconnect: done once the client has disconnected; None for a caller that stays.
 
         Yields:
             The detections of each image, in order.
 
         Raises:
-            Abandoned: `gone` was done before the last image was.
+            RequestCancelled: `disconnect` was done before the last image was.
         """
-        gone = Future() if gone is None else gone
+        disconnect = Future() if disconnect is None else disconnect
         waiting: deque[Future[CompactDetections]] = deque()
         try:
             for image in images:
-                _check_there(gone)
+                _check_connected(disconnect)
                 waiting.append(self._batcher.submit(image))
                 if len(waiting) == 2 * self._batch_size:
-                    yield _await(waiting.popleft(), gone)
+                    yield _await(waiting.popleft(), disconnect)
             while waiting:
-                yield _await(waiting.popleft(), gone)
+                yield _await(waiting.popleft(), disconnect)
         finally:
             for future in waiting:
                 future.cancel()
@@ -120,7 +122,7 @@ class Service:
         *,
         meta: ProjectMeta,
         mode: Mode,
-        gone: Gone | None = None,
+        disconnect: Disconnect | None = None,
     ) -> Annotation:
         """Runs a mode on an image and adds the detections to its annotation.
 
@@ -129,10 +131,10 @@ class Service:
             known: the existing annotation; None for none.
             meta: classes and tags of the project that the annotation belongs to.
             mode: the parts of the image to run the model on, and how detections are named.
-            gone: done once the client has disconnected.
+            disconnect: done once the client has disconnected.
 
         Raises:
-            Abandoned: `gone` was done before the whole image was processed.
+            RequestCancelled: `disconnect` was done before the whole image was processed.
             UserError: the project has a class or tag of the same name that does not fit, or the mode cannot be run on
                 this image.
         """
@@ -140,8 +142,8 @@ class Service:
         height, width = image.shape[:2]
         known = replace(known or Annotation(None), size_hw=(height, width))
         run = modes.RUNNERS[mode.name]
-        asked = _Asked(self, gone)
-        ((_, found),) = run(asked, [Picture(0, image, known)], mode, self._batch_size)
+        predictor = _ServicePredictor(self, disconnect)
+        ((_, found),) = run(predictor, [Picture(0, image, known)], mode, self._batch_size)
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
@@ -149,27 +151,27 @@ class Service:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ServicePredictor:
     """Adapts the service to the predictor interface that the modes use, for one request."""
 
     service: Service
-    gone: Gone | None
+    disconnect: Disconnect | None
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None
     ) -> list[CompactDetections]:
-        return list(self.service.find(images, self.gone))
+        return list(self.service.detect_all(images, self.disconnect))
 
 
-def _await(future: "Future[CompactDetections]", gone: Gone) -> CompactDetections:
-    either: tuple[Future[Any], ...] = (future, gone)
+def _await(future: "Future[CompactDetections]", disconnect: Disconnect) -> CompactDetections:
+    either: tuple[Future[Any], ...] = (future, disconnect)
     wait(either, return_when=FIRST_COMPLETED)
     if not future.done():
         future.cancel()  # it may still be in the queue
-        _check_there(gone)
+        _check_connected(disconnect)
     return future.result()
 
 
-def _check_there(gone: Gone) -> None:
-    if gone.done():
-        raise Abandoned("nobody waits for the answer any more")
+def _check_connected(disconnect: Disconnect) -> None:
+    if disconnect.done():
+        raise RequestCancelled("nobody waits for the answer any more")

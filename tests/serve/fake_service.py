@@ -10,7 +10,7 @@ import time
 
 from mrcnn import events
 from mrcnn.config.serve import ServeConfig
-from mrcnn.serve import endpoints
+from mrcnn.serve import app
 
 from .helpers import gated_predictor, make_bundle
 
@@ -20,11 +20,11 @@ def wait_for_gate():
         time.sleep(0.01)
 
 
-endpoints.load_predictor = lambda stored, config, *, log: gated_predictor(wait_for_gate)
-endpoints.read.read_model = lambda model, **options: make_bundle()
+app.load_predictor = lambda stored, config, *, log: gated_predictor(wait_for_gate)
+app.read.read_model = lambda model, **options: make_bundle()
 
 if __name__ == "__main__":
     os.environ["GATE"] = sys.argv[1]  # workers get it too
     log = events.make_log("json")
     config = ServeConfig(**{"model": "models/cats", "port": 0, "log_format": "json", **json.loads(sys.argv[2])})
-    sys.exit(events.run_main(lambda: endpoints.serve(config, log=log), log=log))
+    sys.exit(events.run_main(lambda: app.serve(config, log=log), log=log))

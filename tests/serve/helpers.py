@@ -18,7 +18,8 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
-from mrcnn.serve import endpoints, server
+from mrcnn.serve import app as serve_app
+from mrcnn.serve import server
 from mrcnn.structures import RawDetections
 
 NAMES = ("bg", "cat", "dog")
@@ -112,17 +113,17 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(predictor=None, **settings):
+def running(predictor=None, *, protocols=serve_app.PROTOCOLS, **settings):
     """Serves until the end of the block."""
     log = ListLog()
     config = ServeConfig(model="models/cats", port=0, **settings)
     taken = server.bind(config.host, config.port)
     url = server.address(taken)
-    app = endpoints.make_app(predictor or make_predictor(), config, log=log, url=url)
+    app = serve_app.make_app(predictor or make_predictor(), config, log=log, url=url, protocols=protocols)
     runner = uvicorn.Server(server.make_config(app, drain_seconds=config.drain_seconds))
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [taken]})
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not runner.started:
         assert thread.is_alive()
         assert time.monotonic() < deadline

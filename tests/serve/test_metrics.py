@@ -7,7 +7,7 @@ from mrcnn.serve.metrics import FOLDER_VARIABLE, Metrics
 ROOT = Path(__file__).parents[2]
 
 
-def test_what_was_counted_is_written():
+def test_render_writes_what_was_counted():
     metrics = Metrics()
     metrics.requests.labels("/model/inference", "200").inc(3)
     metrics.seconds.labels("/model/inference").observe(0.3)
@@ -21,13 +21,13 @@ def test_what_was_counted_is_written():
     assert "process_resident_memory_bytes" in text
 
 
-def test_two_services_in_one_process_count_apart():
+def test_render_of_two_services_in_one_process_is_apart():
     first, second = Metrics(), Metrics()
     first.requests.labels("/", "200").inc()
     assert 'mrcnn_requests_total{path="/",status="200"}' not in second.render().decode()
 
 
-def test_workers_are_added_up(tmp_path):
+def test_render_sums_workers(tmp_path):
     code = (
         "from mrcnn.serve.metrics import Metrics\n"
         "metrics = Metrics()\n"

@@ -22,19 +22,19 @@ from .helpers import ListLog, await_in_progress, image_bytes
 from .process import ROOT, Process
 
 
-def test_a_free_port_is_found_and_the_address_is_a_url():
+def test_bind_finds_a_free_port_and_address_is_a_url():
     with server.bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert port > 0
         assert server.address(taken) == f"http://127.0.0.1:{port}"
 
 
-def test_who_connects_before_the_service_is_ready_waits():
+def test_bind_lets_early_clients_wait():
     with server.bind("127.0.0.1", 0) as taken, socket.create_connection(taken.getsockname(), timeout=5):
         assert taken.accept()[0].close() is None
 
 
-def test_a_taken_port_is_one_line():
+def test_bind_to_a_taken_port_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UserError) as caught:
@@ -45,7 +45,7 @@ def test_a_taken_port_is_one_line():
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "x" * 300])
-def test_an_address_that_is_not_here_is_one_line(host):
+def test_bind_to_a_foreign_address_is_one_line(host):
     with pytest.raises(UserError, match=f"cannot listen on {host} port 0: .+; choose another --host or --port"):
         server.bind(host, 0)
 
@@ -56,7 +56,7 @@ def library_log():
     root, chatty = logging.getLogger(), [logging.getLogger(name) for name in server.CHATTY]
     handlers, levels, log = root.handlers, [logger.level for logger in chatty], ListLog()
     with warnings.catch_warnings():
-        server.hear_libraries(log)
+        server.forward_library_logs(log)
         yield log
         logging.captureWarnings(False)
     root.handlers = handlers
@@ -64,7 +64,7 @@ def library_log():
         logger.setLevel(level)
 
 
-def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
+def test_forward_library_logs_turns_warnings_into_lines_of_the_log(library_log, capfd):
     logging.getLogger("uvicorn.error").info("Started")
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     try:
@@ -87,7 +87,7 @@ def test_the_libraries_warnings_become_lines_of_the_log(library_log, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_client_makes_a_library_repeat_is_said_once_in_a_while(library_log, monkeypatch):
+def test_forward_library_logs_limits_repeated_lines(library_log, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(server.time, "monotonic", lambda: clock[0])
     for second in (0, 1, 9.9, 10, 11):
@@ -100,7 +100,7 @@ def test_what_a_client_makes_a_library_repeat_is_said_once_in_a_while(library_lo
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_drains(number, code, tmp_path):
+def test_run_one_drains_after_a_signal(number, code, tmp_path):
     gate = tmp_path / "gate"
     with Process(gate, batch_size=1) as process, ThreadPoolExecutor(5) as clients:
         futures = [clients.submit(process.infer) for _ in range(5)]
@@ -113,7 +113,7 @@ def test_a_signal_drains(number, code, tmp_path):
     assert not [event for event in process.events if event["level"] in ("error", "fatal")]
 
 
-def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
+def test_run_one_answers_503_after_drain_seconds(tmp_path):
     tmp_path.joinpath("gate").touch()
     mode = json.dumps({"name": "sliding_window", "window": {"width": 1, "height": 1}})  # 10000 windows
     with Process(tmp_path / "gate", batch_size=1, drain_seconds=1) as process, ThreadPoolExecutor(1) as clients:
@@ -129,47 +129,16 @@ def test_what_takes_longer_than_the_drain_is_given_up_and_said_so(tmp_path):
     ("soft", "hard", "set_to"),
     [(1024, 4096, 4096), (1024, 10**9, 65536), (1024, -1, 65536), (65536, -1, None), (-1, -1, None), (256, 256, None)],
 )
-def test_as_many_files_may_be_open_as_the_system_allows(soft, hard, set_to, monkeypatch):
+def test_raise_file_limit_to_what_the_system_allows(soft, hard, set_to, monkeypatch):
     calls = []
     monkeypatch.setattr(server.resource, "getrlimit", lambda kind: (soft, hard))
     monkeypatch.setattr(server.resource, "setrlimit", lambda kind, limits: calls.append(limits))
-    server.allow_connections()
+    server.raise_file_limit()
     assert calls == ([] if set_to is None else [(set_to, hard)])
 
 
-class DyingProcess:
-    """Lives for so many looks at it."""
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def is_alive(self):
-        self.looks -= 1
-        return self.looks >= 0
-
-
-@pytest.mark.parametrize(
-    ("looks", "answers", "alive"),
-    [
-        (0, [True], False),
-        (9, [True], True),
-        (9, [False, True], True),
-        (1, [False, True], False),
-        (9, [False] * 9, False),
-    ],
-    ids=["dead", "well", "slow", "died meanwhile", "hung"],
-)
-def test_a_worker_that_dies_while_it_is_asked_is_dead(looks, answers, alive, monkeypatch):
-    clock = iter(range(100))
-    monkeypatch.setattr(server.time, "monotonic", lambda: next(clock))
-    worker = object.__new__(server.Worker)
-    worker.process = DyingProcess(looks)
-    worker.ping = lambda timeout: answers.pop(0)
-    assert worker.is_alive(timeout=5) is alive
-
-
 @pytest.mark.slow
-def test_a_worker_that_cannot_start_ends_the_service(tmp_path):
+def test_run_many_ends_when_a_worker_cannot_start(tmp_path):
     command = [sys.executable, "deploy.py", "serve", "--model", tmp_path / "model", "--workers", "2", "--port", "0"]
     model = tmp_path / "model" / "model_weights"
     model.mkdir(parents=True)
@@ -188,7 +157,7 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_share_the_port_and_the_numbers_and_a_dead_one_is_replaced(tmp_path):
+def test_run_many_shares_port_and_metrics_and_replaces_a_dead_worker(tmp_path):
     with Process(tmp_path, workers=2) as process:
         with ThreadPoolExecutor(8) as clients:
             answers = list(clients.map(lambda number: process.infer(), range(16)))
@@ -206,7 +175,7 @@ def test_workers_share_the_port_and_the_numbers_and_a_dead_one_is_replaced(tmp_p
 
 
 @pytest.mark.slow
-def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+def test_run_many_workers_end_when_their_parent_is_killed(tmp_path):
     with Process(tmp_path, workers=2) as process:
         where = urlsplit(process.url)
         pids = subprocess.run(["pgrep", "-P", str(process.process.pid)], capture_output=True, text=True).stdout.split()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import pytest
+
 from mrcnn.config.serve import ServeConfig
 from mrcnn.serve import worker
 
@@ -16,10 +18,41 @@ def test_make_app_is_the_workers_app(monkeypatch):
     monkeypatch.setattr(worker.startup, "load", lambda module: calls.append(module) or fake)
     config = ServeConfig(model="m")
     assert worker.make_app(config, "http://127.0.0.1:1") == "app"
-    assert calls == ["mrcnn.serve.endpoints", (config, "http://127.0.0.1:1")]
+    assert calls == ["mrcnn.serve.app", (config, "http://127.0.0.1:1")]
 
 
-def test_what_a_worker_starts_with_brings_no_tensorflow():
+def test_worker_and_server_import_no_tensorflow():
     code = "import sys, mrcnn.serve.worker, mrcnn.serve.server; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "False"
+
+
+class DyingProcess:
+    """Lives for so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def is_alive(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+
+@pytest.mark.parametrize(
+    ("looks", "answers", "alive"),
+    [
+        (0, [True], False),
+        (9, [True], True),
+        (9, [False, True], True),
+        (1, [False, True], False),
+        (9, [False] * 9, False),
+    ],
+    ids=["dead", "well", "slow", "died meanwhile", "hung"],
+)
+def test_is_alive_of_a_worker_that_dies_meanwhile(looks, answers, alive, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
+    process = object.__new__(worker.Worker)
+    process.process = DyingProcess(looks)
+    process.ping = lambda timeout: answers.pop(0)
+    assert process.is_alive(timeout=5) is alive

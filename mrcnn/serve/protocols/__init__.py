@@ -1,0 +1,1 @@
+"""REST dialects: one file each; `serve/app.py` holds the table of them."""
