@@ -59,9 +59,9 @@ def test_predict_keeps_the_order_of_several_images(handler):
 
 
 def test_predict_refuses_several_images_whose_answers_are_too_large_together(handler, monkeypatch):
-    monkeypatch.setattr(protocol, "MOST_RESPONSE_BYTES", 1)
+    monkeypatch.setattr(protocol, "MOST_RESPONSE_BYTES", 0)
     assert predict(Listing(handler), [204]).body == b'["2"]'
-    with pytest.raises(RequestError, match="the answer is larger than 1 bytes; send fewer images") as caught:
+    with pytest.raises(RequestError, match="the answer is larger than 0 bytes; send fewer images") as caught:
         predict(Listing(handler), [204, 204])
     assert caught.value.status == 413
 
