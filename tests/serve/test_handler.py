@@ -164,7 +164,8 @@ def test_admit_lets_only_so_many_in(handler):
         post = request()
         async with enter(post), enter(post):
             third = asyncio.create_task(enter(post).__aenter__())
-            async with enter(Request({**post.scope, "method": "GET"})):  # a GET has no body, so it need not wait
+            get = Request({**post.scope, "method": "GET"})
+            async with asyncio.timeout(5), enter(get):  # a GET has no body, so it need not wait
                 await asyncio.sleep(0.01)
             return third.done() or third.cancel()
 
