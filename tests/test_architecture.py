@@ -50,8 +50,8 @@ MAY_IMPORT = {
         "structures", "events", "config", "fields", "ops", "data", "images", "models", "model_folder", "predict",
     },
     "serve": {
-        "startup", "decoder_notes", "structures", "events", "config", "images", "project", "data", "model_folder",
-        "predict", "annotate",
+        "startup", "decoder_notes", "structures", "events", "config", "images", "project", "fields", "data",
+        "model_folder", "predict", "annotate",
     },
     "demo": {
         "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",

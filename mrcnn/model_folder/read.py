@@ -23,7 +23,7 @@ from mrcnn.model_folder import class_names, layout, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import BEST, CONFIG, WEIGHTS
-from mrcnn.models import build
+from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections
 from mrcnn.weights import apply, download
@@ -79,6 +79,11 @@ class ModelBundle:
     def choices(self) -> Choices:
         """The run-time choices in use."""
         return Choices.of(self.config)
+
+    @property
+    def extra_fields(self) -> tuple[str, ...]:
+        """Names of the extra fields of a detection."""
+        return extra_heads.gives(self.config.extra_heads)
 
     def with_choices(self, **changes: float) -> "ModelBundle":
         """Changes run-time choices; the network and its weights are shared.

@@ -4,7 +4,7 @@ A head of its own folder is imported here and added to `HEADS`. `model.extra_hea
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mrcnn.errors import UserError
 from mrcnn.fields.field import named
@@ -18,10 +18,12 @@ class HeadType(NamedTuple):
         build: `build(settings, num_classes=..., feature_dtype=...)` builds the head from a family's settings. The names
             of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
         needs: names of the objects' extra fields that its targets are made of; a batch has them as `gt_<name>`.
+        gives: names of the extra fields that it adds to a detection, those of `Head.gives`.
     """
 
     build: Callable[..., Head]
     needs: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
 
 
 HEADS: dict[str, HeadType] = {}
@@ -48,12 +50,34 @@ def needs(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(field for kind in find(names).values() for field in kind.needs))
 
 
-def check_fields(heads: Sequence[Head]) -> None:
-    """Checks that every field which the heads add to a detection is in `FIELDS`.
+def gives(names: Sequence[str]) -> tuple[str, ...]:
+    """Lists the extra fields that the heads add to a detection.
 
     Raises:
-        ValueError: one is not.
+        UserError: as `find`.
     """
-    for head in heads:
-        for field in set(head.gives) - {"masks"}:
+    return tuple(field for kind in find(names).values() for field in kind.gives)
+
+
+def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]:
+    """Builds heads by name.
+
+    Args:
+        names: keys of `HEADS`.
+        settings: the settings of a family.
+        **kwargs: `num_classes` and `feature_dtype`.
+
+    Raises:
+        UserError: as `find`.
+        ValueError: a head adds other fields than the table says, or one that is not in `FIELDS`.
+    """
+    heads = {}
+    for name, kind in find(names).items():
+        heads[name] = kind.build(settings, **kwargs)
+        if heads[name].gives != kind.gives:
+            raise ValueError(
+                f"the head {name!r} adds {heads[name].gives} to a detection, but `HEADS` says {kind.gives}"
+            )
+        for field in kind.gives:
             named(field)
+    return heads

@@ -25,7 +25,7 @@ def build(settings, *, num_classes, feature_dtype):
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(HEADS, "mark", HeadType(build, needs=("mark", "side")))
+    monkeypatch.setitem(HEADS, "mark", HeadType(build, needs=("mark", "side"), gives=("mark",)))
     monkeypatch.setitem(HEADS, "other", HeadType(build, needs=("side",)))
 
 
@@ -40,13 +40,24 @@ def test_needs_lists_each_field_once(registered):
     assert extra_heads.needs([]) == ()
 
 
-def test_check_fields_refuses_a_head_whose_field_is_not_in_the_table(registered):
+def test_gives_lists_the_fields_of_detections(registered):
+    assert extra_heads.gives(["other", "mark"]) == ("mark",)
+    assert extra_heads.gives([]) == ()
+
+
+def test_build_refuses_a_head_whose_field_is_not_in_the_table(registered):
     with pytest.raises(ValueError, match="the field 'mark' is not in"):
         Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
 
 
+def test_build_refuses_a_head_that_adds_other_fields_than_the_table_says(registered):
+    with pytest.raises(ValueError, match=r"the head 'other' adds \('mark',\) to a detection, but `HEADS` says \(\)"):
+        extra_heads.build(["other"], None, num_classes=3, feature_dtype="float32")
+
+
 def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypatch):
     monkeypatch.setattr(Marks, "gives", ())
+    monkeypatch.setitem(HEADS, "mark", HeadType(build))
     plain = Matterport(num_classes=3, settings=SETTINGS).weight_layout()
     model = Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
     names = [name for name, _ in model.weight_layout()]

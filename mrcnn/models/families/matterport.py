@@ -90,11 +90,7 @@ def build_parts(config: MatterportConfig, *, num_classes: int, feature_dtype: st
     )
     neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
     rpn = _rpn(config, feature_dtype=feature_dtype)
-    further = {
-        name: kind.build(config, num_classes=num_classes, feature_dtype=feature_dtype)
-        for name, kind in extra_heads.find(config.extra_heads).items()
-    }
-    extra_heads.check_fields(list(further.values()))
+    further = extra_heads.build(config.extra_heads, config, num_classes=num_classes, feature_dtype=feature_dtype)
     return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head), **further})
 
 

@@ -5,7 +5,7 @@ Source: Open Inference Protocol specification, `rest/required_api`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from mrcnn.serve.handler import VERSION
 from mrcnn.serve.limits import json_text
 from mrcnn.serve.protocols import tensors
 from mrcnn.serve.protocols.protocol import Protocol, Query
+from mrcnn.serve.protocols.tensors import Output
 from mrcnn.serve.responses import RequestError
 from mrcnn.serve.service import Disconnect
 
@@ -74,7 +75,7 @@ class OpenInference(Protocol[InferenceQuery]):
             """Returns the model's inputs, outputs and class names."""
             self.handler.check_model(name, version)
             class_names = list(self.handler.service.bundle.class_names)
-            return {**_metadata(name, self.handler.channels), "class_names": class_names}
+            return {**_metadata(name, self.handler.channels, self.handler.outputs), "class_names": class_names}
 
         @router.post("/models/{name}/infer", openapi_extra=_BODY)
         @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY)
@@ -88,7 +89,10 @@ class OpenInference(Protocol[InferenceQuery]):
 
     async def read(self, request: Request) -> InferenceQuery:
         """Reads an inference request; see `read_request`."""
-        return await self.handler.parse_json(request, lambda text: read_request(text, channels=self.handler.channels))
+        handler = self.handler
+        return await handler.parse_json(
+            request, lambda text: read_request(text, channels=handler.channels, outputs=handler.outputs)
+        )
 
     def run(self, query: InferenceQuery, image: np.ndarray, disconnect: Disconnect) -> str:
         """Writes the JSON list of the requested output tensors, each with name, datatype, shape and flat data."""
@@ -102,12 +106,13 @@ class OpenInference(Protocol[InferenceQuery]):
         return f'{json.dumps(head)[:-1]}, "outputs": {texts[0]}}}'
 
 
-def read_request(document: bytes, *, channels: int) -> InferenceQuery:
+def read_request(document: bytes, *, channels: int, outputs: Collection[str]) -> InferenceQuery:
     """Parses an inference request.
 
     Args:
         document: the JSON text.
         channels: channels of the model's images.
+        outputs: names of the arrays that may be asked for.
 
     Raises:
         RequestError: a key or value is missing, malformed or unknown.
@@ -122,7 +127,7 @@ def read_request(document: bytes, *, channels: int) -> InferenceQuery:
     if request_id is not None and not isinstance(request_id, str):
         raise RequestError(f"`id` must be a text, got {errors.shown(request_id)}")
     image = _read_input(inputs[0], channels)
-    return InferenceQuery(images=(image,), outputs=_read_outputs(values.get("outputs")), id=request_id)
+    return InferenceQuery(images=(image,), outputs=_read_outputs(values.get("outputs"), outputs), id=request_id)
 
 
 def _read_input(tensor: dict[str, Any], channels: int) -> bytes | np.ndarray:
@@ -142,24 +147,25 @@ def _read_input(tensor: dict[str, Any], channels: int) -> bytes | np.ndarray:
     )
 
 
-def _read_outputs(outputs: Any) -> tuple[str, ...]:
+def _read_outputs(outputs: Any, known: Collection[str]) -> tuple[str, ...]:
     if outputs is None or outputs == []:
-        return tuple(tensors.OUTPUTS)
+        return tuple(known)
     items = outputs if isinstance(outputs, list) else [outputs]
     names = [item.get("name") if isinstance(item, dict) else None for item in items]
-    wanted = tuple(name for name in names if isinstance(name, str) and name in tensors.OUTPUTS)
+    wanted = tuple(name for name in names if isinstance(name, str) and name in known)
     if len(wanted) != len(items):
-        known = ", ".join(tensors.OUTPUTS)
-        raise RequestError(f"`outputs` must be a list of objects with a `name` of {known}, got {errors.shown(outputs)}")
+        raise RequestError(
+            f"`outputs` must be a list of objects with a `name` of {', '.join(known)}, got {errors.shown(outputs)}"
+        )
     return wanted
 
 
 def _write_tensor(name: str, values: np.ndarray) -> str:
-    head = json.dumps({"name": name, "datatype": DATATYPES[tensors.OUTPUTS[name].dtype], "shape": list(values.shape)})
+    head = json.dumps({"name": name, "datatype": DATATYPES[values.dtype.name], "shape": list(values.shape)})
     return f'{head[:-1]}, "data": {tensors.write_flat(values)}}}'
 
 
-def _metadata(name: str, channels: int) -> dict[str, Any]:
+def _metadata(name: str, channels: int, arrays: Mapping[str, Output]) -> dict[str, Any]:
     return {
         "name": name,
         "versions": [VERSION],
@@ -170,6 +176,6 @@ def _metadata(name: str, channels: int) -> dict[str, Any]:
         ],
         "outputs": [
             {"name": key, "datatype": DATATYPES[output.dtype], "shape": list(output.shape)}
-            for key, output in tensors.OUTPUTS.items()
+            for key, output in arrays.items()
         ],
     }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.config import errors
+from mrcnn.fields.field import named
 from mrcnn.predict import compact
 from mrcnn.serve.responses import RequestError
 from mrcnn.structures import CompactDetections
@@ -36,15 +37,20 @@ MOST_MASK_VALUES = 2**24  # of one answer; each is two bytes of JSON
 Arrays = Mapping[str, np.ndarray]
 
 
-def to_arrays(found: CompactDetections, wanted: Collection[str] = OUTPUTS.keys()) -> dict[str, np.ndarray]:
+def outputs(fields: Collection[str]) -> dict[str, Output]:
+    """Lists the arrays of an answer: those of `OUTPUTS`, and one for each extra field of the detections."""
+    return {**OUTPUTS, **{name: Output("float32", (-1, *named(name).shape)) for name in fields}}
+
+
+def to_arrays(found: CompactDetections, wanted: Collection[str]) -> dict[str, np.ndarray]:
     """Converts detections to the wanted arrays.
 
     Args:
         found: the detections of one image.
-        wanted: names out of `OUTPUTS`.
+        wanted: names out of `outputs`.
 
     Returns:
-        The arrays by name, in the order of `OUTPUTS`; for shapes and types see the module.
+        The arrays by name, in the order of `outputs`; for shapes and types see there and the module.
 
     Raises:
         RequestError: masks are wanted and have more than `MOST_MASK_VALUES` values (413).
@@ -59,7 +65,7 @@ def to_arrays(found: CompactDetections, wanted: Collection[str] = OUTPUTS.keys()
         )
     if "masks" in wanted:
         arrays["masks"] = compact.to_dense(found).masks.view(np.uint8)
-    return {name: value for name, value in arrays.items() if name in wanted}
+    return {name: value for name, value in (arrays | dict(found.extras)).items() if name in wanted}
 
 
 def read_image(values: Any, *, channels: int, shape: list[int] | None = None) -> np.ndarray:

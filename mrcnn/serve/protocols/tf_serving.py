@@ -4,7 +4,7 @@ Beyond that API `instances` may hold several images of different sizes, and each
 Source: TensorFlow Serving, RESTful API.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mrcnn.serve.handler import VERSION
 from mrcnn.serve.limits import json_text
 from mrcnn.serve.protocols import tensors
 from mrcnn.serve.protocols.protocol import Protocol, Query
+from mrcnn.serve.protocols.tensors import Output
 from mrcnn.serve.responses import RequestError
 from mrcnn.serve.service import Disconnect
 
@@ -58,7 +59,7 @@ class TFServing(Protocol[TFQuery]):
         async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
             """Returns the inputs and outputs of each signature."""
             self.handler.check_model(name, version)
-            return _metadata(name, self.handler.channels)
+            return _metadata(name, self.handler.channels, self.handler.outputs)
 
         @router.post("/{name}:predict", openapi_extra=_BODY)
         @router.post("/{name}/versions/{version}:predict", openapi_extra=_BODY)
@@ -73,7 +74,9 @@ class TFServing(Protocol[TFQuery]):
 
     def run(self, query: TFQuery, image: np.ndarray, disconnect: Disconnect) -> str:
         """Writes the arrays of one image as an object of nested lists."""
-        return tensors.write_nested(tensors.to_arrays(self.handler.service.detect(image, disconnect)))
+        return tensors.write_nested(
+            tensors.to_arrays(self.handler.service.detect(image, disconnect), self.handler.outputs)
+        )
 
     def write(self, query: TFQuery, texts: Sequence[str]) -> str:
         """Writes `predictions` for `instances`, `outputs` for `inputs`."""
@@ -123,8 +126,8 @@ def _read_item(item: Any, expected: str | None, channels: int) -> bytes | np.nda
     raise RequestError(f"an image must be {' or '.join(forms[name] for name in inputs)}, got {errors.shown(item)}")
 
 
-def _metadata(name: str, channels: int) -> dict[str, Any]:
-    outputs = {key: _tensor(DATATYPES[output.dtype], *output.shape) for key, output in tensors.OUTPUTS.items()}
+def _metadata(name: str, channels: int, arrays: Mapping[str, Output]) -> dict[str, Any]:
+    outputs = {key: _tensor(DATATYPES[output.dtype], *output.shape) for key, output in arrays.items()}
     inputs = {"image": _tensor(DATATYPES["uint8"], -1, -1, channels), "encoded": _tensor("DT_STRING")}
     signatures = {
         key: {"inputs": {field: inputs[field]}, "outputs": outputs, "method_name": "tensorflow/serving/predict"}

@@ -7,6 +7,7 @@ from mrcnn.predict import compact
 from mrcnn.serve.protocols import tensors
 from mrcnn.serve.responses import RequestError
 from mrcnn.structures import Detections
+from tests.fields import toy
 
 
 def detections(masks):
@@ -26,7 +27,7 @@ NONE = detections(np.zeros((0, 2, 3)))
 
 
 def test_write_nested_lists_are_what_the_arrays_hold():
-    assert json.loads(tensors.write_nested(tensors.to_arrays(TWO))) == {
+    assert json.loads(tensors.write_nested(tensors.to_arrays(TWO, tensors.OUTPUTS))) == {
         "boxes": [[0.0, 0.5, 1.0, 1.5], [2.0, 2.5, 3.0, 3.5]],
         "class_ids": [1, 2],
         "scores": [0.25, 0.25],
@@ -35,9 +36,9 @@ def test_write_nested_lists_are_what_the_arrays_hold():
 
 
 def test_write_nested_without_object_is_empty_lists():
-    found = json.loads(tensors.write_nested(tensors.to_arrays(NONE)))
+    found = json.loads(tensors.write_nested(tensors.to_arrays(NONE, tensors.OUTPUTS)))
     assert found == {"boxes": [], "class_ids": [], "scores": [], "masks": []}
-    assert tensors.write_flat(tensors.to_arrays(NONE)["masks"]) == "[]"
+    assert tensors.write_flat(tensors.to_arrays(NONE, tensors.OUTPUTS)["masks"]) == "[]"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (2, 4, 1), (3, 5, 7)])
@@ -58,7 +59,7 @@ def test_to_arrays_keeps_the_usual_order_of_what_is_wanted():
 def test_to_arrays_refuses_masks_too_large_for_json_where_wanted():
     large = detections(np.ones((1, 4097, 4096)))
     with pytest.raises(RequestError) as caught:
-        tensors.to_arrays(large)
+        tensors.to_arrays(large, tensors.OUTPUTS)
     assert caught.value.status == 413
     assert str(caught.value).startswith("the masks of this answer have 16781312 values, more than 16777216;")
     assert list(tensors.to_arrays(large, ["boxes"])) == ["boxes"]
@@ -111,3 +112,14 @@ def test_whole_numbers():
     for wrong in (5, [1.0], [True], [-1], ["1"], None):
         with pytest.raises(RequestError, match="`shape` must be a list of whole numbers"):
             tensors.whole_numbers(wrong, name="shape")
+
+
+def test_outputs_and_to_arrays_have_the_extra_fields(monkeypatch):
+    toy.register(monkeypatch)
+    arrays = tensors.outputs(["offset"])
+    assert list(arrays) == [*tensors.OUTPUTS, "offset"]
+    assert arrays["offset"] == tensors.Output("float32", (-1, 2))
+    found = TWO._replace(extras=toy.extras((0, 0, 1, 2), (0, 0, 3, 4)))
+    assert tensors.to_arrays(found, ["offset"])["offset"].tolist() == [[1, 2], [3, 4]]
+    assert list(tensors.to_arrays(found, ["scores"])) == ["scores"]
+    assert json.loads(tensors.write_nested(tensors.to_arrays(found, arrays)))["offset"] == [[1, 2], [3, 4]]
