@@ -30,11 +30,11 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import supervisely
-from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.data.sources.samples import load_samples
+from mrcnn.data.sources.source import DataPaths, Samples, Settings
 from mrcnn.evaluate import run as scoring
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import EventLog, JsonLog
-from mrcnn.project.reader import Project
 from mrcnn.structures import Detections
 from mrcnn.train.run import train
 
@@ -125,19 +125,14 @@ def run_torchvision(config: TrainConfig, project: Path, folder: Path, *, python:
     return {**result, "metrics": score(samples, folder)}
 
 
-def read_samples(config: TrainConfig, project: Path) -> ProjectSamples:
+def read_samples(config: TrainConfig, project: Path) -> Samples:
     """Reads the project's training and validation samples, as training does."""
     special, tags = config.special_classes, config.dataset_tags
-    return supervisely.load_samples(
-        Project.open(project),
-        train_tag=tags.train,
-        val_tag=tags.val,
-        background=special.background,
-        neutral=special.neutral,
-    )
+    settings = Settings(tags.train, tags.val, background=special.background, neutral=special.neutral)
+    return load_samples(supervisely.open_source(DataPaths(project)), settings)
 
 
-def write_images(samples: ProjectSamples, config: TrainConfig, folder: Path) -> None:
+def write_images(samples: Samples, config: TrainConfig, folder: Path) -> None:
     """Writes the augmented images of all training steps and the unchanged validation images.
 
     Each step's file holds `count`, and for each of its images `image0` `[H, W, 3]` uint8, `boxes0` `[N, 4]` yxyx,
@@ -168,7 +163,7 @@ def write_images(samples: ProjectSamples, config: TrainConfig, folder: Path) -> 
         np.savez_compressed(folder / "val" / f"{index:04d}.npz", image=pipeline.read_sample(sample)[0])
 
 
-def torchvision_settings(config: TrainConfig, samples: ProjectSamples) -> dict[str, Any]:
+def torchvision_settings(config: TrainConfig, samples: Samples) -> dict[str, Any]:
     """Returns the settings that both sides share, ready for JSON."""
     model, schedule = config.model, config.lr_schedule
     return {
@@ -189,7 +184,7 @@ def torchvision_settings(config: TrainConfig, samples: ProjectSamples) -> dict[s
     }
 
 
-def score(samples: ProjectSamples, folder: Path) -> dict[str, float]:
+def score(samples: Samples, folder: Path) -> dict[str, float]:
     """Scores the detections that torchvision's side wrote."""
     evaluator = CocoEvaluator(len(samples.class_title_to_idx))
     for index, sample in enumerate(samples.val):

@@ -1,7 +1,12 @@
-"""Command-line options that select a model."""
+"""Command-line options that select a model, and data in any format."""
 
 import argparse
 from pathlib import Path
+
+from mrcnn.errors import UserError
+
+DATA = "data that is no project, for example COCO instance JSON"
+IMAGES = "with --data: folder of the images that it lists"
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -11,3 +16,21 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--classes", metavar="NAMES", help="of a lone .h5 file: name,name,... or JSON list, or coco")
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("MIN", "MAX"),
                         help="of a lone .h5 file: sides in pixels, default 800 1024")  # fmt: skip
+
+
+def data_paths(options: argparse.Namespace) -> dict[str, Path] | None:
+    """Collects the options that name data of any format.
+
+    Returns:
+        The fields of `data.sources.source.DataPaths`; None without `--data`.
+
+    Raises:
+        UserError: an option that belongs to `--data` was given without it.
+    """
+    given = {name: getattr(options, name, None) for name in ("images", "val_data", "val_images")}
+    fields = {name: path for name, path in given.items() if path is not None}
+    if options.data is not None:
+        return {"data": options.data, **fields}
+    for name in fields:
+        raise UserError(f"--{name.replace('_', '-')} has no effect without --data; give both or neither")
+    return None

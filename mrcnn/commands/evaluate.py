@@ -1,6 +1,7 @@
-"""Measures COCO AP on a Supervisely project, or on its images with one tag.
+"""Measures COCO AP on a Supervisely project, on its images with one tag, or on COCO JSON.
 
     python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
+    python -m mrcnn evaluate --model MODEL --data instances.json --images DIR [--config MODE.json]
 
 AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for use. Of an
 inference config only the mode counts and its own keys, not which classes it writes.
@@ -26,8 +27,11 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_model(parser, required=True)
-    parser.add_argument("--project", required=True, metavar="DIR", help="Supervisely project")
-    parser.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--project", metavar="DIR", help="Supervisely project")
+    place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
+    parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
+    parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
     parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1")
@@ -47,11 +51,12 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     """
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
+    paths = arguments.data_paths(args)
     mode = load_inference_config(args.config or {}, warn=log.warning).mode
     scoring = startup.load("mrcnn.evaluate.run", debug=args.debug)
     metrics = scoring.evaluate_model(
         args.model,
-        args.project,
+        scoring.DataPaths(**paths) if paths else args.project,
         tag=args.tag,
         mode=mode,
         names={"classes": args.classes, "input_size": args.input_size},

@@ -1,4 +1,7 @@
-"""Applies a trained model: `mrcnn infer --model MODEL --project DIR --output DIR`, or `inference.py`."""
+"""Applies a trained model: `mrcnn infer --model MODEL --project DIR --output DIR`, or `inference.py`.
+
+`--images` reads image files instead of a project, and with `--data` only those that a COCO file lists.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from mrcnn import startup
 from mrcnn.commands import arguments, tasks
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
+from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
@@ -24,6 +28,8 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     images.add_argument(
         "--images", nargs="+", metavar="PATH", help="folders, image files, or patterns such as 'a/*.jpg'"
     )
+    parser.add_argument("--data", type=Path, metavar="PATH",
+                        help="only the images that a COCO JSON lists, in the one folder of --images")  # fmt: skip
     parser.add_argument("--recursive", action="store_true", help="with --images: look into subfolders too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
@@ -39,17 +45,34 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the options describe."""
+    listed = _listed(options)
     task = tasks.open_task(options, instead=("model", "project", "images"))
     model, output = task.path("model"), task.path("output")
-    project = None if options.images else task.path("project", instead="images")
+    project = None if options.images or listed else task.path("project", instead="images")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
     sources = run.sources
-    source = (
-        sources.open_project(project) if project else sources.open_images(options.images, recursive=options.recursive)
-    )
+    if listed:
+        source = sources.open_data(sources.DataPaths(**listed))
+    elif project:
+        source = sources.open_project(project)
+    else:
+        source = sources.open_images(options.images, recursive=options.recursive)
     told = run.Options(**{name: getattr(options, name) for name in TOLD})
     run.run_inference(model, source, output, config=config, log=log, options=told)
+
+
+def _listed(options: argparse.Namespace) -> dict[str, Path] | None:
+    """Collects the paths of `--data` and its folder of images; None without `--data`.
+
+    Raises:
+        UserError: `--data` is given with a project or with several places of images.
+    """
+    if options.data is None:
+        return None
+    if options.project or options.recursive or len(options.images or []) > 1:
+        raise UserError("--data goes with one folder of --images and without --project and --recursive")
+    return {"data": options.data, **({"images": Path(options.images[0])} if options.images else {})}
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

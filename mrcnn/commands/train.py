@@ -1,4 +1,7 @@
-"""Trains a model: `mrcnn train --config C.json --project DIR --model MODEL --output DIR`, or `train.py`."""
+"""Trains a model: `mrcnn train --config C.json --project DIR --model MODEL --output DIR`, or `train.py`.
+
+`--data instances.json --images DIR` trains on COCO JSON instead of a project.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -6,16 +9,24 @@ from pathlib import Path
 from typing import NoReturn
 
 from mrcnn import startup
-from mrcnn.commands import tasks
+from mrcnn.commands import arguments, tasks
 from mrcnn.config import load
 from mrcnn.events import EventLog
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=prog, description="Train Mask R-CNN on a Supervisely project.")
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Train Mask R-CNN on a Supervisely project or on COCO JSON."
+    )
     parser.add_argument("--config", type=Path, help="train config (JSON); default TASK_DIR/task_config.json")
-    parser.add_argument("--project", type=Path, help="Supervisely project; default TASK_DIR/data")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--project", type=Path, help="Supervisely project; default TASK_DIR/data")
+    place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
+    parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
+    parser.add_argument("--val-data", type=Path, metavar="PATH",
+                        help="with --data: the same of the validation set; default a fifth of the images")  # fmt: skip
+    parser.add_argument("--val-images", type=Path, metavar="DIR", help="with --val-data: its images; default --images")
     parser.add_argument(
         "--model", type=Path, help="start weights: model folder, .h5 file or coco; default TASK_DIR/model"
     )
@@ -27,8 +38,10 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 def train(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the training that the options describe."""
-    task = tasks.open_task(options, instead=("config", "project", "output"))
-    config_path, project, output = (task.path(name) for name in ("config", "project", "output"))
+    paths = arguments.data_paths(options)
+    task = tasks.open_task(options, instead=("config", "project", "output", *(["data"] if paths else [])))
+    config_path, output = task.path("config"), task.path("output")
+    project = None if paths else task.path("project", instead="data")
     config = load.load_train_config(config_path, warn=log.warning)
     run = startup.load("mrcnn.train.run", debug=options.debug)
     model = options.model
@@ -37,6 +50,7 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
     run.train(
         config,
         project_dir=project,
+        data=run.DataPaths(**paths) if paths else None,
         output_dir=output,
         log=log,
         model=None if model is None else str(model),

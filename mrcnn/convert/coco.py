@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn import events, files
-from mrcnn.data.coco import masks
+from mrcnn.data.coco import objects
 from mrcnn.data.coco.file import CocoImage, CocoObject, read_coco
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
@@ -31,8 +31,6 @@ from mrcnn.project.writer import ProjectWriter
 CROWDS = "crowd objects will not be learnt, their `iscrowd` is 1 (--crowds-as-objects takes them as objects)"
 CROWDS_TAKEN = "crowd objects taken as objects"
 NAME_TOO_LONG = "images left out, their names are too long for a project"
-MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
-TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,6 @@ class _Converter:
         self.tally = Tally()
         self._dataset, self._tag, self._crowds_as_objects = dataset, tag, crowds_as_objects
         self._names: set[str] = set()
-        self._drawn = 0  # pixels of the current image's boxes
 
     def add(self, image: CocoImage, writer: ProjectWriter) -> None:
         """Adds an image, or leaves it out if its name is too long."""
@@ -109,32 +106,21 @@ class _Converter:
             self.tally.add(NAME_TOO_LONG, image.name)
             self.counts["skipped"] += len(image.objects)
             return
-        self._drawn = 0
-        labels = tuple(label for item in image.objects if (label := self._label(item, image)))
+        labels = tuple(self._label(*item, image) for item in objects.read_objects(image, self.tally))
         tags = (Tag(self._tag),) if self._tag else ()
         writer.add(self._dataset, name, image.path, Annotation((image.height, image.width), tags, labels))
         self.counts["images"] += 1
         self.counts["objects"] += len(labels)
+        self.counts["skipped"] += len(image.objects) - len(labels)
 
-    def _label(self, item: CocoObject, image: CocoImage) -> Label | None:
-        where = f"{item.name} of image {image.name}"
-        try:
-            if self._drawn > MOST_DRAWN:
-                raise masks.Unusable(TOO_MUCH)
-            drawing = masks.draw(item.segmentation, height=image.height, width=image.width)
-        except masks.Unusable as error:
-            self.tally.add(f"objects left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
-            self.counts["skipped"] += 1
-            return None
-        self._drawn += drawing.mask.size
-        for note in drawing.notes:
-            self.tally.add(note, where)
+    def _label(self, item: CocoObject, geometry: objects.RunLengths, image: CocoImage) -> Label:
         if item.is_crowd:
+            where = f"{item.name} of image {image.name}"
             self.tally.add(CROWDS_TAKEN if self._crowds_as_objects else CROWDS, where)
         is_ignored = item.is_crowd and not self._crowds_as_objects
         self.counts["crowds"] += is_ignored
-        y, x = drawing.origin
-        return Label(item.category, Bitmap((x, y), drawing.mask), (Tag(CROWD_TAG),) if is_ignored else ())
+        mask, (y, x) = geometry.draw()
+        return Label(item.category, Bitmap((x, y), mask), (Tag(CROWD_TAG),) if is_ignored else ())
 
     def _free_name(self, path: str) -> str:
         """Converts a path to an unused file name, without folders and without a leading dot."""

@@ -1,4 +1,4 @@
-"""Assigns class indices to a project's classes.
+"""Assigns class indices to the classes of a project or another source.
 
 Source: Supervisely Mask R-CNN plugin 5.16; saved models depend on this order.
 """
@@ -10,13 +10,16 @@ from mrcnn.errors import UserError
 BACKGROUND_IDX = 0
 
 
-def class_mapping(titles: Iterable[str], background: str, neutral: str | None = None) -> dict[str, int]:
+def class_mapping(
+    titles: Iterable[str], background: str, neutral: str | None = None, *, place: str = "the project's meta.json"
+) -> dict[str, int]:
     """Assigns index 0 to the background and 1, 2, 3… to the sorted other classes.
 
     Args:
         titles: all classes of the project, used or not, of any shape.
         background: title of the class with index 0; need not be in the project.
         neutral: title of the class whose objects are ignored; it gets no index.
+        place: of the titles, for the error message.
 
     Returns:
         title -> index, in index order. Titles are sorted by code points: "Zebra" before "apple".
@@ -27,7 +30,7 @@ def class_mapping(titles: Iterable[str], background: str, neutral: str | None = 
     others = sorted(set(titles) - {background, neutral})
     if not others:
         raise UserError(
-            f"the project's meta.json has no class to learn besides the background {background!r}"
+            f"{place} has no class to learn besides the background {background!r}"
             + (f" and the neutral {neutral!r}" if neutral else "")
             + "; add classes there or change `special_classes`"
         )
@@ -35,15 +38,21 @@ def class_mapping(titles: Iterable[str], background: str, neutral: str | None = 
 
 
 def reuse_mapping(
-    saved: Mapping[str, int], titles: Iterable[str], *, background: str, neutral: str | None = None
+    saved: Mapping[str, int],
+    titles: Iterable[str],
+    *,
+    background: str,
+    neutral: str | None = None,
+    kind: str = "project",
 ) -> dict[str, int]:
-    """Checks that a trained model has the project's classes, and reuses its class indices.
+    """Checks that a trained model has the classes of the data, and reuses its class indices.
 
     Args:
         saved: `class_title_to_idx` of the trained model.
-        titles: all classes of the project.
+        titles: all classes of the data.
         background: title of the class with index 0.
         neutral: title of the class whose objects are ignored.
+        kind: of the data, for the error message.
 
     Returns:
         title -> index, in index order.
@@ -55,8 +64,8 @@ def reuse_mapping(
     if wanted != set(saved):
         missing, extra = sorted(wanted - set(saved)), sorted(set(saved) - wanted)
         raise UserError(
-            "`weights_init_type` continue_training needs the model's classes to be the project's: "
-            f"only the project has {missing}, only the model has {extra}; use transfer_learning"
+            f"`weights_init_type` continue_training needs the model's classes to be the {kind}'s: "
+            f"only the {kind} has {missing}, only the model has {extra}; use transfer_learning"
         )
     if saved[background] != BACKGROUND_IDX:
         raise UserError(

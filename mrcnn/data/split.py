@@ -46,22 +46,19 @@ def split_items(annotations: Sequence[Annotation], *, train_tag: str, val_tag: s
     return Split(train, val, both=len(set(train) & set(val)), neither=len(annotations) - len(either))
 
 
-def require_objects(samples: Sequence[Sample], *, key: str, tag: str) -> None:
+def require_objects(samples: Sequence[Sample], *, name: str, fix: str) -> None:
     """Checks that a set has an object of a class to learn.
 
     Args:
         samples: of the set.
-        key: train or val, for the error message.
-        tag: of the set's images, for the error message.
+        name: of the set, the start of the error message.
+        fix: what helps, the end of the error message.
 
     Raises:
         UserError: the set has no object besides those of the background class and regions to ignore.
     """
     if all(ignore for sample in samples for ignore in sample.ignore):
-        raise UserError(
-            f"`dataset_tags.{key}`: the {len(samples)} images with the tag {tag!r} have no object of a class to learn; "
-            f"annotate objects there or name another tag"
-        )
+        raise UserError(f"{name} have no object of a class to learn; {fix}")
 
 
 def _tags_there(annotations: Sequence[Annotation]) -> str:

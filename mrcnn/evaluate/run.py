@@ -1,4 +1,4 @@
-"""COCO AP of a model on a Supervisely project, in any inference mode."""
+"""COCO AP of a model on a Supervisely project or other annotated images, in any inference mode."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ import numpy as np
 from mrcnn.config.base import AUTO
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.data import rasterize
-from mrcnn.data.sources import supervisely
+from mrcnn.data.sources.samples import make_sample
+from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate.coco import CocoEvaluator, encode_crop
 from mrcnn.events import EventLog
@@ -20,7 +21,7 @@ from mrcnn.predict import modes, sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.project.listing import few
-from mrcnn.project.repeated import Repeats
+from mrcnn.project.repeated import Repeats, grouped
 from mrcnn.structures import CompactDetections, Instances
 
 FULL_IMAGE = FullImageMode()
@@ -52,8 +53,8 @@ def evaluate(
 
     Args:
         predictor: the model.
-        source: a project. Objects of classes that the model lacks are ignored; an image whose annotation is for another
-            size is skipped with a message.
+        source: annotated images. Objects of classes that the model lacks are ignored; an image whose annotation is for
+            another size is skipped with a message.
         log: receives the progress, warnings and each skipped image.
         mode: the inference mode.
         neutral: title of the class whose objects are ignore regions: detections there are no false positives.
@@ -64,7 +65,7 @@ def evaluate(
         `skipped` images.
 
     Raises:
-        UserError: the model has none of the project's classes, or no image could be used.
+        UserError: the model has none of the classes of the images, or no image could be used.
     """
     names = predictor.bundle.class_names
     most = max(COCO_DETECTIONS, predictor.bundle.choices.detections_per_image)
@@ -79,7 +80,7 @@ def evaluate(
         skipped.append(title)
 
     known = {*names, neutral}
-    _check_classes([item.title for item in source.meta.classes], names=names, neutral=neutral, log=log)
+    _check_classes(source, names=names, neutral=neutral, log=log)
     config = predictor.bundle.config
     pictures = sources.read_pictures(
         source,
@@ -105,7 +106,7 @@ def evaluate(
 
 def evaluate_model(
     model: str | Path,
-    project: str | Path,
+    data: str | Path | DataPaths,
     *,
     tag: str | None,
     mode: Mode,
@@ -116,11 +117,11 @@ def evaluate_model(
     precision: str,
     log: EventLog,
 ) -> dict[str, Any]:
-    """Loads a model and computes its COCO metrics on a project.
+    """Loads a model and computes its COCO metrics on a project or other annotated images.
 
     Args:
         model: as for `read.read_model`.
-        project: as for `sources.open_project`.
+        data: a project, as for `sources.open_project`, or the paths of data of any format.
         tag: only images with this tag are used; None for all.
         mode: the inference mode.
         names: the keyword arguments `classes` and `input_size` of `read.read_model`.
@@ -137,7 +138,12 @@ def evaluate_model(
         UserError: an argument is wrong, or as `evaluate`.
     """
     stored = read.read_model(model, **names)
-    source = sources.open_project(project)
+    if isinstance(data, DataPaths):
+        source = sources.open_annotated(data)
+        for line in grouped(source.warnings):
+            log.warning(line)
+    else:
+        source = sources.open_project(data)
     source = sources.with_tag(source, tag) if tag else source
     bundle = read.load_model(
         stored, score_threshold=score_threshold, device=device, precision=precision, warn=log.warning
@@ -168,21 +174,22 @@ def table(metrics: dict[str, Any]) -> str:
     )
 
 
-def _check_classes(titles: Sequence[str], *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
-    """Checks that project and model share a class; warns about classes the model lacks.
+def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
+    """Checks that data and model share a class; warns about classes the model lacks.
 
     Raises:
         UserError: they have no class in common, so that nothing could be measured.
     """
+    titles, kind = [item.title for item in source.meta.classes], source.kind
     foreign = sorted(set(titles) - {*names, neutral})
     if foreign and not set(titles) & {*names[1:]}:
         raise UserError(
-            f"the model has none of the project's classes ({few(foreign)}; the model's are {few(names[1:])}): evaluate "
-            "on a project with its classes"
+            f"the model has none of the {kind}'s classes ({few(foreign)}; the model's are {few(names[1:])}): evaluate "
+            f"on a {kind} with its classes"
         )
     if foreign:
         log.warning(
-            f"the model does not have {len(foreign)} of the project's classes ({few(foreign)}): their objects are left "
+            f"the model does not have {len(foreign)} of the {kind}'s classes ({few(foreign)}): their objects are left "
             "out, as if they were not annotated"
         )
 
@@ -194,7 +201,7 @@ def _objects(
     labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
     if item is None:
         raise UserError("only a project can be evaluated: a folder of images has no objects")
-    sample = supervisely.make_sample(
+    sample = make_sample(
         item,
         replace(picture.annotation, labels=labels),
         class_title_to_idx={name: index for index, name in enumerate(names)},

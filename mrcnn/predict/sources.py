@@ -1,15 +1,17 @@
-"""Reads the input of a run: a Supervisely project, or a plain folder of images.
+"""Reads the input of a run: a Supervisely project or other annotated images, or a plain folder of images.
 
 The images of a plain folder form a data set named `ds`; the images of each searched subfolder form a nested data set.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from mrcnn.data.sources import source as data_source
+from mrcnn.data.sources import table
+from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images.pixels import read_annotated
@@ -18,7 +20,6 @@ from mrcnn.predict.image_files import Paths
 from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.project.reader import Item, Project
 from mrcnn.project.repeated import Repeats
 
 DATASET = "ds"
@@ -32,13 +33,13 @@ class Entry:
         dataset: name of the data set.
         name: file name of the image.
         path: path of the image file.
-        item: the project's item; None in a plain folder.
+        item: the image with its annotation; None in a plain folder.
     """
 
     dataset: str
     name: str
     path: Path
-    item: Item | None = None
+    item: AnnotatedImage | None = None
 
     @property
     def title(self) -> str:
@@ -79,12 +80,14 @@ class Source:
         meta: the project's classes and tags.
         entries: the images; at least one.
         warnings: what was left out and why, one line each.
+        kind: of the data, in messages.
     """
 
     name: str
     meta: ProjectMeta
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
+    kind: str = data_source.PROJECT
 
 
 def open_project(directory: str | Path) -> Source:
@@ -93,9 +96,26 @@ def open_project(directory: str | Path) -> Source:
     Raises:
         UserError: as `Project.open`.
     """
-    project = Project.open(directory)
-    entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in project.items)
-    return Source(project.name, project.meta, entries, project.warnings)
+    return _annotated(table.FORMATS[table.PROJECT].open(DataPaths(Path(directory))))
+
+
+def open_annotated(paths: DataPaths) -> Source:
+    """Opens data of any format with its annotations.
+
+    Raises:
+        UserError: as `table.open_source`.
+    """
+    return _annotated(table.open_source(paths))
+
+
+def open_data(paths: DataPaths) -> Source:
+    """Opens data of any format for inference: with its annotations, or as a list of images where the format is that.
+
+    Raises:
+        UserError: as `table.open_source`.
+    """
+    found = table.find(paths.data)
+    return _listed(found.list_images(paths)) if found.list_images else _annotated(found.open(paths))
 
 
 def open_images(places: Paths, *, recursive: bool = False) -> Source:
@@ -109,6 +129,15 @@ def open_images(places: Paths, *, recursive: bool = False) -> Source:
         UserError: as `image_files.find`.
     """
     found = image_files.find(places, recursive=recursive)
+    return _listed(ImageList(found.base, found.paths, found.warnings))
+
+
+def _annotated(opened: data_source.Source) -> Source:
+    entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in opened.items)
+    return Source(opened.name, opened.meta, entries, opened.warnings, opened.kind)
+
+
+def _listed(found: ImageList) -> Source:
     entries = tuple(Entry(_dataset(path, found.base), path.name, path) for path in found.paths)
     return Source(found.base.resolve().name or DATASET, ProjectMeta(), entries, found.warnings)
 
@@ -129,9 +158,10 @@ def with_tag(source: Source, tag: str) -> Source:
     kept = tuple(entry for entry in source.entries if _may_have(entry, tag, source.meta))
     if not kept:
         declared = listing.few([item.name for item in source.meta.tags]) or "no tag"
+        place = "the project's meta.json" if source.kind == data_source.PROJECT else f"the {source.kind}"
         raise UserError(
-            f"none of the {counted(len(source.entries), 'image')} has the tag {tag!r}; name another, "
-            f"the project's meta.json has {declared}"
+            f"none of the {counted(len(source.entries), 'image')} has the tag {tag!r}; name another, {place} has "
+            f"{declared}"
         )
     return replace(source, entries=kept)
 
@@ -180,11 +210,6 @@ def read_pictures(
 def why(error: Exception) -> str:
     """Formats why an image is skipped; an error other than `UserError` with its type."""
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
-
-def take(pictures: Iterator[Picture], count: int) -> list[Picture]:
-    """Reads the next `count` pictures; fewer at the end, empty when none are left."""
-    return list(islice(pictures, count))
 
 
 def _may_have(entry: Entry, tag: str, meta: ProjectMeta) -> bool:

@@ -1,14 +1,14 @@
 """Finds the value range of a run's 16-bit images, which is stored with the model."""
 
 from mrcnn.config.train import TrainConfig
-from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.data.sources.source import Samples
 from mrcnn.events import EventLog
 from mrcnn.images import value_range
 
 RANGE = "image_range"
 
 
-def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> TrainConfig:
+def check(config: TrainConfig, samples: Samples, *, log: EventLog) -> TrainConfig:
     """Finds the value range of the training images, unless the config sets it.
 
     Args:

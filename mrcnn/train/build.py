@@ -1,22 +1,90 @@
-"""Builds the model of a training run with its start weights and its optimizer."""
+"""Builds a checked training run: its model with start weights and optimizer, its position and its checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
+from mrcnn.data.order import steps_per_epoch
 from mrcnn.events import EventLog
+from mrcnn.model_folder import write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import devices, optimizer, rates, schedule, start
+from mrcnn.train import checkpoint, devices, optimizer, plan, rates, schedule, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
-from mrcnn.train.check import Start
+from mrcnn.train.check import Checked, Start
 from mrcnn.train.devices import Devices
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import apply
+
+
+@dataclass(frozen=True)
+class Built:
+    """A run that is ready to train.
+
+    Attributes:
+        network: the compiled model.
+        state: where the run starts; of a resumed run it holds the optimizer's variables.
+        store: writes the checkpoints.
+    """
+
+    network: keras.Model
+    state: TrainingState
+    store: checkpoint.CheckpointStore
+
+
+def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
+    """Builds a run and logs its plan.
+
+    Args:
+        checked: the settings, the samples and the devices.
+        output: folder of the checkpoints; it is created here.
+        log: receives the plan and the warnings.
+
+    Raises:
+        UserError: the start weights do not fit, the data of a resumed run has changed, or the output cannot be written.
+    """
+    config, mapping = checked.config, checked.samples.class_title_to_idx
+    state = _start_state(checked, log=log)
+    keras.utils.set_random_seed(config.seed)
+    network = build_network(config, mapping, chosen=checked.devices, begin=checked.begin, state=state, log=log)
+    plan.log_plan(checked, network, output=output, log=log)
+    store = checkpoint.CheckpointStore(
+        output,
+        layout=network.weight_layout(),
+        config=write.folder_config(
+            checked.meta,
+            mapping,
+            settings=config.to_settings(),
+            model=config.model.model_dump(mode="json"),
+            background=config.special_classes.background,
+        ),
+        keep=config.checkpoints.keep,
+    )
+    return Built(network, state, store)
+
+
+def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:
+    config, begin, images = checked.config, checked.begin, len(checked.samples.train)
+    steps = steps_per_epoch(images, checked.batch_size)
+    if begin.resumed is None:
+        return TrainingState(epoch=0, step=0, steps_per_epoch=steps, train_images=images, seed=config.seed)
+    state = begin.resumed.state
+    changed = resuming.check_data(state, steps_per_epoch=steps, train_images=images)
+    if changed:
+        log.warning(changed)
+    if config.lr_schedule.name == "cosine" and begin.resumed.epochs not in (None, config.epochs):
+        log.warning(
+            f"`epochs` was {begin.resumed.epochs} and is {config.epochs} now: the cosine ends elsewhere, so the "
+            "learning rate jumps here"
+        )
+    log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
+    return replace(state, steps_per_epoch=steps, train_images=images)
 
 
 def build_network(

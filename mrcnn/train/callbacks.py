@@ -1,6 +1,9 @@
-"""Keras callbacks that report, record, save and stop a run; `run.py` sets their order.
+"""Keras callbacks that report, record, save and stop a run; `fit.py` sets their order.
 
 All read the run's position from the `Clock`, which is called before them, and the validation's figures from the logs.
+Of Keras's own only TensorBoard is used: `EarlyStopping` forgets its count on a resume, `CSVLogger` appends and would
+keep the rows of repeated epochs, `ModelCheckpoint` and `BackupAndRestore` do not replace a folder atomically, and
+`TerminateOnNaN` sees the epoch's mean and names no images.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""Checks a run's settings and start weights or resumed run, before data is read."""
+"""Checks a run's config: first with the start weights or the resumed run, then with the data and the machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +8,19 @@ from mrcnn.config import errors
 from mrcnn.config.base import AUTO
 from mrcnn.config.load import load_json
 from mrcnn.config.train import TrainConfig
+from mrcnn.data import classes
 from mrcnn.data.augment import Augmenter
+from mrcnn.data.sources.samples import load_samples
+from mrcnn.data.sources.source import Samples, Settings, Source
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import start_model
+from mrcnn.model_folder import precision, start_model
 from mrcnn.model_folder.precision import Precision
-from mrcnn.train import brightness, checkpoint, history, objects, start
+from mrcnn.models import extra_heads
+from mrcnn.project.meta import ProjectMeta
+from mrcnn.train import brightness, checkpoint, devices, history, objects, start
 from mrcnn.train import resume as resuming
+from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
 
 BETTER = "; `model.compatibility` null in the config trains by the better conventions"
@@ -36,6 +42,30 @@ class Start:
     model: start_model.StartModel | None
     resumed: Resumed | None
     classes: Mapping[str, int] | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A run whose settings fit its data and this machine.
+
+    Attributes:
+        config: the settings, with the precision, the object slots and the image range of this run.
+        begin: the start weights or the resumed run.
+        meta: the classes of the data in their order with their colours.
+        samples: the training and the validation set.
+        devices: the devices of the run.
+    """
+
+    config: TrainConfig
+    begin: Start
+    meta: ProjectMeta
+    samples: Samples
+    devices: Devices
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a training step, over all devices together."""
+        return self.config.batch_size.train * self.devices.count
 
 
 def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
@@ -80,6 +110,65 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         log.warning(line)
     config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
     return Start(config=config, model=found, resumed=None, classes=known)
+
+
+def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog) -> Checked:
+    """Opens the data, chooses the devices, reads the samples, and fits the settings to them.
+
+    Args:
+        begin: the checked settings.
+        open_source: opens the data.
+        log: receives warnings and what is derived from machine and data.
+
+    Raises:
+        UserError: the data cannot be used, or a setting does not fit the machine or the data.
+    """
+    source = open_source()
+    config = begin.config
+    chosen = devices.choose(_listed_gpus(config), warn=log.warning)
+    config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
+    if chosen.count > 1 and config.model.uses_batch_statistics:
+        log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
+    samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
+    config = objects.check(config, samples, log=log)
+    if begin.resumed is None:
+        config = brightness.check(config, samples, log=log)
+    return Checked(config, begin, source.meta, samples, chosen)
+
+
+def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
+    return config.gpu_devices if "gpu_devices" in config.given else None
+
+
+def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
+    """Replaces `auto` by the precision of this machine, which checkpoints store too."""
+    if config.precision == AUTO:
+        found = precision.resolve(config.precision)
+        log.info(str(found))
+        return config.model_copy(update={"precision": found.policy})
+    if config.precision == precision.BRAIN and devices.lacks_bfloat16(chosen):
+        advice = "; a resumed run keeps its precision, so go on where it began or start anew" if resumed else ""
+        log.warning(f"this CPU has no bfloat16 instructions: `precision` float32 is many times faster here{advice}")
+    return config
+
+
+def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] | None) -> Settings:
+    special = config.special_classes
+    titles = [item.title for item in source.meta.classes]
+    return Settings(
+        train_tag=config.dataset_tags.train,
+        val_tag=config.dataset_tags.val,
+        background=special.background,
+        neutral=special.neutral,
+        class_title_to_idx=None
+        if known is None
+        else classes.reuse_mapping(
+            known, titles, background=special.background, neutral=special.neutral, kind=source.kind
+        ),
+        max_skipped_share=config.max_skipped_share,
+        seed=config.seed,
+        fields=tuple(extra_heads.needs(config.model.extra_heads)),
+    )
 
 
 def _with_conventions(

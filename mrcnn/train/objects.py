@@ -2,7 +2,7 @@
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import counting
-from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.census import Limits
@@ -11,7 +11,7 @@ SLOTS = "max_gt_instances"
 MOST_SLOTS = 500  # limit of the automatic choice: at 1024 pixels 500 objects and 262,000 anchors make 0.5 GB
 
 
-def check(config: TrainConfig, samples: ProjectSamples, *, log: EventLog) -> TrainConfig:
+def check(config: TrainConfig, samples: Samples, *, log: EventLog) -> TrainConfig:
     """Counts the objects of both sets and sets the number of slots.
 
     Where the config sets no `model.max_gt_instances`, it becomes the most objects of an image, at most `MOST_SLOTS` and

@@ -6,9 +6,44 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.train import history
+from mrcnn.data.order import steps_per_epoch
+from mrcnn.events import EventLog
+from mrcnn.train import history, rates
+from mrcnn.train.check import Checked
 
 BYTES = 4  # of a float32
+OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
+
+
+def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: EventLog) -> None:
+    """Logs classes, model, schedule, devices and output of a run.
+
+    Args:
+        checked: the settings, the samples and the devices.
+        network: the compiled model.
+        output: folder of the checkpoints.
+        log: receives the lines, and a warning where the warm-up never ends.
+    """
+    config, samples, batch_size = checked.config, checked.samples, checked.batch_size
+    steps = steps_per_epoch(len(samples.train), batch_size)
+    side = config.input_size.max_dim
+    trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
+    for line in (
+        class_line(samples.class_title_to_idx),
+        f"model: {config.model.title}, input {side}x{side}, `train_layers` {config.train_layers}",
+        *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
+        f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
+        f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
+        f"device: {', '.join(checked.devices.names)}, {config.precision}",
+        f"output: {output}",
+    ):
+        log.info(line)
+    warmup = rates.warmup_steps(config, steps_per_epoch=steps)
+    if warmup >= config.epochs * steps:
+        log.warning(
+            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {config.epochs * steps} steps: "
+            "the learning rate never reaches `lr`; shorten it or train more epochs"
+        )
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:

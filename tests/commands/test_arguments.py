@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn.commands import arguments
+from mrcnn.errors import UserError
 
 
 @pytest.fixture
@@ -38,3 +39,26 @@ def test_a_model_may_be_left_out_where_a_task_folder_has_one():
     made = argparse.ArgumentParser()
     arguments.add_model(made, required=False)
     assert made.parse_args([]).model is None
+
+
+def options_of(**given):
+    return argparse.Namespace(**{"data": None, "images": None, "val_data": None, "val_images": None, **given})
+
+
+def test_data_paths_holds_what_was_given():
+    assert arguments.data_paths(options_of()) is None
+    assert arguments.data_paths(options_of(data=Path("a"), val_data=Path("v"))) == {
+        "data": Path("a"),
+        "val_data": Path("v"),
+    }
+    assert arguments.data_paths(argparse.Namespace(data=Path("a"), images=Path("i"))) == {
+        "data": Path("a"),
+        "images": Path("i"),
+    }
+
+
+@pytest.mark.parametrize("name", ["images", "val_data", "val_images"])
+def test_data_paths_without_data(name):
+    option = name.replace("_", "-")
+    with pytest.raises(UserError, match=f"^--{option} has no effect without --data; give both or neither$"):
+        arguments.data_paths(options_of(**{name: Path("x")}))

@@ -50,6 +50,71 @@ def test_command_takes_the_mode_from_a_config(project, tmp_path, monkeypatch, ca
     assert next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cat ")).split()[2] == "14"
 
 
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Replaces the model by one that finds a cat in each image, and a dog in its upper half."""
+    bundle = helpers.make_bundle()
+    monkeypatch.setattr(read, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+
+
+def coco_file(folder, *, categories=("cat", "dog")):
+    """Writes two images, one a crowd of cats and one a cat with a dog in the upper half."""
+    images, runs = [], {"size": [20, 30], "counts": [0, 600]}
+    for number in (1, 2):
+        helpers.write_image(folder / "img" / f"{number}.png", 20, 30, 240 - 50 * number)
+        images.append({"id": number, "file_name": f"{number}.png", "height": 20, "width": 30})
+    objects = [(1, 1, runs, 1), (2, 1, runs, 0), (2, 2, [[0, 0, 30, 0, 30, 10, 0, 10]], 0), (2, 2, [[1, 2]], 0)]
+    annotations = [
+        {"id": number, "image_id": image, "category_id": category, "segmentation": drawn, "iscrowd": crowd}
+        for number, (image, category, drawn, crowd) in enumerate(objects)
+    ]
+    named = [{"id": number, "name": name} for number, name in enumerate(categories, start=1)]
+    (folder / "a.json").write_text(json.dumps({"images": images, "annotations": annotations, "categories": named}))
+    return ["--model", "m", "--data", str(folder / "a.json"), "--images", str(folder / "img")]
+
+
+def test_command_measures_on_coco_json(measured, tmp_path, capsys):
+    evaluate.evaluate(evaluate.parse([*coco_file(tmp_path), "--output", str(tmp_path / "ap.json")]), JsonLog())
+    metrics = json.loads((tmp_path / "ap.json").read_text())
+    # the crowd of cats excuses the first image's cat; its dog is wrong and ranks first, so the dogs' AP is 1/2
+    assert (metrics["per_class"]["cat"]["mask_ap"], metrics["per_class"]["dog"]["mask_ap"]) == (1.0, 0.5)
+    assert [metrics["per_class"][name]["objects"] for name in ("cat", "dog")] == [1, 1]
+    assert "1 objects left out, their outline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("categories", "more", "message"),
+    [
+        (
+            ("owl", "fox"),
+            (),
+            r"none of the COCO file's classes \(fox, owl; .*evaluate on a COCO file with",
+        ),
+        (
+            ("cat", "dog"),
+            ("--tag", "val"),
+            "none of the 2 images has the tag 'val'; name another, the COCO file",
+        ),
+    ],
+)
+def test_command_names_the_coco_file_in_errors(measured, tmp_path, categories, more, message):
+    with pytest.raises(UserError, match=message):
+        evaluate.evaluate(evaluate.parse([*coco_file(tmp_path, categories=categories), *more]), JsonLog())
+
+
+@pytest.mark.parametrize("given", [[], ["--project", "p", "--data", "a.json"]])
+def test_parse_needs_a_project_or_data(given, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.parse(["--model", "m", *given])
+    assert "--project" in capsys.readouterr().err
+
+
+def test_command_refuses_images_without_data(project):
+    with pytest.raises(UserError, match="--images has no effect without --data; give both or neither"):
+        evaluate.evaluate(evaluate.parse(["--model", "m", "--project", str(project), "--images", "x"]), JsonLog())
+
+
 def test_command_refuses_a_batch_of_none():
     with pytest.raises(UserError, match="batch size must be at least 1, got -1"):
         evaluate.evaluate(argparse.Namespace(batch_size=-1), JsonLog())

@@ -138,6 +138,33 @@ def test_project_and_images_exclude_each_other(capsys):
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+def test_data_reads_the_images_that_it_lists(tmp_path, loaded):
+    for name in ("a.png", "sub/b.png", "c.png"):
+        helpers.write_image(tmp_path / "photos" / name, 20, 20, 100)
+    listed = [{"id": number, "file_name": name} for number, name in enumerate(("sub/b.png", "a.png", "gone.png"))]
+    (tmp_path / "x.json").write_text(json.dumps({"images": listed}))
+    given = ("--model", tmp_path / "m", "--data", tmp_path / "x.json", "--images", tmp_path / "photos")
+    run(*given, "--output", tmp_path / "out")
+    predictions = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item["file_name"] for item in predictions["images"]] == ["a.png", "sub/b.png"]
+    project = Project.open(tmp_path / "out" / "photos")
+    assert [(item.dataset, item.name) for item in project.items] == [("ds", "a.png"), ("ds/sub", "b.png")]
+
+
+@pytest.mark.parametrize(
+    "others", [("--project", "p"), ("--images", "a", "b"), ("--images", "a", "--recursive")], ids=lambda given: given[0]
+)
+def test_data_goes_with_one_folder_of_images(others):
+    with pytest.raises(UserError, match="--data goes with one folder of --images and without --project and --rec"):
+        run("--model", "m", "--output", "o", "--data", "x.json", *others)
+
+
+def test_data_without_its_folder_of_images(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(UserError, match=r"--images is missing: name the folder of the images that .*x\.json lists"):
+        run("--model", "m", "--output", tmp_path / "o", "--data", tmp_path / "x.json")
+
+
 def command(*arguments):
     return subprocess.run(
         [sys.executable, ROOT / "inference.py", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT

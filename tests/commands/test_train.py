@@ -9,6 +9,7 @@ import pytest
 
 from mrcnn.commands import tasks
 from mrcnn.commands import train as command
+from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog, run_main
 from mrcnn.train import run
@@ -103,6 +104,41 @@ def call(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def train_with(*options):
+    command.train(command.parse(["--config", "c.json", "--output", "o", *map(str, options)]), JsonLog())
+
+
+def test_data_goes_to_the_training_instead_of_a_project(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.json").write_text("{}")
+    train_with("--data", "t.json", "--images", "t", "--val-data", "v.json", "--val-images", "v")
+    train_with("--data", "t.json")
+    assert [options["data"] for _, options in trained] == [
+        DataPaths(Path("t.json"), Path("t"), Path("v.json"), Path("v")),
+        DataPaths(Path("t.json")),
+    ]
+    assert [options["project_dir"] for _, options in trained] == [None, None]
+
+
+@pytest.mark.parametrize("option", ["--images", "--val-data", "--val-images"])
+def test_options_of_data_without_it_are_refused(trained, option):
+    with pytest.raises(UserError, match=f"{option} has no effect without --data; give both or neither"):
+        train_with("--project", "p", option, "x")
+    assert trained == []
+
+
+def test_data_and_project_exclude_each_other(capsys):
+    with pytest.raises(SystemExit):
+        command.parse(["--data", "a.json", "--project", "b"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_data_without_config_or_output_asks_for_them(trained, tmp_path):
+    for given, missing in ((["--output", "o"], "config"), (["--config", "c"], "output")):
+        with pytest.raises(UserError, match=f"--{missing} is missing; give it, or --task-dir"):
+            command.train(command.parse(["--data", "a.json", *given]), JsonLog())
+
+
 @pytest.mark.slow
 def test_training_inference_and_export_as_a_user_calls_them(tmp_path):
     project = tiny.write_project(tmp_path / "task" / "data" / "shapes")
@@ -135,3 +171,35 @@ def test_training_inference_and_export_as_a_user_calls_them(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(next(exported.rglob("verify.json")).read_text())
     assert report["passed"]
+
+
+@pytest.mark.slow
+def test_training_evaluation_and_inference_on_coco_json(tmp_path):
+    train, val, images = tiny.write_coco(tmp_path / "coco")
+    (images / "0.png").unlink()
+    listed = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    config = {**tiny.CONFIG, "epochs": 1, "model": {**tiny.CONFIG["model"], "score_threshold": 0.0}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = tmp_path / "out" / "best"
+    calls = (
+        ["train", "--config", tmp_path / "config.json", "--data", train, "--images", images, "--val-data", val,
+         "--output", tmp_path / "out"],
+        ["evaluate", "--model", model, "--data", val, "--images", images, "--output", tmp_path / "ap.json"],
+        ["infer", "--model", model, "--data", val, "--images", images, "--output", tmp_path / "found"],
+    )  # fmt: skip
+    told = []
+    for arguments in calls:
+        done = call("-m", "mrcnn", *arguments, "--log-format", "json")
+        assert done.returncode == 0, done.stderr[-3000:]
+        told.append(done.stderr)
+    assert "1 images left out, their files are not there" in told[0]
+    assert "3 training and 3 validation images" in told[0]
+    assert json.loads((model / "config.json").read_text())["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
+    metrics = json.loads((tmp_path / "ap.json").read_text())
+    assert (metrics["images"], sum(item["objects"] for item in metrics["per_class"].values())) == (3, 3)
+    found = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert [item["file_name"] for item in found["images"]] == ["4.png", "5.png", "6.png"]
+    assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
+        "img", "predictions.json", "predictions_results.json",
+    ]  # fmt: skip
+    assert [path for path in listed if not path.is_file()] == []

@@ -7,6 +7,7 @@ import pytest
 from pycocotools import mask as pycocotools_mask
 
 from mrcnn.convert import coco
+from mrcnn.data.coco import objects
 from mrcnn.events import JsonLog
 from mrcnn.project.reader import Project
 from tests.data.coco import cases as coco_cases
@@ -333,7 +334,7 @@ def test_convert_leaves_out_names_that_are_too_long(tmp_path, capsys):
 
 
 def test_convert_stops_drawing_where_an_image_has_too_much(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(coco, "MOST_DRAWN", SQUARE_PIXELS)
+    monkeypatch.setattr(objects, "MOST_DRAWN", SQUARE_PIXELS)
     made = content(*(annotation(number, image_id=1) for number in range(1, 5)), annotation(5, image_id=2))
     _, found, _ = _converted(tmp_path, made)
     assert found == {"a.png": [CAT, CAT], "b.png": [CAT]}  # the second is the first beyond 400 pixels

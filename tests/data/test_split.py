@@ -42,11 +42,11 @@ def test_an_empty_set(tags, message):
 def test_one_object_is_enough():
     ignored_only, with_object = _sample(True), _sample(True, False)
     with pytest.raises(UserError, match="have no object"):
-        split.require_objects([_sample(), ignored_only], key="val", tag="v")
-    assert split.require_objects([_sample(), with_object], key="val", tag="v") is None
+        split.require_objects([_sample(), ignored_only], name="the images of val", fix="annotate")
+    assert split.require_objects([_sample(), with_object], name="the images of val", fix="annotate") is None
 
 
 @pytest.mark.parametrize("samples", [[_sample()], [_sample(True), _sample()]])
-def test_a_set_without_objects(samples):
-    with pytest.raises(UserError, match=r"`dataset_tags\.val`: the . images with the tag 'v' have no object"):
-        split.require_objects(samples, key="val", tag="v")
+def test_require_objects_of_a_set_without_any(samples):
+    with pytest.raises(UserError, match=r"^the images of val have no object of a class to learn; annotate$"):
+        split.require_objects(samples, name="the images of val", fix="annotate")

@@ -151,8 +151,3 @@ def test_folder_without_images(tmp_path):
         sources.open_images(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         sources.open_images(tmp_path / "nowhere")
-
-
-def test_take():
-    numbers = iter(range(5))
-    assert [sources.take(numbers, 2) for _ in range(4)] == [[0, 1], [2, 3], [4], []]

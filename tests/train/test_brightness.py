@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from mrcnn.config.load import load_train_config
-from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.data.sources.source import Samples
 from mrcnn.structures import Sample
 from mrcnn.train import brightness
 
@@ -15,7 +15,7 @@ def check(log, path, largest, **model):
     assert cv2.imwrite(str(path), np.full((4, 6), largest, np.uint16))
     config = load_train_config({**tiny.CONFIG, "model": {**tiny.CONFIG["model"], **model}})
     sample = Sample(name="a", image_path=str(path), labels=(), class_ids=(), ignore=(), size_hw=None)
-    return brightness.check(config, ProjectSamples((sample,), (), {"bg": 0}), log=log).model.image_range
+    return brightness.check(config, Samples((sample,), (), {"bg": 0}), log=log).model.image_range
 
 
 def test_check_finds_the_range_and_says_so(log, tmp_path):

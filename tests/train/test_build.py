@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
+from mrcnn.data.sources.source import Samples
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.structures import Sample
 from mrcnn.train import build, devices
-from mrcnn.train.check import Start
+from mrcnn.train.check import Checked, Start
 
 from . import fake, tiny
 
@@ -64,3 +67,22 @@ def test_build_network_gives_the_optimizer_its_schedule(built, log, make_state):
     assert float(rate(10**6)) == pytest.approx(0.05)  # a tenth of 0.5 from the 6th step on: 2 epochs of 3 steps
     assert float(rate(6)) == pytest.approx(0.05)
     assert np.isfinite(float(rate(0)))
+
+
+def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, log, tmp_path):
+    config = load_train_config({**tiny.CONFIG, "checkpoints": {"keep": 2}})
+    sample = Sample("ds/a.png", "a.png", (None,), (1,), (False,), (48, 64))
+    checked = Checked(
+        config,
+        Start(config=config, model=None, resumed=None, classes=None),
+        ProjectMeta((ClassMeta("disc", color="#00FF00"), ClassMeta("bar"))),
+        Samples((sample,) * 5, (sample,), MAPPING),
+        devices.use(["CPU:0"]),
+    )
+    made = build.build_run(checked, tmp_path / "out", log=log)
+    assert (made.state.epoch, made.state.step, made.state.steps_per_epoch, made.state.train_images) == (0, 0, 2, 5)
+    assert (made.store.root, made.store.keep) == (tmp_path / "out", 2)
+    assert made.store.config["class_title_to_idx"] == MAPPING
+    assert [item["title"] for item in made.store.config["classes"]] == ["disc", "bar", "bg"]
+    assert "schedule: 2 epochs of 2 steps of 2 images, sgd, lr 0.002 constant" in log.messages
+    assert f"output: {tmp_path / 'out'}" in log.messages

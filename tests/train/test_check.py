@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
+from mrcnn.data.sources import supervisely
+from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.train import check, objects
 from mrcnn.train.checkpoint import CheckpointStore
@@ -69,3 +71,37 @@ def test_check_counts_the_image_range_of_the_start_weights_as_given(log, tmp_pat
     begin = start(log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning")
     assert begin.config.model.image_range == begin.config.given_model["image_range"] == 4095
     assert "anchor_offset" not in begin.config.given_model
+
+
+def data_checked(log, tmp_path, *, classes=None, **settings):
+    project = tiny.write_project(tmp_path / "data", train=2, val=1)
+    config = load_train_config({**tiny.CONFIG, **settings})
+    begin = check.Start(config=config, model=None, resumed=None, classes=classes)
+    return check.check_data(begin, lambda: supervisely.open_source(DataPaths(project)), log=log)
+
+
+def test_check_data_fits_the_settings_to_data_and_machine(log, tmp_path):
+    model = {key: value for key, value in tiny.CONFIG["model"].items() if key != "max_gt_instances"}
+    checked = data_checked(log, tmp_path, precision="auto", model=model)
+    assert checked.config.precision in ("float32", "mixed_bfloat16")
+    assert checked.config.model.max_gt_instances == 100
+    assert [sample.name for sample in checked.samples.train] == ["ds/0.png", "ds/1.png"]
+    assert [item.title for item in checked.meta.classes] == ["disc", "bar"]
+    assert (checked.devices.count, checked.batch_size) == (1, 2)
+
+
+def test_check_data_keeps_the_class_numbers_of_the_start_weights(log, tmp_path):
+    checked = data_checked(log, tmp_path / "one", classes={"bg": 0, "disc": 1, "bar": 2})
+    assert checked.samples.class_title_to_idx == {"bg": 0, "disc": 1, "bar": 2}
+    with pytest.raises(UserError, match=r"to be the project's: only the project has \['bar'\], only the model has"):
+        data_checked(log, tmp_path / "two", classes={"bg": 0, "disc": 1, "cat": 2})
+
+
+def test_check_data_opens_the_data_before_all_else(log):
+    def fail():
+        raise UserError("there is none")
+
+    config = load_train_config({**tiny.CONFIG, "gpu_devices": [3]})
+    with pytest.raises(UserError, match="there is none"):
+        check.check_data(check.Start(config=config, model=None, resumed=None, classes=None), fail, log=log)
+    assert log.messages == []  # nothing of devices yet

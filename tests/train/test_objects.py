@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
-from mrcnn.data.sources.supervisely import ProjectSamples
+from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.project.geometry import Bitmap
 from mrcnn.structures import Sample
@@ -31,7 +31,7 @@ def sample(count, side=30, class_id=1):
 
 def check(log, train, val=None, **model):
     config = load_train_config({**tiny.CONFIG, "model": {**OPEN, **model}})
-    return objects.check(config, ProjectSamples((*train,), (*(val or train),), MAPPING), log=log).model.max_gt_instances
+    return objects.check(config, Samples((*train,), (*(val or train),), MAPPING), log=log).model.max_gt_instances
 
 
 def test_the_slots_follow_the_largest_image_of_both_sets(log):

@@ -12,6 +12,7 @@ import pytest
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.order import epoch_order
+from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.model_folder import precision, read
 from mrcnn.train import checkpoint, run
@@ -64,16 +65,25 @@ def built():
 @pytest.fixture(scope="module")
 def train(project, built):
     def call(
-        output, *, log=None, resume=False, model=None, project_dir=project, network=None, callbacks=(), **settings
-    ):
+        output, *, log=None, resume=False, model=None, data=None, project_dir=project, network=None, callbacks=(),
+        **settings,
+    ):  # fmt: skip
         config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings, "model": network or tiny.CONFIG["model"]})
         log = log or HeardLog()
         run.train(
-            config, project_dir=project_dir, output_dir=output, log=log, resume=resume, model=model, callbacks=callbacks
-        )
+            config, project_dir=project_dir if data is None else None, data=data, output_dir=output, log=log,
+            resume=resume, model=model, callbacks=callbacks,
+        )  # fmt: skip
         return log
 
     return call
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    """The images of `project` as COCO data."""
+    train, val, images = tiny.write_coco(tmp_path_factory.mktemp("coco"), train=6, val=3)
+    return DataPaths(train, images, val)
 
 
 @pytest.fixture(scope="module")
@@ -478,3 +488,33 @@ def test_own_callbacks_are_called_with_the_model_and_the_figures(train, tmp_path
 def test_own_callbacks_of_another_kind_are_one_line(train, tmp_path):
     with pytest.raises(UserError, match=r"`callbacks` must hold keras.callbacks.Callback objects, got \"<function"):
         train(tmp_path, callbacks=[lambda epoch, logs: None])
+
+
+def test_a_run_on_coco_json_is_that_on_the_same_project(whole, coco, train, tmp_path):
+    with pytest.raises(Stopped):
+        train(tmp_path, data=coco, log=SignalLog("train", 5))
+    assert checkpoint.find_last(tmp_path).name == "00000001.step000002"
+    log = train(tmp_path, data=coco, resume=True)
+    assert_same_run(whole[0], tmp_path)
+    assert "6 training and 3 validation images" in log.messages
+    ours, theirs = (json.loads((folder / "last" / "config.json").read_text()) for folder in (tmp_path, whole[0]))
+    assert [item.pop("color") for item in ours["classes"]] != [item.pop("color") for item in theirs["classes"]]
+    assert ours == theirs  # but for the colours, which COCO files lack
+    assert read.read_folder(tmp_path).class_names == ("bg", "bar", "disc")
+
+
+def test_train_on_one_coco_file_resumes_with_the_same_split(coco, train, tmp_path):
+    alone = DataPaths(coco.data, coco.images)
+    log = train(tmp_path, data=alone, epochs=1)
+    line = "5 training and 1 validation images: drawn from train.json by `seed` 0; --val-data names others"
+    assert line in log.messages
+    log = train(tmp_path, data=alone, epochs=2, resume=True)
+    assert line in log.messages
+    assert not any("changed" in message for message in log.messages)
+
+
+def test_train_needs_a_project_or_data_but_not_both(project, coco, tmp_path):
+    config = load_train_config(tiny.CONFIG)
+    for given in ({}, {"project_dir": project, "data": coco}):
+        with pytest.raises(UserError, match="give either `project_dir` or `data`, got "):
+            run.train(config, output_dir=tmp_path / "out", log=HeardLog(), **given)

@@ -42,6 +42,7 @@ MISSING = "images left out, their files are not there"
 UNKNOWN_TYPE = "images left out, the project format has no such files"
 UNREADABLE = "images left out, the file gives no `height` and `width` and the image cannot be read"
 AMBIGUOUS = "images left out, without its folders their name is also that of another image"
+LOST_IMAGES = (BROKEN_IMAGE, SHARED_ID, MISSING, UNKNOWN_TYPE, UNREADABLE, AMBIGUOUS)
 OTHER_NAME = "images found under another name than the file gives"
 LISTED_TWICE = "images that are listed under several ids, their objects are joined"
 OTHER_SIZE = "images have another size than the file says (height x width); training skips such images"
@@ -97,6 +98,7 @@ class CocoDataset:
         images: sorted by name.
         warnings: one line for each reason why something was left out or read in an unusual way.
         lost: number of objects left out.
+        lost_images: number of images left out.
     """
 
     path: Path
@@ -104,6 +106,7 @@ class CocoDataset:
     images: tuple[CocoImage, ...]
     warnings: tuple[str, ...]
     lost: int
+    lost_images: int
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,7 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
             categories are ambiguous.
     """
     content = _read(annotations)
-    if not images_dir.is_dir():
-        raise UserError(
-            f"the images' folder {images_dir} does not exist; name the folder of the images of {annotations}"
-        )
+    _require_folder(images_dir, annotations)
     _require_masks(content["annotations"], annotations)
     tally = Tally()
     ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))
@@ -146,26 +146,69 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
         raise UserError(f"{annotations}: {error}") from error
     files_of = _by_file(_entries(content["images"], tally), ImageFolder(images_dir), tally)
     sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
-    if not sizes:
-        reasons = "; ".join(tally.lines()) or "it lists none"
-        raise UserError(f"no image of {annotations} can be used from {images_dir}: {reasons}")
+    _require_images(sizes, images_dir, annotations, tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
     objects = _objects(content, categories, names, tally)
     images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
-    lost = sum(tally.counts[reason] for reason in LOST_OBJECTS)
-    return CocoDataset(annotations, tuple(categories.values()), tuple(images), tuple(tally.lines()), lost)
+    lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
+    return CocoDataset(
+        annotations, tuple(categories.values()), tuple(images), tuple(tally.lines()), lost=lost, lost_images=lost_images
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def list_images(annotations: Path, images_dir: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reads only the list of images of a COCO file, which needs neither annotations nor categories.
+
+    Args:
+        annotations: the file.
+        images_dir: the folder that holds its images; nothing outside it is read.
+
+    Returns:
+        The images' paths inside the folder, sorted, and the warnings as in `CocoDataset`.
+
+    Raises:
+        UserError: the file cannot be read or has no such list, or none of its images can be used.
+    """
+    content = _read_json(annotations)
+    listed = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        kind = coco_kinds.kind_of(content)
+        raise UserError(f"{annotations} is {kind or 'no COCO file'}: it needs a list `images`, got {short(listed)}")
+    _require_folder(images_dir, annotations)
+    tally = Tally()
+    found = _by_file(_entries(listed, tally), ImageFolder(images_dir), tally)
+    _require_images(found, images_dir, annotations, tally)
+    return tuple(sorted(found)), tuple(tally.lines())
+
+
+def _require_folder(images_dir: Path, annotations: Path) -> None:
+    if not images_dir.is_dir():
+        raise UserError(
+            f"the images' folder {images_dir} does not exist; name the folder of the images of {annotations}"
+        )
+
+
+def _require_images(found: Mapping[str, Any], images_dir: Path, annotations: Path, tally: Tally) -> None:
+    if not found:
+        reasons = "; ".join(tally.lines()) or "it lists none"
+        raise UserError(f"no image of {annotations} can be used from {images_dir}: {reasons}")
+
+
+def _read_json(path: Path) -> Any:
     """Reads the JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark."""
     data = files.read_bytes(path, what="annotation file")
     try:
-        content = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
         if kind := coco_kinds.kind_of_bytes(data):
             raise UserError(f"{path} is {kind}, not COCO; {coco_kinds.advice_for(kind)}") from error
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise UserError(f"{path} is not valid JSON: {error}{hint}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Reads the JSON of an instance file and checks its three lists."""
+    content = _read_json(path)
     kind = coco_kinds.kind_of(content)
     absent = [key for key in LISTS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if kind and (absent or kind in coco_kinds.ADVICE):

@@ -81,6 +81,16 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
     Raises:
         Unusable: there is no mask, it has no pixel in the image, or it is malformed or too large.
     """
+    runs, notes = read_runs(segmentation, height=height, width=width)
+    return Drawing(*unroll(runs, height), notes)
+
+
+def read_runs(segmentation: Any, *, height: int, width: int) -> tuple[Runs, tuple[str, ...]]:
+    """Converts polygons or run lengths to the runs of an object's pixels; arguments and errors as for `draw`.
+
+    Returns:
+        At least one run, and notes as in `Drawing`.
+    """
     if not segmentation:
         raise Unusable(NO_MASK)
     if isinstance(segmentation, Mapping):
@@ -97,7 +107,47 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
         raise Unusable(MALFORMED, f"it is {type(segmentation).__name__} {short(segmentation)}")
     if not len(starts):
         raise Unusable(NO_PIXEL)
-    return Drawing(*_unroll(starts, ends, height), notes)
+    y1, x1, y2, x2 = box_of((starts, ends), height)
+    if (y2 - y1) * (x2 - x1) > MOST_PIXELS:
+        raise Unusable(TOO_LARGE, f"its box has {y2 - y1} x {x2 - x1} pixels, more than {MOST_PIXELS}")
+    return (starts, ends), notes
+
+
+def box_of(runs: Runs, height: int) -> tuple[int, int, int, int]:
+    """Computes the box of runs.
+
+    Args:
+        runs: at least one.
+        height: of the image, pixels.
+
+    Returns:
+        y1, x1, y2, x2 in pixels of the image, y2 and x2 exclusive.
+    """
+    starts, ends = runs
+    x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
+    if (starts // height != (ends - 1) // height).any():  # a run that goes on in the next column
+        return 0, x1, height, x2
+    return int((starts % height).min()), x1, int(((ends - 1) % height).max()) + 1, x2
+
+
+def unroll(runs: Runs, height: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Expands runs to a mask, cropped to its box.
+
+    Args:
+        runs: at least one.
+        height: of the image, pixels.
+
+    Returns:
+        The mask `[h, w]` bool, and row and column of its first pixel in the image.
+    """
+    y1, x1, y2, x2 = box_of(runs, height)
+    rows, columns = y2 - y1, x2 - x1
+    # Positions in the image's columns -> positions in the box's columns, clipped at its upper and lower border
+    edges = np.stack(runs, axis=1).ravel().astype(np.int64)
+    inside = (edges // height - x1) * rows + np.clip(edges % height - y1, 0, rows)
+    lengths = np.diff(inside, prepend=0, append=rows * columns)
+    mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
+    return np.ascontiguousarray(mask), (y1, x1)
 
 
 def has_mask(segmentation: Any) -> bool:
@@ -143,27 +193,6 @@ def _runs(counts: np.ndarray) -> Runs:
     ends = edges[1::2]
     starts = edges[::2][: len(ends)]
     return starts[ends > starts], ends[ends > starts]
-
-
-def _unroll(starts: np.ndarray, ends: np.ndarray, height: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Expands runs to a mask, cropped to its box.
-
-    Returns:
-        The mask `[h, w]` bool, and row and column of its first pixel in the image.
-    """
-    x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
-    y1, y2 = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
-    if (starts // height != (ends - 1) // height).any():  # a run that goes on in the next column
-        y1, y2 = 0, height
-    rows, columns = y2 - y1, x2 - x1
-    if rows * columns > MOST_PIXELS:
-        raise Unusable(TOO_LARGE, f"its box has {rows} x {columns} pixels, more than {MOST_PIXELS}")
-    # Positions in the image's columns -> positions in the box's columns, clipped at its upper and lower border
-    edges = np.stack((starts, ends), axis=1).ravel()
-    inside = (edges // height - x1) * rows + np.clip(edges % height - y1, 0, rows)
-    lengths = np.diff(inside, prepend=0, append=rows * columns)
-    mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
-    return np.ascontiguousarray(mask), (y1, x1)
 
 
 def _read_run_lengths(

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mrcnn.data.coco import file
-from mrcnn.data.coco.file import read_coco
+from mrcnn.data.coco.file import list_images, read_coco
 from mrcnn.errors import UserError
 from tests.data.coco import cases as coco_cases
 from tests.data.coco.cases import HEIGHT, SQUARE, WIDTH, annotation, content, image
@@ -213,3 +213,51 @@ def test_read_coco_survives_deep_and_long_values(tmp_path):
 
 def test_read_coco_reads_a_segmentation_as_it_is(tmp_path):
     assert _read(tmp_path, content()).images[0].objects[0].segmentation == [SQUARE]
+
+
+def test_read_coco_counts_the_images_left_out(tmp_path):
+    images = [
+        image(1, "a.png"),
+        image(2, "b.png"),
+        image(3, "gone.png"),
+        {"id": 4},
+        image(5, "c.gif"),
+        image(5, "d.png"),
+    ]
+    dataset = _read(tmp_path, content(images=images), names=("a.png", "b.png", "c.gif", "d.png"))
+    assert [found.name for found in dataset.images] == ["a.png", "b.png"]
+    assert dataset.lost_images == 4  # of one id and no name, two that share an id, one without a file
+
+
+def test_list_images_needs_no_annotations(tmp_path):
+    path, folder = coco_cases.write(tmp_path, {"images": [image(1, "b.png"), {"id": 2, "file_name": "a.png"}]})
+    assert list_images(path, folder) == (("a.png", "b.png"), ())
+
+
+def test_list_images_names_what_is_missing(tmp_path):
+    path, folder = coco_cases.write(tmp_path, content(images=[image(1, "a.png"), image(2, "gone.png")]))
+    names, (line,) = list_images(path, folder)
+    assert names == ("a.png",)
+    assert line.startswith("1 images left out, their files are not there: there is no ")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({"categories": []}, "X is no COCO file: it needs a list `images`, got None"),
+        ([{"image_id": 1, "category_id": 1, "score": 1}], "X is a COCO results list: it needs a list `images`"),
+        ({"images": []}, "no image of X can be used from Y: it lists none"),
+        ({"images": [image(1, "gone.png")]}, "no image of X can be used from Y: 1 images left out, their files"),
+    ],
+)
+def test_list_images_refuses_other_files(tmp_path, made, message):
+    path, folder = coco_cases.write(tmp_path, made)
+    with pytest.raises(UserError) as caught:
+        list_images(path, folder)
+    assert message in str(caught.value).replace(str(path), "X").replace(str(folder), "Y")
+
+
+def test_list_images_without_the_folder(tmp_path):
+    path, folder = coco_cases.write(tmp_path, content())
+    with pytest.raises(UserError, match=r"the images' folder .*none does not exist; name the folder of the images of"):
+        list_images(path, folder / "none")

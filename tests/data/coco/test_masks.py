@@ -301,3 +301,23 @@ def test_unpack_reads_what_pycocotools_writes():
     large = np.zeros((3000, 3000), np.uint8, order="F")
     large[7:2990:3, 5:2993] = 1
     assert masks.unpack(pycocotools_mask.encode(large)["counts"]).tolist() == _counts(large)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "box"),
+    [
+        ([9], [10], (1, 2, 2, 3)),  # columns of 4 pixels: pixel 9 is row 1 of column 2
+        ([1, 5], [3, 7], (1, 0, 3, 2)),
+        ([3], [5], (0, 0, 4, 2)),  # goes on in the next column
+        ([4], [8], (0, 1, 4, 2)),
+    ],
+)
+def test_box_of_runs(starts, ends, box):
+    assert masks.box_of((np.array(starts), np.array(ends)), 4) == box
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint32])
+def test_unroll_runs(dtype):
+    mask, corner = masks.unroll((np.array([1, 6], dtype), np.array([3, 7], dtype)), 4)
+    assert corner == (1, 0)
+    np.testing.assert_array_equal(mask, [[1, 0], [1, 1]])

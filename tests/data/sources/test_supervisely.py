@@ -9,7 +9,8 @@ from mrcnn import events
 from mrcnn.config.load import load_train_config
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
-from mrcnn.data.sources import supervisely
+from mrcnn.data.sources import samples, supervisely
+from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
 from mrcnn.project.reader import Project
 
@@ -39,9 +40,10 @@ def _project(path, annotations, *, titles=("Pear", "apple", "bg", "neutral"), sh
     return Project.open(path)
 
 
-def _load(project, **kwargs):
+def _load(project, *, log=None, **kwargs):
     settings = {"train_tag": "train", "val_tag": "val", "background": "bg", "neutral": "neutral"}
-    return supervisely.load_samples(project, **(settings | kwargs))
+    source = supervisely.open_source(DataPaths(project.path))
+    return samples.load_samples(source, Settings(**(settings | kwargs)), log=log)
 
 
 def test_samples_of_both_sets(tmp_path):

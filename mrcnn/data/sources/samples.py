@@ -1,0 +1,163 @@
+"""Makes the training and validation samples of a source.
+
+Every annotation is read once. Objects of the background class are left out. Objects of the neutral class and objects
+tagged `iscrowd` become regions to ignore. Figures bound to one instance are one object. An image without objects is
+kept: all of it is background.
+Source: Supervisely Mask R-CNN plugin 5.16. Its README describes the neutral class, but its code did not implement it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from mrcnn.data import classes, split
+from mrcnn.data.skipped import Skipped
+from mrcnn.data.sources.source import AnnotatedImage, Samples, Sets, Settings, Source
+from mrcnn.errors import UserError
+from mrcnn.events import EventLog
+from mrcnn.fields import extras
+from mrcnn.project import drawing, repeated
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
+from mrcnn.project.geometry import Geometry
+from mrcnn.structures import Sample
+
+INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text there are parts of one object
+
+
+def load_samples(source: Source, settings: Settings, *, log: EventLog | None = None) -> Samples:
+    """Reads all annotations of a source and splits its images.
+
+    Args:
+        source: the images.
+        settings: the settings of the training.
+        log: where warnings go; None for nowhere.
+
+    Returns:
+        Samples in the source's order.
+
+    Raises:
+        UserError: there is no class to learn, a set has no image or no object, or too many images are unusable.
+    """
+    titles = [item.title for item in source.meta.classes]
+    mapping = dict(
+        settings.class_title_to_idx
+        or classes.class_mapping(titles, settings.background, settings.neutral, place=source.classes_in)
+    )
+    _check_left_out(source, max_share=settings.max_skipped_share)
+    items, annotations = _read_annotations(source, max_share=settings.max_skipped_share, log=log)
+    sets = source.split(items, annotations, settings)
+    samples = {
+        index: make_sample(
+            items[index],
+            annotations[index],
+            class_title_to_idx=mapping,
+            neutral=settings.neutral,
+            fields=settings.fields,
+        )
+        for index in sorted({*sets.train, *sets.val})
+    }
+    train, val = (tuple(samples[index] for index in indices) for indices in (sets.train, sets.val))
+    for chosen, name in zip((train, val), sets.names, strict=True):
+        split.require_objects(chosen, name=name, fix=sets.fix)
+    if log is not None:
+        for line in (*repeated.grouped(source.warnings), *_warnings(sets, annotations, settings.background)):
+            log.warning(line)
+        log.info(f"{len(train)} training and {len(val)} validation images{sets.rest}")
+    return Samples(train, val, mapping)
+
+
+def make_sample(
+    item: AnnotatedImage,
+    annotation: Annotation,
+    *,
+    class_title_to_idx: Mapping[str, int],
+    neutral: str | None = None,
+    fields: Sequence[str] = (),
+) -> Sample:
+    """Makes the sample of one image. Of an object of several figures, the first has its extra fields.
+
+    Raises:
+        UserError: an object's class has no index.
+    """
+    figures: dict[tuple[int, bool, str | int], list[Label]] = {}
+    for number, label in enumerate(annotation.labels):
+        title = label.class_title
+        if class_title_to_idx.get(title) == classes.BACKGROUND_IDX:
+            continue
+        ignore = title == neutral or label.has_tag(CROWD_TAG)
+        if not ignore and title not in class_title_to_idx:
+            raise UserError(f"{item.ann_path}: class {title!r} is none of {sorted(class_title_to_idx)}")
+        class_id = class_title_to_idx.get(title, classes.BACKGROUND_IDX)  # neutral has none
+        key = label.extra.get(INSTANCE_KEY)
+        bound = key if isinstance(key, str) and key else number
+        figures.setdefault((class_id, ignore, bound), []).append(label)
+    return Sample(
+        name=f"{item.dataset}/{item.name}",
+        image_path=str(item.image_path),
+        labels=tuple(_drawable([label.geometry for label in parts]) for parts in figures.values()),
+        class_ids=tuple(class_id for class_id, _, _ in figures),
+        ignore=tuple(ignore for _, ignore, _ in figures),
+        size_hw=annotation.size_hw,
+        extras=extras.of_labels([parts[0] for parts in figures.values()], fields),
+    )
+
+
+def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
+    return parts[0] if len(parts) == 1 else _Figures(tuple(parts))
+
+
+class _Figures(NamedTuple):
+    """Several figures that form one object; drawn like a single geometry."""
+
+    parts: tuple[Geometry, ...]
+
+    def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
+        """Draws all parts onto one mask."""
+        return drawing.union([part.to_mask(height, width) for part in self.parts])
+
+
+def _check_left_out(source: Source, *, max_share: float) -> None:
+    total = source.left_out + len(source.items)
+    if source.left_out > max_share * total:
+        reasons = "; ".join(source.warnings)
+        raise UserError(f"too many images cannot be used: {source.left_out} of {total} are left out: {reasons}")
+
+
+def _read_annotations(
+    source: Source, *, max_share: float, log: EventLog | None
+) -> tuple[list[AnnotatedImage], list[Annotation]]:
+    skipped = Skipped(len(source.items), max_share=max_share, log=log)
+    items, annotations = [], []
+    for item in source.items:
+        try:
+            annotations.append(item.read_annotation(source.meta))
+        except UserError as error:
+            skipped.add(f"{item.dataset}/{item.name}", error)
+        else:
+            items.append(item)
+    if len(skipped) > repeated.FEW and log is not None:
+        log.warning(f"{skipped.summary()}{source.hint}")
+    return items, annotations
+
+
+def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) -> list[str]:
+    lines = list(sets.warnings)
+    used = {*sets.train, *sets.val}
+    shapes = sum((annotations[index].unsupported_shapes() for index in used), Counter())
+    lines.extend(
+        f"{count} objects of shape {shape} cannot be drawn and are left out" for shape, count in shapes.items()
+    )
+    unlearnt = sum(label.class_title == background for index in used for label in annotations[index].labels)
+    if unlearnt:
+        lines.append(
+            f"{unlearnt} objects of class {background!r} count as background and are not learnt, since "
+            "`special_classes.background` names it"
+        )
+    thin = sum((annotations[index].thin_shapes() for index in used), Counter())
+    if thin:
+        counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
+        lines.append(
+            f"{thin.total()} objects have no area ({counts}) and are trained on as masks one pixel wide; "
+            "to have them ignored, name their class in `special_classes.neutral`"
+        )
+    return lines

@@ -1,0 +1,59 @@
+"""The formats of annotated images, and the choice between them by what a path is.
+
+A further format is one line of `FORMATS`; other code may add one of its own.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from mrcnn.data.sources import coco, supervisely
+from mrcnn.data.sources.source import DataPaths, ImageList, Source
+from mrcnn.errors import UserError
+
+
+class Format(NamedTuple):
+    """One format of annotated images.
+
+    Attributes:
+        what: how a user recognizes it, for messages.
+        fits: checks whether a path has this format, without reading much.
+        open: opens the data with its annotations.
+        list_images: lists the images for inference, which then reads no annotation; None for a format whose
+            annotations inference keeps beside what it finds.
+    """
+
+    what: str
+    fits: Callable[[Path], bool]
+    open: Callable[[DataPaths], Source]
+    list_images: Callable[[DataPaths], ImageList] | None = None
+
+
+PROJECT = "supervisely"
+FORMATS: dict[str, Format] = {
+    PROJECT: Format("a Supervisely project (a folder with meta.json)", supervisely.fits, supervisely.open_source),
+    "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images),
+}
+
+
+def find(path: Path) -> Format:
+    """Finds the format of a path.
+
+    Raises:
+        UserError: the path does not exist, or has none of the formats.
+    """
+    for candidate in FORMATS.values():
+        if candidate.fits(path):
+            return candidate
+    if not path.exists():
+        raise UserError(f"the data {path} does not exist")
+    raise UserError(f"{path} is none of the data that is read: {', '.join(item.what for item in FORMATS.values())}")
+
+
+def open_source(paths: DataPaths) -> Source:
+    """Opens data with its annotations, in whichever format it is.
+
+    Raises:
+        UserError: the path has none of the formats, or the data is malformed.
+    """
+    return find(paths.data).open(paths)

@@ -1,0 +1,146 @@
+"""Fits a built training run: composes data, validation and callbacks, and trains to the end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mrcnn import optional
+from mrcnn.config.train import TrainConfig
+from mrcnn.data import pipeline
+from mrcnn.data.skipped import Skipped
+from mrcnn.data.sources.source import Samples
+from mrcnn.events import EventLog
+from mrcnn.model_folder.read import output_rules
+from mrcnn.train import callbacks, checkpoint, extras, loop, plan
+from mrcnn.train.build import Built
+from mrcnn.train.check import Checked
+from mrcnn.train.clock import Clock
+from mrcnn.train.forecast import Forecast
+from mrcnn.train.interrupt import StopRequest
+from mrcnn.train.invalid_loss import InvalidLossStop
+from mrcnn.train.validation import ApScorer, Validation, is_due
+
+TENSORBOARD = "tensorboard"
+QUICK_SIDE = 256  # pixels, side of a model input that a CPU trains in an evening
+QUICKER = "; presets/train_cpu_evening.json is quicker on a CPU"
+
+
+def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Callback] = (), log: EventLog) -> None:
+    """Trains a run from its position to its end.
+
+    Args:
+        checked: the settings, the samples and the devices.
+        built: the model, the position and the checkpoints.
+        own: the caller's callbacks, called after the checkpoint is written.
+        log: receives figures, progress and messages.
+
+    Raises:
+        UserError: too many images cannot be used, a loss is NaN or infinite, or a checkpoint cannot be written.
+        Stopped: a signal came and the run is saved.
+    """
+    config, samples, root = checked.config, checked.samples, built.store.root
+    skipped, skipped_val = (
+        Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
+    )
+
+    def open_data(epoch: int, step: int) -> tf.data.Dataset:
+        return pipeline.train_dataset(
+            samples.train, config, batch_size=checked.batch_size, skipped=skipped, start_epoch=epoch, start_step=step
+        )[0]
+
+    def names_at(epoch: int, step: int) -> Sequence[str]:
+        batch = next(iter(open_data(epoch, step)))
+        return [samples.train[index].name for index in batch["image_ids"].numpy()]
+
+    with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
+        clock = Clock(built.state)
+        stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
+        validation = _validation(checked, skipped_val, stop=stop, log=log)
+        recorders = _recorders(checked, built, clock, log=log)
+        early = _early_stop(config, clock, log=log)
+        if early and early.is_due:
+            log.info("nothing to do: the run was ended by `early_stopping`")
+            return
+        chain = [
+            clock,
+            InvalidLossStop(clock, names_at=names_at),
+            _report(checked, clock, log=log),
+            validation,
+            *recorders,
+            *own,
+            *([early] if early else []),
+            stop,
+        ]
+        loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
+    for collected in (skipped, skipped_val):
+        if collected:
+            log.warning(collected.summary())
+    best, curves = root / checkpoint.BEST, root / callbacks.CURVES
+    log.info(
+        plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
+    )
+
+
+def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalStop, log: EventLog) -> Validation:
+    config, samples = checked.config, checked.samples
+    return Validation(
+        pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped),
+        names=[sample.name for sample in samples.val],
+        log=log,
+        scorer=_scorer(config, samples) if config.validation.ap else None,
+        check=stop.check,
+        due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
+    )
+
+
+def _recorders(checked: Checked, built: Built, clock: Clock, *, log: EventLog) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that write history, curves, checkpoints and TensorBoard's events, in this order."""
+    monitor, store, extra = checked.config.best_monitor, built.store, extras.Extras(log)
+    return [
+        callbacks.Recorder(
+            clock, folder=store.root, batch_size=checked.batch_size, log=log, extras=extra, monitor=monitor
+        ),
+        callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
+        *_tensorboard(store.root / TENSORBOARD, extra, log=log),
+    ]
+
+
+def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:
+    config = checked.config
+    forecast = Forecast(
+        steps_per_epoch=clock.steps_per_epoch,
+        epochs=config.epochs,
+        val_images=len(checked.samples.val),
+        batch_size=checked.batch_size,
+        validate_every=config.validation.every_epochs,
+    )
+    is_slow = checked.devices.names[0].startswith("CPU") and config.input_size.max_dim > QUICK_SIDE
+    advice = QUICKER if is_slow else ""
+    return callbacks.ProgressReport(clock, batch_size=checked.batch_size, log=log, forecast=forecast, advice=advice)
+
+
+def _scorer(config: TrainConfig, samples: Samples) -> ApScorer:
+    return ApScorer(
+        lambda image_id: pipeline.ground_truth(samples.val[image_id]),
+        class_names=list(samples.class_title_to_idx),
+        min_dim=config.input_size.min_dim,
+        max_dim=config.input_size.max_dim,
+        rules=output_rules(config.model),
+        max_detections=config.model.detections_per_image,
+    )
+
+
+def _tensorboard(folder: Path, extra: extras.Extras, *, log: EventLog) -> list[keras.callbacks.Callback]:
+    for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
+        if optional.missing(name):
+            log.info(f"{left_out} is not written; install what it needs by {optional.hint(name)}")
+    return [] if optional.missing("tensorboard") else [extras.TensorBoard(folder, extras=extra)]
+
+
+def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:
+    rule = config.early_stopping
+    if rule is None:
+        return None
+    return callbacks.EarlyStop(clock, monitor=rule.monitor, patience=rule.patience, min_delta=rule.min_delta, log=log)

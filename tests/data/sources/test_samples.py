@@ -1,0 +1,79 @@
+"""Samples of a source; those of a project are in `test_supervisely.py`, of COCO files in `test_coco.py`."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from mrcnn.data.sources import samples
+from mrcnn.data.sources.source import Sets, Settings, Source
+from mrcnn.errors import UserError
+from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+
+PIXELS = Bitmap((1, 2), np.ones((2, 3), bool))
+
+
+class Image(NamedTuple):
+    """An image of a made up source; without labels its annotation is broken."""
+
+    name: str
+    labels: tuple | None
+    dataset: str = "d"
+    image_path: str = "x.png"
+    ann_path: str = "x.txt"
+
+    def read_annotation(self, meta):
+        if self.labels is None:
+            raise UserError("it is broken")
+        return Annotation((8, 9), (), self.labels)
+
+
+def first_validates(items, annotations, settings):
+    return Sets(tuple(range(1, len(items))), (0,), ("the training images", "the first image"), "draw some", " of many")
+
+
+def source(*items, **fields):
+    return Source("made up", ProjectMeta((ClassMeta("a"), ClassMeta("b"))), items, first_validates, **fields)
+
+
+A, B, CROWD = Label("a", PIXELS), Label("b", PIXELS), Label("b", PIXELS, (Tag("iscrowd"),))
+
+
+def test_load_samples_of_any_source():
+    loaded = samples.load_samples(source(Image("v", (A,)), Image("t", (A, CROWD))), Settings())
+    assert loaded.class_title_to_idx == {"bg": 0, "a": 1, "b": 2}
+    assert [sample.name for sample in loaded.train] == ["d/t"]
+    assert (loaded.train[0].class_ids, loaded.train[0].ignore) == ((1, 2), (False, True))
+    assert [sample.name for sample in loaded.val] == ["d/v"]
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ((Image("v", (CROWD,)), Image("t", (A,))), "^the first image have no object of a class to learn; draw some$"),
+        ((Image("v", (A,)), Image("t", ())), "^the training images have no object of a class to learn; draw some$"),
+        ((Image("v", (A,)), Image("t", None), Image("u", None)), "too many images cannot be used: 2 of 3 images"),
+    ],
+)
+def test_load_samples_refuses_what_teaches_nothing(items, message):
+    with pytest.raises(UserError, match=message):
+        samples.load_samples(source(*items), Settings())
+
+
+def test_load_samples_counts_what_was_left_out_before():
+    items = (Image("v", (A,)), Image("t", (A,)))
+    assert len(samples.load_samples(source(*items, left_out=2), Settings()).train) == 1
+    with pytest.raises(UserError, match=r"^too many images cannot be used: 3 of 5 are left out: gone; burnt$"):
+        samples.load_samples(source(*items, left_out=3, warnings=("gone", "burnt")), Settings())
+
+
+def test_load_samples_names_the_place_of_the_classes():
+    with pytest.raises(UserError, match=r"^the first line has no class to learn besides the background 'a' and the"):
+        samples.load_samples(source(Image("v", ()), classes_in="the first line"), Settings(background="a", neutral="b"))
+
+
+def test_make_sample_names_the_file_of_an_unknown_class():
+    with pytest.raises(UserError, match=r"^x\.txt: class 'b' is none of \['a', 'bg'\]$"):
+        samples.make_sample(Image("t", ()), Annotation((8, 9), (), (B,)), class_title_to_idx={"bg": 0, "a": 1})

@@ -1,0 +1,49 @@
+"""The choice of a format by what a path is."""
+
+import json
+
+import pytest
+
+from mrcnn.data.sources import table
+from mrcnn.data.sources.source import DataPaths
+from mrcnn.errors import UserError
+from tests.data.coco import cases
+from tests.train import tiny
+
+
+@pytest.mark.parametrize("inside", ["project", "."])
+def test_find_and_open_source_of_a_project(tmp_path, inside):
+    tiny.write_project(tmp_path / "project", train=1, val=1)
+    assert table.find(tmp_path / inside) is table.FORMATS["supervisely"]
+    source = table.open_source(DataPaths(tmp_path / inside))
+    assert (source.name, source.kind, len(source.items)) == ("project", "project", 2)
+
+
+def test_find_and_open_source_of_a_json_file(tmp_path):
+    path, images = cases.write(tmp_path, cases.content())
+    assert table.find(path) is table.FORMATS["coco"]
+    source = table.open_source(DataPaths(path, images))
+    assert (source.name, source.kind, len(source.items)) == ("a", "COCO file", 2)
+
+
+def test_find_tells_what_is_read(tmp_path):
+    (tmp_path / "a.txt").touch()
+    for path in (tmp_path, tmp_path / "a.txt"):
+        with pytest.raises(UserError) as caught:
+            table.find(path)
+        known = "a Supervisely project (a folder with meta.json), a COCO instance file (.json)"
+        assert str(caught.value) == f"{path} is none of the data that is read: {known}"
+    with pytest.raises(UserError, match=r"the data .*none does not exist"):
+        table.find(tmp_path / "none")
+
+
+def test_find_asks_formats_of_others_too(tmp_path, monkeypatch):
+    own = table.Format("a text", lambda path: path.suffix == ".txt", lambda paths: None)
+    monkeypatch.setitem(table.FORMATS, "text", own)
+    assert table.find(tmp_path / "a.txt") is own
+
+
+def test_open_source_of_a_project_with_what_belongs_to_coco(tmp_path):
+    (tmp_path / "meta.json").write_text(json.dumps({"classes": [], "tags": []}))
+    with pytest.raises(UserError, match=r"is a project, which holds its images.* leave out --images, --val-data"):
+        table.open_source(DataPaths(tmp_path, images=tmp_path))
