@@ -31,6 +31,11 @@ class DataPaths:
     val_data: Path | None = None
     val_images: Path | None = None
 
+    def __post_init__(self):
+        """Converts texts to paths."""
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, None if value is None else Path(value))
+
 
 class Settings(NamedTuple):
     """The settings of a training on which its samples depend, named as in the train config.

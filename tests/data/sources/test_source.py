@@ -1,5 +1,7 @@
 """The records of a source."""
 
+from pathlib import Path
+
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources.source import PROJECT, DataPaths, Settings, Source
 from mrcnn.project.meta import ProjectMeta
@@ -13,6 +15,11 @@ def test_settings_are_by_default_those_of_a_train_config():
         config.special_classes.neutral,
     )
     assert (settings.max_skipped_share, settings.seed) == (config.max_skipped_share, config.seed)
+
+
+def test_data_paths_may_be_texts():
+    assert DataPaths("a.json", "images", val_images="b") == DataPaths(Path("a.json"), Path("images"), None, Path("b"))
+    assert DataPaths("a.json").data.suffix == ".json"
 
 
 def test_data_paths_and_source_need_few_fields(tmp_path):
