@@ -83,10 +83,10 @@ def load_weights(resnet: ResNet, file: h5py.File) -> int:
             if block.downsample is not None:
                 block.downsample[0].stride = block.conv1.stride
                 pairs.append((*block.downsample, f"{prefix}_0"))
-    return sum(_put(convolution, norm, name, file) for convolution, norm, name in pairs)
+    return sum(_put(convolution, norm, name, file=file) for convolution, norm, name in pairs)
 
 
-def _put(convolution: nn.Conv2d, norm: nn.Module, name: str, file: h5py.File) -> bool:
+def _put(convolution: nn.Conv2d, norm: nn.Module, name: str, *, file: h5py.File) -> bool:
     if f"{name}_conv" not in file or f"{name}_bn" not in file:
         return False
     values = {}

@@ -62,7 +62,9 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
     print("| | " + " | ".join(COLUMNS) + " |\n|" + " --- |" * (len(COLUMNS) + 1))
     print(row("single images", run.evaluate(predictor, tiles, log=log)), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        canvas = sources.open_project(write_canvas(tiles, Path(folder) / "canvas", options.side, options.margin))
+        canvas = sources.open_project(
+            write_canvas(tiles, Path(folder) / "canvas", side=options.side, margin=options.margin)
+        )
         for case in cases(options.side):
             mode = load_mode(
                 {
@@ -105,7 +107,7 @@ def square_tiles(source: Source, side: int) -> Source:
     return replace(source, entries=tuple(fitting[: math.isqrt(len(fitting)) ** 2]))
 
 
-def write_canvas(tiles: Source, directory: Path, side: int, margin: int) -> Path:
+def write_canvas(tiles: Source, directory: Path, *, side: int, margin: int) -> Path:
     """Writes a project whose one image shows the images of `square_tiles` in a grid.
 
     A margin in their median colour is above the grid and to its left.
@@ -127,15 +129,15 @@ def write_canvas(tiles: Source, directory: Path, side: int, margin: int) -> Path
     for number, (entry, image) in enumerate(zip(tiles.entries, pixels, strict=True)):
         y, x = (margin + side * place for place in divmod(number, across))
         canvas[y : y + side, x : x + side] = image
-        labels += moved_labels(entry, tiles, y, x)
+        labels += moved_labels(entry, tiles, y=y, x=x)
     encoded = cv2.imencode(".png", canvas[..., ::-1])[1].tobytes()
     classes = tuple(replace(item, shape="bitmap") for item in tiles.meta.classes)
     with ProjectWriter(directory, replace(tiles.meta, classes=classes)) as writer:
-        writer.add("ds", "canvas.png", encoded, Annotation(canvas.shape[:2], labels=tuple(labels)))
+        writer.add("ds", "canvas.png", encoded, annotation=Annotation(canvas.shape[:2], labels=tuple(labels)))
     return directory
 
 
-def moved_labels(entry: Entry, tiles: Source, y: int, x: int) -> Iterator[Label]:
+def moved_labels(entry: Entry, tiles: Source, *, y: int, x: int) -> Iterator[Label]:
     """Yields an image's objects as bitmaps, shifted down by `y` and right by `x` pixels."""
     annotation = entry.read_annotation(tiles.meta)
     for label in annotation.labels:

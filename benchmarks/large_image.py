@@ -135,7 +135,7 @@ def write_project(directory: Path, options: argparse.Namespace) -> sources.Sourc
     annotation = Annotation((height, width), labels=tuple(Label("box", Rectangle(pair)) for pair in corners))
     with ProjectWriter(directory, ProjectMeta((ClassMeta("box", "rectangle"),))) as writer:
         image = cv2.imencode(".png", draw_scene(height, width))[1].tobytes()
-        writer.add("ds", "large.png", image, annotation)
+        writer.add("ds", "large.png", image, annotation=annotation)
     return sources.open_project(directory)
 
 

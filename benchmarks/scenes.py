@@ -81,7 +81,7 @@ def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int) ->
                 labels = tuple(Label(name, Bitmap.from_canvas(mask)) for name, mask in objects)
                 _, png = cv2.imencode(".png", image[..., ::-1])
                 name = f"{tag}_{index:03d}_{kind.name}.png"
-                writer.add("scenes", name, png.tobytes(), Annotation((side, side), (Tag(tag),), labels))
+                writer.add("scenes", name, png.tobytes(), annotation=Annotation((side, side), (Tag(tag),), labels))
 
 
 def draw_scene(

@@ -76,18 +76,23 @@ def main(arguments: list[str] | None = None) -> None:
         with serving(options.model, batch_size, options.options.split()) as service:
             ask(service.url, image, clients=2 * batch_size, requests_in_all=6 * batch_size)  # warm-up
             for clients in options.clients:
-                lines.append(measure(service, image, batch_size, clients, max(options.requests, clients)))
+                lines.append(
+                    measure(
+                        service, image, batch_size=batch_size, clients=clients, count=max(options.requests, clients)
+                    )
+                )
                 print(lines[-1], flush=True)
     if options.write:
         options.write.write_text(replaced(options.write.read_text(), "\n".join(lines)))
 
 
-def measure(service: Service, image: bytes, batch_size: int, clients: int, count: int) -> str:
+def measure(service: Service, image: bytes, *, batch_size: int, clients: int, count: int) -> str:
     """Measures and formats a row of the table."""
     before = batches(service.url)
     restart_peak(service.pid)
     load = ask(service.url, image, clients=clients, requests_in_all=count)
-    return row(batch_size, clients, load, batches(service.url) - before, peak_mb(service.pid))
+    runs = batches(service.url) - before
+    return row(batch_size, clients, load, runs=runs, memory=peak_mb(service.pid))
 
 
 def photograph() -> bytes:
@@ -141,7 +146,7 @@ def ask(url: str, image: bytes, *, clients: int, requests_in_all: int) -> Load:
     return Load([seconds for seconds, fine in results if fine], sum(not fine for _, fine in results), wall)
 
 
-def row(batch_size: int, clients: int, load: Load, runs: float, memory: float) -> str:
+def row(batch_size: int, clients: int, load: Load, *, runs: float, memory: float) -> str:
     """Formats a row of the table.
 
     Args:

@@ -109,7 +109,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     model = Matterport(num_classes=CLASSES, settings=settings)
     batch = _batch(case, model.settings)
     seconds, stages = (
-        _time_training(model, case, batch, runs) if case.train_layers else _time_inference(model, batch, runs)
+        _time_training(model, case, batch, runs=runs) if case.train_layers else _time_inference(model, batch, runs)
     )
     keras.config.set_dtype_policy("float32")
     rate = max(rate_before, matmul_gflops())
@@ -166,7 +166,9 @@ def _proposals(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
     return pyramid, model.rpn(pyramid, image_size=size, count=model.settings.post_nms_topk)[1]
 
 
-def _time_training(model: Matterport, case: Case, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
+def _time_training(
+    model: Matterport, case: Case, batch: dict[str, Any], *, runs: int
+) -> tuple[float, dict[str, float]]:
     select_trainable(model, case.train_layers or "all")
     variables = model.trainable_variables
     optimizer = keras.optimizers.SGD(1e-4, momentum=0.9, global_clipnorm=5.0)

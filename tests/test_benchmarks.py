@@ -80,10 +80,16 @@ def test_requests_that_nobody_answers_are_counted_as_failed():
 def test_a_row_of_the_load_table():
     found = serve_load.Load([float(value) for value in range(1, 102)], failed=2, wall=202.0)
     # 101 values 1..101: the middle one is 51, 95 of the 100 steps end at 96; 101 / 202 = 0.5 a second
-    assert serve_load.row(4, 8, found, 25.25, 1234.4) == ("| 4 | 8 | 103 | 2 | 0.50 | 51.00 | 96.00 | 4.0 | 1234 |")
+    assert serve_load.row(4, 8, found, runs=25.25, memory=1234.4) == (
+        "| 4 | 8 | 103 | 2 | 0.50 | 51.00 | 96.00 | 4.0 | 1234 |"
+    )
     nothing = serve_load.Load([], failed=3, wall=1.0)
-    assert serve_load.row(1, 1, nothing, 0, 9.0) == "| 1 | 1 | 3 | 3 | 0.00 | nan | nan | 0.0 | 9 |"
-    assert serve_load.row(1, 1, nothing._replace(seconds=[2.0]), 1, 9.0).split()[11:14] == ["2.00", "|", "2.00"]
+    assert serve_load.row(1, 1, nothing, runs=0, memory=9.0) == "| 1 | 1 | 3 | 3 | 0.00 | nan | nan | 0.0 | 9 |"
+    assert serve_load.row(1, 1, nothing._replace(seconds=[2.0]), runs=1, memory=9.0).split()[11:14] == [
+        "2.00",
+        "|",
+        "2.00",
+    ]
     assert {line.count("|") for line in serve_load.HEADER.splitlines()} == {10}
 
 
@@ -180,7 +186,7 @@ def test_images_are_laid_on_a_canvas_with_their_objects(tmp_path):
         "c.png",
         "d.png",
     ]  # 4 fill a square
-    canvas = sources.open_project(joining.write_canvas(tiles, tmp_path / "canvas", 8, 3))
+    canvas = sources.open_project(joining.write_canvas(tiles, tmp_path / "canvas", side=8, margin=3))
     (entry,) = canvas.entries
     image, annotation = read_image(entry.path), entry.read_annotation(canvas.meta)
     assert (image.shape, annotation.size_hw) == ((19, 19, 3), (19, 19))

@@ -29,7 +29,7 @@ def _source(tmp_path, sizes):
     with ProjectWriter(tmp_path / "p", ProjectMeta((), (), {})) as writer:
         for index, size in enumerate(sizes):
             picture = draw.encode(np.full((*size, 3), 90, np.uint8), ".png")
-            writer.add("d", f"{index}.png", picture, Annotation(size))
+            writer.add("d", f"{index}.png", picture, annotation=Annotation(size))
     return sources.open_project(tmp_path / "p")
 
 

@@ -48,7 +48,7 @@ def _copy(source, target):
     project = Project.open(source)
     with ProjectWriter(target, project.meta) as writer:
         for item in project.items:
-            writer.add(item.dataset, item.name, item.image_path, item.read_annotation(project.meta))
+            writer.add(item.dataset, item.name, item.image_path, annotation=item.read_annotation(project.meta))
     return target
 
 

@@ -152,7 +152,7 @@ class Output:
         Raises:
             UserError: as `ProjectWriter.add`.
         """
-        self._writer.add(entry.dataset, entry.name, entry.path, annotation)
+        self._writer.add(entry.dataset, entry.name, entry.path, annotation=annotation)
         self.done[key(entry)] = record
         # not flushed to the disk: after a power loss, a resuming run repeats images whose line or files are lost
         with files.writing("the journal", self._journal_path):
@@ -184,7 +184,7 @@ class Output:
             record, checksum = records.get(key(entry), ({}, None))
             annotation = self._kept_annotation(entry) if checksum == _checksum(entry) else None
             if annotation is not None:
-                self._writer.add(entry.dataset, entry.name, entry.path, annotation)
+                self._writer.add(entry.dataset, entry.name, entry.path, annotation=annotation)
                 self.done[key(entry)] = record
 
     def _drop_kept(self) -> None:

@@ -3,19 +3,23 @@
 Source: Lin et al. (2016); names as in Matterport.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.initial import INITIAL_VALUES
+from mrcnn.structures import Tensor
 
 
 class FeaturePyramid(Float32Layer):
     """Top-down pathway with lateral connections; P6 is P5 subsampled, for the RPN only."""
 
-    def __init__(self, *, channels: int = 256, initial_values: str = "he", feature_dtype: str = "float32", **kwargs):
+    def __init__(
+        self, *, channels: int = 256, initial_values: str = "he", feature_dtype: str = "float32", **kwargs: Any
+    ) -> None:
         """Builds the convolutions.
 
         Args:
@@ -30,13 +34,13 @@ class FeaturePyramid(Float32Layer):
         self.lateral = [Convolution(channels, 1, name=f"fpn_c{level}p{level}", **common) for level in (2, 3, 4, 5)]
         self.smooth = [Convolution(channels, 3, name=f"fpn_p{level}", **common) for level in (2, 3, 4, 5)]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the shapes of C2..C5, only channels count."""
         for lateral, smooth, shape in zip(self.lateral, self.smooth, input_shape, strict=True):
             lateral.build(shape)
             smooth.build((*shape[:-1], lateral.filters))
 
-    def call(self, features):
+    def call(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Computes the pyramid's levels from the backbone's feature maps.
 
         Args:
@@ -52,6 +56,6 @@ class FeaturePyramid(Float32Layer):
         return (*levels, levels[-1][:, ::2, ::2])
 
 
-def upsample(feature):
+def upsample(feature: Tensor) -> Tensor:
     """Doubles height and width of a map `[B, H, W, C]` by repeating cells."""
     return ops.repeat(ops.repeat(feature, 2, axis=1), 2, axis=2)

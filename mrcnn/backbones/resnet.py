@@ -8,8 +8,9 @@ from typing import Any
 
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.norm import ConvNorm
+from mrcnn.structures import Tensor
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 # as Matterport: He's rule doubles the variance in every block, and frozen statistics do not normalise it
@@ -33,8 +34,8 @@ class Bottleneck(Float32Layer):
         project: bool = False,
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Builds the block's convolutions.
 
         Args:
@@ -48,7 +49,7 @@ class Bottleneck(Float32Layer):
         """
         super().__init__(**kwargs)
 
-        def unit(branch, filters, size, **more):
+        def unit(branch: str, filters: int, size: int, **more: Any) -> ConvNorm:
             return ConvNorm(
                 filters,
                 size,
@@ -65,7 +66,7 @@ class Bottleneck(Float32Layer):
         self.expand = unit("2c", 4 * width, 1, relu=False)
         self.shortcut = unit("1", 4 * width, 1, strides=strides, relu=False) if project else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights; only the channels of `input_shape` count."""
         width = self.reduce.conv.filters
         self.reduce.build(input_shape)
@@ -74,7 +75,7 @@ class Bottleneck(Float32Layer):
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Adds the convolutions' output to the shortcut and applies a ReLU.
 
         Args:
@@ -100,8 +101,8 @@ class ResNet(Float32Layer):
         depth: str = "resnet101",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Builds the stem and the stages.
 
         Args:
@@ -136,7 +137,7 @@ class ResNet(Float32Layer):
             for stage, (count, width) in enumerate(zip(BLOCKS[depth], WIDTHS, strict=True), start=2)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights; only the channels of `input_shape` count."""
         self.stem.build(input_shape)
         channels = self.stem.conv.filters
@@ -145,7 +146,7 @@ class ResNet(Float32Layer):
                 block.build((*input_shape[:-1], channels))
                 channels = block.expand.conv.filters
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Computes the feature maps of a batch of images.
 
         Args:

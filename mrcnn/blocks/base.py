@@ -1,6 +1,10 @@
 """Base class of all layers: variables and boxes stay float32 under every precision policy."""
 
+from typing import Any
+
 import keras
+
+Shape = tuple[Any, ...]  # of a tensor: integers, or None for an axis of unknown size
 
 
 class Float32Layer(keras.layers.Layer):
@@ -9,7 +13,7 @@ class Float32Layer(keras.layers.Layer):
     A layer that computes in another type casts its inputs and variables itself.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         """Sets the dtype to float32, unless another is given, and turns casting off.
 
         Args:

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
+from mrcnn.structures import Tensor
 
 
 class Convolution(Float32Layer):
@@ -24,8 +25,8 @@ class Convolution(Float32Layer):
         kernel_initializer: str | dict[str, Any] = "he_normal",
         initial_stddev: float | None = None,
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -47,7 +48,7 @@ class Convolution(Float32Layer):
         self.initial_stddev = initial_stddev
         self.feature_dtype = feature_dtype
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates `kernel` `[k, k, C, filters]` and `bias` `[filters]`."""
         if self.initial_stddev is None:
             initializer = keras.initializers.get(self.kernel_initializer)
@@ -57,7 +58,7 @@ class Convolution(Float32Layer):
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initializer)
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
-    def call(self, inputs, scale=None, shift=None):
+    def call(self, inputs: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """Computes `(conv(inputs) + bias) * scale + shift`.
 
         Args:
@@ -83,6 +84,6 @@ class Convolution(Float32Layer):
             outputs = ops.conv(inputs, kernel, strides=self.strides, padding=self.padding)
         return outputs + ops.cast(bias, self.feature_dtype)
 
-    def _covers(self, inputs) -> bool:
+    def _covers(self, inputs: Tensor) -> bool:
         """Checks whether the kernel covers the whole map, so that the output is one cell."""
         return self.padding == "valid" and inputs.shape[1] == inputs.shape[2] == self.kernel_size

@@ -11,8 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
+from mrcnn.structures import Tensor
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
 MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # with Keras's 0.99 the initial statistics matter for hundreds of steps
@@ -21,7 +22,7 @@ MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # with Keras's 0.99 the initial sta
 class BatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation in float32 whose statistics are `frozen` (never updated) or `trained`."""
 
-    def __init__(self, mode: str = "frozen", **kwargs):
+    def __init__(self, mode: str = "frozen", **kwargs: Any) -> None:
         """Stores the mode and fixes Keras's epsilon and momentum.
 
         Args:
@@ -32,7 +33,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], **kwargs)
         self.mode = mode
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Adds `mode` to Keras's configuration; epsilon and momentum are fixed by this class."""
         config = super().get_config()
         del config["epsilon"], config["momentum"]
@@ -42,7 +43,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         """Checks whether a call normalises by the batch's own statistics."""
         return bool(training) and self.mode == "trained" and self.trainable
 
-    def scale_and_shift(self):
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Computes the scale and shift that equal this layer with fixed statistics.
 
         Returns:
@@ -68,8 +69,8 @@ class ConvNorm(Float32Layer):
         kernel_initializer: str | dict[str, Any] = "he_normal",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Builds both layers.
 
         Args:
@@ -99,12 +100,12 @@ class ConvNorm(Float32Layer):
         )
         self.norm = BatchNorm(mode=batch_norm, name=norm_name)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates both layers' weights."""
         self.conv.build(input_shape)
         self.norm.build((*input_shape[:-1], self.conv.filters))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Convolves, normalises and, with `relu`, applies a ReLU.
 
         Args:

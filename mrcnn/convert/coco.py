@@ -108,7 +108,7 @@ class _Converter:
             return
         labels = tuple(self._label(*item, image) for item in objects.read_objects(image, self.tally))
         tags = (Tag(self._tag),) if self._tag else ()
-        writer.add(self._dataset, name, image.path, Annotation((image.height, image.width), tags, labels))
+        writer.add(self._dataset, name, image.path, annotation=Annotation((image.height, image.width), tags, labels))
         self.counts["images"] += 1
         self.counts["objects"] += len(labels)
         self.counts["skipped"] += len(image.objects) - len(labels)

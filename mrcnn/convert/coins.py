@@ -164,4 +164,4 @@ def _add(writer: ProjectWriter, name: str, tile: _Tile, *, tag: str) -> None:
             labels.append(Label(CLASS_TITLE, Bitmap.from_canvas(coin), tags))
     _, png = cv2.imencode(".png", cv2.cvtColor(tile.picture, cv2.COLOR_GRAY2BGR))
     height, width = tile.picture.shape
-    writer.add(DATASET, name, png.tobytes(), Annotation((height, width), (Tag(tag),), tuple(labels)))
+    writer.add(DATASET, name, png.tobytes(), annotation=Annotation((height, width), (Tag(tag),), tuple(labels)))

@@ -64,7 +64,7 @@ def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog
                 log.warning(f"{folder} is left out: {error}")
                 counts["skipped"] += 1
                 continue
-            writer.add(DATASET, image.name, image, annotation)
+            writer.add(DATASET, image.name, image, annotation=annotation)
             counts[tag] += 1
             counts["objects"] += len(annotation.labels)
     return counts

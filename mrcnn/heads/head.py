@@ -1,6 +1,7 @@
 """The interface of the heads that follow the box head."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.structures import RoiTargets, Tensor
@@ -23,7 +24,15 @@ class Head(Float32Layer):
     loss_names: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
 
-    def outputs(self, pyramid, regions: RoiTargets, batch, *, image_size: tuple[int, int], training: bool):
+    def outputs(
+        self,
+        pyramid: Sequence[Tensor],
+        regions: RoiTargets,
+        batch: Mapping[str, Tensor],
+        *,
+        image_size: tuple[int, int],
+        training: bool,
+    ) -> Any:
         """Computes predictions and targets for the sampled training regions.
 
         Args:
@@ -38,7 +47,7 @@ class Head(Float32Layer):
         """
         raise NotImplementedError
 
-    def losses(self, outputs, *, across: Across) -> Losses:
+    def losses(self, outputs: Any, *, across: Across) -> Losses:
         """Computes the head's losses by name.
 
         Args:
@@ -50,7 +59,9 @@ class Head(Float32Layer):
         """
         raise NotImplementedError
 
-    def decode(self, pyramid, boxes, class_ids, valid, *, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def decode(
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, valid: Tensor, *, image_size: tuple[int, int]
+    ) -> dict[str, Tensor]:
         """Predicts the fields named in `gives` for a batch of detections.
 
         Args:

@@ -1,9 +1,13 @@
 """Features of regions, sampled from the pyramid level that fits each region's size."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import levels, roi_align
+from mrcnn.structures import Tensor
 
 
 class RoiFeatures(Float32Layer):
@@ -15,8 +19,8 @@ class RoiFeatures(Float32Layer):
         output_size: int = 7,
         mode: str = "crop_and_resize",
         sampling_ratio: int = 1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -30,7 +34,15 @@ class RoiFeatures(Float32Layer):
         self.mode = mode
         self.sampling_ratio = sampling_ratio
 
-    def call(self, features, rois, image_index, *, image_size, extent=None):
+    def call(
+        self,
+        features: Sequence[Tensor],
+        rois: Tensor,
+        image_index: Tensor,
+        *,
+        image_size: tuple[int, int],
+        extent: tuple[float, float] | None = None,
+    ) -> Tensor:
         """Samples the features of regions from the level that fits each one's size.
 
         Args:

@@ -1,10 +1,12 @@
 """Keras's usual model methods: each works, or raises an error that names the replacement."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
+
+from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
 TRAIN = "mrcnn.train.run.train(config, project_dir=..., output_dir=..., log=...)"
@@ -14,7 +16,7 @@ PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 class KerasHabits(keras.Model):
     """Keras model for detection whose call and `predict` also accept plain image arrays."""
 
-    def __call__(self, batch, *args, **kwargs):
+    def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the model on a batch or an array of images.
 
         Args:
@@ -24,7 +26,7 @@ class KerasHabits(keras.Model):
         """
         return super().__call__(as_batch(batch), *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> RawDetections:
         """Detects objects in batches or in an array of images.
 
         Args:
@@ -37,11 +39,11 @@ class KerasHabits(keras.Model):
         """
         return super().predict(as_batch(x), *args, **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> RawDetections:
         """Detects objects in one batch, as `predict` does."""
         return super().predict_on_batch(as_batch(x))
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains the compiled model on batches of `mrcnn.data.pipeline.train_dataset`.
 
         Args:
@@ -59,7 +61,7 @@ class KerasHabits(keras.Model):
             raise TypeError(f"a Mask R-CNN is not trained on arrays: use {TRAIN}")
         return super().fit(x, *args, **kwargs)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported: the error names the function that trains.
 
         Raises:
@@ -67,7 +69,7 @@ class KerasHabits(keras.Model):
         """
         raise TypeError(f"a Mask R-CNN is not trained batch by batch: use {TRAIN}")
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported: the error names the function that evaluates.
 
         Raises:
@@ -78,7 +80,7 @@ class KerasHabits(keras.Model):
             "python -m mrcnn evaluate"
         )
 
-    def test_on_batch(self, *args, **kwargs):
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported: raises the error of `evaluate`.
 
         Raises:
@@ -86,7 +88,7 @@ class KerasHabits(keras.Model):
         """
         self.evaluate()
 
-    def export(self, *args, **kwargs):
+    def export(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported: the error names the function that exports.
 
         Raises:

@@ -87,7 +87,7 @@ class MaskRCNN(KerasHabits):
         num_replicas: number of devices that share a batch.
     """
 
-    def __init__(self, parts: Parts, numbers: Numbers, **kwargs):
+    def __init__(self, parts: Parts, numbers: Numbers, **kwargs: Any) -> None:
         """Composes the model and creates its variables.
 
         Args:
@@ -118,7 +118,7 @@ class MaskRCNN(KerasHabits):
         """Lists the model's weights by layer, under the names and in the order of its family's files."""
         raise NotImplementedError
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Creates the variables from the channel counts, without a forward pass."""
         backbone_channels, channels = self.numbers.map_channels
         map_shape = (None, None, None, channels)
@@ -129,7 +129,9 @@ class MaskRCNN(KerasHabits):
             head.build(map_shape)
         self.built = True
 
-    def call(self, batch, training=False, choices: Choices | None = None):
+    def call(
+        self, batch: Mapping[str, Tensor], training: bool = False, choices: Choices | None = None
+    ) -> "RawDetections | Outputs":
         """Detects objects, or computes predictions and targets in training.
 
         Args:
@@ -148,7 +150,7 @@ class MaskRCNN(KerasHabits):
             return self._outputs(pyramid, scored, proposals, batch, training=True)
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
-    def validate(self, batch) -> tuple[dict[str, Tensor], RawDetections]:
+    def validate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], RawDetections]:
         """Computes losses, and detections by the preset `evaluate`, in one pass over the images.
 
         Args:
@@ -186,7 +188,9 @@ class MaskRCNN(KerasHabits):
             total = total + self.numbers.loss_weights.get(name, 1.0) * value
         return total, {**values, "l2_loss": l2}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
         """Computes the loss that Keras differentiates and updates the means of its parts.
 
         Args:
@@ -205,18 +209,28 @@ class MaskRCNN(KerasHabits):
             tracker.update_state(parts[tracker.name] * self.num_replicas)
         return total
 
-    def _pyramid(self, images, *, training):
+    def _pyramid(self, images: Tensor, *, training: bool) -> tuple[Tensor, ...]:
         mean = ops.convert_to_tensor(self.numbers.image_mean, dtype="float32")
         return self.neck(self.backbone(ops.cast(images, "float32") - mean, training=training))
 
-    def _outputs(self, pyramid, scored: AnchorScores, proposals: Proposals, batch, *, training) -> Outputs:
+    def _outputs(
+        self,
+        pyramid: Sequence[Tensor],
+        scored: AnchorScores,
+        proposals: Proposals,
+        batch: Mapping[str, Tensor],
+        *,
+        training: bool,
+    ) -> Outputs:
         how: dict[str, Any] = {"image_size": _image_size(batch["images"]), "training": training}
         maps = pyramid[:HEAD_LEVELS]
         box = self.box.outputs(maps, proposals, batch, **how)
         heads = tuple(head.outputs(maps, box.targets, batch, **how) for head in self.heads)
         return Outputs(self.rpn.outputs(scored, batch), box, heads)
 
-    def _detect(self, pyramid, proposals: Proposals, batch, *, choices: Choices) -> RawDetections:
+    def _detect(
+        self, pyramid: Sequence[Tensor], proposals: Proposals, batch: Mapping[str, Tensor], *, choices: Choices
+    ) -> RawDetections:
         maps, image_size = pyramid[:HEAD_LEVELS], _image_size(batch["images"])
         found = self.box.detect(maps, proposals, batch["windows"], image_size=image_size, choices=choices)
         fields: dict[str, Tensor] = {}
@@ -226,7 +240,7 @@ class MaskRCNN(KerasHabits):
         return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
 
 
-def _image_size(images) -> tuple[int, int]:
+def _image_size(images: Tensor) -> tuple[int, int]:
     return (images.shape[1], images.shape[2])
 
 

@@ -4,10 +4,20 @@ Computed with NumPy, once, because anchors depend on shapes only.
 Source: Matterport's order (level, row, column, ratio) and sides (h = size / sqrt(r), w = size * sqrt(r)).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def level_anchors(height, width, *, stride, size, aspect_ratios, offset):
+def level_anchors(
+    height: int,
+    width: int,
+    *,
+    stride: float,
+    size: float | Sequence[float],
+    aspect_ratios: Sequence[float],
+    offset: float,
+) -> np.ndarray:
     """Places anchors on every cell of one feature map.
 
     Args:
@@ -40,7 +50,14 @@ def level_anchors(height, width, *, stride, size, aspect_ratios, offset):
     return np.stack(edges, axis=-1).reshape(-1, 4).astype(np.float32)  # [H, W, A, 4] -> [H*W*A, 4]
 
 
-def pyramid_anchors(feature_shapes, *, strides, sizes, aspect_ratios, offset):
+def pyramid_anchors(
+    feature_shapes: Sequence[tuple[int, int]],
+    *,
+    strides: Sequence[float],
+    sizes: Sequence[float | Sequence[float]],
+    aspect_ratios: Sequence[float],
+    offset: float,
+) -> np.ndarray:
     """Places anchors on every level of a feature pyramid.
 
     Args:

@@ -4,14 +4,17 @@ Source: R-CNN (2014) appendix C, with heights and widths `y2 - y1` and `x2 - x1`
 """
 
 import math
+from collections.abc import Sequence
 
 from keras import ops
+
+from mrcnn.structures import Tensor
 
 MIN_SIDE = 1e-6  # pixels; keeps logarithms and quotients finite for degenerate boxes, far below any real side
 MAX_LOG_SCALE = math.log(1000 / 16)  # a decoded side is at most 62.5 anchor sides: exp cannot overflow
 
 
-def encode_boxes(boxes, anchors, *, delta_std):
+def encode_boxes(boxes: Tensor, anchors: Tensor, *, delta_std: Sequence[float]) -> Tensor:
     """Expresses boxes as shifts and scales of anchors; inverse of `decode_boxes`.
 
     Args:
@@ -42,7 +45,7 @@ def encode_boxes(boxes, anchors, *, delta_std):
     return deltas / _standard_deviations(delta_std)
 
 
-def decode_boxes(deltas, anchors, *, delta_std):
+def decode_boxes(deltas: Tensor, anchors: Tensor, *, delta_std: Sequence[float]) -> Tensor:
     """Moves and scales anchors by predicted deltas; inverse of `encode_boxes`.
 
     Args:
@@ -68,19 +71,19 @@ def decode_boxes(deltas, anchors, *, delta_std):
     return ops.stack([y - half_height, x - half_width, y + half_height, x + half_width], axis=-1)
 
 
-def _centres_and_sides(boxes):
+def _centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     boxes = _four(boxes, "boxes")
     height = boxes[..., 2] - boxes[..., 0]
     width = boxes[..., 3] - boxes[..., 1]
     return boxes[..., 0] + 0.5 * height, boxes[..., 1] + 0.5 * width, height, width
 
 
-def _four(values, name):
+def _four(values: Tensor, name: str) -> Tensor:
     values = ops.cast(values, "float32")
     if values.shape[-1] != 4:
         raise ValueError(f"{name} must have 4 numbers on the last axis, got shape {tuple(values.shape)}")
     return values
 
 
-def _standard_deviations(delta_std):
+def _standard_deviations(delta_std: Sequence[float]) -> Tensor:
     return ops.convert_to_tensor(tuple(delta_std), dtype="float32")

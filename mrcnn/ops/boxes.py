@@ -6,10 +6,12 @@ Shape letters: N boxes of the first set, M boxes of the second set.
 
 from keras import ops
 
+from mrcnn.structures import Tensor
+
 _CHUNK = 1 << 21  # pairs of boxes compared at a time
 
 
-def area(boxes):
+def area(boxes: Tensor) -> Tensor:
     """Computes the area of each box.
 
     Args:
@@ -22,7 +24,7 @@ def area(boxes):
     return ops.maximum(y2 - y1, 0.0) * ops.maximum(x2 - x1, 0.0)
 
 
-def intersection(boxes1, boxes2):
+def intersection(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Computes the intersection area of each pair of boxes from two sets.
 
     Args:
@@ -39,7 +41,7 @@ def intersection(boxes1, boxes2):
     return height * width
 
 
-def iou(boxes1, boxes2):
+def iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Computes the intersection over union of each pair of boxes from two sets.
 
     Args:
@@ -58,7 +60,7 @@ def iou(boxes1, boxes2):
     return ops.concatenate(parts, axis=-2)
 
 
-def overlap_of_first(boxes, regions):
+def overlap_of_first(boxes: Tensor, regions: Tensor) -> Tensor:
     """Computes the share of each box's area that lies inside each region.
 
     COCO uses this measure instead of the IoU for crowd regions.
@@ -73,7 +75,7 @@ def overlap_of_first(boxes, regions):
     return ops.divide_no_nan(intersection(boxes, regions), area(boxes)[..., :, None])
 
 
-def clip(boxes, windows):
+def clip(boxes: Tensor, windows: Tensor) -> Tensor:
     """Clips boxes to windows.
 
     Args:
@@ -90,13 +92,13 @@ def clip(boxes, windows):
     return ops.minimum(ops.maximum(boxes, low), high)
 
 
-def _iou(boxes1, boxes2):
+def _iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     shared = intersection(boxes1, boxes2)
     union = area(boxes1)[..., :, None] + area(boxes2)[..., None, :] - shared
     return ops.divide_no_nan(shared, union)
 
 
-def _edges(boxes):
+def _edges(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     boxes = ops.cast(boxes, "float32")
     if boxes.shape[-1] != 4:
         raise ValueError(f"boxes must have 4 numbers on the last axis, got shape {tuple(boxes.shape)}")

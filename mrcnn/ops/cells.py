@@ -7,8 +7,10 @@ corner.
 
 from keras import ops
 
+from mrcnn.structures import Tensor
 
-def cells_on(marked, image_index, rois, *, size):
+
+def cells_on(marked: Tensor, image_index: Tensor, rois: Tensor, *, size: int) -> Tensor:
     """Finds the cells of each region's grid that overlap a marked pixel, even partly.
 
     Args:
@@ -21,7 +23,7 @@ def cells_on(marked, image_index, rois, *, size):
         `[P, M, M]` bool; all false where no pixel is marked, and for a region without area.
     """
 
-    def some():
+    def some() -> Tensor:
         sums = ops.cumsum(ops.cumsum(ops.cast(marked, "int32"), axis=1), axis=2)
         sums = ops.pad(sums, ((0, 0), (1, 0), (1, 0)))  # [B, H + 1, W + 1]: pixels above and left
         (top, bottom), (left, right) = (
@@ -30,7 +32,7 @@ def cells_on(marked, image_index, rois, *, size):
         columns = marked.shape[2] + 1
         image = image_index[:, None, None] * (marked.shape[1] + 1)
 
-        def above(row, column):  # [P, M], [P, M] -> [P, M, M]
+        def above(row: Tensor, column: Tensor) -> Tensor:  # [P, M], [P, M] -> [P, M, M]
             place = (image + row[:, :, None]) * columns + column[:, None, :]
             return ops.take(ops.reshape(sums, (-1,)), place, axis=0)
 
@@ -41,7 +43,7 @@ def cells_on(marked, image_index, rois, *, size):
     return ops.cond(ops.any(marked), some, lambda: ops.zeros(shape, dtype="bool"))
 
 
-def _pixel_ranges(start, end, *, size, length):
+def _pixel_ranges(start: Tensor, end: Tensor, *, size: int, length: int) -> tuple[Tensor, Tensor]:
     """Finds the pixels that each cell overlaps along one axis.
 
     Returns:

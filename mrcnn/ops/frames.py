@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from keras import ops
 
+from mrcnn.structures import Tensor
+
 NORMALIZATIONS = ("pixels", "minus_one")
 
 
@@ -21,20 +23,20 @@ class Frame(NamedTuple):
 
     last: float
 
-    def enter(self, boxes):
+    def enter(self, boxes: Tensor) -> Tensor:
         """Converts boxes `[..., 4]`, yxyx pixels, to this frame."""
         return boxes - self._shift() if self.last else boxes
 
-    def leave(self, boxes):
+    def leave(self, boxes: Tensor) -> Tensor:
         """Converts boxes `[..., 4]` of this frame back to pixels."""
         return boxes + self._shift() if self.last else boxes
 
-    def extent(self, image_size):
+    def extent(self, image_size: tuple[int, int]) -> tuple[float, float]:
         """Computes the sides of an image of (H, W) pixels in this frame."""
         height, width = image_size
         return (height - self.last, width - self.last) if self.last else (height, width)
 
-    def _shift(self):
+    def _shift(self) -> Tensor:
         return ops.convert_to_tensor([0.0, 0.0, self.last, self.last], dtype="float32")
 
 

@@ -2,22 +2,21 @@
 
 from keras import ops
 
-_CANONICAL_LEVEL = 4  # a region of the canonical size is sampled from P4
+from mrcnn.structures import Tensor
+
+FINEST, COARSEST = 2, 5  # levels that regions are sampled from
+_CANONICAL_LEVEL, _CANONICAL_SIDE = 4, 224.0  # a square of so many pixels is sampled from P4
 
 
-def assign_levels(boxes, *, image_area=None, canonical_size=224, min_level=2, max_level=5, rounding="round"):
+def assign_levels(boxes: Tensor, *, rounding: str = "round") -> Tensor:
     """Assigns regions to pyramid levels: one level coarser for each doubling of the side.
 
     Args:
-        boxes: `[..., 4]` float, yxyx.
-        image_area: pixels in the model input if `boxes` are fractions of its sides (0..1), None if they are pixels.
-        canonical_size: side in pixels of the square that belongs to level 4.
-        min_level: the finest level.
-        max_level: the coarsest level.
+        boxes: `[..., 4]` float, yxyx pixels of the model input.
         rounding: "round" to the nearest level, halves to the even one (Matterport), or "floor" (the paper, detectron2).
 
     Returns:
-        `[...]` int32 in `min_level`..`max_level`; degenerate boxes get `min_level`.
+        `[...]` int32 in `FINEST`..`COARSEST`; degenerate boxes get `FINEST`.
 
     Raises:
         ValueError: `rounding` is neither of them.
@@ -30,9 +29,7 @@ def assign_levels(boxes, *, image_area=None, canonical_size=224, min_level=2, ma
     height = ops.maximum(boxes[..., 2] - boxes[..., 0], 0.0)
     width = ops.maximum(boxes[..., 3] - boxes[..., 1], 0.0)
     size = ops.sqrt(height * width)
-    if image_area is not None:
-        size = size * ops.sqrt(ops.cast(image_area, "float32"))
-    octaves = ops.log2(size / float(canonical_size))
+    octaves = ops.log2(size / _CANONICAL_SIDE)
     octaves = ops.round(octaves) if rounding == "round" else ops.floor(octaves)
     # log2 of a zero side is -inf: clip before the cast, because casting an infinite float to an integer is undefined
-    return ops.cast(ops.clip(_CANONICAL_LEVEL + octaves, min_level, max_level), "int32")
+    return ops.cast(ops.clip(_CANONICAL_LEVEL + octaves, FINEST, COARSEST), "int32")

@@ -12,10 +12,12 @@ import math
 import numpy as np
 from keras import ops
 
+from mrcnn.structures import Tensor
+
 METHODS = ("bilinear", "fading", "stretched")
 
 
-def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
+def crop_masks(masks: Tensor, gt_boxes: Tensor, rois: Tensor, *, output_size: int, grid: str = "cells") -> Tensor:
     """Samples objects' stored masks on the grids of regions.
 
     Args:
@@ -49,7 +51,9 @@ def crop_masks(masks, gt_boxes, rois, *, output_size, grid="cells"):
     return _interpolate(values, *weights)
 
 
-def paste_masks(masks, boxes, *, height, width, method="bilinear"):
+def paste_masks(
+    masks: Tensor, boxes: Tensor, *, height: int | Tensor, width: int | Tensor, method: str = "bilinear"
+) -> Tensor:
     """Resizes masks to their boxes and pastes each into an image.
 
     Args:
@@ -87,7 +91,9 @@ def paste_masks(masks, boxes, *, height, width, method="bilinear"):
     return pasted
 
 
-def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
+def paste_mask_numpy(
+    mask: np.ndarray, box: np.ndarray, *, height: int, width: int, threshold: float, method: str = "bilinear"
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Resizes and thresholds one mask: `paste_masks(...) >= threshold`, cropped to the box.
 
     Args:
@@ -109,7 +115,9 @@ def paste_mask_numpy(mask, box, *, height, width, threshold, method="bilinear"):
     return values >= threshold, origin
 
 
-def paste_values_numpy(mask, box, *, height, width, method="bilinear"):
+def paste_values_numpy(
+    mask: np.ndarray, box: np.ndarray, *, height: int, width: int, method: str = "bilinear"
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Resizes one mask's probabilities to its box; arguments are those of `paste_mask_numpy`.
 
     Returns:
@@ -135,18 +143,18 @@ def paste_values_numpy(mask, box, *, height, width, method="bilinear"):
     return np.maximum(values, mask.min()) if method == "fading" else values, (top, left)
 
 
-def _interpolate(values, row_weights, column_weights):
+def _interpolate(values: Tensor, row_weights: Tensor, column_weights: Tensor) -> Tensor:
     # [..., H, S] @ [..., S, S] -> [..., H, S]; @ [..., S, W] -> [..., H, W]
     columns = ops.swapaxes(column_weights, -1, -2)
     return ops.matmul(ops.matmul(row_weights, values), columns)
 
 
-def _check(method):
+def _check(method: str) -> None:
     if method not in METHODS:
         raise ValueError(f"the method must be one of {', '.join(METHODS)}, got {method!r}")
 
 
-def _weights(points, start, end, *, size, method="bilinear"):
+def _weights(points: Tensor, start: Tensor, end: Tensor, *, size: int, method: str = "bilinear") -> Tensor:
     """Computes the weights of a grid's values at points along one side of a box.
 
     Args:
@@ -173,7 +181,7 @@ def _weights(points, start, end, *, size, method="bilinear"):
     return ops.where(inside[..., None], weights, 0.0)
 
 
-def _corner_weights(points, start, end, *, size):
+def _corner_weights(points: Tensor, start: Tensor, end: Tensor, *, size: int) -> Tensor:
     """Computes the weights for a grid whose outer values lie on the side's ends.
 
     Both ends count as inside.
@@ -184,7 +192,7 @@ def _corner_weights(points, start, end, *, size):
     return ops.where(inside[..., None], weights, 0.0)
 
 
-def _weights_numpy(pixels, start, end, *, size, method):
+def _weights_numpy(pixels: np.ndarray, start: np.float32, end: np.float32, *, size: int, method: str) -> np.ndarray:
     points = pixels.astype(np.float32) + np.float32(0.5)
     position = (points - start) / (end - start) * size - np.float32(0.5)
     if method == "bilinear":
@@ -196,7 +204,7 @@ def _weights_numpy(pixels, start, end, *, size, method):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _pixels_between(start, end, *, limit):
+def _pixels_between(start: np.float32, end: np.float32, *, limit: int) -> tuple[int, int]:
     """Finds the pixels, within 0..limit, whose middles m satisfy start <= m < end.
 
     Returns:

@@ -5,8 +5,10 @@ Shape letters: B images, A anchors, R regions, N padded ground truth.
 
 from keras import ops
 
+from mrcnn.structures import Tensor
 
-def match_anchors(iou, gt_valid, *, positive_iou, negative_iou):
+
+def match_anchors(iou: Tensor, gt_valid: Tensor, *, positive_iou: float, negative_iou: float) -> tuple[Tensor, Tensor]:
     """Classifies anchors as object, background or ignored by their IoU with objects.
 
     An anchor is an object if its best IoU reaches `positive_iou` or if no anchor overlaps some object more (ties
@@ -35,7 +37,7 @@ def match_anchors(iou, gt_valid, *, positive_iou, negative_iou):
     return ops.cast(ops.where(claimed, 1, state), "int32"), matched_idx
 
 
-def match_rois(iou, gt_valid, *, positive_iou):
+def match_rois(iou: Tensor, gt_valid: Tensor, *, positive_iou: float) -> tuple[Tensor, Tensor]:
     """Finds the regions that cover an object, and each region's best object.
 
     Args:
@@ -51,7 +53,7 @@ def match_rois(iou, gt_valid, *, positive_iou):
     return best >= positive_iou, matched_idx
 
 
-def _of_objects(iou, gt_valid):
+def _of_objects(iou: Tensor, gt_valid: Tensor) -> Tensor:
     """Sets the IoU of unused slots to -1, below every threshold.
 
     Adds an unused slot where there is none at all, so that a maximum exists.
@@ -62,7 +64,7 @@ def _of_objects(iou, gt_valid):
     return iou
 
 
-def _best(iou):
+def _best(iou: Tensor) -> tuple[Tensor, Tensor]:
     # top_k finds value and index in one pass; Keras's argmax needs seven over a matrix of 262 thousand anchors
     values, index = ops.top_k(iou, k=1)
     return values[..., 0], ops.cast(index[..., 0], "int32")

@@ -8,12 +8,16 @@ Shape letters: B images, N candidate boxes.
 import tensorflow as tf
 from keras import ops
 
+from mrcnn.structures import Tensor
+
 # Finite, so that exporters and the kernel's filter agree on them; every real score lies far above.
 _INVALID_SCORE = -2e30
 _SCORE_FLOOR = -1e30
 
 
-def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
+def nms(
+    boxes: Tensor, scores: Tensor, valid: Tensor, *, iou_threshold: float, max_outputs: int
+) -> tuple[Tensor, Tensor]:
     """Suppresses each box whose IoU with a better, kept box exceeds a threshold.
 
     Args:
@@ -30,7 +34,7 @@ def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))  # the kernel has no gradient
     scores = ops.where(valid, ops.cast(scores, "float32"), _INVALID_SCORE)
 
-    def one_image(inputs):
+    def one_image(inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         index, count = tf.raw_ops.NonMaxSuppressionV4(
             boxes=inputs[0],
             scores=inputs[1],
@@ -49,7 +53,9 @@ def nms(boxes, scores, valid, *, iou_threshold, max_outputs):
     return tf.map_fn(one_image, (boxes, scores), fn_output_signature=signature)
 
 
-def class_nms(boxes, scores, class_ids, valid, *, iou_threshold, max_outputs):
+def class_nms(
+    boxes: Tensor, scores: Tensor, class_ids: Tensor, *, valid: Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[Tensor, Tensor]:
     """Runs `nms` within each class: boxes of different classes do not suppress each other.
 
     The boxes of each class are shifted to their own cell of a square grid, where they overlap no other class, so that
@@ -85,7 +91,7 @@ def class_nms(boxes, scores, class_ids, valid, *, iou_threshold, max_outputs):
     )
 
 
-def _cell_offsets(class_ids, side, pitch):
+def _cell_offsets(class_ids: Tensor, side: Tensor, pitch: Tensor) -> Tensor:
     row = ops.floor((class_ids + 0.5) / side)  # + 0.5: an inexact quotient stays in its row
     column = class_ids - row * side
     middle = ops.floor(side / 2.0)

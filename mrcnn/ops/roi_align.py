@@ -2,15 +2,18 @@
 
 All levels are concatenated into one table of cells, so that each region reads from its own level without sorting the
 regions by level. Weights and sums are float32; the result has the features' dtype.
-Shape letters: B images, R regions of an image, P regions of all images, S output side, Hl Wl size of a level,
+Shape letters: B images, P regions of all images, S output side, Hl Wl size of a level,
 C channels.
 """
 
 import itertools
-import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
+
+from mrcnn.ops.levels import FINEST
+from mrcnn.structures import Tensor
 
 MODES = ("crop_and_resize", "aligned", "unaligned")
 # Matterport's rule makes a sample beyond the last cell's middle 0. A region that ends with the image has its last
@@ -19,25 +22,29 @@ _BORDER_TOLERANCE = 1e-3
 _CHUNK = 1 << 21  # values computed at a time: the C library reuses blocks of this size, larger ones cost page faults
 
 
+_Regions = tuple[Tensor, Tensor, Tensor]  # boxes in shares of the image [P, 4], index of the level [P], image [P]
+_Neighbour = tuple[Tensor, Tensor]  # a cell's index [P, S] int32 and its weight [P, S] float32
+
+
 class _Pyramid(NamedTuple):
     """All maps as one table of cells, with each level's place in it and size.
 
     All fields but `cells` are `[L]` int32.
     """
 
-    cells: Any  # [B * sum(Hl * Wl), C], level by level, image by image
-    first: Any  # index of the level's first cell
-    height: Any
-    width: Any
+    cells: Tensor  # [B * sum(Hl * Wl), C], level by level, image by image
+    first: Tensor  # index of the level's first cell
+    height: Tensor
+    width: Tensor
 
 
 class _Axis(NamedTuple):
     """Sample positions of regions along one axis, in cells."""
 
-    start: Any  # [P] float32, start of the first bin; in crop_and_resize, position of its sample
-    step: Any  # [P] float32, from bin to bin
-    samples: Any  # [P] float32, per bin
-    length: Any  # [P] int32, cells of the axis
+    start: Tensor  # [P] float32, start of the first bin; in crop_and_resize, position of its sample
+    step: Tensor  # [P] float32, from bin to bin
+    samples: Tensor  # [P] float32, per bin
+    length: Tensor  # [P] int32, cells of the axis
     bins: int
     within_bins: bool  # samples divide the bins; else each bin's one sample lies at its start
 
@@ -45,24 +52,23 @@ class _Axis(NamedTuple):
 class _Places(NamedTuple):
     """Sample positions of regions: their map's first cell and both axes."""
 
-    base: Any  # [P] int32
-    width: Any  # [P] int32, cells of a row of the map
+    base: Tensor  # [P] int32
+    width: Tensor  # [P] int32, cells of a row of the map
     rows: _Axis
     columns: _Axis
 
 
 def roi_align(
-    features,
-    boxes,
-    levels,
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    levels: Tensor,
     *,
-    image_size,
-    output_size,
-    image_index=None,
-    mode="crop_and_resize",
-    sampling_ratio=1,
-    min_level=2,
-):
+    image_size: tuple[float, float],
+    output_size: int | tuple[int, int],
+    image_index: Tensor,
+    mode: str = "crop_and_resize",
+    sampling_ratio: int = 1,
+) -> Tensor:
     """Computes RoIAlign: bilinear samples of each region's level on an S x S grid.
 
     The conventions differ in where the samples lie:
@@ -75,18 +81,17 @@ def roi_align(
 
     Args:
         features: one `[B, Hl, Wl, C]` float map per level, finest first.
-        boxes: `[B, R, 4]` float, yxyx pixels of the model input; or `[P, 4]` with `image_index`.
-        levels: `[B, R]` or `[P]` int, level of each region; `features[0]` is level `min_level`.
+        boxes: `[P, 4]` float, yxyx pixels of the model input.
+        levels: `[P]` int, level of each region; `features[0]` is level `FINEST`.
+        image_index: `[P]` int, the image of each region.
         image_size: (height, width) of the model input in pixels.
         output_size: S, or (rows, columns) of bins.
-        image_index: `[P]` int, the image of each region; None when `boxes` has a batch axis.
         mode: one of `MODES`.
         sampling_ratio: samples per bin and axis; 0 means as many as the bin has cells, rounded up, in a loop.
-        min_level: number of the first level.
 
     Returns:
-        `[B, R, S, S, C]` or `[P, S, S, C]`, in the features' dtype. No gradient reaches the boxes. No regions in, none
-        out; a region without extent gives finite values.
+        `[P, S, S, C]`, in the features' dtype. No gradient reaches the boxes. No regions in, none out; a region without
+        extent gives finite values.
 
     Raises:
         ValueError: the `mode` is unknown, or does not support the `sampling_ratio`.
@@ -96,32 +101,29 @@ def roi_align(
     """
     _check(mode, sampling_ratio)
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
-    leading = ops.shape(boxes)[:-1]
-    if image_index is None:
-        image_index = ops.repeat(ops.arange(leading[0], dtype="int32"), leading[1])
     pyramid = _flatten(features)
     regions = (
-        ops.reshape(boxes, (-1, 4)) / ops.convert_to_tensor([*image_size, *image_size], dtype="float32"),
-        ops.reshape(ops.cast(levels, "int32"), (-1,)) - min_level,
+        boxes / ops.convert_to_tensor([*image_size, *image_size], dtype="float32"),
+        ops.cast(levels, "int32") - FINEST,
         ops.cast(image_index, "int32"),
     )
-    bins = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    bins = (output_size, output_size) if isinstance(output_size, int) else output_size
     pooled = []
-    for part in _split(regions, boxes.shape, values=bins[0] * bins[1] * pyramid.cells.shape[1]):
+    for part in _split(regions, values=bins[0] * bins[1] * pyramid.cells.shape[1]):
         places = _place(pyramid, part, bins=bins, mode=mode, sampling_ratio=sampling_ratio)
         average = _average_adaptive if sampling_ratio == 0 else _average
         pooled.append(ops.cast(average(pyramid.cells, places, sampling_ratio), features[0].dtype))
-    return ops.reshape(ops.concatenate(pooled, axis=0), (*leading, *bins, features[0].shape[-1]))
+    return ops.concatenate(pooled, axis=0)
 
 
-def _check(mode, sampling_ratio):
+def _check(mode: str, sampling_ratio: int) -> None:
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if mode == "crop_and_resize" and sampling_ratio != 1:
         raise ValueError(f"crop_and_resize takes one sample per bin: sampling_ratio must be 1, got {sampling_ratio}")
 
 
-def _flatten(features):
+def _flatten(features: Sequence[Tensor]) -> _Pyramid:
     shapes = [ops.shape(feature) for feature in features]
     first, firsts = 0, []
     for batch, height, width, _ in shapes:
@@ -135,23 +137,23 @@ def _flatten(features):
     )
 
 
-def _integers(values):
+def _integers(values: Sequence[Tensor]) -> Tensor:
     return ops.stack([ops.cast(value, "int32") for value in values])
 
 
-def _split(regions, shape, *, values):
+def _split(regions: _Regions, *, values: int) -> list[_Regions]:
     """Splits the regions into parts of at most `_CHUNK` output values.
 
-    An axis of unknown size counts as 1, so parts can be larger then.
+    An unknown number of regions counts as 1, so parts can be larger then.
     """
-    known = math.prod(size or 1 for size in shape[:-1])
+    known = regions[0].shape[0] or 1
     parts = max(1, -(-known * values // _CHUNK))
     total = ops.shape(regions[0])[0]
     borders = [total * part // parts for part in range(parts + 1)]
     return [tuple(tensor[a:b] for tensor in regions) for a, b in itertools.pairwise(borders)]
 
 
-def _place(pyramid, regions, *, bins, mode, sampling_ratio):
+def _place(pyramid: _Pyramid, regions: _Regions, *, bins: tuple[int, int], mode: str, sampling_ratio: int) -> _Places:
     shares, level, image_index = regions
     height, width = ops.take(pyramid.height, level), ops.take(pyramid.width, level)
     base = ops.take(pyramid.first, level) + image_index * height * width
@@ -170,7 +172,7 @@ def _place(pyramid, regions, *, bins, mode, sampling_ratio):
     return _Places(base, width, rows, columns)
 
 
-def _place_corners(start, end, length, *, bins, **_):
+def _place_corners(start: Tensor, end: Tensor, length: Tensor, *, bins: int, **_: Any) -> _Axis:
     """Places the outer samples on the region's edges; a single bin samples the middle."""
     span = ops.cast(length - 1, "float32")
     if bins > 1:
@@ -180,7 +182,7 @@ def _place_corners(start, end, length, *, bins, **_):
     return _Axis(start, step, ops.ones_like(span), length, bins, False)
 
 
-def _place_bins(start, end, length, *, bins, aligned, sampling_ratio):
+def _place_bins(start: Tensor, end: Tensor, length: Tensor, *, bins: int, aligned: bool, sampling_ratio: int) -> _Axis:
     """Divides the region into bins and each bin into samples."""
     cells = ops.cast(length, "float32")
     side = (end - start) * cells
@@ -194,16 +196,16 @@ def _place_bins(start, end, length, *, bins, aligned, sampling_ratio):
     return _Axis(start, step, samples, length, bins, True)
 
 
-def _average(cells, places, sampling_ratio):
+def _average(cells: Tensor, places: _Places, sampling_ratio: int) -> Tensor:
     rows = [_neighbours(places.rows, sample) for sample in range(sampling_ratio)]
     columns = [_neighbours(places.columns, sample) for sample in range(sampling_ratio)]
     total = 0.0
     for row, column in itertools.product(rows, columns):
-        total = total + _sample(cells, places, row, column)
+        total = total + _sample(cells, places, rows=row, columns=column)
     return total / sampling_ratio**2 if sampling_ratio > 1 else total
 
 
-def _average_adaptive(cells, places, _):
+def _average_adaptive(cells: Tensor, places: _Places, _: int) -> Tensor:
     """Averages each region's own number of samples per bin.
 
     The loop runs over as many samples as the largest bin has; those beyond a region's own number weigh 0.
@@ -213,16 +215,16 @@ def _average_adaptive(cells, places, _):
     most_columns = ops.cast(ops.max(columns.samples, initial=0.0), "int32")
     shape = (ops.shape(places.base)[0], rows.bins, columns.bins, cells.shape[-1])
 
-    def add(sample, total):
+    def add(sample: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         row, column = _neighbours(rows, sample // most_columns), _neighbours(columns, sample % most_columns)
-        return sample + 1, total + _sample(cells, places, row, column)
+        return sample + 1, total + _sample(cells, places, rows=row, columns=column)
 
     start = (ops.cast(0, "int32"), ops.zeros(shape, dtype="float32"))
     total = ops.while_loop(lambda sample, _: sample < most_rows * most_columns, add, start)[1]
     return total / ops.maximum(rows.samples * columns.samples, 1.0)[:, None, None, None]
 
 
-def _neighbours(axis, sample):
+def _neighbours(axis: _Axis, sample: int | Tensor) -> tuple[_Neighbour, _Neighbour]:
     """Finds the two cells around sample number `sample` of every bin.
 
     Returns:
@@ -243,7 +245,9 @@ def _neighbours(axis, sample):
     return (ops.cast(low, "int32"), (1.0 - fraction) * inside), (ops.cast(high, "int32"), fraction * inside)
 
 
-def _sample(cells, places, rows, columns):
+def _sample(
+    cells: Tensor, places: _Places, *, rows: tuple[_Neighbour, _Neighbour], columns: tuple[_Neighbour, _Neighbour]
+) -> Tensor:
     """Interpolates one sample of every bin: `[P, S, S, C]` float32."""
     total = 0.0
     for row, row_weight in rows:

@@ -8,6 +8,8 @@ Shape letters: B images, A anchors, R regions.
 import numpy as np
 from keras import ops
 
+from mrcnn.structures import Tensor
+
 _MASK32 = 0xFFFFFFFF
 _GOLDEN = 0x1E3779B9  # odd, near 2**32 / golden ratio / 8: neighbouring positions land far apart
 _PRIORITY_BITS = 24  # what float32 holds exactly
@@ -15,7 +17,7 @@ ANCHOR_SALT = 1
 ROI_SALT = 2
 
 
-def random_priority(seeds, count, *, salt):
+def random_priority(seeds: Tensor, count: int, *, salt: int) -> Tensor:
     """Draws uniform numbers per image as a pure function of (seed, salt, position).
 
     Args:
@@ -36,7 +38,7 @@ def random_priority(seeds, count, *, salt):
     return ops.cast(ops.right_shift(mixed, 32 - _PRIORITY_BITS), "float32") * 2.0**-_PRIORITY_BITS
 
 
-def sample_anchors(state, seeds, *, total, positive_fraction):
+def sample_anchors(state: Tensor, seeds: Tensor, *, total: int, positive_fraction: float) -> Tensor:
     """Draws a random, balanced sample of the matched anchors and ignores the rest.
 
     Args:
@@ -60,7 +62,15 @@ def sample_anchors(state, seeds, *, total, positive_fraction):
     return ops.where(positive | negative, state, -1)
 
 
-def sample_rois(positive, negative, seeds, *, total, positive_fraction, proportional=False):
+def sample_rois(
+    positive: Tensor,
+    negative: Tensor,
+    seeds: Tensor,
+    *,
+    total: int,
+    positive_fraction: float,
+    proportional: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Draws a random, balanced sample of regions.
 
     Args:
@@ -96,7 +106,7 @@ def sample_rois(positive, negative, seeds, *, total, positive_fraction, proporti
     return ops.where(valid, index, 0), rank > 1, valid
 
 
-def _draw(candidates, priority, *, limit, wanted):
+def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | None) -> Tensor:
     """Selects each image's candidates of highest priority.
 
     Args:
@@ -126,12 +136,12 @@ def _draw(candidates, priority, *, limit, wanted):
     return candidates & chosen
 
 
-def _best(candidates, priority, *, limit):
+def _best(candidates: Tensor, priority: Tensor, *, limit: int) -> tuple[Tensor, Tensor]:
     values, index = ops.top_k(ops.where(candidates, priority, -1.0), k=limit)
     return values, ops.cast(index, "int32")
 
 
-def _mix(values):
+def _mix(values: Tensor) -> Tensor:
     values = ops.bitwise_xor(values, ops.right_shift(values, 15))
     values = ops.bitwise_and(values * 0x2C1B3C6D, _MASK32)
     values = ops.bitwise_xor(values, ops.right_shift(values, 12))

@@ -43,9 +43,9 @@ def fill(exterior: np.ndarray, interior: Sequence[np.ndarray] = (), *, height: i
     """
 
     def draw(canvas: np.ndarray, offset: tuple[int, int]) -> None:
-        outlines.fill(canvas, floor(exterior), 1, offset)
+        outlines.fill(canvas, floor(exterior), value=1, offset=offset)
         for hole in interior:
-            outlines.fill(canvas, floor(hole), 0, offset)
+            outlines.fill(canvas, floor(hole), value=0, offset=offset)
 
     # The box of all rings: OpenCV moves a line by up to a pixel where it cuts it off at the canvas.
     return draw_inside(np.concatenate((exterior, *interior)), draw, height=height, width=width)

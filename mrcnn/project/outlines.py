@@ -18,7 +18,7 @@ SHIFT = 16  # binary places of a column
 ONE = 1 << SHIFT
 
 
-def fill(canvas: np.ndarray, ring: np.ndarray, value: int, offset: tuple[int, int]) -> None:
+def fill(canvas: np.ndarray, ring: np.ndarray, *, value: int, offset: tuple[int, int]) -> None:
     """Fills a ring, including its outline.
 
     Args:

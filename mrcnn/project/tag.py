@@ -64,7 +64,7 @@ def tag_project(
         for index, item in enumerate(project.items):
             new = names if val is None else (val_tag,) if index in val else (train_tag,)
             annotation = _retagged(item.read_annotation(project.meta), old=names, new=new)
-            writer.add(item.dataset, item.name, item.image_path, annotation)
+            writer.add(item.dataset, item.name, item.image_path, annotation=annotation)
             for name in new:
                 counts[name] += 1
     return counts[train_tag], counts[val_tag]

@@ -51,7 +51,7 @@ class ProjectWriter:
                 self._partial.mkdir(parents=True)
             self._lock = stack.pop_all()
 
-    def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, annotation: Annotation) -> None:
+    def add(self, dataset: str, name: str, image: str | os.PathLike[str] | bytes, *, annotation: Annotation) -> None:
         """Adds an image and its annotation.
 
         Args:

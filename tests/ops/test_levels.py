@@ -31,13 +31,6 @@ def test_round_is_matterports_rule():
     np.testing.assert_array_equal(assign(squares(*sides)), [2, 2, 3, 3, 4, 4, 4, 5, 5])
 
 
-def test_shares_of_the_image_give_the_same_levels_as_pixels():
-    # Matterport: log2(sqrt(h * w) / (224 / sqrt(area))) with normalised h and w
-    boxes = np.float32(squares(60, 100, 200, 400))
-    shares = boxes / np.float32([512, 1024, 512, 1024])
-    np.testing.assert_array_equal(assign(shares, image_area=512 * 1024), assign(boxes))
-
-
 def test_height_and_width_count_alike():
     np.testing.assert_array_equal(assign([[0, 0, 56, 896], [0, 0, 896, 56]]), [4, 4])  # sqrt(56 * 896) = 224
 
@@ -45,12 +38,7 @@ def test_height_and_width_count_alike():
 def test_degenerate_boxes_get_the_finest_level():
     boxes = [[0, 0, 0, 0], [5, 5, 5, 500], [900, 900, 1, 1]]
     np.testing.assert_array_equal(assign(boxes), [2, 2, 2])
-    np.testing.assert_array_equal(assign(boxes, rounding="floor", min_level=3), [3, 3, 3])
-
-
-def test_limits_and_canonical_size_are_settings():
-    result = assign(squares(100, 200, 400, 6400), canonical_size=100, min_level=4, max_level=7, rounding="floor")
-    np.testing.assert_array_equal(result, [4, 5, 6, 7])
+    np.testing.assert_array_equal(assign(boxes, rounding="floor"), [2, 2, 2])
 
 
 def test_leading_axes_are_kept():

@@ -34,7 +34,9 @@ def suppress_by_class(boxes, scores, class_ids, iou_threshold, valid=None, max_o
     boxes, scores = np.float32(boxes).reshape(1, -1, 4), np.float32(scores).reshape(1, -1)
     valid = np.ones(scores.shape, bool) if valid is None else np.bool_(valid).reshape(1, -1)
     index, used = both(
-        lambda *given: nms.class_nms(*given, iou_threshold=iou_threshold, max_outputs=max_outputs),
+        lambda boxes, scores, class_ids, valid: nms.class_nms(
+            boxes, scores, class_ids, valid=valid, iou_threshold=iou_threshold, max_outputs=max_outputs
+        ),
         boxes,
         scores,
         np.int32(class_ids).reshape(1, -1),

@@ -65,10 +65,12 @@ def test_gradient_matches_reference(sampling_ratio):
 
 
 def test_no_gradient_reaches_the_boxes():
-    boxes = tf.constant([[[1.0, 1.0, 5.0, 5.0]]])
+    boxes = tf.constant([[1.0, 1.0, 5.0, 5.0]])
     with tf.GradientTape() as tape:
         tape.watch(boxes)
-        pooled = roi_align.roi_align([tf.ones((1, 8, 8, 1))], boxes, [[2]], image_size=(8, 8), output_size=2)
+        pooled = roi_align.roi_align(
+            [tf.ones((1, 8, 8, 1))], boxes, [2], image_index=[0], image_size=(8, 8), output_size=2
+        )
         total = tf.reduce_sum(pooled)
     assert tape.gradient(total, boxes) is None
 
@@ -88,8 +90,6 @@ def test_no_images_and_no_regions(sampling_ratio):
     assert align(empty, np.zeros((0, 4)), np.zeros(0), **settings).shape == (0, 7, 7, 3)
     one = np.zeros((1, 10, 10, 3), np.float32)
     assert align(one, np.zeros((0, 4)), np.zeros(0), **settings).shape == (0, 7, 7, 3)
-    pooled = roi_align.roi_align([one], np.zeros((1, 0, 4)), np.zeros((1, 0)), **settings)
-    assert pooled.shape == (1, 0, 7, 7, 3)
 
 
 def pyramid(batch=2, channels=3):
@@ -101,27 +101,25 @@ def pyramid(batch=2, channels=3):
 )
 def test_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
     features = pyramid()
-    corner = RNG.uniform(0, 40, (2, 9, 2))
-    boxes = np.concatenate([corner, corner + RNG.uniform(4, 40, (2, 9, 2))], -1).astype(np.float32)
-    levels = np.int32(np.arange(18).reshape(2, 9) % 4 + 2)
+    corner = RNG.uniform(0, 40, (18, 2))
+    boxes = np.concatenate([corner, corner + RNG.uniform(4, 40, (18, 2))], -1).astype(np.float32)
+    levels, images = np.int32(np.arange(18) % 4 + 2), np.int32(np.arange(18) // 9)
     settings = {"image_size": (64, 128), "output_size": 3, "mode": mode, "sampling_ratio": sampling_ratio}
 
-    def run(boxes, levels, *features):
-        return roi_align.roi_align(features, boxes, levels, **settings)
+    def run(boxes, levels, images, *features):
+        return roi_align.roi_align(features, boxes, levels, image_index=images, **settings)
 
-    pooled = both(run, boxes, levels, *features, unknown_batch=True, tolerance=1e-5)
-    assert pooled.shape == (2, 9, 3, 3, 3)
-    for image in range(2):
-        for region in range(9):
-            level = levels[image, region]
-            alone = roi_align.roi_align(
-                [features[level - 2][image : image + 1]],
-                boxes[image : image + 1, region : region + 1],
-                np.full((1, 1), level),
-                min_level=level,
-                **settings,
-            )
-            np.testing.assert_allclose(pooled[image, region], alone[0, 0], atol=1e-5)
+    pooled = both(run, boxes, levels, images, *features, unknown_batch=True, tolerance=1e-5)
+    assert pooled.shape == (18, 3, 3, 3)
+    for region, (level, image) in enumerate(zip(levels, images, strict=True)):
+        alone = roi_align.roi_align(
+            [features[level - 2][image : image + 1]],
+            boxes[region : region + 1],
+            [2],  # the only level
+            image_index=[0],
+            **settings,
+        )
+        np.testing.assert_allclose(pooled[region], alone[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +128,13 @@ def test_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
 )
 def test_parts_of_the_regions_give_the_same_as_all(monkeypatch, chunk):
     features = RNG.random((2, 8, 8, 4)).astype(np.float32)
-    boxes = RNG.uniform(0, 4, (2, 7, 4)) + np.float32([0, 0, 4, 4])
-    levels = np.full((2, 7), 2)
+    boxes = RNG.uniform(0, 4, (14, 4)) + np.float32([0, 0, 4, 4])
 
-    def run(features, boxes, levels):
-        return roi_align.roi_align([features], boxes, levels, image_size=(8, 8), output_size=3)
+    def run(features, boxes, images):
+        levels = tf.fill(tf.shape(images), 2)
+        return roi_align.roi_align([features], boxes, levels, image_index=images, image_size=(8, 8), output_size=3)
 
-    given = (features, np.float32(boxes), np.int32(levels))
+    given = (features, np.float32(boxes), np.int32(np.arange(14) // 7))
     whole = both(run, *given)
     monkeypatch.setattr(roi_align, "_CHUNK", chunk)
     np.testing.assert_array_equal(both(run, *given, unknown_batch=True), whole)
@@ -167,18 +165,17 @@ def test_a_region_that_ends_with_the_image_keeps_its_last_row(side, output_size)
     features = np.ones((1, side, side, 1), np.float32)
     starts = RNG.uniform(0, 900, (200, 2))
     boxes = np.concatenate([starts, np.full((200, 2), 1024.0)], -1).astype(np.float32)
-    pooled = roi_align.roi_align(
-        [features], boxes[None], np.full((1, 200), 2), image_size=(1024, 1024), output_size=output_size
-    )
+    pooled = align(features, boxes, np.zeros(200), image_size=(1024, 1024), output_size=output_size)
     np.testing.assert_allclose(pooled, np.ones(pooled.shape), atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_features_are_averaged_in_float32(dtype):
     features = tf.cast(RNG.standard_normal((1, 16, 16, 4)), dtype)
-    boxes = RNG.uniform(0, 60, (1, 10, 4)).astype(np.float32) + np.float32([0, 0, 60, 60])
+    boxes = RNG.uniform(0, 60, (10, 4)).astype(np.float32) + np.float32([0, 0, 60, 60])
     settings = {"image_size": (128, 128), "output_size": 3, "mode": "aligned", "sampling_ratio": 3}
-    levels = np.full((1, 10), 2)
+    settings["image_index"] = np.zeros(10)
+    levels = np.full(10, 2)
     pooled = roi_align.roi_align([features], boxes, levels, **settings)
     assert pooled.dtype == dtype
     exact = roi_align.roi_align([tf.cast(features, tf.float32)], boxes, levels, **settings)
@@ -195,8 +192,8 @@ def test_degenerate_boxes_give_finite_features(mode):
 
 
 def test_unknown_settings_are_refused():
-    given = ([np.zeros((1, 4, 4, 1))], np.zeros((1, 1, 4)), np.zeros((1, 1)))
+    given = ([np.zeros((1, 4, 4, 1))], np.zeros((1, 4)), [2])
     with pytest.raises(ValueError, match="mode must be one of crop_and_resize, aligned, unaligned, got 'bilinear'"):
-        roi_align.roi_align(*given, image_size=(4, 4), output_size=2, mode="bilinear")
+        roi_align.roi_align(*given, image_index=[0], image_size=(4, 4), output_size=2, mode="bilinear")
     with pytest.raises(ValueError, match="sampling_ratio must be 1, got 2"):
-        roi_align.roi_align(*given, image_size=(4, 4), output_size=2, sampling_ratio=2)
+        roi_align.roi_align(*given, image_index=[0], image_size=(4, 4), output_size=2, sampling_ratio=2)

@@ -20,14 +20,14 @@ def test_fill_has_the_pixels_of_opencv(monkeypatch, low, high, seed):
     expected, canvas = np.zeros((2, height, width), np.uint8)
     cv2.fillPoly(expected, [ring], 1, offset=offset)
     monkeypatch.setattr(outlines, "MOST_EXCHANGES", -1)  # else OpenCV would do it
-    outlines.fill(canvas, ring, 1, offset)
+    outlines.fill(canvas, ring, value=1, offset=offset)
     np.testing.assert_array_equal(canvas, expected)
 
 
 def test_fill_cuts_a_hole_with_its_outline(monkeypatch):
     monkeypatch.setattr(outlines, "MOST_EXCHANGES", -1)
     canvas = np.ones((5, 5), np.uint8)
-    outlines.fill(canvas, np.array([[1, 1], [3, 1], [3, 3], [1, 3]], np.int32), 0, (0, 0))
+    outlines.fill(canvas, np.array([[1, 1], [3, 1], [3, 3], [1, 3]], np.int32), value=0, offset=(0, 0))
     assert canvas.sum() == 25 - 9
 
 
@@ -36,7 +36,7 @@ def test_fill_of_many_crossing_edges_ends_soon(points):
     ring = np.random.default_rng(0).integers(0, 400, (points, 2)).astype(np.int32)
     start = time.process_time()
     canvas = np.zeros((400, 400), np.uint8)
-    outlines.fill(canvas, ring, 1, (0, 0))
+    outlines.fill(canvas, ring, value=1, offset=(0, 0))
     assert time.process_time() - start < 10  # OpenCV takes minutes for the second
     assert canvas.mean() > 0.9
 

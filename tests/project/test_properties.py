@@ -269,11 +269,11 @@ def test_a_project_survives_copying(tmp_path_factory, contents, nested):
     dataset = "outer/inner" if nested else "outer"
     with ProjectWriter(root / "one", CLASSES) as writer:
         for name, content in contents.items():
-            writer.add(dataset, name, b"pixels", Annotation.from_json(content, CLASSES))
+            writer.add(dataset, name, b"pixels", annotation=Annotation.from_json(content, CLASSES))
     one = Project.open(root)
     with ProjectWriter(root / "two", one.meta) as writer:
         for item in one.items:
-            writer.add(item.dataset, item.name, item.image_path, item.read_annotation(one.meta))
+            writer.add(item.dataset, item.name, item.image_path, annotation=item.read_annotation(one.meta))
     two = Project.open(root / "two")
     assert one.meta.to_json() == two.meta.to_json()
     assert {tag.name for item in two.items for tag in item.read_annotation(two.meta).all_tags()} <= {

@@ -17,7 +17,9 @@ from mrcnn.project.writer import ProjectWriter
 def source(tmp_path):
     with ProjectWriter(tmp_path / "source", ProjectMeta((ClassMeta("a"),)).with_tags("good", "val")) as writer:
         for index in range(10):
-            writer.add("ds", f"{index}.png", b"", Annotation((1, 1), (Tag("good"), Tag("val")), description="kept"))
+            writer.add(
+                "ds", f"{index}.png", b"", annotation=Annotation((1, 1), (Tag("good"), Tag("val")), description="kept")
+            )
     return tmp_path / "source"
 
 

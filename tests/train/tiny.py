@@ -63,7 +63,7 @@ def write_project(folder: Path, *, train: int = 4, val: int = 3) -> Path:
             label = Label(title, Bitmap((0, 0), mask))
             tag = Tag("train" if index < train else "val")
             annotation = Annotation(image.shape[:2], (tag,), (label,))
-            writer.add("ds", f"{index}.png", cv2.imencode(".png", image)[1].tobytes(), annotation)
+            writer.add("ds", f"{index}.png", cv2.imencode(".png", image)[1].tobytes(), annotation=annotation)
     return folder
 
 

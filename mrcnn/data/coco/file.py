@@ -148,7 +148,7 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
     sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
     _require_images(sizes, images_dir, annotations, tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
-    objects = _objects(content, categories, names, tally)
+    objects = _objects(content, categories, names=names, tally=tally)
     images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
     lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
     return CocoDataset(
@@ -305,7 +305,7 @@ def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int]
 
 
 def _objects(
-    content: Mapping[str, Any], categories: Mapping[str, str], names: Mapping[str, str], tally: Tally
+    content: Mapping[str, Any], categories: Mapping[str, str], *, names: Mapping[str, str], tally: Tally
 ) -> dict[str, list[CocoObject]]:
     """Reads the objects of the images found; `names` maps image id to name.
 

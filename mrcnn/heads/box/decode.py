@@ -1,10 +1,22 @@
 """Decodes the box head's outputs to detections."""
 
+from typing import Any, NamedTuple
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
-from mrcnn.structures import Choices, Proposals
+from mrcnn.structures import Choices, Proposals, Tensor
+
+
+class _Candidates(NamedTuple):
+    """Possible detections, each with one class; K per image."""
+
+    scores: Tensor  # [B, K] float32
+    class_ids: Tensor  # [B, K] int32
+    deltas: Tensor  # [B, K, 4]
+    boxes: Tensor  # [B, K, 4] float32, of the region
+    valid: Tensor  # [B, K] bool, the slot holds a region
 
 
 class DetectionGenerator(Float32Layer):
@@ -17,8 +29,8 @@ class DetectionGenerator(Float32Layer):
         nms_scope: str = "class",
         round_boxes: bool = False,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -35,7 +47,9 @@ class DetectionGenerator(Float32Layer):
         self.round_boxes = round_boxes
         self.delta_std = delta_std
 
-    def call(self, proposals: Proposals, class_logits, box_deltas, windows, *, choices: Choices):
+    def call(
+        self, proposals: Proposals, class_logits: Tensor, box_deltas: Tensor, *, windows: Tensor, choices: Choices
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Computes the detections of a batch, best first.
 
         Args:
@@ -52,18 +66,19 @@ class DetectionGenerator(Float32Layer):
             valid: `[B, D]` bool, the slot is used; used slots come first.
         """
         probabilities = ops.softmax(ops.cast(class_logits, "float32"), axis=-1)
-        candidates = _best_class if self.classes == "best" else _every_class
-        scores, class_ids, deltas, regions, usable = candidates(probabilities, box_deltas, proposals)
-        refined = box_coding.decode_boxes(deltas, regions, delta_std=tuple(self.delta_std))
+        select = _best_class if self.classes == "best" else _every_class
+        found = select(probabilities, box_deltas, proposals)
+        scores, class_ids = found.scores, found.class_ids
+        refined = box_coding.decode_boxes(found.deltas, found.boxes, delta_std=tuple(self.delta_std))
         refined = boxes.clip(refined, windows[:, None, :])
         if self.round_boxes:
             refined = ops.round(refined)
-        candidate = usable & (class_ids > 0) & (scores >= choices.score_threshold) & (boxes.area(refined) > 0)
+        candidate = found.valid & (class_ids > 0) & (scores >= choices.score_threshold) & (boxes.area(refined) > 0)
         index, valid = nms.class_nms(
             refined,
             scores,
             class_ids if self.nms_scope == "class" else ops.zeros_like(class_ids),
-            candidate,
+            valid=candidate,
             iou_threshold=choices.detection_nms_iou_threshold,
             max_outputs=choices.detections_per_image,
         )
@@ -75,29 +90,21 @@ class DetectionGenerator(Float32Layer):
         )
 
 
-def _best_class(probabilities, box_deltas, proposals):
-    """Selects one candidate for each region: its class of highest probability.
-
-    Returns:
-        scores, class_ids, deltas, boxes, usable, each `[B, R, ...]`.
-    """
+def _best_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals) -> _Candidates:
+    """Selects one candidate for each region: its class of highest probability."""
     class_ids = ops.cast(ops.argmax(probabilities, axis=-1), "int32")
     deltas = ops.take_along_axis(box_deltas, class_ids[..., None, None], axis=2)[:, :, 0]
-    return ops.max(probabilities, axis=-1), class_ids, deltas, proposals.boxes, proposals.valid
+    return _Candidates(ops.max(probabilities, axis=-1), class_ids, deltas, proposals.boxes, proposals.valid)
 
 
-def _every_class(probabilities, box_deltas, proposals):
-    """Lists one candidate for each region and each class but the background.
-
-    Returns:
-        scores, class_ids, deltas, boxes, usable, each `[B, R * (C - 1), ...]`.
-    """
+def _every_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals) -> _Candidates:
+    """Lists one candidate for each region and each class but the background."""
     slots, objects = probabilities.shape[1], probabilities.shape[2] - 1
     class_ids = ops.broadcast_to(ops.arange(1, objects + 1, dtype="int32"), ops.shape(probabilities[..., 1:]))
-    return (
-        ops.reshape(probabilities[..., 1:], (-1, slots * objects)),
-        ops.reshape(class_ids, (-1, slots * objects)),
-        ops.reshape(box_deltas[:, :, 1:], (-1, slots * objects, 4)),
-        ops.repeat(proposals.boxes, objects, axis=1),
-        ops.repeat(proposals.valid, objects, axis=1),
+    return _Candidates(
+        scores=ops.reshape(probabilities[..., 1:], (-1, slots * objects)),
+        class_ids=ops.reshape(class_ids, (-1, slots * objects)),
+        deltas=ops.reshape(box_deltas[:, :, 1:], (-1, slots * objects, 4)),
+        boxes=ops.repeat(proposals.boxes, objects, axis=1),
+        valid=ops.repeat(proposals.valid, objects, axis=1),
     )

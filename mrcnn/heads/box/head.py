@@ -1,11 +1,12 @@
 """The box head: samples regions for training, classifies regions, detects. Source: Fast R-CNN (2015)."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.box import loss
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
@@ -55,8 +56,8 @@ class Boxes(Float32Layer):
         detections: keras.layers.Layer,
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the layers.
 
         Args:
@@ -71,12 +72,20 @@ class Boxes(Float32Layer):
         self.features, self.network, self.detections, self.targets = features, network, detections, targets
         self.frame = frames.frame(box_normalization)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
         side = self.features.output_size
         self.network.build((None, side, side, input_shape[-1]))
 
-    def outputs(self, pyramid, proposals: Proposals, batch, *, image_size: tuple[int, int], training: bool):
+    def outputs(
+        self,
+        pyramid: Sequence[Tensor],
+        proposals: Proposals,
+        batch: Mapping[str, Tensor],
+        *,
+        image_size: tuple[int, int],
+        training: bool,
+    ) -> BoxOutputs:
         """Samples the training regions and classifies them.
 
         Args:
@@ -100,7 +109,15 @@ class Boxes(Float32Layer):
             "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(outputs.box_deltas, outputs.targets, across=across),
         }
 
-    def detect(self, pyramid, proposals: Proposals, windows, *, image_size: tuple[int, int], choices: Choices) -> Found:
+    def detect(
+        self,
+        pyramid: Sequence[Tensor],
+        proposals: Proposals,
+        windows: Tensor,
+        *,
+        image_size: tuple[int, int],
+        choices: Choices,
+    ) -> Found:
         """Detects objects among the proposals.
 
         Args:
@@ -114,13 +131,15 @@ class Boxes(Float32Layer):
             The detections, boxes in the head's frame.
         """
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        return Found(*self.detections(proposals, logits, deltas, self.frame.enter(windows), choices=choices))
+        return Found(*self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices))
 
     def to_pixels(self, found: Found) -> Tensor:
         """Converts the boxes of detections to pixels of the model input; zeros in unused slots."""
         return ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0)
 
-    def _classify(self, pyramid, rois, *, image_size, training):
+    def _classify(
+        self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: tuple[int, int], training: bool
+    ) -> tuple[Tensor, Tensor]:
         slots = rois.shape[1]
         flat = ops.reshape(rois, (-1, 4))
         image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // slots

@@ -5,9 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.initial import INITIAL_VALUES
 from mrcnn.blocks.norm import ConvNorm
+from mrcnn.structures import Tensor
 
 
 class BoxHead(Float32Layer):
@@ -22,8 +23,8 @@ class BoxHead(Float32Layer):
         initial_values: str = "he",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Builds the layers.
 
         Args:
@@ -53,7 +54,7 @@ class BoxHead(Float32Layer):
             4 * num_classes, kernel_initializer=initial.box_deltas, dtype="float32", name="mrcnn_bbox_fc"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for regions `[P, S, S, C]`."""
         channels = self.first.conv.filters
         self.first.build(input_shape)
@@ -61,7 +62,7 @@ class BoxHead(Float32Layer):
         self.class_logits.build((None, channels))
         self.box_deltas.build((None, channels))
 
-    def call(self, regions, training=False):
+    def call(self, regions: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Computes class logits and box deltas of regions.
 
         Args:

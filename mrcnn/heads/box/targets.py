@@ -1,11 +1,14 @@
 """The box head's targets: a balanced sample of the proposals, with classes and deltas."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.heads.rpn.targets import IGNORE_SHARE, in_ignored
 from mrcnn.ops import box_coding, boxes, matching, sampling
-from mrcnn.structures import Proposals, RoiTargets
+from mrcnn.structures import Proposals, RoiTargets, Tensor
 
 
 class RoiTargetGenerator(Float32Layer):
@@ -23,8 +26,8 @@ class RoiTargetGenerator(Float32Layer):
         ignore_share: float | None = IGNORE_SHARE,
         detach: bool = True,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -57,7 +60,7 @@ class RoiTargetGenerator(Float32Layer):
         """The most object regions in an image's sample; they fill the first slots."""
         return int(self.samples * self.positive_fraction)
 
-    def call(self, proposals: Proposals, batch):
+    def call(self, proposals: Proposals, batch: Mapping[str, Tensor]) -> RoiTargets:
         """Samples regions from the proposals and computes their targets.
 
         Args:

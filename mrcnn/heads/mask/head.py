@@ -1,10 +1,12 @@
 """The mask head: predicts, trains and decodes masks. Source: Mask R-CNN (2017), section 3."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from mrcnn.blocks.base import Shape
 from mrcnn.heads.head import Across, Head, Losses
 from mrcnn.heads.mask import loss
 from mrcnn.ops import frames
@@ -40,8 +42,8 @@ class Masks(Head):
         network: keras.layers.Layer,
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the layers.
 
         Args:
@@ -55,11 +57,19 @@ class Masks(Head):
         self.features, self.network, self.targets = features, network, targets
         self.frame = frames.frame(box_normalization)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
         self.network.build(input_shape)
 
-    def outputs(self, pyramid, regions: RoiTargets, batch, *, image_size: tuple[int, int], training: bool):
+    def outputs(
+        self,
+        pyramid: Sequence[Tensor],
+        regions: RoiTargets,
+        batch: Mapping[str, Tensor],
+        *,
+        image_size: tuple[int, int],
+        training: bool,
+    ) -> MaskOutputs:
         """Predicts the masks of the object regions; see `Head.outputs`.
 
         Returns:
@@ -78,7 +88,9 @@ class Masks(Head):
         """Computes the mask loss, by name; see `Head.losses`."""
         return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
 
-    def decode(self, pyramid, boxes, class_ids, valid, *, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def decode(
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, valid: Tensor, *, image_size: tuple[int, int]
+    ) -> dict[str, Tensor]:
         """Predicts the mask of each detection; see `Head.decode`.
 
         Returns:
@@ -99,6 +111,14 @@ class Masks(Head):
         masks = ops.reshape(ops.take(probabilities, ops.maximum(position, 0), axis=0), (-1, slots, side, side))
         return {"masks": ops.where(valid[..., None, None], masks, 0.0)}
 
-    def _draw(self, pyramid, rois, image_index, *, image_size, training):
+    def _draw(
+        self,
+        pyramid: Sequence[Tensor],
+        rois: Tensor,
+        image_index: Tensor,
+        *,
+        image_size: tuple[int, int],
+        training: bool,
+    ) -> Tensor:
         regions = self.features(pyramid, rois, image_index, image_size=image_size, extent=self.frame.extent(image_size))
         return self.network(regions, training=training)

@@ -1,12 +1,15 @@
 """The mask head's network. Source: Mask R-CNN (2017), figure 4; names are Matterport's."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.initial import INITIAL_VALUES
 from mrcnn.blocks.norm import ConvNorm
+from mrcnn.structures import Tensor
 
 
 class Upsampling(Float32Layer):
@@ -15,7 +18,7 @@ class Upsampling(Float32Layer):
     The stride equals the kernel's side, so outputs do not overlap, and a matrix product with a reshape computes it.
     """
 
-    def __init__(self, filters: int, *, feature_dtype: str = "float32", **kwargs):
+    def __init__(self, filters: int, *, feature_dtype: str = "float32", **kwargs: Any) -> None:
         """Stores the settings.
 
         Args:
@@ -27,7 +30,7 @@ class Upsampling(Float32Layer):
         self.filters = filters
         self.feature_dtype = feature_dtype
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates `kernel` `[2, 2, filters, C]` and `bias` `[filters]`."""
         self.kernel = self.add_weight(
             name="kernel",
@@ -37,7 +40,7 @@ class Upsampling(Float32Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Doubles the sides of regions' features.
 
         Args:
@@ -67,8 +70,8 @@ class MaskHead(Float32Layer):
         initial_values: str = "he",
         batch_norm: str = "frozen",
         feature_dtype: str = "float32",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Builds the layers.
 
         Args:
@@ -100,7 +103,7 @@ class MaskHead(Float32Layer):
             name="mrcnn_mask",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights; only the channels of `input_shape` count."""
         for convolution in self.convolutions:
             convolution.build(input_shape)
@@ -108,7 +111,7 @@ class MaskHead(Float32Layer):
         self.upsampling.build(input_shape)
         self.logits.build((*input_shape[:-1], self.upsampling.filters))
 
-    def call(self, regions, training=False):
+    def call(self, regions: Tensor, training: bool = False) -> Tensor:
         """Computes the mask logits of regions.
 
         Args:

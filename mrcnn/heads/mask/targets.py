@@ -1,16 +1,19 @@
 """The mask head's targets: crops of the objects' masks, one for each of its regions."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import cells, masks
-from mrcnn.structures import MaskTargets, RoiTargets
+from mrcnn.structures import MaskTargets, RoiTargets, Tensor
 
 
 class MaskTargetGenerator(Float32Layer):
     """Crops each object region's target mask from its object's stored mask."""
 
-    def __init__(self, *, mask_size: int = 28, form: str = "cells", **kwargs):
+    def __init__(self, *, mask_size: int = 28, form: str = "cells", **kwargs: Any) -> None:
         """Stores the settings.
 
         Args:
@@ -24,7 +27,9 @@ class MaskTargetGenerator(Float32Layer):
         self.mask_size = mask_size
         self.form = form
 
-    def call(self, targets: RoiTargets, batch, index, *, pixel_rois):
+    def call(
+        self, targets: RoiTargets, batch: Mapping[str, Tensor], index: tuple[Tensor, Tensor], *, pixel_rois: Tensor
+    ) -> MaskTargets:
         """Computes the mask targets of P regions.
 
         Args:
@@ -56,7 +61,7 @@ class MaskTargetGenerator(Float32Layer):
             weights=ops.cast((class_ids > 0)[:, None, None] & ~neutral, "float32"),
         )
 
-    def _rounded(self, cropped):
+    def _rounded(self, cropped: Tensor) -> Tensor:
         if self.form == "soft":
             return cropped
         # Matterport rounds halves to even, so a half becomes 0 there

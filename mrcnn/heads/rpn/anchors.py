@@ -1,9 +1,13 @@
 """Layer that places the anchors of a feature pyramid."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import anchors
+from mrcnn.structures import Tensor
 
 
 class AnchorGenerator(Float32Layer):
@@ -16,8 +20,8 @@ class AnchorGenerator(Float32Layer):
         aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
         strides: tuple[int, ...] = (4, 8, 16, 32, 64),
         offset: float = 0.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -33,7 +37,7 @@ class AnchorGenerator(Float32Layer):
         self.strides = strides
         self.offset = offset
 
-    def call(self, features):
+    def call(self, features: Sequence[Tensor]) -> Tensor:
         """Computes the anchors of feature maps.
 
         Args:
@@ -52,6 +56,6 @@ class AnchorGenerator(Float32Layer):
         )
         return ops.convert_to_tensor(boxes, dtype="float32")
 
-    def level_sizes(self, features) -> tuple[int, ...]:
+    def level_sizes(self, features: Sequence[Tensor]) -> tuple[int, ...]:
         """Counts the anchors of each map, in the order of the maps."""
         return tuple(feature.shape[1] * feature.shape[2] * len(self.aspect_ratios) for feature in features)

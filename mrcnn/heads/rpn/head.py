@@ -1,10 +1,11 @@
 """The region proposal network: anchors to proposals and losses. Source: Faster R-CNN (2015), section 3.1."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.head import Across, Losses
 from mrcnn.heads.rpn import loss
 from mrcnn.ops import frames
@@ -52,8 +53,8 @@ class RegionProposals(Float32Layer):
         proposals: keras.layers.Layer,
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the layers.
 
         Args:
@@ -68,11 +69,13 @@ class RegionProposals(Float32Layer):
         self.anchors, self.network, self.proposals, self.targets = anchors, network, proposals, targets
         self.frame = frames.frame(box_normalization)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the shapes of P2..P6."""
         self.network.build(input_shape)
 
-    def call(self, pyramid, *, image_size: tuple[int, int], count: int) -> tuple[AnchorScores, Proposals]:
+    def call(
+        self, pyramid: Sequence[Tensor], *, image_size: tuple[int, int], count: int
+    ) -> tuple[AnchorScores, Proposals]:
         """Scores the anchors of the pyramid and proposes the best regions.
 
         Args:
@@ -95,7 +98,7 @@ class RegionProposals(Float32Layer):
         )
         return AnchorScores(anchors, logits, deltas), proposals
 
-    def outputs(self, scored: AnchorScores, batch) -> RpnOutputs:
+    def outputs(self, scored: AnchorScores, batch: Mapping[str, Tensor]) -> RpnOutputs:
         """Computes the targets of the anchors.
 
         Args:
@@ -105,7 +108,7 @@ class RegionProposals(Float32Layer):
         Returns:
             Predictions and targets, the argument of `losses`.
         """
-        targets = self.targets(scored.anchors, batch["gt_boxes"], batch["gt_valid"], batch["gt_ignore"], batch["seeds"])
+        targets = self.targets(scored.anchors, batch)
         return RpnOutputs(scored.objectness_logits, scored.anchor_deltas, targets)
 
     def losses(self, outputs: RpnOutputs, *, across: Across) -> Losses:

@@ -1,17 +1,21 @@
 """The region proposal network's layers. Source: Faster R-CNN (2015); channel order and names are Matterport's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from mrcnn.blocks.base import Float32Layer
+from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
+from mrcnn.structures import Tensor
 
 
 class RpnHead(Float32Layer):
     """One shared 3x3 convolution and two 1x1 output convolutions, applied to every level."""
 
-    def __init__(self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs):
+    def __init__(
+        self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs: Any
+    ) -> None:
         """Builds the convolutions.
 
         Args:
@@ -26,13 +30,13 @@ class RpnHead(Float32Layer):
         self.objectness = Convolution(2 * anchors_per_cell, 1, name="rpn_class_raw", **common)
         self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the levels' shapes, all with equal channels."""
         self.shared.build(input_shape[0])
         for output in (self.objectness, self.deltas):
             output.build((*input_shape[0][:-1], self.shared.filters))
 
-    def call(self, features):
+    def call(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Computes objectness logits and box deltas of every anchor.
 
         Args:

@@ -1,12 +1,14 @@
 """Decodes the RPN's outputs to proposals."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
-from mrcnn.structures import Proposals
+from mrcnn.structures import Proposals, Tensor
 
 
 class ProposalGenerator(Float32Layer):
@@ -20,8 +22,8 @@ class ProposalGenerator(Float32Layer):
         detach: bool = True,
         nms_iou_threshold: float = 0.7,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -40,7 +42,16 @@ class ProposalGenerator(Float32Layer):
         self.nms_iou_threshold = nms_iou_threshold
         self.delta_std = delta_std
 
-    def call(self, anchors, objectness_logits, anchor_deltas, *, level_sizes, image_size, count):
+    def call(
+        self,
+        anchors: Tensor,
+        objectness_logits: Tensor,
+        anchor_deltas: Tensor,
+        *,
+        level_sizes: Sequence[int],
+        image_size: tuple[float, float],
+        count: int,
+    ) -> Proposals:
         """Computes the proposals of a batch, best first.
 
         Args:
@@ -66,7 +77,7 @@ class ProposalGenerator(Float32Layer):
             decoded,
             scores,
             level,
-            ops.ones_like(scores, dtype="bool"),
+            valid=ops.ones_like(scores, dtype="bool"),
             iou_threshold=self.nms_iou_threshold,
             max_outputs=count,
         )
@@ -77,7 +88,7 @@ class ProposalGenerator(Float32Layer):
             valid=valid,
         )
 
-    def _best(self, scores, level_sizes):
+    def _best(self, scores: Tensor, level_sizes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Selects the anchors with the highest scores, of the whole pyramid or of each level.
 
         Returns:

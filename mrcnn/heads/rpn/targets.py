@@ -1,10 +1,13 @@
 """The RPN's targets: a balanced sample of the anchors, with states and deltas."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, matching, sampling
-from mrcnn.structures import AnchorTargets
+from mrcnn.structures import AnchorTargets, Tensor
 
 IGNORE_IOU = 0.001  # a box with at least this IoU with an ignore region is no background; Matterport's value
 IGNORE_SHARE = 0.5  # nor is a box with at least this share of its area inside one, whatever their IoU
@@ -22,8 +25,8 @@ class AnchorTargetGenerator(Float32Layer):
         negative_iou: float = 0.3,
         ignore_share: float | None = IGNORE_SHARE,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Stores the settings.
 
         Args:
@@ -44,32 +47,34 @@ class AnchorTargetGenerator(Float32Layer):
         self.ignore_share = ignore_share
         self.delta_std = delta_std
 
-    def call(self, anchors, gt_boxes, gt_valid, gt_ignore, seeds):
+    def call(self, anchors: Tensor, batch: Mapping[str, Tensor]) -> AnchorTargets:
         """Computes the targets of the anchors.
 
         Args:
             anchors: `[A, 4]` float32, yxyx pixels of the model input.
-            gt_boxes: `[B, N, 4]` float32, as in `Batch`.
-            gt_valid: `[B, N]` bool, as in `Batch`.
-            gt_ignore: `[B, N]` bool, as in `Batch`.
-            seeds: `[B]` int32, as in `Batch`.
+            batch: the fields of `Batch` by name, boxes in pixels.
 
         Returns:
             `AnchorTargets`; anchors that were not sampled have the state -1.
         """
+        gt_boxes = batch["gt_boxes"]
         overlaps = boxes.iou(anchors[None], gt_boxes)  # [B, A, N]
         state, matched_idx = matching.match_anchors(
-            overlaps, gt_valid, positive_iou=self.positive_iou, negative_iou=self.negative_iou
+            overlaps, batch["gt_valid"], positive_iou=self.positive_iou, negative_iou=self.negative_iou
         )
-        ignored = in_ignored(anchors[None], gt_boxes, gt_ignore, overlaps=overlaps, share=self.ignore_share)
+        ignored = in_ignored(anchors[None], gt_boxes, batch["gt_ignore"], overlaps=overlaps, share=self.ignore_share)
         state = ops.where((state == 0) & ignored, -1, state)
-        state = sampling.sample_anchors(state, seeds, total=self.samples, positive_fraction=self.positive_fraction)
+        state = sampling.sample_anchors(
+            state, batch["seeds"], total=self.samples, positive_fraction=self.positive_fraction
+        )
         matched = ops.take_along_axis(gt_boxes, matched_idx[..., None], axis=1)
         deltas = box_coding.encode_boxes(matched, anchors[None], delta_std=tuple(self.delta_std))
         return AnchorTargets(state=state, deltas=ops.where((state == 1)[..., None], deltas, 0.0))
 
 
-def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps, share=IGNORE_SHARE):
+def in_ignored(
+    candidates: Tensor, gt_boxes: Tensor, gt_ignore: Tensor, *, overlaps: Tensor, share: float | None = IGNORE_SHARE
+) -> Tensor:
     """Finds the boxes that overlap an ignore region too much to be background.
 
     Args:
@@ -84,7 +89,7 @@ def in_ignored(candidates, gt_boxes, gt_ignore, *, overlaps, share=IGNORE_SHARE)
         `[B, R]` bool; all false without ignore regions.
     """
 
-    def some():
+    def some() -> Tensor:
         near = overlaps >= IGNORE_IOU
         if share is not None:
             near = near | (boxes.overlap_of_first(candidates, gt_boxes) >= share)

@@ -36,7 +36,7 @@ LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 class Matterport(MaskRCNN):
     """`MaskRCNN` with Matterport's architecture, built from the settings of `MatterportConfig`."""
 
-    def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs):
+    def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Builds the model and its variables.
 
         Args:
@@ -59,13 +59,13 @@ class Matterport(MaskRCNN):
         super().__init__(parts, numbers, **kwargs)
         self.num_classes, self.settings = num_classes, config
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Collects the constructor's arguments; Keras alone records only a model's defaults."""
         config = {"num_classes": self.num_classes, "settings": self.settings.model_dump(mode="json")}
         return {**config, "name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "Matterport":
         """Builds the model, with new random weights, from the dictionary of `get_config`."""
         dtype = keras.saving.deserialize_keras_object(config["dtype"], custom_objects=custom_objects)
         return cls(**{**config, "dtype": dtype})

@@ -12,7 +12,7 @@ def _call(boxes, probabilities, *, deltas=None, windows=WINDOW, valid=None, choi
     deltas = np.zeros((*probabilities.shape, 4), "float32") if deltas is None else deltas
     proposals = Proposals(boxes, np.ones(boxes.shape[:2], "float32"), valid)
     generator, logits = DetectionGenerator(**kwargs), np.log(probabilities + 1e-30)
-    found = generator(proposals, logits, deltas, windows, choices=Choices(**(choices or {})))
+    found = generator(proposals, logits, deltas, windows=windows, choices=Choices(**(choices or {})))
     return [np.asarray(part)[0] for part in found]
 
 

@@ -7,8 +7,8 @@ SEEDS = np.array([7], "int32")
 
 
 def _call(boxes, *, valid, ignore, **kwargs):
-    boxes = np.array([boxes], "float32")
-    return AnchorTargetGenerator(**kwargs)(ANCHORS, boxes, np.array([valid]), np.array([ignore]), SEEDS)
+    fields = {"gt_boxes": np.array([boxes], "float32"), "gt_valid": np.array([valid]), "gt_ignore": np.array([ignore])}
+    return AnchorTargetGenerator(**kwargs)(ANCHORS, {**fields, "seeds": SEEDS})
 
 
 def test_object_background_and_ignored_anchors():
