@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mrcnn.config.model import ModelConfig
 from mrcnn.model_folder import read
 from mrcnn.models import build
-from mrcnn.weights import apply, hdf5, names
+from mrcnn.weights import apply, hdf5
 
-BACKBONE_DEPTH = 101
+BACKBONE = "resnet101"
 CLASSES = 81
 NAMES = "coco"
 FLOAT_BYTES = 4
@@ -66,9 +67,10 @@ def main() -> None:
 def write(path: str) -> None:
     """Writes the weight file of seeded noise."""
     generator = np.random.default_rng(0)
-    layers = names.expected_table(BACKBONE_DEPTH, CLASSES)
+    layers = build.build_model(ModelConfig(backbone=BACKBONE), num_classes=CLASSES).weight_layout()
     hdf5.write_file(
-        path, [(layer, [(name, Noise(shape, generator)) for name, shape in weights]) for layer, weights in layers]
+        path,
+        [(layer, [(name, Noise(each.shape, generator)) for name, each in weights]) for layer, weights in layers],
     )
 
 

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from mrcnn.weights import names
+from tests import matterport_table
 
 LARGE = 28  # sides from here on do not matter to what a file tells, and become 1
 
@@ -33,7 +33,7 @@ def make_layout(depth=50, num_classes=4, *, seed=0, **numbers):
     random = np.random.default_rng(seed)
     return [
         (layer, [(name, Variable(random.normal(size=_small(shape)))) for name, shape in weights])
-        for layer, weights in names.expected_table(depth, num_classes, **numbers)
+        for layer, weights in matterport_table.expected_table(depth, num_classes, **numbers)
     ]
 
 
@@ -71,7 +71,7 @@ def write_skeleton(path, depth=50, *, drop=(), **shapes):
     }  # fmt: skip
     groups = {
         layer: {name: np.ones(shapes.get(name.removesuffix(":0").replace("/", "_"), ())) for name, _ in weights}
-        for layer, weights in names.expected_table(depth, 3)
+        for layer, weights in matterport_table.expected_table(depth, 3)
         if layer not in drop
     }
     return write_file(path, groups)
@@ -96,5 +96,5 @@ def write_network(path, depth, num_classes, *, seed=0, **sizes):
             return np.full(shape, 0.1)
         return np.full(shape, float(kind in ("gamma", "moving_variance")))
 
-    table = names.expected_table(depth, num_classes, **sizes)
+    table = matterport_table.expected_table(depth, num_classes, **sizes)
     return write_file(path, {layer: {name: values(name, shape) for name, shape in weights} for layer, weights in table})

@@ -13,6 +13,7 @@ from mrcnn.images.pixels import read_image
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.predict import sources
 from mrcnn.weights import names
+from tests import matterport_table
 from tests.predict import helpers as infer_helpers
 from tests.serve.helpers import running
 
@@ -120,7 +121,7 @@ def test_the_peak_can_start_anew():
 
 
 def test_the_loaded_file_is_as_large_as_matterports():
-    table = names.expected_table(load.BACKBONE_DEPTH, load.CLASSES)
+    table = matterport_table.expected_table(names.depth_number(load.BACKBONE), load.CLASSES)
     assert sum(math.prod(shape) for _, weights in table for _, shape in weights) == 64_158_584
 
 

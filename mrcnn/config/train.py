@@ -244,10 +244,7 @@ class TrainConfig(UserSettings):
 
     imagenet_weights: Name | None = Field(
         default=None,
-        description=(
-            "file of Keras' ResNet weights for `weights_init_type` imagenet, or a folder with `NAME_conv.bin` "
-            "and `NAME_bn.bin` of some of its layers; null downloads the file"
-        ),
+        description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
     )
     model: SerializeAsAny[ModelConfig] = MatterportConfig()
     precision: PrecisionName = Field(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
+from mrcnn.models import keras_internals
 from mrcnn.weights import names
 
 Layout = list[tuple[str, list[tuple[str, keras.Variable]]]]
@@ -11,7 +12,7 @@ Layout = list[tuple[str, list[tuple[str, keras.Variable]]]]
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """Lists the layers that own trainable weights, by name."""
-    return {layer.name: layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables}
+    return {layer.name: layer for layer in keras_internals.layers_with_weights(model)}
 
 
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from mrcnn.errors import UserError
 from mrcnn.model_folder import precision
+from mrcnn.models import keras_internals
 from mrcnn.ops import reduction
 
 
@@ -105,8 +106,8 @@ def attach(model: keras.Model, devices: Devices) -> None:
     if devices.strategy is None:
         return
     _share(model, replica_sum=_sum_over_devices, num_replicas=devices.count)
-    # the model is built; Keras would build it again from a batch averaged over the devices, which fails for booleans
-    model._maybe_symbolic_build = _build_nothing
+    # Keras would build the model again from a batch averaged over the devices, which fails for booleans
+    keras_internals.skip_symbolic_build(model)
 
 
 @contextlib.contextmanager
@@ -130,7 +131,3 @@ def _share(model: keras.Model, *, replica_sum: reduction.Across, num_replicas: i
 
 def _sum_over_devices(count):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
-
-
-def _build_nothing(**_: Any) -> None:
-    """Replaces Keras's shape inference and does nothing."""

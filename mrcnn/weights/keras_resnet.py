@@ -23,7 +23,6 @@ from mrcnn.weights import apply, checked, download, hdf5, names
 
 STORED_EPSILON = 1.001e-5
 MODEL_EPSILON = 1e-3
-IMAGE_CHANNELS = 3
 BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}  # keras.applications -> Matterport
 STAGE4_DEPTHS = {6: 50, 23: 101, 36: 152}  # number of blocks in stage 4 -> depth
 
@@ -36,9 +35,8 @@ def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: 
     Args:
         layout: the model's layers with their weights. The weights are adapted to a conv1 without exactly 3 input
             channels.
-        source: an HDF5 file of keras.applications' ResNet (weights or model, by name, or Keras 3's `.weights.h5`), or a
-            folder with NAME_conv.bin and NAME_bn.bin per layer, little-endian float32: the kernel as (out, in, h, w),
-            then the bias; and gamma, beta, moving mean and moving variance. None downloads the official file.
+        source: an HDF5 file of keras.applications' ResNet (weights or model, by name, or Keras 3's `.weights.h5`). None
+            downloads the official file.
         depth: 50 or 101, or `resnet50`, `resnet101`.
 
     Returns:
@@ -52,7 +50,8 @@ def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: 
     source = download.imagenet_file(depth) if source is None else os.fspath(source)
     backbone = [(layer, weights) for layer, weights in layout if names.is_backbone(layer)]
     path = Path(source)
-    found = _read_folder(path, depth) if path.is_dir() else _read_file(path, depth)
+    found = _read_file(path)
+    _check_depth(found, depth, source=path)
     _check_layers(found, depth, source=source)
     stored, lone_norms = _convert(found, depth)
     report = apply.assign(backbone, stored, source=source, adapt_conv1=True)
@@ -113,15 +112,12 @@ def _convert(found: Arrays, depth: int) -> tuple[Arrays, list[str]]:
     return stored, lone_norms
 
 
-def _read_file(path: Path, depth: int) -> Arrays:
+def _read_file(path: Path) -> Arrays:
     with checked.open_file(path) as handle, checked.damaged(path):
-        keras3 = hdf5.is_keras3(handle)
-        found = _read_keras3(handle, path) if keras3 else {}
-    if not keras3:
-        with hdf5.read_file(path) as file:
-            found = {layer: _arrays(weights, path) for layer, weights in file.layers.items()}
-    _check_depth(found, depth, source=path)
-    return found
+        if hdf5.is_keras3(handle):
+            return _read_keras3(handle, path)
+    with hdf5.read_file(path) as file:
+        return {layer: _arrays(weights, path) for layer, weights in file.layers.items()}
 
 
 def _arrays(weights: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
@@ -142,31 +138,6 @@ def _read_keras3(handle: h5py.File, path: Path) -> Arrays:
             pairs = zip(kinds, sorted(variables, key=int), strict=False)
             found[name] = _arrays({kind: variables[index] for kind, index in pairs}, path)
     return found
-
-
-def _read_folder(folder: Path, depth: int) -> Arrays:
-    shapes = {layer: dict(weights) for layer, weights in names.expected_table(depth, 2, channels=IMAGE_CHANNELS)}
-    _check_depth([path.name for path in folder.glob("*.bin")], depth, source=folder)
-    found: Arrays = {}
-    for layer, name in keras_names(depth).items():
-        path = folder / f"{name}.bin"
-        if not path.is_file():
-            continue
-        wanted = {hdf5.kind_of(weight): shape for weight, shape in shapes[layer].items()}
-        found[name] = _split(np.fromfile(path, dtype="<f4"), wanted, path)
-    return found
-
-
-def _split(values: np.ndarray, shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, np.ndarray]:
-    sizes = [int(np.prod(shape)) for shape in shapes.values()]
-    if path.stat().st_size != 4 * sum(sizes):
-        raise UserError(f"{path} has {path.stat().st_size} bytes, expected {4 * sum(sizes)}: is it of another ResNet?")
-    parts = np.split(values, np.cumsum(sizes)[:-1])
-    arrays = dict(zip(shapes, parts, strict=True))
-    if "kernel" in shapes:
-        height, width, inputs, outputs = shapes["kernel"]
-        arrays["kernel"] = arrays["kernel"].reshape(outputs, inputs, height, width).transpose(2, 3, 1, 0)
-    return arrays
 
 
 def _check_depth(found: Iterable[str], depth: int, *, source: Path) -> None:

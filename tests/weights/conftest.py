@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn.weights import names
+from tests import matterport_table
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -79,7 +80,7 @@ def make_skeleton():
                     for weight, _ in weights
                 ],
             )
-            for layer, weights in names.expected_table(depth, 2)
+            for layer, weights in matterport_table.expected_table(depth, 2)
         ]
 
     return make

@@ -7,9 +7,11 @@ import pytest
 
 from mrcnn.errors import UserError
 from mrcnn.weights import download, hdf5, keras_resnet, names
+from tests import matterport_table
+from tests.weights import keras_folder
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/weights/resnet50_v1_keras_c1-c4"
-SHAPES = {weight: shape for _, weights in names.expected_table(50, 2) for weight, shape in weights}
+SHAPES = {weight: shape for _, weights in matterport_table.expected_table(50, 2) for weight, shape in weights}
 PART = ("conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch2a", "res2a_branch1", "bn2a_branch1")
 
 
@@ -28,7 +30,7 @@ def make_part():
             return self.values
 
     def make(layers=PART, channels=3, depth=50):
-        table = dict(names.expected_table(depth, 2, channels=channels))
+        table = dict(matterport_table.expected_table(depth, 2, channels=channels))
         return [(layer, [(weight, Variable(shape)) for weight, shape in table[layer]]) for layer in layers]
 
     return make
@@ -44,14 +46,6 @@ def foreign_weights(layers=PART):
             kind: generator.uniform(0.01, 1, SHAPES[f"{layer}/{kind}:0"]).astype(np.float32) for kind in kinds
         }
     return found
-
-
-def write_folder(folder, found):
-    folder.mkdir()
-    for name, kinds in found.items():
-        parts = [kinds["kernel"].transpose(3, 2, 0, 1), kinds["bias"]] if "kernel" in kinds else list(kinds.values())
-        np.concatenate([part.ravel() for part in parts]).astype("<f4").tofile(folder / f"{name}.bin")
-    return folder
 
 
 def write_by_name(path, found):
@@ -78,11 +72,11 @@ def write_keras3(path, found):
     return path
 
 
-FORMS = {"folder": write_folder, "by_name.h5": write_by_name, "keras3.weights.h5": write_keras3}
+FORMS = {"by_name.h5": write_by_name, "keras3.weights.h5": write_keras3}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_converted_weights(tmp_path, make_part, values_of, form):
+def test_load_imagenet_gives_the_same_from_every_form(tmp_path, make_part, values_of, form):
     found = foreign_weights()
     layout = make_part()
     report = keras_resnet.load_imagenet(layout, FORMS[form](tmp_path / form, found), 50)
@@ -124,12 +118,12 @@ def test_fold_epsilon_worked():
     assert keras_resnet.fold_epsilon(np.zeros(0), np.zeros(0)).shape == (0,)
 
 
-def test_convolution_and_norm_compute_the_same_as_there(tmp_path, make_part, values_of):
+def test_load_imagenet_keeps_what_convolution_and_norm_compute(tmp_path, make_part, values_of):
     """One output position of conv1 and its batch norm, on a BGR patch there and on the RGB patch here."""
     found = foreign_weights()
     found["conv1_bn"]["moving_variance"][:3] = (1e-6, 1e-4, 0)  # where the epsilons matter most
     layout = make_part()
-    keras_resnet.load_imagenet(layout, write_folder(tmp_path / "w", found), 50)
+    keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
     values = values_of(layout)
     rgb = np.random.default_rng(1).uniform(-100, 100, (7, 7, 3))
 
@@ -146,18 +140,18 @@ def test_convolution_and_norm_compute_the_same_as_there(tmp_path, make_part, val
     np.testing.assert_allclose(here, there, rtol=1e-5)
 
 
-def test_a_folder_may_be_partial_and_lone_norms_are_not_taken(tmp_path, make_part, values_of):
+def test_load_imagenet_accepts_a_partial_file_but_no_lone_norms(tmp_path, make_part, values_of):
     found = foreign_weights()
     del found["conv2_block1_0_conv"]
     layout = make_part()
-    report = keras_resnet.load_imagenet(layout, write_folder(tmp_path / "w", found), "resnet50")
+    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), "resnet50")
     assert report.missing == ("res2a_branch1", "bn2a_branch1")
     assert "not taken, as their convolutions are missing: bn2a_branch1" in report.notes
     assert not values_of(layout)["bn2a_branch1/moving_variance:0"].any()
 
 
 @pytest.mark.parametrize(("depth", "layers"), [(50, 106), (101, 208)])  # 53 and 104 convolutions with their norms
-def test_a_whole_file_fills_the_whole_backbone(tmp_path, depth, layers):
+def test_load_imagenet_fills_the_whole_backbone_from_a_whole_file(tmp_path, depth, layers):
     class Thin:
         """A variable that remembers only what it was given."""
 
@@ -176,7 +170,7 @@ def test_a_whole_file_fills_the_whole_backbone(tmp_path, depth, layers):
             for layer, name in layer_names.items()
         ]
 
-    table = dict(names.expected_table(depth, 2))
+    table = dict(matterport_table.expected_table(depth, 2))
     hdf5.write_file(tmp_path / "notop.h5", thin(keras_resnet.keras_names(depth)))
     layout = thin({layer: layer for layer in names.backbone_layers(depth)})
     report = keras_resnet.load_imagenet(layout, tmp_path / "notop.h5", depth)
@@ -187,18 +181,18 @@ def test_a_whole_file_fills_the_whole_backbone(tmp_path, depth, layers):
     assert given["bn5c_branch2c/gamma:0"] == pytest.approx((1.001 / 1.00001001) ** 0.5)
 
 
-def test_the_report_is_about_the_backbone_only(tmp_path, make_part, make_layout):
+def test_load_imagenet_reports_the_backbone_only(tmp_path, make_part, make_layout):
     layout = make_part() + [entry for entry in make_layout() if entry[0] == "rpn_model"]
-    report = keras_resnet.load_imagenet(layout, write_folder(tmp_path / "w", foreign_weights()), 50)
+    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", foreign_weights()), 50)
     assert report.missing == ()
     assert all(variable.assigned == 0 for _, variable in layout[-1][1])
 
 
 @pytest.mark.parametrize(("channels", "word"), [(1, "averaged to 1"), (4, "inflated to 4")])
-def test_other_input_channels_get_an_adapted_conv1(tmp_path, make_part, values_of, channels, word):
+def test_load_imagenet_adapts_conv1_to_other_input_channels(tmp_path, make_part, values_of, channels, word):
     found = foreign_weights()
     layout = make_part(channels=channels)
-    report = keras_resnet.load_imagenet(layout, write_folder(tmp_path / "w", found), 50)
+    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
     assert any(word in note for note in report.notes)
     kernel = values_of(layout)["conv1/kernel:0"]
     assert kernel.shape == (7, 7, channels, 64)
@@ -207,7 +201,7 @@ def test_other_input_channels_get_an_adapted_conv1(tmp_path, make_part, values_o
 
 @pytest.mark.parametrize("lacking", ["conv1_conv", "conv1_bn"])
 @pytest.mark.parametrize("form", FORMS)
-def test_conv1_must_be_there(tmp_path, make_part, form, lacking):
+def test_load_imagenet_needs_conv1(tmp_path, make_part, form, lacking):
     found = foreign_weights()
     del found[lacking]
     with pytest.raises(UserError, match=f"lacks {lacking} of keras.applications' ResNet-50"):
@@ -223,51 +217,45 @@ def test_conv1_must_be_there(tmp_path, make_part, form, lacking):
         (36, 101, "holds a ResNet-152, the model has a ResNet-101: give a ResNet-50 or ResNet-101"),
     ],
 )
-def test_another_depth_is_refused(tmp_path, make_part, form, last_block, depth, message):
+def test_load_imagenet_refuses_another_depth(tmp_path, make_part, form, last_block, depth, message):
     found = foreign_weights()
     found[f"conv4_block{last_block}_1_conv"] = foreign_weights(("res4f_branch2a",))["conv4_block6_1_conv"]
     with pytest.raises(UserError, match=message):
         keras_resnet.load_imagenet(make_part(depth=depth), FORMS[form](tmp_path / form, found), depth)
 
 
-def test_a_file_of_another_size_is_named(tmp_path, make_part):
-    folder = write_folder(tmp_path / "w", foreign_weights())
-    (folder / "conv2_block1_1_bn.bin").write_bytes(bytes(100))
-    with pytest.raises(UserError, match=r"conv2_block1_1_bn\.bin has 100 bytes, expected 1024"):  # 4 x 64 x 4 bytes
-        keras_resnet.load_imagenet(make_part(), folder, 50)
-
-
-def test_a_trained_mask_rcnn_is_pointed_elsewhere(tmp_path, make_part):
+def test_load_imagenet_says_how_a_trained_mask_rcnn_is_loaded(tmp_path, make_part):
     hdf5.write_file(tmp_path / "trained.h5", make_part())
     with pytest.raises(UserError, match=r"it has conv1, bn_conv1, .* loaded by `transfer_learning`"):
         keras_resnet.load_imagenet(make_part(), tmp_path / "trained.h5", 50)
 
 
-def test_an_empty_folder_and_a_missing_path_are_named(tmp_path, make_part):
-    (tmp_path / "empty").mkdir()
+def test_load_imagenet_refuses_an_empty_file_a_folder_and_a_missing_path(tmp_path, make_part):
     with pytest.raises(UserError, match="it has nothing of a ResNet"):
-        keras_resnet.load_imagenet(make_part(), tmp_path / "empty", 50)
+        keras_resnet.load_imagenet(make_part(), write_by_name(tmp_path / "empty.h5", {}), 50)
+    with pytest.raises(UserError, match="is a folder"):
+        keras_resnet.load_imagenet(make_part(), tmp_path, 50)
     with pytest.raises(UserError, match="absent does not exist"):
         keras_resnet.load_imagenet(make_part(), tmp_path / "absent", 50)
 
 
-def test_a_layer_without_bias_is_another_network(tmp_path, make_part):
+def test_load_imagenet_refuses_a_layer_without_bias(tmp_path, make_part):
     found = foreign_weights()
     del found["conv2_block1_1_conv"]["bias"]
     with pytest.raises(UserError, match="layer conv2_block1_1_conv lacks bias"):
         keras_resnet.load_imagenet(make_part(), write_by_name(tmp_path / "x.h5", found), 50)
 
 
-def test_a_nan_is_refused(tmp_path, make_part, values_of):
+def test_load_imagenet_refuses_a_nan(tmp_path, make_part, values_of):
     found = foreign_weights()
     found["conv1_conv"]["bias"][5] = np.nan
     layout = make_part()
     with pytest.raises(UserError, match=r"layer conv1, weight conv1/bias:0 .* 1 values that are NaN"):
-        keras_resnet.load_imagenet(layout, write_folder(tmp_path / "w", found), 50)
+        keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
     assert not any(values.any() for values in values_of(layout).values())
 
 
-def test_without_a_source_the_official_file_is_fetched(tmp_path, make_part, monkeypatch):
+def test_load_imagenet_fetches_the_official_file_without_a_source(tmp_path, make_part, monkeypatch):
     path = write_by_name(tmp_path / "official.h5", foreign_weights())
     monkeypatch.setattr(download, "imagenet_file", lambda depth: str(path) if depth == 50 else None)
     report = keras_resnet.load_imagenet(make_part(), None, "resnet50")
@@ -276,9 +264,10 @@ def test_without_a_source_the_official_file_is_fetched(tmp_path, make_part, monk
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the partial ImageNet weights are not beside this repository")
-def test_real_weights_load(make_part, values_of):
+def test_load_imagenet_loads_real_weights(tmp_path, make_part, values_of):
     layout = make_part(layers=names.backbone_layers(50))
-    report = keras_resnet.load_imagenet(layout, REAL, "resnet50")
+    path = write_by_name(tmp_path / "real.h5", keras_folder.read_folder(REAL, 50))
+    report = keras_resnet.load_imagenet(layout, path, "resnet50")
     values = values_of(layout)
     # kernel[0, 0, 0, :3] as the source states it; blue is the last channel here
     np.testing.assert_allclose(values["conv1/kernel:0"][0, 0, 2, :3], [0.02825263, -0.01187372, 0.00151489], atol=5e-9)

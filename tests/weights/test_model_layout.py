@@ -5,7 +5,8 @@ import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models import build
-from mrcnn.weights import apply, hdf5, names
+from mrcnn.weights import apply, hdf5
+from tests import matterport_table
 
 CASES = [
     ("resnet50", 5, "matterport_r50_k5.json"),
@@ -55,4 +56,4 @@ def test_layout_is_matterports_and_survives_a_file(tmp_path, reference_table, ca
 def test_expected_table_follows_the_models_settings():
     numbers = {"fpn_channels": 32, "rpn_channels": 16, "box_fc_channels": 64, "channels": 4}
     model = make_model("resnet50", 3, anchor_aspect_ratios=(1.0, 2.0), image_mean=(0, 0, 0, 0), **numbers)
-    assert table_of(model.weight_layout()) == names.expected_table(50, 3, anchors_per_location=2, **numbers)
+    assert table_of(model.weight_layout()) == matterport_table.expected_table(50, 3, anchors_per_location=2, **numbers)
