@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from mrcnn import errors, events
-
-
-def lines(stream):
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+from tests.log_streams import Terminal, lines
 
 
 @pytest.fixture
@@ -29,18 +26,13 @@ def no_level(monkeypatch):
     monkeypatch.delenv("LOG_LEVEL", raising=False)
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
 def test_a_user_error_is_one_line_and_a_value_error():
     error = errors.UserError("a.json\nis  not JSON\r\nfix it")
     assert str(error) == "a.json is  not JSON fix it"
     assert isinstance(error, ValueError)
 
 
-def test_every_line_has_message_timestamp_and_level(log, stream):
+def test_emit_writes_message_timestamp_and_level(log, stream):
     log.info("hello")
     log.warning("careful")
     log.error("broken")
@@ -54,7 +46,7 @@ def test_every_line_has_message_timestamp_and_level(log, stream):
     assert list(found[0]) == ["message", "timestamp", "level"]
 
 
-def test_metrics_line_has_the_original_shape_and_null_for_what_json_cannot_hold(log, stream):
+def test_metrics_writes_the_original_shape_and_null_for_what_json_cannot_hold(log, stream):
     log.metrics("val", 1, {"loss": 1.0})
     assert '"epoch": 1.0' in stream.getvalue()
     stream.truncate(stream.seek(0))
@@ -71,7 +63,7 @@ def test_metrics_line_has_the_original_shape_and_null_for_what_json_cannot_hold(
     }
 
 
-def test_checkpoint_line_has_the_original_shape(log, stream):
+def test_checkpoint_writes_the_original_shape(log, stream):
     log.checkpoint(id=3, subdir="00000003", sizeb=256_000_000, best_now=True, loss=0.5)
     line = lines(stream)[0]
     assert line.pop("timestamp")
@@ -87,7 +79,7 @@ def test_checkpoint_line_has_the_original_shape(log, stream):
     }
 
 
-def test_end_of_inference_and_ready_service_have_their_lines(log, stream):
+def test_model_applied_and_task_deployed_write_their_lines(log, stream):
     log.model_applied()
     log.task_deployed()
     assert [(line["message"], line["event_type"]) for line in lines(stream)] == [
@@ -140,7 +132,7 @@ def test_track_yields_the_items_and_reports_each(log, stream):
     assert list(log.track([], "none")) == []
 
 
-def test_strangers_become_text_and_arrays_become_lists(log, stream, tmp_path):
+def test_emit_writes_strangers_as_text_and_arrays_as_lists(log, stream, tmp_path):
     log.emit("odd", path=tmp_path, array=np.arange(2), scalar=np.int64(3), flag=True, none=None, pair=(1, math.nan))
     line = lines(stream)[0]
     assert line["path"] == str(tmp_path)
@@ -153,7 +145,7 @@ def test_strangers_become_text_and_arrays_become_lists(log, stream, tmp_path):
     )
 
 
-def test_a_log_writes_to_the_stderr_of_the_moment(capsys):
+def test_emit_writes_to_the_stderr_of_the_moment(capsys):
     events.make_log("json").info("seen")
     assert json.loads(capsys.readouterr().err)["message"] == "seen"
 
@@ -167,12 +159,12 @@ def test_a_log_writes_to_the_stderr_of_the_moment(capsys):
         ("rich", False, events.RichLog),
     ],
 )
-def test_the_form_follows_the_option_and_the_terminal(monkeypatch, log_format, terminal, expected):
+def test_make_log_follows_the_option_and_the_terminal(monkeypatch, log_format, terminal, expected):
     monkeypatch.setattr("sys.stderr", Terminal() if terminal else io.StringIO())
     assert type(events.make_log(log_format)) is expected
 
 
-def test_an_unknown_form_is_refused():
+def test_make_log_refuses_an_unknown_form():
     with pytest.raises(errors.UserError, match=r"must be auto, rich or json, got 'xml'"):
         events.make_log("xml")  # type: ignore[arg-type]
 
@@ -191,6 +183,8 @@ def report_all(log):
 
 
 EVENTS = ["progress", "metrics", "checkpoint", "Ready to get events", "model applied"]
+
+
 CRASH = "Unexpected exception in main."
 
 
@@ -204,7 +198,7 @@ CRASH = "Unexpected exception in main."
         ("CRITICAL", ["fatal", CRASH]),
     ],
 )
-def test_the_level_of_the_environment_is_the_least_that_is_shown(capsys, monkeypatch, level, expected):
+def test_make_log_shows_from_the_level_of_the_environment(capsys, monkeypatch, level, expected):
     report_all(events.make_log("json", environment={"LOG_LEVEL": level}))
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == expected
     monkeypatch.setenv("LOG_LEVEL", level)
@@ -212,7 +206,7 @@ def test_the_level_of_the_environment_is_the_least_that_is_shown(capsys, monkeyp
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == expected
 
 
-def test_the_level_also_holds_for_lines_and_bars(capsys):
+def test_make_log_applies_the_level_to_lines_and_bars(capsys):
     report_all(events.make_log("rich", environment={"LOG_LEVEL": "ERROR"}))
     assert capsys.readouterr().err.splitlines() == [
         "error: error",
@@ -221,7 +215,7 @@ def test_the_level_also_holds_for_lines_and_bars(capsys):
     ]
 
 
-def test_a_level_of_another_program_shows_all_and_says_so(capsys):
+def test_make_log_shows_all_and_says_so_with_a_level_of_another_program(capsys):
     events.make_log("json", environment={"LOG_LEVEL": "chatty"}).info("seen")
     first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert first["level"] == "warn"
@@ -231,53 +225,12 @@ def test_a_level_of_another_program_shows_all_and_says_so(capsys):
     assert second["message"] == "seen"
 
 
-def test_a_file_gets_everything_as_json_and_the_traceback(stream, capsys):
+def test_make_log_writes_everything_to_a_file_as_json_with_the_traceback(stream, capsys):
     report_all(events.make_log("rich", file=stream, environment={"LOG_LEVEL": "WARN"}))
     found = lines(stream)
     assert [line["message"] for line in found] == [*events.LEVELS, *EVENTS, CRASH]
     assert found[-1]["stack"] == ["ValueError: bad\n"]
     assert capsys.readouterr().err.splitlines()[0] == "warning: warn"
-
-
-def test_rich_lines_are_plain_and_never_folded(stream):
-    log = events.RichLog(stream)
-    log.warning("[red]key[/red] :smile: " + "long " * 60)
-    log.error("bad \udcff name")
-    first, second = stream.getvalue().splitlines()
-    assert first.startswith("warning: [red]key[/red] :smile: long")
-    assert second == "error: bad \\udcff name"
-
-
-def test_rich_shows_epoch_figures_checkpoints_and_what_finished(stream):
-    log = events.RichLog(stream)
-    for _ in log.track(range(3), "train"):
-        log.metrics("train", 0.5, {"loss": 1.0})
-    log.progress("train", 3, 3)
-    log.metrics("val", 1.0, {"loss": 0.123456, "mask_ap": 0.5})
-    log.checkpoint(id=0, subdir="00000000", sizeb=2_500_000, best_now=True, loss=0.5)
-    log.checkpoint(id=1, subdir="00000001", sizeb=2_500_000, best_now=False, loss=0.75)
-    log.model_applied()
-    log.close()
-    found = stream.getvalue().splitlines()
-    assert found[0].startswith("train: 3 done in ")
-    assert found[1:] == [
-        "epoch 1 val: loss 0.1235 mask_ap 0.5",
-        "checkpoint 00000000: 2.5 MB, loss 0.5, best so far",
-        "checkpoint 00000001: 2.5 MB, loss 0.75",
-        "model applied",
-    ]
-
-
-def test_rich_draws_a_bar_with_counts_on_a_terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    log = events.RichLog(stream)
-    log.progress("train", 1, 4)
-    log.metrics("train", 0.25, {"loss": 2.0})
-    log._bars.refresh()  # else drawn ten times a second
-    log.close()
-    assert "1/4" in stream.getvalue()
-    assert "loss 2" in stream.getvalue()
 
 
 def test_progress_says_what_is_left_of_the_whole_work(log, stream):
@@ -286,130 +239,20 @@ def test_progress_says_what_is_left_of_the_whole_work(log, stream):
     assert [line.get("seconds_left") for line in lines(stream)] == [7384, None]
 
 
-def test_rich_shows_the_loss_and_the_whole_runs_time_on_80_columns(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
-    stream = Terminal()
-    log = events.RichLog(stream)
-    log.progress("epoch 12/40, images", 1000, 1234, left=7384.4)
-    log.metrics("train", 11.8, {"loss": 1.2345, "rpn_class_loss": 0.5})
-    log._bars.refresh()
-    log.close()
-    assert "2:03:04 left" in stream.getvalue()
-    assert "loss 1.23" in stream.getvalue()
-    assert "rpn_class_loss" not in stream.getvalue()
-
-
-def test_an_epochs_line_holds_training_and_validation(stream):
-    log = events.RichLog(stream)
-    log.metrics("val", 3, {"loss": 2.0, "mask_ap": 0.5}, training={"loss": 1.0})
-    assert stream.getvalue() == "epoch 3 train: loss 1; val: loss 2 mask_ap 0.5\n"
-
-
 def test_figures_have_four_digits():
     assert events.figures({"loss": 0.123456, "ap": 1.0}) == "loss 0.1235 ap 1"
     assert events.figures({}) == ""
 
 
-def fail(error):
-    def main():
-        raise error
-
-    return main
-
-
-def test_success_is_exit_code_0(log, stream):
-    done = []
-    assert events.run_main(lambda: done.append(1), log=log) == 0
-    assert done == [1]
-    assert stream.getvalue() == ""
-
-
-def test_a_user_error_is_one_line_and_exit_code_1(stream):
-    assert events.run_main(fail(errors.UserError("`lr` must be a number")), log=events.RichLog(stream)) == 1
-    assert stream.getvalue() == "error: `lr` must be a number\n"
-
-
-def test_another_exception_names_its_type_and_the_way_to_the_traceback(stream):
-    assert events.run_main(fail(OSError("disk\nfull")), log=events.RichLog(stream)) == 1
-    assert stream.getvalue() == "error: OSError: disk full; --debug shows where\n"
-    assert events.run_main(fail(OSError()), log=events.RichLog(stream)) == 1
-    assert stream.getvalue().splitlines()[1] == "error: OSError; --debug shows where"
-
-
-class ResourceExhaustedError(RuntimeError):
-    """Stands for TensorFlow's error of that name."""
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (MemoryError(), "MemoryError"),
-        (np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("u1")), "Unable to allocate 81 bytes"),
-        (ResourceExhaustedError("OOM when allocating tensor with shape[4,256,256,256]"), "OOM when allocating tensor"),
-    ],
-)
-def test_too_little_memory_says_what_helps(stream, error, reason):
-    assert events.run_main(fail(error), log=events.RichLog(stream)) == 1
-    (line,) = stream.getvalue().splitlines()
-    assert line.startswith(f"error: out of memory ({reason}")
-    assert "use smaller batches, a smaller `input_size`, or a device with more memory; --debug shows where" in line
-
-
-@pytest.mark.parametrize("error", [errors.UserError("bad"), RuntimeError("bad")])
-def test_debug_shows_the_traceback_before_the_line(stream, error):
-    assert events.run_main(fail(error), log=events.RichLog(stream), debug=True) == 1
-    found = stream.getvalue().splitlines()
-    assert found[0] == "Traceback (most recent call last):"
-    assert found[-1] in ("error: bad", "error: RuntimeError: bad")
-
-
-def test_json_names_a_users_error_and_reports_a_crash_as_the_original(log, stream):
-    assert events.run_main(fail(errors.UserError("`lr` must be a number")), log=log) == 1
-    line = lines(stream)[0]
-    assert line.pop("timestamp")
-    assert line == {
-        "message": "`lr` must be a number",
-        "level": "fatal",
-        "event_type": "EventType.TASK_CRASHED",
-        "exc_str": "`lr` must be a number",
-    }
-    assert events.run_main(fail(KeyError("k")), log=log, debug=True) == 1
-    crash = lines(stream)[1]
-    assert crash["message"] == CRASH
-    assert crash["exc_str"] == "KeyError: 'k'"
-    assert crash["stack"][0].startswith("Traceback")
-
-
-def test_ctrl_c_is_exit_code_130(log, stream):
-    assert events.run_main(fail(KeyboardInterrupt()), log=log) == 130
-    assert lines(stream)[0]["level"] == "warn"
-
-
-def test_a_bar_left_open_is_closed():
-    stream = Terminal()
-    log = events.RichLog(stream)
-    assert events.run_main(lambda: log.progress("work", 1, 2), log=log) == 0
-    assert log._tasks == {}
-
-    def main():
-        for _ in log.track(range(5), "work"):
-            raise errors.UserError("stopped half way")
-
-    assert events.run_main(main, log=log) == 1
-    assert "error: stopped half way" in stream.getvalue()
-    assert log._tasks == {}
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
-def test_a_log_that_cannot_be_written_does_not_end_a_run():
+def test_emit_that_cannot_write_does_not_end_a_run():
     with open("/dev/full", "w") as stream:
         log = events.JsonLog(stream)
         assert events.run_main(lambda: log.emit("full", text="a" * 100_000), log=log) == 0
 
 
 @pytest.mark.parametrize("kind", [events.RichLog, events.JsonLog])
-def test_titles_of_strangers_reach_no_terminal_raw_and_long_messages_are_cut(kind):
+def test_warning_and_error_escape_titles_and_cut_long_messages(kind):
     stream = io.StringIO()
     log = kind(stream)
     log.warning("class '\x1b[2Jevil\r\x07\u202e'")

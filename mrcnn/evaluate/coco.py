@@ -8,7 +8,7 @@ box's area for box AP and its mask's pixel count for mask AP, as detectron2 does
 for both when a result carries both).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import cv2
@@ -197,30 +197,6 @@ class CocoEvaluator:
         scorer.evaluate()
         scorer.accumulate()
         return scorer.eval["precision"][..., -1]
-
-
-def evaluate(
-    ground_truth: Sequence[GroundTruth], predictions: Sequence[Predictions], num_classes: int
-) -> dict[str, Any]:
-    """Computes the COCO metrics of a list of images.
-
-    Args:
-        ground_truth: height, width and objects of each image, as for `CocoEvaluator.add`.
-        predictions: the detections of each image, in the same order.
-        num_classes: number of classes with background.
-
-    Returns:
-        As `CocoEvaluator.result`.
-
-    Raises:
-        ValueError: the two lists differ in length, or as `CocoEvaluator.add`.
-    """
-    if len(ground_truth) != len(predictions):
-        raise ValueError(f"{len(ground_truth)} images have ground truth but {len(predictions)} have predictions")
-    evaluator = CocoEvaluator(num_classes)
-    for image_id, (truth, found) in enumerate(zip(ground_truth, predictions, strict=True)):
-        evaluator.add(image_id, truth, found)
-    return evaluator.result()
 
 
 def _results(image_id: int, size: tuple[int, int], detections: Predictions) -> list[dict[str, Any]]:

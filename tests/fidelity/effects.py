@@ -19,7 +19,7 @@ from skimage import data
 
 from mrcnn.config.compatibility import BETTER, MATTERPORT, SUPERVISELY
 from mrcnn.data import resize
-from mrcnn.models.families.matterport import LOSSES, Matterport
+from mrcnn.models.families.matterport import Matterport
 from mrcnn.ops import boxes, sampling
 from mrcnn.predict import preprocess
 from mrcnn.structures import Detections, RawDetections
@@ -123,7 +123,7 @@ def compare(got: Detections, expected: Detections) -> Kept:
 
 def changes(got: Learnt, before: Learnt) -> dict[str, float]:
     """Gives the change of each loss and of the gradient's norm, and how far the gradient moved, as shares."""
-    result = {name: got.losses[name] / before.losses[name] - 1 for name in (*LOSSES, "loss")}
+    result = {name: got.losses[name] / before.losses[name] - 1 for name in (*reference.LOSSES, "loss")}
     size = np.linalg.norm(before.gradient)
     result["norm"] = float(np.linalg.norm(got.gradient) / size - 1)
     result["gradient"] = float(np.linalg.norm(got.gradient - before.gradient) / size)
@@ -209,7 +209,7 @@ def print_detection(weights_file: Path) -> None:
 def print_training(weights_file: Path) -> None:
     """Prints how far each case moves the losses and the gradient of our model under Matterport's conventions."""
     before = None
-    print("| changed | " + " | ".join((*LOSSES, "loss", "norm of the gradient", "gradient by")) + " |")
+    print("| changed | " + " | ".join((*reference.LOSSES, "loss", "norm of the gradient", "gradient by")) + " |")
     print("| --- " * 9 + "|")
     for case in cases():
         if "score_threshold" in case.settings:
@@ -217,7 +217,7 @@ def print_training(weights_file: Path) -> None:
         got = learn(build_model(weights_file, **case.settings), stored_sample=case.stored_sample)
         if before is None:
             before = got
-            numbers = [f"{before.losses[name]:.4f}" for name in (*LOSSES, "loss")]
+            numbers = [f"{before.losses[name]:.4f}" for name in (*reference.LOSSES, "loss")]
             cells = [*numbers, f"{np.linalg.norm(before.gradient):.2f}", ""]
         else:
             cells = [percent(change) for change in changes(got, before).values()]

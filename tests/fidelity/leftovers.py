@@ -15,7 +15,6 @@ from mrcnn.data import batching, rasterize
 from mrcnn.data.batching import Shapes
 from mrcnn.export import graph
 from mrcnn.export import pictures as export_pictures
-from mrcnn.models.families.matterport import LOSSES
 from mrcnn.ops import box_coding, levels
 from mrcnn.predict import preprocess
 from mrcnn.structures import Instances
@@ -40,7 +39,7 @@ def tied_anchors(session: Session) -> Iterator[Finding]:
     yield "other anchors matched otherwise", f"{(differing & ~tied).sum()}"
     losses = effects.learn(session.model, stored_sample=True).losses
     stored = dict(zip(arrays["loss_names"], arrays["losses"], strict=True))
-    for name in LOSSES:
+    for name in reference.LOSSES:
         yield f"{name} with our matching, with Matterport's", f"{losses[name]:.4f}, {stored[name]:.4f}"
 
 
@@ -109,7 +108,7 @@ def annotations(session: Session) -> Iterator[Finding]:
     yield "IoU of the objects' 56 x 56 masks, smallest and mean", f"{iou.min():.3f}, {iou.mean():.3f}"
     with effects.near_the_stored_sample():
         got, old = (compute_step(session.model, given).losses for given in (batch, before))
-    for name in LOSSES:
+    for name in reference.LOSSES:
         yield f"change of {name}", effects.percent(got[name] / old[name] - 1)
 
 

@@ -16,6 +16,7 @@ TRAINING = DATA / "matterport_training.npz"
 SIDE = 256  # pixels of the model input
 SHIFT = np.array([0, 0, 1, 1], np.float32)
 CLASSES = 5  # with background
+LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 MASK_SLOTS = 56  # side of a stored ground-truth mask
 
 

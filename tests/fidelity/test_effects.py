@@ -3,7 +3,6 @@ import pytest
 
 from mrcnn.config import compatibility
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.models.families.matterport import LOSSES
 from mrcnn.structures import Detections
 from tests.fidelity import effects, reference
 from tests.fidelity.effects import Learnt
@@ -48,10 +47,15 @@ def test_nothing_found():
 
 
 def test_changes_are_shares():
-    before = Learnt(dict.fromkeys((*LOSSES, "loss"), 2.0), np.array([3.0, 4.0]))
+    before = Learnt(dict.fromkeys((*reference.LOSSES, "loss"), 2.0), np.array([3.0, 4.0]))
     after = Learnt({**before.losses, "loss": 3.0}, np.array([0.0, 10.0]))
     got = effects.changes(after, before)
-    assert got == {**dict.fromkeys(LOSSES, 0.0), "loss": 0.5, "norm": 1.0, "gradient": pytest.approx(45**0.5 / 5)}
+    assert got == {
+        **dict.fromkeys(reference.LOSSES, 0.0),
+        "loss": 0.5,
+        "norm": 1.0,
+        "gradient": pytest.approx(45**0.5 / 5),
+    }
     assert [effects.percent(share) for share in (0.5, -0.00123, 1e-7)] == ["+50 %", "-0.123 %", "0"]
 
 
@@ -75,6 +79,8 @@ def test_under_matterports_conventions_nothing_changes(session):
 def test_a_step_with_matterports_sample_has_the_losses_of_its_heads(session):
     learnt = effects.learn(session.model, stored_sample=True)
     stored = dict(zip(reference.training()["loss_names"], reference.training()["losses"], strict=True))
-    heads = [name for name in LOSSES if name.startswith("mrcnn")]  # of the RPN's anchors more tie than Matterport's
+    heads = [
+        name for name in reference.LOSSES if name.startswith("mrcnn")
+    ]  # of the RPN's anchors more tie than Matterport's
     assert [learnt.losses[name] for name in heads] == pytest.approx([stored[name] for name in heads], rel=1e-4)
     assert len(learnt.gradient) == sum(np.asarray(weight).size for weight in session.model.trainable_weights)

@@ -1,5 +1,6 @@
 """Checks that rings are filled as OpenCV fills them, and in bounded time."""
 
+import contextlib
 import time
 
 import cv2
@@ -47,6 +48,10 @@ def test_an_outline_that_would_be_drawn_for_minutes_is_refused():
         outlines.check_length(np.zeros((4001, 4001), np.uint8), ring, (0, 0))
 
 
-def test_only_what_lies_inside_counts():
+@pytest.mark.parametrize(("side", "is_refused"), [(9, False), (2**17, True)])
+def test_check_length_counts_only_what_lies_inside(side, is_refused):
     ring = np.array([[-(2**20), 5], [2**20, 5], [0, 2**20]], np.int32)
-    outlines.check_length(np.zeros((9, 9), np.uint8), np.tile(ring, (1000, 1)), (0, 0))
+    canvas = np.broadcast_to(np.uint8(0), (side, side))
+    with pytest.raises(UserError, match="simplify it") if is_refused else contextlib.nullcontext() as error:
+        outlines.check_length(canvas, np.tile(ring, (1000, 1)), (0, 0))
+    assert (error is not None) == is_refused

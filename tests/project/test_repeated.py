@@ -70,8 +70,9 @@ def test_repeats_logs_the_first_three_of_a_kind_and_counts_them_at_the_end():
     assert {line["level"] for line in lines} == {"error"}
 
 
-def test_repeats_without_a_log_says_nothing():
+def test_repeats_without_a_log_says_nothing(capsys):
     repeats = Repeats(None)
     for _ in range(5):
         repeats.add("lost")
     repeats.close()
+    assert capsys.readouterr() == ("", "")

@@ -55,11 +55,6 @@ class RoiTargetGenerator(Float32Layer):
         self.detach = detach
         self.delta_std = delta_std
 
-    @property
-    def max_positives(self) -> int:
-        """The most object regions in an image's sample; they fill the first slots."""
-        return int(self.samples * self.positive_fraction)
-
     def call(self, proposals: Proposals, batch: Mapping[str, Tensor]) -> RoiTargets:
         """Samples regions from the proposals and computes their targets.
 

@@ -29,8 +29,6 @@ from mrcnn.models import extra_heads, layout
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
 from mrcnn.structures import Choices
 
-LOSSES = (*RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
-
 
 @keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
 class Matterport(MaskRCNN):

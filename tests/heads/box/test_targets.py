@@ -47,11 +47,6 @@ def test_ground_truth_boxes_can_join():
     assert sorted(map(tuple, positives)) == [(0, 0, 10, 9), (0, 0, 10, 10)]
 
 
-@pytest.mark.parametrize(("samples", "fraction", "most"), [(200, 0.33, 66), (64, 0.25, 16)])
-def test_most_positives(samples, fraction, most):
-    assert RoiTargetGenerator(samples=samples, positive_fraction=fraction).max_positives == most
-
-
 def test_background_in_proportion_to_objects():
     boxes = [[0, 0, 10, 9], *([20 + step, 70, 30 + step, 80] for step in range(10))]
     layer = RoiTargetGenerator(samples=12, positive_fraction=0.33, negatives="two_per_object", count_unused=True)
