@@ -8,7 +8,7 @@ def test_upsample_repeats_cells():
     np.testing.assert_array_equal(got, [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]])
 
 
-def test_levels_add_up_from_the_top():
+def test_feature_pyramid_levels_add_up_from_the_top():
     layer = FeaturePyramid(channels=1)
     maps = [np.full((1, side, side, 1), value, "float32") for side, value in ((16, 1), (8, 10), (4, 100), (2, 1000))]
     layer(maps)
@@ -20,7 +20,7 @@ def test_levels_add_up_from_the_top():
     assert got == [[1111], [1110], [1100], [1000], [1000]]
 
 
-def test_p6_takes_every_second_cell_of_p5():
+def test_feature_pyramid_p6_takes_every_second_cell_of_p5():
     layer = FeaturePyramid(channels=2)
     maps = [np.random.default_rng(0).normal(size=(1, side, side, 3)).astype("float32") for side in (32, 16, 8, 4)]
     *_, p5, p6 = layer(maps)

@@ -11,7 +11,7 @@ def backbone():
     return layer
 
 
-def test_strides_and_channels(backbone):
+def test_resnet_strides_and_channels(backbone):
     got = backbone(np.zeros((2, 64, 128, 3), "float32"))
     assert [tuple(feature.shape) for feature in got] == [
         (2, 16, 32, 256),
@@ -21,12 +21,12 @@ def test_strides_and_channels(backbone):
     ]
 
 
-def test_blocks_of_both_depths():
+def test_resnet_blocks_of_both_depths():
     assert [len(stage) for stage in ResNet(depth="resnet50").stages] == [3, 4, 6, 3]
     assert [len(stage) for stage in ResNet(depth="resnet101").stages] == [3, 4, 23, 3]
 
 
-def test_the_stride_sits_in_the_first_1x1_and_in_the_shortcut(backbone):
+def test_bottleneck_the_stride_sits_in_the_first_1x1_and_in_the_shortcut(backbone):
     first, second = backbone.stages[1][0], backbone.stages[1][1]
     assert (first.reduce.conv.strides, first.convolve.conv.strides, first.shortcut.conv.strides) == (2, 1, 2)
     assert second.reduce.conv.strides == 1
@@ -34,7 +34,7 @@ def test_the_stride_sits_in_the_first_1x1_and_in_the_shortcut(backbone):
     assert backbone.stages[0][0].reduce.conv.strides == 1  # stage 2 follows the pooling
 
 
-def test_a_block_that_adds_nothing_passes_its_input_through_a_relu():
+def test_bottleneck_a_block_that_adds_nothing_passes_its_input_through_a_relu():
     block = Bottleneck(block="9b", width=1)
     inputs = np.array([-1.0, 2, 3, -4], "float32").reshape(1, 1, 1, 4)
     block(inputs)

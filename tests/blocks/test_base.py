@@ -14,7 +14,7 @@ class _Echo(Float32Layer):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_inputs_and_weights_keep_their_type(policy):
+def test_float32_layer_inputs_and_weights_keep_their_type(policy):
     keras.config.set_dtype_policy(policy)
     try:
         inputs, weight = _Echo()(ops.ones((1,), dtype="float32"))

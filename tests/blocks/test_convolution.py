@@ -12,28 +12,28 @@ def _built(**kwargs):
     return layer
 
 
-def test_sums_the_neighbourhood():
+def test_convolution_sums_the_neighbourhood():
     got = np.asarray(_built()(np.ones((1, 3, 3, 1), "float32")))[0, :, :, 0]
     np.testing.assert_allclose(got, np.array([[4, 6, 4], [6, 9, 6], [4, 6, 4]]) + 10)
 
 
-def test_scale_and_shift_act_behind_the_bias():
+def test_convolution_scale_and_shift_act_behind_the_bias():
     layer = _built(padding="valid")
     got = layer(np.ones((1, 3, 3, 1), "float32"), scale=np.float32([2.0]), shift=np.float32([-1.0]))
     assert float(got[0, 0, 0, 0]) == (9 + 10) * 2 - 1
 
 
-def test_empty_batch():
+def test_convolution_empty_batch():
     assert _built()(np.zeros((0, 3, 3, 1), "float32")).shape == (0, 3, 3, 1)
 
 
-def test_initial_stddev_sets_the_spread():
+def test_convolution_initial_stddev_sets_the_spread():
     layer = Convolution(64, 3, initial_stddev=0.01)
     layer.build((None, 8, 8, 64))
     assert np.std(layer.kernel.numpy()) == pytest.approx(0.01, rel=0.05)
 
 
-def test_a_kernel_as_large_as_the_map_gives_one_cell():
+def test_convolution_a_kernel_as_large_as_the_map_gives_one_cell():
     layer = _built(padding="valid")
     layer.kernel.assign(np.arange(9.0).reshape(3, 3, 1, 1))
     got = np.asarray(layer(np.arange(9, dtype="float32").reshape(1, 3, 3, 1)))

@@ -57,22 +57,22 @@ def kernels(**settings):
         ),
     ],
 )
-def test_spread_of_the_first_values(given, stddev):
+def test_initial_values_spread_of_the_first_values(given, stddev):
     got = kernels(**given)
     for name, expected in stddev.items():
         assert got[name].std() == pytest.approx(expected, rel=0.1), name  # 768 values at least: 3 % of a deviation
 
 
-def test_bounds_of_the_box_head():
+def test_initial_values_bounds_of_the_box_head():
     first = kernels()["first"]
     bound = (1 / (49 * 64)) ** 0.5
     assert 0.99 * bound < np.abs(first).max() <= bound
 
 
-def test_no_two_layers_start_alike():
+def test_initial_values_no_two_layers_start_alike():
     got = kernels()
     assert not np.allclose(got["smooth"], got["smooth 2"])
 
 
-def test_the_setting_alone_brings_the_older_values():
+def test_initial_values_the_setting_alone_brings_the_older_values():
     assert kernels(initial_values="he")["deltas"].std() == pytest.approx(0.001, rel=0.1)

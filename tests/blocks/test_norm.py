@@ -17,19 +17,19 @@ def _layer(**kwargs):
     return layer
 
 
-def test_folded_equals_convolution_then_normalisation():
+def test_conv_norm_folded_equals_convolution_then_normalisation():
     got = np.asarray(_layer()(np.full((1, 1, 1, 1), 3.0, "float32")))
     # channel 0: (3*2 + 1 - 4) / 0.5 * 3 + 0.5; channel 1: -3 / 1
     np.testing.assert_allclose(got[0, 0, 0], [(7 - 4) / 0.5 * 3 + 0.5, -3.0], rtol=1e-5)
 
 
-def test_relu_comes_last():
+def test_conv_norm_relu_comes_last():
     layer = _layer()
     layer.relu = True
     np.testing.assert_allclose(np.asarray(layer(np.full((1, 1, 1, 1), 3.0, "float32")))[0, 0, 0], [18.5, 0], rtol=1e-5)
 
 
-def test_frozen_statistics_do_not_move_in_training():
+def test_conv_norm_frozen_statistics_do_not_move_in_training():
     layer = _layer()
     layer(np.ones((4, 1, 1, 1), "float32"), training=True)
     np.testing.assert_array_equal(layer.norm.moving_mean.numpy(), [4.0, 0.0])
@@ -44,19 +44,19 @@ def test_trained_statistics_move_and_the_batch_normalises_itself():
     np.testing.assert_allclose(layer.norm.moving_mean.numpy()[0], 0.9 * 4 + 0.1 * 5, rtol=1e-5)
 
 
-def test_a_layer_that_does_not_train_keeps_its_statistics():
+def test_batch_norm_a_layer_that_does_not_train_keeps_its_statistics():
     layer = _layer(batch_norm="trained")
     layer.norm.trainable = False
     layer(np.ones((4, 1, 1, 1), "float32"), training=True)
     np.testing.assert_array_equal(layer.norm.moving_mean.numpy(), [4.0, 0.0])
 
 
-def test_half_precision_folds_in_float32():
+def test_conv_norm_half_precision_folds_in_float32():
     got = _layer(feature_dtype="bfloat16")(np.full((1, 1, 1, 1), 3.0, "float32"))
     assert str(got.dtype).endswith("bfloat16'>")
     np.testing.assert_allclose(np.asarray(ops.cast(got, "float32"))[0, 0, 0], [18.5, -3.0], rtol=1e-2)
 
 
 @pytest.mark.parametrize("mode", ["frozen", "trained"])
-def test_config_round_trip(mode):
+def test_batch_norm_config_round_trip(mode):
     assert BatchNorm.from_config(BatchNorm(mode=mode, name="x").get_config()).mode == mode

@@ -104,7 +104,7 @@ def test_convert_joins_splits(source):
 
 
 @pytest.mark.parametrize("options", [[], ["--annotations", "x.json"], ["--images", "d"]])
-def test_missing_options_are_one_line(tmp_path, capsys, options):
+def test_main_missing_options_are_one_line(tmp_path, capsys, options):
     assert coco.main([*options, "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().err
     assert "give --annotations JSON and --images DIR" in printed

@@ -33,7 +33,7 @@ def _canvas(label, shape):
     return canvas
 
 
-def test_24_coins_of_plausible_size_are_found(coins):
+def test_segment_coins_24_coins_of_plausible_size_are_found(coins):
     assert len(coins) == 24
     assert all(coin.shape == (303, 384) for coin in coins)
     areas = sorted(int(coin.sum()) for coin in coins)
@@ -41,7 +41,7 @@ def test_24_coins_of_plausible_size_are_found(coins):
     assert np.sum(coins, axis=0).max() == 1  # none overlaps another
 
 
-def test_each_coin_is_one_clean_disc(coins):
+def test_segment_coins_each_coin_is_one_clean_disc(coins):
     for coin in coins:
         count, _ = cv2.connectedComponents(coin.astype(np.uint8))
         holes, _ = cv2.connectedComponents((~coin).astype(np.uint8), connectivity=4)
@@ -51,7 +51,7 @@ def test_each_coin_is_one_clean_disc(coins):
         assert coin.sum() / (np.pi * radius**2) > 0.7
 
 
-def test_coins_are_brighter_than_what_surrounds_them(coins):
+def test_segment_coins_coins_are_brighter_than_what_surrounds_them(coins):
     photograph = data.coins().astype(float)
     everything = np.any(coins, axis=0)
     for coin in coins:
@@ -59,7 +59,7 @@ def test_coins_are_brighter_than_what_surrounds_them(coins):
         assert photograph[coin].mean() > photograph[ring].mean() + 20
 
 
-def test_the_photograph_is_refused_when_it_is_another(monkeypatch):
+def test_segment_coins_the_photograph_is_refused_when_it_is_another(monkeypatch):
     monkeypatch.setattr(demo.data, "coins", lambda: np.full((303, 384), 10, np.uint8))
     with pytest.raises(UserError, match="must show 24 coins, found 0"):
         demo.segment_coins()
@@ -74,7 +74,7 @@ def test_validation_tiles_are_the_untouched_right_part(project):
     assert all((picture == picture[..., :1]).all() for picture, _ in tiles)
 
 
-def test_validation_coins_are_whole_but_one(project, coins):
+def test_make_coins_project_validation_coins_are_whole_but_one(project, coins):
     tiles = _read(project, "val")
     assert [len(annotation.labels) for _, annotation in tiles] == [4, 5]
     whole = {int(coin.sum()) for coin in coins}
@@ -104,7 +104,7 @@ def test_training_tiles_hold_masks_that_fit_the_picture(project):
         assert grey[inner].mean() > grey[outer].mean() + 15
 
 
-def test_small_pieces_are_ignored_and_larger_ones_are_not(project):
+def test_make_coins_project_small_pieces_are_ignored_and_larger_ones_are_not(project):
     smallest, largest = 1000 * 0.85**2, 3300 * 1.25**2  # areas of the coins after zooming
     for _, annotation in _read(project, "train"):
         for label in annotation.labels:
@@ -115,7 +115,7 @@ def test_small_pieces_are_ignored_and_larger_ones_are_not(project):
                 assert area >= demo.MIN_VISIBLE * smallest
 
 
-def test_a_whole_coin_is_no_small_piece_however_small_it_is_shown(tmp_path, monkeypatch):
+def test_make_coins_project_a_whole_coin_is_no_small_piece_however_small_it_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "_ZOOM", (0.4, 0.4))
     project = Project.open(demo.make_coins_project(tmp_path / "out", train_tiles=2, tile=64))
     labels = [
@@ -141,7 +141,7 @@ def test_training_tiles_end_inside_the_source(tmp_path, monkeypatch):
     assert max(bright) < 3 * 160
 
 
-def test_training_uses_the_left_part_only(tmp_path, monkeypatch):
+def test_make_coins_project_training_uses_the_left_part_only(tmp_path, monkeypatch):
     marked = np.full((303, 384), 10, np.uint8)
     marked[:, demo.SPLIT_X :] = 250
     monkeypatch.setattr(demo, "segment_coins", lambda: [np.ones((303, 384), bool)] * 24)
@@ -152,7 +152,7 @@ def test_training_uses_the_left_part_only(tmp_path, monkeypatch):
     assert {int(value) for picture, _ in _read(project, "train") for value in np.unique(picture)} == {10}
 
 
-def test_the_seed_decides_everything(tmp_path):
+def test_make_coins_project_the_seed_decides_everything(tmp_path):
     folders = [demo.make_coins_project(tmp_path / n, seed=s, train_tiles=2) for n, s in (("a", 1), ("b", 1), ("c", 2))]
     first, again, other = (
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")} for folder in folders
@@ -164,12 +164,12 @@ def test_the_seed_decides_everything(tmp_path):
 
 
 @pytest.mark.parametrize("numbers", [{"train_tiles": 0}, {"tile": 16}, {"tile": 161}])
-def test_numbers_out_of_range_are_one_line(tmp_path, numbers):
+def test_make_coins_project_numbers_out_of_range_are_one_line(tmp_path, numbers):
     with pytest.raises(UserError, match="`train_tiles` must be at least 1 and `tile` from 32 to 160"):
         demo.make_coins_project(tmp_path / "out", **numbers)
 
 
-def test_the_command_says_what_it_made(tmp_path, capsys):
+def test_main_the_command_says_what_it_made(tmp_path, capsys):
     assert demo.main(["--out", str(tmp_path / "out"), "--train-tiles", "1", "--tile", "64"]) == 0
     assert "1 training tiles and 2 validation tiles" in capsys.readouterr().err
     assert demo.main(["--out", str(tmp_path / "out")]) == 1

@@ -40,7 +40,7 @@ def _tags(directory):
     return {item.name: item.read_annotation(project.meta).tags[0].name for item in project.items}
 
 
-def test_the_masks_become_objects(source, tmp_path, capsys):
+def test_convert_the_masks_become_objects(source, tmp_path, capsys):
     assert _run(source, tmp_path / "out", "--val", "2") == 0
     assert "3 images tagged train, 2 tagged val, 2 nuclei; 0 images left out" in capsys.readouterr().err
     project = Project.open(tmp_path / "out")
@@ -55,13 +55,13 @@ def test_the_masks_become_objects(source, tmp_path, capsys):
     assert sorted(_tags(tmp_path / "out").values()) == ["train"] * 3 + ["val"] * 2
 
 
-def test_the_split_depends_on_the_seed_alone(source, tmp_path):
+def test_convert_the_split_depends_on_the_seed_alone(source, tmp_path):
     for name, seed in (("x", "0"), ("y", "0"), ("z", "4")):
         assert _run(source / "stage1_train", tmp_path / name, "--val", "2", "--seed", seed) == 0
     assert _tags(tmp_path / "x") == _tags(tmp_path / "y") != _tags(tmp_path / "z")
 
 
-def test_a_broken_folder_is_reported_and_left_out(source, tmp_path, capsys):
+def test_convert_a_broken_folder_is_reported_and_left_out(source, tmp_path, capsys):
     _write(source / "stage1_train/b/masks/1.png", _mask((0, 0), shape=(3, 3)))
     _write(source / "stage1_train/c/images/again.png", _mask())
     (source / "stage1_train/d/images/d.png").write_bytes(b"no image")
@@ -74,12 +74,12 @@ def test_a_broken_folder_is_reported_and_left_out(source, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("count", ["0", "5", "-1"])
-def test_a_count_that_leaves_a_side_empty_is_one_line(source, tmp_path, capsys, count):
+def test_convert_a_count_that_leaves_a_side_empty_is_one_line(source, tmp_path, capsys, count):
     assert _run(source, tmp_path / "out", f"--val={count}") == 1
     assert "--val must be from 1 to 4" in capsys.readouterr().err
 
 
-def test_a_folder_without_images_is_one_line(tmp_path, capsys):
+def test_convert_a_folder_without_images_is_one_line(tmp_path, capsys):
     assert _run(tmp_path, tmp_path / "out") == 1
     printed = capsys.readouterr().err
     assert "no <id>/images folder" in printed

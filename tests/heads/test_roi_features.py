@@ -14,7 +14,7 @@ def _pyramid():
     ("mode", "side", "level"),
     [("crop_and_resize", 112, 3), ("crop_and_resize", 200, 4), ("aligned", 200, 3), ("aligned", 224, 4)],
 )
-def test_level_by_size(mode, side, level):
+def test_roi_features_level_by_size(mode, side, level):
     # 4 + log2(side / 224): Matterport rounds, the aligned form takes the floor
     rois = np.array([[0, 0, side, side]], "float32")
     layer = RoiFeatures(output_size=2, mode=mode)
@@ -22,12 +22,12 @@ def test_level_by_size(mode, side, level):
     np.testing.assert_allclose(got, np.full((1, 2, 2, 1), level))
 
 
-def test_no_region():
+def test_roi_features_no_region():
     rois, image = np.zeros((0, 4), "float32"), np.zeros(0, "int32")
     assert RoiFeatures(output_size=7)(_pyramid(), rois, image, image_size=(256, 256)).shape == (0, 7, 7, 1)
 
 
-def test_level_counts_pixels_in_a_shifted_frame_too():
+def test_roi_features_level_counts_pixels_in_a_shifted_frame_too():
     # 158.4 pixels: 4 + log2(158.4 / 224) = 3.50003 rounds to 4; in the frame of one pixel less the same region has a
     # side of 158.4 * 255 / 256 = 157.78, by itself 3.49
     rois = np.array([[0, 0, 158.4 * 255 / 256, 158.4 * 255 / 256]], "float32")

@@ -46,14 +46,14 @@ def test_header_sizes_of_what_does_not_tell(tmp_path):
     assert image_file.header_sizes(tmp_path / "b.png") is None
 
 
-def test_pixels_are_as_stored(tmp_path):
+def test_decode_pixels_are_as_stored(tmp_path):
     data = _file(tmp_path / "a.png", orientation=6)
     np.testing.assert_array_equal(image_file.decode(data, name="a"), PIXELS[..., ::-1])
     grey = image_file.decode(_file(tmp_path / "b.png", PIXELS[..., 0]), name="b")
     assert grey.shape == (2, 3, 1)
 
 
-def test_other_depths_are_refused(tmp_path):
+def test_decode_other_depths_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "a.tif"), np.zeros((2, 3), np.float32))
     data = image_file.read_bytes(tmp_path / "a.tif")
     with pytest.raises(UserError, match="the image a must have 8 or 16 bits a channel, got float32"):
@@ -62,25 +62,25 @@ def test_other_depths_are_refused(tmp_path):
 
 @pytest.mark.parametrize("read", [image_file.decode, image_file.sizes])
 @pytest.mark.parametrize("content", [b"", b"no image"])
-def test_what_is_no_image_is_named(read, content):
+def test_sizes_what_is_no_image_is_named(read, content):
     with pytest.raises(UserError, match="cannot decode the image odd"):
         read(np.frombuffer(content, np.uint8), name="odd")
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_read_bytes_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"cannot read the image .*none\.png"):
         image_file.read_bytes(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("orientation", range(9))
 @pytest.mark.parametrize("extension", ["png", "tif"])
-def test_turns_as_opencv_does(tmp_path, extension, orientation):
+def test_turned_upright_turns_as_opencv_does(tmp_path, extension, orientation):
     data = _file(tmp_path / f"a.{extension}", orientation=orientation)
     turned = image_file.turned_upright(image_file.decode(data, name="a"), data)
     np.testing.assert_array_equal(turned, image_file.decode(data, cv2.IMREAD_COLOR, name="a"))
 
 
-def test_an_orientation_outside_the_exif_block_turns_nothing_as_in_opencv(tmp_path):
+def test_turned_upright_an_orientation_outside_the_exif_block_turns_nothing_as_in_opencv(tmp_path):
     text = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", xmp=f"<x:xmpmeta>{text}</x:xmpmeta>".encode())
     data = image_file.read_bytes(tmp_path / "a.jpg")

@@ -49,7 +49,7 @@ def test_read_of_what_is_no_image_is_none():
         assert image_header.read(np.frombuffer(content, np.uint8)) is None
 
 
-def test_a_large_image_is_refused_before_it_is_decoded(monkeypatch):
+def test_read_a_large_image_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(image_file.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(
         UserError,
@@ -60,7 +60,7 @@ def test_a_large_image_is_refused_before_it_is_decoded(monkeypatch):
         image_file.decode(_png(10, 10), name="a", most=399)
 
 
-def test_a_chunk_longer_than_the_file_is_refused(monkeypatch):
+def test_read_a_chunk_longer_than_the_file_is_refused(monkeypatch):
     data = _bytes(np.zeros((4, 5), np.uint8), "PNG").copy()
     place = data.tobytes().index(b"IDAT") - 4
     data[place : place + 4] = 0x7F
@@ -70,7 +70,7 @@ def test_a_chunk_longer_than_the_file_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_samples_that_have_no_scale_are_refused_whatever_is_asked_for(dtype):
+def test_read_samples_that_have_no_scale_are_refused_whatever_is_asked_for(dtype):
     data = _bytes(np.full((4, 5), 0.5 if dtype == np.float32 else 70_000, dtype), "TIFF")
     named = np.dtype(dtype).name
     for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED):
@@ -78,7 +78,7 @@ def test_samples_that_have_no_scale_are_refused_whatever_is_asked_for(dtype):
             image_file.decode(data, flags, name="a")
 
 
-def test_tiff_with_cmyk_is_refused():
+def test_read_tiff_with_cmyk_is_refused():
     with pytest.raises(UserError, match="the image a is a TIFF with CMYK colours; convert it to RGB"):
         image_file.decode(_bytes(Image.new("CMYK", (5, 4)), "TIFF"), cv2.IMREAD_COLOR, name="a")
 

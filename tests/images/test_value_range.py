@@ -61,7 +61,7 @@ def test_to_8_bits_rounds_and_stops_at_the_range():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("extension", ["png", "tif"])
-def test_read_image_makes_the_range_white(tmp_path, channels, extension):
+def test_to_8_bits_in_read_image_makes_the_range_white(tmp_path, channels, extension):
     path = _save(tmp_path / f"a.{extension}", 4095)
     assert images.read_image(path, channels)[0, 0, 0] == 15  # without a range nearly black
     image = images.read_image(path, channels, image_range=4095)
@@ -70,13 +70,13 @@ def test_read_image_makes_the_range_white(tmp_path, channels, extension):
     assert image.sum() == 255 * channels
 
 
-def test_read_image_keeps_colours_and_turns_with_a_range(tmp_path):
+def test_to_8_bits_in_read_image_keeps_colours_and_turns_with_a_range(tmp_path):
     pixels = np.zeros((2, 3, 3), np.uint16)
     pixels[..., 2], pixels[..., 1] = 4095, 2048  # OpenCV writes red last
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
     assert images.read_image(tmp_path / "a.png", image_range=4095)[0, 0].tolist() == [255, 128, 0]
 
 
-def test_read_image_with_a_range_leaves_8_bits_alone(tmp_path):
+def test_to_8_bits_in_read_image_with_a_range_leaves_8_bits_alone(tmp_path):
     path = _save(tmp_path / "a.png", 200, np.uint8)
     np.testing.assert_array_equal(images.read_image(path, image_range=1023), images.read_image(path))

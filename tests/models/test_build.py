@@ -5,12 +5,12 @@ from mrcnn.models.build import build_model
 
 
 @pytest.mark.parametrize("num_classes", [0, 1])
-def test_a_model_needs_a_class_beside_the_background(num_classes):
+def test_build_model_a_model_needs_a_class_beside_the_background(num_classes):
     with pytest.raises(ValueError, match=rf"at least one class, got {num_classes} class"):
         build_model(MatterportConfig(), num_classes=num_classes)
 
 
-def test_settings_reach_the_model():
+def test_build_model_settings_reach_the_model():
     config = MatterportConfig(backbone="resnet50", channels=4, image_mean=(1.0, 2.0, 3.0, 4.0), detections_per_image=7)
     model = build_model(config, num_classes=3)
     assert model.settings == config

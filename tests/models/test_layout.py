@@ -13,19 +13,19 @@ def model(request):
     return Matterport(num_classes=81, settings={"backbone": request.param})
 
 
-def test_counts(model):
+def test_weight_layout_counts(model):
     layout = model.weight_layout()
     variables = [variable for _, entries in layout for _, variable in entries]
     parameters = sum(int(np.prod(variable.shape)) for variable in variables)
     assert (parameters, len(variables), len(layout)) == FACTS[model.settings.backbone]
 
 
-def test_every_weight_of_the_model_is_listed_once(model):
+def test_weight_layout_every_weight_of_the_model_is_listed_once(model):
     listed = [id(variable) for _, entries in model.weight_layout() for _, variable in entries]
     assert sorted(listed) == sorted({id(variable) for variable in model.weights if "seed" not in variable.name})
 
 
-def test_names_and_order(model):
+def test_weight_layout_names_and_order(model):
     layout = dict(model.weight_layout())
     assert list(layout)[:4] == ["conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch2a"]
     assert [name for name, _ in layout["rpn_model"]][:2] == ["rpn_conv_shared/kernel:0", "rpn_conv_shared/bias:0"]

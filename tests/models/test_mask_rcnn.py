@@ -74,7 +74,7 @@ def model():
     return Matterport(num_classes=3, settings={**SETTINGS, "score_threshold": 0.0})
 
 
-def test_an_image_without_objects_has_only_class_losses(model, batch):
+def test_losses_of_an_image_without_objects_has_only_class_losses(model, batch):
     negatives = {name: value[1:] for name, value in batch.items()}
     _, parts = model.losses_of(model(negatives, training=True))
     assert all(float(parts[name]) == 0.0 for name in ("rpn_bbox_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss"))
@@ -120,7 +120,7 @@ def test_no_detection_above_an_unreachable_score(batch):
     assert not np.asarray(got.masks).any()
 
 
-def test_config_round_trip_keeps_every_setting(model):
+def test_mask_rcnn_config_round_trip_keeps_every_setting(model):
     settings = {**SETTINGS, "mask_threshold": 0.4, "loss_weights": {"mrcnn_mask_loss": 2.0}}
     model = Matterport(num_classes=4, settings=settings, name="other")
     revived = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
@@ -136,7 +136,7 @@ def test_saved_keras_file_gives_the_same_detections(model, batch, tmp_path):
     np.testing.assert_array_equal(np.asarray(revived(batch).scores), np.asarray(model(batch).scores))
 
 
-def test_half_precision_keeps_boxes_and_losses_in_float32(batch):
+def test_mask_rcnn_half_precision_keeps_boxes_and_losses_in_float32(batch):
     # float16, not bfloat16: CPUs without bfloat16 instructions need minutes for a bfloat16 matrix product
     model = Matterport(num_classes=3, settings=SETTINGS, dtype="mixed_float16")
     outputs = model(batch, training=True)
@@ -146,7 +146,7 @@ def test_half_precision_keeps_boxes_and_losses_in_float32(batch):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch):
+def test_mask_rcnn_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch):
     model = Matterport(num_classes=3, settings=SETTINGS, dtype=policy)
     seen = {}
     monkeypatch.setattr(type(model.box.targets), "call", lambda self, proposals, batch: seen.update(batch))
@@ -157,7 +157,7 @@ def test_precision_policies_leave_the_batch_as_it_is(batch, policy, monkeypatch)
 
 
 @pytest.mark.slow
-def test_overfits_a_drawn_image(batch):
+def test_mask_rcnn_overfits_a_drawn_image(batch):
     keras.utils.set_random_seed(1)
     model = Matterport(num_classes=3, settings=SETTINGS)
     rate = keras.optimizers.schedules.PolynomialDecay(0.02, 90, end_learning_rate=0.005)

@@ -24,18 +24,18 @@ HEADS = 8 + 3 + 16  # FPN, RPN and the two heads' layers
         ("all", HEADS + 20 + 38 + 26 + 20 + 2),
     ],
 )
-def test_selection(model, selection, layers):
+def test_select_trainable_selection(model, selection, layers):
     chosen = trainable.select_trainable(model, selection)
     assert len(chosen) == layers
     tensors = sum(len(named_layers(model)[name].trainable_variables) for name in chosen)
     assert len(model.trainable_variables) == tensors == 2 * layers
 
 
-def test_stem_trains_only_with_all(model):
+def test_select_trainable_stem_trains_only_with_all(model):
     assert "conv1" not in trainable.select_trainable(model, "3+")
     assert "conv1" in trainable.select_trainable(model, "all")
 
 
-def test_unknown_selection(model):
+def test_select_trainable_unknown_selection(model):
     with pytest.raises(ValueError, match=r"`train_layers` must be one of heads, 5\+, 4\+, 3\+, all, got '6\+'"):
         trainable.select_trainable(model, "6+")

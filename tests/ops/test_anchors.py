@@ -14,7 +14,7 @@ RATIOS = (0.5, 1.0, 2.0)
 
 
 @pytest.mark.parametrize("name", ["d2_offset0", "d2_offset0.5", "tv_size10_ratio1_stride5"])
-def test_matches_published_cases(name):
+def test_level_anchors_matches_published_cases(name):
     case = CASES[name]
     result = anchors.level_anchors(
         *case["feature_hw"],
@@ -26,26 +26,26 @@ def test_matches_published_cases(name):
     np.testing.assert_allclose(result[:, [1, 0, 3, 2]], case["expected_xyxy"], atol=1e-5)
 
 
-def test_matches_tensorflow_models_centres():
+def test_level_anchors_matches_tensorflow_models_centres():
     case = CASES["tfmg_level5"]
     result = anchors.level_anchors(2, 2, stride=32, size=64, aspect_ratios=case["aspect_ratios"], offset=0.5)
     np.testing.assert_array_equal(result.reshape(2, 2, 4), case["expected_yxyx"])
 
 
-def test_matches_tensorflow_models_ratios():
+def test_level_anchors_matches_tensorflow_models_ratios():
     case = CASES["tfmg_level6_ratios"]
     result = anchors.level_anchors(1, 1, stride=64, size=128, aspect_ratios=case["aspect_ratios"], offset=0.5)
     np.testing.assert_array_equal(result.reshape(1, 1, 12), case["expected_yxyx"])
 
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256, 512])
-def test_matches_unrounded_cells(size):
+def test_level_anchors_matches_unrounded_cells(size):
     case = CASES[f"fpn_cell_size{size}"]
     result = anchors.level_anchors(1, 1, stride=case["stride"], size=size, aspect_ratios=(2, 1, 0.5), offset=0)
     np.testing.assert_allclose(result[:, [1, 0, 3, 2]], case["expected_d2"], rtol=1e-6)
 
 
-def test_order_is_row_column_ratio():
+def test_level_anchors_order_is_row_column_ratio():
     result = anchors.level_anchors(2, 3, stride=8, size=4, aspect_ratios=(0.25, 1.0), offset=0.0)
     centres = (result[:, :2] + result[:, 2:]) / 2
     np.testing.assert_array_equal(centres[::2], [[y, x] for y in (0, 8) for x in (0, 8, 16)])
@@ -55,7 +55,7 @@ def test_order_is_row_column_ratio():
 
 
 @pytest.mark.parametrize(("side", "count"), [(256, 16_368), (1024, 261_888)])
-def test_matterport_pyramid_has_the_known_number_of_anchors(side, count):
+def test_pyramid_anchors_matterport_pyramid_has_the_known_number_of_anchors(side, count):
     strides = (4, 8, 16, 32, 64)
     result = anchors.pyramid_anchors(
         [(side // stride, side // stride) for stride in strides],
@@ -70,17 +70,17 @@ def test_matterport_pyramid_has_the_known_number_of_anchors(side, count):
     np.testing.assert_allclose(result[-1], np.add([-181.01934, -362.03867, 181.01934, 362.03867], side - 64), rtol=1e-6)
 
 
-def test_a_level_may_have_several_sizes():
+def test_pyramid_anchors_a_level_may_have_several_sizes():
     result = anchors.pyramid_anchors([(1, 1), (1, 1)], strides=(4, 8), sizes=((2, 4), 6), aspect_ratios=[1], offset=0)
     np.testing.assert_array_equal(result, [[-1, -1, 1, 1], [-2, -2, 2, 2], [-3, -3, 3, 3]])
 
 
-def test_no_cells_and_no_levels_give_no_anchors():
+def test_level_anchors_and_pyramid_anchors_no_cells_and_no_levels_give_no_anchors():
     assert anchors.level_anchors(0, 5, stride=4, size=8, aspect_ratios=RATIOS, offset=0).shape == (0, 4)
     assert anchors.pyramid_anchors([], strides=(), sizes=(), aspect_ratios=RATIOS, offset=0).shape == (0, 4)
 
 
-def test_numbers_must_be_positive_and_levels_agree():
+def test_level_anchors_and_pyramid_anchors_numbers_must_be_positive_and_levels_agree():
     with pytest.raises(ValueError, match="must be positive"):
         anchors.level_anchors(1, 1, stride=4, size=0, aspect_ratios=RATIOS, offset=0)
     with pytest.raises(ValueError, match="must be positive"):

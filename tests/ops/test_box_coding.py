@@ -25,7 +25,7 @@ def std_of(case):
 
 
 @pytest.mark.parametrize("case", ENCODED, ids=lambda case: str(case["weights"]))
-def test_encode_matches_reference(case):
+def test_encode_boxes_matches_reference(case):
     result = both(
         lambda boxes, anchors: box_coding.encode_boxes(boxes, anchors, delta_std=std_of(case)),
         swap(case["target_xyxy"]),
@@ -35,7 +35,7 @@ def test_encode_matches_reference(case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.get("name") != "class_specific_k2"])
-def test_decode_matches_reference(case):
+def test_decode_boxes_matches_reference(case):
     result = both(
         lambda deltas, anchors: box_coding.decode_boxes(deltas, anchors, delta_std=std_of(case)),
         swap(case["deltas"]),
@@ -44,7 +44,7 @@ def test_decode_matches_reference(case):
     np.testing.assert_allclose(result, swap(case["decoded"]), rtol=1e-6, atol=2e-4)
 
 
-def test_decode_broadcasts_anchors_over_classes():
+def test_decode_boxes_broadcasts_anchors_over_classes():
     case = next(case for case in CASES if case.get("name") == "class_specific_k2")
     deltas = swap(np.reshape(case["deltas"], (2, 2, 4)))
     anchors = swap(case["src_xyxy"])[:, None]  # [2, 1, 4]
@@ -52,7 +52,7 @@ def test_decode_broadcasts_anchors_over_classes():
     np.testing.assert_allclose(result, swap(np.reshape(case["decoded"], (2, 2, 4))), rtol=1e-6, atol=1e-5)
 
 
-def test_worked_numbers():
+def test_encode_boxes_worked_numbers():
     anchors = np.float32([[10, 20, 30, 60]])  # centre (20, 40), sides (20, 40)
     box = np.float32([[15, 30, 45, 50]])  # centre (30, 40), sides (30, 20)
     deltas = both(lambda b, a: box_coding.encode_boxes(b, a, delta_std=STD), box, anchors)
@@ -60,7 +60,7 @@ def test_worked_numbers():
     np.testing.assert_allclose(deltas, expected, rtol=1e-6)
 
 
-def test_round_trip():
+def test_encode_boxes_and_decode_boxes_round_trip():
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 900, (2, 50, 2, 2))
     boxes, anchors = np.concatenate([corner, corner + rng.uniform(8, 200, corner.shape)], -1).astype(np.float32)
@@ -71,7 +71,7 @@ def test_round_trip():
     np.testing.assert_allclose(both(there_and_back, boxes, anchors, unknown_batch=True), boxes, atol=1e-3)
 
 
-def test_degenerate_boxes_and_anchors_stay_finite():
+def test_encode_boxes_and_decode_boxes_degenerate_boxes_and_anchors_stay_finite():
     given = np.float32([[0, 0, 0, 0], [5, 5, 1, 1], [0, 0, 10, 10]])
     for boxes in (given, given[::-1].copy()):
         assert np.isfinite(both(lambda b, a: box_coding.encode_boxes(b, a, delta_std=STD), boxes, given)).all()
@@ -80,7 +80,7 @@ def test_degenerate_boxes_and_anchors_stay_finite():
     np.testing.assert_array_equal(decoded, zeros)
 
 
-def test_huge_scales_are_clamped_to_62_5_anchor_sides():
+def test_decode_boxes_huge_scales_are_clamped_to_62_5_anchor_sides():
     decoded = both(
         lambda d, a: box_coding.decode_boxes(d, a, delta_std=ONE),
         np.float32([[0, 0, 500, 500]]),
@@ -89,13 +89,13 @@ def test_huge_scales_are_clamped_to_62_5_anchor_sides():
     np.testing.assert_allclose(decoded, [[8 - 500, 8 - 500, 8 + 500, 8 + 500]], rtol=1e-5)
 
 
-def test_half_precision_deltas_are_computed_in_float32():
+def test_decode_boxes_half_precision_deltas_are_computed_in_float32():
     anchors = np.float32([[1000, 1000, 1001, 1001]])
     decoded = both(lambda d, a: box_coding.decode_boxes(d, a, delta_std=ONE), np.float16([[0.25, 0, 0, 0]]), anchors)
     np.testing.assert_array_equal(decoded, anchors + np.float32([0.25, 0, 0.25, 0]))
 
 
-def test_empty_in_empty_out():
+def test_encode_boxes_and_decode_boxes_empty_in_empty_out():
     empty = np.zeros((2, 0, 4), np.float32)
     assert both(lambda b, a: box_coding.encode_boxes(b, a, delta_std=STD), empty, empty).shape == (2, 0, 4)
     assert both(lambda d, a: box_coding.decode_boxes(d, a, delta_std=STD), empty, empty).shape == (2, 0, 4)

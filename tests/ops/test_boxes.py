@@ -29,13 +29,13 @@ def test_intersection_of_worked_pairs():
     np.testing.assert_array_equal(both(boxes.intersection, first, second), [[5 * 3, 0]])
 
 
-def test_leading_axes_broadcast():
+def test_iou_leading_axes_broadcast():
     first = np.float32([[[0, 0, 2, 2]]])  # [1, 1, 4] against [2, 1, 4]
     second = np.float32([[[0, 0, 2, 2]], [[0, 0, 2, 1]]])
     np.testing.assert_array_equal(both(boxes.iou, first, second), [[[1]], [[0.5]]])
 
 
-def test_degenerate_boxes_overlap_nothing_and_give_no_nan():
+def test_iou_degenerate_boxes_overlap_nothing_and_give_no_nan():
     zeros = np.zeros((1, 4), np.float32)
     flipped = np.float32([[5, 5, 1, 1]])
     for degenerate in (zeros, flipped):
@@ -44,7 +44,7 @@ def test_degenerate_boxes_overlap_nothing_and_give_no_nan():
         np.testing.assert_array_equal(both(boxes.overlap_of_first, degenerate, np.float32([[0, 0, 9, 9]])), [[0]])
 
 
-def test_no_boxes_give_an_empty_matrix():
+def test_iou_no_boxes_give_an_empty_matrix():
     empty, one = np.zeros((0, 4), np.float32), np.float32([[0, 0, 1, 1]])
     assert both(boxes.iou, empty, one).shape == (0, 1)
     assert both(boxes.iou, one, empty).shape == (1, 0)
@@ -56,7 +56,7 @@ def test_overlap_of_first_divides_by_the_box_only():
     np.testing.assert_allclose(both(boxes.overlap_of_first, given, crowd), [[1], [0.5]], rtol=1e-6)
 
 
-def test_a_large_matrix_is_computed_in_parts_with_the_same_result(monkeypatch):
+def test_iou_a_large_matrix_is_computed_in_parts_with_the_same_result(monkeypatch):
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 80, (2, 13, 2))
     given = np.concatenate([corner, corner + rng.uniform(1, 40, (2, 13, 2))], -1).astype(np.float32)
@@ -77,6 +77,6 @@ def test_clip_to_one_window():
     np.testing.assert_array_equal(both(boxes.clip, given, np.float32([0, 0, 2, 2])), [[0, 0, 2, 2]])
 
 
-def test_a_box_needs_four_numbers():
+def test_area_a_box_needs_four_numbers():
     with pytest.raises(ValueError, match=r"4 numbers on the last axis, got shape \(1, 5\)"):
         boxes.area(np.zeros((1, 5)))

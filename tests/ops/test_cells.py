@@ -21,7 +21,7 @@ def _cells_on(marked, image_index, rois, size):
     )
 
 
-def test_a_pixel_marks_the_cells_it_touches():
+def test_cells_on_a_pixel_marks_the_cells_it_touches():
     # 8 / 4 = 2 pixels a cell: pixel (2, 5) is in cell (1, 2) alone. Cells of one pixel from 1.5 and 3.5 on: row 2 lies
     # in [1.5, 2.5) and [2.5, 3.5), column 5 in [4.5, 5.5) and [5.5, 6.5).
     got = _cells_on(_marked((0, 2, 5)), [0, 0], [[0, 0, 8, 8], [1.5, 3.5, 5.5, 7.5]], 4)
@@ -29,33 +29,33 @@ def test_a_pixel_marks_the_cells_it_touches():
     assert np.argwhere(got[1]).tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
 
 
-def test_each_region_looks_at_its_own_image():
+def test_cells_on_each_region_looks_at_its_own_image():
     marked = _marked((0, 0, 0), (1, 7, 7), images=2)
     got = _cells_on(marked, [1, 0, 1], [[0, 0, 8, 8]] * 3, 2)
     assert [np.argwhere(one).tolist() for one in got] == [[[1, 1]], [[0, 0]], [[1, 1]]]
 
 
-def test_what_lies_outside_the_image_is_not_marked():
+def test_cells_on_what_lies_outside_the_image_is_not_marked():
     # from -8 to 16 in three cells: only the middle one is on the image
     got = _cells_on(_marked(np.s_[:]), [0], [[-8, -8, 16, 16]], 3)
     assert np.argwhere(got[0]).tolist() == [[1, 1]]
 
 
-def test_regions_without_area_touch_nothing():
+def test_cells_on_regions_without_area_touch_nothing():
     got = _cells_on(_marked(np.s_[:]), [0, 0, 0], [[0, 0, 0, 0], [2.5, 1, 2.5, 7], [3, 3, 5, 3]], 2)
     assert not got.any()
 
 
 @pytest.mark.parametrize("marked", [_marked(), _marked(np.s_[:])])
-def test_no_regions(marked):
+def test_cells_on_no_regions(marked):
     assert _cells_on(marked, [], [], 3).shape == (0, 3, 3)
 
 
-def test_nothing_marked():
+def test_cells_on_nothing_marked():
     assert not _cells_on(_marked(images=2), [0, 1], [[0, 0, 8, 8]] * 2, 3).any()
 
 
-def test_random_regions_agree_with_looking_at_every_pixel():
+def test_cells_on_random_regions_agree_with_looking_at_every_pixel():
     random = np.random.default_rng(0)
     marked, size = random.random((2, 9, 13)) < 0.03, 5
     corners = random.uniform(-4, 10, (40, 2))

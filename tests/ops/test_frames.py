@@ -13,7 +13,7 @@ def test_matterports_frame_ends_at_the_last_pixel():
     assert frame.extent((10, 20)) == (9, 19)
 
 
-def test_pixels_stay_as_they_are():
+def test_frame_pixels_stay_as_they_are():
     frame = frames.frame("pixels")
     boxes = np.zeros((0, 4), "float32")
     assert frame.enter(boxes) is boxes
@@ -21,6 +21,6 @@ def test_pixels_stay_as_they_are():
     assert frame.extent((10, 20)) == (10, 20)
 
 
-def test_another_word_is_named():
+def test_frame_another_word_is_named():
     with pytest.raises(ValueError, match="box_normalization must be one of pixels, minus_one, got 'shares'"):
         frames.frame("shares")

@@ -28,7 +28,7 @@ def crop(given, gt_boxes, rois, size):
     )
 
 
-def test_paste_matches_detectron2_between_the_border_cells():
+def test_paste_masks_matches_detectron2_between_the_border_cells():
     # detectron2 samples at pixel middles too, but fades to 0 from the border cells' middles outwards, where we hold
     # the border's value inside the box and cut at the box; between these middles both are plain bilinear. Its soft
     # output is the probability * 255, cut to a whole number.
@@ -48,7 +48,7 @@ def test_paste_matches_detectron2_between_the_border_cells():
     assert compared > 50
 
 
-def test_paste_of_an_equal_grid_copies_the_mask():
+def test_paste_masks_of_an_equal_grid_copies_the_mask():
     # tensorflow/models mask_ops_test.py: a 6 x 6 mask in a 6 x 6 box of a 10 x 10 image
     mask = RNG.random((1, 6, 6)).astype(np.float32)
     pasted = paste(mask, [[2, 0, 8, 6]], 10, 10)
@@ -56,13 +56,13 @@ def test_paste_of_an_equal_grid_copies_the_mask():
     assert pasted.sum() == pytest.approx(mask.sum(), rel=1e-6)
 
 
-def test_paste_worked_numbers():
+def test_paste_masks_worked_numbers():
     # a 2 x 2 grid over rows 0..4 and columns 0..2: row middles .5 1.5 2.5 3.5 lie at grid rows -.25 .25 .75 1.25
     pasted = paste([[[0.0, 1.0], [0.4, 0.6]]], [[0, 0, 4, 2]], 4, 3)
     np.testing.assert_allclose(pasted[0], [[0, 1, 0], [0.1, 0.9, 0], [0.3, 0.7, 0], [0.4, 0.6, 0]], atol=1e-6)
 
 
-def test_a_full_mask_fills_exactly_the_pixels_whose_middles_lie_in_the_box():
+def test_paste_masks_a_full_mask_fills_exactly_the_pixels_whose_middles_lie_in_the_box():
     pasted = paste(np.ones((3, 28, 28)), [[1.4, 1.6, 4.4, 4.6], [-3, -3, 2, 99], [1.5, 1.5, 2.5, 2.5]], 6, 7)
     expected = np.zeros((3, 6, 7))
     expected[0, 1:4, 2:5] = 1  # middles 1.5..3.5 and 2.5..4.5
@@ -71,16 +71,16 @@ def test_a_full_mask_fills_exactly_the_pixels_whose_middles_lie_in_the_box():
     np.testing.assert_allclose(pasted, expected, atol=1e-6)
 
 
-def test_degenerate_and_outside_boxes_paste_nothing():
+def test_paste_masks_degenerate_and_outside_boxes_paste_nothing():
     boxes = [[2, 2, 2, 5], [5, 5, 2, 2], [20, 20, 30, 30], [0, 0, 0, 0]]
     assert not paste(np.ones((4, 7, 7)), boxes, 10, 10).any()
 
 
-def test_no_masks():
+def test_paste_masks_no_masks():
     assert paste(np.zeros((0, 28, 28)), np.zeros((0, 4)), 5, 6).shape == (0, 5, 6)
 
 
-def test_paste_traces_with_unknown_number_and_frame():
+def test_paste_masks_traces_with_unknown_number_and_frame():
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, 4, 4], tf.float32),
@@ -97,7 +97,7 @@ def test_paste_traces_with_unknown_number_and_frame():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_numpy_paste_equals_tensor_paste(seed):
+def test_paste_mask_numpy_equals_tensor_paste(seed):
     rng = np.random.default_rng(seed)
     mask = rng.random((28, 28)).astype(np.float32)
     start = rng.uniform(-20, 70, 2)
@@ -111,7 +111,7 @@ def test_numpy_paste_equals_tensor_paste(seed):
     assert np.abs(soft[differing] - 0.5).max(initial=0) < 1e-5  # only ties of float32
 
 
-def test_numpy_paste_crops_to_the_pixels_of_the_box():
+def test_paste_mask_numpy_crops_to_the_pixels_of_the_box():
     cropped, origin = masks.paste_mask_numpy(np.ones((4, 4)), [-3, 1.4, 2.6, 5.5], height=9, width=9, threshold=0.5)
     assert origin == (0, 1)
     assert cropped.shape == (3, 4)  # middles .5 1.5 2.5 and 1.5 2.5 3.5 4.5
@@ -119,40 +119,40 @@ def test_numpy_paste_crops_to_the_pixels_of_the_box():
 
 
 @pytest.mark.parametrize("box", [[2, 2, 2, 5], [5, 5, 2, 2], [20, 0, 30, 9], [0, 0, 0, 0], [0, 0, np.nan, 9]])
-def test_numpy_paste_of_nothing_is_empty(box):
+def test_paste_mask_numpy_of_nothing_is_empty(box):
     cropped, origin = masks.paste_mask_numpy(np.ones((4, 4)), box, height=10, width=10, threshold=0.5)
     assert cropped.shape == (0, 0)
     assert origin == (0, 0)
 
 
-def test_crop_of_the_objects_own_box_copies_the_grid():
+def test_crop_masks_of_the_objects_own_box_copies_the_grid():
     given = RNG.integers(0, 256, (2, 8, 8))
     boxes = [[0, 0, 16, 8], [3.5, 2.25, 100, 50]]
     np.testing.assert_allclose(crop(given, boxes, boxes, 8), given / 255, atol=1e-5)
 
 
-def test_crop_worked_numbers():
+def test_crop_masks_worked_numbers():
     # grid 2 x 2 over 0..8: value middles at 2 and 6. Region rows 0..4, columns 4..12, its cells' middles at rows 1 3,
     # columns 6 10: grid rows -.25 -> 0 and .25, grid column 1 and outside
     cropped = crop([[[0, 51], [102, 255]]], [[0, 0, 8, 8]], [[0, 4, 4, 12]], 2)
     np.testing.assert_allclose(cropped, [[[51 / 255, 0], [0.75 * 0.2 + 0.25 * 1.0, 0]]], atol=1e-6)
 
 
-def test_crop_outside_the_object_is_zero():
+def test_crop_masks_outside_the_object_is_zero():
     assert not crop(np.full((1, 4, 4), 255), [[0, 0, 8, 8]], [[8, 8, 16, 16]], 4).any()
 
 
-def test_crop_of_degenerate_objects_is_zero_and_finite():
+def test_crop_masks_of_degenerate_objects_is_zero_and_finite():
     given = np.full((3, 4, 4), 255)
     assert not crop(given, np.zeros((3, 4)), [[0, 0, 4, 4], [0, 0, 0, 0], [-1, -1, 1, 1]], 4).any()
 
 
-def test_crop_keeps_leading_axes_and_empty():
+def test_crop_masks_keeps_leading_axes_and_empty():
     assert crop(np.zeros((2, 3, 4, 4)), np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), 7).shape == (2, 3, 7, 7)
     assert crop(np.zeros((0, 4, 4)), np.zeros((0, 4)), np.zeros((0, 4)), 7).shape == (0, 7, 7)
 
 
-def test_crop_then_paste_returns_the_shape():
+def test_crop_masks_then_paste_masks_returns_the_shape():
     # a disc stored on a 56 grid, cut out on 28 cells and drawn again
     y, x = np.mgrid[:56, :56] + 0.5
     disc = ((y - 28) ** 2 + (x - 28) ** 2 < 26**2) * 255
@@ -164,7 +164,7 @@ def test_crop_then_paste_returns_the_shape():
     assert (drawn & true).sum() / (drawn | true).sum() > 0.97
 
 
-def test_crop_from_corner_to_corner():
+def test_crop_masks_from_corner_to_corner():
     # tf.image.crop_and_resize of the whole mask to 3 x 3: rows and columns 0, 0.5 and 1 of the 2 x 2 values
     given = np.array([[[0, 51], [102, 255]]])
     expected = [[0, 0.1, 0.2], [0.2, 0.4, 0.6], [0.4, 0.7, 1.0]]
@@ -180,7 +180,7 @@ def test_crop_from_corner_to_corner():
 
 
 @pytest.mark.parametrize("box", [[0, 0, 56, 56], [3, 5, 13, 33], [0, 2, 8, 10]])
-def test_fading_paste_is_scikit_images_resize(box):
+def test_paste_masks_fading_is_scikit_images_resize(box):
     mask = RNG.random((28, 28)).astype("float32")
     y1, x1, y2, x2 = box
     expected = transform.resize(mask, (y2 - y1, x2 - x1), order=1, mode="constant", anti_aliasing=False)
@@ -190,7 +190,7 @@ def test_fading_paste_is_scikit_images_resize(box):
 
 
 @pytest.mark.parametrize("box", [[0, 0, 56, 56], [3, 5, 13, 33], [0, 2, 8, 10]])
-def test_stretched_paste_is_pillows_resize_of_the_whole_range(box):
+def test_paste_masks_stretched_is_pillows_resize_of_the_whole_range(box):
     mask = (0.2 + 0.3 * RNG.random((28, 28))).astype("float32")
     y1, x1, y2, x2 = box
     stretched = (mask - mask.min()) / (mask.max() - mask.min())
@@ -202,20 +202,20 @@ def test_stretched_paste_is_pillows_resize_of_the_whole_range(box):
     np.testing.assert_array_equal(cut, got[y1:y2, x1:x2] >= 0.5)
 
 
-def test_a_flat_mask_stretches_to_nothing():
+def test_paste_masks_a_flat_mask_stretches_to_nothing():
     flat = np.full((1, 4, 4), 0.9, "float32")
     assert not np.asarray(masks.paste_masks(flat, [[0, 0, 8, 8]], height=8, width=8, method="stretched")).any()
     cut, _ = masks.paste_mask_numpy(flat[0], [0, 0, 8, 8], height=8, width=8, threshold=0.5, method="stretched")
     assert not cut.any()
 
 
-def test_numpy_fades_as_tensors_do():
+def test_paste_mask_numpy_fades_as_tensors_do():
     mask = RNG.random((28, 28)).astype("float32")
     got = np.asarray(masks.paste_masks(mask[None], [[2, 3, 50, 41]], height=60, width=60, method="fading"))[0]
     cut, (y, x) = masks.paste_mask_numpy(mask, [2, 3, 50, 41], height=60, width=60, threshold=0.5, method="fading")
     np.testing.assert_array_equal(cut, got[y : y + 48, x : x + 38] >= 0.5)
 
 
-def test_another_method_is_named():
+def test_paste_masks_another_method_is_named():
     with pytest.raises(ValueError, match="method must be one of bilinear, fading, stretched, got 'cubic'"):
         masks.paste_masks(np.zeros((1, 2, 2)), [[0, 0, 1, 1]], height=2, width=2, method="cubic")

@@ -32,7 +32,7 @@ def match_rois(iou, valid, positive_iou=0.5):
 
 
 @pytest.mark.parametrize("name", ["rpn_low_quality", "ties_low_quality_all_equal_maxima_become_fg"])
-def test_anchors_match_reference(name):
+def test_match_anchors_matches_reference(name):
     case = CASES[name]
     iou = np.float32(case["matrix_gt_x_pred"]).T[None]
     state, matched_idx = match(iou, np.ones((1, iou.shape[2])))
@@ -40,7 +40,7 @@ def test_anchors_match_reference(name):
     np.testing.assert_array_equal(matched_idx, [case["expected_matches"]])
 
 
-def test_rois_match_reference():
+def test_match_rois_matches_reference():
     case = CASES["roi"]
     iou = np.float32(case["matrix_gt_x_pred"]).T[None]
     positive, matched_idx = match_rois(iou, np.ones((1, iou.shape[2])))
@@ -49,7 +49,7 @@ def test_rois_match_reference():
 
 
 @pytest.mark.parametrize("slots", [0, 3])
-def test_without_objects_all_is_background(slots):
+def test_match_anchors_and_match_rois_without_objects_all_is_background(slots):
     iou = np.full((2, 4, slots), 0.9)
     state, matched_idx = match(iou, np.zeros((2, slots)))
     np.testing.assert_array_equal(state, CASES["no_gt"]["expected_labels"] * np.ones((2, 1)))
@@ -59,7 +59,7 @@ def test_without_objects_all_is_background(slots):
     assert not matched_idx.any()
 
 
-def test_unused_slots_match_nothing():
+def test_match_anchors_and_match_rois_unused_slots_match_nothing():
     iou = [[[0.9, 0.4], [0.9, 0.1], [0.9, 0.2]]]  # slot 0 is unused, whatever lies in it
     state, matched_idx = match(iou, [[False, True]])
     np.testing.assert_array_equal(state, [[1, 0, 0]])  # .4 is the best of slot 1
@@ -69,19 +69,19 @@ def test_unused_slots_match_nothing():
     np.testing.assert_array_equal(matched_idx, [[1, 1, 1]])
 
 
-def test_an_object_that_no_anchor_touches_claims_none():
+def test_match_anchors_an_object_that_no_anchor_touches_claims_none():
     state, _ = match([[[0.0, 0.8], [0.0, 0.0], [0.0, 0.5]]], [[True, True]])
     np.testing.assert_array_equal(state, [[1, 0, -1]])
 
 
-def test_limits_belong_to_the_upper_state():
+def test_match_anchors_and_match_rois_limits_belong_to_the_upper_state():
     state, _ = match([[[0.7], [0.3], [0.29], [0.9]]], [[True]])
     np.testing.assert_array_equal(state, [[1, -1, 0, 1]])
     positive, _ = match_rois([[[0.5], [0.49]]], [[True]])
     np.testing.assert_array_equal(positive, [[True, False]])
 
 
-def test_images_are_independent():
+def test_match_anchors_images_are_independent():
     one, other = [[0.8], [0.1]], [[0.1], [0.2]]
     state, _ = match([one, other], [[True], [True]])
     np.testing.assert_array_equal(state, [[1, 0], [0, 1]])

@@ -51,56 +51,56 @@ def suppress_by_class(boxes, scores, class_ids, iou_threshold, valid=None, max_o
     "name",
     ["fp16_case", "six_boxes_0.2", "six_boxes_0.5", "six_boxes_0.7", "six_boxes_0.9", "iou_exactly_threshold_is_kept"],
 )
-def test_matches_torchvision(name):
+def test_nms_matches_torchvision(name):
     case = CASES[name]
     assert suppress(case["boxes"], case["scores"], case["iou_threshold"]) == case["expected_keep"]
 
 
 @pytest.mark.parametrize("threshold", RANDOM["expected"])
-def test_matches_torchvision_on_sixty_boxes(threshold):
+def test_nms_matches_torchvision_on_sixty_boxes(threshold):
     assert suppress(RANDOM["boxes"], RANDOM["scores"], float(threshold)) == RANDOM["expected"][threshold]
 
 
-def test_invalid_boxes_are_not_kept_and_suppress_nothing():
+def test_nms_invalid_boxes_are_not_kept_and_suppress_nothing():
     boxes = [[0, 0, 10, 10], [0, 0, 10, 9], [30, 30, 40, 40]]
     assert suppress(boxes, [0.9, 0.8, 0.7], 0.5) == [0, 2]
     assert suppress(boxes, [0.9, 0.8, 0.7], 0.5, valid=[False, True, True]) == [1, 2]
 
 
-def test_the_best_fill_the_slots():
+def test_nms_the_best_fill_the_slots():
     keep = RANDOM["expected"]["0.5"]
     assert suppress(RANDOM["boxes"], RANDOM["scores"], 0.5, max_outputs=3) == keep[:3]
 
 
 @pytest.mark.parametrize("scores", [[0.0, -5.0], [-1.0, -2.0], [1e20, -1e20]])
-def test_any_finite_score_counts(scores):
+def test_nms_any_finite_score_counts(scores):
     assert suppress([[0, 0, 1, 1], [5, 5, 6, 6]], scores, 0.5, max_outputs=4) == [0, 1]
 
 
-def test_no_boxes_and_none_valid():
+def test_nms_no_boxes_and_none_valid():
     assert suppress([], [], 0.5, max_outputs=5) == []
     assert suppress([[0, 0, 1, 1]], [0.9], 0.5, valid=[False], max_outputs=5) == []
 
 
-def test_degenerate_boxes_suppress_nothing():
+def test_nms_degenerate_boxes_suppress_nothing():
     assert suppress([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9]], [0.9, 0.8, 0.7], 0.5) == [0, 1, 2]
 
 
-def test_no_images():
+def test_nms_no_images():
     index, used = nms.nms(
         np.zeros((0, 3, 4)), np.zeros((0, 3)), np.zeros((0, 3), bool), iou_threshold=0.5, max_outputs=2
     )
     assert index.shape == used.shape == (0, 2)
 
 
-def test_by_class_matches_torchvision():
+def test_class_nms_matches_torchvision():
     case = CASES["batched_by_class"]
     keep = suppress_by_class(case["boxes"], case["scores"], case["class_idx"], case["iou_threshold"])
     assert keep == case["expected_keep"]
 
 
 @pytest.mark.parametrize("class_count", [1, 2, 5, 60])
-def test_by_class_equals_one_run_per_class(class_count):
+def test_class_nms_equals_one_run_per_class(class_count):
     # class ids up to 80 (COCO), boxes on a quarter-pixel grid, so that the offsets are exact
     class_ids = np.arange(60) % class_count * (80 // class_count) + 1
     boxes, scores = np.float32(RANDOM["boxes"]), np.float32(RANDOM["scores"])
@@ -113,23 +113,23 @@ def test_by_class_equals_one_run_per_class(class_count):
     assert suppress_by_class(boxes, scores, class_ids, 0.3) == kept
 
 
-def test_by_class_keeps_the_same_box_of_every_class():
+def test_class_nms_keeps_the_same_box_of_every_class():
     boxes = np.tile(np.float32([[0, 0, 1024, 1024]]), (81, 1))
     assert suppress_by_class(boxes, np.linspace(1, 0.5, 81), np.arange(81), 0.3, max_outputs=81) == list(range(81))
 
 
-def test_by_class_with_edges_left_of_zero():
+def test_class_nms_with_edges_left_of_zero():
     boxes = [[-90, -90, 10, 10], [-90, -90, 10, 10], [0, 0, 10, 10]]
     assert suppress_by_class(boxes, [0.9, 0.8, 0.7], [0, 1, 1], 0.005) == [0, 1]  # 100 / 10000 = .01 overlap
 
 
-def test_by_class_ignores_what_lies_in_invalid_slots():
+def test_class_nms_ignores_what_lies_in_invalid_slots():
     boxes = [[0, 0, 10, 10], [np.nan, np.inf, 1e30, 0], [0, 0, 10, 10]]
     assert suppress_by_class(boxes, [0.9, 0.8, 0.7], [1, 99999, 1], 0.5, valid=[True, False, True]) == [0]
     assert suppress_by_class([], [], [], 0.5, max_outputs=3) == []
 
 
-def test_by_class_moves_an_edge_by_less_than_a_quarter_of_a_thousandth_of_a_pixel():
+def test_class_nms_moves_an_edge_by_less_than_a_quarter_of_a_thousandth_of_a_pixel():
     rng = np.random.default_rng(0)
     boxes = rng.uniform(0, 1024, (5000, 4)).astype(np.float32)
     boxes[0] = 1024

@@ -40,7 +40,7 @@ def align(features, boxes, image_index, **settings):
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("arange", "rand", "grad"))])
-def test_matches_reference(name):
+def test_roi_align_matches_reference(name):
     case = CASES[name]
     features, boxes, image_index, settings = case_inputs(case)
     expected = np.array(case.get("expected_nchw", case.get("expected")))
@@ -49,7 +49,7 @@ def test_matches_reference(name):
 
 
 @pytest.mark.parametrize("sampling_ratio", [2, 0])
-def test_gradient_matches_reference(sampling_ratio):
+def test_roi_align_gradient_matches_reference(sampling_ratio):
     case = CASES["grad_weighted_sum"]  # bins of 1.75 x 1.5 cells: adaptive sampling takes 2 x 2 as well
     features, boxes, image_index, settings = case_inputs({**case, "sampling_ratio": sampling_ratio})
     weights = np.float32(case["out_weights"])[None, :, :, None]
@@ -64,7 +64,7 @@ def test_gradient_matches_reference(sampling_ratio):
     np.testing.assert_allclose(both(gradient, features)[0, :, :, 0], case["expected_grad_input"], atol=1e-6)
 
 
-def test_no_gradient_reaches_the_boxes():
+def test_roi_align_no_gradient_reaches_the_boxes():
     boxes = tf.constant([[1.0, 1.0, 5.0, 5.0]])
     with tf.GradientTape() as tape:
         tape.watch(boxes)
@@ -75,7 +75,7 @@ def test_no_gradient_reaches_the_boxes():
     assert tape.gradient(total, boxes) is None
 
 
-def test_box_without_height_gives_zeros_when_sampling_adapts():
+def test_roi_align_box_without_height_gives_zeros_when_sampling_adapts():
     # detectron2 tests/layers/test_roi_align.py test_empty_box
     features = RNG.random((1, 5, 5, 1)).astype(np.float32)
     pooled = align(features, [[4, 3, 4, 5]], [0], image_size=(5, 5), output_size=7, mode="aligned", sampling_ratio=0)
@@ -83,7 +83,7 @@ def test_box_without_height_gives_zeros_when_sampling_adapts():
 
 
 @pytest.mark.parametrize("sampling_ratio", [1, 0])
-def test_no_images_and_no_regions(sampling_ratio):
+def test_roi_align_no_images_and_no_regions(sampling_ratio):
     # detectron2 tests/layers/test_roi_align.py test_empty_batch
     settings = {"image_size": (10, 10), "output_size": 7, "mode": "aligned", "sampling_ratio": sampling_ratio}
     empty = np.zeros((0, 10, 10, 3), np.float32)
@@ -99,7 +99,7 @@ def pyramid(batch=2, channels=3):
 @pytest.mark.parametrize(
     ("mode", "sampling_ratio"), [("crop_and_resize", 1), ("aligned", 2), ("unaligned", 1), ("aligned", 0)]
 )
-def test_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
+def test_roi_align_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
     features = pyramid()
     corner = RNG.uniform(0, 40, (18, 2))
     boxes = np.concatenate([corner, corner + RNG.uniform(4, 40, (18, 2))], -1).astype(np.float32)
@@ -126,7 +126,7 @@ def test_each_region_reads_its_own_image_and_level(mode, sampling_ratio):
     "chunk",
     [150, 260],  # 504 values: four parts, two parts
 )
-def test_parts_of_the_regions_give_the_same_as_all(monkeypatch, chunk):
+def test_roi_align_parts_of_the_regions_give_the_same_as_all(monkeypatch, chunk):
     features = RNG.random((2, 8, 8, 4)).astype(np.float32)
     boxes = RNG.uniform(0, 4, (14, 4)) + np.float32([0, 0, 4, 4])
 
@@ -141,7 +141,7 @@ def test_parts_of_the_regions_give_the_same_as_all(monkeypatch, chunk):
 
 
 @pytest.mark.parametrize("output_size", [1, 2, 7])
-def test_crop_and_resize_equals_tensorflows(output_size):
+def test_roi_align_crop_and_resize_equals_tensorflows(output_size):
     features = RNG.standard_normal((2, 16, 12, 3)).astype(np.float32)
     boxes = RNG.uniform(-30, 130, (20, 4)).astype(np.float32)  # flipped ones and ones that leave the image, too
     image_index = np.arange(20, dtype=np.int32) % 2
@@ -151,7 +151,7 @@ def test_crop_and_resize_equals_tensorflows(output_size):
     np.testing.assert_allclose(pooled, expected, atol=1e-4)
 
 
-def test_crop_and_resize_worked_numbers():
+def test_roi_align_crop_and_resize_worked_numbers():
     # an 8 x 8 ramp of columns under a 64 x 64 image: x pixels 16..48 are shares .25...75, cells 1.75..5.25
     features = np.tile(np.arange(8, dtype=np.float32)[None, None, :, None], (1, 8, 1, 1))
     pooled = align(features, [[0, 16, 64, 48]], [0], image_size=(64, 64), output_size=3)
@@ -160,7 +160,7 @@ def test_crop_and_resize_worked_numbers():
 
 @pytest.mark.parametrize("side", [32, 64, 256])
 @pytest.mark.parametrize("output_size", [7, 14])
-def test_a_region_that_ends_with_the_image_keeps_its_last_row(side, output_size):
+def test_roi_align_a_region_that_ends_with_the_image_keeps_its_last_row(side, output_size):
     # y1 + (S - 1) * ((y2 - y1) / (S - 1)) may exceed y2 in its last bit, which must not turn the row into zeros
     features = np.ones((1, side, side, 1), np.float32)
     starts = RNG.uniform(0, 900, (200, 2))
@@ -183,7 +183,7 @@ def test_half_precision_features_are_averaged_in_float32(dtype):
 
 
 @pytest.mark.parametrize("mode", roi_align.MODES)
-def test_degenerate_boxes_give_finite_features(mode):
+def test_roi_align_degenerate_boxes_give_finite_features(mode):
     features = RNG.random((1, 8, 8, 2)).astype(np.float32)
     boxes = [[0, 0, 0, 0], [5, 5, 1, 1], [-900, -900, -800, -800], [1e6, 1e6, 2e6, 2e6]]
     pooled = align(features, boxes, np.zeros(4), image_size=(64, 64), output_size=4, mode=mode)
@@ -191,7 +191,7 @@ def test_degenerate_boxes_give_finite_features(mode):
     np.testing.assert_array_equal(pooled[2:], 0)
 
 
-def test_unknown_settings_are_refused():
+def test_roi_align_unknown_settings_are_refused():
     given = ([np.zeros((1, 4, 4, 1))], np.zeros((1, 4)), [2])
     with pytest.raises(ValueError, match="mode must be one of crop_and_resize, aligned, unaligned, got 'bilinear'"):
         roi_align.roi_align(*given, image_index=[0], image_size=(4, 4), output_size=2, mode="bilinear")

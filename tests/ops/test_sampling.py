@@ -30,7 +30,7 @@ def priority(seeds, count, salt=1):
     return both(lambda seeds: sampling.random_priority(seeds, count, salt=salt), seeds, unknown_batch=True)
 
 
-def test_priorities_are_pinned():
+def test_random_priority_are_pinned():
     # what a run draws must not change between versions: a resumed run would differ from an unbroken one
     values = priority(np.int32([0, 1, -1]), 3)
     assert values.dtype == np.float32
@@ -53,13 +53,13 @@ def reference(seed, position, salt):
     return mix(mix((key + mix(position * golden & 0xFFFFFFFF)) & 0xFFFFFFFF) ^ key) >> 8
 
 
-def test_priorities_equal_the_hash_in_unlimited_integers():
+def test_random_priority_equal_the_hash_in_unlimited_integers():
     seeds = np.int32([0, 1, 2**31 - 1, -1, -(2**31)])
     expected = [[reference(int(seed), position, 5) for position in range(50)] for seed in seeds]
     np.testing.assert_array_equal((priority(seeds, 50, salt=5) * 2**24).astype(int), expected)
 
 
-def test_priorities_are_uniform_for_every_seed():
+def test_random_priority_are_uniform_for_every_seed():
     values = priority(np.arange(64, dtype=np.int32), 16384)
     assert values.min() >= 0
     assert values.max() < 1
@@ -70,7 +70,7 @@ def test_priorities_are_uniform_for_every_seed():
     assert chi_squared.max() < 63 + 5 * 11.2
 
 
-def test_neighbouring_seeds_salts_and_positions_are_independent():
+def test_random_priority_neighbouring_seeds_salts_and_positions_are_independent():
     count = 16384
     values = priority(np.arange(32, dtype=np.int32), count) - 0.5
     limit = 5 / np.sqrt(count)  # five standard deviations of a correlation of independent rows
@@ -85,7 +85,7 @@ def test_neighbouring_seeds_salts_and_positions_are_independent():
     assert np.abs(np.corrcoef(by_position.T) - np.eye(8)).max() < 5 / np.sqrt(4096)
 
 
-def test_every_subset_is_equally_likely():
+def test_random_priority_every_subset_is_equally_likely():
     # the best 2 of 5 positions: 10 pairs, each expected 400 times in 4000 draws (sigma 19)
     values = priority(np.arange(4000, dtype=np.int32), 5)
     pairs = np.sort(np.argsort(-values, axis=1)[:, :2], axis=1)
@@ -94,18 +94,18 @@ def test_every_subset_is_equally_likely():
     assert np.abs(counts - 400).max() < 5 * 19
 
 
-def test_priorities_depend_on_nothing_but_the_seed():
+def test_random_priority_depend_on_nothing_but_the_seed():
     np.testing.assert_array_equal(priority(np.int32([3, 9]), 100)[1], priority(np.int32([9]), 100)[0])
     np.testing.assert_array_equal(priority(np.int32([9]), 100)[:, :10], priority(np.int32([9]), 10))
     np.testing.assert_array_equal(priority(np.int64([9]), 10), priority(np.int32([9]), 10))
 
 
-def test_no_numbers_and_no_images():
+def test_random_priority_no_numbers_and_no_images():
     assert priority(np.int32([1]), 0).shape == (1, 0)
     assert priority(np.zeros(0, np.int32), 3).shape == (0, 3)
 
 
-def test_anchors_match_the_published_case():
+def test_sample_anchors_match_the_published_case():
     # pytorch/vision test/test_models_detection_utils.py: exactly 1 object and 3 background, ignored never sampled
     labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, -1, -1])
     for state in anchors(np.tile(labels, (20, 1)), range(20), total=4, positive_fraction=0.25):
@@ -114,14 +114,14 @@ def test_anchors_match_the_published_case():
         assert (state[state >= 0] == labels[state >= 0]).all()
 
 
-def test_anchors_vary_with_the_seed_and_reach_everything():
+def test_sample_anchors_vary_with_the_seed_and_reach_everything():
     state = np.zeros((50, 10), int)
     drawn = anchors(state, range(50), total=2, positive_fraction=0.5)
     np.testing.assert_array_equal((drawn == 0).sum(axis=1), np.full(50, 2))
     assert (drawn == 0).any(axis=0).all()
 
 
-def test_background_fills_what_objects_leave():
+def test_sample_anchors_background_fills_what_objects_leave():
     state = [[1, -1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0, -1]]
     drawn = anchors(state, SEEDS, total=6, positive_fraction=0.5)
     np.testing.assert_array_equal((drawn == 1).sum(axis=1), [1, 3])
@@ -129,21 +129,21 @@ def test_background_fills_what_objects_leave():
 
 
 @pytest.mark.parametrize("state", [[[-1, -1, -1]], [[1, 1, 1]], [[0, 0, 0]]])
-def test_one_kind_of_anchor(state):
+def test_sample_anchors_one_kind_of_anchor(state):
     (drawn,) = anchors(state, total=2, positive_fraction=0.5)
     assert list(drawn).count(state[0][0]) >= {1: 1, 0: 2, -1: 3}[state[0][0]]
     assert set(drawn) <= {state[0][0], -1}
 
 
-def test_more_slots_than_anchors_keep_all():
+def test_sample_anchors_more_slots_than_anchors_keep_all():
     np.testing.assert_array_equal(anchors([[1, 0, 1, -1]], total=256, positive_fraction=0.5), [[1, 0, 1, -1]])
 
 
-def test_no_anchors():
+def test_sample_anchors_no_anchors():
     assert anchors(np.zeros((2, 0)), SEEDS, total=4, positive_fraction=0.5).shape == (2, 0)
 
 
-def test_objects_may_take_every_slot():
+def test_sample_anchors_objects_may_take_every_slot():
     np.testing.assert_array_equal(anchors([[1, 0, 1]], total=2, positive_fraction=1.0), [[1, -1, 1]])
 
 
@@ -151,7 +151,7 @@ def test_zero_fraction_draws_no_object():
     np.testing.assert_array_equal(anchors([[1, 0, 1]], total=2, positive_fraction=0.0), [[-1, 0, -1]])
 
 
-def test_equal_priorities_still_give_the_exact_number(monkeypatch):
+def test_sample_anchors_equal_priorities_still_give_the_exact_number(monkeypatch):
     monkeypatch.setattr(sampling, "random_priority", lambda seeds, count, salt: np.full((1, count), 0.5, np.float32))
     np.testing.assert_array_equal(anchors([[1, 0, 1, 0, 0, 1]], total=4, positive_fraction=0.5), [[1, 0, 1, 0, -1, -1]])
 
@@ -163,7 +163,7 @@ def test_an_image_draws_the_same_in_any_batch():
     np.testing.assert_array_equal(together[1:2], alone)
 
 
-def test_rois_come_objects_first_then_background_then_unused():
+def test_sample_rois_come_objects_first_then_background_then_unused():
     positive = [[1, 1, 0, 0, 1, 0, 0, 0]]
     negative = [[0, 0, 1, 1, 0, 1, 0, 0]]  # 6 and 7 are neither
     index, is_positive, valid = rois(positive, negative, total=7, positive_fraction=0.33)  # int(2.31) = 2 objects
@@ -176,14 +176,14 @@ def test_rois_come_objects_first_then_background_then_unused():
     assert index.dtype == np.int32
 
 
-def test_rois_fill_with_background_without_objects():
+def test_sample_rois_fill_with_background_without_objects():
     index, is_positive, valid = rois([[0] * 9], [[1] * 9], total=4, positive_fraction=0.5)
     assert not is_positive.any()
     assert valid.all()
     assert len(set(index[0])) == 4
 
 
-def test_rois_without_candidates_are_all_unused():
+def test_sample_rois_without_candidates_are_all_unused():
     for count in (0, 3):
         index, is_positive, valid = rois(
             np.zeros((2, count)), np.zeros((2, count)), SEEDS, total=4, positive_fraction=1
@@ -194,7 +194,7 @@ def test_rois_without_candidates_are_all_unused():
         assert not valid.any()
 
 
-def test_rois_never_draw_one_region_twice_and_reach_all():
+def test_sample_rois_never_draw_one_region_twice_and_reach_all():
     positive = np.tile(np.arange(60) % 3 == 0, (40, 1))
     index, is_positive, valid = rois(positive, ~positive, range(40), total=20, positive_fraction=0.25)
     assert valid.all()
@@ -207,7 +207,7 @@ def test_rois_never_draw_one_region_twice_and_reach_all():
 @pytest.mark.parametrize(
     ("objects", "fraction", "background"), [(22, 0.33, 44), (66, 0.33, 134), (0, 0.33, 0), (3, 1.0, 0)]
 )
-def test_rois_in_proportion(objects, fraction, background):
+def test_sample_rois_in_proportion(objects, fraction, background):
     # int(22 / 0.33) - 22 = 66 - 22 = 44; int(66 / 0.33) - 66 = 200 - 66 = 134
     positive = [np.arange(300) < objects]
     _, is_positive, valid = rois(

@@ -79,7 +79,7 @@ def test_old_form_is_read():
     assert bitmap.geometry.origin_xy == (3, 4)
 
 
-def test_old_form_is_written_in_the_new_one_and_loses_nothing():
+def test_annotation_old_form_is_written_in_the_new_one_and_loses_nothing():
     written = Annotation.from_json(OLD, META).to_json()
     assert written["name"] == "picture"
     assert written["tags"] == [{"name": "train", "value": None}, {"name": "count", "value": 2}]
@@ -112,20 +112,20 @@ def test_empty_annotation():
     assert annotation.unsupported_shapes() == {}
 
 
-def test_unknown_size_of_linked_images_is_none():
+def test_annotation_unknown_size_of_linked_images_is_none():
     data = {"size": {"height": None, "width": None}, "tags": [], "objects": []}
     annotation = Annotation.from_json(data, META)
     assert annotation.size_hw is None
     assert annotation.to_json()["size"] == data["size"]
 
 
-def test_the_class_decides_the_shape_and_not_the_object():
+def test_annotation_the_class_decides_the_shape_and_not_the_object():
     data = {"classTitle": "polygon", "geometryType": "bitmap", "tags": [], "points": SQUARE}
     assert isinstance(Label.from_json(data, META).geometry, Polygon)
 
 
 @pytest.mark.parametrize("keys", [{"geometryType": "bitmap", "shape": "polygon"}, {"shape": "bitmap"}])
-def test_an_object_of_class_any_decides_itself(keys):
+def test_annotation_an_object_of_class_any_decides_itself(keys):
     label = Label.from_json({"classTitle": "any", "tags": [], "bitmap": BITMAP, **keys}, META)
     assert isinstance(label.geometry, Bitmap)
     assert label.to_json()["geometryType"] == "bitmap"
@@ -147,7 +147,7 @@ def test_thin_shapes_are_counted():
     assert annotation.thin_shapes() == {"point": 2, "line": 1}
 
 
-def test_unknown_fields_inside_the_geometry_survive():
+def test_annotation_unknown_fields_inside_the_geometry_survive():
     objects = [
         {"classTitle": "bitmap", "tags": [], "bitmap": {**BITMAP, "smooth": True}},
         {"classTitle": "polygon", "tags": [], "points": {**SQUARE, "closed": 1}},
@@ -156,7 +156,7 @@ def test_unknown_fields_inside_the_geometry_survive():
     assert [{key: item[key] for key in source} for item, source in zip(written, objects, strict=True)] == objects
 
 
-def test_unknown_fields_inside_the_parts_of_a_polygon_survive():
+def test_annotation_unknown_fields_inside_the_parts_of_a_polygon_survive():
     meta = ProjectMeta((ClassMeta("many", "multipolygon"),))
     parts = [{**SQUARE, "id": 7}, SQUARE, {**SQUARE, "id": 9, "author": "me"}]
     annotation = Annotation.from_json(
@@ -166,21 +166,21 @@ def test_unknown_fields_inside_the_parts_of_a_polygon_survive():
     assert len(MultiPolygon((annotation.labels[0].geometry.parts[0],)).to_json()["parts"]) == 1
 
 
-def test_unknown_fields_inside_the_size_survive():
+def test_annotation_unknown_fields_inside_the_size_survive():
     size = {"height": 30, "width": 40, "depth": 8}
     annotation = Annotation.from_json({**OLD, "size": size}, META)
     assert annotation.to_json()["size"] == size
     assert replace(annotation, size_hw=(3, 4)).to_json()["size"] == {"height": 3, "width": 4, "depth": 8}
 
 
-def test_a_geometry_that_is_no_text_is_an_unsupported_shape():
+def test_annotation_a_geometry_that_is_no_text_is_an_unsupported_shape():
     annotation = Annotation.from_json({**OLD, "objects": [{"classTitle": "any", "tags": [], "shape": []}]}, META)
     assert annotation.unsupported_shapes() == {"any": 1}
     annotation = Annotation.from_json({**OLD, "objects": [{"classTitle": "any", "tags": [], "shape": [1]}]}, META)
     assert annotation.unsupported_shapes() == {"[1]": 1}
 
 
-def test_a_whole_size_may_be_written_as_a_fraction():
+def test_annotation_a_whole_size_may_be_written_as_a_fraction():
     annotation = Annotation.from_json({**OLD, "size": {"height": 30.0, "width": 40}}, META)
     assert annotation.to_json()["size"] == {"height": 30, "width": 40}
     assert isinstance(annotation.size_hw[0], int)

@@ -47,7 +47,7 @@ def test_decode_inverts_encode(mask):
 
 
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 16, 17])
-def test_rows_end_anywhere_in_a_byte(width):
+def test_decode_rows_end_anywhere_in_a_byte(width):
     mask = np.arange(3 * width).reshape(3, width) % 3 == 0
     np.testing.assert_array_equal(bitmap.decode(bitmap.encode(mask)), mask)
 
@@ -91,7 +91,7 @@ def test_decode_rejects_a_size_no_image_has():
         bitmap.decode(base64.b64encode(png).decode())
 
 
-def test_a_header_that_promises_more_than_the_content_can_hold_is_refused_before_decoding(monkeypatch):
+def test_decode_a_header_that_promises_more_than_the_content_can_hold_is_refused_before_decoding(monkeypatch):
     png = bytearray(zlib.decompress(base64.b64decode(VECTOR)))
     png[16:24] = struct.pack(">II", 8000, 8000)  # the content has fewer than 100 bytes
     monkeypatch.setattr(bitmap.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
@@ -132,19 +132,19 @@ def test_what_unzips_without_end_is_refused_before_it_is_unzipped(monkeypatch):
         bitmap.decode(text)
 
 
-def test_a_zipped_png_that_is_cut_off_is_refused():
+def test_decode_a_zipped_png_that_is_cut_off_is_refused():
     whole = zlib.compress(_zeros(8))
     with pytest.raises(UserError, match="PNG"):
         bitmap.decode(base64.b64encode(whole[:-3]).decode())
 
 
-def test_an_image_that_is_no_png_is_refused():
+def test_decode_an_image_that_is_no_png_is_refused():
     content = cv2.imencode(".bmp", np.full((3, 3), 255, np.uint8))[1].tobytes()
     with pytest.raises(UserError, match="PNG"):
         bitmap.decode(base64.b64encode(content).decode())
 
 
-def test_an_error_inside_opencv_is_one_line(monkeypatch):
+def test_decode_an_error_inside_opencv_is_one_line(monkeypatch):
     def fail(*_):
         raise cv2.error("OpenCV(5) assertion failed")
 

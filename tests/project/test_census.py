@@ -45,7 +45,7 @@ def test_seen_needs_half_a_pixel_in_both_directions():
     assert census.seen(np.zeros((0, 4))).tolist() == []
 
 
-def test_objects_that_vanish_at_the_input_are_counted_and_named():
+def test_census_objects_that_vanish_at_the_input_are_counted_and_named():
     # the image is shrunk to a tenth: 4 pixels become 0.4, 5 become 0.5
     counted = make(a=[("cat", None, 4), ("cat", None, 5)], b=[("dog", None, 100)])
     assert (counted.small, counted.small_in, counted.objects) == (1, ["a"], {"cat": 2, "dog": 1})
@@ -72,7 +72,7 @@ def test_refusal_where_nothing_is_left_to_learn(images, message):
     assert make(**images).refusal().startswith(message)
 
 
-def test_regions_to_ignore_are_counted_by_kind_and_take_slots():
+def test_census_regions_to_ignore_are_counted_by_kind_and_take_slots():
     counted = make(a=[("cat", None, 50), ("cat", "crowd", 50), ("", "neutral", 50), ("", "neutral", 50)])
     assert (counted.crowds, counted.neutral, counted.objects.total(), counted.largest) == (1, 2, 1, ("a", 4))
     assert list(counted.remarks()) == [
@@ -81,7 +81,7 @@ def test_regions_to_ignore_are_counted_by_kind_and_take_slots():
     ]
 
 
-def test_images_with_more_objects_than_a_limit_are_named_with_its_key():
+def test_census_images_with_more_objects_than_a_limit_are_named_with_its_key():
     images = {"a": [("cat", None, 50)] * 3, "b": [("cat", None, 50)] * 5, "c": [("cat", None, 50)]}
     assert list(make(Limits(64, 64, 2, 4), **images).remarks()) == [
         "training set: 2 images have more than 2 objects, the most is 5 in b: each time a random choice of 2 is learnt "
@@ -92,7 +92,7 @@ def test_images_with_more_objects_than_a_limit_are_named_with_its_key():
     assert list(make(Limits(64, 64, None, 5), **images).remarks()) == []
 
 
-def test_classes_without_an_object_and_objects_left_out_are_named():
+def test_census_classes_without_an_object_and_objects_left_out_are_named():
     counted = make(a=[("cat", None, 50)])
     counted.add("b", (10, 10), boxes=np.zeros((0, 4)), titles=[], ignored=[], left_out=3)
     assert list(counted.remarks(["cat", "dog", "fox"])) == [

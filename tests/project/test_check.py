@@ -90,7 +90,7 @@ def test_objects_are_counted_by_class_and_split(root):
     assert report.refusals == []
 
 
-def test_other_split_tags_and_one_tag_for_both(root):
+def test_check_project_other_split_tags_and_one_tag_for_both(root):
     _add(root, "1.png", _object(), tags=["a"])
     assert _check(root, train_tag="a", val_tag="b").images == {"a": 1, "all": 1}
     report = _check(root, train_tag="a", val_tag="a")
@@ -167,7 +167,7 @@ def test_problems_of_files_are_errors(root):
     ]
 
 
-def test_sizes_are_compared(root):
+def test_check_item_sizes_are_compared(root):
     _add(root, "1.png", size=(None, None))
     _add(root, "2.png", size=(6, 4))
     _add(root, "3.jpg", size=(6, 4), exif=6)
@@ -181,7 +181,7 @@ def test_sizes_are_compared(root):
     ]
 
 
-def test_no_canvas_is_made_of_a_size_that_only_the_annotation_claims(root):
+def test_check_item_no_canvas_is_made_of_a_size_that_only_the_annotation_claims(root):
     everywhere = {"exterior": [[0, 0], [10**9, 0], [10**9, 10**9]], "interior": []}
     folder = _add(root, "1.png", _object(points=everywhere), size=(10**9, 10**9))
     assert [text.split(" (")[0] for _, text in _problems(root)] == [
@@ -191,7 +191,7 @@ def test_no_canvas_is_made_of_a_size_that_only_the_annotation_claims(root):
     assert [text.split(":")[0] for _, text in _problems(root)] == ["cannot decode the image ds/img/1.png"]
 
 
-def test_what_the_project_leaves_out_is_a_warning(root):
+def test_check_project_what_the_project_leaves_out_is_a_warning(root):
     folder = _add(root, "1.png")
     (folder / "img" / "2.heic").touch()
     (folder / "ann" / "3.png.json").write_text("{}")
@@ -210,12 +210,12 @@ def test_a_project_without_images_has_a_report(root):
     assert "data sets: none" in check.format_report(report)
 
 
-def test_a_folder_without_a_project_is_one_line(tmp_path):
+def test_main_a_folder_without_a_project_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no project in"):
         _check(tmp_path)
 
 
-def test_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
+def test_main_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     _add(root, "1.png", _object(), tags=["train", "val"])
 
     def run(*arguments):

@@ -57,7 +57,7 @@ def test_union_of_nothing_is_none():
     assert drawing.union([None]) is None
 
 
-def test_only_the_end_itself_is_moved_onto_the_last_pixel():
+def test_onto_last_only_the_end_itself_is_moved_onto_the_last_pixel():
     pixels = np.array([[6, 4], [7, 5], [-1, 3]])
     assert drawing.onto_last(pixels, height=4, width=6).tolist() == [[5, 3], [7, 5], [-1, 3]]
 

@@ -89,7 +89,7 @@ def test_polygon_hole_takes_its_outline_away():
     assert not drawn[2:5, 2:5].any()
 
 
-def test_holes_that_overlap_stay_holes():
+def test_polygon_holes_that_overlap_stay_holes():
     square = [[0, 0], [9, 0], [9, 9], [0, 9]]
     hole = [[2, 2], [4, 2], [4, 4], [2, 4]]
     assert _canvas(Polygon(square, (hole, hole))).sum() == 100 - 9
@@ -102,14 +102,14 @@ def test_polygon_cut_in_two_by_the_border_is_one_object():
     assert mask.any(axis=1).tolist() == [True, True, True, False, False, True, True, True]
 
 
-def test_floats_are_floored():
+def test_from_json_floats_are_floored():
     item = geometry.from_json("polygon", _points([[1.9, 1.9], [4.99, 1.0], [4.2, 3.7], [1.0, 3.0]]))
     drawn = _canvas(item)
     assert drawn[1:4, 1:5].all()
     assert drawn.sum() == 12
 
 
-def test_far_points_neither_crash_nor_allocate():
+def test_polygon_far_points_neither_crash_nor_allocate():
     item = Polygon([[-1e12, -1e12], [1e12, -1e12], [1e12, 1e12], [-1e12, 1e12]])
     assert _canvas(item).all()
 
@@ -167,7 +167,7 @@ def test_alpha_mask_counts_half_opaque_pixels():
     assert (mask.tolist(), corner) == ([[True, True]], (6, 7))
 
 
-def test_unknown_shape_draws_nothing():
+def test_unsupported_unknown_shape_draws_nothing():
     item = geometry.from_json("point_cloud", {"indices": [1]})
     assert item.shape == "point_cloud"
     assert item.to_mask(HEIGHT, WIDTH) is None
@@ -209,14 +209,14 @@ JSON_CASES = {
 
 
 @pytest.mark.parametrize("shape", JSON_CASES)
-def test_json_survives_reading_and_writing(shape):
+def test_from_json_json_survives_reading_and_writing(shape):
     item = geometry.from_json(shape, JSON_CASES[shape])
     assert item.shape == shape
     assert item.to_json() == JSON_CASES[shape]
     assert set(JSON_CASES[shape]) == set(geometry.json_keys(shape))
 
 
-def test_records_take_plain_lists():
+def test_to_json_records_take_plain_lists():
     assert Polygon([[0, 0], [1, 1]], [[[0, 0]]]).to_json() == _points([[0, 0], [1, 1]], [[[0, 0]]])
     assert Rectangle([[0, 0], [1, 1]]).to_json() == _points([[0, 0], [1, 1]])
     assert MultiPolygon((Polygon(RING),)).to_json() == {"parts": [{"exterior": RING, "interior": []}]}
@@ -271,14 +271,14 @@ def test_records_take_plain_lists():
         ("cuboid", {"points": RING, "faces": [[]]}),
     ],
 )
-def test_malformed_json_is_one_line(shape, data):
+def test_from_json_malformed_json_is_one_line(shape, data):
     with pytest.raises(UserError) as caught:
         geometry.from_json(shape, data)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
 
 
-def test_the_document_says_what_each_shape_becomes():
+def test_to_mask_the_document_says_what_each_shape_becomes():
     page = (Path(__file__).parents[2] / "docs" / "projects.md").read_text()
     rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(JSON_CASES)

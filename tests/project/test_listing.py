@@ -34,7 +34,7 @@ def test_few():
     assert listing.few([]) == ""
 
 
-def test_an_image_name_leaves_room_for_that_of_its_annotation():
+def test_is_overlong_an_image_name_leaves_room_for_that_of_its_annotation():
     long, short = "n" * 247 + ".png", "ä" * 123 + ".png"  # 251 and 250 bytes; with .json 256 and 255
     assert (listing.is_overlong(long), listing.is_overlong(short)) == (True, False)
     assert (listing.is_image(Path(long)), listing.is_image(Path(short))) == (False, True)

@@ -21,7 +21,7 @@ MODERN = {
 }
 
 
-def test_modern_meta_is_written_as_it_was_read():
+def test_project_meta_modern_meta_is_written_as_it_was_read():
     meta = ProjectMeta.from_json(MODERN)
     assert meta.to_json() == MODERN
     assert [item.title for item in meta.classes] == ["pear", "apple"]  # the file's order, not sorted
@@ -29,16 +29,16 @@ def test_modern_meta_is_written_as_it_was_read():
     assert meta.tags[1].values == ("a", "b")
 
 
-def test_empty_meta():
+def test_project_meta_empty_meta():
     assert ProjectMeta.from_json({"classes": []}).to_json() == {"classes": [], "tags": []}
     assert ProjectMeta().to_json() == {"classes": [], "tags": []}
 
 
-def test_tags_may_be_plain_names():
+def test_project_meta_tags_may_be_plain_names():
     assert ProjectMeta.from_json({"classes": [], "tags": ["train", "val"]}).tags == (TagMeta("train"), TagMeta("val"))
 
 
-def test_legacy_tag_lists_are_merged_by_name():
+def test_project_meta_legacy_tag_lists_are_merged_by_name():
     tags = {"tags_images": ["train", {"name": "n", "value_type": "any_number"}], "tags_objects": ["train", "blurred"]}
     meta = ProjectMeta.from_json({"classes": [], **tags})
     assert [(tag.name, tag.value_type) for tag in meta.tags] == [
@@ -49,13 +49,13 @@ def test_legacy_tag_lists_are_merged_by_name():
     assert set(meta.to_json()) == {"classes", "tags"}
 
 
-def test_legacy_lists_may_be_empty_beside_new_tags():
+def test_project_meta_legacy_lists_may_be_empty_beside_new_tags():
     meta = ProjectMeta.from_json({"classes": [], "tags": ["a"], "tags_images": [], "tags_objects": []})
     assert [tag.name for tag in meta.tags] == ["a"]
 
 
 @pytest.mark.parametrize("color", [None, "", "red", "#12345", "#1234567", 5])
-def test_a_missing_or_malformed_color_is_derived_from_the_title(color):
+def test_class_meta_a_missing_or_malformed_color_is_derived_from_the_title(color):
     first, second, other = (
         ClassMeta.from_json({"title": title, "shape": "bitmap", "color": color}) for title in ("a", "a", "b")
     )
@@ -87,7 +87,7 @@ def test_find_and_with_tags():
     ],
     ids=lambda item: item.value_type if isinstance(item, TagMeta) else None,
 )
-def test_a_tag_says_which_values_fit(tag, good, bad):
+def test_tag_meta_accepts_a_tag_says_which_values_fit(tag, good, bad):
     assert [tag.accepts(value) for value in good + bad] == [True] * len(good) + [False] * len(bad)
 
 
@@ -96,7 +96,7 @@ def test_a_color_is_derived_from_any_text():
 
 
 @pytest.mark.parametrize("make", [ClassMeta, TagMeta])
-def test_a_name_that_no_file_can_hold_is_refused(make):
+def test_check_encodable_a_name_that_no_file_can_hold_is_refused(make):
     with pytest.raises(UserError, match=r"(class title|tag name) 'a\\ud83d' holds half of a character .*; rename it"):
         make("a\ud83d")
 
@@ -125,13 +125,13 @@ def test_a_name_that_no_file_can_hold_is_refused(make):
         ),
     ],
 )
-def test_malformed_meta_is_one_line(data, message):
+def test_project_meta_malformed_meta_is_one_line(data, message):
     with pytest.raises(UserError, match=message) as caught:
         ProjectMeta.from_json(data)
     assert "\n" not in str(caught.value)
 
 
-def test_many_classes_and_tags_are_found_without_a_search_for_each():
+def test_project_meta_many_classes_and_tags_are_found_without_a_search_for_each():
     names = [f"n{number}" for number in range(20_000)]
     start = time.process_time()
     meta = ProjectMeta(tuple(ClassMeta(name) for name in names), tuple(TagMeta(name) for name in names))

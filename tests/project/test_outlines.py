@@ -42,7 +42,7 @@ def test_fill_of_many_crossing_edges_ends_soon(points):
     assert canvas.mean() > 0.9
 
 
-def test_an_outline_that_would_be_drawn_for_minutes_is_refused():
+def test_check_length_an_outline_that_would_be_drawn_for_minutes_is_refused():
     ring = np.tile(np.array([[0, 0], [4000, 4000]], np.int32), (10_000, 1))
     with pytest.raises(UserError, match="an outline of 20000 points is 80000000 pixels long, more than 67108864"):
         outlines.check_length(np.zeros((4001, 4001), np.uint8), ring, (0, 0))

@@ -42,22 +42,22 @@ def test_items_of_several_datasets_are_sorted(tmp_path):
     assert item.read_annotation(project.meta).size_hw == (2, 3)
 
 
-def test_old_annotation_names_are_found(tmp_path):
+def test_project_open_old_annotation_names_are_found(tmp_path):
     project = Project.open(make_project(tmp_path, dataset("a", "x.y.jpeg", old=True)))
     assert project.items[0].ann_path.name == "x.y.json"
 
 
-def test_the_new_name_goes_first(tmp_path):
+def test_project_open_the_new_name_goes_first(tmp_path):
     files = dataset("a", "x.jpg") | {"a/ann/x.json": EMPTY, "a/ann/orphan.jpg.json": EMPTY}
     assert Project.open(make_project(tmp_path, files)).items[0].ann_path.name == "x.jpg.json"
 
 
-def test_two_images_with_their_own_new_names_may_share_a_stem(tmp_path):
+def test_project_open_two_images_with_their_own_new_names_may_share_a_stem(tmp_path):
     project = Project.open(make_project(tmp_path, dataset("a", "x.jpg", "x.png")))
     assert [item.ann_path.name for item in project.items] == ["x.jpg.json", "x.png.json"]
 
 
-def test_nested_datasets_are_named_by_their_path(tmp_path):
+def test_project_open_nested_datasets_are_named_by_their_path(tmp_path):
     files = dataset("p", "1.png") | dataset("p/datasets/c", "2.png") | dataset("q/datasets/c/datasets/d", "3.png")
     project = Project.open(make_project(tmp_path, files))
     assert names(project) == [("p", "1.png"), ("p/c", "2.png"), ("q/c/d", "3.png")]
@@ -88,7 +88,7 @@ def test_folders_that_are_named_like_images_are_ignored(tmp_path):
     assert (names(project), project.warnings) == ([("a", "1.png")], ())
 
 
-def test_an_image_that_is_a_link_to_nothing_is_not_lost_silently(tmp_path):
+def test_project_open_an_image_that_is_a_link_to_nothing_is_not_lost_silently(tmp_path):
     project = make_project(tmp_path, dataset("a", "1.png", "2.png"))
     (project / "a/img/2.png").unlink()
     (project / "a/img/2.png").symlink_to("nowhere")
@@ -118,7 +118,7 @@ def test_a_project_under_two_names_is_one(tmp_path):
     assert Project.open(tmp_path).name == "fruit"
 
 
-def test_a_folder_that_cannot_be_listed_is_one_line(tmp_path, monkeypatch):
+def test_project_open_a_folder_that_cannot_be_listed_is_one_line(tmp_path, monkeypatch):
     make_project(tmp_path, dataset("a", "1.png"))
     scandir = os.scandir
 
@@ -140,7 +140,7 @@ def test_the_project_is_found_in_the_folder_or_inside(tmp_path, place):
     assert project.name == (place or "data").split("/")[-1]
 
 
-def test_a_dataset_without_images_is_left_out_with_a_warning(tmp_path):
+def test_project_open_a_dataset_without_images_is_left_out_with_a_warning(tmp_path):
     files = dataset("a", "1.png") | {"b/ann/2.png.json": EMPTY}
     project = Project.open(make_project(tmp_path, files))
     assert names(project) == [("a", "1.png")]
@@ -148,7 +148,7 @@ def test_a_dataset_without_images_is_left_out_with_a_warning(tmp_path):
     assert "data set b" in project.warnings[0]
 
 
-def test_one_broken_annotation_is_found_when_it_is_read(tmp_path):
+def test_read_annotation_one_broken_annotation_is_found_when_it_is_read(tmp_path):
     files = dataset("a", "1.png", "2.png", "3.png") | {
         "a/ann/1.png.json": b"{",
         "a/ann/2.png.json": {**EMPTY, "objects": [{"classTitle": "b", "tags": []}]},
@@ -162,14 +162,14 @@ def test_one_broken_annotation_is_found_when_it_is_read(tmp_path):
     assert project.items[2].read_annotation(project.meta).labels == ()
 
 
-def test_an_annotation_that_vanished_is_one_line(tmp_path):
+def test_read_annotation_an_annotation_that_vanished_is_one_line(tmp_path):
     project = Project.open(make_project(tmp_path, dataset("a", "1.png")))
     project.items[0].ann_path.unlink()
     with pytest.raises(UserError, match=r"cannot read .*1\.png\.json"):
         project.items[0].read_annotation(project.meta)
 
 
-def test_json_with_a_byte_order_mark_is_read(tmp_path):
+def test_read_annotation_json_with_a_byte_order_mark_is_read(tmp_path):
     content = b"\xef\xbb\xbf" + json.dumps(EMPTY).encode()
     project = Project.open(make_project(tmp_path, dataset("a", "1.png") | {"a/ann/1.png.json": content}))
     assert project.items[0].read_annotation(project.meta).size_hw == (2, 3)
@@ -184,7 +184,7 @@ def test_all_that_prevents_opening_is_found(tmp_path):
         Project.open(tmp_path)
 
 
-def test_kinds_of_images_that_are_not_read_are_counted(tmp_path):
+def test_project_open_kinds_of_images_that_are_not_read_are_counted(tmp_path):
     files = dataset("a", "1.png") | {f"a/img/{name}": b"" for name in ("2.HEIC", "3.heic", "4.nrrd", "5.txt")}
     project = Project.open(make_project(tmp_path, files))
     assert names(project) == [("a", "1.png")]
@@ -194,7 +194,7 @@ def test_kinds_of_images_that_are_not_read_are_counted(tmp_path):
     )
 
 
-def test_annotations_without_an_image_are_counted(tmp_path):
+def test_project_open_annotations_without_an_image_are_counted(tmp_path):
     files = dataset("a", "1.png") | {f"a/ann/{name}.png.json": EMPTY for name in "56789"} | dataset("b", "1.png")
     project = Project.open(make_project(tmp_path, files | {"a/ann/notes.txt": b""}))
     expected = "data set a has 5 annotation files without an image (5.png.json, 6.png.json, 7.png.json, …)"
@@ -202,7 +202,7 @@ def test_annotations_without_an_image_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("extra", ["blob/a.tar", "a/a_offsets.pkl"])
-def test_images_in_archives_are_named_and_never_unpickled(tmp_path, extra):
+def test_project_open_images_in_archives_are_named_and_never_unpickled(tmp_path, extra):
     make_project(tmp_path, {"a/ann/1.png.json": EMPTY, extra: b"cos\nsystem\n(S'exit 1'\ntR."})
     with pytest.raises(UserError, match=r"keeps its images in archives.*export the project with image files"):
         Project.open(tmp_path)
@@ -249,7 +249,7 @@ def test_read_json_waits_for_no_pipe_and_reads_no_device(tmp_path):
             read_json(tmp_path / name)
 
 
-def test_an_image_whose_name_is_too_long_for_an_annotation_is_left_out_and_named(tmp_path):
+def test_project_open_an_image_whose_name_is_too_long_for_an_annotation_is_left_out_and_named(tmp_path):
     long, short = "n" * 247 + ".png", "n" * 246 + ".png"  # 251 and 250 bytes; with .json 256 and 255
     (tmp_path / "p" / "ds" / "img").mkdir(parents=True)
     (tmp_path / "p" / "ds" / "ann").mkdir()

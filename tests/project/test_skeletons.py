@@ -30,7 +30,7 @@ def test_a_point_is_one_pixel():
     assert _pixels(Point.from_json(_points([30, 2]))) == []
 
 
-def test_the_end_of_a_raw_export_is_the_last_pixel():
+def test_line_the_end_of_a_raw_export_is_the_last_pixel():
     assert _pixels(Point([[WIDTH, HEIGHT]])) == [[HEIGHT - 1, WIDTH - 1]]
     assert _pixels(Point([[WIDTH + 1, HEIGHT]])) == []
     assert _pixels(Line([[WIDTH, 2], [WIDTH, 4]])) == [[y, WIDTH - 1] for y in (2, 3, 4)]

@@ -48,7 +48,7 @@ def test_split_indices_rejects_a_share_that_leaves_a_side_empty(fraction):
         tag.split_indices(10, val_fraction=fraction, seed=0)
 
 
-def test_the_copy_is_tagged_and_keeps_the_rest(source, tmp_path, capsys):
+def test_main_the_copy_is_tagged_and_keeps_the_rest(source, tmp_path, capsys):
     assert tag.main([str(source), str(tmp_path / "out"), "--val-fraction", "0.3"]) == 0
     assert "7 images tagged train, 3 tagged val" in capsys.readouterr().out
     tags = _tags(tmp_path / "out")
@@ -59,7 +59,7 @@ def test_the_copy_is_tagged_and_keeps_the_rest(source, tmp_path, capsys):
     assert _tags(source) == [("good", "val")] * 10
 
 
-def test_all_train_gives_every_image_both_tags(source, tmp_path):
+def test_main_all_train_gives_every_image_both_tags(source, tmp_path):
     options = ["--all-train", "--train-tag", "t", "--val-tag", "v"]
     assert tag.main([str(source), str(tmp_path / "out"), *options]) == 0
     assert _tags(tmp_path / "out") == [("good", "val", "t", "v")] * 10
@@ -72,7 +72,7 @@ def test_all_train_gives_every_image_both_tags(source, tmp_path):
         (["--train-tag", "val"], "must differ"),
     ],
 )
-def test_a_mistake_is_one_line_on_stderr(source, tmp_path, capsys, options, message):
+def test_main_a_mistake_is_one_line_on_stderr(source, tmp_path, capsys, options, message):
     assert tag.main([str(source), str(tmp_path / "out"), *options]) == 1
     error = capsys.readouterr().err
     assert message in error

@@ -28,7 +28,7 @@ def image(tmp_path):
     return path
 
 
-def test_what_is_written_can_be_read(tmp_path, image):
+def test_project_writer_what_is_written_can_be_read(tmp_path, image):
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.add("ds", "x.y.jpg", image, annotation=ANNOTATION)
         writer.add("ds/child", "z.png", b"more pixels", annotation=Annotation((1, 1)))
@@ -41,7 +41,7 @@ def test_what_is_written_can_be_read(tmp_path, image):
     assert project.items[1].image_path.read_bytes() == b"more pixels"
 
 
-def test_annotation_text_is_compact_and_meta_indented(tmp_path, image):
+def test_project_writer_annotation_text_is_compact_and_meta_indented(tmp_path, image):
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.add("ds", "x.jpg", image, annotation=ANNOTATION)
     text = (tmp_path / "out/ds/ann/x.jpg.json").read_text()
@@ -50,7 +50,7 @@ def test_annotation_text_is_compact_and_meta_indented(tmp_path, image):
     assert (tmp_path / "out/meta.json").read_text().startswith('{\n    "classes"')
 
 
-def test_images_are_linked_where_possible(tmp_path, image):
+def test_project_writer_images_are_linked_where_possible(tmp_path, image):
     link = tmp_path / "link.jpg"
     link.symlink_to(image.name)
     with ProjectWriter(tmp_path / "out", META) as writer:
@@ -61,7 +61,7 @@ def test_images_are_linked_where_possible(tmp_path, image):
         assert not (tmp_path / "out/ds/img" / name).is_symlink()
 
 
-def test_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
+def test_project_writer_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
     def refuse(*_):
         raise OSError("cross-device link")
 
@@ -73,7 +73,7 @@ def test_images_are_copied_where_linking_fails(tmp_path, image, monkeypatch):
     assert not copied.samefile(image)
 
 
-def test_the_project_appears_when_all_of_it_is_on_the_disk(tmp_path, image, monkeypatch):
+def test_project_writer_the_project_appears_when_all_of_it_is_on_the_disk(tmp_path, image, monkeypatch):
     seen = []
     monkeypatch.setattr(files, "flush", lambda path: seen.append(os.path.relpath(path, tmp_path)))
     monkeypatch.setattr(os, "sync", lambda: pytest.fail("waits for what other programs write"))
@@ -85,7 +85,7 @@ def test_the_project_appears_when_all_of_it_is_on_the_disk(tmp_path, image, monk
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_an_annotation_that_cannot_be_written_leaves_no_image_behind(tmp_path, image):
+def test_project_writer_an_annotation_that_cannot_be_written_leaves_no_image_behind(tmp_path, image):
     with ProjectWriter(tmp_path / "out", META) as writer:
         with pytest.raises(TypeError):
             writer.add("ds", "x.jpg", image, annotation=Annotation((4, 5), extra={"no JSON": object()}))
@@ -93,7 +93,7 @@ def test_an_annotation_that_cannot_be_written_leaves_no_image_behind(tmp_path, i
     assert [item.name for item in Project.open(tmp_path / "out").items] == ["y.jpg"]
 
 
-def test_nothing_appears_before_the_end(tmp_path, image):
+def test_project_writer_nothing_appears_before_the_end(tmp_path, image):
     writer = ProjectWriter(tmp_path / "out", META)
     writer.add("ds", "x.jpg", image, annotation=ANNOTATION)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out.partial", "source.jpg"]
@@ -101,7 +101,7 @@ def test_nothing_appears_before_the_end(tmp_path, image):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source.jpg"]
 
 
-def test_an_exception_leaves_nothing(tmp_path, image):
+def test_project_writer_an_exception_leaves_nothing(tmp_path, image):
     def stop_half_way():
         with ProjectWriter(tmp_path / "out", META) as writer:
             writer.add("ds", "x.jpg", image, annotation=ANNOTATION)
@@ -112,7 +112,7 @@ def test_an_exception_leaves_nothing(tmp_path, image):
     assert [path.name for path in tmp_path.iterdir()] == ["source.jpg"]
 
 
-def test_an_empty_folder_and_a_dead_run_s_partial_folder_are_replaced(tmp_path, image):
+def test_project_writer_an_empty_folder_and_a_dead_run_s_partial_folder_are_replaced(tmp_path, image):
     (tmp_path / "out").mkdir()
     (tmp_path / "out.partial" / "old").mkdir(parents=True)
     with ProjectWriter(tmp_path / "out", META) as writer:
@@ -120,7 +120,7 @@ def test_an_empty_folder_and_a_dead_run_s_partial_folder_are_replaced(tmp_path, 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ds", "meta.json"]
 
 
-def test_an_empty_folder_may_be_a_symbolic_link(tmp_path):
+def test_project_writer_an_empty_folder_may_be_a_symbolic_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to("real")
     with ProjectWriter(tmp_path / "out", META) as writer:
@@ -129,20 +129,20 @@ def test_an_empty_folder_may_be_a_symbolic_link(tmp_path):
     assert (tmp_path / "real/meta.json").exists()
 
 
-def test_parent_folders_are_made(tmp_path):
+def test_project_writer_parent_folders_are_made(tmp_path):
     with ProjectWriter(tmp_path / "deep/er/out", META) as writer:
         writer.add("ds", "x.png", b"", annotation=ANNOTATION)
     assert (tmp_path / "deep/er/out/meta.json").exists()
 
 
-def test_the_meta_may_change_until_the_end(tmp_path):
+def test_project_writer_the_meta_may_change_until_the_end(tmp_path):
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.meta = META.with_tags("late")
     tags = json.loads((tmp_path / "out/meta.json").read_text())["tags"]
     assert [tag["name"] for tag in tags] == ["train", "late"]
 
 
-def test_tags_that_the_meta_lacks_are_declared(tmp_path):
+def test_project_writer_tags_that_the_meta_lacks_are_declared(tmp_path):
     label = Label("a", Bitmap((0, 0), np.ones((1, 1), bool)), (Tag("sure", 0.5), Tag("sure"), Tag("who", "me")))
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.add("ds", "x.png", b"", annotation=Annotation((1, 1), (Tag("n"), Tag("yes", True)), (label,)))
@@ -152,14 +152,14 @@ def test_tags_that_the_meta_lacks_are_declared(tmp_path):
     assert {tag["name"]: tag["value_type"] for tag in tags} == {"train": "none", **declared}
 
 
-def test_text_that_is_no_unicode_survives(tmp_path, image):
+def test_project_writer_text_that_is_no_unicode_survives(tmp_path, image):
     with ProjectWriter(tmp_path / "out", META) as writer:
         writer.add("ds", "x.jpg", image, annotation=Annotation((1, 1), description="\ud800"))
     assert json.loads((tmp_path / "out/ds/ann/x.jpg.json").read_text())["description"] == "\ud800"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_an_occupied_output_is_refused_and_kept(tmp_path, kind):
+def test_project_writer_an_occupied_output_is_refused_and_kept(tmp_path, kind):
     target = tmp_path / "out"
     kept = target / "kept" if kind == "folder" else target
     kept.parent.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ def test_an_occupied_output_is_refused_and_kept(tmp_path, kind):
     assert kept.read_text() == "mine"
 
 
-def test_an_output_below_a_file_is_one_line(tmp_path, image):
+def test_project_writer_an_output_below_a_file_is_one_line(tmp_path, image):
     with pytest.raises(UserError, match="cannot write to the output"):
         ProjectWriter(image / "out", META)
 
@@ -177,7 +177,7 @@ def test_an_output_below_a_file_is_one_line(tmp_path, image):
 @pytest.mark.parametrize(
     ("dataset", "name"), [("..", "x.jpg"), ("ds", "../x.jpg"), ("", "x.jpg"), ("ds", ""), ("ds", "a\\b")]
 )
-def test_names_stay_inside_the_project(tmp_path, image, dataset, name):
+def test_project_writer_names_stay_inside_the_project(tmp_path, image, dataset, name):
     writer = ProjectWriter(tmp_path / "out", META)
     with pytest.raises(UserError, match="cannot be the name"):
         writer.add(dataset, name, image, annotation=ANNOTATION)
@@ -190,13 +190,13 @@ def test_an_image_is_added_once(tmp_path, image):
         writer.add("ds", "x.jpg", image, annotation=ANNOTATION)
 
 
-def test_a_missing_image_is_one_line(tmp_path):
+def test_project_writer_a_missing_image_is_one_line(tmp_path):
     writer = ProjectWriter(tmp_path / "out", META)
     with pytest.raises(UserError, match=r"cannot copy .*none\.jpg"):
         writer.add("ds", "x.jpg", tmp_path / "none.jpg", annotation=ANNOTATION)
 
 
-def test_a_second_writer_of_the_same_project_is_refused(tmp_path, image):
+def test_project_writer_a_second_writer_of_the_same_project_is_refused(tmp_path, image):
     with ProjectWriter(tmp_path / "p", META) as first:
         with pytest.raises(UserError, match=r"another run is writing to .*p \(process \d+"):
             ProjectWriter(tmp_path / "p", META)
@@ -213,7 +213,7 @@ def test_add_refuses_a_name_too_long_and_leaves_nothing_of_it(tmp_path, image):
 
 
 @pytest.mark.parametrize("part", ["img", "ann", "meta.json"])
-def test_a_full_disk_is_one_line_with_the_path_and_leaves_nothing(tmp_path, image, monkeypatch, part):
+def test_project_writer_a_full_disk_is_one_line_with_the_path_and_leaves_nothing(tmp_path, image, monkeypatch, part):
     write_text, write_bytes = Path.write_text, Path.write_bytes
 
     def full(path, *args, **kwargs):
@@ -235,7 +235,7 @@ def test_a_full_disk_is_one_line_with_the_path_and_leaves_nothing(tmp_path, imag
     write()  # the lock is free again
 
 
-def test_a_mount_point_is_refused_before_the_work(monkeypatch, tmp_path):
+def test_project_writer_a_mount_point_is_refused_before_the_work(monkeypatch, tmp_path):
     monkeypatch.setattr(os.path, "ismount", lambda path: os.fspath(path) == str(tmp_path / "out"))
     with pytest.raises(UserError, match=r"the output .*out must not be a mount point; name a folder inside it"):
         ProjectWriter(tmp_path / "out", META)

@@ -21,7 +21,7 @@ def untouched(layout):
     return all(variable.assigned == 0 for _, weights in layout for _, variable in weights)
 
 
-def test_loads_every_weight_once(saved, make_layout, values_of):
+def test_load_into_loads_every_weight_once(saved, make_layout, values_of):
     layout = make_layout(seed=0)
     report = apply.load_into(layout, saved())
     expected = values_of(make_layout(seed=1))
@@ -34,7 +34,7 @@ def test_loads_every_weight_once(saved, make_layout, values_of):
     assert report.parameters == 296 + 8 + 148 + 396 + 80 + 20
 
 
-def test_order_of_the_file_does_not_matter(tmp_path, make_layout, values_of):
+def test_load_into_order_of_the_file_does_not_matter(tmp_path, make_layout, values_of):
     turned = [(layer, weights[::-1]) for layer, weights in make_layout(seed=1)[::-1]]
     hdf5.write_file(tmp_path / "turned.h5", turned)
     layout = make_layout(seed=0)
@@ -44,7 +44,7 @@ def test_order_of_the_file_does_not_matter(tmp_path, make_layout, values_of):
     )
 
 
-def test_an_open_file_stays_open(saved, make_layout):
+def test_load_into_an_open_file_stays_open(saved, make_layout):
     with hdf5.read_file(saved()) as file:
         assert apply.load_into(make_layout(), file).source == str(saved())
         assert file.handle
@@ -71,7 +71,7 @@ def test_missing_and_left_over_layers_are_reported(saved, make_layout, values_of
     np.testing.assert_array_equal(values_of(layout)["bn_conv1/beta:0"], fresh["bn_conv1/beta:0"])
 
 
-def test_a_part_of_the_rpn_is_named_with_its_group(saved, make_layout):
+def test_load_into_a_part_of_the_rpn_is_named_with_its_group(saved, make_layout):
     report = apply.load_into(make_layout(), saved(rpn_model=[("rpn_conv_shared/kernel:0", (3, 3, 2, 4))]))
     assert report.missing == (
         "rpn_model/rpn_conv_shared/bias",
@@ -142,13 +142,13 @@ def test_values_that_are_no_numbers_are_refused_before_anything_is_assigned(tmp_
     assert untouched(layout)
 
 
-def test_a_weight_of_text_is_refused(tmp_path, make_layout, write_by_hand):
+def test_load_into_a_weight_of_text_is_refused(tmp_path, make_layout, write_by_hand):
     path = write_by_hand(tmp_path / "text.h5", {"conv1": {"conv1/bias:0": np.array([b"a", b"b"])}})
     with pytest.raises(UserError, match=r"layer conv1, weight conv1/bias:0 .* expected numbers"):
         apply.load_into(make_layout(), path)
 
 
-def test_a_file_of_another_architecture_is_an_error(tmp_path, make_layout, write_by_hand):
+def test_load_into_a_file_of_another_architecture_is_an_error(tmp_path, make_layout, write_by_hand):
     path = write_by_hand(tmp_path / "other.h5", {"dense": {"dense/kernel:0": np.ones(2)}})
     with pytest.raises(UserError, match=r"other\.h5 holds no layer of this model, only dense: "):
         apply.load_into(make_layout(), path)
@@ -156,7 +156,7 @@ def test_a_file_of_another_architecture_is_an_error(tmp_path, make_layout, write
         apply.load_into(make_layout(), write_by_hand(tmp_path / "empty.h5", {}))
 
 
-def test_whole_numbers_load_as_floats(tmp_path, make_layout, write_by_hand, values_of):
+def test_load_into_whole_numbers_load_as_floats(tmp_path, make_layout, write_by_hand, values_of):
     path = write_by_hand(tmp_path / "ints.h5", {"conv1": {"conv1/bias:0": np.array([3, 4])}})
     layout = make_layout()
     apply.load_into(layout, path)
@@ -170,14 +170,14 @@ def test_whole_numbers_load_as_floats(tmp_path, make_layout, write_by_hand, valu
         (50, 101, "holds a ResNet-50, the model has a ResNet-101: set `model.backbone` to resnet50"),
     ],
 )
-def test_a_backbone_of_the_other_depth_is_refused(tmp_path, make_skeleton, stored, wanted, message):
+def test_require_backbone_a_backbone_of_the_other_depth_is_refused(tmp_path, make_skeleton, stored, wanted, message):
     hdf5.write_file(tmp_path / "deep.h5", make_skeleton(stored))
     report = apply.load_into(make_skeleton(wanted), tmp_path / "deep.h5")
     with pytest.raises(UserError, match=rf"deep\.h5 {message}"):
         apply.require_backbone(report)
 
 
-def test_an_incomplete_backbone_is_refused(tmp_path, make_skeleton):
+def test_require_backbone_an_incomplete_backbone_is_refused(tmp_path, make_skeleton):
     stored = [entry for entry in make_skeleton(50) if entry[0] not in ("res2a_branch2a", "conv1", "fpn_p2")]
     hdf5.write_file(tmp_path / "part.h5", stored)
     report = apply.load_into(make_skeleton(50), tmp_path / "part.h5")
@@ -185,26 +185,26 @@ def test_an_incomplete_backbone_is_refused(tmp_path, make_skeleton):
         apply.require_backbone(report)
 
 
-def test_a_backbone_without_one_bias_is_refused():
+def test_require_backbone_a_backbone_without_one_bias_is_refused():
     report = apply.LoadReport(source="m.h5", loaded=("conv1",), missing=("res3a_branch1/bias",))
     with pytest.raises(UserError, match=r"lacks 1 layer of the backbone \(res3a_branch1/bias\)"):
         apply.require_backbone(report)
 
 
-def test_unknown_backbone_layers_are_refused():
+def test_require_backbone_unknown_backbone_layers_are_refused():
     report = apply.LoadReport(source="m.h5", loaded=("conv1",), left_over=("res5d_branch2a",))
     with pytest.raises(UserError, match=r"layers that the model does not have \(res5d_branch2a\)"):
         apply.require_backbone(report)
 
 
-def test_a_complete_backbone_passes_whatever_the_heads_are():
+def test_require_backbone_a_complete_backbone_passes_whatever_the_heads_are():
     report = apply.LoadReport(
         source="m.h5", loaded=("conv1",), excluded=("res5a_branch1",), missing=("fpn_p2",), left_over=("mrcnn_mask",)
     )
     assert apply.require_backbone(report) is None
 
 
-def test_conv1_is_adapted_only_on_request_and_said_so(saved, make_layout, values_of):
+def test_load_into_conv1_is_adapted_only_on_request_and_said_so(saved, make_layout, values_of):
     layout = make_layout(seed=0, conv1=[("conv1/kernel:0", (7, 7, 4, 2)), ("conv1/bias:0", (2,))])
     report = apply.load_into(layout, saved(), adapt_conv1=True)
     assert report.notes == ("conv1/kernel: 3 input channels inflated to 4, each new one starts as the average",)
@@ -227,14 +227,14 @@ def test_fit_input_channels_worked():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
-def test_an_image_of_equal_channels_gives_the_same_features(channels):
+def test_fit_input_channels_an_image_of_equal_channels_gives_the_same_features(channels):
     kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 5)).astype(np.float32)
     fitted = apply.fit_input_channels(kernel, channels)
     assert fitted.shape == (7, 7, channels, 5)
     np.testing.assert_allclose(fitted.sum(axis=2), kernel.sum(axis=2), atol=1e-5)
 
 
-def test_damage_inside_the_data_is_one_line(tmp_path, make_layout):
+def test_load_into_damage_inside_the_data_is_one_line(tmp_path, make_layout):
     path = tmp_path / "packed.h5"
     hdf5.write_file(path, make_layout())
     with h5py.File(path, "a") as handle:

@@ -19,19 +19,19 @@ def offline(monkeypatch):
     monkeypatch.setattr(download.keras.utils, "get_file", fail)
 
 
-def test_hashes_and_place_are_those_of_keras():
+def test_imagenet_file_hashes_and_place_are_those_of_keras():
     assert download.IMAGENET_URL == resnet.BASE_WEIGHTS_PATH
     for depth, md5 in download.IMAGENET_MD5.items():
         assert md5 == resnet.WEIGHTS_HASHES[f"resnet{depth}"][1]  # (with classifier, without)
 
 
-def test_a_file_put_there_by_hand_is_used_without_network(cache):
+def test_matterport_coco_file_a_file_put_there_by_hand_is_used_without_network(cache):
     cache.mkdir(parents=True)
     (cache / "mask_rcnn_coco.h5").write_bytes(b"x")
     assert download.matterport_coco_file() == str(cache / "mask_rcnn_coco.h5")
 
 
-def test_offline_says_where_to_put_the_coco_file(cache, offline):
+def test_matterport_coco_file_offline_says_where_to_put_the_coco_file(cache, offline):
     with pytest.raises(UserError) as caught:
         download.matterport_coco_file()
     message = str(caught.value)
@@ -49,7 +49,7 @@ def test_offline_says_where_to_put_the_imagenet_file(cache, offline, depth):
     assert "give its path" in str(caught.value)
 
 
-def test_a_long_reason_of_a_failed_download_cuts_nothing_of_the_fix(cache, monkeypatch):
+def test_imagenet_file_a_long_reason_of_a_failed_download_cuts_nothing_of_the_fix(cache, monkeypatch):
     def fail(name, url, **_):
         raise Exception(f"URL fetch failure on {url}: None -- [Errno -2] Name or service not known")
 

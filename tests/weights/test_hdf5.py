@@ -29,7 +29,7 @@ def same(found, expected):
     return True
 
 
-def test_round_trip_keeps_names_order_and_bits(tmp_path, make_layout):
+def test_write_file_round_trip_keeps_names_order_and_bits(tmp_path, make_layout):
     layout = make_layout()
     hdf5.write_file(tmp_path / "model.h5", layout)
     assert same(read_values(tmp_path / "model.h5"), as_groups(layout))
@@ -38,7 +38,7 @@ def test_round_trip_keeps_names_order_and_bits(tmp_path, make_layout):
         assert file.layer_names == tuple(layer for layer, _ in layout)
 
 
-def test_written_file_has_the_attributes_and_paths_of_keras_2(tmp_path, make_layout):
+def test_write_file_written_file_has_the_attributes_and_paths_of_keras_2(tmp_path, make_layout):
     hdf5.write_file(tmp_path / "model.h5", [("input_image", []), *make_layout()])
     with h5py.File(tmp_path / "model.h5") as handle:
         assert handle.attrs["layer_names"][:2].tolist() == [b"input_image", b"conv1"]
@@ -65,7 +65,7 @@ def test_the_same_weights_give_the_same_bytes(tmp_path, make_layout):
     assert len(digests) == 1
 
 
-def test_empty_layout_round_trips(tmp_path):
+def test_write_file_empty_layout_round_trips(tmp_path):
     hdf5.write_file(tmp_path / "empty.h5", [])
     assert read_values(tmp_path / "empty.h5") == {}
 
@@ -80,13 +80,13 @@ def test_empty_layout_round_trips(tmp_path):
     ],
     ids=["bytes array", "bytes list", "str array", "str list"],
 )
-def test_reads_names_as_bytes_or_str(tmp_path, make_layout, write_by_hand, as_names):
+def test_read_file_reads_names_as_bytes_or_str(tmp_path, make_layout, write_by_hand, as_names):
     groups = as_groups(make_layout())
     path = write_by_hand(tmp_path / "old.h5", groups, as_names=as_names)
     assert same(read_values(path), groups)
 
 
-def test_reads_a_full_model_file(tmp_path, make_layout, write_by_hand):
+def test_read_file_reads_a_full_model_file(tmp_path, make_layout, write_by_hand):
     groups = as_groups(make_layout())
     path = write_by_hand(tmp_path / "full.h5", groups, under="model_weights")
     assert same(read_values(path), groups)
@@ -94,7 +94,7 @@ def test_reads_a_full_model_file(tmp_path, make_layout, write_by_hand):
         assert (file.form, file.keras_version, file.writer) == ("full model", "2.0.8", "")
 
 
-def test_the_empty_top_level_group_of_later_keras_is_no_layer(tmp_path, make_layout, write_by_hand):
+def test_read_file_the_empty_top_level_group_of_later_keras_is_no_layer(tmp_path, make_layout, write_by_hand):
     groups = as_groups(make_layout())
     path = write_by_hand(tmp_path / "late.h5", groups)
     with h5py.File(path, "a") as handle:
@@ -102,7 +102,7 @@ def test_the_empty_top_level_group_of_later_keras_is_no_layer(tmp_path, make_lay
     assert same(read_values(path), groups)
 
 
-def test_reads_one_nested_group_of_a_multi_gpu_wrapper(tmp_path, make_layout, write_by_hand):
+def test_read_file_reads_one_nested_group_of_a_multi_gpu_wrapper(tmp_path, make_layout, write_by_hand):
     expected = as_groups(make_layout())
     inner = {name: values for weights in expected.values() for name, values in weights.items()}
     # Keras 2 lists a nested model's trainable weights first, so a batch norm's four are not together
@@ -127,13 +127,13 @@ def test_reads_one_nested_group_of_a_multi_gpu_wrapper(tmp_path, make_layout, wr
         ("conv1_conv", "conv1_conv/kernel:0", "conv1_conv", "conv1_conv/kernel:0"),
     ],
 )
-def test_names_are_brought_to_matterports(tmp_path, write_by_hand, group, written, layer, weight):
+def test_read_file_names_are_brought_to_matterports(tmp_path, write_by_hand, group, written, layer, weight):
     path = write_by_hand(tmp_path / "one.h5", {group: {written: np.arange(3.0)}})
     assert list(read_values(path)) == [layer]
     np.testing.assert_array_equal(read_values(path)[layer][weight], [0, 1, 2])
 
 
-def test_long_lists_of_names_are_cut_and_joined(tmp_path):
+def test_write_names_long_lists_of_names_are_cut_and_joined(tmp_path):
     listed = [f"layer_{number:06d}_{'x' * 40}" for number in range(3000)]  # 53 bytes each: 159,000 in all
     with h5py.File(tmp_path / "long.h5", "w") as handle:
         hdf5.write_names(handle, "layer_names", listed)
@@ -142,7 +142,7 @@ def test_long_lists_of_names_are_cut_and_joined(tmp_path):
         assert hdf5.read_names(handle, "layer_names") == listed
 
 
-def test_more_than_ten_parts_are_joined_in_order(tmp_path):
+def test_read_names_more_than_ten_parts_are_joined_in_order(tmp_path):
     with h5py.File(tmp_path / "parts.h5", "w") as handle:
         for number in range(12):
             handle.attrs[f"layer_names{number}"] = [f"l{number}".encode()]
@@ -151,7 +151,7 @@ def test_more_than_ten_parts_are_joined_in_order(tmp_path):
             hdf5.read_names(handle, "weight_names")
 
 
-def test_reads_a_file_whose_names_are_in_parts(tmp_path, write_by_hand):
+def test_read_file_reads_a_file_whose_names_are_in_parts(tmp_path, write_by_hand):
     path = write_by_hand(tmp_path / "old.h5", {"conv1": {"conv1/bias:0": np.ones(2)}, "fpn_p2": {}})
     with h5py.File(path, "a") as handle:
         del handle.attrs["layer_names"]
@@ -162,7 +162,7 @@ def test_reads_a_file_whose_names_are_in_parts(tmp_path, write_by_hand):
         assert list(file.layers) == ["conv1"]
 
 
-def test_keras_loads_the_written_file_by_name(tmp_path, make_layout, values_of):
+def test_write_file_keras_loads_the_written_file_by_name(tmp_path, make_layout, values_of):
     layout = make_layout()
     hdf5.write_file(tmp_path / "model.h5", layout)
     model = keras_model()
@@ -174,7 +174,7 @@ def test_keras_loads_the_written_file_by_name(tmp_path, make_layout, values_of):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras under NumPy 2
-def test_reads_what_keras_saves(tmp_path):
+def test_read_file_reads_what_keras_saves(tmp_path):
     model = keras_model()
     model.save(tmp_path / "whole.h5")
     found = read_values(tmp_path / "whole.h5")
@@ -221,7 +221,7 @@ def test_missing_folder_text_and_empty_files_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
-def test_a_file_cut_short_is_refused(tmp_path, make_layout, share):
+def test_read_file_a_file_cut_short_is_refused(tmp_path, make_layout, share):
     hdf5.write_file(tmp_path / "model.h5", make_layout())
     data = (tmp_path / "model.h5").read_bytes()
     (tmp_path / "cut.h5").write_bytes(data[: int(share * len(data))])
@@ -229,7 +229,7 @@ def test_a_file_cut_short_is_refused(tmp_path, make_layout, share):
         hdf5.read_file(tmp_path / "cut.h5")
 
 
-def test_other_hdf5_files_are_refused(tmp_path):
+def test_read_file_other_hdf5_files_are_refused(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as handle:
         handle["x"] = np.ones(3)
     with h5py.File(tmp_path / "model.weights.h5", "w") as handle:
@@ -240,7 +240,7 @@ def test_other_hdf5_files_are_refused(tmp_path):
         hdf5.read_file(tmp_path / "model.weights.h5")
 
 
-def test_a_listed_weight_that_is_not_there_is_damage(tmp_path, make_layout):
+def test_read_file_a_listed_weight_that_is_not_there_is_damage(tmp_path, make_layout):
     hdf5.write_file(tmp_path / "model.h5", make_layout())
     with h5py.File(tmp_path / "model.h5", "a") as handle:
         del handle["conv1/conv1/bias:0"]

@@ -52,7 +52,7 @@ def test_lines_of_a_whole_model(tmp_path, make_skeleton):
     ]
 
 
-def test_an_old_multi_gpu_file_is_recognised(tmp_path, make_skeleton, write_by_hand, values_of):
+def test_facts_of_an_old_multi_gpu_file_is_recognised(tmp_path, make_skeleton, write_by_hand, values_of):
     path = write_by_hand(tmp_path / "gpus.h5", {"mask_rcnn": values_of(make_skeleton(50))}, under="model_weights")
     facts = facts_of(path)
     assert facts.origin == "old, written by Keras 2.0.8, whole model, nested in one group as by a multi-GPU wrapper"
@@ -60,7 +60,7 @@ def test_an_old_multi_gpu_file_is_recognised(tmp_path, make_skeleton, write_by_h
     assert (facts.layers, facts.backbone) == (131, "resnet50")
 
 
-def test_a_backbone_alone(tmp_path, make_skeleton):
+def test_facts_of_a_backbone_alone(tmp_path, make_skeleton):
     layout = [entry for entry in make_skeleton(50) if entry[0].startswith(("conv1", "bn", "res"))]
     hdf5.write_file(tmp_path / "b.h5", layout)
     lines = inspect.lines("b.h5", facts_of(tmp_path / "b.h5"))
@@ -72,14 +72,14 @@ def test_a_backbone_alone(tmp_path, make_skeleton):
     assert lines[-1] == "  loads: the backbone of a resnet50; the missing layers would start from random weights"
 
 
-def test_an_incomplete_backbone(tmp_path, make_skeleton):
+def test_facts_of_an_incomplete_backbone(tmp_path, make_skeleton):
     hdf5.write_file(tmp_path / "b.h5", make_skeleton(50)[:9])
     lines = inspect.lines("b.h5", facts_of(tmp_path / "b.h5"))
     assert "  backbone: not told" in lines
     assert lines[-1] == "  loads: not by itself, the backbone is not complete"
 
 
-def test_other_networks(tmp_path, write_by_hand):
+def test_facts_of_other_networks(tmp_path, write_by_hand):
     one = {"kernel:0": np.ones(3)}
     write_by_hand(tmp_path / "other.h5", {"dense": one})
     write_by_hand(tmp_path / "imagenet.h5", {"conv1_conv": one})
@@ -91,7 +91,7 @@ def test_other_networks(tmp_path, write_by_hand):
     assert "  not of a Mask R-CNN: 1: dense" in inspect.lines("other", facts_of(tmp_path / "other.h5"))
 
 
-def test_scalars_do_not_stop_it(tmp_path, write_by_hand):
+def test_facts_of_scalars_do_not_stop_it(tmp_path, write_by_hand):
     facts = facts_of(write_by_hand(tmp_path / "s.h5", {"conv1": {"conv1/kernel:0": np.float32(1)}}))
     assert (facts.channels, facts.widths, facts.parameters) == (None, {}, 1)
 
@@ -107,7 +107,7 @@ def test_main_reports_each_file_and_fails_for_bad_ones(tmp_path, make_skeleton, 
     assert printed.err == f"error: the weight file {tmp_path / 'bad.h5'} is not an HDF5 file: it starts with b'text'\n"
 
 
-def test_runs_as_a_command_without_tensorflow(tmp_path, make_skeleton):
+def test_main_runs_as_a_command_without_tensorflow(tmp_path, make_skeleton):
     hdf5.write_file(tmp_path / "m.h5", make_skeleton(101))
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mrcnn", "inspect", tmp_path / "m.h5"],

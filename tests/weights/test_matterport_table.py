@@ -13,7 +13,7 @@ def test_expected_table_is_matterports(reference_table, depth, num_classes, tabl
 
 
 @pytest.mark.parametrize(("depth", "parameters", "tensors"), [(101, 64_158_584, 690), (50, 45_088_120, 384)])
-def test_totals_with_81_classes(depth, parameters, tensors):
+def test_expected_table_totals_with_81_classes(depth, parameters, tensors):
     shapes = [shape for _, weights in matterport_table.expected_table(depth, 81) for _, shape in weights]
     assert len(shapes) == tensors
     assert sum(math.prod(shape) for shape in shapes) == parameters

@@ -33,7 +33,7 @@ def case(request):
     return make_model(backbone, num_classes), table
 
 
-def test_layout_is_matterports_and_survives_a_file(tmp_path, reference_table, case):
+def test_weight_layout_is_matterports_and_survives_a_file(tmp_path, reference_table, case):
     model, table = case
     layout = model.weight_layout()
     assert table_of(layout) == reference_table(table)

@@ -113,7 +113,7 @@ FORMS = (
 
 @pytest.mark.parametrize("write", FORMS)
 @pytest.mark.parametrize("depth", [50, 101])
-def test_every_number_gets_to_its_place(tmp_path, write, depth):
+def test_load_into_brings_every_number_to_its_place(tmp_path, write, depth):
     stored = old_weights.values_of(old_weights.make_layout(depth, seed=1))
     write(tmp_path / "old.h5", stored)
     layout = old_weights.make_layout(depth, seed=2)
@@ -128,7 +128,7 @@ def test_every_number_gets_to_its_place(tmp_path, write, depth):
 
 
 @pytest.mark.parametrize("write", FORMS)
-def test_every_form_tells_what_it_is(tmp_path, write):
+def test_read_file_recognises_every_form(tmp_path, write):
     layout = old_weights.make_layout(50, 6, channels=4, anchors_per_location=2)
     write(tmp_path / "old.h5", old_weights.values_of(layout))
     with hdf5.read_file(tmp_path / "old.h5") as file:

@@ -68,17 +68,17 @@ def _notes(segmentation):
 
 
 @pytest.mark.parametrize("kind", SEGMENTATIONS)
-def test_masks_equal_those_of_pycocotools(kind):
+def test_draw_masks_equal_those_of_pycocotools(kind):
     np.testing.assert_array_equal(_draw(SEGMENTATIONS[kind]), _reference(SEGMENTATIONS[kind]))
     assert _notes(SEGMENTATIONS[kind]) == ()
 
 
-def test_run_lengths_keep_holes_and_parts():
+def test_draw_run_lengths_keep_holes_and_parts():
     for kind in ("run lengths", "packed run lengths"):
         np.testing.assert_array_equal(_draw(SEGMENTATIONS[kind]), BLOB)
 
 
-def test_polygon_reference_case():
+def test_draw_polygon_reference_case():
     # Source: reference case "polygon_rasterise" drawn by pycocotools: rows 2..8 hold columns 2..11, then narrower.
     mask = _draw([HOUSE], height=20, width=20)
     assert mask.sum(axis=1).tolist() == [0, 0] + [10] * 7 + [8, 6, 4, 2] + [0] * 7
@@ -117,7 +117,7 @@ def test_draw_equals_pycocotools_whatever_the_polygons(rings):
 
 
 @pytest.mark.parametrize("segmentation", [None, [], [[]], {}, "", 0])
-def test_an_object_without_segmentation_has_no_mask(segmentation):
+def test_has_mask_an_object_without_segmentation_has_no_mask(segmentation):
     assert not masks.has_mask(segmentation)
     with pytest.raises(Unusable) as caught:
         masks.draw(segmentation, height=HEIGHT, width=WIDTH)
@@ -129,7 +129,7 @@ def test_has_mask(kind):
     assert masks.has_mask(SEGMENTATIONS[kind])
 
 
-def test_a_polygon_beside_the_image_has_no_pixel():
+def test_draw_a_polygon_beside_the_image_has_no_pixel():
     with pytest.raises(Unusable) as caught:
         _draw([[100.0, 100, 110, 100, 110, 110]])
     assert caught.value.reason == masks.NO_PIXEL
@@ -157,12 +157,12 @@ PAIRS = [[x, y] for x, y in zip(HOUSE[::2], HOUSE[1::2], strict=True)]
         ([list(map(str, HOUSE))], masks.TEXT),
     ],
 )
-def test_unusual_polygons_are_read(segmentation, note):
+def test_draw_unusual_polygons_are_read(segmentation, note):
     np.testing.assert_array_equal(_draw(segmentation), _reference([HOUSE]))
     assert _notes(segmentation) == (note,)
 
 
-def test_run_lengths_as_text_or_floats_are_read():
+def test_draw_run_lengths_as_text_or_floats_are_read():
     counts, size = _counts(BLOB), [HEIGHT, WIDTH]
     for made in (list(map(str, counts)), list(map(float, counts))):
         np.testing.assert_array_equal(_draw({"size": size, "counts": made}), BLOB)
@@ -245,7 +245,7 @@ HALF = HEIGHT * WIDTH // 2
         ),
     ],
 )
-def test_a_malformed_segmentation_is_one_line(reason, segmentation):
+def test_draw_a_malformed_segmentation_is_one_line(reason, segmentation):
     with pytest.raises(Unusable) as caught:
         masks.draw(segmentation, height=HEIGHT, width=WIDTH)
     assert caught.value.reason == reason
@@ -253,7 +253,7 @@ def test_a_malformed_segmentation_is_one_line(reason, segmentation):
     assert "\n" not in str(caught.value)
 
 
-def test_a_mask_of_too_many_pixels_is_refused_before_it_is_made(monkeypatch):
+def test_draw_a_mask_of_too_many_pixels_is_refused_before_it_is_made(monkeypatch):
     monkeypatch.setattr(masks, "MOST_PIXELS", 99)
     with pytest.raises(Unusable, match="its box has 10 x 10 pixels, more than 99"):
         _draw([[2, 2, 12, 2, 12, 12, 2, 12]])
@@ -266,7 +266,7 @@ def test_an_outline_too_long_to_draw_is_refused():
     assert caught.value.reason == masks.TOO_LARGE
 
 
-def test_small_objects_of_a_large_image_take_little_time():
+def test_draw_small_objects_of_a_large_image_take_little_time():
     side = 16_000  # a canvas of 256 million pixels, 0.1 s for each of 200 objects
     began = time.process_time()
     for number in range(200):
@@ -276,7 +276,7 @@ def test_small_objects_of_a_large_image_take_little_time():
     assert time.process_time() - began < 2
 
 
-def test_many_parts(monkeypatch):
+def test_draw_many_parts(monkeypatch):
     rings = [[x, y, x + 2, y, x + 2, y + 2] for x in range(0, 300, 3) for y in range(0, 150, 3)]
     one = masks.draw(rings[:1], height=150, width=300).mask.sum()
     assert masks.draw(rings, height=150, width=300).mask.sum() == 5000 * one
@@ -285,7 +285,7 @@ def test_many_parts(monkeypatch):
         masks.draw(rings, height=150, width=300)
 
 
-def test_an_outline_is_measured_part_by_part(monkeypatch):
+def test_draw_an_outline_is_measured_part_by_part(monkeypatch):
     # Two squares with sides of 10 pixels: 2 x 40, not the way from one to the other.
     squares = [[x, 2, x + 10, 2, x + 10, 12, x, 12] for x in (0, 1000)]
     monkeypatch.setattr(masks, "MOST_OUTLINE", 80)

@@ -28,7 +28,7 @@ def test_best_class_threshold_and_order():
     np.testing.assert_allclose(boxes, [[50, 50, 60, 60], [20, 20, 40, 40], [0, 0, 0, 0]], atol=1e-4)
 
 
-def test_suppression_is_per_class():
+def test_detection_generator_suppression_is_per_class():
     same = [[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]]
     _, class_ids, scores, valid = _call(
         same, [[0.1, 0.9, 0], [0.2, 0.8, 0], [0.25, 0, 0.75]], choices={"detections_per_image": 3}
@@ -45,7 +45,7 @@ def test_deltas_of_the_best_class_and_the_window():
     np.testing.assert_allclose(boxes[0], [1, 2, 9, 10], atol=1e-4)
 
 
-def test_empty_slots_and_boxes_outside_the_window_are_no_detections():
+def test_detection_generator_empty_slots_and_boxes_outside_the_window_are_no_detections():
     certain = [[0.0, 1.0, 0.0]] * 2
     *_, valid = _call([[0, 0, 10, 10], [200, 200, 210, 210]], certain, valid=[False, True])
     assert not valid.any()
@@ -69,20 +69,20 @@ def test_a_region_can_be_found_as_every_class_that_scores_enough():
     np.testing.assert_array_equal(best[1][best[3]], [1])
 
 
-def test_empty_slots_give_no_class():
+def test_detection_generator_empty_slots_give_no_class():
     *_, valid = _call(
         [[0, 0, 10, 10]], [[0.0, 0.5, 0.5]], valid=[False], classes="all", choices={"score_threshold": 0.0}
     )
     assert not valid.any()
 
 
-def test_suppression_across_classes():
+def test_detection_generator_suppression_across_classes():
     same = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]
     _, class_ids, _, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0, 0.8], [0.1, 0, 0.9]], nms_scope="all")
     np.testing.assert_array_equal(class_ids[valid], [1, 2])
 
 
-def test_boxes_are_whole_before_they_are_compared():
+def test_detection_generator_boxes_are_whole_before_they_are_compared():
     # 0..10.4 and 4.6..15 overlap by 5.8 of 15; rounded 0..10 and 5..15 by 5 of 15, half to even like the original
     regions, certain = [[0, 0, 10.4, 10], [4.6, 0, 15, 10], [30.5, 0, 41.5, 10]], [[0.0, 1.0, 0.0]] * 3
     boxes, _, _, valid = _call(regions, certain, round_boxes=True, choices={"detection_nms_iou_threshold": 0.35})

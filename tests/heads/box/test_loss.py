@@ -11,13 +11,13 @@ def _targets(class_ids, valid):
     return RoiTargets(zeros, ids, zeros, np.zeros_like(ids), np.array([valid]))
 
 
-def test_class_loss_skips_empty_slots():
+def test_mrcnn_class_loss_skips_empty_slots():
     logits = np.array([[[0.0, 0.0, 0.0], [0.0, np.log(2.0), 0.0], [50.0, 0.0, 0.0]]], "float32")
     loss = box.mrcnn_class_loss(logits, _targets([0, 1, 2], [True, True, False]))
     assert float(loss) == pytest.approx((np.log(3) + np.log(4 / 2)) / 2, rel=1e-6)
 
 
-def test_class_loss_counts_classes_that_no_object_of_the_image_has():
+def test_mrcnn_class_loss_counts_classes_that_no_object_of_the_image_has():
     # two images; the first has no object, the second one of class 1. Regions of background that look like class 1 or 2
     logits = np.zeros((2, 2, 3), "float32")
     logits[:, 0, 2] = logits[:, 1, 1] = np.log(8.0)
@@ -29,7 +29,7 @@ def test_class_loss_counts_classes_that_no_object_of_the_image_has():
     assert float(box.mrcnn_class_loss(logits, targets)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_bbox_loss_takes_the_deltas_of_the_true_class():
+def test_mrcnn_bbox_loss_takes_the_deltas_of_the_true_class():
     deltas = np.zeros((1, 2, 3, 4), "float32")
     deltas[0, 0] = [[9] * 4, [9] * 4, [0.5, 0, 0, 2.0]]  # region 0 is of class 2
     deltas[0, 1] = 9  # background
@@ -37,7 +37,7 @@ def test_bbox_loss_takes_the_deltas_of_the_true_class():
     assert float(loss) == pytest.approx((0.5 * 0.25 + 1.5) / 4)
 
 
-def test_losses_without_objects_are_finite():
+def test_mrcnn_class_loss_and_mrcnn_bbox_loss_losses_without_objects_are_finite():
     targets = _targets([0, 0], [False, False])
     assert float(box.mrcnn_class_loss(np.ones((1, 2, 3), "float32"), targets)) == 0.0
     assert float(box.mrcnn_bbox_loss(np.ones((1, 2, 3, 4), "float32"), targets)) == 0.0

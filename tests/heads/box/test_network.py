@@ -3,7 +3,7 @@ import numpy as np
 from mrcnn.heads.box.network import BoxHead
 
 
-def test_outputs_per_region_and_class():
+def test_box_head_outputs_per_region_and_class():
     head = BoxHead(num_classes=3, pool_size=2, channels=4)
     regions = np.ones((5, 2, 2, 6), "float32")
     head(regions)
@@ -14,7 +14,7 @@ def test_outputs_per_region_and_class():
     np.testing.assert_array_equal(np.asarray(deltas)[4], np.arange(12).reshape(3, 4))
 
 
-def test_no_region():
+def test_box_head_no_region():
     head = BoxHead(num_classes=2, pool_size=2, channels=4)
     logits, deltas = head(np.zeros((0, 2, 2, 6), "float32"))
     assert (logits.shape, deltas.shape) == ((0, 2), (0, 2, 4))

@@ -24,7 +24,7 @@ def _proposals(boxes):
 BOXES = [[20, 20, 30, 30], [0, 0, 10, 9], [45, 45, 55, 55], [0, 0, 0, 0]]
 
 
-def test_objects_first_then_background_then_empty_slots():
+def test_roi_target_generator_objects_first_then_background_then_empty_slots():
     got = RoiTargetGenerator(samples=4, positive_fraction=0.5)(_proposals(BOXES), _batch())
     # the third lies in the ignore region, the fourth is an empty slot
     np.testing.assert_array_equal(got.class_ids[0], [3, 0, 0, 0])
@@ -35,19 +35,19 @@ def test_objects_first_then_background_then_empty_slots():
     assert not np.asarray(got.deltas)[0, 1:].any()
 
 
-def test_without_objects_the_sample_is_background():
+def test_roi_target_generator_without_objects_the_sample_is_background():
     got = RoiTargetGenerator(samples=3)(_proposals(BOXES), _batch((False, False), (False, False)))
     assert not np.asarray(got.class_ids).any()
     assert np.asarray(got.valid).all()
 
 
-def test_ground_truth_boxes_can_join():
+def test_roi_target_generator_ground_truth_boxes_can_join():
     got = RoiTargetGenerator(samples=4, positive_fraction=0.5, add_gt_boxes=True)(_proposals(BOXES), _batch())
     positives = np.asarray(got.rois[0])[np.asarray(got.class_ids[0]) > 0]
     assert sorted(map(tuple, positives)) == [(0, 0, 10, 9), (0, 0, 10, 10)]
 
 
-def test_background_in_proportion_to_objects():
+def test_roi_target_generator_background_in_proportion_to_objects():
     boxes = [[0, 0, 10, 9], *([20 + step, 70, 30 + step, 80] for step in range(10))]
     layer = RoiTargetGenerator(samples=12, positive_fraction=0.33, negatives="two_per_object", count_unused=True)
     got = layer(_proposals(boxes), _batch())
@@ -62,7 +62,7 @@ def test_background_in_proportion_to_objects():
     assert not np.asarray(nothing.valid).any()
 
 
-def test_deltas_pass_the_gradient_of_proposals_only_when_asked():
+def test_roi_target_generator_deltas_pass_the_gradient_of_proposals_only_when_asked():
     boxes = tf.Variable([BOXES], dtype="float32")
     batch = {name: tf.constant(value) for name, value in _batch().items()}
     gradients = []
@@ -78,7 +78,7 @@ def test_deltas_pass_the_gradient_of_proposals_only_when_asked():
     assert not np.asarray(gradients[1])[0, [0, 2, 3]].any()
 
 
-def test_a_small_region_inside_a_crowd_is_background_by_iou_alone():
+def test_roi_target_generator_a_small_region_inside_a_crowd_is_background_by_iou_alone():
     # 2 x 2 inside 20 x 20 is all inside; its IoU of 4 / 400 = 0.01 is above 0.001, 0.5 x 0.5 gives 0.000625
     boxes = [[45, 45, 45.5, 45.5]]
     kept = RoiTargetGenerator(samples=2, ignore_share=None)(_proposals(boxes), _batch())

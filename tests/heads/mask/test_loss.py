@@ -5,7 +5,7 @@ from mrcnn.heads.mask import loss
 from mrcnn.structures import MaskTargets
 
 
-def test_loss_takes_the_true_class_and_skips_fillers():
+def test_mrcnn_mask_loss_takes_the_true_class_and_skips_fillers():
     logits = np.zeros((2, 1, 2, 2), "float32")  # [P, M, M', C]
     logits[0, 0, :, 1] = [0.0, np.log(3.0)]  # probabilities 1/2 and 3/4
     logits[0, 0, :, 0] = 77.0
@@ -16,19 +16,19 @@ def test_loss_takes_the_true_class_and_skips_fillers():
     assert float(loss.mrcnn_mask_loss(logits, targets)) == pytest.approx((np.log(2) + np.log(4)) / 2, rel=1e-6)
 
 
-def test_a_cell_of_weight_zero_neither_counts_nor_is_counted():
+def test_mrcnn_mask_loss_a_cell_of_weight_zero_neither_counts_nor_is_counted():
     logits = np.zeros((1, 1, 2, 2), "float32")
     logits[0, 0, :, 1] = [np.log(3.0), 50.0]
     targets = MaskTargets(np.zeros((1, 1, 2), "float32"), np.array([1]), np.array([[[1, 0]]], "float32"))
     assert float(loss.mrcnn_mask_loss(logits, targets)) == pytest.approx(np.log(4), rel=1e-6)  # not (log 4 + 50) / 2
 
 
-def test_huge_logits_stay_finite():
+def test_mrcnn_mask_loss_huge_logits_stay_finite():
     logits = np.full((1, 1, 1, 2), -500.0, "float32")
     targets = MaskTargets(np.ones((1, 1, 1), "float32"), np.array([1]), np.ones((1, 1, 1), "float32"))
     assert float(loss.mrcnn_mask_loss(logits, targets)) == 500.0
 
 
-def test_no_object_region_gives_zero():
+def test_mrcnn_mask_loss_no_object_region_gives_zero():
     targets = MaskTargets(np.ones((1, 1, 1), "float32"), np.array([0]), np.zeros((1, 1, 1), "float32"))
     assert float(loss.mrcnn_mask_loss(np.ones((1, 1, 1, 2), "float32"), targets)) == 0.0

@@ -17,10 +17,10 @@ def test_upsampling_equals_keras_transposed_convolution():
     np.testing.assert_allclose(np.asarray(ours(inputs)), np.asarray(reference(inputs)), rtol=1e-4, atol=1e-5)
 
 
-def test_side_doubles_and_every_class_has_a_mask():
+def test_mask_head_side_doubles_and_every_class_has_a_mask():
     head = MaskHead(num_classes=7, channels=8)
     assert head(np.zeros((3, 14, 14, 6), "float32")).shape == (3, 28, 28, 7)
 
 
-def test_one_region():
+def test_mask_head_one_region():
     assert MaskHead(num_classes=2, channels=4)(np.zeros((1, 14, 14, 6), "float32")).shape == (1, 28, 28, 2)

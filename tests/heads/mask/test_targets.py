@@ -7,7 +7,7 @@ from mrcnn.ops.masks import crop_masks, paste_mask_numpy
 from mrcnn.structures import RoiTargets
 
 
-def test_masks_come_from_the_matched_object_of_the_right_image():
+def test_mask_target_generator_masks_come_from_the_matched_object_of_the_right_image():
     masks = np.zeros((2, 2, 8, 8), "uint8")
     masks[1, 1, :, :4] = 255  # the left half of image 1's second object
     batch = {
@@ -31,7 +31,7 @@ def test_masks_come_from_the_matched_object_of_the_right_image():
     np.testing.assert_array_equal(got.masks[1], np.tile([1, 1, 0, 0], (4, 1)))
 
 
-def test_neutral_pixels_have_no_weight_in_the_object_and_beside_it():
+def test_mask_target_generator_neutral_pixels_have_no_weight_in_the_object_and_beside_it():
     # regions reach beyond the object's box; 16 / 4 = 4 pixels a cell; crowds do not come here
     neutral = np.zeros((1, 16, 16), bool)
     neutral[0, 5, 2] = neutral[0, 14:, 14:] = True
@@ -64,7 +64,7 @@ def test_neutral_pixels_have_no_weight_in_the_object_and_beside_it():
         ("corners", [1.0, 1.0, 0.0, 0.0]),
     ],
 )
-def test_soft_targets_keep_the_share_of_a_cell(form, expected):
+def test_mask_target_generator_soft_targets_keep_the_share_of_a_cell(form, expected):
     # eight stored columns; a target cell's middle lies between two of them: 1 | (1 + 0) / 2 | 100 / 255 | 0
     columns = np.array([255, 255, 255, 0, 100, 100, 0, 0], "uint8")
     batch = {
@@ -85,7 +85,7 @@ def test_soft_targets_keep_the_share_of_a_cell(form, expected):
     np.testing.assert_allclose(got.masks[0], np.tile(expected, (4, 1)), atol=1e-6)
 
 
-def test_soft_targets_are_pasted_more_exactly():
+def test_mask_target_generator_soft_targets_are_pasted_more_exactly():
     # a disc of radius 60 in a box of 128 pixels, whose 28 cells of 4.6 pixels its edge crosses
     y, x = np.mgrid[:128, :128] + 0.5
     disc = (y - 64) ** 2 + (x - 64) ** 2 < 60**2

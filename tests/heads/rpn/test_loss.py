@@ -12,23 +12,23 @@ def _targets(state, deltas=None):
     )
 
 
-def test_class_loss_skips_anchors_not_sampled():
+def test_rpn_class_loss_skips_anchors_not_sampled():
     # probabilities of the true class: 1/2 and 3/4; the third anchor is not sampled
     logits = np.array([[[0.0, 0.0], [0.0, np.log(3.0)], [9.0, -9.0]]], "float32")
     loss = rpn.rpn_class_loss(logits, _targets([0, 1, -1]))
     assert float(loss) == pytest.approx((np.log(2) + np.log(4 / 3)) / 2, rel=1e-6)
 
 
-def test_bbox_loss_counts_objects_only_and_averages_over_four():
+def test_rpn_bbox_loss_counts_objects_only_and_averages_over_four():
     deltas = np.array([[[0.5, 2.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0]]], "float32")
     loss = rpn.rpn_bbox_loss(deltas, _targets([1, 0], [[0, 0, 0, 0], [0, 0, 0, 0]]))
     assert float(loss) == pytest.approx((0.5 * 0.25 + 1.5) / 4)
 
 
 @pytest.mark.parametrize("state", [[-1, -1], [0, -1]])
-def test_bbox_loss_without_objects_is_zero(state):
+def test_rpn_bbox_loss_without_objects_is_zero(state):
     assert float(rpn.rpn_bbox_loss(np.ones((1, 2, 4), "float32"), _targets(state))) == 0.0
 
 
-def test_class_loss_without_samples_is_zero():
+def test_rpn_class_loss_without_samples_is_zero():
     assert float(rpn.rpn_class_loss(np.ones((1, 2, 2), "float32"), _targets([-1, -1]))) == 0.0

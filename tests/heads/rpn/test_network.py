@@ -3,7 +3,7 @@ import numpy as np
 from mrcnn.heads.rpn.network import RpnHead
 
 
-def test_channels_become_anchors_in_order():
+def test_rpn_head_channels_become_anchors_in_order():
     head = RpnHead(anchors_per_cell=2, channels=1)
     maps = [np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 1, 1, 1), "float32")]
     head(maps)
@@ -15,7 +15,7 @@ def test_channels_become_anchors_in_order():
     np.testing.assert_array_equal(np.asarray(deltas)[0, :2], [[0, 1, 2, 3], [4, 5, 6, 7]])
 
 
-def test_cells_follow_row_by_row_and_levels_one_after_the_other():
+def test_rpn_head_cells_follow_row_by_row_and_levels_one_after_the_other():
     head = RpnHead(anchors_per_cell=1, channels=1)
     maps = [np.array([[1.0, 2], [3, 4]], "float32").reshape(1, 2, 2, 1), np.full((1, 1, 1, 1), 5, "float32")]
     head(maps)

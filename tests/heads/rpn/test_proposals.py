@@ -12,7 +12,7 @@ def _call(logits, *, count, deltas=None, sizes=(4,), **kwargs):
     return ProposalGenerator(**kwargs)(ANCHORS, logits, deltas, level_sizes=sizes, image_size=(40, 40), count=count)
 
 
-def test_overlaps_are_suppressed_and_slots_padded():
+def test_proposal_generator_overlaps_are_suppressed_and_slots_padded():
     got = _call([1.0, 2.0, 0.0, -1.0], count=4)
     # IoU of the first two is 90 / 110 > 0.7, so the better one stays; the last is clipped to the image
     np.testing.assert_allclose(got.boxes[0], [[0, 1, 10, 11], [20, 20, 30, 30], [0, 0, 5, 5], [0, 0, 0, 0]])
@@ -25,14 +25,14 @@ def test_only_the_best_anchors_enter():
     np.testing.assert_array_equal(got.valid[0], [True, False, False, False])
 
 
-def test_deltas_move_by_their_standard_deviation():
+def test_proposal_generator_deltas_move_by_their_standard_deviation():
     deltas = np.zeros((1, 4, 4), "float32")
     deltas[0, 2] = [1, 0, 0, 0]  # one tenth of the height 10 down
     got = _call([-9.0, -9.0, 5.0, -9.0], count=1, deltas=deltas)
     np.testing.assert_allclose(got.boxes[0], [[21, 20, 31, 30]], rtol=1e-6)
 
 
-def test_no_gradient_passes():
+def test_proposal_generator_no_gradient_passes():
     logits, deltas = tf.Variable(tf.ones((1, 4, 2))), tf.Variable(tf.ones((1, 4, 4)))
     with tf.GradientTape() as tape:
         got = ProposalGenerator()(
@@ -42,7 +42,7 @@ def test_no_gradient_passes():
     assert tape.gradient(total, [logits, deltas]) == [None, None]
 
 
-def test_boxes_pass_the_gradient_of_deltas_where_they_are_not_cut_off():
+def test_proposal_generator_boxes_pass_the_gradient_of_deltas_where_they_are_not_cut_off():
     deltas = tf.Variable(tf.zeros((1, 4, 4)))
     logits = tf.constant(np.stack([np.zeros(4), [-9, -9, 5, -9]], axis=-1)[None].astype("float32"))
     with tf.GradientTape() as tape:

@@ -82,7 +82,7 @@ def _plain(value):
 
 
 @pytest.mark.parametrize("part", EXPECTED)
-def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
+def test_matterport_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
     layer = _layer(parts, part)
     revived = type(layer).from_config(layer.get_config())
     for name, value in EXPECTED[part].items():
@@ -90,14 +90,14 @@ def test_setting_reaches_its_layer_and_survives_a_round_trip(parts, part):
         assert _plain(getattr(revived, name)) == value
 
 
-def test_run_time_choices_reach_the_model():
+def test_matterport_run_time_choices_reach_the_model():
     model = Matterport(num_classes=3, settings=SETTINGS)
     assert model.choices == Choices(
         score_threshold=0.15, detection_nms_iou_threshold=0.16, detections_per_image=14, mask_threshold=0.5
     )
 
 
-def test_widths_and_precision_reach_the_networks(parts):
+def test_matterport_widths_and_precision_reach_the_networks(parts):
     assert parts.rpn.network.shared.filters == 17
     assert parts.rpn.network.objectness.filters == 2 * 2
     assert parts.neck.smooth[0].filters == 18
@@ -113,7 +113,7 @@ def test_widths_and_precision_reach_the_networks(parts):
 
 
 @pytest.mark.parametrize("part", ["backbone", "neck", "rpn.network", "box.network", "mask.network"])
-def test_networks_keep_their_arguments_in_json(parts, part):
+def test_matterport_networks_keep_their_arguments_in_json(parts, part):
     layer = _layer(parts, part)
     config = keras.saving.serialize_keras_object(layer)
     assert (
