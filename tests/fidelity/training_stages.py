@@ -145,7 +145,7 @@ def _all_anchor_targets(session: Session, **settings: float) -> AnchorTargets:
     (anchors,) = session.step.given["anchor_generator"]
     config = {**session.model.rpn.targets.get_config(), **settings}
     everything = AnchorTargetGenerator.from_config({**config, "samples": len(anchors), "positive_fraction": 1.0})
-    return everything(anchors, *(batch[name] for name in ("gt_boxes", "gt_valid", "gt_ignore", "seeds")))
+    return everything(anchors, batch)
 
 
 def _ties_for_best(anchors: np.ndarray, objects: np.ndarray) -> np.ndarray:
