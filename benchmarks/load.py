@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.model_folder import read
 from mrcnn.models import build
 from mrcnn.weights import apply, hdf5
@@ -67,7 +67,7 @@ def main() -> None:
 def write(path: str) -> None:
     """Writes the weight file of seeded noise."""
     generator = np.random.default_rng(0)
-    layers = build.build_model(ModelConfig(backbone=BACKBONE), num_classes=CLASSES).weight_layout()
+    layers = build.build_model(MatterportConfig(backbone=BACKBONE), num_classes=CLASSES).weight_layout()
     hdf5.write_file(
         path,
         [(layer, [(name, Noise(each.shape, generator)) for name, each in weights]) for layer, weights in layers],
