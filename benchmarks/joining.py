@@ -21,7 +21,6 @@ import numpy as np
 
 from mrcnn import events
 from mrcnn.commands import arguments
-from mrcnn.commands.evaluate import SCORE_THRESHOLD
 from mrcnn.config.load import load_mode
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run
@@ -34,6 +33,7 @@ from mrcnn.predict.sources import Entry, Source
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.writer import ProjectWriter
+from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 
 COLUMNS = ("objects", "found", "mask AP", "mask AP50", "box AP")
 
@@ -54,7 +54,7 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
     """Prints a table row for the single images and one per case on the canvas."""
     bundle = read.load_model(
         read.read_model(options.model, classes=options.classes, input_size=options.input_size),
-        score_threshold=SCORE_THRESHOLD,
+        score_threshold=EVALUATION_SCORE_THRESHOLD,
         warn=log.warning,
     )
     predictor = Predictor(bundle)

@@ -158,7 +158,7 @@ def _time_inference(model: Matterport, batch: dict[str, Any], runs: int) -> tupl
 
 def _boxes(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
     pyramid, proposals = _proposals(model, batch, size)
-    return model.box.detect(pyramid[:HEAD_LEVELS], proposals, batch["windows"], image_size=size)
+    return model.box.detect(pyramid[:HEAD_LEVELS], proposals, batch["windows"], image_size=size, choices=model.choices)
 
 
 def _proposals(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
