@@ -57,6 +57,7 @@ def test_rows_of_follows_the_records_inside():
         (PositiveInt | None, "integer >= 1 or null"),
         (Annotated[int, Field(ge=1, le=9)] | None, "integer 1 to 9, or null"),
         (Annotated[tuple[PositiveInt, ...], Field(min_length=1)], "list of integers >= 1, at least one"),
+        (tuple[Name, ...], "list of strings, not empty"),
         (tuple[Fraction, Fraction], "list of 2 numbers 0 to 1"),
         (inference.Amount, "amount"),
         (inference.Cut, "amount, not below 0"),
