@@ -239,7 +239,7 @@ def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys,
     run_on(sources.open_project(project), tmp_path / "out", config=config)
     lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
     expected = "`mode.from_classes` has no class of the input (there: cat): the model looks at nothing"
-    assert lines == [expected] * warned
+    assert [line for line in lines if line.startswith("`mode.")] == [expected] * warned
 
 
 @pytest.fixture

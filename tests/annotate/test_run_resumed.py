@@ -101,10 +101,10 @@ def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
 def test_a_full_disk_ends_the_run_and_keeps_what_is_there(project, tmp_path, monkeypatch):
     add = ProjectWriter.add
 
-    def fail(self, dataset, name, *args):
+    def fail(self, dataset, name, *args, **kwargs):
         if dataset == "ds2":
             raise UserError("cannot copy") from OSError(28, "No space left on device")
-        return add(self, dataset, name, *args)
+        return add(self, dataset, name, *args, **kwargs)
 
     monkeypatch.setattr(ProjectWriter, "add", fail)
     with pytest.raises(UserError, match="cannot copy"):
