@@ -55,10 +55,10 @@ def draw(
     objects = sv.Detections(detections.boxes[:, [1, 0, 3, 2]] * factor)
     text_size = max(12, round(min(scene.shape[:2]) / 50))
     masks = detections.masks if isinstance(detections, CompactDetections) else compact.from_dense(detections).masks
-    scene = _paint(scene, masks, colors, factor)
+    scene = _paint(scene, masks, colors, factor=factor)
     scene = _outline(scene, objects, colors, thickness=max(2, text_size // 7))
     names = [f"{name} {score:.2f}" for name, score in zip(detections.class_names, detections.scores, strict=True)]
-    scene = _write(scene, objects, colors, names, text_size=text_size)
+    scene = _write(scene, objects, colors, names=names, text_size=text_size)
     picture = cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     enlarged = extras.transformed(detections.extras, scale=(factor, factor), shift=(0, 0))
     return extras.draw(picture, enlarged, detections.boxes * factor)
@@ -86,7 +86,7 @@ def _enlarged(image: np.ndarray, factor: int, interpolation: int) -> np.ndarray:
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=interpolation)
 
 
-def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.Color], factor: int) -> np.ndarray:
+def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.Color], *, factor: int) -> np.ndarray:
     """Blends the masks' colours into a BGR scene, small objects over large ones.
 
     Each mask is painted inside its box only: a canvas per mask would need too much memory for a huge image.
@@ -111,7 +111,7 @@ def _outline(scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Colo
 
 
 def _write(
-    scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Color], names: Sequence[str], *, text_size: int
+    scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Color], *, names: Sequence[str], text_size: int
 ) -> np.ndarray:
     padding = max(2, text_size // 5)
     font = ImageFont.truetype(str(FONT), text_size)

@@ -63,8 +63,8 @@ class ResultWriter:
         out: Output,
         naming: labels.Naming,
         folder: Path,
-        bundle: ModelBundle,
         *,
+        bundle: ModelBundle,
         with_overlay: bool,
         with_results: bool,
     ):

@@ -105,7 +105,7 @@ def run_inference(
 def _load_and_apply(
     model: str | Path, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
-    if _is_finished(folder, source, options, log):
+    if _is_finished(folder, source, options, log=log):
         return Summary()
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored.class_names, config)
@@ -136,7 +136,7 @@ def apply(
 ) -> Summary:
     """Applies a loaded model to every image of a source; otherwise as `run_inference`."""
     with locks.inside(output_dir, warn=log.warning):
-        if _is_finished(Path(output_dir), source, options, log):
+        if _is_finished(Path(output_dir), source, options, log=log):
             return Summary()
         return _apply(predictor, source, Path(output_dir), config=config, log=log, options=options)
 
@@ -147,7 +147,7 @@ def _apply(
     bundle = predictor.bundle
     naming = _naming(bundle.class_names, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
-    notes = (*_selects_nothing(source, config, naming, bundle), *_dark_images(source, bundle))
+    notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
     _check_output(folder, source, options)
@@ -158,7 +158,8 @@ def _apply(
     if options.resume:
         log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
     progress = _Progress(log, left, out, total=len(source.entries))
-    writer = ResultWriter(out, naming, folder, bundle, with_overlay=options.overlay, with_results=_is_folder(source))
+    is_folder = _is_folder(source)
+    writer = ResultWriter(out, naming, folder, bundle=bundle, with_overlay=options.overlay, with_results=is_folder)
     pictures = sources.read_pictures(
         left,
         channels=bundle.config.channels,
@@ -170,25 +171,24 @@ def _apply(
     runner = modes.RUNNERS[config.mode.name]
     log.info("building the graph: the first image takes up to a minute")
     with out, _hint(out, source, log):
-        for picture, found in runner(
-            predictor, pictures, config.mode, options.batch_size, on_error=progress.skip_picture
-        ):
+        skip = progress.skip_picture
+        for picture, found in runner(predictor, pictures, config.mode, batch_size=options.batch_size, on_error=skip):
             try:
                 writer.write(left.entries[picture.index], picture, found)
             except Exception as error:
                 if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
                     raise  # a disk error is not the image's fault: the next image would fail too
-                progress.skip_picture(picture, error)
+                skip(picture, error)
             else:
                 progress.tell()
         progress.close()
         if not out.done:
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
-        if _is_folder(source):
+        if is_folder:
             writer.write_results(source.entries)
     summary = _summarize(source, out, progress.skipped, most=bundle.choices.detections_per_image)
     summary.report(log)
-    nothing = None if summary.objects else _nothing(predictor, source, naming, config, options)
+    nothing = None if summary.objects else _nothing(predictor, source, naming=naming, config=config, options=options)
     for line in filter(None, (_full(summary, bundle), nothing)):
         log.warning(line)
     log.info(f"written to {folder / source.name}")
@@ -224,7 +224,7 @@ def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Nam
     return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
 
 
-def _is_finished(folder: Path, source: Source, options: Options, log: EventLog) -> bool:
+def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLog) -> bool:
     """Checks whether the run to be resumed is already complete, and reports it."""
     target = folder / source.name
     if not options.resume or not output.is_finished(target):
@@ -254,7 +254,7 @@ def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
 
 
 def _selects_nothing(
-    source: Source, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
+    source: Source, *, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
 ) -> Iterator[str]:
     """Yields warnings about class selections that match no class, such as misspelt names."""
     titles = [item.title for item in source.meta.classes]
@@ -319,7 +319,7 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
 
 
 def _nothing(
-    predictor: Predictor, source: Source, naming: labels.Naming, config: InferenceConfig, options: Options
+    predictor: Predictor, source: Source, *, naming: labels.Naming, config: InferenceConfig, options: Options
 ) -> str | None:
     """Describes how many objects a run without detections would find at lower thresholds.
 

@@ -60,7 +60,7 @@ def _scores(
         image_range=config.image_range,
     )
     scores: list[float] = []
-    for _, found in modes.RUNNERS[mode.name](predictor, pictures, mode, batch_size, on_error=_pass_over):
+    for _, found in modes.RUNNERS[mode.name](predictor, pictures, mode, batch_size=batch_size, on_error=_pass_over):
         pairs = zip(found.detections.class_names, found.detections.scores, strict=True)
         scores += [float(score) for name, score in pairs if name in names]
     return scores

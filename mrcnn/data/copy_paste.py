@@ -29,7 +29,7 @@ def choose(instances: Instances, *, share: float, rng: np.random.Generator) -> n
 
 
 def paste_objects(
-    image: np.ndarray, instances: Instances, source: np.ndarray, source_instances: Instances, *, chosen: np.ndarray
+    image: np.ndarray, instances: Instances, *, source: np.ndarray, source_instances: Instances, chosen: np.ndarray
 ) -> tuple[np.ndarray, Instances]:
     """Pastes objects of `source` onto `image`, at their position in the resized source.
 
@@ -47,7 +47,8 @@ def paste_objects(
     height, width = image.shape[:2]
     factor = min(height / source.shape[0], width / source.shape[1])
     size_hw = (max(1, round(source.shape[0] * factor)), max(1, round(source.shape[1] * factor)))
-    masks = [_resized_mask(source_instances, index, source.shape[:2], size_hw, (height, width)) for index in chosen]
+    sizes = {"source_hw": source.shape[:2], "size_hw": size_hw, "canvas_hw": (height, width)}
+    masks = [_resized_mask(source_instances, index, **sizes) for index in chosen]
     covered = np.any(masks, axis=0) if masks else np.zeros((height, width), bool)
     shown = image.copy()
     resized = cv2.resize(source, size_hw[::-1], interpolation=cv2.INTER_AREA).reshape(*size_hw, -1)
@@ -59,7 +60,7 @@ def paste_objects(
     scale = (size_hw[0] / source.shape[0], size_hw[1] / source.shape[1])
     copied = extras.transformed(extras.take(source_instances.extras, chosen), scale=scale, shift=(0, 0))
     both = extras.concatenate([instances.extras, copied])
-    return shown, _tight([*pieces, *masks], class_ids, ignore, both)
+    return shown, _tight([*pieces, *masks], class_ids=class_ids, ignore=ignore, further=both)
 
 
 def _canvas(instances: Instances, index: int, size_hw: tuple[int, int]) -> np.ndarray:
@@ -70,7 +71,12 @@ def _canvas(instances: Instances, index: int, size_hw: tuple[int, int]) -> np.nd
 
 
 def _resized_mask(
-    instances: Instances, index: int, source_hw: tuple[int, int], size_hw: tuple[int, int], canvas_hw: tuple[int, int]
+    instances: Instances,
+    index: int,
+    *,
+    source_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    canvas_hw: tuple[int, int],
 ) -> np.ndarray:
     whole = _canvas(instances, index, source_hw).view(np.uint8)
     canvas = np.zeros(canvas_hw, bool)
@@ -79,7 +85,7 @@ def _resized_mask(
 
 
 def _tight(
-    canvases: list[np.ndarray], class_ids: list[int], ignore: list[bool], further: dict[str, np.ndarray]
+    canvases: list[np.ndarray], *, class_ids: list[int], ignore: list[bool], further: dict[str, np.ndarray]
 ) -> Instances:
     kept, masks, corners = [], [], []
     for index, canvas in enumerate(canvases):

@@ -164,7 +164,7 @@ class TrainImages:
             self._skipped.add(self._samples[index].name, error)
             return image, instances
         chosen = copy_paste.choose(objects, share=rule.object_share, rng=rng)
-        return copy_paste.paste_objects(image, instances, source, objects, chosen=chosen)
+        return copy_paste.paste_objects(image, instances, source=source, source_instances=objects, chosen=chosen)
 
 
 def val_dataset(

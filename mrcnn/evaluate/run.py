@@ -91,7 +91,7 @@ def evaluate(
         image_range=config.image_range,
     )
     runner = modes.RUNNERS[mode.name]
-    for picture, found in runner(predictor, pictures, mode, batch_size, on_error=skip):
+    for picture, found in runner(predictor, pictures, mode, batch_size=batch_size, on_error=skip):
         objects = _objects(picture, source, names=names, neutral=neutral, known=known)
         evaluator.add(picture.index, (*found.size, objects), _scored(found.detections))
         done += 1

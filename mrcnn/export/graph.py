@@ -129,15 +129,16 @@ def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: 
     canvas = canvas.write(0, tf.zeros([height, width], tf.uint8))
     drawn = tf.TensorArray(tf.bool, size=count, element_shape=[])
 
-    def step(index: Tensor, used: Tensor, canvas: Any, drawn: Any) -> tuple[Any, ...]:
+    def step(index: Tensor, used: Tensor, arrays: tuple[Any, Any]) -> tuple[Any, ...]:
+        canvas, drawn = arrays
         crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
         some = tf.reduce_any(crop)
         # an empty mask is written too, but overwritten by the next one
         canvas = canvas.write(used, tf.pad(tf.cast(crop, tf.uint8), padding))
-        return index + 1, used + tf.cast(some, tf.int32), canvas, drawn.write(index, some)
+        return index + 1, used + tf.cast(some, tf.int32), (canvas, drawn.write(index, some))
 
-    _, used, canvas, drawn = tf.while_loop(
-        lambda index, *_: index < count, step, (0, 0, canvas, drawn), parallel_iterations=1
+    _, used, (canvas, drawn) = tf.while_loop(
+        lambda index, *_: index < count, step, (0, 0, (canvas, drawn)), parallel_iterations=1
     )
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
 

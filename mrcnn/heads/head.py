@@ -60,7 +60,7 @@ class Head(Float32Layer):
         raise NotImplementedError
 
     def decode(
-        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, valid: Tensor, *, image_size: tuple[int, int]
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: tuple[int, int]
     ) -> dict[str, Tensor]:
         """Predicts the fields named in `gives` for a batch of detections.
 

@@ -147,7 +147,7 @@ class MaskRCNN(KerasHabits):
         count = self.numbers.post_nms_topk_train if training else self.numbers.post_nms_topk
         scored, proposals = self.rpn(pyramid, image_size=image_size, count=count)
         if training:
-            return self._outputs(pyramid, scored, proposals, batch, training=True)
+            return self._outputs(pyramid, scored, proposals, batch=batch, training=True)
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
     def validate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], RawDetections]:
@@ -163,7 +163,7 @@ class MaskRCNN(KerasHabits):
         for_training, for_detection = self.numbers.post_nms_topk_train, self.numbers.post_nms_topk
         pyramid = self._pyramid(batch["images"], training=False)
         scored, proposals = self.rpn(pyramid, image_size=image_size, count=max(for_training, for_detection))
-        outputs = self._outputs(pyramid, scored, _first(proposals, for_training), batch, training=False)
+        outputs = self._outputs(pyramid, scored, _first(proposals, for_training), batch=batch, training=False)
         total, parts = self.losses_of(outputs)
         choices = self.choices.presets["evaluate"]
         found = self._detect(pyramid, _first(proposals, for_detection), batch, choices=choices)
@@ -188,7 +188,7 @@ class MaskRCNN(KerasHabits):
             total = total + self.numbers.loss_weights.get(name, 1.0) * value
         return total, {**values, "l2_loss": l2}
 
-    def compute_loss(
+    def compute_loss(  # noqa: PLR0917 -- the signature is that of Keras
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
         """Computes the loss that Keras differentiates and updates the means of its parts.
@@ -218,8 +218,8 @@ class MaskRCNN(KerasHabits):
         pyramid: Sequence[Tensor],
         scored: AnchorScores,
         proposals: Proposals,
-        batch: Mapping[str, Tensor],
         *,
+        batch: Mapping[str, Tensor],
         training: bool,
     ) -> Outputs:
         how: dict[str, Any] = {"image_size": _image_size(batch["images"]), "training": training}
@@ -235,7 +235,7 @@ class MaskRCNN(KerasHabits):
         found = self.box.detect(maps, proposals, batch["windows"], image_size=image_size, choices=choices)
         fields: dict[str, Tensor] = {}
         for head in self.heads:
-            fields |= head.decode(maps, found.boxes, found.class_ids, found.valid, image_size=image_size)
+            fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
         masks = fields.pop("masks")
         return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
 

@@ -28,8 +28,8 @@ class Runner(Protocol):
         predictor: Predicts,
         pictures: Iterable[Picture],
         mode: Any,
-        batch_size: int,
         *,
+        batch_size: int,
         on_error: looking.OnError = looking.end_run,
     ) -> Iterator[tuple[Picture, Found]]:
         """Yields each picture with its detections; see `looking.look`."""
@@ -107,8 +107,8 @@ def _runner(method: Callable[[Any], Method]) -> Runner:
         predictor: Predicts,
         pictures: Iterable[Picture],
         mode: Any,
-        batch_size: int,
         *,
+        batch_size: int,
         on_error: looking.OnError = looking.end_run,
     ) -> Iterator[tuple[Picture, Found]]:
         return looking.look(predictor, pictures, method(mode), batch_size=batch_size, on_error=on_error)

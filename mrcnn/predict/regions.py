@@ -129,10 +129,10 @@ def look(
         for region in work.regions:
             batch.append((work, region))
             if len(batch) == batch_size:
-                _run(predictor, batch, method, batch_size)
+                _run(predictor, batch, method, batch_size=batch_size)
                 batch = []
         yield from _finished(waiting, method, on_error)
-    _run(predictor, batch, method, batch_size)
+    _run(predictor, batch, method, batch_size=batch_size)
     yield from _finished(waiting, method, on_error)
 
 
@@ -160,19 +160,21 @@ def _start(picture: Picture, method: Method) -> _Work:
         return _Work(picture, error=error)
 
 
-def _run(predictor: Predicts, batch: list[tuple[_Work, Region]], method: Method, batch_size: int) -> None:
+def _run(predictor: Predicts, batch: list[tuple[_Work, Region]], method: Method, *, batch_size: int) -> None:
     """Predicts a batch of regions; if that fails, predicts each alone to isolate the failure."""
     batch = [(work, region) for work, region in batch if work.error is None]
     if not batch:
         return
     try:
-        results = _find(predictor, [_crop(work, region) for work, region in batch], method.flip, batch_size)
+        results = _find(
+            predictor, [_crop(work, region) for work, region in batch], flip=method.flip, batch_size=batch_size
+        )
     except Exception as error:
         if len(batch) == 1:
             batch[0][0].error = error
         else:
             for one in batch:
-                _run(predictor, [one], method, batch_size)
+                _run(predictor, [one], method, batch_size=batch_size)
         return
     for (work, region), found in zip(batch, results, strict=True):
         work.found.append(compact.moved(found, region.box[:2], size=work.size))
@@ -194,7 +196,7 @@ def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Itera
             yield work.picture, found
 
 
-def _find(predictor: Predicts, crops: list[np.ndarray], flip: bool, batch_size: int) -> list[CompactDetections]:
+def _find(predictor: Predicts, crops: list[np.ndarray], *, flip: bool, batch_size: int) -> list[CompactDetections]:
     found = _predict(predictor, crops, batch_size)
     if not flip:
         return found

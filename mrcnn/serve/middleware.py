@@ -74,13 +74,13 @@ class Monitoring:
                     f"the service failed at this request ({type(error).__name__}); its log says more", status=500
                 )
                 await failed(scope, receive, observed)
-        self._count(method, _template(scope), status, time.perf_counter() - began)
+        self._count(method, _template(scope), status=status, seconds=time.perf_counter() - began)
 
     def _report(self, method: str, path: str, error: Exception) -> None:
         text = " ".join(_QUOTED.sub("'...'", str(error)).split())[:LONGEST_ERROR]
         self._log.error(f"{method} {path} failed: {type(error).__name__}: {text}; at {_place(error)}")
 
-    def _count(self, method: str, path: str, status: int, seconds: float) -> None:
+    def _count(self, method: str, path: str, *, status: int, seconds: float) -> None:
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.seconds.labels(path).observe(seconds)
         if path not in QUIET or status >= 400:

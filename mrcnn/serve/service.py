@@ -143,7 +143,7 @@ class Service:
         known = replace(known or Annotation(None), size_hw=(height, width))
         run = modes.RUNNERS[mode.name]
         predictor = _ServicePredictor(self, disconnect)
-        ((_, found),) = run(predictor, [Picture(0, image, known)], mode, self._batch_size)
+        ((_, found),) = run(predictor, [Picture(0, image, known)], mode, batch_size=self._batch_size)
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:

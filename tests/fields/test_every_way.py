@@ -88,7 +88,11 @@ def test_paste_objects_scales_the_copies_and_drops_the_covered():
     below = instances((0, 0, 4, 4), (10, 10, 20, 20), extras=toy.extras((1, 1, 1, 1), (15, 15, 2, 2)))
     source = instances((0, 0, 4, 4), extras=toy.extras((2, 3, 1, -1)))
     _, got = copy_paste.paste_objects(
-        np.zeros((40, 40, 3), np.uint8), below, np.zeros((20, 20, 3), np.uint8), source, chosen=np.array([0])
+        np.zeros((40, 40, 3), np.uint8),
+        below,
+        source=np.zeros((20, 20, 3), np.uint8),
+        source_instances=source,
+        chosen=np.array([0]),
     )
     assert rows(got) == [[15, 15, 2, 2], [4, 6, 2, -2]]  # twice as large
 

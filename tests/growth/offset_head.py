@@ -72,7 +72,7 @@ class Offsets(Head):
         error = ops.sum(ops.abs(outputs.predicted - outputs.target), axis=-1) * outputs.weight
         return {"mrcnn_offset_loss": ops.sum(error) / ops.maximum(across(ops.sum(outputs.weight)), 1.0)}
 
-    def decode(self, pyramid, boxes, class_ids, valid, *, image_size):
+    def decode(self, pyramid, boxes, class_ids, *, valid, image_size):
         flat = ops.reshape(boxes, (-1, 4))
         index = ops.arange(ops.shape(flat)[0], dtype="int32") // boxes.shape[1]
         offsets = self._predict(pyramid, flat, index, image_size) * _sides(flat)

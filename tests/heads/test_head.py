@@ -11,4 +11,4 @@ def test_a_head_must_define_its_work():
     with pytest.raises(NotImplementedError):
         head.losses(None, across=lambda value: value)
     with pytest.raises(NotImplementedError):
-        head.decode([], None, None, None, image_size=(1, 1))
+        head.decode([], None, None, valid=None, image_size=(1, 1))

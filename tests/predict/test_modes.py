@@ -18,7 +18,9 @@ from . import helpers
 def run(pictures, *, predictor=None, batch_size=3, **mode):
     settings = load_mode(mode, default_suffix="")
     runner = modes.RUNNERS[settings.name]
-    return [found for _, found in runner(predictor or helpers.BlobPredictor(), pictures, settings, batch_size)]
+    return [
+        found for _, found in runner(predictor or helpers.BlobPredictor(), pictures, settings, batch_size=batch_size)
+    ]
 
 
 def make_scene(seed=1):

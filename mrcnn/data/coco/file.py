@@ -146,7 +146,7 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
         raise UserError(f"{annotations}: {error}") from error
     files_of = _by_file(_entries(content["images"], tally), ImageFolder(images_dir), tally)
     sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
-    _require_images(sizes, images_dir, annotations, tally)
+    _require_images(sizes, images_dir, annotations, tally=tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
     objects = _objects(content, categories, names=names, tally=tally)
     images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
@@ -177,7 +177,7 @@ def list_images(annotations: Path, images_dir: Path) -> tuple[tuple[str, ...], t
     _require_folder(images_dir, annotations)
     tally = Tally()
     found = _by_file(_entries(listed, tally), ImageFolder(images_dir), tally)
-    _require_images(found, images_dir, annotations, tally)
+    _require_images(found, images_dir, annotations, tally=tally)
     return tuple(sorted(found)), tuple(tally.lines())
 
 
@@ -188,7 +188,7 @@ def _require_folder(images_dir: Path, annotations: Path) -> None:
         )
 
 
-def _require_images(found: Mapping[str, Any], images_dir: Path, annotations: Path, tally: Tally) -> None:
+def _require_images(found: Mapping[str, Any], images_dir: Path, annotations: Path, *, tally: Tally) -> None:
     if not found:
         reasons = "; ".join(tally.lines()) or "it lists none"
         raise UserError(f"no image of {annotations} can be used from {images_dir}: {reasons}")

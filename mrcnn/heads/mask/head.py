@@ -89,7 +89,7 @@ class Masks(Head):
         return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
 
     def decode(
-        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, valid: Tensor, *, image_size: tuple[int, int]
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: tuple[int, int]
     ) -> dict[str, Tensor]:
         """Predicts the mask of each detection; see `Head.decode`.
 

@@ -37,7 +37,7 @@ def test_outputs_see_object_regions_and_at_least_one(mask, class_ids, seen):
 def test_decode_gives_masks_to_detections_alone(mask):
     boxes = np.array([[[8, 8, 40, 40], [0, 0, 0, 0]]], "float32")
     fields = mask.decode(
-        small.pyramid()[:4], boxes, np.array([[1, 0]], "int32"), np.array([[True, False]]), image_size=(64, 64)
+        small.pyramid()[:4], boxes, np.array([[1, 0]], "int32"), valid=np.array([[True, False]]), image_size=(64, 64)
     )
     masks = np.asarray(fields["masks"])
     assert tuple(fields) == mask.gives
@@ -48,7 +48,7 @@ def test_decode_gives_masks_to_detections_alone(mask):
 
 def test_decode_of_no_detection(mask):
     fields = mask.decode(
-        small.pyramid()[:4], np.zeros((1, 3, 4), "float32"), np.zeros((1, 3), "int32"), np.zeros((1, 3), bool),
+        small.pyramid()[:4], np.zeros((1, 3, 4), "float32"), np.zeros((1, 3), "int32"), valid=np.zeros((1, 3), bool),
         image_size=(64, 64),
     )  # fmt: skip
     assert np.asarray(fields["masks"]).shape == (1, 3, 28, 28)
