@@ -1,1 +1,22 @@
-"""Mask R-CNN for Keras 3: see docs/architecture.md."""
+"""Mask R-CNN for Keras 3: the short way in from Python. See README.md and docs/architecture.md.
+
+The names below are loaded when they are first used, so that importing one light module does not start TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+_PLACES = {
+    "build": "mrcnn.api",
+    "open_data": "mrcnn.api",
+    "load_train_config": "mrcnn.config.load",
+    "Predictor": "mrcnn.predict.predictor",
+}
+__all__ = list(_PLACES)  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a name of the short way in."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'mrcnn' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

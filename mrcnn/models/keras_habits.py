@@ -43,6 +43,17 @@ class KerasHabits(keras.Model):
         """Detects objects in one batch, as `predict` does."""
         return super().predict_on_batch(as_batch(x))
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configures the training, as Keras's `compile` does, but without XLA unless `jit_compile` asks for it.
+
+        Shapes inside a training step depend on the data, and XLA compiles anew for each.
+
+        Args:
+            *args: of Keras's `compile`.
+            **kwargs: of Keras's `compile`.
+        """
+        super().compile(*args, **{"jit_compile": False, **kwargs})
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains the compiled model on batches of `mrcnn.data.pipeline.train_dataset`.
 
