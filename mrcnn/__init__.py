@@ -12,7 +12,7 @@ _PLACES = {
     "load_train_config": "mrcnn.config.load",
     "Predictor": "mrcnn.predict.predictor",
 }
-__all__ = list(_PLACES)  # noqa: PLE0604
+__all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

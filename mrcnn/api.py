@@ -13,7 +13,6 @@ import keras
 import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
-from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import table
@@ -26,8 +25,6 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.train import check, start
 from mrcnn.train.check import Checked
 
-LOG_FORMAT = "auto"  # progress bars in a terminal, else JSON lines
-
 
 @dataclass(frozen=True)
 class Data:
@@ -36,16 +33,17 @@ class Data:
     Attributes:
         train: endless batches, as `data.pipeline.train_dataset` makes them; for `fit`'s `x`.
         steps: batches of an epoch; for `fit`'s `steps_per_epoch`.
-        class_names: title of each class id, the background first.
-        config: the train config, fitted to the images and the machine.
-        checked: the samples of both sets and the classes.
+        checked: the samples of both sets, the classes, and the train config fitted to the images and the machine.
     """
 
     train: tf.data.Dataset
     steps: int
-    class_names: tuple[str, ...]
-    config: TrainConfig
     checked: Checked
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Title of each class id, the background first."""
+        return tuple(self.checked.samples.class_title_to_idx)
 
     def predictor(self, model: keras.Model) -> Predictor:
         """Wraps a model in a predictor for images of any size.
@@ -59,8 +57,8 @@ class Data:
                 model=model,
                 class_names=self.class_names,
                 class_metas=tuple(classes[name] for name in self.class_names[1:]),
-                input_size=self.config.input_size,
-                config=self.config.model,
+                input_size=self.checked.config.input_size,
+                config=self.checked.config.model,
             )
         )
 
@@ -81,14 +79,14 @@ def open_data(
     Raises:
         UserError: the config is invalid or the data cannot be used; one line that names the fix.
     """
-    log = log or make_log(LOG_FORMAT)
+    log = log or make_log()
     paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
-    begin = start.Start(config=load_train_config(config, warn=log.warning), model=None, resumed=None, classes=None)
+    begin = check.Start(config=load_train_config(config, warn=log.warning), model=None, resumed=None, classes=None)
     checked = check.check_data(begin, partial(table.open_source, paths), log=log)
-    config, samples = checked.config, checked.samples
-    skipped = Skipped(len(samples.train), max_share=config.max_skipped_share, log=log)
-    train, steps = pipeline.train_dataset(samples.train, config, batch_size=checked.batch_size, skipped=skipped)
-    return Data(train, steps, tuple(samples.class_title_to_idx), config, checked)
+    samples = checked.samples.train
+    skipped = Skipped(len(samples), max_share=checked.config.max_skipped_share, log=log)
+    train, steps = pipeline.train_dataset(samples, checked.config, batch_size=checked.batch_size, skipped=skipped)
+    return Data(train, steps, checked)
 
 
 def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
@@ -105,7 +103,9 @@ def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
     Raises:
         UserError: the start weights are missing or do not fit.
     """
-    config = data.config
+    config = data.checked.config
+    if config.weights_init_type == "imagenet":
+        start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
     model = models.build_model(config.model, num_classes=len(data.class_names))
     trainable.select_trainable(model, config.train_layers)
     start.load_start_weights(
@@ -113,7 +113,7 @@ def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
         config.weights_init_type,
         start_model=None,
         imagenet_weights=config.imagenet_weights,
-        backbone=config.model.backbone,
-        log=log or make_log(LOG_FORMAT),
+        backbone=config.model.imagenet_backbone,
+        log=log or make_log(),
     )
     return model

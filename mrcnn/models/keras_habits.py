@@ -55,7 +55,9 @@ class KerasHabits(keras.Model):
         super().compile(*args, **{"jit_compile": False, **kwargs})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains the compiled model on batches of `mrcnn.data.pipeline.train_dataset`.
+        """Trains the compiled model on batches of `mrcnn.api.open_data` or `mrcnn.data.pipeline.train_dataset`.
+
+        The batches come in their own random order, so `shuffle` is off by default.
 
         Args:
             x: a data set of batches.
@@ -70,7 +72,7 @@ class KerasHabits(keras.Model):
         """
         if not self.compiled or isinstance(x, list | tuple) or hasattr(x, "__array__"):
             raise TypeError(f"a Mask R-CNN is not trained on arrays: use {TRAIN}")
-        return super().fit(x, *args, **kwargs)
+        return super().fit(x, *args, **{"shuffle": False, **kwargs})
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported: the error names the function that trains.

@@ -1,0 +1,87 @@
+"""The short way in from Python, with real batches and a real network."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import mrcnn
+from mrcnn import api
+from mrcnn.data.sources.source import DataPaths
+from mrcnn.errors import UserError
+from mrcnn.predict.predictor import Predictor
+from tests.train import tiny
+from tests.train.conftest import HeardLog
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tiny.write_project(tmp_path_factory.mktemp("project") / "shapes")
+
+
+class Steps(keras.callbacks.Callback):
+    """Counts the steps and keeps the last losses."""
+
+    def __init__(self):
+        super().__init__()
+        self.count, self.logs = 0, {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.count, self.logs = self.count + 1, dict(logs)
+
+
+def test_open_data_reads_classes_steps_and_batches(project):
+    data = mrcnn.open_data(project, config=tiny.CONFIG, log=HeardLog())
+    assert data.class_names == ("bg", "bar", "disc")
+    assert data.steps == 2
+    batch = next(iter(data.train))
+    assert batch["images"].shape == (2, tiny.SIDE, tiny.SIDE, 3)
+
+
+def test_open_data_refuses_what_is_no_data(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        mrcnn.open_data(DataPaths(tmp_path / "nothing"), config=tiny.CONFIG, log=HeardLog())
+
+
+def test_build_needs_a_start_model_for_transfer_learning(project):
+    data = api.open_data(project, config={**tiny.CONFIG, "weights_init_type": "transfer_learning"}, log=HeardLog())
+    with pytest.raises(UserError, match="transfer_learning needs start weights"):
+        api.build(data, log=HeardLog())
+
+
+def test_build_refuses_imagenet_weights_that_do_not_exist(project, tmp_path):
+    config = {**tiny.CONFIG, "weights_init_type": "imagenet", "imagenet_weights": str(tmp_path / "none.h5")}
+    data = api.open_data(project, config=config, log=HeardLog())
+    with pytest.raises(UserError, match=r"`imagenet_weights` .* does not exist"):
+        api.build(data, log=HeardLog())
+
+
+@pytest.mark.slow
+def test_build_compile_fit_and_predictor_as_in_the_readme(project):
+    data = mrcnn.open_data(project, config=tiny.CONFIG, log=HeardLog())
+    model = mrcnn.build(data, log=HeardLog())
+    before = [value.numpy().copy() for value in model.trainable_variables]
+    model.compile(keras.optimizers.SGD(0.005, momentum=0.9))
+    steps = Steps()
+    model.fit(data.train, steps_per_epoch=data.steps, epochs=1, callbacks=[steps], verbose=0)
+    assert steps.count == 2
+    assert np.isfinite(steps.logs["loss"])
+    assert "mrcnn_mask_loss" in steps.logs
+    assert any((old != new.numpy()).any() for old, new in zip(before, model.trainable_variables, strict=True))
+    predictor = data.predictor(model).with_choices(score_threshold=0.0)
+    [found] = predictor.predict([sorted(project.glob("ds/img/*.png"))[0]])
+    assert set(found.class_names) <= {"bar", "disc"}
+    assert found.masks.shape[1:] == (48, 64)
+
+
+def test_names_of_the_package_are_loaded_when_used():
+    code = (
+        "import sys, mrcnn; print('tensorflow' in sys.modules); mrcnn.load_train_config; print('keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+    assert mrcnn.Predictor is Predictor
+    with pytest.raises(AttributeError, match="module 'mrcnn' has no attribute 'predict_all'"):
+        _ = mrcnn.predict_all
