@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.export.precision import Tolerances
+from mrcnn.fields import extras
 from mrcnn.ops import masks
 from mrcnn.structures import Detections, OutputRules
 
@@ -62,6 +63,7 @@ class Comparison:
             from the threshold than the tolerance.
         mask_iou: smallest IoU of a pair's masks, 1 without a pair.
         masks_off: number of pairs whose masks differ by more than a tolerance.
+        fields_off: number of pairs of which an extra field differs by more than its tolerance.
     """
 
     image: str
@@ -81,6 +83,7 @@ class Comparison:
     mask_pixels: int
     mask_iou: float
     masks_off: int
+    fields_off: int = 0
 
 
 def compare(
@@ -122,6 +125,7 @@ def compare(
         _compare_masks(live, exported, pair, tolerances=tolerances)
         for pair in zip(left[same], right[same], strict=True)
     ]
+    fields = {name: exported[name][right[same]] for name in found.extras}
     alone = np.concatenate([np.delete(found.scores, left), np.delete(scores, right)])
     full = len(found.scores) >= most and len(scores) >= most
     cutoff = max(score_threshold, min(found.scores.min(), scores.min()) if full else 0.0)
@@ -144,6 +148,7 @@ def compare(
         mask_pixels=max((mask.pixels for mask in differences), default=0),
         mask_iou=min((mask.iou for mask in differences), default=1.0),
         masks_off=sum(mask.off for mask in differences),
+        fields_off=int(extras.differing(extras.take(found.extras, left[same]), fields).sum()),
     )
 
 

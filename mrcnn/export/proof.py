@@ -58,6 +58,7 @@ class Proof:
                     item.masks_off > 0,
                     f"{item.masks_off} masks, the worst by {item.mask_pixels} pixels or {item.mask_probability:.3g}",
                 ),
+                (item.fields_off > 0, f"further fields of {item.fields_off} detections"),
             ]
             if off := [text for wrong, text in parts if wrong]:
                 found.append(f"{item.image} ({item.signature}): {', '.join(off)}")

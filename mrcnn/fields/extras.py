@@ -72,6 +72,23 @@ def jsonable(extras: Extras, row: int) -> dict[str, Any]:
     return {name: named(name).jsonable(values[row]) for name, values in extras.items()}
 
 
+def differing(extras: Extras, others: Extras) -> np.ndarray:
+    """Finds the objects of which a field differs by more than its tolerance.
+
+    Args:
+        extras: `[N, ...]` by name.
+        others: the same fields of the same objects.
+
+    Returns:
+        `[N]` bool; a scalar false without fields.
+    """
+    apart = [
+        (np.abs(values - others[name]) > named(name).tolerance).reshape(len(values), -1).any(axis=1)
+        for name, values in extras.items()
+    ]
+    return np.any(apart, axis=0)
+
+
 def draw(picture: np.ndarray, extras: Extras, boxes: np.ndarray) -> np.ndarray:
     """Draws all fields onto a picture, one after the other; see `Field.draw`."""
     for name, values in extras.items():

@@ -28,10 +28,12 @@ class Field:
         name: key of the field in `extras` and in written results, a Python identifier. The ground truth in a batch is
             called `gt_<name>`.
         shape: shape of one object's value.
+        tolerance: largest difference between the values of a model and of its export, in the values' unit.
     """
 
     name: str = ""
     shape: tuple[int, ...] = ()
+    tolerance: float = 0.1
 
     def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
         """Moves the values to an image where pixel p of each axis is at `scale * p + shift`.

@@ -9,6 +9,7 @@ from mrcnn.export.precision import Tolerances
 from mrcnn.export.proof import Proof
 from mrcnn.ops import masks
 from mrcnn.structures import OutputRules
+from tests.fields import toy
 
 from . import helpers
 
@@ -223,3 +224,15 @@ class TestNoise:
         exported = helpers.outputs(found)
         exported["masks"][0] = np.roll(exported["masks"][0], 1, axis=0)
         assert run(found, exported, tolerances=self.TF32).masks_off == 1
+
+
+def test_compare_counts_pairs_whose_extra_fields_differ(monkeypatch):
+    toy.register(monkeypatch)
+    found = live()._replace(extras=toy.extras((1, 1, 5, 5), (2, 2, 6, 6), (3, 3, 7, 7)))
+    exported = helpers.outputs(live()) | {
+        name: values.copy() for name, values in toy.extras((1, 1, 5, 5), (2, 2.05, 6, 6), (3, 3, 7.2, 7)).items()
+    }
+    assert run(found, exported).fields_off == 1  # 0.05 is within the tolerance of 0.1, 0.2 is not
+    exported["point"][0] = 9
+    assert run(found, exported).fields_off == 2
+    assert run(live(), helpers.outputs(live())).fields_off == 0

@@ -132,6 +132,7 @@ def test_failures_name_image_and_measure():
     assert make_proof(good, bad).failures == [
         "b (encoded): 1 boxes, the worst by 0.2 px, scores by 0.002, 2 masks, the worst by 30 pixels or 0.25"
     ]
+    assert make_proof(comparison(fields_off=2)).failures == ["a (encoded): further fields of 2 detections"]
     assert make_proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
 
 

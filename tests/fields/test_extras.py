@@ -75,3 +75,10 @@ def test_onto_label_and_jsonable_use_the_row():
     assert extras.onto_label(label(), values, 1).extra == {"point": [5, 6], "offset": [7, 8]}
     assert extras.jsonable(values, 0) == {"point": [1, 2], "offset": [3, 4]}
     assert extras.onto_label(label(author="me"), {}, 0).extra == {"author": "me"}
+
+
+def test_differing_finds_the_objects_beyond_a_tolerance():
+    values = toy.extras((0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))
+    others = toy.extras((0, 0, 0, 0.05), (0, 0.2, 0, 0), (0, 0, -0.3, 0))
+    assert extras.differing(values, others).tolist() == [False, True, True]
+    assert not extras.differing({}, {}).any()

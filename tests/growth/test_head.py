@@ -3,18 +3,23 @@
 import csv
 import json
 
+import cv2
 import numpy as np
 import pytest
+import requests
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mrcnn.annotate import run as annotating
 from mrcnn.config.load import load_inference_config, load_train_config
+from mrcnn.export import run as exporting
 from mrcnn.models.trainable import select_trainable
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.project.reader import Project
 from mrcnn.train import run as training
 from tests.growth import offset_head
+from tests.serve.helpers import running
 from tests.train import tiny
 from tests.train.conftest import HeardLog
 
@@ -119,6 +124,31 @@ def test_apply_writes_the_field_into_project_and_coco_json(predictor, project, t
     content = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert sorted(map(tuple, values)) == sorted(tuple(item["offset"]) for item in content["annotations"])
     assert len(list((tmp_path / "out" / "overlay").rglob("*.png"))) == 7
+
+
+@pytest.mark.slow
+def test_export_proves_the_field_too(trained, project, tmp_path):
+    result = exporting.export(
+        trained[0], tmp_path / "exported", log=HeardLog(), images=project / "ds" / "img", score_threshold=0.0
+    )
+    assert result.proofs[0].failures == []
+    assert result.proofs[0].paired > 0
+    outputs = tf.saved_model.load(str(result.path)).signatures["serving_default"].structured_outputs
+    assert outputs["offset"].shape.as_list() == [None, 2]
+
+
+@pytest.mark.slow
+def test_service_answers_with_the_field(predictor, image):
+    pixels = cv2.imread(str(image))[..., ::-1]
+    with running(predictor) as found:
+        answer = requests.post(
+            f"{found.url}/v1/models/mrcnn:predict", json={"inputs": {"image": pixels.tolist()}}, timeout=300
+        )
+    assert answer.status_code == 200, answer.text
+    outputs = answer.json()["outputs"]
+    assert np.shape(outputs["offset"]) == (len(outputs["scores"]), 2)
+    [live] = predictor.predict([image])
+    np.testing.assert_allclose(outputs["offset"], live.extras["offset"], atol=1e-3)
 
 
 @pytest.mark.slow
