@@ -22,7 +22,7 @@ from mrcnn.data import resize
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.ops import boxes, sampling
 from mrcnn.predict import preprocess
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import Detections
 from tests.fidelity import recipe, reference
 from tests.fidelity.session import CLASS_NAMES, Session, build_model, compute_step, training_batch
 
@@ -139,7 +139,7 @@ def detect(model: Matterport) -> Detections:
         image_resize=model.settings.image_resize,
     )
     raw = model({"images": tf.constant(inputs.images), "windows": tf.constant(inputs.windows)})
-    return Session(model).to_original(RawDetections(*(np.asarray(field)[0] for field in raw)))
+    return Session(model).to_original(tf.nest.map_structure(lambda field: np.asarray(field)[0], raw))
 
 
 def stored_detections() -> Detections:
