@@ -1,4 +1,4 @@
-"""Mask R-CNN for Keras 3: the short way in from Python. See README.md and docs/architecture.md.
+"""Mask R-CNN for Keras 3: the main functions and classes for Python. See README.md and docs/architecture.md.
 
 The names below are loaded when they are first used, so that importing one light module does not start TensorFlow.
 """
@@ -16,7 +16,7 @@ __all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a name of the short way in."""
+    """Imports one of the names of `__all__` when it is first used."""
     if name not in _PLACES:
         raise AttributeError(f"module 'mrcnn' has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

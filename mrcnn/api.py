@@ -1,6 +1,7 @@
 """Data and model for Keras's own `compile` and `fit`.
 
-`mrcnn.train.run.train` does more: it validates, writes checkpoints, resumes. This is for a training loop of one's own.
+`mrcnn.train.run.train` does more: it validates, writes checkpoints, resumes. This module is for calling
+`fit` yourself.
 """
 
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def open_data(
     """Opens annotated images for training.
 
     Args:
-        data: a Supervisely project, a COCO file whose images lie beside it, or `DataPaths` that say more.
+        data: path of a Supervisely project, or `DataPaths`, which name the image folder of a COCO file too.
         config: a path, the name of a preset, or a dictionary, as for `load_train_config`.
         log: receives warnings; None for stderr.
 

@@ -25,7 +25,7 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 @contextmanager
 def inside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of a folder that a run fills; see `held`.
+    """Locks an output folder that a run fills; see `held`.
 
     A missing folder is created, and removed again if the run leaves it empty.
     """
@@ -46,7 +46,7 @@ def inside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> It
 
 @contextmanager
 def beside(output: str | os.PathLike[str], *, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of an output that is renamed into place; see `held`.
+    """Locks an output that is renamed into place; see `held`.
 
     The lock file lies beside the output, a file or folder that appears complete at the end of a run.
     """
@@ -68,7 +68,7 @@ def remove_left(output: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def held(file: Path, *, output: Path, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds a lock file while the body runs and removes it afterwards.
+    """Locks a file while the body runs and removes it afterwards.
 
     The file contains the process, host, time and command line of its holder, for the message to another run.
 

@@ -3,8 +3,8 @@
     python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
     python -m mrcnn evaluate --model MODEL --data instances.json --images DIR [--config MODE.json]
 
-AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for use. Of an
-inference config only the mode counts and its own keys, not which classes it writes.
+AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for
+inference. Of an inference config only the mode and the mode's own keys are used; its selection of classes is ignored.
 """
 
 import argparse

@@ -162,7 +162,7 @@ class _Known(NamedTuple):
     chosen: Mapping[str, type[Settings]]
 
     def below(self, record: type[Settings], key: str) -> type[Settings] | None:
-        """Finds the record of a key's value; None for a value of another kind."""
+        """Finds the record of a key's value; None if the value is no record."""
         chosen = self.chosen.get(key) if record is self.record else None
         return chosen or _record_of(record.model_fields[key].annotation)
 

@@ -1,6 +1,6 @@
 """Settings that the models of all families have; a family's own record adds to them.
 
-They say how images come in, how many objects there are room for, and how the model's output becomes detections.
+They set how images are prepared, how many objects an image may have, and how the model's output becomes detections.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
-_NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versions do not know, with what those do
+_NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versions lack: the values they imply
 
 
 class ModelConfig(Settings):
@@ -79,12 +79,12 @@ class ModelConfig(Settings):
 
     @property
     def title(self) -> str:
-        """What a run's summary calls the network."""
+        """Name of the network in a run's summary."""
         return self.family
 
     @property
     def imagenet_backbone(self) -> str | None:
-        """The ResNet that the backbone is, `resnet50` or `resnet101`; None where ImageNet weights do not fit."""
+        """Name of the backbone if ImageNet weights fit it, `resnet50` or `resnet101`; else None."""
         return None
 
     @property

@@ -1,1 +1,1 @@
-"""The extra fields of objects: what happens to each between annotation, model, file and picture."""
+"""The extra fields of objects: how each is read, moved with its image, and written."""

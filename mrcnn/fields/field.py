@@ -1,7 +1,7 @@
-"""Defines what an extra field of an object is, and the table of all of them.
+"""Defines the extra fields of objects, and the table of all of them.
 
-Boxes, classes, scores and masks are the fixed core of every record. What else is known of an object is an extra field:
-an array with one row per object. A field says here how its rows move when images are resized, cut, mirrored or
+Boxes, classes, scores and masks are the fixed core of every record. Further data of an object is an extra field:
+an array with one row per object. A field defines how its rows change when images are resized, cut, mirrored or
 augmented, and how they are written. Everything between the annotation and the written result loops over these fields.
 """
 

@@ -102,7 +102,7 @@ class StartModel:
 
 
 def check_family(given: Mapping[str, Any], start: Mapping[str, Any]) -> None:
-    """Checks that a train config asks for no other family than that of the weights it starts from.
+    """Checks that a train config does not name another model family than its start weights have.
 
     Args:
         given: as for `taken_over`.

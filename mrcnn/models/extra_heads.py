@@ -1,6 +1,7 @@
 """The table of heads that a model can have beside the RPN, the box head and the mask head.
 
-A head of its own folder is imported here and added to `HEADS`. `model.extra_heads` in a config names those of a model.
+Each has its own folder in `heads/`, and is imported here and added to `HEADS`. `model.extra_heads` in a config selects
+heads by name.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ class HeadType(NamedTuple):
     Attributes:
         build: `build(settings, num_classes=..., feature_dtype=...)` builds the head from a family's settings. The names
             of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
-        needs: names of the objects' extra fields that its targets are made of; a batch has them as `gt_<name>`.
+        needs: names of the objects' extra fields that its targets are computed from; a batch has them as `gt_<name>`.
         gives: names of the extra fields that it adds to a detection, those of `Head.gives`.
     """
 
@@ -42,7 +43,7 @@ def find(names: Sequence[str]) -> dict[str, HeadType]:
 
 
 def needs(names: Sequence[str]) -> tuple[str, ...]:
-    """Lists the extra fields that the heads' targets are made of, each once.
+    """Lists the extra fields that the heads' targets are computed from, each once.
 
     Raises:
         UserError: as `find`.

@@ -1,7 +1,7 @@
 """Private names of Keras that this project uses; no other file uses one.
 
-Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), nor to say that a
-model needs no inference of its shapes. A Keras release may rename what is used here; the tests of this file then fail.
+Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), nor to skip the
+inference of a model's shapes. A Keras release may rename what is used here; the tests of this file then fail.
 """
 
 from typing import Any

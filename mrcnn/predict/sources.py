@@ -109,7 +109,7 @@ def open_annotated(paths: DataPaths) -> Source:
 
 
 def open_data(paths: DataPaths) -> Source:
-    """Opens data of any format for inference: with its annotations, or as a list of images where the format is that.
+    """Opens data of any format for inference: with annotations, or only as a list of images if the format has one.
 
     Raises:
         UserError: as `table.open_source`.

@@ -22,7 +22,7 @@ def make_router(handler: RequestHandler, measured: Metrics) -> APIRouter:
     """Builds the router of the service's own endpoints.
 
     Args:
-        handler: knows whether the model is ready.
+        handler: checks whether the model is ready.
         measured: the metrics of this process.
     """
     router = APIRouter()

@@ -1,4 +1,4 @@
-"""What a source of samples is: annotated images in one format, and how they are split.
+"""Defines a source of samples: annotated images in one format, and their split into training and validation.
 
 A format is one file of this package with a function that opens a `Source`, and one line of `table.FORMATS`.
 """

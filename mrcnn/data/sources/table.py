@@ -1,4 +1,4 @@
-"""The formats of annotated images, and the choice between them by what a path is.
+"""The table of the formats of annotated images; finds the format of a path.
 
 A further format is one line of `FORMATS`; other code may add one of its own.
 """

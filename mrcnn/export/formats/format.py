@@ -25,7 +25,7 @@ class Format(ABC):
     versions: Mapping[str, str] = {}
 
     def limits(self, settings: DetectorSettings) -> list[str]:
-        """Lists what an exported model of these settings does otherwise than the live one, one warning each.
+        """Lists how an exported model of these settings behaves differently from the live one, one warning each.
 
         Raises:
             UserError: the format cannot hold such a model.

@@ -1,1 +1,1 @@
-"""Request limits: who may ask, how much, and checks of untrusted bodies, images and JSON."""
+"""Request limits: known hosts, numbers of requests, and checks of untrusted bodies, images and JSON."""

@@ -1,4 +1,4 @@
-"""What a REST dialect consists of: its routes, the reading of a request, and the writing of a response."""
+"""Defines a REST dialect: its routes, how it reads a request, and how it writes the response."""
 
 import functools
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ class Protocol(ABC, Generic[Q]):
     `predict` does the last three, one after the other; the endpoint that finds objects calls it.
 
     Attributes:
-        handler: reads bodies within the limits and runs work in threads; knows the model and its name.
+        handler: reads bodies within the limits and runs work in threads; has the model and its name.
     """
 
     prefix: ClassVar[str] = ""  # of every path

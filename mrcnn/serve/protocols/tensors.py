@@ -75,7 +75,7 @@ def read_image(values: Any, *, channels: int, shape: list[int] | None = None) ->
         values: `[H, W, channels]` or `[1, H, W, channels]` as nested lists of whole numbers 0..255; with `shape` also
             as a flat list.
         channels: channels of the model's images.
-        shape: the declared shape; None where the nesting tells it.
+        shape: the declared shape; None to derive it from the nesting.
 
     Returns:
         `[H, W, channels]` uint8.
