@@ -20,11 +20,11 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.events import EventLog, make_log
 from mrcnn.model_folder.read import ModelBundle
-from mrcnn.models import build as models
-from mrcnn.models import trainable
 from mrcnn.predict.predictor import Predictor
+from mrcnn.train import build as training
 from mrcnn.train import check, start
 from mrcnn.train.check import Checked
+from mrcnn.train.state import TrainingState
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,15 @@ class Data:
 def open_data(
     data: str | Path | DataPaths,
     *,
+    images: str | Path | None = None,
     config: str | Path | Mapping[str, Any] = "train_small_dataset",
     log: EventLog | None = None,
 ) -> Data:
     """Opens annotated images for training.
 
     Args:
-        data: path of a Supervisely project, or `DataPaths`, which name the image folder of a COCO file too.
+        data: path of a Supervisely project or of a COCO file; or `DataPaths`, which can also name a validation set.
+        images: folder of the images that a COCO file lists; None for the folder of the file.
         config: a path, the name of a preset, or a dictionary, as for `load_train_config`.
         log: receives warnings; None for stderr.
 
@@ -81,9 +83,8 @@ def open_data(
         UserError: the config is invalid or the data cannot be used; one line that names the fix.
     """
     log = log or make_log()
-    paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
     begin = check.Start(config=load_train_config(config, warn=log.warning), model=None, resumed=None, classes=None)
-    checked = check.check_data(begin, partial(table.open_source, paths), log=log)
+    checked = check.check_data(begin, partial(table.open_source, _paths(data, images)), log=log)
     samples = checked.samples.train
     skipped = Skipped(len(samples), max_share=checked.config.max_skipped_share, log=log)
     train, steps = pipeline.train_dataset(samples, checked.config, batch_size=checked.batch_size, skipped=skipped)
@@ -91,30 +92,42 @@ def open_data(
 
 
 def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
-    """Builds the model for data, with the start weights and the trained layers of its config.
+    """Builds the model for data as a training run does: start weights, trained layers, precision, devices and seed.
 
     Args:
-        data: from `open_data`; of its config `model`, `train_layers`, `weights_init_type` (`imagenet` or `random`) and
-            `imagenet_weights` are read.
+        data: from `open_data`; its config's `weights_init_type` must be `imagenet` or `random`.
         log: receives a report of the loaded layers; None for stderr.
 
     Returns:
-        A `MaskRCNN` to compile and fit.
+        A `MaskRCNN`, compiled with the optimizer of the config; `compile` sets another one.
 
     Raises:
         UserError: the start weights are missing or do not fit.
     """
-    config = data.checked.config
+    checked, config = data.checked, data.checked.config
     if config.weights_init_type == "imagenet":
         start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
-    model = models.build_model(config.model, num_classes=len(data.class_names))
-    trainable.select_trainable(model, config.train_layers)
-    start.load_start_weights(
-        model.weight_layout(),
-        config.weights_init_type,
-        start_model=None,
-        imagenet_weights=config.imagenet_weights,
-        backbone=config.model.imagenet_backbone,
+    keras.utils.set_random_seed(config.seed)
+    return training.build_network(
+        config,
+        checked.samples.class_title_to_idx,
+        chosen=checked.devices,
+        begin=checked.begin,
+        state=TrainingState(
+            epoch=0,
+            step=0,
+            steps_per_epoch=data.steps,
+            train_images=len(checked.samples.train),
+            seed=config.seed,
+        ),
         log=log or make_log(),
     )
-    return model
+
+
+def _paths(data: str | Path | DataPaths, images: str | Path | None) -> DataPaths:
+    if isinstance(data, DataPaths):
+        return data
+    path = Path(data)
+    if images is None and path.is_file():
+        return DataPaths(path, path.parent)
+    return DataPaths(path, None if images is None else Path(images))

@@ -1,8 +1,10 @@
 """The short way in from Python, with real batches and a real network."""
 
+import json
 import subprocess
 import sys
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -38,6 +40,22 @@ def test_open_data_reads_classes_steps_and_batches(project):
     assert data.steps == 2
     batch = next(iter(data.train))
     assert batch["images"].shape == (2, tiny.SIDE, tiny.SIDE, 3)
+
+
+def test_open_data_reads_a_coco_file_with_its_images_beside_it(tmp_path):
+    for name in "abcde":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((48, 64, 3), 90, np.uint8))
+    images = [{"id": i, "file_name": f"{name}.png", "height": 48, "width": 64} for i, name in enumerate("abcde")]
+    annotations = [
+        {"id": i, "image_id": i, "category_id": 7, "segmentation": [[5, 5, 25, 5, 25, 25]], "bbox": [5, 5, 20, 20]}
+        for i in range(5)
+    ]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "cat"}]}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    for given in ({}, {"images": tmp_path}):
+        data = mrcnn.open_data(tmp_path / "instances.json", config=tiny.CONFIG, log=HeardLog(), **given)
+        assert data.class_names == ("bg", "cat")
+        assert (len(data.checked.samples.train), len(data.checked.samples.val)) == (4, 1)
 
 
 def test_open_data_refuses_what_is_no_data(tmp_path):

@@ -58,7 +58,7 @@ MAY_IMPORT = {
         "startup", "decoder_notes", "structures", "events", "config", "images", "project", "fields", "data",
         "model_folder", "predict", "annotate",
     },
-    "api": {"events", "config", "data", "models", "model_folder", "predict", "train"},
+    "api": {"events", "config", "data", "model_folder", "predict", "train"},
     "demo": {
         "structures", "events", "config", "images", "project", "convert", "models", "evaluate", "model_folder",
         "predict", "annotate", "train", "export",

@@ -25,7 +25,7 @@ class ModelConfig(Settings):
             weights where the config leaves them open.
     """
 
-    NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range")
+    NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range", "extra_heads")
 
     family: Name = Field(description=FAMILY)
     channels: PositiveInt = Field(default=3, description="channels of an image")

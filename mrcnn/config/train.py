@@ -320,7 +320,7 @@ class TrainConfig(UserSettings):
         """The keys of `model` that the user gave, with their values."""
         names = {way[1] for key in self.given if (way := key.split("."))[0] == "model" and len(way) > 1}
         values = self.model.model_dump(mode="json", include=names)
-        return {**values, "family": self.model.family} if "family" in names else values
+        return {**{name: getattr(self.model, name) for name in names - values.keys()}, **values}
 
     def with_model(self, model: ModelConfig, *, given: Iterable[str]) -> Self:
         """Copies the config with other settings of the model.

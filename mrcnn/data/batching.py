@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
 from mrcnn.fields import extras
-from mrcnn.fields.field import named
+from mrcnn.fields.table import named
 from mrcnn.project import census
 from mrcnn.structures import Batch, Instances
 

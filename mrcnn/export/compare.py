@@ -115,7 +115,8 @@ def compare(
     """
     found, scores = live.found, exported["scores"]
     size = found.masks.shape[1:]
-    _check(exported, size)
+    _check(exported, size, found.extras)
+    further = {name: exported[name] for name in found.extras}
     limits = np.maximum(tolerances.box_px, tolerances.box_share * _longer_sides(found.boxes))
     pairs = _pair(found, exported, radii=np.maximum(max(_PAIR_PX, rounding_px), limits))
     left, right = (np.array([pair[side] for pair in pairs], int) for side in (0, 1))
@@ -125,7 +126,7 @@ def compare(
         _compare_masks(live, exported, pair, tolerances=tolerances)
         for pair in zip(left[same], right[same], strict=True)
     ]
-    fields = {name: exported[name][right[same]] for name in found.extras}
+    own, fields = (extras.take(each, rows[same]) for each, rows in ((found.extras, left), (further, right)))
     alone = np.concatenate([np.delete(found.scores, left), np.delete(scores, right)])
     full = len(found.scores) >= most and len(scores) >= most
     cutoff = max(score_threshold, min(found.scores.min(), scores.min()) if full else 0.0)
@@ -148,14 +149,17 @@ def compare(
         mask_pixels=max((mask.pixels for mask in differences), default=0),
         mask_iou=min((mask.iou for mask in differences), default=1.0),
         masks_off=sum(mask.off for mask in differences),
-        fields_off=int(extras.differing(extras.take(found.extras, left[same]), fields).sum()),
+        fields_off=int(extras.differing(own, fields, count=int(same.sum())).sum()),
     )
 
 
-def _check(exported: Mapping[str, np.ndarray], size: tuple[int, ...]) -> None:
+def _check(exported: Mapping[str, np.ndarray], size: tuple[int, ...], fields: Mapping[str, np.ndarray]) -> None:
     count = len(exported["scores"])
     shapes = {"boxes": (count, 4), "class_ids": (count,), "scores": (count,), "masks": (count, *size)}
+    shapes |= {name: (count, *values.shape[1:]) for name, values in fields.items()}
     for key, shape in shapes.items():
+        if key not in exported:
+            raise ValueError(f"the output `{key}` of shape {shape} is missing")
         if exported[key].shape != shape:
             raise ValueError(f"the output `{key}` must have the shape {shape}, got {exported[key].shape}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mrcnn.export import outputs
-from mrcnn.structures import OutputRules, RawDetections, Tensor
+from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
 
 Network = Callable[[Mapping[str, Any]], RawDetections]
 
@@ -44,11 +44,13 @@ class Exportable:
             `weights`, if it has any, are Keras variables.
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
+        choices: run-time choices instead of the network's own; None for those.
     """
 
     network: Network
     settings: DetectorSettings
     labels: Mapping[str, Any]
+    choices: Choices | None = None
 
     @property
     def variables(self) -> list[Any]:
@@ -65,4 +67,5 @@ class Exportable:
         Returns:
             The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each.
         """
-        return outputs.named(self.network({"images": images, "windows": windows}))
+        chosen = {} if self.choices is None else {"choices": self.choices}
+        return outputs.named(self.network({"images": images, "windows": windows}, **chosen))

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.fields.field import Warp, named
+from mrcnn.fields.field import Warp
+from mrcnn.fields.table import named
 from mrcnn.project.annotation import Label
 from mrcnn.structures import Tensor
 
@@ -21,8 +22,9 @@ def take(extras: Extras, rows: Any) -> dict[str, Any]:
 
 
 def concatenate(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
-    """Concatenates the rows of several dictionaries with the same fields."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+    """Concatenates the rows of several dictionaries; those without fields must belong to no object."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
 
 
 def transformed(extras: Extras, *, scale: tuple[float, float], shift: tuple[float, float]) -> dict[str, np.ndarray]:
@@ -46,9 +48,9 @@ def augmented(extras: Extras, warp: Warp) -> dict[str, np.ndarray]:
     return {name: named(name).augmented(values, warp) for name, values in extras.items()}
 
 
-def joined(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
-    """Combines the pieces of one object to one row; see `Field.joined`."""
-    return {name: named(name).joined(values, scores)[None] for name, values in extras.items()}
+def merged(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Combines the pieces of one object to one row; see `Field.merged`."""
+    return {name: named(name).merged(values, scores)[None] for name, values in extras.items()}
 
 
 def of_labels(labels: Iterable[Label], names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -72,21 +74,22 @@ def jsonable(extras: Extras, row: int) -> dict[str, Any]:
     return {name: named(name).jsonable(values[row]) for name, values in extras.items()}
 
 
-def differing(extras: Extras, others: Extras) -> np.ndarray:
-    """Finds the objects of which a field differs by more than its tolerance.
+def differing(extras: Extras, others: Extras, *, count: int) -> np.ndarray:
+    """Finds the objects of which a field differs by more than its tolerance, or is NaN.
 
     Args:
         extras: `[N, ...]` by name.
         others: the same fields of the same objects.
+        count: N.
 
     Returns:
-        `[N]` bool; a scalar false without fields.
+        `[N]` bool.
     """
-    apart = [
-        (np.abs(values - others[name]) > named(name).tolerance).reshape(len(values), -1).any(axis=1)
-        for name, values in extras.items()
-    ]
-    return np.any(apart, axis=0)
+    found = np.zeros(count, bool)
+    for name, values in extras.items():
+        same = np.abs(values - others[name]) <= named(name).tolerance
+        found |= ~same.all(axis=tuple(range(1, same.ndim)))
+    return found
 
 
 def draw(picture: np.ndarray, extras: Extras, boxes: np.ndarray) -> np.ndarray:

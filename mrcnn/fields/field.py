@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.errors import UserError
 from mrcnn.project.annotation import Label
 from mrcnn.structures import Tensor
 
@@ -60,7 +61,7 @@ class Field:
         """
         return values
 
-    def joined(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def merged(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Combines the values of pieces of one object that was cut by window borders; here the best piece's.
 
         Args:
@@ -77,9 +78,22 @@ class Field:
 
         Args:
             label: the object, in pixels of the image.
+
+        Raises:
+            UserError: the annotation has a value of another shape, or one that is not finite.
         """
-        found = np.asarray(label.extra.get(self.name, np.zeros(self.shape)), np.float32)
-        return found if found.shape == self.shape else np.zeros(self.shape, np.float32)
+        if self.name not in label.extra:
+            return np.zeros(self.shape, np.float32)
+        try:
+            found = np.asarray(label.extra[self.name], np.float32)
+        except (TypeError, ValueError, OverflowError):
+            found = np.full((), np.nan)
+        if found.shape != self.shape or not np.isfinite(found).all():
+            raise UserError(
+                f"`{self.name}` of an object of class {label.class_title!r} must be finite numbers of shape "
+                f"{list(self.shape)}, got {label.extra[self.name]!r:.60}"
+            )
+        return found
 
     def to_label(self, label: Label, value: np.ndarray) -> Label:
         """Adds the value of a detection to its label in a project; here as a further key of its JSON."""
@@ -101,17 +115,3 @@ class Field:
             `[H, W, 3]` uint8 RGB.
         """
         return picture
-
-
-FIELDS: dict[str, Field] = {}  # by name; a field's file is imported and added here
-
-
-def named(name: str) -> Field:
-    """Finds a field by name.
-
-    Raises:
-        ValueError: no field of that name is in `FIELDS`.
-    """
-    if name not in FIELDS:
-        raise ValueError(f"the field {name!r} is not in `mrcnn.fields.field.FIELDS`; add a `Field` of that name there")
-    return FIELDS[name]

@@ -60,12 +60,13 @@ class ModelBundle:
 
     Attributes:
         model: maps a dictionary with `images` and `windows` to `RawDetections`, by its own run-time choices or by those
-            of its argument `choices`.
+            of its argument `choices`; `detect` passes those in use.
         class_names: title of each class id, the background first.
         class_metas: the classes in the folder's order, without the background.
         input_size: `min_dim` and `max_dim` of the model input, pixels.
         config: settings of the architecture, with the run-time choices in use.
         precision: number format of the convolutions, and the reason for it.
+        chosen: run-time choices instead of the model's own; None for those.
     """
 
     model: Callable[..., RawDetections]
@@ -74,6 +75,7 @@ class ModelBundle:
     input_size: InputSize
     config: ModelConfig
     precision: precisions.Precision = precisions.DEFAULT
+    chosen: Choices | None = None
 
     @property
     def choices(self) -> Choices:
@@ -97,7 +99,12 @@ class ModelBundle:
         if unknown := [name for name in changes if name not in Choices._fields]:
             raise UserError(f"{unknown[0]!r} is no run-time choice; those are {', '.join(Choices._fields)}")
         config = errors.check(type(self.config), {**self.config.model_dump(), **changes}, path="model")
-        return replace(self, config=config, model=partial(self.model, choices=Choices.of(config)))
+        return replace(self, config=config, chosen=Choices.of(config))
+
+    @property
+    def detect(self) -> Callable[[Mapping[str, Any]], RawDetections]:
+        """The model with the run-time choices in use."""
+        return self.model if self.chosen is None else partial(self.model, choices=self.chosen)
 
     @property
     def output_rules(self) -> OutputRules:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mrcnn.errors import UserError
-from mrcnn.fields.field import named
+from mrcnn.fields.table import named
 from mrcnn.heads.head import Head
 
 
@@ -28,6 +28,13 @@ class HeadType(NamedTuple):
 
 
 HEADS: dict[str, HeadType] = {}
+# names that no head, field or loss may have: those of the model's own heads and losses, of its outputs, and of keys in
+# projects, COCO JSON and exports
+OWN = frozenset(
+    "rpn box mask loss l2_loss rpn_class_loss rpn_bbox_loss mrcnn_class_loss mrcnn_bbox_loss mrcnn_mask_loss "
+    "boxes class_ids class_names scores valid masks extras probabilities tags classTitle geometryType shape bitmap "
+    "points id image_id category_id bbox score segmentation area iscrowd".split()
+)
 
 
 def find(names: Sequence[str]) -> dict[str, HeadType]:
@@ -70,9 +77,10 @@ def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]
 
     Raises:
         UserError: as `find`.
-        ValueError: a head adds other fields than the table says, or one that is not in `FIELDS`.
+        ValueError: a head adds other fields than the table says, or one that is not in `FIELDS`; or it has the name of
+            a head, a field or a loss of the model.
     """
-    heads = {}
+    heads, taken = {}, {*OWN}
     for name, kind in find(names).items():
         heads[name] = kind.build(settings, **kwargs)
         if heads[name].gives != kind.gives:
@@ -81,4 +89,8 @@ def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]
             )
         for field in kind.gives:
             named(field)
+        own = {name, *kind.gives, *heads[name].loss_names}
+        if doubled := sorted(own & taken):
+            raise ValueError(f"the head {name!r} uses the name {doubled[0]!r}, which the model has already")
+        taken |= own - {name}
     return heads

@@ -157,8 +157,8 @@ def _joined(found: CompactDetections, group: np.ndarray) -> CompactDetections:
         canvas[top - y1 : bottom - y1, left - x1 : right - x1] |= mask.pixels
     box = np.concatenate([pieces.boxes[:, :2].min(axis=0), pieces.boxes[:, 2:].max(axis=0)])
     mask = CroppedMask.from_pixels(canvas, (int(y1), int(x1)))
-    joined = extras.joined(pieces.extras, pieces.scores)
-    return compact.take(pieces, [0])._replace(boxes=box[None], masks=(mask,), extras=joined)
+    merged = extras.merged(pieces.extras, pieces.scores)
+    return compact.take(pieces, [0])._replace(boxes=box[None], masks=(mask,), extras=merged)
 
 
 def _inside(mask: CroppedMask, box: Box) -> np.ndarray:

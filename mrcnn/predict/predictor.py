@@ -38,7 +38,7 @@ class Predictor:
         self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
         side, channels = bundle.input_size.max_dim, bundle.config.channels
         self._detect = tf.function(
-            lambda images, windows: bundle.model({"images": images, "windows": windows}),
+            lambda images, windows: bundle.detect({"images": images, "windows": windows}),
             input_signature=[
                 tf.TensorSpec([None, side, side, channels], tf.float32),
                 tf.TensorSpec([None, 4], tf.float32),
@@ -77,7 +77,9 @@ class Predictor:
         )
 
     def with_choices(self, **changes: float) -> "Predictor":
-        """Makes a predictor with other run-time choices that shares the network, such as `mask_threshold=0.4`.
+        """Makes a predictor with other run-time choices, such as `mask_threshold=0.4`.
+
+        It shares the network and traces its own graph at its first prediction.
 
         Args:
             **changes: new values by the names of `structures.Choices`.

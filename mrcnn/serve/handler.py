@@ -14,7 +14,6 @@ from mrcnn.config import errors
 from mrcnn.serve.limits import bodies, images, json_text
 from mrcnn.serve.limits.admission import Admission
 from mrcnn.serve.limits.bodies import Body
-from mrcnn.serve.protocols import tensors
 from mrcnn.serve.responses import RequestError
 from mrcnn.serve.service import Disconnect, Service
 
@@ -33,7 +32,7 @@ class RequestHandler:
     Attributes:
         service, model_name, api, max_pixels: as given.
         channels: channels of the model's images.
-        outputs: the arrays of an answer by name.
+        extra_fields: names of the extra fields of a detection.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class RequestHandler:
         config = service.bundle.config
         self.service, self.model_name, self.api = service, model_name, api
         self.channels, self.max_pixels = config.channels, max_pixels
-        self.outputs = tensors.outputs(service.bundle.extra_fields)
+        self.extra_fields = service.bundle.extra_fields
         self._image_range = config.image_range
         self._bytes_per_pixel = config.channels + config.detections_per_image // 8 + 1 + PASTING
         budget = max_pixels * self._bytes_per_pixel

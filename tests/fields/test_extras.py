@@ -29,6 +29,11 @@ def test_concatenate_keeps_the_order_and_nothing_stays_nothing():
     assert extras.concatenate([{}, {}]) == {}
 
 
+@pytest.mark.parametrize("parts", [[toy.extras((1, 2, 3, 4)), {}], [{}, toy.extras((1, 2, 3, 4))]])
+def test_concatenate_ignores_a_part_without_fields(parts):
+    assert extras.concatenate(parts)["point"].tolist() == [[1, 2]]
+
+
 def test_transformed_scales_vectors_and_scales_and_shifts_points():
     got = extras.transformed(toy.extras((10, 20, 1, -2)), scale=(2, 0.5), shift=(3, 4))
     assert got["point"].tolist() == [[23, 14]]  # 10 * 2 + 3, 20 * .5 + 4
@@ -56,8 +61,8 @@ def test_augmented_warps_points_only():
     assert got["offset"].tolist() == [[1, -2]]
 
 
-def test_joined_has_one_row():
-    got = extras.joined(toy.extras((1, 2, 3, 4), (3, 6, 9, 9)), np.array([0.9, 0.8]))
+def test_merged_has_one_row():
+    got = extras.merged(toy.extras((1, 2, 3, 4), (3, 6, 9, 9)), np.array([0.9, 0.8]))
     assert got["point"].tolist() == [[2, 4]]  # the toy field's mean
     assert got["offset"].tolist() == [[3, 4]]  # the best
 
@@ -80,5 +85,11 @@ def test_onto_label_and_jsonable_use_the_row():
 def test_differing_finds_the_objects_beyond_a_tolerance():
     values = toy.extras((0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))
     others = toy.extras((0, 0, 0, 0.05), (0, 0.2, 0, 0), (0, 0, -0.3, 0))
-    assert extras.differing(values, others).tolist() == [False, True, True]
-    assert not extras.differing({}, {}).any()
+    assert extras.differing(values, others, count=3).tolist() == [False, True, True]
+    assert extras.differing({}, {}, count=2).tolist() == [False, False]
+    assert extras.differing(toy.extras(), toy.extras(), count=0).tolist() == []
+
+
+def test_differing_finds_nan():
+    values = toy.extras((0, 0, 0, np.nan), (0, 0, 0, 0))
+    assert extras.differing(values, values, count=2).tolist() == [True, False]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mrcnn.fields.field import FIELDS, Field, named
+from mrcnn.errors import UserError
+from mrcnn.fields.field import Field
 from mrcnn.project.annotation import Label
 from mrcnn.project.geometry import Bitmap
 
@@ -15,17 +16,6 @@ class Weight(Field):
     shape = (2,)
 
 
-def test_named_refuses_an_unknown_field():
-    with pytest.raises(ValueError, match=r"'weight' is not in `mrcnn\.fields\.field\.FIELDS`; add a `Field`"):
-        named("weight")
-
-
-def test_named_finds_a_registered_field(monkeypatch):
-    field = Weight()
-    monkeypatch.setitem(FIELDS, "weight", field)
-    assert named("weight") is field
-
-
 def test_to_label_adds_a_rounded_key_and_from_label_reads_it():
     field = Weight()
     written = field.to_label(LABEL, np.array([1 / 3, 2], np.float32))
@@ -33,12 +23,17 @@ def test_to_label_adds_a_rounded_key_and_from_label_reads_it():
     assert field.from_label(written).tolist() == [np.float32(0.3333), 2]
 
 
-@pytest.mark.parametrize("value", [[1, 2, 3], 5, []])
-def test_from_label_reads_zeros_where_the_value_is_missing_or_has_another_shape(value):
-    field = Weight()
-    assert field.from_label(LABEL).tolist() == [0, 0]
+def test_from_label_reads_zeros_where_the_value_is_missing():
+    assert Weight().from_label(LABEL).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], 5, [], "a", None, {"x": 1}, [1, [2]], [1, None], [float("nan"), 1]])
+def test_from_label_refuses_what_is_no_value(value):
     label = Label("cat", LABEL.geometry, extra={"weight": value})
-    assert field.from_label(label).tolist() == [0, 0]
+    with pytest.raises(
+        UserError, match=r"`weight` of an object of class 'cat' must be finite numbers of shape \[2\], got"
+    ):
+        Weight().from_label(label)
 
 
 def test_field_is_left_alone_by_transformed_augmented_and_draw():
@@ -49,5 +44,5 @@ def test_field_is_left_alone_by_transformed_augmented_and_draw():
     assert field.draw(picture, values, np.zeros((3, 4))) is picture
 
 
-def test_joined_takes_the_best_piece():
-    assert Weight().joined(np.array([[1, 2], [3, 4]]), np.array([0.9, 0.8])).tolist() == [1, 2]
+def test_merged_takes_the_best_piece():
+    assert Weight().merged(np.array([[1, 2], [3, 4]]), np.array([0.9, 0.8])).tolist() == [1, 2]

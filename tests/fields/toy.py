@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mrcnn.fields.field import FIELDS, Field
+from mrcnn.fields.field import Field
+from mrcnn.fields.table import FIELDS
 
 
 class Point(Field):
@@ -17,7 +18,7 @@ class Point(Field):
     def augmented(self, values, warp):
         return warp(values)
 
-    def joined(self, values, scores):
+    def merged(self, values, scores):
         return values.mean(axis=0)
 
 

@@ -9,7 +9,8 @@ import cv2
 import keras
 from keras import ops
 
-from mrcnn.fields.field import FIELDS, Field
+from mrcnn.fields.field import Field
+from mrcnn.fields.table import FIELDS
 from mrcnn.heads.head import Across, Head
 from mrcnn.heads.roi_features import RoiFeatures
 from mrcnn.models.extra_heads import HEADS, HeadType

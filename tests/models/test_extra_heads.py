@@ -6,6 +6,7 @@ from mrcnn.heads.head import Head
 from mrcnn.models import extra_heads
 from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.models.families.matterport import Matterport
+from tests.fields import toy
 from tests.heads.parts import SETTINGS
 
 
@@ -63,3 +64,20 @@ def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypa
     names = [name for name, _ in model.weight_layout()]
     assert names == [name for name, _ in plain] + ["mrcnn_mark"]
     assert model.head("mark").dense.built
+
+
+@pytest.mark.parametrize("name", ["mask", "box"])
+def test_build_refuses_the_name_of_a_head_of_the_model(monkeypatch, name):
+    monkeypatch.setattr(Marks, "gives", ())
+    monkeypatch.setitem(HEADS, name, HeadType(build))
+    with pytest.raises(ValueError, match=f"the head '{name}' uses the name '{name}', which the model has already"):
+        extra_heads.build([name], None, num_classes=3, feature_dtype="float32")
+
+
+def test_build_refuses_two_heads_with_one_field(monkeypatch):
+    toy.register(monkeypatch)
+    monkeypatch.setattr(Marks, "gives", ("point",))
+    for name in ("first", "second"):
+        monkeypatch.setitem(HEADS, name, HeadType(build, gives=("point",)))
+    with pytest.raises(ValueError, match="the head 'second' uses the name 'point'"):
+        extra_heads.build(["first", "second"], None, num_classes=3, feature_dtype="float32")

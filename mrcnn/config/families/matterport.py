@@ -45,7 +45,7 @@ class MatterportConfig(ModelConfig):
     NETWORK: ClassVar[tuple[str, ...]] = (
         "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
-        "image_range",
+        "image_range", "extra_heads",
     )  # fmt: skip
 
     family: Literal["matterport"] = Field(default="matterport", description=FAMILY)

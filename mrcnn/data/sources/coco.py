@@ -21,6 +21,7 @@ from mrcnn.project.tag import split_indices
 SUFFIX = ".json"
 KIND = "COCO file"
 FIX = "annotate objects there; crowds (`iscrowd` 1) are ignored"
+FIX_DRAWN = "choose another `seed` or name other images by --val-data; crowds (`iscrowd` 1) are ignored"
 VAL_FRACTION = 0.2  # of the images validate where no file names others
 
 
@@ -151,4 +152,4 @@ def _split_at_random(items: Sequence[AnnotatedImage], annotations: Sequence[Anno
     train = [index for index in range(len(items)) if index not in val]
     names = (f"the {len(train)} training images of {path}", f"the {len(val)} validation images of {path}")
     rest = f": drawn from {path.name} by `seed` {settings.seed}; --val-data names others"
-    return Sets(tuple(train), tuple(sorted(val)), names, FIX, rest)
+    return Sets(tuple(train), tuple(sorted(val)), names, FIX_DRAWN, rest)

@@ -44,7 +44,7 @@ def load_samples(source: Source, settings: Settings, *, log: EventLog | None = N
         or classes.class_mapping(titles, settings.background, settings.neutral, place=source.classes_in)
     )
     _check_left_out(source, max_share=settings.max_skipped_share)
-    items, annotations = _read_annotations(source, max_share=settings.max_skipped_share, log=log)
+    items, annotations = _read_annotations(source, settings, log=log)
     sets = source.split(items, annotations, settings)
     samples = {
         index: make_sample(
@@ -124,17 +124,20 @@ def _check_left_out(source: Source, *, max_share: float) -> None:
 
 
 def _read_annotations(
-    source: Source, *, max_share: float, log: EventLog | None
+    source: Source, settings: Settings, *, log: EventLog | None
 ) -> tuple[list[AnnotatedImage], list[Annotation]]:
-    skipped = Skipped(len(source.items), max_share=max_share, log=log)
-    items, annotations = [], []
+    skipped = Skipped(len(source.items), max_share=settings.max_skipped_share, log=log)
+    items: list[AnnotatedImage] = []
+    annotations: list[Annotation] = []
     for item in source.items:
         try:
-            annotations.append(item.read_annotation(source.meta))
+            annotation = item.read_annotation(source.meta)
+            extras.of_labels(annotation.labels, settings.fields)  # a malformed value is found here, not in training
         except UserError as error:
             skipped.add(f"{item.dataset}/{item.name}", error)
         else:
             items.append(item)
+            annotations.append(annotation)
     if len(skipped) > repeated.FEW and log is not None:
         log.warning(f"{skipped.summary()}{source.hint}")
     return items, annotations

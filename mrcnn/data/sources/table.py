@@ -1,6 +1,7 @@
 """The table of the formats of annotated images; finds the format of a path.
 
-A further format is one line of `FORMATS`; other code may add one of its own.
+A further format is one line of `FORMATS`; other code may add one of its own. Where several fit a path, the last one is
+used.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,7 @@ def find(path: Path) -> Format:
     Raises:
         UserError: the path does not exist, or has none of the formats.
     """
-    for candidate in FORMATS.values():
+    for candidate in reversed(FORMATS.values()):
         if candidate.fits(path):
             return candidate
     if not path.exists():

@@ -75,7 +75,10 @@ class OpenInference(Protocol[InferenceQuery]):
             """Returns the model's inputs, outputs and class names."""
             self.handler.check_model(name, version)
             class_names = list(self.handler.service.bundle.class_names)
-            return {**_metadata(name, self.handler.channels, self.handler.outputs), "class_names": class_names}
+            return {
+                **_metadata(name, self.handler.channels, tensors.outputs(self.handler.extra_fields)),
+                "class_names": class_names,
+            }
 
         @router.post("/models/{name}/infer", openapi_extra=_BODY)
         @router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BODY)
@@ -91,7 +94,8 @@ class OpenInference(Protocol[InferenceQuery]):
         """Reads an inference request; see `read_request`."""
         handler = self.handler
         return await handler.parse_json(
-            request, lambda text: read_request(text, channels=handler.channels, outputs=handler.outputs)
+            request,
+            lambda text: read_request(text, channels=handler.channels, outputs=tensors.outputs(handler.extra_fields)),
         )
 
     def run(self, query: InferenceQuery, image: np.ndarray, disconnect: Disconnect) -> str:

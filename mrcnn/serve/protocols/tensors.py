@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.config import errors
-from mrcnn.fields.field import named
+from mrcnn.fields.table import named
 from mrcnn.predict import compact
 from mrcnn.serve.responses import RequestError
 from mrcnn.structures import CompactDetections

@@ -59,7 +59,7 @@ class TFServing(Protocol[TFQuery]):
         async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
             """Returns the inputs and outputs of each signature."""
             self.handler.check_model(name, version)
-            return _metadata(name, self.handler.channels, self.handler.outputs)
+            return _metadata(name, self.handler.channels, tensors.outputs(self.handler.extra_fields))
 
         @router.post("/{name}:predict", openapi_extra=_BODY)
         @router.post("/{name}/versions/{version}:predict", openapi_extra=_BODY)
@@ -75,7 +75,9 @@ class TFServing(Protocol[TFQuery]):
     def run(self, query: TFQuery, image: np.ndarray, disconnect: Disconnect) -> str:
         """Writes the arrays of one image as an object of nested lists."""
         return tensors.write_nested(
-            tensors.to_arrays(self.handler.service.detect(image, disconnect), self.handler.outputs)
+            tensors.to_arrays(
+                self.handler.service.detect(image, disconnect), tensors.outputs(self.handler.extra_fields)
+            )
         )
 
     def write(self, query: TFQuery, texts: Sequence[str]) -> str:

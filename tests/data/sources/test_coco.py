@@ -165,7 +165,7 @@ def test_open_source_warns_of_images_in_both_files(tmp_path):
         (content(annotation(1, segmentation=[[1, 2]]), annotation(2, segmentation=[[1]])), {},
          r"nothing can be learnt from .*a\.json: its 2 objects are all left out: 2 objects left out, their outline"),
         (content(annotation(1, iscrowd=1), annotation(2, iscrowd=1)), {},
-         r"the 1 training images of .*a\.json have no object of a class to learn; annotate objects there; crowds"),
+         r"the 1 training images of .*a\.json have no object of a class to learn; choose another `seed`"),
         (content(categories=[{"id": 1, "name": "bg"}]), {},
          r"`categories` of .*a\.json has no class to learn besides the background 'bg'"),
         ({}, {}, r"a\.json is no COCO instance file: it needs a list `images`"),
