@@ -44,7 +44,7 @@ def test_run_main_names_the_type_of_another_exception_and_the_way_to_the_traceba
 
 
 class ResourceExhaustedError(RuntimeError):
-    """Stands for TensorFlow's error of that name."""
+    """A fake of the TensorFlow error of that name."""
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ LOADERS = (load.load_train_config, load.load_inference_config, load.load_deploy_
 
 
 def loads_or_names_the_fault(loader, values):
-    """Tells whether the loader reads the values, or refuses them in one short line that can be printed."""
+    """Checks that the loader reads the values, or refuses them in one short line that can be printed."""
     try:
         loader(values)
     except UserError as error:

@@ -107,6 +107,7 @@ def test_threads_share_a_predictor():
     predictor, images = Predictor(helpers.make_bundle()), make_images()
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda index: predictor.predict([images[index % 5]])[0], range(20)))
+    assert len(results) == 20
     for index, detections in enumerate(results):
         check(detections, images[index % 5])
 
@@ -133,7 +134,9 @@ def test_refused_at_the_call():
 
 def test_array_of_images_is_taken_apart():
     stack = np.stack([helpers.grey_image(16, 32, 80)] * 2)
-    for detections in Predictor(helpers.make_bundle()).predict(stack):
+    results = Predictor(helpers.make_bundle()).predict(stack)
+    assert len(results) == 2
+    for detections in results:
         check(detections, stack[0])
 
 

@@ -34,7 +34,7 @@ def test_error_response_keeps_half_letters():
 
 
 def send_all(answer, wait=0.0):
-    """Gives the messages of an answer, each taken after so many seconds."""
+    """Collects the messages of a response, reading each after so many seconds."""
     sent = []
 
     async def send(message):

@@ -199,7 +199,7 @@ OBJECTS = st.fixed_dictionaries(
 
 
 def read_or_line(values):
-    """Gives the query, or the one line that it is refused with."""
+    """Reads a request; returns the query, or the one line of its refusal."""
     try:
         return read(Body(document=text(values)))
     except UserError as error:
