@@ -4,6 +4,8 @@ The names below are loaded when they are first used, so that importing one light
 """
 
 import importlib
+import os
+import platform
 from typing import Any
 
 _PLACES = {
@@ -13,6 +15,10 @@ _PLACES = {
     "Predictor": "mrcnn.predict.predictor",
 }
 __all__ = list(_PLACES)
+
+if platform.machine() in ("x86_64", "AMD64"):
+    # TensorFlow reads this at its import; by itself it leaves the oneDNN kernels off where a CPU lacks AVX-512
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,8 @@
 """The short way in from Python, with real batches and a real network."""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 
@@ -16,6 +18,8 @@ from mrcnn.errors import UserError
 from mrcnn.predict.predictor import Predictor
 from tests.train import tiny
 from tests.train.conftest import HeardLog
+
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +107,14 @@ def test_names_of_the_package_are_loaded_when_used():
     assert mrcnn.Predictor is Predictor
     with pytest.raises(AttributeError, match="module 'mrcnn' has no attribute 'predict_all'"):
         _ = mrcnn.predict_all
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is switched on x86 only")
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
+def test_the_package_switches_onednn_on_unless_it_is_set(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    if given is not None:
+        environment[ONEDNN] = given
+    code = f"import mrcnn, os; print(os.environ[{ONEDNN!r}])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected

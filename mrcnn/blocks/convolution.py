@@ -12,7 +12,8 @@ from mrcnn.structures import Tensor
 class Convolution(Float32Layer):
     """2-D convolution with bias, computed in `feature_dtype`; its variables are float32.
 
-    A scale and a shift are folded into kernel and bias in float32, before the cast.
+    A scale and a shift are folded into kernel and bias in float32, before the cast. Where the output is a single cell,
+    the kernel is the largest tensor of all, and the output is scaled instead.
     """
 
     def __init__(
@@ -63,26 +64,34 @@ class Convolution(Float32Layer):
 
         Args:
             inputs: `[N, H, W, C]`, any float dtype.
-            scale: `[filters]` float32, multiplied into the kernel and the bias; None is 1.
-            shift: `[filters]` float32, added to the bias; None is 0.
+            scale: `[filters]` float32; None is 1.
+            shift: `[filters]` float32; None is 0.
 
         Returns:
             `[N, H', W', filters]` in `feature_dtype`.
         """
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
         if scale is not None:
-            kernel, bias = kernel * scale, bias * scale
+            bias = bias * scale
         if shift is not None:
             bias = bias + shift
         inputs = ops.cast(inputs, self.feature_dtype)
-        kernel = ops.cast(kernel, self.feature_dtype)
         if self._covers(inputs):
-            # a single output cell is a matrix product, whose gradient on the CPU is 60 times faster than ops.conv's
-            flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2] * inputs.shape[3]))
-            outputs = ops.matmul(flat, ops.reshape(kernel, (-1, self.filters)))[:, None, None]
-        else:
-            outputs = ops.conv(inputs, kernel, strides=self.strides, padding=self.padding)
+            return self._matmul(inputs, kernel, bias, scale=scale)
+        if scale is not None:
+            kernel = kernel * scale
+        kernel = ops.cast(kernel, self.feature_dtype)
+        outputs = ops.conv(inputs, kernel, strides=self.strides, padding=self.padding)
         return outputs + ops.cast(bias, self.feature_dtype)
+
+    def _matmul(self, inputs: Tensor, kernel: Tensor, bias: Tensor, *, scale: Tensor | None) -> Tensor:
+        """Computes a single output cell as a matrix product, whose gradient on the CPU is 60 times faster."""
+        flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2] * inputs.shape[3]))
+        outputs = ops.matmul(flat, ops.cast(ops.reshape(kernel, (-1, self.filters)), self.feature_dtype))
+        outputs = ops.cast(outputs, "float32")
+        if scale is not None:
+            outputs = outputs * scale
+        return ops.cast(outputs + bias, self.feature_dtype)[:, None, None]
 
     def _covers(self, inputs: Tensor) -> bool:
         """Checks whether the kernel covers the whole map, so that the output is one cell."""

@@ -23,6 +23,12 @@ def test_convolution_scale_and_shift_act_behind_the_bias():
     assert float(got[0, 0, 0, 0]) == (9 + 10) * 2 - 1
 
 
+def test_convolution_scale_and_shift_of_a_map():
+    got = _built()(np.ones((1, 3, 3, 1), "float32"), scale=np.float32([2.0]), shift=np.float32([-1.0]))
+    expected = (np.array([[4, 6, 4], [6, 9, 6], [4, 6, 4]]) + 10) * 2 - 1
+    np.testing.assert_allclose(np.asarray(got)[0, :, :, 0], expected)
+
+
 def test_convolution_empty_batch():
     assert _built()(np.zeros((0, 3, 3, 1), "float32")).shape == (0, 3, 3, 1)
 
