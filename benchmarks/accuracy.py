@@ -184,6 +184,13 @@ def torchvision_settings(config: TrainConfig, samples: Samples) -> dict[str, Any
     }
 
 
+def with_clip(config: TrainConfig, norm: float | None) -> TrainConfig:
+    """Returns the config with gradients clipped at a norm; None leaves it as it is."""
+    if norm is None:
+        return config
+    return config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"global_clipnorm": norm})})
+
+
 def score(samples: Samples, folder: Path) -> dict[str, float]:
     """Scores the detections that torchvision's side wrote."""
     evaluator = CocoEvaluator(len(samples.class_title_to_idx))
@@ -241,6 +248,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
     parser.add_argument("--only", choices=SIDES)
+    parser.add_argument(
+        "--torchvision-clip", type=float, help="clip torchvision's gradients at this norm; else as ours"
+    )
     parser.add_argument("--torch-python", default=".venv-torch/bin/python", help="Python with torchvision and h5py")
     options = parser.parse_args()
     config = load_train_config(options.config, warn=print)
@@ -260,7 +270,8 @@ def main() -> None:
                 with (folder / "log.txt").open("w") as stream:
                     run = run_ours(seeded, options.project, folder, log=JsonLog(stream))
             else:
-                run = run_torchvision(seeded, options.project, folder, python=options.torch_python)
+                theirs = with_clip(seeded, options.torchvision_clip)
+                run = run_torchvision(theirs, options.project, folder, python=options.torch_python)
             runs.append({"seed": seed, **run})
             (options.out / "results.json").write_text(json.dumps(results))
             print(table({side: runs}), flush=True)

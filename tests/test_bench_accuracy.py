@@ -72,6 +72,9 @@ def test_both_sides_share_the_numbers(project, config):
     settings = accuracy.torchvision_settings(config, accuracy.read_samples(config, project))
     assert json.loads(json.dumps(settings)) == settings | {"image_mean": [123.7, 116.8, 103.9]}
     assert (settings["classes"], settings["side"], settings["trained_stages"], settings["clip"]) == (3, 64, 3, 5.0)
+    clipped = accuracy.with_clip(config, 2.5)
+    assert accuracy.torchvision_settings(clipped, accuracy.read_samples(clipped, project))["clip"] == 2.5
+    assert accuracy.with_clip(config, None) is config
 
 
 def test_the_losses_of_a_step_come_out_of_the_means():
