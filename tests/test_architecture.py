@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "ops": {"structures"},
     "weights": {"events"},
     "data": {"structures", "events", "config", "images", "project", "fields", "ops"},
-    "convert": {"events", "images", "project", "data"},
+    "convert": {"events", "images", "project", "fields", "data"},
     "blocks": {"structures", "ops"},
     "backbones": {"structures", "blocks", "ops"},
     "heads": {"structures", "blocks", "ops"},

@@ -67,7 +67,7 @@ def entries(detections: CompactDetections) -> list[dict[str, Any]]:
                 "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                 "score": round(float(detections.scores[row]), 6),
                 "segmentation": coco.encode_crop(mask.pixels, mask.origin, size=detections.size),
-                **extras.jsonable(detections.extras, row),
+                **extras.to_coco(extras.row_of(detections.extras, row)),
             }
         )
     return made

@@ -9,7 +9,7 @@ Source: Supervisely Mask R-CNN plugin 5.16. Four deliberate differences:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ class Naming:
         object_suffix: suffix for the class of an annotated object's region rectangle; None if they are not written.
         objects: classes of the annotated objects that have such a rectangle.
         existing: which annotated objects are kept, and the suffix for their class.
+        shape: of the classes in `titles`: `any` where extra fields have figures of their own.
     """
 
     titles: dict[str, str]
@@ -48,20 +49,23 @@ class Naming:
     object_suffix: str | None = None
     objects: Names = "__all__"
     existing: Selection = field(default_factory=Selection)
+    shape: str = "bitmap"
 
 
-def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str) -> Naming:
+def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str, fields: Collection[str] = ()) -> Naming:
     """Builds the label names from the mode's selections and suffixes.
 
     Args:
         class_names: the model's classes without the background.
         mode: the inference mode, with its selections, suffixes and `save`.
         confidence_tag: name of the confidence tag before the suffix; no tag is written if name and suffix are empty.
+        fields: names of the extra fields of a detection.
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
     titles = {name: classes.renamed(name) for name in class_names if classes.selects(name)}
-    naming = Naming(titles, tag or None, existing=mode.existing_objects)
+    shape = "any" if extras.own_shapes(fields) else "bitmap"
+    naming = Naming(titles, tag or None, existing=mode.existing_objects, shape=shape)
     if isinstance(mode, RoiMode | SlidingMode) and mode.save:
         return replace(naming, region=mode.class_name)
     if isinstance(mode, BboxesMode) and mode.save:
@@ -86,7 +90,7 @@ def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Nam
         shape = known.setdefault(item.title, item).shape
         if shape not in (item.shape, "any"):
             raise UserError(
-                f"the class {item.title!r} has shape {shape} but {what} are {item.shape}s; "
+                f"the class {item.title!r} has shape {shape} but {what} are {_figures_of(item.shape)}; "
                 f"change `mode.{key}` so that the names differ"
             )
     return replace(meta, classes=tuple(known.values()), tags=_tags(meta, naming.tag))
@@ -127,7 +131,7 @@ def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Labe
     for row, (name, mask) in enumerate(zip(chosen.class_names, chosen.masks, strict=True)):
         tags = _score_tags(chosen.scores[row], naming.tag)
         label = Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), tags)
-        yield extras.onto_label(label, chosen.extras, row)
+        yield from extras.figures(label, extras.row_of(chosen.extras, row))
     if part.box is not None:
         title = naming.region
         if part.label is not None:
@@ -151,7 +155,8 @@ def _new_classes(
     """Yields each written class, its use, and the mode's key that sets its name."""
     for item in class_metas:
         if item.title in naming.titles:
-            yield _class(naming.titles[item.title], "bitmap", item.color), "detections", "model_classes.add_suffix"
+            title = naming.titles[item.title]
+            yield _class(title, naming.shape, item.color), "detections", "model_classes.add_suffix"
     if naming.region is not None:
         yield _class(naming.region, "rectangle"), "regions", "class_name"
     if naming.object_suffix is not None:
@@ -168,6 +173,10 @@ def _new_classes(
 def _without(extra: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Drops keys that identify the old class, for a copy under a new class."""
     return {key: value for key, value in extra.items() if key not in keys}
+
+
+def _figures_of(shape: str) -> str:
+    return "figures of several shapes" if shape == "any" else f"{shape}s"
 
 
 def _class(title: str, shape: str, color: str = "") -> ClassMeta:

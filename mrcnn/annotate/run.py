@@ -31,7 +31,7 @@ from mrcnn.events import EventLog
 from mrcnn.images import limits, value_range
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
-from mrcnn.model_folder.read import ModelBundle
+from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import modes, sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
@@ -108,7 +108,7 @@ def _load_and_apply(
     if _is_finished(folder, source, options, log=log):
         return Summary()
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-    naming = _naming(stored.class_names, config)
+    naming = _naming(stored, config)
     # report conflicts before the model is loaded, which takes long
     labels.output_meta(source.meta, stored.class_metas, naming)
     _check_output(folder, source, options)
@@ -145,7 +145,7 @@ def _apply(
     predictor: Predictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
     bundle = predictor.bundle
-    naming = _naming(bundle.class_names, config)
+    naming = _naming(bundle, config)
     meta = labels.output_meta(source.meta, bundle.class_metas, naming)
     notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
@@ -220,8 +220,9 @@ class _Progress:
         self.skip(title)
 
 
-def _naming(class_names: tuple[str, ...], config: InferenceConfig) -> labels.Naming:
-    return labels.name_labels(class_names[1:], config.mode, confidence_tag=config.model.confidence_tag_name)
+def _naming(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
+    tag, fields = config.model.confidence_tag_name, model.extra_fields
+    return labels.name_labels(model.class_names[1:], config.mode, confidence_tag=tag, fields=fields)
 
 
 def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLog) -> bool:

@@ -10,6 +10,7 @@ Source: COCO data format (cocodataset.org); masks by faster-coco-eval's mask fun
 
 import argparse
 import functools
+import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from mrcnn.data.coco.file import CocoImage, CocoObject, read_coco
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.fields import extras
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.listing import is_overlong
@@ -67,8 +69,10 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
     datasets = [read_coco(split.annotations, split.images) for split in splits]
     titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
     tags = dict.fromkeys(split.tag for split in splits if split.tag)
+    items = (item for dataset in datasets for image in dataset.images for item in image.objects)
+    mixed = {item.category for item in items if extras.own_shapes(item.extras)}
     meta = ProjectMeta(
-        tuple(ClassMeta(title) for title in titles),
+        tuple(ClassMeta(title, "any" if title in mixed else "bitmap") for title in titles),
         tuple(TagMeta(name) for name in dict.fromkeys((*tags, CROWD_TAG))),
         {"projectType": "images"},
     )
@@ -106,21 +110,23 @@ class _Converter:
             self.tally.add(NAME_TOO_LONG, image.name)
             self.counts["skipped"] += len(image.objects)
             return
-        labels = tuple(self._label(*item, image) for item in objects.read_objects(image, self.tally))
+        figures = [self._figures(*item, image) for item in objects.read_objects(image, self.tally)]
+        labels = tuple(itertools.chain.from_iterable(figures))
         tags = (Tag(self._tag),) if self._tag else ()
         writer.add(self._dataset, name, image.path, annotation=Annotation((image.height, image.width), tags, labels))
         self.counts["images"] += 1
-        self.counts["objects"] += len(labels)
-        self.counts["skipped"] += len(image.objects) - len(labels)
+        self.counts["objects"] += len(figures)
+        self.counts["skipped"] += len(image.objects) - len(figures)
 
-    def _label(self, item: CocoObject, geometry: objects.RunLengths, image: CocoImage) -> Label:
+    def _figures(self, item: CocoObject, geometry: objects.RunLengths, image: CocoImage) -> tuple[Label, ...]:
         if item.is_crowd:
             where = f"{item.name} of image {image.name}"
             self.tally.add(CROWDS_TAKEN if self._crowds_as_objects else CROWDS, where)
         is_ignored = item.is_crowd and not self._crowds_as_objects
         self.counts["crowds"] += is_ignored
         mask, (y, x) = geometry.draw()
-        return Label(item.category, Bitmap((x, y), mask), (Tag(CROWD_TAG),) if is_ignored else ())
+        label = Label(item.category, Bitmap((x, y), mask), (Tag(CROWD_TAG),) if is_ignored else ())
+        return extras.figures(label, item.extras)
 
     def _free_name(self, path: str) -> str:
         """Converts a path to an unused file name, without folders and without a leading dot."""

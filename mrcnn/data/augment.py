@@ -4,6 +4,7 @@ imgaug receives the objects as label maps. Objects that do not overlap share a m
 different maps, so that none hides another. An image rarely needs more than two or three maps.
 """
 
+import functools
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +93,10 @@ class Augmenter:
             if maps is None:
                 return np.ascontiguousarray(chain(image=image)), instances
             moved, moved_maps = chain(image=image, segmentation_maps=SegmentationMapsOnImage(maps, image.shape))
-            extras = fields.augmented(instances.extras, lambda points: _moved_points(chain, points, image.shape))
+            warp = functools.partial(_moved_points, chain, shape=image.shape)
+            extras = fields.augmented(
+                instances.extras, warp, mirrors=bool(instances.extras) and _mirrors(warp, image.shape)
+            )
         except Exception as error:  # imgaug raises assertions and bare exceptions on images it cannot handle
             raise UserError(f"`augmentation` fails on an image of shape {image.shape}: {error!r}") from error
         return np.ascontiguousarray(moved), _from_maps(moved_maps.arr, instances._replace(extras=extras))
@@ -171,7 +175,15 @@ def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
     )
 
 
-def _moved_points(chain: imgaug_augmenters.Augmenter, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _moved_points(chain: imgaug_augmenters.Augmenter, points: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
     """Moves points `[P, 2]` (y, x) by a deterministic augmenter."""
     moved = chain.augment_keypoints(KeypointsOnImage.from_xy_array(points[:, ::-1], shape=shape))
     return moved.to_xy_array()[:, ::-1]
+
+
+def _mirrors(warp: fields.Warp, shape: tuple[int, ...]) -> bool:
+    """Checks whether a warp mirrors the image: the corners of a triangle then run the other way round."""
+    corners = np.array([(1, 1), (1, 3), (3, 1)], np.float32) / 4 * shape[:2]
+    corner, right, below = warp(corners)
+    (y1, x1), (y2, x2) = right - corner, below - corner
+    return bool(x1 * y2 - x2 * y1 < 0)

@@ -3,14 +3,16 @@
 `extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mrcnn.fields.field import Warp
-from mrcnn.fields.table import named
-from mrcnn.project.annotation import Label
+from mrcnn.fields.table import FIELDS, named
+from mrcnn.project.annotation import INSTANCE_KEY, Label
 from mrcnn.structures import Tensor
 
 Extras = Mapping[str, Any]  # arrays or tensors by field name
@@ -32,20 +34,22 @@ def transformed(extras: Extras, *, scale: tuple[float, float], shift: tuple[floa
 
     Args:
         extras: arrays by name.
-        scale: (y, x) factors.
+        scale: (y, x) factors; negative for an axis that is mirrored.
         shift: (y, x) pixels.
     """
-    return in_graph(extras, scale=np.array(scale, np.float32), shift=np.array(shift, np.float32))
+    moved = in_graph(extras, scale=np.array(scale, np.float32), shift=np.array(shift, np.float32))
+    return _mirrored(moved) if scale[0] * scale[1] < 0 else moved
 
 
 def in_graph(extras: Extras, *, scale: Tensor, shift: Tensor) -> dict[str, Tensor]:
-    """Moves all fields as `transformed` does; all values may be tensors of a graph."""
+    """Moves all fields as `transformed` does, by positive factors; all values may be tensors of a graph."""
     return {name: named(name).transformed(values, scale=scale, shift=shift) for name, values in extras.items()}
 
 
-def augmented(extras: Extras, warp: Warp) -> dict[str, np.ndarray]:
-    """Moves all fields to an augmented image; see `Field.augmented`."""
-    return {name: named(name).augmented(values, warp) for name, values in extras.items()}
+def augmented(extras: Extras, warp: Warp, *, mirrors: bool) -> dict[str, np.ndarray]:
+    """Moves all fields to an augmented image; see `Field.augmented`, and `Field.mirrored` where the warp mirrors."""
+    moved = {name: named(name).augmented(values, warp) for name, values in extras.items()}
+    return _mirrored(moved) if mirrors else moved
 
 
 def merged(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
@@ -53,25 +57,66 @@ def merged(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
     return {name: named(name).merged(values, scores)[None] for name, values in extras.items()}
 
 
-def of_labels(labels: Iterable[Label], names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Reads the fields of annotated objects, `[N, ...]` float32 each; see `Field.from_label`."""
-    listed = list(labels)
+def of_objects(objects: Iterable[Sequence[Label]], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Reads the fields of annotated objects, `[N, ...]` float32 each; see `Field.from_figures`.
+
+    Args:
+        objects: the figures of each object.
+        names: of the fields.
+    """
+    listed = list(objects)
     return {
-        name: np.array([named(name).from_label(label) for label in listed], np.float32).reshape(-1, *named(name).shape)
+        name: np.array([named(name).from_figures(figures) for figures in listed], np.float32).reshape(
+            -1, *named(name).shape
+        )
         for name in names
     }
 
 
-def onto_label(label: Label, extras: Extras, row: int) -> Label:
-    """Adds the fields of one detection to its label; see `Field.to_label`."""
-    for name, values in extras.items():
-        label = named(name).to_label(label, values[row])
-    return label
+def of_coco(annotation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Reads the values of all known fields that an annotation of a COCO file has; see `Field.from_coco`."""
+    found = {name: field.from_coco(annotation) for name, field in FIELDS.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def jsonable(extras: Extras, row: int) -> dict[str, Any]:
-    """Converts the fields of one object for JSON; see `Field.jsonable`."""
-    return {name: named(name).jsonable(values[row]) for name, values in extras.items()}
+def row_of(extras: Extras, row: int) -> dict[str, np.ndarray]:
+    """Selects the values of one object."""
+    return {name: values[row] for name, values in extras.items()}
+
+
+def figures(label: Label, values: Extras) -> tuple[Label, ...]:
+    """Adds the fields of one object to its label; see `Field.to_label` and `Field.figure`.
+
+    Args:
+        label: the figure of the object's mask.
+        values: one value by name.
+
+    Returns:
+        The label and the fields' own figures. Several are bound to one instance, with class and tags of the label.
+    """
+    for name, value in values.items():
+        label = named(name).to_label(label, value)
+    own = [figure for name, value in values.items() if (figure := named(name).figure(value)) is not None]
+    if not own:
+        return (label,)
+    # random, since projects are joined, and a second run adds its objects to those of the first
+    bound = {INSTANCE_KEY: label.extra.get(INSTANCE_KEY) or uuid.uuid4().hex}
+    further = (replace(label, geometry=figure, extra=bound) for figure in own)
+    return replace(label, extra={**label.extra, **bound}), *further
+
+
+def own_shapes(names: Collection[str] | None = None) -> frozenset[str]:
+    """Collects the shapes of the fields' own figures; see `Field.shapes`.
+
+    Args:
+        names: of the fields; None for all known ones.
+    """
+    return frozenset(shape for name in (FIELDS if names is None else names) for shape in named(name).shapes)
+
+
+def to_coco(values: Extras) -> dict[str, Any]:
+    """Converts the fields of one object for COCO JSON; see `Field.to_coco`."""
+    return {key: value for name in values for key, value in named(name).to_coco(values[name]).items()}
 
 
 def differing(extras: Extras, others: Extras, *, count: int) -> np.ndarray:
@@ -97,3 +142,7 @@ def draw(picture: np.ndarray, extras: Extras, boxes: np.ndarray) -> np.ndarray:
     for name, values in extras.items():
         picture = named(name).draw(picture, values, boxes)
     return picture
+
+
+def _mirrored(extras: Extras) -> dict[str, np.ndarray]:
+    return {name: named(name).mirrored(values) for name, values in extras.items()}

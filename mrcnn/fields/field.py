@@ -5,7 +5,7 @@ an array with one row per object. A field defines how its rows change when image
 augmented, and how they are written. Everything between the annotation and the written result loops over these fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Label
+from mrcnn.project.shape import Geometry
 from mrcnn.structures import Tensor
 
 Warp = Callable[[np.ndarray], np.ndarray]  # points `[P, 2]` (y, x) of an image -> those of the augmented image
@@ -22,18 +23,21 @@ DECIMALS = 4  # of values in JSON
 class Field:
     """An extra field whose values depend on neither size nor position, such as a probability.
 
-    A subclass overrides what differs. `transformed` may only use arithmetic operators, such as `values * scale + shift`
-    for points: an export calls it with tensors of a graph.
+    A subclass overrides what differs. `transformed` may only use arithmetic operators and indices, such as
+    `values * scale + shift` for points: an export calls it with tensors of a graph.
 
     Attributes:
         name: key of the field in `extras` and in written results, a Python identifier. The ground truth in a batch is
             called `gt_<name>`.
         shape: shape of one object's value.
+        shapes: shapes of the field's own figures in a project, such as `graph`. An object may have one beside the
+            figure of its mask; it is then no part of the mask.
         tolerance: largest difference between the values of a model and of its export, in the values' unit.
     """
 
     name: str = ""
     shape: tuple[int, ...] = ()
+    shapes: tuple[str, ...] = ()
     tolerance: float = 0.1
 
     def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
@@ -61,6 +65,19 @@ class Field:
         """
         return values
 
+    def mirrored(self, values: np.ndarray) -> np.ndarray:
+        """Exchanges left and right in an image that was mirrored; called after the values were moved.
+
+        A rotation by 180 degrees, which mirrors both axes, exchanges nothing.
+
+        Args:
+            values: `[N, *shape]` float32, pixels of the mirrored image.
+
+        Returns:
+            `[N, *shape]` float32.
+        """
+        return values
+
     def merged(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Combines the values of pieces of one object that was cut by window borders; here the best piece's.
 
@@ -74,33 +91,57 @@ class Field:
         return values[0]
 
     def from_label(self, label: Label) -> np.ndarray:
-        """Reads the value of an annotated object; zeros where its annotation has none.
+        """Reads the value from a figure of an annotated object; zeros where the figure has none.
 
         Args:
-            label: the object, in pixels of the image.
+            label: the figure, in pixels of the image.
 
         Raises:
             UserError: the annotation has a value of another shape, or one that is not finite.
         """
         if self.name not in label.extra:
             return np.zeros(self.shape, np.float32)
-        try:
-            found = np.asarray(label.extra[self.name], np.float32)
-        except (TypeError, ValueError, OverflowError):
-            found = np.full((), np.nan)
-        if found.shape != self.shape or not np.isfinite(found).all():
-            raise UserError(
-                f"`{self.name}` of an object of class {label.class_title!r} must be finite numbers of shape "
-                f"{list(self.shape)}, got {label.extra[self.name]!r:.60}"
-            )
-        return found
+        return self._checked(label.extra[self.name], f"`{self.name}` of an object of class {label.class_title!r}")
+
+    def from_figures(self, figures: Sequence[Label]) -> np.ndarray:
+        """Reads the value of an annotated object; here from the first figure that has one.
+
+        Args:
+            figures: all figures of the object, at least one, in pixels of the image.
+
+        Raises:
+            UserError: as `from_label`.
+        """
+        return self.from_label(next((label for label in figures if self.name in label.extra), figures[0]))
 
     def to_label(self, label: Label, value: np.ndarray) -> Label:
-        """Adds the value of a detection to its label in a project; here as a further key of its JSON."""
+        """Adds the value of an object to its label in a project; here as a further key of its JSON."""
         return replace(label, extra={**label.extra, self.name: self.jsonable(value)})
 
+    def figure(self, value: np.ndarray) -> Geometry | None:
+        """Converts the value of an object to a figure of its own in a project, of one of `shapes`; here None."""
+        return None
+
+    def from_coco(self, annotation: Mapping[str, Any]) -> np.ndarray | None:
+        """Reads the value of an object of a COCO file; here from the key `name`.
+
+        Args:
+            annotation: an item of `annotations`.
+
+        Returns:
+            The value in pixels of the image; None where the annotation has none.
+
+        Raises:
+            UserError: as `from_label`.
+        """
+        return self._checked(annotation[self.name], f"`{self.name}`") if self.name in annotation else None
+
+    def to_coco(self, value: np.ndarray) -> dict[str, Any]:
+        """Converts the value of an object to keys of its annotation in COCO JSON; the inverse of `from_coco`."""
+        return {self.name: self.jsonable(value)}
+
     def jsonable(self, value: np.ndarray) -> Any:
-        """Converts the value of one object for COCO JSON and for answers of the service."""
+        """Converts the value of one object for JSON."""
         return np.round(np.asarray(value, np.float64), DECIMALS).tolist()
 
     def draw(self, picture: np.ndarray, values: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -115,3 +156,12 @@ class Field:
             `[H, W, 3]` uint8 RGB.
         """
         return picture
+
+    def _checked(self, value: Any, subject: str) -> np.ndarray:
+        try:
+            found = np.asarray(value, np.float32)
+        except (TypeError, ValueError, OverflowError):
+            found = np.full((), np.nan)
+        if found.shape != self.shape or not np.isfinite(found).all():
+            raise UserError(f"{subject} must be finite numbers of shape {list(self.shape)}, got {value!r:.60}")
+        return found

@@ -53,6 +53,11 @@ class StoredModel:
     neutral: str | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def extra_fields(self) -> tuple[str, ...]:
+        """Names of the extra fields of a detection."""
+        return extra_heads.gives(self.config.extra_heads)
+
 
 @dataclass(frozen=True)
 class ModelBundle:

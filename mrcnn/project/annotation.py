@@ -19,6 +19,7 @@ Part = TypeVar("Part")
 
 SHOWN = 20  # classes of a project in a message
 CROWD_TAG = "iscrowd"  # on an object: a group of several objects of its class; training ignores it
+INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text there are parts of one object
 
 _ANNOTATION_KEYS = ("description", "size", "tags", "objects")
 

@@ -147,7 +147,8 @@ class Service:
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
-        return labels.name_labels(self.bundle.class_names[1:], mode, confidence_tag=self._confidence_tag)
+        names, fields = self.bundle.class_names[1:], self.bundle.extra_fields
+        return labels.name_labels(names, mode, confidence_tag=self._confidence_tag, fields=fields)
 
 
 @dataclass(frozen=True)

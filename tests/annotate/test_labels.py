@@ -6,11 +6,13 @@ import pytest
 from mrcnn.annotate import labels
 from mrcnn.config.load import load_mode
 from mrcnn.errors import UserError
+from mrcnn.fields.table import FIELDS
 from mrcnn.predict import compact
 from mrcnn.predict.regions import Found, Part
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from tests.fields import toy
 from tests.predict import helpers
 
 METAS = (ClassMeta("dog", "bitmap", "#0000FF"), ClassMeta("cat", "bitmap", "#00FF00"))  # the folder's own order
@@ -291,3 +293,16 @@ def test_clash_with_a_class_that_is_not_written_does_not_matter():
     naming = make_naming({"save_names": ["dog"], "add_suffix": ""})
     meta = labels.output_meta(ProjectMeta((ClassMeta("cat", "polygon"),)), METAS, naming)
     assert [item.title for item in meta.classes] == ["cat", "dog"]
+
+
+def test_annotate_and_output_meta_have_the_figures_of_fields(monkeypatch):
+    monkeypatch.setitem(FIELDS, "point", toy.Dot())
+    naming = labels.name_labels(("cat", "dog"), load_mode({"name": "full_image"}), confidence_tag="", fields=["point"])
+    points = np.array([[2, 3], [0, 1]], np.float32)
+    dog, dog_point, cat, cat_point = add(naming, Part(DETECTIONS._replace(extras={"point": points})))
+    assert [dog_point.geometry.points.tolist(), cat_point.geometry.points.tolist()] == [[[3, 2]], [[1, 0]]]
+    assert dog.extra == dog_point.extra != cat.extra == cat_point.extra
+    title = dog.class_title
+    assert [item.shape for item in labels.output_meta(ProjectMeta(), METAS, naming).classes] == ["any", "any"]
+    with pytest.raises(UserError, match="has shape bitmap but detections are figures of several shapes; change"):
+        labels.output_meta(ProjectMeta((ClassMeta(title, "bitmap"),)), METAS, naming)

@@ -9,9 +9,11 @@ from pycocotools import mask as pycocotools_mask
 from mrcnn.convert import coco
 from mrcnn.data.coco import objects
 from mrcnn.events import JsonLog
+from mrcnn.fields.table import FIELDS
 from mrcnn.project.reader import Project
 from tests.data.coco import cases as coco_cases
 from tests.data.coco.cases import SQUARE, SQUARE_PIXELS, annotation, content, image
+from tests.fields import toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
 
@@ -350,3 +352,17 @@ def test_convert_tells_a_log_every_reason(tmp_path, capsys):
         "3 objects left out, they are no JSON objects",
         "1 objects left out, their image is not in the file",
     ]
+
+
+def test_convert_writes_the_figures_of_fields(tmp_path, monkeypatch):
+    monkeypatch.setitem(FIELDS, "point", toy.Dot())
+    made = content(annotation(1, point=[12, 20]), annotation(2, category_id=2))
+    split = coco.Split(None, *coco_cases.write(tmp_path, made))
+    counts = coco.convert([split], tmp_path / "out", JsonLog())
+    assert counts == {"images": 2, "objects": 2}
+    project = Project.open(tmp_path / "out")
+    assert [(item.title, item.shape) for item in project.meta.classes] == [("cat", "any"), ("dog", "bitmap")]
+    (mask, dot), (plain,) = (item.read_annotation(project.meta).labels for item in project.items)
+    assert mask.extra["instance"] == dot.extra["instance"]
+    assert dot.geometry.points.tolist() == [[20, 12]]
+    assert (mask.geometry.shape, plain.geometry.shape, "instance" in plain.extra) == ("bitmap", "bitmap", False)

@@ -7,6 +7,7 @@ from mrcnn.data import augment, batching, copy_paste, rasterize
 from mrcnn.data.batching import Shapes
 from mrcnn.data.rasterize import from_masks
 from mrcnn.data.resize import resize_plan
+from mrcnn.fields.table import FIELDS
 from mrcnn.predict import compact, merge, overlaps, postprocess
 from mrcnn.structures import CompactDetections, CroppedMask, RawDetections
 from tests.fields import toy
@@ -154,3 +155,31 @@ def test_join_pieces_combines_the_rows_of_one_object():
     found = detections((0, 0, 10, 20), (0, 20, 10, 30), extras=toy.extras((5, 10, 1, 1), (5, 25, 2, 2)))
     windows = np.array([[0, 0, 40, 20], [0, 20, 40, 60]])
     assert rows(merge.join_pieces(found, windows, iou_threshold=0.5)) == [[5, 17.5, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("specs", "swapped"),
+    [
+        ([{"name": "Fliplr", "args": {"p": 1.0}}], True),
+        ([{"name": "Flipud", "args": {"p": 1.0}}], True),
+        ([{"name": "Fliplr", "args": {"p": 1.0}}, {"name": "Flipud", "args": {"p": 1.0}}], False),
+        ([{"name": "Rot90", "args": {"k": 1}}], False),
+        ([{"name": "Affine", "args": {"shear": 30}}], False),
+        ([{"name": "Affine", "args": {"rotate": 170, "scale": 0.8}}], False),
+        ([{"name": "ElasticTransformation", "args": {"alpha": 30, "sigma": 5}}], False),
+        ([{"name": "PiecewiseAffine", "args": {"scale": 0.03}}, {"name": "Fliplr", "args": {"p": 1.0}}], True),
+        ([{"name": "PerspectiveTransform", "args": {"scale": 0.1}}], False),
+    ],
+)
+def test_augmenter_exchanges_left_and_right_of_mirrored_images(monkeypatch, specs, swapped):
+    monkeypatch.setitem(FIELDS, "offset", toy.Sides())
+    objects = instances((10, 15, 30, 45), extras={"offset": np.array([[1, 2]], np.float32)})
+    _, got = augment.Augmenter(specs, seed=0)(np.zeros((40, 60, 3), np.uint8), objects, epoch=0, place=0)
+    assert got.extras["offset"].tolist() == [[2, 1] if swapped else [1, 2]]
+
+
+def test_mirrored_exchanges_left_and_right(monkeypatch):
+    monkeypatch.setitem(FIELDS, "offset", toy.Sides())
+    found = detections((2, 4, 6, 10), extras={"offset": np.array([[1, 2]], np.float32)})
+    assert compact.mirrored(found).extras["offset"].tolist() == [[2, 1]]
+    assert compact.mirrored(compact.mirrored(found)).extras["offset"].tolist() == [[1, 2]]

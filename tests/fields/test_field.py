@@ -36,10 +36,30 @@ def test_from_label_refuses_what_is_no_value(value):
         Weight().from_label(label)
 
 
-def test_field_is_left_alone_by_transformed_augmented_and_draw():
+@pytest.mark.parametrize("value", [[1, 2, 3], "a", [float("inf"), 1]])
+def test_from_coco_refuses_what_is_no_value(value):
+    with pytest.raises(UserError, match=r"^`weight` must be finite numbers of shape \[2\], got"):
+        Weight().from_coco({"weight": value})
+
+
+def test_to_coco_and_from_coco_are_inverse():
+    assert Weight().to_coco(np.array([1 / 3, 2])) == {"weight": [0.3333, 2.0]}
+    assert Weight().from_coco({"weight": [0.25, 2]}).tolist() == [0.25, 2]
+    assert Weight().from_coco({"id": 1}) is None
+
+
+def test_from_figures_reads_the_first_figure_that_has_a_value():
+    first, second = (Label("cat", LABEL.geometry, extra={"weight": [value, 0]}) for value in (1, 2))
+    assert Weight().from_figures([LABEL, first, second]).tolist() == [1, 0]
+    assert Weight().from_figures([LABEL]).tolist() == [0, 0]
+    assert Weight().figure(np.zeros(2)) is None
+
+
+def test_field_is_left_alone_by_transformed_augmented_mirrored_and_draw():
     field, values = Weight(), np.ones((3, 2), np.float32)
     assert field.transformed(values, scale=np.array([2, 2]), shift=np.array([1, 1])) is values
     assert field.augmented(values, lambda points: points + 1) is values
+    assert field.mirrored(values) is values
     picture = np.zeros((4, 4, 3), np.uint8)
     assert field.draw(picture, values, np.zeros((3, 4))) is picture
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from mrcnn.fields.field import Field
 from mrcnn.fields.table import FIELDS
+from mrcnn.project import geometry
 
 
 class Point(Field):
@@ -30,6 +31,32 @@ class Offset(Field):
 
     def transformed(self, values, *, scale, shift):
         return values * scale
+
+
+class Dot(Point):
+    """A point that a project has as a figure of its own."""
+
+    shapes = ("point",)
+
+    def to_label(self, label, value):
+        return label
+
+    def figure(self, value):
+        return geometry.Point(value[::-1][None])
+
+    def from_figures(self, figures):
+        found = [figure.geometry.points[0][::-1] for figure in figures if figure.geometry.shape == "point"]
+        return np.array(found[0] if found else (0, 0), np.float32)
+
+
+class Sides(Field):
+    """A number of the left side of an object and one of its right side."""
+
+    name = "offset"
+    shape = (2,)
+
+    def mirrored(self, values):
+        return values[:, ::-1]
 
 
 def register(monkeypatch):

@@ -9,9 +9,11 @@ Source: COCO data format (cocodataset.org); LVIS, whose images have a `coco_url`
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mrcnn import files
 from mrcnn.data.coco import categories as coco_categories
@@ -21,6 +23,7 @@ from mrcnn.data.coco.categories import id_text
 from mrcnn.data.coco.images import ImageFolder
 from mrcnn.data.tally import Tally, short
 from mrcnn.errors import UserError
+from mrcnn.fields import extras
 from mrcnn.images import image_file
 from mrcnn.project import listing
 
@@ -31,7 +34,8 @@ NO_CATEGORY = "objects left out, their category is not in the file"
 NO_IMAGE = "objects left out, their image is not in the file"
 IMAGE_GONE = "objects left out with their images"
 BAD_CROWD = "objects left out, their `iscrowd` is neither 0 nor 1"
-LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD)
+BAD_FIELD = "objects left out, a value of an extra field is malformed"
+LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD, BAD_FIELD)
 
 BROKEN_IMAGE = "images left out, they have no `id` or no `file_name`"
 SHARED_ID = (
@@ -61,12 +65,14 @@ class CocoObject:
         segmentation: as in the file.
         is_crowd: `iscrowd` is 1.
         name: "annotation" with its id, or with its index where it has none, for messages.
+        extras: values of its extra fields by name, pixels of the image.
     """
 
     category: str
     segmentation: Any
     is_crowd: bool
     name: str = "annotation"
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -330,7 +336,13 @@ def _objects(
         elif is_crowd is None:
             tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
         else:
-            objects[names[key]].append(CocoObject(categories[category], item.get("segmentation"), is_crowd, name))
+            try:
+                values = extras.of_coco(item)
+            except UserError as error:
+                tally.add(BAD_FIELD, f"{where} ({error})")
+            else:
+                found = CocoObject(categories[category], item.get("segmentation"), is_crowd, name, values)
+                objects[names[key]].append(found)
     return objects
 
 

@@ -5,6 +5,7 @@ of the images, drawn by the run's seed, validates.
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from mrcnn.data.coco.file import CocoDataset
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList, Sets, Settings, Source
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
+from mrcnn.fields import extras
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.project.tag import split_indices
@@ -108,12 +110,12 @@ def images_of(paths: DataPaths) -> Path:
 def _items(dataset: CocoDataset, name: str, tally: Tally) -> list[CocoItem]:
     items, lost = [], dataset.lost
     for image in dataset.images:
-        labels = tuple(
-            Label(item.category, geometry, (Tag(CROWD_TAG),) if item.is_crowd else ())
+        figures = [
+            extras.figures(Label(item.category, geometry, (Tag(CROWD_TAG),) if item.is_crowd else ()), item.extras)
             for item, geometry in objects.read_objects(image, tally)
-        )
-        lost += len(image.objects) - len(labels)
-        annotation = Annotation((image.height, image.width), (), labels)
+        ]
+        lost += len(image.objects) - len(figures)
+        annotation = Annotation((image.height, image.width), (), tuple(itertools.chain.from_iterable(figures)))
         items.append(CocoItem(name, image.name, image.path, dataset.path, annotation))
     if lost and not any(item.annotation.labels for item in items):
         reasons = "; ".join((*dataset.warnings, *tally.lines()))

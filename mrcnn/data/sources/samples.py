@@ -17,11 +17,9 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
-from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
+from mrcnn.project.annotation import CROWD_TAG, INSTANCE_KEY, Annotation, Label
 from mrcnn.project.geometry import Geometry
 from mrcnn.structures import Sample
-
-INSTANCE_KEY = "instance"  # of an object's JSON: figures with the same text there are parts of one object
 
 
 def load_samples(source: Source, settings: Settings, *, log: EventLog | None = None) -> Samples:
@@ -74,7 +72,7 @@ def make_sample(
     neutral: str | None = None,
     fields: Sequence[str] = (),
 ) -> Sample:
-    """Makes the sample of one image. Of an object of several figures, the first has its extra fields.
+    """Makes the sample of one image.
 
     Raises:
         UserError: an object's class has no index.
@@ -98,12 +96,15 @@ def make_sample(
         class_ids=tuple(class_id for class_id, _, _ in figures),
         ignore=tuple(ignore for _, ignore, _ in figures),
         size_hw=annotation.size_hw,
-        extras=extras.of_labels([parts[0] for parts in figures.values()], fields),
+        extras=extras.of_objects(figures.values(), fields),
     )
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
-    return parts[0] if len(parts) == 1 else _Figures(tuple(parts))
+    """Joins the figures of an object without those of its extra fields, unless it has no others."""
+    own = extras.own_shapes()
+    drawn = [part for part in parts if part.shape not in own] or parts
+    return drawn[0] if len(drawn) == 1 else _Figures(tuple(drawn))
 
 
 class _Figures(NamedTuple):
@@ -132,7 +133,8 @@ def _read_annotations(
     for item in source.items:
         try:
             annotation = item.read_annotation(source.meta)
-            extras.of_labels(annotation.labels, settings.fields)  # a malformed value is found here, not in training
+            # a malformed value is found here, not in training
+            extras.of_objects(([label] for label in annotation.labels), settings.fields)
         except UserError as error:
             skipped.add(f"{item.dataset}/{item.name}", error)
         else:
@@ -156,7 +158,7 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
             f"{unlearnt} objects of class {background!r} count as background and are not learnt, since "
             "`special_classes.background` names it"
         )
-    thin = sum((annotations[index].thin_shapes() for index in used), Counter())
+    thin = sum((annotations[index].thin_shapes() - _own_figures(annotations[index]) for index in used), Counter())
     if thin:
         counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
         lines.append(
@@ -164,3 +166,10 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
             "to have them ignored, name their class in `special_classes.neutral`"
         )
     return lines
+
+
+def _own_figures(annotation: Annotation) -> Counter[str]:
+    """Counts the figures of extra fields that are bound to an object, by shape."""
+    own = extras.own_shapes()
+    bound = (label.geometry.shape for label in annotation.labels if label.extra.get(INSTANCE_KEY))
+    return Counter(shape for shape in bound if shape in own)

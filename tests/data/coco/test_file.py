@@ -10,6 +10,7 @@ from mrcnn.data.coco.file import list_images, read_coco
 from mrcnn.errors import UserError
 from tests.data.coco import cases as coco_cases
 from tests.data.coco.cases import HEIGHT, SQUARE, WIDTH, annotation, content, image
+from tests.fields import toy
 
 
 def _read(folder, made, *, names=("a.png", "b.png")):
@@ -261,3 +262,23 @@ def test_list_images_without_the_folder(tmp_path):
     path, folder = coco_cases.write(tmp_path, content())
     with pytest.raises(UserError, match=r"the images' folder .*none does not exist; name the folder of the images of"):
         list_images(path, folder / "none")
+
+
+def test_read_coco_keeps_the_values_of_known_fields(tmp_path, monkeypatch):
+    made = content(annotation(1, point=[3, 4], offset=[1, 2], author="me"), annotation(2))
+    assert [image.objects[0].extras for image in _read(tmp_path, made).images] == [{}, {}]
+    toy.register(monkeypatch)
+    first, second = (image.objects[0] for image in _read(tmp_path, made).images)
+    assert {name: value.tolist() for name, value in first.extras.items()} == {"point": [3, 4], "offset": [1, 2]}
+    assert second.extras == {}
+
+
+def test_read_coco_leaves_out_an_object_with_a_malformed_field(tmp_path, monkeypatch):
+    toy.register(monkeypatch)
+    dataset = _read(tmp_path, content(annotation(1, point=[3]), annotation(2)))
+    assert [len(image.objects) for image in dataset.images] == [0, 1]
+    assert dataset.lost == 1
+    assert dataset.warnings == (
+        "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png "
+        "(`point` must be finite numbers of shape [2], got [3])",
+    )

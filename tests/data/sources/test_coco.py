@@ -16,8 +16,10 @@ from mrcnn.data.sources import coco, supervisely
 from mrcnn.data.sources.samples import load_samples
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
+from mrcnn.fields.table import FIELDS
 from tests.data.coco import cases
 from tests.data.coco.cases import CAT, DOG, HEIGHT, SQUARE, WIDTH, annotation, content, image
+from tests.fields import toy
 
 FAR = [60, 2, 70, 2, 70, 5, 60, 5]
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * 3 + 5, 9, HEIGHT - 9, 9, HEIGHT * (WIDTH - 5) + HEIGHT - 14]}
@@ -204,3 +206,15 @@ def test_fits_json_files_alone(tmp_path, name, expected):
     write(tmp_path, content())
     (tmp_path / "A.JSON").touch()
     assert coco.fits(tmp_path / name) is expected
+
+
+def test_open_source_has_the_figures_of_fields(tmp_path, monkeypatch):
+    monkeypatch.setitem(FIELDS, "point", toy.Dot())
+    made = content(annotation(1, point=[12, 20]), annotation(2, iscrowd=1, point=[5, 6]))
+    path, images = write(tmp_path, made)
+    first, second = (item.annotation.labels for item in coco.open_source(DataPaths(path, images)).items)
+    assert [label.geometry.shape for label in (*first, *second)] == ["bitmap", "point", "bitmap", "point"]
+    assert [label.has_tag("iscrowd") for label in (*first, *second)] == [False, False, True, True]
+    assert first[0].extra == first[1].extra != second[1].extra == second[0].extra
+    loaded = load_samples(coco.open_source(DataPaths(path, images, path)), Settings(fields=("point",)))
+    assert [sample.extras["point"].tolist() for sample in loaded.train] == [[[12, 20]], [[5, 6]]]

@@ -1,5 +1,6 @@
 """Samples of a source; those of a project are in `test_supervisely.py`, of COCO files in `test_coco.py`."""
 
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 from mrcnn.data.sources import samples
 from mrcnn.data.sources.source import Sets, Settings, Source
 from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
+from mrcnn.fields.table import FIELDS
 from mrcnn.project.annotation import Annotation, Label, Tag
-from mrcnn.project.geometry import Bitmap
+from mrcnn.project.geometry import Bitmap, Point
 from mrcnn.project.meta import ClassMeta, ProjectMeta
+from tests.fields import toy
 
 PIXELS = Bitmap((1, 2), np.ones((2, 3), bool))
 
@@ -77,3 +81,26 @@ def test_load_samples_names_the_place_of_the_classes():
 def test_make_sample_names_the_file_of_an_unknown_class():
     with pytest.raises(UserError, match=r"^x\.txt: class 'b' is none of \['a', 'bg'\]$"):
         samples.make_sample(Image("t", ()), Annotation((8, 9), (), (B,)), class_title_to_idx={"bg": 0, "a": 1})
+
+
+BOUND = Label("a", PIXELS, extra={"instance": "x"}), Label("a", Point([[7, 6]]), extra={"instance": "x"})
+DOT = Label("a", Point([[5, 4]]))
+
+
+def test_make_sample_reads_a_field_of_all_figures_and_draws_the_others(monkeypatch):
+    classes, annotation = {"bg": 0, "a": 1}, Annotation((8, 9), (), (*BOUND, DOT))
+    plain = samples.make_sample(Image("t", ()), annotation, class_title_to_idx=classes)
+    assert [label.to_mask(8, 9)[0].shape for label in plain.labels] == [(5, 7), (1, 1)]  # from (2, 1) to (6, 7)
+    monkeypatch.setitem(FIELDS, "point", toy.Dot())
+    found = samples.make_sample(Image("t", ()), annotation, class_title_to_idx=classes, fields=["point"])
+    assert found.extras["point"].tolist() == [[6, 7], [4, 5]]
+    drawn, dot = (label.to_mask(8, 9) for label in found.labels)
+    assert (drawn[0].shape, drawn[1]) == ((2, 3), (2, 1))
+    assert (dot[0].shape, dot[1]) == ((1, 1), (4, 5))  # an object that has nothing else
+
+
+def test_load_samples_does_not_warn_of_the_figure_of_a_field(monkeypatch):
+    monkeypatch.setitem(FIELDS, "point", toy.Dot())
+    text = io.StringIO()
+    samples.load_samples(source(Image("v", (A,)), Image("t", (*BOUND, DOT))), Settings(), log=JsonLog(text))
+    assert "1 objects have no area (1 of shape point)" in text.getvalue()
