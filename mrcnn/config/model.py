@@ -21,10 +21,12 @@ class ModelConfig(Settings):
     A family's record is a subclass: it narrows `family` to its name and gives it a default.
 
     Attributes:
+        LOSSES: the losses of the family's own heads, where the config may weigh them.
         NETWORK: the settings that weights were shaped for or trained with; training takes them over from its start
             weights where the config leaves them open.
     """
 
+    LOSSES: ClassVar[tuple[str, ...]] = ()
     NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range", "extra_heads")
 
     family: Name = Field(description=FAMILY)
@@ -51,7 +53,11 @@ class ModelConfig(Settings):
         ),
     )
     extra_heads: tuple[Name, ...] = Field(
-        default=(), description="heads beside the mask head, by their names in `mrcnn.models.extra_heads.HEADS`"
+        default=(),
+        description=(
+            "heads beside the mask head, by their names in `mrcnn.models.extra_heads.HEADS`; `loss_weights` may name "
+            "their losses too"
+        ),
     )
     gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
@@ -81,6 +87,11 @@ class ModelConfig(Settings):
     def title(self) -> str:
         """Name of the network in a run's summary."""
         return self.family
+
+    @property
+    def extra_losses(self) -> tuple[str, ...]:
+        """Names of the losses besides `LOSSES` that the config weighs; a loss of a head in `extra_heads` each."""
+        return ()
 
     @property
     def imagenet_backbone(self) -> str | None:

@@ -7,6 +7,7 @@ heads by name.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.fields.table import named
 from mrcnn.heads.head import Head
@@ -20,11 +21,13 @@ class HeadType(NamedTuple):
             of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
         needs: names of the objects' extra fields that its targets are computed from; a batch has them as `gt_<name>`.
         gives: names of the extra fields that it adds to a detection, those of `Head.gives`.
+        losses: names of its losses, those of `Head.loss_names`.
     """
 
     build: Callable[..., Head]
     needs: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 HEADS: dict[str, HeadType] = {}
@@ -67,6 +70,18 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(field for kind in find(names).values() for field in kind.gives)
 
 
+def check_loss_weights(config: ModelConfig) -> None:
+    """Checks that each weighted loss is one of the model's.
+
+    Raises:
+        UserError: `model.loss_weights` names another loss; or as `find`.
+    """
+    known = (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.losses))
+    for name in config.extra_losses:
+        if name not in known:
+            raise UserError(f"`model.loss_weights`: {name!r} is no loss of this model; those are {', '.join(known)}")
+
+
 def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]:
     """Builds heads by name.
 
@@ -77,8 +92,8 @@ def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]
 
     Raises:
         UserError: as `find`.
-        ValueError: a head adds other fields than the table says, or one that is not in `FIELDS`; or it has the name of
-            a head, a field or a loss of the model.
+        ValueError: a head has other fields or losses than the table says, or a field that is not in `FIELDS`; or it has
+            the name of a head, a field or a loss of the model.
     """
     heads, taken = {}, {*OWN}
     for name, kind in find(names).items():
@@ -87,6 +102,8 @@ def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]
             raise ValueError(
                 f"the head {name!r} adds {heads[name].gives} to a detection, but `HEADS` says {kind.gives}"
             )
+        if heads[name].loss_names != kind.losses:
+            raise ValueError(f"the head {name!r} has losses {heads[name].loss_names}, but `HEADS` says {kind.losses}")
         for field in kind.gives:
             named(field)
         own = {name, *kind.gives, *heads[name].loss_names}

@@ -123,6 +123,7 @@ def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog
     Raises:
         UserError: the data cannot be used, or a setting does not fit the machine or the data.
     """
+    extra_heads.check_loss_weights(begin.config.model)
     source = open_source()
     config = begin.config
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)

@@ -100,4 +100,4 @@ def build(settings, *, num_classes, feature_dtype):
 def register(monkeypatch):
     """Adds the field and the head to the public tables for the duration of a test."""
     monkeypatch.setitem(FIELDS, NAME, OffsetField())
-    monkeypatch.setitem(HEADS, NAME, HeadType(build, needs=(NAME,), gives=(NAME,)))
+    monkeypatch.setitem(HEADS, NAME, HeadType(build, needs=(NAME,), gives=(NAME,), losses=Offsets.loss_names))

@@ -1,6 +1,7 @@
 import keras
 import pytest
 
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.heads.head import Head
 from mrcnn.models import extra_heads
@@ -54,6 +55,25 @@ def test_build_refuses_a_head_whose_field_is_not_in_the_table(registered):
 def test_build_refuses_a_head_that_adds_other_fields_than_the_table_says(registered):
     with pytest.raises(ValueError, match=r"the head 'other' adds \('mark',\) to a detection, but `HEADS` says \(\)"):
         extra_heads.build(["other"], None, num_classes=3, feature_dtype="float32")
+
+
+def test_build_refuses_a_head_that_has_other_losses_than_the_table_says(monkeypatch):
+    monkeypatch.setattr(Marks, "gives", ())
+    monkeypatch.setitem(HEADS, "mark", HeadType(build, losses=("mrcnn_mark_loss",)))
+    with pytest.raises(ValueError, match=r"the head 'mark' has losses \(\), but `HEADS` says \('mrcnn_mark_loss',\)"):
+        extra_heads.build(["mark"], None, num_classes=3, feature_dtype="float32")
+
+
+def test_check_loss_weights_refuses_what_is_no_loss_and_lists_those(monkeypatch):
+    monkeypatch.setitem(HEADS, "mark", HeadType(build, losses=("mrcnn_mark_loss",)))
+    extra_heads.check_loss_weights(MatterportConfig(extra_heads=("mark",), loss_weights={"mrcnn_mark_loss": 2}))
+    extra_heads.check_loss_weights(MatterportConfig(loss_weights={"rpn_bbox_loss": 2}))
+    with pytest.raises(
+        UserError,
+        match=r"^`model\.loss_weights`: 'mark_loss' is no loss of this model; those are rpn_class_loss, rpn_bbox_loss, "
+        "mrcnn_class_loss, mrcnn_bbox_loss, mrcnn_mask_loss, mrcnn_mark_loss$",
+    ):
+        extra_heads.check_loss_weights(MatterportConfig(extra_heads=("mark",), loss_weights={"mark_loss": 2}))
 
 
 def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypatch):

@@ -8,7 +8,7 @@ Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from mrcnn.config import compatibility
 from mrcnn.config.base import (
@@ -30,7 +30,10 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
 
 class LossWeights(Settings):
-    """What each named loss is multiplied by before the sum."""
+    """What each named loss is multiplied by before the sum. The losses of `extra_heads` may be added by name."""
+
+    # a rule between keys: `HeadLossWeights` where the config has extra heads
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": {"minimum": 0, "type": "number"}})
 
     rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
     rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
@@ -39,9 +42,18 @@ class LossWeights(Settings):
     mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
 
 
+class HeadLossWeights(LossWeights):
+    """Also the weights of losses of `extra_heads`; training checks their names against the heads."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, NotNegative]
+
+
 class MatterportConfig(ModelConfig):
     """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
 
+    LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
     NETWORK: ClassVar[tuple[str, ...]] = (
         "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
@@ -197,12 +209,17 @@ class MatterportConfig(ModelConfig):
     )
 
     weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
-    loss_weights: LossWeights = LossWeights()
+    loss_weights: SerializeAsAny[LossWeights] = LossWeights()
 
     @property
     def title(self) -> str:
         """The backbone's name."""
         return self.backbone
+
+    @property
+    def extra_losses(self) -> tuple[str, ...]:
+        """Names in `loss_weights` besides `LOSSES`."""
+        return tuple(self.loss_weights.model_extra or ())
 
     @property
     def imagenet_backbone(self) -> str:
@@ -223,6 +240,12 @@ class MatterportConfig(ModelConfig):
         usual = type(self)(compatibility=self.compatibility)
         names = (*compatibility.CONVENTIONS[self.compatibility], *self.NETWORK)
         return {"compatibility": self.compatibility, **self.differing(usual, names)}
+
+    @field_validator("loss_weights", mode="before")
+    @classmethod
+    def _allow_losses_of_heads(cls, value: Any, info: ValidationInfo) -> Any:
+        has_heads = info.data.get("extra_heads") and isinstance(value, Mapping)
+        return HeadLossWeights.model_validate(value) if has_heads else value
 
     @model_validator(mode="before")
     @classmethod
