@@ -4,7 +4,7 @@ Source: He et al. (2017), Mask R-CNN.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -85,7 +85,11 @@ class MaskRCNN(KerasHabits):
         choices: the run-time choices of detection; a traced graph keeps its values at tracing.
         replica_sum: adds a count up over the devices that share a batch; the identity on one device.
         num_replicas: number of devices that share a batch.
+        layer_patterns: for each word of `train_layers` that the family knows, a regular expression that the names of
+            the layers to train match.
     """
+
+    layer_patterns: ClassVar[Mapping[str, str]] = {"all": ".*"}
 
     def __init__(self, parts: Parts, numbers: Numbers, **kwargs: Any) -> None:
         """Composes the model and creates its variables.
@@ -109,6 +113,11 @@ class MaskRCNN(KerasHabits):
     def loss_names(self) -> tuple[str, ...]:
         """The names of the losses, head by head."""
         return tuple(name for head in (self.rpn, self.box, *self.heads) for name in head.loss_names)
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """The names of the layers whose shapes depend on the classes, head by head."""
+        return tuple(name for head in (self.box, *self.heads) for name in head.class_layers)
 
     def head(self, name: str) -> Head:
         """Finds a head by name, the RPN and the box head excluded."""

@@ -1,37 +1,29 @@
-"""Selects the layers to train by Matterport's patterns of layer names."""
+"""Selects the layers to train by the patterns of layer names that the model's family has for `train_layers`."""
 
 import re
 
-import keras
-
+from mrcnn.errors import UserError
 from mrcnn.models.layout import named_layers
-
-HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
-PATTERNS = {
-    "heads": HEADS,
-    "5+": r"(res5.*)|(bn5.*)|" + HEADS,
-    "4+": r"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + HEADS,
-    "3+": r"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + HEADS,
-    "all": ".*",
-}
+from mrcnn.models.mask_rcnn import MaskRCNN
 
 
-def select_trainable(model: keras.Model, selection: str) -> list[str]:
+def select_trainable(model: MaskRCNN, selection: str) -> list[str]:
     """Makes the selected layers trainable and freezes the others.
 
     Args:
-        model: a built `MaskRCNN`; must be compiled after this call.
-        selection: a key of `PATTERNS`.
+        model: a built model; must be compiled after this call.
+        selection: a key of its `layer_patterns`.
 
     Returns:
         The names of the layers that train.
 
     Raises:
-        ValueError: the selection is unknown.
+        UserError: the model's family does not know the selection.
     """
-    if selection not in PATTERNS:
-        raise ValueError(f"`train_layers` must be one of {', '.join(PATTERNS)}, got {selection!r}")
-    pattern = re.compile(PATTERNS[selection])
+    patterns = model.layer_patterns
+    if selection not in patterns:
+        raise UserError(f"`train_layers` must be one of {', '.join(patterns)}, got {selection!r}")
+    pattern = re.compile(patterns[selection])
     chosen = []
     for name, layer in named_layers(model).items():
         layer.trainable = bool(pattern.fullmatch(name))

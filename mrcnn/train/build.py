@@ -135,6 +135,7 @@ def _load_start_weights(
         start_model=start_model,
         imagenet_weights=config.imagenet_weights,
         backbone=config.model.imagenet_backbone,
+        class_layers=network.class_layers,
         log=log,
     )
     noise = start.random_and_frozen(layout, loaded)

@@ -44,6 +44,7 @@ def load_start_weights(
     start_model: StartModel | None,
     imagenet_weights: str | None,
     backbone: str | None,
+    class_layers: Collection[str],
     log: EventLog,
 ) -> frozenset[str]:
     """Loads the start weights that `weights_init_type` selects and reports the layers.
@@ -55,6 +56,7 @@ def load_start_weights(
         start_model: the weights for `transfer_learning` and `continue_training`.
         imagenet_weights: a path for `imagenet`; None downloads.
         backbone: `resnet50` or `resnet101`; None for another, which `imagenet` does not fit.
+        class_layers: names of the layers that depend on the classes.
         log: receives the report.
 
     Returns:
@@ -71,7 +73,7 @@ def load_start_weights(
     else:
         if start_model is None:
             raise UserError(f"`weights_init_type` {kind} needs start weights; give --model")
-        new = names.TRANSFER_EXCLUDE if kind == "transfer_learning" else ()
+        new = class_layers if kind == "transfer_learning" else ()
         report = apply.load_into(layout, start_model.weights, exclude=new, adapt_conv1=kind == "transfer_learning")
         apply.require_backbone(report)
     for line in report.lines():

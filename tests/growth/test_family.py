@@ -1,7 +1,7 @@
 """A family that only this file knows: its record and its builder, added to the public tables, train and detect."""
 
 import json
-from typing import Literal
+from typing import ClassVar, Literal
 
 import keras
 import numpy as np
@@ -23,6 +23,7 @@ from mrcnn.models import layout
 from mrcnn.models.build import BUILDERS
 from mrcnn.models.families.matterport import build_parts
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
+from mrcnn.models.trainable import select_trainable
 from mrcnn.predict.predictor import Predictor
 from mrcnn.train import check, run
 from mrcnn.weights import hdf5, names
@@ -66,6 +67,8 @@ class TwoConvolutions(Float32Layer):
 
 class Toy(MaskRCNN):
     """Two convolutions below the usual pyramid and heads."""
+
+    layer_patterns: ClassVar = {"heads": "(mrcnn|rpn|fpn)_.*", "5+": "toy_conv2|(mrcnn|rpn|fpn)_.*", "all": ".*"}
 
     def __init__(self, *, num_classes, settings, **kwargs):
         config = ToyConfig(**settings)
@@ -148,6 +151,10 @@ def test_build_model_trains_a_toy_family_and_predictor_load_reads_its_folder(tmp
     assert predictor.bundle.config == ToyConfig(**CONFIG["model"])
     kernel = predictor.bundle.model.backbone.convolutions[1].kernel
     np.testing.assert_array_equal(kernel, weights["toy_conv2/kernel:0"])
+    select_trainable(predictor.bundle.model, "5+")
+    assert [layer.trainable for layer in predictor.bundle.model.backbone.convolutions] == [False, True]
+    with pytest.raises(UserError, match=r"`train_layers` must be one of heads, 5\+, all, got '3\+'"):
+        select_trainable(predictor.bundle.model, "3+")
     (found,) = predictor.predict([np.full((48, 64, 3), 90, np.uint8)])
     assert len(found.scores) <= 5
     assert found.masks.shape[1:] == (48, 64)

@@ -1,5 +1,6 @@
 import pytest
 
+from mrcnn.errors import UserError
 from mrcnn.models import trainable
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.layout import named_layers
@@ -34,6 +35,13 @@ def test_select_trainable_selection(model, selection, layers):
 def test_select_trainable_stem_trains_only_with_all(model):
     assert "conv1" not in trainable.select_trainable(model, "3+")
     assert "conv1" in trainable.select_trainable(model, "all")
+
+
+def test_select_trainable_knows_only_the_words_of_the_family(model, monkeypatch):
+    monkeypatch.setattr(Matterport, "layer_patterns", {"stem": "conv1|bn_.*", "all": ".*"})
+    assert sorted(trainable.select_trainable(model, "stem")) == ["bn_conv1", "conv1"]
+    with pytest.raises(UserError, match=r"^`train_layers` must be one of stem, all, got 'heads'$"):
+        trainable.select_trainable(model, "heads")
 
 
 def test_select_trainable_unknown_selection(model):

@@ -1,5 +1,7 @@
 """A model of two small layers with the methods of `MaskRCNN` that training calls."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -14,6 +16,9 @@ SIDE = 8
 
 class FakeMaskRCNN(keras.Model):
     """Pulls box coordinates of the valid slots towards the truth, with one loss for each of five outputs."""
+
+    layer_patterns: ClassVar = {"heads": "mrcnn_.*", "all": ".*"}
+    class_layers = ("mrcnn_class_logits",)
 
     def __init__(self, *, num_classes=3, side=SIDE):
         super().__init__(name="fake")

@@ -29,6 +29,7 @@ def stored(tmp_path):
 
 def load(model, kind, log, **fields):
     arguments = {"start_model": None, "imagenet_weights": None, "backbone": "resnet50"} | fields
+    arguments["class_layers"] = model.class_layers
     start.load_start_weights(model.weight_layout(), kind, log=log, **arguments)
     return [float(layer.bias.numpy().mean()) for layer in (model.conv1, model.logits)]
 
@@ -94,7 +95,8 @@ def old_file(tmp_path, log):
         path = old_weights.write_file(tmp_path / "old.h5", change(groups))
 
         def load_kind(layout, kind, backbone="resnet50"):
-            given = {"imagenet_weights": None, "backbone": backbone, "log": log}
+            new = ("mrcnn_bbox_fc", "mrcnn_class_logits", "mrcnn_mask")
+            given = {"imagenet_weights": None, "backbone": backbone, "class_layers": new, "log": log}
             start.load_start_weights(layout, kind, start_model=StartModel(path), **given)
             return groups
 

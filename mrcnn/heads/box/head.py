@@ -47,6 +47,7 @@ class Boxes(Float32Layer):
     """Box head: classifies regions and refines their boxes."""
 
     loss_names = ("mrcnn_class_loss", "mrcnn_bbox_loss")
+    class_layers = ("mrcnn_class_logits", "mrcnn_bbox_fc")
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class Masks(Head):
 
     loss_names = ("mrcnn_mask_loss",)
     gives = ("masks",)
+    class_layers = ("mrcnn_mask",)
 
     def __init__(
         self,

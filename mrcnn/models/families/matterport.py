@@ -29,10 +29,21 @@ from mrcnn.models import extra_heads, layout
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
 from mrcnn.structures import Choices
 
+_HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
+LAYER_PATTERNS = {
+    "heads": _HEADS,
+    "5+": r"(res5.*)|(bn5.*)|" + _HEADS,
+    "4+": r"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + _HEADS,
+    "3+": r"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + _HEADS,
+    "all": ".*",
+}
+
 
 @keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
 class Matterport(MaskRCNN):
     """`MaskRCNN` with Matterport's architecture, built from the settings of `MatterportConfig`."""
+
+    layer_patterns = LAYER_PATTERNS
 
     def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Builds the model and its variables.

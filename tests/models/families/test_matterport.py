@@ -7,7 +7,9 @@ import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import Matterport, build_parts
+from mrcnn.models.layout import named_layers
 from mrcnn.structures import Choices
+from mrcnn.weights import names
 
 SETTINGS = {
     "backbone": "resnet50",
@@ -121,3 +123,10 @@ def test_matterport_networks_keep_their_arguments_in_json(parts, part):
         == layer.name
     )
     assert config["config"]["feature_dtype"] == "bfloat16"
+
+
+def test_class_layers_are_those_that_transfer_learning_has_always_left_new():
+    model = Matterport(num_classes=3, settings={"backbone": "resnet50"})
+    assert model.class_layers == ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask")
+    assert {*names.TRANSFER_EXCLUDE} - {*named_layers(model)} == {"mrcnn_bbox"}
+    assert {*model.class_layers} == {*names.TRANSFER_EXCLUDE} - {"mrcnn_bbox"}
