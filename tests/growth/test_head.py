@@ -12,11 +12,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mrcnn.annotate import run as annotating
 from mrcnn.config.load import load_inference_config, load_train_config
+from mrcnn.errors import UserError
 from mrcnn.export import run as exporting
 from mrcnn.models.trainable import select_trainable
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.project.reader import Project
+from mrcnn.train import plots
 from mrcnn.train import run as training
 from tests.growth import offset_head
 from tests.serve.helpers import running
@@ -71,7 +73,7 @@ def image(project):
 
 
 @pytest.mark.slow
-def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained):
+def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained, tmp_path):
     output, log = trained
     assert any(LOSS in str(event) for event in log.events)
     with (output / "history.csv").open() as file:
@@ -84,7 +86,12 @@ def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained):
             found = EventAccumulator(str(folder)).Reload().Tags()
             tags |= {*found["scalars"], *found["tensors"]}
     assert any(LOSS in tag for tag in tags), tags
-    assert (output / "curves.png").is_file()
+    known = {name: float(value) for name, value in row.items() if value} | {"epoch": int(row["epoch"])}
+    others = {name: value for name, value in known.items() if name.removeprefix("val_") != LOSS}
+    for shown, is_same in ((known, True), (others, False)):
+        plots.draw_curves([shown], tmp_path / "curves.png")
+        pictures = [cv2.imread(str(folder / "curves.png")) for folder in (output, tmp_path)]
+        assert np.array_equal(*pictures) == is_same
 
 
 @pytest.mark.slow
@@ -128,7 +135,9 @@ def test_apply_writes_the_field_into_project_and_coco_json(predictor, project, t
     assert {len(value) for value in values} == {2}
     content = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert sorted(map(tuple, values)) == sorted(tuple(item["offset"]) for item in content["annotations"])
-    assert len(list((tmp_path / "out" / "overlay").rglob("*.png"))) == 7
+    overlays = [cv2.imread(str(path)) for path in (tmp_path / "out" / "overlay").rglob("*.png")]
+    assert len(overlays) == 7
+    assert any((picture == (255, 0, 255)).all(axis=-1).any() for picture in overlays)  # the field's dots
 
 
 @pytest.mark.slow
@@ -159,5 +168,5 @@ def test_service_answers_with_the_field(predictor, image):
 @pytest.mark.slow
 def test_unknown_head_ends_the_training_in_one_line(project, tmp_path):
     config = load_train_config({**CONFIG, "model": {**CONFIG["model"], "extra_heads": ["keypoint"]}})
-    with pytest.raises(Exception, match=r"`model.extra_heads`: 'keypoint' is none of the known heads"):
+    with pytest.raises(UserError, match=r"^`model.extra_heads`: 'keypoint' is none of the known heads"):
         training.train(config, project_dir=project, output_dir=tmp_path / "run", log=HeardLog())
