@@ -29,7 +29,8 @@ from mrcnn.config.family import record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.model import ModelConfig
 
-Monitor = Literal["val_loss", "val_box_ap", "val_mask_ap"]
+# a column of history.csv; `train.check` refuses one that no metric of the run fills
+Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
 
 SIZE_STEP = 64  # the input is halved six times on the way to P6
 
@@ -169,7 +170,13 @@ class EarlyStoppingConfig(Settings):
             "and at least 5 of them"
         ),
     )
-    monitor: Monitor = Field(default="val_loss", description="what must get better")
+    monitor: Monitor = Field(
+        default="val_loss",
+        description=(
+            'what must get better: `"val_loss"`, `"val_box_ap"`, `"val_mask_ap"`, or another figure that a metric of '
+            "`mrcnn.evaluate.table.METRICS` offers"
+        ),
+    )
     min_delta: NotNegative = Field(default=0.0, description="least gain that counts")
 
 
@@ -185,8 +192,8 @@ class CheckpointsConfig(Settings):
     monitor: Monitor | None = Field(
         default=None,
         description=(
-            'what makes a checkpoint `best`; null takes `early_stopping.monitor`, or `"val_loss"` without '
-            "early stopping"
+            "what makes a checkpoint `best`, as for `early_stopping.monitor`; null takes that one, or "
+            '`"val_loss"` without early stopping'
         ),
     )
 

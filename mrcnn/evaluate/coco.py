@@ -8,41 +8,21 @@ box's area for box AP and its mask's pixel count for mask AP, as detectron2 does
 for both when a result carries both).
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as rle_tools
 
-from mrcnn.structures import Instances
+from mrcnn.evaluate.metric import GroundTruth, MetricKind, Predictions
 
 Rle = dict[str, Any]  # {"size": [H, W], "counts": str}, COCO's compressed form
-GroundTruth = tuple[int, int, Instances]  # height, width, objects
 KINDS = {"box": "bbox", "mask": "segm"}
 AREAS = ("all", "small", "medium", "large")  # the library's order; the bounds are 32 x 32 and 96 x 96 pixels
+DETECTIONS = 100  # that COCO scores of an image and class; raised to the model's limit if that is higher
 AP50, AP75 = 0, 5  # positions of the IoU thresholds 0.50 and 0.75 among 0.50, 0.55, ... 0.95
-
-
-class Predictions(Protocol):
-    """Detections of one image: `structures.Detections` or any record with these fields."""
-
-    @property
-    def boxes(self) -> Any:
-        """`[N, 4]`, yxyx pixels of the image."""
-
-    @property
-    def class_ids(self) -> Any:
-        """`[N]`, 1..C-1."""
-
-    @property
-    def scores(self) -> Any:
-        """`[N]`."""
-
-    @property
-    def masks(self) -> Any:
-        """`[N, H, W]` bool, or N encoded masks."""
 
 
 def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:
@@ -92,7 +72,7 @@ def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, i
 class CocoEvaluator:
     """Accumulates images and computes their COCO metrics."""
 
-    def __init__(self, num_classes: int, *, max_detections: int = 100):
+    def __init__(self, num_classes: int, *, max_detections: int = DETECTIONS):
         """Starts without images.
 
         Args:
@@ -246,3 +226,15 @@ def _xywh(box: np.ndarray) -> list[float]:
 
 def _silent(*_: Any) -> None:
     """Discards the library's printed messages."""
+
+
+def _make(class_names: Sequence[str], *, max_detections: int) -> CocoEvaluator:
+    return CocoEvaluator(len(class_names), max_detections=max(DETECTIONS, max_detections))
+
+
+KIND = MetricKind(
+    make=_make,
+    columns=("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75"),
+    validated={"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50"},
+    monitored=("box_ap", "mask_ap"),
+)

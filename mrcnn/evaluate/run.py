@@ -1,4 +1,4 @@
-"""COCO AP of a model on a Supervisely project or other annotated images, in any inference mode."""
+"""Metrics of a model on a Supervisely project or other annotated images, in any inference mode."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,11 @@ from mrcnn.config.base import AUTO
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.data import rasterize
 from mrcnn.data.sources.samples import make_sample
-from mrcnn.data.sources.source import DataPaths
+from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError
-from mrcnn.evaluate.coco import CocoEvaluator, encode_crop
+from mrcnn.evaluate import table as metric_kinds
+from mrcnn.evaluate.coco import encode_crop
+from mrcnn.evaluate.metric import PER_CLASS, Metrics
 from mrcnn.events import EventLog
 from mrcnn.model_folder import read
 from mrcnn.predict import modes, sources
@@ -26,18 +28,17 @@ from mrcnn.structures import CompactDetections, Instances
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
-COCO_DETECTIONS = 100  # detections that COCO scores per image and class; raised to the model's limit if that is higher
-REGION_DETECTIONS = 1_000_000  # the same for modes with several regions per image: high enough for all detections
-COLUMNS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+REGION_DETECTIONS = 1_000_000  # most of an image in a mode with several regions: high enough for all detections
 
 
 class _Scored(NamedTuple):
-    """The detections of an image with run-length encoded masks, for the evaluator."""
+    """The detections of an image with run-length encoded masks, for the metrics."""
 
     boxes: np.ndarray
     class_ids: np.ndarray
     scores: np.ndarray
     masks: list[dict[str, Any]]
+    extras: Mapping[str, np.ndarray]
 
 
 def evaluate(
@@ -49,7 +50,7 @@ def evaluate(
     neutral: str | None = None,
     batch_size: int = 1,
 ) -> dict[str, Any]:
-    """Computes the COCO metrics of a model on the images of a source.
+    """Computes the metrics of a model, those of `table.METRICS` that fit it, on the images of a source.
 
     Args:
         predictor: the model.
@@ -61,16 +62,15 @@ def evaluate(
         batch_size: images, or regions of them, per batch.
 
     Returns:
-        The dictionary of `CocoEvaluator.result` with `per_class` keyed by title, and the numbers of `images` and
-        `skipped` images.
+        The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title; and
+        the numbers of `images` and `skipped` images.
 
     Raises:
         UserError: the model has none of the classes of the images, or no image could be used.
     """
-    names = predictor.bundle.class_names
-    most = max(COCO_DETECTIONS, predictor.bundle.choices.detections_per_image)
-    most = most if isinstance(mode, FullImageMode) else REGION_DETECTIONS
-    evaluator, done = CocoEvaluator(len(names), max_detections=most), 0
+    names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
+    most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
+    metrics, done = Metrics(metric_kinds.kinds_for(fields), names, max_detections=most), 0
     skipped: list[str] = []
     errors = Repeats(log, level="error")
 
@@ -79,7 +79,7 @@ def evaluate(
         errors.add(f"{title} is skipped: {error}", title)
         skipped.append(title)
 
-    known = {*names, neutral}
+    items, needed = _annotated(source), metric_kinds.needs(fields)
     _check_classes(source, names=names, neutral=neutral, log=log)
     config = predictor.bundle.config
     pictures = sources.read_pictures(
@@ -92,16 +92,20 @@ def evaluate(
     )
     runner = modes.RUNNERS[mode.name]
     for picture, found in runner(predictor, pictures, mode, batch_size=batch_size, on_error=skip):
-        objects = _objects(picture, source, names=names, neutral=neutral, known=known)
-        evaluator.add(picture.index, (*found.size, objects), _scored(found.detections))
+        try:
+            objects = _objects(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+        except UserError as error:
+            skip(picture, error)
+            continue
+        metrics.add(picture.index, (*found.size, objects), _scored(found.detections))
         done += 1
         log.progress(SUBTASK, done + len(skipped), len(source.entries))
     errors.close()
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
-    result = evaluator.result()
-    per_class = {names[class_id]: values for class_id, values in result.pop("per_class").items()}
-    return {**result, "images": done, "skipped": len(skipped), "per_class": per_class}
+    result = metrics.result()
+    per_class = {names[class_id]: values for class_id, values in result.pop(PER_CLASS).items()}
+    return {**result, "images": done, "skipped": len(skipped), PER_CLASS: per_class}
 
 
 def evaluate_model(
@@ -117,7 +121,7 @@ def evaluate_model(
     precision: str,
     log: EventLog,
 ) -> dict[str, Any]:
-    """Loads a model and computes its COCO metrics on a project or other annotated images.
+    """Loads a model and computes its metrics on a project or other annotated images.
 
     Args:
         model: as for `read.read_model`.
@@ -157,14 +161,15 @@ def table(metrics: dict[str, Any]) -> str:
     """Formats the metrics as a text table.
 
     Returns:
-        A row per class and one for all classes; `-` where there is no object to count.
+        A row per class and one for all classes; `-` where there is nothing to measure.
     """
-    rows = [("", "objects", "found", *COLUMNS)]
-    per_class = metrics["per_class"]
+    columns = [name for name in metric_kinds.columns() if name in metrics]
+    rows = [("", "objects", "found", *columns)]
+    per_class = metrics[PER_CLASS]
     for title, values in per_class.items():
-        rows.append((title, values["objects"], values["detections"], *(_cell(values[name]) for name in COLUMNS)))
+        rows.append((title, values["objects"], values["detections"], *(_cell(values.get(name)) for name in columns)))
     sums = (sum(values[key] for values in per_class.values()) for key in ("objects", "detections"))
-    rows.append(("all", *sums, *(_cell(metrics[name]) for name in COLUMNS)))
+    rows.append(("all", *sums, *(_cell(metrics[name]) for name in columns)))
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -194,32 +199,43 @@ def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None,
         )
 
 
-def _objects(
-    picture: Picture, source: Source, *, names: Sequence[str], neutral: str | None, known: set[str | None]
-) -> Instances:
-    item = source.entries[picture.index].item
-    labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
-    if item is None:
+def _annotated(source: Source) -> list[AnnotatedImage]:
+    items = [entry.item for entry in source.entries if entry.item is not None]
+    if len(items) < len(source.entries):
         raise UserError("only a project can be evaluated: a folder of images has no objects")
+    return items
+
+
+def _objects(
+    picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Sequence[str]
+) -> Instances:
+    known = {*names, neutral}
+    labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
     sample = make_sample(
         item,
         replace(picture.annotation, labels=labels),
         class_title_to_idx={name: index for index, name in enumerate(names)},
         neutral=neutral,
+        fields=fields,
     )
     height, width = picture.image.shape[:2]
     return rasterize.rasterize(
-        sample.labels, class_ids=sample.class_ids, ignore=sample.ignore, height=height, width=width
+        sample.labels,
+        class_ids=sample.class_ids,
+        ignore=sample.ignore,
+        height=height,
+        width=width,
+        extras=sample.extras,
     )
 
 
 def _scored(found: CompactDetections) -> _Scored:
     runs = [encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
-    return _Scored(found.boxes, found.class_ids, found.scores, runs)
+    return _Scored(found.boxes, found.class_ids, found.scores, runs, found.extras)
 
 
-def _cell(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _cell(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def jsonable(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mrcnn.data.augment import Augmenter
 from mrcnn.data.sources.samples import load_samples
 from mrcnn.data.sources.source import Samples, Settings, Source
 from mrcnn.errors import UserError
+from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, start_model
 from mrcnn.model_folder.precision import Precision
@@ -82,6 +83,37 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         UserError: a path or a setting is wrong.
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    begin = _begin(config, model=model, output=output, resume=resume, log=log)
+    _check_monitors(begin.config)
+    return begin
+
+
+def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog) -> Checked:
+    """Opens the data, chooses the devices, reads the samples, and fits the settings to them.
+
+    Args:
+        begin: the checked settings.
+        open_source: opens the data.
+        log: receives warnings and what is derived from machine and data.
+
+    Raises:
+        UserError: the data cannot be used, or a setting does not fit the machine or the data.
+    """
+    extra_heads.check_loss_weights(begin.config.model)
+    source = open_source()
+    config = begin.config
+    chosen = devices.choose(_listed_gpus(config), warn=log.warning)
+    config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
+    if chosen.count > 1 and config.model.uses_batch_statistics:
+        log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
+    samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
+    config = objects.check(config, samples, log=log)
+    if begin.resumed is None:
+        config = brightness.check(config, samples, log=log)
+    return Checked(config, begin, source.meta, samples, chosen)
+
+
+def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
     checkpoint.check_place(output, resume=resume)
     if resume:
         config = _with_last_found(_with_last_conventions(config, output, log=log), output)
@@ -112,29 +144,14 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     return Start(config=config, model=found, resumed=None, classes=known)
 
 
-def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog) -> Checked:
-    """Opens the data, chooses the devices, reads the samples, and fits the settings to them.
-
-    Args:
-        begin: the checked settings.
-        open_source: opens the data.
-        log: receives warnings and what is derived from machine and data.
-
-    Raises:
-        UserError: the data cannot be used, or a setting does not fit the machine or the data.
-    """
-    extra_heads.check_loss_weights(begin.config.model)
-    source = open_source()
-    config = begin.config
-    chosen = devices.choose(_listed_gpus(config), warn=log.warning)
-    config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
-    if chosen.count > 1 and config.model.uses_batch_statistics:
-        log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
-    samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
-    config = objects.check(config, samples, log=log)
-    if begin.resumed is None:
-        config = brightness.check(config, samples, log=log)
-    return Checked(config, begin, source.meta, samples, chosen)
+def _check_monitors(config: TrainConfig) -> None:
+    """Checks that validation measures what the config monitors."""
+    kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
+    known = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
+    for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
+        if rule and rule.monitor not in (None, *known):
+            *first, last = map(repr, known)
+            raise UserError(f"`{key}.monitor` must be {', '.join(first)} or {last}, got {errors.shown(rule.monitor)}")
 
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
@@ -156,6 +173,8 @@ def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log:
 def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] | None) -> Settings:
     special = config.special_classes
     titles = [item.title for item in source.meta.classes]
+    heads = config.model.extra_heads
+    measured = table.needs(extra_heads.gives(heads)) if config.validation.ap else ()
     return Settings(
         train_tag=config.dataset_tags.train,
         val_tag=config.dataset_tags.val,
@@ -168,7 +187,7 @@ def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] |
         ),
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
-        fields=tuple(extra_heads.needs(config.model.extra_heads)),
+        fields=tuple(dict.fromkeys((*extra_heads.needs(heads), *measured))),
     )
 
 

@@ -11,8 +11,10 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
+from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
+from mrcnn.models import extra_heads
 from mrcnn.train import callbacks, checkpoint, extras, loop, plan
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
@@ -20,7 +22,7 @@ from mrcnn.train.clock import Clock
 from mrcnn.train.forecast import Forecast
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
-from mrcnn.train.validation import ApScorer, Validation, is_due
+from mrcnn.train.validation import MetricScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
 QUICK_SIDE = 256  # pixels, side of a model input that a CPU trains in an evening
@@ -121,8 +123,9 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
     return callbacks.ProgressReport(clock, batch_size=checked.batch_size, log=log, forecast=forecast, advice=advice)
 
 
-def _scorer(config: TrainConfig, samples: Samples) -> ApScorer:
-    return ApScorer(
+def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
+    return MetricScorer(
+        table.kinds_for(extra_heads.gives(config.model.extra_heads)),
         lambda image_id: pipeline.ground_truth(samples.val[image_id]),
         class_names=list(samples.class_title_to_idx),
         min_dim=config.input_size.min_dim,

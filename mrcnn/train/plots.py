@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mrcnn import files
+from mrcnn.evaluate import table
 from mrcnn.train.history import MONITOR, Row, best_index
 
 LABELS = {  # legend texts of losses; a loss without one is shown under its own name
@@ -19,7 +20,6 @@ LABELS = {  # legend texts of losses; a loss without one is shown under its own 
     "mrcnn_bbox_loss": "box",
     "mrcnn_mask_loss": "mask",
 }
-METRICS = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50"}
 SIZE_INCHES = (15.0, 4.6)
 DPI = 100
 
@@ -44,7 +44,9 @@ def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> N
         _line(parts, epochs, _column(rows, name), color=color, style="--")
         _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=LABELS.get(name, name))
     _finish(parts, "Losses: validation, training dashed", ylabel="loss")
-    shown = [_line(precision, epochs, _column(rows, f"val_{name}"), label=label) for name, label in METRICS.items()]
+    shown = [
+        _line(precision, epochs, _column(rows, f"val_{name}"), label=label) for name, label in table.labels().items()
+    ]
     if any(shown):
         precision.set_ylim(-0.02, 1.02)
         _finish(precision, "Validation average precision", ylabel="AP")

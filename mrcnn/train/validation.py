@@ -1,7 +1,7 @@
 """Evaluates the model on the whole validation set after an epoch.
 
-A loss of the set is the mean of the batches' losses, weighted by their numbers of images. Average precision is computed
-in original pixels by the COCO rules, with the evaluator of `mrcnn.evaluate`.
+A loss of the set is the mean of the batches' losses, weighted by their numbers of images. The metrics of
+`mrcnn.evaluate`, such as average precision, are computed in original pixels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +13,11 @@ import tensorflow as tf
 
 from mrcnn.data import resize
 from mrcnn.errors import UserError
-from mrcnn.evaluate.coco import CocoEvaluator, GroundTruth
+from mrcnn.evaluate.metric import GroundTruth, MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.predict import postprocess
 from mrcnn.structures import OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
-
-AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
 
 
 class Scorer(Protocol):
@@ -32,11 +30,12 @@ class Scorer(Protocol):
         """Computes the measurements of all images added since the last call."""
 
 
-class ApScorer:
-    """Computes average precision of detections, in original pixels."""
+class MetricScorer:
+    """Computes metrics of detections, in original pixels."""
 
     def __init__(
         self,
+        kinds: Sequence[MetricKind],
         ground_truth: Callable[[int], GroundTruth],
         *,
         class_names: Sequence[str],
@@ -48,6 +47,7 @@ class ApScorer:
         """Stores the settings and starts without images.
 
         Args:
+            kinds: the metrics.
             ground_truth: returns height, width and objects of an image by its id.
             class_names: by class id, the background first.
             min_dim: the least side of a resized image, as in the config.
@@ -55,12 +55,12 @@ class ApScorer:
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
         """
-        self._ground_truth = ground_truth
+        self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
         self._sizes = {"min_dim": min_dim, "max_dim": max_dim}
         self._rules = rules
-        self._max_detections = max(max_detections, 100)
-        self._evaluator = self._new()
+        self._max_detections = max_detections
+        self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
         """Adds one image; the fields have no batch axis."""
@@ -73,20 +73,19 @@ class ApScorer:
             class_names=self._class_names,
             rules=self._rules,
         )
-        self._evaluator.add(image_id, truth, detections)
+        self._metrics.add(image_id, truth, detections)
 
     def result(self) -> dict[str, float]:
-        """Computes the AP of all images added since the last call.
+        """Computes the metrics of all images added since the last call.
 
         Returns:
-            Box and mask AP, averaged over IoU 0.5 to 0.95 and at 0.5, by the names of `AP_COLUMNS`; NaN where the
-            images have no object.
+            The measures that the kinds list in `validated`, by name; NaN where there is nothing to measure.
         """
-        metrics, self._evaluator = self._evaluator.result(), self._new()
-        return {name: float(metrics[name]) for name in AP_COLUMNS}
+        metrics, self._metrics = self._metrics.result(), self._new()
+        return {name: float(metrics[name]) for kind in self._kinds for name in kind.validated}
 
-    def _new(self) -> CocoEvaluator:
-        return CocoEvaluator(len(self._class_names), max_detections=self._max_detections)
+    def _new(self) -> Metrics:
+        return Metrics(self._kinds, self._class_names, max_detections=self._max_detections)
 
 
 def is_due(epoch: int, *, every: int, epochs: int) -> bool:
@@ -119,7 +118,7 @@ class Validation(keras.callbacks.Callback):
             dataset: batches with each image of the set once; the last batch may be smaller.
             names: the images' names in messages, by image id.
             log: receives the progress.
-            scorer: computes AP; None leaves AP out.
+            scorer: computes the metrics; None leaves them out.
             check: called before each batch; may raise to stop.
             due: returns whether an epoch, counted from 0, is validated.
         """
@@ -135,7 +134,7 @@ class Validation(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in values.items()})
 
     def measure(self) -> dict[str, float]:
-        """Computes losses and AP on the whole validation set.
+        """Computes losses and metrics on the whole validation set.
 
         Returns:
             `loss`, its parts and the scorer's measurements, by name.

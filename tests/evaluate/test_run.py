@@ -6,7 +6,9 @@ import pytest
 
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
+from mrcnn.evaluate import coco
 from mrcnn.evaluate import run as scoring
+from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import JsonLog
 from mrcnn.predict import sources
@@ -123,7 +125,7 @@ def test_model_of_many_detections_is_scored_with_all(project, monkeypatch, given
             limits.append(max_detections)
             super().__init__(num_classes, max_detections=max_detections)
 
-    monkeypatch.setattr(scoring, "CocoEvaluator", Evaluator)
+    monkeypatch.setattr(coco, "CocoEvaluator", Evaluator)
     predictor = Predictor(helpers.make_bundle(detections_per_image=given))
     scoring.evaluate(predictor, sources.open_project(project), log=JsonLog())
     assert limits == [counted]
@@ -149,7 +151,7 @@ def test_folder_has_no_objects(tmp_path):
 
 
 def test_table():
-    numbers = dict.fromkeys(scoring.COLUMNS, 0.5) | {"box_ap": 1.0, "mask_ap75": math.nan}
+    numbers = dict.fromkeys(metric_kinds.columns(), 0.5) | {"box_ap": 1.0, "mask_ap75": math.nan}
     per_class = {
         "cat": {"objects": 12, "detections": 3, **numbers},
         "a dog": {"objects": 0, "detections": 1, **numbers},

@@ -1,13 +1,19 @@
 """What is checked before a run reads data; whole runs are in `test_run.py`."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
+from mrcnn.config.train import EarlyStoppingConfig
 from mrcnn.data.sources import supervisely
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
+from mrcnn.evaluate.metric import MetricKind
+from mrcnn.evaluate.table import METRICS
+from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.train import check, objects
 from mrcnn.train.checkpoint import CheckpointStore
 
@@ -38,12 +44,44 @@ def test_start_weights_that_have_no_effect_are_warned_of(log, tmp_path):
         ({"weights_init_type": "continue_training", "model": "none"}, "the start weights are missing"),
         ({"weights_init_type": "imagenet", "imagenet_weights": "no.h5"}, "`imagenet_weights` no.h5 does not exist"),
         ({"augmentation": [{"name": "Fliplr", "args": {"q": 1}}]}, "Fliplr"),
+        (
+            {"early_stopping": {"monitor": "loss"}},
+            r"^`early_stopping.monitor` must be 'val_loss', 'val_box_ap' or 'val_mask_ap', got \"loss\"$",
+        ),
+        ({"checkpoints": {"monitor": "val_mask_ap50"}}, "^`checkpoints.monitor` must be 'val_loss', 'val_box_ap' or"),
         ({"resume": True}, "nothing to resume"),
     ],
 )
 def test_what_cannot_start_is_refused(log, tmp_path, settings, message):
     with pytest.raises(UserError, match=message):
         start(log, tmp_path / "out", **settings)
+
+
+def test_check_accepts_the_monitors_that_the_schema_suggests(log, tmp_path):
+    suggested = EarlyStoppingConfig.model_json_schema()["properties"]["monitor"]["examples"]
+    assert suggested == ["val_loss", *(f"val_{name}" for name in METRICS["coco"].monitored)]
+    for name in suggested:
+        begin = start(log, tmp_path / "out", early_stopping={"monitor": name}, checkpoints={"monitor": name})
+        assert begin.config.best_monitor == name
+
+
+def test_check_knows_the_metrics_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch):
+    monkeypatch.setitem(HEADS, "marks", HeadType(None, gives=("mark",)))
+    monkeypatch.setitem(
+        METRICS, "marks", MetricKind(None, validated={"near": "near"}, monitored=("near",), needs=("mark",))
+    )
+    monitored = {"checkpoints": {"monitor": "val_near"}}
+    with pytest.raises(UserError, match=r"`checkpoints.monitor` must be"):
+        start(log, tmp_path / "out", **monitored)
+    weights = tmp_path / "start" / "model_weights" / "model.h5"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    stored = load_train_config({"model": {"extra_heads": ["marks"]}}).model.model_dump(mode="json")
+    (tmp_path / "start" / "config.json").write_text(json.dumps({"model": stored}))
+    begun = start(
+        log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning", **monitored
+    )
+    assert begun.config.model.extra_heads == ("marks",)
 
 
 def stopped_run(root, make_state, model):

@@ -5,12 +5,15 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.errors import UserError
+from mrcnn.evaluate.table import METRICS
 from mrcnn.structures import Instances, OutputRules, RawDetections
 from mrcnn.train import validation
 from mrcnn.train.invalid_loss import InvalidLoss
-from mrcnn.train.validation import ApScorer, Validation
+from mrcnn.train.validation import MetricScorer, Validation
 
 from . import fake
+
+AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
 
 
 def dataset(count, *, size=2):
@@ -130,19 +133,19 @@ def raw(box, score=0.9):
 
 
 def make_scorer():
-    return ApScorer(truth, class_names=["bg", "a"], min_dim=64, max_dim=64, rules=OutputRules())
+    return MetricScorer(METRICS.values(), truth, class_names=["bg", "a"], min_dim=64, max_dim=64, rules=OutputRules())
 
 
-def test_ap_is_measured_in_original_pixels():
+def test_metric_scorer_measures_ap_in_original_pixels():
     scorer = make_scorer()
     # 40 x 80 fits 64 x 64 at scale 0.8, with 16 rows above: y = 10 * 0.8 + 16, x = 20 * 0.8
     scorer.add(0, raw((24, 16, 40, 32)))
-    assert scorer.result() == dict.fromkeys(validation.AP_COLUMNS, pytest.approx(1.0))
+    assert scorer.result() == dict.fromkeys(AP_COLUMNS, pytest.approx(1.0))
     scorer.add(0, raw((0, 0, 8, 8)))  # the same image again, in the next epoch
-    assert scorer.result() == dict.fromkeys(validation.AP_COLUMNS, 0.0)
+    assert scorer.result() == dict.fromkeys(AP_COLUMNS, 0.0)
 
 
-def test_ap_without_any_image_is_nan():
+def test_metric_scorer_without_any_image_is_nan():
     assert all(math.isnan(value) for value in make_scorer().result().values())
 
 

@@ -1,0 +1,108 @@
+"""Defines a kind of metric: how it is computed image by image, and which of its measures are shown.
+
+Shape letters: N detections of one image, H W its original pixels.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from mrcnn.structures import Instances
+
+GroundTruth = tuple[int, int, Instances]  # height, width, objects
+PER_CLASS = "per_class"
+
+
+class Predictions(Protocol):
+    """Detections of one image: `structures.Detections` or any record with these fields."""
+
+    @property
+    def boxes(self) -> Any:
+        """`[N, 4]`, yxyx pixels of the image."""
+
+    @property
+    def class_ids(self) -> Any:
+        """`[N]`, 1..C-1."""
+
+    @property
+    def scores(self) -> Any:
+        """`[N]`."""
+
+    @property
+    def masks(self) -> Any:
+        """`[N, H, W]` bool, or N masks as of `coco.encode_masks`."""
+
+    @property
+    def extras(self) -> Mapping[str, Any]:
+        """`[N, ...]` by name, the extra fields that the model's heads add."""
+
+
+class Metric(Protocol):
+    """Accumulates images and computes measures of all of them."""
+
+    def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:
+        """Adds one image.
+
+        Args:
+            image_id: a number that identifies the image.
+            ground_truth: height, width and the objects, with the extra fields that the metric needs.
+            detections: the detections of the same image; may be empty.
+        """
+
+    def result(self) -> Mapping[str, Any]:
+        """Computes the measures of all images added so far.
+
+        Returns:
+            Numbers by name; NaN where there is nothing to measure. `per_class`, where it is there, holds for each class
+            id a dictionary of such numbers.
+        """
+
+
+class MetricKind(NamedTuple):
+    """How a metric is made, and which of its measures are shown; the names are unique among all kinds.
+
+    Attributes:
+        make: `make(class_names, max_detections=...)` makes a metric without images. The names are by class id, the
+            background first; no image has more detections than the number.
+        columns: measures in the text table of an evaluation.
+        validated: measures that training takes after an epoch, in 0..1 and better if higher, with their names in the
+            legend of the plot.
+        monitored: those of `validated` that may decide which checkpoint is best, as `val_<name>`.
+        needs: extra fields of objects and detections; the metric is computed for models whose heads add them all.
+    """
+
+    make: Callable[..., Metric]
+    columns: tuple[str, ...] = ()
+    validated: Mapping[str, str] = {}
+    monitored: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+class Metrics:
+    """Several metrics of the same images; a `Metric` itself."""
+
+    def __init__(self, kinds: Iterable[MetricKind], class_names: Iterable[str], *, max_detections: int):
+        """Makes a metric of each kind, without images.
+
+        Args:
+            kinds: the kinds, in the order of their measures in the result.
+            class_names: by class id, the background first.
+            max_detections: the most detections of an image.
+        """
+        names = tuple(class_names)
+        self._metrics = [kind.make(names, max_detections=max_detections) for kind in kinds]
+
+    def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:
+        """Adds one image to every metric; see `Metric.add`."""
+        for metric in self._metrics:
+            metric.add(image_id, ground_truth, detections)
+
+    def result(self) -> dict[str, Any]:
+        """Combines the measures of all metrics to one dictionary with `per_class`; see `Metric.result`."""
+        combined: dict[str, Any] = {}
+        per_class: dict[int, dict[str, Any]] = {}
+        for metric in self._metrics:
+            found = dict(metric.result())
+            for class_id, values in found.pop(PER_CLASS, {}).items():
+                per_class.setdefault(class_id, {}).update(values)
+            combined |= found
+        return {**combined, PER_CLASS: per_class}

@@ -1,0 +1,39 @@
+"""The table of the kinds of metrics, which evaluation and training's validation compute.
+
+A further metric is one line of `METRICS`; other code may add one of its own.
+"""
+
+from collections.abc import Collection
+
+from mrcnn.evaluate import coco
+from mrcnn.evaluate.metric import MetricKind
+
+METRICS: dict[str, MetricKind] = {"coco": coco.KIND}
+
+
+def kinds_for(fields: Collection[str]) -> tuple[MetricKind, ...]:
+    """Selects the metrics of a model.
+
+    Args:
+        fields: names of the extra fields that the model's heads add to a detection.
+    """
+    return tuple(kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
+
+
+def needs(fields: Collection[str]) -> tuple[str, ...]:
+    """Lists the extra fields of objects that the metrics of a model need, each once.
+
+    Args:
+        fields: as for `kinds_for`.
+    """
+    return tuple(dict.fromkeys(name for kind in kinds_for(fields) for name in kind.needs))
+
+
+def columns() -> tuple[str, ...]:
+    """Lists the measures in the text table of an evaluation, of all kinds."""
+    return tuple(name for kind in METRICS.values() for name in kind.columns)
+
+
+def labels() -> dict[str, str]:
+    """Collects the names in the plot's legend of all kinds' measures, by measure."""
+    return {name: label for kind in METRICS.values() for name, label in kind.validated.items()}

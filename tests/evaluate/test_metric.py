@@ -1,0 +1,42 @@
+"""Several metrics of the same images."""
+
+from mrcnn.evaluate.metric import MetricKind, Metrics
+
+
+class Counter:
+    """Counts the images, in all and per class."""
+
+    def __init__(self, name, class_names, max_detections):
+        self.name, self.count, self.most = name, 0, max_detections
+        self.class_names = class_names
+
+    def add(self, image_id, ground_truth, detections):
+        self.count += image_id
+
+    def result(self):
+        per_class = {class_id: {self.name: self.count} for class_id in range(1, len(self.class_names))}
+        return {self.name: self.count, "per_class": per_class}
+
+
+class Limit(Counter):
+    """The most detections of an image; has nothing per class."""
+
+    def result(self):
+        return {self.name: self.most}
+
+
+def kind(name, metric=Counter):
+    return MetricKind(lambda class_names, *, max_detections: metric(name, class_names, max_detections))
+
+
+def test_metrics_adds_each_image_to_every_metric_and_combines_the_results():
+    metrics = Metrics([kind("a"), kind("most", Limit), kind("b")], ["bg", "cat"], max_detections=7)
+    assert metrics.result() == {"a": 0, "most": 7, "b": 0, "per_class": {1: {"a": 0, "b": 0}}}
+    metrics.add(2, None, None)
+    metrics.add(3, None, None)
+    assert metrics.result() == {"a": 5, "most": 7, "b": 5, "per_class": {1: {"a": 5, "b": 5}}}
+    assert list(metrics.result()) == ["a", "most", "b", "per_class"]
+
+
+def test_metrics_of_no_kind_have_no_measure():
+    assert Metrics([], ["bg"], max_detections=1).result() == {"per_class": {}}

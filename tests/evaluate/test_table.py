@@ -1,0 +1,36 @@
+"""The table of metrics."""
+
+import pytest
+
+from mrcnn.evaluate import table
+from mrcnn.evaluate.metric import MetricKind
+
+
+@pytest.fixture
+def keypoints(monkeypatch):
+    """Adds a metric that needs an extra field."""
+    kind = MetricKind(None, columns=("oks",), validated={"oks": "OKS"}, needs=("keypoints",))
+    monkeypatch.setitem(table.METRICS, "keypoints", kind)
+    return kind
+
+
+@pytest.mark.parametrize(("fields", "found"), [((), False), (("offset",), False), (("offset", "keypoints"), True)])
+def test_kinds_for_selects_the_metrics_whose_fields_are_there(keypoints, fields, found):
+    coco = table.METRICS["coco"]
+    assert table.kinds_for(fields) == ((coco, keypoints) if found else (coco,))
+    assert table.needs(fields) == (("keypoints",) if found else ())
+
+
+def test_columns_and_labels_are_those_of_all_kinds(keypoints):
+    names = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+    assert table.columns() == (*names, "oks")
+    shown = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50", "oks": "OKS"}
+    assert table.labels() == shown
+    assert list(table.labels()) == list(shown)
+
+
+def test_what_a_kind_of_the_table_shows_is_among_its_measures():
+    for kind in table.METRICS.values():
+        measured = kind.make(("bg", "a"), max_detections=1).result()
+        assert {*kind.columns, *kind.validated} <= measured.keys()
+        assert set(kind.monitored) <= kind.validated.keys()
