@@ -70,21 +70,22 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
 
 
 def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:
-    config, begin, images = checked.config, checked.begin, len(checked.samples.train)
-    steps = steps_per_epoch(images, checked.batch_size)
+    config, begin = checked.config, checked.begin
+    steps = steps_per_epoch(len(checked.samples.train), checked.batch_size)
+    facts = resuming.facts(checked.samples, steps_per_epoch=steps)
     if begin.resumed is None:
-        return TrainingState(epoch=0, step=0, steps_per_epoch=steps, train_images=images, seed=config.seed)
+        return TrainingState(epoch=0, step=0, seed=config.seed, **facts)
     state = begin.resumed.state
-    changed = resuming.check_data(state, steps_per_epoch=steps, train_images=images)
-    if changed:
-        log.warning(changed)
+    now = replace(state, **facts)
+    for line in resuming.check_data(state, now):
+        log.warning(line)
     if config.lr_schedule.name == "cosine" and begin.resumed.epochs not in (None, config.epochs):
         log.warning(
             f"`epochs` was {begin.resumed.epochs} and is {config.epochs} now: the cosine ends elsewhere, so the "
             "learning rate jumps here"
         )
     log.info(f"resuming {begin.resumed.weights.parents[1]}: epoch {state.epoch + 1}, step {state.step} of {steps}")
-    return replace(state, steps_per_epoch=steps, train_images=images)
+    return now
 
 
 def build_network(

@@ -1,5 +1,6 @@
 """Position of a run in epochs and steps, shared by callbacks and restored on resuming."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -24,7 +25,7 @@ class Clock(keras.callbacks.Callback):
         """Starts at the position of `start`, whose optimizer variables are not used."""
         super().__init__()
         self._start: TrainingState | None = start
-        self._train_images, self._seed = start.train_images, start.seed
+        self._run = replace(start, rows=(), optimizer=(), metrics=())  # what does not change in a run
         self.epoch = start.epoch
         self.step = start.step
         self.steps_per_epoch = start.steps_per_epoch
@@ -43,12 +44,10 @@ class Clock(keras.callbacks.Callback):
         Args:
             epoch_complete: whether the epoch in progress counts as complete; else the state is in the middle of it.
         """
-        return TrainingState(
+        return replace(
+            self._run,
             epoch=self.epoch + epoch_complete,
             step=0 if epoch_complete else self.step,
-            steps_per_epoch=self.steps_per_epoch,
-            train_images=self._train_images,
-            seed=self._seed,
             rows=tuple(self.rows),
             optimizer=states.values_of(self.model.optimizer.variables),
             metrics=() if epoch_complete else states.values_of(self.model.metrics_variables),

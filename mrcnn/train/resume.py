@@ -1,6 +1,7 @@
 """Reads a stopped run's newest checkpoint and checks that the run can be resumed."""
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 from mrcnn.config import errors
 from mrcnn.config.load import load_json, merge
 from mrcnn.config.train import TrainConfig
+from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
-from mrcnn.train.state import TrainingState
+from mrcnn.train.state import DataFacts, TrainingState
 from mrcnn.weights import apply, hdf5
 
 MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints", "max_image_mb")
@@ -109,23 +111,73 @@ def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
     return [] if before == now else [f"`{path}`: {before} -> {now}"]
 
 
-def check_data(state: TrainingState, *, steps_per_epoch: int, train_images: int) -> str | None:
-    """Compares the training set with that of the stopped run.
+def facts(samples: Samples, *, steps_per_epoch: int) -> DataFacts:
+    """Collects what identifies a run's data.
+
+    Args:
+        samples: the training and the validation set.
+        steps_per_epoch: steps of an epoch.
 
     Returns:
-        A warning where the sets differ but the run can go on because it stopped between two epochs; else None.
+        The counts, and checksums of the images' names without their data sets: of the training set in order, since the
+        order of an epoch depends on it, of the validation set in any order.
+    """
+    train, val = ([sample.name.partition("/")[2] for sample in chosen] for chosen in (samples.train, samples.val))
+    return {
+        "steps_per_epoch": steps_per_epoch,
+        "train_images": len(train),
+        "val_images": len(val),
+        "train_names": _checksum(train),
+        "val_names": _checksum(sorted(val)),
+    }
+
+
+def check_data(before: TrainingState, now: TrainingState) -> list[str]:
+    """Compares the data with that of the stopped run.
+
+    Args:
+        before: the stopped run's state.
+        now: a state with the `facts` of the data now.
+
+    Returns:
+        Warnings where the data differs but the run can go on: the training set between two epochs, the validation set
+        always. What a state of an older version lacks is not compared.
 
     Raises:
-        UserError: the run stopped in the middle of an epoch that now has other images or steps.
+        UserError: the run stopped in the middle of an epoch that now has other training images or steps.
     """
-    if (state.steps_per_epoch, state.train_images) == (steps_per_epoch, train_images):
-        return None
-    change = (
-        f"{state.train_images} training images in {state.steps_per_epoch} steps an epoch before, now {train_images} in "
-        f"{steps_per_epoch}"
-    )
-    if state.step:
+    warnings = []
+    change = _training_change(before, now)
+    if change and before.step:
         raise UserError(
             f"--resume cannot finish the epoch it stopped in: {change}; use the same images and number of devices"
         )
-    return f"the training set or the number of devices changed: {change}"
+    if change:
+        warnings.append(f"the training set or the number of devices changed: {change}")
+    if before.val_images not in (None, now.val_images):
+        warnings.append(_validation_change(f"{before.val_images} images before, now {now.val_images}"))
+    elif before.val_names not in (None, now.val_names):
+        warnings.append(_validation_change(f"{now.val_images} images before and now, but not the same ones"))
+    return warnings
+
+
+def _training_change(before: TrainingState, now: TrainingState) -> str | None:
+    if (before.steps_per_epoch, before.train_images) != (now.steps_per_epoch, now.train_images):
+        return (
+            f"{before.train_images} training images in {before.steps_per_epoch} steps an epoch before, now "
+            f"{now.train_images} in {now.steps_per_epoch}"
+        )
+    if before.train_names not in (None, now.train_names):
+        return f"{now.train_images} training images before and now, but not the same ones in the same order"
+    return None
+
+
+def _validation_change(change: str) -> str:
+    return (
+        f"the validation set changed: {change}; the `val_` figures of the epochs before, by which `best` was chosen, "
+        "are of the former set"
+    )
+
+
+def _checksum(names: Iterable[str]) -> int:
+    return zlib.crc32("\n".join(names).encode("utf-8", "surrogatepass"))

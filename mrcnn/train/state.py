@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import h5py
 import keras
@@ -22,6 +22,17 @@ FILE = "training_state.h5"
 VERSION = 1
 WHAT = "training state"
 COUNTS = ("epoch", "step", "steps_per_epoch", "train_images", "seed")
+NEWER = ("val_images", "train_names", "val_names")  # counts that states of older versions lack
+
+
+class DataFacts(TypedDict):
+    """What identifies a run's data, by the names of `TrainingState`."""
+
+    steps_per_epoch: int
+    train_images: int
+    val_images: int
+    train_names: int
+    val_names: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,9 @@ class TrainingState:
         rows: the history, one row per complete epoch.
         optimizer: the optimizer's variables.
         metrics: the running means of the epoch in progress; empty at its start.
+        val_images: images in the run's validation set; None in a state of an older version.
+        train_names: checksum of the training images' names; None as above.
+        val_names: the same of the validation images.
     """
 
     epoch: int
@@ -47,6 +61,9 @@ class TrainingState:
     rows: tuple[dict[str, Any], ...] = ()
     optimizer: tuple[np.ndarray, ...] = field(default=(), repr=False)
     metrics: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    val_images: int | None = None
+    train_names: int | None = None
+    val_names: int | None = None
 
 
 def values_of(variables: Sequence[keras.Variable]) -> tuple[np.ndarray, ...]:
@@ -120,7 +137,8 @@ def _checked(fields: Any, path: Path) -> dict[str, Any]:
             f"the {WHAT} {path} has version {errors.shown(fields.get('version'))}, expected {VERSION}; start anew with "
             "another --output"
         )
-    for name in COUNTS:
+    newer = {name: fields[name] for name in NEWER if fields.get(name) is not None}
+    for name in (*COUNTS, *newer):
         if type(fields.get(name)) is not int or fields[name] < 0:
             raise UserError(
                 f"the {WHAT} {path} is damaged: `{name}` must be a whole number, got {errors.shown(fields.get(name))}; "
@@ -131,7 +149,7 @@ def _checked(fields: Any, path: Path) -> dict[str, Any]:
         raise UserError(
             f"the {WHAT} {path} is damaged: `rows` must be a list of objects with numbers; give another --output"
         )
-    return {**{name: fields[name] for name in COUNTS}, "rows": tuple(rows)}
+    return {**{name: fields[name] for name in COUNTS}, **newer, "rows": tuple(rows)}
 
 
 def _are_numbers(values: Iterable[Any]) -> bool:

@@ -81,6 +81,7 @@ def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, lo
     )
     made = build.build_run(checked, tmp_path / "out", log=log)
     assert (made.state.epoch, made.state.step, made.state.steps_per_epoch, made.state.train_images) == (0, 0, 2, 5)
+    assert (made.state.val_images, made.state.train_names == made.state.val_names) == (1, False)
     assert (made.store.root, made.store.keep) == (tmp_path / "out", 2)
     assert made.store.config["class_title_to_idx"] == MAPPING
     assert [item["title"] for item in made.store.config["classes"]] == ["disc", "bar", "bg"]

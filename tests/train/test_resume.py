@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from mrcnn.config.train import TrainConfig
+from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
+from mrcnn.structures import Sample
 from mrcnn.train import resume
 from mrcnn.train.checkpoint import CheckpointStore
 
@@ -86,10 +88,46 @@ def test_differences():
     ]
 
 
-def test_other_data_is_a_warning_between_epochs_and_an_error_within(make_state):
-    same = {"steps_per_epoch": 3, "train_images": 12}
-    assert resume.check_data(make_state(1, 2), **same) is None
-    changed = {"steps_per_epoch": 2, "train_images": 9}
-    assert "12 training images in 3 steps an epoch before, now 9 in 2" in resume.check_data(make_state(1), **changed)
-    with pytest.raises(UserError, match="cannot finish the epoch it stopped in"):
-        resume.check_data(make_state(1, 2), **changed)
+def test_check_data_warns_of_another_training_set_between_epochs_and_refuses_it_within(make_state):
+    same = make_state(train_names=5)
+    assert resume.check_data(make_state(1, 2, train_names=5), same) == []
+    assert resume.check_data(make_state(1, 2), same) == []  # of an older version, without names
+    changed = make_state(steps_per_epoch=2, train_images=9)
+    (line,) = resume.check_data(make_state(1), changed)
+    assert "12 training images in 3 steps an epoch before, now 9 in 2" in line
+    (line,) = resume.check_data(make_state(1, train_names=4), same)
+    assert line.endswith("12 training images before and now, but not the same ones in the same order")
+    for stopped, now in ((make_state(1, 2), changed), (make_state(1, 2, train_names=4), same)):
+        with pytest.raises(UserError, match="cannot finish the epoch it stopped in"):
+            resume.check_data(stopped, now)
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ({"val_images": 4, "val_names": 5}, None),
+        ({}, None),  # of an older version
+        ({"val_images": 3, "val_names": 5}, "3 images before, now 4;"),
+        ({"val_images": 4, "val_names": 6}, "4 images before and now, but not the same ones;"),
+    ],
+)
+@pytest.mark.parametrize("step", [0, 2])
+def test_check_data_warns_of_another_validation_set(make_state, before, change, step):
+    lines = resume.check_data(make_state(1, step, **before), make_state(val_images=4, val_names=5))
+    expected = [f"the validation set changed: {change} the `val_` figures of the epochs before"] if change else []
+    assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
+
+
+def facts_of(train, val):
+    samples = ([Sample(f"{name}", "", (), (), ()) for name in names.split()] for names in (train, val))
+    return resume.facts(Samples(*samples, {}), steps_per_epoch=2)
+
+
+def test_facts_identify_the_images_of_both_sets():
+    found = facts_of("a/1 a/2 a/3", "b/4 b/5")
+    assert (found["steps_per_epoch"], found["train_images"], found["val_images"]) == (2, 3, 2)
+    assert facts_of("c/1 c/2 c/3", "c/5 c/4") == found  # another data set's name; the order of validation is no matter
+    assert facts_of("a/1 a/3 a/2", "b/4 b/5") == {**found, "train_names": facts_of("a/1 a/3 a/2", "")["train_names"]}
+    names = [facts_of(train, val) for train, val in (("a/1 a/3 a/2", "b/4 b/5"), ("a/1 a/2 a/3", "b/4 b/6"))]
+    assert names[0]["train_names"] != found["train_names"] == names[1]["train_names"]
+    assert names[1]["val_names"] != found["val_names"] == names[0]["val_names"]

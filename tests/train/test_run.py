@@ -513,6 +513,22 @@ def test_train_on_one_coco_file_resumes_with_the_same_split(coco, train, tmp_pat
     assert not any("changed" in message for message in log.messages)
 
 
+def test_train_warns_of_another_validation_set_on_resuming(coco, train, tmp_path):
+    train(tmp_path / "out", data=coco, epochs=1)
+    content = json.loads(coco.val_data.read_text())
+    dropped = content["images"].pop()["id"]
+    content["annotations"] = [item for item in content["annotations"] if item["image_id"] != dropped]
+    fewer = tmp_path / "fewer.json"
+    fewer.write_text(json.dumps(content))
+    told = []
+    for epochs in (2, 3):  # the second time it is the set of the stopped run
+        log = train(tmp_path / "out", data=DataPaths(coco.data, coco.images, fewer), epochs=epochs, resume=True)
+        told.append([message for message in log.messages if "the validation set changed" in message])
+    assert told[1] == []
+    (line,) = told[0]
+    assert line.startswith("the validation set changed: 3 images before, now 2; ")
+
+
 def test_train_needs_a_project_or_data_but_not_both(project, coco, tmp_path):
     config = load_train_config(tiny.CONFIG)
     for given in ({}, {"project_dir": project, "data": coco}):

@@ -12,7 +12,8 @@ from mrcnn.train import state as states
 
 def test_a_state_comes_back_as_it_was(tmp_path, make_state, arrays):
     rows = ({"epoch": 1, "loss": 0.1, "val_box_ap": float("nan")}, {"epoch": 2, "loss": 1 / 3})
-    before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),))
+    names = {"val_images": 4, "train_names": 2**32 - 1, "val_names": 0}
+    before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),), **names)
     states.write(tmp_path / states.FILE, before)
     after = states.read(tmp_path / states.FILE)
     for field in dataclasses.fields(before):
@@ -55,6 +56,8 @@ def test_a_missing_or_damaged_file_is_an_error_of_the_user(tmp_path, make_state)
     [
         ("epoch", "2", '`epoch` must be a whole number, got "2"'),
         ("step", -1, "`step` must be a whole number, got -1"),
+        ("val_images", "3", '`val_images` must be a whole number, got "3"'),
+        ("train_names", -1, "`train_names` must be a whole number, got -1"),
         ("seed", None, "`seed` must be a whole number, got null"),
         ("rows", {}, "`rows` must be a list of objects with numbers"),
         ("rows", [3], "`rows` must be a list of objects with numbers"),
@@ -102,3 +105,14 @@ def test_other_shapes_are_refused_before_anything_changes(arrays):
     with pytest.raises(UserError, match="2 optimizer variables of other shapes than this run's 2"):
         states.put_back(variables, arrays, what="optimizer")
     np.testing.assert_array_equal(variables[0].numpy(), 1)
+
+
+def test_read_takes_a_state_of_an_older_version_without_the_newer_counts(tmp_path, make_state):
+    path = tmp_path / states.FILE
+    states.write(path, make_state(val_images=3, train_names=1, val_names=2))
+    with h5py.File(path, "r+") as handle:
+        fields = json.loads(bytes(handle["state"][()]))
+        del handle["state"], fields["val_images"], fields["train_names"], fields["val_names"]
+        handle["state"] = np.bytes_(json.dumps(fields).encode())
+    found = states.read(path)
+    assert (found.train_images, found.val_images, found.train_names, found.val_names) == (12, None, None, None)
