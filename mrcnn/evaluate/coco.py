@@ -98,8 +98,8 @@ class CocoEvaluator:
 
         Args:
             image_id: a number that identifies the image.
-            ground_truth: height, width and the objects. Detections inside an ignore region do not count as false
-                positives: those of every class if its class id is 0, else those of its class.
+            ground_truth: height, width and the objects. A detection inside an ignore region is not counted as a false
+                positive if the region has the detection's class id, or 0.
             detections: the detections of the same image; may be empty.
 
         Raises:

@@ -17,9 +17,9 @@ from mrcnn.events import EventLog, figures
 from mrcnn.train import checkpoint, history
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
-from mrcnn.train.extras import Extras
 from mrcnn.train.forecast import Forecast, duration
 from mrcnn.train.interrupt import Stopped, StopRequest
+from mrcnn.train.optional_files import OptionalFiles
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
@@ -103,7 +103,7 @@ class Recorder(keras.callbacks.Callback):
         folder: Path,
         batch_size: int,
         log: EventLog,
-        extras: Extras,
+        optional_files: OptionalFiles,
         monitor: str = history.MONITOR,
     ):
         """Stores the settings and loads the plots where matplotlib is installed.
@@ -113,13 +113,13 @@ class Recorder(keras.callbacks.Callback):
             folder: where the files are written.
             batch_size: images of a step, over all devices.
             log: receives each epoch's figures.
-            extras: writes the files without ending the run on an error.
+            optional_files: writes the files without ending the run on an error.
             monitor: the column that decides which epoch is best.
         """
         super().__init__()
         self._clock, self._folder, self._batch_size, self._log = clock, folder, batch_size, log
         self._monitor = monitor
-        self._extras = extras
+        self._optional_files = optional_files
         has_plots = not optional.missing("plots")
         self._plots = optional.load("mrcnn.train.plots", extra="plots", purpose=CURVES) if has_plots else None
         self._began, self._first_step, self._ended = 0.0, 0, 0.0
@@ -163,10 +163,10 @@ class Recorder(keras.callbacks.Callback):
         if not rows:
             return
         table, curves = self._folder / HISTORY, self._folder / CURVES
-        with self._extras.writing(table):
+        with self._optional_files.writing(table):
             history.write_csv(table, rows)
         if self._plots:
-            with self._extras.writing(curves):
+            with self._optional_files.writing(curves):
                 self._plots.draw_curves(rows, curves, monitor=self._monitor)
 
 

@@ -15,13 +15,14 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, extras, loop, plan
+from mrcnn.train import callbacks, checkpoint, loop, plan
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
 from mrcnn.train.forecast import Forecast
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
+from mrcnn.train.optional_files import OptionalFiles, TensorBoard
 from mrcnn.train.validation import MetricScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
@@ -99,13 +100,13 @@ def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalSto
 
 def _recorders(checked: Checked, built: Built, clock: Clock, *, log: EventLog) -> list[keras.callbacks.Callback]:
     """Makes the callbacks that write history, curves, checkpoints and TensorBoard's events, in this order."""
-    monitor, store, extra = checked.config.best_monitor, built.store, extras.Extras(log)
+    monitor, store, writer = checked.config.best_monitor, built.store, OptionalFiles(log)
     return [
         callbacks.Recorder(
-            clock, folder=store.root, batch_size=checked.batch_size, log=log, extras=extra, monitor=monitor
+            clock, folder=store.root, batch_size=checked.batch_size, log=log, optional_files=writer, monitor=monitor
         ),
         callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
-        *_tensorboard(store.root / TENSORBOARD, extra, log=log),
+        *_tensorboard(store.root / TENSORBOARD, writer, log=log),
     ]
 
 
@@ -135,11 +136,11 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
     )
 
 
-def _tensorboard(folder: Path, extra: extras.Extras, *, log: EventLog) -> list[keras.callbacks.Callback]:
+def _tensorboard(folder: Path, writer: OptionalFiles, *, log: EventLog) -> list[keras.callbacks.Callback]:
     for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
         if optional.missing(name):
             log.info(f"{left_out} is not written; install what it needs by {optional.hint(name)}")
-    return [] if optional.missing("tensorboard") else [extras.TensorBoard(folder, extras=extra)]
+    return [] if optional.missing("tensorboard") else [TensorBoard(folder, optional_files=writer)]
 
 
 def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:

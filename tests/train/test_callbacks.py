@@ -8,9 +8,9 @@ import pytest
 from mrcnn.train import callbacks, loop
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
-from mrcnn.train.extras import Extras
 from mrcnn.train.forecast import Forecast
 from mrcnn.train.interrupt import Stopped, StopRequest
+from mrcnn.train.optional_files import OptionalFiles
 
 from . import fake
 
@@ -46,7 +46,7 @@ def run(tmp_path, log, make_state):
             callbacks.ProgressReport(clock, batch_size=4, log=log, forecast=forecast, advice="; or do less"),
             FakeValidation(values),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at_end(request)),
-            callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log, extras=Extras(log)),
+            callbacks.Recorder(clock, folder=tmp_path, batch_size=4, log=log, optional_files=OptionalFiles(log)),
             callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
             *([callbacks.EarlyStop(clock, log=log, **early)] if early else []),
             callbacks.SignalStop(clock, request=request, store=store, log=log),

@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from mrcnn.train.extras import Extras, TensorBoard
+from mrcnn.train.optional_files import OptionalFiles, TensorBoard
 
 from . import fake
 
@@ -14,9 +14,9 @@ from . import fake
     ],
 )
 def test_a_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error, why):
-    extras = Extras(log)
+    optional_files = OptionalFiles(log)
     for name in ("a", "a", "b"):
-        with extras.writing(tmp_path / name):
+        with optional_files.writing(tmp_path / name):
             raise error
     assert [event["level"] for event in log.events] == ["warn", "warn"]
     assert log.messages[0].startswith(f"cannot write the optional {tmp_path / 'a'}: ")
@@ -27,14 +27,14 @@ def test_a_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error
 
 
 def test_another_error_is_not_caught(tmp_path, log):
-    with pytest.raises(ZeroDivisionError), Extras(log).writing(tmp_path / "a"):
+    with pytest.raises(ZeroDivisionError), OptionalFiles(log).writing(tmp_path / "a"):
         raise ZeroDivisionError
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, for a plain learning rate
 def test_tensorboard_without_a_folder_warns_once_in_a_whole_training(tmp_path, log):
     (tmp_path / "file").touch()
-    board = TensorBoard(tmp_path / "file" / "events", extras=Extras(log))
+    board = TensorBoard(tmp_path / "file" / "events", optional_files=OptionalFiles(log))
     board.set_model(fake.compiled())
     board.on_train_begin()
     for epoch in range(2):

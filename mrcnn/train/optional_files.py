@@ -12,7 +12,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 
-class Extras:
+class OptionalFiles:
     """Turns errors in writing optional files into one warning per file."""
 
     def __init__(self, log: EventLog):
@@ -35,32 +35,32 @@ class Extras:
 class TensorBoard(keras.callbacks.TensorBoard):
     """Keras's TensorBoard callback, except that write errors do not end the run."""
 
-    def __init__(self, folder: Path, *, extras: Extras):
+    def __init__(self, folder: Path, *, optional_files: OptionalFiles):
         """Stores the folder of the event files; the graph is not written.
 
         Args:
             folder: where the event files are written.
-            extras: turns write errors into warnings.
+            optional_files: turns write errors into warnings.
         """
         super().__init__(str(folder), write_graph=False)
-        self._folder, self._extras = folder, extras
+        self._folder, self._optional_files = folder, optional_files
 
     def set_model(self, model):
         """Prepares the folder for the model's event files."""
-        with self._extras.writing(self._folder):
+        with self._optional_files.writing(self._folder):
             super().set_model(model)
 
     def on_train_begin(self, logs=None):
         """Opens the event files."""
-        with self._extras.writing(self._folder):
+        with self._optional_files.writing(self._folder):
             super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's figures."""
-        with self._extras.writing(self._folder):
+        with self._optional_files.writing(self._folder):
             super().on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs=None):
         """Closes the event files."""
-        with self._extras.writing(self._folder):
+        with self._optional_files.writing(self._folder):
             super().on_train_end(logs)
