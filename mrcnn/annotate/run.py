@@ -272,7 +272,7 @@ def _selects_nothing(
 def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
     """Collects the settings and the checksum of the weights, which determine a run's result."""
     checksum = 0
-    for weight in getattr(bundle.model, "weights", ()):
+    for weight in bundle.model.weights:
         checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
     model = {
         "class_names": bundle.class_names,

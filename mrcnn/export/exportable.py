@@ -3,14 +3,13 @@
 Shape letters: B images, S side of the model input, D output slots, M mask side.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mrcnn.export import outputs
-from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
-
-Network = Callable[[Mapping[str, Any]], RawDetections]
+from mrcnn.model_folder.read import Network
+from mrcnn.structures import Choices, OutputRules, Tensor
 
 
 class DetectorSettings(NamedTuple):
@@ -41,7 +40,7 @@ class Exportable:
 
     Attributes:
         network: maps a dictionary with `images` `[B, S, S, channels]` and `windows` `[B, 4]` to `RawDetections`; its
-            `weights`, if it has any, are Keras variables.
+            `weights` are Keras variables.
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
         choices: run-time choices instead of the network's own; None for those.
@@ -55,7 +54,7 @@ class Exportable:
     @property
     def variables(self) -> list[Any]:
         """The backend's variables of the network, in the order of its weights."""
-        return [weight.value for weight in getattr(self.network, "weights", ())]
+        return [weight.value for weight in self.network.weights]
 
     def detect(self, images: Tensor, windows: Tensor) -> dict[str, Tensor]:
         """Finds objects in model inputs: the network up to masks inside their boxes.

@@ -113,7 +113,7 @@ def prove(
         tolerances: largest allowed differences; None uses those of the arithmetic in use.
     """
     config = predictor.bundle.config
-    arithmetic = precision.in_use(getattr(predictor.bundle.model, "compute_dtype", "float32"))
+    arithmetic = precision.in_use(predictor.bundle.model.compute_dtype)
     tolerances = tolerances or precision.tolerances(arithmetic, image_resize=config.image_resize)
     comparisons = []
     for name, image in log.track(pictures, _SUBTASK):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
@@ -25,7 +25,7 @@ from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import BEST, CONFIG, WEIGHTS
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import Choices, OutputRules, RawDetections
+from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
 from mrcnn.weights import apply, download
 
 
@@ -59,6 +59,21 @@ class StoredModel:
         return extra_heads.gives(self.config.extra_heads)
 
 
+class Network(Protocol):
+    """A built network; a Keras model or layer is one."""
+
+    @property
+    def weights(self) -> Sequence[Any]:
+        """The Keras variables."""
+
+    @property
+    def compute_dtype(self) -> str:
+        """Number format of the convolutions."""
+
+    def __call__(self, batch: Mapping[str, Tensor], **choices: Any) -> RawDetections:
+        """Finds objects in `images` at their `windows`; see `models.mask_rcnn`."""
+
+
 @dataclass(frozen=True)
 class ModelBundle:
     """A loaded model with its classes and settings.
@@ -74,7 +89,7 @@ class ModelBundle:
         chosen: run-time choices instead of the model's own; None for those.
     """
 
-    model: Callable[..., RawDetections]
+    model: Network
     class_names: tuple[str, ...]
     class_metas: tuple[ClassMeta, ...]
     input_size: InputSize

@@ -10,6 +10,7 @@ from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Detections, RawDetections
+from tests.predict.helpers import Network
 
 SIDE = 128
 NAMES = ("bg", "cat", "dog")
@@ -60,7 +61,7 @@ def thresholded(threshold):
 
 def make_bundle(model=brightness_model, *, config=None, side=64):
     return ModelBundle(
-        model=model,
+        model=model if hasattr(model, "weights") else Network(model),
         class_names=NAMES,
         class_metas=(ClassMeta("dog", "bitmap", "#00FF00"), ClassMeta("cat", "bitmap", "#FF0000")),
         input_size=InputSize(min_dim=side, max_dim=side),
@@ -70,7 +71,7 @@ def make_bundle(model=brightness_model, *, config=None, side=64):
 
 def make_exportable(model=brightness_model, *, side=64, channels=3):
     settings = DetectorSettings(NAMES, min_dim=side, max_dim=side, channels=channels)
-    return Exportable(model, settings, labels={})
+    return Exportable(model if hasattr(model, "weights") else Network(model), settings, labels={})
 
 
 def photo(height, width, *, seed=0):

@@ -37,7 +37,19 @@ def brightness_model(batch):
     )
 
 
-class Thresholded:
+class Network:
+    """A function in the place of a network: without weights, in float32."""
+
+    weights, compute_dtype = (), "float32"
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, batch, **choices):
+        return self.function(batch, **choices)
+
+
+class Thresholded(Network):
     """`brightness_model` with the run-time choices of a `MaskRCNN`."""
 
     def __init__(self, threshold):
@@ -50,7 +62,7 @@ class Thresholded:
 
 def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"), **config):
     return ModelBundle(
-        model=model,
+        model=model if hasattr(model, "weights") else Network(model),
         class_names=names,
         class_metas=tuple(ClassMeta(name, "bitmap", "#00FF00") for name in names[1:]),
         input_size=InputSize(min_dim=max_dim, max_dim=max_dim),
