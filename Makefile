@@ -64,7 +64,7 @@ types: $(VENV)/.dev
 check: lint types test  ## lint, types and the fast tests; CI runs the slow ones too
 
 schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
-	$(BIN)/python -m mrcnn schema docs/schemas --page docs/configuration.md
+	$(BIN)/python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
 bench: $(VENV)/.run  ## seconds, images/s and memory of inference and training on this machine
 	$(BIN)/python -m benchmarks.speed

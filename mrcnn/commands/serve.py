@@ -12,7 +12,7 @@ from typing import Any
 
 from mrcnn import optional, startup
 from mrcnn.commands import arguments, tasks
-from mrcnn.config import errors
+from mrcnn.config import errors, record_schema
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
@@ -22,33 +22,33 @@ HELP = "answer requests over HTTP; without --model for a task folder's model"
 PORT_VARIABLES = ("rest_inference_port", "REST_INFERENCE_PORT")
 DEVICE_VARIABLE = "GPU_DEVICE"
 
+OPTIONS = {  # keys of `ServeConfig` that take one value each
+    "host": str,
+    "port": int,
+    "device": str,
+    "precision": str,
+    "score_threshold": float,
+    "workers": int,
+    "batch_size": int,
+    "batch_wait_ms": float,
+    "max_pixels": int,
+    "max_body_bytes": int,
+    "api": str,
+    "name": str,
+    "drain_seconds": int,
+}
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the service; one that is not given is None."""
-    fields = ServeConfig.model_fields
     arguments.add_model(parser, required=False)
     parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
-    parser.add_argument(
-        "--allow-host", nargs="+", metavar="NAME", help="names that the service is asked under, besides localhost"
-    )
-    for name, kind, text in (
-        ("host", str, "address to listen on; 0.0.0.0 lets other machines in"),
-        ("port", int, f"0 takes a free one; also ${PORT_VARIABLES[0]}"),
-        ("device", str, f"cpu or number of a GPU; also ${DEVICE_VARIABLE}"),
-        ("precision", str, "of the convolutions: float32, mixed_bfloat16, mixed_float16 or auto"),
-        ("score-threshold", float, "drop what scores less, instead of the model's own"),
-        ("workers", int, "processes, each with a model of its own"),
-        ("batch-size", int, "images that go through the model together"),
-        ("batch-wait-ms", float, "how long an image waits for others"),
-        ("max-pixels", int, "of one image, and of all that are worked on at a time"),
-        ("max-body-bytes", int, "of one request"),
-        ("api", str, "generation that /model/inference answers like: 2020 or 2019"),
-        ("name", str, "of the model in /v1/models/NAME and /v2/models/NAME"),
-        ("drain-seconds", int, "for open requests after SIGTERM"),
-    ):
-        default = fields[name.replace("-", "_")].default
+    parser.add_argument("--allow-host", nargs="+", metavar="NAME", help=_help("allow_host"))
+    for name, kind in OPTIONS.items():
+        default = ServeConfig.model_fields[name].default
         shown = "" if default is None else f"; default {default}"
-        parser.add_argument(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text + shown)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=kind, metavar=kind.__name__.upper(), help=_help(name) + shown)
     tasks.add_options(parser)
 
 
@@ -91,6 +91,11 @@ def main(given: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     add_options(parser)
     options = parser.parse_args(given)
     return tasks.run(lambda log: serve(options, log), options)
+
+
+def _help(key: str) -> str:
+    described = record_schema.without_markdown(ServeConfig.model_json_schema()["properties"][key])
+    return described["description"].replace("`", "")
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Any]:

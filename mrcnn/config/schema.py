@@ -1,6 +1,6 @@
 """Writes the JSON schemas of the configs, which editors use to complete and check them.
 
-    python -m mrcnn schema docs/schemas --page docs/configuration.md
+    python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
 Types, ranges, defaults and meanings come from the settings classes. Older forms that the loader still reads are marked
 `deprecated`. The loader refuses all that a schema refuses, and more: it checks rules between keys, and to it 1.0 is no
@@ -42,18 +42,24 @@ def as_text(schema: Schema) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> None:
-    """Writes the schema files and, with `--page`, the tables of keys in that page."""
+    """Writes the schema files and, with `--page`, the tables in those pages."""
     parser = argparse.ArgumentParser(prog=prog, description="Write the JSON schemas of the configs.")
     parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
-    parser.add_argument("--page", type=Path, help="docs/configuration.md, whose tables are written anew too")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        nargs="+",
+        default=(),
+        help="docs/configuration.md or docs/serving.md, whose tables are written anew too",
+    )
     options = parser.parse_args(arguments)
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in all_schemas().items():
         (folder / name).write_text(as_text(schema), encoding="utf-8")
-    if options.page:
-        text = tables.with_tables(options.page.read_text(encoding="utf-8"), tables.page_tables())
-        options.page.write_text(text, encoding="utf-8")
+    for page in options.page:
+        text = tables.with_tables(page.read_text(encoding="utf-8"), tables.tables_of(page.name))
+        page.write_text(text, encoding="utf-8")
 
 
 def _old(what: str, **schema: Any) -> Schema:

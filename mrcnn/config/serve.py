@@ -22,48 +22,76 @@ UrlWord = Annotated[str, Strict(), AfterValidator(_url_word)]
 
 
 class ServeConfig(Settings):
-    """All settings of the HTTP service.
+    """All settings of the HTTP service."""
 
-    Attributes:
-        model: the model folder or weight file, or `coco`.
-        classes: class names of a weight file without model folder.
-        input_size: (min_dim, max_dim) in pixels of such a file.
-        name: the model's name in the paths of the newer protocols.
-        host: address to listen on; the default is reached from this machine only.
-        allow_host: accepted names in the Host header besides `localhost`; empty accepts every name if other machines
-            reach `host`.
-        port: TCP port; 0 selects a free one.
-        device: "cpu" or the number of a GPU; None uses the deploy config's `gpu_device`.
-        precision: Keras dtype policy of the convolutions, or "auto".
-        score_threshold: replaces the deploy config's thresholds and the model's own; None keeps them.
-        workers: number of processes, each with its own copy of the model.
-        batch_size: most images of different requests in one run of the model.
-        batch_wait_ms: longest time that an image waits for others, in milliseconds.
-        max_pixels: largest accepted height x width of one image; also bounds the images that a process works on at a
-            time.
-        max_body_bytes: largest accepted body of a request.
-        api: generation of the old API whose response format `/model/inference` uses.
-        drain_seconds: time limit of graceful shutdown for open requests.
-        log_format: format of the log that each worker writes.
-        deploy: the deploy config.
-    """
-
-    model: Name
-    classes: Name | None = None
-    input_size: tuple[PositiveInt, PositiveInt] | None = None
-    name: UrlWord = "mrcnn"
-    host: Name = "127.0.0.1"
-    allow_host: tuple[Name, ...] = ()
-    port: Port = 5000
-    device: Name | None = None
-    precision: PrecisionName = "float32"
-    score_threshold: Fraction | None = None
-    workers: PositiveInt = 1
-    batch_size: PositiveInt = 4
-    batch_wait_ms: NotNegative = 5.0
-    max_pixels: PositiveInt = 32_000_000
-    max_body_bytes: PositiveInt = 20 * 2**20
-    api: Literal["2020", "2019"] = "2020"
-    drain_seconds: PositiveInt = 60
-    log_format: Literal["auto", "rich", "json"] = "auto"
+    model: Name = Field(description="the model folder or weight file, or `coco`")
+    classes: Name | None = Field(
+        default=None, description="class names of a lone `.h5` file: `name,name,...`, a JSON list, or `coco`"
+    )
+    input_size: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None, description="`min_dim` and `max_dim` of such a file, pixels; without it, 800 and 1024"
+    )
+    name: UrlWord = Field(default="mrcnn", description="name of the model in `/v1/models/NAME` and `/v2/models/NAME`")
+    host: Name = Field(
+        default="127.0.0.1",
+        description=(
+            "address to listen on. **Only this machine can reach the default**; `0.0.0.0` lets all others in. There is "
+            "no password and no TLS: put a proxy in front"
+        ),
+    )
+    allow_host: tuple[Name, ...] = Field(
+        default=(),
+        description=(
+            "names of the service that requests may use besides `localhost` and addresses of numbers; without any, all "
+            "names if other machines can reach `--host`"
+        ),
+    )
+    port: Port = Field(
+        default=5000,
+        description=(
+            "TCP port; 0 takes a free one, which the log names; also `$REST_INFERENCE_PORT` or `$rest_inference_port`"
+        ),
+    )
+    device: Name | None = Field(
+        default=None,
+        description=(
+            "`cpu` or the number of a GPU; also `$GPU_DEVICE`, which the old service read and forgot; without "
+            "both, the deploy config's `gpu_device`"
+        ),
+    )
+    precision: PrecisionName = Field(
+        default="float32", description="number format of the convolutions; `auto` takes what is fast on this machine"
+    )
+    score_threshold: Fraction | None = Field(
+        default=None,
+        description=("drops detections that score less, instead of the thresholds of the deploy config and the model"),
+    )
+    workers: PositiveInt = Field(
+        default=1, description="processes, each with a model of its own; on a CPU one already uses all cores"
+    )
+    batch_size: PositiveInt = Field(
+        default=4,
+        description="images of different requests that go through the model together; memory grows with it",
+    )
+    batch_wait_ms: NotNegative = Field(
+        default=5.0,
+        description=(
+            "how long an image waits for others, milliseconds. Under load none waits: the next batch gathers while the "
+            "model works"
+        ),
+    )
+    max_pixels: PositiveInt = Field(
+        default=32_000_000,
+        description="height x width of one image at most; also how many are decoded and worked on at a time",
+    )
+    max_body_bytes: PositiveInt = Field(default=20 * 2**20, description="bytes of one request at most")
+    api: Literal["2020", "2019"] = Field(
+        default="2020", description="generation of the old API whose response format `/model/inference` has"
+    )
+    drain_seconds: PositiveInt = Field(
+        default=60, description="how long open requests may still take after the signal to stop"
+    )
+    log_format: Literal["auto", "rich", "json"] = Field(
+        default="auto", description="format of the log that each worker writes, as for `train.py`"
+    )
     deploy: DeployConfig = DeployConfig()

@@ -1,6 +1,6 @@
-"""Writes the tables of config keys in docs/configuration.md from the settings classes.
+"""Writes the tables of config keys and of the service's options in the documents, from the settings classes.
 
-    python -m mrcnn schema docs/schemas --page docs/configuration.md
+    python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
 A table of the page begins with a line such as `<!-- keys: model -->`, which names it; what follows is written anew. The
 rows of a table have the order of the record's fields.
@@ -16,7 +16,9 @@ from mrcnn.config.base import LARGEST_INT
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
 from mrcnn.config.record_schema import Schema, record_schema
+from mrcnn.config.serve import ServeConfig
 
+SERVING = "serving.md"
 MOST_WORDS = 12  # choices that a row lists; the page lists a longer choice below its table
 NO_DEFAULT = "–"
 # the top-level keys of a train config that the original had; the others were added
@@ -39,6 +41,22 @@ class Row(NamedTuple):
 
 
 Rows = Mapping[str, Row]
+
+
+def tables_of(page: str) -> dict[str, Rows]:
+    """Builds the tables of a page by the names that the page gives them.
+
+    Args:
+        page: the file's name; a page of another name than serving.md has those of configuration.md.
+    """
+    return serving_tables() if page == SERVING else page_tables()
+
+
+def serving_tables() -> dict[str, Rows]:
+    """Builds the tables of docs/serving.md: the options that are settings, but for the model and the deploy config."""
+    rows = rows_of(record_schema(ServeConfig))
+    options = _chosen(rows, lambda key: key.split(".")[0] not in ("model", "deploy"))
+    return {"service options": {f"--{key.replace('_', '-')}": _without_null(row) for key, row in options.items()}}
 
 
 def page_tables() -> dict[str, Rows]:
@@ -122,6 +140,12 @@ def type_words(node: Schema) -> str:
 
 def _chosen(rows: Rows, is_in: Callable[[str], bool]) -> Rows:
     return {key: row for key, row in rows.items() if is_in(key)}
+
+
+def _without_null(row: Row) -> Row:
+    """Changes a row of a key to that of an option, which is left out where a config has null or an empty list."""
+    words = row.type.removesuffix(" or null").removesuffix(",")
+    return row._replace(type=words, default=NO_DEFAULT if row.default in ("`null`", "`[]`") else row.default)
 
 
 def _table(rows: Rows) -> str:

@@ -1,15 +1,17 @@
+import argparse
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
+from mrcnn.commands import serve
 from mrcnn.config import inference, keys, tables
 from mrcnn.config.base import Flag, Fraction, Name, PositiveInt, Settings
 from mrcnn.config.record_schema import record_schema
 from mrcnn.config.tables import Row
 
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Inner(Settings):
@@ -87,9 +89,21 @@ def test_with_tables_refuses_a_page_with_other_tables(names):
         tables.with_tables(TEXT, {name: {} for name in names})
 
 
-def test_page_tables_are_those_of_the_page():
-    text = PAGE.read_text(encoding="utf-8")
-    assert tables.with_tables(text, tables.page_tables()) == text, "run `make schemas`"
+@pytest.mark.parametrize("page", ["configuration.md", "serving.md"])
+def test_tables_of_a_page_are_those_in_it(page):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert tables.with_tables(text, tables.tables_of(page)) == text, "run `make schemas`"
+
+
+def test_serving_tables_have_the_options_of_the_service():
+    rows = tables.serving_tables()["service options"]
+    assert rows["--batch-size"][:2] == ("integer >= 1", "`4`")
+    assert rows["--score-threshold"][:2] == ("number 0 to 1", "–")
+    assert rows["--allow-host"][:2] == ("list of strings, not empty", "–")
+    parser = argparse.ArgumentParser()
+    serve.add_options(parser)
+    options = {option for action in parser._actions for option in action.option_strings}
+    assert options - {"--model", "--config", "--task-dir", "--debug", "-h", "--help"} == set(rows)
 
 
 def test_page_tables_have_every_training_key_once():
