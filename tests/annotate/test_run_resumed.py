@@ -13,12 +13,7 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.project.writer import ProjectWriter
 from tests.predict import helpers
 
-from .runs import events, make_animals, run_on, tree
-
-
-@pytest.fixture
-def project(tmp_path):
-    return make_animals(tmp_path)
+from .runs import events, run_on, tree
 
 
 class Interrupting(Predictor):

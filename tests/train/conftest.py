@@ -4,8 +4,15 @@ import json
 import numpy as np
 import pytest
 
+from mrcnn.config.load import load_train_config
+from mrcnn.data.sources.source import DataPaths
 from mrcnn.events import JsonLog
+from mrcnn.train import run
 from mrcnn.train.state import TrainingState
+
+from . import fake, tiny
+
+SETTINGS = {"epochs": 3, "lr": 0.05, "optimizer": {"global_clipnorm": 0.1}}
 
 
 class HeardLog(JsonLog):
@@ -44,3 +51,53 @@ def make_state():
 @pytest.fixture
 def arrays():
     return (np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tiny.write_project(tmp_path_factory.mktemp("data") / "project", train=6, val=3)
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Puts the small model in the place of the real one for this module; gives the configs it is asked for."""
+    asked = []
+
+    def build_model(config, *, num_classes):
+        asked.append(config)
+        return fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run.build.build, "build_model", build_model)
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def train(project, built):
+    def call(
+        output, *, log=None, resume=False, model=None, data=None, project_dir=project, network=None, callbacks=(),
+        **settings,
+    ):  # fmt: skip
+        config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings, "model": network or tiny.CONFIG["model"]})
+        log = log or HeardLog()
+        run.train(
+            config, project_dir=project_dir if data is None else None, data=data, output_dir=output, log=log,
+            resume=resume, model=model, callbacks=callbacks,
+        )  # fmt: skip
+        return log
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    """The images of `project` as COCO data."""
+    train, val, images = tiny.write_coco(tmp_path_factory.mktemp("coco"), train=6, val=3)
+    return DataPaths(train, images, val)
+
+
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory):
+    """Trains three epochs of three steps without a stop."""
+    output = tmp_path_factory.mktemp("whole")
+    return output, train(output)

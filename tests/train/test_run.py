@@ -2,117 +2,20 @@
 
 import csv
 import json
-import os
-import shutil
 import signal
 
 import keras
-import numpy as np
 import pytest
 
-from mrcnn.config.load import load_train_config
 from mrcnn.data.order import epoch_order
-from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.model_folder import precision, read
-from mrcnn.train import checkpoint, run
-from mrcnn.train import state as states
+from mrcnn.train import checkpoint
 from mrcnn.train.interrupt import Stopped
 from mrcnn.train.invalid_loss import InvalidLoss
-from mrcnn.weights import hdf5
 
-from . import fake, tiny
-from .conftest import HeardLog
-
-SETTINGS = {"epochs": 3, "lr": 0.05, "optimizer": {"global_clipnorm": 0.1}}
-TIMES = ("train_seconds", "images_per_second")
-
-
-class SignalLog(HeardLog):
-    """Sends this process a signal at the n-th event of a kind."""
-
-    def __init__(self, kind, count, signum=signal.SIGTERM):
-        super().__init__()
-        self.kind, self.count, self.signum = kind, count, signum
-
-    def emit(self, message, *, level="info", **fields):
-        super().emit(message, level=level, **fields)
-        if self.kind in (fields.get("type"), fields.get("subtask")):
-            self.count -= 1
-            if self.count == 0:
-                os.kill(os.getpid(), self.signum)
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return tiny.write_project(tmp_path_factory.mktemp("data") / "project", train=6, val=3)
-
-
-@pytest.fixture(scope="module")
-def built():
-    """Puts the small model in the place of the real one for this module; gives the configs it is asked for."""
-    asked = []
-
-    def build_model(config, *, num_classes):
-        asked.append(config)
-        return fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run.build.build, "build_model", build_model)
-        yield asked
-
-
-@pytest.fixture(scope="module")
-def train(project, built):
-    def call(
-        output, *, log=None, resume=False, model=None, data=None, project_dir=project, network=None, callbacks=(),
-        **settings,
-    ):  # fmt: skip
-        config = load_train_config({**tiny.CONFIG, **SETTINGS, **settings, "model": network or tiny.CONFIG["model"]})
-        log = log or HeardLog()
-        run.train(
-            config, project_dir=project_dir if data is None else None, data=data, output_dir=output, log=log,
-            resume=resume, model=model, callbacks=callbacks,
-        )  # fmt: skip
-        return log
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def coco(tmp_path_factory):
-    """The images of `project` as COCO data."""
-    train, val, images = tiny.write_coco(tmp_path_factory.mktemp("coco"), train=6, val=3)
-    return DataPaths(train, images, val)
-
-
-@pytest.fixture(scope="module")
-def whole(train, tmp_path_factory):
-    """Trains three epochs of three steps without a stop."""
-    output = tmp_path_factory.mktemp("whole")
-    return output, train(output)
-
-
-def contents(output):
-    """Gives all that a run must leave equal: weights of the last epoch, state and history."""
-    last = checkpoint.find_last(output)
-    with hdf5.read_file(last / checkpoint.WEIGHTS) as file:
-        weights = {name: value[()] for layer in file.layers.values() for name, value in layer.items()}
-    state = states.read(last / states.FILE)
-    with (output / "history.csv").open() as file:
-        rows = [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
-    return last.name, weights, state, rows
-
-
-def assert_same_run(one, two):
-    name, weights, state, rows = contents(one)
-    other_name, other_weights, other_state, other_rows = contents(two)
-    assert (name, state.epoch, state.step) == (other_name, other_state.epoch, other_state.step)
-    for key, value in weights.items():
-        np.testing.assert_array_equal(other_weights[key], value, err_msg=key)
-    for value, other in zip(state.optimizer, other_state.optimizer, strict=True):
-        np.testing.assert_array_equal(other, value)
-    assert rows == other_rows
+from . import fake
+from .runs import SignalLog, assert_same_run, contents
 
 
 def test_a_run_leaves_the_contracts_files(whole):
@@ -248,152 +151,9 @@ def test_a_resumed_run_keeps_its_precision_on_a_machine_where_auto_is_another(tr
     assert stored_settings(tmp_path)["precision"] == "mixed_bfloat16"
 
 
-def test_each_set_has_its_own_batch_size(train, tmp_path):
-    log = train(tmp_path, epochs=1, batch_size={"train": 3, "val": 1})
-    done = [(event["subtask"], event["current"]) for event in log.of("progress")]
-    assert [current for subtask, current in done if subtask.startswith("epoch")] == [0, 3, 6]
-    assert [current for subtask, current in done if subtask.startswith("validation")] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("broken", ["img/0.png", "img/8.png", "ann/0.png.json"])
-def test_where_no_image_may_be_skipped_a_broken_one_ends_the_run(train, project, tmp_path, broken):
-    bad = shutil.copytree(project, tmp_path / "bad")
-    (bad / "ds" / broken).write_bytes(b"{")
-    with pytest.raises(UserError, match="too many images cannot be used: 1 of"):
-        train(tmp_path / "out", project_dir=bad, epochs=1, max_skipped_share=0)
-    log = train(tmp_path / "out2", project_dir=bad, epochs=1)
-    assert any("skipped" in message for message in log.messages)
-
-
 def test_without_ap_only_losses_are_measured(train, tmp_path):
     train(tmp_path, epochs=1, validation={"ap": False})
     assert not [name for name in contents(tmp_path)[3][0] if name.endswith("ap")]
-
-
-def test_training_goes_on_from_a_model_folder_with_its_class_numbers(whole, train, tmp_path):
-    folder = tmp_path / "model"
-    (folder / "model_weights").mkdir(parents=True)
-    content = json.loads((whole[0] / "last" / "config.json").read_text())
-    content["class_title_to_idx"] = {"bg": 0, "disc": 1, "bar": 2}
-    (folder / "config.json").write_text(json.dumps(content))
-    os.link(whole[0] / "last" / "model_weights" / "model.h5", folder / "model_weights" / "model.h5")
-    log = train(tmp_path / "out", model=str(folder), weights_init_type="continue_training", epochs=1)
-    assert "classes: 0 bg, 1 disc, 2 bar" in log.messages
-    assert any("2 layers loaded" in message for message in log.messages)
-    assert not [message for message in log.messages if "input_size" in message]
-    content["settings"]["input_size"] = {"min_dim": 64, "max_dim": 128}
-    (folder / "config.json").write_text(json.dumps(content))
-    log = train(tmp_path / "other", model=str(folder), weights_init_type="continue_training", epochs=1)
-    (line,) = [message for message in log.messages if "input_size" in message]
-    assert line == (
-        "`input_size` min_dim 64 and max_dim 64 are not those of the start weights, 64 and 128: objects of other sizes "
-        "in pixels have to be learnt anew"
-    )
-    content["class_title_to_idx"] = {"bg": 0, "cat": 1}
-    (folder / "config.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"needs the model's classes to be the project's: only the project has \['bar"):
-        train(tmp_path / "out2", model=str(folder), weights_init_type="continue_training")
-
-
-@pytest.fixture
-def old_folder(whole, tmp_path):
-    """A model folder as the plugin wrote it."""
-    folder = tmp_path / "old"
-    (folder / "model_weights").mkdir(parents=True)
-    content = json.loads((whole[0] / "last" / "config.json").read_text())
-    del content["model"]
-    (folder / "config.json").write_text(json.dumps(content))
-    os.link(whole[0] / "last" / "model_weights" / "model.h5", folder / "model_weights" / "model.h5")
-    return folder
-
-
-@pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
-def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder, tmp_path, built, kind):
-    output, given = tmp_path / "out", {"model": str(old_folder), "weights_init_type": kind}
-    log = train(output, epochs=1, **given)
-    (line,) = [message for message in log.messages if "conventions" in message]
-    assert line.startswith(
-        f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5"
-    )
-    assert '`compatibility` "supervisely"' in line
-    assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
-    assert read.read_folder(output).config.compatibility == "supervisely"
-    log = train(output, epochs=2, resume=True, weights_init_type=kind)
-    assert built[-1].compatibility == "supervisely"
-    assert checkpoint.find_last(output).name == "00000001"
-    assert [message for message in log.messages if "conventions" in message] == [
-        'model: network and conventions are those of the stopped run, `compatibility` "supervisely"'
-    ]
-
-
-def test_a_convention_that_the_resumed_config_leaves_out_is_told(train, old_folder, tmp_path, built):
-    given = {"weights_init_type": "transfer_learning"}
-    network = {**tiny.CONFIG["model"], "anchor_offset": 0.25}
-    train(tmp_path / "out", network=network, model=str(old_folder), epochs=1, **given)
-    log = train(tmp_path / "out", resume=True, epochs=2, **given)
-    assert built[-1].anchor_offset == 0.25
-    assert any("those of the stopped run" in line and "`anchor_offset` 0.25" in line for line in log.messages)
-
-
-def test_only_what_is_taken_over_is_told_and_null_is_advised_where_it_helps(train, old_folder, tmp_path):
-    def line(name, **network):
-        given = {"model": str(old_folder), "weights_init_type": "transfer_learning", "epochs": 1}
-        log = train(tmp_path / name, network={**tiny.CONFIG["model"], **network}, **given)
-        return next(message for message in log.messages if "conventions" in message)
-
-    content = json.loads((old_folder / "config.json").read_text())
-    numbers = {"compatibility": "matterport", "round_boxes": "never", "image_mean": [1, 2, 3], "fpn_channels": 9}
-    (old_folder / "config.json").write_text(json.dumps({**content, "model": numbers}))
-    begin = f"model: network and conventions are those of the start weights {old_folder}/model_weights/model.h5, "
-    advice = "; `model.compatibility` null in the config trains by the better conventions"
-    # tiny.CONFIG names fpn_channels itself
-    all_of_it = '`compatibility` "matterport", `round_boxes` "never", `image_mean` [1.0, 2.0, 3.0]'
-    assert line("one") == begin + all_of_it + advice
-    assert line("two", round_boxes="at_end") == begin + all_of_it.replace('`round_boxes` "never", ', "") + advice
-    assert line("three", compatibility=None) == begin + "`image_mean` [1.0, 2.0, 3.0]"
-    (old_folder / "config.json").write_text(json.dumps({**content, "model": {"image_mean": [1, 2, 3]}}))
-    assert line("four") == begin + "`compatibility` null, `image_mean` [1.0, 2.0, 3.0]"
-
-
-def test_a_file_of_this_project_without_its_config_is_warned_about(train, old_folder, tmp_path):
-    given = {"weights_init_type": "transfer_learning", "epochs": 1}
-    os.link(old_folder / "model_weights" / "model.h5", tmp_path / "alone.h5")
-    (old_folder / "config.json").unlink()
-    for model, name in ((tmp_path / "alone.h5", "matterport"), (old_folder, "supervisely")):
-        log = train(tmp_path / name, model=str(model), **given)
-        (line,) = [event["message"] for event in log.events if "was written by this project" in event["message"]]
-        assert f"comes without its config.json: it is read by the conventions of {name}" in line
-    log = train(
-        tmp_path / "named", model=str(old_folder), network={**tiny.CONFIG["model"], "compatibility": None}, **given
-    )
-    assert not [message for message in log.messages if "was written by this project" in message]
-
-
-def test_a_lone_file_is_matterports_and_the_config_may_say_otherwise(train, old_folder, tmp_path, built):
-    os.link(old_folder / "model_weights" / "model.h5", tmp_path / "alone.h5")
-    given = {"model": str(tmp_path / "alone.h5"), "weights_init_type": "transfer_learning", "epochs": 1}
-    train(tmp_path / "one", **given)
-    assert built[-1].compatibility == "matterport"
-    log = train(tmp_path / "two", network={**tiny.CONFIG["model"], "compatibility": None}, **given)
-    assert built[-1].compatibility is None
-    assert not [message for message in log.messages if "conventions" in message]
-
-
-def test_without_start_weights_the_better_forms_count(train, old_folder, tmp_path, built):
-    train(tmp_path / "out", epochs=1, model=str(old_folder), weights_init_type="random")
-    assert (built[-1].compatibility, built[-1].mask_paste) == (None, "bilinear")
-
-
-def test_old_classes_that_are_not_the_projects_are_refused(train, old_folder, tmp_path):
-    given = {"model": str(old_folder), "weights_init_type": "continue_training"}
-    content = json.loads((old_folder / "config.json").read_text())
-    for mapping, message in (
-        ({"bg": 0, "disc": 1}, r"only the project has \['bar'\], only the model has \[\]"),
-        ({"bg": 1, "disc": 0, "bar": 2}, "`special_classes.background` 'bg' must be class 0 of the model, got 1"),
-    ):
-        (old_folder / "config.json").write_text(json.dumps({**content, "class_title_to_idx": mapping}))
-        with pytest.raises(UserError, match=message):
-            train(tmp_path / "out", **given)
 
 
 @pytest.mark.parametrize(
@@ -443,13 +203,6 @@ def test_resuming_with_another_config_names_the_keys(whole, train):
         train(whole[0], resume=True, lr=0.5, seed=3)
 
 
-def test_start_weights_that_are_not_used_are_warned_about(train, tmp_path):
-    log = train(tmp_path, epochs=1, model="coco", train_layers="heads")
-    assert "--model coco has no effect with `weights_init_type` random" in log.messages
-    (noise,) = [message for message in log.messages if "stay so" in message]
-    assert noise.startswith("1 layers are random and stay so, since `train_layers` heads does not train them (conv1)")
-
-
 class Diary(keras.callbacks.Callback):
     """Notes what it is called for."""
 
@@ -488,49 +241,3 @@ def test_own_callbacks_are_called_with_the_model_and_the_figures(train, tmp_path
 def test_own_callbacks_of_another_kind_are_one_line(train, tmp_path):
     with pytest.raises(UserError, match=r"`callbacks` must hold keras.callbacks.Callback objects, got \"<function"):
         train(tmp_path, callbacks=[lambda epoch, logs: None])
-
-
-def test_a_run_on_coco_json_is_that_on_the_same_project(whole, coco, train, tmp_path):
-    with pytest.raises(Stopped):
-        train(tmp_path, data=coco, log=SignalLog("train", 5))
-    assert checkpoint.find_last(tmp_path).name == "00000001.step000002"
-    log = train(tmp_path, data=coco, resume=True)
-    assert_same_run(whole[0], tmp_path)
-    assert "6 training and 3 validation images" in log.messages
-    ours, theirs = (json.loads((folder / "last" / "config.json").read_text()) for folder in (tmp_path, whole[0]))
-    assert [item.pop("color") for item in ours["classes"]] != [item.pop("color") for item in theirs["classes"]]
-    assert ours == theirs  # but for the colours, which COCO files lack
-    assert read.read_folder(tmp_path).class_names == ("bg", "bar", "disc")
-
-
-def test_train_on_one_coco_file_resumes_with_the_same_split(coco, train, tmp_path):
-    alone = DataPaths(coco.data, coco.images)
-    log = train(tmp_path, data=alone, epochs=1)
-    line = "5 training and 1 validation images: drawn from train.json by `seed` 0; --val-data names others"
-    assert line in log.messages
-    log = train(tmp_path, data=alone, epochs=2, resume=True)
-    assert line in log.messages
-    assert not any("changed" in message for message in log.messages)
-
-
-def test_train_warns_of_another_validation_set_on_resuming(coco, train, tmp_path):
-    train(tmp_path / "out", data=coco, epochs=1)
-    content = json.loads(coco.val_data.read_text())
-    dropped = content["images"].pop()["id"]
-    content["annotations"] = [item for item in content["annotations"] if item["image_id"] != dropped]
-    fewer = tmp_path / "fewer.json"
-    fewer.write_text(json.dumps(content))
-    told = []
-    for epochs in (2, 3):  # the second time it is the set of the stopped run
-        log = train(tmp_path / "out", data=DataPaths(coco.data, coco.images, fewer), epochs=epochs, resume=True)
-        told.append([message for message in log.messages if "the validation set changed" in message])
-    assert told[1] == []
-    (line,) = told[0]
-    assert line.startswith("the validation set changed: 3 images before, now 2; ")
-
-
-def test_train_needs_a_project_or_data_but_not_both(project, coco, tmp_path):
-    config = load_train_config(tiny.CONFIG)
-    for given in ({}, {"project_dir": project, "data": coco}):
-        with pytest.raises(UserError, match="give either `project_dir` or `data`, got "):
-            run.train(config, output_dir=tmp_path / "out", log=HeardLog(), **given)
