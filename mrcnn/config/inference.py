@@ -83,7 +83,11 @@ class Selection(Settings):
     """
 
     save_names: Names = None
-    save_classes: Names = Field(default=None, json_schema_extra={"deprecated": True})
+    save_classes: Names = Field(
+        default=None,
+        description="older name of `save_names`, which counts where both are given",
+        json_schema_extra={"deprecated": True},
+    )
     add_suffix: Text = ""
 
     def selects(self, name: str) -> bool:
@@ -108,11 +112,6 @@ class ClassSelection(Selection):
         default=None,
         description="classes that are written, all where the key is left out; names the model lacks are ignored",
     )
-    save_classes: Names = Field(
-        default=None,
-        description="older name of `save_names`, which counts where both are given",
-        json_schema_extra={"deprecated": True},
-    )
     add_suffix: Text = Field(
         default="",
         description=(
@@ -127,9 +126,6 @@ class TagSelection(Selection):
     save_names: Names = Field(
         default=None,
         description="tags that are written, by their name before the suffix; all where the key is left out",
-    )
-    save_classes: Names = Field(
-        default=None, description="older name of `save_names`", json_schema_extra={"deprecated": True}
     )
     add_suffix: Text = Field(
         default="",
@@ -148,9 +144,6 @@ class ObjectSelection(Selection):
             "classes of the project whose objects stay, all where the key is left out; the others' objects are left "
             "out of the result"
         ),
-    )
-    save_classes: Names = Field(
-        default=None, description="older name of `save_names`", json_schema_extra={"deprecated": True}
     )
     add_suffix: Text = Field(default="", description="appended to the classes of the objects that stay")
 

@@ -1,5 +1,6 @@
 """A service in a thread, on a small model and a free port, and what its clients send."""
 
+import asyncio
 import contextlib
 import io
 import threading
@@ -10,6 +11,7 @@ import requests
 import tensorflow as tf
 import uvicorn
 from PIL import Image
+from starlette.requests import Request
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.serve import ServeConfig
@@ -20,6 +22,8 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
 from mrcnn.serve import app as serve_app
 from mrcnn.serve import server
+from mrcnn.serve.handler import RequestHandler
+from mrcnn.serve.service import Service
 from mrcnn.structures import RawDetections
 
 NAMES = ("bg", "cat", "dog")
@@ -67,6 +71,29 @@ def gated_predictor(gate):
 
     predictor.predict_compact = predict
     return predictor
+
+
+@contextlib.contextmanager
+def make_handler():
+    """Makes a handler of at most 600 pixels and 1000 bytes with the small model, and closes it."""
+    service = Service(make_predictor())
+    made = RequestHandler(service, model_name="cats", active=2, max_body_bytes=1000, max_pixels=600)
+    yield made
+    made.close()
+    service.close()
+
+
+def request(body=b"", kind="application/json", leaves=None):
+    """Makes a request whose client leaves as soon as the event `leaves` is set."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await (asyncio.Event() if leaves is None else leaves).wait()
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())]}, receive)
 
 
 def await_in_progress(url, count, seconds=60):

@@ -11,29 +11,13 @@ from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.responses import RequestError
 from mrcnn.serve.service import Service
 
-from .helpers import image_bytes, make_predictor
+from .helpers import image_bytes, make_handler, make_predictor, request
 
 
 @pytest.fixture
 def handler():
-    service = Service(make_predictor())
-    made = RequestHandler(service, model_name="cats", active=2, max_body_bytes=1000, max_pixels=600)
-    yield made
-    made.close()
-    service.close()
-
-
-def request(body=b"", kind="application/json", leaves=None):
-    """Makes a request whose client leaves as soon as the event `leaves` is set."""
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive():
-        if messages:
-            return messages.pop()
-        await (asyncio.Event() if leaves is None else leaves).wait()
-        return {"type": "http.disconnect"}
-
-    return Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())]}, receive)
+    with make_handler() as made:
+        yield made
 
 
 def test_run_on_image_accepts_bytes_and_pixels(handler):

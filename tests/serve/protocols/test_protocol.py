@@ -3,14 +3,11 @@ import json
 
 import pytest
 
-from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.protocols import protocol
 from mrcnn.serve.protocols.protocol import Protocol, Query
 from mrcnn.serve.responses import RequestError
-from mrcnn.serve.service import Service
 
-from ..helpers import image_bytes, make_predictor
-from ..test_handler import request
+from ..helpers import image_bytes, make_handler, request
 
 
 class Counting(Protocol[Query]):
@@ -36,11 +33,8 @@ class Listing(Counting):
 
 @pytest.fixture(scope="module")
 def handler():
-    service = Service(make_predictor())
-    made = RequestHandler(service, model_name="cats", active=2, max_body_bytes=1000, max_pixels=600)
-    yield made
-    made.close()
-    service.close()
+    with make_handler() as made:
+        yield made
 
 
 def predict(dialect, values):
