@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Tensor = Any  # a backend tensor or a NumPy array
+Count = Any  # a Python int, or an int32 scalar where a graph does not know a shape
+Size = tuple[Any, Any]  # height and width: Python numbers, or float32 scalars where a graph does not know them
 EVALUATION_SCORE_THRESHOLD = 0.05  # AP ranks weak detections too; torchvision's and detectron2's value
 
 

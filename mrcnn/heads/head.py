@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mrcnn.blocks.base import Float32Layer
-from mrcnn.structures import RoiTargets, Tensor
+from mrcnn.structures import RoiTargets, Size, Tensor
 
 Losses = dict[str, Tensor]
 Across = Callable[[Tensor], Tensor]
@@ -32,7 +32,7 @@ class Head(Float32Layer):
         regions: RoiTargets,
         batch: Mapping[str, Tensor],
         *,
-        image_size: tuple[int, int],
+        image_size: Size,
         training: bool,
     ) -> Any:
         """Computes predictions and targets for the sampled training regions.
@@ -62,7 +62,7 @@ class Head(Float32Layer):
         raise NotImplementedError
 
     def decode(
-        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: tuple[int, int]
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: Size
     ) -> dict[str, Tensor]:
         """Predicts the fields named in `gives` for a batch of detections.
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import levels, roi_align
-from mrcnn.structures import Tensor
+from mrcnn.structures import Size, Tensor
 
 
 class RoiFeatures(Float32Layer):
@@ -40,8 +40,8 @@ class RoiFeatures(Float32Layer):
         rois: Tensor,
         image_index: Tensor,
         *,
-        image_size: tuple[int, int],
-        extent: tuple[float, float] | None = None,
+        image_size: Size,
+        extent: Size | None = None,
     ) -> Tensor:
         """Samples the features of regions from the level that fits each one's size.
 
@@ -49,7 +49,7 @@ class RoiFeatures(Float32Layer):
             features: P2..P5, each `[B, Hl, Wl, C]`.
             rois: `[P, 4]` float32, yxyx.
             image_index: `[P]` int32, the image of each region.
-            image_size: (H, W) of the model input, Python ints.
+            image_size: (H, W) of the model input.
             extent: sides of the model input in the frame of `rois`; None for a frame of pixels.
 
         Returns:

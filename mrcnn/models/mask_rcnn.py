@@ -15,7 +15,7 @@ from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay, layout
 from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.ops import reduction
-from mrcnn.structures import Choices, Proposals, RawDetections, Tensor
+from mrcnn.structures import Choices, Proposals, RawDetections, Size, Tensor
 
 HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
 
@@ -249,8 +249,10 @@ class MaskRCNN(KerasHabits):
         return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
 
 
-def _image_size(images: Tensor) -> tuple[int, int]:
-    return (images.shape[1], images.shape[2])
+def _image_size(images: Tensor) -> Size:
+    """Reads height and width: Python ints, or float32 scalars where the graph does not know them."""
+    height, width = (side if isinstance(side, int) else ops.cast(side, "float32") for side in ops.shape(images)[1:3])
+    return height, width
 
 
 def _first(proposals: Proposals, count: int) -> Proposals:

@@ -1,23 +1,28 @@
 """Anchors: the fixed boxes that the region proposal network scores and moves.
 
-Computed with NumPy, once, because anchors depend on shapes only.
+Anchors depend on shapes only, so NumPy computes them once; a graph that does not know its shapes computes the same
+numbers by itself.
 Source: Matterport's order (level, row, column, ratio) and sides (h = size / sqrt(r), w = size * sqrt(r)).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from keras import ops
+
+from mrcnn.structures import Count, Tensor
 
 
 def level_anchors(
-    height: int,
-    width: int,
+    height: Count,
+    width: Count,
     *,
     stride: float,
     size: float | Sequence[float],
     aspect_ratios: Sequence[float],
     offset: float,
-) -> np.ndarray:
+) -> Tensor:
     """Places anchors on every cell of one feature map.
 
     Args:
@@ -44,20 +49,23 @@ def level_anchors(
     roots = np.sqrt(ratios)[None, :]
     half_heights = (0.5 * sizes[:, None] / roots).ravel()  # [A]
     half_widths = (0.5 * sizes[:, None] * roots).ravel()
-    y = ((np.arange(height) + offset) * stride)[:, None, None]
-    x = ((np.arange(width) + offset) * stride)[None, :, None]
-    edges = np.broadcast_arrays(y - half_heights, x - half_widths, y + half_heights, x + half_widths)
-    return np.stack(edges, axis=-1).reshape(-1, 4).astype(np.float32)  # [H, W, A, 4] -> [H*W*A, 4]
+    maths: Any = np if isinstance(height, int) and isinstance(width, int) else ops
+    y = ((maths.arange(height, dtype="float64") + offset) * stride)[:, None, None]
+    x = ((maths.arange(width, dtype="float64") + offset) * stride)[None, :, None]
+    all_cells = 0.0 * (x + y)
+    edges = [all_cells + edge for edge in (y - half_heights, x - half_widths, y + half_heights, x + half_widths)]
+    boxes = maths.reshape(maths.stack(edges, axis=-1), (-1, 4))  # [H, W, A, 4] -> [H*W*A, 4]
+    return boxes.astype(np.float32) if maths is np else ops.cast(boxes, "float32")
 
 
 def pyramid_anchors(
-    feature_shapes: Sequence[tuple[int, int]],
+    feature_shapes: Sequence[tuple[Count, Count]],
     *,
     strides: Sequence[float],
     sizes: Sequence[float | Sequence[float]],
     aspect_ratios: Sequence[float],
     offset: float,
-) -> np.ndarray:
+) -> Tensor:
     """Places anchors on every level of a feature pyramid.
 
     Args:
@@ -82,4 +90,6 @@ def pyramid_anchors(
         level_anchors(height, width, stride=stride, size=size, aspect_ratios=aspect_ratios, offset=offset)
         for (height, width), stride, size in zip(feature_shapes, strides, sizes, strict=True)
     ]
-    return np.concatenate([np.zeros((0, 4), np.float32), *levels])
+    levels.insert(0, np.zeros((0, 4), np.float32))
+    is_known = all(isinstance(level, np.ndarray) for level in levels)
+    return np.concatenate(levels) if is_known else ops.concatenate(levels)

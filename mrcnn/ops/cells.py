@@ -7,14 +7,14 @@ corner.
 
 from keras import ops
 
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 
 def cells_on(marked: Tensor, image_index: Tensor, rois: Tensor, *, size: int) -> Tensor:
     """Finds the cells of each region's grid that overlap a marked pixel, even partly.
 
     Args:
-        marked: `[B, H, W]` bool, static H and W.
+        marked: `[B, H, W]` bool, the marked pixels.
         image_index: `[P]` int32, the image of each region.
         rois: `[P, 4]` float32, yxyx pixels of the image; the part of a region outside the image counts as unmarked.
         size: M, cells along each side of a region's grid.
@@ -27,10 +27,11 @@ def cells_on(marked: Tensor, image_index: Tensor, rois: Tensor, *, size: int) ->
         sums = ops.cumsum(ops.cumsum(ops.cast(marked, "int32"), axis=1), axis=2)
         sums = ops.pad(sums, ((0, 0), (1, 0), (1, 0)))  # [B, H + 1, W + 1]: pixels above and left
         (top, bottom), (left, right) = (
-            _pixel_ranges(rois[:, axis], rois[:, axis + 2], size=size, length=marked.shape[axis + 1]) for axis in (0, 1)
+            _pixel_ranges(rois[:, axis], rois[:, axis + 2], size=size, length=ops.shape(marked)[axis + 1])
+            for axis in (0, 1)
         )
-        columns = marked.shape[2] + 1
-        image = image_index[:, None, None] * (marked.shape[1] + 1)
+        columns = ops.shape(marked)[2] + 1
+        image = image_index[:, None, None] * (ops.shape(marked)[1] + 1)
 
         def above(row: Tensor, column: Tensor) -> Tensor:  # [P, M], [P, M] -> [P, M, M]
             place = (image + row[:, :, None]) * columns + column[:, None, :]
@@ -43,7 +44,7 @@ def cells_on(marked: Tensor, image_index: Tensor, rois: Tensor, *, size: int) ->
     return ops.cond(ops.any(marked), some, lambda: ops.zeros(shape, dtype="bool"))
 
 
-def _pixel_ranges(start: Tensor, end: Tensor, *, size: int, length: int) -> tuple[Tensor, Tensor]:
+def _pixel_ranges(start: Tensor, end: Tensor, *, size: int, length: Count) -> tuple[Tensor, Tensor]:
     """Finds the pixels that each cell overlaps along one axis.
 
     Returns:
@@ -54,4 +55,4 @@ def _pixel_ranges(start: Tensor, end: Tensor, *, size: int, length: int) -> tupl
     first, behind = ops.floor(edges[:, :-1]), ops.ceil(edges[:, 1:])
     # an empty cell overlaps no pixel, wherever in a pixel it lies
     behind = ops.where(edges[:, 1:] > edges[:, :-1], behind, first)
-    return tuple(ops.cast(ops.clip(edge, 0, length), "int32") for edge in (first, behind))
+    return tuple(ops.cast(ops.clip(edge, 0, ops.cast(length, "float32")), "int32") for edge in (first, behind))

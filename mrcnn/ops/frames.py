@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from mrcnn.structures import Tensor
+from mrcnn.structures import Size, Tensor
 
 NORMALIZATIONS = ("pixels", "minus_one")
 
@@ -31,7 +31,7 @@ class Frame(NamedTuple):
         """Converts boxes `[..., 4]` of this frame back to pixels."""
         return boxes + self._shift() if self.last else boxes
 
-    def extent(self, image_size: tuple[int, int]) -> tuple[float, float]:
+    def extent(self, image_size: Size) -> Size:
         """Computes the sides of an image of (H, W) pixels in this frame."""
         height, width = image_size
         return (height - self.last, width - self.last) if self.last else (height, width)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from mrcnn.ops.levels import FINEST
-from mrcnn.structures import Tensor
+from mrcnn.structures import Size, Tensor
 
 MODES = ("crop_and_resize", "aligned", "unaligned")
 # Matterport's rule makes a sample beyond the last cell's middle 0. A region that ends with the image has its last
@@ -63,7 +63,7 @@ def roi_align(
     boxes: Tensor,
     levels: Tensor,
     *,
-    image_size: tuple[float, float],
+    image_size: Size,
     output_size: int | tuple[int, int],
     image_index: Tensor,
     mode: str = "crop_and_resize",

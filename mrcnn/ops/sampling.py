@@ -8,7 +8,8 @@ Shape letters: B images, A anchors, R regions.
 import numpy as np
 from keras import ops
 
-from mrcnn.structures import Tensor
+from mrcnn.ops import shapes
+from mrcnn.structures import Count, Tensor
 
 _MASK32 = 0xFFFFFFFF
 _GOLDEN = 0x1E3779B9  # odd, near 2**32 / golden ratio / 8: neighbouring positions land far apart
@@ -17,12 +18,12 @@ ANCHOR_SALT = 1
 ROI_SALT = 2
 
 
-def random_priority(seeds: Tensor, count: int, *, salt: int) -> Tensor:
+def random_priority(seeds: Tensor, count: Count, *, salt: int) -> Tensor:
     """Draws uniform numbers per image as a pure function of (seed, salt, position).
 
     Args:
         seeds: `[B]` integer, one per image; only the lower 32 bits are used.
-        count: how many numbers per image, a Python int.
+        count: how many numbers per image.
         salt: a Python int that separates the uses of one seed.
 
     Returns:
@@ -52,8 +53,8 @@ def sample_anchors(state: Tensor, seeds: Tensor, *, total: int, positive_fractio
         objects; background fills up to `total`.
     """
     state = ops.cast(state, "int32")
-    count = state.shape[1]
-    if count == 0:
+    count = ops.shape(state)[1]
+    if isinstance(count, int) and count == 0:
         return state
     priority = random_priority(seeds, count, salt=ANCHOR_SALT)
     positive = _draw(state == 1, priority, limit=int(total * positive_fraction), wanted=None)
@@ -118,8 +119,9 @@ def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | 
     Returns:
         `[B, A]` bool.
     """
-    limit = min(limit, candidates.shape[1])
-    if limit == 0:
+    count = ops.shape(candidates)[1]
+    limit = shapes.at_most(limit, count)
+    if isinstance(limit, int) and limit == 0:
         return ops.zeros_like(candidates, dtype="bool")
     priority = ops.where(candidates, priority, -1.0)
     values, index = ops.top_k(priority, k=limit)
@@ -130,7 +132,7 @@ def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | 
         last_value = ops.take_along_axis(values, last, axis=1)
         last_index = ops.take_along_axis(index, last, axis=1)
         last_value = ops.where(wanted[:, None] > 0, last_value, 2.0)  # above every priority: none
-    position = ops.arange(candidates.shape[1], dtype="int32")[None, :]
+    position = ops.arange(count, dtype="int32")[None, :]
     # top_k takes the lower index of two equal values, so this compares without a scatter and is exact
     chosen = (priority > last_value) | ((priority == last_value) & (position <= ops.cast(last_index, "int32")))
     return candidates & chosen

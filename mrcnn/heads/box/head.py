@@ -10,7 +10,7 @@ from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.box import loss
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
-from mrcnn.structures import Choices, Proposals, RoiTargets, Tensor
+from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor
 
 
 class BoxOutputs(NamedTuple):
@@ -84,7 +84,7 @@ class Boxes(Float32Layer):
         proposals: Proposals,
         batch: Mapping[str, Tensor],
         *,
-        image_size: tuple[int, int],
+        image_size: Size,
         training: bool,
     ) -> BoxOutputs:
         """Samples the training regions and classifies them.
@@ -116,7 +116,7 @@ class Boxes(Float32Layer):
         proposals: Proposals,
         windows: Tensor,
         *,
-        image_size: tuple[int, int],
+        image_size: Size,
         choices: Choices,
     ) -> Found:
         """Detects objects among the proposals.
@@ -139,7 +139,7 @@ class Boxes(Float32Layer):
         return ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0)
 
     def _classify(
-        self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: tuple[int, int], training: bool
+        self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool
     ) -> tuple[Tensor, Tensor]:
         slots = rois.shape[1]
         flat = ops.reshape(rois, (-1, 4))

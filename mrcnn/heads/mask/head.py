@@ -10,7 +10,7 @@ from mrcnn.blocks.base import Shape
 from mrcnn.heads.head import Across, Head, Losses
 from mrcnn.heads.mask import loss
 from mrcnn.ops import frames
-from mrcnn.structures import MaskTargets, RoiTargets, Tensor
+from mrcnn.structures import MaskTargets, RoiTargets, Size, Tensor
 
 
 class MaskOutputs(NamedTuple):
@@ -68,7 +68,7 @@ class Masks(Head):
         regions: RoiTargets,
         batch: Mapping[str, Tensor],
         *,
-        image_size: tuple[int, int],
+        image_size: Size,
         training: bool,
     ) -> MaskOutputs:
         """Predicts the masks of the object regions; see `Head.outputs`.
@@ -90,7 +90,7 @@ class Masks(Head):
         return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
 
     def decode(
-        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: tuple[int, int]
+        self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: Size
     ) -> dict[str, Tensor]:
         """Predicts the mask of each detection; see `Head.decode`.
 
@@ -118,7 +118,7 @@ class Masks(Head):
         rois: Tensor,
         image_index: Tensor,
         *,
-        image_size: tuple[int, int],
+        image_size: Size,
         training: bool,
     ) -> Tensor:
         regions = self.features(pyramid, rois, image_index, image_size=image_size, extent=self.frame.extent(image_size))

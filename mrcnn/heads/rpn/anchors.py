@@ -7,11 +7,11 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import anchors
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 
 class AnchorGenerator(Float32Layer):
-    """Places anchors on every cell of every level; needs static map sizes."""
+    """Places anchors on every cell of every level."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class AnchorGenerator(Float32Layer):
         Returns:
             `[A, 4]` float32, yxyx pixels of the model input, not clipped: level by level, row by row, ratio last.
         """
-        shapes = [tuple(feature.shape[1:3]) for feature in features]
+        shapes = [ops.shape(feature)[1:3] for feature in features]
         boxes = anchors.pyramid_anchors(
             shapes,
             strides=tuple(self.strides),
@@ -56,6 +56,7 @@ class AnchorGenerator(Float32Layer):
         )
         return ops.convert_to_tensor(boxes, dtype="float32")
 
-    def level_sizes(self, features: Sequence[Tensor]) -> tuple[int, ...]:
+    def level_sizes(self, features: Sequence[Tensor]) -> tuple[Count, ...]:
         """Counts the anchors of each map, in the order of the maps."""
-        return tuple(feature.shape[1] * feature.shape[2] * len(self.aspect_ratios) for feature in features)
+        shapes = [ops.shape(feature) for feature in features]
+        return tuple(height * width * len(self.aspect_ratios) for _, height, width, _ in shapes)

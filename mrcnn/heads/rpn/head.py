@@ -9,7 +9,7 @@ from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.head import Across, Losses
 from mrcnn.heads.rpn import loss
 from mrcnn.ops import frames
-from mrcnn.structures import AnchorTargets, Proposals, Tensor
+from mrcnn.structures import AnchorTargets, Proposals, Size, Tensor
 
 
 class AnchorScores(NamedTuple):
@@ -73,9 +73,7 @@ class RegionProposals(Float32Layer):
         """Creates the weights; `input_shape` lists the shapes of P2..P6."""
         self.network.build(input_shape)
 
-    def call(
-        self, pyramid: Sequence[Tensor], *, image_size: tuple[int, int], count: int
-    ) -> tuple[AnchorScores, Proposals]:
+    def call(self, pyramid: Sequence[Tensor], *, image_size: Size, count: int) -> tuple[AnchorScores, Proposals]:
         """Scores the anchors of the pyramid and proposes the best regions.
 
         Args:

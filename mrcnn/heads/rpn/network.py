@@ -47,7 +47,7 @@ class RpnHead(Float32Layer):
         """
         logits, deltas = [], []
         for feature in features:
-            cells = feature.shape[1] * feature.shape[2]
+            cells = ops.shape(feature)[1] * ops.shape(feature)[2]
             shared = ops.relu(self.shared(feature))
             # [B, Hl, Wl, K*n] -> [B, Hl*Wl*K, n]
             logits.append(ops.reshape(self.objectness(shared), (-1, cells * self.objectness.filters // 2, 2)))

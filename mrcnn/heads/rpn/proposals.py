@@ -7,8 +7,8 @@ from typing import Any
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
-from mrcnn.ops import box_coding, boxes, nms
-from mrcnn.structures import Proposals, Tensor
+from mrcnn.ops import box_coding, boxes, nms, shapes
+from mrcnn.structures import Count, Proposals, Size, Tensor
 
 
 class ProposalGenerator(Float32Layer):
@@ -48,8 +48,8 @@ class ProposalGenerator(Float32Layer):
         objectness_logits: Tensor,
         anchor_deltas: Tensor,
         *,
-        level_sizes: Sequence[int],
-        image_size: tuple[float, float],
+        level_sizes: Sequence[Count],
+        image_size: Size,
         count: int,
     ) -> Proposals:
         """Computes the proposals of a batch, best first.
@@ -58,8 +58,8 @@ class ProposalGenerator(Float32Layer):
             anchors: `[A, 4]` float32, yxyx.
             objectness_logits: `[B, A, 2]` (background, object).
             anchor_deltas: `[B, A, 4]`.
-            level_sizes: how many of the anchors belong to each level, Python ints.
-            image_size: (H, W) of the model input in the anchors' frame, Python numbers.
+            level_sizes: how many of the anchors belong to each level.
+            image_size: (H, W) of the model input in the anchors' frame.
             count: the most proposals of an image, a Python int.
 
         Returns:
@@ -88,7 +88,7 @@ class ProposalGenerator(Float32Layer):
             valid=valid,
         )
 
-    def _best(self, scores: Tensor, level_sizes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _best(self, scores: Tensor, level_sizes: Sequence[Count]) -> tuple[Tensor, Tensor, Tensor]:
         """Selects the anchors with the highest scores, of the whole pyramid or of each level.
 
         Returns:
@@ -98,6 +98,8 @@ class ProposalGenerator(Float32Layer):
         starts = (0, *itertools.accumulate(sizes))
         found = []
         for level, (start, size) in enumerate(zip(starts, sizes, strict=False)):
-            best, index = ops.top_k(scores[:, start : start + size], k=min(self.pre_nms_topk, size), sorted=True)
+            best, index = ops.top_k(
+                scores[:, start : start + size], k=shapes.at_most(self.pre_nms_topk, size), sorted=True
+            )
             found.append((best, ops.cast(index, "int32") + start, ops.full_like(best, level, dtype="int32")))
         return tuple(ops.concatenate(part, axis=1) for part in zip(*found, strict=True))

@@ -1,0 +1,10 @@
+"""Sizes that a graph may or may not know while it is traced."""
+
+from keras import ops
+
+from mrcnn.structures import Count
+
+
+def at_most(limit: int, count: Count) -> Count:
+    """Computes the smaller of a limit and a count: a Python int if the count is one, else an int32 scalar."""
+    return min(limit, count) if isinstance(count, int) else ops.minimum(limit, count)
