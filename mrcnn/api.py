@@ -83,7 +83,8 @@ def open_data(
         UserError: the config is invalid or the data cannot be used; one line that names the fix.
     """
     log = log or make_log()
-    begin = check.Start(config=load_train_config(config, warn=log.warning), model=None, resumed=None, classes=None)
+    settings = check.of_new_model(load_train_config(config, warn=log.warning))
+    begin = check.Start(config=settings, model=None, resumed=None, classes=None)
     checked = check.check_data(begin, partial(table.open_source, _paths(data, images)), log=log)
     samples = checked.samples.train
     skipped = Skipped(len(samples), max_share=checked.config.max_skipped_share, log=log)

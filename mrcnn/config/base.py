@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
+SIZE_STEP = 64  # pixels; a model input is halved six times on the way to P6
 LARGEST_INT = 2**31 - 1  # counts and seeds end up as int32
 
 PositiveInt = Annotated[int, Strict(), Field(ge=1, le=LARGEST_INT)]

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic import Field
 
 from mrcnn.config import errors
-from mrcnn.config.base import Flag, Positive, Settings
+from mrcnn.config.base import SIZE_STEP, Flag, Positive, Settings
 from mrcnn.config.inference import InferenceModelConfig
-from mrcnn.config.train import SIZE_STEP
 from mrcnn.errors import UserError
 
 Warn = Callable[[str], None]

@@ -94,6 +94,11 @@ class ModelConfig(Settings):
         return ()
 
     @property
+    def input_shape(self) -> str:
+        """Shape of a new model's input: `rectangle` or `square`."""
+        return "rectangle"
+
+    @property
     def imagenet_backbone(self) -> str | None:
         """Name of the backbone if ImageNet weights fit it, `resnet50` or `resnet101`; else None."""
         return None

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, ValidatorFunctionWrapHan
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
+    SIZE_STEP,
     Flag,
     Fraction,
     Index,
@@ -32,8 +33,6 @@ from mrcnn.config.model import ModelConfig
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
 
-SIZE_STEP = 64  # the input is halved six times on the way to P6
-
 
 class BatchSize(Settings):
     """Images per device and step of training, and per step of validation."""
@@ -43,7 +42,7 @@ class BatchSize(Settings):
 
 
 class InputSize(Settings):
-    """The network sees `max_dim` x `max_dim`; `min_dim` above `max_dim` has no effect, as in the original.
+    """Size of the model input; `min_dim` above `max_dim` has no effect, as in the original.
 
     Other keys are kept: the original's `width` and `height` placeholders end up in the model folder.
     """
@@ -56,8 +55,15 @@ class InputSize(Settings):
     )
     max_dim: Annotated[PositiveInt, Field(multiple_of=SIZE_STEP)] = Field(
         default=256,
+        description="the long side of an image never exceeds this; the rest of the model input is padding",
+    )
+    shape: Literal["rectangle", "square"] | None = Field(
+        default=None,
         description=(
-            "the network sees `max_dim` x `max_dim` pixels; the long side never exceeds it, the rest is padding"
+            "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels that holds the image, in "
+            "training one of at most 8 shapes, chosen from the images and logged; `square`: always `max_dim` x "
+            "`max_dim`. null: rectangle for a new model, square for one of an older convention or whose start weights "
+            "were trained with it"
         ),
     )
 

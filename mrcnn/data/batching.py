@@ -20,11 +20,12 @@ class Shapes(NamedTuple):
 
     Attributes:
         min_dim: length to which the short side of an image is enlarged, pixels.
-        max_dim: side of the model input, pixels.
+        max_dim: longest side of the model input, pixels.
         channels: of the image.
         max_gt_instances: number of slots for objects and regions to ignore, N.
         gt_mask_size: side of a stored mask, S.
         image_resize: the method of `resize_image`.
+        shape: of the model input, as for `resize_plan`.
         fields: names of the objects' extra fields in the batch.
     """
 
@@ -34,11 +35,18 @@ class Shapes(NamedTuple):
     max_gt_instances: int
     gt_mask_size: int
     image_resize: str = "exact"
+    shape: str = "square"
     fields: tuple[str, ...] = ()
 
 
 def make_example(
-    image: np.ndarray, instances: Instances, *, shapes: Shapes, image_id: int, seed: int
+    image: np.ndarray,
+    instances: Instances,
+    *,
+    shapes: Shapes,
+    image_id: int,
+    seed: int,
+    input_hw: tuple[int, int] | None = None,
 ) -> dict[str, np.ndarray]:
     """Makes the part of a batch that belongs to one image.
 
@@ -48,17 +56,20 @@ def make_example(
         shapes: the fixed sizes.
         image_id: index of the sample in its split.
         seed: of the random choice where there are more objects than slots; also passed on to the model.
+        input_hw: height and width of the model input; None for those of this image alone.
 
     Returns:
         The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in
         the order of the instances.
     """
-    plan = resize_plan(*image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim)
+    plan = resize_plan(
+        *image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim, shape=shapes.shape, input_hw=input_hw
+    )
     boxes = boxes_to_input(instances.boxes, plan)
     slots = _choose(boxes, limit=shapes.max_gt_instances, seed=seed)
     count, size = len(slots), shapes.gt_mask_size
     example = empty_example(shapes)
-    example["images"] = resize_image(image, plan, shapes.max_dim, method=shapes.image_resize)
+    example["images"] = resize_image(image, plan, method=shapes.image_resize)
     example["windows"] = np.array(plan.window, np.float32)
     example["gt_boxes"][:count] = boxes[slots]
     example["gt_class_ids"][:count] = np.where(instances.ignore, 0, instances.class_ids)[slots]
@@ -66,7 +77,7 @@ def make_example(
         example["gt_masks"][slot] = grid_mask(instances.masks[index], size)
     example["gt_valid"][:count] = ~instances.ignore[slots]
     example["gt_ignore"][:count] = instances.ignore[slots]
-    example["neutral"] = _neutral_pixels(instances, plan, max_dim=shapes.max_dim)
+    example["neutral"] = _neutral_pixels(instances, plan)
     for name, values in _to_input(instances, plan).items():
         if name in shapes.fields:
             example[f"gt_{name}"][:count] = values[slots]
@@ -75,18 +86,22 @@ def make_example(
     return example
 
 
-def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
-    """Lists shape and dtype of each field of an example, in the order of `Batch`, then the extra fields."""
+def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type]]:
+    """Lists shape and dtype of each field of an example, in the order of `Batch`, then the extra fields.
+
+    The sides of rectangles are None.
+    """
     n, size = shapes.max_gt_instances, shapes.gt_mask_size
+    side = shapes.max_dim if shapes.shape == "square" else None
     spec = Batch(
-        images=((shapes.max_dim, shapes.max_dim, shapes.channels), np.float32),
+        images=((side, side, shapes.channels), np.float32),
         windows=((4,), np.float32),
         gt_boxes=((n, 4), np.float32),
         gt_class_ids=((n,), np.int32),
         gt_masks=((n, size, size), np.uint8),
         gt_valid=((n,), bool),
         gt_ignore=((n,), bool),
-        neutral=((shapes.max_dim, shapes.max_dim), bool),
+        neutral=((side, side), bool),
         image_ids=((), np.int32),
         seeds=((), np.int32),
     )
@@ -95,8 +110,11 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int, ...], type]]:
 
 
 def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
-    """Makes an example without an image: all zeros, and `image_ids` -1."""
-    example: dict[str, np.ndarray] = {name: np.zeros(*field) for name, field in example_spec(shapes).items()}
+    """Makes an example without an image: all zeros, and `image_ids` -1; the sides of rectangles are 0."""
+    spec = example_spec(shapes).items()
+    example: dict[str, np.ndarray] = {
+        name: np.zeros([side or 0 for side in shape], dtype) for name, (shape, dtype) in spec
+    }
     return example | {"image_ids": np.array(-1, np.int32)}
 
 
@@ -104,13 +122,13 @@ def _to_input(instances: Instances, plan: ResizePlan) -> dict[str, np.ndarray]:
     return extras.transformed(instances.extras, scale=plan.scale_yx, shift=(plan.pad_top, plan.pad_left))
 
 
-def _neutral_pixels(instances: Instances, plan: ResizePlan, *, max_dim: int) -> np.ndarray:
+def _neutral_pixels(instances: Instances, plan: ResizePlan) -> np.ndarray:
     """Marks the pixels of the model input that a neutral object covers at least partly.
 
     Returns:
-        `[max_dim, max_dim]` bool.
+        `[*plan.input_hw]` bool.
     """
-    marked = np.zeros((max_dim, max_dim), bool)
+    marked = np.zeros(plan.input_hw, bool)
     neutral = np.flatnonzero(instances.ignore & (instances.class_ids == 0))  # a crowd has a class
     if len(neutral):
         covered = np.zeros(plan.original_hw, bool)

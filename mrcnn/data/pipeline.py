@@ -5,6 +5,7 @@ parallel; the order of the results does not depend on their speed. Annotation fi
 when the samples were made. No other file of this package reads the settings.
 """
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,10 @@ import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
 from mrcnn.data import copy_paste
+from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
-from mrcnn.data.order import derive_seed, epoch_order, steps_per_epoch
+from mrcnn.data.order import derive_seed, steps_per_epoch
 from mrcnn.data.rasterize import rasterize
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
@@ -56,7 +58,7 @@ def train_dataset(
         workers: images prepared at the same time; None for one per processor.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()` with fully static shapes and the extra fields of the samples;
+        The dataset of dictionaries `Batch._asdict()` and the extra fields of the samples;
         and the number of steps in an epoch.
 
     Raises:
@@ -69,7 +71,12 @@ def train_dataset(
     def load(position: int) -> Iterable[np.ndarray]:
         drawn = stream.at(int(position))
         return make_example(
-            drawn.image, drawn.instances, shapes=shapes, image_id=drawn.image_id, seed=drawn.seed
+            drawn.image,
+            drawn.instances,
+            shapes=shapes,
+            image_id=drawn.image_id,
+            seed=drawn.seed,
+            input_hw=drawn.input_hw,
         ).values()
 
     steps = stream.steps
@@ -87,12 +94,14 @@ class Augmented(NamedTuple):
         image: `[H, W, channels]` uint8, augmented.
         instances: its objects.
         seed: for further random choices about this image.
+        input_hw: height and width of the model input of its batch.
     """
 
     image_id: int
     image: np.ndarray
     instances: Instances
     seed: int
+    input_hw: tuple[int, int]
 
 
 class TrainImages:
@@ -116,7 +125,8 @@ class TrainImages:
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
         self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-        epoch_order(len(samples), batch_size=batch_size, seed=config.seed, epoch=0)  # refuses an empty set
+        needs = input_shapes.needed(samples, config.input_size)
+        self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 
     def at(self, position: int) -> Augmented:
         """Reads and augments one image.
@@ -129,7 +139,7 @@ class TrainImages:
         """
         samples, seed = self._samples, self._seed
         epoch, place = divmod(position, self.steps * self._batch_size)
-        order = epoch_order(len(samples), batch_size=self._batch_size, seed=seed, epoch=epoch)
+        order, shapes = self._order.epoch(epoch)
         for index in map(int, itertools.chain(order[place:], order[:place], range(len(samples)))):
             try:
                 # seeded by place: in a set smaller than a batch an image repeats, with another augmentation
@@ -140,7 +150,8 @@ class TrainImages:
             if self._copy_paste:  # a place beyond all others of the epoch, for random numbers of its own
                 beyond = place + self.steps * self._batch_size
                 image, instances = self._pasted(image, instances, self._copy_paste, epoch=epoch, place=beyond)
-            return Augmented(index, image, instances, derive_seed(seed, epoch, place))
+            input_hw = shapes[place // self._batch_size]
+            return Augmented(index, image, instances, derive_seed(seed, epoch, place), input_hw)
         self._skipped.fail(f"no image can be used: {self._skipped.summary()}")
 
     def _augmented(self, index: int, epoch: int, place: int) -> tuple[np.ndarray, Instances]:
@@ -175,7 +186,9 @@ def val_dataset(
     skipped: Skipped,
     workers: int | None = None,
 ) -> tf.data.Dataset:
-    """Makes one pass over a set, in order, without augmentation; broken images are left out.
+    """Makes one pass over a set, without augmentation; broken images are left out.
+
+    Images of one shape follow each other, in the order of the set.
 
     Args:
         samples: the validation set.
@@ -200,8 +213,12 @@ def val_dataset(
             return empty_example(shapes).values()
         return make_example(image, instances, shapes=shapes, image_id=index, seed=seed).values()
 
-    examples = _map(tf.data.Dataset.range(len(samples)), load, shapes, workers=workers)
-    return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
+    def of_shape(indices: np.ndarray) -> tf.data.Dataset:
+        examples = _map(tf.data.Dataset.from_tensor_slices(indices), load, shapes, workers=workers)
+        return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
+
+    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size))
+    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups))
 
 
 def read_sample(
@@ -269,6 +286,7 @@ def _shapes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
+        shape=config.input_size.shape or "square",
         fields=tuple(samples[0].extras) if samples else (),
     )
 

@@ -1,4 +1,4 @@
-"""Fits an image into the square model input, and converts boxes between both.
+"""Fits an image into the model input, and converts boxes between both.
 
 Source: Matterport's `resize_image`, mode "square". The default avoids three of its defects: the border does not fade to
 black, values are not cut to whole numbers, and each axis has its own scale (a rounded side is not exactly `scale` times
@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 from skimage import transform
 
+from mrcnn.config.base import SIZE_STEP
 from mrcnn.project.census import fitted
 
+SHAPES = ("rectangle", "square")
 METHODS = ("exact", "truncated", "smoothed")
 ROUNDINGS = ("never", "at_end", "before_nms")
 _LAST = (0.0, 0.0, 1.0, 1.0)  # distance from a box's last pixel to its exclusive end
@@ -29,6 +31,7 @@ class ResizePlan(NamedTuple):
         scale: the factor before the sides were rounded.
         pad_top: rows of zeros above it.
         pad_left: columns of zeros left of it.
+        input_hw: height and width of the model input.
     """
 
     original_hw: tuple[int, int]
@@ -36,6 +39,7 @@ class ResizePlan(NamedTuple):
     scale: float
     pad_top: int
     pad_left: int
+    input_hw: tuple[int, int]
 
     @property
     def window(self) -> tuple[int, int, int, int]:
@@ -48,25 +52,57 @@ class ResizePlan(NamedTuple):
         return self.new_hw[0] / self.original_hw[0], self.new_hw[1] / self.original_hw[1]
 
 
-def resize_plan(height: int, width: int, *, min_dim: int, max_dim: int) -> ResizePlan:
-    """Computes size and padding of an image in a `max_dim` x `max_dim` model input.
+def resize_plan(
+    height: int,
+    width: int,
+    *,
+    min_dim: int,
+    max_dim: int,
+    shape: str = "square",
+    input_hw: tuple[int, int] | None = None,
+) -> ResizePlan:
+    """Computes size and padding of an image in the model input.
 
     The size is that of `census.fitted`. The padding is centred; an odd pixel goes below or right.
 
+    Args:
+        height: of the image, pixels.
+        width: of the image, pixels.
+        min_dim: target of the short side, pixels.
+        max_dim: the longest side of the model input, pixels.
+        shape: `square`: `max_dim` x `max_dim`; `rectangle`: the smallest rectangle of multiples of `SIZE_STEP` that
+            holds the scaled image.
+        input_hw: the model input's height and width, instead of those by `shape`; an image that it does not hold is
+            scaled down to fit.
+
     Raises:
-        ValueError: a size is below 1.
+        ValueError: a size is below 1, or the shape is none of `SHAPES`.
     """
-    scale, (new_height, new_width) = fitted(height, width, min_dim=min_dim, max_dim=max_dim)
+    if shape not in SHAPES:
+        raise ValueError(f"the shape must be one of {', '.join(SHAPES)}, got {shape!r}")
+    scale, new_hw = fitted(height, width, min_dim=min_dim, max_dim=max_dim)
+    if input_hw is None:
+        input_hw = smallest_rectangle(new_hw) if shape == "rectangle" else (max_dim, max_dim)
+    elif new_hw[0] > input_hw[0] or new_hw[1] > input_hw[1]:
+        scale = min(input_hw[0] / height, input_hw[1] / width)
+        new_hw = (min(input_hw[0], max(1, round(height * scale))), min(input_hw[1], max(1, round(width * scale))))
     return ResizePlan(
         original_hw=(height, width),
-        new_hw=(new_height, new_width),
+        new_hw=new_hw,
         scale=scale,
-        pad_top=(max_dim - new_height) // 2,
-        pad_left=(max_dim - new_width) // 2,
+        pad_top=(input_hw[0] - new_hw[0]) // 2,
+        pad_left=(input_hw[1] - new_hw[1]) // 2,
+        input_hw=input_hw,
     )
 
 
-def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: str = "exact") -> np.ndarray:
+def smallest_rectangle(size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Rounds height and width up to multiples of `SIZE_STEP`."""
+    height, width = (-(-side // SIZE_STEP) * SIZE_STEP for side in size_hw)
+    return height, width
+
+
+def resize_image(image: np.ndarray, plan: ResizePlan, *, method: str = "exact") -> np.ndarray:
     """Scales an image and pads it with zeros to the model input.
 
     All methods are bilinear with half-pixel centres. `exact`: edge pixels repeated, no smoothing before shrinking, no
@@ -77,11 +113,10 @@ def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: s
     Args:
         image: `[H, W, channels]` of any real dtype, H and W those of the plan; uint8 for `smoothed`.
         plan: size and position in the result.
-        max_dim: side of the result, pixels.
         method: one of `METHODS`.
 
     Returns:
-        `[max_dim, max_dim, channels]` float32.
+        `[*plan.input_hw, channels]` float32.
 
     Raises:
         ValueError: the image has another size than the plan, or the method is unknown.
@@ -95,7 +130,7 @@ def resize_image(image: np.ndarray, plan: ResizePlan, max_dim: int, *, method: s
     if plan.new_hw != plan.original_hw:
         scale = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
         pixels = scale(image, height, width)
-    padded = np.zeros((max_dim, max_dim, image.shape[2]), np.float32)
+    padded = np.zeros((*plan.input_hw, image.shape[2]), np.float32)
     y1, x1, y2, x2 = plan.window
     padded[y1:y2, x1:x2] = pixels.reshape(height, width, -1)  # OpenCV drops a single channel's axis
     return padded

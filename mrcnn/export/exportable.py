@@ -18,11 +18,12 @@ class DetectorSettings(NamedTuple):
     Attributes:
         class_names: title of each class id, the background first.
         min_dim: target of an image's short side in pixels; images are enlarged to it as far as `max_dim` allows.
-        max_dim: S, side of the model input in pixels.
+        max_dim: longest side of the model input in pixels.
         channels: channel count of an image.
         image_resize: the method of `data.resize.resize_image`.
         image_range: value of white in the model's 16-bit images; None for a model of 8-bit images.
         rules: how boxes are rounded and masks resized.
+        shape: of the model input, as for `data.resize.resize_plan`.
     """
 
     class_names: tuple[str, ...]
@@ -32,6 +33,7 @@ class DetectorSettings(NamedTuple):
     image_resize: str = "exact"
     image_range: int | None = None
     rules: OutputRules = OutputRules()
+    shape: str = "square"
 
 
 @dataclass(frozen=True)

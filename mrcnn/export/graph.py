@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from mrcnn.config.base import SIZE_STEP
 from mrcnn.export import outputs
 from mrcnn.export.exportable import Exportable
 from mrcnn.fields import extras
@@ -48,21 +49,28 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
         float32, mask probabilities on the M x M grid of each box; the extra fields by their names, `[N, ...]` float32.
     """
     settings = model.settings
-    fitted = fit(image, min_dim=settings.min_dim, max_dim=settings.max_dim, method=settings.image_resize)
+    fitted = fit(
+        image,
+        min_dim=settings.min_dim,
+        max_dim=settings.max_dim,
+        method=settings.image_resize,
+        shape=settings.shape,
+    )
     fields = model.detect(fitted.images, fitted.windows)
     raw = outputs.unnamed({name: value[0] for name, value in fields.items()})
     size = tf.shape(image)
     return to_original(raw, fitted, height=size[0], width=size[1], rules=settings.rules)
 
 
-def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str) -> Fitted:
+def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str, shape: str = "square") -> Fitted:
     """Resizes and pads an image to the model input, like `resize_plan` and `resize_image`.
 
     Args:
         image: `[H, W, channels]` uint8, at least one pixel.
         min_dim: target of the short side in pixels; the image is enlarged to it as far as `max_dim` allows.
-        max_dim: S, side of the model input in pixels.
+        max_dim: longest side of the model input in pixels.
         method: as for `resize_image`.
+        shape: of the model input, as for `resize_plan`.
     """
     # float64 and round half to even, as in Python: the same whole numbers as `resize_plan` for every size
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
@@ -71,10 +79,14 @@ def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str) -> Fitted:
     scale = tf.where(tf.round(longest * scale) > max_dim, max_dim / longest, scale)
     new_sides = tf.clip_by_value(tf.round(sides * scale), 1.0, float(max_dim))
     new_hw = tf.cast(new_sides, tf.int32)
-    before = (max_dim - new_hw) // 2
-    pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method](image, new_hw)
-    pixels = tf.pad(pixels, tf.concat([tf.stack([before, max_dim - new_hw - before], axis=1), [[0, 0]]], axis=0))
-    pixels = tf.reshape(pixels, (1, max_dim, max_dim, image.shape[-1]))  # sets the static shape
+    is_square = shape == "square"
+    input_hw = tf.constant([max_dim, max_dim]) if is_square else -(-new_hw // SIZE_STEP) * SIZE_STEP
+    before = (input_hw - new_hw) // 2
+    scale_pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
+    padding = tf.stack([before, input_hw - new_hw - before], axis=1)
+    pixels = tf.pad(scale_pixels(image, new_hw), tf.concat([padding, [[0, 0]]], axis=0))[None]
+    side = max_dim if is_square else None
+    pixels = tf.ensure_shape(pixels, (1, side, side, image.shape[-1]))
     windows = tf.cast(tf.concat([before, before + new_hw], axis=0), tf.float32)[None]
     return Fitted(pixels, windows, sides, new_sides, tf.cast(before, tf.float64))
 

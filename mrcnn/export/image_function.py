@@ -31,10 +31,11 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
     """
 
     def detect(image: np.ndarray) -> Mapping[str, np.ndarray]:
-        prepared = preprocess.prepare(
+        [prepared] = preprocess.prepare(
             [image],
             min_dim=settings.min_dim,
             max_dim=settings.max_dim,
+            shape=settings.shape,
             channels=settings.channels,
             image_resize=settings.image_resize,
         )
@@ -43,7 +44,7 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
         found, slots = postprocess.with_slots(
             raw,
             prepared.plans[0],
-            image_size=prepared.sizes[0],
+            image_size=prepared.plans[0].original_hw,
             class_names=settings.class_names,
             rules=settings.rules,
         )

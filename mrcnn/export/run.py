@@ -135,6 +135,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         image_resize=config.image_resize,
         image_range=config.image_range,
         rules=read.output_rules(config),
+        shape=size.shape or "square",
     )
 
 
@@ -148,7 +149,9 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
     classes = [{"id": index, "title": title} for index, title in enumerate(bundle.class_names)]
     return {
         "classes": [{**item, "color": colors[item["title"]]} if item["title"] in colors else item for item in classes],
-        "input_size": {"min_dim": bundle.input_size.min_dim, "max_dim": bundle.input_size.max_dim},
+        "input_size": bundle.input_size.model_dump(
+            mode="json", include={"min_dim", "max_dim", "shape"}, exclude_none=True
+        ),
         "score_threshold": bundle.config.score_threshold,
         "mask_threshold": bundle.config.mask_threshold,
     }

@@ -73,6 +73,12 @@ class StartModel:
             f"{before[1]}: objects of other sizes in pixels have to be learnt anew"
         )
 
+    def input_shape(self) -> str:
+        """Reads the shape of the model input that the weights were trained with; `square` without config.json."""
+        settings = load_json(self.config).get("settings") if self.config else None
+        size = settings.get("input_size") if isinstance(settings, dict) else None
+        return "rectangle" if isinstance(size, dict) and size.get("shape") == "rectangle" else "square"
+
     def conventions(self) -> dict[str, Any]:
         """Reads the network settings and conventions that the weights were trained with.
 

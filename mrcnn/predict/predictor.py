@@ -22,7 +22,8 @@ from mrcnn.structures import CompactDetections, Detections, RawDetections
 class Predictor:
     """Finds objects in images of any size.
 
-    The graph is traced once, for one input size and any batch size, and is stateless: threads may share a predictor.
+    The graph is traced once, for any batch size and, of a model of rectangular inputs, for any of their sizes. It is
+    stateless: threads may share a predictor.
 
     Attributes:
         bundle: the model with its classes and settings.
@@ -36,7 +37,8 @@ class Predictor:
         """
         self.bundle = bundle
         self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
-        side, channels = bundle.input_size.max_dim, bundle.config.channels
+        size, channels = bundle.input_size, bundle.config.channels
+        side = None if size.shape == "rectangle" else size.max_dim
         self._detect = tf.function(
             lambda images, windows: bundle.detect({"images": images, "windows": windows}),
             input_signature=[
@@ -153,14 +155,20 @@ class Predictor:
     def _run(self, images: list[np.ndarray]) -> Iterator[tuple[RawDetections, ResizePlan, tuple[int, int]]]:
         """Yields each image's raw detections, resize plan, and height and width."""
         bundle = self.bundle
-        prepared = preprocess.prepare(
+        size = bundle.input_size
+        batches = preprocess.prepare(
             images,
-            min_dim=bundle.input_size.min_dim,
-            max_dim=bundle.input_size.max_dim,
+            min_dim=size.min_dim,
+            max_dim=size.max_dim,
+            shape=size.shape or "square",
             channels=bundle.config.channels,
             image_resize=bundle.config.image_resize,
         )
-        raw = self._detect(prepared.images, prepared.windows)
-        raw = tf.nest.map_structure(lambda field: field.numpy(), raw)
-        for index, (plan, image_size) in enumerate(zip(prepared.plans, prepared.sizes, strict=True)):
-            yield tf.nest.map_structure(lambda field, index=index: field[index], raw), plan, image_size
+        found = {}
+        for batch in batches:
+            raw = tf.nest.map_structure(lambda field: field.numpy(), self._detect(batch.images, batch.windows))
+            for place, (index, plan) in enumerate(zip(batch.indices, batch.plans, strict=True)):
+                found[index] = tf.nest.map_structure(lambda field, place=place: field[place], raw), plan
+        for index in sorted(found):
+            raw, plan = found[index]
+            yield raw, plan, plan.original_hw

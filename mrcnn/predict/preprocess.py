@@ -1,6 +1,6 @@
 """Preprocesses images of any size to a batch of model inputs.
 
-Shape letters: B images, H W the model input (`max_dim` twice).
+Shape letters: B images, H W the model input.
 """
 
 from collections.abc import Sequence
@@ -19,47 +19,58 @@ class Prepared(NamedTuple):
         images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`.
         windows: `[B, 4]` float32, the un-padded part of each image, yxyx pixels of the model input.
         plans: how each image was resized and padded.
-        sizes: height and width of each image before resizing.
+        indices: place of each image in the list that was prepared.
     """
 
     images: np.ndarray
     windows: np.ndarray
     plans: tuple[ResizePlan, ...]
-    sizes: tuple[tuple[int, int], ...]
+    indices: tuple[int, ...]
 
 
 def prepare(
-    images: Sequence[np.ndarray], *, min_dim: int, max_dim: int, channels: int = 3, image_resize: str = "exact"
-) -> Prepared:
-    """Resizes images and pads them with zeros to one size.
+    images: Sequence[np.ndarray],
+    *,
+    min_dim: int,
+    max_dim: int,
+    shape: str = "square",
+    channels: int = 3,
+    image_resize: str = "exact",
+) -> list[Prepared]:
+    """Resizes images and pads them with zeros to model inputs, images of one shape in one batch.
 
     Args:
         images: at least one, each as for `as_model_image`.
         min_dim: target of the short side in pixels; images are enlarged to it as far as `max_dim` allows.
-        max_dim: side of the model input in pixels.
+        max_dim: longest side of the model input in pixels.
+        shape: of the model input, as for `resize.resize_plan`.
         channels: channel count of the model input.
         image_resize: the method of `resize.resize_image`.
 
     Returns:
-        The batch, in the order of the images.
+        One batch for each shape; within a batch the images keep their order.
 
     Raises:
         ValueError: an array is not an image; the message has its index in the list.
     """
-    batch = np.zeros((len(images), max_dim, max_dim, channels), dtype=np.float32)
-    plans, sizes = [], []
+    groups: dict[tuple[int, int], list[tuple[int, np.ndarray, ResizePlan]]] = {}
     for index, image in enumerate(images):
         try:
             pixels = as_model_image(image, channels=channels)
         except ValueError as error:
             raise ValueError(f"image {index}: {error}") from error
-        height, width = pixels.shape[:2]
-        plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
-        batch[index] = resize.resize_image(pixels, plan, max_dim, method=image_resize)
-        plans.append(plan)
-        sizes.append((height, width))
+        plan = resize.resize_plan(*pixels.shape[:2], min_dim=min_dim, max_dim=max_dim, shape=shape)
+        groups.setdefault(plan.input_hw, []).append((index, pixels, plan))
+    return [_batch(group, image_resize) for group in groups.values()]
+
+
+def _batch(group: Sequence[tuple[int, np.ndarray, ResizePlan]], image_resize: str) -> Prepared:
+    indices, images, plans = zip(*group, strict=True)
+    resized = [
+        resize.resize_image(pixels, plan, method=image_resize) for pixels, plan in zip(images, plans, strict=True)
+    ]
     windows = np.array([plan.window for plan in plans], dtype=np.float32)
-    return Prepared(batch, windows, tuple(plans), tuple(sizes))
+    return Prepared(np.stack(resized), windows, plans, indices)
 
 
 def as_model_image(image: np.ndarray, *, channels: int = 3) -> np.ndarray:

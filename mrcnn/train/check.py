@@ -118,6 +118,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     if resume:
         config = _with_last_found(_with_last_conventions(config, output, log=log), output)
         config = _with_last_precision(config, output, log=log)
+        config = _with_last_shape(config, output)
         resumed = _load_resumed(config, output)
         best = history.best_index(resumed.state.rows, monitor=config.best_monitor)
         checkpoint.repair(output, best=best, keep=config.checkpoints.keep)
@@ -127,7 +128,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
         if config.weights_init_type == "imagenet":
             start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
-        return Start(config=config, model=None, resumed=None, classes=None)
+        return Start(config=of_new_model(config), model=None, resumed=None, classes=None)
     if model is None:
         raise UserError(
             f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
@@ -141,7 +142,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     for line in filter(None, remarks):
         log.warning(line)
     config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
-    return Start(config=config, model=found, resumed=None, classes=known)
+    return Start(config=_with_shape(config, found.input_shape()), model=found, resumed=None, classes=known)
 
 
 def _check_monitors(config: TrainConfig) -> None:
@@ -223,6 +224,28 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
     stopped = start_model.stored_precision(last / checkpoint.CONFIG)
     log.info(str(Precision(stopped, "the stopped run has it")))
     return config.model_copy(update={"precision": stopped})
+
+
+def of_new_model(config: TrainConfig) -> TrainConfig:
+    """Sets what a config leaves open for a model without start weights: the shape of its input."""
+    return _with_shape(config, config.model.input_shape)
+
+
+def _with_shape(config: TrainConfig, shape: str) -> TrainConfig:
+    """Sets the shape of the model input where the config leaves it open."""
+    size = config.input_size
+    if size.shape is not None:
+        return config
+    return config.model_copy(update={"input_size": size.model_copy(update={"shape": shape})})
+
+
+def _with_last_shape(config: TrainConfig, output: Path) -> TrainConfig:
+    """Adopts the shape of the model input of the stopped run."""
+    last = checkpoint.find_last(output)
+    if last is None:
+        return config
+    stopped = start_model.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
+    return _with_shape(config, stopped.input_shape())
 
 
 def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import keras
 
+from mrcnn.config.train import InputSize
+from mrcnn.data import shapes
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.events import EventLog
+from mrcnn.structures import Sample
 from mrcnn.train import history, rates
 from mrcnn.train.check import Checked
 
@@ -26,11 +29,11 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
     """
     config, samples, batch_size = checked.config, checked.samples, checked.batch_size
     steps = steps_per_epoch(len(samples.train), batch_size)
-    side = config.input_size.max_dim
     trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
     for line in (
         class_line(samples.class_title_to_idx),
-        f"model: {config.model.title}, input {side}x{side}, `train_layers` {config.train_layers}",
+        f"model: {config.model.title}, {input_shapes(samples.train, config.input_size)}, `train_layers` "
+        f"{config.train_layers}",
         *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
         f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
@@ -44,6 +47,17 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
             f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {config.epochs * steps} steps: "
             "the learning rate never reaches `lr`; shorten it or train more epochs"
         )
+
+
+def input_shapes(samples: Sequence[Sample], size: InputSize) -> str:
+    """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
+    needs = shapes.needed(samples, size)
+    chosen = shapes.choose(needs)
+    listed = " or ".join(f"{height}x{width}" for height, width in chosen)
+    if size.shape != "rectangle":
+        return f"input {listed}"
+    pixels = sum(math.prod(shapes.holding(chosen, [need])) for need in needs)
+    return f"input {listed} (rectangles, {pixels / len(needs) / size.max_dim**2:.0%} of the pixels of squares)"
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mrcnn.config import errors
 from mrcnn.config.load import load_json, merge
-from mrcnn.config.train import TrainConfig
+from mrcnn.config.train import InputSize, TrainConfig
 from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.model_folder.start_model import StartModel
@@ -57,8 +57,9 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
     stored, network = (_object(config, key, folder) for key in ("settings", "model"))
-    # the run behaved as the default of any key that was added after it
-    before = {**merge(TrainConfig().to_settings(), stored), **{key: settings.get(key) for key in MAY_CHANGE}}
+    # the run behaved as the default of any key that was added after it, and model inputs were squares first
+    first = TrainConfig(input_size=InputSize(shape="square")).to_settings()
+    before = {**merge(first, stored), **{key: settings.get(key) for key in MAY_CHANGE}}
     known = {key: value for key, value in NEWER.items() if key in model}
     changed = differences(before, settings) + differences({**known, **network}, model, path="model")
     if changed:

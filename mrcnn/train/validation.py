@@ -5,6 +5,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -41,6 +42,7 @@ class MetricScorer:
         class_names: Sequence[str],
         min_dim: int,
         max_dim: int,
+        shape: str = "square",
         rules: OutputRules,
         max_detections: int = 100,
     ):
@@ -51,13 +53,14 @@ class MetricScorer:
             ground_truth: returns height, width and objects of an image by its id.
             class_names: by class id, the background first.
             min_dim: the least side of a resized image, as in the config.
-            max_dim: side of the model input.
+            max_dim: longest side of the model input.
+            shape: of the model input, as for `resize.resize_plan`.
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
-        self._sizes = {"min_dim": min_dim, "max_dim": max_dim}
+        self._plan = partial(resize.resize_plan, min_dim=min_dim, max_dim=max_dim, shape=shape)
         self._rules = rules
         self._max_detections = max_detections
         self._metrics = self._new()
@@ -68,7 +71,7 @@ class MetricScorer:
         height, width = truth[:2]
         detections = postprocess.to_original(
             raw,
-            resize.resize_plan(height, width, **self._sizes),
+            self._plan(height, width),
             image_size=(height, width),
             class_names=self._class_names,
             rules=self._rules,

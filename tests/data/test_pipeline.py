@@ -266,3 +266,48 @@ def test_copy_paste_leaves_a_broken_image_out(tmp_path, samples):
     batches = _train([*samples, _sample(tmp_path, 7, broken=True)], config, count=8, skipped=skipped)
     assert "7.png" in skipped.summary()
     assert 7 not in _ids(batches)
+
+
+def _shaped(tmp_path):
+    """Images of 20 x 30 and of 30 x 20 pixels, which 64 x 128 and 128 x 64 hold once enlarged to 64 x 96."""
+    found = []
+    for number in range(7):
+        sample = _sample(tmp_path, number)
+        if number in (1, 4, 6):
+            cv2.imwrite(sample.image_path, np.rot90(cv2.imread(sample.image_path)))
+            sample = sample._replace(size_hw=(30, 20), labels=(), class_ids=(), ignore=())
+        found.append(sample)
+    return found, _config(input_size={"min_dim": 64, "max_dim": 128, "shape": "rectangle"})
+
+
+def test_train_dataset_of_rectangles_has_one_shape_a_batch(tmp_path):
+    samples, config = _shaped(tmp_path)
+    batches = _train(samples, config, count=9)
+    tall = {1, 4, 6}
+    for batch in batches:
+        kinds = {index in tall for index in batch["image_ids"].tolist()}
+        expected = {(True,): (128, 64), (False,): (64, 128), (False, True): (128, 128)}[tuple(sorted(kinds))]
+        assert batch["images"].shape == (2, *expected, 3)
+        assert batch["neutral"].shape == (2, *expected)
+        for (y1, x1, y2, x2), index in zip(batch["windows"], batch["image_ids"], strict=True):
+            assert (y2 - y1, x2 - x1) == ((96, 64) if index in tall else (64, 96))
+    assert len({batch["images"].shape for batch in batches}) > 1
+    for epoch in range(3):
+        assert len(set(_ids(batches[3 * epoch : 3 * epoch + 3]))) == 6
+
+
+def test_train_dataset_of_rectangles_goes_on_where_it_stopped(tmp_path):
+    samples, config = _shaped(tmp_path)
+    batches = _train(samples, config, count=7)
+    _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
+
+
+def test_val_dataset_of_rectangles_has_every_image_once(tmp_path):
+    samples, config = _shaped(tmp_path)
+    batches, _ = _val(samples, config)
+    assert [batch["images"].shape[:3] for batch in batches] == [(3, 64, 128), (1, 64, 128), (3, 128, 64)]
+    assert _ids(batches) == [0, 2, 3, 5, 1, 4, 6]
+
+
+def test_val_dataset_without_images():
+    assert _val([], _config())[0] == []

@@ -55,7 +55,7 @@ def test_enlarging_is_bilinear_between_pixel_centres():
     # factor 2: the new columns lie at -.25, .25, .75 and 1.25 of the old ones; ends are repeated, nothing is rounded
     row = [0, 9 * 0.25, 9 * 0.75, 9]
     expected = np.array([[0] * 4, row, row, [0] * 4], np.float32)
-    result = resize.resize_image(image, plan, 4)
+    result = resize.resize_image(image, plan)
     np.testing.assert_array_equal(result[..., 0], expected)
     assert result.dtype == np.float32
 
@@ -64,18 +64,18 @@ def test_shrinking_does_not_smooth():
     plan = resize.resize_plan(4, 4, min_dim=1, max_dim=1)
     image = np.zeros((4, 4, 1))
     image[1:3, 1:3] = 8  # one new pixel, centred between the inner four: mean of these, not of all sixteen (2)
-    assert resize.resize_image(image, plan, 1).item() == 8
+    assert resize.resize_image(image, plan).item() == 8
 
 
 def test_a_border_does_not_fade():
     plan = resize.resize_plan(10, 10, min_dim=64, max_dim=64)
-    np.testing.assert_array_equal(resize.resize_image(np.full((10, 10, 3), 200, np.uint8), plan, 64), 200)
+    np.testing.assert_array_equal(resize.resize_image(np.full((10, 10, 3), 200, np.uint8), plan), 200)
 
 
 def test_padding_is_zero_and_the_image_in_its_window():
     plan = resize.resize_plan(3, 5, min_dim=1, max_dim=8)
     image = np.arange(1, 46, dtype=np.uint8).reshape(3, 5, 3)
-    result = resize.resize_image(image, plan, 8)
+    result = resize.resize_image(image, plan)
     y1, x1, y2, x2 = plan.window
     np.testing.assert_array_equal(result[y1:y2, x1:x2], image)
     result[y1:y2, x1:x2] = 0
@@ -85,14 +85,14 @@ def test_padding_is_zero_and_the_image_in_its_window():
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_any_number_of_channels(channels):
     plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
-    result = resize.resize_image(np.full((10, 20, channels), 3, np.uint8), plan, 8)
+    result = resize.resize_image(np.full((10, 20, channels), 3, np.uint8), plan)
     np.testing.assert_array_equal(result[2:6], 3)  # 20 -> 8, 10 -> 4 rows, (8 - 4) // 2 = 2 above
 
 
 def test_image_must_fit_its_plan():
     plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
     with pytest.raises(ValueError, match="does not fit"):
-        resize.resize_image(np.zeros((20, 10, 3)), plan, 8)
+        resize.resize_image(np.zeros((20, 10, 3)), plan)
 
 
 def test_boxes_use_each_axis_own_scale():
@@ -121,7 +121,7 @@ def test_no_boxes():
 def test_truncated_is_scikit_image_cut_to_whole_values(size):
     image = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
     plan = resize.resize_plan(*size, min_dim=96, max_dim=96)
-    got = resize.resize_image(image, plan, 96, method="truncated")
+    got = resize.resize_image(image, plan, method="truncated")
     y1, x1, y2, x2 = plan.window
     expected = transform.resize(
         image, plan.new_hw, order=1, mode="constant", preserve_range=True, anti_aliasing=False
@@ -133,7 +133,7 @@ def test_truncated_is_scikit_image_cut_to_whole_values(size):
 def test_truncated_fades_at_the_edges_when_enlarging():
     plan, image = resize.resize_plan(4, 4, min_dim=8, max_dim=8), np.full((4, 4, 1), 200, np.uint8)
     image[3, 3] = 120
-    got = resize.resize_image(image, plan, 8, method="truncated")[..., 0]
+    got = resize.resize_image(image, plan, method="truncated")[..., 0]
     # the outermost of 8 pixels lies a quarter of an old pixel outside the first one's middle: .75 * 200, in the corner
     # twice, .5625 * 200 = 112.5; but 120 is the least value
     np.testing.assert_array_equal(got[0], [120, 150, 150, 150, 150, 150, 150, 120])
@@ -144,14 +144,14 @@ def test_smoothed_is_pillows():
     image = np.random.default_rng(3).integers(0, 256, (200, 150, 3), np.uint8)
     plan = resize.resize_plan(200, 150, min_dim=64, max_dim=64)
     expected = np.asarray(Image.fromarray(image).resize((48, 64), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(resize.resize_image(image, plan, 64, method="smoothed")[:, 8:56], expected)
+    np.testing.assert_array_equal(resize.resize_image(image, plan, method="smoothed")[:, 8:56], expected)
 
 
 @pytest.mark.parametrize("method", resize.METHODS)
 def test_an_image_that_fits_stays_as_it_is(method):
     image = np.random.default_rng(3).integers(0, 256, (32, 24, 4), np.uint8)
     plan = resize.resize_plan(32, 24, min_dim=32, max_dim=32)
-    np.testing.assert_array_equal(resize.resize_image(image, plan, 32, method=method)[:, 4:28], image)
+    np.testing.assert_array_equal(resize.resize_image(image, plan, method=method)[:, 4:28], image)
 
 
 def test_boxes_are_mapped_and_rounded_as_matterport_did():
@@ -173,6 +173,38 @@ def test_boxes_are_mapped_and_cut_as_the_plugin_did():
 def test_other_words_are_named():
     plan = resize.resize_plan(4, 4, min_dim=8, max_dim=8)
     with pytest.raises(ValueError, match="method must be one of exact, truncated, smoothed, got 'cubic'"):
-        resize.resize_image(np.zeros((4, 4, 3), np.uint8), plan, 8, method="cubic")
+        resize.resize_image(np.zeros((4, 4, 3), np.uint8), plan, method="cubic")
     with pytest.raises(ValueError, match="rounding must be one of never, at_end, before_nms, got 'up'"):
         resize.boxes_to_original(np.zeros((1, 4)), plan, rounding="up")
+
+
+@pytest.mark.parametrize(
+    ("size", "input_hw", "new_hw"),
+    [
+        ((100, 160), (128, 192), (100, 160)),
+        ((64, 128), (128, 192), (96, 192)),  # enlarged to the long side, 1.5 times
+        ((300, 600), (128, 192), (96, 192)),
+        ((1, 1), (128, 128), (100, 100)),
+    ],
+)
+def test_resize_plan_rectangle_is_the_smallest_of_multiples_of_64(size, input_hw, new_hw):
+    plan = resize.resize_plan(*size, min_dim=100, max_dim=192, shape="rectangle")
+    assert (plan.input_hw, plan.new_hw) == (input_hw, new_hw)
+    assert (plan.pad_top, plan.pad_left) == tuple((a - b) // 2 for a, b in zip(input_hw, new_hw, strict=True))
+
+
+def test_resize_plan_scales_down_what_the_given_input_does_not_hold():
+    # 100 x 160 fits 192 in width, but not 64 in height: 64 / 100 of 160 is 102.4
+    plan = resize.resize_plan(100, 160, min_dim=100, max_dim=192, input_hw=(64, 192))
+    assert (plan.new_hw, plan.scale, plan.pad_top, plan.pad_left) == ((64, 102), 0.64, 0, 45)
+    assert resize.resize_image(np.ones((100, 160, 3), np.uint8), plan).shape == (64, 192, 3)
+
+
+def test_resize_plan_pads_to_the_given_input():
+    plan = resize.resize_plan(100, 160, min_dim=100, max_dim=192, shape="rectangle", input_hw=(192, 192))
+    assert (plan.new_hw, plan.pad_top, plan.pad_left) == ((100, 160), 46, 16)
+
+
+def test_resize_plan_unknown_shape():
+    with pytest.raises(ValueError, match="rectangle, square, got 'circle'"):
+        resize.resize_plan(1, 1, min_dim=64, max_dim=64, shape="circle")

@@ -14,21 +14,21 @@ from tests.fields import toy
 from . import helpers
 
 
-def traced_fit(*, min_dim, max_dim, channels=3, method="exact"):
+def traced_fit(*, channels=3, method="exact", **numbers):
     spec = tf.TensorSpec([None, None, channels], tf.uint8)
-    return tf.function(
-        lambda image: graph.fit(image, min_dim=min_dim, max_dim=max_dim, method=method), input_signature=[spec]
-    )
+    return tf.function(lambda image: graph.fit(image, method=method, **numbers), input_signature=[spec])
 
 
+@pytest.mark.parametrize("shape", resize.SHAPES)
 @pytest.mark.parametrize(("min_dim", "max_dim"), [(64, 64), (48, 128), (800, 1024)])
-def test_fit_has_the_plan_of_training_for_every_size(min_dim, max_dim):
-    fit = traced_fit(min_dim=min_dim, max_dim=max_dim, channels=1)
+def test_fit_has_the_plan_of_training_for_every_size(min_dim, max_dim, shape):
+    fit = traced_fit(min_dim=min_dim, max_dim=max_dim, shape=shape, channels=1)
     random = np.random.default_rng(0)
     sizes = np.exp(random.uniform(0, np.log(1500), (60, 2))).astype(int).tolist()
     for height, width in [*sizes, (1, 1), (1, 900), (900, 1), (max_dim, max_dim), (max_dim + 1, 3), (5, 2 * max_dim)]:
-        plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
+        plan = resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim, shape=shape)
         fitted = fit(np.zeros((height, width, 1), np.uint8))
+        assert tuple(fitted.images.shape[1:3]) == plan.input_hw
         assert tuple(fitted.windows[0].numpy()) == plan.window, (height, width)
         assert tuple(fitted.new_hw.numpy() / fitted.old_hw.numpy()) == plan.scale_yx
         assert tuple(fitted.offset_yx.numpy()) == (plan.pad_top, plan.pad_left)
@@ -44,7 +44,7 @@ def test_fit_rounds_half_to_even():
 @pytest.mark.parametrize("size", [(64, 64), (40, 64), (300, 451), (20, 33), (1, 1), (1, 70)])
 def test_fit_has_the_pixels_of_training(size):
     image = helpers.photo(*size)
-    inputs = preprocess.prepare([image], min_dim=64, max_dim=64)
+    [inputs] = preprocess.prepare([image], min_dim=64, max_dim=64)
     fitted = traced_fit(min_dim=64, max_dim=64)(image)
     assert fitted.images.dtype == tf.float32
     np.testing.assert_allclose(fitted.images, inputs.images, atol=0.02)  # of 255
@@ -55,7 +55,7 @@ def test_fit_has_the_pixels_of_training(size):
 @pytest.mark.parametrize("size", [(64, 64), (40, 64), (300, 451), (20, 33), (1, 70)])
 def test_fit_has_the_whole_values_of_older_code(method, size):
     image = helpers.photo(*size)
-    inputs = preprocess.prepare([image], min_dim=64, max_dim=64, image_resize=method)
+    [inputs] = preprocess.prepare([image], min_dim=64, max_dim=64, image_resize=method)
     difference = traced_fit(min_dim=64, max_dim=64, method=method)(image).images.numpy() - inputs.images
     # sums that should be whole numbers differ in their last bits, so a few are cut to the number below
     assert np.abs(difference).max() <= 1

@@ -132,7 +132,7 @@ def changes(got: Learnt, before: Learnt) -> dict[str, float]:
 
 def detect(model: Matterport) -> Detections:
     """Detects in the stored photograph, from its pixels on."""
-    inputs = preprocess.prepare(
+    [inputs] = preprocess.prepare(
         [reference.inference()["image"]],
         min_dim=reference.SIDE,
         max_dim=reference.SIDE,
@@ -158,7 +158,7 @@ def stored_detections() -> Detections:
 def learn(model: Matterport, *, stored_sample: bool) -> Learnt:
     """Computes a training step on the photograph of the stored one, resized as the model wants it."""
     plan = resize.resize_plan(*data.astronaut().shape[:2], min_dim=reference.SIDE, max_dim=reference.SIDE)
-    image = resize.resize_image(data.astronaut(), plan, reference.SIDE, method=model.settings.image_resize)
+    image = resize.resize_image(data.astronaut(), plan, method=model.settings.image_resize)
     draw: AbstractContextManager[Any] = near_the_stored_sample() if stored_sample else nullcontext()
     with draw:
         step = compute_step(model, {**training_batch(), "images": tf.constant(image[None])})

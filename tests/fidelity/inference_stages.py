@@ -28,7 +28,7 @@ def preprocessing(session: Session) -> Iterator[Result]:
     """Resizing, padding and the window of the photograph."""
     arrays, side = reference.inference(), reference.SIDE
     method = session.model.settings.image_resize
-    got = preprocess.prepare([arrays["image"]], min_dim=side, max_dim=side, image_resize=method)
+    [got] = preprocess.prepare([arrays["image"]], min_dim=side, max_dim=side, image_resize=method)
     yield gates.close("pixels of the model input", got.images[0], arrays["molded_uint8"], gates.EXACT)
     yield gates.close("window", got.windows[0], arrays["window"], gates.EXACT)
     yield gates.close("scale", np.float32(got.plans[0].scale), arrays["image_meta"][11], gates.EXACT)

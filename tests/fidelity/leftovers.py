@@ -87,7 +87,7 @@ def exported_pixels(session: Session) -> Iterator[Finding]:
     for method in ("truncated", "smoothed"):
         shares, largest = {}, 0.0
         for name, image in pictures.items():
-            live = preprocess.prepare([image], **side, image_resize=method).images
+            live = preprocess.prepare([image], **side, image_resize=method)[0].images
             difference = np.abs(graph.fit(tf.constant(image), **side, method=method).images.numpy() - live)
             shares[name], largest = float((difference > 0).mean()), max(largest, float(difference.max()))
         worst = max(shares, key=lambda name: shares[name])

@@ -101,6 +101,37 @@ def test_traced_detection_equals_eager_for_any_batch_size(model, batch):
             np.testing.assert_allclose(np.asarray(eager, "float32"), np.asarray(graph, "float32"), atol=2e-3)
 
 
+def _wide(batch):
+    """The batch with 64 more columns at the right, where a pixel of each image is marked as neutral."""
+    wider = dict(batch)
+    for name in ("images", "neutral"):
+        padding = [[0, 0], [0, 0], [0, 64], *[[0, 0]] * (len(batch[name].shape) - 3)]
+        wider[name] = tf.pad(batch[name], padding, constant_values=name == "neutral")
+    return wider
+
+
+@pytest.mark.parametrize("conventions", [{}, {"compatibility": "matterport"}])
+def test_graph_of_unknown_sides_computes_what_a_graph_of_known_sides_does(batch, conventions):
+    keras.utils.set_random_seed(0)
+    model = Matterport(num_classes=3, settings={**SETTINGS, **conventions, "score_threshold": 0.0})
+    wide = _wide(batch)
+    signature = {
+        name: tf.TensorSpec(
+            [None, None, None, *value.shape[3:]] if name in ("images", "neutral") else value.shape, value.dtype
+        )
+        for name, value in wide.items()
+    }
+
+    def compute(fields):
+        return model.validate(fields)
+
+    expected = tf.function(compute)(wide)
+    found = tf.function(compute, input_signature=[signature])(wide)
+    assert float(expected[0]["loss"]) > 0
+    for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(found), strict=True):
+        np.testing.assert_allclose(np.asarray(one, "float32"), np.asarray(other, "float32"), atol=2e-3)
+
+
 def test_detections_are_sorted_clipped_and_padded_with_zeros(model, batch):
     got = model({"images": batch["images"], "windows": tf.constant([[10.0, 20, 100, 90]] * 2)})
     valid, scores = np.asarray(got.valid), np.asarray(got.scores)

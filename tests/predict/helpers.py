@@ -60,12 +60,12 @@ class Thresholded(Network):
         return found._replace(valid=found.valid & (found.scores >= (choices or self.choices).score_threshold))
 
 
-def make_bundle(model=brightness_model, *, max_dim=64, names=("bg", "cat", "dog"), **config):
+def make_bundle(model=brightness_model, *, max_dim=64, shape=None, names=("bg", "cat", "dog"), **config):
     return ModelBundle(
         model=model if hasattr(model, "weights") else Network(model),
         class_names=names,
         class_metas=tuple(ClassMeta(name, "bitmap", "#00FF00") for name in names[1:]),
-        input_size=InputSize(min_dim=max_dim, max_dim=max_dim),
+        input_size=InputSize(min_dim=64 if shape else max_dim, max_dim=max_dim, shape=shape),
         config=MatterportConfig(**config),
     )
 

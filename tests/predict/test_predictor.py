@@ -158,3 +158,27 @@ def test_paths_and_pillow_images_are_seen_as_their_arrays(tmp_path):
         check(predictor.predict([given])[0], image)
     with pytest.raises(ValueError, match=r"got a single str; put it in a list: \[image"):
         predictor.predict(str(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_predict_rectangles_in_order_with_one_trace(batch_size):
+    traces, inputs = [], []
+
+    def model(batch):
+        traces.append(batch["images"].shape.as_list())
+        tf.py_function(lambda images: inputs.append(images.shape.as_list()), [batch["images"]], [])
+        return helpers.brightness_model(batch)
+
+    # enlarged to a short side of 64, as far as the long side stays within 192: 64 x 288 would be too long
+    images = [
+        helpers.grey_image(height, width, 40 + index)
+        for index, (height, width) in enumerate([(32, 64), (64, 32), (20, 90), (32, 60), (50, 50)])
+    ]
+    results = Predictor(helpers.make_bundle(model, max_dim=192, shape="rectangle")).predict(
+        images, batch_size=batch_size
+    )
+    for image, detections in zip(images, results, strict=True):
+        check(detections, image)
+    assert traces == [[None, None, None, 3]]
+    assert {tuple(shape[1:3]) for shape in inputs} == {(64, 128), (128, 64), (64, 192), (64, 64)}
+    assert sum(shape[0] for shape in inputs) == 5

@@ -28,7 +28,8 @@ def start(log, output, *, model=None, resume=False, network=None, **settings):
 def test_a_new_run_from_random_weights(log, tmp_path):
     begin = start(log, tmp_path / "out")
     assert (begin.model, begin.resumed, begin.classes) == (None, None, None)
-    assert begin.config == load_train_config(tiny.CONFIG)
+    settled = {**tiny.CONFIG, "input_size": {**tiny.CONFIG["input_size"], "shape": "rectangle"}}
+    assert begin.config.model_dump() == load_train_config(settled).model_dump()
     assert log.messages == []
 
 
@@ -84,11 +85,15 @@ def test_check_knows_the_metrics_of_the_heads_of_the_start_weights(log, tmp_path
     assert begun.config.model.extra_heads == ("marks",)
 
 
-def stopped_run(root, make_state, model):
+def stopped_run(root, make_state, model, *, shape="rectangle"):
     """Writes the checkpoint of a run whose number of slots followed its data, 225."""
     config = load_train_config({**tiny.CONFIG, "model": model})
     stored = {**config.model.model_dump(mode="json"), "max_gt_instances": 225}
-    content = {"settings": config.to_settings(), "model": stored, "class_title_to_idx": {"bg": 0, "a": 1}}
+    settings = config.to_settings()
+    settings["input_size"]["shape"] = shape
+    if shape is None:  # a run of before the key
+        del settings["input_size"]["shape"]
+    content = {"settings": settings, "model": stored, "class_title_to_idx": {"bg": 0, "a": 1}}
     variable = keras.Variable(np.float32([1, 2]))
     layout = [("conv1", [("conv1/bias:0", variable)])]
     CheckpointStore(root, layout=layout, config=content).save_epoch(make_state(1), best=True)
@@ -109,6 +114,37 @@ def test_check_counts_the_image_range_of_the_start_weights_as_given(log, tmp_pat
     begin = start(log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning")
     assert begin.config.model.image_range == begin.config.given_model["image_range"] == 4095
     assert "anchor_offset" not in begin.config.given_model
+
+
+@pytest.mark.parametrize(
+    ("compatibility", "given", "expected"),
+    [(None, None, "rectangle"), ("matterport", None, "square"), ("matterport", "rectangle", "rectangle"),
+     (None, "square", "square")],
+)  # fmt: skip
+def test_check_shape_of_a_new_model(log, tmp_path, compatibility, given, expected):
+    network = {**tiny.CONFIG["model"], "compatibility": compatibility}
+    size = {"min_dim": 64, "max_dim": 64, "shape": given}
+    assert start(log, tmp_path / "out", network=network, input_size=size).config.input_size.shape == expected
+
+
+@pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
+@pytest.mark.parametrize(("stored", "expected"), [("rectangle", "rectangle"), ("square", "square"), (None, "square")])
+def test_check_keeps_the_shape_of_the_start_weights(log, tmp_path, make_state, kind, stored, expected):
+    stopped_run(tmp_path / "start", make_state, tiny.CONFIG["model"], shape=stored)
+    begin = start(log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type=kind)
+    assert begin.config.input_size.shape == expected
+
+
+@pytest.mark.parametrize("stored", ["rectangle", "square", None])
+def test_check_keeps_the_shape_of_the_resumed_run(log, tmp_path, make_state, stored):
+    network = {key: value for key, value in tiny.CONFIG["model"].items() if key != objects.SLOTS}
+    stopped_run(tmp_path / "out", make_state, network, shape=stored)
+    begin = start(log, tmp_path / "out", resume=True, network=network)
+    assert begin.config.input_size.shape == (stored or "square")
+    other = "rectangle" if stored in ("square", None) else "square"
+    size = {"min_dim": 64, "max_dim": 64, "shape": other}
+    with pytest.raises(UserError, match=f"`input_size.shape`: {stored or 'square'} -> {other}"):
+        start(log, tmp_path / "out", resume=True, network=network, input_size=size)
 
 
 def data_checked(log, tmp_path, *, classes=None, **settings):

@@ -222,6 +222,11 @@ class MatterportConfig(ModelConfig):
         return tuple(self.loss_weights.model_extra or ())
 
     @property
+    def input_shape(self) -> str:
+        """A square with the conventions of older code."""
+        return "square" if self.compatibility else "rectangle"
+
+    @property
     def imagenet_backbone(self) -> str:
         """The backbone's name."""
         return self.backbone

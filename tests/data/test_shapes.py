@@ -1,0 +1,102 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mrcnn.config.train import InputSize
+from mrcnn.data import shapes
+from mrcnn.structures import Sample
+
+WIDE, TALL, SQUARE = (64, 128), (128, 64), (128, 128)
+
+
+def _sample(size_hw):
+    return Sample("a.png", "missing.png", (), (), (), size_hw)
+
+
+def test_needed_is_the_smallest_rectangle_of_multiples_of_64():
+    size = InputSize(min_dim=100, max_dim=192, shape="rectangle")
+    # 50 x 80: times 2 is 100 x 160; 50 x 150: times 192 / 150 is 64 x 192; 20 x 10: times 9.6 is 192 x 96
+    found = shapes.needed([_sample((50, 80)), _sample((50, 150)), _sample((20, 10))], size)
+    assert found == [(128, 192), (64, 192), (192, 128)]
+
+
+def test_needed_of_an_image_that_cannot_be_read_is_the_largest():
+    assert shapes.needed([_sample(None)], InputSize(min_dim=64, max_dim=192, shape="rectangle")) == [(192, 192)]
+
+
+@pytest.mark.parametrize("shape", ["square", None])
+def test_needed_of_squares(shape):
+    assert shapes.needed([_sample((50, 80))], InputSize(min_dim=64, max_dim=192, shape=shape)) == [(192, 192)]
+
+
+def test_choose_keeps_few_shapes_and_adds_one_that_holds_all():
+    assert shapes.choose([WIDE, TALL, WIDE]) == (WIDE, TALL, SQUARE)
+
+
+def test_choose_merges_what_costs_the_fewest_pixels():
+    few, many = (64, 192), (64, 256)
+    # 192 -> 256 costs 64 * 64 pixels once, 256 -> the holding shape (256, 256) 192 * 256 nine times
+    assert shapes.choose([few, *[many] * 9, (256, 64)], most=3) == (many, (256, 64), (256, 256))
+
+
+def test_choose_one_shape_holds_all():
+    assert shapes.choose([WIDE, TALL], most=1) == (SQUARE,)
+
+
+def test_holding_is_the_smallest_that_holds_all():
+    chosen = shapes.choose([WIDE, TALL])
+    assert shapes.holding(chosen, [WIDE]) == WIDE
+    assert shapes.holding(chosen, [WIDE, TALL]) == SQUARE
+
+
+def test_grouped_lists_each_image_once():
+    assert [group.tolist() for group in shapes.grouped([WIDE, TALL, WIDE])] == [[0, 2], [1]]
+    assert [group.tolist() for group in shapes.grouped([])] == [[]]
+
+
+def test_shaped_order_has_every_image_once_in_batches_of_one_shape():
+    needs = [WIDE] * 9 + [TALL] * 5 + [SQUARE] * 2
+    epoch = shapes.ShapedOrder(needs, batch_size=4, seed=0).epoch(0)
+    batches = epoch.order.reshape(-1, 4)
+    assert sorted(epoch.order) == list(range(16))
+    # 2 full batches of wide ones, 1 of tall ones, and 1 of the wide, the tall and both square ones that are left
+    assert Counter(epoch.shapes) == {WIDE: 2, TALL: 1, SQUARE: 1}
+    for batch, shape in zip(batches, epoch.shapes, strict=True):
+        assert all(needs[image][axis] <= shape[axis] for image in batch for axis in (0, 1))
+        assert shape == SQUARE or {needs[image] for image in batch} == {shape}
+
+
+def test_shaped_order_leaves_out_other_images_each_time():
+    needs = [WIDE] * 5 + [TALL] * 5
+    order = shapes.ShapedOrder(needs, batch_size=4, seed=0)
+    seen = [set(order.epoch(epoch).order.tolist()) for epoch in range(20)]
+    assert {len(images) for images in seen} == {8}
+    assert set.union(*seen) == set(range(10))
+    assert len(set(map(frozenset, seen))) > 1
+
+
+def test_shaped_order_depends_on_seed_and_epoch_alone():
+    needs = [WIDE] * 9 + [TALL] * 7
+    first = shapes.ShapedOrder(needs, batch_size=2, seed=1)
+    again = shapes.ShapedOrder(needs, batch_size=2, seed=1)
+    assert first.epoch(3).order.tolist() == again.epoch(3).order.tolist()
+    assert first.epoch(3).order.tolist() != first.epoch(4).order.tolist()
+    assert first.epoch(3).order.tolist() != shapes.ShapedOrder(needs, batch_size=2, seed=2).epoch(3).order.tolist()
+
+
+def test_shaped_order_mixes_the_shapes_of_an_epoch():
+    needs = [WIDE] * 40 + [TALL] * 40
+    found = shapes.ShapedOrder(needs, batch_size=2, seed=0).epoch(0).shapes
+    assert found != sorted(found)
+
+
+def test_shaped_order_of_fewer_images_than_a_batch_repeats_them():
+    epoch = shapes.ShapedOrder([WIDE, TALL, WIDE], batch_size=8, seed=0).epoch(0)
+    assert sorted(np.bincount(epoch.order).tolist()) == [2, 3, 3]
+    assert epoch.shapes == [SQUARE]
+
+
+def test_shaped_order_without_images_is_refused():
+    with pytest.raises(ValueError, match="at least one image"):
+        shapes.ShapedOrder([], batch_size=1, seed=0)
