@@ -26,7 +26,8 @@ def test_a_run_leaves_the_contracts_files(whole):
     content = json.loads((output / "last" / "config.json").read_text())
     assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
     assert [item["title"] for item in content["classes"]] == ["disc", "bar", "bg"]
-    assert content["settings"]["input_size"] == {"min_dim": 64, "max_dim": 64, "width": 0, "height": 0}
+    size = {"min_dim": 64, "max_dim": 64, "shape": "rectangle", "width": 0, "height": 0}
+    assert content["settings"]["input_size"] == size
     folder = read.read_folder(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
