@@ -185,7 +185,7 @@ def torchvision_settings(config: TrainConfig, samples: Samples) -> dict[str, Any
 
 
 def with_clip(config: TrainConfig, norm: float | None) -> TrainConfig:
-    """Returns the config with gradients clipped at a norm; None leaves it as it is."""
+    """Sets the norm at which gradients are clipped; None keeps the config's."""
     if norm is None:
         return config
     return config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"global_clipnorm": norm})})
@@ -249,7 +249,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
     parser.add_argument("--only", choices=SIDES)
     parser.add_argument(
-        "--torchvision-clip", type=float, help="clip torchvision's gradients at this norm; else as ours"
+        "--torchvision-clip", type=float, help="clip torchvision's gradients at this norm; default: as in the config"
     )
     parser.add_argument("--torch-python", default=".venv-torch/bin/python", help="Python with torchvision and h5py")
     options = parser.parse_args()

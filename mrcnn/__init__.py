@@ -17,7 +17,7 @@ _PLACES = {
 __all__ = list(_PLACES)
 
 if platform.machine() in ("x86_64", "AMD64"):
-    # TensorFlow reads this at its import; by itself it leaves the oneDNN kernels off where a CPU lacks AVX-512
+    # TensorFlow reads this when imported; on Linux its default is off for CPUs without VNNI, AVX512_BF16 or AMX
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -13,7 +13,7 @@ class Convolution(Float32Layer):
     """2-D convolution with bias, computed in `feature_dtype`; its variables are float32.
 
     A scale and a shift are folded into kernel and bias in float32, before the cast. Where the output is a single cell,
-    the kernel is the largest tensor of all, and the output is scaled instead.
+    the kernel has far more values than the output, so the output is scaled instead.
     """
 
     def __init__(
@@ -85,7 +85,10 @@ class Convolution(Float32Layer):
         return outputs + ops.cast(bias, self.feature_dtype)
 
     def _matmul(self, inputs: Tensor, kernel: Tensor, bias: Tensor, *, scale: Tensor | None) -> Tensor:
-        """Computes a single output cell as a matrix product, whose gradient on the CPU is 60 times faster."""
+        """Computes a single output cell as a matrix product.
+
+        On one CPU the gradient of `ops.conv` took 60 times as long; see docs/results.md.
+        """
         flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2] * inputs.shape[3]))
         outputs = ops.matmul(flat, ops.cast(ops.reshape(kernel, (-1, self.filters)), self.feature_dtype))
         outputs = ops.cast(outputs, "float32")

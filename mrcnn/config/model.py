@@ -90,7 +90,7 @@ class ModelConfig(Settings):
 
     @property
     def extra_losses(self) -> tuple[str, ...]:
-        """Names of the losses besides `LOSSES` that the config weighs; a loss of a head in `extra_heads` each."""
+        """Names in the loss weights that are not in `LOSSES`; each must be a loss of an extra head."""
         return ()
 
     @property

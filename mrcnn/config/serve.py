@@ -42,8 +42,8 @@ class ServeConfig(Settings):
     allow_host: tuple[Name, ...] = Field(
         default=(),
         description=(
-            "names of the service that requests may use besides `localhost` and addresses of numbers; without any, all "
-            "names if other machines can reach `--host`"
+            "accepted names in the `Host` header besides `localhost` and IP addresses; without any, every name if "
+            "other machines can reach `--host`"
         ),
     )
     port: Port = Field(
@@ -55,7 +55,7 @@ class ServeConfig(Settings):
     device: Name | None = Field(
         default=None,
         description=(
-            "`cpu` or the number of a GPU; also `$GPU_DEVICE`, which the old service read and forgot; without "
+            "`cpu` or the number of a GPU; also `$GPU_DEVICE`, which had no effect in the old service; without "
             "both, the deploy config's `gpu_device`"
         ),
     )
@@ -64,14 +64,17 @@ class ServeConfig(Settings):
     )
     score_threshold: Fraction | None = Field(
         default=None,
-        description=("drops detections that score less, instead of the thresholds of the deploy config and the model"),
+        description=("score below which detections are dropped; replaces the thresholds of deploy config and model"),
     )
     workers: PositiveInt = Field(
         default=1, description="processes, each with a model of its own; on a CPU one already uses all cores"
     )
     batch_size: PositiveInt = Field(
         default=4,
-        description="images of different requests that go through the model together; memory grows with it",
+        description=(
+            "most images of different requests in one batch; of those, images of one shape run together; memory grows "
+            "with it"
+        ),
     )
     batch_wait_ms: NotNegative = Field(
         default=5.0,
@@ -82,7 +85,7 @@ class ServeConfig(Settings):
     )
     max_pixels: PositiveInt = Field(
         default=32_000_000,
-        description="height x width of one image at most; also how many are decoded and worked on at a time",
+        description="largest accepted height x width of an image; also limits the memory of images decoded at a time",
     )
     max_body_bytes: PositiveInt = Field(default=20 * 2**20, description="bytes of one request at most")
     api: Literal["2020", "2019"] = Field(

@@ -47,13 +47,13 @@ def tables_of(page: str) -> dict[str, Rows]:
     """Builds the tables of a page by the names that the page gives them.
 
     Args:
-        page: the file's name; a page of another name than serving.md has those of configuration.md.
+        page: the file's name: `serving.md`, or any other name for the tables of configuration.md.
     """
     return serving_tables() if page == SERVING else page_tables()
 
 
 def serving_tables() -> dict[str, Rows]:
-    """Builds the tables of docs/serving.md: the options that are settings, but for the model and the deploy config."""
+    """Builds the table of docs/serving.md: all keys of `ServeConfig` except `model` and `deploy`."""
     rows = rows_of(record_schema(ServeConfig))
     options = _chosen(rows, lambda key: key.split(".")[0] not in ("model", "deploy"))
     return {"service options": {f"--{key.replace('_', '-')}": _without_null(row) for key, row in options.items()}}
@@ -143,7 +143,7 @@ def _chosen(rows: Rows, is_in: Callable[[str], bool]) -> Rows:
 
 
 def _without_null(row: Row) -> Row:
-    """Changes a row of a key to that of an option, which is left out where a config has null or an empty list."""
+    """Converts a config key's row to an option's: no null in the type, a dash for an empty default."""
     words = row.type.removesuffix(" or null").removesuffix(",")
     return row._replace(type=words, default=NO_DEFAULT if row.default in ("`null`", "`[]`") else row.default)
 

@@ -207,7 +207,7 @@ class CheckpointsConfig(Settings):
 class ValidationConfig(Settings):
     """After which epochs the validation set is measured, the last one always, and whether AP is besides the losses."""
 
-    ap: Flag = Field(default=True, description="measure box and mask AP after every epoch, besides the losses")
+    ap: Flag = Field(default=True, description="compute AP and all other metrics in validation, besides the losses")
     every_epochs: PositiveInt = Field(
         default=1,
         description=(

@@ -188,12 +188,12 @@ def val_dataset(
 ) -> tf.data.Dataset:
     """Makes one pass over a set, without augmentation; broken images are left out.
 
-    Images of one shape follow each other, in the order of the set.
+    Images with the same model-input shape follow each other; within a shape they keep the set's order.
 
     Args:
         samples: the validation set.
         config: `input_size`, `model`, `max_image_mb` and `seed` are read.
-        batch_size: images per step; the last batch may have fewer.
+        batch_size: images per step; the last batch of each shape may have fewer.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
 

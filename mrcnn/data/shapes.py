@@ -37,7 +37,7 @@ class Epoch(NamedTuple):
 def needed(samples: Iterable[Sample], size: InputSize) -> list[Shape]:
     """Computes the smallest model input of each image.
 
-    An image of unknown size counts as one of `max_dim` x `max_dim` if its file cannot be read.
+    An image whose size is unknown and whose file cannot be read is given a square of `max_dim`.
     """
     return [_needed(sample, size) for sample in samples]
 
@@ -67,8 +67,9 @@ def grouped(needs: Sequence[Shape]) -> list[np.ndarray]:
 def choose(shapes: Iterable[Shape], *, most: int = MOST_SHAPES) -> tuple[Shape, ...]:
     """Chooses few shapes that hold all images with little padding.
 
-    Two shapes are replaced by the smallest that holds both, again and again, those first that cost the fewest pixels
-    more over all images. One shape holds all others, so that a batch of mixed images has a shape.
+    Greedy: as long as there are more than `most`, the two shapes whose merging adds the fewest pixels over all images
+    are replaced by the smallest shape that holds both. The largest chosen shape holds all images, for batches of mixed
+    shapes.
 
     Args:
         shapes: the smallest shape of each image, at least one.
@@ -100,9 +101,9 @@ def holding(shapes: Sequence[Shape], needs: Iterable[Shape]) -> Shape:
 class ShapedOrder:
     """The order of a run's images, batch by batch, where all images of a batch have one shape.
 
-    An epoch depends only on the seed and its number, so training can be resumed at any step. Images that fill no batch
-    of their shape share batches of a shape that holds them; those that fill none at all are left out, other ones each
-    time.
+    An epoch depends only on the seed and its number, so training can be resumed at any step. Images left over after the
+    full batches of their shape are combined into batches of a shape that holds them all. Images that then fill no batch
+    are left out, different ones in each epoch.
 
     Attributes:
         shapes: the run's shapes, the smallest first.
@@ -149,7 +150,8 @@ class ShapedOrder:
             rest.append(members[count:])
         mixed = np.concatenate(rest)
         wanted = (steps_per_epoch(len(shuffled), size) - len(full)) * size
-        kept = np.sort(np.argsort(np.argsort(shuffled)[mixed])[:wanted])  # the first by the shuffle, in groups
+        # the first of the shuffled order, sorted by shape
+        kept = np.sort(np.argsort(np.argsort(shuffled)[mixed])[:wanted])
         return [*full, *mixed[kept].reshape(-1, size)]
 
 

@@ -61,8 +61,8 @@ class MetricKind(NamedTuple):
     """How a metric is made, and which of its measures are shown; the names are unique among all kinds.
 
     Attributes:
-        make: `make(class_names, max_detections=...)` makes a metric without images. The names are by class id, the
-            background first; no image has more detections than the number.
+        make: `make(class_names, max_detections=...)` makes an empty metric. `class_names` is ordered by class id, the
+            background first; `max_detections` is the most detections of an image.
         columns: measures in the text table of an evaluation.
         validated: measures that training takes after an epoch, in 0..1 and better if higher, with their names in the
             legend of the plot.
@@ -78,7 +78,7 @@ class MetricKind(NamedTuple):
 
 
 class Metrics:
-    """Several metrics of the same images; a `Metric` itself."""
+    """Computes several metrics of the same images; has the methods of `Metric`."""
 
     def __init__(self, kinds: Iterable[MetricKind], class_names: Iterable[str], *, max_detections: int):
         """Makes a metric of each kind, without images.

@@ -28,7 +28,7 @@ from mrcnn.structures import CompactDetections, Instances
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
-REGION_DETECTIONS = 1_000_000  # most of an image in a mode with several regions: high enough for all detections
+REGION_DETECTIONS = 1_000_000  # limit per image for modes with several regions: above any real count
 
 
 class _Scored(NamedTuple):
@@ -50,7 +50,9 @@ def evaluate(
     neutral: str | None = None,
     batch_size: int = 1,
 ) -> dict[str, Any]:
-    """Computes the metrics of a model, those of `table.METRICS` that fit it, on the images of a source.
+    """Computes the metrics that fit a model on the images of a source.
+
+    The metrics are those of `table.METRICS` whose extra fields the model's heads add.
 
     Args:
         predictor: the model.

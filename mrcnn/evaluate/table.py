@@ -1,6 +1,6 @@
-"""The table of the kinds of metrics, which evaluation and training's validation compute.
+"""The table of metrics that evaluation and validation compute.
 
-A further metric is one line of `METRICS`; other code may add one of its own.
+A new metric is one row of `METRICS`; other code may add its own rows.
 """
 
 from collections.abc import Collection
@@ -35,5 +35,5 @@ def columns() -> tuple[str, ...]:
 
 
 def labels() -> dict[str, str]:
-    """Collects the names in the plot's legend of all kinds' measures, by measure."""
+    """Maps each validated measure to its label in the plot's legend."""
     return {name: label for kind in METRICS.values() for name, label in kind.validated.items()}

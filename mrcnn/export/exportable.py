@@ -1,6 +1,6 @@
 """Defines what an export contains, whatever the format that writes it.
 
-Shape letters: B images, S side of the model input, D output slots, M mask side.
+Shape letters: B images, Hi Wi height and width of the model input, D output slots, M mask side.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Exportable:
     """A loaded model as functions of tensors, with the settings and names that belong to it.
 
     Attributes:
-        network: maps a dictionary with `images` `[B, S, S, channels]` and `windows` `[B, 4]` to `RawDetections`; its
+        network: maps a dictionary with `images` `[B, Hi, Wi, channels]` and `windows` `[B, 4]` to `RawDetections`; its
             `weights` are Keras variables.
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
@@ -62,7 +62,7 @@ class Exportable:
         """Finds objects in model inputs: the network up to masks inside their boxes.
 
         Args:
-            images: `[B, S, S, channels]` float32, RGB 0-255, zero outside `windows`.
+            images: `[B, Hi, Wi, channels]` float32, RGB 0-255, zero outside `windows`.
             windows: `[B, 4]` float32, the un-padded parts, yxyx pixels of the model input.
 
         Returns:

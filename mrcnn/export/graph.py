@@ -3,7 +3,7 @@
 Implements the preprocessing and postprocessing of `Predictor`, which use NumPy and OpenCV, so that an exported graph
 needs no code of this project. The rules are those of `data/resize.py`, `predict/postprocess.py` and
 `ops/masks.py`.
-Shape letters: H W the image, S side of the model input, D output slots, N detections, M mask side.
+Shape letters: H W the image, Hi Wi the model input, D output slots, N detections, M mask side.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Fitted(NamedTuple):
     """A resized and padded image; the graph's counterpart of `data.resize.ResizePlan`.
 
     Attributes:
-        images: `[1, S, S, channels]` float32, zero outside the window.
+        images: `[1, Hi, Wi, channels]` float32, zero outside the window.
         windows: `[1, 4]` float32, the un-padded part, yxyx pixels of the model input.
         old_hw: `[2]` float64, height and width of the image.
         new_hw: `[2]` float64, height and width of the window.

@@ -1,7 +1,7 @@
 """Completes an exported network to a function of images, with the live model's preprocessing and postprocessing.
 
 For formats whose graph ends with masks inside their boxes.
-Shape letters: S side of the model input, D output slots, H W the image.
+Shape letters: Hi Wi height and width of the model input, D output slots, H W the image.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
     """Adds preprocessing before a network and postprocessing after it.
 
     Args:
-        network: maps images `[1, S, S, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by
+        network: maps images `[1, Hi, Wi, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by
             name, `[1, D, ...]` arrays or tensors.
         settings: of the network.
 

@@ -53,7 +53,7 @@ def bundled_pictures(*, max_dim: int, channels: int) -> list[Picture]:
     """Returns scikit-image's photographs: whole, cropped, and larger than the model input.
 
     Args:
-        max_dim: side of the model input in pixels.
+        max_dim: longest side of the model input in pixels.
         channels: channel count of the arrays.
     """
     coins, astronaut = data.coins(), data.astronaut()

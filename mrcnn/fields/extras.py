@@ -89,17 +89,17 @@ def figures(label: Label, values: Extras) -> tuple[Label, ...]:
 
     Args:
         label: the figure of the object's mask.
-        values: one value by name.
+        values: the object's value of each field, by name.
 
     Returns:
-        The label and the fields' own figures. Several are bound to one instance, with class and tags of the label.
+        The label, then the fields' own figures with its class and tags; if there are any, all share one `instance`.
     """
     for name, value in values.items():
         label = named(name).to_label(label, value)
     own = [figure for name, value in values.items() if (figure := named(name).figure(value)) is not None]
     if not own:
         return (label,)
-    # random, since projects are joined, and a second run adds its objects to those of the first
+    # random, so that it stays unique when projects are merged or a second run adds objects
     bound = {INSTANCE_KEY: label.extra.get(INSTANCE_KEY) or uuid.uuid4().hex}
     further = (replace(label, geometry=figure, extra=bound) for figure in own)
     return replace(label, extra={**label.extra, **bound}), *further

@@ -19,7 +19,7 @@ class Head(Float32Layer):
     Attributes:
         loss_names: keys of the dictionary `losses` returns; also used by the log, the history and `loss_weights`.
         gives: fields of a detection that `decode` adds.
-        class_layers: names of its layers whose shapes depend on the classes; `transfer_learning` leaves them new.
+        class_layers: names of its layers whose shapes depend on the classes; `transfer_learning` initialises them anew.
     """
 
     loss_names: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Anchors: the fixed boxes that the region proposal network scores and moves.
 
-Anchors depend on shapes only, so NumPy computes them once; a graph that does not know its shapes computes the same
-numbers by itself.
+Anchors depend on shapes only. NumPy computes them once if the shapes are known when the graph is traced; else the graph
+computes the same values.
 Source: Matterport's order (level, row, column, ratio) and sides (h = size / sqrt(r), w = size * sqrt(r)).
 """
 

@@ -1,4 +1,4 @@
-"""Sizes that a graph may or may not know while it is traced."""
+"""Sizes that may be unknown while a graph is traced."""
 
 from keras import ops
 

@@ -22,8 +22,8 @@ from mrcnn.structures import CompactDetections, Detections, RawDetections
 class Predictor:
     """Finds objects in images of any size.
 
-    The graph is traced once, for any batch size and, of a model of rectangular inputs, for any of their sizes. It is
-    stateless: threads may share a predictor.
+    The graph is traced once, for any batch size; for a model with rectangular inputs also for any input size. The
+    predictor is stateless: threads may share it.
 
     Attributes:
         bundle: the model with its classes and settings.

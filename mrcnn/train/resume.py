@@ -57,7 +57,7 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
     config = load_json(folder / checkpoint.CONFIG)
     stored, network = (_object(config, key, folder) for key in ("settings", "model"))
-    # the run behaved as the default of any key that was added after it, and model inputs were squares first
+    # keys added after the run count as their defaults; before `input_size.shape` was added, model inputs were squares
     first = TrainConfig(input_size=InputSize(shape="square")).to_settings()
     before = {**merge(first, stored), **{key: settings.get(key) for key in MAY_CHANGE}}
     known = {key: value for key, value in NEWER.items() if key in model}
@@ -120,8 +120,8 @@ def facts(samples: Samples, *, steps_per_epoch: int) -> DataFacts:
         steps_per_epoch: steps of an epoch.
 
     Returns:
-        The counts, and checksums of the images' names without their data sets: of the training set in order, since the
-        order of an epoch depends on it, of the validation set in any order.
+        Counts, and checksums of the image names without the data set's name: in order for the training set, since an
+        epoch's order depends on it; sorted for the validation set.
     """
     train, val = ([sample.name.partition("/")[2] for sample in chosen] for chosen in (samples.train, samples.val))
     return {

@@ -79,7 +79,7 @@ def test_a_project_is_not_written_where_its_pictures_are(tmp_path):
     ],
 )
 @pytest.mark.parametrize(("names", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["catt"], 1), ([], 1)])
-def test_names_that_select_nothing_are_told(project, tmp_path, capsys, key, expected, names, warned):
+def test_names_that_select_nothing_are_reported(project, tmp_path, capsys, key, expected, names, warned):
     mode = {"name": "full_image", "model_classes": {"add_suffix": "!"}}
     mode[key] = {**mode.get(key, {}), "save_names": names}
     run_on(sources.open_project(project), tmp_path / "out", config={"model": {}, "mode": mode})
@@ -88,7 +88,7 @@ def test_names_that_select_nothing_are_told(project, tmp_path, capsys, key, expe
 
 
 @pytest.mark.parametrize(("classes", "warned"), [("__all__", 0), (["cat", "fox"], 0), (["fox"], 1), ([], 1)])
-def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys, classes, warned):
+def test_boxes_of_classes_that_are_not_there_are_reported(project, tmp_path, capsys, classes, warned):
     config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
     run_on(sources.open_project(project), tmp_path / "out", config=config)
     lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
@@ -98,7 +98,7 @@ def test_boxes_of_classes_that_are_not_there_are_told(project, tmp_path, capsys,
 
 @pytest.fixture
 def loaded(monkeypatch, tmp_path):
-    """Replaces the loading of a model; gives the arguments it was called with."""
+    """Replaces the loading of a model; lists the arguments of each call."""
     calls = []
     bundle = helpers.make_bundle()
 

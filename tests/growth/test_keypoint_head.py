@@ -1,4 +1,4 @@
-"""Keypoints, of which only this file knows, from COCO JSON and a project through flips and a loss to both again.
+"""A keypoint field and head defined in this file alone: read, flipped, trained and written again.
 
 A field and a head are defined here and added to the public tables. The two keypoints of an object, its left and its
 right end, are `keypoints` and `num_keypoints` in COCO JSON, and a `graph` beside the `bitmap` in a project.

@@ -37,7 +37,7 @@ def test_select_trainable_stem_trains_only_with_all(model):
     assert "conv1" in trainable.select_trainable(model, "all")
 
 
-def test_select_trainable_knows_only_the_words_of_the_family(model, monkeypatch):
+def test_select_trainable_accepts_only_the_patterns_of_the_family(model, monkeypatch):
     monkeypatch.setattr(Matterport, "layer_patterns", {"stem": "conv1|bn_.*", "all": ".*"})
     assert sorted(trainable.select_trainable(model, "stem")) == ["bn_conv1", "conv1"]
     with pytest.raises(UserError, match=r"^`train_layers` must be one of stem, all, got 'heads'$"):

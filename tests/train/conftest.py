@@ -60,7 +60,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built():
-    """Puts the small model in the place of the real one for this module; gives the configs it is asked for."""
+    """Replaces the model by the small one for this module; lists the configs it was built with."""
     asked = []
 
     def build_model(config, *, num_classes):

@@ -31,7 +31,7 @@ class SignalLog(HeardLog):
 
 
 def contents(output):
-    """Gives all that a run must leave equal: weights of the last epoch, state and history."""
+    """Reads what a stopped and resumed run must leave unchanged: last weights, state and history."""
     last = checkpoint.find_last(output)
     with hdf5.read_file(last / checkpoint.WEIGHTS) as file:
         weights = {name: value[()] for layer in file.layers.values() for name, value in layer.items()}

@@ -66,7 +66,7 @@ def test_check_accepts_the_monitors_that_the_schema_suggests(log, tmp_path):
         assert begin.config.best_monitor == name
 
 
-def test_check_knows_the_metrics_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch):
+def test_check_accepts_the_metrics_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch):
     monkeypatch.setitem(HEADS, "marks", HeadType(None, gives=("mark",)))
     monkeypatch.setitem(
         METRICS, "marks", MetricKind(None, validated={"near": "near"}, monitored=("near",), needs=("mark",))

@@ -91,7 +91,7 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     ]
 
 
-def test_a_convention_that_the_resumed_config_leaves_out_is_told(train, old_folder, tmp_path, built):
+def test_a_convention_that_the_resumed_config_leaves_out_is_logged(train, old_folder, tmp_path, built):
     given = {"weights_init_type": "transfer_learning"}
     network = {**tiny.CONFIG["model"], "anchor_offset": 0.25}
     train(tmp_path / "out", network=network, model=str(old_folder), epochs=1, **given)
@@ -100,7 +100,7 @@ def test_a_convention_that_the_resumed_config_leaves_out_is_told(train, old_fold
     assert any("those of the stopped run" in line and "`anchor_offset` 0.25" in line for line in log.messages)
 
 
-def test_only_what_is_taken_over_is_told_and_null_is_advised_where_it_helps(train, old_folder, tmp_path):
+def test_only_adopted_settings_are_logged_with_the_advice_to_set_null(train, old_folder, tmp_path):
     def line(name, **network):
         given = {"model": str(old_folder), "weights_init_type": "transfer_learning", "epochs": 1}
         log = train(tmp_path / name, network={**tiny.CONFIG["model"], **network}, **given)

@@ -43,7 +43,7 @@ class LossWeights(Settings):
 
 
 class HeadLossWeights(LossWeights):
-    """Also the weights of losses of `extra_heads`; training checks their names against the heads."""
+    """Loss weights that may also name losses of `extra_heads`; training checks the names."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -223,7 +223,7 @@ class MatterportConfig(ModelConfig):
 
     @property
     def input_shape(self) -> str:
-        """A square with the conventions of older code."""
+        """Shape of a new model's input: `square` with conventions of older code, else `rectangle`."""
         return "square" if self.compatibility else "rectangle"
 
     @property

@@ -101,7 +101,7 @@ def make_sample(
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
-    """Joins the figures of an object without those of its extra fields, unless it has no others."""
+    """Joins an object's figures, leaving out those of extra fields if there are others."""
     own = extras.own_shapes()
     drawn = [part for part in parts if part.shape not in own] or parts
     return drawn[0] if len(drawn) == 1 else _Figures(tuple(drawn))
