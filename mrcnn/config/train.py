@@ -7,7 +7,16 @@ Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
@@ -66,6 +75,12 @@ class InputSize(Settings):
             "were trained with it"
         ),
     )
+
+    @model_serializer(mode="wrap")
+    def _without_open_shape(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves an open `shape` out, so that a config keeps the original's keys."""
+        values = dump(self)
+        return values if self.shape else {key: value for key, value in values.items() if key != "shape"}
 
 
 class DatasetTags(Settings):

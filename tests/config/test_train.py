@@ -92,6 +92,13 @@ def test_allowed_values_load(values):
     assert load.load_train_config(values)
 
 
+def test_input_size_dumps_its_shape_only_if_there_is_one():
+    assert "shape" not in train.TrainConfig().model_dump()["input_size"]
+    assert train.InputSize(shape="square").model_dump()["shape"] == "square"
+    wrong = {"input_size": {"shape": "round"}}
+    assert error_of(wrong) == "`input_size.shape` must be 'rectangle' or 'square', got \"round\""
+
+
 def test_extra_keys_of_input_size_are_kept():
     config = load.load_train_config({"input_size": {"note": "mine"}})
     assert config.to_settings()["input_size"] == {
