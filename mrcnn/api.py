@@ -83,7 +83,7 @@ def open_data(
         UserError: the config is invalid or the data cannot be used; one line that names the fix.
     """
     log = log or make_log()
-    settings = check.of_new_model(load_train_config(config, warn=log.warning))
+    settings = check.of_new_model(load_train_config(config, warn=log.warning), log=log)
     begin = check.Start(config=settings, model=None, resumed=None, classes=None)
     checked = check.check_data(begin, partial(table.open_source, _paths(data, images)), log=log)
     samples = checked.samples.train

@@ -76,6 +76,11 @@ class InputSize(Settings):
         ),
     )
 
+    @property
+    def settled_shape(self) -> str:
+        """The shape; a square where it is open, as in model folders of before the key."""
+        return self.shape or "square"
+
     @model_serializer(mode="wrap")
     def _without_open_shape(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves an open `shape` out, so that a config keeps the original's keys."""

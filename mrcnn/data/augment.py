@@ -4,6 +4,7 @@ imgaug receives the objects as label maps. Objects that do not overlap share a m
 different maps, so that none hides another. An image rarely needs more than two or three maps.
 """
 
+import contextlib
 import functools
 import threading
 import warnings
@@ -25,6 +26,7 @@ from mrcnn.fields import extras as fields
 from mrcnn.structures import Instances
 
 # Deprecated in NumPy, scikit-image and imageio, but still called by imgaug; the results are right, see the tests.
+_TRIED_HW, _TRIES = (240, 320), 32
 _OUTDATED_CALLS = (
     ("Conversion of an array with ndim > 0", DeprecationWarning),
     ("`estimate` is deprecated", FutureWarning),
@@ -61,6 +63,14 @@ class Augmenter:
     def __bool__(self) -> bool:
         """Checks whether there is any augmenter."""
         return bool(self._specs)
+
+    def changes_size(self) -> bool:
+        """Tries the augmenters on an image and checks whether it ever has another size afterwards."""
+        image = np.zeros((*_TRIED_HW, 3), np.uint8)
+        none = from_masks(masks=[], corners=[], class_ids=np.zeros(0, int), ignore=np.zeros(0, bool))
+        with contextlib.suppress(UserError):  # an augmenter that fails on this image may work on others
+            return any(self(image, none, epoch=0, place=place)[0].shape != image.shape for place in range(_TRIES))
+        return False
 
     def __call__(
         self, image: np.ndarray, instances: Instances, *, epoch: int, place: int

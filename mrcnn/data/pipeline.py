@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -27,7 +26,7 @@ from mrcnn.errors import UserError
 from mrcnn.images import limits, pixels
 from mrcnn.structures import Instances, Sample
 
-BROKEN = (ValueError, OSError, MemoryError, cv2.error)  # errors of a bad file; any other is a bug
+BROKEN = input_shapes.UNREADABLE  # any other error is a bug
 MAX_WORKERS = 16
 PREFETCH = 2  # batches prepared ahead of the model
 
@@ -217,8 +216,8 @@ def val_dataset(
         examples = _map(tf.data.Dataset.from_tensor_slices(indices), load, shapes, workers=workers)
         return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
 
-    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size))
-    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups))
+    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size)).values()
+    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups or [np.zeros(0, np.int64)]))
 
 
 def read_sample(
@@ -286,7 +285,7 @@ def _shapes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
-        shape=config.input_size.shape or "square",
+        shape=config.input_size.settled_shape,
         fields=tuple(samples[0].extras) if samples else (),
     )
 

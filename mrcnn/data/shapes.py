@@ -3,21 +3,22 @@
 Source: torchvision and detectron2 also group training images by aspect ratio; the shapes are ours.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from mrcnn.config.train import InputSize
-from mrcnn.data.order import epoch_order, steps_per_epoch
+from mrcnn.data.order import epoch_order
 from mrcnn.data.resize import resize_plan
-from mrcnn.images import pixels
+from mrcnn.images import image_file, pixels
 from mrcnn.structures import Sample
 
 MOST_SHAPES = 8
+UNREADABLE = (ValueError, OSError, MemoryError, cv2.error)  # errors of a bad file
 
 Shape = tuple[int, int]  # height and width of a model input, pixels
 
@@ -39,29 +40,37 @@ def needed(samples: Iterable[Sample], size: InputSize) -> list[Shape]:
 
     An image whose size is unknown and whose file cannot be read is given a square of `max_dim`.
     """
+    if size.settled_shape == "square":
+        return [(size.max_dim, size.max_dim) for _ in samples]
     return [_needed(sample, size) for sample in samples]
 
 
 def _needed(sample: Sample, size: InputSize) -> Shape:
     try:
-        height, width = sample.size_hw or pixels.image_size(sample.image_path)
-    except (ValueError, OSError):
+        height, width = sample.size_hw or _size(sample.image_path)
+    except UNREADABLE:
         return size.max_dim, size.max_dim
-    return resize_plan(height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.shape or "square").input_hw
+    return resize_plan(height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.settled_shape).input_hw
 
 
-def grouped(needs: Sequence[Shape]) -> list[np.ndarray]:
+def _size(path: str) -> tuple[int, int]:
+    found = image_file.header_sizes(path)
+    return found.upright_hw if found else pixels.image_size(path)
+
+
+def grouped(needs: Sequence[Shape]) -> dict[Shape, np.ndarray]:
     """Sorts images by shape.
 
     Args:
         needs: the smallest shape of each image.
 
     Returns:
-        Increasing indices of the images of each shape, the smallest shape first; one empty array without images.
+        Increasing indices of the images of each shape, the smallest shape first.
     """
-    shapes = sorted(set(needs), key=lambda shape: (_area(shape), shape))
-    found = [np.flatnonzero([need == shape for need in needs]) for shape in shapes]
-    return found or [np.zeros(0, np.int64)]
+    members: dict[Shape, list[int]] = {}
+    for index, need in enumerate(needs):
+        members.setdefault(need, []).append(index)
+    return {shape: np.array(members[shape], np.int64) for shape in _ascending(members)}
 
 
 def choose(shapes: Iterable[Shape], *, most: int = MOST_SHAPES) -> tuple[Shape, ...]:
@@ -81,10 +90,10 @@ def choose(shapes: Iterable[Shape], *, most: int = MOST_SHAPES) -> tuple[Shape, 
     counts = Counter(shapes)
     counts[_union(counts)] += 0
     while len(counts) > most:
-        first, second = min(itertools.combinations(sorted(counts), 2), key=lambda pair: _added_cost(pair, counts))
+        first, second = _cheapest_pair(counts)
         total = counts.pop(first) + counts.pop(second)
         counts[_union((first, second))] += total
-    return tuple(sorted(counts, key=lambda shape: (_area(shape), shape)))
+    return tuple(_ascending(counts))
 
 
 def holding(shapes: Sequence[Shape], needs: Iterable[Shape]) -> Shape:
@@ -101,9 +110,9 @@ def holding(shapes: Sequence[Shape], needs: Iterable[Shape]) -> Shape:
 class ShapedOrder:
     """The order of a run's images, batch by batch, where all images of a batch have one shape.
 
-    An epoch depends only on the seed and its number, so training can be resumed at any step. Images left over after the
-    full batches of their shape are combined into batches of a shape that holds them all. Images that then fill no batch
-    are left out, different ones in each epoch.
+    The images of an epoch are those of `epoch_order`, which depends only on the seed and the epoch's number, so
+    training can be resumed at any step. Images left over after the full batches of their shape are combined into
+    batches of a shape that holds them all.
 
     Attributes:
         shapes: the run's shapes, the smallest first.
@@ -125,34 +134,31 @@ class ShapedOrder:
             raise ValueError("an epoch needs at least one image, got 0")
         self.shapes = choose(needs)
         self._needs, self._batch_size, self._seed = needs, batch_size, seed
-        self._groups = np.array([self.shapes.index(holding(self.shapes, [need])) for need in needs])
+        place = {need: self.shapes.index(holding(self.shapes, [need])) for need in set(needs)}
+        self._groups = np.array([place[need] for need in needs])
         self.epoch = lru_cache(maxsize=4)(self._epoch)  # two are in use at the border between two epochs
 
     def _epoch(self, epoch: int) -> Epoch:
         order = epoch_order(len(self._needs), batch_size=self._batch_size, seed=self._seed, epoch=epoch)
-        if len(self.shapes) == 1 or len(self._needs) < self._batch_size:
-            steps = len(order) // self._batch_size
-            return Epoch(order, [holding(self.shapes, self._needs)] * steps)
-        shuffled = np.random.default_rng([self._seed, epoch]).permutation(len(self._needs))
-        batches = self._batches(shuffled)
+        if len(self.shapes) == 1:
+            return Epoch(order, list(self.shapes) * (len(order) // self._batch_size))
+        batches = self._batches(order)
         place = np.random.default_rng([self._seed, epoch, 1]).permutation(len(batches))
         chosen = [batches[index] for index in place]
         shapes = [holding(self.shapes, [self._needs[image] for image in batch]) for batch in chosen]
         return Epoch(np.concatenate(chosen), shapes)
 
-    def _batches(self, shuffled: np.ndarray) -> list[np.ndarray]:
+    def _batches(self, order: np.ndarray) -> list[np.ndarray]:
+        """Divides an epoch's images, a multiple of the batch size, into batches; those of mixed shapes come last."""
         size = self._batch_size
-        full, rest = [], []
+        full: list[np.ndarray] = []
+        rest = []
         for group in range(len(self.shapes)):
-            members = shuffled[self._groups[shuffled] == group]
+            members = order[self._groups[order] == group]
             count = len(members) // size * size
             full.extend(members[:count].reshape(-1, size))
             rest.append(members[count:])
-        mixed = np.concatenate(rest)
-        wanted = (steps_per_epoch(len(shuffled), size) - len(full)) * size
-        # the first of the shuffled order, sorted by shape
-        kept = np.sort(np.argsort(np.argsort(shuffled)[mixed])[:wanted])
-        return [*full, *mixed[kept].reshape(-1, size)]
+        return [*full, *np.concatenate(rest).reshape(-1, size)]
 
 
 def _union(shapes: Iterable[Shape]) -> Shape:
@@ -164,7 +170,18 @@ def _area(shape: Shape) -> int:
     return shape[0] * shape[1]
 
 
-def _added_cost(pair: tuple[Shape, Shape], counts: Counter[Shape]) -> int:
-    """Counts the pixels that all images of both shapes have more in the shape that holds both."""
-    area = _area(_union(pair))
-    return sum(counts[shape] * (area - _area(shape)) for shape in pair)
+def _ascending(shapes: Iterable[Shape]) -> list[Shape]:
+    return sorted(shapes, key=lambda shape: (_area(shape), shape))
+
+
+def _cheapest_pair(counts: Counter[Shape]) -> tuple[Shape, Shape]:
+    """Finds the two shapes whose images have the fewest pixels more in the shape that holds both."""
+    shapes = sorted(counts)
+    number = np.array([counts[shape] for shape in shapes])
+    heights, widths = np.array(shapes).T
+    union = np.maximum.outer(heights, heights) * np.maximum.outer(widths, widths)
+    wasted = number[:, None] * (union - (heights * widths)[:, None])
+    added = wasted + wasted.T
+    added[np.tril_indices(len(shapes))] = np.iinfo(added.dtype).max
+    first, second = np.unravel_index(np.argmin(added), added.shape)
+    return shapes[int(first)], shapes[int(second)]

@@ -135,7 +135,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         image_resize=config.image_resize,
         image_range=config.image_range,
         rules=read.output_rules(config),
-        shape=size.shape or "square",
+        shape=size.settled_shape,
     )
 
 

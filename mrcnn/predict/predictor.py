@@ -160,7 +160,7 @@ class Predictor:
             images,
             min_dim=size.min_dim,
             max_dim=size.max_dim,
-            shape=size.shape or "square",
+            shape=size.settled_shape,
             channels=bundle.config.channels,
             image_resize=bundle.config.image_resize,
         )

@@ -118,7 +118,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     if resume:
         config = _with_last_found(_with_last_conventions(config, output, log=log), output)
         config = _with_last_precision(config, output, log=log)
-        config = _with_last_shape(config, output)
+        config = _with_last_shape(config, output, log=log)
         resumed = _load_resumed(config, output)
         best = history.best_index(resumed.state.rows, monitor=config.best_monitor)
         checkpoint.repair(output, best=best, keep=config.checkpoints.keep)
@@ -128,7 +128,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
         if config.weights_init_type == "imagenet":
             start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
-        return Start(config=of_new_model(config), model=None, resumed=None, classes=None)
+        return Start(config=of_new_model(config, log=log), model=None, resumed=None, classes=None)
     if model is None:
         raise UserError(
             f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
@@ -142,7 +142,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     for line in filter(None, remarks):
         log.warning(line)
     config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
-    return Start(config=_with_shape(config, found.input_shape()), model=found, resumed=None, classes=known)
+    return Start(config=_with_shape(config, found.input_shape(), log=log), model=found, resumed=None, classes=known)
 
 
 def _check_monitors(config: TrainConfig) -> None:
@@ -226,26 +226,33 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
     return config.model_copy(update={"precision": stopped})
 
 
-def of_new_model(config: TrainConfig) -> TrainConfig:
+def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     """Sets what a config leaves open for a model without start weights: the shape of its input."""
-    return _with_shape(config, config.model.input_shape)
+    return _with_shape(config, config.model.input_shape, log=log)
 
 
-def _with_shape(config: TrainConfig, shape: str) -> TrainConfig:
-    """Sets the shape of the model input where the config leaves it open."""
+def _with_shape(config: TrainConfig, shape: str, *, log: EventLog) -> TrainConfig:
+    """Sets the shape of the model input where the config leaves it open.
+
+    The shape of a batch is chosen before its images are augmented, so an augmentation that changes their size needs a
+    square, which holds them all at the scale they have at inference.
+    """
     size = config.input_size
     if size.shape is not None:
         return config
+    if shape == "rectangle" and Augmenter([item.model_dump() for item in config.augmentation], seed=0).changes_size():
+        log.info("`input_size.shape` is square, since `augmentation` changes the size of images")
+        shape = "square"
     return config.model_copy(update={"input_size": size.model_copy(update={"shape": shape})})
 
 
-def _with_last_shape(config: TrainConfig, output: Path) -> TrainConfig:
+def _with_last_shape(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
     """Adopts the shape of the model input of the stopped run."""
     last = checkpoint.find_last(output)
     if last is None:
         return config
     stopped = start_model.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return _with_shape(config, stopped.input_shape())
+    return _with_shape(config, stopped.input_shape(), log=log)
 
 
 def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:

@@ -131,7 +131,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         class_names=list(samples.class_title_to_idx),
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,
-        shape=config.input_size.shape or "square",
+        shape=config.input_size.settled_shape,
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
     )

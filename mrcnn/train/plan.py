@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.config.train import InputSize
+from mrcnn.config.train import TrainConfig
 from mrcnn.data import shapes
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.events import EventLog
@@ -32,7 +32,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
     trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
     for line in (
         class_line(samples.class_title_to_idx),
-        f"model: {config.model.title}, {input_shapes(samples.train, config.input_size)}, `train_layers` "
+        f"model: {config.model.title}, {input_shapes(samples.train, config, batch_size=batch_size)}, `train_layers` "
         f"{config.train_layers}",
         *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
@@ -49,15 +49,16 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         )
 
 
-def input_shapes(samples: Sequence[Sample], size: InputSize) -> str:
+def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
-    needs = shapes.needed(samples, size)
-    chosen = shapes.choose(needs)
-    listed = " or ".join(f"{height}x{width}" for height, width in chosen)
+    size = config.input_size
+    order = shapes.ShapedOrder(shapes.needed(samples, size), batch_size=batch_size, seed=config.seed)
+    used = order.epoch(0).shapes
+    listed = " or ".join(f"{height}x{width}" for height, width in order.shapes if (height, width) in used)
     if size.shape != "rectangle":
         return f"input {listed}"
-    pixels = sum(math.prod(shapes.holding(chosen, [need])) for need in needs)
-    return f"input {listed} (rectangles, {pixels / len(needs) / size.max_dim**2:.0%} of the pixels of squares)"
+    share = sum(map(math.prod, used)) / len(used) / size.max_dim**2
+    return f"input {listed} (rectangles, {share:.0%} of the pixels of squares)"
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:

@@ -61,7 +61,7 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
     first = TrainConfig(input_size=InputSize(shape="square")).to_settings()
     before = {**merge(first, stored), **{key: settings.get(key) for key in MAY_CHANGE}}
     known = {key: value for key, value in NEWER.items() if key in model}
-    changed = differences(before, settings) + differences({**known, **network}, model, path="model")
+    changed = differences(before, merge(first, settings)) + differences({**known, **network}, model, path="model")
     if changed:
         raise UserError(
             f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "
@@ -120,15 +120,16 @@ def facts(samples: Samples, *, steps_per_epoch: int) -> DataFacts:
         steps_per_epoch: steps of an epoch.
 
     Returns:
-        Counts, and checksums of the image names without the data set's name: in order for the training set, since an
-        epoch's order depends on it; sorted for the validation set.
+        Counts, and checksums of the image names without the data set's name: in order and with the images' sizes for
+        the training set, since an epoch's order depends on both; sorted for the validation set.
     """
     train, val = ([sample.name.partition("/")[2] for sample in chosen] for chosen in (samples.train, samples.val))
+    sizes = [sample.size_hw for sample in samples.train]
     return {
         "steps_per_epoch": steps_per_epoch,
         "train_images": len(train),
         "val_images": len(val),
-        "train_names": _checksum(train),
+        "train_names": _checksum([f"{name} {size}" for name, size in zip(train, sizes, strict=True)]),
         "val_names": _checksum(sorted(val)),
     }
 

@@ -127,6 +127,34 @@ def test_check_shape_of_a_new_model(log, tmp_path, compatibility, given, expecte
     assert start(log, tmp_path / "out", network=network, input_size=size).config.input_size.shape == expected
 
 
+@pytest.mark.parametrize(
+    ("augmentation", "expected"),
+    [
+        ([{"name": "Rot90", "args": {"k": 1, "keep_size": False}}], "square"),
+        ([{"name": "Affine", "args": {"rotate": 90, "fit_output": True}}], "square"),
+        (
+            [
+                {
+                    "name": "Sometimes",
+                    "args": {"p": 0.3},
+                    "children": [{"name": "Crop", "args": {"px": 20, "keep_size": False}}],
+                }
+            ],
+            "square",
+        ),
+        ([{"name": "Rot90", "args": {"k": 1}}, {"name": "Fliplr"}], "rectangle"),
+    ],
+)
+def test_check_uses_squares_where_augmentation_changes_sizes(log, tmp_path, augmentation, expected):
+    begin = start(log, tmp_path / "out", augmentation=augmentation)
+    assert begin.config.input_size.shape == expected
+    told = ["`input_size.shape` is square, since `augmentation` changes the size of images"]
+    assert log.messages == (told if expected == "square" else [])
+    size = {"min_dim": 64, "max_dim": 64, "shape": "rectangle"}
+    given = start(log, tmp_path / "out", augmentation=augmentation, input_size=size)
+    assert given.config.input_size.shape == "rectangle"
+
+
 @pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
 @pytest.mark.parametrize(("stored", "expected"), [("rectangle", "rectangle"), ("square", "square"), (None, "square")])
 def test_check_keeps_the_shape_of_the_start_weights(log, tmp_path, make_state, kind, stored, expected):

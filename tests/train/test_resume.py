@@ -123,6 +123,14 @@ def facts_of(train, val):
     return resume.facts(Samples(*samples, {}), steps_per_epoch=2)
 
 
+def test_facts_of_training_images_include_their_sizes():
+    first, second = (
+        resume.facts(Samples([Sample("a/1", "", (), (), (), size)], [], {}), steps_per_epoch=1)
+        for size in ((3, 4), (4, 3))
+    )
+    assert first["train_names"] != second["train_names"]
+
+
 def test_facts_identify_the_images_of_both_sets():
     found = facts_of("a/1 a/2 a/3", "b/4 b/5")
     assert (found["steps_per_epoch"], found["train_images"], found["val_images"]) == (2, 3, 2)
