@@ -97,12 +97,18 @@ class Metrics:
             metric.add(image_id, ground_truth, detections)
 
     def result(self) -> dict[str, Any]:
-        """Combines the measures of all metrics to one dictionary with `per_class`; see `Metric.result`."""
+        """Combines the measures of all metrics to one dictionary with `per_class`; see `Metric.result`.
+
+        Raises:
+            ValueError: two metrics have a measure of the same name.
+        """
         combined: dict[str, Any] = {}
         per_class: dict[int, dict[str, Any]] = {}
         for metric in self._metrics:
             found = dict(metric.result())
             for class_id, values in found.pop(PER_CLASS, {}).items():
                 per_class.setdefault(class_id, {}).update(values)
+            if taken := sorted(combined.keys() & found.keys()):
+                raise ValueError(f"two metrics have a measure named {taken[0]!r}: rename one of them")
             combined |= found
         return {**combined, PER_CLASS: per_class}

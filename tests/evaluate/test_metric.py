@@ -1,5 +1,7 @@
 """Several metrics of the same images."""
 
+import pytest
+
 from mrcnn.evaluate.metric import MetricKind, Metrics
 
 
@@ -40,3 +42,9 @@ def test_metrics_adds_each_image_to_every_metric_and_combines_the_results():
 
 def test_metrics_of_no_kind_have_no_measure():
     assert Metrics([], ["bg"], max_detections=1).result() == {"per_class": {}}
+
+
+def test_metrics_refuse_two_measures_of_one_name():
+    metrics = Metrics([kind("a"), kind("a", Limit)], ["bg"], max_detections=1)
+    with pytest.raises(ValueError, match="two metrics have a measure named 'a': rename one of them"):
+        metrics.result()
