@@ -85,6 +85,9 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
     _check_monitors(begin.config)
+    if begin.resumed is not None:
+        best = history.best_index(begin.resumed.state.rows, monitor=begin.config.best_monitor)
+        checkpoint.repair(output, best=best, keep=begin.config.checkpoints.keep)
     return begin
 
 
@@ -120,8 +123,6 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         config = _with_last_precision(config, output, log=log)
         config = _with_last_shape(config, output, log=log)
         resumed = _load_resumed(config, output)
-        best = history.best_index(resumed.state.rows, monitor=config.best_monitor)
-        checkpoint.repair(output, best=best, keep=config.checkpoints.keep)
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if config.weights_init_type not in USES_MODEL:
         if model is not None:

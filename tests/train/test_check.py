@@ -85,7 +85,7 @@ def test_check_accepts_the_metrics_of_the_heads_of_the_start_weights(log, tmp_pa
     assert begun.config.model.extra_heads == ("marks",)
 
 
-def stopped_run(root, make_state, model, *, shape="rectangle"):
+def stopped_run(root, make_state, model, *, shape="rectangle", epochs=1, best=True):
     """Writes the checkpoint of a run whose number of slots followed its data, 225."""
     config = load_train_config({**tiny.CONFIG, "model": model})
     stored = {**config.model.model_dump(mode="json"), "max_gt_instances": 225}
@@ -96,7 +96,7 @@ def stopped_run(root, make_state, model, *, shape="rectangle"):
     content = {"settings": settings, "model": stored, "class_title_to_idx": {"bg": 0, "a": 1}}
     variable = keras.Variable(np.float32([1, 2]))
     layout = [("conv1", [("conv1/bias:0", variable)])]
-    CheckpointStore(root, layout=layout, config=content).save_epoch(make_state(1), best=True)
+    CheckpointStore(root, layout=layout, config=content).save_epoch(make_state(epochs), best=best)
 
 
 def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, make_state):
@@ -153,6 +153,19 @@ def test_check_uses_squares_where_augmentation_changes_sizes(log, tmp_path, augm
     size = {"min_dim": 64, "max_dim": 64, "shape": "rectangle"}
     given = start(log, tmp_path / "out", augmentation=augmentation, input_size=size)
     assert given.config.input_size.shape == "rectangle"
+
+
+def test_check_leaves_the_output_as_it_is_when_it_refuses_to_resume(log, tmp_path, make_state):
+    output = tmp_path / "out"
+    network = {key: value for key, value in tiny.CONFIG["model"].items() if key != objects.SLOTS}
+    for epoch in range(3):
+        stopped_run(output, make_state, network, epochs=epoch + 1, best=epoch == 0)
+    before = sorted((path.relative_to(output), path.resolve()) for path in output.rglob("*"))
+    with pytest.raises(UserError, match=r"^`checkpoints.monitor` must be"):
+        start(log, output, resume=True, network=network, checkpoints={"keep": 1, "monitor": "val_mask_ap50"})
+    assert sorted((path.relative_to(output), path.resolve()) for path in output.rglob("*")) == before
+    start(log, output, resume=True, network=network, checkpoints={"keep": 1})
+    assert not (output / "00000001").exists()
 
 
 @pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
