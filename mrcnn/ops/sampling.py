@@ -119,10 +119,10 @@ def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | 
     Returns:
         `[B, A]` bool.
     """
+    if limit == 0:
+        return ops.zeros_like(candidates, dtype="bool")
     count = ops.shape(candidates)[1]
     limit = shapes.at_most(limit, count)
-    if isinstance(limit, int) and limit == 0:
-        return ops.zeros_like(candidates, dtype="bool")
     priority = ops.where(candidates, priority, -1.0)
     values, index = ops.top_k(priority, k=limit)
     if wanted is None:

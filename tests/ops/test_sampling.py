@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.ops import sampling
 from tests.traced import both
@@ -137,6 +138,16 @@ def test_sample_anchors_one_kind_of_anchor(state):
 
 def test_sample_anchors_more_slots_than_anchors_keep_all():
     np.testing.assert_array_equal(anchors([[1, 0, 1, -1]], total=256, positive_fraction=0.5), [[1, 0, 1, -1]])
+
+
+def test_sample_anchors_share_below_one_object_of_an_unknown_number_of_anchors():
+    def draw(state):
+        return sampling.sample_anchors(state, np.int32([7]), total=4, positive_fraction=0.1)
+
+    state = np.int32([[1, 0, 0, 0, 0, 0]])
+    traced = tf.function(draw, input_signature=[tf.TensorSpec([1, None], "int32")])
+    np.testing.assert_array_equal(traced(state), draw(state))
+    assert (np.asarray(draw(state)) == 0).sum() == 4
 
 
 def test_sample_anchors_no_anchors():
