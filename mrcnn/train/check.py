@@ -84,6 +84,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
+    extra_heads.check_loss_weights(begin.config.model)
     _check_monitors(begin.config)
     if begin.resumed is not None:
         best = history.best_index(begin.resumed.state.rows, monitor=begin.config.best_monitor)
@@ -102,7 +103,6 @@ def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog
     Raises:
         UserError: the data cannot be used, or a setting does not fit the machine or the data.
     """
-    extra_heads.check_loss_weights(begin.config.model)
     source = open_source()
     config = begin.config
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)

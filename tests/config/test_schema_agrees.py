@@ -32,7 +32,6 @@ RULES = re.compile(
     r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true"
     r"|or `warmup_epochs`, not both"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
-    r"|unknown key `model\.loss_weights\."
     r"|nested more than 32 levels"
 )
 

@@ -50,6 +50,10 @@ def test_start_weights_that_have_no_effect_are_warned_of(log, tmp_path):
             r"^`early_stopping.monitor` must be 'val_loss', 'val_box_ap' or 'val_mask_ap', got \"loss\"$",
         ),
         ({"checkpoints": {"monitor": "val_mask_ap50"}}, "^`checkpoints.monitor` must be 'val_loss', 'val_box_ap' or"),
+        (
+            {"network": {**tiny.CONFIG["model"], "loss_weights": {"foo": 1}}},
+            "^`model.loss_weights`: 'foo' is no loss of this model; those are rpn_class_loss, rpn_bbox_loss, ",
+        ),
         ({"resume": True}, "nothing to resume"),
     ],
 )
@@ -83,6 +87,16 @@ def test_check_accepts_the_metrics_of_the_heads_of_the_start_weights(log, tmp_pa
         log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning", **monitored
     )
     assert begun.config.model.extra_heads == ("marks",)
+
+
+def test_check_accepts_the_losses_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch, make_state):
+    monkeypatch.setitem(HEADS, "marks", HeadType(None, losses=("mark_loss",)))
+    stopped_run(tmp_path / "start", make_state, {**tiny.CONFIG["model"], "extra_heads": ["marks"]})
+    network = {**tiny.CONFIG["model"], "loss_weights": {"mark_loss": 0.5}}
+    asked = {"model": str(tmp_path / "start"), "network": network, "weights_init_type": "transfer_learning"}
+    found = start(log, tmp_path / "out", **asked).config.model
+    assert (found.extra_heads, found.extra_losses) == (("marks",), ("mark_loss",))
+    assert found.loss_weights.model_dump()["mark_loss"] == 0.5
 
 
 def stopped_run(root, make_state, model, *, shape="rectangle", epochs=1, best=True):

@@ -8,7 +8,7 @@ Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mrcnn.config import compatibility
 from mrcnn.config.base import (
@@ -30,24 +30,20 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
 
 class LossWeights(Settings):
-    """What each named loss is multiplied by before the sum. The losses of `extra_heads` may be added by name."""
+    """What each named loss is multiplied by before the sum. The losses of `extra_heads` may be added by name.
 
-    # a rule between keys: `HeadLossWeights` where the config has extra heads
-    model_config = ConfigDict(json_schema_extra={"additionalProperties": {"minimum": 0, "type": "number"}})
+    Training checks the names, since the heads may be those of the start weights.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, NotNegative] = Field(init=False)
 
     rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
     rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
     mrcnn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
     mrcnn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
     mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-
-
-class HeadLossWeights(LossWeights):
-    """Loss weights that may also name losses of `extra_heads`; training checks the names."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, NotNegative]
 
 
 class MatterportConfig(ModelConfig):
@@ -209,7 +205,7 @@ class MatterportConfig(ModelConfig):
     )
 
     weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
-    loss_weights: SerializeAsAny[LossWeights] = LossWeights()
+    loss_weights: LossWeights = LossWeights()
 
     @property
     def title(self) -> str:
@@ -245,12 +241,6 @@ class MatterportConfig(ModelConfig):
         usual = type(self)(compatibility=self.compatibility)
         names = (*compatibility.CONVENTIONS[self.compatibility], *self.NETWORK)
         return {"compatibility": self.compatibility, **self.differing(usual, names)}
-
-    @field_validator("loss_weights", mode="before")
-    @classmethod
-    def _allow_losses_of_heads(cls, value: Any, info: ValidationInfo) -> Any:
-        has_heads = info.data.get("extra_heads") and isinstance(value, Mapping)
-        return HeadLossWeights.model_validate(value) if has_heads else value
 
     @model_validator(mode="before")
     @classmethod
