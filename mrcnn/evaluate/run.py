@@ -145,7 +145,7 @@ def evaluate_model(
     """
     stored = read.read_model(model, **names)
     if isinstance(data, DataPaths):
-        source = sources.open_annotated(data)
+        source = sources.open_annotated(data, metric_kinds.needs(stored.extra_fields))
         for line in grouped(source.warnings):
             log.warning(line)
     else:

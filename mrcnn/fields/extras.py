@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.errors import UserError
 from mrcnn.fields.field import Warp
 from mrcnn.fields.table import FIELDS, named
 from mrcnn.project.annotation import INSTANCE_KEY, Label
@@ -73,9 +74,21 @@ def of_objects(objects: Iterable[Sequence[Label]], names: Iterable[str]) -> dict
     }
 
 
-def of_coco(annotation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Reads the values of all known fields that an annotation of a COCO file has; see `Field.from_coco`."""
-    found = {name: field.from_coco(annotation) for name, field in FIELDS.items()}
+def of_coco(annotation: Mapping[str, Any], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Reads the values of the fields that an annotation of a COCO file has; see `Field.from_coco`.
+
+    Args:
+        annotation: an item of `annotations`.
+        names: of the fields; None for all known ones.
+
+    Raises:
+        UserError: a value is malformed.
+    """
+    fields = {name: named(name) for name in (FIELDS if names is None else names)}
+    try:
+        found = {name: field.from_coco(annotation) for name, field in fields.items()}
+    except ValueError as error:
+        raise UserError(str(error)) from error
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -132,7 +132,7 @@ class Field:
             The value in pixels of the image; None where the annotation has none.
 
         Raises:
-            UserError: as `from_label`.
+            ValueError: the value is malformed, such as a `UserError` as for `from_label`; the object is left out.
         """
         return self._checked(annotation[self.name], f"`{self.name}`") if self.name in annotation else None
 

@@ -3,7 +3,7 @@
 The images of a plain folder form a data set named `ds`; the images of each searched subfolder form a nested data set.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,13 +99,17 @@ def open_project(directory: str | Path) -> Source:
     return _annotated(table.FORMATS[table.PROJECT].open(DataPaths(Path(directory))))
 
 
-def open_annotated(paths: DataPaths) -> Source:
+def open_annotated(paths: DataPaths, fields: Sequence[str] | None = None) -> Source:
     """Opens data of any format with its annotations.
+
+    Args:
+        paths: as for `table.open_source`.
+        fields: as for `table.open_source`.
 
     Raises:
         UserError: as `table.open_source`.
     """
-    return _annotated(table.open_source(paths))
+    return _annotated(table.open_source(paths, fields))
 
 
 def open_data(paths: DataPaths) -> Source:

@@ -92,19 +92,19 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     return begin
 
 
-def check_data(begin: Start, open_source: Callable[[], Source], *, log: EventLog) -> Checked:
+def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, log: EventLog) -> Checked:
     """Opens the data, chooses the devices, reads the samples, and fits the settings to them.
 
     Args:
         begin: the checked settings.
-        open_source: opens the data.
+        open_source: opens the data, given the names of the extra fields that the run needs.
         log: receives warnings and what is derived from machine and data.
 
     Raises:
         UserError: the data cannot be used, or a setting does not fit the machine or the data.
     """
-    source = open_source()
     config = begin.config
+    source = open_source(_fields(config))
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
     config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
     if chosen.count > 1 and config.model.uses_batch_statistics:
@@ -175,8 +175,6 @@ def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log:
 def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] | None) -> Settings:
     special = config.special_classes
     titles = [item.title for item in source.meta.classes]
-    heads = config.model.extra_heads
-    measured = table.needs(extra_heads.gives(heads)) if config.validation.ap else ()
     return Settings(
         train_tag=config.dataset_tags.train,
         val_tag=config.dataset_tags.val,
@@ -189,8 +187,15 @@ def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] |
         ),
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
-        fields=tuple(dict.fromkeys((*extra_heads.needs(heads), *measured))),
+        fields=_fields(config),
     )
+
+
+def _fields(config: TrainConfig) -> tuple[str, ...]:
+    """Lists the extra fields that the heads and the metrics of a run need."""
+    heads = config.model.extra_heads
+    measured = table.needs(extra_heads.gives(heads)) if config.validation.ap else ()
+    return tuple(dict.fromkeys((*extra_heads.needs(heads), *measured)))
 
 
 def _with_conventions(

@@ -1,6 +1,7 @@
 """Runs a training from its config in three steps: check, build, fit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -65,9 +66,10 @@ def train(
         fit.fit_run(checked, built, own=callbacks, log=log)
 
 
-def _opener(project_dir: str | Path | None, data: DataPaths | None) -> Callable[[], Source]:
+def _opener(project_dir: str | Path | None, data: DataPaths | None) -> Callable[[Sequence[str]], Source]:
     if project_dir is not None and data is None:
-        return partial(table.FORMATS[table.PROJECT].open, DataPaths(Path(project_dir)))
+        project = DataPaths(Path(project_dir))
+        return lambda fields: table.FORMATS[table.PROJECT].open(replace(project, fields=tuple(fields)))
     if data is not None and project_dir is None:
         return partial(table.open_source, data)
     raise UserError(f"give either `project_dir` or `data`, got {project_dir} and {data}")

@@ -1,6 +1,7 @@
 """What is checked before a run reads data; whole runs are in `test_run.py`."""
 
 import json
+from functools import partial
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import EarlyStoppingConfig
-from mrcnn.data.sources import supervisely
+from mrcnn.data.sources import supervisely, table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind
@@ -16,6 +17,8 @@ from mrcnn.evaluate.table import METRICS
 from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.train import check, objects
 from mrcnn.train.checkpoint import CheckpointStore
+from tests.data.coco import cases as coco_cases
+from tests.fields import toy
 
 from . import tiny
 
@@ -206,7 +209,7 @@ def data_checked(log, tmp_path, *, classes=None, **settings):
     project = tiny.write_project(tmp_path / "data", train=2, val=1)
     config = load_train_config({**tiny.CONFIG, **settings})
     begin = check.Start(config=config, model=None, resumed=None, classes=classes)
-    return check.check_data(begin, lambda: supervisely.open_source(DataPaths(project)), log=log)
+    return check.check_data(begin, lambda fields: supervisely.open_source(DataPaths(project)), log=log)
 
 
 def test_check_data_fits_the_settings_to_data_and_machine(log, tmp_path):
@@ -226,8 +229,26 @@ def test_check_data_keeps_the_class_numbers_of_the_start_weights(log, tmp_path):
         data_checked(log, tmp_path / "two", classes={"bg": 0, "disc": 1, "cat": 2})
 
 
+def test_check_data_opens_the_data_with_the_fields_that_the_run_needs_alone(log, tmp_path, monkeypatch):
+    for name in ("point", "offset"):
+        monkeypatch.setitem(HEADS, name, HeadType(None, needs=(name,)))
+    toy.register(monkeypatch)
+    made = [coco_cases.annotation(number, point=[1, 2, 3], offset=[1, 2]) for number in (1, 2)]
+    paths = DataPaths(*coco_cases.write(tmp_path, coco_cases.content(*made)))
+
+    def opened(*heads):
+        config = load_train_config({**tiny.CONFIG, "model": {**tiny.CONFIG["model"], "extra_heads": heads}})
+        begin = check.Start(config=config, model=None, resumed=None, classes=None)
+        return check.check_data(begin, partial(table.open_source, paths), log=log).samples.train
+
+    assert [len(sample.labels) for sample in opened()] == [1]
+    assert [sample.extras["offset"].tolist() for sample in opened("offset")] == [[[1, 2]]]
+    with pytest.raises(UserError, match="2 objects left out, a value of an extra field is malformed"):
+        opened("point")
+
+
 def test_check_data_opens_the_data_before_all_else(log):
-    def fail():
+    def fail(fields):
         raise UserError("there is none")
 
     config = load_train_config({**tiny.CONFIG, "gpu_devices": [3]})

@@ -8,7 +8,7 @@ Source: COCO data format (cocodataset.org); LVIS, whose images have a `coco_url`
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,13 @@ class _Entry:
     size_hw: tuple[int, int] | None
 
 
-def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
+def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | None = None) -> CocoDataset:
     """Reads an instance annotation file.
 
     Args:
         annotations: the file.
         images_dir: the folder that holds its images; nothing outside it is read.
+        fields: names of the extra fields to read; None for all known ones.
 
     Raises:
         UserError: the file cannot be read or has another format, no image can be used, no object has a mask, or the
@@ -154,7 +155,7 @@ def read_coco(annotations: Path, images_dir: Path) -> CocoDataset:
     sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
     _require_images(sizes, images_dir, annotations, tally=tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
-    objects = _objects(content, categories, names=names, tally=tally)
+    objects = _objects(content, categories, names=names, fields=fields, tally=tally)
     images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
     lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
     return CocoDataset(
@@ -311,9 +312,14 @@ def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int]
 
 
 def _objects(
-    content: Mapping[str, Any], categories: Mapping[str, str], *, names: Mapping[str, str], tally: Tally
+    content: Mapping[str, Any],
+    categories: Mapping[str, str],
+    *,
+    names: Mapping[str, str],
+    fields: Collection[str] | None,
+    tally: Tally,
 ) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images found; `names` maps image id to name.
+    """Reads the objects of the images found; `names` maps image id to name, `fields` are as for `read_coco`.
 
     Returns:
         Image name -> objects.
@@ -337,7 +343,7 @@ def _objects(
             tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
         else:
             try:
-                values = extras.of_coco(item)
+                values = extras.of_coco(item, fields)
             except UserError as error:
                 tally.add(BAD_FIELD, f"{where} ({error})")
             else:

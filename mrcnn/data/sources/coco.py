@@ -68,7 +68,7 @@ def open_source(paths: DataPaths) -> Source:
         places.append((paths.val_data, paths.val_images or images_of(paths)))
     elif paths.val_images:
         raise UserError(f"--val-images {paths.val_images} has no effect without --val-data; give that too")
-    datasets = [file.read_coco(*place) for place in places]
+    datasets = [file.read_coco(*place, fields=paths.fields) for place in places]
     tally = Tally()
     names = _names(datasets)
     items = [item for dataset, name in zip(datasets, names, strict=True) for item in _items(dataset, name, tally)]

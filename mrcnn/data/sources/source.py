@@ -17,23 +17,26 @@ PROJECT = "project"
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Paths of annotated images, as a user names them.
+    """Paths of annotated images, as a user names them, and which extra fields a run reads from them.
 
     Attributes:
         data: a folder or an annotation file.
         images: folder of the images that an annotation file lists; None for data that holds its images.
         val_data: annotation file of the validation set; None for data that is one set or holds both.
         val_images: folder of the images of `val_data`; None for `images`.
+        fields: names of the objects' extra fields that the run needs; None for all known ones.
     """
 
     data: Path
     images: Path | None = None
     val_data: Path | None = None
     val_images: Path | None = None
+    fields: tuple[str, ...] | None = None
 
     def __post_init__(self):
         """Converts texts to paths."""
-        for name, value in vars(self).items():
+        for name in ("data", "images", "val_data", "val_images"):
+            value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else Path(value))
 
 

@@ -4,7 +4,8 @@ A further format is one line of `FORMATS`; other code may add one of its own. Wh
 used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,10 +52,15 @@ def find(path: Path) -> Format:
     raise UserError(f"{path} is none of the data that is read: {', '.join(item.what for item in FORMATS.values())}")
 
 
-def open_source(paths: DataPaths) -> Source:
+def open_source(paths: DataPaths, fields: Sequence[str] | None = None) -> Source:
     """Opens data with its annotations, in whichever format it is.
+
+    Args:
+        paths: of the data.
+        fields: names of the objects' extra fields that the run needs; None for those of `paths`.
 
     Raises:
         UserError: the path has none of the formats, or the data is malformed.
     """
-    return find(paths.data).open(paths)
+    asked = paths if fields is None else replace(paths, fields=tuple(fields))
+    return find(paths.data).open(asked)

@@ -8,6 +8,7 @@ import pytest
 from mrcnn.data.coco import file
 from mrcnn.data.coco.file import list_images, read_coco
 from mrcnn.errors import UserError
+from mrcnn.fields.table import FIELDS
 from tests.data.coco import cases as coco_cases
 from tests.data.coco.cases import HEIGHT, SQUARE, WIDTH, annotation, content, image
 from tests.fields import toy
@@ -281,4 +282,31 @@ def test_read_coco_leaves_out_an_object_with_a_malformed_field(tmp_path, monkeyp
     assert dataset.warnings == (
         "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png "
         "(`point` must be finite numbers of shape [2], got [3])",
+    )
+
+
+class Far(toy.Point):
+    """A point that must not be at the border."""
+
+    def from_coco(self, annotation):
+        if 0 in annotation[self.name]:
+            raise ValueError("it is at the border")
+        return super().from_coco(annotation)
+
+
+def test_read_coco_reads_only_the_fields_asked_for(tmp_path, monkeypatch):
+    toy.register(monkeypatch)
+    path, images = coco_cases.write(tmp_path, content(annotation(1, point=[3], offset=[1, 2]), annotation(2)))
+    dataset = read_coco(path, images, fields=["offset"])
+    assert [[list(item.extras) for item in image.objects] for image in dataset.images] == [[["offset"]], [[]]]
+    assert (dataset.lost, dataset.warnings) == (0, ())
+    assert read_coco(path, images, fields=["point"]).lost == 1
+
+
+def test_read_coco_leaves_out_an_object_where_a_field_raises_a_value_error(tmp_path, monkeypatch):
+    monkeypatch.setitem(FIELDS, "point", Far())
+    dataset = _read(tmp_path, content(annotation(1, point=[0, 3]), annotation(2, point=[4, 3])))
+    assert [len(image.objects) for image in dataset.images] == [0, 1]
+    assert dataset.warnings == (
+        "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png (it is at the border)",
     )
