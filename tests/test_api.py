@@ -62,6 +62,12 @@ def test_open_data_reads_a_coco_file_with_its_images_beside_it(tmp_path):
         assert (len(data.checked.samples.train), len(data.checked.samples.val)) == (4, 1)
 
 
+def test_open_data_refuses_the_weight_of_no_loss(project):
+    config = {**tiny.CONFIG, "model": {**tiny.CONFIG["model"], "loss_weights": {"foo": 1}}}
+    with pytest.raises(UserError, match=r"^`model.loss_weights`: 'foo' is no loss of this model; those are rpn_class"):
+        mrcnn.open_data(project, config=config, log=HeardLog())
+
+
 def test_open_data_refuses_what_is_no_data(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         mrcnn.open_data(DataPaths(tmp_path / "nothing"), config=tiny.CONFIG, log=HeardLog())

@@ -233,7 +233,12 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
-    """Sets what a config leaves open for a model without start weights: the shape of its input."""
+    """Sets what a config leaves open for a model without start weights: the shape of its input.
+
+    Raises:
+        UserError: `model.loss_weights` names no loss of the model.
+    """
+    extra_heads.check_loss_weights(config.model)
     return _with_shape(config, config.model.input_shape, log=log)
 
 
