@@ -72,7 +72,7 @@ class InputSize(Settings):
             "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels that holds the image, in "
             "training one of at most 8 shapes, chosen from the images and logged; `square`: always `max_dim` x "
             "`max_dim`. null: rectangle for a new model, square for one of an older convention or whose start weights "
-            "were trained with it"
+            "were trained with it, and where `augmentation` changes the size of images"
         ),
     )
 
