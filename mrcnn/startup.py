@@ -34,7 +34,19 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:
             tensorflow.config.list_physical_devices("GPU")  # searches for drivers now, while its messages are hidden
+            _transpose_integers(tensorflow)
     return found
+
+
+def _transpose_integers(tensorflow: ModuleType) -> None:
+    """Makes oneDNN write now that a CPU without AVX-512 lacks integer kernels, which it writes once, as an error.
+
+    The graph runs in a session of its own without GPUs: the devices of later work are still to be chosen.
+    """
+    v1 = tensorflow.compat.v1
+    with tensorflow.Graph().as_default(), v1.Session(config=v1.ConfigProto(device_count={"GPU": 0})) as session:
+        given = v1.placeholder(tensorflow.int32, (1, 2))
+        session.run(tensorflow.transpose(given), {given: [[1, 2]]})
 
 
 @contextlib.contextmanager

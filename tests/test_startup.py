@@ -48,6 +48,17 @@ def python(*arguments):
     )
 
 
+def test_load_hides_the_note_that_onednn_writes_at_the_first_integers():
+    """The later transpose would write it on a CPU without AVX-512; devices can still be chosen after `load`."""
+    done = python(
+        "-c",
+        "from mrcnn import startup\ntf = startup.load('tensorflow')\ntf.config.set_visible_devices([], 'CPU')\n"
+        "tf.config.set_visible_devices(tf.config.list_physical_devices('CPU'), 'CPU')\n"
+        "print(tf.transpose(tf.constant([[1, 2]])).shape)",
+    )
+    assert (done.stdout, done.stderr) == ("(2, 1)\n", "")
+
+
 def test_quiet_shows_the_stack_where_the_process_is_ended():
     done = python("-c", "import os\nfrom mrcnn import startup\nwith startup.quiet(): os.abort()")
     assert "Fatal Python error: Aborted" in done.stderr

@@ -55,7 +55,7 @@ def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: 
     order = shapes.ShapedOrder(shapes.needed(samples, size), batch_size=batch_size, seed=config.seed)
     used = order.epoch(0).shapes
     listed = " or ".join(f"{height}x{width}" for height, width in order.shapes if (height, width) in used)
-    if size.shape != "rectangle":
+    if all(height == width for height, width in used):
         return f"input {listed}"
     share = sum(map(math.prod, used)) / len(used) / size.max_dim**2
     return f"input {listed} (rectangles, {share:.0%} of the pixels of squares)"
