@@ -16,6 +16,9 @@ PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 class KerasHabits(keras.Model):
     """Keras model for detection whose call and `predict` also accept plain image arrays."""
 
+    def use_fixed_slots(self, fixed: bool) -> None:
+        """Chooses whether graphs traced from now on have fixed shapes; a model that has no others does nothing."""
+
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the model on a batch or an array of images.
 
@@ -46,12 +49,14 @@ class KerasHabits(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures the training, as Keras's `compile` does, but without XLA unless `jit_compile` asks for it.
 
-        Shapes inside a training step depend on the data, and XLA compiles anew for each.
+        XLA compiles anew for each shape, so with it the graph has fixed shapes, except for the sides of the images.
 
         Args:
             *args: of Keras's `compile`.
             **kwargs: of Keras's `compile`.
         """
+        if kwargs.get("jit_compile"):
+            self.use_fixed_slots(True)
         super().compile(*args, **{"jit_compile": False, **kwargs})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:

@@ -14,7 +14,7 @@ from mrcnn.heads.head import Head
 from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay, layout
 from mrcnn.models.keras_habits import KerasHabits
-from mrcnn.ops import reduction
+from mrcnn.ops import accelerator, reduction
 from mrcnn.structures import Choices, Proposals, RawDetections, Size, Tensor
 
 HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
@@ -105,6 +105,7 @@ class MaskRCNN(KerasHabits):
         self.head_names, self.heads = tuple(parts.heads), list(parts.heads.values())
         self.numbers, self.choices = numbers, numbers.choices
         self.trackers = [keras.metrics.Mean(name=name) for name in (*self.loss_names, "l2_loss")]
+        self.use_fixed_slots(accelerator.is_visible())
         self.replica_sum = reduction.identity
         self.num_replicas = 1
         self.build()
@@ -122,6 +123,14 @@ class MaskRCNN(KerasHabits):
     def head(self, name: str) -> Head:
         """Finds a head by name, the RPN and the box head excluded."""
         return self.heads[self.head_names.index(name)]
+
+    def use_fixed_slots(self, fixed: bool) -> None:
+        """Chooses the form of graphs traced from now on: of fixed shapes, or without the work on unused slots.
+
+        Fixed shapes are the default where a GPU is visible, and needed by XLA (`jit_compile`).
+        """
+        for head in self.heads:
+            head.fixed_slots = fixed
 
     def weight_layout(self) -> layout.Layout:
         """Lists the model's weights by layer, under the names and in the order of its family's files."""

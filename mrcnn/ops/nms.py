@@ -46,9 +46,10 @@ def nms(
         used = tf.range(max_outputs) < count
         return tf.where(used, tf.reshape(index, (max_outputs,)), 0), used
 
-    if boxes.shape[0] == 1:  # no loop, so that the exported graph of one image has no control flow
-        index, used = one_image((boxes[0], scores[0]))
-        return index[None], used[None]
+    batch = boxes.shape[0]
+    if batch:  # no loop: the images run at the same time, and the graph of an exported model has no control flow
+        index, used = zip(*(one_image((boxes[image], scores[image])) for image in range(batch)), strict=True)
+        return ops.stack(index), ops.stack(used)
     signature = (tf.TensorSpec((max_outputs,), tf.int32), tf.TensorSpec((max_outputs,), tf.bool))
     return tf.map_fn(one_image, (boxes, scores), fn_output_signature=signature)
 

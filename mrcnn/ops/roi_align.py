@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from mrcnn.ops import accelerator
 from mrcnn.ops.levels import FINEST
 from mrcnn.structures import Size, Tensor
 
@@ -129,8 +130,11 @@ def _flatten(features: Sequence[Tensor]) -> _Pyramid:
     for batch, height, width, _ in shapes:
         firsts.append(first)
         first = first + batch * height * width
+    cells = ops.concatenate([ops.reshape(feature, (-1, feature.shape[-1])) for feature in features], axis=0)
     return _Pyramid(
-        ops.concatenate([ops.reshape(feature, (-1, feature.shape[-1])) for feature in features], axis=0),
+        # the gradient of the gathers is sparse, and that of a reshape makes it dense; the gradient of a concatenation
+        # would search its part of each level among the sparse indices, which has no fixed shape
+        ops.reshape(cells, (-1, features[0].shape[-1])),
         _integers(firsts),
         _integers([shape[1] for shape in shapes]),
         _integers([shape[2] for shape in shapes]),
@@ -144,8 +148,10 @@ def _integers(values: Sequence[Tensor]) -> Tensor:
 def _split(regions: _Regions, *, values: int) -> list[_Regions]:
     """Splits the regions into parts of at most `_CHUNK` output values.
 
-    An unknown number of regions counts as 1, so parts can be larger then.
+    An unknown number of regions counts as 1, so parts can be larger then. On a GPU there is one part.
     """
+    if accelerator.is_visible():
+        return [regions]
     known = regions[0].shape[0] or 1
     parts = max(1, -(-known * values // _CHUNK))
     total = ops.shape(regions[0])[0]

@@ -57,10 +57,15 @@ def sample_anchors(state: Tensor, seeds: Tensor, *, total: int, positive_fractio
     if isinstance(count, int) and count == 0:
         return state
     priority = random_priority(seeds, count, salt=ANCHOR_SALT)
-    positive = _draw(state == 1, priority, limit=int(total * positive_fraction), wanted=None)
+    positive = _draw(state == 1, priority, limit=most_objects(total, positive_fraction), wanted=None)
     remaining = total - ops.sum(ops.cast(positive, "int32"), axis=1)
     negative = _draw(state == 0, priority, limit=total, wanted=remaining)
     return ops.where(positive | negative, state, -1)
+
+
+def most_objects(total: int, positive_fraction: float) -> int:
+    """Computes the most objects in a sample of `total` slots, the share rounded down."""
+    return int(total * positive_fraction)
 
 
 def sample_rois(
@@ -91,7 +96,7 @@ def sample_rois(
     """
     count = positive.shape[1]
     priority = random_priority(seeds, count, salt=ROI_SALT)
-    first_value, first = _best(positive, priority, limit=min(int(total * positive_fraction), count))
+    first_value, first = _best(positive, priority, limit=min(most_objects(total, positive_fraction), count))
     second_value, second = _best(negative, priority, limit=min(total, count))
     if proportional:
         objects = ops.sum(ops.cast(first_value >= 0, "float32"), axis=1, keepdims=True)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.ops import nms
 from tests.traced import both
@@ -139,3 +140,15 @@ def test_class_nms_moves_an_edge_by_less_than_a_quarter_of_a_thousandth_of_a_pix
     error = np.abs(moved.astype(np.float64) - (boxes.astype(np.float64) + offsets))
     assert np.abs(moved).max() < 5.5 * 1025
     assert error.max() <= 2.0**-12
+
+
+def test_nms_of_a_known_batch_has_no_loop():
+    def operations(batch):
+        boxes, scores = tf.TensorSpec((batch, 5, 4)), tf.TensorSpec((batch, 5))
+        valid = tf.TensorSpec((batch, 5), tf.bool)
+        run = tf.function(lambda *inputs: nms.nms(*inputs, iou_threshold=0.5, max_outputs=3))
+        return [operation.type for operation in run.get_concrete_function(boxes, scores, valid).graph.get_operations()]
+
+    assert "While" in " ".join(operations(None))
+    assert "While" not in " ".join(operations(2))
+    assert operations(2).count("NonMaxSuppressionV4") == 2

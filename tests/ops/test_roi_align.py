@@ -197,3 +197,29 @@ def test_roi_align_unknown_settings_are_refused():
         roi_align.roi_align(*given, image_index=[0], image_size=(4, 4), output_size=2, mode="bilinear")
     with pytest.raises(ValueError, match="sampling_ratio must be 1, got 2"):
         roi_align.roi_align(*given, image_index=[0], image_size=(4, 4), output_size=2, sampling_ratio=2)
+
+
+def test_roi_align_gradient_of_several_levels_is_dense():
+    """Else its search for each level's part among the sparse indices would have a shape that depends on data."""
+    features = [tf.constant(RNG.normal(size=(1, side, side, 2)).astype("float32")) for side in (8, 4)]
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            boxes, levels = np.float32([[0, 0, 9, 9], [2, 2, 30, 30]]), np.int32([2, 3])
+            pooled = roi_align.roi_align(
+                features, boxes, levels, image_index=np.int32([0, 0]), image_size=(32, 32), output_size=2
+            )
+        return tape.gradient(pooled, features)
+
+    assert all(isinstance(gradient, tf.Tensor) for gradient in gradients())
+    operations = tf.function(gradients).get_concrete_function().graph.get_operations()
+    assert not [operation.name for operation in operations if operation.type == "Where"]
+
+
+def test_roi_align_on_a_gpu_is_computed_in_one_part(monkeypatch):
+    regions = (np.zeros((8, 4), "float32"), np.zeros(8, "int32"), np.zeros(8, "int32"))
+    regions = tuple(map(tf.constant, regions))
+    assert len(roi_align._split(regions, values=1 << 20)) == 4
+    monkeypatch.setattr(roi_align.accelerator, "is_visible", lambda: True)
+    assert len(roi_align._split(regions, values=1 << 20)) == 1

@@ -225,3 +225,8 @@ def test_sample_rois_in_proportion(objects, fraction, background):
         positive, ~np.array(positive), total=200, positive_fraction=fraction, proportional=True
     )
     assert (is_positive.sum(), valid.sum() - is_positive.sum()) == (objects, background)
+
+
+@pytest.mark.parametrize(("total", "fraction", "expected"), [(200, 0.33, 66), (6, 0.25, 1), (3, 0.25, 0)])
+def test_most_objects_rounds_down(total, fraction, expected):
+    assert sampling.most_objects(total, fraction) == expected

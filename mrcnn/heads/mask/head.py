@@ -28,8 +28,9 @@ class MaskOutputs(NamedTuple):
 class Masks(Head):
     """Mask head: predicts a small mask of each region's object.
 
-    The network runs on object regions and real detections only, not on padding, except for a filler that keeps its
-    input from being empty.
+    Without `fixed_slots` the network runs on object regions and real detections only, and on a filler that keeps its
+    input from being empty. With `fixed_slots` it runs on as many regions as a batch can have. The losses and detections
+    are equal unless batch norm is trained, which sees the unused slots too.
     """
 
     loss_names = ("mrcnn_mask_loss",)
@@ -42,6 +43,7 @@ class Masks(Head):
         features: keras.layers.Layer,
         network: keras.layers.Layer,
         targets: keras.layers.Layer,
+        max_objects: int | None = None,
         box_normalization: str = "pixels",
         **kwargs: Any,
     ) -> None:
@@ -51,11 +53,14 @@ class Masks(Head):
             features: samples regions' features from the pyramid; a `RoiFeatures`.
             network: predicts a mask for each class; a `MaskHead`.
             targets: computes the targets of regions; a `MaskTargetGenerator`.
+            max_objects: the most object regions of an image in training, which come first in its sample; None where
+                every slot of the sample can hold one.
             box_normalization: the frame of the regions, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.features, self.network, self.targets = features, network, targets
+        self.max_objects = max_objects
         self.frame = frames.frame(box_normalization)
 
     def build(self, input_shape: Shape) -> None:
@@ -74,12 +79,12 @@ class Masks(Head):
         """Predicts the masks of the object regions; see `Head.outputs`.
 
         Returns:
-            `MaskOutputs` of the object regions and, as fillers, of each image's first slot.
+            `MaskOutputs` of the object regions and, as fillers, of each image's first slot; with `fixed_slots` of all
+            slots that can hold an object.
         """
         # each image's first slot is included, so that a batch without objects is not empty
         first = ops.arange(regions.class_ids.shape[1]) == 0
-        index = ops.nonzero((regions.class_ids > 0) | first[None])
-        image, slot = index
+        image, slot = index = self._used((regions.class_ids > 0) | first[None], most=self.max_objects)
         rois = ops.take(ops.reshape(regions.rois, (-1, 4)), image * regions.rois.shape[1] + slot, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
@@ -100,17 +105,29 @@ class Masks(Head):
         slots = boxes.shape[1]
         # the batch's first slot is always included, so that the network's input is never empty
         first = (ops.cumsum(ops.ones_like(class_ids[:, :1]), axis=0) == 1) & (ops.arange(slots) == 0)[None]
-        keep = valid | first
-        image, slot = ops.nonzero(keep)
-        flat = ops.cast(image, "int32") * slots + ops.cast(slot, "int32")
+        keep = ops.ones_like(valid) if self.fixed_slots else valid | first
+        image, slot = self._used(keep, most=slots)
+        flat = image * slots + slot
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
-        logits = self._draw(pyramid, rois, ops.cast(image, "int32"), image_size=image_size, training=False)
+        logits = self._draw(pyramid, rois, image, image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
         probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
         position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # index of each slot among the kept ones
         side = probabilities.shape[1]
         masks = ops.reshape(ops.take(probabilities, ops.maximum(position, 0), axis=0), (-1, slots, side, side))
         return {"masks": ops.where(valid[..., None, None], masks, 0.0)}
+
+    def _used(self, used: Tensor, *, most: int | None) -> tuple[Tensor, Tensor]:
+        """Finds image and slot of the used slots of a `[B, S]` mask: two `[P]` int32.
+
+        With `fixed_slots` these are the first `most` slots of each image, at least one, used or not; None means all.
+        """
+        if not self.fixed_slots:
+            image, slot = ops.nonzero(used)
+            return ops.cast(image, "int32"), ops.cast(slot, "int32")
+        most = used.shape[1] if most is None else max(most, 1)
+        place = ops.arange(ops.shape(used)[0] * most, dtype="int32")
+        return place // most, place % most
 
     def _draw(
         self,

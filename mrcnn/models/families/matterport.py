@@ -27,6 +27,7 @@ from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
 from mrcnn.models import extra_heads, layout
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
+from mrcnn.ops import sampling
 from mrcnn.structures import Choices
 
 _HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
@@ -170,6 +171,7 @@ def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
         network=MaskHead(**common),
         targets=MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
+        max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
         box_normalization=config.box_normalization,
         name="masks",
     )
