@@ -3,7 +3,8 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
-`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled.
+`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled. `facts`
+holds further values of an image by name, as its source has them, for metrics that read them.
 Source: docs/architecture.md.
 """
 
@@ -28,6 +29,7 @@ class Instances(NamedTuple):
         masks: N boolean arrays, each `[y2 - y1, x2 - x1]`: the object inside its own box.
         ignore: `[N]` bool, true for ignore regions: crowds and neutral objects.
         extras: `[N, ...]` float32 by name; points in pixels of the image.
+        facts: further values of the image by name, as in `Sample`; augmentation drops them.
     """
 
     boxes: np.ndarray
@@ -35,6 +37,7 @@ class Instances(NamedTuple):
     masks: tuple[np.ndarray, ...]
     ignore: np.ndarray
     extras: Mapping[str, np.ndarray] = {}
+    facts: Mapping[str, Any] = {}
 
 
 class Sample(NamedTuple):
@@ -48,6 +51,7 @@ class Sample(NamedTuple):
         ignore: one per label, true for crowds and neutral objects.
         size_hw: the image's height and width according to its annotation; None where the annotation has none.
         extras: by name, `[N, ...]` float32, one row per label, pixels of the image.
+        facts: further values of the image by name, as its source has them: `Annotation.extra`.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Sample(NamedTuple):
     ignore: tuple[bool, ...]
     size_hw: tuple[int, int] | None = None
     extras: Mapping[str, np.ndarray] = {}
+    facts: Mapping[str, Any] = {}
 
 
 class Batch(NamedTuple):

@@ -20,7 +20,7 @@ from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
 from mrcnn.data.order import derive_seed, steps_per_epoch
-from mrcnn.data.rasterize import rasterize
+from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.images import limits, pixels
@@ -246,7 +246,7 @@ def read_sample(
             f"the annotation of {sample.image_path} is for {sample.size_hw[0]}x{sample.size_hw[1]} pixels "
             f"(height x width), the image has {height}x{width}; annotate it anew or correct `size`"
         )
-    return image, _draw(sample, height, width)
+    return image, draw_sample(sample, height=height, width=width)
 
 
 def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
@@ -259,18 +259,7 @@ def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
         UserError: the annotation does not contain the size and the image cannot be read.
     """
     height, width = sample.size_hw or pixels.image_size(sample.image_path)
-    return height, width, _draw(sample, height, width)
-
-
-def _draw(sample: Sample, height: int, width: int) -> Instances:
-    return rasterize(
-        sample.labels,
-        class_ids=sample.class_ids,
-        ignore=sample.ignore,
-        height=height,
-        width=width,
-        extras=sample.extras,
-    )
+    return height, width, draw_sample(sample, height=height, width=width)
 
 
 def _reading(config: TrainConfig) -> dict[str, int | None]:

@@ -7,7 +7,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from mrcnn.structures import Instances
+from mrcnn.structures import Instances, Sample
 
 
 class Drawable(Protocol):
@@ -19,6 +19,28 @@ class Drawable(Protocol):
         Returns:
             A tight `[h, w]` bool mask and its (y1, x1) in the image; None when no pixel is inside.
         """
+
+
+def draw_sample(sample: Sample, *, height: int, width: int) -> Instances:
+    """Draws the objects of a sample.
+
+    Args:
+        sample: of an image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+
+    Returns:
+        As `rasterize`, with the facts of the image.
+    """
+    instances = rasterize(
+        sample.labels,
+        class_ids=sample.class_ids,
+        ignore=sample.ignore,
+        height=height,
+        width=width,
+        extras=sample.extras,
+    )
+    return instances._replace(facts=sample.facts)
 
 
 def rasterize(

@@ -228,7 +228,7 @@ def _silent(*_: Any) -> None:
     """Discards the library's printed messages."""
 
 
-def _make(class_names: Sequence[str], *, max_detections: int) -> CocoEvaluator:
+def _make(class_names: Sequence[str], *, max_detections: int, class_facts: Mapping[str, Any]) -> CocoEvaluator:
     return CocoEvaluator(len(class_names), max_detections=max(DETECTIONS, max_detections))
 
 

@@ -4,6 +4,7 @@ Shape letters: N detections of one image, H W its original pixels.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from mrcnn.structures import Instances
@@ -44,7 +45,8 @@ class Metric(Protocol):
 
         Args:
             image_id: a number that identifies the image.
-            ground_truth: height, width and the objects, with the extra fields that the metric needs.
+            ground_truth: height, width and the objects, with the extra fields that the metric needs. `facts` of the
+                objects' record holds the further values of the image, such as LVIS's `neg_category_ids`.
             detections: the detections of the same image; may be empty.
         """
 
@@ -61,8 +63,9 @@ class MetricKind(NamedTuple):
     """How a metric is made, and which of its measures are shown; the names are unique among all kinds.
 
     Attributes:
-        make: `make(class_names, max_detections=...)` makes an empty metric. `class_names` is ordered by class id, the
-            background first; `max_detections` is the most detections of an image.
+        make: `make(class_names, max_detections=..., class_facts=...)` makes an empty metric. `class_names` is ordered
+            by class id, the background first; `max_detections` is the most detections of an image; `class_facts` are
+            the further values of each class of the data by title, such as LVIS's `frequency` and COCO's `id`.
         columns: measures in the text table of an evaluation.
         validated: measures that training takes after an epoch, in 0..1 and better if higher, with their names in the
             legend of the plot.
@@ -80,16 +83,25 @@ class MetricKind(NamedTuple):
 class Metrics:
     """Computes several metrics of the same images; has the methods of `Metric`."""
 
-    def __init__(self, kinds: Iterable[MetricKind], class_names: Iterable[str], *, max_detections: int):
+    def __init__(
+        self,
+        kinds: Iterable[MetricKind],
+        class_names: Iterable[str],
+        *,
+        max_detections: int,
+        class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ):
         """Makes a metric of each kind, without images.
 
         Args:
             kinds: the kinds, in the order of their measures in the result.
             class_names: by class id, the background first.
             max_detections: the most detections of an image.
+            class_facts: further values of each class of the data, by title.
         """
         names = tuple(class_names)
-        self._metrics = [kind.make(names, max_detections=max_detections) for kind in kinds]
+        given = {"max_detections": max_detections, "class_facts": class_facts}
+        self._metrics = [kind.make(names, **given) for kind in kinds]
 
     def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:
         """Adds one image to every metric; see `Metric.add`."""

@@ -72,7 +72,8 @@ def evaluate(
     """
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
-    metrics, done = Metrics(metric_kinds.kinds_for(fields), names, max_detections=most), 0
+    kinds, done = metric_kinds.kinds_for(fields), 0
+    metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts)
     skipped: list[str] = []
     errors = Repeats(log, level="error")
 
@@ -221,14 +222,7 @@ def _objects(
         fields=fields,
     )
     height, width = picture.image.shape[:2]
-    return rasterize.rasterize(
-        sample.labels,
-        class_ids=sample.class_ids,
-        ignore=sample.ignore,
-        height=height,
-        width=width,
-        extras=sample.extras,
-    )
+    return rasterize.draw_sample(sample, height=height, width=width)
 
 
 def _scored(found: CompactDetections) -> _Scored:

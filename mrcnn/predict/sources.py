@@ -4,7 +4,7 @@ The images of a plain folder form a data set named `ds`; the images of each sear
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ class Source:
         entries: the images; at least one.
         warnings: what was left out and why, one line each.
         kind: of the data, in messages.
+        class_facts: as in `data.sources.source.Source`.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Source:
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
     kind: str = data_source.PROJECT
+    class_facts: data_source.ClassFacts = field(default_factory=dict)
 
 
 def open_project(directory: str | Path) -> Source:
@@ -138,7 +140,7 @@ def open_images(places: Paths, *, recursive: bool = False) -> Source:
 
 def _annotated(opened: data_source.Source) -> Source:
     entries = tuple(Entry(item.dataset, item.name, item.image_path, item) for item in opened.items)
-    return Source(opened.name, opened.meta, entries, opened.warnings, opened.kind)
+    return Source(opened.name, opened.meta, entries, opened.warnings, opened.kind, opened.class_facts)
 
 
 def _listed(found: ImageList) -> Source:

@@ -134,6 +134,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         shape=config.input_size.settled_shape,
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
+        class_facts=samples.class_facts,
     )
 
 

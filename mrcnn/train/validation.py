@@ -6,6 +6,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import keras
@@ -45,6 +46,7 @@ class MetricScorer:
         shape: str = "square",
         rules: OutputRules,
         max_detections: int = 100,
+        class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ):
         """Stores the settings and starts without images.
 
@@ -57,12 +59,13 @@ class MetricScorer:
             shape: of the model input, as for `resize.resize_plan`.
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
+            class_facts: further values of each class of the data, by title.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
         self._plan = partial(resize.resize_plan, min_dim=min_dim, max_dim=max_dim, shape=shape)
         self._rules = rules
-        self._max_detections = max_detections
+        self._max_detections, self._class_facts = max_detections, class_facts
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -88,7 +91,9 @@ class MetricScorer:
         return {name: float(metrics[name]) for kind in self._kinds for name in kind.validated}
 
     def _new(self) -> Metrics:
-        return Metrics(self._kinds, self._class_names, max_detections=self._max_detections)
+        return Metrics(
+            self._kinds, self._class_names, max_detections=self._max_detections, class_facts=self._class_facts
+        )
 
 
 def is_due(epoch: int, *, every: int, epochs: int) -> bool:

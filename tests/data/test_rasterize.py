@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from mrcnn.data import rasterize
 from mrcnn.project import geometry
+from mrcnn.structures import Sample
 
 
 def _polygon(exterior, *interior):
@@ -89,3 +90,14 @@ def test_grid_equals_counting(height, width, size, seed):
 def test_grid_refuses_nothing():
     with pytest.raises(ValueError, match="at least one pixel, got 0x3"):
         rasterize.grid_mask(np.zeros((0, 3), bool), 4)
+
+
+def test_draw_sample_draws_the_objects_with_extras_and_facts():
+    square, outside = _polygon([[1, 2], [3, 2], [3, 4], [1, 4]]), _polygon([[20, 20], [30, 20], [30, 30]])
+    sample = Sample(
+        "a.png", "a.png", (outside, square), (1, 2), (False, True), (8, 10), {"age": np.array([5.0, 6.0])}, {"wet": 1}
+    )
+    drawn = rasterize.draw_sample(sample, height=8, width=10)
+    assert (drawn.boxes.tolist(), drawn.class_ids.tolist(), drawn.ignore.tolist()) == ([[2, 1, 5, 4]], [2], [True])
+    assert (drawn.extras["age"].tolist(), drawn.facts) == ([6.0], {"wet": 1})
+    assert drawn.masks[0].all()

@@ -28,7 +28,7 @@ class Limit(Counter):
 
 
 def kind(name, metric=Counter):
-    return MetricKind(lambda class_names, *, max_detections: metric(name, class_names, max_detections))
+    return MetricKind(lambda class_names, *, max_detections, **_: metric(name, class_names, max_detections))
 
 
 def test_metrics_adds_each_image_to_every_metric_and_combines_the_results():

@@ -31,6 +31,6 @@ def test_columns_and_labels_are_those_of_all_kinds(keypoints):
 
 def test_what_a_kind_of_the_table_shows_is_among_its_measures():
     for kind in table.METRICS.values():
-        measured = kind.make(("bg", "a"), max_detections=1).result()
+        measured = kind.make(("bg", "a"), max_detections=1, class_facts={}).result()
         assert {*kind.columns, *kind.validated} <= measured.keys()
         assert set(kind.monitored) <= kind.validated.keys()

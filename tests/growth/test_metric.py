@@ -30,7 +30,7 @@ SEEN = []  # the marks of all objects that `MarkDistance` was given
 class SameCount:
     """The share of images with as many detections as objects, of all classes and of each."""
 
-    def __init__(self, class_names, *, max_detections):
+    def __init__(self, class_names, *, max_detections, class_facts):
         self.counts = []  # of each image the detections and the objects, by class
         self.classes = len(class_names)
 
@@ -49,7 +49,7 @@ class SameCount:
 class MarkDistance:
     """How near the best detection's mark is to an object's mark, 1 where they are equal."""
 
-    def __init__(self, class_names, *, max_detections):
+    def __init__(self, class_names, *, max_detections, class_facts):
         self.values = []
 
     def add(self, image_id, ground_truth, detections):

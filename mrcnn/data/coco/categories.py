@@ -65,6 +65,25 @@ def read_categories(items: Sequence[Any], used: Counter[str], tally: Tally) -> d
     return names
 
 
+def facts_of(items: Sequence[Any], names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Collects the other keys of each category, such as `id`, `supercategory` and LVIS's `frequency`.
+
+    Args:
+        items: `categories` of the file.
+        names: from `read_categories`.
+
+    Returns:
+        Name -> value by key, in the order of `names`; of an id listed twice, the first one's.
+    """
+    found: dict[str, dict[str, Any]] = {name: {} for name in names.values()}
+    for item in items:
+        key = id_text(item.get("id")) if isinstance(item, Mapping) else None
+        if key is not None and key in names:
+            rest = {name: value for name, value in item.items() if name != "name"}
+            found[names[key]] = {**rest, **found[names[key]]}
+    return found
+
+
 def _is_one_lower(used: Counter[str], names: Mapping[str, str]) -> bool:
     """Checks whether the objects' ids are exactly the categories' ids minus one.
 

@@ -8,7 +8,7 @@ Source: COCO data format (cocodataset.org); LVIS, whose images have a `coco_url`
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from mrcnn.fields import extras
 from mrcnn.images import image_file
 from mrcnn.project import listing
 
+# keys of an image that COCO itself defines; the others are its facts
+IMAGE_KEYS = frozenset("id file_name height width license flickr_url coco_url date_captured".split())
 LISTS = ("images", "annotations", "categories")
 
 NO_OBJECT = "objects left out, they are no JSON objects"
@@ -85,6 +87,7 @@ class CocoImage:
         height: pixels.
         width: pixels.
         objects: in the order of the file.
+        facts: values of its keys that COCO does not define, such as LVIS's `neg_category_ids`, by key.
     """
 
     name: str
@@ -92,6 +95,7 @@ class CocoImage:
     height: int
     width: int
     objects: tuple[CocoObject, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class CocoDataset:
         warnings: one line for each reason why something was left out or read in an unusual way.
         lost: number of objects left out.
         lost_images: number of images left out.
+        category_facts: by name of the category, the values of its other keys.
     """
 
     path: Path
@@ -113,6 +118,7 @@ class CocoDataset:
     warnings: tuple[str, ...]
     lost: int
     lost_images: int
+    category_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,11 +129,13 @@ class _Entry:
         key: its id as text.
         file_name: as in the annotation file.
         size_hw: height and width, pixels; None where they are missing or impossible.
+        facts: as in `CocoImage`.
     """
 
     key: str
     file_name: str
     size_hw: tuple[int, int] | None
+    facts: Mapping[str, Any]
 
 
 def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | None = None) -> CocoDataset:
@@ -156,10 +164,19 @@ def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | 
     _require_images(sizes, images_dir, annotations, tally=tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
     objects = _objects(content, categories, names=names, fields=fields, tally=tally)
-    images = [CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name])) for name in sorted(sizes)]
+    images = [
+        CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name]), _facts(files_of[name]))
+        for name in sorted(sizes)
+    ]
     lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
     return CocoDataset(
-        annotations, tuple(categories.values()), tuple(images), tuple(tally.lines()), lost=lost, lost_images=lost_images
+        annotations,
+        tuple(categories.values()),
+        tuple(images),
+        tuple(tally.lines()),
+        lost=lost,
+        lost_images=lost_images,
+        category_facts=coco_categories.facts_of(content["categories"], categories),
     )
 
 
@@ -250,7 +267,8 @@ def _entries(items: list[Any], tally: Tally) -> list[_Entry]:
             continue
         sides = _side(item.get("height")), _side(item.get("width"))
         size_hw = sides if 0 < sides[0] * sides[1] <= masks.MOST_PIXELS else None
-        entries.setdefault(key, []).append(_Entry(key, file_name, size_hw))
+        facts = {name: value for name, value in item.items() if name not in IMAGE_KEYS}
+        entries.setdefault(key, []).append(_Entry(key, file_name, size_hw, facts))
     for key, group in entries.items():
         names = dict.fromkeys(entry.file_name for entry in group)
         if len(names) > 1:
@@ -287,6 +305,11 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
         if len(ids := dict.fromkeys(entry.key for entry in group)) > 1:
             tally.add(LISTED_TWICE, f"{name} (ids {', '.join(ids)})")
     return exact
+
+
+def _facts(entries: Sequence[_Entry]) -> dict[str, Any]:
+    """Combines the facts of the entries of one file; of two values for a key, the first is used."""
+    return {name: value for entry in reversed(entries) for name, value in entry.facts.items()}
 
 
 def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int] | None:

@@ -36,7 +36,7 @@ class CocoItem:
         name: path inside the folder of images.
         image_path: of the image file.
         ann_path: of the COCO file.
-        annotation: its objects; crowds have the tag `iscrowd`.
+        annotation: its objects, and its facts as `extra`; crowds have the tag `iscrowd`.
     """
 
     dataset: str
@@ -72,6 +72,8 @@ def open_source(paths: DataPaths) -> Source:
     tally = Tally()
     names = _names(datasets)
     items = [item for dataset, name in zip(datasets, names, strict=True) for item in _items(dataset, name, tally)]
+    # of a category of both files, the facts of the first
+    class_facts = {title: facts for dataset in reversed(datasets) for title, facts in dataset.category_facts.items()}
     titles = dict.fromkeys(title for dataset in datasets for title in dataset.categories)
     return Source(
         name=paths.data.stem,
@@ -81,6 +83,7 @@ def open_source(paths: DataPaths) -> Source:
         warnings=(*(line for dataset in datasets for line in dataset.warnings), *tally.lines()),
         left_out=sum(dataset.lost_images for dataset in datasets),
         kind=KIND,
+        class_facts=class_facts,
         classes_in=f"`categories` of {' and '.join(str(place[0]) for place in places)}",
     )
 
@@ -115,7 +118,8 @@ def _items(dataset: CocoDataset, name: str, tally: Tally) -> list[CocoItem]:
             for item, geometry in objects.read_objects(image, tally)
         ]
         lost += len(image.objects) - len(figures)
-        annotation = Annotation((image.height, image.width), (), tuple(itertools.chain.from_iterable(figures)))
+        labels = tuple(itertools.chain.from_iterable(figures))
+        annotation = Annotation((image.height, image.width), (), labels, extra=image.facts)
         items.append(CocoItem(name, image.name, image.path, dataset.path, annotation))
     if lost and not any(item.annotation.labels for item in items):
         reasons = "; ".join((*dataset.warnings, *tally.lines()))

@@ -61,7 +61,7 @@ def load_samples(source: Source, settings: Settings, *, log: EventLog | None = N
         for line in (*repeated.grouped(source.warnings), *_warnings(sets, annotations, settings.background)):
             log.warning(line)
         log.info(f"{len(train)} training and {len(val)} validation images{sets.rest}")
-    return Samples(train, val, mapping)
+    return Samples(train, val, mapping, source.class_facts)
 
 
 def make_sample(
@@ -97,6 +97,7 @@ def make_sample(
         ignore=tuple(ignore for _, ignore, _ in figures),
         size_hw=annotation.size_hw,
         extras=extras.of_objects(figures.values(), fields),
+        facts=annotation.extra,
     )
 
 

@@ -4,15 +4,17 @@ A format is one file of this package with a function that opens a `Source`, and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.structures import Sample
 
 PROJECT = "project"
+
+ClassFacts = Mapping[str, Mapping[str, Any]]  # values by title of the class and name
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class AnnotatedImage(Protocol):
     def read_annotation(self, meta: ProjectMeta) -> Annotation:
         """Reads the annotation; called once for each image of a training.
 
+        Its `extra` holds all that the source knows of the image beside its objects, by name; metrics can read it.
+
         Raises:
             UserError: the annotation is malformed; the image is skipped.
         """
@@ -129,6 +133,7 @@ class Source:
         kind: the format in messages, e.g. "COCO file".
         classes_in: the place of the classes in messages.
         hint: appended to the summary of skipped annotations.
+        class_facts: all else that the source knows of a class, by title and name; metrics can read it.
     """
 
     name: str
@@ -140,6 +145,7 @@ class Source:
     kind: str = PROJECT
     classes_in: str = "the project's meta.json"
     hint: str = ""
+    class_facts: ClassFacts = field(default_factory=dict)
 
 
 class ImageList(NamedTuple):
@@ -163,8 +169,10 @@ class Samples(NamedTuple):
         train: samples to train on.
         val: samples to validate on.
         class_title_to_idx: title -> index, 0 the background; see `mrcnn.data.classes`.
+        class_facts: as in `Source`.
     """
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     class_title_to_idx: dict[str, int]
+    class_facts: Mapping[str, Mapping[str, Any]] = {}

@@ -31,7 +31,10 @@ def open_source(paths: DataPaths) -> Source:
             "--images, --val-data and --val-images"
         )
     project = Project.open(paths.data)
-    return Source(project.name, project.meta, project.items, split_by_tags, project.warnings, hint=HINT)
+    facts = {item.title: item.extra for item in project.meta.classes}
+    return Source(
+        project.name, project.meta, project.items, split_by_tags, project.warnings, hint=HINT, class_facts=facts
+    )
 
 
 def split_by_tags(items: Sequence[AnnotatedImage], annotations: Sequence[Annotation], settings: Settings) -> Sets:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from mrcnn.data.coco.categories import NAMELESS, NAMESAKE, ROOT, WITHOUT_ID, id_text, read_categories
+from mrcnn.data.coco.categories import NAMELESS, NAMESAKE, ROOT, WITHOUT_ID, facts_of, id_text, read_categories
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
 
@@ -121,3 +121,11 @@ def test_read_categories_takes_linear_time():
     names, _ = read(*items, used=[str(number) for number in range(10_000)])
     assert len(names) == 10_000
     assert time.process_time() - began < 2
+
+
+def test_facts_of_are_the_other_keys_of_the_categories_read():
+    items = [{"id": 2, "name": "dog", "frequency": "r"}, {"name": "x"}, 5, {"id": 1, "name": "cat"}, {"id": 7}]
+    assert facts_of(items, {"1": "cat", "2": "dog"}) == {"cat": {"id": 1}, "dog": {"id": 2, "frequency": "r"}}
+    twice = [{"id": 2, "name": "dog", "frequency": "r"}, {"id": "2", "name": "dog", "frequency": "f", "kind": "pet"}]
+    assert facts_of(twice, {"2": "dog"}) == {"dog": {"id": 2, "frequency": "r", "kind": "pet"}}
+    assert facts_of([], {}) == {}

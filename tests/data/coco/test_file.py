@@ -310,3 +310,14 @@ def test_read_coco_leaves_out_an_object_where_a_field_raises_a_value_error(tmp_p
     assert dataset.warnings == (
         "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png (it is at the border)",
     )
+
+
+def test_read_coco_keeps_facts_that_coco_does_not_define(tmp_path):
+    images = [
+        image(1, "a.png", neg_category_ids=[2], coco_url="http://x/a.png"),
+        image(2, "b.png", license=3),
+        image(3, "a.png", neg_category_ids=[1], weather="rain"),  # the same file again
+    ]
+    dataset = _read(tmp_path, content(images=images, categories=[{"id": 1, "name": "cat", "frequency": "c"}]))
+    assert [found.facts for found in dataset.images] == [{"neg_category_ids": [2], "weather": "rain"}, {}]
+    assert dataset.category_facts == {"cat": {"id": 1, "frequency": "c"}}

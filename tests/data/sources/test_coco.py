@@ -218,3 +218,13 @@ def test_open_source_has_the_figures_of_fields(tmp_path, monkeypatch):
     assert first[0].extra == first[1].extra != second[1].extra == second[0].extra
     loaded = load_samples(coco.open_source(DataPaths(path, images, path)), Settings(fields=("point",)))
     assert [sample.extras["point"].tolist() for sample in loaded.train] == [[[12, 20]], [[5, 6]]]
+
+
+def test_open_source_has_facts_of_images_and_classes(tmp_path):
+    made = content(images=[{**image(1, "a.png"), "weather": "rain"}, image(2, "b.png")])
+    path, images = write(tmp_path, made)
+    other = path.with_name("b.json")
+    other.write_text(json.dumps({**made, "categories": [{"id": 5, "name": "cat"}, {"id": 1, "name": "wolf"}]}))
+    source = coco.open_source(DataPaths(path, images, other))
+    assert [item.read_annotation(source.meta).extra for item in source.items[:2]] == [{"weather": "rain"}, {}]
+    assert source.class_facts == {"cat": {"id": 1}, "dog": {"id": 2}, "wolf": {"id": 1}}

@@ -104,3 +104,9 @@ def test_load_samples_does_not_warn_of_the_figure_of_a_field(monkeypatch):
     text = io.StringIO()
     samples.load_samples(source(Image("v", (A,)), Image("t", (*BOUND, DOT))), Settings(), log=JsonLog(text))
     assert "1 objects have no area (1 of shape point)" in text.getvalue()
+
+
+def test_make_sample_keeps_the_facts_of_the_image():
+    annotation = Annotation((8, 9), (), (A,), extra={"weather": "rain"})
+    made = samples.make_sample(Image("t", ()), annotation, class_title_to_idx={"bg": 0, "a": 1})
+    assert made.facts == {"weather": "rain"}

@@ -234,3 +234,13 @@ def test_objects_of_the_background_class_are_counted(tmp_path):
         "3 objects of class 'bg' count as background and are not learnt, since `special_classes.background` names it"
         in [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
     )
+
+
+def test_open_source_has_the_further_keys_of_classes(tmp_path):
+    project = _project(tmp_path, {"a.png": (["train", "val"], [_object("apple")])})
+    meta = json.loads((project.path / "meta.json").read_text())
+    meta["classes"][0]["frequency"] = "r"
+    (project.path / "meta.json").write_text(json.dumps(meta))
+    facts = supervisely.open_source(DataPaths(project.path)).class_facts
+    assert list(facts) == [item["title"] for item in meta["classes"]]
+    assert facts[meta["classes"][0]["title"]]["frequency"] == "r"
