@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -120,6 +120,12 @@ def shown(value: Any) -> str:
     """Formats a value for a message: escaped JSON on one line, shortened if long."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def listed(words: Iterable[str]) -> str:
+    """Lists the words that a key may have, at least one: `'a', 'b' or 'c'`."""
+    *first, last = map(repr, words)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def shown_path(parts: Sequence[str | int], *, prefix: str = "") -> str:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
+from mrcnn.errors import UserError
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
@@ -22,11 +24,13 @@ class ModelConfig(Settings):
 
     Attributes:
         LOSSES: the losses of the family's own heads, where the config may weigh them.
+        TRAIN_LAYERS: the words of `train_layers` that the family knows, those of its builder's `layer_patterns`.
         NETWORK: the settings that weights were shaped for or trained with; training takes them over from its start
             weights where the config leaves them open.
     """
 
     LOSSES: ClassVar[tuple[str, ...]] = ()
+    TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all",)
     NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range", "extra_heads")
 
     family: Name = Field(description=FAMILY)
@@ -107,6 +111,16 @@ class ModelConfig(Settings):
     def uses_batch_statistics(self) -> bool:
         """Whether training normalises by the statistics of each batch, which then must not be small."""
         return False
+
+    def check_layers(self, selection: str) -> None:
+        """Checks that the family knows a word of `train_layers`.
+
+        Raises:
+            UserError: it does not; one line lists its words.
+        """
+        if selection not in self.TRAIN_LAYERS:
+            words, of = errors.listed(self.TRAIN_LAYERS), "" if self.family == DEFAULT_FAMILY else f" of {self.family}"
+            raise UserError(f"`train_layers`{of} must be {words}, got {errors.shown(selection)}")
 
     def trained_with(self) -> dict[str, Any]:
         """Collects the settings of the network that differ from the family's defaults.

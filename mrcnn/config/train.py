@@ -33,9 +33,10 @@ from mrcnn.config.base import (
     PositiveInt,
     PrecisionName,
     Settings,
+    Text,
 )
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.family import record_of
+from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.model import ModelConfig
 
@@ -258,8 +259,9 @@ class TrainConfig(UserSettings):
             "config that lists GPUs gets a warning then"
         ),
     )
-    train_layers: Literal["all", "3+", "4+", "5+", "heads"] = Field(
+    train_layers: Text = Field(
         default="all",
+        json_schema_extra={"enum": list(MatterportConfig.TRAIN_LAYERS)},
         description=(
             "which layers learn: everything, ResNet from that stage up with the heads, or the heads (FPN, "
             "RPN, box and mask head)"
@@ -346,6 +348,14 @@ class TrainConfig(UserSettings):
                     raise ValueError(
                         f"`augmentation[{position}]` {name} needs 3 `model.channels`, got {self.model.channels}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        # without `model.family` it is that of the start weights, which are read later
+        is_open = "family" not in self.model.model_fields_set
+        if not (is_open and any(self.train_layers in record.TRAIN_LAYERS for record in FAMILIES.values())):
+            self.model.check_layers(self.train_layers)
         return self
 
     @property

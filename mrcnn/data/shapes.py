@@ -3,6 +3,7 @@
 Source: torchvision and detectron2 also group training images by aspect ratio; the shapes are ours.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -45,12 +46,38 @@ def needed(samples: Iterable[Sample], size: InputSize) -> list[Shape]:
     return [_needed(sample, size) for sample in samples]
 
 
+def need_of(height: int, width: int, size: InputSize) -> Shape:
+    """Computes the smallest model input of an image of that size, in pixels."""
+    return resize_plan(height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.settled_shape).input_hw
+
+
+def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: int) -> str:
+    """Describes the shapes of a run's model inputs, and what rectangles save.
+
+    Args:
+        needs: the smallest shape of each training image, at least one.
+        max_dim: longest side of the model input.
+        batch_size: images per step.
+        seed: of the run.
+
+    Returns:
+        Height x width of each, such as `192x256 or 256x192 (rectangles, 75% of the pixels of squares)`.
+    """
+    order = ShapedOrder(needs, batch_size=batch_size, seed=seed)
+    used = order.epoch(0).shapes
+    listed = " or ".join(f"{height}x{width}" for height, width in order.shapes if (height, width) in used)
+    if all(height == width for height, width in used):
+        return listed
+    share = sum(map(math.prod, used)) / len(used) / max_dim**2
+    return f"{listed} (rectangles, {share:.0%} of the pixels of squares)"
+
+
 def _needed(sample: Sample, size: InputSize) -> Shape:
     try:
         height, width = sample.size_hw or _size(sample.image_path)
     except UNREADABLE:
         return size.max_dim, size.max_dim
-    return resize_plan(height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.settled_shape).input_hw
+    return need_of(height, width, size)
 
 
 def _size(path: str) -> tuple[int, int]:

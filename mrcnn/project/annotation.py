@@ -3,7 +3,7 @@
 Fields that this package does not use are kept and written back.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from mrcnn.errors import UserError
 from mrcnn.images import limits
 from mrcnn.project import geometry
 from mrcnn.project.meta import ProjectMeta, check_encodable
-from mrcnn.project.skeletons import THIN_SHAPES
+from mrcnn.project.skeletons import KEYPOINT_SHAPES, THIN_SHAPES
 
 Part = TypeVar("Part")
 
@@ -107,6 +107,12 @@ class Label:
             **{key: {**value, **rest[key]} if key in rest else value for key, value in drawn.items()},
         }
 
+    @property
+    def instance(self) -> str | None:
+        """The text that all figures of its object share; None for an object of one figure."""
+        value = self.extra.get(INSTANCE_KEY)
+        return value if isinstance(value, str) and value else None
+
     def has_tag(self, name: str) -> bool:
         """Checks whether the object has a tag of that name."""
         return any(tag.name == name for tag in self.tags)
@@ -169,9 +175,34 @@ class Annotation:
             label.geometry.shape for label in self.labels if isinstance(label.geometry, geometry.Unsupported)
         )
 
-    def thin_shapes(self) -> Counter[str]:
-        """Counts the objects without an area, drawn one pixel wide, by shape."""
-        return Counter(label.geometry.shape for label in self.labels if label.geometry.shape in THIN_SHAPES)
+    def attached(self, shapes: Collection[str] = KEYPOINT_SHAPES) -> frozenset[int]:
+        """Finds the figures that hold a value of an object, such as its keypoints, and are no part of its mask.
+
+        Args:
+            shapes: of such figures.
+
+        Returns:
+            Indices of the labels that have one of these shapes and are bound to a label of another shape.
+        """
+        objects: dict[tuple[str, bool, str], list[int]] = defaultdict(list)
+        for index, label in enumerate(self.labels):
+            if instance := label.instance:
+                objects[label.class_title, label.has_tag(CROWD_TAG), instance].append(index)
+        found: set[int] = set()
+        for figures in objects.values():
+            values = {index for index in figures if self.labels[index].geometry.shape in shapes}
+            found |= values if len(values) < len(figures) else set()
+        return frozenset(found)
+
+    def thin_shapes(self, attached: Collection[str] = KEYPOINT_SHAPES) -> Counter[str]:
+        """Counts the objects without an area, drawn one pixel wide, by shape.
+
+        Args:
+            attached: as `shapes` of `attached`, whose labels are no objects.
+        """
+        values = self.attached(attached)
+        objects = (label for index, label in enumerate(self.labels) if index not in values)
+        return Counter(label.geometry.shape for label in objects if label.geometry.shape in THIN_SHAPES)
 
 
 class Reading(NamedTuple):

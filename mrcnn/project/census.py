@@ -56,12 +56,14 @@ class Limits:
         max_dim: `input_size.max_dim`.
         max_gt_instances: `model.max_gt_instances`; None where it follows the data.
         detections_per_image: `model.detections_per_image`.
+        shape: of the model input, `rectangle` or `square`.
     """
 
     min_dim: int
     max_dim: int
     max_gt_instances: int | None
     detections_per_image: int
+    shape: str = "square"
 
 
 @dataclass
@@ -174,7 +176,8 @@ class Census:
 
     @property
     def _side(self) -> str:
-        return f"{self.limits.max_dim}x{self.limits.max_dim}"
+        most = "at most " if self.limits.shape == "rectangle" else ""
+        return f"{most}{self.limits.max_dim}x{self.limits.max_dim}"
 
     def _crowded(self) -> Iterator[str]:
         name, most = self.largest

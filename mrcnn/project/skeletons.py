@@ -16,6 +16,7 @@ from mrcnn.project import drawing, outlines
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 
 THIN_SHAPES = ("point", "line", "graph")
+KEYPOINT_SHAPES = frozenset({"graph"})  # beside a figure of another shape, one holds keypoints of its object
 CORNERS_2D = tuple(
     f"face{face}-{corner}" for face in (1, 2) for corner in ("topleft", "topright", "bottomright", "bottomleft")
 )

@@ -85,6 +85,7 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
     extra_heads.check_loss_weights(begin.config.model)
+    begin.config.model.check_layers(begin.config.train_layers)
     _check_monitors(begin.config)
     if begin.resumed is not None:
         best = history.best_index(begin.resumed.state.rows, monitor=begin.config.best_monitor)
@@ -152,8 +153,7 @@ def _check_monitors(config: TrainConfig) -> None:
     known = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
         if rule and rule.monitor not in (None, *known):
-            *first, last = map(repr, known)
-            raise UserError(f"`{key}.monitor` must be {', '.join(first)} or {last}, got {errors.shown(rule.monitor)}")
+            raise UserError(f"`{key}.monitor` must be {errors.listed(known)}, got {errors.shown(rule.monitor)}")
 
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
@@ -236,9 +236,10 @@ def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     """Sets what a config leaves open for a model without start weights: the shape of its input.
 
     Raises:
-        UserError: `model.loss_weights` names no loss of the model.
+        UserError: `model.loss_weights` names no loss of the model, or `train_layers` no word of its family.
     """
     extra_heads.check_loss_weights(config.model)
+    config.model.check_layers(config.train_layers)
     return _with_shape(config, config.model.input_shape, log=log)
 
 

@@ -1,5 +1,7 @@
 """Counts a run's objects, warns of those it cannot learn, and sets the slots."""
 
+from dataclasses import replace
+
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import counting
 from mrcnn.data.sources.source import Samples
@@ -31,7 +33,8 @@ def check(config: TrainConfig, samples: Samples, *, log: EventLog) -> TrainConfi
     mapping = samples.class_title_to_idx
     size, model = config.input_size, config.model
     given = SLOTS in config.given_model
-    limits = Limits(size.min_dim, size.max_dim, model.max_gt_instances if given else None, model.detections_per_image)
+    fixed = model.max_gt_instances if given else None
+    limits = Limits(size.min_dim, size.max_dim, fixed, model.detections_per_image, size.settled_shape)
     sets = [
         counting.count(chosen, name=name, class_title_to_idx=mapping, limits=limits)
         for name, chosen in (("training", samples.train), ("validation", samples.val))
@@ -45,7 +48,7 @@ def check(config: TrainConfig, samples: Samples, *, log: EventLog) -> TrainConfi
             log.info(f"`model.{SLOTS}` is {slots}, since {name} has {most} objects; give the key for another number")
         config = config.model_copy(update={"model": model.model_copy(update={SLOTS: slots})})
         for census in sets:
-            census.limits = Limits(size.min_dim, size.max_dim, slots, model.detections_per_image)
+            census.limits = replace(limits, max_gt_instances=slots)
     titles = [title for title, index in mapping.items() if index]
     for line in (*sets[0].remarks(titles), *sets[1].remarks()):
         log.warning(line)

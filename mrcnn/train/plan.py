@@ -52,13 +52,8 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    order = shapes.ShapedOrder(shapes.needed(samples, size), batch_size=batch_size, seed=config.seed)
-    used = order.epoch(0).shapes
-    listed = " or ".join(f"{height}x{width}" for height, width in order.shapes if (height, width) in used)
-    if all(height == width for height, width in used):
-        return f"input {listed}"
-    share = sum(map(math.prod, used)) / len(used) / size.max_dim**2
-    return f"input {listed} (rectangles, {share:.0%} of the pixels of squares)"
+    needs = shapes.needed(samples, size)
+    return f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:

@@ -100,3 +100,8 @@ def test_thousands_of_unknown_keys_are_counted():
     told = message.count("unknown key")
     assert message.endswith(f"; and {20_000 - told} more")
     assert len(message) <= 500
+
+
+@pytest.mark.parametrize(("words", "text"), [("a", "'a'"), ("ab", "'a' or 'b'"), ("abc", "'a', 'b' or 'c'")])
+def test_listed(words, text):
+    assert errors.listed(words) == text

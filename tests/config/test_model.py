@@ -1,8 +1,11 @@
 from typing import Literal
 
+import pytest
+
 from mrcnn.config.base import PositiveInt
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.model import ModelConfig
+from mrcnn.errors import UserError
 
 
 class Toy(ModelConfig):
@@ -38,3 +41,9 @@ def test_a_family_says_by_itself_what_the_program_asks_of_it():
     toy, ours = Toy(), MatterportConfig(backbone="resnet50", batch_norm="trained")
     assert (toy.title, toy.imagenet_backbone, toy.uses_batch_statistics) == ("toy", None, False)
     assert (ours.title, ours.imagenet_backbone, ours.uses_batch_statistics) == ("resnet50", "resnet50", True)
+
+
+def test_check_layers_lists_the_words_of_the_family():
+    assert Toy().check_layers("all") is None
+    with pytest.raises(UserError, match=r"^`train_layers` of toy must be 'all', got \"heads\"$"):
+        Toy().check_layers("heads")

@@ -112,3 +112,22 @@ def test_shaped_order_of_fewer_images_than_a_batch_repeats_them():
 def test_shaped_order_without_images_is_refused():
     with pytest.raises(ValueError, match="at least one image"):
         shapes.ShapedOrder([], batch_size=1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("needs", "text"),
+    [
+        ([(64, 64)] * 3, "64x64"),
+        ([(64, 128)] * 2, "64x128 (rectangles, 50% of the pixels of squares)"),
+        # one step of each shape: (64 * 128 + 128 * 128) / 2 / 128 ** 2
+        ([(64, 128)] * 2 + [(128, 128)] * 2, "64x128 or 128x128 (rectangles, 75% of the pixels of squares)"),
+    ],
+)
+def test_described(needs, text):
+    assert shapes.described(needs, max_dim=128, batch_size=2, seed=0) == text
+
+
+def test_need_of_follows_the_shape():
+    size = InputSize(min_dim=64, max_dim=128, shape="rectangle")
+    assert shapes.need_of(4, 6, size) == (64, 128)  # 64 x 96, to multiples of 64
+    assert shapes.need_of(4, 6, InputSize(min_dim=64, max_dim=128)) == (128, 128)

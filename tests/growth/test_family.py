@@ -37,6 +37,7 @@ class ToyConfig(ModelConfig):
     """Settings of the toy."""
 
     NETWORK = (*ModelConfig.NETWORK, "width", "kernel")
+    TRAIN_LAYERS = ("heads", "second", "all")
 
     family: Literal["toy"] = Field(default="toy", description="the toy family")
     width: PositiveInt = Field(default=4, description="channels of its two convolutions")
@@ -68,7 +69,7 @@ class TwoConvolutions(Float32Layer):
 class Toy(MaskRCNN):
     """Two convolutions below the usual pyramid and heads."""
 
-    layer_patterns: ClassVar = {"heads": "(mrcnn|rpn|fpn)_.*", "5+": "toy_conv2|(mrcnn|rpn|fpn)_.*", "all": ".*"}
+    layer_patterns: ClassVar = {"heads": "(mrcnn|rpn|fpn)_.*", "second": "toy_conv2|(mrcnn|rpn|fpn)_.*", "all": ".*"}
 
     def __init__(self, *, num_classes, settings, **kwargs):
         config = ToyConfig(**settings)
@@ -134,11 +135,16 @@ class Lines(JsonLog):
 @pytest.mark.slow
 def test_build_model_trains_a_toy_family_and_predictor_load_reads_its_folder(tmp_path):
     project, log = tiny.write_project(tmp_path / "project", train=4, val=1), Lines()
-    run.train(load_train_config(CONFIG), project_dir=project, output_dir=tmp_path / "out", log=log)
+    run.train(
+        load_train_config({**CONFIG, "train_layers": "second"}),
+        project_dir=project,
+        output_dir=tmp_path / "out",
+        log=log,
+    )
     folder = tmp_path / "out" / "best"  # of 4 images in batches of 2: two steps
     stored = json.loads((folder / "config.json").read_text())["model"]
     assert (stored["family"], stored["width"], stored["kernel"]) == ("toy", 6, 5)
-    assert "model: toy, input 64x64, `train_layers` all" in log.messages
+    assert "model: toy, input 64x64, `train_layers` second" in log.messages
     with hdf5.read_file(folder / "model_weights" / "model.h5") as file:
         weights = {name: value[()] for name, value in file.layers["toy_conv2"].items()}
     assert {name: value.shape for name, value in weights.items()} == {
@@ -151,22 +157,24 @@ def test_build_model_trains_a_toy_family_and_predictor_load_reads_its_folder(tmp
     assert predictor.bundle.config == ToyConfig(**CONFIG["model"])
     kernel = predictor.bundle.model.backbone.convolutions[1].kernel
     np.testing.assert_array_equal(kernel, weights["toy_conv2/kernel:0"])
-    select_trainable(predictor.bundle.model, "5+")
+    select_trainable(predictor.bundle.model, "second")
     assert [layer.trainable for layer in predictor.bundle.model.backbone.convolutions] == [False, True]
-    with pytest.raises(UserError, match=r"`train_layers` must be one of heads, 5\+, all, got '3\+'"):
+    with pytest.raises(UserError, match=r"`train_layers` must be one of heads, second, all, got '3\+'"):
         select_trainable(predictor.bundle.model, "3+")
     (found,) = predictor.predict([np.full((48, 64, 3), 90, np.uint8)])
     assert len(found.scores) <= 5
     assert found.masks.shape[1:] == (48, 64)
 
 
-def begin(folder, **model):
+def begin(folder, train_layers="all", **model):
     """Checks a run that starts from a folder of the toy."""
     (folder / "start" / "model_weights").mkdir(parents=True, exist_ok=True)
     (folder / "start" / "model_weights" / "model.h5").touch()
     stored = {"model": ToyConfig(width=6, score_threshold=0.2).model_dump(mode="json")}
     (folder / "start" / "config.json").write_text(json.dumps(stored))
-    config = load_train_config({**CONFIG, "weights_init_type": "transfer_learning", "model": model})
+    config = load_train_config(
+        {**CONFIG, "weights_init_type": "transfer_learning", "model": model, "train_layers": train_layers}
+    )
     start = check.check(config, model=str(folder / "start"), output=folder / "out", resume=False, log=Lines())
     return start.config.model
 
@@ -182,3 +190,23 @@ def test_check_refuses_imagenet_weights_where_the_backbone_is_no_resnet(tmp_path
     config = load_train_config({**CONFIG, "weights_init_type": "imagenet"})
     with pytest.raises(UserError, match="imagenet needs a model with a ResNet, and this one has none"):
         check.check(config, model=None, output=tmp_path / "out", resume=False, log=Lines())
+
+
+def test_load_train_config_accepts_the_words_of_the_family_for_train_layers():
+    assert load_train_config({**CONFIG, "train_layers": "second"}).train_layers == "second"
+    with pytest.raises(UserError, match=r"^`train_layers` of toy must be 'heads', 'second' or 'all', got \"3\+\"$"):
+        load_train_config({**CONFIG, "train_layers": "3+"})
+    with pytest.raises(
+        UserError, match=r"^`train_layers` must be 'all', '3\+', '4\+', '5\+' or 'heads', got \"second\"$"
+    ):
+        load_train_config({"train_layers": "second", "model": {"family": "matterport"}})
+
+
+def test_check_takes_the_words_for_train_layers_from_the_family_of_the_start_weights(tmp_path):
+    assert begin(tmp_path, train_layers="second") == ToyConfig(width=6)
+    with pytest.raises(UserError, match=r"^`train_layers` of toy must be 'heads', 'second' or 'all', got \"3\+\"$"):
+        begin(tmp_path, train_layers="3+")
+
+
+def test_select_trainable_and_the_record_have_the_same_words():
+    assert set(ToyConfig.TRAIN_LAYERS) == set(Toy.layer_patterns)

@@ -1,7 +1,8 @@
 import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.models.build import build_model
+from mrcnn.config.family import FAMILIES
+from mrcnn.models.build import BUILDERS, build_model
 
 
 @pytest.mark.parametrize("num_classes", [0, 1])
@@ -17,3 +18,8 @@ def test_build_model_settings_reach_the_model():
     shapes = {name: tuple(v.shape) for _, entries in model.weight_layout() for name, v in entries}
     assert shapes["conv1/kernel:0"] == (7, 7, 4, 64)
     assert shapes["mrcnn_class_logits/kernel:0"] == (1024, 3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_builders_and_records_have_the_same_words_for_train_layers(family):
+    assert set(BUILDERS[family].layer_patterns) == set(FAMILIES[family].TRAIN_LAYERS)

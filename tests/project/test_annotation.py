@@ -9,7 +9,7 @@ import pytest
 from mrcnn.errors import UserError
 from mrcnn.images import limits
 from mrcnn.project.annotation import Annotation, Label, Tag, read
-from mrcnn.project.geometry import Bitmap, MultiPolygon, Polygon, Unsupported
+from mrcnn.project.geometry import Bitmap, Graph, MultiPolygon, Point, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
 META = ProjectMeta(
@@ -268,3 +268,23 @@ def test_read_decodes_no_more_bitmaps_than_there_is_room_for(monkeypatch):
 def test_a_tag_name_that_no_file_can_hold_is_refused():
     with pytest.raises(UserError, match=r"the tag name .* holds half of a character"):
         Tag.from_json({"name": "\ud83d"})
+
+
+def test_attached_finds_keypoints_beside_another_figure_of_their_object():
+    nodes, crowd = Graph({"a": {"loc": [1, 1]}}), (Tag("iscrowd"),)
+    labels = (
+        Label("cat", nodes, extra={"instance": "x"}),
+        Label("cat", Point([[2, 2]]), extra={"instance": "x"}),
+        Label("dog", nodes, extra={"instance": "x"}),  # another class is another object
+        Label("cat", nodes, crowd, extra={"instance": "x"}),
+        Label("cat", nodes, extra={"instance": "y"}),
+        Label("cat", nodes, extra={"instance": "y"}),
+        Label("cat", nodes, extra={"instance": ""}),
+    )
+    made = Annotation((8, 9), (), labels)
+    assert made.attached() == {0}
+    assert made.attached({"point"}) == {1}
+    assert made.attached({"point", "graph"}) == Annotation((8, 9)).attached() == set()
+    assert made.thin_shapes() == {"graph": 5, "point": 1}
+    assert made.thin_shapes({"point"}) == {"graph": 6}
+    assert [label.instance for label in labels[3:]] == ["x", "y", "y", None]

@@ -100,3 +100,8 @@ def test_census_classes_without_an_object_and_objects_left_out_are_named():
         "training set: 3 objects are left out: outside their image, or of no known shape",
     ]
     assert counted.slots == {"a": 1, "b": 0}
+
+
+def test_remarks_say_that_a_rectangle_is_at_most_a_square():
+    counted = make(Limits(64, 64, None, 100, "rectangle"), a=[("cat", None, 4), ("cat", None, 5)])
+    assert "at the model's input of at most 64x64 and are not learnt" in next(counted.remarks())

@@ -50,6 +50,7 @@ class MatterportConfig(ModelConfig):
     """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
 
     LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
+    TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
     NETWORK: ClassVar[tuple[str, ...]] = (
         "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",

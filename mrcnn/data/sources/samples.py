@@ -17,8 +17,9 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
-from mrcnn.project.annotation import CROWD_TAG, INSTANCE_KEY, Annotation, Label
+from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
 from mrcnn.project.geometry import Geometry
+from mrcnn.project.skeletons import KEYPOINT_SHAPES
 from mrcnn.structures import Sample
 
 
@@ -86,9 +87,7 @@ def make_sample(
         if not ignore and title not in class_title_to_idx:
             raise UserError(f"{item.ann_path}: class {title!r} is none of {sorted(class_title_to_idx)}")
         class_id = class_title_to_idx.get(title, classes.BACKGROUND_IDX)  # neutral has none
-        key = label.extra.get(INSTANCE_KEY)
-        bound = key if isinstance(key, str) and key else number
-        figures.setdefault((class_id, ignore, bound), []).append(label)
+        figures.setdefault((class_id, ignore, label.instance or number), []).append(label)
     return Sample(
         name=f"{item.dataset}/{item.name}",
         image_path=str(item.image_path),
@@ -102,8 +101,8 @@ def make_sample(
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
-    """Joins an object's figures, leaving out those of extra fields if there are others."""
-    own = extras.own_shapes()
+    """Joins an object's figures, leaving out those of extra fields and keypoints if there are others."""
+    own = _attached_shapes()
     drawn = [part for part in parts if part.shape not in own] or parts
     return drawn[0] if len(drawn) == 1 else _Figures(tuple(drawn))
 
@@ -159,7 +158,7 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
             f"{unlearnt} objects of class {background!r} count as background and are not learnt, since "
             "`special_classes.background` names it"
         )
-    thin = sum((annotations[index].thin_shapes() - _own_figures(annotations[index]) for index in used), Counter())
+    thin = sum((annotations[index].thin_shapes(_attached_shapes()) for index in used), Counter())
     if thin:
         counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
         lines.append(
@@ -169,8 +168,6 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
     return lines
 
 
-def _own_figures(annotation: Annotation) -> Counter[str]:
-    """Counts the figures of extra fields that are bound to an object, by shape."""
-    own = extras.own_shapes()
-    bound = (label.geometry.shape for label in annotation.labels if label.extra.get(INSTANCE_KEY))
-    return Counter(shape for shape in bound if shape in own)
+def _attached_shapes() -> frozenset[str]:
+    """Collects the shapes that are no part of a mask, whichever fields the run reads or the table has."""
+    return KEYPOINT_SHAPES | extras.own_shapes()

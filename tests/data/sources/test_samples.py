@@ -12,7 +12,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.fields.table import FIELDS
 from mrcnn.project.annotation import Annotation, Label, Tag
-from mrcnn.project.geometry import Bitmap, Point
+from mrcnn.project.geometry import Bitmap, Graph, Point
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from tests.fields import toy
 
@@ -110,3 +110,14 @@ def test_make_sample_keeps_the_facts_of_the_image():
     annotation = Annotation((8, 9), (), (A,), extra={"weather": "rain"})
     made = samples.make_sample(Image("t", ()), annotation, class_title_to_idx={"bg": 0, "a": 1})
     assert made.facts == {"weather": "rain"}
+
+
+def test_make_sample_draws_no_keypoints_of_an_object_whichever_fields_there_are(monkeypatch):
+    nodes = {"a": {"loc": [7, 6]}, "b": {"loc": [5, 4]}}
+    graph, alone = Label("a", Graph(nodes), extra={"instance": "x"}), Label("a", Graph(nodes))
+    annotation = Annotation((8, 9), (), (Label("a", PIXELS, extra={"instance": "x"}), graph, alone))
+    for _ in range(2):
+        made = samples.make_sample(Image("t", ()), annotation, class_title_to_idx={"bg": 0, "a": 1})
+        drawn = [label.to_mask(8, 9) for label in made.labels]
+        assert [(mask.shape, corner) for mask, corner in drawn] == [((2, 3), (2, 1)), ((3, 3), (4, 5))]
+        monkeypatch.setitem(FIELDS, "point", toy.Dot())

@@ -20,6 +20,7 @@ import numpy as np
 from mrcnn import events
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
+from mrcnn.data import shapes
 from mrcnn.errors import UserError, counted, printable
 from mrcnn.events import EventLog
 from mrcnn.images import image_file
@@ -61,7 +62,9 @@ class Report:
         splits: the names of the splits: the two tags, `neither` and `all`.
         images: images by split; one with both tags counts in both.
         objects: objects by (class, split).
-        shapes: objects by shape.
+        shapes: figures by shape.
+        thin: number of objects without an area.
+        sizes: height and width of the images of each tag, where they can be read.
         problems: in the order of the project's items.
         config: the train config for which `sets` are counted.
         sets: for each of the two tags, the count of the objects that training would learn.
@@ -72,6 +75,8 @@ class Report:
     images: Counter[str] = field(default_factory=Counter)
     objects: Counter[tuple[str, str]] = field(default_factory=Counter)
     shapes: Counter[str] = field(default_factory=Counter)
+    thin: int = 0
+    sizes: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     config: TrainConfig = field(default_factory=TrainConfig)
     sets: dict[str, Census] = field(default_factory=dict)
@@ -89,9 +94,12 @@ class Report:
     def add(self, annotation: Annotation) -> None:
         """Counts an image and its objects."""
         tagged = [name for name in self.splits[:-2] if annotation.has_tag(name)]
+        attached = annotation.attached()
+        titles = [label.class_title for index, label in enumerate(annotation.labels) if index not in attached]
         for split in (*(tagged or [NEITHER]), ALL):
             self.images[split] += 1
-            self.objects.update((label.class_title, split) for label in annotation.labels)
+            self.objects.update((title, split) for title in titles)
+        self.thin += annotation.thin_shapes().total()
         self.shapes.update(label.geometry.shape for label in annotation.labels)
 
     def count(self, name: str, item: "_Checked") -> None:
@@ -99,11 +107,14 @@ class Report:
         if item.size_hw is None:
             return
         special = self.config.special_classes
-        pairs = zip(item.annotation.labels, item.boxes, strict=True)
-        objects = [(label, box) for label, box in pairs if label.class_title != special.background]
+        attached = item.annotation.attached()
+        pairs = enumerate(zip(item.annotation.labels, item.boxes, strict=True))
+        own = [pair for index, pair in pairs if index not in attached]
+        objects = [(label, box) for label, box in own if label.class_title != special.background]
         drawn = [(label, box) for label, box in objects if box is not None]
         for tag, census in self.sets.items():
             if item.annotation.has_tag(tag):
+                self.sizes.setdefault(tag, []).append(item.size_hw)
                 census.add(
                     name,
                     item.size_hw,
@@ -310,14 +321,32 @@ def _ignored(label: Label, neutral: str | None) -> str | None:
 def _limits(config: TrainConfig) -> Limits:
     size, model = config.input_size, config.model
     slots = model.max_gt_instances if "max_gt_instances" in config.given_model else None
-    return Limits(size.min_dim, size.max_dim, slots, model.detections_per_image)
+    return Limits(size.min_dim, size.max_dim, slots, model.detections_per_image, _shape(config) or "square")
+
+
+def _shape(config: TrainConfig) -> str | None:
+    """Finds the shape of the model input; None where start weights decide it."""
+    is_new = config.weights_init_type in ("random", "imagenet")
+    return config.input_size.shape or (config.model.input_shape if is_new else None)
+
+
+def _model_inputs(report: Report) -> str:
+    """Describes the model inputs of the training images, as the log of a training does."""
+    config, sizes = report.config, report.sizes.get(report.splits[0], [])
+    most = config.input_size.max_dim
+    if _shape(config) != "rectangle" or not sizes:
+        return f"{most}x{most} pixels"
+    size = config.input_size.model_copy(update={"shape": "rectangle"})
+    needs = [shapes.need_of(height, width, size) for height, width in sizes]
+    found = shapes.described(needs, max_dim=most, batch_size=config.batch_size.train, seed=config.seed)
+    is_open = config.augmentation and config.input_size.shape is None
+    return found + (", squares if `augmentation` changes the size of images" if is_open else "")
 
 
 def _training(report: Report) -> Iterator[str]:
     """Yields the lines of the report about what training would learn, leave out or refuse."""
-    size, special = report.config.input_size, report.config.special_classes
-    sides = f"{size.max_dim}x{size.max_dim}"
-    yield f"counted for a model input of {sides} pixels, the `input_size` of --config or the default:"
+    special = report.config.special_classes
+    yield f"counted for a model input of {_model_inputs(report)}, the `input_size` of --config or the default:"
     titles = [
         item.title for item in report.project.meta.classes if item.title not in (special.background, special.neutral)
     ]
@@ -339,9 +368,8 @@ def _check_tags(subject: str, tags: Iterable[Tag], meta: ProjectMeta) -> Iterato
 
 
 def _remarks(report: Report) -> Iterator[str]:
-    thin = sum(report.shapes[shape] for shape in THIN_SHAPES)
-    if thin:
-        yield f"{thin} objects have no area ({', '.join(THIN_SHAPES)}): they are drawn one pixel wide"
+    if report.thin:
+        yield f"{report.thin} objects have no area ({', '.join(THIN_SHAPES)}): they are drawn one pixel wide"
     both = sum(report.images[split] for split in report.splits[:-1]) - report.images[ALL]
     if both:
         yield f"{both} images are in both sets"

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from mrcnn.config.load import load_train_config
+from mrcnn.data import check
 from mrcnn.errors import UserError
 from mrcnn.images import image_header
-from mrcnn.project import check
 
 META = {
     "classes": [
@@ -268,3 +268,32 @@ def test_the_sizes_and_classes_of_a_train_config_count(root):
     assert "training set: 0 crowds and 1 neutral objects are regions to ignore" in text
     assert "validation set: 1 images have more than 1 objects, the most is 2 in ds/1.png" in text
     assert "no object of" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "64x128 (rectangles, 50% of the pixels of squares), the"),
+        ({"augmentation": [{"name": "Fliplr"}]}, "squares), squares if `augmentation` changes the size of images, the"),
+        ({"input_size": {"min_dim": 64, "max_dim": 128, "shape": "square"}}, "128x128 pixels, the"),
+        ({"weights_init_type": "transfer_learning"}, "128x128 pixels, the"),  # the start weights decide
+    ],
+)
+def test_format_report_names_the_shapes_of_the_model_input(root, changes, text):
+    _add(root, "1.png", _object(), tags=["train", "val"])  # 4 x 6 pixels, enlarged to 64 x 96
+    config = {"input_size": {"min_dim": 64, "max_dim": 128}, "weights_init_type": "random", **changes}
+    report = check.format_report(_check(root, config=load_train_config(config)))
+    assert f"{text} `input_size` of --config" in report
+    assert "counted for a model input of " in report
+
+
+def test_check_project_counts_bound_keypoints_as_a_part_of_their_object(root):
+    nodes = {"a": {"loc": [1, 1]}}
+    graph = {"classTitle": "pear", "tags": [], "nodes": nodes, "geometryType": "graph"}
+    bound = _object("pear", geometryType="polygon", instance="x"), {**graph, "instance": "x"}
+    _add(root, "1.png", *bound, tags=["train", "val"])
+    report = _check(root)
+    assert (report.thin, report.objects["pear", "all"], report.shapes) == (0, 1, {"polygon": 1, "graph": 1})
+    assert report.sets["train"].objects == {"pear": 1}
+    _add(root, "2.png", graph, tags=["train"])
+    assert "1 objects have no area" in check.format_report(_check(root))
