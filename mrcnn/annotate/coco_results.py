@@ -20,15 +20,17 @@ from mrcnn.structures import CompactDetections
 class CocoResults:
     """Collects the detections of a run, with run-length encoded masks."""
 
-    def __init__(self, class_names: Sequence[str]):
+    def __init__(self, class_names: Sequence[str], *, fields: Iterable[str] = ()):
         """Starts without images.
 
         Args:
             class_names: title of each class id, the background first.
+            fields: names of the extra fields of the detections.
         """
+        own = extras.to_coco_category(fields)
         self._content: dict[str, list[dict[str, Any]]] = {
             "images": [],
-            "categories": [{"id": index, "name": name} for index, name in enumerate(class_names) if index],
+            "categories": [{**own, "id": index, "name": name} for index, name in enumerate(class_names) if index],
             "annotations": [],
         }
 

@@ -79,7 +79,7 @@ class ResultWriter:
             with_results: record the COCO results of each image, which `write_results` needs.
         """
         self._out, self._naming, self._folder = out, naming, folder
-        self._class_names = bundle.class_names
+        self._class_names, self._fields = bundle.class_names, bundle.extra_fields
         self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
         self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose="--overlay") if with_overlay else None
         self._with_results = with_results
@@ -105,7 +105,7 @@ class ResultWriter:
 
     def write_results(self, entries: Iterable[Entry]) -> None:
         """Writes the COCO results of those images that are in the project, in this order."""
-        results = CocoResults(self._class_names)
+        results = CocoResults(self._class_names, fields=self._fields)
         for entry in entries:
             if record := self._out.done.get(key(entry)):
                 results.add(entry.title, record["size"], record["coco"])

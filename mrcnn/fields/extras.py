@@ -132,6 +132,11 @@ def to_coco(values: Extras) -> dict[str, Any]:
     return {key: value for name in values for key, value in named(name).to_coco(values[name]).items()}
 
 
+def to_coco_category(names: Iterable[str]) -> dict[str, Any]:
+    """Combines the keys that fields add to a category in COCO JSON; see `Field.to_coco_category`."""
+    return {key: value for name in names for key, value in named(name).to_coco_category().items()}
+
+
 def differing(extras: Extras, others: Extras, *, count: int) -> np.ndarray:
     """Finds the objects of which a field differs by more than its tolerance, or is NaN.
 

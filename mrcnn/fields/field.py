@@ -140,6 +140,10 @@ class Field:
         """Converts the value of an object to keys of its annotation in COCO JSON; the inverse of `from_coco`."""
         return {self.name: self.jsonable(value)}
 
+    def to_coco_category(self) -> dict[str, Any]:
+        """Lists further keys of every category in COCO JSON, such as the names of keypoints; here none."""
+        return {}
+
     def jsonable(self, value: np.ndarray) -> Any:
         """Converts the value of one object for JSON."""
         return np.round(np.asarray(value, np.float64), DECIMALS).tolist()

@@ -143,3 +143,14 @@ def test_augmented_exchanges_left_and_right_of_a_mirrored_image(monkeypatch):
     for mirrors, expected in ((True, [[2, 1]]), (False, [[1, 2]])):
         got = extras.augmented(toy.extras((0, 0, 1, 2)), lambda points: points, mirrors=mirrors)
         assert got["offset"].tolist() == expected
+
+
+def test_to_coco_category_combines_the_keys_of_all_fields(monkeypatch):
+    class Named(toy.Point):
+        def to_coco_category(self):
+            return {"points": ["tip"]}
+
+    toy.register(monkeypatch)
+    assert extras.to_coco_category(["point", "offset"]) == {}
+    monkeypatch.setitem(FIELDS, "point", Named())
+    assert extras.to_coco_category(["point", "offset"]) == {"points": ["tip"]}

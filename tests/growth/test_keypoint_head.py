@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from mrcnn.annotate import run as annotating
 from mrcnn.config.load import load_inference_config, load_train_config
@@ -70,6 +72,9 @@ class Keypoints(Field):
     def to_coco(self, value):
         flat = [float(part) for y, x, v in value for part in (x, y, round(v))]
         return {NAME: flat, "num_keypoints": int((value[:, 2] >= 0.5).sum())}
+
+    def to_coco_category(self):
+        return {NAME: [*ENDS], "skeleton": [[1, 2]]}
 
     def to_label(self, label, value):
         return label
@@ -269,5 +274,19 @@ def test_apply_writes_keypoints_into_project_and_coco_json_that_are_read_back(tm
     assert sample.extras[NAME].tolist() == expected
     (found,) = read_coco(tmp_path / "out" / "predictions.json", tmp_path / "in").images[0].objects
     assert [found.extras[NAME].tolist()] == expected
-    (written,) = json.loads((tmp_path / "out" / "predictions.json").read_text())["annotations"]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [item[NAME] for item in content["categories"]] == [["left", "right"]] * 2
+    (written,) = content["annotations"]
     assert (written[NAME], written["num_keypoints"]) == ([16, 24, seen[0], 48, 24, seen[1]], 2)
+    assert _keypoint_precision(tmp_path / "out") == pytest.approx(1.0)
+
+
+def _keypoint_precision(folder):
+    """Evaluates the results list of a run against its data set, with COCO's own code."""
+    truth = COCO(str(folder / "predictions.json"))
+    assert truth.loadCats([1])[0]["skeleton"] == [[1, 2]]
+    scorer = COCOeval(truth, truth.loadRes(str(folder / "predictions_results.json")), "keypoints")
+    scorer.params.kpt_oks_sigmas = np.array([0.1, 0.1])
+    scorer.evaluate()
+    scorer.accumulate()
+    return scorer.eval["precision"][..., 0, 0, 0].mean()  # of the first class, objects of all sizes
