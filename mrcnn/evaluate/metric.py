@@ -11,6 +11,8 @@ from mrcnn.structures import Instances
 
 GroundTruth = tuple[int, int, Instances]  # height, width, objects
 PER_CLASS = "per_class"
+# keys of the results of evaluation and validation that no measure may have as its name
+RESERVED = frozenset({PER_CLASS, "images", "skipped", "loss", "l2_loss"})
 
 
 class Predictions(Protocol):
@@ -67,9 +69,9 @@ class MetricKind(NamedTuple):
             by class id, the background first; `max_detections` is the most detections of an image; `class_facts` are
             the further values of each class of the data by title, such as LVIS's `frequency` and COCO's `id`.
         columns: measures in the text table of an evaluation.
-        validated: measures that training takes after an epoch, in 0..1 and better if higher, with their names in the
-            legend of the plot.
+        validated: measures that training takes after an epoch, in 0..1, with their names in the legend of the plot.
         monitored: those of `validated` that may decide which checkpoint is best, as `val_<name>`.
+        lower_is_better: those of `validated` that are better if lower; the others are better if higher.
         needs: extra fields of objects and detections; the metric is computed for models whose heads add them all.
     """
 
@@ -77,6 +79,7 @@ class MetricKind(NamedTuple):
     columns: tuple[str, ...] = ()
     validated: Mapping[str, str] = {}
     monitored: tuple[str, ...] = ()
+    lower_is_better: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
 
@@ -112,15 +115,30 @@ class Metrics:
         """Combines the measures of all metrics to one dictionary with `per_class`; see `Metric.result`.
 
         Raises:
-            ValueError: two metrics have a measure of the same name.
+            ValueError: two metrics have a measure of the same name, or one has a name of `RESERVED`.
         """
         combined: dict[str, Any] = {}
         per_class: dict[int, dict[str, Any]] = {}
         for metric in self._metrics:
             found = dict(metric.result())
             for class_id, values in found.pop(PER_CLASS, {}).items():
-                per_class.setdefault(class_id, {}).update(values)
-            if taken := sorted(combined.keys() & found.keys()):
-                raise ValueError(f"two metrics have a measure named {taken[0]!r}: rename one of them")
-            combined |= found
+                _add(values, per_class.setdefault(class_id, {}))
+            check_names(found)
+            _add(found, combined)
         return {**combined, PER_CLASS: per_class}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Checks that a measure cannot be confused with another key of the results.
+
+    Raises:
+        ValueError: a name is one of `RESERVED`.
+    """
+    if taken := sorted(RESERVED.intersection(names)):
+        raise ValueError(f"a metric has a measure named {taken[0]!r}, which the results have already: rename it")
+
+
+def _add(found: Mapping[str, Any], combined: dict[str, Any]) -> None:
+    if taken := sorted(combined.keys() & found.keys()):
+        raise ValueError(f"two metrics have a measure named {taken[0]!r}: rename one of them")
+    combined.update(found)

@@ -6,7 +6,7 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 from collections.abc import Collection
 
 from mrcnn.evaluate import coco
-from mrcnn.evaluate.metric import MetricKind
+from mrcnn.evaluate.metric import MetricKind, check_names
 
 METRICS: dict[str, MetricKind] = {"coco": coco.KIND}
 
@@ -16,8 +16,13 @@ def kinds_for(fields: Collection[str]) -> tuple[MetricKind, ...]:
 
     Args:
         fields: names of the extra fields that the model's heads add to a detection.
+
+    Raises:
+        ValueError: a metric shows a measure with a name of `metric.RESERVED`.
     """
-    return tuple(kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
+    kinds = tuple(kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
+    check_names(name for kind in kinds for name in (*kind.columns, *kind.validated))
+    return kinds
 
 
 def needs(fields: Collection[str]) -> tuple[str, ...]:
@@ -37,3 +42,8 @@ def columns() -> tuple[str, ...]:
 def labels() -> dict[str, str]:
     """Maps each validated measure to its label in the plot's legend."""
     return {name: label for kind in METRICS.values() for name, label in kind.validated.items()}
+
+
+def lower_is_better() -> frozenset[str]:
+    """Collects the validated measures that are better if lower, of all kinds."""
+    return frozenset(name for kind in METRICS.values() for name in kind.lower_is_better)

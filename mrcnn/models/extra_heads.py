@@ -70,13 +70,22 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(field for kind in find(names).values() for field in kind.gives)
 
 
+def losses(config: ModelConfig) -> tuple[str, ...]:
+    """Lists the losses of a model.
+
+    Raises:
+        UserError: as `find`.
+    """
+    return (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.losses))
+
+
 def check_loss_weights(config: ModelConfig) -> None:
     """Checks that each weighted loss is one of the model's.
 
     Raises:
         UserError: `model.loss_weights` names another loss; or as `find`.
     """
-    known = (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.losses))
+    known = losses(config)
     for name in config.extra_losses:
         if name not in known:
             raise UserError(f"`model.loss_weights`: {name!r} is no loss of this model; those are {', '.join(known)}")

@@ -148,8 +148,10 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
 
 
 def _check_monitors(config: TrainConfig) -> None:
-    """Checks that validation measures what the config monitors."""
+    """Checks that validation measures what the config monitors, under names of its own."""
     kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
+    if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
+        raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
     known = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
         if rule and rule.monitor not in (None, *known):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import files
+from mrcnn.evaluate import table
 
 Row = Mapping[str, Any]
 
@@ -19,14 +20,15 @@ def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float 
 
     Args:
         rows: one per epoch.
-        monitor: the column; a lower loss is better, and a higher value of any other column.
+        monitor: the column; a lower `val_loss` is better, and of a metric what its kind says.
         min_delta: a value must be better by more than this to count; None also prefers the lower `val_loss` among
             equal values.
 
     Returns:
         The index; None when no row has a finite value.
     """
-    sign = -1.0 if monitor.endswith("loss") else 1.0
+    is_lower_better = monitor == MONITOR or monitor.removeprefix("val_") in table.lower_is_better()
+    sign = -1.0 if is_lower_better else 1.0
     best, best_value, best_loss = None, -math.inf, math.inf
     for index, row in enumerate(rows):
         value = row.get(monitor)

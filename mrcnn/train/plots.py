@@ -70,8 +70,8 @@ def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, bes
 def _loss_names(rows: Sequence[Row]) -> list[str]:
     """Lists the heads' losses that the history has, those of `LABELS` first."""
     names = dict.fromkeys(name.removeprefix("val_") for row in rows for name in row if name.endswith("_loss"))
-    names.pop("l2_loss", None)
-    names.pop("loss", None)  # of val_loss
+    for name in ("l2_loss", "loss", *table.labels()):  # `loss` of val_loss, and measures of metrics
+        names.pop(name, None)
     return [*(name for name in LABELS if name in names), *(name for name in names if name not in LABELS)]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrcnn.evaluate.metric import MetricKind, Metrics
+from mrcnn.evaluate.metric import MetricKind, Metrics, check_names
 
 
 class Counter:
@@ -48,3 +48,24 @@ def test_metrics_refuse_two_measures_of_one_name():
     metrics = Metrics([kind("a"), kind("a", Limit)], ["bg"], max_detections=1)
     with pytest.raises(ValueError, match="two metrics have a measure named 'a': rename one of them"):
         metrics.result()
+
+
+@pytest.mark.parametrize("name", ["images", "skipped", "loss"])
+def test_metrics_refuse_a_measure_with_a_name_of_the_results(name):
+    metrics = Metrics([kind(name, Limit)], ["bg"], max_detections=1)
+    with pytest.raises(ValueError, match=f"^a metric has a measure named '{name}', which the results have already"):
+        metrics.result()
+
+
+def test_metrics_refuse_two_measures_of_one_name_per_class():
+    class Other(Counter):
+        def result(self):
+            return {"b": 1, "per_class": {1: {"a": 2}}}
+
+    with pytest.raises(ValueError, match="two metrics have a measure named 'a': rename one of them"):
+        Metrics([kind("a"), kind("b", Other)], ["bg", "cat"], max_detections=1).result()
+
+
+def test_check_names_accepts_all_other_names():
+    assert check_names(["box_ap", "image_loss"]) is None
+    assert check_names([]) is None

@@ -34,3 +34,17 @@ def test_what_a_kind_of_the_table_shows_is_among_its_measures():
         measured = kind.make(("bg", "a"), max_detections=1, class_facts={}).result()
         assert {*kind.columns, *kind.validated} <= measured.keys()
         assert set(kind.monitored) <= kind.validated.keys()
+
+
+def test_kinds_for_refuses_a_measure_with_a_name_of_the_results(monkeypatch):
+    monkeypatch.setitem(table.METRICS, "mine", MetricKind(None, columns=("images",), needs=("keypoints",)))
+    assert table.kinds_for(()) == (table.METRICS["coco"],)
+    with pytest.raises(ValueError, match=r"^a metric has a measure named 'images', which the results have already"):
+        table.kinds_for(["keypoints"])
+
+
+def test_lower_is_better_is_said_by_the_kind(monkeypatch):
+    assert table.lower_is_better() == set()
+    kind = MetricKind(None, validated={"error": "error", "gain": "gain"}, lower_is_better=("error",))
+    monkeypatch.setitem(table.METRICS, "mine", kind)
+    assert table.lower_is_better() == {"error"}

@@ -255,3 +255,9 @@ def test_check_data_opens_the_data_before_all_else(log):
     with pytest.raises(UserError, match="there is none"):
         check.check_data(check.Start(config=config, model=None, resumed=None, classes=None), fail, log=log)
     assert log.messages == []  # nothing of devices yet
+
+
+def test_check_refuses_a_metric_with_the_name_of_a_loss(log, tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, "mine", MetricKind(None, validated={"mrcnn_mask_loss": "mask"}))
+    with pytest.raises(ValueError, match=r"^a metric has a measure named 'mrcnn_mask_loss', which is a loss"):
+        start(log, tmp_path / "out")

@@ -1,5 +1,7 @@
 import pytest
 
+from mrcnn.evaluate.metric import MetricKind
+from mrcnn.evaluate.table import METRICS
 from mrcnn.train import history
 
 NAN = float("nan")
@@ -71,3 +73,10 @@ def test_is_flat_wants_gains_above_the_least():
     slow = rows("val_mask_ap", 0.5, 0.501, 0.502, 0.503, 0.504, 0.505)
     assert history.is_flat(slow, monitor="val_mask_ap", min_delta=0.01)
     assert not history.is_flat(slow, monitor="val_mask_ap", min_delta=0.0)
+
+
+def test_best_index_follows_what_the_metric_says(monkeypatch):
+    kind = MetricKind(None, validated={"error": "", "low_loss": ""}, lower_is_better=("error",))
+    monkeypatch.setitem(METRICS, "mine", kind)
+    assert history.best_index(rows("val_error", 0.3, 0.1, 0.2), monitor="val_error") == 1
+    assert history.best_index(rows("val_low_loss", 0.3, 0.1, 0.5), monitor="val_low_loss") == 2

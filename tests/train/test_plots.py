@@ -1,6 +1,8 @@
 import cv2
 import pytest
 
+from mrcnn.evaluate.metric import MetricKind
+from mrcnn.evaluate.table import METRICS
 from mrcnn.train import plots
 
 NAN = float("nan")
@@ -32,3 +34,14 @@ def test_more_curves_leave_more_ink(tmp_path):
         ink.append(int((cv2.imread(str(tmp_path / "curves.png"))[:, 1050:] < 250).any(axis=2).sum()))
     assert ink[0] == 0  # without AP the third plot is empty
     assert ink[1] > 1000
+
+
+def test_draw_curves_shows_a_metric_among_the_metrics_whatever_its_name(tmp_path, monkeypatch):
+    shown = dict.fromkeys(("miss_loss", "misses"), "misses")
+    monkeypatch.setitem(METRICS, "mine", MetricKind(None, validated=shown))
+    pictures = []
+    for name in shown:
+        rows = [{"epoch": epoch, "loss": 1.0, f"val_{name}": 0.5} for epoch in (1, 2)]
+        plots.draw_curves(rows, tmp_path / "curves.png")
+        pictures.append(cv2.imread(str(tmp_path / "curves.png")))
+    assert (pictures[0] == pictures[1]).all()
