@@ -30,7 +30,7 @@ COMMANDS: Commands = {
     "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on a project"),
     "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
-    "check": Command("mrcnn.data.check", "look for mistakes in a project"),
+    "check": Command("mrcnn.commands.check", "look for mistakes in a project"),
     "tag": Command("mrcnn.project.tag", "split a project into training and validation images"),
     "inspect": Command("mrcnn.weights.inspect", "say what a weight file is"),
     "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),

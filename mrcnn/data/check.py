@@ -1,14 +1,10 @@
 """Checks a project: counts objects by class and split, lists problems with file and object.
 
-    python -m mrcnn check DIR [--config TRAIN.json] [--train-tag train] [--val-tag val] [--all]
-
 An error is a problem for which a run refuses the project or skips an image. A warning is a part that a run reads, but
 perhaps not as intended. Every image is decoded and every object drawn. The number of objects that training would learn
 depends on the train config; without one the defaults are used.
-The exit code is 1 when there is an error or when training would refuse the project.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn import events
-from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import shapes
-from mrcnn.errors import UserError, counted, printable
+from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images import image_file
 from mrcnn.images.image_file import Sizes
@@ -192,36 +186,6 @@ def format_report(report: Report, *, every: bool = False) -> str:
     if len(shown) < len(report.problems):
         lines.append("what is repeated is shown once with its count; --all shows each")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the project, or a folder with one project in it")
-    parser.add_argument("--config", type=Path, metavar="JSON", help="train config whose sizes and classes count")
-    parser.add_argument("--train-tag", help="tag of the training images, instead of the config's (train)")
-    parser.add_argument("--val-tag", help="tag of the validation images, instead of the config's (val)")
-    parser.add_argument("--all", action="store_true", help="show each problem, also those that are repeated")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
-    log, reports = events.make_log("rich"), []
-
-    def run() -> None:
-        config = load_train_config(options.config or {}, warn=log.warning)
-        tags = config.dataset_tags
-        report = check_project(
-            options.directory,
-            train_tag=options.train_tag or tags.train,
-            val_tag=options.val_tag or tags.val,
-            config=config,
-            log=log,
-        )
-        reports.append(report)
-
-    code = events.run_main(run, log=log, debug=options.debug)
-    for report in reports:
-        print(printable(format_report(report, every=options.all)))
-    return code or int(any(report.errors or report.refusals for report in reports))
 
 
 class _Checked(NamedTuple):

@@ -1,9 +1,6 @@
 """Checks what the check of a project counts and finds."""
 
 import json
-import os
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -213,32 +210,6 @@ def test_a_project_without_images_has_a_report(root):
 def test_main_a_folder_without_a_project_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no project in"):
         _check(tmp_path)
-
-
-def test_main_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
-    _add(root, "1.png", _object(), tags=["train", "val"])
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "mrcnn", "check", *map(str, arguments)]
-        env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-
-    good = run(root)
-    assert (good.returncode, "0 errors, 0 warnings" in good.stdout) == (0, True)
-    empty = run(root, "--val-tag", "test")
-    assert (empty.returncode, "train  test  neither" in empty.stdout) == (1, True)
-    assert "error: training refuses this project: the validation set has no image" in empty.stdout
-    (root / "ds" / "img" / "1.png").write_bytes(b"")
-    bad = run(root.parent)
-    assert bad.returncode == 1
-    assert "3 errors, 0 warnings\nerror: cannot decode" in bad.stdout
-    os.rename(root / "ds" / "img" / "1.png", os.fsencode(root / "ds" / "img") + b"/caf\xe9.png")
-    os.rename(root / "ds" / "ann" / "1.png.json", os.fsencode(root / "ds" / "ann") + b"/caf\xe9.png.json")
-    stray = run(root)
-    assert (stray.returncode, "img/caf\\udce9.png" in stray.stdout) == (1, True)
-    none = run(root / "ds" / "img")
-    assert (none.returncode, none.stdout) == (1, "")
-    assert "no project in" in none.stderr
 
 
 def test_what_training_would_refuse_is_told(root):

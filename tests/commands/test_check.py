@@ -1,0 +1,44 @@
+"""The command `mrcnn check`; what it finds is tested in `tests/data/test_check.py`."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.train import tiny
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A project of one image, which has both tags."""
+    folder = tiny.write_project(tmp_path / "shapes", train=1, val=0)
+    path = folder / "ds" / "ann" / "0.png.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "tags": [{"name": "train"}, {"name": "val"}]}))
+    return folder
+
+
+def test_main_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
+    def run(*arguments):
+        command = [sys.executable, "-m", "mrcnn", "check", *map(str, arguments)]
+        env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+    good = run(root)
+    assert (good.returncode, "0 errors, 0 warnings" in good.stdout) == (0, True)
+    empty = run(root, "--val-tag", "test")
+    assert (empty.returncode, "train  test  neither" in empty.stdout) == (1, True)
+    assert "error: training refuses this project: the validation set has no image" in empty.stdout
+    (root / "ds" / "img" / "0.png").write_bytes(b"")
+    bad = run(root.parent)
+    assert bad.returncode == 1
+    assert "3 errors, 0 warnings\nerror: cannot decode" in bad.stdout
+    os.rename(root / "ds" / "img" / "0.png", os.fsencode(root / "ds" / "img") + b"/caf\xe9.png")
+    os.rename(root / "ds" / "ann" / "0.png.json", os.fsencode(root / "ds" / "ann") + b"/caf\xe9.png.json")
+    stray = run(root)
+    assert (stray.returncode, "img/caf\\udce9.png" in stray.stdout) == (1, True)
+    none = run(root / "ds" / "img")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "no project in" in none.stderr
