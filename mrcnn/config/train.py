@@ -38,7 +38,7 @@ from mrcnn.config.base import (
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
@@ -352,8 +352,8 @@ class TrainConfig(UserSettings):
 
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
-        # without `model.family` it is that of the start weights, which are read later
-        is_open = "family" not in self.model.model_fields_set
+        # the default family may become that of the start weights, which are read later; `train.check` checks again
+        is_open = self.model.family == DEFAULT_FAMILY
         if not (is_open and any(self.train_layers in record.TRAIN_LAYERS for record in FAMILIES.values())):
             self.model.check_layers(self.train_layers)
         return self
