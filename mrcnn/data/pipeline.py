@@ -2,7 +2,7 @@
 
 One call reads an image, draws its objects, augments both and fits them into the model input. Several calls run in
 parallel; the order of the results does not depend on their speed. Annotation files are not read here: they were parsed
-when the samples were made. No other file of this package reads the settings.
+when the samples were made.
 """
 
 import functools
