@@ -38,7 +38,7 @@ def make_layout(depth=50, num_classes=4, *, seed=0, **numbers):
 
 
 def values_of(layout):
-    """Gives {layer: {weight: array}} of a layout."""
+    """Returns {layer: {weight: array}} of a layout."""
     return {layer: {name: variable.values for name, variable in weights} for layer, weights in layout}
 
 

@@ -47,7 +47,7 @@ MODES = ("full_image", "roi", "bboxes", "sliding_window", "sliding_window_det")
 
 
 def mode_config(name: str, *, window: int = 40) -> dict:
-    """Gives an inference config of a mode that saves all it can; `window` is the side of windows, in pixels."""
+    """Returns an inference config of a mode that saves all it can; `window` is the side of windows, in pixels."""
     windows = {"window": {"width": window, "height": window}, "min_overlap": {"x": window // 4, "y": 0}, "save": True}
     settings = {
         "full_image": {},

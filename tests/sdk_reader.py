@@ -26,7 +26,7 @@ HALF_OPAQUE = 128
 
 
 def read_project(directory):
-    """Gives the classes, tags and items of a project."""
+    """Returns the classes, tags and items of a project."""
     project = sly.Project(directory, sly.OpenMode.READ)
     return {
         "classes": [[item.name, item.geometry_type.geometry_name(), item.color] for item in project.meta.obj_classes],
@@ -40,7 +40,7 @@ def read_project(directory):
 
 
 def read_item(dataset, name, meta):
-    """Gives the image's size and the annotation."""
+    """Returns the image's size and the annotation."""
     annotation = dataset.get_ann(name, meta)
     image = sly.image.read(dataset.get_img_path(name))
     return {
@@ -53,7 +53,7 @@ def read_item(dataset, name, meta):
 
 
 def read_label(label, size_hw):
-    """Gives the class, tags, geometry and, of a shape with an area, the packed mask on the whole image."""
+    """Returns the class, tags, geometry and, of a shape with an area, the packed mask on the whole image."""
     geometry = label.geometry
     content = {
         "class": label.obj_class.name,

@@ -80,7 +80,7 @@ def _room(path: Path) -> str:
 
 
 def _imports(path: Path) -> list[tuple[str, int]]:
-    """Gives (dotted name, nesting depth) of every import; `from a import b` counts as `a.b`."""
+    """Lists (dotted name, nesting depth) of every import; `from a import b` counts as `a.b`."""
     found = []
 
     def visit(node: ast.AST, depth: int) -> None:

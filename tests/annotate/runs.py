@@ -34,10 +34,10 @@ def run_on(source, output, *, config=None, log=None, bundle=None, predictor=Pred
 
 
 def events(capsys):
-    """Gives what was logged, line by line."""
+    """Returns what was logged, line by line."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
 def tree(directory):
-    """Gives the content of all files by their paths."""
+    """Returns the content of all files by their paths."""
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}

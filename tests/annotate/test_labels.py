@@ -23,7 +23,7 @@ CAR = Label("car", Rectangle([[4, 4], [5, 5]]))
 
 
 def add(naming, *parts, known=()):
-    """Gives the labels of an image with these parts found beside known labels."""
+    """Returns the labels of an image with these parts found beside known labels."""
     return labels.annotate(Annotation((8, 10), labels=tuple(known)), Found(parts, (8, 10)), naming).labels
 
 

@@ -27,7 +27,7 @@ class Interrupting(Predictor):
 
 
 def told(lines):
-    """Gives what a run says at its end, without when and where it was written."""
+    """Returns what a run says at its end, without when and where it was written."""
     lines = [line for line in lines if not line["message"].startswith("written to ")]
     return [{key: value for key, value in line.items() if key != "timestamp"} for line in lines]
 

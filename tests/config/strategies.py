@@ -116,7 +116,7 @@ _REFERENCES = {}  # one for each record that holds itself, else each would hold 
 
 
 def _branches(node):
-    """Gives a schema with `if` on an enum as two without."""
+    """Returns a schema with `if` on an enum as two without."""
     rest = {key: value for key, value in node.items() if key not in ("if", "then", "else")}
     ((key, condition),) = node["if"]["properties"].items()
     others = [value for value in rest["properties"][key]["enum"] if value not in condition["enum"]]

@@ -41,7 +41,7 @@ def accepts(kind, values):
 
 
 def problem(kind, values):
-    """Gives why the loader refuses a config, None where it does not."""
+    """Finds why the loader refuses a config; None where it does not."""
     try:
         LOADERS[kind](values)
     except UserError as error:
@@ -222,7 +222,7 @@ def test_what_the_schema_allows_loads_but_for_rules_between_keys(kind, data):
 
 
 def today(kind):
-    """Gives a schema without its older forms."""
+    """Returns a schema without its older forms."""
     content = {key: value for key, value in SCHEMAS[f"{kind}.json"].items() if key not in ("if", "then", "else")}
     if kind == "deploy":
         flat = SCHEMAS["deploy.json"]["else"]["else"]["properties"]

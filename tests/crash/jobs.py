@@ -48,7 +48,7 @@ class Training:
                 assert file.layers, f"{folder.name} has no weights"
 
     def must_be_resumed(self, output: Path) -> bool:
-        """Tells whether a start without --resume is to be refused."""
+        """Checks whether a start without --resume is to be refused."""
         return checkpoint.holds_checkpoints(output)
 
     def result(self, output: Path) -> dict[str, object]:
@@ -95,7 +95,7 @@ class Inference:
         assert not project.exists() or (project / "meta.json").is_file(), "an unfinished project has its name"
 
     def must_be_resumed(self, output: Path) -> bool:
-        """Tells whether a start without --resume is to be refused."""
+        """Checks whether a start without --resume is to be refused."""
         if (output / "photos").exists():
             return True
         try:

@@ -55,7 +55,7 @@ def _check(root, **names):
 
 
 def _problems(root):
-    """Gives (is error, text without the project's path) of all problems."""
+    """Lists (is error, text without the project's path) of all problems."""
     return [(problem.is_error, problem.text.replace(f"{root}/", "")) for problem in _check(root).problems]
 
 

@@ -86,7 +86,7 @@ def photo(height, width, *, seed=0):
 
 
 def encode(image, extension=".png", *parameters):
-    """Gives the file's bytes of a grey, RGB or RGBA array."""
+    """Returns the file's bytes of a grey, RGB or RGBA array."""
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     return cv2.imencode(extension, image, parameters)[1].tobytes()
@@ -103,7 +103,7 @@ def make_detections(boxes, class_ids, scores, *, size):
 
 
 def outputs(detections):
-    """Gives what a signature would have returned for these detections; copies."""
+    """Returns what a signature would have returned for these detections; copies."""
     return {
         "boxes": detections.boxes.copy(),
         "class_ids": detections.class_ids.copy(),

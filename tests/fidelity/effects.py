@@ -122,7 +122,7 @@ def compare(got: Detections, expected: Detections) -> Kept:
 
 
 def changes(got: Learnt, before: Learnt) -> dict[str, float]:
-    """Gives the change of each loss and of the gradient's norm, and how far the gradient moved, as shares."""
+    """Computes the change of each loss and of the gradient's norm, and how far the gradient moved, as shares."""
     result = {name: got.losses[name] / before.losses[name] - 1 for name in (*reference.LOSSES, "loss")}
     size = np.linalg.norm(before.gradient)
     result["norm"] = float(np.linalg.norm(got.gradient) / size - 1)
@@ -143,7 +143,7 @@ def detect(model: Matterport) -> Detections:
 
 
 def stored_detections() -> Detections:
-    """Gives what Matterport detects in the photograph."""
+    """Computes what Matterport detects in the photograph."""
     arrays = reference.inference()
     class_ids = arrays["detect_class_ids"]
     return Detections(
@@ -234,7 +234,7 @@ def _case(settings: Mapping[str, Any]) -> Case:
 
 
 def _needed(name: str) -> Mapping[str, Any]:
-    """Gives what a convention's other value is impossible without."""
+    """Lists the other conventions that a convention's other value needs."""
     return {"roi_align": BETTER["roi_align"]} if name == "roi_sampling_ratio" else {}
 
 

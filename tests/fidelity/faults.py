@@ -90,7 +90,7 @@ def crowds_as_background(_: Matterport) -> AbstractContextManager[Any]:
 
 
 def unordered_classes(model: Matterport) -> AbstractContextManager[Any]:
-    """Takes two classes of the box head's outputs for one another."""
+    """Exchanges two classes of the box head's outputs."""
     original = model.box.network.call
 
     def unordered(*args, **kwargs):
@@ -131,7 +131,7 @@ FAULTS = (
 
 @contextmanager
 def wrong_session(fault: Fault, session: Session, weights_file: Path) -> Iterator[Session]:
-    """Gives a session with the fault: with the model of a right one, or with one built anew for other settings."""
+    """Builds a session with the fault: with the model of a right one, or with one built anew for other settings."""
     if fault.change is None:
         yield Session(build_model(weights_file, **fault.settings))
         return

@@ -55,11 +55,11 @@ class Result(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Tells whether the difference is within the gate."""
+        """Checks whether the difference is within the gate."""
         return bool(self.difference <= self.gate.limit)
 
     def __str__(self) -> str:
-        """Says how far off and what was allowed."""
+        """Formats the difference and what was allowed."""
         return f"{self.what}: {self.gate.unit} {self.difference:.3g}, allowed {self.gate.limit:g}"
 
 

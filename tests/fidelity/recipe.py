@@ -82,7 +82,7 @@ def make_weights(shapes: Mapping[str, tuple[int, ...]], constants: Constants) ->
 
 
 def digest(weights: Weights) -> str:
-    """Gives the SHA-256 of all paths and values, layer by layer in the order of their names."""
+    """Computes the SHA-256 of all paths and values, layer by layer in the order of their names."""
     total = hashlib.sha256()
     for path in sorted(weights, key=lambda path: path.split("/", 1)):
         total.update(path.encode())

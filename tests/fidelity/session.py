@@ -53,7 +53,7 @@ class Session:
     """
 
     def __init__(self, model: Matterport):
-        """Takes a model whose weights are loaded."""
+        """Stores a model whose weights are loaded."""
         self.model = model
 
     @cached_property
@@ -185,7 +185,7 @@ def compute_step(model: Matterport, batch: dict[str, tf.Tensor]) -> Step:
 
 
 def training_batch() -> dict[str, tf.Tensor]:
-    """Gives the photograph of the training step with its instances, the last of which is a crowd."""
+    """Returns the photograph of the training step with its instances, the last of which is a crowd."""
     arrays = reference.training()
     class_ids = arrays["gt_class_ids"]
     masks = reference.unpack(arrays, "gt_masks").transpose(2, 0, 1)

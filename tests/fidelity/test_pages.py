@@ -15,7 +15,7 @@ NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def sections():
-    """Gives the text below each heading that is a convention's name."""
+    """Returns the text below each heading that is a convention's name."""
     parts = re.split(r"^### `(\w+)`$", PAGES["differences"], flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], (re.split(r"^##", part, flags=re.MULTILINE)[0] for part in parts[1::2]), strict=True))
 

@@ -131,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
 
 
 def matched_states(session: Session) -> tuple[np.ndarray, np.ndarray]:
-    """Gives every anchor's state `[A]`, and which anchors tie for the best IoU of which object `[A, N]`."""
+    """Computes every anchor's state `[A]`, and which anchors tie for the best IoU of which object `[A, N]`."""
     arrays = reference.training()
     (anchors,) = session.step.given["anchor_generator"]
     objects = arrays["gt_boxes"][arrays["gt_class_ids"] > 0]
@@ -184,7 +184,7 @@ def _stored_losses() -> dict[str, np.ndarray]:
 
 
 def _nearest(boxes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Gives for each wanted box the index of the closest of `boxes`."""
+    """Finds for each wanted box the index of the closest of `boxes`."""
     return np.abs(wanted[:, None] - boxes[None]).max(axis=-1).argmin(axis=1)
 
 

@@ -23,7 +23,7 @@ DTYPES = ("<f4", "<f8", "<i8", "S7", "<c8", h5py.string_dtype(), h5py.ref_dtype,
 
 
 class Variable:
-    """Holds an array as a Keras variable does."""
+    """An array with the interface of a Keras variable."""
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
@@ -34,7 +34,7 @@ class Variable:
         return self.values
 
     def assign(self, values: np.ndarray) -> None:
-        """Takes over values of the same shape."""
+        """Assigns values of the same shape."""
         assert values.shape == self.shape
         assert np.isfinite(values).all()
 

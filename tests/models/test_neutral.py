@@ -51,7 +51,7 @@ def _batch(*, neutral: bool):
 
 
 def _gradients(model, batch):
-    """Gives `Outputs`, and the gradients of all losses by objectness, class and mask logits."""
+    """Computes `Outputs`, and the gradients of all losses by objectness, class and mask logits."""
     outputs = model(batch, training=True)
     logits = (outputs.rpn.objectness_logits, outputs.box.class_logits, outputs.heads[0].mask_logits)
     with tf.GradientTape() as tape:
@@ -66,7 +66,7 @@ def _gradients(model, batch):
 
 
 def _is_on_neutral(boxes):
-    """Tells which boxes have an IoU of .001 with the neutral rectangle or lie in it by half."""
+    """Finds which boxes have an IoU of .001 with the neutral rectangle or lie in it by half."""
     sides = np.clip(np.minimum(boxes[:, 2:], NEUTRAL[2:]) - np.maximum(boxes[:, :2], NEUTRAL[:2]), 0, None)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     shared, region = sides.prod(axis=1), (NEUTRAL[2] - NEUTRAL[0]) * (NEUTRAL[3] - NEUTRAL[1])

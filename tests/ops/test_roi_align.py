@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 def case_inputs(case):
-    """Gives (features [B, H, W, C], boxes yxyx [P, 4], image of each box, settings) of a reference case."""
+    """Returns (features [B, H, W, C], boxes yxyx [P, 4], image of each box, settings) of a reference case."""
     features = np.float32(case["input_nchw"] if "input_nchw" in case else FILE["inputs"]["feat_8x10"])
     features = features.reshape(-1, *features.shape[-3:]) if features.ndim > 2 else features[None, None]
     features = features.transpose(0, 2, 3, 1)

@@ -71,7 +71,7 @@ def make_bundle(model=brightness_model, *, max_dim=64, shape=None, names=("bg", 
 
 
 def make_stored(path, bundle):
-    """Gives what the files of a bundle's model at `path` would say."""
+    """Returns what the files of a bundle's model at `path` would say."""
     return StoredModel(path, path / "m.h5", bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config)
 
 

@@ -112,7 +112,7 @@ def annotations(draw):
 
 
 def _same(one, other):
-    """Says whether two JSON values are equal; NaN equals itself, as nothing else does here."""
+    """Checks whether two JSON values are equal; NaN equals itself, as nothing else does here."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

@@ -22,7 +22,7 @@ def make_project(root, files, meta=META):
 
 
 def dataset(name, *images, old=False):
-    """Gives the files of a data set."""
+    """Returns the files of a data set."""
     files = {f"{name}/img/{image}": b"" for image in images}
     return files | {f"{name}/ann/{image.rpartition('.')[0] if old else image}.json": EMPTY for image in images}
 

@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 12, 20
 
 
 def _pixels(item):
-    """Gives the (y, x) of all pixels the item covers."""
+    """Lists the (y, x) of all pixels the item covers."""
     drawn = item.to_mask(HEIGHT, WIDTH)
     return [] if drawn is None else (np.argwhere(drawn[0]) + drawn[1]).tolist()
 

@@ -47,7 +47,7 @@ class Browser:
         return self._ask("POST", "/execute/async", {"script": wrapped, "args": list(arguments)})
 
     def choose_file(self, selector, path):
-        """Gives a file input its file, as a person would."""
+        """Sets the file of a file input, as a person would."""
         element = self._ask("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
         self._ask("POST", f"/element/{element}/value", {"text": str(path)})
 
@@ -66,7 +66,7 @@ class Browser:
             time.sleep(0.05)
 
     def complaints(self):
-        """Gives the messages of the browser's console."""
+        """Returns the messages of the browser's console."""
         return [entry["message"] for entry in self._ask("POST", "/se/log", {"type": "browser"})]
 
     def screenshot(self):

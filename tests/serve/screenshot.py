@@ -1,4 +1,4 @@
-"""Takes the screenshot in docs/serving.md: `python -m tests.serve.screenshot --model DIR --image FILE --out PNG`."""
+"""Makes the screenshot in docs/serving.md: `python -m tests.serve.screenshot --model DIR --image FILE --out PNG`."""
 
 import argparse
 from pathlib import Path

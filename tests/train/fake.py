@@ -74,7 +74,7 @@ class FakeMaskRCNN(keras.Model):
 
 
 def compiled(lr=0.01):
-    """Gives a model that fits without tracing a graph, which is faster for a few steps."""
+    """Builds a model that fits without tracing a graph, which is faster for a few steps."""
     model = FakeMaskRCNN()
     model.compile(optimizer=keras.optimizers.SGD(lr), run_eagerly=True, jit_compile=False)
     return model
@@ -97,7 +97,7 @@ def make_batch(index, *, size=4, side=SIDE, slots=3):
 
 
 def open_data(epoch, step, *, steps=3, size=4):
-    """Gives an endless stream in which batch n of epoch e is always the same."""
+    """Makes an endless stream in which batch n of epoch e is always the same."""
     signature = {
         name: tf.TensorSpec(value.shape, tf.as_dtype(value.dtype)) for name, value in make_batch(0, size=size).items()
     }

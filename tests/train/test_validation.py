@@ -17,7 +17,7 @@ AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
 
 
 def dataset(count, *, size=2):
-    """Gives `count` images in batches of `size`, the last as small as it comes."""
+    """Makes `count` images in batches of `size`, the last as small as it comes."""
     whole = {
         name: np.concatenate([fake.make_batch(i, size=1)[name] for i in range(count)]) for name in fake.make_batch(0)
     }

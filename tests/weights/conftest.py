@@ -88,7 +88,7 @@ def make_skeleton():
 
 @pytest.fixture
 def values_of():
-    """Gives {weight: array} of a layout."""
+    """Returns {weight: array} of a layout."""
     return lambda layout: {name: variable.values for _, weights in layout for name, variable in weights}
 
 

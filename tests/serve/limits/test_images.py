@@ -23,7 +23,7 @@ def png_header(width, height):
 
 
 def refusal(data):
-    """Gives the line that a file is refused with; empty where it is decoded."""
+    """Returns the line that a file is refused with; empty where it is decoded."""
     try:
         images.pixel_count(data, max_pixels=10_000)
         image = images.decode(data, channels=3, max_pixels=10_000)
