@@ -11,11 +11,11 @@ the run.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,21 +25,24 @@ from mrcnn.annotate.output import Output, key
 from mrcnn.annotate.results import ResultWriter
 from mrcnn.annotate.summary import Summary
 from mrcnn.config.base import AUTO
-from mrcnn.config.inference import BboxesMode, InferenceConfig, is_among
+from mrcnn.config.inference import BboxesMode, FullImageMode, InferenceConfig, RoiMode, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, value_range
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
-from mrcnn.predict import modes, sources
+from mrcnn.predict import batch_size, modes, sources
+from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.project import repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
 
 SUBTASK = "inference"
+FEWEST_AHEAD = 2  # images that are read before they are needed, also with smaller batches
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Options:
 
     Attributes:
         overlay: also draw pictures of the detections.
-        batch_size: images, or regions of them, per batch.
+        batch_size: images, or regions of them, per batch; "auto": chosen by `predict.batch_size`.
         score_threshold: replaces the thresholds of the config and the model; None keeps them.
         device: replaces the config's `gpu_device`: "cpu" or the number of a GPU; None keeps it.
         precision: number format of the convolutions: a Keras dtype policy or `auto`.
@@ -58,7 +61,7 @@ class Options:
     """
 
     overlay: bool = False
-    batch_size: int = 1
+    batch_size: int | Literal["auto"] = 1
     score_threshold: float | None = None
     device: int | str | None = None
     precision: str = "float32"
@@ -68,6 +71,10 @@ class Options:
 
     def __post_init__(self):
         """Checks the batch size; the other options are checked where they are used."""
+        if self.batch_size == AUTO:
+            return
+        if not isinstance(self.batch_size, int):
+            raise UserError(f"the batch size must be a whole number or {AUTO}, got {self.batch_size}")
         if self.batch_size < 1:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
 
@@ -160,27 +167,11 @@ def _apply(
     progress = _Progress(log, left, out, total=len(source.entries))
     is_folder = _is_folder(source)
     writer = ResultWriter(out, naming, folder, bundle=bundle, with_overlay=options.overlay, with_results=is_folder)
-    pictures = sources.read_pictures(
-        left,
-        channels=bundle.config.channels,
-        log=log,
-        on_skip=progress.skip,
-        image_range=bundle.config.image_range,
-        most=config.model.max_image_mb * limits.MEGABYTE,
-    )
-    runner = modes.RUNNERS[config.mode.name]
-    log.info("building the graph: the first image takes up to a minute")
     with out, _hint(out, source, log):
-        skip = progress.skip_picture
-        for picture, found in runner(predictor, pictures, config.mode, batch_size=options.batch_size, on_error=skip):
-            try:
-                writer.write(left.entries[picture.index], picture, found)
-            except Exception as error:
-                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
-                    raise  # a disk error is not the image's fault: the next image would fail too
-                skip(picture, error)
-            else:
-                progress.tell()
+        log.info("building the graph: the first image takes up to a minute")
+        size = _batch_size(predictor, left, config=config, log=log, options=options)
+        with _predicting(predictor, left, config=config, log=log, size=size, progress=progress) as found_in:
+            _write_all(found_in, left, writer=writer, progress=progress)
         progress.close()
         if not out.done:
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
@@ -188,12 +179,23 @@ def _apply(
             writer.write_results(source.entries)
     summary = _summarize(source, out, progress.skipped, most=bundle.choices.detections_per_image)
     summary.report(log)
-    nothing = None if summary.objects else _nothing(predictor, source, naming=naming, config=config, options=options)
+    nothing = None
+    if not summary.objects:
+        nothing = _nothing(predictor, source, naming=naming, config=config, options=options, size=size)
     for line in filter(None, (_full(summary, bundle), nothing)):
         log.warning(line)
     log.info(f"written to {folder / source.name}")
     log.model_applied()
     return summary
+
+
+def _batch_size(predictor: Predictor, left: Source, *, config: InferenceConfig, log: EventLog, options: Options) -> int:
+    if isinstance(options.batch_size, int):
+        return options.batch_size
+    is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
+    chosen = batch_size.choose(predictor, regions=len(left.entries) if is_whole else None)
+    log.info(f"batch size {chosen}, chosen by measurement")
+    return chosen
 
 
 class _Progress:
@@ -218,6 +220,35 @@ class _Progress:
         title = self._left.entries[picture.index].title
         self._errors.add(f"{title} is skipped: {sources.why(error)}", title)
         self.skip(title)
+
+
+@contextmanager
+def _predicting(
+    predictor: Predictor, left: Source, *, config: InferenceConfig, log: EventLog, size: int, progress: _Progress
+) -> Iterator[Iterator[tuple[Picture, Found]]]:
+    """Reads and predicts in threads while the block consumes the pictures with their detections."""
+    settings = predictor.bundle.config
+    reading = sources.Reading(
+        settings.channels, image_range=settings.image_range, most=config.model.max_image_mb * limits.MEGABYTE
+    )
+    pictures = sources.read_ahead(left, reading, log=log, on_skip=progress.skip, ahead=max(FEWEST_AHEAD, size))
+    runner = modes.RUNNERS[config.mode.name]
+    with Pipeline(predictor) as pipeline, closing(pictures):
+        yield runner(pipeline, pictures, config.mode, batch_size=size, on_error=progress.skip_picture)
+
+
+def _write_all(
+    found_in: Iterable[tuple[Picture, Found]], left: Source, *, writer: ResultWriter, progress: _Progress
+) -> None:
+    for picture, found in found_in:
+        try:
+            writer.write(left.entries[picture.index], picture, found)
+        except Exception as error:
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                raise  # a disk error is not the image's fault: the next image would fail too
+            progress.skip_picture(picture, error)
+        else:
+            progress.tell()
 
 
 def _naming(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
@@ -320,7 +351,13 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
 
 
 def _nothing(
-    predictor: Predictor, source: Source, *, naming: labels.Naming, config: InferenceConfig, options: Options
+    predictor: Predictor,
+    source: Source,
+    *,
+    naming: labels.Naming,
+    config: InferenceConfig,
+    options: Options,
+    size: int,
 ) -> str | None:
     """Describes how many objects a run without detections would find at lower thresholds.
 
@@ -335,7 +372,7 @@ def _nothing(
         name = "min_confidence_threshold" if given >= own else "score_floor"
         limited_by = f"`model.{name}` of the config, or --score-threshold,"
     return second_look.describe(
-        predictor, source, mode=config.mode, batch_size=options.batch_size, names=naming.titles, limited_by=limited_by
+        predictor, source, mode=config.mode, batch_size=size, names=naming.titles, limited_by=limited_by
     )
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mrcnn.config.base import AUTO
 from mrcnn.errors import UserError
 
 DATA = "data that is no project, for example COCO instance JSON"
@@ -16,6 +17,18 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--classes", metavar="NAMES", help="of a lone .h5 file: name,name,... or JSON list, or coco")
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("MIN", "MAX"),
                         help="of a lone .h5 file: sides in pixels, default 800 1024")  # fmt: skip
+
+
+def batch_size(text: str) -> int | str:
+    """Reads a batch size, a whole number or `auto`; whether the number is too small is checked later.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    try:
+        return text if text == AUTO else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number or {AUTO}, got {text!r}") from None
 
 
 def data_paths(options: argparse.Namespace) -> dict[str, Path] | None:

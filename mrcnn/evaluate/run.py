@@ -20,6 +20,7 @@ from mrcnn.evaluate.metric import PER_CLASS, Metrics
 from mrcnn.events import EventLog
 from mrcnn.model_folder import read
 from mrcnn.predict import modes, sources
+from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.project.listing import few
@@ -85,24 +86,19 @@ def evaluate(
     items, needed = _annotated(source), metric_kinds.needs(fields)
     _check_classes(source, names=names, neutral=neutral, log=log)
     config = predictor.bundle.config
-    pictures = sources.read_pictures(
-        source,
-        channels=config.channels,
-        log=log,
-        on_skip=skipped.append,
-        exact=True,
-        image_range=config.image_range,
-    )
+    reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
     runner = modes.RUNNERS[mode.name]
-    for picture, found in runner(predictor, pictures, mode, batch_size=batch_size, on_error=skip):
-        try:
-            objects = _objects(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
-        except UserError as error:
-            skip(picture, error)
-            continue
-        metrics.add(picture.index, (*found.size, objects), _scored(found.detections))
-        done += 1
-        log.progress(SUBTASK, done + len(skipped), len(source.entries))
+    with Pipeline(predictor) as pipeline:
+        pictures = sources.read_ahead(source, reading, log=log, on_skip=skipped.append, ahead=batch_size)
+        for picture, found in runner(pipeline, pictures, mode, batch_size=batch_size, on_error=skip):
+            try:
+                objects = _objects(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+            except UserError as error:
+                skip(picture, error)
+                continue
+            metrics.add(picture.index, (*found.size, objects), _scored(found.detections))
+            done += 1
+            log.progress(SUBTASK, done + len(skipped), len(source.entries))
     errors.close()
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")

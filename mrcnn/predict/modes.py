@@ -16,7 +16,7 @@ from mrcnn.config.inference import BboxesMode, Mode, RoiMode, SlidingMode, is_am
 from mrcnn.predict import bounds, compact, merge, overlaps, windows
 from mrcnn.predict import regions as looking
 from mrcnn.predict.regions import Found, Method, Part, Predicts, Region
-from mrcnn.predict.sources import Picture
+from mrcnn.predict.sources import Picture, Report
 from mrcnn.structures import CompactDetections
 
 
@@ -26,7 +26,7 @@ class Runner(Protocol):
     def __call__(
         self,
         predictor: Predicts,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Report],
         mode: Any,
         *,
         batch_size: int,
@@ -105,7 +105,7 @@ def sliding_window(mode: SlidingMode) -> Method:
 def _runner(method: Callable[[Any], Method]) -> Runner:
     def run(
         predictor: Predicts,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Report],
         mode: Any,
         *,
         batch_size: int,

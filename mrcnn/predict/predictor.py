@@ -16,6 +16,7 @@ from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs, postprocess, preprocess
+from mrcnn.predict.preprocess import Prepared
 from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
@@ -132,8 +133,9 @@ class Predictor:
             found: the detections, as `predict` returns them.
             probabilities: `[N, M, M]` float32, each detection's mask probabilities on the M x M grid of its box.
         """
-        [(raw, plan, size)] = self._run([image])
-        found, slots = postprocess.with_slots(raw, plan, image_size=size, **self._rules)
+        batches = self.prepare([image])
+        [(raw, plan)] = _by_image(batches, [self.detect(batch) for batch in batches])
+        found, slots = postprocess.with_slots(raw, plan, image_size=plan.original_hw, **self._rules)
         return compact.to_dense(found), raw.masks[slots]
 
     def _found(self, images: Iterable[inputs.Input], batch_size: int | None) -> Iterator[CompactDetections]:
@@ -144,31 +146,64 @@ class Predictor:
         config = self.bundle.config
         return self._batches(inputs.read_all(images, channels=config.channels, image_range=config.image_range), size)
 
-    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
-        while batch := list(islice(images, size)):
-            yield from self._predict_batch(batch)
+    def prepare(self, images: Sequence[np.ndarray]) -> list[Prepared]:
+        """Resizes and pads images: the first of the three stages of a prediction.
 
-    def _predict_batch(self, images: list[np.ndarray]) -> Iterator[CompactDetections]:
-        for raw, plan, size in self._run(images):
-            yield postprocess.to_compact(raw, plan, image_size=size, **self._rules)
+        Args:
+            images: at least one, as for `preprocess.as_model_image`.
 
-    def _run(self, images: list[np.ndarray]) -> Iterator[tuple[RawDetections, ResizePlan, tuple[int, int]]]:
-        """Yields each image's raw detections, resize plan, and height and width."""
-        bundle = self.bundle
-        size = bundle.input_size
-        batches = preprocess.prepare(
+        Returns:
+            One batch for each shape of model input.
+
+        Raises:
+            ValueError: an array is not an image; the message has its index in the list.
+        """
+        size, config = self.bundle.input_size, self.bundle.config
+        return preprocess.prepare(
             images,
             min_dim=size.min_dim,
             max_dim=size.max_dim,
             shape=size.settled_shape,
-            channels=bundle.config.channels,
-            image_resize=bundle.config.image_resize,
+            channels=config.channels,
+            image_resize=config.image_resize,
         )
-        found = {}
-        for batch in batches:
-            raw = tf.nest.map_structure(lambda field: field.numpy(), self._detect(batch.images, batch.windows))
-            for place, (index, plan) in enumerate(zip(batch.indices, batch.plans, strict=True)):
-                found[index] = tf.nest.map_structure(lambda field, place=place: field[place], raw), plan
-        for index in sorted(found):
-            raw, plan = found[index]
-            yield raw, plan, plan.original_hw
+
+    def detect(self, batch: Prepared) -> RawDetections:
+        """Runs the model on a batch of `prepare`; the second stage.
+
+        Returns:
+            NumPy fields `[B, D, ...]`, boxes in pixels of the model input.
+        """
+        raw: RawDetections = tf.nest.map_structure(
+            lambda field: field.numpy(), self._detect(batch.images, batch.windows)
+        )
+        return raw
+
+    def finish(self, batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> list[CompactDetections]:
+        """Converts raw detections to pixels of the images; the third stage.
+
+        Args:
+            batches: from `prepare`.
+            raw: the result of `detect` for each of them.
+
+        Returns:
+            The detections of each image, in the order in which the images were given to `prepare`.
+        """
+        return [
+            postprocess.to_compact(one, plan, image_size=plan.original_hw, **self._rules)
+            for one, plan in _by_image(batches, raw)
+        ]
+
+    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
+        while images_of_batch := list(islice(images, size)):
+            batches = self.prepare(images_of_batch)
+            yield from self.finish(batches, [self.detect(batch) for batch in batches])
+
+
+def _by_image(batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> Iterator[tuple[RawDetections, ResizePlan]]:
+    """Yields the raw detections, without batch axis, and the resize plan of each image in order."""
+    found = {}
+    for batch, fields in zip(batches, raw, strict=True):
+        for place, (index, plan) in enumerate(zip(batch.indices, batch.plans, strict=True)):
+            found[index] = tf.nest.map_structure(lambda field, place=place: field[place], fields), plan
+    yield from (found[index] for index in sorted(found))

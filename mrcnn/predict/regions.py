@@ -1,22 +1,26 @@
 """Applies a model to regions of pictures, in batches that may span several pictures.
 
 A `Method` selects the regions of a picture and combines their detections. A picture is kept in memory until all its
-regions are done, so a run needs memory for one batch and the pictures its regions come from.
+regions are done, so a run needs memory for one batch and the pictures its regions come from. With a `Pipeline` it needs
+memory for a few batches.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from mrcnn.predict import compact, overlaps
-from mrcnn.predict.sources import Picture
+from mrcnn.predict.pipeline import Pipeline
+from mrcnn.predict.sources import Picture, Report
 from mrcnn.predict.windows import Box
 from mrcnn.structures import CompactDetections, Detections
 
 FLIP_IOU = 0.5  # mask IoU above which detections of an image and of its mirror image are one object
+MOST_AHEAD = 256 * 1024**2  # bytes of pictures after the oldest unfinished one; above, batches are not overlapped
 
 
 class PredictsWhole(Protocol):
@@ -36,7 +40,7 @@ class PredictsCompact(Protocol):
         """Finds the objects of each image."""
 
 
-Predicts = PredictsWhole | PredictsCompact  # the predictors that `look` accepts
+Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `look` accepts
 
 
 class Region(NamedTuple):
@@ -109,31 +113,28 @@ def end_run(picture: Picture, error: Exception) -> None:
 
 
 def look(
-    predictor: Predicts, pictures: Iterable[Picture], method: Method, *, batch_size: int, on_error: OnError = end_run
+    predictor: Predicts,
+    pictures: Iterable[Picture | Report],
+    method: Method,
+    *,
+    batch_size: int,
+    on_error: OnError = end_run,
 ) -> Iterator[tuple[Picture, Found]]:
     """Yields each picture with its detections, in the order of the pictures.
 
     Args:
-        predictor: the model.
-        pictures: the pictures; read at most one batch ahead.
+        predictor: the model. With a `Pipeline`, up to `Pipeline.depth` batches are in work at a time.
+        pictures: the pictures; read at most one batch ahead, with a `Pipeline` as many batches as are in work. A report
+            among them is called after all pictures of the batches before it were yielded.
         method: selects the regions and combines their detections.
         batch_size: regions per batch.
         on_error: called with a picture that failed and its error, in place of yielding it; the run goes on if it
             returns.
     """
-    waiting: deque[_Work] = deque()
-    batch: list[tuple[_Work, Region]] = []
-    for picture in pictures:
-        work = _start(picture, method)
-        waiting.append(work)
-        for region in work.regions:
-            batch.append((work, region))
-            if len(batch) == batch_size:
-                _run(predictor, batch, method, batch_size=batch_size)
-                batch = []
-        yield from _finished(waiting, method, on_error)
-    _run(predictor, batch, method, batch_size=batch_size)
-    yield from _finished(waiting, method, on_error)
+    run = _Run(predictor, method, batch_size=batch_size, on_error=on_error)
+    for item in pictures:
+        yield from run.add(item)
+    yield from run.close()
 
 
 @dataclass
@@ -160,24 +161,86 @@ def _start(picture: Picture, method: Method) -> _Work:
         return _Work(picture, error=error)
 
 
-def _run(predictor: Predicts, batch: list[tuple[_Work, Region]], method: Method, *, batch_size: int) -> None:
-    """Predicts a batch of regions; if that fails, predicts each alone to isolate the failure."""
-    batch = [(work, region) for work, region in batch if work.error is None]
-    if not batch:
-        return
-    try:
-        results = _find(
-            predictor, [_crop(work, region) for work, region in batch], flip=method.flip, batch_size=batch_size
-        )
-    except Exception as error:
-        if len(batch) == 1:
-            batch[0][0].error = error
-        else:
-            for one in batch:
-                _run(predictor, [one], method, batch_size=batch_size)
-        return
-    for (work, region), found in zip(batch, results, strict=True):
-        work.found.append(compact.moved(found, region.box[:2], size=work.size))
+class _Batch(NamedTuple):
+    regions: list[tuple[_Work, Region]]
+    results: Callable[[], list[CompactDetections]]  # waits for the detections of each region, or computes them
+
+
+class _Run:
+    """Collects regions to batches and processes their detections in the order of the pictures.
+
+    The steps of the run are queued; without a pipeline each is processed at once.
+    """
+
+    def __init__(self, predictor: Predicts, method: Method, *, batch_size: int, on_error: OnError):
+        self._predictor, self._method, self._batch_size, self._on_error = predictor, method, batch_size, on_error
+        self._depth = predictor.depth if isinstance(predictor, Pipeline) else 0
+        self._steps: deque[_Work | _Batch | Report] = deque()
+        self._waiting: deque[_Work] = deque()
+        self._filling: list[tuple[_Work, Region]] = []
+
+    def add(self, item: Picture | Report) -> Iterator[tuple[Picture, Found]]:
+        if not isinstance(item, Picture):
+            self._steps.append(item)
+            return self._advance(self._depth)
+        work = _start(item, self._method)
+        self._steps.append(work)
+        return self._add_regions(work)
+
+    def _add_regions(self, work: _Work) -> Iterator[tuple[Picture, Found]]:
+        for region in work.regions:
+            self._filling.append((work, region))
+            if len(self._filling) == self._batch_size:
+                self._send()
+                yield from self._advance(self._depth)
+        yield from self._advance(self._depth if self._bytes_ahead() <= MOST_AHEAD else 0)
+
+    def close(self) -> Iterator[tuple[Picture, Found]]:
+        self._send()
+        return self._advance(0)
+
+    def _send(self) -> None:
+        batch, self._filling = [(work, region) for work, region in self._filling if work.error is None], []
+        if batch:
+            self._steps.append(self._start_batch(batch))
+
+    def _start_batch(self, batch: list[tuple[_Work, Region]]) -> _Batch:
+        crops = [_crop(work, region) for work, region in batch]
+        return _Batch(batch, _start_finding(self._predictor, crops, flip=self._method.flip))
+
+    def _advance(self, most: int) -> Iterator[tuple[Picture, Found]]:
+        """Processes the oldest steps, until at most `most` batches are left and the oldest step is one of them."""
+        while self._steps and not (isinstance(self._steps[0], _Batch) and self._in_work() <= most):
+            step = self._steps.popleft()
+            if isinstance(step, _Work):
+                self._waiting.append(step)
+            elif isinstance(step, _Batch):
+                self._collect(step)
+            else:
+                step()
+            yield from _finished(self._waiting, self._method, self._on_error)
+
+    def _collect(self, batch: _Batch) -> None:
+        """Stores the detections of a batch; if it failed, predicts each region alone to isolate the failure."""
+        try:
+            results = batch.results()
+        except Exception as error:
+            if len(batch.regions) == 1:
+                batch.regions[0][0].error = error
+                return
+            for work, region in batch.regions:
+                if work.error is None:
+                    self._collect(self._start_batch([(work, region)]))
+            return
+        for (work, region), found in zip(batch.regions, results, strict=True):
+            work.found.append(compact.moved(found, region.box[:2], size=work.size))
+
+    def _in_work(self) -> int:
+        return sum(isinstance(step, _Batch) for step in self._steps)
+
+    def _bytes_ahead(self) -> int:
+        works = [*self._waiting, *(step for step in self._steps if isinstance(step, _Work))]
+        return sum(work.picture.image.nbytes for work in works[1:])
 
 
 def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Iterator[tuple[Picture, Found]]:
@@ -196,23 +259,32 @@ def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Itera
             yield work.picture, found
 
 
-def _find(predictor: Predicts, crops: list[np.ndarray], *, flip: bool, batch_size: int) -> list[CompactDetections]:
-    found = _predict(predictor, crops, batch_size)
+def _start_finding(
+    predictor: Predicts, crops: list[np.ndarray], *, flip: bool
+) -> Callable[[], list[CompactDetections]]:
+    """Starts to predict a batch, with a pipeline in its threads, else when the result is asked for."""
+    straight = _start_predicting(predictor, crops)
     if not flip:
-        return found
-    turned = _predict(predictor, [np.ascontiguousarray(crop[:, ::-1]) for crop in crops], batch_size)
-    return [
+        return straight
+    turned = _start_predicting(predictor, [np.ascontiguousarray(crop[:, ::-1]) for crop in crops])
+    return lambda: [
         overlaps.suppress(
-            compact.concatenate([straight, compact.mirrored(other)], size=straight.size), iou_threshold=FLIP_IOU
+            compact.concatenate([found, compact.mirrored(other)], size=found.size), iou_threshold=FLIP_IOU
         )
-        for straight, other in zip(found, turned, strict=True)
+        for found, other in zip(straight(), turned(), strict=True)
     ]
 
 
-def _predict(predictor: Predicts, crops: list[np.ndarray], batch_size: int) -> list[CompactDetections]:
+def _start_predicting(predictor: Predicts, crops: list[np.ndarray]) -> Callable[[], list[CompactDetections]]:
+    if isinstance(predictor, Pipeline):
+        return predictor.submit(crops).result
+    return partial(_predict, predictor, crops)
+
+
+def _predict(predictor: PredictsWhole | PredictsCompact, crops: list[np.ndarray]) -> list[CompactDetections]:
     if isinstance(predictor, PredictsCompact):
-        return list(predictor.predict_compact(crops, batch_size=batch_size))
-    return [compact.from_dense(found) for found in predictor.predict(crops, batch_size=batch_size)]
+        return list(predictor.predict_compact(crops, batch_size=len(crops)))
+    return [compact.from_dense(found) for found in predictor.predict(crops, batch_size=len(crops))]
 
 
 def _crop(work: _Work, region: Region) -> np.ndarray:

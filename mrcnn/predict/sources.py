@@ -3,9 +3,13 @@
 The images of a plain folder form a data set named `ds`; the images of each searched subfolder form a nested data set.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +20,7 @@ from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images.pixels import read_annotated
 from mrcnn.predict import image_files
+from mrcnn.predict.ahead import mapped
 from mrcnn.predict.image_files import Paths
 from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation
@@ -23,6 +28,9 @@ from mrcnn.project.meta import ProjectMeta
 from mrcnn.project.repeated import Repeats
 
 DATASET = "ds"
+MOST_READERS = 8  # threads that read images
+
+Report = Callable[[], None]  # reports something about the images read so far
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,23 @@ class Picture:
     index: int
     image: np.ndarray
     annotation: Annotation
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    Attributes:
+        channels: as for `read_pictures`.
+        exact: as for `read_pictures`.
+        image_range: as for `read_pictures`.
+        most: as for `read_pictures`.
+    """
+
+    channels: int
+    exact: bool = False
+    image_range: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -193,24 +218,82 @@ def read_pictures(
         image_range: as for `images.pixels.read_annotated`.
         most: as for `images.pixels.read_annotated`.
     """
-    warnings, errors = Repeats(log), Repeats(log, level="error")
-    for index, entry in enumerate(source.entries):
-        try:
-            annotation = entry.read_annotation(source.meta)
-            image = read_annotated(entry.path, channels, size_hw=annotation.size_hw, image_range=image_range, most=most)
-            size_hw = image.shape[0], image.shape[1]
-            if annotation.size_hw not in (None, size_hw):
-                text = f"its annotation is for {annotation.size_hw} pixels (height, width) but the image has {size_hw}"
-                if exact:
-                    raise UserError(f"{text}; annotate it anew or correct `size`")
-                warnings.add(f"{entry.title}: {text}; the objects already there may not fit", entry.title)
-        except Exception as error:
-            errors.add(f"{entry.title} is skipped: {why(error)}", entry.title)
-            on_skip(entry.title)
+    reading = Reading(channels, exact=exact, image_range=image_range, most=most)
+    for item in read_ahead(source, reading, log=log, on_skip=on_skip):
+        if isinstance(item, Picture):
+            yield item
         else:
-            yield Picture(index, image, replace(annotation, size_hw=size_hw))
-    warnings.close()
-    errors.close()
+            item()
+
+
+def read_ahead(
+    source: Source, reading: Reading, *, log: EventLog, on_skip: Callable[[str], None], ahead: int = 1
+) -> Generator[Picture | Report, None, None]:
+    """Reads the images in threads, and yields them in order with what there is to report.
+
+    Args:
+        source: as for `read_pictures`.
+        reading: how the images are read.
+        log: as for `read_pictures`.
+        on_skip: as for `read_pictures`.
+        ahead: most images that are read before they are needed.
+
+    Yields:
+        The images as `read_pictures` does, and between them functions that write to `log` and call `on_skip`; the
+        caller calls each once, in order.
+    """
+    warnings, errors = Repeats(log), Repeats(log, level="error")
+
+    def report(title: str, loaded: _Loaded) -> None:
+        if loaded.warning:
+            warnings.add(loaded.warning, title)
+        if loaded.error:
+            errors.add(f"{title} is skipped: {why(loaded.error)}", title)
+            on_skip(title)
+
+    load = partial(_load, meta=source.meta, reading=reading)
+    threads = min(ahead, MOST_READERS, os.cpu_count() or 1)
+    with closing(mapped(load, enumerate(source.entries), ahead=ahead, threads=threads)) as images:
+        for entry, loaded in zip(source.entries, images, strict=True):
+            if loaded.warning or loaded.error:
+                yield partial(report, entry.title, loaded)
+            if loaded.picture:
+                yield loaded.picture
+    yield warnings.close
+    yield errors.close
+
+
+class _Loaded(NamedTuple):
+    picture: Picture | None = None
+    warning: str | None = None
+    error: Exception | None = None
+
+
+def _load(numbered: tuple[int, Entry], *, meta: ProjectMeta, reading: Reading) -> _Loaded:
+    index, entry = numbered
+    try:
+        return _read(index, entry, meta=meta, reading=reading)
+    except Exception as error:
+        return _Loaded(error=error)
+
+
+def _read(index: int, entry: Entry, *, meta: ProjectMeta, reading: Reading) -> _Loaded:
+    annotation = entry.read_annotation(meta)
+    image = read_annotated(
+        entry.path,
+        reading.channels,
+        size_hw=annotation.size_hw,
+        image_range=reading.image_range,
+        most=reading.most,
+    )
+    size_hw = image.shape[0], image.shape[1]
+    warning = None
+    if annotation.size_hw not in (None, size_hw):
+        text = f"its annotation is for {annotation.size_hw} pixels (height, width) but the image has {size_hw}"
+        if reading.exact:
+            raise UserError(f"{text}; annotate it anew or correct `size`")
+        warning = f"{entry.title}: {text}; the objects already there may not fit"
+    return _Loaded(Picture(index, image, replace(annotation, size_hw=size_hw)), warning)
 
 
 def why(error: Exception) -> str:

@@ -11,7 +11,7 @@ from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
-from mrcnn.predict import sources
+from mrcnn.predict import batch_size, sources
 from mrcnn.project.reader import Project
 from tests.predict import helpers
 
@@ -61,6 +61,40 @@ def test_output_that_is_not_empty_is_refused(project, tmp_path):
 def test_batch_size_must_be_one_at_least():
     with pytest.raises(UserError, match="batch size must be at least 1, got 0"):
         run.Options(batch_size=0)
+
+
+@pytest.mark.parametrize("size", ["big", 1.5])
+def test_options_refuse_a_batch_size_that_is_neither_a_number_nor_auto(size):
+    with pytest.raises(UserError, match=f"^the batch size must be a whole number or auto, got {size}$"):
+        run.Options(batch_size=size)
+
+
+@pytest.mark.parametrize(("mode", "regions"), [({"name": "full_image"}, 2), ({"name": "sliding_window"}, None)])
+def test_batch_size_auto_is_chosen_once_and_told(project, tmp_path, capsys, monkeypatch, mode, regions):
+    source, asked = sources.open_images(project / "ds1" / "img"), []
+    monkeypatch.setattr(batch_size, "choose", lambda predictor, *, regions: asked.append(regions) or 2)
+    summary = run_on(source, tmp_path / "out", config={"mode": mode}, batch_size="auto")
+    assert (summary.images, asked) == (2, [regions])
+    told = [line["message"] for line in events(capsys) if "batch size" in line["message"]]
+    assert told == ["batch size 2, chosen by measurement"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_run_reports_bad_images_in_the_place_where_they_are_read(tmp_path, capsys, size):
+    for index in range(5):
+        helpers.write_image(tmp_path / "photos" / f"{index}.png", 20, 30, 100)
+    for index in (1, 4):
+        (tmp_path / "photos" / f"{index}.png").write_bytes(b"broken")
+    run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out", batch_size=size)
+    told = [(line["message"][:5], line.get("current")) for line in events(capsys)]
+    first, bad = ("1.png", None), ("4.png", None)
+    done = [("progr", count) for count in range(1, 6)]  # a skipped image counts as done
+    expected = {
+        1: [done[0], first, *done[1:4], bad, done[4]],
+        2: [first, *done[:3], bad, *done[3:]],  # 1 is read before the batch of 0 and 2, 4 before that of 3
+        3: [first, *done[:4], bad, done[4]],
+    }
+    assert [line for line in told if line[0] in ("progr", "1.png", "4.png")] == expected[size]
 
 
 def test_a_project_is_not_written_where_its_pictures_are(tmp_path):

@@ -62,3 +62,14 @@ def test_data_paths_without_data(name):
     option = name.replace("_", "-")
     with pytest.raises(UserError, match=f"^--{option} has no effect without --data; give both or neither$"):
         arguments.data_paths(options_of(**{name: Path("x")}))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("auto", "auto"), ("8", 8), ("0", 0)])
+def test_batch_size(text, expected):
+    assert arguments.batch_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "Auto", "1.5", "many"])
+def test_batch_size_of_another_word_is_one_clear_line(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^must be a whole number or auto, got '{text}'$"):
+        arguments.batch_size(text)

@@ -182,3 +182,15 @@ def test_predict_rectangles_in_order_with_one_trace(batch_size):
     assert traces == [[None, None, None, 3]]
     assert {tuple(shape[1:3]) for shape in inputs} == {(64, 128), (128, 64), (64, 192), (64, 64)}
     assert sum(shape[0] for shape in inputs) == 5
+
+
+def test_prepare_detect_and_finish_are_the_stages_of_a_prediction():
+    predictor = Predictor(helpers.make_bundle(max_dim=128, shape="rectangle"))
+    images = [helpers.grey_image(height, width, height) for height, width in ((64, 128), (128, 64), (60, 128))]
+    batches = predictor.prepare(images)
+    assert [batch.indices for batch in batches] == [(0, 2), (1,)]
+    raw = [predictor.detect(batch) for batch in batches]
+    assert [type(each.boxes) for each in raw] == [np.ndarray] * len(batches)
+    found = predictor.finish(batches, raw)
+    for image, detections in zip(images, found, strict=True):
+        check(compact.to_dense(detections), image)

@@ -1,11 +1,15 @@
 """Looking at parts of pictures: order, batches, reading ahead, and one bad picture among good ones."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
 from mrcnn.predict import compact
 from mrcnn.predict import regions as looking
+from mrcnn.predict.pipeline import Pipeline
+from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.regions import Found, Method, Part, Region
 
 from . import helpers
@@ -144,3 +148,67 @@ def test_parts_in_a_row():
         Part(compact.take(found, [1])),
     )
     assert Found(parts, (4, 6)).detections.class_names == ("cat", "dog")
+
+
+def make_mixed(reports, read):
+    """Yields pictures 0 to 7 with a report after each, which notes the picture's index."""
+    for picture in make_pictures(8, read):
+        yield picture
+        yield lambda index=picture.index: reports.append(index)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_look_with_a_pipeline_has_the_order_of_one_without(batch_size):
+    seen = []
+    for predictor in (helpers.BlobPredictor(), Predictor(helpers.make_bundle())):
+        happened = []
+        with Pipeline(predictor) if isinstance(predictor, Predictor) else nullcontext(predictor) as used:
+            mixed = make_mixed(happened, [])
+            for picture, _ in looking.look(used, mixed, TWO, batch_size=batch_size):
+                happened.append(f"picture {picture.index}")
+        seen.append(happened)
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 16
+
+
+def test_look_with_a_pipeline_reads_a_few_batches_ahead():
+    read = []
+    with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
+        found = looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=2)
+        next(found)
+        assert read == list(range(8))  # three batches beside the first
+        assert [picture.index for picture, _ in found] == list(range(1, 20))
+
+
+def test_look_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypatch):
+    monkeypatch.setattr(looking, "MOST_AHEAD", 4 * 6 * 3)  # bytes: one picture
+    read = []
+    with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
+        next(looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=1))
+    assert read == [0, 1, 2]
+
+
+class FussyInStages(Predictor):
+    """Fails on a batch with a black image."""
+
+    def detect(self, batch):
+        if any(not image.any() for image in batch.images):
+            raise MemoryError("too dark")
+        return super().detect(batch)
+
+
+@pytest.mark.parametrize("method", [WHOLE, TWO, WHOLE._replace(flip=True)])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_look_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_size):
+    bad = []
+    with Pipeline(FussyInStages(helpers.make_bundle())) as pipeline:
+        found = look(
+            make_pictures(6, bad=(1, 5)),
+            method,
+            predictor=pipeline,
+            batch_size=batch_size,
+            on_error=lambda picture, error: bad.append((picture.index, str(error))),
+        )
+    assert [picture.index for picture, _ in found] == [0, 2, 3, 4]
+    assert bad == [(1, "too dark"), (5, "too dark")]
+    assert all(len(each.parts) == len(method.plan(None)) for _, each in found)

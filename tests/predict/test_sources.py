@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -151,3 +152,40 @@ def test_folder_without_images(tmp_path):
         sources.open_images(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         sources.open_images(tmp_path / "nowhere")
+
+
+def test_read_ahead_reports_in_order_and_only_when_called(project, capsys):
+    (project / "ds1" / "img" / "a.png").write_bytes(b"no image")
+    helpers.write_image(project / "ds1" / "img" / "b.png", 20, 30, 60)  # another size than annotated
+    source, skipped = sources.open_project(project), []
+    reading = sources.Reading(3)
+    items = list(sources.read_ahead(source, reading, log=JsonLog(), on_skip=skipped.append, ahead=4))
+    pictures = [item.index if isinstance(item, sources.Picture) else None for item in items]
+    assert pictures == [None, None, 1, 2, None, None]
+    assert (skipped, capsys.readouterr().err) == ([], "")
+    items[0]()
+    assert skipped == ["ds1/a.png"]
+    assert "ds1/a.png is skipped: cannot decode" in capsys.readouterr().err
+    items[1]()
+    assert skipped == ["ds1/a.png"]
+    assert "ds1/b.png: its annotation is for (10, 12) pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_read_ahead_reads_as_many_images_as_it_may(project, monkeypatch, ahead):
+    started, done = [], threading.Event()
+    read = sources.read_annotated
+
+    def noted(path, *args, **kwargs):
+        started.append(path.name)
+        if len(started) == min(3, ahead + 1):
+            done.set()
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(sources, "read_annotated", noted)
+    source, reading = sources.open_project(project), sources.Reading(3)
+    items = sources.read_ahead(source, reading, log=JsonLog(), on_skip=print, ahead=ahead)
+    assert next(items).index == 0
+    assert done.wait(10)
+    items.close()
+    assert len(started) == min(3, ahead + 1)

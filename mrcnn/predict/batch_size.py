@@ -1,0 +1,72 @@
+"""Chooses the batch size of inference by measurement.
+
+The batch is doubled as long as that pays: a batch of twice the size must fit into memory and take less time an image.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.predict.predictor import Predictor
+
+MOST_GPU, MOST_CPU = 64, 8  # a CPU is busy with few images, and has no error that ends a trial before memory is full
+GAIN = 1.05  # images/s of the doubled batch over those of the batch, at least
+REPEATS = 2  # timed calls of a batch, after one that prepares the device; the fastest counts
+
+
+def choose(predictor: Predictor, *, regions: int | None) -> int:
+    """Chooses the largest batch that is worth it on the predictor's device.
+
+    The batches are noise of the size of the model's input, so that most images of a run need no more memory.
+
+    Args:
+        predictor: the predictor of the run.
+        regions: of the run; a larger batch is not tried. None for an unknown number.
+
+    Returns:
+        A power of two, at most `regions`; 1 for none.
+    """
+    most = MOST_GPU if tf.config.get_visible_devices("GPU") else MOST_CPU
+    most = most if regions is None else min(most, regions)
+    return largest_worth(lambda size: _seconds(predictor, size), most=most) if most > 1 else 1
+
+
+def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
+    """Doubles a batch from 1 until a batch of twice the size does not fit or gains less than `GAIN` images/s.
+
+    Args:
+        seconds: runs a batch of a size and returns how long it took; raises `ResourceExhaustedError` if it does not
+            fit.
+        most: the largest size that may be tried, at least 1.
+
+    Returns:
+        The last size that fitted and gained; 1 if no batch fits.
+    """
+    size, before = 1, float("inf")
+    try:
+        while size <= most:
+            images_per_second = size / seconds(size)
+            if size > 1 and images_per_second < GAIN * before:
+                break
+            before, size = images_per_second, 2 * size
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        pass
+    return max(1, size // 2)
+
+
+def _seconds(predictor: Predictor, size: int) -> float:
+    size_of_input = predictor.bundle.input_size
+    long = size_of_input.max_dim
+    shape = (min(size_of_input.min_dim, long), long, predictor.bundle.config.channels)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    [batch] = predictor.prepare([noise] * size)
+    predictor.detect(batch)
+    return min(_timed(lambda: predictor.detect(batch)) for _ in range(REPEATS))
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
