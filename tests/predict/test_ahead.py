@@ -55,3 +55,18 @@ def test_mapped_ends_its_threads_when_its_caller_stops():
     assert threading.active_count() > before
     results.close()
     assert threading.active_count() == before
+
+
+def test_mapped_cancels_waiting_items_when_its_caller_stops():
+    leave, started = threading.Event(), []
+
+    def slow(item):
+        started.append(item)
+        assert item == 0 or leave.wait(10)
+        return item
+
+    results = mapped(slow, range(9), ahead=3, threads=1)
+    assert next(results) == 0
+    threading.Timer(0.2, leave.set).start()
+    results.close()
+    assert started in ([0], [0, 1])
