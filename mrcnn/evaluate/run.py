@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,8 +89,8 @@ def evaluate(
     config = predictor.bundle.config
     reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
     runner = modes.RUNNERS[mode.name]
-    with Pipeline(predictor) as pipeline:
-        pictures = sources.read_ahead(source, reading, log=log, on_skip=skipped.append, ahead=batch_size)
+    ahead = sources.read_ahead(source, reading, log=log, on_skip=skipped.append, ahead=batch_size)
+    with Pipeline(predictor) as pipeline, closing(ahead) as pictures:
         for picture, found in runner(pipeline, pictures, mode, batch_size=batch_size, on_error=skip):
             try:
                 objects = _objects(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
