@@ -47,9 +47,7 @@ def main() -> None:
 
 def build(settings: dict) -> MaskRCNN:
     """Builds the model with the ImageNet weights in its backbone."""
-    resnet = ResNet(Bottleneck, list(BLOCKS), norm_layer=misc.FrozenBatchNorm2d)
-    for layer in (resnet.layer2, resnet.layer3, resnet.layer4):
-        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    resnet = resnet50()
     with h5py.File(settings["imagenet_weights"]) as file:
         print("convolutions loaded:", load_weights(resnet, file), flush=True)
     side, regions = settings["side"], settings["roi_samples"]
@@ -67,6 +65,14 @@ def build(settings: dict) -> MaskRCNN:
         rpn_post_nms_top_n_test=settings["post_nms_topk"],
     )
     return model.to(memory_format=torch.channels_last).train()
+
+
+def resnet50() -> ResNet:
+    """Builds a random ResNet-50 with frozen batch norm and the stride in a stage's first 1x1 convolution."""
+    resnet = ResNet(Bottleneck, list(BLOCKS), norm_layer=misc.FrozenBatchNorm2d)
+    for layer in (resnet.layer2, resnet.layer3, resnet.layer4):
+        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    return resnet
 
 
 def load_weights(resnet: ResNet, file: h5py.File) -> int:

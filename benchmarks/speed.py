@@ -17,7 +17,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import timing
 from benchmarks.cost import stage_gmacs
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models.families.matterport import Matterport
@@ -107,7 +107,7 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     compatibility = "matterport" if case.backbone == "resnet101" else None
     settings = MatterportConfig(compatibility=compatibility, backbone=case.backbone, score_threshold=0.0).model_dump()
     model = Matterport(num_classes=CLASSES, settings=settings)
-    batch = _batch(case, model.settings)
+    batch = noise_batch(case, model.settings)
     seconds, stages = (
         _time_training(model, case, batch, runs=runs) if case.train_layers else _time_inference(model, batch, runs)
     )
@@ -170,21 +170,43 @@ def _time_training(
     model: Matterport, case: Case, batch: dict[str, Any], *, runs: int
 ) -> tuple[float, dict[str, float]]:
     select_trainable(model, case.train_layers or "all")
-    variables = model.trainable_variables
     optimizer = keras.optimizers.SGD(1e-4, momentum=0.9, global_clipnorm=5.0)
-    optimizer.build(variables)
-
-    def gradients():
-        with tf.GradientTape() as tape:
-            loss, _ = model.losses_of(model(batch, training=True))
-        return tape.gradient(loss, variables)
-
     steps: dict[str, Callable] = {
         "forward": lambda: model.losses_of(model(batch, training=True))[0],
-        "+backward": lambda: [tf.reduce_sum(g) for g in map(tf.convert_to_tensor, gradients())],
-        "+update": lambda: optimizer.apply(gradients(), variables),
+        "+backward": lambda: [tf.reduce_sum(g) for g in map(tf.convert_to_tensor, gradients(model, batch)[1])],
+        "+update": training_step(model, batch, optimizer),
     }
     return _increments(steps, runs)
+
+
+def training_step(
+    model: Matterport, batch: dict[str, Any], optimizer: keras.optimizers.Optimizer
+) -> Callable[[], tf.Tensor]:
+    """Makes a function of one training step: forward and backward pass and update.
+
+    Args:
+        model: the model, of whose variables the trainable ones are updated.
+        batch: the fields of `Batch` by name.
+        optimizer: an optimizer that is not built yet.
+
+    Returns:
+        A function without arguments that returns the loss; it is not traced.
+    """
+    optimizer.build(model.trainable_variables)
+
+    def step() -> tf.Tensor:
+        loss, found = gradients(model, batch)
+        optimizer.apply(found, model.trainable_variables)
+        return loss
+
+    return step
+
+
+def gradients(model: Matterport, batch: dict[str, Any]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Computes the loss and the gradients of the trainable variables, in their order."""
+    with tf.GradientTape() as tape:
+        loss, _ = model.losses_of(model(batch, training=True))
+    return loss, tape.gradient(loss, model.trainable_variables)
 
 
 def _increments(steps: dict[str, Callable], runs: int) -> tuple[float, dict[str, float]]:
@@ -204,24 +226,31 @@ def _increments(steps: dict[str, Callable], runs: int) -> tuple[float, dict[str,
 
 
 def _seconds(function: Callable, runs: int) -> list[float]:
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
+    def call() -> None:
         tf.nest.map_structure(lambda value: value.numpy() if hasattr(value, "numpy") else value, function())
-        times.append(time.perf_counter() - start)
-    return times
+
+    return timing.seconds(call, runs)
 
 
-def _batch(case: Case, settings: MatterportConfig) -> dict[str, Any]:
-    """Builds a seeded batch of noise with `OBJECTS` square objects in each image."""
+def noise_batch(case: Case, settings: MatterportConfig, *, objects: int = OBJECTS) -> dict[str, Any]:
+    """Builds a seeded batch of noise with square objects.
+
+    Args:
+        case: size and number of the images.
+        settings: slots of the objects and side of their masks.
+        objects: number of objects in each image, at most the slots.
+
+    Returns:
+        The fields of `Batch` by name, as TensorFlow constants; the first `objects` slots are used.
+    """
     rng = np.random.default_rng(0)
     height, width = case.image_size
     slots, side = settings.max_gt_instances, settings.gt_mask_size
     boxes = np.zeros((case.batch, slots, 4), "float32")
-    sides = rng.uniform(32, min(height, width) // 2, (case.batch, OBJECTS, 1))
-    corner = rng.uniform(0, 1, (case.batch, OBJECTS, 2)) * (np.array([height, width]) - sides)
-    boxes[:, :OBJECTS] = np.concatenate([corner, corner + sides], axis=-1)
-    valid = np.broadcast_to(np.arange(slots) < OBJECTS, (case.batch, slots))
+    sides = rng.uniform(32, min(height, width) // 2, (case.batch, objects, 1))
+    corner = rng.uniform(0, 1, (case.batch, objects, 2)) * (np.array([height, width]) - sides)
+    boxes[:, :objects] = np.concatenate([corner, corner + sides], axis=-1)
+    valid = np.broadcast_to(np.arange(slots) < objects, (case.batch, slots))
     fields = Batch(
         images=rng.uniform(0, 255, (case.batch, height, width, 3)).astype("float32"),
         windows=np.tile(np.array([[0, 0, height, width]], "float32"), (case.batch, 1)),

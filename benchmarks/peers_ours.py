@@ -1,0 +1,135 @@
+"""Our side of `benchmarks.peers`: writes what both sides share, and times a case in this process.
+
+    python -m benchmarks.peers_ours FOLDER --prepare
+    python -m benchmarks.peers_ours FOLDER --case infer-800x1333-0
+
+The weights are random, but scaled so that both sides find the same number of objects: each residual branch adds little,
+and the scores of classes differ enough that a hundred detections pass 0.05.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import large_image, peers_work, speed
+from benchmarks.peers_work import Case
+from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.train import InputSize
+from mrcnn.model_folder.precision import BRAIN
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.models.families.matterport import Matterport
+from mrcnn.predict.predictor import Predictor
+
+BRANCH_GAMMA = 0.2  # of the last batch norm of each residual branch: 16 blocks let the variance grow by 1.04**16 = 1.9
+LOGIT_FACTOR = 4.0  # of the kernels that score anchors and classes
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = peers_work.side_parser(__doc__.split("\n")[0])
+    parser.add_argument("--prepare", action="store_true", help="write the weights and images of both sides")
+    options = parser.parse_args()
+    if options.prepare:
+        prepare(options.folder)
+        return
+    if options.precision == "bf16":
+        keras.config.set_dtype_policy(BRAIN)
+    case = peers_work.ALL[options.case]
+    model = build(case, options.folder)
+    measured = measure_training if case.training else measure_detection
+    print(json.dumps(measured(model, case, options=options)))
+
+
+def settings(case: Case) -> MatterportConfig:
+    """Returns the architecture that torchvision's side has, too."""
+    return MatterportConfig(
+        backbone="resnet50",
+        rpn_channels=256,
+        pre_nms_topk=peers_work.PRE_NMS[case.training],
+        post_nms_topk=peers_work.POST_NMS[False],
+        post_nms_topk_train=peers_work.POST_NMS[True],
+        detections_per_image=peers_work.DETECTIONS,
+        detection_nms_iou_threshold=peers_work.BOX_NMS_IOU,
+        score_threshold=case.score_threshold,
+        roi_samples=peers_work.REGIONS,
+        roi_positive_fraction=peers_work.POSITIVE_FRACTION,
+        roi_positive_iou=peers_work.POSITIVE_IOU,
+        weight_decay=peers_work.WEIGHT_DECAY,
+    )
+
+
+def prepare(folder: Path) -> None:
+    """Writes the weights, the images and the training batches of all cases, by fixed seeds."""
+    keras.utils.set_random_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = Matterport(num_classes=peers_work.CLASSES, settings=settings(Case((64, 64))).model_dump())
+    np.savez(folder / peers_work.WEIGHTS, **spread(weights_of(model)))
+    for case in peers_work.ALL.values():
+        if case.training:
+            drawn = speed.noise_batch(
+                speed.Case("resnet50", case.size, case.batch), model.settings, objects=peers_work.OBJECTS
+            )
+            np.savez(peers_work.batch_file(folder, case), **{name: value.numpy() for name, value in drawn.items()})
+        else:
+            np.savez(peers_work.image_file(folder, case), image=large_image.draw_scene(*case.size))
+
+
+def weights_of(model: Matterport) -> dict[str, np.ndarray]:
+    """Reads the model's weights by their names in weight files, such as `rpn_bbox_pred/kernel:0`."""
+    return {name: variable.numpy() for _, entries in model.weight_layout() for name, variable in entries}
+
+
+def spread(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scales random weights so that proposals and scores are spread as in a trained network."""
+    factors = {
+        "rpn_class_raw/kernel:0": LOGIT_FACTOR,
+        "mrcnn_class_logits/kernel:0": LOGIT_FACTOR,
+    }
+    factors |= dict.fromkeys((name for name in weights if name.endswith("branch2c/gamma:0")), BRANCH_GAMMA)
+    return {name: value * np.float32(factors.get(name, 1)) for name, value in weights.items()}
+
+
+def build(case: Case, folder: Path) -> Matterport:
+    """Builds the model of a case with the stored weights."""
+    model = Matterport(num_classes=peers_work.CLASSES, settings=settings(case).model_dump())
+    with np.load(folder / peers_work.WEIGHTS) as stored:
+        for _, entries in model.weight_layout():
+            for name, variable in entries:
+                variable.assign(stored[name])
+    return model
+
+
+def measure_detection(model: Matterport, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
+    """Times `Predictor.predict` from a uint8 image to boxes and masks of the image's size."""
+    with np.load(peers_work.image_file(options.folder, case)) as stored:
+        image = stored["image"]
+    bundle = ModelBundle(
+        model=model,
+        class_names=tuple(f"class {number}" for number in range(peers_work.CLASSES)),
+        class_metas=(),
+        input_size=InputSize(min_dim=case.min_dim, max_dim=case.max_dim[0], shape="rectangle"),
+        config=settings(case),
+    )
+    predictor = Predictor(bundle)
+    measured, [found] = peers_work.measure(lambda: predictor.predict([image]), options)
+    return {**measured, "found": len(found.boxes), "mask_share": float(found.masks.mean())}
+
+
+def measure_training(model: Matterport, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
+    """Times a training step of all layers: forward and backward pass and SGD's update."""
+    with np.load(peers_work.batch_file(options.folder, case)) as stored:
+        batch = {name: tf.constant(stored[name]) for name in stored.files}
+    regions = tf.reduce_sum(tf.cast(model(batch, training=True).box.targets.class_ids > 0, tf.int32))
+    optimizer = keras.optimizers.SGD(peers_work.LEARNING_RATE, momentum=peers_work.MOMENTUM)
+    step = tf.function(speed.training_step(model, batch, optimizer))
+    measured, loss = peers_work.measure(lambda: step().numpy(), options)
+    return {**measured, "found": int(regions), "loss": float(loss)}
+
+
+if __name__ == "__main__":
+    main()
