@@ -12,11 +12,10 @@ from benchmarks import timing
 CLASSES = 81
 OBJECTS = 8  # of each training image
 WARM_UP = 2  # default of the calls before the timed ones: the first traces graphs and prepares kernels
-DETECTIONS = 100
 PRE_NMS = {False: 1000, True: 2000}  # proposals of each level before NMS, by whether the model trains
 POST_NMS = {False: 1000, True: 2000}  # proposals of an image after NMS
 BOX_NMS_IOU = 0.5
-REGIONS, POSITIVE_FRACTION = 512, 0.25  # regions of a training image, and the largest share of objects among them
+POSITIVE_FRACTION = 0.25  # the largest share of objects among the regions of a training image
 POSITIVE_IOU = 0.1  # so low that objects fill their share of the regions on both sides, as they do in a trained model
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 LEARNING_RATE = 1e-6  # so low that the weights, and with them the work, stay as they are
@@ -35,6 +34,8 @@ class Case(NamedTuple):
         score_threshold: detections below are dropped.
         batch: number of images.
         training: whether a training step is measured instead of detection.
+        regions: regions of each image that train the heads.
+        detections: the most detections of an image.
     """
 
     size: tuple[int, int]
@@ -43,6 +44,8 @@ class Case(NamedTuple):
     score_threshold: float = 0.05
     batch: int = 1
     training: bool = False
+    regions: int = 512
+    detections: int = 100
 
 
 CASES = {
@@ -53,8 +56,8 @@ CASES = {
     "train-512x512x2": Case((512, 512), 512, (512, 512), batch=2, training=True),
 }
 TINY = {  # for trying the command; not among the cases that run by default
-    "tiny-infer": Case((96, 128), 128, (192, 192), score_threshold=0.0),
-    "tiny-train": Case((128, 128), 128, (128, 128), batch=2, training=True),
+    "tiny-infer": Case((96, 128), 128, (192, 192), score_threshold=0.0, detections=5),
+    "tiny-train": Case((128, 128), 128, (128, 128), batch=2, training=True, regions=16),
 }
 ALL = {**CASES, **TINY}
 
