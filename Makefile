@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SDK := .venv-sdk
 TORCH := .venv-torch
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench bench-accuracy clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench bench-accuracy bench-peers clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -54,6 +54,9 @@ OUT ?= runs/accuracy
 bench-accuracy: $(VENV)/.run $(TORCH)/.run | $(PROJECT)  ## what our model and torchvision's learn from the same images
 	$(BIN)/python -m benchmarks.accuracy $(PROJECT) --out $(OUT) --torch-python $(TORCH)/bin/python $(ARGS)
 
+bench-peers: $(VENV)/.run $(TORCH)/.run  ## seconds and memory beside torchvision's, on this machine's CPU
+	$(BIN)/python -m benchmarks.peers --torch-python $(TORCH)/bin/python $(ARGS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,8 +69,9 @@ check: lint types test  ## lint, types and the fast tests; CI runs the slow ones
 schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
 	$(BIN)/python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
-bench: $(VENV)/.run  ## seconds, images/s and memory of inference and training on this machine
+bench: $(VENV)/.run  ## seconds and memory of inference and training on this machine, and how they grow
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.growth --out runs/growth.json --plot runs/growth.png
 
 clean:
 	rm -rf runs .pytest_cache .mypy_cache .ruff_cache

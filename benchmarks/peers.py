@@ -176,7 +176,8 @@ def table(rows: Sequence[Row], *, clock: str) -> str:
     for row in rows:
         cells = [row.case, row.precision, row.spread(lambda pair: pair.ours["seconds"])]
         cells += [row.spread(lambda pair: pair.theirs["seconds"]), row.layout, row.ratio("seconds")]
-        cells += [f"{row.spread(lambda pair, side=side: pair[side]['peak_gb']).median:.2f}" for side in (0, 1)]
+        cells += [f"{row.spread(lambda pair: pair.ours['peak_gb']).median:.2f}"]
+        cells += [f"{row.spread(lambda pair: pair.theirs['peak_gb']).median:.2f}"]
         cells += [row.ratio("peak_gb"), " / ".join(str(result["found"]) for result in row.pairs[-1])]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
