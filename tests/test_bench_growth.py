@@ -1,3 +1,4 @@
+import io
 import json
 import math
 import sys
@@ -126,7 +127,7 @@ def test_main_writes_points_and_picture(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_measure_times_detection_and_training(monkeypatch, capsys):
-    monkeypatch.setattr(growth.sys, "stdin", open("/dev/null"))
+    monkeypatch.setattr(growth.sys, "stdin", io.StringIO("\n\n"))
     options = growth.parse(["--channels", "8", "--runs", "1"])
     for work in (Work(side=64, objects=3, classes=3), Work(side=64, objects=3, classes=2, training=True)):
         got = growth.measure(work, options)
