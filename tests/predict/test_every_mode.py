@@ -4,11 +4,11 @@ import pytest
 
 from mrcnn.annotate import run
 from mrcnn.config.load import load_inference_config
+from mrcnn.data import check
 from mrcnn.events import JsonLog
 from mrcnn.images.pixels import read_image
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
-from mrcnn.project import check
 from mrcnn.project.reader import Project
 from tests import projects
 
