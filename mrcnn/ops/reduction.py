@@ -33,16 +33,44 @@ def weighted_mean(values: Tensor, weights: Tensor, *, across: Across = identity)
     return ops.sum(values * weights) / ops.maximum(count, 1.0)
 
 
-def smooth_l1(difference: Tensor) -> Tensor:
+def smooth_l1(difference: Tensor, *, beta: float = 1.0) -> Tensor:
     """Computes the smooth L1 loss of each difference.
 
-    Returns:
-        `0.5 d^2` where `|d|` is below 1, else `|d| - 0.5`; shape of `difference`.
+    Args:
+        difference: any shape, float32.
+        beta: the size from which the loss grows linearly, above 0.
 
-    Source: Fast R-CNN (2015), equation 3.
+    Returns:
+        `0.5 d^2 / beta` where `|d|` is below `beta`, else `|d| - 0.5 beta`; shape of `difference`.
+
+    Source: Fast R-CNN (2015), equation 3, where `beta` is 1.
     """
     size = ops.abs(difference)
-    return ops.where(size < 1.0, 0.5 * ops.square(size), size - 0.5)
+    return ops.where(size < beta, 0.5 / beta * ops.square(size), size - 0.5 * beta)
+
+
+def box_loss(
+    difference: Tensor, *, objects: Tensor, sampled: Tensor, average: str = "objects", across: Across = identity
+) -> Tensor:
+    """Averages the smooth L1 loss of the four deltas of boxes.
+
+    Args:
+        difference: `[B, N, 4]` float32, predicted less expected deltas.
+        objects: `[B, N]` bool; only these boxes have a loss.
+        sampled: `[B, N]` bool, the boxes that were drawn for training, `objects` among them.
+        average: `objects`: the mean over the deltas of `objects`, linear from a difference of 1, as Matterport does;
+            `samples`: their sum divided by the number of `sampled`, linear from 1/9, as torchvision does. With few
+            objects in a batch the first gives each of them a much greater weight than the second.
+        across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar, this device's share; 0 without `objects`.
+    """
+    weights = ops.broadcast_to(ops.cast(objects, "float32")[..., None], ops.shape(difference))
+    if average == "objects":
+        return weighted_mean(smooth_l1(difference), weights, across=across)
+    count = ops.stop_gradient(across(ops.sum(ops.cast(sampled, "float32"))))
+    return ops.sum(smooth_l1(difference, beta=1.0 / 9.0) * weights) / ops.maximum(count, 1.0)
 
 
 def cross_entropy(logits: Tensor, class_ids: Tensor) -> Tensor:

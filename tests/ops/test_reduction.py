@@ -21,6 +21,31 @@ def test_smooth_l1_is_quadratic_then_linear():
     np.testing.assert_allclose(got, [0, 0.5 * 0.25, 0.5 * 0.25, 1 - 0.5, 3 - 0.5])
 
 
+def test_smooth_l1_is_linear_from_beta_on():
+    got = np.asarray(reduction.smooth_l1(np.array([0.0, 0.25, -0.5, 3.0], "float32"), beta=0.5))
+    np.testing.assert_allclose(got, [0, 0.0625, 0.5 - 0.25, 3 - 0.25])  # 0.5 * 0.25^2 / 0.5
+
+
+@pytest.mark.parametrize("average", ["objects", "samples"])
+def test_box_loss_of_two_devices_adds_up_to_that_of_one(average):
+    difference = np.arange(24, dtype="float32").reshape(1, 6, 4) / 10
+    objects = np.array([[True, True, False, True, False, False]])
+    sampled = np.array([[True, True, True, True, False, True]])
+    whole = reduction.box_loss(difference, objects=objects, sampled=sampled, average=average)
+    total = objects.sum() * 4 if average == "objects" else sampled.sum()
+    shares = [
+        reduction.box_loss(
+            difference[:, part],
+            objects=objects[:, part],
+            sampled=sampled[:, part],
+            average=average,
+            across=lambda count: count * 0 + total,
+        )
+        for part in (slice(0, 2), slice(2, 6))
+    ]
+    assert float(shares[0] + shares[1]) == pytest.approx(float(whole), rel=1e-6)
+
+
 def test_cross_entropy_of_even_logits_is_log_of_the_classes():
     got = np.asarray(reduction.cross_entropy(np.zeros((2, 4), "float32"), np.array([0, 3])))
     np.testing.assert_allclose(got, [np.log(4)] * 2, rtol=1e-6)

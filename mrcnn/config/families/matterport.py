@@ -192,9 +192,20 @@ class MatterportConfig(ModelConfig):
             "**convention**: samples per side of a pooled cell; 0 as many as it has cells; 1 with crop_and_resize"
         ),
     )
-    rpn_delta_std: DeltaStd = Field(default=(0.1, 0.1, 0.2, 0.2), description="what the RPN's deltas are divided by")
+    rpn_delta_std: DeltaStd = Field(
+        default=(1.0, 1.0, 1.0, 1.0), description="**convention**: what the RPN's deltas are divided by"
+    )
     box_delta_std: DeltaStd = Field(
         default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
+    )
+
+    box_loss_average: Literal["objects", "samples"] = Field(
+        default="samples",
+        description=(
+            "**convention**: the sum of smooth L1 over the deltas of object anchors and regions is divided by all "
+            "anchors and regions that were drawn (torchvision; smooth L1 is linear from 1/9 on), or the number "
+            "of those deltas (both older codes; linear from 1 on)"
+        ),
     )
 
     detection_classes: Literal["all", "best"] = Field(

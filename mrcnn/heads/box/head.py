@@ -57,6 +57,7 @@ class Boxes(Float32Layer):
         detections: keras.layers.Layer,
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
+        box_loss_average: str = "objects",
         **kwargs: Any,
     ) -> None:
         """Stores the layers.
@@ -67,11 +68,13 @@ class Boxes(Float32Layer):
             detections: decodes and suppresses; a `DetectionGenerator`.
             targets: samples the training regions; a `RoiTargetGenerator`.
             box_normalization: the frame of proposals and regions, see `ops.frames`.
+            box_loss_average: see `reduction.box_loss`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.features, self.network, self.detections, self.targets = features, network, detections, targets
         self.frame = frames.frame(box_normalization)
+        self.box_loss_average = box_loss_average
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
@@ -107,7 +110,9 @@ class Boxes(Float32Layer):
         """Computes the class and the box loss, by name; see `Head.losses`."""
         return {
             "mrcnn_class_loss": loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
-            "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(outputs.box_deltas, outputs.targets, across=across),
+            "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(
+                outputs.box_deltas, outputs.targets, average=self.box_loss_average, across=across
+            ),
         }
 
     def detect(

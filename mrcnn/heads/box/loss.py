@@ -1,4 +1,4 @@
-"""The box head's two losses. Source: Fast R-CNN (2015), section 2.3; normalised as Matterport does."""
+"""The box head's two losses. Source: Fast R-CNN (2015), section 2.3, in the forms of Matterport and torchvision."""
 
 from keras import ops
 
@@ -22,18 +22,25 @@ def mrcnn_class_loss(logits: Tensor, targets: RoiTargets, *, across: reduction.A
     )
 
 
-def mrcnn_bbox_loss(deltas: Tensor, targets: RoiTargets, *, across: reduction.Across = reduction.identity) -> Tensor:
+def mrcnn_bbox_loss(
+    deltas: Tensor, targets: RoiTargets, *, average: str = "objects", across: reduction.Across = reduction.identity
+) -> Tensor:
     """Averages smooth L1 over the four deltas of each object region's own class.
 
     Args:
         deltas: `[B, R, C, 4]`.
         targets: only regions with a class above 0 count.
+        average: see `reduction.box_loss`.
         across: adds a count up over the devices.
 
     Returns:
         A float32 scalar; 0 without an object region.
     """
     own = ops.take_along_axis(deltas, targets.class_ids[..., None, None], axis=2)[:, :, 0]  # [B, R, 4]
-    weights = ops.broadcast_to(ops.cast(targets.class_ids > 0, "float32")[..., None], ops.shape(own))
-    values = reduction.smooth_l1(ops.cast(own, "float32") - targets.deltas)
-    return reduction.weighted_mean(values, weights, across=across)
+    return reduction.box_loss(
+        ops.cast(own, "float32") - targets.deltas,
+        objects=targets.class_ids > 0,
+        sampled=targets.valid,
+        average=average,
+        across=across,
+    )

@@ -53,6 +53,7 @@ class RegionProposals(Float32Layer):
         proposals: keras.layers.Layer,
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
+        box_loss_average: str = "objects",
         **kwargs: Any,
     ) -> None:
         """Stores the layers.
@@ -63,11 +64,13 @@ class RegionProposals(Float32Layer):
             proposals: decodes and suppresses; a `ProposalGenerator`.
             targets: samples anchors and computes their targets; an `AnchorTargetGenerator`.
             box_normalization: the frame of the proposals, see `ops.frames`.
+            box_loss_average: see `reduction.box_loss`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.anchors, self.network, self.proposals, self.targets = anchors, network, proposals, targets
         self.frame = frames.frame(box_normalization)
+        self.box_loss_average = box_loss_average
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the shapes of P2..P6."""
@@ -113,5 +116,7 @@ class RegionProposals(Float32Layer):
         """Computes the objectness and the box loss, by name; see `Head.losses`."""
         return {
             "rpn_class_loss": loss.rpn_class_loss(outputs.objectness_logits, outputs.targets, across=across),
-            "rpn_bbox_loss": loss.rpn_bbox_loss(outputs.anchor_deltas, outputs.targets, across=across),
+            "rpn_bbox_loss": loss.rpn_bbox_loss(
+                outputs.anchor_deltas, outputs.targets, average=self.box_loss_average, across=across
+            ),
         }

@@ -1,4 +1,4 @@
-"""The RPN's two losses. Source: Faster R-CNN (2015), section 3.1.2; normalised as Matterport does."""
+"""The RPN's two losses. Source: Faster R-CNN (2015), section 3.1.2, in the forms of Matterport and torchvision."""
 
 from keras import ops
 
@@ -23,17 +23,24 @@ def rpn_class_loss(logits: Tensor, targets: AnchorTargets, *, across: reduction.
     )
 
 
-def rpn_bbox_loss(deltas: Tensor, targets: AnchorTargets, *, across: reduction.Across = reduction.identity) -> Tensor:
+def rpn_bbox_loss(
+    deltas: Tensor, targets: AnchorTargets, *, average: str = "objects", across: reduction.Across = reduction.identity
+) -> Tensor:
     """Averages smooth L1 over the four deltas of the object anchors.
 
     Args:
         deltas: `[B, A, 4]`.
         targets: only anchors of state 1 count.
+        average: see `reduction.box_loss`.
         across: adds a count up over the devices.
 
     Returns:
         A float32 scalar; 0 without an object anchor.
     """
-    weights = ops.broadcast_to(ops.cast(targets.state == 1, "float32")[..., None], ops.shape(deltas))
-    values = reduction.smooth_l1(ops.cast(deltas, "float32") - targets.deltas)
-    return reduction.weighted_mean(values, weights, across=across)
+    return reduction.box_loss(
+        ops.cast(deltas, "float32") - targets.deltas,
+        objects=targets.state == 1,
+        sampled=targets.state >= 0,
+        average=average,
+        across=across,
+    )

@@ -135,6 +135,7 @@ def _rpn(config: MatterportConfig, *, feature_dtype: str) -> RegionProposals:
             delta_std=config.rpn_delta_std,
         ),
         box_normalization=config.box_normalization,
+        box_loss_average=config.box_loss_average,
         name="rpn",
     )
 
@@ -162,6 +163,7 @@ def _box(config: MatterportConfig, common: Mapping[str, Any]) -> Boxes:
             delta_std=config.box_delta_std,
         ),
         box_normalization=config.box_normalization,
+        box_loss_average=config.box_loss_average,
         name="boxes",
     )
 

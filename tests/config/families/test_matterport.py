@@ -43,6 +43,7 @@ MATTERPORT = {
     "mask_pool_size": 14,
     "mask_size": 28,
     "mask_targets": "corners",
+    "box_loss_average": "objects",
     "roi_align": "crop_and_resize",
     "roi_sampling_ratio": 1,
     "rpn_delta_std": [0.1, 0.1, 0.2, 0.2],

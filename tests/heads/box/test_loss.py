@@ -41,3 +41,11 @@ def test_mrcnn_class_loss_and_mrcnn_bbox_loss_losses_without_objects_are_finite(
     targets = _targets([0, 0], [False, False])
     assert float(box.mrcnn_class_loss(np.ones((1, 2, 3), "float32"), targets)) == 0.0
     assert float(box.mrcnn_bbox_loss(np.ones((1, 2, 3, 4), "float32"), targets)) == 0.0
+
+
+def test_mrcnn_bbox_loss_of_samples_divides_the_sum_by_all_valid_regions():
+    deltas = np.zeros((1, 4, 3, 4), "float32")
+    deltas[0, 0] = [[9] * 4, [9] * 4, [0.5, 0, 0, 2.0]]  # region 0 is of class 2
+    deltas[0, 1:] = 9  # background, and an unused slot
+    loss = box.mrcnn_bbox_loss(deltas, _targets([2, 0, 0, 0], [True, True, True, False]), average="samples")
+    assert float(loss) == pytest.approx((0.5 - 1 / 18 + 2 - 1 / 18) / 3)

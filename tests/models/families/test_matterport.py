@@ -42,6 +42,7 @@ SETTINGS = {
     "batch_norm": "trained",
     "initial_values": "he",
     "mask_targets": "cells",
+    "box_loss_average": "samples",
 }
 EXPECTED = {
     "rpn.anchors": {"sizes": (1, 2, 3, 4, 5), "aspect_ratios": (0.5, 2.0), "offset": 0.5},
@@ -90,6 +91,10 @@ def test_matterport_setting_reaches_its_layer_and_survives_a_round_trip(parts, p
     for name, value in EXPECTED[part].items():
         assert _plain(getattr(layer, name)) == value
         assert _plain(getattr(revived, name)) == value
+
+
+def test_matterport_box_loss_average_reaches_the_rpn_and_the_box_head(parts):
+    assert parts.rpn.box_loss_average == parts.box.box_loss_average == "samples"  # the layers' default is objects
 
 
 def test_matterport_run_time_choices_reach_the_model():
