@@ -1,12 +1,13 @@
 """Measures how seconds and memory grow with the input, the objects, the batch, the classes, the image and processes.
 
-    python -m benchmarks.growth --plot docs/growth.png
+    python -m benchmarks.growth --plot runs/growth.png
     python -m benchmarks.growth --curve classes-infer --side 256
 
-Each point is a process of its own, so that its peak memory is its own; the points of the curve `processes` are several
-that run at the same time. Weights are random, images are drawn and the score threshold is 0, so that detection finds
-the most objects that the model allows. A detection is a whole call of the predictor, from uint8 images to cropped
-masks; a training step is forward and backward pass and update of all layers.
+Each point is measured in a new process, so its peak memory does not include that of other points; a point of the curve
+`processes` runs several processes at the same time. Weights are random. Detection runs on synthetic scenes with a score
+threshold of 0, so that it finds as many objects as the model allows; training runs on noise. A detection is a whole
+call of the predictor, from uint8 images to cropped masks; a training step is forward and backward pass and update of
+all layers.
 
 The exponent of a curve is the slope of its points on logarithmic axes: 1 is linear, less is better. Beside the slope
 over all points is that of the last two, where the constant part of the work matters least.
@@ -66,7 +67,7 @@ class Curve(NamedTuple):
         label: what varies, with its unit.
         values: its values, ascending.
         work: makes the work from the base work and a value.
-        x: the measure of a value in which the cost should be linear.
+        x: converts a value to the quantity in which the cost should be linear; for image sides, megapixels.
         processes: whether the value is the number of processes that do the work at the same time.
     """
 

@@ -4,10 +4,10 @@
 
 Both have the same architecture (ResNet-50-FPN), the same random weights, the same images, and settings that make the
 same amount of work: `peers_work.CASES`. Detection is a whole call, from a uint8 image to boxes and boolean masks of the
-image's size; training is a whole step of all layers. Each measurement is a process of its own. The sides run in turn,
-ours, torchvision's, ours, and so on, and each pair of neighbours gives a ratio, so that a change of the machine's speed
-affects both. torchvision runs with the memory layout that was faster in a first trial. Both sides use as many threads
-as they choose; `taskset` limits them.
+image's size; training is a whole step of all layers. Each measurement is a process of its own. They run in turn, ours,
+torchvision's, ours, and so on; each run of ours and the next of torchvision's give a ratio, so that a change of the
+machine's speed affects both. torchvision runs with the memory layout that was faster in a first trial. Both use their
+libraries' default number of threads; `taskset` limits it.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The measured work of `benchmarks.peers`: its cases and settings. Both sides import it; it needs no package."""
+"""Cases and settings of `benchmarks.peers`, for the programs of both models; needs only the standard library."""
 
 import argparse
 import statistics
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     Attributes:
         size: height and width of the images in pixels.
         min_dim: length to which the short side is scaled.
-        max_dim: the most pixels of the long side, as each side's convention: ours, torchvision's.
+        max_dim: upper limit of the long side in pixels, as a pair: for our model, for torchvision's.
         score_threshold: detections below are dropped.
         batch: number of images.
         training: whether a training step is measured instead of detection.

@@ -30,9 +30,9 @@ class Call(NamedTuple):
     """A call of the model.
 
     Attributes:
-        begin: seconds of `time.time`.
-        end: the same; the result is in memory.
-        images: in the batch.
+        begin: time before the call, in seconds as of `time.time`.
+        end: time after the call, when the result is in the computer's memory; same unit.
+        images: number of images in the batch.
     """
 
     begin: float

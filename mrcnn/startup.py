@@ -1,11 +1,11 @@
-"""Imports modules that need TensorFlow, hides its startup messages, and avoids an import that no run needs.
+"""Imports modules that need TensorFlow, hides its startup messages, and delays the import of matplotlib.
 
 TensorFlow's libraries write messages on CPUs and drivers to file descriptor 2, some before any of their log settings
 takes effect. During the import the descriptor is therefore redirected to a file. If the import fails, the file's
 content is written to the original descriptor.
 
-Keras imports matplotlib where it is installed, for plots of its own, which takes as long as a tenth of all imports.
-Modules of this project that draw are imported later, when a run needs them.
+Keras imports matplotlib, where it is installed, for its own plotting functions. That takes up to a tenth of the import
+time, so matplotlib is hidden from Keras here; the modules of this project that draw import it later.
 """
 
 import contextlib
@@ -58,9 +58,10 @@ def _not_installed(package: str) -> Iterator[None]:
 
 
 def _transpose_integers(tensorflow: ModuleType) -> None:
-    """Makes oneDNN write now that a CPU without AVX-512 lacks integer kernels, which it writes once, as an error.
+    """Transposes integers once, so that oneDNN's message about missing integer kernels is hidden here.
 
-    The graph runs in a session of its own without GPUs: the devices of later work are still to be chosen.
+    oneDNN writes it once in a process, on a CPU without AVX-512, as an error. The session has no GPU, because using one
+    would fix the list of visible devices before the run chooses them.
     """
     v1 = tensorflow.compat.v1
     with tensorflow.Graph().as_default(), v1.Session(config=v1.ConfigProto(device_count={"GPU": 0})) as session:

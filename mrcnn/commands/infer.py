@@ -36,7 +36,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
     parser.add_argument("--batch-size", type=arguments.batch_size, default=1, metavar="N|auto",
-                        help="images at once, default 1; auto: as many as are worth it on this machine")  # fmt: skip
+                        help="images at once, default 1; auto: chosen by trials")  # fmt: skip
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")

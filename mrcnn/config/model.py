@@ -24,7 +24,7 @@ class ModelConfig(Settings):
 
     Attributes:
         LOSSES: the losses of the family's own heads, where the config may weigh them.
-        TRAIN_LAYERS: the words of `train_layers` that the family knows, those of its builder's `layer_patterns`.
+        TRAIN_LAYERS: the values that `train_layers` may have: the keys of `layer_patterns` of the family's model class.
         NETWORK: the settings that weights were shaped for or trained with; training takes them over from its start
             weights where the config leaves them open.
     """
@@ -113,10 +113,10 @@ class ModelConfig(Settings):
         return False
 
     def check_layers(self, selection: str) -> None:
-        """Checks that the family knows a word of `train_layers`.
+        """Checks that the family has this value of `train_layers`.
 
         Raises:
-            UserError: it does not; one line lists its words.
+            UserError: it has not; the message lists its values.
         """
         if selection not in self.TRAIN_LAYERS:
             words, of = errors.listed(self.TRAIN_LAYERS), "" if self.family == DEFAULT_FAMILY else f" of {self.family}"

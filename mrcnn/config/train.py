@@ -352,7 +352,8 @@ class TrainConfig(UserSettings):
 
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
-        # the default family may become that of the start weights, which are read later; `train.check` checks again
+        # with the default family, start weights may set another one; they are read later, so a value of any family
+        # passes here, and `train.check` checks it again
         is_open = self.model.family == DEFAULT_FAMILY
         if not (is_open and any(self.train_layers in record.TRAIN_LAYERS for record in FAMILIES.values())):
             self.model.check_layers(self.train_layers)

@@ -304,13 +304,13 @@ def _model_inputs(report: Report) -> str:
     needs = [shapes.need_of(height, width, size) for height, width in sizes]
     found = shapes.described(needs, max_dim=most, batch_size=config.batch_size.train, seed=config.seed)
     is_open = config.augmentation and config.input_size.shape is None
-    return found + (", squares if `augmentation` changes the size of images" if is_open else "")
+    return found + ("; squares if `augmentation` changes image sizes" if is_open else "")
 
 
 def _training(report: Report) -> Iterator[str]:
     """Yields the lines of the report about what training would learn, leave out or refuse."""
     special = report.config.special_classes
-    yield f"counted for a model input of {_model_inputs(report)}, the `input_size` of --config or the default:"
+    yield f"model input: {_model_inputs(report)} (`input_size` of --config or the default); counted for it:"
     titles = [
         item.title for item in report.project.meta.classes if item.title not in (special.background, special.neutral)
     ]

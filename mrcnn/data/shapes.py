@@ -61,7 +61,7 @@ def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: in
         seed: of the run.
 
     Returns:
-        Height x width of each, such as `192x256 or 256x192 (rectangles, 75% of the pixels of squares)`.
+        Height x width of each, such as `192x256 or 256x192 (rectangles with 75% as many pixels as squares)`.
     """
     order = ShapedOrder(needs, batch_size=batch_size, seed=seed)
     used = order.epoch(0).shapes
@@ -69,7 +69,7 @@ def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: in
     if all(height == width for height, width in used):
         return listed
     share = sum(map(math.prod, used)) / len(used) / max_dim**2
-    return f"{listed} (rectangles, {share:.0%} of the pixels of squares)"
+    return f"{listed} (rectangles with {share:.0%} as many pixels as squares)"
 
 
 def _needed(sample: Sample, size: InputSize) -> Shape:

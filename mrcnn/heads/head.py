@@ -20,8 +20,8 @@ class Head(Float32Layer):
         loss_names: keys of the dictionary `losses` returns; also used by the log, the history and `loss_weights`.
         gives: fields of a detection that `decode` adds.
         class_layers: names of its layers whose shapes depend on the classes; `transfer_learning` initialises them anew.
-        fixed_slots: whether the number of regions that the network runs on is the same for all batches, as XLA and GPUs
-            need it, or unused slots are dropped; set by the model.
+        fixed_slots: true: the network runs on the same number of regions in every batch, which XLA needs and which is
+            the default with a GPU; false: unused slots are dropped. Set by the model.
     """
 
     loss_names: tuple[str, ...] = ()

@@ -132,8 +132,8 @@ def _flatten(features: Sequence[Tensor]) -> _Pyramid:
         first = first + batch * height * width
     cells = ops.concatenate([ops.reshape(feature, (-1, feature.shape[-1])) for feature in features], axis=0)
     return _Pyramid(
-        # the gradient of the gathers is sparse, and that of a reshape makes it dense; the gradient of a concatenation
-        # would search its part of each level among the sparse indices, which has no fixed shape
+        # This changes no shape; it is here for its gradient. The gathers have a sparse gradient, which a reshape makes
+        # dense; the concatenation would filter sparse indices by level, and the result's shape would depend on data.
         ops.reshape(cells, (-1, features[0].shape[-1])),
         _integers(firsts),
         _integers([shape[1] for shape in shapes]),

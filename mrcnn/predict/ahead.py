@@ -15,9 +15,10 @@ def mapped(
     """Yields `function` of each item, in the order of the items.
 
     Args:
-        function: called in other threads; must not raise what the caller should handle for one item.
+        function: called in other threads. An exception ends the iteration, so errors of single items belong in the
+            result.
         items: read in the caller's thread.
-        ahead: most items that are computed or waiting while the caller has the one before them; at least 1.
+        ahead: the most items submitted beyond the one just yielded, running or finished; at least 1.
         threads: items that are computed at the same time.
     """
     waiting: deque[Future[Result]] = deque()

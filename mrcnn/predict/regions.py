@@ -20,7 +20,8 @@ from mrcnn.predict.windows import Box
 from mrcnn.structures import CompactDetections, Detections
 
 FLIP_IOU = 0.5  # mask IoU above which detections of an image and of its mirror image are one object
-MOST_AHEAD = 256 * 1024**2  # bytes of pictures after the oldest unfinished one; above, batches are not overlapped
+# bytes; if the pictures after the oldest unfinished one take more, batches do not overlap, to save memory
+MOST_AHEAD = 256 * 1024**2
 
 
 class PredictsWhole(Protocol):
@@ -262,7 +263,10 @@ def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Itera
 def _start_finding(
     predictor: Predicts, crops: list[np.ndarray], *, flip: bool
 ) -> Callable[[], list[CompactDetections]]:
-    """Starts to predict a batch, with a pipeline in its threads, else when the result is asked for."""
+    """Returns a function that computes a batch's detections.
+
+    A `Pipeline` starts at once, in its threads; other predictors run when the function is called.
+    """
     straight = _start_predicting(predictor, crops)
     if not flip:
         return straight

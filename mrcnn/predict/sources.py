@@ -30,7 +30,7 @@ from mrcnn.project.repeated import Repeats
 DATASET = "ds"
 MOST_READERS = 8  # threads that read images
 
-Report = Callable[[], None]  # reports something about the images read so far
+Report = Callable[[], None]  # writes a warning or error about an image to the log, when its turn comes
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def read_pictures(
 def read_ahead(
     source: Source, reading: Reading, *, log: EventLog, on_skip: Callable[[str], None], ahead: int = 1
 ) -> Generator[Picture | Report, None, None]:
-    """Reads the images in threads, and yields them in order with what there is to report.
+    """Reads the images in threads; yields them in order, mixed with functions that report unreadable ones.
 
     Args:
         source: as for `read_pictures`.

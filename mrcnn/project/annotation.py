@@ -109,7 +109,7 @@ class Label:
 
     @property
     def instance(self) -> str | None:
-        """The text that all figures of its object share; None for an object of one figure."""
+        """The key `instance`, equal for all figures of one object; None where it is missing, empty or no text."""
         value = self.extra.get(INSTANCE_KEY)
         return value if isinstance(value, str) and value else None
 
@@ -198,7 +198,7 @@ class Annotation:
         """Counts the objects without an area, drawn one pixel wide, by shape.
 
         Args:
-            attached: as `shapes` of `attached`, whose labels are no objects.
+            attached: shapes whose figures are not counted where they belong to an object of another shape.
         """
         values = self.attached(attached)
         objects = (label for index, label in enumerate(self.labels) if index not in values)

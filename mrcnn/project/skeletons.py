@@ -16,7 +16,8 @@ from mrcnn.project import drawing, outlines
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 
 THIN_SHAPES = ("point", "line", "graph")
-KEYPOINT_SHAPES = frozenset({"graph"})  # beside a figure of another shape, one holds keypoints of its object
+# a figure of such a shape holds keypoints of an object that also has a figure of another shape
+KEYPOINT_SHAPES = frozenset({"graph"})
 CORNERS_2D = tuple(
     f"face{face}-{corner}" for face in (1, 2) for corner in ("topleft", "topright", "bottomright", "bottomleft")
 )

@@ -148,7 +148,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
 
 
 def _check_monitors(config: TrainConfig) -> None:
-    """Checks that validation measures what the config monitors, under names of its own."""
+    """Checks that each monitored column is measured, and that no measure of a metric has the name of a loss."""
     kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
     if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
@@ -238,7 +238,7 @@ def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     """Sets what a config leaves open for a model without start weights: the shape of its input.
 
     Raises:
-        UserError: `model.loss_weights` names no loss of the model, or `train_layers` no word of its family.
+        UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.
     """
     extra_heads.check_loss_weights(config.model)
     config.model.check_layers(config.train_layers)

@@ -20,7 +20,8 @@ def best_index(rows: Sequence[Row], *, monitor: str = MONITOR, min_delta: float 
 
     Args:
         rows: one per epoch.
-        monitor: the column; a lower `val_loss` is better, and of a metric what its kind says.
+        monitor: the column. Lower is better for `val_loss` and for measures in a metric's `lower_is_better`; for all
+            others higher is better.
         min_delta: a value must be better by more than this to count; None also prefers the lower `val_loss` among
             equal values.
 

@@ -81,7 +81,7 @@ def test_objects_are_counted_by_class_and_split(root):
         "apple   polygon      3    1        1    4",
         "1 objects have no area (point, line, graph): they are drawn one pixel wide",
         "1 images are in both sets",
-        "counted for a model input of 256x256 pixels, the `input_size` of --config or the default:",
+        "model input: 256x256 pixels (`input_size` of --config or the default); counted for it:",
         "0 errors, 0 warnings",
     ]
     assert report.refusals == []
@@ -235,7 +235,7 @@ def test_the_sizes_and_classes_of_a_train_config_count(root):
         }
     )
     text = check.format_report(_check(root, config=config))
-    assert "counted for a model input of 128x128 pixels" in text
+    assert "model input: 128x128 pixels" in text
     assert "training set: 0 crowds and 1 neutral objects are regions to ignore" in text
     assert "validation set: 1 images have more than 1 objects, the most is 2 in ds/1.png" in text
     assert "no object of" not in text
@@ -244,18 +244,18 @@ def test_the_sizes_and_classes_of_a_train_config_count(root):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "64x128 (rectangles, 50% of the pixels of squares), the"),
-        ({"augmentation": [{"name": "Fliplr"}]}, "squares), squares if `augmentation` changes the size of images, the"),
-        ({"input_size": {"min_dim": 64, "max_dim": 128, "shape": "square"}}, "128x128 pixels, the"),
-        ({"weights_init_type": "transfer_learning"}, "128x128 pixels, the"),  # the start weights decide
+        ({}, "64x128 (rectangles with 50% as many pixels as squares) ("),
+        ({"augmentation": [{"name": "Fliplr"}]}, "squares); squares if `augmentation` changes image sizes ("),
+        ({"input_size": {"min_dim": 64, "max_dim": 128, "shape": "square"}}, "128x128 pixels ("),
+        ({"weights_init_type": "transfer_learning"}, "128x128 pixels ("),  # the start weights decide
     ],
 )
 def test_format_report_names_the_shapes_of_the_model_input(root, changes, text):
     _add(root, "1.png", _object(), tags=["train", "val"])  # 4 x 6 pixels, enlarged to 64 x 96
     config = {"input_size": {"min_dim": 64, "max_dim": 128}, "weights_init_type": "random", **changes}
     report = check.format_report(_check(root, config=load_train_config(config)))
-    assert f"{text} `input_size` of --config" in report
-    assert "counted for a model input of " in report
+    assert f"{text}`input_size` of --config" in report
+    assert "model input: " in report
 
 
 def test_check_project_counts_bound_keypoints_as_a_part_of_their_object(root):

@@ -118,9 +118,9 @@ def test_shaped_order_without_images_is_refused():
     ("needs", "text"),
     [
         ([(64, 64)] * 3, "64x64"),
-        ([(64, 128)] * 2, "64x128 (rectangles, 50% of the pixels of squares)"),
+        ([(64, 128)] * 2, "64x128 (rectangles with 50% as many pixels as squares)"),
         # one step of each shape: (64 * 128 + 128 * 128) / 2 / 128 ** 2
-        ([(64, 128)] * 2 + [(128, 128)] * 2, "64x128 or 128x128 (rectangles, 75% of the pixels of squares)"),
+        ([(64, 128)] * 2 + [(128, 128)] * 2, "64x128 or 128x128 (rectangles with 75% as many pixels as squares)"),
     ],
 )
 def test_described(needs, text):

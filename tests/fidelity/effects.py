@@ -143,7 +143,7 @@ def detect(model: Matterport) -> Detections:
 
 
 def stored_detections() -> Detections:
-    """Computes what Matterport detects in the photograph."""
+    """Reads the stored detections of Matterport's code in the photograph."""
     arrays = reference.inference()
     class_ids = arrays["detect_class_ids"]
     return Detections(

@@ -43,7 +43,7 @@ def to_pixels(boxes: np.ndarray) -> np.ndarray:
 
 
 def unpack(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """Returns the bits stored as `<name>_packed` their `<name>_shape`; bool."""
+    """Unpacks the bits stored as `<name>_packed` to a bool array of shape `<name>_shape`."""
     shape = arrays[f"{name}_shape"]
     return np.unpackbits(arrays[f"{name}_packed"])[: np.prod(shape)].reshape(shape).astype(bool)
 

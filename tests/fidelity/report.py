@@ -32,7 +32,7 @@ def open_session(path: Path) -> Session:
 
 
 def table(stages: Iterable[tuple[Stage, Iterable[Result]]]) -> Iterator[str]:
-    """Returns the lines of a Markdown table; a difference beyond its gate is bold."""
+    """Yields the lines of a Markdown table; a difference beyond its gate is bold."""
     yield from HEADER
     for stage, results in stages:
         name = (stage.__doc__ or "").splitlines()[0].rstrip(".")

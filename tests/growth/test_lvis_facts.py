@@ -22,7 +22,7 @@ FREQUENCY = {7: "f", 9: "r"}
 
 
 class FalseAlarms:
-    """The share of detections of rare classes in images that are known to have no such object."""
+    """Share of (image, detected rare class) pairs in which the image is annotated as having no object of the class."""
 
     def __init__(self, class_names, *, max_detections, class_facts):
         ids = {facts["id"]: class_names.index(title) for title, facts in class_facts.items() if title in class_names}

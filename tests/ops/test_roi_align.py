@@ -200,7 +200,7 @@ def test_roi_align_unknown_settings_are_refused():
 
 
 def test_roi_align_gradient_of_several_levels_is_dense():
-    """Else its search for each level's part among the sparse indices would have a shape that depends on data."""
+    """A sparse gradient would be split by level with `Where`, whose output shape depends on the data."""
     features = [tf.constant(RNG.normal(size=(1, side, side, 2)).astype("float32")) for side in (8, 4)]
 
     def gradients():

@@ -53,7 +53,7 @@ def trained(project, tmp_path_factory):
 def test_train_chooses_logs_and_stores_rectangles(trained):
     output, log = trained
     # 4 wide and 2 tall images: by squares 128 * 128 pixels each, by rectangles 64 * 128
-    told = "input 64x128 or 128x64 (rectangles, 50% of the pixels of squares)"
+    told = "input 64x128 or 128x64 (rectangles with 50% as many pixels as squares)"
     assert any(told in message for message in log.messages), log.messages
     settings = json.loads((output / checkpoint.BEST / checkpoint.CONFIG).read_text())["settings"]
     assert settings["input_size"]["shape"] == "rectangle"

@@ -169,5 +169,5 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
 
 
 def _attached_shapes() -> frozenset[str]:
-    """Collects the shapes that are no part of a mask, whichever fields the run reads or the table has."""
+    """Collects the shapes left out of a mask if the object has a figure of another shape: graphs, those of fields."""
     return KEYPOINT_SHAPES | extras.own_shapes()

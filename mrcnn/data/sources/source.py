@@ -88,7 +88,7 @@ class AnnotatedImage(Protocol):
     def read_annotation(self, meta: ProjectMeta) -> Annotation:
         """Reads the annotation; called once for each image of a training.
 
-        Its `extra` holds all that the source knows of the image beside its objects, by name; metrics can read it.
+        Its `extra` holds further values of the image by name, such as LVIS's `neg_category_ids`; metrics can read them.
 
         Raises:
             UserError: the annotation is malformed; the image is skipped.
@@ -133,7 +133,8 @@ class Source:
         kind: the format in messages, e.g. "COCO file".
         classes_in: the place of the classes in messages.
         hint: appended to the summary of skipped annotations.
-        class_facts: all else that the source knows of a class, by title and name; metrics can read it.
+        class_facts: further values of each class, by title and then by name, such as LVIS's `frequency`; metrics can
+            read them.
     """
 
     name: str
