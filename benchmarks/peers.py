@@ -215,7 +215,8 @@ def run_side(command: Sequence[str]) -> str:
     Raises:
         SystemExit: it failed; the message is its last line of errors.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    without_gpu = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=without_gpu)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["without a message"])[-1]
         raise SystemExit(f"{' '.join(map(str, command))} failed: {last}")

@@ -97,6 +97,8 @@ def _measured(arguments: Sequence[str], start: float, result: Path) -> int:
 
     predictor.detect = timed
     code = infer.main(arguments)
+    if not calls:
+        return code or 1
     end, first, rest = time.time(), calls[0], calls[1:]
     measured = {
         "startup": first.begin - start,

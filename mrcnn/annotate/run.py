@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +74,7 @@ class Options:
         """Checks the batch size; the other options are checked where they are used."""
         if self.batch_size == AUTO:
             return
-        if not isinstance(self.batch_size, int):
+        if not isinstance(self.batch_size, Integral) or isinstance(self.batch_size, bool):
             raise UserError(f"the batch size must be a whole number or {AUTO}, got {self.batch_size}")
         if self.batch_size < 1:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
@@ -190,8 +191,8 @@ def _apply(
 
 
 def _batch_size(predictor: Predictor, left: Source, *, config: InferenceConfig, log: EventLog, options: Options) -> int:
-    if isinstance(options.batch_size, int):
-        return options.batch_size
+    if options.batch_size != AUTO:
+        return int(options.batch_size)
     is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
     chosen = batch_size.choose(predictor, regions=len(left.entries) if is_whole else None)
     log.info(f"batch size {chosen}, chosen by measurement")

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
+from mrcnn.ops import accelerator
 from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
@@ -55,8 +56,7 @@ class KerasHabits(keras.Model):
             *args: of Keras's `compile`.
             **kwargs: of Keras's `compile`.
         """
-        if kwargs.get("jit_compile"):
-            self.use_fixed_slots(True)
+        self.use_fixed_slots(bool(kwargs.get("jit_compile")) or accelerator.is_visible())
         super().compile(*args, **{"jit_compile": False, **kwargs})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:

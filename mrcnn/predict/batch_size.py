@@ -38,8 +38,7 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
     """Doubles a batch from 1 until a batch of twice the size does not fit or gains less than `GAIN` images/s.
 
     Args:
-        seconds: runs a batch of a size and returns how long it took; raises `ResourceExhaustedError` if it does not
-            fit.
+        seconds: runs a batch of a size and returns how long it took; raises TensorFlow's `OpError` if it does not fit.
         most: the largest size that may be tried, at least 1.
 
     Returns:
@@ -52,7 +51,7 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
             if size > 1 and images_per_second < GAIN * before:
                 break
             before, size = images_per_second, 2 * size
-    except (tf.errors.ResourceExhaustedError, MemoryError):
+    except (tf.errors.OpError, MemoryError):  # cuDNN has several errors for too little memory
         pass
     return max(1, size // 2)
 

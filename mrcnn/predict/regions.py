@@ -164,7 +164,12 @@ def _start(picture: Picture, method: Method) -> _Work:
 
 class _Batch(NamedTuple):
     regions: list[tuple[_Work, Region]]
+    finding: "_Finding"
+
+
+class _Finding(NamedTuple):
     results: Callable[[], list[CompactDetections]]  # waits for the detections of each region, or computes them
+    is_ready: Callable[[], bool] = lambda: False  # whether `results` returns at once
 
 
 class _Run:
@@ -179,6 +184,7 @@ class _Run:
         self._steps: deque[_Work | _Batch | Report] = deque()
         self._waiting: deque[_Work] = deque()
         self._filling: list[tuple[_Work, Region]] = []
+        self._in_work = self._bytes = 0  # batches that were started; bytes of pictures that are not finished
 
     def add(self, item: Picture | Report) -> Iterator[tuple[Picture, Found]]:
         if not isinstance(item, Picture):
@@ -186,6 +192,7 @@ class _Run:
             return self._advance(self._depth)
         work = _start(item, self._method)
         self._steps.append(work)
+        self._bytes += item.image.nbytes
         return self._add_regions(work)
 
     def _add_regions(self, work: _Work) -> Iterator[tuple[Picture, Found]]:
@@ -194,7 +201,11 @@ class _Run:
             if len(self._filling) == self._batch_size:
                 self._send()
                 yield from self._advance(self._depth)
-        yield from self._advance(self._depth if self._bytes_ahead() <= MOST_AHEAD else 0)
+        if self._bytes_ahead() <= MOST_AHEAD:
+            yield from self._advance(self._depth)
+        else:
+            self._send()  # the oldest picture may wait for a batch that is not full
+            yield from self._advance(0)
 
     def close(self) -> Iterator[tuple[Picture, Found]]:
         self._send()
@@ -204,27 +215,35 @@ class _Run:
         batch, self._filling = [(work, region) for work, region in self._filling if work.error is None], []
         if batch:
             self._steps.append(self._start_batch(batch))
+            self._in_work += 1
 
     def _start_batch(self, batch: list[tuple[_Work, Region]]) -> _Batch:
         crops = [_crop(work, region) for work, region in batch]
         return _Batch(batch, _start_finding(self._predictor, crops, flip=self._method.flip))
 
     def _advance(self, most: int) -> Iterator[tuple[Picture, Found]]:
-        """Processes the oldest steps, until at most `most` batches are left and the oldest step is one of them."""
-        while self._steps and not (isinstance(self._steps[0], _Batch) and self._in_work() <= most):
+        """Processes the oldest steps, until at most `most` batches are left and the oldest step is one in work."""
+        while self._steps and not self._is_in_work(self._steps[0], most):
             step = self._steps.popleft()
             if isinstance(step, _Work):
                 self._waiting.append(step)
             elif isinstance(step, _Batch):
+                self._in_work -= 1
                 self._collect(step)
             else:
                 step()
-            yield from _finished(self._waiting, self._method, self._on_error)
+            while self._waiting and self._waiting[0].is_done:
+                work = self._waiting.popleft()
+                self._bytes -= work.picture.image.nbytes
+                yield from _finished(work, self._method, self._on_error)
+
+    def _is_in_work(self, step: _Work | _Batch | Report, most: int) -> bool:
+        return isinstance(step, _Batch) and self._in_work <= most and not step.finding.is_ready()
 
     def _collect(self, batch: _Batch) -> None:
         """Stores the detections of a batch; if it failed, predicts each region alone to isolate the failure."""
         try:
-            results = batch.results()
+            results = batch.finding.results()
         except Exception as error:
             if len(batch.regions) == 1:
                 batch.regions[0][0].error = error
@@ -236,53 +255,50 @@ class _Run:
         for (work, region), found in zip(batch.regions, results, strict=True):
             work.found.append(compact.moved(found, region.box[:2], size=work.size))
 
-    def _in_work(self) -> int:
-        return sum(isinstance(step, _Batch) for step in self._steps)
-
     def _bytes_ahead(self) -> int:
-        works = [*self._waiting, *(step for step in self._steps if isinstance(step, _Work))]
-        return sum(work.picture.image.nbytes for work in works[1:])
+        return self._bytes - (self._waiting[0].picture.image.nbytes if self._waiting else 0)
 
 
-def _finished(waiting: deque[_Work], method: Method, on_error: OnError) -> Iterator[tuple[Picture, Found]]:
-    while waiting and waiting[0].is_done:
-        work = waiting.popleft()
-        found = None
-        if work.error is None:
-            try:
-                parts = tuple(method.gather(work.regions, work.found, work.size))
-                found = Found(parts, work.size, max((len(each.masks) for each in work.found), default=0))
-            except Exception as error:
-                work.error = error
-        if work.error is not None:
-            on_error(work.picture, work.error)
-        if found is not None:
-            yield work.picture, found
+def _finished(work: _Work, method: Method, on_error: OnError) -> Iterator[tuple[Picture, Found]]:
+    found = None
+    if work.error is None:
+        try:
+            parts = tuple(method.gather(work.regions, work.found, work.size))
+            found = Found(parts, work.size, max((len(each.masks) for each in work.found), default=0))
+        except Exception as error:
+            work.error = error
+    if work.error is not None:
+        on_error(work.picture, work.error)
+    if found is not None:
+        yield work.picture, found
 
 
-def _start_finding(
-    predictor: Predicts, crops: list[np.ndarray], *, flip: bool
-) -> Callable[[], list[CompactDetections]]:
-    """Returns a function that computes a batch's detections.
+def _start_finding(predictor: Predicts, crops: list[np.ndarray], *, flip: bool) -> _Finding:
+    """Prepares the detections of a batch.
 
-    A `Pipeline` starts at once, in its threads; other predictors run when the function is called.
+    A `Pipeline` starts at once, in its threads; other predictors run when the results are asked for.
     """
     straight = _start_predicting(predictor, crops)
     if not flip:
         return straight
     turned = _start_predicting(predictor, [np.ascontiguousarray(crop[:, ::-1]) for crop in crops])
-    return lambda: [
-        overlaps.suppress(
-            compact.concatenate([found, compact.mirrored(other)], size=found.size), iou_threshold=FLIP_IOU
-        )
-        for found, other in zip(straight(), turned(), strict=True)
-    ]
+
+    def both() -> list[CompactDetections]:
+        return [
+            overlaps.suppress(
+                compact.concatenate([found, compact.mirrored(other)], size=found.size), iou_threshold=FLIP_IOU
+            )
+            for found, other in zip(straight.results(), turned.results(), strict=True)
+        ]
+
+    return _Finding(both, turned.is_ready)  # the mirror images are the later of the two
 
 
-def _start_predicting(predictor: Predicts, crops: list[np.ndarray]) -> Callable[[], list[CompactDetections]]:
+def _start_predicting(predictor: Predicts, crops: list[np.ndarray]) -> _Finding:
     if isinstance(predictor, Pipeline):
-        return predictor.submit(crops).result
-    return partial(_predict, predictor, crops)
+        future = predictor.submit(crops)
+        return _Finding(future.result, future.done)
+    return _Finding(partial(_predict, predictor, crops))
 
 
 def _predict(predictor: PredictsWhole | PredictsCompact, crops: list[np.ndarray]) -> list[CompactDetections]:

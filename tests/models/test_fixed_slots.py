@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.models import mask_rcnn
 from mrcnn.models.families.matterport import build_parts
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
 from mrcnn.structures import Batch, Choices
@@ -139,6 +140,16 @@ def test_use_fixed_slots_changes_no_detection(model, batch, score_threshold):
     assert np.asarray(dropped.valid).any() == (score_threshold == 0.0)
     model.use_fixed_slots(True)
     assert_equal(model(batch), dropped)
+
+
+@pytest.mark.parametrize("visible", [False, True])
+def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, visible):
+    monkeypatch.setattr(mask_rcnn.accelerator, "is_visible", lambda: visible)
+    model = build_model()
+    assert model.heads[0].fixed_slots == visible
+    for jit_compile, expected in ((True, True), (False, visible)):
+        model.compile(optimizer="sgd", jit_compile=jit_compile)
+        assert model.heads[0].fixed_slots == expected
 
 
 @pytest.mark.slow

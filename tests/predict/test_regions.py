@@ -176,7 +176,7 @@ def test_look_with_a_pipeline_reads_a_few_batches_ahead():
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
         found = looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=2)
         next(found)
-        assert read == list(range(8))  # three batches beside the first
+        assert len(read) in (4, 6, 8)  # at most three batches beside the first
         assert [picture.index for picture, _ in found] == list(range(1, 20))
 
 
@@ -185,7 +185,7 @@ def test_look_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypa
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
         next(looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=1))
-    assert read == [0, 1, 2]
+    assert len(read) <= 3
 
 
 class FussyInStages(Predictor):
@@ -212,3 +212,28 @@ def test_look_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_si
     assert [picture.index for picture, _ in found] == [0, 2, 3, 4]
     assert bad == [(1, "too dark"), (5, "too dark")]
     assert all(len(each.parts) == len(method.plan(None)) for _, each in found)
+
+
+NONE = Method(lambda picture: [Region((0, 0, 4, 6))] if picture.index == 0 else [], as_parts)
+
+
+def test_look_with_a_pipeline_sends_a_batch_that_is_not_full_before_pictures_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(looking, "MOST_AHEAD", 3 * 4 * 6 * 3)  # three pictures of 4 x 6 pixels and 3 channels
+    read = []
+    with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
+        first = next(looking.look(pipeline, make_pictures(50, read), NONE, batch_size=8))
+    assert first[0].index == 0
+    assert len(read) <= 6
+
+
+def test_look_with_a_pipeline_yields_a_finished_picture_without_waiting_for_more_batches():
+    read = []
+
+    def pictures():
+        yield from make_pictures(1, read)
+        pipeline.submit([np.zeros((4, 6, 3), np.uint8)]).result()  # the batch before it is done then
+        yield from make_pictures(3, read)
+
+    with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
+        next(looking.look(pipeline, pictures(), WHOLE, batch_size=1))
+    assert len(read) == 2

@@ -27,8 +27,10 @@ from mrcnn.fields import extras
 from mrcnn.images import image_file
 from mrcnn.project import listing
 
-# keys of an image that COCO itself defines; the others are its facts
-IMAGE_KEYS = frozenset("id file_name height width license flickr_url coco_url date_captured".split())
+# keys of an image that COCO or a project's annotation file defines; the others are its facts
+IMAGE_KEYS = frozenset(
+    "id file_name height width license flickr_url coco_url date_captured size objects tags description".split()
+)
 LISTS = ("images", "annotations", "categories")
 
 NO_OBJECT = "objects left out, they are no JSON objects"

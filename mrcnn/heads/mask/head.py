@@ -29,8 +29,9 @@ class Masks(Head):
     """Mask head: predicts a small mask of each region's object.
 
     Without `fixed_slots` the network runs on object regions (in training) or valid detections, plus filler slots, so
-    that its input is never empty. With `fixed_slots` it runs on the largest number of them that a batch can have. Losses
-    and detections are the same in both cases, unless batch norm is trained: its statistics then include the unused slots.
+    that its input is never empty. With `fixed_slots` it runs on the largest number of them that a batch can have.
+    Losses and detections are the same in both cases, unless batch norm is trained: its statistics then include the
+    unused slots.
     """
 
     loss_names = ("mrcnn_mask_loss",)
