@@ -36,7 +36,11 @@ def load_json(path: str | Path) -> dict[str, Any]:
     try:
         path = presets.find(path)
         if not os.path.lexists(path):
-            raise UserError(f"config file not found: {path}; give the path of a JSON file or the name of a preset")
+            close = presets.similar(path)
+            hint = f"; did you mean {close}?" if close else ""
+            raise UserError(
+                f"config file not found: {path}; give the path of a JSON file or the name of a preset{hint}"
+            )
         values = json.loads(files.read_bytes(path, what="config file", most=MOST_BYTES).decode("utf-8-sig"))
     except UserError:
         raise

@@ -83,6 +83,13 @@ def test_a_file_and_its_content_give_the_same(tmp_path):
     assert load.load_train_config(file).batch_size.val == 1
 
 
+def test_load_json_suggests_the_preset_of_a_similar_name():
+    assert error_of(load.load_json, "train_smal_dataset") == (
+        "config file not found: train_smal_dataset; give the path of a JSON file or the name of a preset; "
+        "did you mean train_small_dataset?"
+    )
+
+
 def test_a_byte_order_mark_is_read_over(tmp_path):
     assert load.load_json(write(tmp_path, '{"lr": 1}', encoding="utf-8-sig")) == {"lr": 1}
 

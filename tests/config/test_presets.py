@@ -88,3 +88,8 @@ def test_find_prefers_the_file_that_is_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo.json").write_text("{}")
     assert presets.find("demo.json") == Path("demo.json")
+
+
+def test_similar_finds_a_mistyped_name_and_nothing_for_another_word():
+    assert presets.similar("nucle_cpu.json") == "nuclei_cpu"
+    assert presets.similar("my_config.json") is None
