@@ -1,11 +1,8 @@
-"""Imports modules that need TensorFlow, hides its startup messages, and delays the import of matplotlib.
+"""Imports modules that need TensorFlow, and hides its startup messages.
 
 TensorFlow's libraries write messages on CPUs and drivers to file descriptor 2, some before any of their log settings
 takes effect. During the import the descriptor is therefore redirected to a file. If the import fails, the file's
 content is written to the original descriptor.
-
-Keras imports matplotlib, where it is installed, for its own plotting functions. That takes up to a tenth of the import
-time, so matplotlib is hidden from Keras here; the modules of this project that draw import it later.
 """
 
 import contextlib
@@ -19,7 +16,6 @@ from types import ModuleType
 
 STDERR = 2  # the file descriptor
 LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # after the import TensorFlow shows errors only
-PLOTS = "matplotlib"
 MOST_SHOWN = 64 * 1024  # bytes of the hidden text that are shown after an error
 
 
@@ -34,27 +30,12 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
     """
     os.environ.setdefault(LEVEL_VARIABLE, ERRORS)
     with contextlib.nullcontext() if debug else quiet():
-        with _not_installed(PLOTS):
-            found = importlib.import_module(module)
+        found = importlib.import_module(module)
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:
             tensorflow.config.list_physical_devices("GPU")  # searches for drivers now, while its messages are hidden
             _transpose_integers(tensorflow)
     return found
-
-
-@contextlib.contextmanager
-def _not_installed(package: str) -> Iterator[None]:
-    """Makes a package that was not imported yet look absent to the imports inside the block."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]  # Python's way to say so: an import raises ImportError
-    try:
-        yield
-    finally:
-        if sys.modules.get(package) is None:
-            sys.modules.pop(package, None)
 
 
 def _transpose_integers(tensorflow: ModuleType) -> None:
