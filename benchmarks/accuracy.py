@@ -181,6 +181,7 @@ def torchvision_settings(config: TrainConfig, samples: Samples) -> dict[str, Any
         "clip": config.optimizer.global_clipnorm,
         "warmup_steps": schedule.warmup_steps,
         "final_fraction": schedule.final_fraction,
+        "bfloat16": config.precision == "mixed_bfloat16",
     }
 
 

@@ -40,8 +40,9 @@ def main() -> None:
     settings = json.loads((folder / "settings.json").read_text())
     torch.manual_seed(settings["seed"])
     model = build(settings)
-    history, seconds = train(model, folder, settings)
-    detect(model, folder)
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings["bfloat16"]):
+        history, seconds = train(model, folder, settings)
+        detect(model, folder)
     (folder / "result.json").write_text(json.dumps({"losses": history, "seconds": seconds}))
 
 
@@ -128,7 +129,7 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
     for number, path in enumerate(steps, start=1):
         losses = model(*read_step(path))
         optimizer.zero_grad()
-        sum(losses.values()).backward()
+        sum(value.float() for value in losses.values()).backward()
         if settings["clip"]:
             torch.nn.utils.clip_grad_norm_(trained, settings["clip"])
         optimizer.step()
@@ -174,10 +175,10 @@ def detect(model: MaskRCNN, folder: Path) -> None:
             found = model([_to_tensor(stored["image"])])[0]
         np.savez_compressed(
             folder / "detections" / path.name,
-            boxes=found["boxes"].numpy()[:, [1, 0, 3, 2]],
+            boxes=found["boxes"].float().numpy()[:, [1, 0, 3, 2]],
             class_ids=found["labels"].numpy(),
-            scores=found["scores"].numpy(),
-            masks=np.packbits(found["masks"].numpy()[:, 0] >= 0.5),
+            scores=found["scores"].float().numpy(),
+            masks=np.packbits(found["masks"].float().numpy()[:, 0] >= 0.5),
         )
 
 

@@ -75,6 +75,9 @@ def test_both_sides_share_the_numbers(project, config):
     clipped = accuracy.with_clip(config, 2.5)
     assert accuracy.torchvision_settings(clipped, accuracy.read_samples(clipped, project))["clip"] == 2.5
     assert accuracy.with_clip(config, None) is config
+    assert settings["bfloat16"] is False
+    reduced = config.model_copy(update={"precision": "mixed_bfloat16"})
+    assert accuracy.torchvision_settings(reduced, accuracy.read_samples(reduced, project))["bfloat16"] is True
 
 
 def test_the_losses_of_a_step_come_out_of_the_means():
