@@ -196,16 +196,16 @@ def score(samples: Samples, folder: Path) -> dict[str, float]:
     """Scores the detections that torchvision's side wrote."""
     evaluator = CocoEvaluator(len(samples.class_title_to_idx))
     for index, sample in enumerate(samples.val):
-        height, width, instances = pipeline.ground_truth(sample)
+        truth = pipeline.ground_truth(sample)
         with np.load(folder / "detections" / f"{index:04d}.npz") as found:
-            shape = (len(found["boxes"]), height, width)
+            shape = (len(found["boxes"]), truth.height, truth.width)
             masks = np.unpackbits(found["masks"], count=int(np.prod(shape))).reshape(shape).astype(bool)
             kept = masks.any(axis=(1, 2))
             names = ("",) * int(kept.sum())
             detections = Detections(
                 found["boxes"][kept], found["class_ids"][kept], names, found["scores"][kept], masks[kept]
             )
-        evaluator.add(index, (height, width, instances), detections)
+        evaluator.add(index, truth, detections)
     return {name: float(value) for name, value in evaluator.result().items() if name in METRICS}
 
 

@@ -40,6 +40,20 @@ class Instances(NamedTuple):
     facts: Mapping[str, Any] = {}
 
 
+class GroundTruth(NamedTuple):
+    """What the detections of one image are compared with.
+
+    Attributes:
+        height: of the image, pixels.
+        width: of the image, pixels.
+        instances: its objects and ignore regions.
+    """
+
+    height: int
+    width: int
+    instances: Instances
+
+
 class Sample(NamedTuple):
     """One image of a split with its annotation, before the image is read.
 

@@ -24,7 +24,7 @@ from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.images import limits, pixels
-from mrcnn.structures import Instances, Sample
+from mrcnn.structures import GroundTruth, Instances, Sample
 
 BROKEN = input_shapes.UNREADABLE  # any other error is a bug
 MAX_WORKERS = 16
@@ -249,17 +249,17 @@ def read_sample(
     return image, draw_sample(sample, height=height, width=width)
 
 
-def ground_truth(sample: Sample) -> tuple[int, int, Instances]:
+def ground_truth(sample: Sample) -> GroundTruth:
     """Draws the objects of a sample; reads the image only if its size is unknown.
 
     Returns:
-        Height and width of the image, and the objects and regions to ignore in pixels of the image.
+        The size of the image, and the objects and regions to ignore in its pixels.
 
     Raises:
         UserError: the annotation does not contain the size and the image cannot be read.
     """
     height, width = sample.size_hw or pixels.image_size(sample.image_path)
-    return height, width, draw_sample(sample, height=height, width=width)
+    return GroundTruth(height, width, draw_sample(sample, height=height, width=width))
 
 
 def _reading(config: TrainConfig) -> dict[str, int | None]:

@@ -16,7 +16,8 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as rle_tools
 
-from mrcnn.evaluate.metric import GroundTruth, MetricKind, Predictions
+from mrcnn.evaluate.metric import MetricKind, Predictions
+from mrcnn.structures import GroundTruth
 
 Rle = dict[str, Any]  # {"size": [H, W], "counts": str}, COCO's compressed form
 KINDS = {"box": "bbox", "mask": "segm"}
@@ -98,8 +99,8 @@ class CocoEvaluator:
 
         Args:
             image_id: a number that identifies the image.
-            ground_truth: height, width and the objects. A detection inside an ignore region is not counted as a false
-                positive if the region has the detection's class id, or 0.
+            ground_truth: the image's size and its objects. A detection inside an ignore region is not counted as a
+                false positive if the region has the detection's class id, or 0.
             detections: the detections of the same image; may be empty.
 
         Raises:

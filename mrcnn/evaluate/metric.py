@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from mrcnn.structures import Instances
+from mrcnn.structures import GroundTruth
 
-GroundTruth = tuple[int, int, Instances]  # height, width, objects
 PER_CLASS = "per_class"
 # keys of the results of evaluation and validation that no measure may have as its name
 RESERVED = frozenset({PER_CLASS, "images", "skipped", "loss", "l2_loss"})
@@ -47,8 +46,8 @@ class Metric(Protocol):
 
         Args:
             image_id: a number that identifies the image.
-            ground_truth: height, width and the objects, with the extra fields that the metric needs. `facts` of the
-                objects' record holds the further values of the image, such as LVIS's `neg_category_ids`.
+            ground_truth: the image's size and its objects, with the extra fields that the metric needs;
+                `instances.facts` holds further values of the image, such as LVIS's `neg_category_ids`.
             detections: the detections of the same image; may be empty.
         """
 

@@ -26,7 +26,7 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats, grouped
-from mrcnn.structures import CompactDetections, Instances
+from mrcnn.structures import CompactDetections, GroundTruth
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
@@ -93,11 +93,11 @@ def evaluate(
     with Pipeline(predictor) as pipeline, closing(ahead) as pictures:
         for picture, found in runner(pipeline, pictures, mode, batch_size=batch_size, on_error=skip):
             try:
-                objects = _objects(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+                truth = _ground_truth(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
             except UserError as error:
                 skip(picture, error)
                 continue
-            metrics.add(picture.index, (*found.size, objects), _scored(found.detections))
+            metrics.add(picture.index, truth, _scored(found.detections))
             done += 1
             log.progress(SUBTASK, done + len(skipped), len(source.entries))
     errors.close()
@@ -206,9 +206,9 @@ def _annotated(source: Source) -> list[AnnotatedImage]:
     return items
 
 
-def _objects(
+def _ground_truth(
     picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Sequence[str]
-) -> Instances:
+) -> GroundTruth:
     known = {*names, neutral}
     labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
     sample = make_sample(
@@ -219,7 +219,7 @@ def _objects(
         fields=fields,
     )
     height, width = picture.image.shape[:2]
-    return rasterize.draw_sample(sample, height=height, width=width)
+    return GroundTruth(height, width, rasterize.draw_sample(sample, height=height, width=width))
 
 
 def _scored(found: CompactDetections) -> _Scored:

@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from mrcnn.data import resize
 from mrcnn.errors import UserError
-from mrcnn.evaluate.metric import GroundTruth, MetricKind, Metrics
+from mrcnn.evaluate.metric import MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.predict import postprocess
-from mrcnn.structures import OutputRules, RawDetections
+from mrcnn.structures import GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
 
 
@@ -52,7 +52,7 @@ class MetricScorer:
 
         Args:
             kinds: the metrics.
-            ground_truth: returns height, width and objects of an image by its id.
+            ground_truth: returns the size and the objects of an image by its id.
             class_names: by class id, the background first.
             min_dim: the least side of a resized image, as in the config.
             max_dim: longest side of the model input.
@@ -71,11 +71,10 @@ class MetricScorer:
     def add(self, image_id: int, raw: RawDetections) -> None:
         """Adds one image; the fields have no batch axis."""
         truth = self._ground_truth(image_id)
-        height, width = truth[:2]
         detections = postprocess.to_original(
             raw,
-            self._plan(height, width),
-            image_size=(height, width),
+            self._plan(truth.height, truth.width),
+            image_size=(truth.height, truth.width),
             class_names=self._class_names,
             rules=self._rules,
         )

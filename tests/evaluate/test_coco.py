@@ -10,7 +10,7 @@ import pytest
 from faster_coco_eval.core import mask as rle_tools
 
 from mrcnn.evaluate import coco
-from mrcnn.structures import Detections, Instances
+from mrcnn.structures import Detections, GroundTruth, Instances
 
 CASE = Path(__file__).with_name("coco_eval.json")
 HEIGHT, WIDTH = 60, 80
@@ -35,7 +35,7 @@ def make_detections(boxes, class_ids, scores, size=(HEIGHT, WIDTH)):
 
 def score(instances, detections, num_classes=3):
     evaluator = coco.CocoEvaluator(num_classes)
-    evaluator.add(0, (HEIGHT, WIDTH, instances), detections)
+    evaluator.add(0, GroundTruth(HEIGHT, WIDTH, instances), detections)
     return evaluator.result()
 
 
@@ -68,7 +68,7 @@ def reference_evaluator(case):
             scores=[item["score"] for item in found],
             masks=[item["segmentation"] for item in found],
         )
-        evaluator.add(image["id"], (*size, instances), detections)
+        evaluator.add(image["id"], GroundTruth(*size, instances), detections)
     return evaluator
 
 
@@ -167,7 +167,9 @@ def test_the_best_detections_count_up_to_the_limit():
     scores = np.linspace(1, 0.1, 120)
     usual, more = (coco.CocoEvaluator(2, max_detections=limit) for limit in (100, 200))
     for evaluator in (usual, more):
-        evaluator.add(0, (HEIGHT, WIDTH, make_instances(boxes, [1] * 120)), make_detections(boxes, [1] * 120, scores))
+        evaluator.add(
+            0, GroundTruth(HEIGHT, WIDTH, make_instances(boxes, [1] * 120)), make_detections(boxes, [1] * 120, scores)
+        )
     # 100 of 120 found: recall reaches 0.8333, so 84 of the 101 recall points 0.00 ... 0.83 have precision 1
     assert usual.result()["box_ap"] == pytest.approx(84 / 101)
     assert more.result()["box_ap"] == 1.0
@@ -225,11 +227,11 @@ def test_refused():
     with pytest.raises(ValueError, match="max_detections"):
         coco.CocoEvaluator(2, max_detections=0)
     with pytest.raises(ValueError, match=r"detection must be in 1\.\.1, got 2"):
-        evaluator.add(0, (HEIGHT, WIDTH, none), make_detections([[0, 0, 5, 5]], [2], [0.5]))
+        evaluator.add(0, GroundTruth(HEIGHT, WIDTH, none), make_detections([[0, 0, 5, 5]], [2], [0.5]))
     with pytest.raises(ValueError, match=r"object must be in 1\.\.1, got 0"):
-        evaluator.add(0, (HEIGHT, WIDTH, make_instances([[0, 0, 5, 5]], [0])), make_detections([], [], []))
+        evaluator.add(0, GroundTruth(HEIGHT, WIDTH, make_instances([[0, 0, 5, 5]], [0])), make_detections([], [], []))
     with pytest.raises(ValueError, match=r"\(60, 80\) pixels .* mask \(60, 81\)"):
-        evaluator.add(0, (HEIGHT, WIDTH, one), make_detections([[0, 0, 5, 5]], [1], [0.5], size=(60, 81)))
-    evaluator.add(0, (HEIGHT, WIDTH, one), make_detections([], [], []))  # nothing of the refused ones stayed
+        evaluator.add(0, GroundTruth(HEIGHT, WIDTH, one), make_detections([[0, 0, 5, 5]], [1], [0.5], size=(60, 81)))
+    evaluator.add(0, GroundTruth(HEIGHT, WIDTH, one), make_detections([], [], []))  # nothing of the refused ones stayed
     with pytest.raises(ValueError, match="image 0 was added before"):
-        evaluator.add(0, (HEIGHT, WIDTH, one), make_detections([], [], []))
+        evaluator.add(0, GroundTruth(HEIGHT, WIDTH, one), make_detections([], [], []))

@@ -31,7 +31,7 @@ class FalseAlarms:
         self.judged, self.wrong = 0, 0
 
     def add(self, image_id, ground_truth, detections):
-        _, _, objects = ground_truth
+        objects = ground_truth.instances
         absent = {self.class_of[number] for number in objects.facts["neg_category_ids"]}
         ignored = {self.class_of[number] for number in objects.facts["not_exhaustive_category_ids"]}
         for class_id in set(detections.class_ids.tolist()) & self.rare - ignored:

@@ -35,7 +35,7 @@ class SameCount:
         self.classes = len(class_names)
 
     def add(self, image_id, ground_truth, detections):
-        objects = ground_truth[2]
+        objects = ground_truth.instances
         real = objects.class_ids[~objects.ignore]
         self.counts.append([np.bincount(ids, minlength=self.classes) for ids in (detections.class_ids, real)])
 
@@ -53,7 +53,7 @@ class MarkDistance:
         self.values = []
 
     def add(self, image_id, ground_truth, detections):
-        objects = ground_truth[2]
+        objects = ground_truth.instances
         SEEN.extend(map(tuple, objects.extras["offset"].tolist()))
         if len(detections.scores) and len(objects.boxes):
             one, other = (self.marks(record)[0] for record in (detections, objects))

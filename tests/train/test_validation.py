@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mrcnn.errors import UserError
 from mrcnn.evaluate.table import METRICS
-from mrcnn.structures import Instances, OutputRules, RawDetections
+from mrcnn.structures import GroundTruth, Instances, OutputRules, RawDetections
 from mrcnn.train import validation
 from mrcnn.train.invalid_loss import InvalidLoss
 from mrcnn.train.validation import MetricScorer, Validation
@@ -117,7 +117,7 @@ def test_it_can_be_stopped_between_batches(log):
 def truth(image_id):
     """One 20 x 20 object at (10, 20) of a 40 x 80 image."""
     box = np.float32([[10, 20, 30, 40]])
-    return 40, 80, Instances(box, np.int32([1]), (np.ones((20, 20), bool),), np.array([False]))
+    return GroundTruth(40, 80, Instances(box, np.int32([1]), (np.ones((20, 20), bool),), np.array([False])))
 
 
 def raw(box, score=0.9):
