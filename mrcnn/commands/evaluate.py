@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, files, startup
-from mrcnn.commands import arguments
+from mrcnn.commands import arguments, paths
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError, printable
@@ -51,12 +51,16 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     """
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
-    paths = arguments.data_paths(args)
+    data = arguments.data_paths(args)
     mode = load_inference_config(args.config or {}, warn=log.warning).mode
+    paths.check_model(args.model, classes=args.classes)
+    paths.check_data(args.project, data)
+    if args.output:
+        paths.check_file(args.output, what="the metrics")
     scoring = startup.load("mrcnn.evaluate.run", debug=args.debug)
     metrics = scoring.evaluate_model(
         args.model,
-        scoring.DataPaths(**paths) if paths else args.project,
+        scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
         mode=mode,
         names={"classes": args.classes, "input_size": args.input_size},

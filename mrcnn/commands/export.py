@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrcnn import startup
-from mrcnn.commands import arguments, tasks
+from mrcnn import files, startup
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel and prove that it is equal"
@@ -26,6 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def export(options: argparse.Namespace, log: EventLog) -> None:
     """Exports the model as the options describe."""
     told = {name: getattr(options, name) for name in TOLD}
+    files.check_free(options.out, fix="remove it or name another")
+    paths.check_model(options.model, classes=options.classes)
+    if options.images:
+        paths.check_images(options.images)
     run = startup.load("mrcnn.export.run", debug=options.debug)
     run.export(options.model, options.out, log=log, **told)
 

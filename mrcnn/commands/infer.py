@@ -4,11 +4,12 @@
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from mrcnn import startup
-from mrcnn.commands import arguments, tasks
+from mrcnn import optional, startup
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
@@ -51,16 +52,24 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     model, output = task.path("model"), task.path("output")
     project = None if options.images or listed else task.path("project", instead="images")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
+    if options.overlay:
+        optional.require("draw", purpose="--overlay")
+    source = _source(options, project, listed)
+    paths.check_model(model, classes=options.classes)
+    paths.check_detections(output, source, resume=options.resume)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
-    sources = run.sources
-    if listed:
-        source = sources.open_data(sources.DataPaths(**listed))
-    elif project:
-        source = sources.open_project(project)
-    else:
-        source = sources.open_images(options.images, recursive=options.recursive)
     told = run.Options(**{name: getattr(options, name) for name in TOLD})
     run.run_inference(model, source, output, config=config, log=log, options=told)
+
+
+def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Path] | None) -> Any:
+    """Opens the input, a `predict.sources.Source`."""
+    sources = startup.load("mrcnn.predict.sources", debug=options.debug)
+    if listed:
+        return sources.open_data(sources.DataPaths(**listed))
+    if project:
+        return sources.open_project(project)
+    return sources.open_images(options.images, recursive=options.recursive)
 
 
 def _listed(options: argparse.Namespace) -> dict[str, Path] | None:

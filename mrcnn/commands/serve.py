@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import optional, startup
-from mrcnn.commands import arguments, tasks
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config import errors, record_schema
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
@@ -60,6 +60,7 @@ def serve(options: argparse.Namespace, log: EventLog) -> None:
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
     settings = read_settings(options, os.environ, warn=log.warning)
+    paths.check_model(settings.model, classes=settings.classes)
     startup.load("mrcnn.serve.app", debug=options.debug).serve(settings, log=log)
 
 

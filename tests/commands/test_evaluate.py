@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import evaluate
+from mrcnn.commands import evaluate, paths
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
 from tests.predict import helpers
+
+
+@pytest.fixture(autouse=True)
+def any_model(monkeypatch):
+    """Accepts the name of a model that does not exist."""
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
 
 
 @pytest.fixture

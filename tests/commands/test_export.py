@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import export
+from mrcnn.commands import export, paths
 from mrcnn.export import run
 
 
 def test_main_exports_with_the_options(monkeypatch):
     calls = []
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     monkeypatch.setattr(run, "export", lambda *given, **named: calls.append((given, named)))
     assert export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--log-format", "json"]) == 0
     ((given, named),) = calls

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn.commands import infer, tasks
+from mrcnn.commands import infer, paths, tasks
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
@@ -36,6 +36,7 @@ def loaded(monkeypatch):
         calls.append(arguments)
         return bundle
 
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     monkeypatch.setattr(read, "read_model", read_model)
     monkeypatch.setattr(read, "load_model", load_model)
     return calls

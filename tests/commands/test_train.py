@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import tasks
+from mrcnn.commands import paths, tasks
 from mrcnn.commands import train as command
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
@@ -23,6 +23,8 @@ def trained(monkeypatch):
     """Replaces the training; gives what it was asked for."""
     calls = []
     monkeypatch.setattr(run, "train", lambda config, **options: calls.append((config, options)))
+    for check in ("check_start", "check_data", "check_checkpoints"):  # of paths that do not exist here
+        monkeypatch.setattr(paths, check, lambda *given, **named: None)
     monkeypatch.delenv("SLY_TASK_DIR", raising=False)
     return calls
 
