@@ -1,5 +1,6 @@
 """The command `mrcnn`: which module it calls with which arguments."""
 
+import argparse
 import importlib
 import subprocess
 import sys
@@ -66,6 +67,19 @@ def test_every_command_has_help(name, capsys):
         importlib.import_module(row.module).main(["--help"], prog=f"mrcnn {name}")
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: mrcnn {name} ")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_option_of_main_has_help(name, monkeypatch):
+    parsers = []
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda parser, *given: parsers.append(parser) or exit())
+    *group, last = name.split()
+    with pytest.raises(SystemExit):
+        importlib.import_module((command.CONVERTERS if group else command.COMMANDS)[last].module).main([])
+    (parser,) = parsers
+    actions = parser._actions
+    assert len(actions) > 1
+    assert [action.dest for action in actions if action.help in (None, "", argparse.SUPPRESS)] == []
 
 
 def test_help_does_not_import_tensorflow():

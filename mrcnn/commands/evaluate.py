@@ -14,7 +14,6 @@ from pathlib import Path
 
 from mrcnn import events, files, startup
 from mrcnn.commands import arguments, paths
-from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
@@ -34,11 +33,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
-    parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
-    parser.add_argument("--device", metavar="cpu|N")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1",
+                        help=f"drop what scores less, default {EVALUATION_SCORE_THRESHOLD}")  # fmt: skip
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
+    parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU; default: the first GPU if any")
+    arguments.add_precision(parser)
+    arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
     return parser.parse_args(given)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from mrcnn import optional, startup
 from mrcnn.commands import arguments, paths, tasks
-from mrcnn.config.base import PRECISIONS
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
@@ -39,7 +38,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--batch-size", type=arguments.batch_size, default=1, metavar="N|auto",
                         help="images at once, default 1; auto: chosen by trials")  # fmt: skip
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    arguments.add_precision(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
     return parser.parse_args(given)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from mrcnn import events
+from mrcnn.commands import arguments
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
@@ -40,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the log and of error messages."""
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help=f"show the traceback of an error; also ${DEBUG_VARIABLE}")
 
 
