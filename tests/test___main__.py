@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import mrcnn
 from mrcnn import __main__ as command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +59,26 @@ def test_main_lists_the_commands(capsys):
     assert command.main([]) == 2
     assert command.main(["convert", "--help"]) == 0
     assert "\n  nuclei  the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
+
+
+def test_main_prints_the_versions_without_importing_tensorflow():
+    code = (
+        "import sys\nfrom mrcnn.__main__ import main\nprint(main(['--version']))\n"
+        "print({'tensorflow', 'keras'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    keras, tensorflow = map(importlib.metadata.version, ("keras", "tensorflow"))
+    wanted = [f"mrcnn {mrcnn.__version__}", f"keras {keras}", f"tensorflow {tensorflow}", "0", "set()"]
+    assert done.stdout.splitlines() == wanted
+
+
+def test_main_prints_the_version_where_tensorflow_is_missing(monkeypatch, capsys):
+    def fail(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", fail)
+    assert command.main(["--version"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["keras is not installed", "tensorflow is not installed"]
 
 
 @pytest.mark.parametrize("name", EVERY)
