@@ -23,11 +23,14 @@ from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog,
+        usage="%(prog)s --model MODEL (--project DIR | --data JSON --images DIR) [OPTION ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_model(parser, required=True)
     place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--project", metavar="DIR", help="Supervisely project")
+    place.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")

@@ -15,7 +15,8 @@ TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the export."""
     arguments.add_model(parser, required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
+    parser.add_argument("--out", "--output", type=Path, required=True, metavar="DIR",
+                        help="new folder, e.g. models/coins/1")  # fmt: skip
     parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")

@@ -14,6 +14,7 @@ from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
+NEEDS = {"model": "--model", "project": "--project (or --images)", "output": "--output"}
 TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
 
@@ -47,9 +48,10 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the options describe."""
     listed = _listed(options)
-    task = tasks.open_task(options, instead=("model", "project", "images"))
+    needs = {name: text for name, text in NEEDS.items() if not (name == "project" and (options.images or listed))}
+    task = tasks.open_task(options, needs=needs, instead=("model", "project", "images"))
     model, output = task.path("model"), task.path("output")
-    project = None if options.images or listed else task.path("project", instead="images")
+    project = None if options.images or listed else task.path("project")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
     if options.overlay:
         optional.require("draw", purpose="--overlay")

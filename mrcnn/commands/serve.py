@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def serve(options: argparse.Namespace, log: EventLog) -> None:
     """Serves the model until a signal ends it."""
     optional.require("serve", purpose="the service")
-    task = tasks.open_task(options, instead=("model",))
+    task = tasks.open_task(options, needs={"model": "--model"}, instead=("model",))
     options.model = task.path("model")
     if task.root and task.path("config").is_file():
         options.config = task.path("config")

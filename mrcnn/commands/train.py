@@ -14,6 +14,8 @@ from mrcnn.config import load
 from mrcnn.config.base import USES_MODEL
 from mrcnn.events import EventLog
 
+NEEDS = {"config": "--config", "project": "--project (or --data with --images)", "output": "--output"}
+
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
     """Reads the command line."""
@@ -40,9 +42,10 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 def train(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the training that the options describe."""
     data = arguments.data_paths(options)
-    task = tasks.open_task(options, instead=("config", "project", "output", *(["data"] if data else [])))
+    needs = {name: text for name, text in NEEDS.items() if not (name == "project" and data)}
+    task = tasks.open_task(options, needs=needs, instead=("config", "project", "output", *(["data"] if data else [])))
     config_path, output = task.path("config"), task.path("output")
-    project = None if data else task.path("project", instead="data")
+    project = None if data else task.path("project")
     config = load.load_train_config(config_path, warn=log.warning)
     model = options.model
     if task.root and config.weights_init_type in USES_MODEL and not options.resume:

@@ -116,6 +116,13 @@ def test_parse_needs_a_project_or_data(given, capsys):
     assert "--project" in capsys.readouterr().err
 
 
+def test_parse_without_anything_shows_all_that_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        evaluate.parse([], prog="mrcnn evaluate")
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "usage: mrcnn evaluate --model MODEL (--project DIR | --data JSON --images DIR) [OPTION ...]"
+
+
 def test_command_refuses_images_without_data(project):
     with pytest.raises(UserError, match="--images has no effect without --data; give both or neither"):
         evaluate.evaluate(evaluate.parse(["--model", "m", "--project", str(project), "--images", "x"]), JsonLog())

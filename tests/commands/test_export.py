@@ -1,3 +1,4 @@
+import argparse
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,9 @@ def test_main_needs_a_model(capsys):
         export.main(["--out", "o"], prog="mrcnn export")
     assert stop.value.code == 2
     assert "mrcnn export: error: the following arguments are required: --model" in capsys.readouterr().err
+
+
+def test_add_options_has_two_names_of_the_output():
+    parser = argparse.ArgumentParser()
+    export.add_options(parser)
+    assert {parser.parse_args(["--model", "m", name, "o"]).out for name in ("--out", "--output")} == {Path("o")}

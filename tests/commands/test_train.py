@@ -72,7 +72,8 @@ def test_named_paths_are_not_mixed_with_the_task_folder(trained, tmp_path):
 
 def test_without_anything_one_line_says_what_to_give(tmp_path, monkeypatch):
     monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path / "none"))
-    with pytest.raises(UserError, match=r"no task folder .*none; give another by .* by --config, --project, --output"):
+    needed = r"by --config, --project \(or --data with --images\) and --output: see --help"
+    with pytest.raises(UserError, match=rf"no task folder .*none; give another by .* {needed}"):
         command.train(command.parse([]), JsonLog())
 
 
