@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+import mrcnn
 from mrcnn import events
 from mrcnn.config.base import AUTO
 from mrcnn.config.serve import ServeConfig
@@ -22,7 +23,7 @@ from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.limits import hosts
 from mrcnn.serve.metrics import Metrics
 from mrcnn.serve.middleware import Monitoring
-from mrcnn.serve.protocols.open_inference import SERVER_VERSION, OpenInference
+from mrcnn.serve.protocols.open_inference import OpenInference
 from mrcnn.serve.protocols.protocol import Protocol
 from mrcnn.serve.protocols.supervisely import Supervisely, Supervisely2019, Supervisely2020
 from mrcnn.serve.protocols.tf_serving import TFServing
@@ -132,7 +133,7 @@ def make_app(
     check_host = config.allow_host or hosts.is_loopback(config.host)
     app = FastAPI(
         title="Mask R-CNN",
-        version=SERVER_VERSION,
+        version=mrcnn.__version__,
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
         dependencies=[Depends(hosts.require_known(config.allow_host))] if check_host else [],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import serve
+from mrcnn.commands import paths, serve
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.serve import app
@@ -87,6 +87,7 @@ def test_add_options_help_names_the_defaults(capsys):
 def test_main_serves_with_the_options(monkeypatch):
     calls = []
     monkeypatch.setattr(app, "serve", lambda settings, *, log: calls.append(settings))
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     assert serve.main(["--model", "m", "--port", "0", "--log-format", "json"]) == 0
     (settings,) = calls
     assert (Path(settings.model), settings.port, settings.host) == (Path("m"), 0, "127.0.0.1")
