@@ -1,6 +1,7 @@
 """Fits a built training run: composes data, validation and callbacks, and trains to the end."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -8,14 +9,14 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline
+from mrcnn.data import pipeline, shapes
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
 from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, loop, plan
+from mrcnn.train import callbacks, checkpoint, loop, out_of_memory, plan
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
@@ -41,6 +42,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
     Raises:
         UserError: too many images cannot be used, a loss is NaN or infinite, or a checkpoint cannot be written.
+        OutOfMemory: a batch does not fit into memory; the message has its size and what to lower.
         Stopped: a signal came and the run is saved.
     """
     config, samples, root = checked.config, checked.samples, built.store.root
@@ -76,7 +78,8 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             *([early] if early else []),
             stop,
         ]
-        loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
+        with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
+            loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
@@ -84,6 +87,13 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     log.info(
         plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
     )
+
+
+def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
+    """Computes the size of a training batch without reading its images again."""
+    needs = shapes.needed(checked.samples.train, checked.config.input_size)
+    order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
+    return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 
 
 def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalStop, log: EventLog) -> Validation:
