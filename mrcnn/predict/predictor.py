@@ -61,6 +61,7 @@ class Predictor:
         score_threshold: float | None = None,
         device: int | str | None = None,
         precision: str = "float32",
+        tf32: bool | None = None,
         warn: Callable[[str], None] = lambda line: None,
     ) -> "Predictor":
         """Loads a predictor from a model folder or a weight file.
@@ -72,6 +73,7 @@ class Predictor:
             score_threshold: as for `model_folder.read.load_model`.
             device: as for `model_folder.read.load_model`.
             precision: as for `model_folder.read.load_model`.
+            tf32: as for `model_folder.read.load_model`.
             warn: as for `model_folder.read.load_model`.
 
         Raises:
@@ -79,7 +81,9 @@ class Predictor:
         """
         stored = read.read_model(model, classes=classes, input_size=input_size)
         return cls(
-            read.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
+            read.load_model(
+                stored, score_threshold=score_threshold, device=device, precision=precision, tf32=tf32, warn=warn
+            )
         )
 
     def with_choices(self, **changes: float) -> "Predictor":
