@@ -21,6 +21,7 @@ from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
 from mrcnn.train.forecast import Forecast
+from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
@@ -50,10 +51,15 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
     )
 
+    wait = InputWait()
+
     def open_data(epoch: int, step: int) -> tf.data.Dataset:
         return pipeline.train_dataset(
             samples.train, config, batch_size=checked.batch_size, skipped=skipped, start_epoch=epoch, start_step=step
         )[0]
+
+    def open_measured(epoch: int, step: int) -> tf.data.Dataset:
+        return wait.measured(open_data(epoch, step))
 
     def names_at(epoch: int, step: int) -> Sequence[str]:
         batch = next(iter(open_data(epoch, step)))
@@ -71,6 +77,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         chain = [
             clock,
             InvalidLossStop(clock, names_at=names_at),
+            InputWaitReport(wait, log=log),
             _report(checked, clock, log=log),
             validation,
             *recorders,
@@ -79,7 +86,13 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             stop,
         ]
         with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
-            loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
+            loop.fit(
+                built.network,
+                lambda *at: wait.measured(open_data(*at)),
+                clock=clock,
+                callbacks=chain,
+                epochs=config.epochs,
+            )
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
