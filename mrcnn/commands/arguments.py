@@ -31,6 +31,12 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
                         help="number format of the convolutions, default float32; auto: the faster one")  # fmt: skip
 
 
+def add_tf32(parser: argparse.ArgumentParser) -> None:
+    """Adds `--tf32` and `--no-tf32`, the argument `tf32` of `model_folder.read.load_model`; without both it is None."""
+    parser.add_argument("--tf32", action=argparse.BooleanOptionalAction, default=None,
+                        help="on a GPU: float32 in TF32, faster and less exact; on unless switched off")  # fmt: skip
+
+
 def batch_size(text: str) -> int | str:
     """Reads a batch size, a whole number or `auto`; whether the number is too small is checked later.
 

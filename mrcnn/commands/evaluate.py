@@ -41,6 +41,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU; default: the first GPU if any")
     arguments.add_precision(parser)
+    arguments.add_tf32(parser)
     arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
     return parser.parse_args(given)
@@ -67,10 +68,8 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         tag=args.tag,
         mode=mode,
         names={"classes": args.classes, "input_size": args.input_size},
-        score_threshold=args.score_threshold,
+        loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         batch_size=args.batch_size,
-        device=args.device,
-        precision=args.precision,
         log=log,
     )
     print(printable(scoring.table(metrics)))

@@ -9,7 +9,7 @@ from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel and prove that it is equal"
-TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device")
+TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
+    arguments.add_tf32(parser)
     tasks.add_log_options(parser)
 
 

@@ -15,7 +15,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 NEEDS = {"model": "--model", "project": "--project (or --images)", "output": "--output"}
-TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
+TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "tf32", "resume", "classes", "input_size")
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -40,6 +40,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
                         help="images at once, default 1; auto: chosen by trials")  # fmt: skip
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
     arguments.add_precision(parser)
+    arguments.add_tf32(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
     return parser.parse_args(given)

@@ -44,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser, required=False)
     parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
     parser.add_argument("--allow-host", nargs="+", metavar="NAME", help=_help("allow_host"))
+    arguments.add_tf32(parser)
     for name, kind in OPTIONS.items():
         default = ServeConfig.model_fields[name].default
         shown = "" if default is None else f"; default {default}"

@@ -231,6 +231,7 @@ def load_as_told(
     score_threshold: float | None,
     device: int | str | None,
     precision: str,
+    tf32: bool | None = None,
     warn: Callable[[str], None],
 ) -> ModelBundle:
     """Loads a model with the threshold and device of an inference config.
@@ -241,6 +242,7 @@ def load_as_told(
         score_threshold: replaces the config's threshold; None keeps it.
         device: replaces the config's device; None keeps it.
         precision: as for `load_model`.
+        tf32: as for `load_model`.
         warn: as for `load_model`.
 
     Raises:
@@ -253,6 +255,7 @@ def load_as_told(
         score_threshold=score_threshold,
         device=_device(settings) if device is None else device,
         precision=precision,
+        tf32=tf32,
         warn=warn,
     )
 
@@ -268,6 +271,7 @@ def load_model(
     score_threshold: float | None = None,
     device: int | str | None = None,
     precision: str = "float32",
+    tf32: bool | None = None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> ModelBundle:
     """Builds a model and loads its weights.
@@ -278,6 +282,7 @@ def load_model(
         device: as for `device.choose_device`; it must be chosen before TensorFlow is first used.
         precision: number format of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for the
             faster one on the device; boxes are always float32.
+        tf32: as for `precision.choose_tf32`; it holds for all models of the process.
         warn: called with each warning, one line.
 
     Raises:
@@ -293,6 +298,7 @@ def load_model(
     for line in stored.warnings:
         warn(line)
     devices.choose_device(device, warn=warn)
+    precisions.choose_tf32(tf32)
     chosen = precisions.resolve(precision)
     return ModelBundle(
         model=_build(stored, config, precision=chosen.policy, warn=warn),

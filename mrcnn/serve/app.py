@@ -11,11 +11,10 @@ from starlette.exceptions import HTTPException
 
 import mrcnn
 from mrcnn import events
-from mrcnn.config.base import AUTO
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import read
+from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.read import StoredModel
 from mrcnn.predict.predictor import Predictor
 from mrcnn.serve import native, responses, server, worker
@@ -83,10 +82,11 @@ def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -
         score_threshold=config.score_threshold,
         device=config.device,
         precision=config.precision,
+        tf32=config.tf32,
         warn=log.warning,
     )
-    if config.precision == AUTO:
-        log.info(str(bundle.precision))
+    for line in precision.lines(bundle.precision, asked=config.precision):
+        log.info(line)
     return Predictor(bundle)
 
 

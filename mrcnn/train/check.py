@@ -157,10 +157,12 @@ def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
 
 
 def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
-    """Replaces `auto` by the precision of this machine, which checkpoints store too."""
+    """Replaces `auto` by the precision of this machine, which checkpoints store too, and chooses TF32."""
+    precision.choose_tf32(config.tf32)
+    found = precision.resolve(config.precision)
+    for line in precision.lines(found, asked=config.precision):
+        log.info(line)
     if config.precision == AUTO:
-        found = precision.resolve(config.precision)
-        log.info(str(found))
         return config.model_copy(update={"precision": found.policy})
     if config.precision == precision.BRAIN and devices.lacks_bfloat16(chosen):
         advice = "; a resumed run keeps its precision, so go on where it began or start anew" if resumed else ""

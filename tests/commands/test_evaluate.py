@@ -32,9 +32,10 @@ def test_command(project, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(read, "load_model", lambda stored, **arguments: calls.append(arguments) or bundle)
     output = tmp_path / "new" / "metrics.json"
     args = ["--model", "m.h5", "--classes", "cat,dog", "--input-size", "64", "128"]
-    args += ["--project", str(project), "--tag", "val", "--output", str(output)]
+    args += ["--project", str(project), "--tag", "val", "--output", str(output), "--no-tf32"]
     evaluate.evaluate(evaluate.parse(args), JsonLog())
     assert asked == [(Path("m.h5"), {"classes": "cat,dog", "input_size": [64, 128]})]
+    assert calls[0]["tf32"] is False
     content = json.loads(output.read_text())
     assert content["score_threshold"] == calls[0]["score_threshold"] == 0.05
     assert content["mask_ap"] == 1.0

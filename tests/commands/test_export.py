@@ -11,9 +11,13 @@ def test_main_exports_with_the_options(monkeypatch):
     calls = []
     monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     monkeypatch.setattr(run, "export", lambda *given, **named: calls.append((given, named)))
-    assert export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--log-format", "json"]) == 0
+    assert (
+        export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--no-tf32", "--log-format", "json"])
+        == 0
+    )
     ((given, named),) = calls
     assert given == (Path("m"), Path("o"))
+    assert named["tf32"] is False
     assert (named["score_threshold"], named["images"], named["device"], named["format"]) == (
         0.5,
         None,

@@ -111,12 +111,13 @@ def test_given_paths_need_no_task_folder(task, tmp_path, loaded):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
     run("--model", tmp_path / "m", "--classes", "cat,dog", "--input-size", 64, 128,
         "--images", tmp_path / "photos", "--output", tmp_path / "out", "--overlay", "--score-threshold", "0.25",
-        "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16")  # fmt: skip
+        "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16", "--no-tf32")  # fmt: skip
     assert loaded[0] == (tmp_path / "m", "cat,dog", [64, 128])
-    assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision")} == {
+    assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision", "tf32")} == {
         "score_threshold": 0.25,
         "device": "cpu",
         "precision": "mixed_bfloat16",
+        "tf32": False,
     }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "overlay",

@@ -23,14 +23,14 @@ def test_read_settings_of_a_model_alone_has_the_defaults():
 def test_read_settings_reads_every_option():
     config = read(
         "--model", "n", "--classes", "coco", "--input-size", "64", "128",
-        "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16",
+        "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16", "--no-tf32",
         "--score-threshold", "0.25", "--workers", "2", "--batch-size", "8", "--batch-wait-ms", "2.5",
         "--max-pixels", "9", "--max-body-bytes", "7", "--api", "2019", "--name", "coins", "--drain-seconds", "3",
         "--allow-host", "vision.lan", "vision",
     )  # fmt: skip
     assert config == ServeConfig(
         model="n", classes="coco", input_size=(64, 128),
-        host="0.0.0.0", port=80, device="1", precision="mixed_float16", score_threshold=0.25, workers=2,
+        host="0.0.0.0", port=80, device="1", precision="mixed_float16", tf32=False, score_threshold=0.25, workers=2,
         batch_size=8, batch_wait_ms=2.5, max_pixels=9, max_body_bytes=7, api="2019", name="coins", drain_seconds=3,
         allow_host=("vision.lan", "vision"),
     )  # fmt: skip
