@@ -276,7 +276,6 @@ class TrainConfig(UserSettings):
             "classes; none; a ResNet trained on ImageNet. The last two are new"
         ),
     )
-
     imagenet_weights: Name | None = Field(
         default=None,
         description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
@@ -289,6 +288,13 @@ class TrainConfig(UserSettings):
             "CPU has bfloat16 instructions, or every GPU in use has compute capability 8.0 or more, else "
             "float32; the log says which and why, and checkpoints hold it. A resumed run keeps what it began "
             "with"
+        ),
+    )
+    jit_compile: Flag = Field(
+        default=False,
+        description=(
+            "compile the training step with XLA, once for each input shape; on one device, and no NVIDIA Blackwell "
+            "GPU. On a CPU it was slower"
         ),
     )
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -45,7 +45,7 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
         return Precision(asked)
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
-        return _for_gpus([_capability(gpu) for gpu in gpus])
+        return _for_gpus([capability(gpu) for gpu in gpus])
     native = cpu_has_bfloat16(cpu_info)
     if native:
         return Precision(BRAIN, "this CPU has bfloat16 instructions")
@@ -60,14 +60,14 @@ def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
     return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
 
 
+def capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
+    """Returns NVIDIA's compute capability; (0, 0) for a GPU that has none."""
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+
+
 def _for_gpus(capabilities: list[tuple[int, int]]) -> Precision:
     least = min(capabilities)
     shown = ".".join(map(str, least))
     if least >= LEAST_CAPABILITY:
         return Precision(BRAIN, f"a GPU of compute capability {shown} multiplies bfloat16 natively")
     return Precision(SINGLE, f"bfloat16 needs a GPU of compute capability 8.0, and there is one of {shown}")
-
-
-def _capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
-    """Returns NVIDIA's compute capability; (0, 0) for a GPU that has none."""
-    return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))

@@ -15,7 +15,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind
 from mrcnn.evaluate.table import METRICS
 from mrcnn.models.extra_heads import HEADS, HeadType
-from mrcnn.train import check, objects
+from mrcnn.train import check, devices, objects
 from mrcnn.train.checkpoint import CheckpointStore
 from tests.data.coco import cases as coco_cases
 from tests.fields import toy
@@ -261,3 +261,11 @@ def test_check_refuses_a_metric_with_the_name_of_a_loss(log, tmp_path, monkeypat
     monkeypatch.setitem(METRICS, "mine", MetricKind(None, validated={"mrcnn_mask_loss": "mask"}))
     with pytest.raises(ValueError, match=r"^a metric has a measure named 'mrcnn_mask_loss', which is a loss"):
         start(log, tmp_path / "out")
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_check_data_checks_the_devices_for_xla(log, tmp_path, monkeypatch, jit_compile):
+    asked = []
+    monkeypatch.setattr(devices, "check_xla", asked.append)
+    checked = data_checked(log, tmp_path, jit_compile=jit_compile)
+    assert asked == [checked.devices] * jit_compile
