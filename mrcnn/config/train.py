@@ -218,7 +218,6 @@ class TrainConfig(UserSettings):
             "classes; none; a ResNet trained on ImageNet. The last two are new"
         ),
     )
-
     imagenet_weights: Name | None = Field(
         default=None,
         description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
@@ -239,6 +238,13 @@ class TrainConfig(UserSettings):
             "whether products of float32 on a GPU may be TF32, which is faster and has 10 binary places instead of 23; "
             "null keeps TensorFlow's setting, which is on unless the program switched it off; the log says which. "
             "Without effect on a CPU"
+        ),
+    )
+    jit_compile: Flag = Field(
+        default=False,
+        description=(
+            "compile the training step with XLA, once for each input shape; on one device, and no NVIDIA Blackwell "
+            "GPU. On a CPU it was slower"
         ),
     )
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -117,7 +117,7 @@ def build_network(
         devices.attach(network, chosen)
         network.compile(
             optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
-            jit_compile=False,
+            jit_compile=config.jit_compile,
             auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
         network.optimizer.build(network.trainable_variables)

@@ -106,6 +106,8 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     config = begin.config
     source = open_source(_fields(config))
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
+    if config.jit_compile:
+        devices.check_xla(chosen)
     config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
     if chosen.count > 1 and config.model.uses_batch_statistics:
         log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
