@@ -202,7 +202,7 @@ def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None,
 def _annotated(source: Source) -> list[AnnotatedImage]:
     items = [entry.item for entry in source.entries if entry.item is not None]
     if len(items) < len(source.entries):
-        raise UserError("only a project can be evaluated: a folder of images has no objects")
+        raise UserError("a folder of images has no annotated objects to evaluate against; give a project or COCO JSON")
     return items
 
 

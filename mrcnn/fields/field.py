@@ -1,4 +1,4 @@
-"""Defines the extra fields of objects, and the table of all of them.
+"""Defines what an extra field of objects does; `fields.table` lists all fields.
 
 Boxes, classes, scores and masks are the fixed core of every record. Further data of an object is an extra field:
 an array with one row per object. A field defines how its rows change when images are resized, cut, mirrored or

@@ -94,8 +94,8 @@ class KerasHabits(keras.Model):
             TypeError: always.
         """
         raise TypeError(
-            "a Mask R-CNN is evaluated on a project: use mrcnn.evaluate.run.evaluate(predictor, source, log=...) or "
-            "python -m mrcnn evaluate"
+            "a Mask R-CNN is evaluated on a project or COCO JSON: use mrcnn.evaluate.run.evaluate(predictor, source, "
+            "log=...) or python -m mrcnn evaluate"
         )
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
