@@ -18,7 +18,7 @@ _NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versio
 
 
 class ModelConfig(Settings):
-    """What every family's model has.
+    """Settings of every family's model.
 
     A family's record is a subclass: it narrows `family` to its name and gives it a default.
 
@@ -67,7 +67,7 @@ class ModelConfig(Settings):
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
     detection_nms_iou_threshold: Fraction = Field(
-        default=0.3, description="overlap above which the weaker detection of a class goes"
+        default=0.3, description="IoU threshold of the NMS of the detections' boxes"
     )
     mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.5, description="probability from which a pixel belongs to the object"
