@@ -14,7 +14,7 @@ from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
-TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
+RUN_OPTIONS = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -59,8 +59,8 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
         source = sources.open_project(project)
     else:
         source = sources.open_images(options.images, recursive=options.recursive)
-    told = run.Options(**{name: getattr(options, name) for name in TOLD})
-    run.run_inference(model, source, output, config=config, log=log, options=told)
+    chosen = run.Options(**{name: getattr(options, name) for name in RUN_OPTIONS})
+    run.run_inference(model, source, output, config=config, log=log, options=chosen)
 
 
 def _listed(options: argparse.Namespace) -> dict[str, Path] | None:

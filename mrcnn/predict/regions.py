@@ -41,7 +41,7 @@ class PredictsCompact(Protocol):
         """Finds the objects of each image."""
 
 
-Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `look` accepts
+Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `predict_regions` accepts
 
 
 class Region(NamedTuple):
@@ -113,7 +113,7 @@ def end_run(picture: Picture, error: Exception) -> None:
     raise error
 
 
-def look(
+def predict_regions(
     predictor: Predicts,
     pictures: Iterable[Picture | Report],
     method: Method,
