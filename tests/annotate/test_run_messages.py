@@ -126,7 +126,7 @@ def test_boxes_of_classes_that_are_not_there_are_reported(project, tmp_path, cap
     config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
     run_on(sources.open_project(project), tmp_path / "out", config=config)
     lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
-    expected = "`mode.from_classes` has no class of the input (there: cat): the model looks at nothing"
+    expected = "`mode.from_classes` has no class of the input (there: cat), so nothing is predicted"
     assert [line for line in lines if line.startswith("`mode.")] == [expected] * warned
 
 

@@ -45,7 +45,7 @@ def test_channels_come_from_the_file_and_the_means_are_told(old_file, channels):
     config = lone_file.model_config(facts, path)
     assert config.channels == len(config.image_mean) == channels
     (line,) = lone_file.assumptions(facts, path)
-    assert f"takes images of {channels} channels and does not tell their means, taken are " in line
+    assert f"takes images of {channels} channels but does not contain their means; " in line
 
 
 def test_means_of_other_channels_are_the_average():
