@@ -193,7 +193,10 @@ class InferenceModelConfig(UserSettings):
 
 
 class Sides(Settings):
-    """An amount for each side of a box: pixels, or per cent of the box's width or height."""
+    """An amount for each side of a box.
+
+    It is in pixels, or in per cent of the box's width or height.
+    """
 
     left: Amount = Field(
         default="0px", description="added to the box on the left, below 0 taken away; per cent of the box's width"
@@ -204,7 +207,10 @@ class Sides(Settings):
 
 
 class Bounds(Sides):
-    """How much is cut off each side of an image: pixels, or per cent of its width or height."""
+    """How much is cut off each side of an image.
+
+    An amount is in pixels, or in per cent of the image's width or height.
+    """
 
     left: Cut = Field(
         default="0px",

@@ -94,7 +94,10 @@ class ModelConfig(Settings):
 
     @property
     def extra_losses(self) -> tuple[str, ...]:
-        """Names in the loss weights that are not in `LOSSES`; each must be a loss of an extra head."""
+        """Names in the loss weights that are not in `LOSSES`.
+
+        Each must be a loss of an extra head.
+        """
         return ()
 
     @property
@@ -132,7 +135,10 @@ class ModelConfig(Settings):
         return {**family, **self.differing(type(self)(family=self.family), self.NETWORK)}
 
     def differing(self, usual: "ModelConfig", names: Iterable[str]) -> dict[str, Any]:
-        """Collects the settings of the given names that differ from those of another record of the family."""
+        """Collects those of the named settings that differ from another record's.
+
+        Both records are of one family.
+        """
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
 
     @model_serializer(mode="wrap")

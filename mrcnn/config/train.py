@@ -79,7 +79,7 @@ class InputSize(Settings):
 
     @property
     def settled_shape(self) -> str:
-        """The shape; a square where it is open, as in model folders of before the key."""
+        """The shape; `square` where it is null, as in older model folders."""
         return self.shape or "square"
 
     @model_serializer(mode="wrap")
@@ -90,7 +90,7 @@ class InputSize(Settings):
 
 
 class DatasetTags(Settings):
-    """The names of the image tags that choose the two sets; both may be the same tag."""
+    """The image tags that select the training and the validation set."""
 
     train: Name = Field(default="train", description="images with this tag train")
     val: Name = Field(
@@ -178,7 +178,7 @@ class ScheduleConfig(Settings):
 
 
 class CopyPasteConfig(Settings):
-    """How often objects of another training image are laid over an image, and which share of them."""
+    """Copy-paste augmentation: objects of another training image are pasted onto an image."""
 
     probability: PositiveFraction = Field(default=0.5, description="share of the images that get objects")
     object_share: PositiveFraction = Field(

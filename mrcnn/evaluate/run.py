@@ -1,4 +1,4 @@
-"""Metrics of a model on a Supervisely project or other annotated images, in any inference mode."""
+"""Computes the metrics of a model on annotated images, in any inference mode."""
 
 import math
 from collections.abc import Mapping, Sequence

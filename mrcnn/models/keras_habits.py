@@ -18,7 +18,10 @@ class KerasHabits(keras.Model):
     """Keras model for detection whose call and `predict` also accept plain image arrays."""
 
     def use_fixed_slots(self, fixed: bool) -> None:
-        """Chooses whether graphs traced from now on have fixed shapes; a model that has no others does nothing."""
+        """Chooses whether graphs traced from now on have fixed shapes.
+
+        Does nothing for a model whose shapes are always fixed.
+        """
 
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the model on a batch or an array of images.

@@ -30,7 +30,9 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
 
 class LossWeights(Settings):
-    """What each named loss is multiplied by before the sum. The losses of `extra_heads` may be added by name.
+    """Factors by which the losses are multiplied before they are added.
+
+    Losses of `extra_heads` may be added by name.
 
     Training checks the names, since the heads may be those of the start weights.
     """
@@ -47,7 +49,10 @@ class LossWeights(Settings):
 
 
 class MatterportConfig(ModelConfig):
-    """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
+    """Architecture, sampling and detection settings of Matterport's Mask R-CNN.
+
+    Sizes are pixels of the model input; there is one anchor size per pyramid level.
+    """
 
     LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")

@@ -310,7 +310,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
 
 
 def _facts(entries: Sequence[_Entry]) -> dict[str, Any]:
-    """Combines the facts of the entries of one file; of two values for a key, the first is used."""
+    """Combines the facts of one file's entries; of two values for a key the first is used."""
     return {name: value for entry in reversed(entries) for name, value in entry.facts.items()}
 
 
@@ -344,7 +344,7 @@ def _objects(
     fields: Collection[str] | None,
     tally: Tally,
 ) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images found; `names` maps image id to name, `fields` are as for `read_coco`.
+    """Reads the objects of the images in `names` (image id -> name); `fields` as for `read_coco`.
 
     Returns:
         Image name -> objects.

@@ -86,7 +86,9 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
 
 
 def read_runs(segmentation: Any, *, height: int, width: int) -> tuple[Runs, tuple[str, ...]]:
-    """Converts polygons or run lengths to the runs of an object's pixels; arguments and errors as for `draw`.
+    """Converts polygons or run lengths to the runs of an object's pixels.
+
+    Arguments and errors are those of `draw`.
 
     Returns:
         At least one run, and notes as in `Drawing`.

@@ -41,7 +41,10 @@ class RunLengths(Geometry):
         return masks.unroll(self._runs, self._height)
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the mask; the runs fix the size of the image, so the arguments have no effect."""
+        """Draws the mask.
+
+        The runs fix the size of the image, so the arguments have no effect.
+        """
         return self.draw()
 
     def to_json(self) -> dict[str, Any]:

@@ -101,7 +101,10 @@ def make_sample(
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
-    """Joins an object's figures, leaving out those of extra fields and keypoints if there are others."""
+    """Joins the figures of an object to one geometry.
+
+    Those of extra fields and keypoints are left out if there are others.
+    """
     own = _attached_shapes()
     drawn = [part for part in parts if part.shape not in own] or parts
     return drawn[0] if len(drawn) == 1 else _Figures(tuple(drawn))
@@ -169,5 +172,5 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
 
 
 def _attached_shapes() -> frozenset[str]:
-    """Collects the shapes left out of a mask if the object has a figure of another shape: graphs, those of fields."""
+    """Collects the shapes of extra fields and graphs, which do not count beside another shape."""
     return KEYPOINT_SHAPES | extras.own_shapes()
