@@ -23,7 +23,7 @@ def open_task(*arguments, environment=None):
     return tasks.open_task(parse(*arguments), instead=("project", "output"), environment=environment or {})
 
 
-def test_the_places_in_a_task_folder(tmp_path):
+def test_open_task_places_in_a_task_folder(tmp_path):
     task = open_task("--task-dir", tmp_path)
     assert {name: task.path(name) for name in ("config", "project", "model", "output")} == {
         "config": tmp_path / "task_config.json",
@@ -33,7 +33,7 @@ def test_the_places_in_a_task_folder(tmp_path):
     }
 
 
-def test_an_option_comes_before_the_variable_and_that_before_the_default(tmp_path, monkeypatch):
+def test_open_task_option_comes_before_the_variable_and_that_before_the_default(tmp_path, monkeypatch):
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
     for folder in (one, two, three):
         folder.mkdir()
@@ -48,24 +48,24 @@ def test_the_default_is_the_platforms_folder():
     assert Path("/sly_task_data") == tasks.ROOT
 
 
-def test_what_is_given_wins_over_the_task_folder(tmp_path):
+def test_open_task_what_is_given_wins_over_the_task_folder(tmp_path):
     task = open_task("--task-dir", tmp_path, "--output", "elsewhere")
     assert (task.path("output"), task.path("project")) == (Path("elsewhere"), tmp_path / "data")
 
 
-def test_given_paths_are_not_mixed_with_a_task_folder_that_was_not(tmp_path):
+def test_open_task_given_paths_are_not_mixed_with_a_task_folder_that_was_not(tmp_path):
     task = open_task("--project", "p", environment={"SLY_TASK_DIR": str(tmp_path)})
     assert (task.root, task.path("project")) == (None, Path("p"))
     with pytest.raises(UserError, match=r"^--output is missing; give it, or --task-dir for the usual places$"):
         task.path("output")
 
 
-def test_a_path_that_cannot_stand_in_for_the_task_folder_goes_with_it(tmp_path):
+def test_open_task_path_that_cannot_stand_in_for_the_task_folder_goes_with_it(tmp_path):
     task = open_task("--config", "c.json", environment={"SLY_TASK_DIR": str(tmp_path)})
     assert (task.path("config"), task.path("output")) == (Path("c.json"), tmp_path / "results")
 
 
-def test_without_the_folder_one_line_says_what_to_give(tmp_path):
+def test_open_task_without_the_folder_one_line_says_what_to_give(tmp_path):
     with pytest.raises(UserError) as caught:
         open_task("--task-dir", tmp_path / "none")
     assert str(caught.value) == (

@@ -4,7 +4,7 @@ from mrcnn.data import classes
 from mrcnn.errors import UserError
 
 
-def test_class_mapping_background_is_first_then_code_point_order():
+def test_class_mapping_and_num_classes_background_is_first_then_code_point_order():
     mapping = classes.class_mapping(["pear", "Zebra", "apple"], "bg")
     assert list(mapping.items()) == [("bg", 0), ("Zebra", 1), ("apple", 2), ("pear", 3)]
     assert classes.num_classes(mapping) == 4

@@ -38,7 +38,7 @@ def run(pictures, method, *, predictor=None, batch_size=2, **kwargs):
     )
 
 
-def test_pictures_come_in_order_and_in_batches():
+def test_predict_regions_pictures_come_in_order_and_in_batches():
     predictor = helpers.BlobPredictor()
     found = run(make_pictures(5), WHOLE, predictor=predictor)
     assert [picture.index for picture, _ in found] == [0, 1, 2, 3, 4]
@@ -46,14 +46,14 @@ def test_pictures_come_in_order_and_in_batches():
     assert predictor.batches == [2, 2, 1]
 
 
-def test_no_more_is_read_than_a_batch_needs():
+def test_predict_regions_no_more_is_read_than_a_batch_needs():
     read = []
     found = looking.predict_regions(helpers.BlobPredictor(), make_pictures(5, read), WHOLE, batch_size=2)
     next(found)
     assert read == [0, 1]
 
 
-def test_pictures_without_regions_do_not_pile_up():
+def test_predict_regions_pictures_without_regions_do_not_pile_up():
     read = []
     nothing = Method(lambda picture: [], as_parts)
     found = looking.predict_regions(helpers.BlobPredictor(), make_pictures(5, read), nothing, batch_size=2)
@@ -63,14 +63,14 @@ def test_pictures_without_regions_do_not_pile_up():
     assert read == [0]
 
 
-def test_detections_are_in_pixels_of_the_image():
+def test_predict_regions_detections_are_in_pixels_of_the_image():
     ((_, found),) = run(make_pictures(1), TWO)
     assert [part.label for part in found.parts] == [None, 7]
     assert [part.detections.masks[0].box for part in found.parts] == [(0, 0, 4, 3), (0, 3, 4, 6)]
     assert found.detections.size == (4, 6)
 
 
-def test_no_pictures():
+def test_predict_regions_no_pictures():
     assert run([], WHOLE) == []
 
 
@@ -85,7 +85,7 @@ class Fussy(helpers.BlobPredictor):
 
 @pytest.mark.parametrize("method", [WHOLE, TWO])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_a_picture_the_model_fails_on_does_not_cost_the_others(method, batch_size):
+def test_predict_regions_picture_the_model_fails_on_does_not_cost_the_others(method, batch_size):
     bad = []
     found = run(
         make_pictures(6, bad=(1, 5)),
@@ -99,7 +99,7 @@ def test_a_picture_the_model_fails_on_does_not_cost_the_others(method, batch_siz
     assert all(len(each.detections.masks) == len(each.parts) for _, each in found)
 
 
-def test_after_a_failure_no_more_of_that_picture_is_looked_at():
+def test_predict_regions_after_a_failure_no_more_of_that_picture_is_looked_at():
     predictor, calls = Fussy(), []
     predict = predictor.predict
     predictor.predict = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
@@ -108,7 +108,7 @@ def test_after_a_failure_no_more_of_that_picture_is_looked_at():
     assert calls == [3, 1]
 
 
-def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():
+def test_predict_regions_picture_that_does_not_fit_the_method_does_not_cost_the_others():
     def plan(picture):
         if picture.index == 1:
             raise UserError("too small")
@@ -125,12 +125,12 @@ def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():
     assert bad == ["too small", "too bright"]
 
 
-def test_without_a_handler_the_error_is_raised():
+def test_predict_regions_without_a_handler_the_error_is_raised():
     with pytest.raises(MemoryError, match="too dark"):
         run(make_pictures(1, bad=(0,)), WHOLE, predictor=Fussy())
 
 
-def test_a_predictor_that_can_is_asked_for_small_masks():
+def test_predict_regions_predictor_that_can_is_asked_for_small_masks():
     class Small:
         def predict(self, images, *, batch_size=None):
             raise AssertionError("masks of the image's size")
@@ -160,7 +160,7 @@ def make_mixed(reports, read):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_look_with_a_pipeline_has_the_order_of_one_without(batch_size):
+def test_predict_regions_with_a_pipeline_has_the_order_of_one_without(batch_size):
     seen = []
     for predictor in (helpers.BlobPredictor(), Predictor(helpers.make_bundle())):
         happened = []
@@ -173,7 +173,7 @@ def test_look_with_a_pipeline_has_the_order_of_one_without(batch_size):
     assert len(seen[0]) == 16
 
 
-def test_look_with_a_pipeline_reads_a_few_batches_ahead():
+def test_predict_regions_with_a_pipeline_reads_a_few_batches_ahead():
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
         found = looking.predict_regions(pipeline, make_pictures(20, read), WHOLE, batch_size=2)
@@ -182,7 +182,7 @@ def test_look_with_a_pipeline_reads_a_few_batches_ahead():
         assert [picture.index for picture, _ in found] == list(range(1, 20))
 
 
-def test_look_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypatch):
+def test_predict_regions_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypatch):
     monkeypatch.setattr(looking, "MOST_AHEAD", 4 * 6 * 3)  # bytes: one picture
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
@@ -201,7 +201,7 @@ class FussyInStages(Predictor):
 
 @pytest.mark.parametrize("method", [WHOLE, TWO, WHOLE._replace(flip=True)])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_look_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_size):
+def test_predict_regions_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_size):
     bad = []
     with Pipeline(FussyInStages(helpers.make_bundle())) as pipeline:
         found = run(
