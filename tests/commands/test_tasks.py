@@ -53,7 +53,7 @@ def test_open_task_what_is_given_wins_over_the_task_folder(tmp_path):
     assert (task.path("output"), task.path("project")) == (Path("elsewhere"), tmp_path / "data")
 
 
-def test_open_task_given_paths_are_not_mixed_with_a_task_folder_that_was_not(tmp_path):
+def test_given_paths_are_not_mixed_with_a_task_folder_that_was_not(tmp_path):
     task = open_task("--project", "p", environment={"SLY_TASK_DIR": str(tmp_path)})
     assert (task.root, task.path("project")) == (None, Path("p"))
     with pytest.raises(UserError, match=r"^--output is missing; give it, or --task-dir for the usual places$"):

@@ -115,7 +115,7 @@ def test_load_model_precision_holds_for_the_model_only(tmp_path):
     assert keras.config.dtype_policy().name == before == "float32"
 
 
-def test_load_model_missing_layer_is_refused(tmp_path):
+def test_missing_layer_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"model\.h5 lacks 1 layers of the model, the first is mrcnn_mask"):
         load_folder(write_folder(tmp_path / "model", layers=("conv1",)))
     with pytest.raises(UserError, match=r"model\.h5 lacks 1 layer of the backbone \(conv1\), which would stay random"):
