@@ -1,4 +1,7 @@
-"""Builds a checked training run: its model with start weights and optimizer, its position and its checkpoints."""
+"""Builds a checked training run.
+
+It consists of the model with start weights and optimizer, the position, and the checkpoints.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""Checks a run's config: first with the start weights or the resumed run, then with the data and the machine."""
+"""Checks a run's config in two steps.
+
+The first compares it with the start weights or the resumed run, the second with the data and the machine.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -144,7 +147,10 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
 
 
 def _check_monitors(config: TrainConfig) -> None:
-    """Checks that each monitored column is measured, and that no measure of a metric has the name of a loss."""
+    """Checks that the monitored columns are computed.
+
+    Also checks that no measure of a metric has the name of a loss.
+    """
     kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
     if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
@@ -233,7 +239,9 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
-    """Sets what a config leaves open for a model without start weights: the shape of its input.
+    """Sets the shape of the input of a model without start weights.
+
+    A shape that the config sets is kept.
 
     Raises:
         UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.

@@ -93,13 +93,13 @@ def test_alone_takes_the_model_off_its_strategy_for_a_while():
         ("GPU:0", "flags : sse avx2", False),
     ],
 )
-def test_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, name, flags, expected):
+def test_lacks_bfloat16_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, name, flags, expected):
     (tmp_path / "cpuinfo").write_text(flags)
     chosen = devices.Devices(names=(name,))
     assert devices.lacks_bfloat16(chosen, cpu_info=tmp_path / "cpuinfo") is expected
 
 
-def test_an_unknown_cpu_gets_no_warning(tmp_path):
+def test_lacks_bfloat16_unknown_cpu_gets_no_warning(tmp_path):
     assert not devices.lacks_bfloat16(devices.Devices(names=("CPU:0",)), cpu_info=tmp_path / "none")
 
 
