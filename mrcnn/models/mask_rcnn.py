@@ -255,7 +255,7 @@ class MaskRCNN(KerasHabits):
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
         masks = fields.pop("masks")
-        return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
+        return RawDetections(**found._asdict(), masks=masks, extras=fields)
 
 
 def _image_size(images: Tensor) -> Size:
