@@ -22,7 +22,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.models import layout
 from mrcnn.models.build import BUILDERS
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import build_layers
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
 from mrcnn.models.trainable import select_trainable
 from mrcnn.predict.predictor import Predictor
@@ -88,7 +88,7 @@ class Toy(MaskRCNN):
             detections_per_image=config.detections_per_image,
         )
         dtype = keras.config.dtype_policy().compute_dtype
-        parts = build_parts(heads, num_classes=num_classes, feature_dtype=dtype)._replace(
+        parts = build_layers(heads, num_classes=num_classes, feature_dtype=dtype)._replace(
             backbone=TwoConvolutions(width=config.width, kernel=config.kernel, feature_dtype=dtype),
             neck=FeaturePyramid(channels=PYRAMID, name="fpn", feature_dtype=dtype),
         )

@@ -8,6 +8,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.box import loss
+from mrcnn.heads.box.decode import Found
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
 from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor
@@ -25,22 +26,6 @@ class BoxOutputs(NamedTuple):
     class_logits: Tensor
     box_deltas: Tensor
     targets: RoiTargets
-
-
-class Found(NamedTuple):
-    """Detections `[B, D, ...]`, best first, zeros in unused slots.
-
-    Attributes:
-        boxes: `[B, D, 4]` float32, yxyx pixels of the model input.
-        class_ids: `[B, D]` int32.
-        scores: `[B, D]` float32.
-        valid: `[B, D]` bool.
-    """
-
-    boxes: Tensor
-    class_ids: Tensor
-    scores: Tensor
-    valid: Tensor
 
 
 class Boxes(Float32Layer):
@@ -138,7 +123,7 @@ class Boxes(Float32Layer):
         """
         proposals = self._entered(proposals)
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        found = Found(*self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices))
+        found = self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices)
         return found._replace(boxes=ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0))
 
     def _entered(self, proposals: Proposals) -> Proposals:

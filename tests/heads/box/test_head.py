@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.heads.box.head import Found
+from mrcnn.heads.box.decode import Found
 from mrcnn.ops import reduction
 from mrcnn.structures import Choices, Proposals
 from tests.heads import parts as small
