@@ -44,6 +44,11 @@ from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
 
 
+def _layer_words() -> list[Any]:
+    """Lists the values of `train_layers` of all families, each once, those of the default family first."""
+    return list(dict.fromkeys(word for record in FAMILIES.values() for word in record.TRAIN_LAYERS))
+
+
 class BatchSize(Settings):
     """Images per device and step of training, and per step of validation."""
 
@@ -203,7 +208,7 @@ class TrainConfig(UserSettings):
     )
     train_layers: Text = Field(
         default="all",
-        json_schema_extra={"enum": list(MatterportConfig.TRAIN_LAYERS)},
+        json_schema_extra=lambda schema: schema.update(enum=_layer_words()),
         description=(
             "which layers learn: everything, ResNet from that stage up with the heads, or the heads (FPN, "
             "RPN, box and mask head)"
