@@ -117,7 +117,7 @@ def write(bundle: ModelBundle, directory: str | Path, *, format: Format | None =
         UserError: a file cannot be written.
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
-    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), choices=bundle.chosen)
+    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), choices=bundle.choices)
     with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
         folder.mkdir(parents=True, exist_ok=True)
         chosen.write(model, folder)

@@ -70,8 +70,8 @@ class Network(Protocol):
     def compute_dtype(self) -> str:
         """Number format of the convolutions."""
 
-    def __call__(self, batch: Mapping[str, Tensor], **choices: Any) -> RawDetections:
-        """Finds objects in `images` at their `windows`; see `models.mask_rcnn`."""
+    def __call__(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
+        """Finds objects in `images` at their `windows` by the given choices; see `models.mask_rcnn`."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,12 @@ class ModelBundle:
     """A loaded model with its classes and settings.
 
     Attributes:
-        model: maps a dictionary with `images` and `windows` to `RawDetections`, by its own run-time choices or by those
-            of its argument `choices`; `detect` passes those in use.
+        model: maps a dictionary with `images` and `windows`, and its argument `choices`, to `RawDetections`.
         class_names: title of each class id, the background first.
         class_metas: the classes in the folder's order, without the background.
         input_size: `min_dim` and `max_dim` of the model input, pixels.
         config: settings of the architecture, with the run-time choices in use.
         precision: number format of the convolutions, and the reason for it.
-        chosen: run-time choices instead of the model's own; None for those.
     """
 
     model: Network
@@ -95,7 +93,6 @@ class ModelBundle:
     input_size: InputSize
     config: ModelConfig
     precision: precisions.Precision = precisions.DEFAULT
-    chosen: Choices | None = None
 
     @property
     def choices(self) -> Choices:
@@ -119,12 +116,12 @@ class ModelBundle:
         if unknown := [name for name in changes if name not in Choices._fields]:
             raise UserError(f"{unknown[0]!r} is no run-time choice; those are {', '.join(Choices._fields)}")
         config = errors.check(type(self.config), {**self.config.model_dump(), **changes}, path="model")
-        return replace(self, config=config, chosen=Choices.of(config))
+        return replace(self, config=config)
 
     @property
     def detect(self) -> Callable[[Mapping[str, Any]], RawDetections]:
         """The model with the run-time choices in use."""
-        return self.model if self.chosen is None else partial(self.model, choices=self.chosen)
+        return partial(self.model, choices=self.choices)
 
     @property
     def output_rules(self) -> OutputRules:

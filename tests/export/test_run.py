@@ -113,16 +113,16 @@ def test_export_with_a_chosen_threshold(folder, tmp_path, log):
 class Blind(Thresholded):
     """Finds nothing, by any threshold."""
 
-    def __call__(self, batch, choices=None):
-        found = super().__call__(batch, choices)
+    def __call__(self, batch, *, choices=None):
+        found = super().__call__(batch, choices=choices)
         return found._replace(valid=found.valid & False)
 
 
 class Unequal(Thresholded):
     """Scores higher in the live form, whose batch size is open."""
 
-    def __call__(self, batch, choices=None):
-        found = super().__call__(batch, choices)
+    def __call__(self, batch, *, choices=None):
+        found = super().__call__(batch, choices=choices)
         return found._replace(scores=found.scores + (0.05 if batch["images"].shape[0] is None else 0.0))
 
 

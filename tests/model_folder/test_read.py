@@ -1,6 +1,7 @@
 """Model folders and weight files: what is read, built, loaded and refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import read
 from mrcnn.models import build
+from mrcnn.structures import Choices
 from mrcnn.weights import download, hdf5
 from tests import old_weights
 
@@ -106,6 +108,26 @@ def test_weights_are_loaded(tmp_path):
 def test_score_threshold_can_be_raised_and_lowered(tmp_path, threshold):
     bundle = load_folder(write_folder(tmp_path / "model"), score_threshold=threshold)
     assert bundle.config.score_threshold == bundle.model.config.score_threshold == threshold
+
+
+def test_with_choices_shares_the_network_and_detects_by_the_config(tmp_path):
+    calls = []
+    bundle = replace(load_folder(write_folder(tmp_path / "model")), model=lambda batch, choices: calls.append(choices))
+    changed = bundle.with_choices(score_threshold=0.25, detections_per_image=7)
+    bundle.detect({})
+    changed.detect({})
+    assert calls == [Choices(), Choices(score_threshold=0.25, detections_per_image=7)]
+    assert changed.model is bundle.model
+    assert changed.choices == Choices.of(changed.config) == calls[1]
+    assert bundle.config.score_threshold == 0.7
+
+
+def test_with_choices_refuses_other_names_and_values(tmp_path):
+    bundle = load_folder(write_folder(tmp_path / "model"))
+    with pytest.raises(UserError, match=r"'min_score' is no run-time choice; those are score_threshold, "):
+        bundle.with_choices(min_score=0.5)
+    with pytest.raises(UserError, match=r"model.score_threshold"):
+        bundle.with_choices(score_threshold=1.5)
 
 
 def test_precision_holds_for_the_model_only(tmp_path):
