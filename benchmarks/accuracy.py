@@ -101,10 +101,8 @@ def run_ours(config: TrainConfig, project: Path, folder: Path, *, log: EventLog)
         tag=config.dataset_tags.val,
         mode=FullImageMode(),
         names={},
-        score_threshold=SCORE_THRESHOLD,
+        loading={"score_threshold": SCORE_THRESHOLD, "precision": config.precision, "tf32": config.tf32},
         batch_size=1,
-        device=None,
-        precision=config.precision,
         log=log,
     )
     return {"metrics": {name: found[name] for name in METRICS}, "losses": losses.steps, "seconds": losses.seconds}

@@ -40,9 +40,8 @@ def main() -> None:
     settings = json.loads((folder / "settings.json").read_text())
     torch.manual_seed(settings["seed"])
     model = build(settings)
-    with torch.autocast("cpu", torch.bfloat16, enabled=settings["bfloat16"]):
-        history, seconds = train(model, folder, settings)
-        detect(model, folder)
+    history, seconds = train(model, folder, settings)
+    detect(model, folder, settings)
     (folder / "result.json").write_text(json.dumps({"losses": history, "seconds": seconds}))
 
 
@@ -127,7 +126,9 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, len(steps), settings))
     history, start = [], time.monotonic()
     for number, path in enumerate(steps, start=1):
-        losses = model(*read_step(path))
+        images, targets = read_step(path)
+        with reduced(settings):
+            losses = model(images, targets)
         optimizer.zero_grad()
         sum(value.float() for value in losses.values()).backward()
         if settings["clip"]:
@@ -138,6 +139,14 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> tuple[list[dict[str,
         if number % 20 == 0:
             print(f"step {number} of {len(steps)}, {time.monotonic() - start:.0f} s", flush=True)
     return history, time.monotonic() - start
+
+
+def reduced(settings: dict) -> torch.autocast:
+    """Returns a context of bfloat16, if the settings ask for it.
+
+    It keeps the weights' bfloat16 copies until it ends, so each step needs one of its own.
+    """
+    return torch.autocast("cpu", torch.bfloat16, enabled=settings["bfloat16"])
 
 
 def rate(step: int, steps: int, settings: dict) -> float:
@@ -166,12 +175,12 @@ def read_step(path: Path) -> tuple[list[torch.Tensor], list[dict[str, torch.Tens
     return images, targets
 
 
-def detect(model: MaskRCNN, folder: Path) -> None:
+def detect(model: MaskRCNN, folder: Path, settings: dict) -> None:
     """Writes the model's detections on each validation image; masks are cut at 0.5."""
     model.eval()
     (folder / "detections").mkdir()
     for path in sorted((folder / "val").glob("*.npz")):
-        with np.load(path) as stored, torch.inference_mode():
+        with np.load(path) as stored, torch.inference_mode(), reduced(settings):
             found = model([_to_tensor(stored["image"])])[0]
         np.savez_compressed(
             folder / "detections" / path.name,

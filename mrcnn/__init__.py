@@ -8,6 +8,8 @@ import os
 import platform
 from typing import Any
 
+__version__ = "0.1.0"
+
 _PLACES = {
     "build": "mrcnn.api",
     "open_data": "mrcnn.api",

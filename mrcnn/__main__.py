@@ -1,13 +1,16 @@
 """The command `mrcnn` (or `python -m mrcnn`): runs the `main` of a sub-command's module.
 
-Only the module of the chosen sub-command is imported, so `--help` answers at once.
+Only the module of the chosen sub-command is imported, so `--help` and `--version` answer at once.
 """
 
 import difflib
 import importlib
+import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import mrcnn
 
 
 class Command(NamedTuple):
@@ -37,6 +40,7 @@ COMMANDS: Commands = {
     "demo": Command("mrcnn.commands.demo", "train, evaluate, infer and export on a photograph"),
 }
 NAME = "mrcnn"
+BELOW = ("keras", "tensorflow")  # packages whose versions `--version` prints too
 CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format"
 
 
@@ -50,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The sub-command's exit code; 2 without a sub-command or for an unknown one, as with argparse.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--version"]:
+        print("\n".join([f"{NAME} {mrcnn.__version__}", *(f"{name} {_installed(name)}" for name in BELOW)]))
+        return 0
     if given[:1] == [CONVERT]:
         return _dispatch(given[1:], CONVERTERS, prog=f"{NAME} {CONVERT}", more={})
     return _dispatch(given, COMMANDS, prog=NAME, more={CONVERT: CONVERT_SUMMARY})
@@ -69,12 +76,20 @@ def _dispatch(given: list[str], commands: Commands, *, prog: str, more: Mapping[
     return int(module.main(given[1:], prog=f"{prog} {name}") or 0)
 
 
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "is not installed"
+
+
 def _help(commands: Commands, prog: str, more: Mapping[str, str]) -> str:
     rows = {**{name: command.summary for name, command in commands.items()}, **more}
     width = max(map(len, rows))
     lines = [f"usage: {prog} COMMAND ...", "", "commands:"]
     lines += [f"  {name:<{width}}  {summary}" for name, summary in rows.items()]
-    return "\n".join([*lines, "", f"{prog} COMMAND --help says more of each."])
+    lines += ["", f"{prog} COMMAND --help says more of each."]
+    return "\n".join([*lines, *([f"{prog} --version prints the versions."] if prog == NAME else [])])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,20 @@
-"""The error type for users; its message is one short line, safe on a terminal."""
+"""The error types for users; their message is one short line, safe on a terminal."""
 
+import re
 import unicodedata
+from collections.abc import Iterator
 
 LONGEST = 500  # characters of a message
 UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, lone surrogates, line and paragraph ends
 DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # reorder what follows
+
+# classes of errors by name, so that TensorFlow need not be imported: Python's, and TensorFlow's for a full device
+MEMORY_ERRORS = {"MemoryError", "ResourceExhaustedError"}
+OTHER_CARRIERS = {"OpError", "XlaRuntimeError"}  # TensorFlow's errors that may carry one of the texts below
+_FULL_TEXTS = re.compile(
+    r"OOM when allocating|out of memory|CUDA_ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED", re.I
+)
+_OTHER_RESOURCES = re.compile(r"No space left on device|Too many open files|quota", re.I)
 
 
 class UserError(ValueError):
@@ -16,6 +26,36 @@ class UserError(ValueError):
     def __init__(self, message: str):
         """Stores `message` in the form of `one_line`."""
         super().__init__(one_line(message))
+
+
+class OutOfMemory(MemoryError):
+    """Too little memory; the message is one line that names the batch and what to lower."""
+
+    def __init__(self, message: str):
+        """Stores `message` in the form of `one_line`."""
+        super().__init__(one_line(message))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Checks whether an error, or an error that it was raised from, means too little memory.
+
+    Libraries below TensorFlow report a full GPU by errors of several types, so their texts count too. A full disk,
+    which TensorFlow reports by the type of a full device, does not count.
+    """
+    return any(map(_means_full, _chain(error)))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _means_full(error: BaseException) -> bool:
+    names, text = {kind.__name__ for kind in type(error).__mro__}, str(error)
+    if names & MEMORY_ERRORS:
+        return not _OTHER_RESOURCES.search(text)
+    return bool(names & OTHER_CARRIERS and _FULL_TEXTS.search(text))
 
 
 def one_line(text: str, *, most: int = LONGEST) -> str:

@@ -21,7 +21,7 @@ from rich import console, progress
 from rich.text import Text
 
 from mrcnn import decoder_notes
-from mrcnn.errors import UserError, one_line
+from mrcnn.errors import OutOfMemory, UserError, is_out_of_memory, one_line
 
 Item = TypeVar("Item")
 LogFormat = Literal["auto", "rich", "json"]
@@ -31,8 +31,7 @@ LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 LEVEL_VARIABLE = "LOG_LEVEL"  # the least level that is shown
 LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical": "fatal"}
 
-OUT_OF_MEMORY = {"MemoryError", "ResourceExhaustedError"}  # Python's, and TensorFlow's for a device
-MOST_REASON = 200  # characters kept of the text of such an error
+MOST_REASON = 200  # characters kept of the text of an out-of-memory error
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
@@ -363,19 +362,23 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
 
 def _with_advice(error: Exception) -> Exception:
     """Replaces an out-of-memory error by one with advice; returns any other error unchanged."""
-    if not OUT_OF_MEMORY & {kind.__name__ for kind in type(error).__mro__}:
+    if isinstance(error, UserError) or not is_out_of_memory(error):
         return error
-    advised = UserError(
-        f"out of memory ({one_line(str(error), most=MOST_REASON) or type(error).__name__}): use smaller batches, a "
-        "smaller `input_size`, or a device with more memory; --debug shows where"
-    )
+    text = str(error)
+    if not isinstance(error, OutOfMemory):
+        reason = one_line(text, most=MOST_REASON) or type(error).__name__
+        text = (
+            f"out of memory ({reason}): use smaller batches, a smaller `input_size`, or a device with more memory; "
+            "--debug shows where"
+        )
+    advised = UserError(text)
     advised.__cause__ = error
     return advised
 
 
 def _told(error: BaseException) -> str:
     text = one_line(str(error))
-    if isinstance(error, UserError):
+    if isinstance(error, UserError | OutOfMemory):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -1,6 +1,8 @@
 """The command `mrcnn`: which module it calls with which arguments."""
 
+import argparse
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import mrcnn
 from mrcnn import __main__ as command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,26 @@ def test_main_lists_the_commands(capsys):
     assert "\n  nuclei  the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
 
 
+def test_main_prints_the_versions_without_importing_tensorflow():
+    code = (
+        "import sys\nfrom mrcnn.__main__ import main\nprint(main(['--version']))\n"
+        "print({'tensorflow', 'keras'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    keras, tensorflow = map(importlib.metadata.version, ("keras", "tensorflow"))
+    wanted = [f"mrcnn {mrcnn.__version__}", f"keras {keras}", f"tensorflow {tensorflow}", "0", "set()"]
+    assert done.stdout.splitlines() == wanted
+
+
+def test_main_prints_the_version_where_tensorflow_is_missing(monkeypatch, capsys):
+    def fail(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", fail)
+    assert command.main(["--version"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["keras is not installed", "tensorflow is not installed"]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_every_command_has_help(name, capsys):
     *group, last = name.split()
@@ -66,6 +89,19 @@ def test_every_command_has_help(name, capsys):
         importlib.import_module(row.module).main(["--help"], prog=f"mrcnn {name}")
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: mrcnn {name} ")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_option_of_main_has_help(name, monkeypatch):
+    parsers = []
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda parser, *given: parsers.append(parser) or exit())
+    *group, last = name.split()
+    with pytest.raises(SystemExit):
+        importlib.import_module((command.CONVERTERS if group else command.COMMANDS)[last].module).main([])
+    (parser,) = parsers
+    actions = parser._actions
+    assert len(actions) > 1
+    assert [action.dest for action in actions if action.help in (None, "", argparse.SUPPRESS)] == []
 
 
 def test_help_does_not_import_tensorflow():

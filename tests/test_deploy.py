@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.commands import tasks
+from mrcnn.commands import paths, tasks
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
@@ -32,10 +32,17 @@ def script():
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch, any_model):
     found = []
     monkeypatch.setattr(exporting, "export", lambda *args, **kwargs: found.append((args, kwargs)))
     return found
+
+
+@pytest.fixture
+def any_model(monkeypatch):
+    """Accepts the names of a model and of images that do not exist."""
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
+    monkeypatch.setattr(paths, "check_images", lambda places: None)
 
 
 def run(script, *arguments):
@@ -90,7 +97,7 @@ def test_wrong_command_line(script, capsys, arguments, message):
 
 
 @pytest.fixture
-def served(monkeypatch):
+def served(monkeypatch, any_model):
     found = []
     monkeypatch.setattr(app, "serve", lambda config, *, log: found.append((config, log)))
     for name in ("rest_inference_port", "REST_INFERENCE_PORT", "GPU_DEVICE", "SLY_TASK_DIR"):

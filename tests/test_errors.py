@@ -50,3 +50,45 @@ def test_printable_keeps_lines_and_cuts_nothing():
 )
 def test_counted_has_the_plural_unless_there_is_one(number, text):
     assert errors.counted(number, "image") == text
+
+
+class OpError(Exception):
+    """A fake of TensorFlow's error of that name, as the two below."""
+
+
+class ResourceExhaustedError(OpError):
+    pass
+
+
+class InternalError(OpError):
+    pass
+
+
+def raised_from(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (errors.OutOfMemory("full"), True),
+        (ResourceExhaustedError("OOM when allocating tensor with shape[4,256]"), True),
+        (ResourceExhaustedError("{{node save}} No space left on device"), False),
+        (InternalError("Failed to call cudnnConvolutionForward: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (InternalError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"), True),
+        (InternalError("CUDNN_STATUS_EXECUTION_FAILED"), False),
+        (ValueError("out of memory"), False),  # some other text
+        (raised_from(ValueError("bad"), MemoryError()), True),
+        (raised_from(ValueError("bad"), raised_from(KeyError("a"), ResourceExhaustedError("OOM"))), True),
+        (raised_from(MemoryError(), ValueError("bad")), True),
+        (ValueError("bad"), False),
+    ],
+)
+def test_is_out_of_memory(error, expected):
+    assert errors.is_out_of_memory(error) is expected
+
+
+def test_out_of_memory_is_one_line():
+    assert str(errors.OutOfMemory("lower\n`a`")) == "lower `a`"

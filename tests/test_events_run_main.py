@@ -62,6 +62,19 @@ def test_run_main_says_what_helps_with_too_little_memory(stream, error, reason):
     assert "use smaller batches, a smaller `input_size`, or a device with more memory; --debug shows where" in line
 
 
+def test_run_main_adds_nothing_to_an_out_of_memory_error_that_has_advice(stream):
+    error = errors.OutOfMemory("out of memory for 1 model input: use less")
+    assert events.run_main(fail(error), log=events.RichLog(stream)) == 1
+    assert stream.getvalue() == "error: out of memory for 1 model input: use less\n"
+
+
+def test_run_main_leaves_a_user_error_that_lack_of_memory_caused(stream):
+    error = errors.UserError("`a` is too large")
+    error.__cause__ = MemoryError()
+    assert events.run_main(fail(error), log=events.RichLog(stream)) == 1
+    assert stream.getvalue() == "error: `a` is too large\n"
+
+
 @pytest.mark.parametrize("error", [errors.UserError("bad"), RuntimeError("bad")])
 def test_run_main_with_debug_shows_the_traceback_before_the_line(stream, error):
     assert events.run_main(fail(error), log=events.RichLog(stream), debug=True) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mrcnn
 from tests.train import tiny
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,7 @@ def test_wheel_holds_presets_schemas_and_pages(installed, tmp_path):
     project = tiny.write_project(tmp_path / "shapes")
     done = call(installed, tmp_path, "check", project, "--config", "train_cpu_evening")
     assert "images" in done.stdout, done.stderr
+    assert list(installed.glob(f"mrcnn-{mrcnn.__version__}.dist-info")) != []
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from mrcnn.config.inference import BboxesMode, FullImageMode, InferenceConfig, R
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, value_range
-from mrcnn.model_folder import read
+from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import batch_size, modes, sources
@@ -56,6 +56,7 @@ class Options:
         score_threshold: replaces the thresholds of the config and the model; None keeps them.
         device: replaces the config's `gpu_device`: "cpu" or the number of a GPU; None keeps it.
         precision: number format of the convolutions: a Keras dtype policy or `auto`.
+        tf32: whether float32 products on a GPU may be TF32; None keeps TensorFlow's setting.
         resume: continue an interrupted run into the same output if there is one.
         classes: the class names, for a weight file without model folder.
         input_size: (min_dim, max_dim) in pixels, for such a file.
@@ -66,6 +67,7 @@ class Options:
     score_threshold: float | None = None
     device: int | str | None = None
     precision: str = "float32"
+    tf32: bool | None = None
     resume: bool = False
     classes: Classes | None = None
     input_size: Sequence[int] | None = None
@@ -126,10 +128,11 @@ def _load_and_apply(
         score_threshold=options.score_threshold,
         device=options.device,
         precision=options.precision,
+        tf32=options.tf32,
         warn=log.warning,
     )
-    if options.precision == AUTO:
-        log.info(str(bundle.precision))
+    for line in precision.lines(bundle.precision, asked=options.precision):
+        log.info(line)
     return _apply(Predictor(bundle), source, folder, config=config, log=log, options=options)
 
 

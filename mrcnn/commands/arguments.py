@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mrcnn.config.base import AUTO
+from mrcnn.config.base import AUTO, PRECISIONS
 from mrcnn.errors import UserError
 
 DATA = "data that is no project, for example COCO instance JSON"
@@ -17,6 +17,24 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--classes", metavar="NAMES", help="of a lone .h5 file: name,name,... or JSON list, or coco")
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("MIN", "MAX"),
                         help="of a lone .h5 file: sides in pixels, default 800 1024")  # fmt: skip
+
+
+def add_log_format(parser: argparse.ArgumentParser) -> None:
+    """Adds `--log-format`, the argument of `events.make_log`."""
+    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto",
+                        help="log on stderr: rich text or JSON lines; default auto: rich on a terminal")  # fmt: skip
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Adds `--precision`, an argument of `model_folder.read.load_model`."""
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
+                        help="number format of the convolutions, default float32; auto: the faster one")  # fmt: skip
+
+
+def add_tf32(parser: argparse.ArgumentParser) -> None:
+    """Adds `--tf32` and `--no-tf32`, the argument `tf32` of `model_folder.read.load_model`; without both it is None."""
+    parser.add_argument("--tf32", action=argparse.BooleanOptionalAction, default=None,
+                        help="on a GPU: float32 in TF32, faster and less exact; on unless switched off")  # fmt: skip
 
 
 def batch_size(text: str) -> int | str:

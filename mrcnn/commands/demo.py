@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, startup
+from mrcnn.commands import arguments
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -18,7 +19,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument(
         "--output", type=Path, default=Path("runs/demo"), help="folder of the results; default runs/demo"
     )
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(given)
 

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, files, startup
-from mrcnn.commands import arguments
-from mrcnn.config.base import PRECISIONS
+from mrcnn.commands import arguments, paths
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
@@ -24,21 +23,26 @@ from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog,
+        usage="%(prog)s --model MODEL (--project DIR | --data JSON --images DIR) [OPTION ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_model(parser, required=True)
     place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--project", metavar="DIR", help="Supervisely project")
+    place.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
-    parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
-    parser.add_argument("--device", metavar="cpu|N")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1",
+                        help=f"drop what scores less, default {EVALUATION_SCORE_THRESHOLD}")  # fmt: skip
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
+    parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU; default: the first GPU if any")
+    arguments.add_precision(parser)
+    arguments.add_tf32(parser)
+    arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
     return parser.parse_args(given)
 
@@ -51,19 +55,21 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     """
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
-    paths = arguments.data_paths(args)
+    data = arguments.data_paths(args)
     mode = load_inference_config(args.config or {}, warn=log.warning).mode
+    paths.check_model(args.model, classes=args.classes)
+    paths.check_data(args.project, data)
+    if args.output:
+        paths.check_file(args.output, what="the metrics")
     scoring = startup.load("mrcnn.evaluate.run", debug=args.debug)
     metrics = scoring.evaluate_model(
         args.model,
-        scoring.DataPaths(**paths) if paths else args.project,
+        scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
         mode=mode,
         names={"classes": args.classes, "input_size": args.input_size},
-        score_threshold=args.score_threshold,
+        loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         batch_size=args.batch_size,
-        device=args.device,
-        precision=args.precision,
         log=log,
     )
     print(printable(scoring.table(metrics)))

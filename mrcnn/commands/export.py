@@ -4,28 +4,34 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrcnn import startup
-from mrcnn.commands import arguments, tasks
+from mrcnn import files, startup
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel and prove that it is equal"
-TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device")
+TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the export."""
     arguments.add_model(parser, required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, e.g. models/coins/1")
+    parser.add_argument("--out", "--output", type=Path, required=True, metavar="DIR",
+                        help="new folder, e.g. models/coins/1")  # fmt: skip
     parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
+    arguments.add_tf32(parser)
     tasks.add_log_options(parser)
 
 
 def export(options: argparse.Namespace, log: EventLog) -> None:
     """Exports the model as the options describe."""
     told = {name: getattr(options, name) for name in TOLD}
+    files.check_free(options.out, fix="remove it or name another")
+    paths.check_model(options.model, classes=options.classes)
+    if options.images:
+        paths.check_images(options.images)
     run = startup.load("mrcnn.export.run", debug=options.debug)
     run.export(options.model, options.out, log=log, **told)
 

@@ -4,17 +4,18 @@
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from mrcnn import startup
-from mrcnn.commands import arguments, tasks
-from mrcnn.config.base import PRECISIONS
+from mrcnn import optional, startup
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
-TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "resume", "classes", "input_size")
+NEEDS = {"model": "--model", "project": "--project (or --images)", "output": "--output"}
+TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "tf32", "resume", "classes", "input_size")
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -38,7 +39,8 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--batch-size", type=arguments.batch_size, default=1, metavar="N|auto",
                         help="images at once, default 1; auto: chosen by trials")  # fmt: skip
     parser.add_argument("--device", metavar="cpu|N", help="CPU or number of a GPU, instead of the config's gpu_device")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    arguments.add_precision(parser)
+    arguments.add_tf32(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
     return parser.parse_args(given)
@@ -47,20 +49,29 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the options describe."""
     listed = _listed(options)
-    task = tasks.open_task(options, instead=("model", "project", "images"))
+    needs = {name: text for name, text in NEEDS.items() if not (name == "project" and (options.images or listed))}
+    task = tasks.open_task(options, needs=needs, instead=("model", "project", "images"))
     model, output = task.path("model"), task.path("output")
-    project = None if options.images or listed else task.path("project", instead="images")
+    project = None if options.images or listed else task.path("project")
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
+    if options.overlay:
+        optional.require("draw", purpose="--overlay")
+    source = _source(options, project, listed)
+    paths.check_model(model, classes=options.classes)
+    paths.check_detections(output, source, resume=options.resume)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
-    sources = run.sources
-    if listed:
-        source = sources.open_data(sources.DataPaths(**listed))
-    elif project:
-        source = sources.open_project(project)
-    else:
-        source = sources.open_images(options.images, recursive=options.recursive)
     told = run.Options(**{name: getattr(options, name) for name in TOLD})
     run.run_inference(model, source, output, config=config, log=log, options=told)
+
+
+def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Path] | None) -> Any:
+    """Opens the input, a `predict.sources.Source`."""
+    sources = startup.load("mrcnn.predict.sources", debug=options.debug)
+    if listed:
+        return sources.open_data(sources.DataPaths(**listed))
+    if project:
+        return sources.open_project(project)
+    return sources.open_images(options.images, recursive=options.recursive)
 
 
 def _listed(options: argparse.Namespace) -> dict[str, Path] | None:

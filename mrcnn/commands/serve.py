@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import optional, startup
-from mrcnn.commands import arguments, tasks
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config import errors, record_schema
 from mrcnn.config.load import load_deploy_config
 from mrcnn.config.serve import ServeConfig
@@ -44,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser, required=False)
     parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
     parser.add_argument("--allow-host", nargs="+", metavar="NAME", help=_help("allow_host"))
+    arguments.add_tf32(parser)
     for name, kind in OPTIONS.items():
         default = ServeConfig.model_fields[name].default
         shown = "" if default is None else f"; default {default}"
@@ -55,11 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def serve(options: argparse.Namespace, log: EventLog) -> None:
     """Serves the model until a signal ends it."""
     optional.require("serve", purpose="the service")
-    task = tasks.open_task(options, instead=("model",))
+    task = tasks.open_task(options, needs={"model": "--model"}, instead=("model",))
     options.model = task.path("model")
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
     settings = read_settings(options, os.environ, warn=log.warning)
+    paths.check_model(settings.model, classes=settings.classes)
     startup.load("mrcnn.serve.app", debug=options.debug).serve(settings, log=log)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from mrcnn import events
+from mrcnn.commands import arguments
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
@@ -40,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the log and of error messages."""
-    parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto")
+    arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help=f"show the traceback of an error; also ${DEBUG_VARIABLE}")
 
 
@@ -56,12 +57,11 @@ class Task:
     given: Mapping[str, Path | None]
     root: Path | None
 
-    def path(self, name: str, *, instead: str | None = None) -> Path:
+    def path(self, name: str) -> Path:
         """Finds the path of one of `PLACES`.
 
         Args:
             name: the option's name, a key of `PLACES`.
-            instead: another option that the error message offers.
 
         Raises:
             UserError: the option was not given, and the run has no task folder.
@@ -70,36 +70,46 @@ class Task:
         if path is not None:
             return path
         if self.root is None:
-            other = f" or --{instead}" if instead else ""
-            raise UserError(f"--{name} is missing; give it{other}, or --task-dir for the usual places")
+            raise _missing([f"--{name}"])
         return self.root / PLACES[name]
 
 
 def open_task(
-    options: argparse.Namespace, *, instead: Sequence[str], environment: Mapping[str, str] = os.environ
+    options: argparse.Namespace,
+    *,
+    needs: Mapping[str, str],
+    instead: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
 ) -> Task:
     """Finds the paths of a run.
 
     Args:
         options: the parsed command line. With `--task-dir`, or without any option of `instead`, the run has a task
             folder.
+        needs: how a message names each option that a run without a task folder needs, by its key of `PLACES`.
         instead: names of the options of which any one makes a task folder unnecessary.
         environment: the environment variables.
 
     Raises:
-        UserError: the task folder does not exist; the message names the missing options.
+        UserError: the task folder does not exist, or a run without one lacks options; the message names all that it
+            needs.
     """
     given = {name: getattr(options, name, None) for name in PLACES}
     if options.task_dir is None and any(getattr(options, name) is not None for name in instead):
+        if missing := [text for name, text in needs.items() if given[name] is None]:
+            raise _missing(missing)
         return Task(given, None)
-    root = _root(options, environment)
-    if not root.is_dir():
-        needed = ", ".join(f"--{name}" for name in instead)
+    root, every = _root(options, environment), _listed([*needs.values()])
+    if root.is_dir():
+        return Task(given, root)
+    if options.task_dir is None and not environment.get(ROOT_VARIABLE):
         raise UserError(
-            f"there is no task folder {root}; give another by --task-dir or ${ROOT_VARIABLE}, or do without it by "
-            f"{needed}: see --help"
+            f"give {every}: see --help; or a task folder by --task-dir or ${ROOT_VARIABLE}, since there is no {root}"
         )
-    return Task(given, root)
+    raise UserError(
+        f"there is no task folder {root}; give another by --task-dir or ${ROOT_VARIABLE}, or do without it by "
+        f"{every}: see --help"
+    )
 
 
 def run(
@@ -140,6 +150,18 @@ def leave(code: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _missing(options: Sequence[str]) -> UserError:
+    many = len(options) > 1
+    return UserError(
+        f"{_listed(options)} {'are' if many else 'is'} missing; give {'them' if many else 'it'}, or --task-dir for the "
+        "usual places"
+    )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
 def _root(options: argparse.Namespace, environment: Mapping[str, str]) -> Path:

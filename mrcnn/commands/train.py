@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from mrcnn import startup
-from mrcnn.commands import arguments, tasks
+from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config import load
+from mrcnn.config.base import USES_MODEL
 from mrcnn.events import EventLog
+
+NEEDS = {"config": "--config", "project": "--project (or --data with --images)", "output": "--output"}
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -38,19 +41,24 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 def train(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the training that the options describe."""
-    paths = arguments.data_paths(options)
-    task = tasks.open_task(options, instead=("config", "project", "output", *(["data"] if paths else [])))
+    data = arguments.data_paths(options)
+    needs = {name: text for name, text in NEEDS.items() if not (name == "project" and data)}
+    task = tasks.open_task(options, needs=needs, instead=("config", "project", "output", *(["data"] if data else [])))
     config_path, output = task.path("config"), task.path("output")
-    project = None if paths else task.path("project", instead="data")
+    project = None if data else task.path("project")
     config = load.load_train_config(config_path, warn=log.warning)
-    run = startup.load("mrcnn.train.run", debug=options.debug)
     model = options.model
-    if task.root and config.weights_init_type in run.check.USES_MODEL and not options.resume:
+    if task.root and config.weights_init_type in USES_MODEL and not options.resume:
         model = task.path("model")
+    if not options.resume:
+        paths.check_start(model, config)
+    paths.check_data(project, data)
+    paths.check_checkpoints(output, resume=options.resume)
+    run = startup.load("mrcnn.train.run", debug=options.debug)
     run.train(
         config,
         project_dir=project,
-        data=run.DataPaths(**paths) if paths else None,
+        data=run.DataPaths(**data) if data else None,
         output_dir=output,
         log=log,
         model=None if model is None else str(model),

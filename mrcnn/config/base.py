@@ -27,6 +27,7 @@ Text = Annotated[str, Strict()]
 # Keras's dtype policies; `auto` selects a fast one for the device
 PrecisionName = Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"]
 PRECISIONS = get_args(PrecisionName)
+USES_MODEL = ("transfer_learning", "continue_training")  # values of `weights_init_type` that start from a model
 AUTO = "auto"
 
 

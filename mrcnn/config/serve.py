@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, Strict
 
 from mrcnn.config import errors
-from mrcnn.config.base import Fraction, Name, NotNegative, PositiveInt, PrecisionName, Settings
+from mrcnn.config.base import Flag, Fraction, Name, NotNegative, PositiveInt, PrecisionName, Settings
 from mrcnn.config.deploy import DeployConfig
 
 Port = Annotated[int, Strict(), Field(ge=0, le=65535)]
@@ -61,6 +61,13 @@ class ServeConfig(Settings):
     )
     precision: PrecisionName = Field(
         default="float32", description="number format of the convolutions; `auto` takes what is fast on this machine"
+    )
+    tf32: Flag | None = Field(
+        default=None,
+        description=(
+            "whether float32 products on a GPU may be TF32, which is faster and has 10 binary places instead of 23; "
+            "`--no-tf32` switches it off. Without both, TensorFlow's setting holds, which is on; the log says which"
+        ),
     )
     score_threshold: Fraction | None = Field(
         default=None,

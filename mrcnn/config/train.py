@@ -1,6 +1,6 @@
 """The train config: the original's keys, types and defaults, and added optional keys.
 
-A schedule's milestones are epochs. Sizes are pixels of the model input.
+Sizes are pixels of the model input.
 Source: Supervisely Mask R-CNN plugin 5.16, training schema.
 """
 
@@ -27,7 +27,6 @@ from mrcnn.config.base import (
     Index,
     Name,
     NotNegative,
-    Number,
     Positive,
     PositiveFraction,
     PositiveInt,
@@ -39,6 +38,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
+from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
@@ -114,64 +114,6 @@ class SpecialClasses(Settings):
     def _check_different(self) -> Self:
         if self.neutral == self.background:
             raise ValueError(f"`neutral` must differ from `background`, got {errors.shown(self.neutral)} for both")
-        return self
-
-
-class OptimizerConfig(Settings):
-    """How gradients move the weights; `weight_decay` here is decoupled, apart from the L2 term of the loss."""
-
-    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="rule that moves the weights")
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.9, description="of sgd; the first decay rate of the others"
-    )
-    nesterov: Flag = Field(default=False, description="Nesterov's form of momentum, sgd only")
-    global_clipnorm: Positive | None = Field(
-        default=5.0, description="largest length of all gradients together; null does not clip"
-    )
-    weight_decay: NotNegative = Field(default=0.0, description="decoupled decay, apart from `model.weight_decay`")
-
-
-class ScheduleConfig(Settings):
-    """How the learning rate changes: a linear warm-up, then constant, in steps, or along a cosine.
-
-    With `reference_batch` `lr` is meant for a batch of so many images, and grows in proportion to the batch in use.
-    """
-
-    name: Literal["constant", "step", "cosine"] = Field(
-        default="constant", description="course of the learning rate after warm-up"
-    )
-    warmup_steps: Index = Field(default=0, description="steps in which the rate rises in a line")
-    warmup_epochs: NotNegative = Field(default=0.0, description="the same in epochs; give one of the two")
-    warmup_start_factor: PositiveFraction = Field(
-        default=0.001, description="share of the rate at the first warm-up step"
-    )
-    milestones: tuple[Positive, ...] = Field(
-        default=(), description="step: epochs, increasing, after which the rate is multiplied by `gamma`"
-    )
-    gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
-    final_fraction: Fraction = Field(default=0.0, description="cosine: share of the rate at the end")
-    reference_batch: PositiveInt | None = Field(
-        default=None,
-        description=(
-            "`lr` is for a batch of so many images, over all devices together, and grows in proportion to the "
-            "batch in use; null takes `lr` as it is"
-        ),
-    )
-
-    @model_validator(mode="after")
-    def _check_warmup(self) -> Self:
-        if self.warmup_steps and self.warmup_epochs:
-            raise ValueError(
-                f"give `warmup_steps` or `warmup_epochs`, not both, got {self.warmup_steps} and {self.warmup_epochs:g}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_milestones(self) -> Self:
-        if self.name == "step" and not self.milestones:
-            raise ValueError('`milestones` must list at least one epoch when `name` is "step", got []')
-        if any(late <= early for early, late in zip(self.milestones, self.milestones[1:], strict=False)):
-            raise ValueError(f"`milestones` must increase, got {list(self.milestones)}")
         return self
 
 
@@ -289,6 +231,14 @@ class TrainConfig(UserSettings):
             "CPU has bfloat16 instructions, or every GPU in use has compute capability 8.0 or more, else "
             "float32; the log says which and why, and checkpoints hold it. A resumed run keeps what it began "
             "with"
+        ),
+    )
+    tf32: Flag | None = Field(
+        default=None,
+        description=(
+            "whether products of float32 on a GPU may be TF32, which is faster and has 10 binary places instead of 23; "
+            "null keeps TensorFlow's setting, which is on unless the program switched it off; the log says which. "
+            "Without effect on a CPU"
         ),
     )
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.config.base import AUTO
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.data import rasterize
 from mrcnn.data.sources.samples import make_sample
@@ -19,7 +18,7 @@ from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import encode_crop
 from mrcnn.evaluate.metric import PER_CLASS, Metrics
 from mrcnn.events import EventLog
-from mrcnn.model_folder import read
+from mrcnn.model_folder import precision, read
 from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.predictor import Predictor
@@ -115,10 +114,8 @@ def evaluate_model(
     tag: str | None,
     mode: Mode,
     names: Mapping[str, Any],
-    score_threshold: float,
+    loading: Mapping[str, Any],
     batch_size: int,
-    device: int | str | None,
-    precision: str,
     log: EventLog,
 ) -> dict[str, Any]:
     """Loads a model and computes its metrics on a project or other annotated images.
@@ -129,10 +126,8 @@ def evaluate_model(
         tag: only images with this tag are used; None for all.
         mode: the inference mode.
         names: the keyword arguments `classes` and `input_size` of `read.read_model`.
-        score_threshold: lowest score of a detection.
+        loading: the keyword arguments `score_threshold`, `device`, `precision` and `tf32` of `read.load_model`.
         batch_size: images, or regions of them, per batch.
-        device: as for `read.load_model`.
-        precision: as for `read.load_model`.
         log: as for `evaluate`.
 
     Returns:
@@ -149,11 +144,9 @@ def evaluate_model(
     else:
         source = sources.open_project(data)
     source = sources.with_tag(source, tag) if tag else source
-    bundle = read.load_model(
-        stored, score_threshold=score_threshold, device=device, precision=precision, warn=log.warning
-    )
-    if precision == AUTO:
-        log.info(str(bundle.precision))
+    bundle = read.load_model(stored, **loading, warn=log.warning)
+    for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
+        log.info(line)
     return evaluate(Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=batch_size)
 
 

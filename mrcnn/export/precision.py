@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from mrcnn.model_folder import precision as precisions
+
 PLACES = {"float32": 23, "tf32": 10, "float16": 10, "bfloat16": 7}
 GROWTH = 10.0  # relative error of the logits in units of u, see the module docstring
 BOX_STD = 0.2  # largest standard deviation that deltas are divided by
 GREY = 1.0 / 255.0  # one grey value
-FIRST_TF32 = (8, 0)  # compute capability of the first GPUs with TF32
 
 
 class Tolerances(NamedTuple):
@@ -47,7 +48,7 @@ class Tolerances(NamedTuple):
 def in_use(compute_dtype: str) -> str:
     """Determines the arithmetic of the convolutions.
 
-    A GPU that supports TF32 computes float32 convolutions in it.
+    A GPU that supports TF32 computes float32 convolutions in it, unless it is switched off.
 
     Args:
         compute_dtype: compute dtype of the model.
@@ -55,13 +56,7 @@ def in_use(compute_dtype: str) -> str:
     Returns:
         A key of `PLACES`.
     """
-    if compute_dtype != "float32" or not tf.config.experimental.tensor_float_32_execution_enabled():
-        return compute_dtype
-    capabilities = [
-        tf.config.experimental.get_device_details(gpu).get("compute_capability", FIRST_TF32)
-        for gpu in tf.config.get_visible_devices("GPU")
-    ]
-    return "tf32" if any(capability >= FIRST_TF32 for capability in capabilities) else compute_dtype
+    return "tf32" if compute_dtype == "float32" and precisions.uses_tf32() else compute_dtype
 
 
 def device() -> str:

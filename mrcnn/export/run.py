@@ -21,7 +21,7 @@ from mrcnn.export.formats import table
 from mrcnn.export.formats.format import Format
 from mrcnn.export.pictures import Picture
 from mrcnn.export.proof import Proof
-from mrcnn.model_folder import read
+from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict.predictor import Predictor
@@ -57,6 +57,7 @@ def export(
     images: str | Path | None = None,
     score_threshold: float | None = None,
     device: int | str | None = None,
+    tf32: bool | None = None,
 ) -> Exported:
     """Exports a model and publishes it only if it is equivalent.
 
@@ -73,6 +74,7 @@ def export(
         images: folder of images to compare on; None uses photographs that scikit-image includes.
         score_threshold: detections that score less are dropped; None keeps the model's own.
         device: as for `read.load_model`.
+        tf32: as for `read.load_model`; it decides how exactly the two models are compared, not what is exported.
 
     Raises:
         UserError: an argument is wrong, or the exported model's detections differ from the live model's; then the
@@ -93,8 +95,10 @@ def export(
             log.warning(line)
         began = time.monotonic()
         log.info("building the graph: the export takes up to a few minutes")
-        bundle = read.load_model(stored, score_threshold=score_threshold, device=device, warn=log.warning)
+        bundle = read.load_model(stored, score_threshold=score_threshold, device=device, tf32=tf32, warn=log.warning)
         proofs = [attempt(bundle, workplace / "model")]
+        for line in precision.lines(precision.DEFAULT, asked=precision.SINGLE):
+            log.info(line)
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
             proofs.append(attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))

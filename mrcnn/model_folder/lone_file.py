@@ -13,6 +13,7 @@ from mrcnn.config import errors, legacy
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
+from mrcnn.model_folder import class_names
 from mrcnn.weights import apply, hdf5, inspect
 
 INPUT_SIZE = (800, 1024)  # min_dim and max_dim, pixels
@@ -67,6 +68,29 @@ def model_config(facts: inspect.Facts, path: str | Path) -> MatterportConfig:
         "image_mean": image_mean(facts.channels or len(MatterportConfig().image_mean)),
     }
     return errors.check(MatterportConfig, values, path=f"{path}: model")
+
+
+def class_titles(facts: inspect.Facts, path: str | Path, *, classes: class_names.Classes | None) -> tuple[str, ...]:
+    """Reads the class names that the user gives for a file.
+
+    Args:
+        facts: facts about a complete model, from `read_facts`.
+        path: path of the file.
+        classes: see `class_names.read_names`; None is an error.
+
+    Returns:
+        Title of each class id, the background first.
+
+    Raises:
+        UserError: the class names are missing, malformed, or not as many as the file's classes.
+    """
+    count = facts.num_classes or 0
+    if classes is None:
+        raise UserError(
+            f"{path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
+            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
+        )
+    return class_names.number_names(class_names.read_names(classes), num_classes=count, source=path)
 
 
 def image_mean(channels: int) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
-"""Chooses the number format of the convolutions for the setting `auto`.
+"""Chooses the number format of the convolutions: the one of the setting `auto`, and whether float32 is TF32 on a GPU.
 
-bfloat16 halves the time on a processor with native support, and takes many times longer where it is emulated.
+bfloat16 halves the time on a processor with native support, and takes many times longer where it is emulated. TF32
+rounds the factors of products from 23 to 10 binary places, which GPUs multiply several times faster.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from mrcnn.config.base import AUTO
 
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and on ARM
-LEAST_CAPABILITY = (8, 0)  # of NVIDIA's GPUs: the first generation with bfloat16 tensor cores
+LEAST_CAPABILITY = (8, 0)  # of NVIDIA's GPUs: the first generation with bfloat16 and TF32 tensor cores
 SINGLE, BRAIN = "float32", "mixed_bfloat16"
 
 
@@ -53,6 +54,53 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
     return Precision(SINGLE, unknown if native is None else "this CPU has no bfloat16 instructions")
 
 
+def choose_tf32(allowed: bool | None) -> None:
+    """Switches TF32 on or off for all models of this process; no other function may.
+
+    Args:
+        allowed: whether float32 products on a GPU may be TF32; None keeps TensorFlow's setting, which is on unless the
+            program switched it off.
+    """
+    if allowed is not None:
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+
+def uses_tf32() -> bool:
+    """Checks whether float32 products are TF32 now: it is on, and a visible GPU has it."""
+    return tf.config.experimental.tensor_float_32_execution_enabled() and _gpus_have_tf32()
+
+
+def lines(chosen: Precision, *, asked: str) -> list[str]:
+    """Composes the lines for the log: what `auto` is, and whether float32 on a GPU is TF32.
+
+    Args:
+        chosen: the result of `resolve`.
+        asked: the setting.
+
+    Returns:
+        No line for float32 on a CPU, unless `auto` was asked for.
+    """
+    found = [str(chosen)] if asked == AUTO else []
+    if chosen.policy == SINGLE and tf.config.get_visible_devices("GPU"):
+        found.append(f"TF32: {_tf32_state()}")
+    return found
+
+
+def _tf32_state() -> str:
+    if not _gpus_have_tf32():
+        return "off, since it needs a GPU of compute capability 8.0"
+    if uses_tf32():
+        return "on, products of float32 have 10 binary places; `tf32` false (--no-tf32) switches it off"
+    return "off, products of float32 have 23 binary places"
+
+
+def _gpus_have_tf32() -> bool:
+    """Checks whether one of the visible GPUs has TF32; one whose capability is unknown counts as having it."""
+    return any(
+        _capability(gpu, unknown=LEAST_CAPABILITY) >= LEAST_CAPABILITY for gpu in tf.config.get_visible_devices("GPU")
+    )
+
+
 def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
     """Checks whether the CPU has bfloat16 instructions; None if `cpu_info` does not exist."""
     if not cpu_info.is_file():
@@ -68,6 +116,6 @@ def _for_gpus(capabilities: list[tuple[int, int]]) -> Precision:
     return Precision(SINGLE, f"bfloat16 needs a GPU of compute capability 8.0, and there is one of {shown}")
 
 
-def _capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
-    """Returns NVIDIA's compute capability; (0, 0) for a GPU that has none."""
-    return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+def _capability(gpu: tf.config.PhysicalDevice, *, unknown: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Returns NVIDIA's compute capability; `unknown` for a GPU that has none."""
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability", unknown)

@@ -22,7 +22,7 @@ from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names, layout, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
-from mrcnn.model_folder.layout import BEST, CONFIG, WEIGHTS
+from mrcnn.model_folder.layout import CONFIG, WEIGHTS
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
@@ -175,7 +175,7 @@ def read_folder(directory: str | Path) -> StoredModel:
     Raises:
         UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
     """
-    path = _find(Path(directory))
+    path = layout.find_model(Path(directory))
     content = load_json(path / CONFIG)
     try:
         names = _class_names(content.get("class_title_to_idx"))
@@ -209,13 +209,7 @@ def read_file(
             classes.
     """
     facts = lone_file.read_facts(path)
-    count = facts.num_classes or 0
-    if classes is None:
-        raise UserError(
-            f"{path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
-            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
-        )
-    names = class_names.number_names(class_names.read_names(classes), num_classes=count, source=path)
+    names = lone_file.class_titles(facts, path, classes=classes)
     return StoredModel(
         path=path,
         weights=path,
@@ -234,6 +228,7 @@ def load_as_told(
     score_threshold: float | None,
     device: int | str | None,
     precision: str,
+    tf32: bool | None = None,
     warn: Callable[[str], None],
 ) -> ModelBundle:
     """Loads a model with the threshold and device of an inference config.
@@ -244,6 +239,7 @@ def load_as_told(
         score_threshold: replaces the config's threshold; None keeps it.
         device: replaces the config's device; None keeps it.
         precision: as for `load_model`.
+        tf32: as for `load_model`.
         warn: as for `load_model`.
 
     Raises:
@@ -256,6 +252,7 @@ def load_as_told(
         score_threshold=score_threshold,
         device=_device(settings) if device is None else device,
         precision=precision,
+        tf32=tf32,
         warn=warn,
     )
 
@@ -271,6 +268,7 @@ def load_model(
     score_threshold: float | None = None,
     device: int | str | None = None,
     precision: str = "float32",
+    tf32: bool | None = None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> ModelBundle:
     """Builds a model and loads its weights.
@@ -281,6 +279,7 @@ def load_model(
         device: as for `device.choose_device`; it must be chosen before TensorFlow is first used.
         precision: number format of the convolutions: `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto` for the
             faster one on the device; boxes are always float32.
+        tf32: as for `precision.choose_tf32`; it holds for all models of the process.
         warn: called with each warning, one line.
 
     Raises:
@@ -296,6 +295,7 @@ def load_model(
     for line in stored.warnings:
         warn(line)
     devices.choose_device(device, warn=warn)
+    precisions.choose_tf32(tf32)
     chosen = precisions.resolve(precision)
     return ModelBundle(
         model=_build(stored, config, precision=chosen.policy, warn=warn),
@@ -334,17 +334,6 @@ def _build(stored: StoredModel, config: ModelConfig, *, precision: str, warn: Ca
 
 def _first(names: Any) -> str:
     return str(next(iter(names)))
-
-
-def _find(directory: Path) -> Path:
-    found = layout.find(directory, holds=CONFIG)
-    if found is not None:
-        return found
-    if not directory.is_dir():
-        raise UserError(f"the model folder {directory} does not exist")
-    inside = sorted(path.parent.name for path in directory.glob(f"*/{CONFIG}"))
-    hint = f"name one of the folders inside it, e.g. {directory / inside[-1]}" if inside else "train a model first"
-    raise UserError(f"the model folder {directory} has neither {CONFIG} nor {BEST}/{CONFIG}; {hint}")
 
 
 def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:

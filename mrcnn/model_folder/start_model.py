@@ -170,18 +170,7 @@ def find_start_model(model: str) -> StartModel:
     """
     if model == COCO and not Path(model).exists():
         return StartModel(Path(download.matterport_coco_file()))
-    path = Path(model)
-    if path.is_file():
-        own = layout.folder_of(path)
-        return StartModel(path, own / layout.CONFIG if own else None)
-    folder = layout.find(path, holds=layout.WEIGHTS)
-    if folder is not None:
-        config = folder / layout.CONFIG
-        return StartModel(folder / layout.WEIGHTS, config if config.is_file() else None)
-    raise UserError(
-        f"the start weights are missing: {path / layout.WEIGHTS} does not exist. Give --model a model folder, an "
-        ".h5 file or coco, or set `weights_init_type` to imagenet or random"
-    )
+    return StartModel(*layout.find_start(Path(model)))
 
 
 def _stored_model(path: Path) -> ModelConfig:

@@ -12,12 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
+from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs, postprocess, preprocess
 from mrcnn.predict.preprocess import Prepared
 from mrcnn.structures import CompactDetections, Detections, RawDetections
+
+MOST_REASON = 120  # characters kept of the text of an out-of-memory error
 
 
 class Predictor:
@@ -58,6 +61,7 @@ class Predictor:
         score_threshold: float | None = None,
         device: int | str | None = None,
         precision: str = "float32",
+        tf32: bool | None = None,
         warn: Callable[[str], None] = lambda line: None,
     ) -> "Predictor":
         """Loads a predictor from a model folder or a weight file.
@@ -69,6 +73,7 @@ class Predictor:
             score_threshold: as for `model_folder.read.load_model`.
             device: as for `model_folder.read.load_model`.
             precision: as for `model_folder.read.load_model`.
+            tf32: as for `model_folder.read.load_model`.
             warn: as for `model_folder.read.load_model`.
 
         Raises:
@@ -76,7 +81,9 @@ class Predictor:
         """
         stored = read.read_model(model, classes=classes, input_size=input_size)
         return cls(
-            read.load_model(stored, score_threshold=score_threshold, device=device, precision=precision, warn=warn)
+            read.load_model(
+                stored, score_threshold=score_threshold, device=device, precision=precision, tf32=tf32, warn=warn
+            )
         )
 
     def with_choices(self, **changes: float) -> "Predictor":
@@ -173,10 +180,18 @@ class Predictor:
 
         Returns:
             NumPy fields `[B, D, ...]`, boxes in pixels of the model input.
+
+        Raises:
+            OutOfMemory: the batch does not fit into memory; the message has its size and what to lower.
         """
-        raw: RawDetections = tf.nest.map_structure(
-            lambda field: field.numpy(), self._detect(batch.images, batch.windows)
-        )
+        try:
+            raw: RawDetections = tf.nest.map_structure(
+                lambda field: field.numpy(), self._detect(batch.images, batch.windows)
+            )
+        except (tf.errors.OpError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(_too_large(batch.images.shape, error)) from error
         return raw
 
     def finish(self, batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> list[CompactDetections]:
@@ -198,6 +213,14 @@ class Predictor:
         while images_of_batch := list(islice(images, size)):
             batches = self.prepare(images_of_batch)
             yield from self.finish(batches, [self.detect(batch) for batch in batches])
+
+
+def _too_large(shape: Sequence[int], error: Exception) -> str:
+    """Describes a batch `[B, H, W, C]` that did not fit into memory."""
+    count, height, width = shape[:3]
+    fix = "use a smaller batch" if count > 1 else "use a model with a smaller `input_size`, or another device"
+    reason = one_line(str(error), most=MOST_REASON) or type(error).__name__
+    return f"out of memory for {counted(count, 'model input')} of {height}x{width} pixels: {fix} ({reason})"
 
 
 def _by_image(batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> Iterator[tuple[RawDetections, ResizePlan]]:

@@ -16,7 +16,7 @@ import numpy as np
 from mrcnn.data.sources import source as data_source
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList
-from mrcnn.errors import UserError, counted
+from mrcnn.errors import OutOfMemory, UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images.pixels import read_annotated
 from mrcnn.predict import image_files
@@ -298,7 +298,7 @@ def _read(index: int, entry: Entry, *, meta: ProjectMeta, reading: Reading) -> _
 
 def why(error: Exception) -> str:
     """Formats why an image is skipped; an error other than `UserError` with its type."""
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, UserError | OutOfMemory) else f"{type(error).__name__}: {error}"
 
 
 def _may_have(entry: Entry, tag: str, meta: ProjectMeta) -> bool:

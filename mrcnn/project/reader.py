@@ -98,7 +98,7 @@ class Project:
         Raises:
             UserError: there is no or more than one project, or its meta is malformed.
         """
-        path = _find_project(Path(directory))
+        path = find_project(Path(directory))
         try:
             meta = ProjectMeta.from_json(read_json(path / "meta.json"))
         except UserError as error:
@@ -120,6 +120,30 @@ class Project:
         return cls(path, path.resolve().name, meta, tuple(items), tuple(warnings)), problems
 
 
+def find_project(directory: Path) -> Path:
+    """Finds the project that is the directory, or the only one inside it.
+
+    Raises:
+        UserError: the directory does not exist, or holds no or more than one project.
+    """
+    if not directory.is_dir():
+        raise UserError(f"the project folder {directory} does not exist")
+    found: dict[Path, Path] = {}
+    waiting = [directory]
+    while waiting:
+        folder = waiting.pop(0)
+        if (folder / "meta.json").is_file():
+            found.setdefault(folder.resolve(), folder)  # a project reached by two paths counts once
+        else:
+            waiting = [*_folders(folder), *waiting]
+    if not found:
+        raise UserError(f"no project in {directory}: neither it nor a folder inside it holds a meta.json")
+    if len(found) > 1:
+        names = ", ".join(str(path) for path in list(found.values())[:5])
+        raise UserError(f"{directory} must hold one project, found {len(found)} ({names}); name the one to use")
+    return next(iter(found.values()))
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
@@ -137,25 +161,6 @@ def read_json(path: Path) -> Any:
 def image_names(folder: Path) -> list[str]:
     """Lists the images in a folder, sorted by name; a dangling link is listed too."""
     return [path.name for path in _files(folder) if listing.is_image(path)]
-
-
-def _find_project(directory: Path) -> Path:
-    if not directory.is_dir():
-        raise UserError(f"the project folder {directory} does not exist")
-    found: dict[Path, Path] = {}
-    waiting = [directory]
-    while waiting:
-        folder = waiting.pop(0)
-        if (folder / "meta.json").is_file():
-            found.setdefault(folder.resolve(), folder)  # a project reached by two paths counts once
-        else:
-            waiting = [*_folders(folder), *waiting]
-    if not found:
-        raise UserError(f"no project in {directory}: neither it nor a folder inside it holds a meta.json")
-    if len(found) > 1:
-        names = ", ".join(str(path) for path in list(found.values())[:5])
-        raise UserError(f"{directory} must hold one project, found {len(found)} ({names}); name the one to use")
-    return next(iter(found.values()))
 
 
 def _find_datasets(project: Path) -> Iterator[tuple[str, Path]]:

@@ -9,12 +9,12 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+import mrcnn
 from mrcnn import events
-from mrcnn.config.base import AUTO
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import read
+from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.read import StoredModel
 from mrcnn.predict.predictor import Predictor
 from mrcnn.serve import native, responses, server, worker
@@ -22,7 +22,7 @@ from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.limits import hosts
 from mrcnn.serve.metrics import Metrics
 from mrcnn.serve.middleware import Monitoring
-from mrcnn.serve.protocols.open_inference import SERVER_VERSION, OpenInference
+from mrcnn.serve.protocols.open_inference import OpenInference
 from mrcnn.serve.protocols.protocol import Protocol
 from mrcnn.serve.protocols.supervisely import Supervisely, Supervisely2019, Supervisely2020
 from mrcnn.serve.protocols.tf_serving import TFServing
@@ -82,10 +82,11 @@ def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -
         score_threshold=config.score_threshold,
         device=config.device,
         precision=config.precision,
+        tf32=config.tf32,
         warn=log.warning,
     )
-    if config.precision == AUTO:
-        log.info(str(bundle.precision))
+    for line in precision.lines(bundle.precision, asked=config.precision):
+        log.info(line)
     return Predictor(bundle)
 
 
@@ -132,7 +133,7 @@ def make_app(
     check_host = config.allow_host or hosts.is_loopback(config.host)
     app = FastAPI(
         title="Mask R-CNN",
-        version=SERVER_VERSION,
+        version=mrcnn.__version__,
         description="Finds the objects of an image: for each a class, a score, a box and a mask.",
         lifespan=lifespan,
         dependencies=[Depends(hosts.require_known(config.allow_host))] if check_host else [],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.config import errors
-from mrcnn.config.base import AUTO
+from mrcnn.config.base import AUTO, USES_MODEL
 from mrcnn.config.load import load_json
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
@@ -15,7 +15,7 @@ from mrcnn.data.sources.source import Samples, Settings, Source
 from mrcnn.errors import UserError
 from mrcnn.evaluate import table
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision, start_model
+from mrcnn.model_folder import layout, precision, start_model
 from mrcnn.model_folder.precision import Precision
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
@@ -25,7 +25,6 @@ from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
 
 BETTER = "; `model.compatibility` null in the config trains by the better conventions"
-USES_MODEL = ("transfer_learning", "continue_training")
 
 
 @dataclass(frozen=True)
@@ -131,12 +130,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         if config.weights_init_type == "imagenet":
             start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
         return Start(config=of_new_model(config, log=log), model=None, resumed=None, classes=None)
-    if model is None:
-        raise UserError(
-            f"`weights_init_type` {config.weights_init_type} needs start weights: give --model a model folder, an .h5 "
-            "file or coco, or use imagenet or random"
-        )
-    found = start_model.find_start_model(model)
+    found = start_model.find_start_model(layout.require_start(model, weights_init_type=config.weights_init_type))
     known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
     if config.weights_init_type == "continue_training":
         known = found.class_title_to_idx()
@@ -163,10 +157,12 @@ def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
 
 
 def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log: EventLog) -> TrainConfig:
-    """Replaces `auto` by the precision of this machine, which checkpoints store too."""
+    """Replaces `auto` by the precision of this machine, which checkpoints store too, and chooses TF32."""
+    precision.choose_tf32(config.tf32)
+    found = precision.resolve(config.precision)
+    for line in precision.lines(found, asked=config.precision):
+        log.info(line)
     if config.precision == AUTO:
-        found = precision.resolve(config.precision)
-        log.info(str(found))
         return config.model_copy(update={"precision": found.policy})
     if config.precision == precision.BRAIN and devices.lacks_bfloat16(chosen):
         advice = "; a resumed run keeps its precision, so go on where it began or start anew" if resumed else ""

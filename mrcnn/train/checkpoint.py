@@ -180,6 +180,11 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != states.FILE)
 
 
+def is_stopped(folder: Path) -> bool:
+    """Checks whether a checkpoint was written within an epoch, by a run that a signal stopped."""
+    return "." in folder.name
+
+
 def _folders(root: Path) -> list[Path]:
     """Lists the folders with a checkpoint's name, complete or not."""
     return [path for path in root.iterdir() if _FOLDER.fullmatch(path.name)] if root.is_dir() else []
@@ -193,10 +198,6 @@ def _is_leftover(folder: Path) -> bool:
     """Checks whether a folder is an incomplete checkpoint of a killed run, without weights."""
     is_folder = folder.is_dir() and not folder.is_symlink() and not (folder / WEIGHTS).exists()
     return is_folder and {path.name for path in folder.rglob("*")} <= OWN
-
-
-def _is_stopped(folder: Path) -> bool:
-    return "." in folder.name
 
 
 def _position(folder: Path) -> tuple[int, int]:
@@ -221,7 +222,7 @@ def _prune(root: Path, *, newest: str, keep: int | None) -> None:
     """Removes the checkpoints that are not kept, and all training states but the newest."""
     linked = {os.readlink(root / link) for link in (BEST, LAST) if (root / link).is_symlink()}
     folders = sorted(filter(_is_whole, _folders(root)), key=_position)
-    epochs = [folder.name for folder in folders if not _is_stopped(folder)]
+    epochs = [folder.name for folder in folders if not is_stopped(folder)]
     kept = set(epochs if keep is None else epochs[-keep:]) | linked
     for folder in folders:
         if folder.name not in kept:

@@ -1,6 +1,7 @@
 """Fits a built training run: composes data, validation and callbacks, and trains to the end."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -8,18 +9,19 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline
+from mrcnn.data import pipeline, shapes
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
 from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, loop, plan
+from mrcnn.train import callbacks, checkpoint, loop, out_of_memory, plan
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
 from mrcnn.train.forecast import Forecast
+from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
@@ -41,6 +43,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
     Raises:
         UserError: too many images cannot be used, a loss is NaN or infinite, or a checkpoint cannot be written.
+        OutOfMemory: a batch does not fit into memory; the message has its size and what to lower.
         Stopped: a signal came and the run is saved.
     """
     config, samples, root = checked.config, checked.samples, built.store.root
@@ -48,10 +51,15 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
     )
 
+    wait = InputWait()
+
     def open_data(epoch: int, step: int) -> tf.data.Dataset:
         return pipeline.train_dataset(
             samples.train, config, batch_size=checked.batch_size, skipped=skipped, start_epoch=epoch, start_step=step
         )[0]
+
+    def open_measured(epoch: int, step: int) -> tf.data.Dataset:
+        return wait.measured(open_data(epoch, step))
 
     def names_at(epoch: int, step: int) -> Sequence[str]:
         batch = next(iter(open_data(epoch, step)))
@@ -69,6 +77,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         chain = [
             clock,
             InvalidLossStop(clock, names_at=names_at),
+            InputWaitReport(wait, log=log),
             _report(checked, clock, log=log),
             validation,
             *recorders,
@@ -76,7 +85,14 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             *([early] if early else []),
             stop,
         ]
-        loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=config.epochs)
+        with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
+            loop.fit(
+                built.network,
+                lambda *at: wait.measured(open_data(*at)),
+                clock=clock,
+                callbacks=chain,
+                epochs=config.epochs,
+            )
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
@@ -84,6 +100,13 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     log.info(
         plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
     )
+
+
+def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
+    """Computes the size of a training batch without reading its images again."""
+    needs = shapes.needed(checked.samples.train, checked.config.input_size)
+    order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
+    return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 
 
 def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalStop, log: EventLog) -> Validation:

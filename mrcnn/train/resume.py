@@ -17,7 +17,7 @@ from mrcnn.train import state as states
 from mrcnn.train.state import DataFacts, TrainingState
 from mrcnn.weights import apply, hdf5
 
-MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints", "max_image_mb")
+MAY_CHANGE = ("epochs", "gpu_devices", "checkpoints", "max_image_mb", "batch_size")
 NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with the values they used
 ABSENT = "(not set)"
 
@@ -67,12 +67,28 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
             f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "
             f"start a new run with another --output (only {', '.join(MAY_CHANGE)} may change)"
         )
+    state = states.read(folder / states.FILE)
+    _check_batch(stored, settings, state)
     return Resumed(
         weights=folder / checkpoint.WEIGHTS,
         class_title_to_idx=StartModel(folder / checkpoint.WEIGHTS, folder / checkpoint.CONFIG).class_title_to_idx(),
-        state=states.read(folder / states.FILE),
+        state=state,
         epochs=stored.get("epochs") if type(stored.get("epochs")) is int else None,
     )
+
+
+def _check_batch(stored: Mapping[str, Any], settings: Mapping[str, Any], state: TrainingState) -> None:
+    """Refuses another size of the training batches within an epoch, whose images are divided into batches already."""
+    before, now = (_train_batch(values.get("batch_size")) for values in (stored, settings))
+    if state.step and before != now:
+        raise UserError(
+            f"--resume cannot finish the epoch it stopped in with another `batch_size.train`: {before} -> {now}; "
+            "change it back for this epoch"
+        )
+
+
+def _train_batch(sizes: Any) -> Any:
+    return sizes.get("train") if isinstance(sizes, Mapping) else None
 
 
 def _object(config: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:
@@ -155,7 +171,7 @@ def check_data(before: TrainingState, now: TrainingState) -> list[str]:
             f"--resume cannot finish the epoch it stopped in: {change}; use the same images and number of devices"
         )
     if change:
-        warnings.append(f"the training set or the number of devices changed: {change}")
+        warnings.append(f"the training set, the batch size or the number of devices changed: {change}")
     if before.val_images not in (None, now.val_images):
         warnings.append(_validation_change(f"{before.val_images} images before, now {now.val_images}"))
     elif before.val_names not in (None, now.val_names):

@@ -42,13 +42,14 @@ def train(
         model: start weights: a model folder, an .h5 file, or `coco`; needed for `weights_init_type`
             `transfer_learning` and `continue_training`.
         resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
-            `gpu_devices`, `checkpoints` and `max_image_mb`.
+            `gpu_devices`, `checkpoints`, `max_image_mb` and, between two epochs, `batch_size`.
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
             the logs hold `val_loss` and the other figures.
 
     Raises:
         UserError: a setting or a path is wrong (raised before any data is read), the data cannot be used, another run
             writes to the output, or a loss is NaN or infinite.
+        OutOfMemory: a batch does not fit into memory; the message has its size and what to lower.
         Stopped: Ctrl-C or SIGTERM came and the run is saved; a `SystemExit` of code 128 + signal.
     """
     for own in callbacks:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import h5py
-import keras
 import numpy as np
 
 from mrcnn.config import errors
@@ -66,16 +65,16 @@ class TrainingState:
     val_names: int | None = None
 
 
-def values_of(variables: Sequence[keras.Variable]) -> tuple[np.ndarray, ...]:
-    """Copies variables to arrays; under a strategy, the values of all devices combined."""
+def values_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """Copies Keras variables to arrays; under a strategy, the values of all devices combined."""
     return tuple(np.array(variable.numpy()) for variable in variables)
 
 
-def put_back(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], *, what: str) -> None:
+def put_back(variables: Sequence[Any], values: Sequence[np.ndarray], *, what: str) -> None:
     """Copies values into variables.
 
     Args:
-        variables: to assign.
+        variables: Keras variables to assign.
         values: one array per variable, of its shape.
         what: the kind of variables, for the error.
 

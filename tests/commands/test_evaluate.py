@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import evaluate
+from mrcnn.commands import evaluate, paths
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
 from tests.predict import helpers
+
+
+@pytest.fixture(autouse=True)
+def any_model(monkeypatch):
+    """Accepts the name of a model that does not exist."""
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
 
 
 @pytest.fixture
@@ -26,9 +32,10 @@ def test_command(project, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(read, "load_model", lambda stored, **arguments: calls.append(arguments) or bundle)
     output = tmp_path / "new" / "metrics.json"
     args = ["--model", "m.h5", "--classes", "cat,dog", "--input-size", "64", "128"]
-    args += ["--project", str(project), "--tag", "val", "--output", str(output)]
+    args += ["--project", str(project), "--tag", "val", "--output", str(output), "--no-tf32"]
     evaluate.evaluate(evaluate.parse(args), JsonLog())
     assert asked == [(Path("m.h5"), {"classes": "cat,dog", "input_size": [64, 128]})]
+    assert calls[0]["tf32"] is False
     content = json.loads(output.read_text())
     assert content["score_threshold"] == calls[0]["score_threshold"] == 0.05
     assert content["mask_ap"] == 1.0
@@ -108,6 +115,13 @@ def test_parse_needs_a_project_or_data(given, capsys):
     with pytest.raises(SystemExit):
         evaluate.parse(["--model", "m", *given])
     assert "--project" in capsys.readouterr().err
+
+
+def test_parse_without_anything_shows_all_that_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        evaluate.parse([], prog="mrcnn evaluate")
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "usage: mrcnn evaluate --model MODEL (--project DIR | --data JSON --images DIR) [OPTION ...]"
 
 
 def test_command_refuses_images_without_data(project):

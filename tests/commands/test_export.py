@@ -1,17 +1,23 @@
+import argparse
 from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import export
+from mrcnn.commands import export, paths
 from mrcnn.export import run
 
 
 def test_main_exports_with_the_options(monkeypatch):
     calls = []
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     monkeypatch.setattr(run, "export", lambda *given, **named: calls.append((given, named)))
-    assert export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--log-format", "json"]) == 0
+    assert (
+        export.main(["--model", "m", "--out", "o", "--score-threshold", "0.5", "--no-tf32", "--log-format", "json"])
+        == 0
+    )
     ((given, named),) = calls
     assert given == (Path("m"), Path("o"))
+    assert named["tf32"] is False
     assert (named["score_threshold"], named["images"], named["device"], named["format"]) == (
         0.5,
         None,
@@ -25,3 +31,9 @@ def test_main_needs_a_model(capsys):
         export.main(["--out", "o"], prog="mrcnn export")
     assert stop.value.code == 2
     assert "mrcnn export: error: the following arguments are required: --model" in capsys.readouterr().err
+
+
+def test_add_options_has_two_names_of_the_output():
+    parser = argparse.ArgumentParser()
+    export.add_options(parser)
+    assert {parser.parse_args(["--model", "m", name, "o"]).out for name in ("--out", "--output")} == {Path("o")}

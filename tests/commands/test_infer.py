@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn.commands import infer, tasks
+from mrcnn.commands import infer, paths, tasks
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
@@ -36,6 +36,7 @@ def loaded(monkeypatch):
         calls.append(arguments)
         return bundle
 
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     monkeypatch.setattr(read, "read_model", read_model)
     monkeypatch.setattr(read, "load_model", load_model)
     return calls
@@ -80,22 +81,23 @@ def test_task_folder_for_what_is_not_named(task, tmp_path, loaded):
 
 def test_no_task_folder(monkeypatch):
     monkeypatch.setenv("SLY_TASK_DIR", "/none")
-    with pytest.raises(UserError, match=r"no task folder /none; give another by .* by --model, --project, --images"):
+    needed = r"by --model, --project \(or --images\) and --output: see --help"
+    with pytest.raises(UserError, match=rf"no task folder /none; give another by .* {needed}"):
         run()
 
 
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        (("--model", "m"), "output"),
-        (("--project", "p", "--output", "o"), "model"),
-        (("--model", "m", "--output", "o"), "project"),
+        (("--model", "m"), "--project (or --images) and --output are missing; give them"),
+        (("--images", "x", "--output", "o"), "--model is missing; give it"),
+        (("--images", "x"), "--model and --output are missing; give them"),
+        (("--project", "p", "--output", "o"), "--model is missing; give it"),
+        (("--model", "m", "--output", "o"), "--project (or --images) is missing; give it"),
     ],
 )
 def test_given_paths_are_not_mixed_with_the_task_folder(given, missing):
-    with pytest.raises(
-        UserError, match=f"--{missing} is missing; give it{' or --images' * (missing == 'project')}, or --task-dir"
-    ):
+    with pytest.raises(UserError, match=f"^{re.escape(missing)}, or --task-dir"):
         run(*given)
 
 
@@ -109,12 +111,13 @@ def test_given_paths_need_no_task_folder(task, tmp_path, loaded):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 100)
     run("--model", tmp_path / "m", "--classes", "cat,dog", "--input-size", 64, 128,
         "--images", tmp_path / "photos", "--output", tmp_path / "out", "--overlay", "--score-threshold", "0.25",
-        "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16")  # fmt: skip
+        "--batch-size", "2", "--device", "cpu", "--precision", "mixed_bfloat16", "--no-tf32")  # fmt: skip
     assert loaded[0] == (tmp_path / "m", "cat,dog", [64, 128])
-    assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision")} == {
+    assert {key: loaded[1][key] for key in ("score_threshold", "device", "precision", "tf32")} == {
         "score_threshold": 0.25,
         "device": "cpu",
         "precision": "mixed_bfloat16",
+        "tf32": False,
     }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "overlay",

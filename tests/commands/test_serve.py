@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import serve
+from mrcnn.commands import paths, serve
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.serve import app
@@ -23,14 +23,14 @@ def test_read_settings_of_a_model_alone_has_the_defaults():
 def test_read_settings_reads_every_option():
     config = read(
         "--model", "n", "--classes", "coco", "--input-size", "64", "128",
-        "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16",
+        "--host", "0.0.0.0", "--port", "80", "--device", "1", "--precision", "mixed_float16", "--no-tf32",
         "--score-threshold", "0.25", "--workers", "2", "--batch-size", "8", "--batch-wait-ms", "2.5",
         "--max-pixels", "9", "--max-body-bytes", "7", "--api", "2019", "--name", "coins", "--drain-seconds", "3",
         "--allow-host", "vision.lan", "vision",
     )  # fmt: skip
     assert config == ServeConfig(
         model="n", classes="coco", input_size=(64, 128),
-        host="0.0.0.0", port=80, device="1", precision="mixed_float16", score_threshold=0.25, workers=2,
+        host="0.0.0.0", port=80, device="1", precision="mixed_float16", tf32=False, score_threshold=0.25, workers=2,
         batch_size=8, batch_wait_ms=2.5, max_pixels=9, max_body_bytes=7, api="2019", name="coins", drain_seconds=3,
         allow_host=("vision.lan", "vision"),
     )  # fmt: skip
@@ -87,6 +87,7 @@ def test_add_options_help_names_the_defaults(capsys):
 def test_main_serves_with_the_options(monkeypatch):
     calls = []
     monkeypatch.setattr(app, "serve", lambda settings, *, log: calls.append(settings))
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
     assert serve.main(["--model", "m", "--port", "0", "--log-format", "json"]) == 0
     (settings,) = calls
     assert (Path(settings.model), settings.port, settings.host) == (Path("m"), 0, "127.0.0.1")

@@ -20,7 +20,8 @@ def parse(*arguments):
 
 
 def open_task(*arguments, environment=None):
-    return tasks.open_task(parse(*arguments), instead=("project", "output"), environment=environment or {})
+    needs = {"project": "--project (or --images)", "output": "--output"}
+    return tasks.open_task(parse(*arguments), needs=needs, instead=tuple(needs), environment=environment or {})
 
 
 def test_the_places_in_a_task_folder(tmp_path):
@@ -54,10 +55,31 @@ def test_what_is_given_wins_over_the_task_folder(tmp_path):
 
 
 def test_given_paths_are_not_mixed_with_a_task_folder_that_was_not(tmp_path):
-    task = open_task("--project", "p", environment={"SLY_TASK_DIR": str(tmp_path)})
+    environment = {"SLY_TASK_DIR": str(tmp_path)}
+    task = open_task("--project", "p", "--output", "o", environment=environment)
     assert (task.root, task.path("project")) == (None, Path("p"))
-    with pytest.raises(UserError, match=r"^--output is missing; give it, or --task-dir for the usual places$"):
-        task.path("output")
+    for ask in (
+        lambda: open_task("--project", "p", environment=environment),
+        lambda: tasks.Task({}, None).path("output"),
+    ):
+        with pytest.raises(UserError, match=r"^--output is missing; give it, or --task-dir for the usual places$"):
+            ask()
+
+
+def test_open_task_names_all_that_is_missing():
+    options, needs = parse("--output", "o"), {"model": "--model", "project": "--project (or --data)", "output": "-o"}
+    with pytest.raises(UserError, match=r"^--model and --project \(or --data\) are missing; give them, or --task-dir"):
+        tasks.open_task(options, needs=needs, instead=("output",), environment={})
+
+
+def test_open_task_without_any_option_names_what_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "ROOT", tmp_path / "none")
+    with pytest.raises(UserError) as caught:
+        open_task()
+    assert str(caught.value) == (
+        "give --project (or --images) and --output: see --help; or a task folder by --task-dir or $SLY_TASK_DIR, since "
+        f"there is no {tmp_path / 'none'}"
+    )
 
 
 def test_a_path_that_cannot_stand_in_for_the_task_folder_goes_with_it(tmp_path):
@@ -70,7 +92,7 @@ def test_without_the_folder_one_line_says_what_to_give(tmp_path):
         open_task("--task-dir", tmp_path / "none")
     assert str(caught.value) == (
         f"there is no task folder {tmp_path / 'none'}; give another by --task-dir or $SLY_TASK_DIR, or do without it "
-        "by --project, --output: see --help"
+        "by --project (or --images) and --output: see --help"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.commands import tasks
+from mrcnn.commands import paths, tasks
 from mrcnn.commands import train as command
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
@@ -23,6 +23,8 @@ def trained(monkeypatch):
     """Replaces the training; gives what it was asked for."""
     calls = []
     monkeypatch.setattr(run, "train", lambda config, **options: calls.append((config, options)))
+    for check in ("check_start", "check_data", "check_checkpoints"):  # of paths that do not exist here
+        monkeypatch.setattr(paths, check, lambda *given, **named: None)
     monkeypatch.delenv("SLY_TASK_DIR", raising=False)
     return calls
 
@@ -70,7 +72,8 @@ def test_named_paths_are_not_mixed_with_the_task_folder(trained, tmp_path):
 
 def test_without_anything_one_line_says_what_to_give(tmp_path, monkeypatch):
     monkeypatch.setenv("SLY_TASK_DIR", str(tmp_path / "none"))
-    with pytest.raises(UserError, match=r"no task folder .*none; give another by .* by --config, --project, --output"):
+    needed = r"by --config, --project \(or --data with --images\) and --output: see --help"
+    with pytest.raises(UserError, match=rf"no task folder .*none; give another by .* {needed}"):
         command.train(command.parse([]), JsonLog())
 
 

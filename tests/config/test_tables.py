@@ -103,7 +103,7 @@ def test_serving_tables_have_the_options_of_the_service():
     parser = argparse.ArgumentParser()
     serve.add_options(parser)
     options = {option for action in parser._actions for option in action.option_strings}
-    assert options - {"--model", "--config", "--task-dir", "--debug", "-h", "--help"} == set(rows)
+    assert options - {"--no-tf32", "--model", "--config", "--task-dir", "--debug", "-h", "--help"} == set(rows)
 
 
 def test_page_tables_have_every_training_key_once():

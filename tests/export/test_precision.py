@@ -11,6 +11,7 @@ from mrcnn.export.precision import Tolerances
 def gpu(monkeypatch):
     """Pretends that TensorFlow computes on a GPU; gives its details to change."""
     details = {"compute_capability": (9, 0)}
+    monkeypatch.setattr(tf.config.experimental, "tensor_float_32_execution_enabled", lambda: True)
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["gpu:0"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     return details

@@ -37,7 +37,7 @@ def folder(tmp_path, monkeypatch):
     loads = Loads()
     bundle = helpers.make_bundle()
 
-    def load_model(stored, *, score_threshold, device, warn):
+    def load_model(stored, *, score_threshold, device, tf32, warn):
         threshold = bundle.config.score_threshold if score_threshold is None else score_threshold
         loads.append((stored.path, threshold, device))
         config = MatterportConfig(score_threshold=threshold)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mrcnn.errors import UserError
 from mrcnn.model_folder import layout
 
 
@@ -41,3 +42,23 @@ def test_find_looks_for_the_file_in_the_folder_and_then_in_best(folder, tmp_path
     assert layout.find(run, holds=layout.CONFIG) == run / "best"
     assert layout.find(folder, holds=layout.WEIGHTS) == folder
     assert layout.find(Path("/nowhere"), holds=layout.WEIGHTS) is None
+
+
+def test_find_model_names_a_folder_inside(folder, tmp_path):
+    assert layout.find_model(folder) == folder
+    with pytest.raises(UserError, match=r"has neither config.json nor best/config.json; name .* e.g. .*model$"):
+        layout.find_model(tmp_path)
+    with pytest.raises(UserError, match=r"the model folder .*none does not exist"):
+        layout.find_model(tmp_path / "none")
+
+
+def test_find_start_and_require_start(folder):
+    weights, config = folder / layout.WEIGHTS, folder / layout.CONFIG
+    assert layout.find_start(folder) == layout.find_start(weights) == (weights, config)
+    config.unlink()
+    assert layout.find_start(folder) == (weights, None)
+    with pytest.raises(UserError, match="the start weights are missing"):
+        layout.find_start(folder / "none")
+    assert layout.require_start("m", weights_init_type="x") == "m"
+    with pytest.raises(UserError, match="`weights_init_type` x needs start weights: give --model"):
+        layout.require_start(None, weights_init_type="x")

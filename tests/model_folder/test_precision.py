@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 
@@ -74,3 +76,63 @@ def test_resolve_goes_by_the_oldest_gpu_and_not_by_the_cpu(gpus, tmp_path, capab
 
 def test_resolve_leaves_what_was_asked_for(cpu):
     assert precision.resolve("mixed_float16", cpu_info=cpu(FLAGS)).policy == "mixed_float16"
+
+
+@pytest.fixture
+def tf32():
+    """Gives TensorFlow's switch, and resets it."""
+    state = tf.config.experimental
+    before = state.tensor_float_32_execution_enabled()
+    yield state
+    state.enable_tensor_float_32_execution(before)
+
+
+def test_tests_run_without_tf32():
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_choose_tf32_sets_what_is_asked_for_and_none_keeps_it(tf32):
+    for allowed in (True, False):
+        precision.choose_tf32(allowed)
+        assert tf32.tensor_float_32_execution_enabled() is allowed
+        precision.choose_tf32(None)
+        assert tf32.tensor_float_32_execution_enabled() is allowed
+
+
+def test_choose_tf32_is_the_only_place_that_sets_it():
+    package = Path(precision.__file__).parents[1]
+    found = [path.name for path in package.rglob("*.py") if "enable_tensor_float_32_execution" in path.read_text()]
+    assert found == ["precision.py"]
+
+
+ON = "TF32: on, products of float32 have 10 binary places; `tf32` false (--no-tf32) switches it off"
+OFF = "TF32: off, products of float32 have 23 binary places"
+LACKING = "TF32: off, since it needs a GPU of compute capability 8.0"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "allowed", "policy", "expected"),
+    [
+        ([(9, 0)], True, "float32", [ON]),
+        ([(9, 0)], False, "float32", [OFF]),
+        ([(7, 5), (8, 0)], True, "float32", [ON]),
+        ([None], True, "float32", [ON]),
+        ([(7, 5)], True, "float32", [LACKING]),
+        ([(7, 5)], False, "float32", [LACKING]),
+        ([(9, 0)], True, "mixed_bfloat16", []),
+        ([], True, "float32", []),
+        ([], False, "float32", []),
+    ],
+)
+def test_lines_say_whether_float32_is_tf32(gpus, tf32, capabilities, allowed, policy, expected):
+    gpus(*capabilities)
+    precision.choose_tf32(allowed)
+    assert precision.lines(precision.Precision(policy), asked=policy) == expected
+    assert precision.uses_tf32() is (allowed and capabilities not in ([(7, 5)], []))
+
+
+def test_lines_say_what_auto_is(gpus, tf32):
+    gpus((7, 5))
+    first, second = precision.lines(precision.resolve("auto"), asked="auto")
+    assert first.startswith("precision: float32, because bfloat16 needs a GPU of compute capability 8.0")
+    assert second == LACKING

@@ -137,6 +137,14 @@ def test_precision_holds_for_the_model_only(tmp_path):
     assert keras.config.dtype_policy().name == before == "float32"
 
 
+def test_load_model_chooses_tf32(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(read.precisions, "choose_tf32", chosen.append)
+    load_folder(write_folder(tmp_path / "model"))
+    load_folder(tmp_path / "model", tf32=False)
+    assert chosen == [None, False]
+
+
 def test_missing_layer_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"model\.h5 lacks 1 layers of the model, the first is mrcnn_mask"):
         load_folder(write_folder(tmp_path / "model", layers=("conv1",)))

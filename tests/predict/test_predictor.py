@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mrcnn.predict import compact
+from mrcnn.errors import OutOfMemory
+from mrcnn.predict import compact, regions, sources
+from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.predictor import Predictor
 
 from . import helpers
@@ -194,3 +196,65 @@ def test_prepare_detect_and_finish_are_the_stages_of_a_prediction():
     found = predictor.finish(batches, raw)
     for image, detections in zip(images, found, strict=True):
         check(compact.to_dense(detections), image)
+
+
+def greedy(most):
+    """Makes a predictor without memory for more than `most` images."""
+    predictor = Predictor(helpers.make_bundle())
+    detect = predictor._detect
+
+    def limited(images, windows):
+        if len(images) > most:
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "OOM when allocating tensor with shape[9,9] " + 500 * "a"
+            )
+        return detect(images, windows)
+
+    predictor._detect = limited
+    return predictor
+
+
+@pytest.mark.parametrize(
+    ("most", "line"),
+    [
+        (1, "out of memory for 2 model inputs of 64x64 pixels: use a smaller batch (OOM when allocating tensor"),
+        (
+            0,
+            "out of memory for 1 model input of 64x64 pixels: use a model with a smaller `input_size`, or another "
+            "device (OOM when",
+        ),
+    ],
+)
+def test_detect_names_the_batch_that_does_not_fit(most, line):
+    predictor = greedy(most)
+    with pytest.raises(OutOfMemory) as caught:
+        predictor.predict(make_images(2), batch_size=most + 1)
+    assert str(caught.value).startswith(line)
+    assert len(str(caught.value)) < 300
+    assert len(predictor.predict(make_images(most), batch_size=1)) == most
+
+
+def test_detect_leaves_other_errors():
+    def model(batch):
+        with tf.control_dependencies([tf.debugging.assert_less(batch["images"], 0.0)]):
+            return tf.nest.map_structure(tf.identity, helpers.brightness_model(batch))
+
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        Predictor(helpers.make_bundle(model)).predict(make_images(1))
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1, [0, 1, 2]), (0, [])])
+def test_look_tries_a_batch_that_does_not_fit_image_by_image(most, kept):
+    pictures = [helpers.make_picture(image[..., 0], index=index) for index, image in enumerate(make_images(3))]
+    whole = regions.Method(
+        lambda picture: [regions.Region((0, 0, *picture.image.shape[:2]))],
+        lambda chosen, found, size: [regions.Part(each) for each in found],
+    )
+    failed: list[Exception] = []
+    with Pipeline(greedy(most)) as pipeline:
+        found = regions.look(
+            pipeline, pictures, whole, batch_size=2, on_error=lambda picture, error: failed.append(error)
+        )
+        assert [picture.index for picture, _ in found] == kept
+    assert len(failed) == 3 - len(kept)
+    assert all(sources.why(error).startswith("out of memory for 1 model input of 64x64") for error in failed)

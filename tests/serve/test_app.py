@@ -287,7 +287,8 @@ class TestLoading:
         monkeypatch.setattr(app.read, "load_model", load_model)
         stored, log = helpers.make_bundle(), ListLog()
         predictor = app.load_predictor(stored, ServeConfig(model="m", **settings), log=log)
-        expected = {"score_threshold": threshold, "device": device, "precision": "float32", "warn": log.warning}
+        told = {"precision": "float32", "tf32": None, "warn": log.warning}
+        expected = {"score_threshold": threshold, "device": device, **told}
         assert calls == [(stored, expected)]
         assert predictor.bundle is stored
 

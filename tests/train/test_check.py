@@ -261,3 +261,15 @@ def test_check_refuses_a_metric_with_the_name_of_a_loss(log, tmp_path, monkeypat
     monkeypatch.setitem(METRICS, "mine", MetricKind(None, validated={"mrcnn_mask_loss": "mask"}))
     with pytest.raises(ValueError, match=r"^a metric has a measure named 'mrcnn_mask_loss', which is a loss"):
         start(log, tmp_path / "out")
+
+
+def test_check_data_chooses_tf32_and_says_it_on_a_gpu(log, tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(check.precision, "choose_tf32", chosen.append)
+    data_checked(log, tmp_path / "cpu", tf32=False)
+    assert chosen == [False]
+    assert not [line for line in log.messages if "TF32" in line]
+    monkeypatch.setattr(check.precision, "lines", lambda found, asked: [f"TF32: {found.policy} {asked}"])
+    data_checked(log, tmp_path / "gpu")
+    assert chosen == [False, None]
+    assert "TF32: float32 float32" in log.messages

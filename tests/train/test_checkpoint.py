@@ -234,3 +234,8 @@ def test_weights_without_a_config_are_no_leftover(tmp_path):
         checkpoint.check_place(tmp_path, resume=False)
     CheckpointStore(tmp_path, layout=[], config={})
     assert weights.read_bytes() == b"mine"
+
+
+def test_is_stopped_goes_by_the_name(tmp_path):
+    assert checkpoint.is_stopped(tmp_path / "00000001.step000002")
+    assert not checkpoint.is_stopped(tmp_path / "00000001")

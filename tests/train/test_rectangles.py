@@ -62,8 +62,8 @@ def test_train_chooses_logs_and_stores_rectangles(trained):
 def test_evaluate_model_gives_the_ap_of_the_validation(trained, project):
     output = trained[0]
     found = scoring.evaluate_model(
-        output, project, tag="val", mode=FullImageMode(), names={}, score_threshold=0.0, batch_size=2, device=None,
-        precision="float32", log=HeardLog(),
+        output, project, tag="val", mode=FullImageMode(), names={}, loading={"score_threshold": 0.0}, batch_size=2,
+        log=HeardLog(),
     )  # fmt: skip
     row = (output / "history.csv").read_text().splitlines()
     last = dict(zip(row[0].split(","), row[-1].split(","), strict=True))

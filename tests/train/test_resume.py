@@ -9,6 +9,7 @@ from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.structures import Sample
 from mrcnn.train import resume
+from mrcnn.train import state as states
 from mrcnn.train.checkpoint import CheckpointStore
 
 
@@ -57,6 +58,16 @@ def test_a_key_that_is_newer_than_the_run_had_its_defaults_meaning(root):
     assert resume.load(root, **parts(TrainConfig(epochs=3))).state.epoch == 1
     with pytest.raises(UserError, match=r"`validation\.every_epochs`: 1 -> 2"):
         resume.load(root, **parts(TrainConfig(epochs=3, validation={"every_epochs": 2})))
+
+
+def test_load_lets_the_batch_size_change_between_epochs_only(root, make_state):
+    other = parts(TrainConfig(epochs=3, batch_size={"train": 4, "val": 2}))
+    assert resume.load(root, **other).state.epoch == 1
+    states.write(root / "last" / states.FILE, make_state(1, 2))
+    with pytest.raises(UserError, match=r"the epoch it stopped in with another `batch_size.train`: 1 -> 4; change it"):
+        resume.load(root, **other)
+    validation = parts(TrainConfig(epochs=3, batch_size={"train": 1, "val": 2}))
+    assert resume.load(root, **validation).state.step == 2
 
 
 @pytest.mark.parametrize(

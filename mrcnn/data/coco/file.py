@@ -153,7 +153,7 @@ def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | 
             categories are ambiguous.
     """
     content = _read(annotations)
-    _require_folder(images_dir, annotations)
+    require_folder(images_dir, annotations)
     _require_masks(content["annotations"], annotations)
     tally = Tally()
     ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))
@@ -200,14 +200,15 @@ def list_images(annotations: Path, images_dir: Path) -> tuple[tuple[str, ...], t
     if not isinstance(listed, list):
         kind = coco_kinds.kind_of(content)
         raise UserError(f"{annotations} is {kind or 'no COCO file'}: it needs a list `images`, got {short(listed)}")
-    _require_folder(images_dir, annotations)
+    require_folder(images_dir, annotations)
     tally = Tally()
     found = _by_file(_entries(listed, tally), ImageFolder(images_dir), tally)
     _require_images(found, images_dir, annotations, tally=tally)
     return tuple(sorted(found)), tuple(tally.lines())
 
 
-def _require_folder(images_dir: Path, annotations: Path) -> None:
+def require_folder(images_dir: Path, annotations: Path) -> None:
+    """Raises `UserError` if the folder of a file's images does not exist."""
     if not images_dir.is_dir():
         raise UserError(
             f"the images' folder {images_dir} does not exist; name the folder of the images of {annotations}"

@@ -63,11 +63,7 @@ def open_source(paths: DataPaths) -> Source:
     Raises:
         UserError: a folder is not named, a file is malformed, or it leaves nothing to learn.
     """
-    places = [(paths.data, images_of(paths))]
-    if paths.val_data:
-        places.append((paths.val_data, paths.val_images or images_of(paths)))
-    elif paths.val_images:
-        raise UserError(f"--val-images {paths.val_images} has no effect without --val-data; give that too")
+    places = check_paths(paths)
     datasets = [file.read_coco(*place, fields=paths.fields) for place in places]
     tally = Tally()
     names = _names(datasets)
@@ -97,6 +93,27 @@ def list_images(paths: DataPaths) -> ImageList:
     folder = images_of(paths)
     names, warnings = file.list_images(paths.data, folder)
     return ImageList(folder, tuple(folder / name for name in names), warnings)
+
+
+def check_paths(paths: DataPaths) -> list[tuple[Path, Path]]:
+    """Checks that the named files and folders exist, without reading them.
+
+    Returns:
+        Each COCO file with the folder of its images.
+
+    Raises:
+        UserError: one does not exist, or a folder is not named.
+    """
+    places = [(paths.data, images_of(paths))]
+    if paths.val_data:
+        places.append((paths.val_data, paths.val_images or images_of(paths)))
+    elif paths.val_images:
+        raise UserError(f"--val-images {paths.val_images} has no effect without --val-data; give that too")
+    for annotations, images in places:
+        if not annotations.exists():
+            raise UserError(f"cannot read the annotation file {annotations}: No such file or directory")
+        file.require_folder(images, annotations)
+    return places
 
 
 def images_of(paths: DataPaths) -> Path:

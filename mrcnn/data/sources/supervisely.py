@@ -8,7 +8,7 @@ from mrcnn.data import split
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, Sets, Settings, Source
 from mrcnn.errors import UserError
 from mrcnn.project.annotation import Annotation
-from mrcnn.project.reader import Project
+from mrcnn.project.reader import Project, find_project
 
 META = "meta.json"
 HINT = "; python -m mrcnn check --all names each"
@@ -25,16 +25,25 @@ def open_source(paths: DataPaths) -> Source:
     Raises:
         UserError: further paths are given, or as `Project.open`.
     """
+    project = Project.open(check_paths(paths))
+    facts = {item.title: item.extra for item in project.meta.classes}
+    return Source(
+        project.name, project.meta, project.items, split_by_tags, project.warnings, hint=HINT, class_facts=facts
+    )
+
+
+def check_paths(paths: DataPaths) -> Path:
+    """Finds the project at a folder, or the only project inside it, without reading it.
+
+    Raises:
+        UserError: further paths are given, or there is no or more than one project.
+    """
     if paths.images or paths.val_data or paths.val_images:
         raise UserError(
             f"{paths.data} is a project, which holds its images, and tags choose those to validate on: leave out "
             "--images, --val-data and --val-images"
         )
-    project = Project.open(paths.data)
-    facts = {item.title: item.extra for item in project.meta.classes}
-    return Source(
-        project.name, project.meta, project.items, split_by_tags, project.warnings, hint=HINT, class_facts=facts
-    )
+    return find_project(paths.data)
 
 
 def split_by_tags(items: Sequence[AnnotatedImage], annotations: Sequence[Annotation], settings: Settings) -> Sets:

@@ -23,18 +23,25 @@ class Format(NamedTuple):
         open: opens the data with its annotations.
         list_images: lists the images for inference, which then reads no annotation; None for a format whose
             annotations inference keeps beside what it finds.
+        check_paths: checks that the named files and folders exist, without reading them; None for no check.
     """
 
     what: str
     fits: Callable[[Path], bool]
     open: Callable[[DataPaths], Source]
     list_images: Callable[[DataPaths], ImageList] | None = None
+    check_paths: Callable[[DataPaths], object] | None = None
 
 
 PROJECT = "supervisely"
 FORMATS: dict[str, Format] = {
-    PROJECT: Format("a Supervisely project (a folder with meta.json)", supervisely.fits, supervisely.open_source),
-    "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images),
+    PROJECT: Format(
+        "a Supervisely project (a folder with meta.json)",
+        supervisely.fits,
+        supervisely.open_source,
+        check_paths=supervisely.check_paths,
+    ),
+    "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images, coco.check_paths),
 }
 
 
@@ -64,3 +71,14 @@ def open_source(paths: DataPaths, fields: Sequence[str] | None = None) -> Source
     """
     asked = paths if fields is None else replace(paths, fields=tuple(fields))
     return find(paths.data).open(asked)
+
+
+def check_paths(paths: DataPaths) -> None:
+    """Checks that the files and folders of data exist, without reading them.
+
+    Raises:
+        UserError: one does not exist or is not named, or `paths.data` has none of the formats.
+    """
+    found = find(paths.data)
+    if found.check_paths:
+        found.check_paths(paths)

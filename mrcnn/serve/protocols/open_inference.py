@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+import mrcnn
 from mrcnn.config import errors
 from mrcnn.serve.handler import VERSION
 from mrcnn.serve.limits import json_text
@@ -21,7 +22,6 @@ from mrcnn.serve.protocols.tensors import Output
 from mrcnn.serve.responses import RequestError
 from mrcnn.serve.service import Disconnect
 
-SERVER_VERSION = "0.1.0"
 BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 _EXAMPLE = {"inputs": [{"name": "encoded", "shape": [1], "datatype": "BYTES", "data": ["<base64>"]}]}
@@ -52,7 +52,7 @@ class OpenInference(Protocol[InferenceQuery]):
         @router.get("")
         async def server() -> dict[str, Any]:
             """Returns the name, the version and the extensions of the server."""
-            return {"name": "mrcnn", "version": SERVER_VERSION, "extensions": []}
+            return {"name": "mrcnn", "version": mrcnn.__version__, "extensions": []}
 
         @router.get("/health/live")
         async def live() -> dict[str, bool]:

@@ -47,3 +47,15 @@ def test_open_source_of_a_project_with_what_belongs_to_coco(tmp_path):
     (tmp_path / "meta.json").write_text(json.dumps({"classes": [], "tags": []}))
     with pytest.raises(UserError, match=r"is a project, which holds its images.* leave out --images, --val-data"):
         table.open_source(DataPaths(tmp_path, images=tmp_path))
+
+
+def test_check_paths_reads_no_file_and_names_what_is_missing(tmp_path):
+    (tmp_path / "a.json").write_text("no JSON")
+    (tmp_path / "images").mkdir()
+    table.check_paths(DataPaths(tmp_path / "a.json", tmp_path / "images"))
+    with pytest.raises(UserError, match=r"cannot read the annotation file .*v\.json"):
+        table.check_paths(DataPaths(tmp_path / "a.json", tmp_path / "images", tmp_path / "v.json"))
+    with pytest.raises(UserError, match=r"the images' folder .*none does not exist; name .* images of .*a\.json"):
+        table.check_paths(DataPaths(tmp_path / "a.json", tmp_path / "none"))
+    with pytest.raises(UserError, match=r"the data .*none does not exist"):
+        table.check_paths(DataPaths(tmp_path / "none"))

@@ -1,11 +1,7 @@
 import base64
-import tomllib
-from pathlib import Path
 
 import pytest
 import requests
-
-from mrcnn.serve.protocols import open_inference
 
 from ..helpers import image_bytes
 
@@ -106,8 +102,3 @@ def test_ready_metadata_and_unknown_models(service):
     for path in ("/models/dogs", "/models/dogs/ready", "/models/mrcnn/versions/2"):
         assert get(path).status_code == 404
     assert infer(service, {"inputs": [IMAGE]}, "dogs").status_code == 404
-
-
-def test_server_version_is_the_projects():
-    content = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    assert content["project"]["version"] == open_inference.SERVER_VERSION
