@@ -18,6 +18,11 @@ LAST = "last"
 FILE_SUFFIXES = (".h5", ".hdf5")
 
 
+def is_in_folder(weights: Path) -> bool:
+    """Checks whether a weight file has the path of one in a model folder."""
+    return weights.absolute().parts[-len(WEIGHTS.parts) :] == WEIGHTS.parts
+
+
 def folder_of(path: Path) -> Path | None:
     """Finds the model folder that a path refers to.
 

@@ -15,7 +15,6 @@ import keras
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
-from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
@@ -23,6 +22,7 @@ from mrcnn.model_folder import class_names, layout, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import CONFIG, WEIGHTS
+from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
@@ -176,9 +176,10 @@ def read_folder(directory: str | Path) -> StoredModel:
         UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
     """
     path = layout.find_model(Path(directory))
-    content = load_json(path / CONFIG)
+    record = Record.read(path / CONFIG)
+    content = record.content
     try:
-        names = _class_names(content.get("class_title_to_idx"))
+        names = _class_names(record)
         settings = _object(content, "settings")
         special = settings.get("special_classes")
         return StoredModel(
@@ -343,9 +344,11 @@ def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _class_names(mapping: Any) -> tuple[str, ...]:
-    if not isinstance(mapping, dict) or not all(type(index) is int for index in mapping.values()):
-        raise UserError(f"`class_title_to_idx` must give a whole number for each title, got {errors.shown(mapping)}")
+def _class_names(record: Record) -> tuple[str, ...]:
+    mapping = record.class_title_to_idx
+    if mapping is None:
+        found = errors.shown(record.content.get("class_title_to_idx"))
+        raise UserError(f"`class_title_to_idx` must give a whole number for each title, got {found}")
     if len(mapping) < 2 or sorted(mapping.values()) != list(range(len(mapping))):
         raise UserError(
             f"`class_title_to_idx` must number the background 0 and at least one class 1, 2, ... without a gap, "

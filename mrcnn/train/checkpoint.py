@@ -13,7 +13,6 @@ before it is removed. After a kill, the run goes on from the newest folder with 
 links. Source: Supervisely Mask R-CNN plugin 5.16, which has no links, no training state, and leaves empty folders.
 """
 
-import json
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from typing import Any
 
 from mrcnn import files
 from mrcnn.errors import UserError
+from mrcnn.model_folder import write
 from mrcnn.model_folder.layout import BEST, CONFIG, LAST, WEIGHTS
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
@@ -169,9 +169,7 @@ class CheckpointStore:
 
     def _write(self, folder: Path, state: TrainingState) -> None:
         files.remove(folder)
-        (folder / WEIGHTS).parent.mkdir(parents=True)
-        (folder / CONFIG).write_text(json.dumps(self.config, indent=4, ensure_ascii=False), encoding="utf-8")
-        hdf5.write_file(folder / WEIGHTS, self.layout)
+        write.write_folder(folder, self.config, self.layout)
         states.write(folder / states.FILE, state)
 
 

@@ -34,6 +34,15 @@ def test_folder_of_a_file_alone_is_none(folder, tmp_path):
     assert layout.folder_of(folder / layout.WEIGHTS) is None
 
 
+def test_is_in_folder_looks_at_the_path_alone(tmp_path, monkeypatch):
+    assert layout.is_in_folder(Path("/x/model_weights/model.h5"))
+    assert not layout.is_in_folder(Path("/x/model_weights/model.hdf5"))
+    assert not layout.is_in_folder(Path("/model_weights/x/model.h5"))
+    (tmp_path / "model_weights").mkdir()
+    monkeypatch.chdir(tmp_path / "model_weights")
+    assert layout.is_in_folder(Path("model.h5"))
+
+
 def test_find_looks_for_the_file_in_the_folder_and_then_in_best(folder, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
