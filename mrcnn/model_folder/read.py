@@ -18,7 +18,7 @@ from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.model_folder import class_names, layout, lone_file
+from mrcnn.model_folder import class_names, layout, locate, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import CONFIG, WEIGHTS
@@ -26,7 +26,7 @@ from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
-from mrcnn.weights import apply, download
+from mrcnn.weights import apply
 
 
 @dataclass(frozen=True)
@@ -152,30 +152,20 @@ def read_model(
         UserError: there is no model, its files are malformed, or an argument is missing or not allowed; one line that
             names the file and the fix.
     """
-    path = Path(model)
-    if str(model) == class_names.COCO and not path.exists():
-        path, classes = Path(download.matterport_coco_file()), classes or class_names.COCO
-    folder = layout.folder_of(path)
-    if folder is None:
-        return read_file(path, classes=classes, input_size=input_size)
+    if layout.is_release(model):
+        classes = classes or class_names.COCO
+    found = locate.find_model(model)
+    if found.folder is None:
+        return read_file(found.weights, classes=classes, input_size=input_size)
     if classes is not None or input_size is not None:
         raise UserError(
-            f"the model folder {folder} has its classes and its input size in {CONFIG}: leave out --classes and "
+            f"the model folder {found.folder} has its classes and its input size in {CONFIG}: leave out --classes and "
             "--input-size"
         )
-    return read_folder(folder)
+    return _read_folder(found.folder)
 
 
-def read_folder(directory: str | Path) -> StoredModel:
-    """Reads a model folder's config.json.
-
-    Args:
-        directory: the model folder, or the output of a training run, whose `best` checkpoint is used.
-
-    Raises:
-        UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
-    """
-    path = layout.find_model(Path(directory))
+def _read_folder(path: Path) -> StoredModel:
     record = Record.read(path / CONFIG)
     content = record.content
     try:

@@ -8,11 +8,9 @@ from typing import Any
 from mrcnn.config import compatibility, family
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.model_folder import layout, lone_file
+from mrcnn.model_folder import locate, lone_file
 from mrcnn.model_folder.record import Record
-from mrcnn.weights import download, hdf5
-
-COCO = "coco"
+from mrcnn.weights import hdf5
 
 
 @dataclass(frozen=True)
@@ -151,14 +149,11 @@ def find_start_model(model: str) -> StartModel:
     """Finds the start weights that `--model` refers to, and reads their config.json.
 
     Args:
-        model: `coco` for Matterport's release file, which is downloaded once; a model folder; the output of a training
-            run, whose `best` checkpoint is used; or an HDF5 file, which is used with the config.json of its model
-            folder if it has one.
+        model: as for `locate.find_start`. A weight file is used with the config.json of its model folder if it has
+            one.
 
     Raises:
         UserError: there is no weight file, or config.json cannot be read; the message says what is expected.
     """
-    if model == COCO and not Path(model).exists():
-        return StartModel(Path(download.matterport_coco_file()))
-    weights, config = layout.find_start(Path(model))
-    return StartModel(weights, Record.read(config) if config else None)
+    found = locate.find_start(model)
+    return StartModel(found.weights, Record.read(found.config) if found.config else None)

@@ -63,7 +63,7 @@ def load_folder(path, **arguments):
 
 
 def test_folder_of_the_original_gets_the_plugins_network(tmp_path):
-    folder = read.read_folder(write_folder(tmp_path / "model"))
+    folder = read.read_model(write_folder(tmp_path / "model"))
     assert folder.weights == tmp_path / "model" / "model_weights" / "model.h5"
     assert folder.class_names == ("bg", "Lemon", "kiwi")
     assert [(item.title, item.color) for item in folder.class_metas] == [("kiwi", "#00FF00"), ("Lemon", "#FFFF00")]
@@ -75,25 +75,25 @@ def test_folder_of_the_original_gets_the_plugins_network(tmp_path):
 
 @pytest.mark.parametrize("model", [{}, {"backbone": "resnet50"}, {"compatibility": "matterport"}])
 def test_a_model_key_is_all_that_counts(tmp_path, model):
-    assert read.read_folder(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
+    assert read.read_model(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
 
 
 def test_model_key_is_read(tmp_path):
     numbers = MatterportConfig(backbone="resnet50", score_threshold=0.4)
-    folder = read.read_folder(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
+    folder = read.read_model(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
     assert folder.config == numbers
 
 
 def test_class_that_is_not_listed_is_added(tmp_path):
-    folder = read.read_folder(write_folder(tmp_path / "model", classes=[{"title": "kiwi", "shape": "polygon"}]))
+    folder = read.read_model(write_folder(tmp_path / "model", classes=[{"title": "kiwi", "shape": "polygon"}]))
     assert [(item.title, item.shape) for item in folder.class_metas] == [("kiwi", "bitmap"), ("Lemon", "bitmap")]
 
 
 def test_best_checkpoint_of_a_training_run(tmp_path):
     write_folder(tmp_path / "00000002")
     (tmp_path / "best").symlink_to("00000002")
-    assert read.read_folder(tmp_path).path == tmp_path / "best"
-    assert read.read_folder(tmp_path / "00000002").path == tmp_path / "00000002"
+    assert read.read_model(tmp_path).path == tmp_path / "best"
+    assert read.read_model(tmp_path / "00000002").path == tmp_path / "00000002"
 
 
 def test_weights_are_loaded(tmp_path):
@@ -216,21 +216,21 @@ def test_wrong_arguments(tmp_path, arguments, message):
 )
 def test_malformed_config_names_the_file_and_the_key(tmp_path, changes, message):
     with pytest.raises(UserError, match=rf"config\.json: .*{message}"):
-        read.read_folder(write_folder(tmp_path / "model", **changes))
+        read.read_model(write_folder(tmp_path / "model", **changes))
 
 
 def test_no_model_folder(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        read.read_folder(tmp_path / "nowhere")
+        read.read_model(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"has neither config\.json nor best/config\.json; train a model first"):
-        read.read_folder(tmp_path)
+        read.read_model(tmp_path)
     write_folder(tmp_path / "00000000")
     write_folder(tmp_path / "00000001")
     with pytest.raises(UserError, match=r"name one of the folders inside it, e\.g\. .*/00000001$"):
-        read.read_folder(tmp_path)
+        read.read_model(tmp_path)
     (tmp_path / "00000001" / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json is not JSON"):
-        read.read_folder(tmp_path / "00000001")
+        read.read_model(tmp_path / "00000001")
 
 
 def test_a_file_alone(tmp_path):

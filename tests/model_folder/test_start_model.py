@@ -29,12 +29,6 @@ def test_a_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     assert start_model.find_start_model(str(model_dir)).class_title_to_idx() == {"bg": 0, "ant": 1}
 
 
-def test_coco_is_downloaded(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(start_model.download, "matterport_coco_file", lambda: "/cache/coco.h5")
-    assert str(start_model.find_start_model("coco").weights) == "/cache/coco.h5"
-
-
 def test_missing_weights_say_what_to_give(tmp_path):
     with pytest.raises(UserError, match=r"model_weights/model.h5 does not exist. Give --model"):
         start_model.find_start_model(str(tmp_path))
