@@ -47,11 +47,12 @@ class Data:
         return tuple(self.checked.samples.class_title_to_idx)
 
     def predictor(self, model: keras.Model) -> Predictor:
-        """Wraps a model in a predictor for images of any size.
+        """Wraps a model in a predictor for images of any size, with the model's run-time choices.
 
         Args:
             model: from `build`.
         """
+        settings = self.checked.config.model
         classes = {item.title: item for item in self.checked.meta.classes}
         return Predictor(
             ModelBundle(
@@ -59,7 +60,7 @@ class Data:
                 class_names=self.class_names,
                 class_metas=tuple(classes[name] for name in self.class_names[1:]),
                 input_size=self.checked.config.input_size,
-                config=self.checked.config.model,
+                config=settings.model_copy(update=model.choices._asdict()),
             )
         )
 

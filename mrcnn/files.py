@@ -146,7 +146,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: the file cannot be flushed or renamed.
     """
     target = Path(path)
-    partial = target.with_name(f".{uuid.uuid4().hex}.partial")  # short: the name may be as long as the system allows
+    partial = _unused_name(target)
     try:
         yield partial
         flush(partial)
@@ -156,8 +156,41 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def publish_folder(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Renames a complete folder to its final path after all its files have reached the disk.
+
+    Args:
+        partial: the folder, on the disk of `path`.
+        path: the final path: missing, or an empty folder, which is replaced.
+
+    Raises:
+        OSError: a file cannot be flushed, or the folder cannot be renamed.
+    """
+    flush_tree(partial)
+    os.replace(partial, path)
+    flush(Path(path).parent)
+
+
+def replace_link(link: str | os.PathLike[str], target: str) -> None:
+    """Creates a symbolic link to a folder, or replaces an existing link atomically.
+
+    Args:
+        link: path of the link.
+        target: content of the link: the path of the folder, relative to that of the link.
+
+    Raises:
+        OSError: the link cannot be created.
+    """
+    partial = _unused_name(Path(link))
+    try:
+        partial.symlink_to(target, target_is_directory=True)
+        os.replace(partial, link)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def clear(folder: str | os.PathLike[str]) -> None:
-    """Removes temporary files of `replaced` and `check_writable` that a killed process left."""
+    """Removes temporary files of `replaced`, `replace_link` and `check_writable` that a killed process left."""
     for path in Path(folder).glob(f"{PROBE}*"):
         remove(path)
     for path in Path(folder).glob(".*.partial"):
@@ -195,3 +228,8 @@ def remove(path: str | os.PathLike[str]) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _unused_name(path: Path) -> Path:
+    """Builds the path of a temporary file beside a path, whose name may be as long as the system allows."""
+    return path.with_name(f".{uuid.uuid4().hex}.partial")

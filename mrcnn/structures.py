@@ -211,11 +211,9 @@ class Choices(NamedTuple):
         """
         return cls(**{name: getattr(settings, name) for name in cls._fields})
 
-    @property
-    def presets(self) -> dict[str, "Choices"]:
-        """The choices for each use: `predict`, these; `evaluate`, with a score threshold low enough for AP."""
-        lowered = min(self.score_threshold, EVALUATION_SCORE_THRESHOLD)
-        return {"predict": self, "evaluate": self._replace(score_threshold=lowered)}
+    def for_evaluation(self) -> "Choices":
+        """Lowers the score threshold to `EVALUATION_SCORE_THRESHOLD` where it is higher."""
+        return self._replace(score_threshold=min(self.score_threshold, EVALUATION_SCORE_THRESHOLD))
 
 
 class OutputRules(NamedTuple):

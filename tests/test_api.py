@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -16,6 +17,7 @@ from mrcnn import api
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.predict.predictor import Predictor
+from mrcnn.structures import Choices
 from tests.train import tiny
 from tests.train.conftest import HeardLog
 
@@ -84,6 +86,12 @@ def test_build_refuses_imagenet_weights_that_do_not_exist(project, tmp_path):
     data = api.open_data(project, config=config, log=HeardLog())
     with pytest.raises(UserError, match=r"`imagenet_weights` .* does not exist"):
         api.build(data, log=HeardLog())
+
+
+def test_predictor_has_the_choices_of_the_model(project):
+    data = mrcnn.open_data(project, config=tiny.CONFIG, log=HeardLog())
+    model = SimpleNamespace(choices=Choices(score_threshold=0.25, mask_threshold=0.4))
+    assert data.predictor(model).bundle.choices == model.choices
 
 
 @pytest.mark.slow

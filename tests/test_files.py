@@ -79,6 +79,49 @@ def test_replaced_takes_the_longest_name_there_is(tmp_path):
     assert (tmp_path / ("n" * 255)).read_text() == "new"
 
 
+def test_publish_folder_renames_it_when_all_of_it_is_on_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "half" / "a").mkdir(parents=True)
+    (tmp_path / "out").mkdir()  # an empty folder is replaced
+    seen = []
+    monkeypatch.setattr(files, "flush", lambda path: seen.append((str(path), sorted(os.listdir(tmp_path)))))
+    files.publish_folder(tmp_path / "half", tmp_path / "out")
+    assert [str(tmp_path / name) for name in ("half", "half/a")] == sorted(path for path, _ in seen[:-1])
+    assert all(names == ["half", "out"] for _, names in seen[:-1])
+    assert seen[-1] == (str(tmp_path), ["out"])
+    assert (tmp_path / "out" / "a").is_dir()
+
+
+def test_publish_folder_keeps_a_folder_with_files(tmp_path):
+    for name in ("half", "out"):
+        (tmp_path / name / name).mkdir(parents=True)
+    with pytest.raises(OSError, match="not empty"):
+        files.publish_folder(tmp_path / "half", tmp_path / "out")
+    assert [(tmp_path / name / name).is_dir() for name in ("half", "out")] == [True, True]
+
+
+def test_replace_link_is_never_without_a_link(tmp_path, monkeypatch):
+    seen, replace = [], os.replace
+
+    def watched(source, target):
+        seen.append((os.readlink(source), os.readlink(target)))
+        replace(source, target)
+
+    files.replace_link(tmp_path / "last", "first")
+    monkeypatch.setattr(os, "replace", watched)
+    files.replace_link(tmp_path / "last", "second")
+    assert seen == [("second", "first")]
+    assert os.readlink(tmp_path / "last") == "second"
+    assert os.listdir(tmp_path) == ["last"]
+
+
+def test_replace_link_leaves_nothing_beside_a_folder_in_its_place(tmp_path):
+    (tmp_path / "last").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        files.replace_link(tmp_path / "last", "first")
+    assert os.listdir(tmp_path) == ["last"]
+    assert (tmp_path / "last").is_dir()
+
+
 def test_flush_tree_flushes_every_file_and_folder_once(tmp_path, monkeypatch):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "c").touch()

@@ -20,6 +20,12 @@ def test_every_field_is_described(record):
     assert all(f"{name}:" in described for name in typing.get_type_hints(record))
 
 
+@pytest.mark.parametrize(("own", "expected"), [(0.7, 0.05), (0.05, 0.05), (0.01, 0.01)])
+def test_for_evaluation_lowers_only_the_score_threshold(own, expected):
+    choices = structures.Choices(score_threshold=own, detections_per_image=7)
+    assert choices.for_evaluation() == choices._replace(score_threshold=expected)
+
+
 def test_a_mask_is_cropped_to_its_true_pixels():
     pixels = np.zeros((5, 9), bool)
     pixels[1, 3], pixels[3, 7] = True, True

@@ -134,11 +134,9 @@ class Output:
         """Copies the interrupted run's images, writes a new journal, then removes the old project."""
         self._take_over(entries, records)
         kept = [_line(entry, self.done[key(entry)]) for entry in entries if key(entry) in self.done]
-        unfinished = self._journal_path.with_name(f"{self._journal_path.name}.partial")
-        unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
-        files.flush(unfinished)
         files.flush_tree(self.partial)  # before the interrupted run's project is removed
-        os.replace(unfinished, self._journal_path)
+        with files.replaced(self._journal_path) as unfinished:
+            unfinished.write_text("".join([f"{json.dumps(identity)}\n", *kept]), encoding="utf-8")
         self._drop_kept()
 
     def add(self, entry: Entry, annotation: Annotation, record: Record) -> None:

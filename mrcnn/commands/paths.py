@@ -13,8 +13,6 @@ from mrcnn.config.load import load_json
 from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 
-COCO = "coco"  # Matterport's release file, which is downloaded later
-
 
 def check_model(model: str | Path, *, classes: str | None) -> None:
     """Checks that a trained model exists and that its config.json is JSON; of a lone weight file, that it is complete.
@@ -26,15 +24,15 @@ def check_model(model: str | Path, *, classes: str | None) -> None:
     Raises:
         UserError: as `model_folder.read.read_model`.
     """
-    layout, path = startup.load("mrcnn.model_folder.layout"), Path(model)
-    if str(model) == COCO and not path.exists():
+    layout = startup.load("mrcnn.model_folder.layout")
+    if layout.is_release(model):
         return
-    folder = layout.folder_of(path)
-    if folder is not None:
-        load_json(layout.find_model(folder) / layout.CONFIG)
+    found = layout.find_model(Path(model))
+    if found.config is not None:
+        load_json(found.config)
         return
     lone_file = startup.load("mrcnn.model_folder.lone_file")
-    lone_file.class_titles(lone_file.read_facts(path), path, classes=classes)
+    lone_file.class_titles(lone_file.read_facts(found.weights), found.weights, classes=classes)
 
 
 def check_start(model: str | Path | None, config: TrainConfig) -> None:
@@ -47,7 +45,7 @@ def check_start(model: str | Path | None, config: TrainConfig) -> None:
         return
     layout = startup.load("mrcnn.model_folder.layout")
     named = layout.require_start(None if model is None else str(model), weights_init_type=config.weights_init_type)
-    if named != COCO or Path(named).exists():
+    if not layout.is_release(named):
         layout.find_start(Path(named))
 
 

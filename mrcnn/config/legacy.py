@@ -8,7 +8,6 @@ configs that the platform writes, and the networks that this release and Matterp
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -157,19 +156,6 @@ def folder_model(content: Mapping[str, Any]) -> Any:
     The plugin wrote none, since it had a single network; its settings are the default.
     """
     return content.get("model", PLUGIN_MODEL)
-
-
-def file_model(weights: Path) -> Mapping[str, Any]:
-    """Returns the known `model` settings of a weight file without config.json.
-
-    They are the plugin's for a file at the plugin's usual path, else Matterport's.
-    """
-    return PLUGIN_MODEL if is_in_folder(weights) else FILE_MODEL
-
-
-def is_in_folder(weights: Path) -> bool:
-    """Checks whether a weight file has the path of one in a model folder, `model_weights/model.h5`."""
-    return weights.absolute().parts[-2:] == ("model_weights", "model.h5")
 
 
 def _object(values: Mapping[str, Any], key: str) -> dict[str, Any]:

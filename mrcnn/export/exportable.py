@@ -41,17 +41,17 @@ class Exportable:
     """A loaded model as functions of tensors, with the settings and names that belong to it.
 
     Attributes:
-        network: maps a dictionary with `images` `[B, Hi, Wi, channels]` and `windows` `[B, 4]` to `RawDetections`; its
-            `weights` are Keras variables.
+        network: maps a dictionary with `images` `[B, Hi, Wi, channels]` and `windows` `[B, 4]`, and its argument
+            `choices`, to `RawDetections`; its `weights` are Keras variables.
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
-        choices: run-time choices instead of the network's own; None for those.
+        choices: the run-time choices of the exported graph.
     """
 
     network: Network
     settings: DetectorSettings
     labels: Mapping[str, Any]
-    choices: Choices | None = None
+    choices: Choices
 
     @property
     def variables(self) -> list[Any]:
@@ -68,5 +68,4 @@ class Exportable:
         Returns:
             The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each.
         """
-        chosen = {} if self.choices is None else {"choices": self.choices}
-        return outputs.named(self.network({"images": images, "windows": windows}, **chosen))
+        return outputs.named(self.network({"images": images, "windows": windows}, choices=self.choices))

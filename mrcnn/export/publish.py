@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,9 +72,7 @@ def publish(model: Path, target: Path, proofs: Sequence[Proof], *, title: str, v
         )
     with files.writing(f"the {title}", target):
         write_json(model / VERIFY, report)
-        files.flush_tree(model)
-        os.replace(model, target)  # replaces an empty folder
-        files.flush(target.parent)
+        files.publish_folder(model, target)
         refused.unlink(missing_ok=True)
 
 

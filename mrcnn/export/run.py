@@ -63,8 +63,8 @@ def export(
 ) -> Exported:
     """Exports a model and publishes it only if it is equivalent.
 
-    If the images show no object at the model's score threshold, there is nothing to compare. Then a second model is
-    exported with the threshold 0, compared and deleted.
+    If the images show no object at the model's score threshold, there is nothing to compare. Then the same network is
+    exported a second time, with the threshold 0, compared and deleted.
 
     Args:
         model: as for `read.read_model`.
@@ -88,8 +88,7 @@ def export(
         stored = read.read_model(model, classes=classes, input_size=input_size)
         seen = _pictures(stored, images, log)
 
-        def attempt(directory: Path, threshold: float | None) -> Proof:
-            bundle = read.load_model(stored, score_threshold=threshold, device=device, tf32=tf32, warn=log.warning)
+        def attempt(bundle: ModelBundle, directory: Path) -> Proof:
             write(bundle, directory, format=chosen)
             exported = chosen.open(directory, detector_settings(bundle))
             return proof.prove(Predictor(bundle), exported, seen, log=log)
@@ -98,12 +97,13 @@ def export(
             log.warning(line)
         began = time.monotonic()
         log.info("building the graph: the export takes up to a few minutes")
-        proofs = [attempt(workplace / "model", score_threshold)]
+        bundle = read.load_model(stored, score_threshold=score_threshold, device=device, tf32=tf32, warn=log.warning)
+        proofs = [attempt(bundle, workplace / "model")]
         for line in precision.lines(precision.DEFAULT, asked=precision.SINGLE):
             log.info(line)
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
-            proofs.append(attempt(workplace / "all", 0.0))
+            proofs.append(attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))
         publish.publish(workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions)
         seconds = time.monotonic() - began
     result = Exported(target, _size(target), seconds, tuple(proofs))
@@ -123,7 +123,7 @@ def write(bundle: ModelBundle, directory: str | Path, *, format: Format | None =
         UserError: a file cannot be written.
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
-    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), choices=bundle.chosen)
+    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), choices=bundle.choices)
     with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
         folder.mkdir(parents=True, exist_ok=True)
         chosen.write(model, folder)

@@ -8,9 +8,11 @@ Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from mrcnn.errors import UserError
 
+COCO = "coco"  # stands for Matterport's release file, which is downloaded once
 CONFIG = "config.json"
 WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"
@@ -18,54 +20,73 @@ LAST = "last"
 FILE_SUFFIXES = (".h5", ".hdf5")
 
 
-def folder_of(path: Path) -> Path | None:
-    """Finds the model folder that a path refers to.
+class ModelFiles(NamedTuple):
+    """The files of a model.
 
-    Args:
-        path: a model folder, the weight file inside one, or another weight file.
-
-    Returns:
-        The model folder; None for a weight file without model folder.
+    Attributes:
+        weights: the weight file.
+        config: config.json; None without one.
+        folder: the model folder; None for a weight file without model folder.
     """
-    if path.is_dir() or not (path.is_file() or path.suffix in FILE_SUFFIXES):
-        return path
-    folder = path.absolute().parent.parent
-    return folder if folder / WEIGHTS == path.absolute() and (folder / CONFIG).is_file() else None
+
+    weights: Path
+    config: Path | None = None
+    folder: Path | None = None
 
 
-def find(directory: Path, *, holds: str | Path) -> Path | None:
-    """Finds the folder of a model that contains a given file.
+def is_in_folder(weights: Path) -> bool:
+    """Checks whether a weight file has the path of one in a model folder."""
+    return weights.absolute().parts[-len(WEIGHTS.parts) :] == WEIGHTS.parts
+
+
+def is_release(model: str | Path) -> bool:
+    """Checks whether a model is Matterport's release file, named `coco`, and not a path of that name."""
+    return str(model) == COCO and not Path(model).exists()
+
+
+def locate(path: Path, *, holds: str | Path) -> ModelFiles | None:
+    """Locates the files of the model that a path refers to.
 
     Args:
-        directory: a model folder, or the output of a training run.
-        holds: relative path of the file.
+        path: a model folder, the output of a training run, whose `best` checkpoint is used, the weight file inside a
+            model folder, or another weight file, which need not exist.
+        holds: the file that a folder must contain, `CONFIG` or `WEIGHTS`.
 
     Returns:
-        The directory itself, else its `best` checkpoint; None if neither contains the file.
+        The files; None where neither the folder nor its `best` checkpoint contains `holds`.
     """
-    return next((folder for folder in (directory, directory / BEST) if (folder / holds).is_file()), None)
+    if path.is_file() or (path.suffix in FILE_SUFFIXES and not path.is_dir()):
+        around = path.absolute().parent.parent
+        if around / WEIGHTS == path.absolute() and (around / CONFIG).is_file():
+            return ModelFiles(path, around / CONFIG, around)
+        return ModelFiles(path)
+    folder = next((place for place in (path, path / BEST) if (place / holds).is_file()), None)
+    if folder is None:
+        return None
+    config = folder / CONFIG
+    return ModelFiles(folder / WEIGHTS, config if config.is_file() else None, folder)
 
 
-def find_model(directory: Path) -> Path:
-    """Finds the folder with the config.json of a trained model.
+def find_model(path: Path) -> ModelFiles:
+    """Finds the files of a trained model, without reading them.
 
     Args:
-        directory: a model folder, or the output of a training run.
+        path: as for `locate`.
 
     Returns:
-        The directory itself, else its `best` checkpoint.
+        The files, with a config.json unless `path` is a weight file without model folder.
 
     Raises:
         UserError: there is no such folder; the message names a folder inside it that is one.
     """
-    found = find(directory, holds=CONFIG)
+    found = locate(path, holds=CONFIG)
     if found is not None:
         return found
-    if not directory.is_dir():
-        raise UserError(f"the model folder {directory} does not exist")
-    inside = sorted(path.parent.name for path in directory.glob(f"*/{CONFIG}"))
-    hint = f"name one of the folders inside it, e.g. {directory / inside[-1]}" if inside else "train a model first"
-    raise UserError(f"the model folder {directory} has neither {CONFIG} nor {BEST}/{CONFIG}; {hint}")
+    if not path.is_dir():
+        raise UserError(f"the model folder {path} does not exist")
+    inside = sorted(place.parent.name for place in path.glob(f"*/{CONFIG}"))
+    hint = f"name one of the folders inside it, e.g. {path / inside[-1]}" if inside else "train a model first"
+    raise UserError(f"the model folder {path} has neither {CONFIG} nor {BEST}/{CONFIG}; {hint}")
 
 
 def require_start(model: str | None, *, weights_init_type: str) -> str:
@@ -82,27 +103,19 @@ def require_start(model: str | None, *, weights_init_type: str) -> str:
     return model
 
 
-def find_start(path: Path) -> tuple[Path, Path | None]:
+def find_start(path: Path) -> ModelFiles:
     """Finds the files of the model that training starts from, without reading them.
 
     Args:
-        path: a model folder, the output of a training run, whose `best` checkpoint is used, or an HDF5 file, which is
-            used with the config.json of its model folder if it has one.
-
-    Returns:
-        The weight file, and config.json; None for a weight file without it.
+        path: as for `locate`.
 
     Raises:
         UserError: there is no weight file; the message says what is expected.
     """
-    if path.is_file():
-        own = folder_of(path)
-        return path, own / CONFIG if own else None
-    folder = find(path, holds=WEIGHTS)
-    if folder is not None:
-        config = folder / CONFIG
-        return folder / WEIGHTS, config if config.is_file() else None
-    raise UserError(
-        f"the start weights are missing: {path / WEIGHTS} does not exist. Give --model a model folder, an "
-        ".h5 file or coco, or set `weights_init_type` to imagenet or random"
-    )
+    found = locate(path, holds=WEIGHTS)
+    if found is None or not found.weights.is_file():
+        raise UserError(
+            f"the start weights are missing: {path / WEIGHTS} does not exist. Give --model a model folder, an "
+            ".h5 file or coco, or set `weights_init_type` to imagenet or random"
+        )
+    return found

@@ -5,7 +5,7 @@ file at the place that a folder of the plugin has for it gets the plugin's conve
 Source: Mask_RCNN's Config (2019) for the input size; its wiki gives no image mean for grey images or more channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from mrcnn.config import errors, legacy
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.model_folder import class_names
+from mrcnn.model_folder import class_names, layout
 from mrcnn.weights import apply, hdf5, inspect
 
 INPUT_SIZE = (800, 1024)  # min_dim and max_dim, pixels
@@ -45,7 +45,7 @@ def read_facts(path: str | Path) -> inspect.Facts:
 
 
 def model_config(facts: inspect.Facts, path: str | Path) -> MatterportConfig:
-    """Builds a file's model settings: sizes from its facts, conventions by `legacy.file_model`.
+    """Builds a file's model settings: sizes from its facts, conventions by `conventions`.
 
     Args:
         facts: facts about a complete model, from `read_facts`.
@@ -61,13 +61,21 @@ def model_config(facts: inspect.Facts, path: str | Path) -> MatterportConfig:
             "model folder of it and give `model.anchor_aspect_ratios` in its config.json, see docs/weights.md"
         )
     values: dict[str, Any] = {
-        **legacy.file_model(Path(path)),
+        **conventions(Path(path)),
         **facts.widths,
         "backbone": facts.backbone,
         "channels": facts.channels,
         "image_mean": image_mean(facts.channels or len(MatterportConfig().image_mean)),
     }
     return errors.check(MatterportConfig, values, path=f"{path}: model")
+
+
+def conventions(weights: Path) -> Mapping[str, Any]:
+    """Returns the known `model` settings of a weight file without config.json.
+
+    They are the plugin's for a file at the plugin's usual path, else Matterport's.
+    """
+    return legacy.PLUGIN_MODEL if layout.is_in_folder(weights) else legacy.FILE_MODEL
 
 
 def class_titles(facts: inspect.Facts, path: str | Path, *, classes: class_names.Classes | None) -> tuple[str, ...]:
@@ -127,7 +135,7 @@ def remark(path: str | Path) -> str:
     """Formats the warning for a file of this project without its config.json."""
     return (
         f"{path} was written by this project, but comes without its config.json: it is read by the conventions of "
-        f"{legacy.file_model(Path(path))['compatibility']}; give its model folder if it has one"
+        f"{conventions(Path(path))['compatibility']}; give its model folder if it has one"
     )
 
 

@@ -15,18 +15,18 @@ import keras
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
-from mrcnn.config.load import load_json
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.model_folder import class_names, layout, lone_file
+from mrcnn.model_folder import class_names, layout, locate, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import CONFIG, WEIGHTS
+from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
-from mrcnn.weights import apply, download
+from mrcnn.weights import apply
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Network(Protocol):
     def compute_dtype(self) -> str:
         """Number format of the convolutions."""
 
-    def __call__(self, batch: Mapping[str, Tensor], **choices: Any) -> RawDetections:
-        """Finds objects in `images` at their `windows`; see `models.mask_rcnn`."""
+    def __call__(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
+        """Finds objects in `images` at their `windows` by the given choices; see `models.mask_rcnn`."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,12 @@ class ModelBundle:
     """A loaded model with its classes and settings.
 
     Attributes:
-        model: maps a dictionary with `images` and `windows` to `RawDetections`, by its own run-time choices or by those
-            of its argument `choices`; `detect` passes those in use.
+        model: maps a dictionary with `images` and `windows`, and its argument `choices`, to `RawDetections`.
         class_names: title of each class id, the background first.
         class_metas: the classes in the folder's order, without the background.
         input_size: `min_dim` and `max_dim` of the model input, pixels.
         config: settings of the architecture, with the run-time choices in use.
         precision: number format of the convolutions, and the reason for it.
-        chosen: run-time choices instead of the model's own; None for those.
     """
 
     model: Network
@@ -95,7 +93,6 @@ class ModelBundle:
     input_size: InputSize
     config: ModelConfig
     precision: precisions.Precision = precisions.DEFAULT
-    chosen: Choices | None = None
 
     @property
     def choices(self) -> Choices:
@@ -119,12 +116,12 @@ class ModelBundle:
         if unknown := [name for name in changes if name not in Choices._fields]:
             raise UserError(f"{unknown[0]!r} is no run-time choice; those are {', '.join(Choices._fields)}")
         config = errors.check(type(self.config), {**self.config.model_dump(), **changes}, path="model")
-        return replace(self, config=config, chosen=Choices.of(config))
+        return replace(self, config=config)
 
     @property
     def detect(self) -> Callable[[Mapping[str, Any]], RawDetections]:
         """The model with the run-time choices in use."""
-        return self.model if self.chosen is None else partial(self.model, choices=self.chosen)
+        return partial(self.model, choices=self.choices)
 
     @property
     def output_rules(self) -> OutputRules:
@@ -155,33 +152,24 @@ def read_model(
         UserError: there is no model, its files are malformed, or an argument is missing or not allowed; one line that
             names the file and the fix.
     """
-    path = Path(model)
-    if str(model) == class_names.COCO and not path.exists():
-        path, classes = Path(download.matterport_coco_file()), classes or class_names.COCO
-    folder = layout.folder_of(path)
-    if folder is None:
-        return read_file(path, classes=classes, input_size=input_size)
+    if layout.is_release(model):
+        classes = classes or class_names.COCO
+    found = locate.find_model(model)
+    if found.folder is None:
+        return read_file(found.weights, classes=classes, input_size=input_size)
     if classes is not None or input_size is not None:
         raise UserError(
-            f"the model folder {folder} has its classes and its input size in {CONFIG}: leave out --classes and "
+            f"the model folder {found.folder} has its classes and its input size in {CONFIG}: leave out --classes and "
             "--input-size"
         )
-    return read_folder(folder)
+    return _read_folder(found.folder)
 
 
-def read_folder(directory: str | Path) -> StoredModel:
-    """Reads a model folder's config.json.
-
-    Args:
-        directory: the model folder, or the output of a training run, whose `best` checkpoint is used.
-
-    Raises:
-        UserError: there is no model, or its config.json is malformed; one line that names the file and the fix.
-    """
-    path = layout.find_model(Path(directory))
-    content = load_json(path / CONFIG)
+def _read_folder(path: Path) -> StoredModel:
+    record = Record.read(path / CONFIG)
+    content = record.content
     try:
-        names = _class_names(content.get("class_title_to_idx"))
+        names = _class_names(record)
         settings = _object(content, "settings")
         special = settings.get("special_classes")
         return StoredModel(
@@ -346,9 +334,11 @@ def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _class_names(mapping: Any) -> tuple[str, ...]:
-    if not isinstance(mapping, dict) or not all(type(index) is int for index in mapping.values()):
-        raise UserError(f"`class_title_to_idx` must give a whole number for each title, got {errors.shown(mapping)}")
+def _class_names(record: Record) -> tuple[str, ...]:
+    mapping = record.class_title_to_idx
+    if mapping is None:
+        found = errors.shown(record.content.get("class_title_to_idx"))
+        raise UserError(f"`class_title_to_idx` must give a whole number for each title, got {found}")
     if len(mapping) < 2 or sorted(mapping.values()) != list(range(len(mapping))):
         raise UserError(
             f"`class_title_to_idx` must number the background 0 and at least one class 1, 2, ... without a gap, "

@@ -1,23 +1,16 @@
-"""The model that training starts from: its weights and the settings taken from its config.json.
-
-Source: Supervisely Mask R-CNN plugin 5.16: `settings`, `classes`, `class_title_to_idx`; the key `model` is new.
-"""
+"""The model that training starts from: its weights and the settings taken from its config.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mrcnn.config import compatibility, errors, family, legacy
-from mrcnn.config.base import PRECISIONS
-from mrcnn.config.load import load_json
+from mrcnn.config import compatibility, family
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.model_folder import layout, lone_file
-from mrcnn.weights import download, hdf5
-
-COCO = "coco"
-DEFAULT_PRECISION = "float32"
+from mrcnn.model_folder import locate, lone_file
+from mrcnn.model_folder.record import Record
+from mrcnn.weights import hdf5
 
 
 @dataclass(frozen=True)
@@ -26,14 +19,14 @@ class StartModel:
 
     Attributes:
         weights: HDF5 file with weights by layer name.
-        config: config.json of the model folder; None without one, as for a single file.
+        record: config.json of the model folder; None without one, as for a single file.
     """
 
     weights: Path
-    config: Path | None = None
+    record: Record | None = None
 
     def class_title_to_idx(self) -> Mapping[str, int]:
-        """Reads the class ids for training that continues an earlier one.
+        """Returns the class ids for training that continues an earlier one.
 
         Returns:
             The class id of each title.
@@ -41,14 +34,14 @@ class StartModel:
         Raises:
             UserError: there is no config.json, or it has no class mapping.
         """
-        if self.config is None:
+        if self.record is None:
             raise UserError(
                 f"Unable to continue_training, config for previous training wasn't found beside {self.weights}: give a "
                 "model folder with config.json, or use `weights_init_type` transfer_learning"
             )
-        mapping = load_json(self.config).get("class_title_to_idx")
-        if not isinstance(mapping, dict) or not all(type(index) is int for index in mapping.values()):
-            raise UserError(f"Unable to continue_training, {self.config} does not have class mapping information")
+        mapping = self.record.class_title_to_idx
+        if mapping is None:
+            raise UserError(f"Unable to continue_training, {self.record.path} does not have class mapping information")
         return mapping
 
     def other_size(self, min_dim: int, max_dim: int) -> str | None:
@@ -61,10 +54,7 @@ class StartModel:
         Returns:
             One line; None if the sizes are equal or config.json has no input size.
         """
-        settings = load_json(self.config).get("settings") if self.config else None
-        size = settings.get("input_size") if isinstance(settings, dict) else None
-        if not isinstance(size, dict):
-            return None
+        size = self.record.input_size if self.record else {}
         before = (size.get("min_dim", min_dim), size.get("max_dim", max_dim))
         if before == (min_dim, max_dim):
             return None
@@ -74,23 +64,21 @@ class StartModel:
         )
 
     def input_shape(self) -> str:
-        """Reads the shape of the model input that the weights were trained with; `square` without config.json."""
-        settings = load_json(self.config).get("settings") if self.config else None
-        size = settings.get("input_size") if isinstance(settings, dict) else None
-        return "rectangle" if isinstance(size, dict) and size.get("shape") == "rectangle" else "square"
+        """Returns the shape of the model input that the weights were trained with; `square` without config.json."""
+        return self.record.input_shape if self.record else "square"
 
     def conventions(self) -> dict[str, Any]:
-        """Reads the network settings and conventions that the weights were trained with.
+        """Returns the network settings and conventions that the weights were trained with.
 
         Returns:
-            As `ModelConfig.trained_with`. Without config.json they are those of `legacy.file_model`.
+            As `ModelConfig.trained_with`. Without config.json they are those of `lone_file.conventions`.
 
         Raises:
             UserError: the key `model` of config.json is malformed.
         """
-        if self.config is not None:
-            return _stored_model(self.config).trained_with()
-        return family.check_model(legacy.file_model(self.weights)).trained_with()
+        if self.record is not None:
+            return self.record.model().trained_with()
+        return family.check_model(lone_file.conventions(self.weights)).trained_with()
 
     def remark(self) -> str | None:
         """Describes the conventions assumed for a file of this project without config.json.
@@ -101,7 +89,7 @@ class StartModel:
         Raises:
             UserError: the file cannot be read.
         """
-        if self.config is not None:
+        if self.record is not None:
             return None
         with hdf5.read_file(self.weights) as file:
             return lone_file.remark(self.weights) if file.writer == hdf5.WRITER else None
@@ -158,30 +146,14 @@ def keep_conventions(given: Mapping[str, Any], start: Mapping[str, Any]) -> Mode
 
 
 def find_start_model(model: str) -> StartModel:
-    """Finds the start weights that `--model` refers to, without reading them.
+    """Finds the start weights that `--model` refers to, and reads their config.json.
 
     Args:
-        model: `coco` for Matterport's release file, which is downloaded once; a model folder; the output of a training
-            run, whose `best` checkpoint is used; or an HDF5 file, which is used with the config.json of its model
-            folder if it has one.
+        model: as for `locate.find_start`. A weight file is used with the config.json of its model folder if it has
+            one.
 
     Raises:
-        UserError: there is no weight file; the message says what is expected.
+        UserError: there is no weight file, or config.json cannot be read; the message says what is expected.
     """
-    if model == COCO and not Path(model).exists():
-        return StartModel(Path(download.matterport_coco_file()))
-    return StartModel(*layout.find_start(Path(model)))
-
-
-def _stored_model(path: Path) -> ModelConfig:
-    model = legacy.folder_model(load_json(path))
-    if not isinstance(model, Mapping):
-        raise UserError(f"{path}: `model` must be an object, got {errors.shown(model)}")
-    return family.check_model(model, path=f"{path}: model")
-
-
-def stored_precision(config: Path) -> str:
-    """Reads the training precision from a checkpoint's config.json; float32 if it has none."""
-    settings = load_json(config).get("settings")
-    found = settings.get("precision") if isinstance(settings, dict) else None
-    return str(found) if found in PRECISIONS else DEFAULT_PRECISION
+    found = locate.find_start(model)
+    return StartModel(found.weights, Record.read(found.config) if found.config else None)

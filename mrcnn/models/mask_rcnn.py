@@ -174,7 +174,7 @@ class MaskRCNN(KerasHabits):
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
     def validate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], RawDetections]:
-        """Computes losses, and detections by the preset `evaluate`, in one pass over the images.
+        """Computes losses, and detections by the choices for evaluation, in one pass over the images.
 
         Args:
             batch: all fields of `Batch` by name.
@@ -188,7 +188,7 @@ class MaskRCNN(KerasHabits):
         scored, proposals = self.rpn(pyramid, image_size=image_size, count=max(for_training, for_detection))
         outputs = self._outputs(pyramid, scored, _first(proposals, for_training), batch=batch, training=False)
         total, parts = self.losses_of(outputs)
-        choices = self.choices.presets["evaluate"]
+        choices = self.choices.for_evaluation()
         found = self._detect(pyramid, _first(proposals, for_detection), batch, choices=choices)
         return {"loss": total, **parts}, found
 

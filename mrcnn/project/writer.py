@@ -95,9 +95,7 @@ class ProjectWriter:
         meta = replace(self.meta, tags=(*self.meta.tags, *undeclared))
         with files.writing("the project", self.directory):
             (self._partial / "meta.json").write_text(json.dumps(meta.to_json(), indent=4), encoding="utf-8")
-            files.flush_tree(self._partial)
-            os.replace(self._partial, self._target)
-            files.flush(self._target.parent)
+            files.publish_folder(self._partial, self._target)
         self.close()
         return self.directory
 

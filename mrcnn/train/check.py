@@ -6,10 +6,10 @@ The first compares it with the start weights or the resumed run, the second with
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mrcnn.config import errors
 from mrcnn.config.base import AUTO, USES_MODEL
-from mrcnn.config.load import load_json
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.data.augment import Augmenter
@@ -20,6 +20,7 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder import layout, precision, start_model
 from mrcnn.model_folder.precision import Precision
+from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.train import brightness, checkpoint, devices, history, objects, start
@@ -124,10 +125,10 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
 def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
     checkpoint.check_place(output, resume=resume)
     if resume:
-        config = _with_last_found(_with_last_conventions(config, output, log=log), output)
-        config = _with_last_precision(config, output, log=log)
-        config = _with_last_shape(config, output, log=log)
-        resumed = _load_resumed(config, output)
+        stopped = resuming.find(output)
+        config = _with_last(config, stopped.record, log=log)
+        settings, network = config.to_settings(), config.model.model_dump(mode="json")
+        resumed = resuming.load(stopped, settings=settings, model=network)
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if config.weights_init_type not in USES_MODEL:
         if model is not None:
@@ -142,7 +143,8 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))
     for line in filter(None, remarks):
         log.warning(line)
-    config = _with_conventions(config, found, whose=f"start weights {found.weights}", advice=BETTER, log=log)
+    whose = f"start weights {found.weights}"
+    config = _with_conventions(config, found.conventions(), whose=whose, advice=BETTER, log=log)
     return Start(config=_with_shape(config, found.input_shape(), log=log), model=found, resumed=None, classes=known)
 
 
@@ -205,10 +207,9 @@ def _fields(config: TrainConfig) -> tuple[str, ...]:
 
 
 def _with_conventions(
-    config: TrainConfig, stored: start_model.StartModel, *, whose: str, advice: str = "", log: EventLog
+    config: TrainConfig, conventions: Mapping[str, Any], *, whose: str, advice: str = "", log: EventLog
 ) -> TrainConfig:
     """Adopts the network and conventions of stored weights where the config names none."""
-    conventions = stored.conventions()
     start_model.check_family(config.given_model, conventions)
     taken = start_model.taken_over(config.given_model, conventions)
     kept = start_model.keep_conventions(config.given_model, taken)
@@ -219,23 +220,21 @@ def _with_conventions(
     return config.with_model(kept, given=taken)
 
 
-def _with_last_conventions(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Adopts the network and conventions that a stopped run had from its start weights."""
-    last = checkpoint.find_last(output)
-    if last is None or config.weights_init_type not in USES_MODEL:
-        return config
-    stopped = start_model.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return _with_conventions(config, stopped, whose="stopped run", log=log)
+def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConfig:
+    """Adopts what a stopped run had from its start weights, its data and its machine.
 
-
-def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Replaces `auto` by the stopped run's precision, since this machine may resolve it differently."""
-    last = checkpoint.find_last(output)
-    if last is None or config.precision != AUTO:
-        return config
-    stopped = start_model.stored_precision(last / checkpoint.CONFIG)
-    log.info(str(Precision(stopped, "the stopped run has it")))
-    return config.model_copy(update={"precision": stopped})
+    These are the network and conventions, the object slots and the image range, the precision, which this machine may
+    resolve differently, and the shape of the model input.
+    """
+    if config.weights_init_type in USES_MODEL:
+        config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
+    counts = last.counts(objects.SLOTS, brightness.RANGE)
+    found = {key: value for key, value in counts.items() if key not in config.given_model}
+    config = config.with_model(config.model.model_copy(update=found), given=found)
+    if config.precision == AUTO:
+        log.info(str(Precision(last.precision, "the stopped run has it")))
+        config = config.model_copy(update={"precision": last.precision})
+    return _with_shape(config, last.input_shape, log=log)
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
@@ -264,29 +263,3 @@ def _with_shape(config: TrainConfig, shape: str, *, log: EventLog) -> TrainConfi
         log.info("`input_size.shape` is square, since `augmentation` changes the size of images")
         shape = "square"
     return config.model_copy(update={"input_size": size.model_copy(update={"shape": shape})})
-
-
-def _with_last_shape(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
-    """Adopts the shape of the model input of the stopped run."""
-    last = checkpoint.find_last(output)
-    if last is None:
-        return config
-    stopped = start_model.StartModel(last / checkpoint.WEIGHTS, last / checkpoint.CONFIG)
-    return _with_shape(config, stopped.input_shape(), log=log)
-
-
-def _with_last_found(config: TrainConfig, output: Path) -> TrainConfig:
-    """Adopts the object slots and image range that the stopped run derived from its data."""
-    last = checkpoint.find_last(output)
-    model = load_json(last / checkpoint.CONFIG).get("model") if last else None
-    stored = model if isinstance(model, dict) else {}
-    found = {
-        key: stored[key]
-        for key in (objects.SLOTS, brightness.RANGE)
-        if key not in config.given_model and type(stored.get(key)) is int and stored[key] >= 1
-    }
-    return config.with_model(config.model.model_copy(update=found), given=found)
-
-
-def _load_resumed(config: TrainConfig, output: Path) -> Resumed:
-    return resuming.load(output, settings=config.to_settings(), model=config.model.model_dump(mode="json"))

@@ -13,7 +13,6 @@ before it is removed. After a kill, the run goes on from the newest folder with 
 links. Source: Supervisely Mask R-CNN plugin 5.16, which has no links, no training state, and leaves empty folders.
 """
 
-import json
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from typing import Any
 
 from mrcnn import files
 from mrcnn.errors import UserError
+from mrcnn.model_folder import write
 from mrcnn.model_folder.layout import BEST, CONFIG, LAST, WEIGHTS
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
@@ -88,9 +88,9 @@ def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
         _clear(root)
         last = find_last(root)
         if last is not None and last.parent == root.resolve():
-            _link(root / LAST, last.name)
+            files.replace_link(root / LAST, last.name)
         if best is not None and (root / f"{best:08d}").is_dir():
-            _link(root / BEST, f"{best:08d}")
+            files.replace_link(root / BEST, f"{best:08d}")
         elif not (root / BEST).exists():
             (root / BEST).unlink(missing_ok=True)
         if last is not None:
@@ -156,10 +156,10 @@ class CheckpointStore:
             with files.writing("the checkpoint", folder):
                 self._write(partial, state)
                 _remove(folder)  # a folder without a usable state, since `find_last` would have found it otherwise
-                partial.rename(folder)
+                files.publish_folder(partial, folder)
                 if best:
-                    _link(self.root / BEST, name)
-                _link(self.root / LAST, name)
+                    files.replace_link(self.root / BEST, name)
+                files.replace_link(self.root / LAST, name)
                 files.flush(self.root)
                 _prune(self.root, newest=name, keep=self.keep)
         except UserError:
@@ -169,12 +169,8 @@ class CheckpointStore:
 
     def _write(self, folder: Path, state: TrainingState) -> None:
         files.remove(folder)
-        (folder / WEIGHTS).parent.mkdir(parents=True)
-        (folder / CONFIG).write_text(json.dumps(self.config, indent=4, ensure_ascii=False), encoding="utf-8")
-        hdf5.write_file(folder / WEIGHTS, self.layout)
+        write.write_folder(folder, self.config, self.layout)
         states.write(folder / states.FILE, state)
-        for path in (folder / CONFIG, folder / states.FILE, folder):
-            files.flush(path)
 
 
 def size_of(folder: Path) -> int:
@@ -240,11 +236,3 @@ def _remove(folder: Path) -> None:
         files.remove(old)
         folder.rename(old)
     files.remove(old)
-
-
-def _link(link: Path, target: str) -> None:
-    """Creates a relative link, or replaces an existing one atomically."""
-    partial = link.with_name(f".{link.name}.partial")
-    partial.unlink(missing_ok=True)
-    partial.symlink_to(target, target_is_directory=True)
-    os.replace(partial, link)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import errors
-from mrcnn.config.load import load_json, merge
+from mrcnn.config.load import merge
 from mrcnn.config.train import InputSize, TrainConfig
 from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
+from mrcnn.model_folder.record import Record
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.train import checkpoint
 from mrcnn.train import state as states
@@ -39,24 +40,48 @@ class Resumed:
     epochs: int | None = None
 
 
-def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -> Resumed:
-    """Reads the newest checkpoint of a run.
+@dataclass(frozen=True)
+class Stopped:
+    """The newest checkpoint of a stopped run.
+
+    Attributes:
+        folder: its folder.
+        record: its config.json.
+    """
+
+    folder: Path
+    record: Record
+
+
+def find(root: Path) -> Stopped:
+    """Finds the newest checkpoint of a stopped run, and reads its config.json.
 
     Args:
         root: the run's output folder.
-        settings: the merged train config now; may differ from the run's in `MAY_CHANGE`.
-        model: the settings of the architecture now.
 
     Raises:
-        UserError: there is no checkpoint, it cannot be read, or the config differs; the message lists the keys.
+        UserError: there is no checkpoint, or its config.json cannot be read.
     """
     folder = checkpoint.find_last(root)
     if folder is None:
         if checkpoint.holds_checkpoints(root):
             raise UserError(f"nothing to resume: no checkpoint in {root} has a {states.FILE}; give another --output")
         raise UserError(f"nothing to resume: {root} holds no checkpoint; start without --resume")
-    config = load_json(folder / checkpoint.CONFIG)
-    stored, network = (_object(config, key, folder) for key in ("settings", "model"))
+    return Stopped(folder, Record.read(folder / checkpoint.CONFIG))
+
+
+def load(stopped: Stopped, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -> Resumed:
+    """Reads the state of a stopped run and compares its config.
+
+    Args:
+        stopped: from `find`.
+        settings: the merged train config now; may differ from the run's in `MAY_CHANGE`.
+        model: the settings of the architecture now.
+
+    Raises:
+        UserError: the state cannot be read, or the config differs; the message lists the keys.
+    """
+    stored, network = (_object(stopped.record, key) for key in ("settings", "model"))
     # keys added after the run count as their defaults; before `input_size.shape` was added, model inputs were squares
     first = TrainConfig(input_size=InputSize(shape="square")).to_settings()
     before = {**merge(first, stored), **{key: settings.get(key) for key in MAY_CHANGE}}
@@ -67,11 +92,11 @@ def load(root: Path, *, settings: Mapping[str, Any], model: Mapping[str, Any]) -
             f"--resume needs the config of the stopped run; changed are {'; '.join(changed)}. Change them back, or "
             f"start a new run with another --output (only {', '.join(MAY_CHANGE)} may change)"
         )
-    state = states.read(folder / states.FILE)
+    weights, state = stopped.folder / checkpoint.WEIGHTS, states.read(stopped.folder / states.FILE)
     _check_batch(stored, settings, state)
     return Resumed(
-        weights=folder / checkpoint.WEIGHTS,
-        class_title_to_idx=StartModel(folder / checkpoint.WEIGHTS, folder / checkpoint.CONFIG).class_title_to_idx(),
+        weights=weights,
+        class_title_to_idx=StartModel(weights, stopped.record).class_title_to_idx(),
         state=state,
         epochs=stored.get("epochs") if type(stored.get("epochs")) is int else None,
     )
@@ -91,11 +116,11 @@ def _train_batch(sizes: Any) -> Any:
     return sizes.get("train") if isinstance(sizes, Mapping) else None
 
 
-def _object(config: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:
-    value = config.get(key, {})
+def _object(record: Record, key: str) -> Mapping[str, Any]:
+    value = record.content.get(key, {})
     if not isinstance(value, Mapping):
         raise UserError(
-            f"{folder / checkpoint.CONFIG} is damaged: `{key}` must be an object, got {errors.shown(value)}; start "
+            f"{record.path} is damaged: `{key}` must be an object, got {errors.shown(value)}; start "
             "anew with another --output"
         )
     return value

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -121,7 +122,9 @@ def test_what_an_interrupted_run_wrote_goes_when_its_copy_is_on_the_disk(source,
 
     monkeypatch.setattr(files, "flush", record)
     start(source, tmp_path / "p", resume=True)
-    assert {"p.journal.partial", "p.partial/ds/ann/a.png.json", "p.partial/ds/ann/b.png.json"} <= set(flushed)
+    assert {"p.partial/ds/ann/a.png.json", "p.partial/ds/ann/b.png.json"} <= set(flushed)
+    assert re.fullmatch(r"\.[0-9a-f]{32}\.partial", flushed[-2])  # the journal, then the folder that holds it
+    assert flushed[-1] == "."
 
 
 def test_an_end_while_taking_over(source, tmp_path):

@@ -79,7 +79,7 @@ def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
             return np.float32([self.value])
 
     def make_model(value):
-        def model(batch):
+        def model(batch, choices):
             return helpers.brightness_model(batch)
 
         model.weights = [Weight(value)]

@@ -9,7 +9,7 @@ from mrcnn.config.train import InputSize
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import Choices, Detections, RawDetections
 from tests.predict.helpers import Network
 
 SIDE = 128
@@ -71,7 +71,7 @@ def make_bundle(model=brightness_model, *, config=None, side=64):
 
 def make_exportable(model=brightness_model, *, side=64, channels=3):
     settings = DetectorSettings(NAMES, min_dim=side, max_dim=side, channels=channels)
-    return Exportable(model if hasattr(model, "weights") else Network(model), settings, labels={})
+    return Exportable(model if hasattr(model, "weights") else Network(model), settings, labels={}, choices=Choices())
 
 
 def photo(height, width, *, seed=0):

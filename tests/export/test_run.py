@@ -11,6 +11,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.export import run
 from mrcnn.model_folder import read
+from tests.predict.helpers import Thresholded
 
 from . import helpers
 
@@ -28,10 +29,10 @@ def test_write_adds_labels(exported_network):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A model folder whose model is `brightness_model`; gives the loads, which tests may change the model of."""
+    """A model folder whose model is `Thresholded`; gives the loads, which tests may change the model of."""
 
     class Loads(list):
-        model = staticmethod(helpers.thresholded)
+        model = Thresholded
 
     loads = Loads()
     bundle = helpers.make_bundle()
@@ -85,7 +86,7 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
 def test_export_without_objects_repeats_the_proof_with_threshold_0(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 100)  # score 0.39
     result = run.export("m", tmp_path / "out", log=log, images=pictures)
-    assert [threshold for _, threshold, _ in folder] == [0.7, 0.0]
+    assert [threshold for _, threshold, _ in folder] == [0.7]  # one load serves both proofs
     assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 6)]
     assert not json.loads((result.path / "verify.json").read_text())["weak"]
     assert names(tmp_path) == ["images", "out"]
@@ -96,7 +97,7 @@ def test_export_without_objects_repeats_the_proof_with_threshold_0(folder, tmp_p
 
 
 def test_export_without_any_object_is_called_weak(folder, tmp_path, log):
-    folder.model = lambda threshold: helpers.thresholded(2.0)
+    folder.model = Blind
     result = run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert json.loads((result.path / "verify.json").read_text())["weak"]
     assert "the proof is weak" in log.messages[-2]
@@ -109,18 +110,24 @@ def test_export_with_a_chosen_threshold(folder, tmp_path, log):
     assert result.proofs[0].paired == 3
 
 
-def unequal(threshold):
-    """Makes a model that scores higher in the live form, whose batch size is open."""
+class Blind(Thresholded):
+    """Finds nothing, by any threshold."""
 
-    def model(batch):
-        raw = helpers.brightness_model(batch)
-        return raw._replace(scores=raw.scores + (0.05 if batch["images"].shape[0] is None else 0.0))
+    def __call__(self, batch, *, choices=None):
+        found = super().__call__(batch, choices=choices)
+        return found._replace(valid=found.valid & False)
 
-    return model
+
+class Unequal(Thresholded):
+    """Scores higher in the live form, whose batch size is open."""
+
+    def __call__(self, batch, *, choices=None):
+        found = super().__call__(batch, choices=choices)
+        return found._replace(scores=found.scores + (0.05 if batch["images"].shape[0] is None else 0.0))
 
 
 def test_export_refuses_an_unequal_model(folder, tmp_path, log):
-    folder.model = unequal
+    folder.model = Unequal
     pictures = write_images(tmp_path / "images", 200)
     with pytest.raises(
         UserError, match=r"not equal to the live one: 200\.png \(serving_default\): scores by 0\.05"
@@ -131,13 +138,13 @@ def test_export_refuses_an_unequal_model(folder, tmp_path, log):
     report = json.loads((tmp_path / "out.refused.json").read_text())
     assert not report["passed"]
     assert report["proofs"][0]["largest_difference"]["score"] == pytest.approx(0.05, abs=1e-6)
-    folder.model = helpers.thresholded  # repaired: the report of the refusal goes
+    folder.model = Thresholded  # repaired: the report of the refusal goes
     run.export("m", tmp_path / "out", log=log, images=pictures)
     assert names(tmp_path) == ["images", "out"]
 
 
 def test_export_refuses_a_difference_that_only_threshold_0_shows(folder, tmp_path, log):
-    folder.model = lambda threshold: unequal(0.0) if threshold == 0 else helpers.thresholded(2.0)
+    folder.model = Unequal  # brightness 100 of 255 scores 0.39, or 0.44 in the live form: both below 0.7
     with pytest.raises(UserError, match="not equal"):
         run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert names(tmp_path) == ["images", "out.refused.json"]

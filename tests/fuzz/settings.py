@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config import load
-from mrcnn.model_folder.read import read_folder
+from mrcnn.model_folder.read import read_model
 from tests.fuzz.mutations import mutate_bytes, mutate_json
 
 PRESETS = Path(__file__).parents[2] / "presets"
@@ -55,7 +55,7 @@ def read_model_folder(rng: np.random.Generator) -> None:
     """Reads a model folder whose config.json is damaged."""
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder) / "config.json", MODEL_FOLDER, rng)
-        read_folder(folder)
+        read_model(folder)
 
 
 def _write(path: Path, content: Any, rng: np.random.Generator) -> Path:

@@ -32,7 +32,7 @@ class Brightness(keras.layers.Layer):
     def build(self, shape):
         self.gain = self.add_weight(shape=(3,), initializer=keras.initializers.Constant(1 / 3), name="gain")
 
-    def call(self, batch):
+    def call(self, batch, choices=None):
         images, windows = keras.ops.convert_to_tensor(batch["images"]), batch["windows"]
         brightness = keras.ops.mean(images, axis=(1, 2)) / 255.0 * SIDE / (windows[:, 2:3] - windows[:, 0:1])
         score = keras.ops.sum(brightness * self.gain, axis=1)[:, None]

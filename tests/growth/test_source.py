@@ -92,7 +92,7 @@ def test_train_on_a_source_of_this_file_alone(discs, tmp_path, monkeypatch, caps
     told = capsys.readouterr().err
     assert "4 training and 2 validation images" in told
     assert "skipped learn/0.png" in told
-    folder = read.read_folder(tmp_path / "out")
+    folder = read.read_model(tmp_path / "out")
     assert folder.class_names == ("bg", "disc")
     assert [item.color for item in folder.class_metas] == ["#123456"]
 

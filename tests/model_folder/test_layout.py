@@ -4,6 +4,7 @@ import pytest
 
 from mrcnn.errors import UserError
 from mrcnn.model_folder import layout
+from mrcnn.model_folder.layout import ModelFiles
 
 
 @pytest.fixture
@@ -15,37 +16,69 @@ def folder(tmp_path):
     return made
 
 
-def test_folder_of_a_folder_is_itself_even_if_it_is_missing(folder, tmp_path):
-    assert layout.folder_of(folder) == folder
-    assert layout.folder_of(tmp_path / "none") == tmp_path / "none"
+def files_of(folder):
+    return ModelFiles(folder / layout.WEIGHTS, folder / layout.CONFIG, folder)
 
 
-def test_folder_of_the_weights_inside_a_folder(folder, monkeypatch):
-    assert layout.folder_of(folder / layout.WEIGHTS) == folder
-    monkeypatch.chdir(folder)
-    assert layout.folder_of(layout.WEIGHTS) == folder
+def test_is_in_folder_looks_at_the_path_alone(tmp_path, monkeypatch):
+    assert layout.is_in_folder(Path("/x/model_weights/model.h5"))
+    assert not layout.is_in_folder(Path("/x/model_weights/model.hdf5"))
+    assert not layout.is_in_folder(Path("/model_weights/x/model.h5"))
+    (tmp_path / "model_weights").mkdir()
+    monkeypatch.chdir(tmp_path / "model_weights")
+    assert layout.is_in_folder(Path("model.h5"))
 
 
-def test_folder_of_a_file_alone_is_none(folder, tmp_path):
-    (tmp_path / "alone.h5").touch()
-    assert layout.folder_of(tmp_path / "alone.h5") is None
-    assert layout.folder_of(tmp_path / "missing.hdf5") is None
+@pytest.mark.parametrize("holds", [layout.CONFIG, layout.WEIGHTS])
+def test_locate_the_weights_inside_a_folder(folder, monkeypatch, holds):
+    assert layout.locate(folder / layout.WEIGHTS, holds=holds) == files_of(folder)
+    monkeypatch.chdir(folder / "model_weights")
+    found = layout.locate(Path("model.h5"), holds=holds)
+    assert found == ModelFiles(Path("model.h5"), folder / layout.CONFIG, folder)
+
+
+@pytest.mark.parametrize("holds", [layout.CONFIG, layout.WEIGHTS])
+def test_locate_a_weight_file_without_model_folder(folder, tmp_path, holds):
+    for alone in (tmp_path / "alone.weights", tmp_path / "a" / "model_weights" / "model.h5"):
+        alone.parent.mkdir(parents=True, exist_ok=True)
+        alone.touch()
+        assert layout.locate(alone, holds=holds) == ModelFiles(alone)
+    assert layout.locate(tmp_path / "missing.hdf5", holds=holds) == ModelFiles(tmp_path / "missing.hdf5")
     (folder / layout.CONFIG).unlink()
-    assert layout.folder_of(folder / layout.WEIGHTS) is None
+    assert layout.locate(folder / layout.WEIGHTS, holds=holds) == ModelFiles(folder / layout.WEIGHTS)
 
 
-def test_find_looks_for_the_file_in_the_folder_and_then_in_best(folder, tmp_path):
-    run = tmp_path / "run"
+def test_locate_looks_for_the_file_in_the_folder_and_then_in_best(folder, tmp_path):
+    run = tmp_path / "run.h5"  # a folder in spite of its name
     run.mkdir()
-    assert layout.find(run, holds=layout.CONFIG) is None
+    assert layout.locate(run, holds=layout.CONFIG) is None
     (run / layout.BEST).symlink_to(folder)
-    assert layout.find(run, holds=layout.CONFIG) == run / "best"
-    assert layout.find(folder, holds=layout.WEIGHTS) == folder
-    assert layout.find(Path("/nowhere"), holds=layout.WEIGHTS) is None
+    assert layout.locate(run, holds=layout.CONFIG) == files_of(run / "best")
+    assert layout.locate(folder, holds=layout.WEIGHTS) == files_of(folder)
+    assert layout.locate(Path("/nowhere"), holds=layout.WEIGHTS) is None
+
+
+def test_locate_a_folder_of_which_a_file_is_missing(folder):
+    (folder / layout.WEIGHTS).unlink()
+    assert layout.locate(folder, holds=layout.CONFIG) == files_of(folder)
+    assert layout.locate(folder, holds=layout.WEIGHTS) is None
+    (folder / layout.WEIGHTS).touch()
+    (folder / layout.CONFIG).unlink()
+    assert layout.locate(folder, holds=layout.WEIGHTS) == ModelFiles(folder / layout.WEIGHTS, None, folder)
+    assert layout.locate(folder, holds=layout.CONFIG) is None
+
+
+def test_is_release_unless_there_is_such_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert layout.is_release("coco")
+    assert layout.is_release(Path("coco"))
+    assert not layout.is_release("./coco.h5")
+    (tmp_path / "coco").mkdir()
+    assert not layout.is_release("coco")
 
 
 def test_find_model_names_a_folder_inside(folder, tmp_path):
-    assert layout.find_model(folder) == folder
+    assert layout.find_model(folder) == files_of(folder)
     with pytest.raises(UserError, match=r"has neither config.json nor best/config.json; name .* e.g. .*model$"):
         layout.find_model(tmp_path)
     with pytest.raises(UserError, match=r"the model folder .*none does not exist"):
@@ -53,12 +86,12 @@ def test_find_model_names_a_folder_inside(folder, tmp_path):
 
 
 def test_find_start_and_require_start(folder):
-    weights, config = folder / layout.WEIGHTS, folder / layout.CONFIG
-    assert layout.find_start(folder) == layout.find_start(weights) == (weights, config)
-    config.unlink()
-    assert layout.find_start(folder) == (weights, None)
-    with pytest.raises(UserError, match="the start weights are missing"):
-        layout.find_start(folder / "none")
+    assert layout.find_start(folder) == layout.find_start(folder / layout.WEIGHTS) == files_of(folder)
+    (folder / layout.CONFIG).unlink()
+    assert layout.find_start(folder) == ModelFiles(folder / layout.WEIGHTS, None, folder)
+    for missing in (folder / "none", folder / "none.h5"):
+        with pytest.raises(UserError, match=r"the start weights are missing: .*none.*/model_weights/model.h5 does"):
+            layout.find_start(missing)
     assert layout.require_start("m", weights_init_type="x") == "m"
     with pytest.raises(UserError, match="`weights_init_type` x needs start weights: give --model"):
         layout.require_start(None, weights_init_type="x")

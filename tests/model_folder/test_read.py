@@ -1,6 +1,7 @@
 """Model folders and weight files: what is read, built, loaded and refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import read
 from mrcnn.models import build
+from mrcnn.structures import Choices
 from mrcnn.weights import download, hdf5
 from tests import old_weights
 
@@ -60,8 +62,8 @@ def load_folder(path, **arguments):
     return read.load_model(read.read_model(path), **arguments)
 
 
-def test_read_folder_folder_of_the_original_gets_the_plugins_network(tmp_path):
-    folder = read.read_folder(write_folder(tmp_path / "model"))
+def test_read_model_folder_of_the_original_gets_the_plugins_network(tmp_path):
+    folder = read.read_model(write_folder(tmp_path / "model"))
     assert folder.weights == tmp_path / "model" / "model_weights" / "model.h5"
     assert folder.class_names == ("bg", "Lemon", "kiwi")
     assert [(item.title, item.color) for item in folder.class_metas] == [("kiwi", "#00FF00"), ("Lemon", "#FFFF00")]
@@ -72,26 +74,26 @@ def test_read_folder_folder_of_the_original_gets_the_plugins_network(tmp_path):
 
 
 @pytest.mark.parametrize("model", [{}, {"backbone": "resnet50"}, {"compatibility": "matterport"}])
-def test_read_folder_model_key_is_all_that_counts(tmp_path, model):
-    assert read.read_folder(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
+def test_read_model_model_key_is_all_that_counts(tmp_path, model):
+    assert read.read_model(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
 
 
-def test_read_folder_model_key_is_read(tmp_path):
+def test_read_model_model_key_is_read(tmp_path):
     numbers = MatterportConfig(backbone="resnet50", score_threshold=0.4)
-    folder = read.read_folder(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
+    folder = read.read_model(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
     assert folder.config == numbers
 
 
-def test_read_folder_class_that_is_not_listed_is_added(tmp_path):
-    folder = read.read_folder(write_folder(tmp_path / "model", classes=[{"title": "kiwi", "shape": "polygon"}]))
+def test_read_model_class_that_is_not_listed_is_added(tmp_path):
+    folder = read.read_model(write_folder(tmp_path / "model", classes=[{"title": "kiwi", "shape": "polygon"}]))
     assert [(item.title, item.shape) for item in folder.class_metas] == [("kiwi", "bitmap"), ("Lemon", "bitmap")]
 
 
-def test_read_folder_best_checkpoint_of_a_training_run(tmp_path):
+def test_read_model_best_checkpoint_of_a_training_run(tmp_path):
     write_folder(tmp_path / "00000002")
     (tmp_path / "best").symlink_to("00000002")
-    assert read.read_folder(tmp_path).path == tmp_path / "best"
-    assert read.read_folder(tmp_path / "00000002").path == tmp_path / "00000002"
+    assert read.read_model(tmp_path).path == tmp_path / "best"
+    assert read.read_model(tmp_path / "00000002").path == tmp_path / "00000002"
 
 
 def test_load_model_weights_are_loaded(tmp_path):
@@ -106,6 +108,26 @@ def test_load_model_weights_are_loaded(tmp_path):
 def test_load_model_score_threshold_can_be_raised_and_lowered(tmp_path, threshold):
     bundle = load_folder(write_folder(tmp_path / "model"), score_threshold=threshold)
     assert bundle.config.score_threshold == bundle.model.config.score_threshold == threshold
+
+
+def test_with_choices_shares_the_network_and_detects_by_the_config(tmp_path):
+    calls = []
+    bundle = replace(load_folder(write_folder(tmp_path / "model")), model=lambda batch, choices: calls.append(choices))
+    changed = bundle.with_choices(score_threshold=0.25, detections_per_image=7)
+    bundle.detect({})
+    changed.detect({})
+    assert calls == [Choices(), Choices(score_threshold=0.25, detections_per_image=7)]
+    assert changed.model is bundle.model
+    assert changed.choices == Choices.of(changed.config) == calls[1]
+    assert bundle.config.score_threshold == 0.7
+
+
+def test_with_choices_refuses_other_names_and_values(tmp_path):
+    bundle = load_folder(write_folder(tmp_path / "model"))
+    with pytest.raises(UserError, match=r"'min_score' is no run-time choice; those are score_threshold, "):
+        bundle.with_choices(min_score=0.5)
+    with pytest.raises(UserError, match=r"model.score_threshold"):
+        bundle.with_choices(score_threshold=1.5)
 
 
 def test_load_model_precision_holds_for_the_model_only(tmp_path):
@@ -192,23 +214,23 @@ def test_load_model_wrong_arguments(tmp_path, arguments, message):
         ({"model": []}, "`model` must be an object"),
     ],
 )
-def test_read_folder_malformed_config_names_the_file_and_the_key(tmp_path, changes, message):
+def test_read_model_malformed_config_names_the_file_and_the_key(tmp_path, changes, message):
     with pytest.raises(UserError, match=rf"config\.json: .*{message}"):
-        read.read_folder(write_folder(tmp_path / "model", **changes))
+        read.read_model(write_folder(tmp_path / "model", **changes))
 
 
-def test_read_folder_no_model_folder(tmp_path):
+def test_read_model_no_model_folder(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        read.read_folder(tmp_path / "nowhere")
+        read.read_model(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"has neither config\.json nor best/config\.json; train a model first"):
-        read.read_folder(tmp_path)
+        read.read_model(tmp_path)
     write_folder(tmp_path / "00000000")
     write_folder(tmp_path / "00000001")
     with pytest.raises(UserError, match=r"name one of the folders inside it, e\.g\. .*/00000001$"):
-        read.read_folder(tmp_path)
+        read.read_model(tmp_path)
     (tmp_path / "00000001" / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json is not JSON"):
-        read.read_folder(tmp_path / "00000001")
+        read.read_model(tmp_path / "00000001")
 
 
 def test_read_model_file_alone(tmp_path):

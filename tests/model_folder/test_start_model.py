@@ -5,6 +5,7 @@ import pytest
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import start_model
+from mrcnn.model_folder.record import Record
 
 
 @pytest.fixture
@@ -18,20 +19,14 @@ def model_dir(tmp_path):
 
 def test_find_start_model_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     weights = model_dir / "model_weights" / "model.h5"
-    assert start_model.find_start_model(str(model_dir)) == start_model.StartModel(weights, model_dir / "config.json")
-    assert start_model.find_start_model(str(weights)) == start_model.StartModel(weights, model_dir / "config.json")
+    expected = start_model.StartModel(weights, Record.read(model_dir / "config.json"))
+    assert start_model.find_start_model(str(model_dir)) == start_model.find_start_model(str(weights)) == expected
     (tmp_path / "alone.h5").touch()
     assert start_model.find_start_model(str(tmp_path / "alone.h5")) == start_model.StartModel(tmp_path / "alone.h5")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "best").symlink_to(model_dir)
     assert start_model.find_start_model(str(tmp_path / "run")).weights.resolve() == weights
     assert start_model.find_start_model(str(model_dir)).class_title_to_idx() == {"bg": 0, "ant": 1}
-
-
-def test_find_start_model_coco_is_downloaded(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(start_model.download, "matterport_coco_file", lambda: "/cache/coco.h5")
-    assert str(start_model.find_start_model("coco").weights) == "/cache/coco.h5"
 
 
 def test_find_start_model_missing_weights_say_what_to_give(tmp_path):
@@ -157,15 +152,6 @@ def test_keep_conventions_conventions_that_do_not_go_together_are_named():
         UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"
     ):
         start_model.keep_conventions({"roi_sampling_ratio": 3}, start)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [({"settings": {"precision": "mixed_bfloat16"}}, "mixed_bfloat16"), ({"settings": {}}, "float32"), ({}, "float32")],
-)
-def test_stored_precision_is_float32_where_a_checkpoint_does_not_say(tmp_path, content, expected):
-    (tmp_path / "config.json").write_text(json.dumps(content))
-    assert start_model.stored_precision(tmp_path / "config.json") == expected
 
 
 @pytest.mark.parametrize(

@@ -38,15 +38,15 @@ def brightness_model(batch):
 
 
 class Network:
-    """A function in the place of a network: without weights, in float32."""
+    """A function in the place of a network: without weights and run-time choices, in float32."""
 
     weights, compute_dtype = (), "float32"
 
     def __init__(self, function):
         self.function = function
 
-    def __call__(self, batch, **choices):
-        return self.function(batch, **choices)
+    def __call__(self, batch, *, choices=None):
+        return self.function(batch)
 
 
 class Thresholded(Network):
@@ -55,7 +55,7 @@ class Thresholded(Network):
     def __init__(self, threshold):
         self.choices = Choices(score_threshold=threshold)
 
-    def __call__(self, batch, choices=None):
+    def __call__(self, batch, *, choices=None):
         found = brightness_model(batch)
         return found._replace(valid=found.valid & (found.scores >= (choices or self.choices).score_threshold))
 

@@ -25,6 +25,7 @@ from mrcnn.serve import server
 from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.service import Service
 from mrcnn.structures import RawDetections
+from tests.predict.helpers import Network
 
 NAMES = ("bg", "cat", "dog")
 COLORS = {"cat": "#FF0000", "dog": "#00FF00"}
@@ -47,7 +48,7 @@ def brightness_model(batch):
 
 def make_bundle(model=brightness_model, **config):
     return ModelBundle(
-        model=model,
+        model=Network(model),
         class_names=NAMES,
         class_metas=tuple(ClassMeta(name, "bitmap", COLORS[name]) for name in NAMES[1:]),
         input_size=InputSize(min_dim=64, max_dim=64),

@@ -31,7 +31,7 @@ def root(tmp_path, make_state, variable):
 
 
 def test_load_weights_run_is_read_back(root, variable):
-    found = resume.load(root, **parts(TrainConfig(epochs=9, gpu_devices=(1, 2), checkpoints={"keep": 2})))
+    found = resume.load(resume.find(root), **parts(TrainConfig(epochs=9, gpu_devices=(1, 2), checkpoints={"keep": 2})))
     assert (found.state.epoch, found.class_title_to_idx) == (1, {"bg": 0, "a": 1})
     variable.assign([0, 0])
     resume.load_weights([("conv1", [("conv1/bias:0", variable)])], found)
@@ -43,7 +43,7 @@ def test_load_weights_run_is_read_back(root, variable):
 def test_a_changed_config_names_every_key(root):
     changed = TrainConfig(lr=0.5, optimizer={"momentum": 0.5}, model={"channels": 1, "image_mean": [1.0]})
     with pytest.raises(UserError) as error:
-        resume.load(root, **parts(changed))
+        resume.load(resume.find(root), **parts(changed))
     message = str(error.value)
     for change in ("`lr`: 0.001 -> 0.5", "`optimizer.momentum`: 0.9 -> 0.5", "`model.channels`: 3 -> 1"):
         assert change in message
@@ -55,19 +55,19 @@ def test_a_key_that_is_newer_than_the_run_had_its_defaults_meaning(root):
     content = json.loads(path.read_text())
     del content["settings"]["validation"]["every_epochs"], content["model"]["image_range"]
     path.write_text(json.dumps(content))
-    assert resume.load(root, **parts(TrainConfig(epochs=3))).state.epoch == 1
+    assert resume.load(resume.find(root), **parts(TrainConfig(epochs=3))).state.epoch == 1
     with pytest.raises(UserError, match=r"`validation\.every_epochs`: 1 -> 2"):
-        resume.load(root, **parts(TrainConfig(epochs=3, validation={"every_epochs": 2})))
+        resume.load(resume.find(root), **parts(TrainConfig(epochs=3, validation={"every_epochs": 2})))
 
 
 def test_load_lets_the_batch_size_change_between_epochs_only(root, make_state):
     other = parts(TrainConfig(epochs=3, batch_size={"train": 4, "val": 2}))
-    assert resume.load(root, **other).state.epoch == 1
+    assert resume.load(resume.find(root), **other).state.epoch == 1
     states.write(root / "last" / states.FILE, make_state(1, 2))
     with pytest.raises(UserError, match=r"the epoch it stopped in with another `batch_size.train`: 1 -> 4; change it"):
-        resume.load(root, **other)
+        resume.load(resume.find(root), **other)
     validation = parts(TrainConfig(epochs=3, batch_size={"train": 1, "val": 2}))
-    assert resume.load(root, **validation).state.step == 2
+    assert resume.load(resume.find(root), **validation).state.step == 2
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_a_damaged_config_of_the_checkpoint_is_named(root, key, value, message):
     path = root / "last" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(UserError, match=message):
-        resume.load(root, **parts(TrainConfig(epochs=3)))
+        resume.load(resume.find(root), **parts(TrainConfig(epochs=3)))
 
 
-def test_nothing_to_resume_is_said(tmp_path):
+def test_find_says_that_there_is_nothing_to_resume(tmp_path):
     with pytest.raises(UserError, match=r"nothing to resume: .* holds no checkpoint; start without --resume"):
-        resume.load(tmp_path, **parts(TrainConfig()))
+        resume.find(tmp_path)
 
 
 def test_differences():

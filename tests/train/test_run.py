@@ -28,7 +28,7 @@ def test_a_run_leaves_the_contracts_files(whole):
     assert [item["title"] for item in content["classes"]] == ["disc", "bar", "bg"]
     size = {"min_dim": 64, "max_dim": 64, "shape": "rectangle", "width": 0, "height": 0}
     assert content["settings"]["input_size"] == size
-    folder = read.read_folder(output)
+    folder = read.read_model(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
 
@@ -78,7 +78,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp
         train(tmp_path, log=log)
     assert stopped.value.code == 128 + log.signum
     assert checkpoint.find_last(tmp_path).name == stopped_at
-    assert read.read_folder(tmp_path / "last").class_names == ("bg", "bar", "disc")
+    assert read.read_model(tmp_path / "last").class_names == ("bg", "bar", "disc")
     train(tmp_path, resume=True)
     assert_same_run(whole[0], tmp_path)
     assert not list(tmp_path.glob("*.step*"))

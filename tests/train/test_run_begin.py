@@ -82,7 +82,7 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     )
     assert '`compatibility` "supervisely"' in line
     assert (built[-1].compatibility, built[-1].mask_paste, built[-1].pre_nms_topk) == ("supervisely", "stretched", 400)
-    assert read.read_folder(output).config.compatibility == "supervisely"
+    assert read.read_model(output).config.compatibility == "supervisely"
     log = train(output, epochs=2, resume=True, weights_init_type=kind)
     assert built[-1].compatibility == "supervisely"
     assert checkpoint.find_last(output).name == "00000001"
@@ -178,7 +178,7 @@ def test_a_run_on_coco_json_is_that_on_the_same_project(whole, coco, train, tmp_
     ours, theirs = (json.loads((folder / "last" / "config.json").read_text()) for folder in (tmp_path, whole[0]))
     assert [item.pop("color") for item in ours["classes"]] != [item.pop("color") for item in theirs["classes"]]
     assert ours == theirs  # but for the colours, which COCO files lack
-    assert read.read_folder(tmp_path).class_names == ("bg", "bar", "disc")
+    assert read.read_model(tmp_path).class_names == ("bg", "bar", "disc")
 
 
 def test_train_on_one_coco_file_resumes_with_the_same_split(coco, train, tmp_path):

@@ -1,0 +1,36 @@
+import pytest
+
+from mrcnn.errors import UserError
+from mrcnn.model_folder import layout, locate
+from mrcnn.model_folder.layout import ModelFiles
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """Plays the download of Matterport's release file."""
+    path = tmp_path / "cache" / "mask_rcnn_coco.h5"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(locate.download, "matterport_coco_file", lambda: str(path))
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_find_model_and_find_start_download_coco(cached):
+    assert locate.find_model("coco") == locate.find_start("coco") == ModelFiles(cached)
+
+
+def test_find_model_and_find_start_prefer_a_folder_of_that_name(cached, tmp_path):
+    for name in (layout.CONFIG, layout.WEIGHTS):
+        (tmp_path / "coco" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "coco" / name).touch()
+    found = locate.find_model("coco")
+    assert found == locate.find_start("coco")
+    assert found.weights.resolve() == tmp_path / "coco" / layout.WEIGHTS
+
+
+def test_find_model_and_find_start_each_say_what_is_missing(tmp_path):
+    with pytest.raises(UserError, match=r"^the model folder .* has neither config.json nor best/config.json; train a"):
+        locate.find_model(tmp_path)
+    with pytest.raises(UserError, match=r"^the start weights are missing: .*model.h5 does not exist. Give --model"):
+        locate.find_start(tmp_path)
