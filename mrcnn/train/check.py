@@ -65,8 +65,8 @@ class Checked:
 
     @property
     def batch_size(self) -> int:
-        """Images of a training step, over all devices together."""
-        return self.config.batch_size.train * self.devices.count
+        """Images of a training step, over all devices together; see `auto_batch.settle` for `auto`."""
+        return self.config.batch_size.settled_train * self.devices.count
 
 
 def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
@@ -122,7 +122,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     if resume:
         config = _with_last_found(_with_last_conventions(config, output, log=log), output)
         config = _with_last_precision(config, output, log=log)
-        config = _with_last_shape(config, output, log=log)
+        config = _with_last_batch(_with_last_shape(config, output, log=log), output, log=log)
         resumed = _load_resumed(config, output)
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
     if config.weights_init_type not in USES_MODEL:
@@ -234,6 +234,20 @@ def _with_last_precision(config: TrainConfig, output: Path, *, log: EventLog) ->
     stopped = start_model.stored_precision(last / checkpoint.CONFIG)
     log.info(str(Precision(stopped, "the stopped run has it")))
     return config.model_copy(update={"precision": stopped})
+
+
+def _with_last_batch(config: TrainConfig, output: Path, *, log: EventLog) -> TrainConfig:
+    """Replaces `auto` by the size of the stopped run's training batches."""
+    last = checkpoint.find_last(output)
+    if last is None or config.batch_size.train != AUTO:
+        return config
+    stored = load_json(last / checkpoint.CONFIG).get("settings")
+    sizes = stored.get("batch_size") if isinstance(stored, dict) else None
+    size = sizes.get("train") if isinstance(sizes, dict) else None
+    if type(size) is not int or size < 1:
+        return config
+    log.info(f"batch size: {size}, because the stopped run has it")
+    return config.model_copy(update={"batch_size": config.batch_size.model_copy(update={"train": size})})
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
