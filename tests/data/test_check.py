@@ -113,7 +113,7 @@ def test_every_problem_of_an_annotation_is_named_with_its_object(root):
         "object 0: class 'plum' is not in",
         "object 4: `points` must be",
         "the image has the tag 'val', whose value must be none, got 3",
-        "object 1 ('apple'): a polygon needs 3 points, it has 1",
+        "object 1 ('apple'): a polygon needs 3 points, it has 1; it is drawn as a point",
         "object 2 ('apple'): it covers no pixel",
         "object 3 ('pear'): the shape mesh cannot be drawn",
         "object 5 ('apple'): it has the tag 'ripe', whose value must be oneof_string of ['yes', 'no'], got 'maybe'",

@@ -311,7 +311,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
 
 
 def _facts(entries: Sequence[_Entry]) -> dict[str, Any]:
-    """Combines the facts of one file's entries; of two values for a key the first is used."""
+    """Combines the facts of one file's entries; the first value of a key counts."""
     return {name: value for entry in reversed(entries) for name, value in entry.facts.items()}
 
 
