@@ -1,7 +1,7 @@
 """The interface of the heads that follow the box head."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.structures import RoiTargets, Size, Tensor
@@ -17,14 +17,18 @@ class Head(Float32Layer):
     `outputs` and `losses` in training, and `decode` for detections.
 
     Attributes:
+        needs: extra fields of the objects that its targets are computed from; a batch has them as `gt_<name>`.
         loss_names: keys of the dictionary `losses` returns; also used by the log, the history and `loss_weights`.
+        loss_labels: legend texts of losses, by name; the curves show a loss without one under its name.
         gives: fields of a detection that `decode` adds.
         class_layers: names of its layers whose shapes depend on the classes; `transfer_learning` initialises them anew.
         fixed_slots: true: the network runs on the same number of regions in every batch, which XLA needs and which is
             the default with a GPU; false: unused slots are dropped. Set by the model.
     """
 
+    needs: tuple[str, ...] = ()
     loss_names: tuple[str, ...] = ()
+    loss_labels: ClassVar[Mapping[str, str]] = {}
     gives: tuple[str, ...] = ()
     class_layers: tuple[str, ...] = ()
     fixed_slots: bool = False

@@ -4,40 +4,37 @@ Each has its own folder in `heads/`, and is imported here and added to `HEADS`. 
 heads by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.fields.table import named
 from mrcnn.heads.head import Head
+from mrcnn.structures import Detections, RawDetections
 
 
 class HeadType(NamedTuple):
-    """How a head is built, and what it needs to learn.
+    """A head that a model can have.
 
     Attributes:
+        head: its class, whose attributes name the fields that it needs, the fields that it predicts, and its losses.
         build: `build(settings, num_classes=..., feature_dtype=...)` builds the head from a family's settings. The names
             of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
-        needs: names of the objects' extra fields that its targets are computed from; a batch has them as `gt_<name>`.
-        gives: names of the extra fields that it adds to a detection, those of `Head.gives`.
-        losses: names of its losses, those of `Head.loss_names`.
     """
 
+    head: type[Head]
     build: Callable[..., Head]
-    needs: tuple[str, ...] = ()
-    gives: tuple[str, ...] = ()
-    losses: tuple[str, ...] = ()
 
 
 HEADS: dict[str, HeadType] = {}
-# names that no head, field or loss may have: those of the model's own heads and losses, of its outputs, and of keys in
-# projects, COCO JSON and exports
-OWN = frozenset(
-    "rpn box mask loss l2_loss rpn_class_loss rpn_bbox_loss mrcnn_class_loss mrcnn_bbox_loss mrcnn_mask_loss "
-    "boxes class_ids class_names scores valid masks extras probabilities tags classTitle geometryType shape bitmap "
-    "points id image_id category_id bbox score segmentation area iscrowd".split()
-)
+# names that no head, field or loss may have, besides those of the family's own heads: of the sum and the L2 term, of
+# the model's outputs, and of keys in projects, COCO JSON and exports
+RESERVED = frozenset({
+    "loss", "l2_loss", *RawDetections._fields, *Detections._fields, "probabilities", "tags", "classTitle",
+    "geometryType", "shape", "bitmap", "points", "id", "image_id", "category_id", "bbox", "score", "segmentation",
+    "area", "iscrowd",
+})  # fmt: skip
 
 
 def find(names: Sequence[str]) -> dict[str, HeadType]:
@@ -58,7 +55,7 @@ def needs(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UserError: as `find`.
     """
-    return tuple(dict.fromkeys(field for kind in find(names).values() for field in kind.needs))
+    return tuple(dict.fromkeys(field for kind in find(names).values() for field in kind.head.needs))
 
 
 def gives(names: Sequence[str]) -> tuple[str, ...]:
@@ -67,7 +64,7 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UserError: as `find`.
     """
-    return tuple(field for kind in find(names).values() for field in kind.gives)
+    return tuple(field for kind in find(names).values() for field in kind.head.gives)
 
 
 def losses(config: ModelConfig) -> tuple[str, ...]:
@@ -76,7 +73,7 @@ def losses(config: ModelConfig) -> tuple[str, ...]:
     Raises:
         UserError: as `find`.
     """
-    return (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.losses))
+    return (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.head.loss_names))
 
 
 def check_loss_weights(config: ModelConfig) -> None:
@@ -91,32 +88,32 @@ def check_loss_weights(config: ModelConfig) -> None:
             raise UserError(f"`model.loss_weights`: {name!r} is no loss of this model; those are {', '.join(known)}")
 
 
-def build(names: Sequence[str], settings: Any, **kwargs: Any) -> dict[str, Head]:
+def build(names: Sequence[str], settings: Any, *, own: Iterable[str], **kwargs: Any) -> dict[str, Head]:
     """Builds heads by name.
 
     Args:
         names: keys of `HEADS`.
         settings: the settings of a family.
+        own: names of the family's own heads and of their losses.
         **kwargs: `num_classes` and `feature_dtype`.
 
     Raises:
         UserError: as `find`.
-        ValueError: a head has other fields or losses than the table says, or a field that is not in `FIELDS`; or it has
-            the name of a head, a field or a loss of the model.
+        ValueError: a head is not of the table's class, or has a field that is not in `FIELDS`; or it has the name of a
+            head, a field or a loss of the model.
     """
-    heads, taken = {}, {*OWN}
+    heads, taken = {}, {*RESERVED, *own}
     for name, kind in find(names).items():
         heads[name] = kind.build(settings, **kwargs)
-        if heads[name].gives != kind.gives:
+        if type(heads[name]) is not kind.head:
+            built = type(heads[name]).__name__
             raise ValueError(
-                f"the head {name!r} adds {heads[name].gives} to a detection, but `HEADS` says {kind.gives}"
+                f"the head {name!r} must be a {kind.head.__name__}, as `HEADS` says, but `build` made a {built}"
             )
-        if heads[name].loss_names != kind.losses:
-            raise ValueError(f"the head {name!r} has losses {heads[name].loss_names}, but `HEADS` says {kind.losses}")
-        for field in kind.gives:
+        for field in kind.head.gives:
             named(field)
-        own = {name, *kind.gives, *heads[name].loss_names}
-        if doubled := sorted(own & taken):
+        names_of_head = {name, *kind.head.gives, *kind.head.loss_names}
+        if doubled := sorted(names_of_head & taken):
             raise ValueError(f"the head {name!r} uses the name {doubled[0]!r}, which the model has already")
-        taken |= own - {name}
+        taken |= names_of_head - {name}
     return heads

@@ -116,6 +116,11 @@ class MaskRCNN(KerasHabits):
         return tuple(name for head in (self.rpn, self.box, *self.heads) for name in head.loss_names)
 
     @property
+    def loss_labels(self) -> dict[str, str]:
+        """The legend texts of losses by name, head by head."""
+        return {name: label for head in (self.rpn, self.box, *self.heads) for name, label in head.loss_labels.items()}
+
+    @property
     def class_layers(self) -> tuple[str, ...]:
         """The names of the layers whose shapes depend on the classes, head by head."""
         return tuple(name for head in (self.box, *self.heads) for name in head.class_layers)

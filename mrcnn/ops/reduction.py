@@ -71,17 +71,3 @@ def box_loss(
         return weighted_mean(smooth_l1(difference), weights, across=across)
     count = ops.stop_gradient(across(ops.sum(ops.cast(sampled, "float32"))))
     return ops.sum(smooth_l1(difference, beta=1.0 / 9.0) * weights) / ops.maximum(count, 1.0)
-
-
-def cross_entropy(logits: Tensor, class_ids: Tensor) -> Tensor:
-    """Computes the softmax cross-entropy of each class number.
-
-    Args:
-        logits: `[..., C]` float.
-        class_ids: `[...]` int, 0..C-1.
-
-    Returns:
-        `[...]` float32, `-log softmax(logits)[class_ids]` over the last axis.
-    """
-    log_probabilities = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    return -ops.take_along_axis(log_probabilities, class_ids[..., None], axis=-1)[..., 0]

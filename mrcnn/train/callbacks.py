@@ -167,7 +167,7 @@ class Recorder(keras.callbacks.Callback):
             history.write_csv(table, rows)
         if self._plots:
             with self._optional_files.writing(curves):
-                self._plots.draw_curves(rows, curves, monitor=self._monitor)
+                self._plots.draw_curves(rows, curves, monitor=self._monitor, labels=self.model.loss_labels)
 
 
 class CheckpointSaver(keras.callbacks.Callback):

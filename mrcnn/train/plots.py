@@ -1,7 +1,7 @@
 """Plots the curves of a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -13,24 +13,22 @@ from mrcnn import files
 from mrcnn.evaluate import table
 from mrcnn.train.history import MONITOR, Row, best_index
 
-LABELS = {  # legend texts of losses; a loss without one is shown under its own name
-    "rpn_class_loss": "RPN class",
-    "rpn_bbox_loss": "RPN box",
-    "mrcnn_class_loss": "class",
-    "mrcnn_bbox_loss": "box",
-    "mrcnn_mask_loss": "mask",
-}
+NO_LABELS: Mapping[str, str] = {}
 SIZE_INCHES = (15.0, 4.6)
 DPI = 100
 
 
-def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> None:
+def draw_curves(
+    rows: Sequence[Row], path: Path, *, monitor: str = MONITOR, labels: Mapping[str, str] = NO_LABELS
+) -> None:
     """Plots total loss, its parts and average precision over the epochs as a PNG.
 
     Args:
         rows: the history, one row per epoch and at least one; missing and NaN values leave gaps.
         path: the PNG file; the write is atomic.
         monitor: the column that decides which epoch is marked as the best.
+        labels: legend texts of losses by name, in the order of the legend; a loss without one follows them under its
+            own name.
     """
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
@@ -39,10 +37,10 @@ def draw_curves(rows: Sequence[Row], path: Path, *, monitor: str = MONITOR) -> N
     for axes in (total, parts, precision):
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     _draw_total(total, rows, epochs, best=best_index(rows, monitor=monitor))
-    names = _loss_names(rows)
+    names = _loss_names(rows, labels)
     for name, color in zip(names, _colors(len(names)), strict=True):
         _line(parts, epochs, _column(rows, name), color=color, style="--")
-        _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=LABELS.get(name, name))
+        _line(parts, epochs, _column(rows, f"val_{name}"), color=color, label=labels.get(name, name))
     _finish(parts, "Losses: validation, training dashed", ylabel="loss")
     shown = [
         _line(precision, epochs, _column(rows, f"val_{name}"), label=label) for name, label in table.labels().items()
@@ -67,12 +65,12 @@ def _draw_total(axes: Axes, rows: Sequence[Row], epochs: Sequence[float], *, bes
     _finish(axes, "Total loss", ylabel="loss")
 
 
-def _loss_names(rows: Sequence[Row]) -> list[str]:
-    """Lists the heads' losses that the history has, those of `LABELS` first."""
+def _loss_names(rows: Sequence[Row], labels: Mapping[str, str]) -> list[str]:
+    """Lists the heads' losses that the history has, those with a label first."""
     names = dict.fromkeys(name.removeprefix("val_") for row in rows for name in row if name.endswith("_loss"))
     for name in ("l2_loss", "loss", *table.labels()):  # `loss` of val_loss, and measures of metrics
         names.pop(name, None)
-    return [*(name for name in LABELS if name in names), *(name for name in names if name not in LABELS)]
+    return [*(name for name in labels if name in names), *(name for name in names if name not in labels)]
 
 
 def _column(rows: Sequence[Row], name: str) -> list[float]:

@@ -47,6 +47,7 @@ class Offsets(Head):
     """One dense layer on a region's features."""
 
     loss_names = ("mrcnn_offset_loss",)
+    needs = (NAME,)
     gives = (NAME,)
 
     def __init__(self, **kwargs):
@@ -100,4 +101,4 @@ def build(settings, *, num_classes, feature_dtype):
 def register(monkeypatch):
     """Adds the field and the head to the public tables for the duration of a test."""
     monkeypatch.setitem(FIELDS, NAME, OffsetField())
-    monkeypatch.setitem(HEADS, NAME, HeadType(build, needs=(NAME,), gives=(NAME,), losses=Offsets.loss_names))
+    monkeypatch.setitem(HEADS, NAME, HeadType(Offsets, build))

@@ -76,8 +76,8 @@ def image(project):
 
 
 @pytest.mark.slow
-def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained, tmp_path):
-    output, log = trained
+def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained, predictor, tmp_path):
+    (output, log), labels = trained, predictor.bundle.model.loss_labels
     assert {event["type"] for event in log.events if LOSS in event.get("metrics", ())} == {"train", "val"}
     with (output / "history.csv").open() as file:
         [row] = csv.DictReader(file)
@@ -89,7 +89,7 @@ def test_loss_of_a_toy_head_is_in_log_history_curves_and_tensorboard(trained, tm
     known = {name: float(value) for name, value in row.items() if value} | {"epoch": int(row["epoch"])}
     others = {name: value for name, value in known.items() if name.removeprefix("val_") != LOSS}
     for shown, is_same in ((known, True), (others, False)):
-        plots.draw_curves([shown], tmp_path / "curves.png")
+        plots.draw_curves([shown], tmp_path / "curves.png", labels=labels)
         pictures = [cv2.imread(str(folder / "curves.png")) for folder in (output, tmp_path)]
         assert np.array_equal(*pictures) == is_same
 

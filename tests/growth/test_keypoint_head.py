@@ -109,6 +109,7 @@ class Ends(Head):
     """One dense layer on a region's features."""
 
     loss_names = (LOSS,)
+    needs = (NAME,)
     gives = (NAME,)
 
     def __init__(self, **kwargs):
@@ -156,8 +157,7 @@ CONFIG = {
 def registered():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FIELDS, NAME, Keypoints())
-        kind = HeadType(lambda settings, **_: Ends(name="ends"), needs=(NAME,), gives=(NAME,), losses=(LOSS,))
-        patch.setitem(HEADS, NAME, kind)
+        patch.setitem(HEADS, NAME, HeadType(Ends, lambda settings, **_: Ends(name="ends")))
         yield
 
 

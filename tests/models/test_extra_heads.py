@@ -10,10 +10,13 @@ from mrcnn.models.families.matterport import Matterport
 from tests.fields import toy
 from tests.heads.parts import SETTINGS
 
+OWN = ("rpn", "box", "mask")
+
 
 class Marks(Head):
     """A head of one weight, whose field is in no table."""
 
+    needs = ("mark", "side")
     gives = ("mark",)
 
     def build(self, input_shape):
@@ -21,14 +24,27 @@ class Marks(Head):
         self.dense.build((None, 1))
 
 
-def build(settings, *, num_classes, feature_dtype):
-    return Marks(name="marks")
+class Plain(Marks):
+    """The same without a field in its detections."""
+
+    needs = ("side",)
+    gives = ()
+
+
+def kind(head, **attributes):
+    """Makes a row of `HEADS`; the class of its head has these attributes."""
+    head = type(head.__name__, (head,), attributes)
+    return HeadType(head, lambda settings, **_: head(name="marks"))
+
+
+def build(*names):
+    return extra_heads.build(names, None, own=OWN, num_classes=3, feature_dtype="float32")
 
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(HEADS, "mark", HeadType(build, needs=("mark", "side"), gives=("mark",)))
-    monkeypatch.setitem(HEADS, "other", HeadType(build, needs=("side",)))
+    monkeypatch.setitem(HEADS, "mark", kind(Marks))
+    monkeypatch.setitem(HEADS, "other", kind(Plain))
 
 
 def test_find_refuses_an_unknown_head_and_lists_the_known(registered):
@@ -52,20 +68,14 @@ def test_build_refuses_a_head_whose_field_is_not_in_the_table(registered):
         Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
 
 
-def test_build_refuses_a_head_that_adds_other_fields_than_the_table_says(registered):
-    with pytest.raises(ValueError, match=r"the head 'other' adds \('mark',\) to a detection, but `HEADS` says \(\)"):
-        extra_heads.build(["other"], None, num_classes=3, feature_dtype="float32")
-
-
-def test_build_refuses_a_head_that_has_other_losses_than_the_table_says(monkeypatch):
-    monkeypatch.setattr(Marks, "gives", ())
-    monkeypatch.setitem(HEADS, "mark", HeadType(build, losses=("mrcnn_mark_loss",)))
-    with pytest.raises(ValueError, match=r"the head 'mark' has losses \(\), but `HEADS` says \('mrcnn_mark_loss',\)"):
-        extra_heads.build(["mark"], None, num_classes=3, feature_dtype="float32")
+def test_build_refuses_a_head_of_another_class_than_the_table_says(monkeypatch):
+    monkeypatch.setitem(HEADS, "mark", HeadType(Marks, lambda settings, **_: Plain()))
+    with pytest.raises(ValueError, match="the head 'mark' must be a Marks, as `HEADS` says, but `build` made a Plain"):
+        build("mark")
 
 
 def test_check_loss_weights_refuses_what_is_no_loss_and_lists_those(monkeypatch):
-    monkeypatch.setitem(HEADS, "mark", HeadType(build, losses=("mrcnn_mark_loss",)))
+    monkeypatch.setitem(HEADS, "mark", kind(Plain, loss_names=("mrcnn_mark_loss",)))
     extra_heads.check_loss_weights(MatterportConfig(extra_heads=("mark",), loss_weights={"mrcnn_mark_loss": 2}))
     extra_heads.check_loss_weights(MatterportConfig(loss_weights={"rpn_bbox_loss": 2}))
     with pytest.raises(
@@ -77,8 +87,7 @@ def test_check_loss_weights_refuses_what_is_no_loss_and_lists_those(monkeypatch)
 
 
 def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypatch):
-    monkeypatch.setattr(Marks, "gives", ())
-    monkeypatch.setitem(HEADS, "mark", HeadType(build))
+    monkeypatch.setitem(HEADS, "mark", kind(Plain))
     plain = Matterport(num_classes=3, settings=SETTINGS).weight_layout()
     model = Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
     names = [name for name, _ in model.weight_layout()]
@@ -86,18 +95,23 @@ def test_weight_layout_lists_the_layers_of_other_heads_last(registered, monkeypa
     assert model.head("mark").dense.built
 
 
-@pytest.mark.parametrize("name", ["mask", "box"])
-def test_build_refuses_the_name_of_a_head_of_the_model(monkeypatch, name):
-    monkeypatch.setattr(Marks, "gives", ())
-    monkeypatch.setitem(HEADS, name, HeadType(build))
+@pytest.mark.parametrize("name", ["mask", "box", "scores", "class_names"])
+def test_build_refuses_the_name_of_a_head_or_an_output_of_the_model(monkeypatch, name):
+    monkeypatch.setitem(HEADS, name, kind(Plain))
     with pytest.raises(ValueError, match=f"the head '{name}' uses the name '{name}', which the model has already"):
-        extra_heads.build([name], None, num_classes=3, feature_dtype="float32")
+        build(name)
+
+
+@pytest.mark.parametrize("loss", ["l2_loss", *MatterportConfig.LOSSES])
+def test_build_refuses_the_name_of_a_loss_of_the_model(monkeypatch, loss):
+    monkeypatch.setitem(HEADS, "mark", kind(Plain, loss_names=(loss,)))
+    with pytest.raises(ValueError, match=f"the head 'mark' uses the name '{loss}', which the model has already"):
+        Matterport(num_classes=3, settings={**SETTINGS, "extra_heads": ["mark"]})
 
 
 def test_build_refuses_two_heads_with_one_field(monkeypatch):
     toy.register(monkeypatch)
-    monkeypatch.setattr(Marks, "gives", ("point",))
     for name in ("first", "second"):
-        monkeypatch.setitem(HEADS, name, HeadType(build, gives=("point",)))
+        monkeypatch.setitem(HEADS, name, kind(Plain, gives=("point",)))
     with pytest.raises(ValueError, match="the head 'second' uses the name 'point'"):
-        extra_heads.build(["first", "second"], None, num_classes=3, feature_dtype="float32")
+        build("first", "second")

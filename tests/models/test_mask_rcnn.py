@@ -89,6 +89,11 @@ def test_total_is_the_sum_of_its_parts(model, batch):
     assert float(losses["loss"]) == pytest.approx(sum(parts), rel=1e-6)
 
 
+def test_loss_labels_has_a_text_for_each_loss(model):
+    assert tuple(model.loss_labels) == model.loss_names == type(model.settings).LOSSES
+    assert list(model.loss_labels.values()) == ["RPN class", "RPN box", "class", "box", "mask"]
+
+
 def test_traced_detection_equals_eager_for_any_batch_size(model, batch):
     signature = {
         "images": tf.TensorSpec([None, SIDE, SIDE, 3]),

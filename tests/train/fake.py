@@ -22,7 +22,7 @@ class FakeMaskRCNN(keras.Model):
 
     def __init__(self, *, num_classes=3, side=SIDE):
         super().__init__(name="fake")
-        self.loss_names = LOSSES
+        self.loss_names, self.loss_labels = LOSSES, {"rpn_class_loss": "RPN class"}
         self.num_classes, self.side = num_classes, side
         self.conv1 = keras.layers.Conv2D(4, 3, strides=2, name="conv1")
         self.logits = keras.layers.Dense(num_classes * 5, name="mrcnn_class_logits")

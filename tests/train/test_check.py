@@ -14,6 +14,7 @@ from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind
 from mrcnn.evaluate.table import METRICS
+from mrcnn.heads.head import Head
 from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.train import check, devices, objects
 from mrcnn.train.checkpoint import CheckpointStore
@@ -73,8 +74,13 @@ def test_check_accepts_the_monitors_that_the_schema_suggests(log, tmp_path):
         assert begin.config.best_monitor == name
 
 
+def _kind(**attributes):
+    """Makes a row of `HEADS` whose head has these attributes and is never built."""
+    return HeadType(type("Marks", (Head,), attributes), None)
+
+
 def test_check_accepts_the_metrics_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch):
-    monkeypatch.setitem(HEADS, "marks", HeadType(None, gives=("mark",)))
+    monkeypatch.setitem(HEADS, "marks", _kind(gives=("mark",)))
     monkeypatch.setitem(
         METRICS, "marks", MetricKind(None, validated={"near": "near"}, monitored=("near",), needs=("mark",))
     )
@@ -93,7 +99,7 @@ def test_check_accepts_the_metrics_of_the_heads_of_the_start_weights(log, tmp_pa
 
 
 def test_check_accepts_the_losses_of_the_heads_of_the_start_weights(log, tmp_path, monkeypatch, make_state):
-    monkeypatch.setitem(HEADS, "marks", HeadType(None, losses=("mark_loss",)))
+    monkeypatch.setitem(HEADS, "marks", _kind(loss_names=("mark_loss",)))
     stopped_run(tmp_path / "start", make_state, {**tiny.CONFIG["model"], "extra_heads": ["marks"]})
     network = {**tiny.CONFIG["model"], "loss_weights": {"mark_loss": 0.5}}
     asked = {"model": str(tmp_path / "start"), "network": network, "weights_init_type": "transfer_learning"}
@@ -231,7 +237,7 @@ def test_check_data_keeps_the_class_numbers_of_the_start_weights(log, tmp_path):
 
 def test_check_data_opens_the_data_with_the_fields_that_the_run_needs_alone(log, tmp_path, monkeypatch):
     for name in ("point", "offset"):
-        monkeypatch.setitem(HEADS, name, HeadType(None, needs=(name,)))
+        monkeypatch.setitem(HEADS, name, _kind(needs=(name,)))
     toy.register(monkeypatch)
     made = [coco_cases.annotation(number, point=[1, 2, 3], offset=[1, 2]) for number in (1, 2)]
     paths = DataPaths(*coco_cases.write(tmp_path, coco_cases.content(*made)))

@@ -36,6 +36,18 @@ def test_more_curves_leave_more_ink(tmp_path):
     assert ink[1] > 1000
 
 
+def test_draw_curves_has_the_losses_under_their_labels_in_the_order_of_these(tmp_path):
+    losses = {"val_a_loss": 1.0, "val_b_loss": 2.0, "val_c_loss": 3.0}
+    rows = [{"epoch": epoch, "loss": 1.0, **losses} for epoch in (1, 2)]
+    renamed = [{key.replace("_b_loss", "_bee_loss"): value for key, value in row.items()} for row in rows]
+    pictures = []
+    for shown, labels in ((rows, {"b_loss": "bee", "a_loss": "a_loss"}), (renamed, {"bee_loss": "bee"}), (rows, {})):
+        plots.draw_curves(shown, tmp_path / "curves.png", labels=labels)
+        pictures.append(cv2.imread(str(tmp_path / "curves.png")))
+    assert (pictures[0] == pictures[1]).all()  # b first, as "bee"; then a and c under their own names
+    assert (pictures[0] != pictures[2]).any()
+
+
 def test_draw_curves_shows_a_metric_among_the_metrics_whatever_its_name(tmp_path, monkeypatch):
     shown = dict.fromkeys(("miss_loss", "misses"), "misses")
     monkeypatch.setitem(METRICS, "mine", MetricKind(None, validated=shown))

@@ -1,7 +1,7 @@
 """The box head: samples regions for training, classifies regions, detects. Source: Fast R-CNN (2015)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -32,6 +32,7 @@ class Boxes(Float32Layer):
     """Box head: classifies regions and refines their boxes."""
 
     loss_names = ("mrcnn_class_loss", "mrcnn_bbox_loss")
+    loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_class_loss": "class", "mrcnn_bbox_loss": "box"}
     class_layers = ("mrcnn_class_logits", "mrcnn_bbox_fc")
 
     def __init__(

@@ -20,9 +20,8 @@ def mrcnn_class_loss(logits: Tensor, targets: RoiTargets, *, across: reduction.A
     Returns:
         A float32 scalar; 0 without a valid slot.
     """
-    return reduction.weighted_mean(
-        reduction.cross_entropy(logits, targets.class_ids), ops.cast(targets.valid, "float32"), across=across
-    )
+    values = ops.sparse_categorical_crossentropy(targets.class_ids, ops.cast(logits, "float32"), from_logits=True)
+    return reduction.weighted_mean(values, ops.cast(targets.valid, "float32"), across=across)
 
 
 def mrcnn_bbox_loss(

@@ -1,7 +1,7 @@
 """The mask head: predicts, trains and decodes masks. Source: Mask R-CNN (2017), section 3."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -35,6 +35,7 @@ class Masks(Head):
     """
 
     loss_names = ("mrcnn_mask_loss",)
+    loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_mask_loss": "mask"}
     gives = ("masks",)
     class_layers = ("mrcnn_mask",)
 

@@ -21,7 +21,5 @@ def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.A
         A float32 scalar; 0 without a cell of weight 1.
     """
     own = ops.take_along_axis(logits, targets.class_ids[:, None, None, None], axis=3)[..., 0]  # [P, M, M]
-    own = ops.cast(own, "float32")
-    # log(1 + e^-|x|) + max(x, 0) - x t: the cross-entropy of sigmoid(x), exact for any size of x
-    values = ops.log1p(ops.exp(-ops.abs(own))) + ops.relu(own) - own * targets.masks
+    values = ops.binary_crossentropy(targets.masks, ops.cast(own, "float32"), from_logits=True)
     return reduction.weighted_mean(values, targets.weights, across=across)

@@ -1,7 +1,7 @@
 """The region proposal network: anchors to proposals and losses. Source: Faster R-CNN (2015), section 3.1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -45,6 +45,7 @@ class RegionProposals(Float32Layer):
     """Region proposal network: proposes regions that may contain an object."""
 
     loss_names = ("rpn_class_loss", "rpn_bbox_loss")
+    loss_labels: ClassVar[Mapping[str, str]] = {"rpn_class_loss": "RPN class", "rpn_bbox_loss": "RPN box"}
 
     def __init__(
         self,

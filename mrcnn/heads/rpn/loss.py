@@ -20,10 +20,9 @@ def rpn_class_loss(logits: Tensor, targets: AnchorTargets, *, across: reduction.
     Returns:
         A float32 scalar; 0 without a sampled anchor.
     """
-    sampled = ops.cast(targets.state >= 0, "float32")
-    return reduction.weighted_mean(
-        reduction.cross_entropy(logits, ops.maximum(targets.state, 0)), sampled, across=across
-    )
+    sampled, classes = ops.cast(targets.state >= 0, "float32"), ops.maximum(targets.state, 0)
+    values = ops.sparse_categorical_crossentropy(classes, ops.cast(logits, "float32"), from_logits=True)
+    return reduction.weighted_mean(values, sampled, across=across)
 
 
 def rpn_bbox_loss(

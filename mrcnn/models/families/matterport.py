@@ -30,6 +30,7 @@ from mrcnn.models.mask_rcnn import Layers, MaskRCNN, Numbers
 from mrcnn.ops import sampling
 from mrcnn.structures import Choices
 
+_OWN_NAMES = ("rpn", "box", "mask", *RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 _HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
 LAYER_PATTERNS = {
     "heads": _HEADS,
@@ -100,7 +101,9 @@ def build_layers(config: MatterportConfig, *, num_classes: int, feature_dtype: s
     )
     neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
     rpn = _rpn(config, feature_dtype=feature_dtype)
-    further = extra_heads.build(config.extra_heads, config, num_classes=num_classes, feature_dtype=feature_dtype)
+    further = extra_heads.build(
+        config.extra_heads, config, own=_OWN_NAMES, num_classes=num_classes, feature_dtype=feature_dtype
+    )
     return Layers(
         backbone=backbone,
         neck=neck,

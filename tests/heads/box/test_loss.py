@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.heads.box import loss as box
 from mrcnn.structures import RoiTargets
@@ -15,6 +16,21 @@ def test_mrcnn_class_loss_skips_empty_slots():
     logits = np.array([[[0.0, 0.0, 0.0], [0.0, np.log(2.0), 0.0], [50.0, 0.0, 0.0]]], "float32")
     loss = box.mrcnn_class_loss(logits, _targets([0, 1, 2], [True, True, False]))
     assert float(loss) == pytest.approx((np.log(3) + np.log(4 / 2)) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(("class_id", "expected"), [(0, 0.0), (1, 2000.0)])
+def test_mrcnn_class_loss_of_huge_logits_is_finite(class_id, expected):
+    logits = np.array([[[1000.0, -1000.0]]], "float32")
+    assert float(box.mrcnn_class_loss(logits, _targets([class_id], [True]))) == expected
+
+
+def test_mrcnn_class_loss_has_the_gradient_of_the_softmax():
+    logits = tf.Variable([[[0.0, 0.0, 0.0], [0.0, np.log(2.0), 0.0]]])
+    with tf.GradientTape() as tape:
+        loss = box.mrcnn_class_loss(logits, _targets([0, 1], [True, True]))
+    # probabilities less 1 for the true class, each region by 1/2
+    expected = np.array([[1 / 3 - 1, 1 / 3, 1 / 3], [1 / 4, 1 / 2 - 1, 1 / 4]]) / 2
+    np.testing.assert_allclose(tape.gradient(loss, logits)[0], expected, rtol=1e-6)
 
 
 def test_mrcnn_class_loss_counts_classes_that_no_object_of_the_image_has():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.heads.mask import loss
 from mrcnn.structures import MaskTargets
@@ -27,6 +28,17 @@ def test_mrcnn_mask_loss_huge_logits_stay_finite():
     logits = np.full((1, 1, 1, 2), -500.0, "float32")
     targets = MaskTargets(np.ones((1, 1, 1), "float32"), np.array([1]), np.ones((1, 1, 1), "float32"))
     assert float(loss.mrcnn_mask_loss(logits, targets)) == 500.0
+
+
+def test_mrcnn_mask_loss_has_the_gradient_of_the_sigmoid_at_zero_too():
+    logits = tf.constant([[[[0.0, 0.0], [0.0, np.log(3.0)], [0.0, -np.log(3.0)]]]])
+    targets = MaskTargets(np.array([[[0.25, 0.0, 1.0]]], "float32"), np.array([1]), np.ones((1, 1, 3), "float32"))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = loss.mrcnn_mask_loss(logits, targets)
+    # probability less target: 1/2 - 1/4, 3/4 - 0, 1/4 - 1; each cell by 1/3
+    expected = np.array([0.25, 0.75, -0.75]) / 3
+    np.testing.assert_allclose(tape.gradient(value, logits)[0, 0, :, 1], expected, rtol=1e-6)
 
 
 def test_mrcnn_mask_loss_no_object_region_gives_zero():
