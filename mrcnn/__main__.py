@@ -28,9 +28,9 @@ CONVERTERS: Commands = {
     "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
 }
 COMMANDS: Commands = {
-    "train": Command("mrcnn.commands.train", "train a model on a project"),
+    "train": Command("mrcnn.commands.train", "train a model on a project or COCO JSON"),
     "infer": Command("mrcnn.commands.infer", "apply a model to a project or to images"),
-    "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on a project"),
+    "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on a project or COCO JSON"),
     "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
     "check": Command("mrcnn.commands.check", "look for mistakes in a project"),

@@ -94,7 +94,9 @@ def open_data(
 
 
 def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
-    """Builds the model for data as a training run does: start weights, trained layers, precision, devices and seed.
+    """Builds the model for data, as a training run does.
+
+    That sets start weights, trained layers, precision, devices and seed.
 
     Args:
         data: from `open_data`; its config's `weights_init_type` must be `imagenet` or `random`.

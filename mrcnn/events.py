@@ -104,10 +104,10 @@ class EventLog(ABC):
         """Reports the exception that ends the run; `debug` adds the traceback."""
         fields = {"stack": traceback.format_exception(error)} if debug else {}
         self.emit(
-            _told(error) if isinstance(error, UserError) else "Unexpected exception in main.",
+            _one_line(error) if isinstance(error, UserError) else "Unexpected exception in main.",
             level="fatal",
             event_type="EventType.TASK_CRASHED",
-            exc_str=_told(error),
+            exc_str=_one_line(error),
             **fields,
         )
 
@@ -234,7 +234,7 @@ class RichLog(EventLog):
             for part in traceback.format_exception(error):
                 self._console.print(part.rstrip("\n"), markup=False, highlight=False, emoji=False, soft_wrap=True)
         hint = "" if debug or isinstance(error, UserError) else "; --debug shows where"
-        self.emit(_told(error) + hint, level="fatal")
+        self.emit(_one_line(error) + hint, level="fatal")
 
     def close(self) -> None:
         """Removes the bars of unfinished subtasks."""
@@ -376,7 +376,7 @@ def _with_advice(error: Exception) -> Exception:
     return advised
 
 
-def _told(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     text = one_line(str(error))
     if isinstance(error, UserError | OutOfMemory):
         return text

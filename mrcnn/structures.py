@@ -187,7 +187,9 @@ class RawDetections(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """The run-time choices of a detector; a change needs no new network. The names are those of `model` in a config.
+    """The run-time choices of a detector, named as under `model` in a config.
+
+    They can be changed without building a new network.
 
     Attributes:
         score_threshold: detections that score less are dropped.
@@ -203,7 +205,10 @@ class Choices(NamedTuple):
 
     @classmethod
     def of(cls, settings: Any) -> "Choices":
-        """Reads the choices from the attributes of any record that has them all, such as a family's settings."""
+        """Reads the choices from a record with attributes of the same names.
+
+        Such a record is a family's settings.
+        """
         return cls(**{name: getattr(settings, name) for name in cls._fields})
 
     def for_evaluation(self) -> "Choices":

@@ -61,13 +61,14 @@ def test_defaults(script, calls):
         "images": None,
         "score_threshold": None,
         "device": "cpu",
+        "tf32": None,
     }
     assert calls == [((Path("m"), Path("o")), {"log": log, **nothing})]
 
 
 def test_every_option(script, calls):
     run(script, "export", "--model", "m.h5", "--classes", "coco", "--input-size", "64", "128", "--out", "o",
-        "--images", "i", "--score-threshold", "0.25", "--device", "1", "--format", "onnx")  # fmt: skip
+        "--images", "i", "--score-threshold", "0.25", "--device", "1", "--no-tf32", "--format", "onnx")  # fmt: skip
     names, options = calls[0]
     assert names == (Path("m.h5"), Path("o"))
     del options["log"]
@@ -78,6 +79,7 @@ def test_every_option(script, calls):
         "images": Path("i"),
         "score_threshold": 0.25,
         "device": "1",
+        "tf32": False,
     }
 
 

@@ -11,6 +11,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("pre
 MODULE = re.compile(r"python -m ((?:mrcnn|benchmarks|tests)(?:\.\w+)+)")
 FILE = re.compile(r"(?:^|[\s`=])((?:presets|docs|benchmarks|tests)/[\w./-]+\.\w+)")
 
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PATH = re.compile(r"`(\w+(?:/\w+)+/?(?:\.py)?)`")  # in backticks: a module, a package or a file
 TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 CHECKLIST = ROOT / "docs" / "compatibility.md"
 
@@ -34,6 +36,17 @@ def test_named_modules_and_files_exist(path):
     missing = [name for name in modules if not ((ROOT / f"{name}.py").is_file() or (ROOT / name).is_dir())]
     missing += [name for name in FILE.findall(text) if not (ROOT / name).is_file()]
     assert missing == []
+
+
+def test_every_path_that_the_architecture_names_exists():
+    bases = (ROOT / "mrcnn", ROOT)
+    named = PATH.findall(ARCHITECTURE.read_text())
+    assert len(named) > 60  # the pattern still finds them
+    assert [name for name in named if not any(_is_code(base / name) for base in bases)] == []
+
+
+def _is_code(path):
+    return path.exists() or path.with_suffix(".py").is_file()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_ids)

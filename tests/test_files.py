@@ -34,7 +34,7 @@ def test_read_bytes_refuses_what_is_too_long(tmp_path):
         files.read_bytes(tmp_path / "a", what="image", most=3)
 
 
-def test_read_bytes_refuses_pipes_devices_and_folders(tmp_path):
+def test_is_regular_and_read_bytes_refuses_pipes_devices_and_folders(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     for name in ("pipe", "zero", "."):
@@ -208,7 +208,7 @@ def test_check_writable_refuses_a_place_without_permission():
         files.check_writable("/proc/self/out")
 
 
-def test_an_output_needs_room_for_endings_in_its_name(tmp_path):
+def test_check_free_output_needs_room_for_endings_in_its_name(tmp_path):
     files.check_free(tmp_path / ("n" * 239))  # 255 - len(".interrupted.old")
     for name in ("n" * 240, "é" * 120):  # 240 bytes each
         with pytest.raises(UserError, match="has 240 bytes; give it at most 239"):

@@ -117,7 +117,7 @@ def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch):
     assert "cannot lock files" in warnings[0]
 
 
-def test_a_lock_that_a_killed_run_left_is_removed_but_not_a_held_one(tmp_path, holder):
+def test_remove_left_lock_that_a_killed_run_left_is_removed_but_not_a_held_one(tmp_path, holder):
     (tmp_path / ".out.lock").touch()
     locks.remove_left(tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -122,7 +122,7 @@ def _load_and_apply(
     # report conflicts before the model is loaded, which takes long
     labels.output_meta(source.meta, stored.class_metas, naming)
     _check_output(folder, source, options)
-    bundle = read.load_as_told(
+    bundle = read.load_for_inference(
         stored,
         config.model,
         score_threshold=options.score_threshold,
@@ -296,7 +296,7 @@ def _selects_nothing(
     titles = [item.title for item in source.meta.classes]
     known = ", ".join(titles) or "none"
     if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
-        yield f"`mode.from_classes` has no class of the input (there: {known}): the model looks at nothing"
+        yield f"`mode.from_classes` has no class of the input (there: {known}), so nothing is predicted"
     if not naming.titles:
         found = ", ".join(bundle.class_names[1:])
         yield f"`mode.model_classes` has no class of the model (there: {found}): nothing that it finds is written"

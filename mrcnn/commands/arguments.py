@@ -38,7 +38,9 @@ def add_tf32(parser: argparse.ArgumentParser) -> None:
 
 
 def batch_size(text: str) -> int | str:
-    """Reads a batch size, a whole number or `auto`; whether the number is too small is checked later.
+    """Reads a batch size: a whole number or `auto`.
+
+    Whether the number is too small is checked later.
 
     Raises:
         ArgumentTypeError: the text is neither.

@@ -9,7 +9,7 @@ from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel and prove that it is equal"
-TOLD = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
+RUN_OPTIONS = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +27,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def export(options: argparse.Namespace, log: EventLog) -> None:
     """Exports the model as the options describe."""
-    told = {name: getattr(options, name) for name in TOLD}
+    chosen = {name: getattr(options, name) for name in RUN_OPTIONS}
     files.check_free(options.out, fix="remove it or name another")
     paths.check_model(options.model, classes=options.classes)
     if options.images:
         paths.check_images(options.images)
     run = startup.load("mrcnn.export.run", debug=options.debug)
-    run.export(options.model, options.out, log=log, **told)
+    run.export(options.model, options.out, log=log, **chosen)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

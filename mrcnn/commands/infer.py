@@ -15,7 +15,17 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 NEEDS = {"model": "--model", "project": "--project (or --images)", "output": "--output"}
-TOLD = ("overlay", "batch_size", "score_threshold", "device", "precision", "tf32", "resume", "classes", "input_size")
+RUN_OPTIONS = (
+    "overlay",
+    "batch_size",
+    "score_threshold",
+    "device",
+    "precision",
+    "tf32",
+    "resume",
+    "classes",
+    "input_size",
+)
 
 
 def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
@@ -60,8 +70,8 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     paths.check_model(model, classes=options.classes)
     paths.check_detections(output, source, resume=options.resume)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
-    told = run.Options(**{name: getattr(options, name) for name in TOLD})
-    run.run_inference(model, source, output, config=config, log=log, options=told)
+    chosen = run.Options(**{name: getattr(options, name) for name in RUN_OPTIONS})
+    run.run_inference(model, source, output, config=config, log=log, options=chosen)
 
 
 def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Path] | None) -> Any:

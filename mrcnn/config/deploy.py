@@ -15,5 +15,5 @@ class DeployConfig(InferenceModelConfig):
     """All settings of a service."""
 
     cache_limit: PositiveInt = Field(
-        default=500, description="accepted, without effect: every request brings its image, so none is kept"
+        default=500, description="accepted, has no effect: images are not cached, each request includes its own"
     )

@@ -44,7 +44,10 @@ def check_model(values: Mapping[str, Any], *, path: str = "model") -> ModelConfi
 
 
 def nested_records(values: Mapping[str, Any]) -> dict[str, type[ModelConfig]]:
-    """Finds the record of the `model` in a config, for hints in error messages; the default one if it is malformed."""
+    """Finds the record of the `model` in a config, for hints in error messages.
+
+    It is the default family's if `model` is malformed.
+    """
     model = values.get("model")
     name = model.get("family") if isinstance(model, Mapping) else None
     return {"model": FAMILIES.get(name if isinstance(name, str) else DEFAULT_FAMILY, FAMILIES[DEFAULT_FAMILY])}

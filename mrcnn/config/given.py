@@ -45,7 +45,9 @@ class UserSettings(Settings):
 
 
 def dotted_keys(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the dotted key of every value in a config, objects included; lists are not looked into.
+    """Yields the dotted key of every value in a config.
+
+    Objects count as values too; lists are not searched.
 
     Args:
         values: the config; a record in it counts with all its fields.

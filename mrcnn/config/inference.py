@@ -30,9 +30,9 @@ AMOUNT_PATTERN = f"^{_AMOUNT.pattern}$"
 CUT_PATTERN = "^([0-9]{1,9}|-0{1,9})(px|%)$"
 INFERENCE_SUFFIX = "_maskrcnn"  # default suffix of an inference run's class and tag names
 # the meanings of keys that several records have with other types or defaults
-MODE_NAME = "what the model looks at, see [inference.md](inference.md)"
-ENABLE = "of objects of one class that overlap, only the best stays; in the original in `sliding_window_det` only"
-OVERLAPPING = "IoU of two masks above which they overlap"
+MODE_NAME = "which regions of an image the model is applied to, see [inference.md](inference.md)"
+ENABLE = "apply mask NMS per class to the detections of all windows; in the original in `sliding_window_det` only"
+OVERLAPPING = "IoU threshold of that mask NMS: of two detections with a higher mask IoU the weaker is dropped"
 
 
 def _names(value: Any) -> Any:
@@ -193,7 +193,10 @@ class InferenceModelConfig(UserSettings):
 
 
 class Sides(Settings):
-    """An amount for each side of a box: pixels, or per cent of the box's width or height."""
+    """An amount for each side of a box.
+
+    It is in pixels, or in per cent of the box's width or height.
+    """
 
     left: Amount = Field(
         default="0px", description="added to the box on the left, below 0 taken away; per cent of the box's width"
@@ -204,7 +207,10 @@ class Sides(Settings):
 
 
 class Bounds(Sides):
-    """How much is cut off each side of an image: pixels, or per cent of its width or height."""
+    """How much is cut off each side of an image.
+
+    An amount is in pixels, or in per cent of the image's width or height.
+    """
 
     left: Cut = Field(
         default="0px",
@@ -230,32 +236,34 @@ class Overlap(Settings):
 
 
 class NmsAfter(Settings):
-    """Whether what the windows found is thinned out: of objects of one class that overlap more, the best stays.
+    """Mask NMS over the detections of all windows, per class.
 
-    `iou_threshold` is the largest IoU of two masks that both stay. `confidence_tag_name` is the model's tag before its
-    suffix: the score it names is the only one there is.
+    As in the original, a detection that NMS drops still suppresses weaker ones.
+    `iou_threshold` is the largest mask IoU of two detections of one class that both stay. `confidence_tag_name` is the
+    model's tag before its suffix: a detection has no other score to sort by.
     """
 
     enable: Flag = Field(default=False, description=ENABLE)
     iou_threshold: NotNegative = Field(default=0.0, description=OVERLAPPING)
     confidence_tag_name: Text = Field(
         default="confidence",
-        description="the tag that says which is best; where it is given, it must be `model.confidence_tag_name`",
+        description="tag with the score that orders detections; if given, it must be `model.confidence_tag_name`",
     )
 
 
 class UsualNmsAfter(NmsAfter):
-    """`NmsAfter` with what overlapping windows need as defaults."""
+    """`NmsAfter` with defaults for overlapping windows: NMS at a mask IoU of 0.3."""
 
     enable: Flag = Field(default=True, description=ENABLE)
     iou_threshold: NotNegative = Field(default=0.3, description=OVERLAPPING)
 
 
 class Mode(Settings):
-    """What every mode accepts; `save_probabilities` has no meaning for this model and no effect.
+    """Keys of every inference mode.
 
-    `model_classes` and `model_tags` are those of what is found, `existing_objects` the classes of what was annotated.
-    With `flip` the model looks at each part of the image a second time, mirrored; what it finds twice counts once.
+    `model_classes` and `model_tags` select and rename classes and tags of the detections, `existing_objects` those of
+    the annotated objects. `save_probabilities` has no effect: this model computes no score per pixel. With `flip` the
+    model also predicts on the mirror image of each region, and mask NMS merges both results.
     """
 
     name: Text = Field(description=MODE_NAME)
@@ -263,25 +271,25 @@ class Mode(Settings):
     model_tags: TagSelection = TagSelection()
     existing_objects: ObjectSelection = ObjectSelection()
     save_probabilities: Flag = Field(
-        default=False, description="of later SDKs; accepted, without effect: this model gives no score per pixel"
+        default=False, description="of later SDKs; accepted, without effect: this model computes no score per pixel"
     )
     flip: Flag = Field(
         default=False,
         description=(
-            "**new**: the model looks a second time, at the mirror image; what both looks find counts once. Takes "
-            "twice the time"
+            "**new**: also predict on the mirror image of each region and merge both results by mask NMS; doubles the "
+            "time"
         ),
     )
 
 
 class FullImageMode(Mode):
-    """The model looks at the whole image once."""
+    """Runs the model on the whole image."""
 
     name: Literal["full_image"] = Field(default="full_image", description=MODE_NAME)
 
 
 class RoiMode(Mode):
-    """The model looks at what is left of the image when `bounds` are cut off its sides."""
+    """Runs the model on the image cropped by `bounds`."""
 
     name: Literal["roi"] = Field(default="roi", description=MODE_NAME)
     bounds: Bounds = Bounds()
@@ -290,20 +298,24 @@ class RoiMode(Mode):
 
 
 class BboxesMode(Mode):
-    """The model looks at the box of each annotated object of `from_classes`, grown by `padding`."""
+    """Runs the model on the box of each annotated object of `from_classes`, enlarged by `padding`."""
 
     name: Literal["bboxes"] = Field(default="bboxes", description=MODE_NAME)
-    from_classes: Names = Field(default="__all__", description="classes of the project whose objects are looked at")
+    from_classes: Names = Field(
+        default="__all__", description="the model runs on the boxes of the objects of these classes"
+    )
     padding: Sides = Sides()
-    save: Flag = Field(default=False, description="add a rectangle of what was looked at")
-    add_suffix: Text = Field(default="_input_bbox", description="appended to the object's class for it")
+    save: Flag = Field(default=False, description="add a rectangle of each region that the model ran on")
+    add_suffix: Text = Field(
+        default="_input_bbox", description="appended to the object's class to name that rectangle's"
+    )
 
 
 class SlidingMode(Mode):
-    """The model looks at windows that cover the image; what it finds in them is put together.
+    """Runs the model on windows that cover the image, and combines their detections.
 
-    `join_iou_threshold` says when two pieces are one object: how much they must agree, as IoU, in what both windows
-    see; null leaves pieces apart.
+    Detections of two windows are joined to one object if the IoU of their masks, inside the area that both windows
+    cover, reaches `join_iou_threshold`; null joins none.
     """
 
     window: Window = Window()
@@ -314,7 +326,8 @@ class SlidingMode(Mode):
     join_iou_threshold: PositiveFraction | None = Field(
         default=0.5,
         description=(
-            "**new**: IoU, in what both windows see, from which two pieces are one object; null leaves pieces apart"
+            "**new**: detections of two windows are joined to one object from this mask IoU on, computed inside the "
+            "area that both windows cover; null joins none"
         ),
     )
 
@@ -331,14 +344,14 @@ class SlidingMode(Mode):
 
 
 class SlidingWindowMode(SlidingMode):
-    """Sliding windows; what overlaps is thinned out unless the user says otherwise."""
+    """Sliding windows, with mask NMS on by default."""
 
     name: Literal["sliding_window"] = Field(default="sliding_window", description=MODE_NAME)
     nms_after: UsualNmsAfter = UsualNmsAfter()
 
 
 class SlidingWindowDetMode(SlidingMode):
-    """Sliding windows, with the original's defaults of `nms_after`."""
+    """Sliding windows, with mask NMS off by default, as in the original."""
 
     name: Literal["sliding_window_det"] = Field(default="sliding_window_det", description=MODE_NAME)
 

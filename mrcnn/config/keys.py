@@ -1,4 +1,6 @@
-"""Builds the JSON schemas of the current keys of each kind of config, described in Markdown.
+"""Builds the JSON schemas of the current keys of each config.
+
+The descriptions are Markdown.
 
 `config.schema` adds older forms to them for editors; `config.tables` writes them as tables of docs/configuration.md.
 """

@@ -18,7 +18,7 @@ _NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versio
 
 
 class ModelConfig(Settings):
-    """What every family's model has.
+    """Settings of every family's model.
 
     A family's record is a subclass: it narrows `family` to its name and gives it a default.
 
@@ -67,7 +67,7 @@ class ModelConfig(Settings):
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
     detection_nms_iou_threshold: Fraction = Field(
-        default=0.3, description="overlap above which the weaker detection of a class goes"
+        default=0.3, description="IoU threshold of the NMS of the detections' boxes"
     )
     mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.5, description="probability from which a pixel belongs to the object"
@@ -94,7 +94,10 @@ class ModelConfig(Settings):
 
     @property
     def extra_losses(self) -> tuple[str, ...]:
-        """Names in the loss weights that are not in `LOSSES`; each must be a loss of an extra head."""
+        """Names in the loss weights that are not in `LOSSES`.
+
+        Each must be a loss of an extra head.
+        """
         return ()
 
     @property
@@ -132,7 +135,10 @@ class ModelConfig(Settings):
         return {**family, **self.differing(type(self)(family=self.family), self.NETWORK)}
 
     def differing(self, usual: "ModelConfig", names: Iterable[str]) -> dict[str, Any]:
-        """Collects the settings of the given names that differ from those of another record of the family."""
+        """Collects those of the named settings that differ from another record's.
+
+        Both records are of one family.
+        """
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
 
     @model_serializer(mode="wrap")

@@ -18,43 +18,45 @@ from mrcnn.config.base import (
 
 
 class OptimizerConfig(Settings):
-    """How gradients move the weights; `weight_decay` here is decoupled, apart from the L2 term of the loss."""
+    """The optimizer; `weight_decay` is decoupled, `model.weight_decay` is the factor of the loss's L2 term."""
 
-    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="rule that moves the weights")
+    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="the optimizer's algorithm")
     momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.9, description="of sgd; the first decay rate of the others"
+        default=0.9, description="momentum of sgd; beta_1 of adam and adamw"
     )
     nesterov: Flag = Field(default=False, description="Nesterov's form of momentum, sgd only")
     global_clipnorm: Positive | None = Field(
-        default=5.0, description="largest length of all gradients together; null does not clip"
+        default=5.0, description="largest global norm of the gradients, which are scaled down to it; null does not clip"
     )
-    weight_decay: NotNegative = Field(default=0.0, description="decoupled decay, apart from `model.weight_decay`")
+    weight_decay: NotNegative = Field(
+        default=0.0, description="decoupled weight decay, besides the L2 term of `model.weight_decay`"
+    )
 
 
 class ScheduleConfig(Settings):
-    """How the learning rate changes: a linear warm-up, then constant, in steps, or along a cosine.
+    """The learning-rate schedule: a linear warm-up, then constant, in steps, or along a cosine.
 
-    With `reference_batch` `lr` is meant for a batch of so many images, and grows in proportion to the batch in use.
+    With `reference_batch`, `lr` is the rate for that batch size and is scaled linearly to the batch size in use.
     """
 
     name: Literal["constant", "step", "cosine"] = Field(
-        default="constant", description="course of the learning rate after warm-up"
+        default="constant", description="the learning-rate schedule after the warm-up"
     )
-    warmup_steps: Index = Field(default=0, description="steps in which the rate rises in a line")
-    warmup_epochs: NotNegative = Field(default=0.0, description="the same in epochs; give one of the two")
+    warmup_steps: Index = Field(default=0, description="steps of the linear warm-up")
+    warmup_epochs: NotNegative = Field(default=0.0, description="length of the warm-up in epochs; give one of the two")
     warmup_start_factor: PositiveFraction = Field(
-        default=0.001, description="share of the rate at the first warm-up step"
+        default=0.001, description="factor of the rate at the first warm-up step"
     )
     milestones: tuple[Positive, ...] = Field(
         default=(), description="step: epochs, increasing, after which the rate is multiplied by `gamma`"
     )
     gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
-    final_fraction: Fraction = Field(default=0.0, description="cosine: share of the rate at the end")
+    final_fraction: Fraction = Field(default=0.0, description="cosine: factor of the rate at the end")
     reference_batch: PositiveInt | None = Field(
         default=None,
         description=(
-            "`lr` is for a batch of so many images, over all devices together, and grows in proportion to the "
-            "batch in use; null takes `lr` as it is"
+            "linear scaling rule: the batch size, over all devices together, for which `lr` is meant; `lr` is "
+            "multiplied by the batch size in use / `reference_batch`. null does not scale"
         ),
     )
 

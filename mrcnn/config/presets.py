@@ -26,6 +26,9 @@ def find(path: str | Path) -> Path:
 
 
 def similar(path: str | Path) -> str | None:
-    """Finds the preset whose name is most similar to that of a config file; None without a similar one."""
+    """Finds the preset whose name is most similar to that of a config file.
+
+    None without a similar one.
+    """
     names = sorted(file.stem for file in folder().glob("*.json"))
     return next(iter(difflib.get_close_matches(Path(path).stem, names, n=1, cutoff=0.8)), None)

@@ -101,7 +101,7 @@ def _mode() -> Schema:
         schema["properties"]["source"] = True
         choices.append({"if": {"anyOf": _chosen(name)}, "then": schema})
     return {
-        "description": "How the model looks at an image, and what is written of it.",
+        "description": "The inference mode: which regions of an image the model is applied to, and what is written.",
         "type": "object",
         "properties": {"name": keys.mode_name(), "source": _old("Old key: write `name`.")},
         "allOf": choices,

@@ -1,4 +1,6 @@
-"""Writes the tables of config keys and of the service's options in the documents, from the settings classes.
+"""Writes the documents' tables of config keys and of the service's options.
+
+They are generated from the settings classes.
 
     python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
@@ -143,7 +145,10 @@ def _chosen(rows: Rows, is_in: Callable[[str], bool]) -> Rows:
 
 
 def _without_null(row: Row) -> Row:
-    """Converts a config key's row to an option's: no null in the type, a dash for an empty default."""
+    """Converts the table row of a config key to that of a command-line option.
+
+    The type has no null, and an empty default is a dash.
+    """
     words = row.type.removesuffix(" or null").removesuffix(",")
     return row._replace(type=words, default=NO_DEFAULT if row.default in ("`null`", "`[]`") else row.default)
 

@@ -79,7 +79,7 @@ class InputSize(Settings):
 
     @property
     def settled_shape(self) -> str:
-        """The shape; a square where it is open, as in model folders of before the key."""
+        """The shape; `square` where it is null, as in older model folders."""
         return self.shape or "square"
 
     @model_serializer(mode="wrap")
@@ -90,7 +90,7 @@ class InputSize(Settings):
 
 
 class DatasetTags(Settings):
-    """The names of the image tags that choose the two sets; both may be the same tag."""
+    """The image tags that select the training and the validation set."""
 
     train: Name = Field(default="train", description="images with this tag train")
     val: Name = Field(
@@ -118,7 +118,7 @@ class SpecialClasses(Settings):
 
 
 class CopyPasteConfig(Settings):
-    """How often objects of another training image are laid over an image, and which share of them."""
+    """Copy-paste augmentation: objects of another training image are pasted onto an image."""
 
     probability: PositiveFraction = Field(default=0.5, description="share of the images that get objects")
     object_share: PositiveFraction = Field(
@@ -127,7 +127,7 @@ class CopyPasteConfig(Settings):
 
 
 class EarlyStoppingConfig(Settings):
-    """Ends the run when `monitor` did not get better by `min_delta` for `patience` epochs.
+    """Ends the run when `monitor` did not improve by `min_delta` for `patience` epochs.
 
     `patience` null waits for the last third of the validated epochs so far, and for 5 of them at least.
     """
@@ -135,24 +135,24 @@ class EarlyStoppingConfig(Settings):
     patience: PositiveInt | None = Field(
         default=10,
         description=(
-            "epochs without gain before the run ends; null: the last third of the validated epochs so far, "
+            "epochs without improvement before the run ends; null: the last third of the validated epochs so far, "
             "and at least 5 of them"
         ),
     )
     monitor: Monitor = Field(
         default="val_loss",
         description=(
-            'what must get better: `"val_loss"`, `"val_box_ap"`, `"val_mask_ap"`, or another figure that a metric of '
-            "`mrcnn.evaluate.table.METRICS` offers"
+            'the measure that must improve: `"val_loss"`, `"val_box_ap"`, `"val_mask_ap"`, or another figure that a '
+            "metric of `mrcnn.evaluate.table.METRICS` offers"
         ),
     )
-    min_delta: NotNegative = Field(default=0.0, description="least gain that counts")
+    min_delta: NotNegative = Field(default=0.0, description="least improvement that counts")
 
 
 class CheckpointsConfig(Settings):
-    """How many of the newest checkpoints stay on disk beside the best one, null for all, and what the best is best in.
+    """Which checkpoints are kept, and the measure that selects the best one.
 
-    `monitor` null follows `early_stopping.monitor`, and `val_loss` without early stopping.
+    `monitor` null is `early_stopping.monitor`, and `val_loss` without early stopping.
     """
 
     keep: PositiveInt | None = Field(
@@ -161,14 +161,14 @@ class CheckpointsConfig(Settings):
     monitor: Monitor | None = Field(
         default=None,
         description=(
-            "what makes a checkpoint `best`, as for `early_stopping.monitor`; null takes that one, or "
+            "the measure that selects the `best` checkpoint, as for `early_stopping.monitor`; null takes that one, or "
             '`"val_loss"` without early stopping'
         ),
     )
 
 
 class ValidationConfig(Settings):
-    """After which epochs the validation set is measured, the last one always, and whether AP is besides the losses."""
+    """How often validation runs, besides after the last epoch, and whether it computes AP."""
 
     ap: Flag = Field(default=True, description="compute AP and all other metrics in validation, besides the losses")
     every_epochs: PositiveInt = Field(
@@ -218,7 +218,6 @@ class TrainConfig(UserSettings):
             "classes; none; a ResNet trained on ImageNet. The last two are new"
         ),
     )
-
     imagenet_weights: Name | None = Field(
         default=None,
         description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
@@ -239,6 +238,13 @@ class TrainConfig(UserSettings):
             "whether products of float32 on a GPU may be TF32, which is faster and has 10 binary places instead of 23; "
             "null keeps TensorFlow's setting, which is on unless the program switched it off; the log says which. "
             "Without effect on a CPU"
+        ),
+    )
+    jit_compile: Flag = Field(
+        default=False,
+        description=(
+            "compile the training step with XLA, once for each input shape; on one device, and no NVIDIA Blackwell "
+            "GPU. On a CPU it was slower"
         ),
     )
     optimizer: OptimizerConfig = OptimizerConfig()

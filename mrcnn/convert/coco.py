@@ -21,7 +21,7 @@ from mrcnn import events, files
 from mrcnn.data.coco import objects
 from mrcnn.data.coco.file import CocoImage, CocoObject, read_coco
 from mrcnn.data.tally import Tally
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
@@ -30,9 +30,9 @@ from mrcnn.project.listing import is_overlong
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.writer import ProjectWriter
 
-CROWDS = "crowd objects will not be learnt, their `iscrowd` is 1 (--crowds-as-objects takes them as objects)"
-CROWDS_TAKEN = "crowd objects taken as objects"
-NAME_TOO_LONG = "images left out, their names are too long for a project"
+CROWDS = "crowd not learnt, since `iscrowd` is 1 (--crowds-as-objects takes crowds as objects)"
+CROWDS_TAKEN = "crowd taken as if `iscrowd` were 0"
+NAME_TOO_LONG = "image left out, name too long for a project"
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,9 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
         what = "all its objects are crowds" if counts["objects"] else "it has no object"
         log.warning(f"nothing can be learnt from {options.out} alone: {what}")
     log.info(
-        f"{options.out}: {counts['images']} images, {counts['objects']} objects, {counts['crowds']} of them crowds; "
-        f"{counts['skipped']} objects left out{', which training takes for background' if counts['skipped'] else ''}"
+        f"{options.out}: {counted(counts['images'], 'image')}, {counted(counts['objects'], 'object')}, "
+        f"{counts['crowds']} of them crowds; {counted(counts['skipped'], 'object')} left out"
+        f"{', which training takes for background' if counts['skipped'] else ''}"
     )
 
 

@@ -192,7 +192,10 @@ def _moved_points(chain: imgaug_augmenters.Augmenter, points: np.ndarray, *, sha
 
 
 def _mirrors(warp: fields.Warp, shape: tuple[int, ...]) -> bool:
-    """Checks whether a warp mirrors the image: the corners of a triangle then run the other way round."""
+    """Checks whether a warp mirrors the image.
+
+    If it does, it reverses the orientation of a triangle's corners.
+    """
     corners = np.array([(1, 1), (1, 3), (3, 1)], np.float32) / 4 * shape[:2]
     corner, right, below = warp(corners)
     (y1, x1), (y2, x2) = right - corner, below - corner

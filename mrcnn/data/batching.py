@@ -87,7 +87,9 @@ def make_example(
 
 
 def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type]]:
-    """Lists shape and dtype of each field of an example, in the order of `Batch`, then the extra fields.
+    """Lists shape and dtype of each field of an example.
+
+    The fields of `Batch` come first, in its order, then the extra fields.
 
     The sides of rectangles are None.
     """
@@ -110,7 +112,10 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type
 
 
 def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:
-    """Makes an example without an image: all zeros, and `image_ids` -1; the sides of rectangles are 0."""
+    """Makes an example without an image: all zeros, and `image_ids` -1.
+
+    The sides of rectangles are 0.
+    """
     spec = example_spec(shapes).items()
     example: dict[str, np.ndarray] = {
         name: np.zeros([side or 0 for side in shape], dtype) for name, (shape, dtype) in spec

@@ -184,7 +184,7 @@ def format_report(report: Report, *, every: bool = False) -> str:
     shown = list(_problem_lines(report.problems, every=every))
     lines.extend(shown)
     if len(shown) < len(report.problems):
-        lines.append("what is repeated is shown once with its count; --all shows each")
+        lines.append("similar problems are shown as one line with their count; --all shows each")
     return "\n".join(lines)
 
 
@@ -271,7 +271,8 @@ def _draw(label: Label, size_hw: tuple[int, int] | None) -> tuple[Box | None, st
     mask, (y, x) = drawn
     text = None
     if isinstance(geometry, Polygon) and len(geometry.exterior) < 3:
-        text = f"a polygon needs 3 points, it has {len(geometry.exterior)}; it is drawn as they lie"
+        drawn_as = "a point" if len(geometry.exterior) == 1 else "a line"
+        text = f"a polygon needs 3 points, it has {len(geometry.exterior)}; it is drawn as {drawn_as}"
     return (y, x, y + mask.shape[0], x + mask.shape[1]), text
 
 
@@ -333,10 +334,10 @@ def _check_tags(subject: str, tags: Iterable[Tag], meta: ProjectMeta) -> Iterato
 
 def _remarks(report: Report) -> Iterator[str]:
     if report.thin:
-        yield f"{report.thin} objects have no area ({', '.join(THIN_SHAPES)}): they are drawn one pixel wide"
+        yield f"{counted(report.thin, 'object')} without area ({', '.join(THIN_SHAPES)}), drawn one pixel wide"
     both = sum(report.images[split] for split in report.splits[:-1]) - report.images[ALL]
     if both:
-        yield f"{both} images are in both sets"
+        yield f"{counted(both, 'image')} in both sets"
     if report.images[NEITHER] == report.images[ALL]:
         tags = " or ".join(report.splits[:-2])
         yield f"no image has the tag {tags}; python -m mrcnn tag makes a tagged copy"

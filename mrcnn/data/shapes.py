@@ -1,4 +1,4 @@
-"""Chooses the model-input shapes of a training run and sorts its images into batches of one shape.
+"""Chooses a training run's model-input shapes, and batches images by shape.
 
 Source: torchvision and detectron2 also group training images by aspect ratio; the shapes are ours.
 """
@@ -135,7 +135,7 @@ def holding(shapes: Sequence[Shape], needs: Iterable[Shape]) -> Shape:
 
 
 class ShapedOrder:
-    """The order of a run's images, batch by batch, where all images of a batch have one shape.
+    """The order of a run's images, in batches of one shape.
 
     The images of an epoch are those of `epoch_order`, which depends only on the seed and the epoch's number, so
     training can be resumed at any step. Images left over after the full batches of their shape are combined into
@@ -176,7 +176,10 @@ class ShapedOrder:
         return Epoch(np.concatenate(chosen), shapes)
 
     def _batches(self, order: np.ndarray) -> list[np.ndarray]:
-        """Divides an epoch's images, a multiple of the batch size, into batches; those of mixed shapes come last."""
+        """Divides an epoch's images into batches; those of mixed shapes come last.
+
+        The number of images is a multiple of the batch size.
+        """
         size = self._batch_size
         full: list[np.ndarray] = []
         rest = []
@@ -202,7 +205,10 @@ def _ascending(shapes: Iterable[Shape]) -> list[Shape]:
 
 
 def _cheapest_pair(counts: Counter[Shape]) -> tuple[Shape, Shape]:
-    """Finds the two shapes whose images have the fewest pixels more in the shape that holds both."""
+    """Finds the two shapes that are cheapest to merge.
+
+    Their images get the fewest additional pixels in the smallest shape that holds both.
+    """
     shapes = sorted(counts)
     number = np.array([counts[shape] for shape in shapes])
     heights, widths = np.array(shapes).T

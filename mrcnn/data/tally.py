@@ -4,7 +4,7 @@ import reprlib
 from collections import Counter
 from typing import Any
 
-from mrcnn.errors import LONGEST, one_line
+from mrcnn.errors import LONGEST, counted, one_line
 
 FEW = 3  # names shown for each reason, fewer where they are long
 LONGEST_NAME = LONGEST // 2  # characters
@@ -23,7 +23,8 @@ class Tally:
         """Counts an item.
 
         Args:
-            reason: text after the count in a message, for example "objects left out, of no category of the file".
+            reason: text after the count in a message, from a noun in the singular on, for example "object left out,
+                category not in the file".
             name: of the item, perhaps with a detail.
             number: to add to the count, for a name that covers several items.
         """
@@ -42,7 +43,8 @@ class Tally:
         return [self._line(reason, count) for reason, count in self.counts.items()]
 
     def _line(self, reason: str, count: int) -> str:
-        line, shown = f"{count} {reason}", 0
+        noun, rest = reason.split(" ", 1)
+        line, shown = f"{counted(count, noun)} {rest}", 0
         for name in self._named[reason]:
             if shown and len(line) + len(name) > LONGEST - len("; ; …"):
                 break

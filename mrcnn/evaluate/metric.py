@@ -1,4 +1,4 @@
-"""Defines a kind of metric: how it is computed image by image, and which of its measures are shown.
+"""Defines the interface of metrics, which are computed image by image.
 
 Shape letters: N detections of one image, H W its original pixels.
 """
@@ -61,7 +61,9 @@ class Metric(Protocol):
 
 
 class MetricKind(NamedTuple):
-    """How a metric is made, and which of its measures are shown; the names are unique among all kinds.
+    """How a metric is made, and which of its measures are shown.
+
+    The names are unique among all kinds.
 
     Attributes:
         make: `make(class_names, max_detections=..., class_facts=...)` makes an empty metric. `class_names` is ordered

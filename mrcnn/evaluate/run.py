@@ -1,4 +1,4 @@
-"""Metrics of a model on a Supervisely project or other annotated images, in any inference mode."""
+"""Computes the metrics of a model on annotated images, in any inference mode."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -195,7 +195,7 @@ def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None,
 def _annotated(source: Source) -> list[AnnotatedImage]:
     items = [entry.item for entry in source.entries if entry.item is not None]
     if len(items) < len(source.entries):
-        raise UserError("only a project can be evaluated: a folder of images has no objects")
+        raise UserError("a folder of images has no annotated objects to evaluate against; give a project or COCO JSON")
     return items
 
 

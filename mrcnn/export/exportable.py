@@ -13,7 +13,7 @@ from mrcnn.structures import Choices, OutputRules, Tensor
 
 
 class DetectorSettings(NamedTuple):
-    """Settings of a detector that are not in its network: how an image enters and how detections leave.
+    """Settings of a detector for preprocessing and postprocessing, outside the network.
 
     Attributes:
         class_names: title of each class id, the background first.

@@ -1,4 +1,6 @@
-"""Detection in an image as TensorFlow operators, from pixels of any size to masks of that size.
+"""Detection in one image as TensorFlow operators.
+
+The input is pixels of any size; the masks have that size.
 
 Implements the preprocessing and postprocessing of `Predictor`, which use NumPy and OpenCV, so that an exported graph
 needs no code of this project. The rules are those of `data/resize.py`, `predict/postprocess.py` and

@@ -1,4 +1,7 @@
-"""The images on which an exported model is compared with the live one: those of a folder, or bundled photographs."""
+"""The images on which an exported model is compared with the live one.
+
+They come from a folder; without one they are bundled photographs.
+"""
 
 from dataclasses import replace
 from pathlib import Path

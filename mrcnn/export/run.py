@@ -1,4 +1,6 @@
-"""Exports a trained model in one of the formats of `formats/table.py`, with the proof that it is equivalent.
+"""Exports a trained model and proves that the export is equivalent.
+
+The formats are those of `formats/table.py`.
 
     <out>/...            the files of the format
     <out>/labels.json    the titles of the class ids

@@ -1,4 +1,4 @@
-"""Operations on `extras`, the extra fields of a record's objects, as the records' other fields need them.
+"""Operations on `extras`, the extra fields of a record's objects.
 
 `extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out.
 """
@@ -31,7 +31,9 @@ def concatenate(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
 
 
 def transformed(extras: Extras, *, scale: tuple[float, float], shift: tuple[float, float]) -> dict[str, np.ndarray]:
-    """Moves all fields to an image where pixel p of each axis is at `scale * p + shift`; see `Field.transformed`.
+    """Moves all fields to a scaled and shifted image.
+
+    Pixel p of each axis moves to `scale * p + shift`; see `Field.transformed`.
 
     Args:
         extras: arrays by name.
@@ -43,7 +45,10 @@ def transformed(extras: Extras, *, scale: tuple[float, float], shift: tuple[floa
 
 
 def in_graph(extras: Extras, *, scale: Tensor, shift: Tensor) -> dict[str, Tensor]:
-    """Moves all fields as `transformed` does, by positive factors; all values may be tensors of a graph."""
+    """Moves all fields as `transformed` does, by positive factors.
+
+    The values may be tensors of a graph.
+    """
     return {name: named(name).transformed(values, scale=scale, shift=shift) for name, values in extras.items()}
 
 

@@ -1,4 +1,4 @@
-"""Defines the extra fields of objects, and the table of all of them.
+"""Defines what an extra field of objects does; `fields.table` lists all fields.
 
 Boxes, classes, scores and masks are the fixed core of every record. Further data of an object is an extra field:
 an array with one row per object. A field defines how its rows change when images are resized, cut, mirrored or
@@ -41,7 +41,9 @@ class Field:
     tolerance: float = 0.1
 
     def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
-        """Moves the values to an image where pixel p of each axis is at `scale * p + shift`.
+        """Moves the values to a scaled and shifted image.
+
+        Pixel p of each axis moves to `scale * p + shift`.
 
         Args:
             values: `[N, *shape]`, pixels of the old image.
@@ -66,7 +68,9 @@ class Field:
         return values
 
     def mirrored(self, values: np.ndarray) -> np.ndarray:
-        """Exchanges left and right in an image that was mirrored; called after the values were moved.
+        """Exchanges left and right in a mirrored image.
+
+        It is called after the values were moved.
 
         A rotation by 180 degrees, which mirrors both axes, exchanges nothing.
 
@@ -79,7 +83,9 @@ class Field:
         return values
 
     def merged(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Combines the values of pieces of one object that was cut by window borders; here the best piece's.
+        """Combines the values of the pieces of an object cut by window borders.
+
+        By default it is the value of the piece with the highest score.
 
         Args:
             values: `[K, *shape]` float32, one row per piece, in pixels of the image; best first.
@@ -91,7 +97,9 @@ class Field:
         return values[0]
 
     def from_label(self, label: Label) -> np.ndarray:
-        """Reads the value from a figure of an annotated object; zeros where the figure has none.
+        """Reads the value from a figure of an annotated object.
+
+        The values are zeros where the figure has none.
 
         Args:
             label: the figure, in pixels of the image.
@@ -115,11 +123,17 @@ class Field:
         return self.from_label(next((label for label in figures if self.name in label.extra), figures[0]))
 
     def to_label(self, label: Label, value: np.ndarray) -> Label:
-        """Adds the value of an object to its label in a project; here as a further key of its JSON."""
+        """Adds a value to the object's label in a project.
+
+        By default it is a further key of the label's JSON.
+        """
         return replace(label, extra={**label.extra, self.name: self.jsonable(value)})
 
     def figure(self, value: np.ndarray) -> Geometry | None:
-        """Converts the value of an object to a figure of its own in a project, of one of `shapes`; here None."""
+        """Converts a value to a separate figure of the project, of one of `shapes`.
+
+        By default there is none.
+        """
         return None
 
     def from_coco(self, annotation: Mapping[str, Any]) -> np.ndarray | None:
@@ -137,11 +151,17 @@ class Field:
         return self._checked(annotation[self.name], f"`{self.name}`") if self.name in annotation else None
 
     def to_coco(self, value: np.ndarray) -> dict[str, Any]:
-        """Converts the value of an object to keys of its annotation in COCO JSON; the inverse of `from_coco`."""
+        """Converts a value to keys of the object's annotation in COCO JSON.
+
+        The inverse of `from_coco`.
+        """
         return {self.name: self.jsonable(value)}
 
     def to_coco_category(self) -> dict[str, Any]:
-        """Lists further keys of every category in COCO JSON, such as the names of keypoints; here none."""
+        """Lists further keys of the categories in COCO JSON.
+
+        An example is the names of keypoints. By default there are none.
+        """
         return {}
 
     def jsonable(self, value: np.ndarray) -> Any:

@@ -147,7 +147,7 @@ def assumptions(facts: inspect.Facts, path: str | Path) -> tuple[str, ...]:
     if facts.channels != len(MatterportConfig().image_mean):
         mean = ", ".join(f"{value:g}" for value in image_mean(facts.channels or 1))
         lines.append(
-            f"{path} takes images of {facts.channels} channels and does not tell their means, taken are {mean}; a "
-            "model folder's `model.image_mean` gives others"
+            f"{path} takes images of {facts.channels} channels but does not contain their means; {mean} are "
+            "assumed. To set others, give a model folder with `model.image_mean`"
         )
     return tuple(lines)

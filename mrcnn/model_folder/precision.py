@@ -46,7 +46,7 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
         return Precision(asked)
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
-        return _for_gpus([_capability(gpu) for gpu in gpus])
+        return _for_gpus([capability(gpu) for gpu in gpus])
     native = cpu_has_bfloat16(cpu_info)
     if native:
         return Precision(BRAIN, "this CPU has bfloat16 instructions")
@@ -97,7 +97,7 @@ def _tf32_state() -> str:
 def _gpus_have_tf32() -> bool:
     """Checks whether one of the visible GPUs has TF32; one whose capability is unknown counts as having it."""
     return any(
-        _capability(gpu, unknown=LEAST_CAPABILITY) >= LEAST_CAPABILITY for gpu in tf.config.get_visible_devices("GPU")
+        capability(gpu, unknown=LEAST_CAPABILITY) >= LEAST_CAPABILITY for gpu in tf.config.get_visible_devices("GPU")
     )
 
 
@@ -108,14 +108,14 @@ def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
     return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
 
 
+def capability(gpu: tf.config.PhysicalDevice, *, unknown: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Returns NVIDIA's compute capability; `unknown` for a GPU that has none."""
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability", unknown)
+
+
 def _for_gpus(capabilities: list[tuple[int, int]]) -> Precision:
     least = min(capabilities)
     shown = ".".join(map(str, least))
     if least >= LEAST_CAPABILITY:
         return Precision(BRAIN, f"a GPU of compute capability {shown} multiplies bfloat16 natively")
     return Precision(SINGLE, f"bfloat16 needs a GPU of compute capability 8.0, and there is one of {shown}")
-
-
-def _capability(gpu: tf.config.PhysicalDevice, *, unknown: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Returns NVIDIA's compute capability; `unknown` for a GPU that has none."""
-    return tf.config.experimental.get_device_details(gpu).get("compute_capability", unknown)

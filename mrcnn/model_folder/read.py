@@ -212,7 +212,7 @@ def read_file(
     )
 
 
-def load_as_told(
+def load_for_inference(
     stored: StoredModel,
     settings: InferenceModelConfig,
     *,

@@ -1,4 +1,4 @@
-"""The table of heads that a model can have beside the RPN, the box head and the mask head.
+"""The table of heads besides the RPN, the box head and the mask head.
 
 Each has its own folder in `heads/`, and is imported here and added to `HEADS`. `model.extra_heads` in a config selects
 heads by name.

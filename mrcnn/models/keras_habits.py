@@ -18,7 +18,10 @@ class KerasHabits(keras.Model):
     """Keras model for detection whose call and `predict` also accept plain image arrays."""
 
     def use_fixed_slots(self, fixed: bool) -> None:
-        """Chooses whether graphs traced from now on have fixed shapes; a model that has no others does nothing."""
+        """Chooses whether graphs traced from now on have fixed shapes.
+
+        Does nothing for a model whose shapes are always fixed.
+        """
 
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the model on a batch or an array of images.
@@ -94,8 +97,8 @@ class KerasHabits(keras.Model):
             TypeError: always.
         """
         raise TypeError(
-            "a Mask R-CNN is evaluated on a project: use mrcnn.evaluate.run.evaluate(predictor, source, log=...) or "
-            "python -m mrcnn evaluate"
+            "a Mask R-CNN is evaluated on a project or COCO JSON: use mrcnn.evaluate.run.evaluate(predictor, source, "
+            "log=...) or python -m mrcnn evaluate"
         )
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -15,7 +15,10 @@ def layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def skip_symbolic_build(model: keras.Model) -> None:
-    """Makes Keras's `fit` take a built model as it is, instead of building it again from a first batch."""
+    """Makes Keras's `fit` use a built model as it is.
+
+    Keras would build it again from a first batch.
+    """
     model._maybe_symbolic_build = _build_nothing
 
 

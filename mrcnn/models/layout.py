@@ -16,7 +16,9 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 
 
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
-    """Lists a model's variables by layer and weight name, in Matterport's order; layers that it lacks come last.
+    """Lists a model's variables by layer and weight name, in Matterport's order.
+
+    Layers that Matterport's model lacks come last.
 
     Args:
         model: a built `MaskRCNN`.

@@ -125,7 +125,9 @@ class MaskRCNN(KerasHabits):
         return self.heads[self.head_names.index(name)]
 
     def use_fixed_slots(self, fixed: bool) -> None:
-        """Chooses the form of graphs traced from now on: of fixed shapes, or without the work on unused slots.
+        """Chooses whether graphs traced from now on have fixed shapes.
+
+        Without fixed shapes the work on unused slots is left out.
 
         Fixed shapes are the default where a GPU is visible, and needed by XLA (`jit_compile`).
         """
@@ -133,7 +135,10 @@ class MaskRCNN(KerasHabits):
             head.fixed_slots = fixed
 
     def weight_layout(self) -> layout.Layout:
-        """Lists the model's weights by layer, under the names and in the order of its family's files."""
+        """Lists the model's weights by layer, as in its family's weight files.
+
+        Names and order are those of the files.
+        """
         raise NotImplementedError
 
     def build(self, input_shape: Any = None) -> None:

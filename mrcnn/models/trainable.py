@@ -1,4 +1,4 @@
-"""Selects the layers to train by the patterns of layer names that the model's family has for `train_layers`."""
+"""Selects the layers to train by the family's patterns for `train_layers`."""
 
 import re
 

@@ -1,4 +1,7 @@
-"""Whether computations run on a GPU: some forms of an operation are fast on a CPU only, others on a GPU only."""
+"""Whether computations run on a GPU.
+
+Some forms of an operation are fast on a CPU only, others on a GPU only.
+"""
 
 import tensorflow as tf
 

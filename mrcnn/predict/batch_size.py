@@ -35,7 +35,9 @@ def choose(predictor: Predictor, *, regions: int | None) -> int:
 
 
 def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
-    """Doubles a batch from 1 until a batch of twice the size does not fit or gains less than `GAIN` images/s.
+    """Finds the largest batch size that still increases the throughput.
+
+    The size is doubled from 1 until a batch does not fit into memory or gains less than `GAIN`.
 
     Args:
         seconds: runs a batch of a size and returns how long it took; raises TensorFlow's `OpError` if it does not fit.

@@ -32,7 +32,7 @@ class Runner(Protocol):
         batch_size: int,
         on_error: looking.OnError = looking.end_run,
     ) -> Iterator[tuple[Picture, Found]]:
-        """Yields each picture with its detections; see `looking.look`."""
+        """Yields each picture with its detections; see `looking.predict_regions`."""
 
 
 def full_image(mode: Mode) -> Method:
@@ -111,7 +111,7 @@ def _runner(method: Callable[[Any], Method]) -> Runner:
         batch_size: int,
         on_error: looking.OnError = looking.end_run,
     ) -> Iterator[tuple[Picture, Found]]:
-        return looking.look(predictor, pictures, method(mode), batch_size=batch_size, on_error=on_error)
+        return looking.predict_regions(predictor, pictures, method(mode), batch_size=batch_size, on_error=on_error)
 
     return run
 

@@ -55,7 +55,10 @@ class Pipeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Cancels the batches that wait and ends the threads; a batch inside the model is completed first."""
+        """Cancels the waiting batches and ends the threads.
+
+        A batch that the model is running on is completed first.
+        """
         stages = (self._prepare, self._detect, self._finish)
         for stage in stages:  # cancel all before waiting for any: a stage waits for the one before it
             stage.shutdown(wait=False, cancel_futures=True)

@@ -224,7 +224,10 @@ def _too_large(shape: Sequence[int], error: Exception) -> str:
 
 
 def _by_image(batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> Iterator[tuple[RawDetections, ResizePlan]]:
-    """Yields the raw detections, without batch axis, and the resize plan of each image in order."""
+    """Yields the raw detections and the resize plan of each image, in order.
+
+    The detections have no batch axis.
+    """
     found = {}
     for batch, fields in zip(batches, raw, strict=True):
         for place, (index, plan) in enumerate(zip(batch.indices, batch.plans, strict=True)):

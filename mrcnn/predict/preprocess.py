@@ -37,7 +37,9 @@ def prepare(
     channels: int = 3,
     image_resize: str = "exact",
 ) -> list[Prepared]:
-    """Resizes images and pads them with zeros to model inputs, images of one shape in one batch.
+    """Resizes images and pads them with zeros to model inputs.
+
+    Images of one shape are in one batch.
 
     Args:
         images: at least one, each as for `as_model_image`.

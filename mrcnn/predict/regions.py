@@ -41,7 +41,7 @@ class PredictsCompact(Protocol):
         """Finds the objects of each image."""
 
 
-Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `look` accepts
+Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `predict_regions` accepts
 
 
 class Region(NamedTuple):
@@ -113,7 +113,7 @@ def end_run(picture: Picture, error: Exception) -> None:
     raise error
 
 
-def look(
+def predict_regions(
     predictor: Predicts,
     pictures: Iterable[Picture | Report],
     method: Method,
@@ -222,7 +222,10 @@ class _Run:
         return _Batch(batch, _start_finding(self._predictor, crops, flip=self._method.flip))
 
     def _advance(self, most: int) -> Iterator[tuple[Picture, Found]]:
-        """Processes the oldest steps, until at most `most` batches are left and the oldest step is one in work."""
+        """Processes the oldest steps.
+
+        Stops when the oldest step is a batch in work and at most `most` batches are in work.
+        """
         while self._steps and not self._is_in_work(self._steps[0], most):
             step = self._steps.popleft()
             if isinstance(step, _Work):
@@ -241,7 +244,10 @@ class _Run:
         return isinstance(step, _Batch) and self._in_work <= most and not step.finding.is_ready()
 
     def _collect(self, batch: _Batch) -> None:
-        """Stores the detections of a batch; if it failed, predicts each region alone to isolate the failure."""
+        """Stores the detections of a batch.
+
+        If the batch failed, each of its regions is predicted alone to isolate the failure.
+        """
         try:
             results = batch.finding.results()
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Reads the input of a run: a Supervisely project or other annotated images, or a plain folder of images.
+"""Reads the input of a run: annotated images of any format, or a folder.
 
 The images of a plain folder form a data set named `ds`; the images of each searched subfolder form a nested data set.
 """
@@ -140,7 +140,9 @@ def open_annotated(paths: DataPaths, fields: Sequence[str] | None = None) -> Sou
 
 
 def open_data(paths: DataPaths) -> Source:
-    """Opens data of any format for inference: with annotations, or only as a list of images if the format has one.
+    """Opens data of any format for inference.
+
+    The data has annotations; in a format with `list_images` it is only a list of images.
 
     Raises:
         UserError: as `table.open_source`.
@@ -229,7 +231,9 @@ def read_pictures(
 def read_ahead(
     source: Source, reading: Reading, *, log: EventLog, on_skip: Callable[[str], None], ahead: int = 1
 ) -> Generator[Picture | Report, None, None]:
-    """Reads the images in threads; yields them in order, mixed with functions that report unreadable ones.
+    """Reads the images in threads and yields them in order.
+
+    Functions that report unreadable images are yielded among them.
 
     Args:
         source: as for `read_pictures`.

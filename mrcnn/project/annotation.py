@@ -109,7 +109,10 @@ class Label:
 
     @property
     def instance(self) -> str | None:
-        """The key `instance`, equal for all figures of one object; None where it is missing, empty or no text."""
+        """The key `instance`, which is equal for all figures of one object.
+
+        None where it is missing, empty or no text.
+        """
         value = self.extra.get(INSTANCE_KEY)
         return value if isinstance(value, str) and value else None
 
@@ -176,7 +179,9 @@ class Annotation:
         )
 
     def attached(self, shapes: Collection[str] = KEYPOINT_SHAPES) -> frozenset[int]:
-        """Finds the figures that hold a value of an object, such as its keypoints, and are no part of its mask.
+        """Finds the figures that hold extra data of an object, such as its keypoints.
+
+        They are no part of the object's mask.
 
         Args:
             shapes: of such figures.

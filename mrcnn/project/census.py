@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mrcnn.errors import counted
 from mrcnn.project.listing import few
 
 SMALLEST_SIDE = 0.5  # pixels of the model input; an object with a shorter side is not visible there
@@ -167,11 +168,12 @@ class Census:
             )
         if self.crowds or self.neutral:
             yield (
-                f"{self.name} set: {self.crowds} crowds and {self.neutral} neutral objects are regions to ignore: they "
-                "are not learnt, and what is found there is no mistake"
+                f"{self.name} set: {counted(self.crowds, 'crowd')} and {counted(self.neutral, 'neutral object')} taken "
+                "as regions to ignore: not learnt, and detections there are not false positives"
             )
         if self.left_out:
-            yield f"{self.name} set: {self.left_out} objects are left out: outside their image, or of no known shape"
+            left_out = counted(self.left_out, "object")
+            yield f"{self.name} set: {left_out} left out, outside the image or of an unknown shape"
         yield from self._crowded()
 
     @property
@@ -185,9 +187,9 @@ class Census:
         if limit is not None and most > limit:
             over = sum(count > limit for count in self.slots.values())
             yield (
-                f"{self.name} set: {over} images have more than {limit} objects, the most is {most} in {name}: each "
-                f"time a random choice of {limit} is learnt and the others count as background; raise "
-                "`model.max_gt_instances`"
+                f"{self.name} set: {counted(over, 'image')} with more than {counted(limit, 'object')}, the most is "
+                f"{most} in {name}: each time a random choice of {limit} is learnt and the others count as background; "
+                "raise `model.max_gt_instances`"
             )
         if most > self.limits.detections_per_image:
             yield (

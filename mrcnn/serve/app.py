@@ -76,7 +76,7 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
 
 def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
     """Loads a model with the settings' score threshold, device and precision."""
-    bundle = read.load_as_told(
+    bundle = read.load_for_inference(
         stored,
         config.deploy,
         score_threshold=config.score_threshold,

@@ -1,4 +1,7 @@
-"""Error responses `{"error": "one line"}`, and JSON responses sent at the pace at which the client reads them."""
+"""Error responses in JSON, and JSON responses sent at the client's pace.
+
+The body of an error response is `{"error": "one line"}`.
+"""
 
 import asyncio
 import json

@@ -175,4 +175,4 @@ def _await(future: "Future[CompactDetections]", disconnect: Disconnect) -> Compa
 
 def _check_connected(disconnect: Disconnect) -> None:
     if disconnect.done():
-        raise RequestCancelled("nobody waits for the answer any more")
+        raise RequestCancelled("the client disconnected")

@@ -1,4 +1,7 @@
-"""A worker process: its start, its liveness check and its end; imports no TensorFlow, to hide its startup messages."""
+"""A worker process: its start, its liveness check and its end.
+
+Imports no TensorFlow, so that TensorFlow's startup messages can be hidden.
+"""
 
 import atexit
 import contextlib

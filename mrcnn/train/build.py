@@ -1,4 +1,7 @@
-"""Builds a checked training run: its model with start weights and optimizer, its position and its checkpoints."""
+"""Builds a checked training run.
+
+It consists of the model with start weights and optimizer, the position, and the checkpoints.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,7 +120,7 @@ def build_network(
         devices.attach(network, chosen)
         network.compile(
             optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
-            jit_compile=False,
+            jit_compile=config.jit_compile,
             auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
         network.optimizer.build(network.trainable_variables)

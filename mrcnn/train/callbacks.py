@@ -23,7 +23,7 @@ from mrcnn.train.optional_files import OptionalFiles
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
-LEAST_TOLD = 60.0  # seconds; no forecast is logged for a shorter run
+SHORTEST_FORECAST = 60.0  # seconds; no forecast is logged for a shorter run
 LONG_RUN = 3600.0  # seconds; the forecast of a run at least this long includes the advice
 
 
@@ -49,7 +49,7 @@ class ProgressReport(keras.callbacks.Callback):
         self._clock, self._batch_size, self._log = clock, batch_size, log
         self._forecast, self._advice = forecast, advice
         self._ended: float | None = None  # time at the end of the last step
-        self._is_first, self._is_told = True, False
+        self._is_first, self._is_forecast_logged = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Shows the progress bar before the epoch's first step."""
@@ -78,14 +78,14 @@ class ProgressReport(keras.callbacks.Callback):
         done, total = (steps * self._batch_size for steps in (clock.step, clock.steps_per_epoch))
         left = self._forecast.seconds_left(clock.epoch, clock.step)
         epochs = self._forecast.epochs
-        if left is not None and not self._is_told:
-            self._is_told = True
-            self._tell(left, epochs - clock.epoch)
+        if left is not None and not self._is_forecast_logged:
+            self._is_forecast_logged = True
+            self._log_forecast(left, epochs - clock.epoch)
         self._log.progress(f"epoch {clock.epoch + 1}/{epochs}, images", done, total, left=left)
 
-    def _tell(self, left: float, epochs: int) -> None:
-        """Logs the forecast of the remaining time, unless it is below `LEAST_TOLD`."""
-        if left >= LEAST_TOLD:
+    def _log_forecast(self, left: float, epochs: int) -> None:
+        """Logs the forecast of the remaining time, unless it is below `SHORTEST_FORECAST`."""
+        if left >= SHORTEST_FORECAST:
             advice = self._advice if left >= LONG_RUN else ""
             self._log.info(f"the run takes about {duration(left)} more, {epochs} epochs with validation{advice}")
 

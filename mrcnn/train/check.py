@@ -1,4 +1,7 @@
-"""Checks a run's config: first with the start weights or the resumed run, then with the data and the machine."""
+"""Checks a run's config in two steps.
+
+The first compares it with the start weights or the resumed run, the second with the data and the machine.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,6 +110,8 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     config = begin.config
     source = open_source(_fields(config))
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
+    if config.jit_compile:
+        devices.check_xla(chosen)
     config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
     if chosen.count > 1 and config.model.uses_batch_statistics:
         log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
@@ -144,7 +149,10 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
 
 
 def _check_monitors(config: TrainConfig) -> None:
-    """Checks that each monitored column is measured, and that no measure of a metric has the name of a loss."""
+    """Checks that the monitored columns are computed.
+
+    Also checks that no measure of a metric has the name of a loss.
+    """
     kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
     if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
@@ -230,7 +238,9 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
-    """Sets what a config leaves open for a model without start weights: the shape of its input.
+    """Sets the shape of the input of a model without start weights.
+
+    A shape that the config sets is kept.
 
     Raises:
         UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.

@@ -18,6 +18,8 @@ from mrcnn.model_folder import precision
 from mrcnn.models import keras_internals
 from mrcnn.ops import reduction
 
+UNKNOWN_TO_XLA = (10, 0)  # compute capability of NVIDIA's Blackwell: TensorFlow 2.21 aborts there (tensorflow#111958)
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -94,6 +96,23 @@ def lacks_bfloat16(devices: Devices, *, cpu_info: Path = precision.CPU_INFO) -> 
         cpu_info: Linux's description of the CPU; without that file the result is False.
     """
     return devices.names[0].startswith("CPU") and precision.cpu_has_bfloat16(cpu_info) is False
+
+
+def check_xla(devices: Devices) -> None:
+    """Checks that XLA can compile the training step for the devices of a run.
+
+    Raises:
+        UserError: there are several devices, whose counts are summed inside the step; or a GPU of a compute capability
+            for which TensorFlow's XLA has no code, so that it would end the process.
+    """
+    if devices.count > 1:
+        raise UserError(f"`jit_compile` needs one device, got {devices.count} in `gpu_devices`; set it to false")
+    for gpu in tf.config.get_visible_devices("GPU") if devices.names[0].startswith("GPU") else ():
+        if (found := precision.capability(gpu)) >= UNKNOWN_TO_XLA:
+            raise UserError(
+                f"`jit_compile` must be false on a GPU of compute capability {found[0]}.{found[1]}: the XLA of this "
+                f"TensorFlow knows none from {UNKNOWN_TO_XLA[0]}.{UNKNOWN_TO_XLA[1]} on and ends the process"
+            )
 
 
 def attach(model: keras.Model, devices: Devices) -> None:

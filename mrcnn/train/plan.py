@@ -37,7 +37,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
         f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
-        f"device: {', '.join(checked.devices.names)}, {config.precision}",
+        f"device: {', '.join(checked.devices.names)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
         f"output: {output}",
     ):
         log.info(line)

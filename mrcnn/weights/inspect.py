@@ -79,17 +79,17 @@ def facts_of(file: hdf5.LegacyFile) -> Facts:
 def lines(path: str, facts: Facts) -> list[str]:
     """Formats the facts as lines to print."""
 
-    def told(value: object) -> str:
-        return "not told" if value is None else str(value)
+    def shown(value: object) -> str:
+        return "unknown" if value is None else str(value)
 
     result = [
         path,
         f"  form: {facts.origin}",
         f"  content: {facts.layers} layers, {facts.tensors} tensors, {facts.parameters:,} parameters",
-        f"  backbone: {told(facts.backbone)}",
-        f"  classes with background: {told(facts.num_classes)}",
-        f"  anchors per location: {told(facts.anchors_per_location)}",
-        f"  input channels: {told(facts.channels)}",
+        f"  backbone: {shown(facts.backbone)}",
+        f"  classes with background: {shown(facts.num_classes)}",
+        f"  anchors per location: {shown(facts.anchors_per_location)}",
+        f"  input channels: {shown(facts.channels)}",
     ]
     if facts.widths:
         result.append("  sizes: " + ", ".join(f"{key} {value}" for key, value in facts.widths.items()))

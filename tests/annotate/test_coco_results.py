@@ -36,7 +36,7 @@ def test_content(tmp_path):
     np.testing.assert_array_equal(rle_tools.decode(item["segmentation"]).astype(bool), found.masks[0])
 
 
-def test_annotations_are_a_results_list(tmp_path):
+def test_coco_results_annotations_are_a_results_list(tmp_path):
     found = helpers.make_detections([[1, 2, 4, 7]], ["cat"], [0.5], size=(8, 10))
     content = write(tmp_path, ("a.png", (8, 10), found))
     truth = COCO({"images": content["images"], "categories": content["categories"], "annotations": []})
@@ -45,7 +45,7 @@ def test_annotations_are_a_results_list(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
 @pytest.mark.parametrize("library", [COCO, PycocoCOCO])
-def test_each_file_loads_in_its_way(tmp_path, library):
+def test_coco_results_each_file_loads_in_its_way(tmp_path, library):
     found = helpers.make_detections([[1, 2, 4, 7], [0, 0, 2, 3]], ["cat", "dog"], [0.5, 0.4], size=(8, 10))
     none = helpers.make_detections([], [], [], size=(6, 8))
     write(tmp_path, ("none.png", (6, 8), none), ("a.png", (8, 10), found))
@@ -62,17 +62,17 @@ def test_each_file_loads_in_its_way(tmp_path, library):
     assert [item["area"] for item in data_set.loadAnns(data_set.getAnnIds())] == masks
 
 
-def test_results_list_holds_what_results_hold(tmp_path):
+def test_coco_results_results_list_holds_what_results_hold(tmp_path):
     found = helpers.make_detections([[1, 2, 4, 7]], ["cat"], [0.5], size=(8, 10))
     write(tmp_path, ("a.png", (8, 10), found))
     (item,) = json.loads((tmp_path / "predictions_results.json").read_text())
     assert item.keys() == {"image_id", "category_id", "bbox", "score", "segmentation"}
 
 
-def test_no_image(tmp_path):
+def test_coco_results_no_image(tmp_path):
     assert write(tmp_path)["annotations"] == []
 
 
-def test_nothing_half_written_stays(tmp_path):
+def test_coco_results_nothing_half_written_stays(tmp_path):
     write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions.json", "predictions_results.json"]

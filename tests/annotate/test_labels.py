@@ -36,7 +36,7 @@ def make_meta(classes=(), tags=()):
     return labels.output_meta(ProjectMeta(tuple(classes), tuple(tags), {"projectType": "images"}), METAS, make_naming())
 
 
-def test_one_bitmap_with_a_rounded_score_per_detection():
+def test_name_labels_one_bitmap_with_a_rounded_score_per_detection():
     dog, cat = add(make_naming(), Part(DETECTIONS))
     assert (dog.class_title, cat.class_title) == ("dog_maskrcnn", "cat_maskrcnn")
     assert [(tag.name, tag.value) for tag in dog.tags] == [("confidence_maskrcnn", 0.9877)]
@@ -45,7 +45,7 @@ def test_one_bitmap_with_a_rounded_score_per_detection():
     assert dog.to_json()["geometryType"] == "bitmap"
 
 
-def test_bitmap_keeps_holes():
+def test_name_labels_bitmap_keeps_holes():
     dense = helpers.make_detections([[1, 2, 4, 6]], ["dog"], [0.9], size=(8, 10))
     dense.masks[0, 2, 3] = False
     (label,) = add(make_naming(), Part(compact.from_dense(dense)))
@@ -56,7 +56,7 @@ def test_bitmap_keeps_holes():
 
 
 @pytest.mark.parametrize("key", ["save_names", "save_classes"])
-def test_selection_drops_other_classes(key):
+def test_name_labels_selection_drops_other_classes(key):
     naming = make_naming({key: ["cat", "horse"], "add_suffix": "!"})
     assert [label.class_title for label in add(naming, Part(DETECTIONS))] == ["cat!"]
     chosen = labels.select(DETECTIONS, naming)
@@ -69,13 +69,13 @@ def test_selection_drops_other_classes(key):
     assert [item.title for item in meta.classes] == ["cat!"]
 
 
-def test_empty_selection_writes_nothing():
+def test_name_labels_empty_selection_writes_nothing():
     naming = make_naming({"save_names": []})
     assert add(naming, Part(DETECTIONS)) == ()
     assert labels.output_meta(ProjectMeta(), METAS, naming).classes == ()
 
 
-def test_no_detection():
+def test_name_labels_no_detection():
     assert add(make_naming(), Part(NOTHING)) == ()
     assert add(make_naming()) == ()
 
@@ -84,7 +84,7 @@ def make_box_naming(**mode):
     return labels.name_labels(("cat", "dog"), load_mode(mode), confidence_tag="confidence")
 
 
-def test_known_labels_stay_and_new_ones_follow():
+def test_name_labels_known_labels_stay_and_new_ones_follow():
     new = add(make_naming(), Part(DETECTIONS), known=[TREE, CAR])
     assert new[:2] == (TREE, CAR)
     assert [label.class_title for label in new[2:]] == ["dog_maskrcnn", "cat_maskrcnn"]
@@ -107,7 +107,7 @@ def keep(values, **mode):
         ({"save_names": []}, []),
     ],
 )
-def test_known_labels_stay_as_the_mode_says(values, titles):
+def test_name_labels_known_labels_stay_as_the_mode_says(values, titles):
     *kept, dog, cat = add(keep(values), Part(DETECTIONS), known=[TREE, CAR])
     assert [label.class_title for label in kept] == titles
     assert (dog.class_title, cat.class_title) == ("dog_model", "cat_model")

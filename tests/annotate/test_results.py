@@ -37,7 +37,7 @@ def write(tmp_path, *, with_overlay=False, with_results=False):
     return out
 
 
-def test_what_is_remembered_of_an_image(tmp_path):
+def test_result_writer_what_is_remembered_of_an_image(tmp_path):
     out = write(tmp_path)
     assert out.done == {"ds/a.png": {"size": (8, 10), "found": [("dog", 0.5)], "most": 0}}
     content = json.loads((tmp_path / "out" / "p" / "ds" / "ann" / "a.png.json").read_text())
@@ -45,7 +45,7 @@ def test_what_is_remembered_of_an_image(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p"]
 
 
-def test_pictures_and_results_where_asked_for(tmp_path):
+def test_result_writer_pictures_and_results_where_asked_for(tmp_path):
     write(tmp_path, with_overlay=True, with_results=True)
     assert (tmp_path / "out" / "overlay" / "a.png").is_file()
     content = json.loads((tmp_path / "out" / "predictions.json").read_text())

@@ -126,7 +126,7 @@ def test_boxes_of_classes_that_are_not_there_are_reported(project, tmp_path, cap
     config = {"model": {}, "mode": {"name": "bboxes", "from_classes": classes, "model_classes": {"add_suffix": "!"}}}
     run_on(sources.open_project(project), tmp_path / "out", config=config)
     lines = [line["message"] for line in events(capsys) if line["level"] == "warn"]
-    expected = "`mode.from_classes` has no class of the input (there: cat): the model looks at nothing"
+    expected = "`mode.from_classes` has no class of the input (there: cat), so nothing is predicted"
     assert [line for line in lines if line.startswith("`mode.")] == [expected] * warned
 
 
@@ -156,7 +156,7 @@ def loaded(monkeypatch, tmp_path):
         ({"min_confidence_threshold": 0.9}, {"score_threshold": 0.0, "device": "cpu"}, 0.0, "cpu"),
     ],
 )
-def test_threshold_and_device(project, tmp_path, loaded, model, options, threshold, device):
+def test_run_inference_threshold_and_device(project, tmp_path, loaded, model, options, threshold, device):
     run.run_inference(
         "anywhere",
         sources.open_project(project),
@@ -169,14 +169,14 @@ def test_threshold_and_device(project, tmp_path, loaded, model, options, thresho
     assert (tmp_path / "out" / "animals" / "meta.json").exists()
 
 
-def test_clash_of_names_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+def test_run_inference_clash_of_names_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
     config = load_inference_config({"model": {}, "mode": {"model_classes": {"add_suffix": ""}}})
     with pytest.raises(UserError, match="'cat' has shape rectangle"):
         run.run_inference("anywhere", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog())
     assert loaded == []
 
 
-def test_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
+def test_run_inference_output_that_is_not_empty_is_known_before_the_model_is_loaded(project, tmp_path, loaded):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "animals").write_text("a file")
     with pytest.raises(UserError, match="out/animals must be new or an empty folder"):

@@ -16,12 +16,12 @@ def parser():
     return made
 
 
-def test_a_folder_needs_no_more(parser):
+def test_add_model_folder_needs_no_more(parser):
     options = parser.parse_args(["--model", "runs/first"])
     assert (options.model, options.classes, options.input_size) == (Path("runs/first"), None, None)
 
 
-def test_a_file_alone_comes_with_names_and_size(parser):
+def test_add_model_file_alone_comes_with_names_and_size(parser):
     options = parser.parse_args(["--model", "m.h5", "--classes", "cat,dog", "--input-size", "300", "512"])
     assert (options.classes, options.input_size) == ("cat,dog", [300, 512])
 
@@ -35,7 +35,7 @@ def test_wrong_options(parser, given, capsys):
     assert "error: " in capsys.readouterr().err
 
 
-def test_a_model_may_be_left_out_where_a_task_folder_has_one():
+def test_add_model_model_may_be_left_out_where_a_task_folder_has_one():
     made = argparse.ArgumentParser()
     arguments.add_model(made, required=False)
     assert made.parse_args([]).model is None

@@ -87,7 +87,7 @@ def test_command_measures_on_coco_json(measured, tmp_path, capsys):
     # the crowd of cats excuses the first image's cat; its dog is wrong and ranks first, so the dogs' AP is 1/2
     assert (metrics["per_class"]["cat"]["mask_ap"], metrics["per_class"]["dog"]["mask_ap"]) == (1.0, 0.5)
     assert [metrics["per_class"][name]["objects"] for name in ("cat", "dog")] == [1, 1]
-    assert "1 objects left out, their outline" in capsys.readouterr().err
+    assert "1 object left out, the outline" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def open_task(*arguments, environment=None):
     return tasks.open_task(parse(*arguments), needs=needs, instead=tuple(needs), environment=environment or {})
 
 
-def test_the_places_in_a_task_folder(tmp_path):
+def test_open_task_places_in_a_task_folder(tmp_path):
     task = open_task("--task-dir", tmp_path)
     assert {name: task.path(name) for name in ("config", "project", "model", "output")} == {
         "config": tmp_path / "task_config.json",
@@ -34,7 +34,7 @@ def test_the_places_in_a_task_folder(tmp_path):
     }
 
 
-def test_an_option_comes_before_the_variable_and_that_before_the_default(tmp_path, monkeypatch):
+def test_open_task_option_comes_before_the_variable_and_that_before_the_default(tmp_path, monkeypatch):
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
     for folder in (one, two, three):
         folder.mkdir()
@@ -49,7 +49,7 @@ def test_the_default_is_the_platforms_folder():
     assert Path("/sly_task_data") == tasks.ROOT
 
 
-def test_what_is_given_wins_over_the_task_folder(tmp_path):
+def test_open_task_what_is_given_wins_over_the_task_folder(tmp_path):
     task = open_task("--task-dir", tmp_path, "--output", "elsewhere")
     assert (task.path("output"), task.path("project")) == (Path("elsewhere"), tmp_path / "data")
 
@@ -82,12 +82,12 @@ def test_open_task_without_any_option_names_what_is_needed(tmp_path, monkeypatch
     )
 
 
-def test_a_path_that_cannot_stand_in_for_the_task_folder_goes_with_it(tmp_path):
+def test_open_task_path_that_cannot_stand_in_for_the_task_folder_goes_with_it(tmp_path):
     task = open_task("--config", "c.json", environment={"SLY_TASK_DIR": str(tmp_path)})
     assert (task.path("config"), task.path("output")) == (Path("c.json"), tmp_path / "results")
 
 
-def test_without_the_folder_one_line_says_what_to_give(tmp_path):
+def test_open_task_without_the_folder_one_line_says_what_to_give(tmp_path):
     with pytest.raises(UserError) as caught:
         open_task("--task-dir", tmp_path / "none")
     assert str(caught.value) == (

@@ -195,7 +195,7 @@ def test_training_evaluation_and_inference_on_coco_json(tmp_path):
         done = call("-m", "mrcnn", *arguments, "--log-format", "json")
         assert done.returncode == 0, done.stderr[-3000:]
         told.append(done.stderr)
-    assert "1 images left out, their files are not there" in told[0]
+    assert "1 image left out, file not found" in told[0]
     assert "3 training and 3 validation images" in told[0]
     assert json.loads((model / "config.json").read_text())["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
     metrics = json.loads((tmp_path / "ap.json").read_text())

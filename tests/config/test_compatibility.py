@@ -5,7 +5,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 
 
 @pytest.mark.parametrize("name", [None, "matterport", "supervisely"])
-def test_one_word_sets_every_convention(name):
+def test_with_conventions_one_word_sets_every_convention(name):
     config = MatterportConfig(compatibility=name)
     assert {key: getattr(config, key) for key in compatibility.BETTER} == compatibility.CONVENTIONS[name]
     assert MatterportConfig(**config.model_dump(mode="json")) == config
@@ -21,7 +21,7 @@ def test_what_the_two_older_codes_do_differently():
     assert differ == {"box_normalization", "image_resize", "mask_paste", "round_boxes"}
 
 
-def test_a_given_field_wins():
+def test_with_conventions_given_field_wins():
     given = {"compatibility": "matterport", "roi_align": "unaligned", "pre_nms_topk": 10}
     config = MatterportConfig(**given)
     assert (config.roi_align, config.pre_nms_topk, config.anchor_offset) == ("unaligned", 10, 0.0)

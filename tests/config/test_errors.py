@@ -55,7 +55,7 @@ def test_all_mistakes_of_a_file_are_shown_the_unknown_keys_first():
     assert named == ["inner.dept", "widht", *(f"many[{index}].depth" for index in range(6))]
 
 
-def test_more_mistakes_than_a_line_holds_are_counted():
+def test_config_error_more_mistakes_than_a_line_holds_are_counted():
     found = error_of({"many": [{"depth": 0}] * 40})
     assert found.endswith("; and 32 more")
     assert len(found) <= 500
@@ -79,7 +79,7 @@ def test_values_are_shown_escaped_and_cut():
     assert errors.shown(list(range(100))) == str(list(range(100)))[:57] + "..."
 
 
-def test_paths_are_shown_escaped_and_cut():
+def test_shown_path_paths_are_shown_escaped_and_cut():
     assert errors.shown_path(["a", 0, "b"]) == "a[0].b"
     assert errors.shown_path([0, "b"], prefix="mode") == "mode[0].b"
     assert errors.shown_path(["a\nb"]) == "a\\nb"

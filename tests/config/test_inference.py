@@ -21,7 +21,7 @@ def test_an_empty_config_has_the_originals_defaults():
     assert config.mode.model_classes.selects("anything")
 
 
-def test_a_users_selection_keeps_the_default_suffix():
+def test_class_selection_users_selection_keeps_the_default_suffix():
     mode = load.load_inference_config({"model": {}, "mode": {"model_classes": {"save_classes": ["a"]}}}).mode
     assert (mode.model_classes.selects("a"), mode.model_classes.selects("b")) == (True, False)
     assert mode.model_classes.renamed("a") == "a_maskrcnn"

@@ -19,7 +19,7 @@ def inference_with_warnings(values):
 
 
 @pytest.mark.parametrize("values", published.TRAIN_CONFIGS.values(), ids=published.TRAIN_CONFIGS)
-def test_a_published_train_config_loads_as_it_is(values):
+def test_convert_train_published_train_config_loads_as_it_is(values):
     config, warnings = train_with_warnings(values)
     assert warnings == []
     settings = config.to_settings()
@@ -29,7 +29,7 @@ def test_a_published_train_config_loads_as_it_is(values):
 
 
 @pytest.mark.parametrize("values", published.INFERENCE_CONFIGS.values(), ids=published.INFERENCE_CONFIGS)
-def test_a_published_inference_config_loads_as_it_is(values):
+def test_convert_inference_published_inference_config_loads_as_it_is(values):
     config, warnings = inference_with_warnings(values)
     assert warnings == []
     assert (config.mode.name, config.model.gpu_device, config.model.min_confidence_threshold) == ("full_image", 0, 0)
@@ -38,7 +38,7 @@ def test_a_published_inference_config_loads_as_it_is(values):
     assert config.mode.model_classes.selects("anything")
 
 
-def test_the_deprecated_config_page_loads_with_one_warning_a_key():
+def test_convert_train_deprecated_config_page_loads_with_one_warning_a_key():
     config, warnings = train_with_warnings(published.DEPRECATED_TRAIN)
     assert (config.input_size.min_dim, config.input_size.max_dim) == (512, 512)
     assert config.special_classes.neutral == "neutral"
@@ -48,7 +48,7 @@ def test_the_deprecated_config_page_loads_with_one_warning_a_key():
     ]
 
 
-def test_keys_of_other_plugins_have_one_warning_each():
+def test_convert_train_keys_of_other_plugins_have_one_warning_each():
     _, warnings = train_with_warnings(published.OTHER_PLUGINS_TRAIN)
     assert warnings == [
         "`data_workers` has no effect: the data pipeline chooses its own parallelism; remove it",
@@ -67,13 +67,13 @@ def test_keys_of_other_plugins_have_one_warning_each():
         ({"width": True, "height": 448}, (448, 448)),
     ],
 )
-def test_width_and_height_become_dims(size, expected):
+def test_convert_train_width_and_height_become_dims(size, expected):
     config, (warning,) = train_with_warnings({"input_size": size})
     assert (config.input_size.min_dim, config.input_size.max_dim) == expected
     assert warning.endswith(f': write "input_size": {{"min_dim": {expected[0]}, "max_dim": {expected[1]}}}')
 
 
-def test_a_side_alone_is_named_alone():
+def test_convert_train_side_alone_is_named_alone():
     assert train_with_warnings({"input_size": {"width": 64}})[1] == [
         '`input_size.width` is an old key: write "input_size": {"min_dim": 64, "max_dim": 64}'
     ]
@@ -88,7 +88,7 @@ def test_a_side_alone_is_named_alone():
         ({"width": -640, "height": "448"}, (256, 256)),
     ],
 )
-def test_beside_dims_sides_have_no_effect_and_neither_have_placeholders(size, expected):
+def test_convert_train_beside_dims_sides_have_no_effect_and_neither_have_placeholders(size, expected):
     config, warnings = train_with_warnings({"input_size": size})
     assert (config.input_size.min_dim, config.input_size.max_dim) == expected
     assert warnings == []
@@ -109,7 +109,7 @@ def test_a_legacy_key_of_the_wrong_type_is_an_error(values, message):
     assert str(caught.value) == message
 
 
-def test_a_first_form_inference_config_is_read_with_one_warning_a_key():
+def test_convert_inference_first_form_inference_config_is_read_with_one_warning_a_key():
     config, warnings = inference_with_warnings(published.FIRST_FORM_INFERENCE)
     assert (config.model.gpu_device, config.model.confidence_tag_name) == (1, "score")
     assert config.mode.model_classes.save_names == ("car",)
@@ -124,7 +124,7 @@ def test_a_first_form_inference_config_is_read_with_one_warning_a_key():
     ]
 
 
-def test_the_new_form_that_the_warnings_show_gives_the_same_without_a_warning():
+def test_convert_inference_new_form_that_the_warnings_show_gives_the_same_without_a_warning():
     values = {
         "mode": {"source": "roi", "bounds": {"left": "10%"}},
         "model_classes": {"save_classes": ["x"], "save_names": ["car"], "add_suffix": "_old"},
@@ -140,7 +140,7 @@ def test_the_new_form_that_the_warnings_show_gives_the_same_without_a_warning():
     assert inference_with_warnings(new) == (config, [])
 
 
-def test_what_is_there_already_wins_over_the_old_place():
+def test_convert_inference_what_is_there_already_wins_over_the_old_place():
     config, warnings = inference_with_warnings(
         {
             "mode": {"source": "roi", "name": "full_image", "model_classes": {"add_suffix": "_new"}},
@@ -159,12 +159,12 @@ def test_what_is_there_already_wins_over_the_old_place():
     ]
 
 
-def test_an_old_source_that_never_was_is_named():
+def test_convert_inference_old_source_that_never_was_is_named():
     with pytest.raises(UserError, match=r"`mode.name` must be one of full_image, .*, got \"bboxes_ocr\""):
         load.load_inference_config({"mode": {"source": "bboxes_ocr"}})
 
 
-def test_beside_model_other_keys_have_no_effect():
+def test_convert_inference_beside_model_other_keys_have_no_effect():
     config, warnings = inference_with_warnings(
         {
             "model": {},
@@ -186,7 +186,7 @@ def test_beside_model_other_keys_have_no_effect():
     ]
 
 
-def test_existing_objects_and_the_modes_source_count_beside_model_too():
+def test_convert_inference_existing_objects_and_the_modes_source_count_beside_model_too():
     config, warnings = inference_with_warnings(
         {"model": {}, "mode": {"source": "roi"}, "existing_objects": {"save_classes": ["car"]}}
     )
@@ -216,7 +216,7 @@ def test_wrong_old_configs_are_named(values, message):
     assert str(caught.value).startswith(message)
 
 
-def test_only_the_plugin_wrote_folders_without_model():
+def test_folder_model_only_the_plugin_wrote_folders_without_model():
     assert legacy.folder_model({"settings": {}}) == {"compatibility": "supervisely", "backbone": "resnet101"}
     assert legacy.folder_model({"model": {"backbone": "resnet50"}}) == {"backbone": "resnet50"}
     assert legacy.folder_model({"model": {}}) == {}

@@ -124,7 +124,7 @@ def test_an_unreadable_file_is_named(tmp_path, text, message):
     assert error_of(load.load_train_config, file).startswith(f"{file} {message}")
 
 
-def test_a_mode_that_is_no_object_is_refused():
+def test_load_mode_mode_that_is_no_object_is_refused():
     assert error_of(load.load_mode, "full_image") == '`mode` must be an object, got "full_image"'
 
 

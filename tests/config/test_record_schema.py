@@ -62,7 +62,7 @@ def test_items_are_described_too():
     assert SCHEMA["properties"]["many"]["default"] == []
 
 
-def test_a_record_that_holds_itself_stays_a_reference():
+def test_record_schema_record_that_holds_itself_stays_a_reference():
     assert SCHEMA["properties"]["root"] == {"$ref": "#/$defs/Node"}
     assert SCHEMA["$defs"] == {
         "Node": {

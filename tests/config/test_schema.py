@@ -38,18 +38,18 @@ def keys(node, way=""):
 
 
 @pytest.mark.parametrize("name", ["train.json", "inference.json", "deploy.json"])
-def test_every_key_says_what_it_means(name):
+def test_all_schemas_every_key_says_what_it_means(name):
     (*found,) = keys(SCHEMAS[name])
     assert [way for way, item in found if len(item.get("description", "")) < 15] == []
     assert len(found) > 5
 
 
-def test_the_keys_of_an_augmenter_say_what_they_mean():
+def test_all_schemas_keys_of_an_augmenter_say_what_they_mean():
     augmenter = SCHEMAS["train.json"]["$defs"]["AugmenterConfig"]["properties"]
     assert {key: item["description"] for key, item in augmenter.items()}.keys() == {"name", "args", "children"}
 
 
-def test_defaults_enums_ranges_and_patterns_are_there():
+def test_all_schemas_defaults_enums_ranges_and_patterns_are_there():
     train, inference = SCHEMAS["train.json"]["properties"], SCHEMAS["inference.json"]["properties"]
     assert train["epochs"]["default"] == 2
     assert (train["input_size"]["properties"]["max_dim"]["multipleOf"], train["lr"]["exclusiveMinimum"]) == (64, 0)
@@ -79,5 +79,5 @@ def test_defaults_enums_ranges_and_patterns_are_there():
                            for key in ("gpu_devices", "existing_objects", "mode", "model_classes"))}),
     ],
 )  # fmt: skip
-def test_old_keys_are_marked(name, old):
+def test_all_schemas_old_keys_are_marked(name, old):
     assert {way for way, item in keys(SCHEMAS[name]) if item.get("deprecated")} == old

@@ -28,7 +28,7 @@ def test_an_empty_config_has_the_originals_defaults():
     assert {key: settings[key] for key in ORIGINAL_DEFAULTS} == ORIGINAL_DEFAULTS
 
 
-def test_added_keys_keep_the_originals_behaviour_by_default():
+def test_train_config_without_added_keys_keeps_the_originals_optimizer_and_schedule():
     config = train.TrainConfig()
     assert config.precision == "float32"
     assert (config.optimizer.name, config.optimizer.momentum, config.optimizer.global_clipnorm) == ("sgd", 0.9, 5.0)

@@ -71,7 +71,7 @@ def test_convert_makes_a_project(source, capsys):
     assert (
         "2 images, 2 objects, 1 of them crowds; 3 objects left out, which training takes for background\n" in printed
     )  # one has no image
-    assert "1 objects left out, they have no mask: annotation 3 of image b.jpg\n" in printed
+    assert "1 object left out, no mask: annotation 3 of image b.jpg\n" in printed
     assert "annotation 4 of image b.jpg (they are for [1, 1]" in printed
 
     project = Project.open(source / "out")
@@ -138,11 +138,11 @@ BRUSH = {"size": [64, 80], "counts": [10, 20, 44, 20, 5026]}
 ROOTED = [{"id": 0, "name": "animals", "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": "animals"}]
 NAN = float("nan")
 UNDERSTOOD = {
-    "a root category": (content(categories=ROOTED), ONE_EACH, "1 categories left out, they are parents"),
+    "a root category": (content(categories=ROOTED), ONE_EACH, "1 item of `categories` left out, parent of others"),
     "a root category with a class's name": (
         content(categories=[{"id": 0, "name": "cat"}, {"id": 1, "name": "cat", "supercategory": "cat"}]),
         ONE_EACH,
-        "1 categories left out, they are parents",
+        "1 item of `categories` left out, parent of others",
     ),
     "a file under two ids": (
         content(
@@ -152,12 +152,12 @@ UNDERSTOOD = {
             images=[image(1, "a.png"), image(2, "a.png"), image(3, "b.png")],
         ),
         {"a.png": [CAT, DOG], "b.png": [CAT]},
-        "1 images that are listed under several ids, their objects are joined: a.png (ids 1, 2)",
+        "1 image listed under several ids, whose objects are joined: a.png (ids 1, 2)",
     ),
     "an unknown category": (
         content(annotation(1), annotation(2, category_id=9)),
         {"a.png": [CAT], "b.png": []},
-        "1 objects left out, their category is not in the file: annotation 2 of image b.png (category 9)",
+        "1 object left out, category not in the file: annotation 2 of image b.png (category 9)",
     ),
     "ids as text": (
         content(annotation(1, category_id="1"), annotation(2, category_id="2")),
@@ -168,12 +168,12 @@ UNDERSTOOD = {
     "a flat polygon": (
         content(annotation(1, segmentation=SQUARE), annotation(2)),
         ONE_EACH,
-        "1 objects whose polygon is one flat list of numbers, read as one polygon: annotation 1 of image a.png",
+        "1 object whose polygon is one flat list of numbers, read as one polygon: annotation 1 of image a.png",
     ),
     "pairs": (
         content(annotation(1, segmentation=[[[10, 10], [30, 10], [30, 30], [10, 30]]]), annotation(2)),
         ONE_EACH,
-        "1 objects whose polygon is a list of [x, y] pairs, read as such: annotation 1 of image a.png",
+        "1 object whose polygon is a list of [x, y] pairs, read as such: annotation 1 of image a.png",
     ),
     "no sizes": (
         content(images=[{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png", "height": 0, "width": -80}]),
@@ -184,8 +184,7 @@ UNDERSTOOD = {
     "a coordinate that is no number": (
         content(annotation(1, segmentation=[[NAN, 10, 30, 10, 30, 30]]), annotation(2)),
         {"a.png": [], "b.png": [CAT]},
-        "1 objects left out, their outline has coordinates that no outline can have: annotation 1 of image a.png "
-        "(one is no finite number)",
+        "1 object left out, the outline has invalid coordinates: annotation 1 of image a.png (one is no finite number)",
     ),
     "a coordinate far away": (
         content(annotation(1, segmentation=[[1e8, 10, 30, 10, 30, 30]]), annotation(2)),
@@ -197,7 +196,7 @@ UNDERSTOOD = {
     "another iscrowd": (
         content(annotation(1, iscrowd="maybe"), annotation(2)),
         {"a.png": [], "b.png": [CAT]},
-        "1 objects left out, their `iscrowd` is neither 0 nor 1: annotation 1 of image a.png ('maybe')",
+        "1 object left out, `iscrowd` is neither 0 nor 1: annotation 1 of image a.png ('maybe')",
     ),
     "a folder before the name": (
         content(images=[image(1, "images/a.png"), image(2, "images\\b.png")]),
@@ -207,19 +206,19 @@ UNDERSTOOD = {
     "run lengths of a wrong sum": (
         content(annotation(1), annotation(2, segmentation={"size": [64, 80], "counts": [10, 20, 5089]})),
         {"a.png": [CAT], "b.png": []},
-        "1 objects left out, their run lengths do not fit the image: annotation 2 of image b.png "
+        "1 object left out, the run lengths do not fit the image: annotation 2 of image b.png "
         "(they add up to 5119 pixels, the image has 5120)",
     ),
     "boxes among masks": (
         content(annotation(1), annotation(2, segmentation=[])),
         {"a.png": [CAT], "b.png": []},
-        "1 objects left out, they have no mask: annotation 2 of image b.png",
+        "1 object left out, no mask: annotation 2 of image b.png",
     ),
     "repeated annotation ids": (content(annotation(1), {**annotation(2), "id": 1}), ONE_EACH, ""),
     "broken items": (
         content(None, 3, [], annotation(1), {"image_id": None, "category_id": 1, "segmentation": [SQUARE]}),
         {"a.png": [CAT], "b.png": []},
-        "3 objects left out, they are no JSON objects",
+        "3 objects left out, not a JSON object",
     ),
     "a class name that is a number": (
         content(categories=[{"id": 1, "name": 7}]),
@@ -243,8 +242,8 @@ def test_convert_understands_what_exporters_write(tmp_path, capsys, case):
 REFUSED = {
     "one id for two images": (
         content(images=[image(1, "a.png"), image(1, "b.png")]),
-        "2 images left out, they share their id with another image, and nothing tells whose objects are whose; "
-        "give each its own `id`: id 1: 'a.png', 'b.png'",
+        "2 images left out, since several images have one `id` and their objects cannot be told apart; "
+        "give each image its own `id`: id 1: 'a.png', 'b.png'",
     ),
     "boxes alone": (
         content(annotation(1, segmentation=[]), annotation(2, segmentation=None)),
@@ -276,7 +275,7 @@ REFUSED = {
     ),
     "no image there": (
         content(images=[image(1, "x/c.png")]),
-        "1 images left out, their files are not there: there is no ",
+        "1 image left out, file not found: there is no ",
     ),
     "images that lead out": (content(images=[image(1, "../a.json")]), "../a.json leads out of the images' folder"),
 }
@@ -295,8 +294,8 @@ def test_convert_says_that_crowds_are_not_learnt(tmp_path, capsys):
     made = content(annotation(1, segmentation=BRUSH, iscrowd=1), annotation(2, segmentation=BRUSH, iscrowd="1"))
     _, found, project = _converted(tmp_path, made)
     printed = capsys.readouterr().err
-    assert "2 crowd objects will not be learnt" in printed
-    assert "(--crowds-as-objects takes them as objects): annotation 1 of image a.png" in printed
+    assert "2 crowds not learnt" in printed
+    assert "(--crowds-as-objects takes crowds as objects): annotation 1 of image a.png" in printed
     assert "nothing can be learnt from" in printed
     assert "all its objects are crowds" in printed
     assert found == {"a.png": [("cat", 40)], "b.png": [("cat", 40)]}
@@ -307,7 +306,7 @@ def test_convert_takes_crowds_as_objects(tmp_path, capsys):
     made = content(annotation(1, segmentation=BRUSH, iscrowd=1), annotation(2))
     _, found, project = _converted(tmp_path, made, "--crowds-as-objects")
     printed = capsys.readouterr().err
-    assert "1 crowd objects taken as objects: annotation 1 of image a.png" in printed
+    assert "1 crowd taken as if `iscrowd` were 0: annotation 1 of image a.png" in printed
     assert "2 images, 2 objects, 0 of them crowds" in printed
     assert found == {"a.png": [("cat", 40)], "b.png": [CAT]}
     assert not any(item.read_annotation(project.meta).labels[0].tags for item in project.items)
@@ -331,8 +330,8 @@ def test_convert_leaves_out_names_that_are_too_long(tmp_path, capsys):
     _, found, _ = _converted(tmp_path, content(images=[image(1, names[0]), image(2, names[1])]), names=names)
     assert found == {"b.png": [CAT]}
     printed = capsys.readouterr().err
-    assert "1 images left out, their names are too long for a project: xxx" in printed
-    assert "1 images, 1 objects, 0 of them crowds; 1 objects left out" in printed
+    assert "1 image left out, name too long for a project: xxx" in printed
+    assert "1 image, 1 object, 0 of them crowds; 1 object left out" in printed
 
 
 def test_convert_stops_drawing_where_an_image_has_too_much(tmp_path, capsys, monkeypatch):
@@ -340,7 +339,7 @@ def test_convert_stops_drawing_where_an_image_has_too_much(tmp_path, capsys, mon
     made = content(*(annotation(number, image_id=1) for number in range(1, 5)), annotation(5, image_id=2))
     _, found, _ = _converted(tmp_path, made)
     assert found == {"a.png": [CAT, CAT], "b.png": [CAT]}  # the second is the first beyond 400 pixels
-    assert "2 objects left out, those before them in their image have more than" in capsys.readouterr().err
+    assert "2 objects left out, the objects before it have more than" in capsys.readouterr().err
 
 
 def test_convert_tells_a_log_every_reason(tmp_path, capsys):
@@ -349,8 +348,8 @@ def test_convert_tells_a_log_every_reason(tmp_path, capsys):
     assert counts == {"images": 2, "objects": 1, "skipped": 4}
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["message"].split(":")[0] for line in lines if line["level"] == "warn"] == [
-        "3 objects left out, they are no JSON objects",
-        "1 objects left out, their image is not in the file",
+        "3 objects left out, not a JSON object",
+        "1 object left out, image not in the file",
     ]
 
 

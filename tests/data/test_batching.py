@@ -95,7 +95,7 @@ def test_no_objects():
     assert not any(example[name].any() for name in fields)
 
 
-def test_every_field_has_its_shape_and_dtype():
+def test_example_spec_every_field_has_its_shape_and_dtype():
     spec = batching.example_spec(SHAPES)
     assert tuple(spec) == Batch._fields
     for example in (_example(_instances((0, 0, 8, 8))), batching.empty_example(SHAPES)):

@@ -79,8 +79,8 @@ def test_objects_are_counted_by_class_and_split(root):
         "images               2    1        1    3",
         "pear    any          1    1        0    1",
         "apple   polygon      3    1        1    4",
-        "1 objects have no area (point, line, graph): they are drawn one pixel wide",
-        "1 images are in both sets",
+        "1 object without area (point, line, graph), drawn one pixel wide",
+        "1 image in both sets",
         "model input: 256x256 pixels (`input_size` of --config or the default); counted for it:",
         "0 errors, 0 warnings",
     ]
@@ -137,7 +137,7 @@ def test_format_report_writes_one_line_for_a_mistake_of_many_files(root):
         "error: 4 times, e.g. image 4.png in data set ds0 has no annotation file; expected ds0/ann/4.png.json",
         f"error: 8 times in 4 files, e.g. ds/ann/0.png.json: object 0: class 'plum' {there}",
         f"warning: 4 times in 4 files, e.g. ds/ann/0.png.json: object 2 ('apple'): it has the tag 'ripe', {rule}",
-        "what is repeated is shown once with its count; --all shows each",
+        "similar problems are shown as one line with their count; --all shows each",
     ]
     every = check.format_report(report, every=True).splitlines()
     assert sum(line.startswith(("error: ", "warning: ")) for line in every) == 16
@@ -236,8 +236,8 @@ def test_the_sizes_and_classes_of_a_train_config_count(root):
     )
     text = check.format_report(_check(root, config=config))
     assert "model input: 128x128 pixels" in text
-    assert "training set: 0 crowds and 1 neutral objects are regions to ignore" in text
-    assert "validation set: 1 images have more than 1 objects, the most is 2 in ds/1.png" in text
+    assert "training set: 0 crowds and 1 neutral object taken as regions to ignore" in text
+    assert "validation set: 1 image with more than 1 object, the most is 2 in ds/1.png" in text
     assert "no object of" not in text
 
 
@@ -267,4 +267,4 @@ def test_check_project_counts_bound_keypoints_as_a_part_of_their_object(root):
     assert (report.thin, report.objects["pear", "all"], report.shapes) == (0, 1, {"polygon": 1, "graph": 1})
     assert report.sets["train"].objects == {"pear": 1}
     _add(root, "2.png", graph, tags=["train"])
-    assert "1 objects have no area" in check.format_report(_check(root))
+    assert "1 object without area" in check.format_report(_check(root))

@@ -56,19 +56,19 @@ def test_class_ids_must_be_one_per_label():
         _draw([_polygon([[0, 0], [1, 0], [1, 1]])], class_ids=[])
 
 
-def test_grid_measures_coverage():
+def test_grid_mask_measures_coverage():
     # 3 columns on 2 cells of 1.5: (1 + .5 * 0) / 1.5 = 2/3 and (.5 * 0 + 1) / 1.5 = 2/3
     mask = np.array([[True, False, True]])
     share = round(255 * 2 / 3)
     np.testing.assert_array_equal(rasterize.grid_mask(mask, 2), [[share, share]] * 2)
 
 
-def test_grid_of_a_full_box_is_full():
+def test_grid_mask_of_a_full_box_is_full():
     for shape in [(1, 1), (1, 200), (200, 1), (56, 56), (57, 90), (10, 500)]:
         assert (rasterize.grid_mask(np.ones(shape, bool), 56) == 255).all(), shape
 
 
-def test_grid_does_not_fade_at_the_border():
+def test_grid_mask_does_not_fade_at_the_border():
     mask = np.zeros((4, 4), bool)
     mask[:, 0] = True
     grid = rasterize.grid_mask(mask, 8)
@@ -78,7 +78,7 @@ def test_grid_does_not_fade_at_the_border():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_grid_equals_counting(height, width, size, seed):
+def test_grid_mask_equals_counting(height, width, size, seed):
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
     fine = np.kron(mask, np.ones((size, size)))  # each pixel in size x size parts: cells now have whole borders
     share = fine.reshape(size, height, size, width).mean(axis=(1, 3))
@@ -87,7 +87,7 @@ def test_grid_equals_counting(height, width, size, seed):
     np.testing.assert_allclose(grid, 255 * share, atol=0.502)  # rounded, in float32
 
 
-def test_grid_refuses_nothing():
+def test_grid_mask_refuses_nothing():
     with pytest.raises(ValueError, match="at least one pixel, got 0x3"):
         rasterize.grid_mask(np.zeros((0, 3), bool), 4)
 

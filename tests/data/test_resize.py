@@ -49,7 +49,7 @@ def test_plan_refuses_nothing(sizes):
         resize.resize_plan(height, width, min_dim=min_dim, max_dim=max_dim)
 
 
-def test_enlarging_is_bilinear_between_pixel_centres():
+def test_resize_image_enlarging_is_bilinear_between_pixel_centres():
     plan = resize.resize_plan(1, 2, min_dim=2, max_dim=4)
     image = np.array([[[0.0], [9.0]]])
     # factor 2: the new columns lie at -.25, .25, .75 and 1.25 of the old ones; ends are repeated, nothing is rounded
@@ -60,19 +60,19 @@ def test_enlarging_is_bilinear_between_pixel_centres():
     assert result.dtype == np.float32
 
 
-def test_shrinking_does_not_smooth():
+def test_resize_image_shrinking_does_not_smooth():
     plan = resize.resize_plan(4, 4, min_dim=1, max_dim=1)
     image = np.zeros((4, 4, 1))
     image[1:3, 1:3] = 8  # one new pixel, centred between the inner four: mean of these, not of all sixteen (2)
     assert resize.resize_image(image, plan).item() == 8
 
 
-def test_a_border_does_not_fade():
+def test_resize_image_border_does_not_fade():
     plan = resize.resize_plan(10, 10, min_dim=64, max_dim=64)
     np.testing.assert_array_equal(resize.resize_image(np.full((10, 10, 3), 200, np.uint8), plan), 200)
 
 
-def test_padding_is_zero_and_the_image_in_its_window():
+def test_resize_image_padding_is_zero_and_the_image_in_its_window():
     plan = resize.resize_plan(3, 5, min_dim=1, max_dim=8)
     image = np.arange(1, 46, dtype=np.uint8).reshape(3, 5, 3)
     result = resize.resize_image(image, plan)
@@ -83,19 +83,19 @@ def test_padding_is_zero_and_the_image_in_its_window():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
-def test_any_number_of_channels(channels):
+def test_resize_image_any_number_of_channels(channels):
     plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
     result = resize.resize_image(np.full((10, 20, channels), 3, np.uint8), plan)
     np.testing.assert_array_equal(result[2:6], 3)  # 20 -> 8, 10 -> 4 rows, (8 - 4) // 2 = 2 above
 
 
-def test_image_must_fit_its_plan():
+def test_resize_image_image_must_fit_its_plan():
     plan = resize.resize_plan(10, 20, min_dim=1, max_dim=8)
     with pytest.raises(ValueError, match="does not fit"):
         resize.resize_image(np.zeros((20, 10, 3)), plan)
 
 
-def test_boxes_use_each_axis_own_scale():
+def test_boxes_to_input_boxes_use_each_axis_own_scale():
     plan = resize.resize_plan(800, 1067, min_dim=512, max_dim=512)
     boxes = np.array([[100, 0, 800, 1067]])
     # rows: 384 / 800 = .48 and 64 above; columns: 512 / 1067, none left
@@ -103,7 +103,7 @@ def test_boxes_use_each_axis_own_scale():
 
 
 @pytest.mark.parametrize("height_width", [(800, 1067), (33, 7), (1, 1000), (300, 200)])
-def test_boxes_come_back(height_width):
+def test_boxes_to_original_boxes_come_back(height_width):
     plan = resize.resize_plan(*height_width, min_dim=128, max_dim=256)
     boxes = np.random.default_rng(0).uniform(0, 1000, (5, 4)).astype(np.float32)
     moved = resize.boxes_to_input(boxes, plan)
@@ -111,14 +111,14 @@ def test_boxes_come_back(height_width):
     np.testing.assert_allclose(resize.boxes_to_original(moved, plan), boxes, rtol=1e-3, atol=1e-3)
 
 
-def test_no_boxes():
+def test_boxes_to_original_no_boxes():
     plan = resize.resize_plan(8, 8, min_dim=8, max_dim=8)
     for move in (resize.boxes_to_input, resize.boxes_to_original):
         assert move(np.zeros((0, 4), np.float32), plan).shape == (0, 4)
 
 
 @pytest.mark.parametrize("size", [(30, 45), (200, 150)])
-def test_truncated_is_scikit_image_cut_to_whole_values(size):
+def test_resize_image_truncated_is_scikit_image_cut_to_whole_values(size):
     image = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
     plan = resize.resize_plan(*size, min_dim=96, max_dim=96)
     got = resize.resize_image(image, plan, method="truncated")
@@ -130,7 +130,7 @@ def test_truncated_is_scikit_image_cut_to_whole_values(size):
     assert got.dtype == np.float32
 
 
-def test_truncated_fades_at_the_edges_when_enlarging():
+def test_resize_image_truncated_fades_at_the_edges_when_enlarging():
     plan, image = resize.resize_plan(4, 4, min_dim=8, max_dim=8), np.full((4, 4, 1), 200, np.uint8)
     image[3, 3] = 120
     got = resize.resize_image(image, plan, method="truncated")[..., 0]
@@ -140,7 +140,7 @@ def test_truncated_fades_at_the_edges_when_enlarging():
     np.testing.assert_array_equal(got[3, 1:5], [200] * 4)
 
 
-def test_smoothed_is_pillows():
+def test_resize_image_smoothed_is_pillows():
     image = np.random.default_rng(3).integers(0, 256, (200, 150, 3), np.uint8)
     plan = resize.resize_plan(200, 150, min_dim=64, max_dim=64)
     expected = np.asarray(Image.fromarray(image).resize((48, 64), Image.Resampling.BILINEAR))
@@ -148,13 +148,13 @@ def test_smoothed_is_pillows():
 
 
 @pytest.mark.parametrize("method", resize.METHODS)
-def test_an_image_that_fits_stays_as_it_is(method):
+def test_resize_image_image_that_fits_stays_as_it_is(method):
     image = np.random.default_rng(3).integers(0, 256, (32, 24, 4), np.uint8)
     plan = resize.resize_plan(32, 24, min_dim=32, max_dim=32)
     np.testing.assert_array_equal(resize.resize_image(image, plan, method=method)[:, 4:28], image)
 
 
-def test_boxes_are_mapped_and_rounded_as_matterport_did():
+def test_boxes_to_original_boxes_are_mapped_and_rounded_as_matterport_did():
     # 400 x 600 in 171 x 256 at row 42: rows (y - 42) * 399 / 170, ends less one before and one more after
     plan = resize.resize_plan(400, 600, min_dim=256, max_dim=256)
     boxes = [[42, 0, 213, 256], [100, 50.5, 120.25, 99.75]]
@@ -163,14 +163,14 @@ def test_boxes_are_mapped_and_rounded_as_matterport_did():
     np.testing.assert_array_equal(got, [[0, 0, 400, 600], [136, 119, 182, 233]])
 
 
-def test_boxes_are_mapped_and_cut_as_the_plugin_did():
+def test_boxes_to_original_boxes_are_mapped_and_cut_as_the_plugin_did():
     # the smaller of 400 / 171 = 2.339 and 600 / 256 = 2.344 for both axes: 58 * 2.339 = 135.7, 49 -> 114.6
     plan = resize.resize_plan(400, 600, min_dim=256, max_dim=256)
     got = resize.boxes_to_original(np.array([[100, 49, 213, 256]]), plan, rounding="before_nms")
     np.testing.assert_array_equal(got, [[135, 114, 400, 598]])
 
 
-def test_other_words_are_named():
+def test_resize_image_and_boxes_to_original_other_words_are_named():
     plan = resize.resize_plan(4, 4, min_dim=8, max_dim=8)
     with pytest.raises(ValueError, match="method must be one of exact, truncated, smoothed, got 'cubic'"):
         resize.resize_image(np.zeros((4, 4, 3), np.uint8), plan, method="cubic")

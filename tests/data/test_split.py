@@ -14,13 +14,13 @@ def _sample(*ignore):
     return Sample("ds/a.png", "a.png", labels=(None,) * len(ignore), class_ids=(1,) * len(ignore), ignore=ignore)
 
 
-def test_each_set_has_its_tag():
+def test_split_items_each_set_has_its_tag():
     annotations = [_annotation("val"), _annotation("train", "x"), _annotation("x"), _annotation("train", "val")]
     chosen = split.split_items(annotations, train_tag="train", val_tag="val")
     assert chosen == split.Split(train=(1, 3), val=(0, 3), both=1, neither=1)
 
 
-def test_both_sets_may_have_one_tag():
+def test_split_items_both_sets_may_have_one_tag():
     chosen = split.split_items([_annotation("t"), _annotation()], train_tag="t", val_tag="t")
     assert chosen == split.Split(train=(0,), val=(0,), both=1, neither=1)
 
@@ -34,7 +34,7 @@ def test_both_sets_may_have_one_tag():
         ([], r"none of the 0 images"),
     ],
 )
-def test_an_empty_set(tags, message):
+def test_split_items_empty_set(tags, message):
     with pytest.raises(UserError, match=message):
         split.split_items([_annotation(*names) for names in tags], train_tag="train", val_tag="val")
 

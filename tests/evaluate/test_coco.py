@@ -73,7 +73,7 @@ def reference_evaluator(case):
 
 
 @pytest.mark.parametrize(("kind", "reference"), [("box", "bbox"), ("mask", "segm")])
-def test_reference_case(kind, reference):
+def test_coco_evaluator_reference_case(kind, reference):
     case = json.loads(CASE.read_text())
     expected = case["expected"][reference]
     result = reference_evaluator(case).result()
@@ -84,19 +84,19 @@ def test_reference_case(kind, reference):
         assert result["per_class"][class_id][f"{kind}_ap"] == pytest.approx(value, abs=1e-6)
 
 
-def test_result_can_be_asked_twice():
+def test_coco_evaluator_result_can_be_asked_twice():
     evaluator = reference_evaluator(json.loads(CASE.read_text()))
     first = evaluator.result()
     assert str(evaluator.result()) == str(first)  # str: NaN equals itself
 
 
-def test_per_class_counts_leave_the_crowd_out():
+def test_coco_evaluator_per_class_counts_leave_the_crowd_out():
     per_class = reference_evaluator(json.loads(CASE.read_text())).result()["per_class"]
     assert [values["objects"] for values in per_class.values()] == [6, 3, 3]  # 13 annotations, one of them a crowd
     assert [values["detections"] for values in per_class.values()] == [11, 5, 5]
 
 
-def test_perfect_predictions_score_one_and_unseen_classes_nothing():
+def test_coco_evaluator_perfect_predictions_score_one_and_unseen_classes_nothing():
     boxes = [[0, 0, 10, 20], [30, 40, 60, 80]]
     result = score(make_instances(boxes, [1, 1]), make_detections(boxes, [1, 1], [0.9, 0.8]))
     assert result["box_ap"] == result["mask_ap"] == result["box_ap75"] == result["mask_ap50"] == 1.0
@@ -106,24 +106,24 @@ def test_perfect_predictions_score_one_and_unseen_classes_nothing():
     assert math.isnan(result["per_class"][2]["mask_ap"])
 
 
-def test_no_detection_scores_zero():
+def test_coco_evaluator_no_detection_scores_zero():
     result = score(make_instances([[0, 0, 10, 10]], [1]), make_detections([], [], []))
     assert result["box_ap"] == result["mask_ap50"] == 0.0
 
 
-def test_no_object_has_no_score():
+def test_coco_evaluator_no_object_has_no_score():
     result = score(make_instances([], []), make_detections([[0, 0, 5, 5]], [1], [0.9]))
     assert math.isnan(result["box_ap"])
     assert math.isnan(result["mask_ap50"])
 
 
-def test_no_image_has_no_score():
+def test_coco_evaluator_no_image_has_no_score():
     result = coco.CocoEvaluator(2).result()
     assert math.isnan(result["box_ap"])
     assert result["per_class"][1]["objects"] == 0
 
 
-def test_half_covered_object_counts_at_iou_one_half_only():
+def test_coco_evaluator_half_covered_object_counts_at_iou_one_half_only():
     # 10 x 10 object; the mask covers its upper 5 rows, the box 5.4: IoU 0.5 and 0.54 pass 1 of the 10 thresholds.
     result = score(make_instances([[0, 0, 10, 10]], [1]), make_detections([[0, 0, 5.4, 10]], [1], [0.9]))
     assert result["box_ap50"] == result["mask_ap50"] == 1.0
@@ -131,7 +131,7 @@ def test_half_covered_object_counts_at_iou_one_half_only():
     assert result["mask_ap"] == result["box_ap"] == pytest.approx(0.1)
 
 
-def test_box_and_mask_are_scored_separately():
+def test_coco_evaluator_box_and_mask_are_scored_separately():
     boxes = [[0, 0, 10, 10]]
     found = make_detections(boxes, [1], [0.9])
     found.masks[:, :, 4:] = False  # 4 of 10 columns stay: mask IoU 0.4, box IoU 1
@@ -140,14 +140,14 @@ def test_box_and_mask_are_scored_separately():
     assert result["mask_ap50"] == 0.0
 
 
-def test_false_alarm_with_the_best_score_halves_the_precision():
+def test_coco_evaluator_false_alarm_with_the_best_score_halves_the_precision():
     boxes = [[0, 0, 10, 10]]
     found = make_detections([[20, 20, 30, 30], *boxes], [1, 1], [0.9, 0.8])
     assert score(make_instances(boxes, [1]), found)["box_ap"] == pytest.approx(0.5)  # 1 of the 2 best is right
 
 
 @pytest.mark.parametrize("class_id", [0, 1, 2])
-def test_ignore_region_excuses_detections_inside_it(class_id):
+def test_coco_evaluator_ignore_region_excuses_detections_inside_it(class_id):
     objects = make_instances(
         [[0, 0, 10, 10], [0, 40, 10, 50], [20, 20, 50, 60]], [1, 2, class_id], [False, False, True]
     )
@@ -162,7 +162,7 @@ def test_ignore_region_excuses_detections_inside_it(class_id):
     assert [result["per_class"][c]["objects"] for c in (1, 2)] == [1, 1]
 
 
-def test_the_best_detections_count_up_to_the_limit():
+def test_coco_evaluator_best_detections_count_up_to_the_limit():
     boxes = [[y, x, y + 4, x + 4] for y in range(0, 60, 5) for x in range(0, 80, 5)][:120]
     scores = np.linspace(1, 0.1, 120)
     usual, more = (coco.CocoEvaluator(2, max_detections=limit) for limit in (100, 200))

@@ -146,7 +146,7 @@ def test_no_usable_image(project):
 
 def test_folder_has_no_objects(tmp_path):
     helpers.write_image(tmp_path / "a.png", 8, 8, 9)
-    with pytest.raises(UserError, match="only a project can be evaluated"):
+    with pytest.raises(UserError, match="no annotated objects to evaluate against"):
         run(sources.open_images(tmp_path))
 
 

@@ -22,7 +22,7 @@ def machine(monkeypatch):
     ("asked", "visible"),
     [(0, ["gpu:0"]), ("1", ["gpu:1"]), ("cpu", []), ("auto", ["gpu:0"]), (None, ["gpu:0", "gpu:1"])],
 )
-def test_one_device_is_made_visible(machine, asked, visible):
+def test_choose_device_one_device_is_made_visible(machine, asked, visible):
     lines = []
     device.choose_device(asked, warn=lines.append)
     assert machine["visible"] == visible
@@ -30,7 +30,7 @@ def test_one_device_is_made_visible(machine, asked, visible):
     assert lines == []
 
 
-def test_machine_without_gpu_warns_once_and_uses_the_cpu(machine):
+def test_choose_device_machine_without_gpu_warns_once_and_uses_the_cpu(machine):
     machine.update(gpus=[], visible=[])
     lines = []
     device.choose_device(0, warn=lines.append)
@@ -38,24 +38,24 @@ def test_machine_without_gpu_warns_once_and_uses_the_cpu(machine):
     assert lines == ["GPU 0 was asked for but TensorFlow finds no GPU: running on the CPU"]
 
 
-def test_machine_without_gpu_is_fine_where_none_is_named(machine):
+def test_choose_device_machine_without_gpu_is_fine_where_none_is_named(machine):
     machine.update(gpus=[], visible=[])
     device.choose_device("auto", warn=pytest.fail)
     assert machine["visible"] == []
 
 
-def test_gpu_that_is_not_there(machine):
+def test_choose_device_gpu_that_is_not_there(machine):
     with pytest.raises(UserError, match=r"GPU 2 was asked for but there are 2; use 0\.\.1"):
         device.choose_device(2, warn=print)
 
 
 @pytest.mark.parametrize("asked", ["gpu", "-1", ""])
-def test_other_words_are_refused(machine, asked):
+def test_choose_device_other_words_are_refused(machine, asked):
     with pytest.raises(UserError, match='must be "cpu" or the number of a GPU'):
         device.choose_device(asked, warn=print)
 
 
-def test_too_late(machine, monkeypatch):
+def test_choose_device_too_late(machine, monkeypatch):
     def refuse(wanted, kind):
         raise RuntimeError("already initialized")
 

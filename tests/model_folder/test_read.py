@@ -62,7 +62,7 @@ def load_folder(path, **arguments):
     return read.load_model(read.read_model(path), **arguments)
 
 
-def test_folder_of_the_original_gets_the_plugins_network(tmp_path):
+def test_read_model_folder_of_the_original_gets_the_plugins_network(tmp_path):
     folder = read.read_model(write_folder(tmp_path / "model"))
     assert folder.weights == tmp_path / "model" / "model_weights" / "model.h5"
     assert folder.class_names == ("bg", "Lemon", "kiwi")
@@ -74,29 +74,29 @@ def test_folder_of_the_original_gets_the_plugins_network(tmp_path):
 
 
 @pytest.mark.parametrize("model", [{}, {"backbone": "resnet50"}, {"compatibility": "matterport"}])
-def test_a_model_key_is_all_that_counts(tmp_path, model):
+def test_read_model_model_key_is_all_that_counts(tmp_path, model):
     assert read.read_model(write_folder(tmp_path / "model", model=model)).config == MatterportConfig(**model)
 
 
-def test_model_key_is_read(tmp_path):
+def test_read_model_model_key_is_read(tmp_path):
     numbers = MatterportConfig(backbone="resnet50", score_threshold=0.4)
     folder = read.read_model(write_folder(tmp_path / "model", model=numbers.model_dump(mode="json")))
     assert folder.config == numbers
 
 
-def test_class_that_is_not_listed_is_added(tmp_path):
+def test_read_model_class_that_is_not_listed_is_added(tmp_path):
     folder = read.read_model(write_folder(tmp_path / "model", classes=[{"title": "kiwi", "shape": "polygon"}]))
     assert [(item.title, item.shape) for item in folder.class_metas] == [("kiwi", "bitmap"), ("Lemon", "bitmap")]
 
 
-def test_best_checkpoint_of_a_training_run(tmp_path):
+def test_read_model_best_checkpoint_of_a_training_run(tmp_path):
     write_folder(tmp_path / "00000002")
     (tmp_path / "best").symlink_to("00000002")
     assert read.read_model(tmp_path).path == tmp_path / "best"
     assert read.read_model(tmp_path / "00000002").path == tmp_path / "00000002"
 
 
-def test_weights_are_loaded(tmp_path):
+def test_load_model_weights_are_loaded(tmp_path):
     bundle = load_folder(write_folder(tmp_path / "model"))
     assert bundle.model.num_classes == 3
     np.testing.assert_array_equal(bundle.model.variables["mrcnn_mask"].numpy(), [7, 7, 7])
@@ -105,7 +105,7 @@ def test_weights_are_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.9, 1])
-def test_score_threshold_can_be_raised_and_lowered(tmp_path, threshold):
+def test_load_model_score_threshold_can_be_raised_and_lowered(tmp_path, threshold):
     bundle = load_folder(write_folder(tmp_path / "model"), score_threshold=threshold)
     assert bundle.config.score_threshold == bundle.model.config.score_threshold == threshold
 
@@ -130,7 +130,7 @@ def test_with_choices_refuses_other_names_and_values(tmp_path):
         bundle.with_choices(score_threshold=1.5)
 
 
-def test_precision_holds_for_the_model_only(tmp_path):
+def test_load_model_precision_holds_for_the_model_only(tmp_path):
     before = keras.config.dtype_policy().name
     bundle = load_folder(write_folder(tmp_path / "model"), precision="mixed_bfloat16")
     assert bundle.model.policy == "mixed_bfloat16"
@@ -152,26 +152,26 @@ def test_missing_layer_is_refused(tmp_path):
         load_folder(write_folder(tmp_path / "other", layers=("mrcnn_mask",)))
 
 
-def test_left_over_layer_is_told(tmp_path):
+def test_load_model_left_over_layer_is_told(tmp_path):
     lines = []
     load_folder(write_folder(tmp_path / "m", layers=("conv1", "mrcnn_mask", "mrcnn_mask_bn9")), warn=lines.append)
     (line,) = lines
     assert line.endswith("holds 1 layers that the model lacks, the first is mrcnn_mask_bn9; they have no effect")
 
 
-def test_backbone_of_the_other_depth_is_refused(tmp_path):
+def test_load_model_backbone_of_the_other_depth_is_refused(tmp_path):
     with pytest.raises(
         UserError, match=r"holds a ResNet-101, the model has a ResNet-50: set `model\.backbone` to resne"
     ):
         load_folder(write_folder(tmp_path / "m", layers=("conv1", "mrcnn_mask", "res4w_branch2a")))
 
 
-def test_other_number_of_classes_is_refused(tmp_path):
+def test_load_model_other_number_of_classes_is_refused(tmp_path):
     with pytest.raises(UserError, match="mrcnn_mask"):
         load_folder(write_folder(tmp_path / "model", num_classes=81))
 
 
-def test_missing_weights(tmp_path):
+def test_load_model_missing_weights(tmp_path):
     folder = write_folder(tmp_path / "model")
     (folder / "model_weights" / "model.h5").unlink()
     with pytest.raises(UserError, match=r"has no model_weights/model\.h5; copy the weights there"):
@@ -186,7 +186,7 @@ def test_missing_weights(tmp_path):
         ({"precision": "float16"}, "precision must be one of float32, .* got 'float16'"),
     ],
 )
-def test_wrong_arguments(tmp_path, arguments, message):
+def test_load_model_wrong_arguments(tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
         load_folder(write_folder(tmp_path / "model"), **arguments)
 
@@ -214,12 +214,12 @@ def test_wrong_arguments(tmp_path, arguments, message):
         ({"model": []}, "`model` must be an object"),
     ],
 )
-def test_malformed_config_names_the_file_and_the_key(tmp_path, changes, message):
+def test_read_model_malformed_config_names_the_file_and_the_key(tmp_path, changes, message):
     with pytest.raises(UserError, match=rf"config\.json: .*{message}"):
         read.read_model(write_folder(tmp_path / "model", **changes))
 
 
-def test_no_model_folder(tmp_path):
+def test_read_model_no_model_folder(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read.read_model(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"has neither config\.json nor best/config\.json; train a model first"):
@@ -233,7 +233,7 @@ def test_no_model_folder(tmp_path):
         read.read_model(tmp_path / "00000001")
 
 
-def test_a_file_alone(tmp_path):
+def test_read_model_file_alone(tmp_path):
     path = old_weights.write_skeleton(tmp_path / "old.h5")
     stored = read.read_model(path, classes="cat,dog")
     assert (stored.path, stored.weights) == (path, path)
@@ -245,7 +245,7 @@ def test_a_file_alone(tmp_path):
     assert read.read_model(path, classes=["cat", "dog"], input_size=(128, 192)).input_size.max_dim == 192
 
 
-def test_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, monkeypatch):
+def test_load_model_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, monkeypatch):
     path = old_weights.write_skeleton(tmp_path / "old.h5", conv1_kernel=(7, 7, 1, 1))
     monkeypatch.setattr(read.apply, "load_into", lambda layout, weights: read.apply.LoadReport("x", ("conv1",)))
     lines = []
@@ -256,7 +256,7 @@ def test_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, monkeypatch)
     assert "takes images of 1 channels" in lines[0]
 
 
-def test_a_file_alone_needs_the_names_of_its_classes(tmp_path):
+def test_read_model_file_alone_needs_the_names_of_its_classes(tmp_path):
     path = old_weights.write_skeleton(tmp_path / "old.h5", mrcnn_class_logits_kernel=(1, 81))
     with pytest.raises(UserError, match=r"does not tell the names of its 80 classes: give them by --classes, as name,"):
         read.read_model(path)
@@ -265,7 +265,7 @@ def test_a_file_alone_needs_the_names_of_its_classes(tmp_path):
     assert read.read_model(path, classes="coco").class_names[80] == "toothbrush"
 
 
-def test_the_coco_file_brings_its_names(tmp_path, monkeypatch):
+def test_read_model_coco_file_brings_its_names(tmp_path, monkeypatch):
     path = old_weights.write_skeleton(tmp_path / "coco.h5", mrcnn_class_logits_kernel=(1, 81))
     monkeypatch.setattr(download, "matterport_coco_file", lambda: str(path))
     monkeypatch.chdir(tmp_path)
@@ -275,7 +275,7 @@ def test_the_coco_file_brings_its_names(tmp_path, monkeypatch):
     assert read.read_model("coco").class_names == ("bg", "Lemon", "kiwi")
 
 
-def test_the_file_inside_a_model_folder_stands_for_it(tmp_path, monkeypatch):
+def test_read_model_file_inside_a_model_folder_stands_for_it(tmp_path, monkeypatch):
     weights = write_folder(tmp_path / "model") / "model_weights" / "model.h5"
     assert read.read_model(weights) == read.read_model(tmp_path / "model")
     monkeypatch.chdir(weights.parent)

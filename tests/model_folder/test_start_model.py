@@ -17,7 +17,7 @@ def model_dir(tmp_path):
     return path
 
 
-def test_a_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
+def test_find_start_model_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     weights = model_dir / "model_weights" / "model.h5"
     expected = start_model.StartModel(weights, Record.read(model_dir / "config.json"))
     assert start_model.find_start_model(str(model_dir)) == start_model.find_start_model(str(weights)) == expected
@@ -29,12 +29,12 @@ def test_a_model_folder_a_run_and_a_file_are_found(model_dir, tmp_path):
     assert start_model.find_start_model(str(model_dir)).class_title_to_idx() == {"bg": 0, "ant": 1}
 
 
-def test_missing_weights_say_what_to_give(tmp_path):
+def test_find_start_model_missing_weights_say_what_to_give(tmp_path):
     with pytest.raises(UserError, match=r"model_weights/model.h5 does not exist. Give --model"):
         start_model.find_start_model(str(tmp_path))
 
 
-def test_going_on_needs_the_class_numbers(model_dir):
+def test_find_start_model_going_on_needs_the_class_numbers(model_dir):
     with pytest.raises(UserError, match="Unable to continue_training, config for previous training wasn't found"):
         start_model.StartModel(model_dir / "model_weights" / "model.h5").class_title_to_idx()
     (model_dir / "config.json").write_text("{}")
@@ -42,7 +42,7 @@ def test_going_on_needs_the_class_numbers(model_dir):
         start_model.find_start_model(str(model_dir)).class_title_to_idx()
 
 
-def test_the_file_inside_a_folder_stands_for_it_from_anywhere(model_dir, monkeypatch):
+def test_find_start_model_file_inside_a_folder_stands_for_it_from_anywhere(model_dir, monkeypatch):
     monkeypatch.chdir(model_dir)
     found = start_model.find_start_model("model_weights/model.h5")
     assert found.class_title_to_idx() == {"bg": 0, "ant": 1}
@@ -135,18 +135,18 @@ OLD = {"compatibility": "supervisely"}
         ({"compatibility": None}, {**OLD, "backbone": "resnet50"}, MatterportConfig(backbone="resnet50")),
     ],
 )
-def test_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
+def test_keep_conventions_what_the_user_gave_wins_over_the_start_weights(given, start, kept):
     assert start_model.keep_conventions(given, start) == kept
 
 
-def test_a_number_is_not_taken_over_without_its_word():
+def test_keep_conventions_number_is_not_taken_over_without_its_word():
     start = {"compatibility": None, "roi_sampling_ratio": 3}
     assert start_model.keep_conventions({"roi_align": "crop_and_resize"}, start).roi_sampling_ratio == 1
     start = {"compatibility": None, "pre_nms_topk_scope": "pyramid", "pre_nms_topk": 6000}
     assert start_model.keep_conventions({"pre_nms_topk_scope": "level"}, start).pre_nms_topk == 2000
 
 
-def test_conventions_that_do_not_go_together_are_named():
+def test_keep_conventions_conventions_that_do_not_go_together_are_named():
     start = {"compatibility": None, "roi_align": "crop_and_resize", "roi_sampling_ratio": 1}
     with pytest.raises(
         UserError, match=r"`model\.roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got 3"

@@ -132,7 +132,7 @@ def test_objects_that_windows_cut_are_whole_again(name, window, min_overlap):
     assert np.all(np.diff(part.detections.scores) < 0)
 
 
-def test_sliding_without_joining_leaves_the_pieces():
+def test_sliding_window_without_joining_leaves_the_pieces():
     grey = np.zeros((20, 40), np.uint8)
     grey[5:15, 10:30] = 100
     (found,) = run(
@@ -191,7 +191,7 @@ def test_windows_are_saved(name):
     assert [part.box for part in found.parts] == [None, (0, 0, 20, 20), (0, 15, 20, 35), (0, 20, 20, 40)]
 
 
-def test_windows_run_in_batches_across_pictures():
+def test_sliding_window_windows_run_in_batches_across_pictures():
     predictor = helpers.BlobPredictor()
     pictures = [helpers.make_picture(np.zeros((20, 30), np.uint8), index=index) for index in range(3)]
     run(pictures, predictor=predictor, batch_size=4, name="sliding_window", window={"width": 10, "height": 20})

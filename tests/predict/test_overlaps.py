@@ -44,7 +44,7 @@ def test_no_pairs():
     assert overlaps.pairs(np.zeros((0, 4), int), np.zeros(0, int)).shape == (0, 2)
 
 
-def test_iou_of_masks():
+def test_mask_iou_of_masks():
     assert overlaps.mask_iou(make_mask(0, 0, 4, 4), make_mask(2, 0, 6, 4)) == 8 / 24
     assert overlaps.mask_iou(make_mask(0, 0, 4, 4), make_mask(4, 0, 6, 4)) == 0
     # two triangles of one box that share no pixel
@@ -52,7 +52,7 @@ def test_iou_of_masks():
     assert overlaps.mask_iou(CroppedMask.from_pixels(lower), CroppedMask.from_pixels(~lower)) == 0
 
 
-def test_iou_of_random_masks():
+def test_mask_iou_of_random_masks():
     first, second = RNG.random((2, 20, 30)) > 0.6
     first[:, 25:], second[:, :10], second[:3] = False, False, False
     expected = (first & second).sum() / (first | second).sum()

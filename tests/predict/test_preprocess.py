@@ -25,7 +25,7 @@ def test_image_of_the_input_size_is_left_alone():
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
-def test_grey_becomes_three_equal_channels(shape):
+def test_as_model_image_grey_becomes_three_equal_channels(shape):
     grey = np.arange(6, dtype=np.uint8).reshape(shape)
     result = preprocess.as_model_image(grey)
     assert result.shape == (2, 3, 3)
@@ -33,12 +33,12 @@ def test_grey_becomes_three_equal_channels(shape):
         np.testing.assert_array_equal(result[..., channel], grey.reshape(2, 3))
 
 
-def test_alpha_is_dropped():
+def test_as_model_image_alpha_is_dropped():
     rgba = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     np.testing.assert_array_equal(preprocess.as_model_image(rgba), rgba[..., :3])
 
 
-def test_model_of_other_channels():
+def test_as_model_image_model_of_other_channels():
     image = np.zeros((2, 3, 4), np.uint8)
     assert preprocess.as_model_image(image, channels=4) is image
     assert preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=1).shape == (2, 3, 1)

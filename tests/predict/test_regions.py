@@ -32,44 +32,46 @@ WHOLE = Method(lambda picture: [Region((0, 0, 4, 6))], as_parts)
 TWO = Method(lambda picture: HALVES, as_parts)
 
 
-def look(pictures, method, *, predictor=None, batch_size=2, **kwargs):
-    return list(looking.look(predictor or helpers.BlobPredictor(), pictures, method, batch_size=batch_size, **kwargs))
+def run(pictures, method, *, predictor=None, batch_size=2, **kwargs):
+    return list(
+        looking.predict_regions(predictor or helpers.BlobPredictor(), pictures, method, batch_size=batch_size, **kwargs)
+    )
 
 
-def test_pictures_come_in_order_and_in_batches():
+def test_predict_regions_pictures_come_in_order_and_in_batches():
     predictor = helpers.BlobPredictor()
-    found = look(make_pictures(5), WHOLE, predictor=predictor)
+    found = run(make_pictures(5), WHOLE, predictor=predictor)
     assert [picture.index for picture, _ in found] == [0, 1, 2, 3, 4]
     np.testing.assert_allclose([each.detections.scores[0] for _, each in found], np.arange(10, 60, 10) / 255)
     assert predictor.batches == [2, 2, 1]
 
 
-def test_no_more_is_read_than_a_batch_needs():
+def test_predict_regions_no_more_is_read_than_a_batch_needs():
     read = []
-    found = looking.look(helpers.BlobPredictor(), make_pictures(5, read), WHOLE, batch_size=2)
+    found = looking.predict_regions(helpers.BlobPredictor(), make_pictures(5, read), WHOLE, batch_size=2)
     next(found)
     assert read == [0, 1]
 
 
-def test_pictures_without_regions_do_not_pile_up():
+def test_predict_regions_pictures_without_regions_do_not_pile_up():
     read = []
     nothing = Method(lambda picture: [], as_parts)
-    found = looking.look(helpers.BlobPredictor(), make_pictures(5, read), nothing, batch_size=2)
+    found = looking.predict_regions(helpers.BlobPredictor(), make_pictures(5, read), nothing, batch_size=2)
     _, first = next(found)
     assert first.parts == ()
     assert first.detections.size == (4, 6)
     assert read == [0]
 
 
-def test_detections_are_in_pixels_of_the_image():
-    ((_, found),) = look(make_pictures(1), TWO)
+def test_predict_regions_detections_are_in_pixels_of_the_image():
+    ((_, found),) = run(make_pictures(1), TWO)
     assert [part.label for part in found.parts] == [None, 7]
     assert [part.detections.masks[0].box for part in found.parts] == [(0, 0, 4, 3), (0, 3, 4, 6)]
     assert found.detections.size == (4, 6)
 
 
-def test_no_pictures():
-    assert look([], WHOLE) == []
+def test_predict_regions_no_pictures():
+    assert run([], WHOLE) == []
 
 
 class Fussy(helpers.BlobPredictor):
@@ -83,9 +85,9 @@ class Fussy(helpers.BlobPredictor):
 
 @pytest.mark.parametrize("method", [WHOLE, TWO])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_a_picture_the_model_fails_on_does_not_cost_the_others(method, batch_size):
+def test_predict_regions_picture_the_model_fails_on_does_not_cost_the_others(method, batch_size):
     bad = []
-    found = look(
+    found = run(
         make_pictures(6, bad=(1, 5)),
         method,
         predictor=Fussy(),
@@ -97,16 +99,16 @@ def test_a_picture_the_model_fails_on_does_not_cost_the_others(method, batch_siz
     assert all(len(each.detections.masks) == len(each.parts) for _, each in found)
 
 
-def test_after_a_failure_no_more_of_that_picture_is_looked_at():
+def test_predict_regions_after_a_failure_no_more_of_that_picture_is_looked_at():
     predictor, calls = Fussy(), []
     predict = predictor.predict
     predictor.predict = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
     many = Method(lambda picture: [HALVES[0]] * 50, as_parts)
-    look(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=3, on_error=lambda picture, error: None)
+    run(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=3, on_error=lambda picture, error: None)
     assert calls == [3, 1]
 
 
-def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():
+def test_predict_regions_picture_that_does_not_fit_the_method_does_not_cost_the_others():
     def plan(picture):
         if picture.index == 1:
             raise UserError("too small")
@@ -118,17 +120,17 @@ def test_a_picture_that_does_not_fit_the_method_does_not_cost_the_others():
         return as_parts(regions, found, size)
 
     bad = []
-    found = look(make_pictures(3), Method(plan, gather), on_error=lambda picture, error: bad.append(str(error)))
+    found = run(make_pictures(3), Method(plan, gather), on_error=lambda picture, error: bad.append(str(error)))
     assert [picture.index for picture, _ in found] == [0]
     assert bad == ["too small", "too bright"]
 
 
-def test_without_a_handler_the_error_is_raised():
+def test_predict_regions_without_a_handler_the_error_is_raised():
     with pytest.raises(MemoryError, match="too dark"):
-        look(make_pictures(1, bad=(0,)), WHOLE, predictor=Fussy())
+        run(make_pictures(1, bad=(0,)), WHOLE, predictor=Fussy())
 
 
-def test_a_predictor_that_can_is_asked_for_small_masks():
+def test_predict_regions_predictor_that_can_is_asked_for_small_masks():
     class Small:
         def predict(self, images, *, batch_size=None):
             raise AssertionError("masks of the image's size")
@@ -136,7 +138,7 @@ def test_a_predictor_that_can_is_asked_for_small_masks():
         def predict_compact(self, images, *, batch_size=None):
             return [compact.from_dense(each) for each in helpers.BlobPredictor().predict(images)]
 
-    ((_, found),) = look(make_pictures(1), WHOLE, predictor=Small())
+    ((_, found),) = run(make_pictures(1), WHOLE, predictor=Small())
     assert found.detections.masks[0].area == 24
 
 
@@ -158,33 +160,33 @@ def make_mixed(reports, read):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_look_with_a_pipeline_has_the_order_of_one_without(batch_size):
+def test_predict_regions_with_a_pipeline_has_the_order_of_one_without(batch_size):
     seen = []
     for predictor in (helpers.BlobPredictor(), Predictor(helpers.make_bundle())):
         happened = []
         with Pipeline(predictor) if isinstance(predictor, Predictor) else nullcontext(predictor) as used:
             mixed = make_mixed(happened, [])
-            for picture, _ in looking.look(used, mixed, TWO, batch_size=batch_size):
+            for picture, _ in looking.predict_regions(used, mixed, TWO, batch_size=batch_size):
                 happened.append(f"picture {picture.index}")
         seen.append(happened)
     assert seen[0] == seen[1]
     assert len(seen[0]) == 16
 
 
-def test_look_with_a_pipeline_reads_a_few_batches_ahead():
+def test_predict_regions_with_a_pipeline_reads_a_few_batches_ahead():
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
-        found = looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=2)
+        found = looking.predict_regions(pipeline, make_pictures(20, read), WHOLE, batch_size=2)
         next(found)
         assert len(read) in (4, 6, 8)  # at most three batches beside the first
         assert [picture.index for picture, _ in found] == list(range(1, 20))
 
 
-def test_look_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypatch):
+def test_predict_regions_with_a_pipeline_reads_no_further_while_pictures_are_large(monkeypatch):
     monkeypatch.setattr(looking, "MOST_AHEAD", 4 * 6 * 3)  # bytes: one picture
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
-        next(looking.look(pipeline, make_pictures(20, read), WHOLE, batch_size=1))
+        next(looking.predict_regions(pipeline, make_pictures(20, read), WHOLE, batch_size=1))
     assert len(read) <= 3
 
 
@@ -199,10 +201,10 @@ class FussyInStages(Predictor):
 
 @pytest.mark.parametrize("method", [WHOLE, TWO, WHOLE._replace(flip=True)])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_look_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_size):
+def test_predict_regions_with_a_pipeline_loses_only_the_picture_that_fails(method, batch_size):
     bad = []
     with Pipeline(FussyInStages(helpers.make_bundle())) as pipeline:
-        found = look(
+        found = run(
             make_pictures(6, bad=(1, 5)),
             method,
             predictor=pipeline,
@@ -221,7 +223,7 @@ def test_look_with_a_pipeline_sends_a_batch_that_is_not_full_before_pictures_fil
     monkeypatch.setattr(looking, "MOST_AHEAD", 3 * 4 * 6 * 3)  # three pictures of 4 x 6 pixels and 3 channels
     read = []
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
-        first = next(looking.look(pipeline, make_pictures(50, read), NONE, batch_size=8))
+        first = next(looking.predict_regions(pipeline, make_pictures(50, read), NONE, batch_size=8))
     assert first[0].index == 0
     assert len(read) <= 6
 
@@ -235,5 +237,5 @@ def test_look_with_a_pipeline_yields_a_finished_picture_without_waiting_for_more
         yield from make_pictures(3, read)
 
     with Pipeline(Predictor(helpers.make_bundle())) as pipeline:
-        next(looking.look(pipeline, pictures(), WHOLE, batch_size=1))
+        next(looking.predict_regions(pipeline, pictures(), WHOLE, batch_size=1))
     assert len(read) == 2

@@ -47,14 +47,14 @@ def test_project(project):
     assert skipped == []
 
 
-def test_with_tag(project):
+def test_open_project_with_tag(project):
     source = sources.open_project(project)
     assert [entry.title for entry in sources.with_tag(source, "val").entries] == ["ds1/a.png", "ds1/b.png"]
     with pytest.raises(UserError, match=r"none of the 3 images has the tag 'test'; name another, .*meta\.json has"):
         sources.with_tag(source, "test")
 
 
-def test_image_or_annotation_that_cannot_be_read_is_left_out_and_told(project, capsys):
+def test_open_project_image_or_annotation_that_cannot_be_read_is_left_out_and_told(project, capsys):
     (project / "ds1" / "img" / "b.png").write_bytes(b"no image")
     (project / "ds2" / "ann" / "a.png.json").write_text("{")
     source = sources.open_project(project)
@@ -70,7 +70,7 @@ def test_image_or_annotation_that_cannot_be_read_is_left_out_and_told(project, c
     ]  # stays: told later
 
 
-def test_annotation_for_another_size_is_told_and_gets_the_images(project, capsys):
+def test_open_project_annotation_for_another_size_is_told_and_gets_the_images(project, capsys):
     helpers.write_image(project / "ds1" / "img" / "a.png", 20, 30, 70)
     pictures, _ = read(sources.open_project(project))
     assert pictures[0].annotation.size_hw == (20, 30)

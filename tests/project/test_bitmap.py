@@ -185,7 +185,7 @@ def test_encode_rejects_a_mask_without_pixels(shape):
         bitmap.encode(np.ones(shape, bool))
 
 
-def test_bytes_count_and_not_pixels(monkeypatch):
+def test_decoded_bytes_bytes_count_and_not_pixels(monkeypatch):
     text = _text(np.zeros((8, 8, 4), np.uint16), zipped=False)
     assert bitmap.decoded_bytes(text) > 8 * 8 * 8  # and the bytes of the PNG
     monkeypatch.setattr(limits, "BITMAP", 8 * 8 * 8 - 1)

@@ -76,15 +76,15 @@ def test_census_regions_to_ignore_are_counted_by_kind_and_take_slots():
     counted = make(a=[("cat", None, 50), ("cat", "crowd", 50), ("", "neutral", 50), ("", "neutral", 50)])
     assert (counted.crowds, counted.neutral, counted.objects.total(), counted.largest) == (1, 2, 1, ("a", 4))
     assert list(counted.remarks()) == [
-        "training set: 1 crowds and 2 neutral objects are regions to ignore: they are not learnt, and what is found "
-        "there is no mistake"
+        "training set: 1 crowd and 2 neutral objects taken as regions to ignore: not learnt, and detections there are "
+        "not false positives"
     ]
 
 
 def test_census_images_with_more_objects_than_a_limit_are_named_with_its_key():
     images = {"a": [("cat", None, 50)] * 3, "b": [("cat", None, 50)] * 5, "c": [("cat", None, 50)]}
     assert list(make(Limits(64, 64, 2, 4), **images).remarks()) == [
-        "training set: 2 images have more than 2 objects, the most is 5 in b: each time a random choice of 2 is learnt "
+        "training set: 2 images with more than 2 objects, the most is 5 in b: each time a random choice of 2 is learnt "
         "and the others count as background; raise `model.max_gt_instances`",
         "training set: b has 5 objects, but at most 4 are found in an image; raise `model.detections_per_image`",
     ]
@@ -97,7 +97,7 @@ def test_census_classes_without_an_object_and_objects_left_out_are_named():
     counted.add("b", (10, 10), boxes=np.zeros((0, 4)), titles=[], ignored=[], left_out=3)
     assert list(counted.remarks(["cat", "dog", "fox"])) == [
         "training set: no object of 2 classes (dog, fox)",
-        "training set: 3 objects are left out: outside their image, or of no known shape",
+        "training set: 3 objects left out, outside the image or of an unknown shape",
     ]
     assert counted.slots == {"a": 1, "b": 0}
 

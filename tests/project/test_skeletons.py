@@ -50,7 +50,7 @@ def test_the_old_cuboid_fills_its_faces():
     assert not mask[[6, 0], [5, 0]].any()
 
 
-def test_the_new_cuboid_is_what_its_box_covers():
+def test_cuboid2d_new_cuboid_is_what_its_box_covers():
     # Front: columns 2..6 of rows 4..8; back: the same moved by (4, -3). The hull leaves out two triangles of the box
     # rows 1..8, columns 2..10: above the edge (2, 4)-(6, 1), and below (6, 8)-(10, 5).
     front = [(2, 4), (6, 4), (6, 8), (2, 8)]
@@ -65,7 +65,7 @@ def test_the_new_cuboid_is_what_its_box_covers():
     assert not mask[7, 6:].any()
 
 
-def test_the_new_cuboid_needs_all_its_corners():
+def test_cuboid2d_new_cuboid_needs_all_its_corners():
     vertices = {name: {"loc": [0, 0]} for name in CORNERS_2D[:-1]}
     with pytest.raises(UserError, match="face2-bottomleft is missing"):
         Cuboid2d.from_json({"vertices": vertices})

@@ -23,7 +23,7 @@ class Doubling:
         return [2 * number for number in numbers]
 
 
-def test_submit_while_the_model_works_forms_one_batch():
+def test_batcher_submit_while_the_model_works_forms_one_batch():
     gate = threading.Event()
     work = Doubling(gate)
     batcher = Batcher(work, batch_size=3, wait_seconds=0.0)
@@ -37,7 +37,7 @@ def test_submit_while_the_model_works_forms_one_batch():
     batcher.close()
 
 
-def test_submit_waits_for_others_but_not_longer_than_wait_seconds():
+def test_batcher_submit_waits_for_others_but_not_longer_than_wait_seconds():
     work = Doubling()
     batcher = Batcher(work, batch_size=2, wait_seconds=0.2)
     began = time.monotonic()
@@ -53,7 +53,7 @@ def test_submit_waits_for_others_but_not_longer_than_wait_seconds():
     batcher.close()
 
 
-def test_submit_of_a_failing_item_leaves_its_batch_alone():
+def test_batcher_submit_of_a_failing_item_leaves_its_batch_alone():
     work, sizes = Doubling(), []
     batcher = Batcher(work, batch_size=3, wait_seconds=0.2, on_batch=sizes.append)
     futures = [batcher.submit(number) for number in (1, 13, 2)]
@@ -66,14 +66,14 @@ def test_submit_of_a_failing_item_leaves_its_batch_alone():
     batcher.close()
 
 
-def test_submit_fails_when_results_are_too_few():
+def test_batcher_submit_fails_when_results_are_too_few():
     batcher = Batcher(lambda items: [], batch_size=1, wait_seconds=0.0)
     with pytest.raises(RuntimeError, match="1 items gave 0 results"):
         batcher.submit(1).result(10)
     batcher.close()
 
 
-def test_close_answers_what_waits_and_accepts_no_more():
+def test_batcher_close_answers_what_waits_and_accepts_no_more():
     gate = threading.Event()
     batcher = Batcher(Doubling(gate), batch_size=2, wait_seconds=5.0)
     futures = [batcher.submit(number) for number in range(5)]
@@ -89,7 +89,7 @@ def test_close_answers_what_waits_and_accepts_no_more():
     batcher.close()  # a second time does nothing
 
 
-def test_submit_of_a_cancelled_item_is_not_run():
+def test_batcher_submit_of_a_cancelled_item_is_not_run():
     gate = threading.Event()
     work = Doubling(gate)
     batcher = Batcher(work, batch_size=1, wait_seconds=0.0)
@@ -103,7 +103,7 @@ def test_submit_of_a_cancelled_item_is_not_run():
     assert work.batches == [[1]]
 
 
-def test_submit_from_many_threads_returns_each_its_own_result():
+def test_batcher_submit_from_many_threads_returns_each_its_own_result():
     batcher = Batcher(Doubling(), batch_size=4, wait_seconds=0.001)
     answers = {}
 

@@ -9,7 +9,7 @@ from mrcnn.serve import responses
 from mrcnn.serve.responses import JSONTextResponse, RequestError
 
 
-def test_from_error_is_json_with_its_status():
+def test_request_error_from_error_is_json_with_its_status():
     answer = responses.from_error(RequestError("too large", status=413))
     assert (answer.status_code, answer.media_type) == (413, "application/json")
     assert json.loads(answer.body) == {"error": "too large"}
@@ -20,7 +20,7 @@ def test_from_error_of_another_user_error_is_400():
     assert responses.from_error(UserError("`mode.name` is wrong")).status_code == 400
 
 
-def test_from_error_has_retry_after():
+def test_request_error_from_error_has_retry_after():
     assert responses.from_error(RequestError("busy", status=503, retry_after=5)).headers["retry-after"] == "5"
 
 

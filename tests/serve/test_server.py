@@ -175,7 +175,7 @@ def test_run_many_shares_port_and_metrics_and_replaces_a_dead_worker(tmp_path):
 
 
 @pytest.mark.slow
-def test_run_many_workers_end_when_their_parent_is_killed(tmp_path):
+def test_run_many_and_stop_with_parent_end_workers_whose_parent_is_killed(tmp_path):
     with Process(tmp_path, workers=2) as process:
         where = urlsplit(process.url)
         pids = subprocess.run(["pgrep", "-P", str(process.process.pid)], capture_output=True, text=True).stdout.split()

@@ -87,7 +87,7 @@ def gated_service(gate, looked_at):
     return Service(predictor, batch_size=1)
 
 
-def test_detect_and_annotate_stop_after_a_disconnect():
+def test_request_cancelled_detect_and_annotate_stop_after_a_disconnect():
     gate, disconnect, looked_at = threading.Event(), Future(), []
     service = gated_service(gate, looked_at)
     mode = load_mode({"name": "sliding_window", "window": {"width": 3, "height": 2}})  # 10 x 10 windows

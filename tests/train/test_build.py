@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import Samples
@@ -87,3 +88,12 @@ def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, lo
     assert [item["title"] for item in made.store.config["classes"]] == ["disc", "bar", "bg"]
     assert "schedule: 2 epochs of 2 steps of 2 images, sgd, lr 0.002 constant" in log.messages
     assert f"output: {tmp_path / 'out'}" in log.messages
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_build_network_compiles_the_step_with_xla_on_demand(built, log, make_state, jit_compile):
+    network = make(log, make_state, jit_compile=jit_compile)
+    assert network.jit_compile == jit_compile
+    data = tf.data.Dataset.from_tensors(fake.make_batch(0, side=tiny.SIDE))
+    network.fit(data, epochs=1, verbose=0, shuffle=False)
+    assert np.isfinite(network.get_metrics_result()["mrcnn_mask_loss"])

@@ -57,7 +57,7 @@ def run(tmp_path, log, make_state):
     return train
 
 
-def test_events_have_the_contracts_form(run, log):
+def test_progress_report_events_have_the_contracts_form(run, log):
     run(2.0, 1.0)
     train = [event for event in log.of("metrics") if event["type"] == "train"]
     np.testing.assert_allclose([event["epoch"] for event in train], np.arange(1, 7) / 3)
@@ -70,7 +70,7 @@ def test_events_have_the_contracts_form(run, log):
     assert progress[:4] == [("epoch 1/2, images", images, 12) for images in (0, 4, 8, 12)]
 
 
-def test_the_history_has_one_row_per_epoch(run, tmp_path):
+def test_recorder_history_has_one_row_per_epoch(run, tmp_path):
     run(2.0, 3.0)
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -81,26 +81,26 @@ def test_the_history_has_one_row_per_epoch(run, tmp_path):
     assert (tmp_path / "curves.png").is_file()
 
 
-def test_an_epochs_figures_hold_its_training_losses(run, log):
+def test_recorder_epochs_figures_hold_its_training_losses(run, log):
     clock = run(2.0, None)
     (event,) = [event for event in log.of("metrics") if event["type"] == "val"]
     assert event["training"]["loss"] == clock.rows[0]["loss"]
     assert [line for line in log.messages if line.startswith(f"epoch 2 train: loss {clock.rows[1]['loss']:.4g} ")]
 
 
-def test_without_validation_an_epoch_is_neither_best_nor_a_reason_to_stop(run, log):
+def test_checkpoint_saver_without_validation_an_epoch_is_neither_best_nor_a_reason_to_stop(run, log):
     clock = run(2.0, None, 3.0, None, None, 3.0, 1.0, early={"monitor": "val_loss", "patience": 4, "min_delta": 0.0})
     assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, False, False, False, False]
     assert [event["optional"]["loss"] for event in log.of("checkpoint")] == [2.0, None, 3.0, None, None, 3.0]
     assert len(clock.rows) == 6  # the fifth is the fourth without a gain, but only the sixth is looked at
 
 
-def test_before_the_first_validation_the_newest_is_best(run, log):
+def test_checkpoint_saver_before_the_first_validation_the_newest_is_best(run, log):
     run(None, None, 3.0)
     assert [event["best_now"] for event in log.of("checkpoint")] == [True, True, True]
 
 
-def test_the_graph_is_said_to_be_built_and_the_run_to_take_its_time(run, log, monkeypatch):
+def test_progress_report_graph_is_said_to_be_built_and_the_run_to_take_its_time(run, log, monkeypatch):
     add_step = Forecast.add_step
     monkeypatch.setattr(Forecast, "add_step", lambda forecast, seconds: add_step(forecast, 1000.0))
     run(5.0, 4.0, 3.0, 2.0, 1.0)
@@ -112,18 +112,18 @@ def test_the_graph_is_said_to_be_built_and_the_run_to_take_its_time(run, log, mo
     assert (left[0] // 1000, left[-1] // 1000) == (7, 0)  # the rest is what the validations took
 
 
-def test_only_a_lower_loss_is_best(run, log):
+def test_checkpoint_saver_only_a_lower_loss_is_best(run, log):
     run(2.0, 2.0, 1.5)
     assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, True]
 
 
-def test_a_higher_ap_is_best_where_it_is_what_counts(run, log):
+def test_checkpoint_saver_higher_ap_is_best_where_it_is_what_counts(run, log):
     run(2.0, 1.0, 3.0, monitor="val_mask_ap")
     assert [event["best_now"] for event in log.of("checkpoint")] == [True, False, True]
     assert log.of("checkpoint")[1]["optional"] == {"loss": 1.0}
 
 
-def test_the_first_checkpoint_is_best_whatever_its_loss(run, log):
+def test_checkpoint_saver_first_checkpoint_is_best_whatever_its_loss(run, log):
     run(float("nan"))
     assert log.of("checkpoint")[0]["best_now"] is True
     assert log.of("checkpoint")[0]["optional"] == {"loss": None}
@@ -149,7 +149,7 @@ def test_early_stopping_by_itself_ends_a_flat_run(run, log):
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, code):
+def test_signal_stop_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, code):
     def at_step(request, batch):
         if batch == 1:
             request.signum = signum
@@ -162,7 +162,7 @@ def test_a_signal_within_an_epoch_saves_and_ends(run, tmp_path, log, signum, cod
     assert log.messages[-1].endswith("holds the run, `train.py --resume` goes on from there")
 
 
-def test_a_signal_after_the_last_step_lets_the_epoch_be_saved(run, tmp_path):
+def test_signal_stop_signal_after_the_last_step_lets_the_epoch_be_saved(run, tmp_path):
     def at_end(request):
         request.signum = signal.SIGTERM
 

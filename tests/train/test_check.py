@@ -15,7 +15,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind
 from mrcnn.evaluate.table import METRICS
 from mrcnn.models.extra_heads import HEADS, HeadType
-from mrcnn.train import check, objects
+from mrcnn.train import check, devices, objects
 from mrcnn.train.checkpoint import CheckpointStore
 from tests.data.coco import cases as coco_cases
 from tests.fields import toy
@@ -273,3 +273,11 @@ def test_check_data_chooses_tf32_and_says_it_on_a_gpu(log, tmp_path, monkeypatch
     data_checked(log, tmp_path / "gpu")
     assert chosen == [False, None]
     assert "TF32: float32 float32" in log.messages
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_check_data_checks_the_devices_for_xla(log, tmp_path, monkeypatch, jit_compile):
+    asked = []
+    monkeypatch.setattr(devices, "check_xla", asked.append)
+    checked = data_checked(log, tmp_path, jit_compile=jit_compile)
+    assert asked == [checked.devices] * jit_compile

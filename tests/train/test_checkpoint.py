@@ -35,7 +35,7 @@ def names(store):
     return sorted(path.name for path in store.root.iterdir())
 
 
-def test_an_epoch_has_the_original_layout(make_store, make_state, variable):
+def test_checkpoint_store_epoch_has_the_original_layout(make_store, make_state, variable):
     store = make_store()
     variable.assign([1.0, 2.0])
     folder = store.save_epoch(make_state(1), best=True)
@@ -49,7 +49,7 @@ def test_an_epoch_has_the_original_layout(make_store, make_state, variable):
     assert os.readlink(store.root / "best") == os.readlink(store.root / "last") == "00000000"
 
 
-def test_the_links_move_and_only_the_newest_has_the_state(make_store, make_state):
+def test_checkpoint_store_links_move_and_only_the_newest_has_the_state(make_store, make_state):
     store = make_store()
     for epoch, best in ((1, True), (2, True), (3, False)):
         store.save_epoch(make_state(epoch), best=best)
@@ -59,14 +59,14 @@ def test_the_links_move_and_only_the_newest_has_the_state(make_store, make_state
     assert names(store) == ["00000000", "00000001", "00000002", "best", "last"]
 
 
-def test_pruning_keeps_the_newest_and_the_best(make_store, make_state):
+def test_checkpoint_store_pruning_keeps_the_newest_and_the_best(make_store, make_state):
     store = make_store(keep=1)
     for epoch in range(1, 5):
         store.save_epoch(make_state(epoch), best=epoch == 2)
     assert names(store) == ["00000001", "00000003", "best", "last"]
 
 
-def test_a_stopped_run_has_its_own_folder_until_the_epoch_is_done(make_store, make_state):
+def test_checkpoint_store_stopped_run_has_its_own_folder_until_the_epoch_is_done(make_store, make_state):
     store = make_store()
     store.save_epoch(make_state(1), best=True)
     stopped = store.save_stopped(make_state(1, 2))
@@ -77,20 +77,20 @@ def test_a_stopped_run_has_its_own_folder_until_the_epoch_is_done(make_store, ma
     assert names(store) == ["00000000", "00000001", "best", "last"]
 
 
-def test_a_run_stopped_between_epochs_needs_no_new_folder(make_store, make_state):
+def test_checkpoint_store_run_stopped_between_epochs_needs_no_new_folder(make_store, make_state):
     store = make_store()
     folder = store.save_epoch(make_state(1), best=True)
     assert store.save_stopped(make_state(1, 0)) == folder.resolve()
     assert names(store) == ["00000000", "best", "last"]
 
 
-def test_a_run_stopped_before_its_first_checkpoint_is_saved(make_store, make_state):
+def test_checkpoint_store_run_stopped_before_its_first_checkpoint_is_saved(make_store, make_state):
     store = make_store()
     assert store.save_stopped(make_state(0, 0)).name == "00000000.step000000"
     assert checkpoint.holds_checkpoints(store.root)
 
 
-def test_leftovers_of_a_killed_process_are_cleared(make_store, make_state):
+def test_checkpoint_store_leftovers_of_a_killed_process_are_cleared(make_store, make_state):
     store = make_store()
     (store.root / ".00000000.partial").mkdir()
     (store.root / ".best.partial").symlink_to("nowhere")
@@ -102,7 +102,7 @@ def test_leftovers_of_a_killed_process_are_cleared(make_store, make_state):
     assert names(store) == ["00000000", "best", "last", "mine.txt"]
 
 
-def test_a_failed_write_leaves_the_last_checkpoint_alone(make_store, make_state, monkeypatch):
+def test_checkpoint_store_failed_write_leaves_the_last_checkpoint_alone(make_store, make_state, monkeypatch):
     store = make_store()
     store.save_epoch(make_state(1), best=True)
 
@@ -153,7 +153,7 @@ def test_repair_drops_a_best_that_leads_nowhere(make_store, make_state):
     assert names(store) == ["00000000", "last"]
 
 
-def test_pruning_that_is_killed_leaves_no_folder_without_weights(make_store, make_state, monkeypatch):
+def test_checkpoint_store_pruning_that_is_killed_leaves_no_folder_without_weights(make_store, make_state, monkeypatch):
     store = make_store(keep=1)
     store.save_epoch(make_state(1), best=True)
     remove = shutil.rmtree
@@ -186,7 +186,7 @@ def test_repair_finishes_the_pruning_of_the_last_epoch(make_store, make_state, m
     assert names(store) == ["00000002", "best", "last"]
 
 
-def test_a_folder_of_the_users_is_neither_removed_nor_written_into(make_store):
+def test_checkpoint_store_folder_of_the_users_is_neither_removed_nor_written_into(make_store):
     store = make_store()
     (store.root / "00000000").mkdir()
     (store.root / "00000000" / "photo.png").touch()
@@ -211,7 +211,7 @@ def test_check_place_refuses_a_disk_without_links(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_run_is_found_where_there_is_none(tmp_path):
+def test_holds_checkpoints_no_run_is_found_where_there_is_none(tmp_path):
     assert checkpoint.find_last(tmp_path) is None
     assert not checkpoint.holds_checkpoints(tmp_path)
     assert not checkpoint.holds_checkpoints(tmp_path / "missing")

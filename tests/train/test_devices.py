@@ -93,11 +93,30 @@ def test_alone_takes_the_model_off_its_strategy_for_a_while():
         ("GPU:0", "flags : sse avx2", False),
     ],
 )
-def test_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, name, flags, expected):
+def test_lacks_bfloat16_bfloat16_is_emulated_only_on_a_cpu_without_its_instructions(tmp_path, name, flags, expected):
     (tmp_path / "cpuinfo").write_text(flags)
     chosen = devices.Devices(names=(name,))
     assert devices.lacks_bfloat16(chosen, cpu_info=tmp_path / "cpuinfo") is expected
 
 
-def test_an_unknown_cpu_gets_no_warning(tmp_path):
+def test_lacks_bfloat16_unknown_cpu_gets_no_warning(tmp_path):
     assert not devices.lacks_bfloat16(devices.Devices(names=("CPU:0",)), cpu_info=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("capability", "message"), [((9, 0), None), ((10, 0), "10.0"), ((12, 0), "12.0"), (None, None)]
+)
+def test_check_xla_refuses_gpus_that_it_does_not_know(two_gpus, monkeypatch, capability, message):
+    details = {} if capability is None else {"compute_capability": capability}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    if message is None:
+        devices.check_xla(devices.Devices(("GPU:0",)))
+    else:
+        with pytest.raises(UserError, match=rf"`jit_compile` must be false on a GPU of compute capability {message}: "):
+            devices.check_xla(devices.Devices(("GPU:0",)))
+    devices.check_xla(devices.Devices(("CPU:0",)))  # GPUs that the run does not use
+
+
+def test_check_xla_refuses_several_devices():
+    with pytest.raises(UserError, match="`jit_compile` needs one device, got 2 in `gpu_devices`; set it to false"):
+        devices.check_xla(devices.Devices(("GPU:0", "GPU:1")))

@@ -3,7 +3,7 @@ import pytest
 from mrcnn.train.forecast import Forecast, duration
 
 
-def test_seconds_left_is_unknown_until_steps_are_timed():
+def test_forecast_seconds_left_is_unknown_until_steps_are_timed():
     forecast = Forecast(steps_per_epoch=10, epochs=3, val_images=0, batch_size=4)
     for _ in range(4):
         forecast.add_step(1.0)
@@ -12,7 +12,7 @@ def test_seconds_left_is_unknown_until_steps_are_timed():
     assert forecast.seconds_left(0, 6) == 3 * 10 - 6
 
 
-def test_seconds_left_goes_by_the_median_step_and_guesses_validation_until_it_is_measured():
+def test_forecast_seconds_left_goes_by_the_median_step_and_guesses_validation_until_it_is_measured():
     forecast = Forecast(steps_per_epoch=10, epochs=3, val_images=8, batch_size=4)
     for seconds in (2.0, 2.0, 90.0, 2.0, 2.0):
         forecast.add_step(seconds)
@@ -22,7 +22,7 @@ def test_seconds_left_goes_by_the_median_step_and_guesses_validation_until_it_is
     assert forecast.seconds_left(1, 0) == 20 * 2 + 2 * 7
 
 
-def test_seconds_left_counts_only_the_epochs_that_are_validated():
+def test_forecast_seconds_left_counts_only_the_epochs_that_are_validated():
     forecast = Forecast(steps_per_epoch=1, epochs=5, val_images=8, batch_size=4, validate_every=2)
     for _ in range(5):
         forecast.add_step(1.0)

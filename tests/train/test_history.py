@@ -26,7 +26,7 @@ def test_best(column, values, best):
     assert history.best_index(rows(column, *values), monitor=column) == best
 
 
-def test_a_small_gain_does_not_count():
+def test_epochs_without_gain_small_gain_does_not_count():
     falling = rows("val_loss", 1.0, 0.95, 0.89, 0.88)
     # from 1.0 the first better by more than 0.1 is 0.89; 0.88 is not
     assert history.best_index(falling, min_delta=0.1) == 2
@@ -34,11 +34,11 @@ def test_a_small_gain_does_not_count():
     assert history.epochs_without_gain(falling, monitor="val_loss", min_delta=0.0) == 0
 
 
-def test_epochs_without_any_value_all_count_as_waiting():
+def test_epochs_without_gain_epochs_without_any_value_all_count_as_waiting():
     assert history.epochs_without_gain(rows("val_box_ap", NAN, NAN), monitor="val_box_ap", min_delta=0.0) == 2
 
 
-def test_csv_has_every_column_in_order_and_no_nan(tmp_path):
+def test_write_csv_has_every_column_in_order_and_no_nan(tmp_path):
     path = tmp_path / "history.csv"
     history.write_csv(path, [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1 / 3, "val_box_ap": NAN, "extra": 2}])
     assert path.read_text() == "epoch,loss,val_box_ap,extra\n1,0.1,,\n2,0.3333333333333333,,2\n"
@@ -47,7 +47,7 @@ def test_csv_has_every_column_in_order_and_no_nan(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_equal_values_the_lower_loss_is_best_but_is_no_gain():
+def test_epochs_without_gain_of_equal_values_the_lower_loss_is_best_but_is_no_gain():
     equal = [{"val_mask_ap": 0.0, "val_loss": 3.1}, {"val_mask_ap": 0.0, "val_loss": 3.0}, {"val_mask_ap": 0.0}]
     assert history.best_index(equal, monitor="val_mask_ap") == 1
     assert history.epochs_without_gain(equal, monitor="val_mask_ap", min_delta=0.0) == 2

@@ -8,7 +8,7 @@ from mrcnn.train.interrupt import SIGNALS, Stopped, StopRequest
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_the_first_signal_is_noted_and_the_second_has_its_default_effect(signum):
+def test_stop_request_first_signal_is_noted_and_the_second_has_its_default_effect(signum):
     before = [signal.getsignal(each) for each in SIGNALS]
     with StopRequest() as request:
         assert request.signum is None
@@ -18,14 +18,14 @@ def test_the_first_signal_is_noted_and_the_second_has_its_default_effect(signum)
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
-def test_handlers_come_back_after_an_error():
+def test_stop_request_handlers_come_back_after_an_error():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyError), StopRequest():
         raise KeyError
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_another_thread_listens_to_nothing():
+def test_stop_request_another_thread_listens_to_nothing():
     heard = []
 
     def work():

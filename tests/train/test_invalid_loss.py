@@ -16,7 +16,7 @@ def test_finite_losses_pass_and_no_name_is_asked_for():
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
-def test_a_loss_that_is_no_number_names_loss_place_and_images(value):
+def test_invalid_loss_loss_that_is_no_number_names_loss_place_and_images(value):
     with pytest.raises(InvalidLoss) as error:
         invalid_loss.check({"loss": value, "l2_loss": 1.0}, split="val", where="step 3", names=lambda: ["a.png", "b"])
     message = str(error.value)
@@ -28,12 +28,12 @@ def test_a_loss_that_is_no_number_names_loss_place_and_images(value):
     assert "l2_loss" not in message
 
 
-def test_a_long_batch_is_cut():
+def test_invalid_loss_long_batch_is_cut():
     message = str(InvalidLoss("train", {"loss": NAN}, where="x", names=[str(index) for index in range(10)]))
     assert "images: 0, 1, 2, 3, 4, 5, 6, 7 and 2 more." in message
 
 
-def test_the_callback_asks_for_the_batch_that_was_just_made(make_state):
+def test_invalid_loss_stop_callback_asks_for_the_batch_that_was_just_made(make_state):
     clock = Clock(make_state())
     asked = []
 

@@ -49,12 +49,12 @@ def test_a_few_objects_leave_the_default(log):
 
 def test_a_key_that_is_given_wins_and_is_warned_of(log):
     assert check(log, [sample(20)], max_gt_instances=9) == 9
-    assert any("have more than 9 objects, the most is 20 in ds/20.png" in line for line in log.messages)
+    assert any("with more than 9 objects, the most is 20 in ds/20.png" in line for line in log.messages)
 
 
 def test_not_every_number_is_taken_without_being_asked_for(log):
     assert check(log, [sample(600)]) == 500
-    assert any("have more than 500 objects, the most is 600" in line for line in log.messages)
+    assert any("with more than 500 objects, the most is 600" in line for line in log.messages)
     assert check(log, [sample(600)], max_gt_instances=700) == 700
 
 

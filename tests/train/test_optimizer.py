@@ -74,7 +74,7 @@ def apply_once(made, gradient):
     return variable.numpy()
 
 
-def test_gradients_are_clipped_by_their_global_norm():
+def test_build_optimizer_gradients_are_clipped_by_their_global_norm():
     # norm of (30, 40) is 50, so the step is 0.1 * (30, 40) * 5 / 50
     np.testing.assert_allclose(apply_once(optimizer.build_optimizer(0.1), (30, 40)), (-0.3, -0.4), rtol=1e-6)
     np.testing.assert_allclose(
@@ -82,27 +82,27 @@ def test_gradients_are_clipped_by_their_global_norm():
     )
 
 
-def test_a_scaled_loss_is_unscaled_before_the_clipping():
+def test_build_optimizer_scaled_loss_is_unscaled_before_the_clipping():
     made = optimizer.build_optimizer(0.1, loss_scale=True)
     scale = 2.0**15
     # unscaled the gradient is (3, 4) of norm 5: at the limit, not clipped
     np.testing.assert_allclose(apply_once(made, (3 * scale, 4 * scale)), (-0.3, -0.4), rtol=1e-6)
 
 
-def test_a_gradient_that_overflowed_moves_nothing_but_the_scale():
+def test_shared_loss_scale_gradient_that_overflowed_moves_nothing_but_the_scale():
     made = optimizer.build_optimizer(0.1, loss_scale=True)
     np.testing.assert_array_equal(apply_once(made, (np.inf, 1.0)), (0, 0))
     assert float(made.dynamic_scale.numpy()) == 2.0**14
 
 
-def test_the_shared_form_on_one_device_equals_the_plain_one():
+def test_shared_sgd_shared_form_on_one_device_equals_the_plain_one():
     assert isinstance(optimizer.build_optimizer(0.1, num_replicas=2), optimizer.SharedSGD)
     assert type(optimizer.build_optimizer(0.1)) is keras.optimizers.SGD
     shared = optimizer.SharedSGD(0.1, momentum=0.9, global_clipnorm=5.0)
     np.testing.assert_allclose(apply_once(shared, (30, 40)), (-0.3, -0.4), rtol=1e-6)
 
 
-def test_the_settings_reach_the_optimizer():
+def test_build_optimizer_settings_reach_the_optimizer():
     made = optimizer.build_optimizer(0.5, momentum=0.8, nesterov=True, global_clipnorm=2.0, weight_decay=0.01)
     kept = made.get_config()
     assert (kept["momentum"], kept["nesterov"], kept["global_clipnorm"], kept["weight_decay"]) == (0.8, True, 2.0, 0.01)

@@ -13,7 +13,7 @@ from . import fake
         (tf.errors.OutOfRangeError(None, None, "{{function_node x}} /a; File too large [Op:Save] name:"), "File too"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error, why):
+def test_optional_files_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error, why):
     optional_files = OptionalFiles(log)
     for name in ("a", "a", "b"):
         with optional_files.writing(tmp_path / name):
@@ -26,7 +26,7 @@ def test_a_file_that_cannot_be_written_is_warned_about_once(tmp_path, log, error
     assert "Op:" not in log.messages[0]
 
 
-def test_another_error_is_not_caught(tmp_path, log):
+def test_optional_files_another_error_is_not_caught(tmp_path, log):
     with pytest.raises(ZeroDivisionError), OptionalFiles(log).writing(tmp_path / "a"):
         raise ZeroDivisionError
 

@@ -5,7 +5,7 @@ from mrcnn.train import plan
 from . import fake
 
 
-def test_parameters_and_memory_are_counted():
+def test_parameter_lines_parameters_and_memory_are_counted():
     model = fake.FakeMaskRCNN()
     # conv1 3 * 3 * 3 * 4 + 4 = 112, logits 4 * 15 + 15 = 75
     model.conv1.trainable = False
@@ -14,13 +14,13 @@ def test_parameters_and_memory_are_counted():
     assert lines[1].startswith("memory: 0.00 GB for weights, gradients and optimizer")
 
 
-def test_memory_of_a_model_of_250_million():
+def test_parameter_lines_memory_of_a_model_of_250_million():
     model = keras.Sequential([keras.Input((50_000,)), keras.layers.Dense(10, use_bias=False)])
     # 0.5 million numbers of 4 bytes: weights, gradients and two of Adam
     assert "0.01 GB" in plan.parameter_lines(model, trained_layers=["dense"], optimizer_copies=2)[1]
 
 
-def test_classes_are_listed_by_number_and_a_long_list_is_cut():
+def test_class_line_classes_are_listed_by_number_and_a_long_list_is_cut():
     assert plan.class_line({"b": 1, "bg": 0}) == "classes: 0 bg, 1 b"
     assert plan.class_line({str(index): index for index in range(5)}, most=2) == "classes: 0 0, 1 1 and 3 more"
 

@@ -30,7 +30,7 @@ def root(tmp_path, make_state, variable):
     return tmp_path
 
 
-def test_a_run_is_read_back(root, variable):
+def test_load_weights_run_is_read_back(root, variable):
     found = resume.load(resume.find(root), **parts(TrainConfig(epochs=9, gpu_devices=(1, 2), checkpoints={"keep": 2})))
     assert (found.state.epoch, found.class_title_to_idx) == (1, {"bg": 0, "a": 1})
     variable.assign([0, 0])

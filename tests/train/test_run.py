@@ -96,6 +96,14 @@ def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
 
 
+def test_train_with_xla_learns_as_without_and_may_be_resumed_without(whole, train, tmp_path):
+    log = train(tmp_path, epochs=2, jit_compile=True)
+    assert "device: CPU:0, float32, compiled by XLA" in log.messages
+    train(tmp_path, resume=True)
+    for one, other in zip(contents(tmp_path)[3], contents(whole[0])[3], strict=True):
+        assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
+
+
 def test_a_cosine_of_another_length_is_said_to_jump(train, tmp_path):
     cosine = {"lr_schedule": {"name": "cosine"}}
     train(tmp_path, epochs=1, **cosine)

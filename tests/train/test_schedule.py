@@ -20,32 +20,32 @@ def rates(made, count):
     return np.array([float(made(step)) for step in range(count)])
 
 
-def test_steps_with_warmup_match_the_reference():
+def test_schedule_steps_with_warmup_match_the_reference():
     made = schedule.Schedule(5, name="step", milestones=(10, 15, 20), gamma=0.1, **WARMUP)
     np.testing.assert_allclose(rates(made, 30), WARMUP_MULTISTEP, rtol=1e-5)
 
 
-def test_cosine_with_warmup_matches_the_reference():
+def test_schedule_cosine_with_warmup_matches_the_reference():
     made = schedule.Schedule(5, name="cosine", total_steps=30, **WARMUP)
     np.testing.assert_allclose(rates(made, 30), WARMUP_COSINE, rtol=2e-5, atol=2e-6)
 
 
-def test_constant_is_the_default():
+def test_schedule_constant_is_the_default():
     np.testing.assert_allclose(rates(schedule.Schedule(0.001), 3), 0.001)
 
 
-def test_cosine_ends_at_the_final_fraction_and_stays():
+def test_schedule_cosine_ends_at_the_final_fraction_and_stays():
     made = schedule.Schedule(2.0, name="cosine", total_steps=4, final_fraction=0.25)
     # 2 * (0.25 + 0.75 * (1 + cos(pi * i / 4)) / 2) at i = 0, 2, 4, 9
     np.testing.assert_allclose([float(made(step)) for step in (0, 2, 4, 9)], [2.0, 1.25, 0.5, 0.5], rtol=1e-6)
 
 
-def test_a_milestone_counts_at_its_own_step():
+def test_schedule_milestone_counts_at_its_own_step():
     made = schedule.Schedule(1.0, name="step", milestones=(2,), gamma=0.5)
     np.testing.assert_allclose(rates(made, 4), [1, 1, 0.5, 0.5])
 
 
-def test_no_milestones_change_nothing():
+def test_step_factor_no_milestones_change_nothing():
     np.testing.assert_allclose(schedule.step_factor(np.float32([0, 9]), milestones=(), gamma=0.1), [1, 1])
 
 
@@ -75,6 +75,6 @@ def test_every_argument_survives_its_config():
     assert made.get_config() == arguments
 
 
-def test_an_unknown_name_is_refused():
+def test_schedule_unknown_name_is_refused():
     with pytest.raises(ValueError, match="constant, step or cosine, got 'linear'"):
         schedule.Schedule(1.0, name="linear")

@@ -34,7 +34,7 @@ def load(model, kind, log, **fields):
     return [float(layer.bias.numpy().mean()) for layer in (model.conv1, model.logits)]
 
 
-def test_each_kind_loads_its_layers_and_reports(model, stored, log):
+def test_load_start_weights_each_kind_loads_its_layers_and_reports(model, stored, log):
     assert load(model, "random", log) == [0, 0]
     assert log.messages == ["weights: random"]
     assert load(model, "transfer_learning", log, start_model=stored) == [1, 0]
@@ -43,13 +43,13 @@ def test_each_kind_loads_its_layers_and_reports(model, stored, log):
     assert load(model, "continue_training", log, start_model=stored) == [1, 1]
 
 
-def test_a_file_without_the_backbone_is_refused(model, tmp_path, log):
+def test_load_start_weights_file_without_the_backbone_is_refused(model, tmp_path, log):
     hdf5.write_file(tmp_path / "heads.h5", model.weight_layout()[1:])
     with pytest.raises(UserError, match=r"lacks 1 layer of the backbone \(conv1\)"):
         load(model, "continue_training", log, start_model=StartModel(tmp_path / "heads.h5"))
 
 
-def test_what_is_neither_loaded_nor_trained_is_listed(model):
+def test_random_and_frozen_what_is_neither_loaded_nor_trained_is_listed(model):
     layout = model.weight_layout()
     assert start.random_and_frozen(layout, ()) == []
     model.conv1.trainable = False
@@ -57,7 +57,7 @@ def test_what_is_neither_loaded_nor_trained_is_listed(model):
     assert start.random_and_frozen(layout, {"conv1"}) == []
 
 
-def test_imagenet_goes_to_its_own_loader(model, monkeypatch, log):
+def test_load_start_weights_imagenet_goes_to_its_own_loader(model, monkeypatch, log):
     asked = []
 
     def loader(layout, source, depth):
@@ -70,18 +70,18 @@ def test_imagenet_goes_to_its_own_loader(model, monkeypatch, log):
     assert log.messages == ["weights from x: 1 layer loaded, 0 parameters"]
 
 
-def test_start_weights_must_be_given(model, log):
+def test_load_start_weights_start_weights_must_be_given(model, log):
     with pytest.raises(UserError, match="transfer_learning needs start weights"):
         load(model, "transfer_learning", log)
 
 
-def test_a_path_of_imagenet_weights_must_exist(tmp_path):
+def test_find_imagenet_source_path_of_imagenet_weights_must_exist(tmp_path):
     assert start.find_imagenet_source(str(tmp_path), backbone="resnet50") == str(tmp_path)
     with pytest.raises(UserError, match=r"`imagenet_weights` .*no.h5 does not exist"):
         start.find_imagenet_source(str(tmp_path / "no.h5"), backbone="resnet50")
 
 
-def test_imagenet_weights_are_fetched_before_data_is_read(monkeypatch):
+def test_find_imagenet_source_imagenet_weights_are_fetched_before_data_is_read(monkeypatch):
     monkeypatch.setattr(start.download, "imagenet_file", lambda depth: f"cached {depth}")
     assert start.find_imagenet_source(None, backbone="resnet101") == "cached 101"
 
@@ -105,7 +105,7 @@ def old_file(tmp_path, log):
     return write
 
 
-def test_another_number_of_classes_leaves_only_the_last_layers_new(old_file, log):
+def test_load_start_weights_another_number_of_classes_leaves_only_the_last_layers_new(old_file, log):
     layout, new = old_weights.make_layout(50, 3), ("mrcnn_bbox_fc", "mrcnn_class_logits", "mrcnn_mask")
     before, stored = old_weights.values_of(layout), old_file(50, 5)(layout, "transfer_learning")
     for layer, weights in old_weights.values_of(layout).items():
@@ -116,7 +116,7 @@ def test_another_number_of_classes_leaves_only_the_last_layers_new(old_file, log
     assert not [line for line in log.messages if "missing" in line or "left over" in line]
 
 
-def test_another_number_of_classes_cannot_go_on(old_file):
+def test_load_start_weights_another_number_of_classes_cannot_go_on(old_file):
     with pytest.raises(UserError) as caught:
         old_file(50, 5)(old_weights.make_layout(50, 3), "continue_training")
     message = str(caught.value)
@@ -131,7 +131,7 @@ def test_another_number_of_classes_cannot_go_on(old_file):
 
 
 @pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
-def test_other_anchors_are_named_and_refused(old_file, kind):
+def test_load_start_weights_other_anchors_are_named_and_refused(old_file, kind):
     layout = old_weights.make_layout(50, 4, anchors_per_location=5)
     with pytest.raises(
         UserError, match=r"layer rpn_model, .*old\.h5 .* has 3 anchors per location, the model 5; use as "
@@ -143,7 +143,7 @@ def test_other_anchors_are_named_and_refused(old_file, kind):
     ("channels", "note"),
     [(1, "3 input channels averaged to 1"), (4, "3 input channels inflated to 4, each new one starts as the average")],
 )
-def test_other_channels_are_adapted_where_the_model_is_new(old_file, log, channels, note):
+def test_load_start_weights_other_channels_are_adapted_where_the_model_is_new(old_file, log, channels, note):
     layout = old_weights.make_layout(50, 4, channels=channels)
     stored = old_file(50, 4)(layout, "transfer_learning")["conv1"]["conv1/kernel:0"]
     assert f"  conv1/kernel: {note}" in log.messages
@@ -155,7 +155,7 @@ def test_other_channels_are_adapted_where_the_model_is_new(old_file, log, channe
 
 @pytest.mark.parametrize("kind", ["transfer_learning", "continue_training"])
 @pytest.mark.parametrize(("stored", "wanted"), [(50, 101), (101, 50)])
-def test_the_other_depth_is_refused(old_file, kind, stored, wanted):
+def test_load_start_weights_other_depth_is_refused(old_file, kind, stored, wanted):
     match = (
         rf"old\.h5 holds a ResNet-{stored}, the model has a ResNet-{wanted}: set `model\.backbone` to resnet{stored}"
     )
@@ -180,7 +180,7 @@ def renamed(groups):
         (lambda groups: {"fpn_p2": groups["fpn_p2"]}, r"old\.h5 lacks 106 layers of the backbone \(conv1, bn_conv1, "),
     ],
 )
-def test_weights_that_are_none_are_refused(old_file, change, message):
+def test_load_start_weights_weights_that_are_none_are_refused(old_file, change, message):
     with pytest.raises(UserError, match=message) as caught:
         old_file(50, 4, change=change)(old_weights.make_layout(50, 4), "continue_training")
     assert "\n" not in str(caught.value)
@@ -194,7 +194,7 @@ def test_weights_that_are_none_are_refused(old_file, change, message):
         (None, "is damaged or cut short"),
     ],
 )
-def test_files_that_are_none_are_refused(model, stored, tmp_path, log, content, message):
+def test_load_start_weights_files_that_are_none_are_refused(model, stored, tmp_path, log, content, message):
     whole = stored.weights.read_bytes()
     (tmp_path / "bad.h5").write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(UserError, match=rf"bad\.h5 {message}"):

@@ -93,14 +93,14 @@ def test_variables_that_are_no_numbers_of_this_file_are_refused(tmp_path, make_s
         states.read(path)
 
 
-def test_values_go_back_into_variables(arrays):
+def test_put_back_values_go_back_into_variables(arrays):
     variables = [keras.Variable(np.zeros((2, 3), np.float32)), keras.Variable(0, dtype="int64")]
     states.put_back(variables, arrays, what="optimizer")
     for got, wanted in zip(states.values_of(variables), arrays, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 
-def test_other_shapes_are_refused_before_anything_changes(arrays):
+def test_put_back_other_shapes_are_refused_before_anything_changes(arrays):
     variables = [keras.Variable(np.ones((2, 3), np.float32)), keras.Variable(np.zeros(2, np.float32))]
     with pytest.raises(UserError, match="2 optimizer variables of other shapes than this run's 2"):
         states.put_back(variables, arrays, what="optimizer")

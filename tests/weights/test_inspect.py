@@ -68,14 +68,14 @@ def test_facts_of_a_backbone_alone(tmp_path, make_skeleton):
         "  a Mask R-CNN also needs 25 layers: fpn_c5p5, fpn_c4p4, fpn_c3p3, fpn_c2p2, fpn_p5, fpn_p2, … mrcnn_mask"
         in lines
     )
-    assert "  classes with background: not told" in lines
+    assert "  classes with background: unknown" in lines
     assert lines[-1] == "  loads: the backbone of a resnet50; the missing layers would start from random weights"
 
 
 def test_facts_of_an_incomplete_backbone(tmp_path, make_skeleton):
     hdf5.write_file(tmp_path / "b.h5", make_skeleton(50)[:9])
     lines = inspect.lines("b.h5", facts_of(tmp_path / "b.h5"))
-    assert "  backbone: not told" in lines
+    assert "  backbone: unknown" in lines
     assert lines[-1] == "  loads: not by itself, the backbone is not complete"
 
 

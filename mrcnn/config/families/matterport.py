@@ -30,7 +30,9 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
 
 class LossWeights(Settings):
-    """What each named loss is multiplied by before the sum. The losses of `extra_heads` may be added by name.
+    """Factors by which the losses are multiplied before they are added.
+
+    Losses of `extra_heads` may be added by name.
 
     Training checks the names, since the heads may be those of the start weights.
     """
@@ -47,7 +49,10 @@ class LossWeights(Settings):
 
 
 class MatterportConfig(ModelConfig):
-    """Architecture, sampling and detection numbers; sizes in pixels of the model input, one anchor size per level."""
+    """Architecture, sampling and detection settings of Matterport's Mask R-CNN.
+
+    Sizes are pixels of the model input; there is one anchor size per pyramid level.
+    """
 
     LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
@@ -118,11 +123,13 @@ class MatterportConfig(ModelConfig):
     )
     pre_nms_topk_scope: Literal["level", "pyramid"] = Field(
         default="level",
-        description=("**convention**: so many of each level, suppressed within it, or of all levels together"),
+        description=(
+            "**convention**: `pre_nms_topk` and the NMS apply to each pyramid level alone, or to all levels together"
+        ),
     )
     post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
     post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")
-    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="overlap above which the weaker proposal goes")
+    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="IoU threshold of the proposals' NMS")
 
     rpn_samples: PositiveInt = Field(default=256, description="anchors per image in the RPN losses")
     rpn_positive_fraction: PositiveFraction = Field(default=0.5, description="largest share of objects among them")
@@ -139,12 +146,12 @@ class MatterportConfig(ModelConfig):
     roi_negatives: Literal["fill", "two_per_object"] = Field(
         default="fill",
         description=(
-            "**convention**: background fills the regions that objects leave, or keeps "
+            "**convention**: background regions fill all slots that object regions leave, or only as many as keep "
             "`roi_positive_fraction`, so an image without objects trains no head"
         ),
     )
     count_unused_rois: Flag = Field(
-        default=False, description="**convention**: regions that are left empty count as background in the class loss"
+        default=False, description="**convention**: unused slots of `roi_samples` count as background in the class loss"
     )
     ignore_share: Fraction | None = Field(
         default=0.5,
@@ -210,7 +217,10 @@ class MatterportConfig(ModelConfig):
 
     detection_classes: Literal["all", "best"] = Field(
         default="all",
-        description=("**convention**: a region may be found as every class that scores enough, or as its best only"),
+        description=(
+            "**convention**: a region gives a detection for each class that reaches `score_threshold`, or only for its "
+            "best class"
+        ),
     )
     detection_nms_scope: Literal["class", "all"] = Field(
         default="class", description="whether a detection suppresses only those of its class, or any"

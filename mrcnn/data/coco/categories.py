@@ -12,10 +12,10 @@ from typing import Any
 from mrcnn.data.tally import Tally, short
 from mrcnn.errors import UserError
 
-WITHOUT_ID = "categories left out, they have no id"
-ROOT = "categories left out, they are parents without objects of their own (the root of an exporter)"
-NAMESAKE = "categories left out, they have no objects and another category has their name"
-NAMELESS = "categories left out, they have neither a name nor objects"
+WITHOUT_ID = "item of `categories` left out, no id"
+ROOT = "item of `categories` left out, parent of others without objects of its own (the root of an exporter)"
+NAMESAKE = "item of `categories` left out, no objects and the name of another category"
+NAMELESS = "item of `categories` left out, neither a name nor objects"
 
 
 def id_text(value: Any) -> str | None:

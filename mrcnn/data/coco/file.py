@@ -33,28 +33,28 @@ IMAGE_KEYS = frozenset(
 )
 LISTS = ("images", "annotations", "categories")
 
-NO_OBJECT = "objects left out, they are no JSON objects"
-NO_CATEGORY = "objects left out, their category is not in the file"
-NO_IMAGE = "objects left out, their image is not in the file"
-IMAGE_GONE = "objects left out with their images"
-BAD_CROWD = "objects left out, their `iscrowd` is neither 0 nor 1"
-BAD_FIELD = "objects left out, a value of an extra field is malformed"
+NO_OBJECT = "object left out, not a JSON object"
+NO_CATEGORY = "object left out, category not in the file"
+NO_IMAGE = "object left out, image not in the file"
+IMAGE_GONE = "object left out, since the image is left out"
+BAD_CROWD = "object left out, `iscrowd` is neither 0 nor 1"
+BAD_FIELD = "object left out, a value of an extra field is malformed"
 LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD, BAD_FIELD)
 
-BROKEN_IMAGE = "images left out, they have no `id` or no `file_name`"
+BROKEN_IMAGE = "image left out, no `id` or no `file_name`"
 SHARED_ID = (
-    "images left out, they share their id with another image, and nothing tells whose objects are whose; "
-    "give each its own `id`"
+    "image left out, since several images have one `id` and their objects cannot be told apart; give each image its "
+    "own `id`"
 )
-MISSING = "images left out, their files are not there"
-UNKNOWN_TYPE = "images left out, the project format has no such files"
-UNREADABLE = "images left out, the file gives no `height` and `width` and the image cannot be read"
-AMBIGUOUS = "images left out, without its folders their name is also that of another image"
+MISSING = "image left out, file not found"
+UNKNOWN_TYPE = "image left out, the project format does not allow this file type"
+UNREADABLE = "image left out, the file gives no `height` and `width` and the image cannot be read"
+AMBIGUOUS = "image left out, without folders its name is also that of another image"
 LOST_IMAGES = (BROKEN_IMAGE, SHARED_ID, MISSING, UNKNOWN_TYPE, UNREADABLE, AMBIGUOUS)
-OTHER_NAME = "images found under another name than the file gives"
-LISTED_TWICE = "images that are listed under several ids, their objects are joined"
-OTHER_SIZE = "images have another size than the file says (height x width); training skips such images"
-SIZE_ASKED = "images without a usable `height` and `width`, read from the image itself"
+OTHER_NAME = "image found under another name than the file gives"
+LISTED_TWICE = "image listed under several ids, whose objects are joined"
+OTHER_SIZE = "image of another size than the file says (height x width); training skips such images"
+SIZE_ASKED = "image without a usable `height` and `width`, read from the image itself"
 
 _INSTEAD_OF_MASKS = {"bbox": "boxes", "keypoints": "keypoints"}
 _CROWD_WORDS = {"1": True, "true": True, "0": False, "false": False, "": False, "none": False, "null": False}
@@ -311,7 +311,7 @@ def _by_file(entries: list[_Entry], folder: ImageFolder, tally: Tally) -> dict[s
 
 
 def _facts(entries: Sequence[_Entry]) -> dict[str, Any]:
-    """Combines the facts of the entries of one file; of two values for a key, the first is used."""
+    """Combines the facts of one file's entries; of two values for a key the first is used."""
     return {name: value for entry in reversed(entries) for name, value in entry.facts.items()}
 
 
@@ -345,7 +345,7 @@ def _objects(
     fields: Collection[str] | None,
     tally: Tally,
 ) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images found; `names` maps image id to name, `fields` are as for `read_coco`.
+    """Reads the objects of the images in `names` (image id -> name); `fields` as for `read_coco`.
 
     Returns:
         Image name -> objects.

@@ -21,17 +21,17 @@ FAR_SIDES = 16  # how far outside a point may lie, in image sides; a line from f
 MOST_OUTLINE = 2**21  # pixels; the longest outline of an object, half a second to draw
 MOST_PARTS = 2**16  # polygons of an object, two seconds to join
 
-FLAT = "objects whose polygon is one flat list of numbers, read as one polygon"
-PAIRS = "objects whose polygon is a list of [x, y] pairs, read as such"
-TEXT = "objects whose numbers are text, read as numbers"
-SHORT_PART = "objects with a part of fewer than 3 points or an odd count of numbers, drawn without that part"
+FLAT = "object whose polygon is one flat list of numbers, read as one polygon"
+PAIRS = "object whose polygon is a list of [x, y] pairs, read as such"
+TEXT = "object whose numbers are text, read as numbers"
+SHORT_PART = "object with a part of fewer than 3 points or an odd count of numbers, drawn without that part"
 
-NO_MASK = "they have no mask"
-NO_PIXEL = "their mask covers no pixel of the image"
-MALFORMED = "their segmentation is neither polygons nor run lengths"
-BAD_OUTLINE = "their outline has coordinates that no outline can have"
-BAD_RUNS = "their run lengths do not fit the image"
-TOO_LARGE = "their mask is too large"
+NO_MASK = "no mask"
+NO_PIXEL = "the mask covers no pixel of the image"
+MALFORMED = "the segmentation is neither polygons nor run lengths"
+BAD_OUTLINE = "the outline has invalid coordinates"
+BAD_RUNS = "the run lengths do not fit the image"
+TOO_LARGE = "the mask is too large"
 
 _MIN_RING = 6  # numbers in the shortest ring, three points; the mask functions take four numbers for a box
 _CHARACTER_OF_0 = 48  # in the compressed form a character holds five bits and a flag for a following character
@@ -86,7 +86,9 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
 
 
 def read_runs(segmentation: Any, *, height: int, width: int) -> tuple[Runs, tuple[str, ...]]:
-    """Converts polygons or run lengths to the runs of an object's pixels; arguments and errors as for `draw`.
+    """Converts polygons or run lengths to the runs of an object's pixels.
+
+    Arguments and errors are those of `draw`.
 
     Returns:
         At least one run, and notes as in `Drawing`.
@@ -167,19 +169,19 @@ def unpack(text: str | bytes) -> np.ndarray:
     try:
         data = text.encode("ascii") if isinstance(text, str) else text
     except UnicodeEncodeError as error:
-        raise Unusable(BAD_RUNS, "their text holds a character that no such text has") from error
+        raise Unusable(BAD_RUNS, "invalid character in the compressed run lengths") from error
     codes = np.frombuffer(data, np.uint8).astype(np.int64) - _CHARACTER_OF_0
     if not codes.size:
         return codes
     if codes.min() < 0 or codes.max() > 63:
-        raise Unusable(BAD_RUNS, "their text holds a character that no such text has")
+        raise Unusable(BAD_RUNS, "invalid character in the compressed run lengths")
     ends = np.flatnonzero(codes & 32 == 0)  # the last character of each number
     if not ends.size or ends[-1] != codes.size - 1:
-        raise Unusable(BAD_RUNS, "their text is cut off")
+        raise Unusable(BAD_RUNS, "the compressed run lengths are cut off")
     starts = np.concatenate(([0], ends[:-1] + 1))
     places = np.arange(codes.size) - np.repeat(starts, ends - starts + 1)
     if places.max() >= _MOST_CHARACTERS:
-        raise Unusable(BAD_RUNS, "a number of their text is too large")
+        raise Unusable(BAD_RUNS, "a number of the compressed run lengths is too large")
     values = np.add.reduceat((codes & 31) << (5 * places), starts)
     values -= np.where(codes[ends] & 16, 1 << (5 * (places[ends] + 1)), 0)  # the sign
     for first in (1, 2):  # from the fourth on, each is the difference to the last but one

@@ -16,7 +16,7 @@ from mrcnn.project.geometry import Bitmap
 from mrcnn.project.shape import Geometry
 
 MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
-TOO_MUCH = f"those before them in their image have more than {MOST_DRAWN} pixels"
+TOO_MUCH = f"the objects before it have more than {MOST_DRAWN} pixels"
 
 
 class RunLengths(Geometry):
@@ -41,7 +41,10 @@ class RunLengths(Geometry):
         return masks.unroll(self._runs, self._height)
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
-        """Draws the mask; the runs fix the size of the image, so the arguments have no effect."""
+        """Draws the mask.
+
+        The runs fix the size of the image, so the arguments have no effect.
+        """
         return self.draw()
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, R
                 raise masks.Unusable(TOO_MUCH)
             runs, notes = masks.read_runs(item.segmentation, height=image.height, width=image.width)
         except masks.Unusable as error:
-            tally.add(f"objects left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
+            tally.add(f"object left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
             continue
         y1, x1, y2, x2 = masks.box_of(runs, image.height)
         drawn += (y2 - y1) * (x2 - x1)

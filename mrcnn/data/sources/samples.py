@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mrcnn.data import classes, split
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import AnnotatedImage, Samples, Sets, Settings, Source
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
@@ -101,7 +101,10 @@ def make_sample(
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":
-    """Joins an object's figures, leaving out those of extra fields and keypoints if there are others."""
+    """Joins the figures of an object to one geometry.
+
+    Those of extra fields and keypoints are left out if there are others.
+    """
     own = _attached_shapes()
     drawn = [part for part in parts if part.shape not in own] or parts
     return drawn[0] if len(drawn) == 1 else _Figures(tuple(drawn))
@@ -155,19 +158,19 @@ def _warnings(sets: Sets, annotations: Sequence[Annotation], background: str) ->
     unlearnt = sum(label.class_title == background for index in used for label in annotations[index].labels)
     if unlearnt:
         lines.append(
-            f"{unlearnt} objects of class {background!r} count as background and are not learnt, since "
+            f"{counted(unlearnt, 'object')} of class {background!r} not learnt but taken as background, since "
             "`special_classes.background` names it"
         )
     thin = sum((annotations[index].thin_shapes(_attached_shapes()) for index in used), Counter())
     if thin:
         counts = ", ".join(f"{count} of shape {shape}" for shape, count in thin.most_common())
         lines.append(
-            f"{thin.total()} objects have no area ({counts}) and are trained on as masks one pixel wide; "
+            f"{counted(thin.total(), 'object')} without area ({counts}), trained on as masks one pixel wide; "
             "to have them ignored, name their class in `special_classes.neutral`"
         )
     return lines
 
 
 def _attached_shapes() -> frozenset[str]:
-    """Collects the shapes left out of a mask if the object has a figure of another shape: graphs, those of fields."""
+    """Collects the shapes of extra fields and graphs, which do not count beside another shape."""
     return KEYPOINT_SHAPES | extras.own_shapes()

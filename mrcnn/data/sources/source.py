@@ -1,4 +1,6 @@
-"""Defines a source of samples: annotated images in one format, and their split into training and validation.
+"""Defines a source of samples: annotated images in one format.
+
+It also defines the split into training and validation.
 
 A format is one file of this package with a function that opens a `Source`, and one line of `table.FORMATS`.
 """
@@ -19,7 +21,7 @@ ClassFacts = Mapping[str, Mapping[str, Any]]  # values by title of the class and
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Paths of annotated images, as a user names them, and which extra fields a run reads from them.
+    """Paths of annotated images, and the extra fields that a run reads.
 
     Attributes:
         data: a folder or an annotation file.

@@ -15,7 +15,10 @@ HINT = "; python -m mrcnn check --all names each"
 
 
 def fits(path: Path) -> bool:
-    """Checks whether a path is a folder with a `meta.json` in it or in a folder inside it."""
+    """Checks whether a path is a folder with a `meta.json`.
+
+    The file may also be one folder below.
+    """
     return path.is_dir() and any(META in names for _, _, names in os.walk(path))
 
 

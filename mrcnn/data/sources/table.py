@@ -56,7 +56,8 @@ def find(path: Path) -> Format:
             return candidate
     if not path.exists():
         raise UserError(f"the data {path} does not exist")
-    raise UserError(f"{path} is none of the data that is read: {', '.join(item.what for item in FORMATS.values())}")
+    known = ", ".join(item.what for item in FORMATS.values())
+    raise UserError(f"{path} is in none of the known formats of annotated images; give one of: {known}")
 
 
 def open_source(paths: DataPaths, fields: Sequence[str] | None = None) -> Source:

@@ -25,7 +25,7 @@ class Format(ABC):
     versions: Mapping[str, str] = {}
 
     def limits(self, settings: DetectorSettings) -> list[str]:
-        """Lists how an exported model of these settings behaves differently from the live one, one warning each.
+        """Lists warnings on how an exported model behaves differently from the live one.
 
         Raises:
             UserError: the format cannot hold such a model.

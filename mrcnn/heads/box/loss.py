@@ -1,4 +1,7 @@
-"""The box head's two losses. Source: Fast R-CNN (2015), section 2.3, in the forms of Matterport and torchvision."""
+"""The box head's two losses.
+
+Source: Fast R-CNN (2015), section 2.3, in the forms of Matterport and torchvision.
+"""
 
 from keras import ops
 

@@ -119,7 +119,9 @@ class Masks(Head):
         return {"masks": ops.where(valid[..., None, None], masks, 0.0)}
 
     def _used(self, used: Tensor, *, most: int | None) -> tuple[Tensor, Tensor]:
-        """Finds image and slot of the used slots of a `[B, S]` mask: two `[P]` int32.
+        """Finds image and slot of the used slots of a mask.
+
+        From a `[B, S]` mask, two `[P]` int32.
 
         With `fixed_slots` these are the first `most` slots of each image, at least one, used or not; None means all.
         """

@@ -1,4 +1,7 @@
-"""The RPN's two losses. Source: Faster R-CNN (2015), section 3.1.2, in the forms of Matterport and torchvision."""
+"""The RPN's two losses.
+
+Source: Faster R-CNN (2015), section 3.1.2, in the forms of Matterport and torchvision.
+"""
 
 from keras import ops
 

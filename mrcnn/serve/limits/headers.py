@@ -9,7 +9,9 @@ HEADER_SECONDS = 20.0  # from the connection, or from the first byte of a later 
 
 
 class HeaderTimeout(H11Protocol):
-    """HTTP parser of uvicorn that closes a connection whose client does not finish a request's headers in time.
+    """HTTP parser of uvicorn with a time limit for request headers.
+
+    It closes a connection whose client does not complete the headers in time.
 
     Between two requests uvicorn's own limit, `timeout_keep_alive`, closes an idle connection.
     """

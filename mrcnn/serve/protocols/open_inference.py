@@ -99,7 +99,10 @@ class OpenInference(Protocol[InferenceQuery]):
         )
 
     def run(self, query: InferenceQuery, image: np.ndarray, disconnect: Disconnect) -> str:
-        """Writes the JSON list of the requested output tensors, each with name, datatype, shape and flat data."""
+        """Writes the JSON list of the requested output tensors.
+
+        Each has a name, datatype, shape and flat data.
+        """
         arrays = tensors.to_arrays(self.handler.service.detect(image, disconnect), query.outputs)
         return f"[{', '.join(_write_tensor(name, values) for name, values in arrays.items())}]"
 

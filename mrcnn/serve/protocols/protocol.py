@@ -1,4 +1,7 @@
-"""Defines a REST dialect: its routes, how it reads a request, and how it writes the response."""
+"""Defines the interface of a REST dialect.
+
+A dialect has routes, reads requests and writes responses.
+"""
 
 import functools
 from abc import ABC, abstractmethod
@@ -33,7 +36,9 @@ Q = TypeVar("Q", bound=Query)
 
 
 class Protocol(ABC, Generic[Q]):
-    """A REST dialect: adds its routes, reads a request, runs the model on its images, writes the response.
+    """A REST dialect: the routes and formats of one published API.
+
+    It reads a request, runs the model on the request's images and writes the response.
 
     `predict` does the last three, one after the other; the endpoint that finds objects calls it.
 
@@ -77,7 +82,10 @@ class Protocol(ABC, Generic[Q]):
         """
 
     def write(self, query: Q, texts: Sequence[str]) -> str:
-        """Joins what `run` wrote for each image to the JSON text of the response; by default that of the only one."""
+        """Joins the texts that `run` returned, one per image, to the response's JSON.
+
+        By default there is one image, and its text is the response.
+        """
         (text,) = texts
         return text
 

@@ -19,7 +19,10 @@ from mrcnn.structures import CompactDetections
 
 
 class Output(NamedTuple):
-    """An array of an answer: its NumPy type and its shape, with -1 for what differs between images."""
+    """An array of a response: its NumPy type and its shape.
+
+    The shape has -1 for a size that differs between images.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -38,7 +41,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def outputs(fields: Collection[str]) -> dict[str, Output]:
-    """Lists the arrays of an answer: those of `OUTPUTS`, and one for each extra field of the detections."""
+    """Lists the arrays of a response: `OUTPUTS`, then the extra fields of the detections."""
     return {**OUTPUTS, **{name: Output("float32", (-1, *named(name).shape)) for name in fields}}
 
 

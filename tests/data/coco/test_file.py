@@ -47,9 +47,9 @@ def test_read_coco_sorts_and_reports(tmp_path):
     assert (dataset.images[0].height, dataset.images[0].width) == (HEIGHT, WIDTH)
     assert dataset.lost == 1
     assert dataset.warnings == (
-        f"1 images left out, their files are not there: there is no {tmp_path / 'img/missing.jpg'}",
-        "1 images left out, the project format has no such files: c.gif",
-        "1 objects left out, their image is not in the file: annotation 4 of image 77",
+        f"1 image left out, file not found: there is no {tmp_path / 'img/missing.jpg'}",
+        "1 image left out, the project format does not allow this file type: c.gif",
+        "1 object left out, image not in the file: annotation 4 of image 77",
     )
 
 
@@ -58,7 +58,7 @@ def test_read_coco_names_three_of_many(tmp_path):
     dataset = _read(tmp_path, made)
     assert dataset.lost == 9
     (line,) = dataset.warnings
-    assert line.startswith("9 objects left out, their category is not in the file: annotation 0 of image a.png")
+    assert line.startswith("9 objects left out, category not in the file: annotation 0 of image a.png")
     assert line.endswith("annotation 2 of image a.png (category 5); …")
 
 
@@ -91,7 +91,7 @@ def test_read_coco_reads_lvis_images(tmp_path):
         ({**content(), "categories": {"1": "cat"}}, "it needs a list `categories`, got {'1': 'cat'}"),
         ({**content(), "annotations": {}}, "X is no COCO instance file"),
         ({**content(), "images": []}, "no image of X can be used from"),
-        ({**content(), "images": [{"id": 2}]}, "1 images left out, they have no `id` or no `file_name`: number 0"),
+        ({**content(), "images": [{"id": 2}]}, "1 image left out, no `id` or no `file_name`: number 0"),
         ({**content(), "images": [3, None, {"file_name": "a.png"}, image(True, "a.png")]}, "4 images left out"),
         ([{"image_id": 1, "category_id": 1, "score": 1}], "X is a COCO results list, no COCO instance file; it holds"),
         ({"images": [], "annotations": [{"caption": "x"}]}, "X is a COCO captions file"),
@@ -138,8 +138,8 @@ def test_read_coco_leaves_images_out_that_share_an_id(tmp_path):
     assert [found.name for found in dataset.images] == ["c.png"]  # listed twice alike: one image
     assert len(dataset.images[0].objects) == 1
     assert dataset.lost == 1
-    assert dataset.warnings[0].startswith("2 images left out, they share their id with another image")
-    assert dataset.warnings[1] == "1 objects left out with their images: annotation 1 of image 1"
+    assert dataset.warnings[0].startswith("2 images left out, since several images have one `id`")
+    assert dataset.warnings[1] == "1 object left out, since the image is left out: annotation 1 of image 1"
 
 
 def test_read_coco_joins_what_is_listed_under_several_ids(tmp_path):
@@ -157,10 +157,7 @@ def test_read_coco_mixes_no_images_whose_names_end_alike(tmp_path, names):
     found = {image.name: [item.name for item in image.objects] for image in dataset.images}
     own = {"a.png": ["annotation 2"]} if "a.png" in names else {}
     assert found == {**own, "b.png": ["annotation 3"]}
-    assert (
-        "without its folders their name is also that of another image: train/a.png could be a.png"
-        in dataset.warnings[0]
-    )
+    assert "without folders its name is also that of another image: train/a.png could be a.png" in dataset.warnings[0]
 
 
 def test_read_coco_says_where_a_size_is_not_the_images(tmp_path):
@@ -175,7 +172,7 @@ def test_read_coco_leaves_out_images_whose_size_nobody_knows(tmp_path):
     (images / "b.png").write_bytes(b"no image")
     dataset = read_coco(path, images)
     assert [found.name for found in dataset.images] == ["a.png"]
-    assert "1 images left out, the file gives no `height` and `width`" in dataset.warnings[0]
+    assert "1 image left out, the file gives no `height` and `width`" in dataset.warnings[0]
     assert dataset.lost == 1
 
 
@@ -240,7 +237,7 @@ def test_list_images_names_what_is_missing(tmp_path):
     path, folder = coco_cases.write(tmp_path, content(images=[image(1, "a.png"), image(2, "gone.png")]))
     names, (line,) = list_images(path, folder)
     assert names == ("a.png",)
-    assert line.startswith("1 images left out, their files are not there: there is no ")
+    assert line.startswith("1 image left out, file not found: there is no ")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +246,7 @@ def test_list_images_names_what_is_missing(tmp_path):
         ({"categories": []}, "X is no COCO file: it needs a list `images`, got None"),
         ([{"image_id": 1, "category_id": 1, "score": 1}], "X is a COCO results list: it needs a list `images`"),
         ({"images": []}, "no image of X can be used from Y: it lists none"),
-        ({"images": [image(1, "gone.png")]}, "no image of X can be used from Y: 1 images left out, their files"),
+        ({"images": [image(1, "gone.png")]}, "no image of X can be used from Y: 1 image left out, file not found"),
     ],
 )
 def test_list_images_refuses_other_files(tmp_path, made, message):
@@ -280,7 +277,7 @@ def test_read_coco_leaves_out_an_object_with_a_malformed_field(tmp_path, monkeyp
     assert [len(image.objects) for image in dataset.images] == [0, 1]
     assert dataset.lost == 1
     assert dataset.warnings == (
-        "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png "
+        "1 object left out, a value of an extra field is malformed: annotation 1 of image a.png "
         "(`point` must be finite numbers of shape [2], got [3])",
     )
 
@@ -308,7 +305,7 @@ def test_read_coco_leaves_out_an_object_where_a_field_raises_a_value_error(tmp_p
     dataset = _read(tmp_path, content(annotation(1, point=[0, 3]), annotation(2, point=[4, 3])))
     assert [len(image.objects) for image in dataset.images] == [0, 1]
     assert dataset.warnings == (
-        "1 objects left out, a value of an extra field is malformed: annotation 1 of image a.png (it is at the border)",
+        "1 object left out, a value of an extra field is malformed: annotation 1 of image a.png (it is at the border)",
     )
 
 

@@ -26,7 +26,7 @@ BOX = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.9}
         ([{"name": "a.jpg", "labels": []}], "BDD100K"),
     ],
 )
-def test_kind_of(content, name):
+def test_advice_for_and_kind_of(content, name):
     kind = kinds.kind_of(content)
     assert name in kind
     assert len(kinds.advice_for(kind)) > 20

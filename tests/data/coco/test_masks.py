@@ -136,7 +136,7 @@ def test_draw_a_polygon_beside_the_image_has_no_pixel():
 
 
 @pytest.mark.parametrize("part", [[0, 0, 5, 5], [0, 0, 5, 5, 9], [1, 2, 3, 4, 5, 6, 7]])
-def test_a_part_of_too_few_or_odd_numbers_is_left_out_alone(part):
+def test_draw_part_of_too_few_or_odd_numbers_is_left_out_alone(part):
     # Four numbers would be a box to the mask functions.
     np.testing.assert_array_equal(_draw([part, HOUSE]), _reference([HOUSE]))
     assert _notes([part, HOUSE]) == (masks.SHORT_PART,)
@@ -259,7 +259,7 @@ def test_draw_a_mask_of_too_many_pixels_is_refused_before_it_is_made(monkeypatch
         _draw([[2, 2, 12, 2, 12, 12, 2, 12]])
 
 
-def test_an_outline_too_long_to_draw_is_refused():
+def test_draw_outline_too_long_to_draw_is_refused():
     zigzag = [value for number in range(3000) for value in (0, number % 7, 999, number % 5)]
     with pytest.raises(Unusable, match=r"its outline is 59.* pixels long") as caught:
         masks.draw([zigzag], height=1000, width=1000)

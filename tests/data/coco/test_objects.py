@@ -60,10 +60,10 @@ def test_read_objects_counts_the_broken_and_keeps_the_others():
     found, lines = read([SQUARE], [[1, 2]], None, [SQUARE[:5]], {"size": [1, 1], "counts": [1]}, [SQUARE, [1, 2, 3, 4]])
     assert [geometry.draw()[0].sum() for geometry in found] == [SQUARE_PIXELS, SQUARE_PIXELS]
     assert [line.split(":")[0] for line in lines] == [
-        "2 objects left out, their outline has coordinates that no outline can have",
-        "1 objects left out, they have no mask",
-        "1 objects left out, their run lengths do not fit the image",
-        "1 objects with a part of fewer than 3 points or an odd count of numbers, drawn without that part",
+        "2 objects left out, the outline has invalid coordinates",
+        "1 object left out, no mask",
+        "1 object left out, the run lengths do not fit the image",
+        "1 object with a part of fewer than 3 points or an odd count of numbers, drawn without that part",
     ]
 
 
@@ -75,4 +75,4 @@ def test_read_objects_stops_where_an_image_has_too_much(monkeypatch):
     monkeypatch.setattr(objects, "MOST_DRAWN", SQUARE_PIXELS)
     found, (line,) = read([SQUARE], [SQUARE], [SQUARE], [SQUARE])
     assert len(found) == 2  # the second is the first beyond 400 pixels
-    assert line.startswith("2 objects left out, those before them in their image have more than")
+    assert line.startswith("2 objects left out, the objects before it have more than")

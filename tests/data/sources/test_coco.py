@@ -112,10 +112,10 @@ def test_open_source_counts_and_names_what_is_left_out(pair):
     source = coco.open_source(DataPaths(*pair))
     assert source.left_out == 1
     assert [line.replace(str(pair[1]), "DIR") for line in source.warnings] == [
-        "1 images left out, their files are not there: there is no DIR/gone.png",
-        "1 objects left out with their images: annotation 6 of image 4",
-        "1 objects left out, their category is not in the file: annotation 7 of image a.png (category 77)",
-        "1 objects left out, their outline has coordinates that no outline can have: annotation 4 of image b.png "
+        "1 image left out, file not found: there is no DIR/gone.png",
+        "1 object left out, since the image is left out: annotation 6 of image 4",
+        "1 object left out, category not in the file: annotation 7 of image a.png (category 77)",
+        "1 object left out, the outline has invalid coordinates: annotation 4 of image b.png "
         "(fewer than 3 points, or a number too many)",
     ]
 
@@ -165,14 +165,14 @@ def test_open_source_warns_of_images_in_both_files(tmp_path):
         (content(), {"val_images": "."}, r"--val-images \. has no effect without --val-data"),
         (content(images=[image(1, "a.png")]), {}, r"a\.json has one image, which cannot both train and validate"),
         (content(annotation(1, segmentation=[[1, 2]]), annotation(2, segmentation=[[1]])), {},
-         r"nothing can be learnt from .*a\.json: its 2 objects are all left out: 2 objects left out, their outline"),
+         r"nothing can be learnt from .*a\.json: its 2 objects are all left out: 2 objects left out, the outline"),
         (content(annotation(1, iscrowd=1), annotation(2, iscrowd=1)), {},
          r"the 1 training images of .*a\.json have no object of a class to learn; choose another `seed`"),
         (content(categories=[{"id": 1, "name": "bg"}]), {},
          r"`categories` of .*a\.json has no class to learn besides the background 'bg'"),
         ({}, {}, r"a\.json is no COCO instance file: it needs a list `images`"),
         (content(images=[image(1, "a.png"), image(2, "x.png"), image(3, "y.png"), image(4, "z.png")]), {},
-         r"too many images cannot be used: 3 of 4 are left out: 3 images left out, their files are not there"),
+         r"too many images cannot be used: 3 of 4 are left out: 3 images left out, file not found"),
     ],
 )  # fmt: skip
 def test_open_source_refuses_in_one_line(tmp_path, made, paths, message):
@@ -194,7 +194,7 @@ def test_list_images_reads_no_annotation(tmp_path):
     path, images = write(tmp_path, {"images": [image(1, "b.png"), image(2, "gone.png")]})
     found = coco.list_images(DataPaths(path, images))
     assert (found.base, found.paths) == (images, (images / "b.png",))
-    assert found.warnings[0].startswith("1 images left out, their files are not there")
+    assert found.warnings[0].startswith("1 image left out, file not found")
     with pytest.raises(UserError, match="--images is missing"):
         coco.list_images(DataPaths(path))
 

@@ -103,7 +103,7 @@ def test_load_samples_does_not_warn_of_the_figure_of_a_field(monkeypatch):
     monkeypatch.setitem(FIELDS, "point", toy.Dot())
     text = io.StringIO()
     samples.load_samples(source(Image("v", (A,)), Image("t", (*BOUND, DOT))), Settings(), log=JsonLog(text))
-    assert "1 objects have no area (1 of shape point)" in text.getvalue()
+    assert "1 object without area (1 of shape point)" in text.getvalue()
 
 
 def test_make_sample_keeps_the_facts_of_the_image():

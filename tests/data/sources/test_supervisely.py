@@ -208,9 +208,9 @@ def test_shapes_without_area_are_counted_in_one_line(tmp_path):
     project = _project(tmp_path, {"a.png": (["train", "val"], [point, line]), "b.png": (["val"], [line])}, shape="any")
     loaded = _load(project, log=events.JsonLog(stream))
     assert loaded.train[0].labels[0].to_mask(8, 9)[0].shape == (1, 1)
-    lines = [line for line in stream.getvalue().splitlines() if "no area" in line]
+    lines = [line for line in stream.getvalue().splitlines() if "without area" in line]
     assert len(lines) == 1
-    assert "3 objects have no area (2 of shape line, 1 of shape point)" in lines[0]
+    assert "3 objects without area (2 of shape line, 1 of shape point)" in lines[0]
 
 
 def test_a_size_left_open(tmp_path):
@@ -231,7 +231,7 @@ def test_objects_of_the_background_class_are_counted(tmp_path):
     }
     _load(_project(tmp_path, annotations), log=events.JsonLog(stream))
     assert (
-        "3 objects of class 'bg' count as background and are not learnt, since `special_classes.background` names it"
+        "3 objects of class 'bg' not learnt but taken as background, since `special_classes.background` names it"
         in [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
     )
 

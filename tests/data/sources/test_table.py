@@ -32,7 +32,7 @@ def test_find_tells_what_is_read(tmp_path):
         with pytest.raises(UserError) as caught:
             table.find(path)
         known = "a Supervisely project (a folder with meta.json), a COCO instance file (.json)"
-        assert str(caught.value) == f"{path} is none of the data that is read: {known}"
+        assert str(caught.value) == f"{path} is in none of the known formats of annotated images; give one of: {known}"
     with pytest.raises(UserError, match=r"the data .*none does not exist"):
         table.find(tmp_path / "none")
 

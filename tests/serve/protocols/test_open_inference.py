@@ -20,7 +20,7 @@ def infer(service, body, path="mrcnn"):
      {**IMAGE, "shape": [1, 2, 3, 3]}],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["mrcnn", "mrcnn/versions/1"])
-def test_infer_answers_one_image_with_four_tensors(service, tensor, path):
+def test_open_inference_infer_answers_one_image_with_four_tensors(service, tensor, path):
     response = infer(service, {"id": "7", "inputs": [tensor]}, path)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -87,7 +87,7 @@ def test_infer_refuses_binary_tensors_by_name(service):
     assert response.json()["error"].startswith("binary tensors (Inference-Header-Content-Length) are not taken; send")
 
 
-def test_ready_metadata_and_unknown_models(service):
+def test_open_inference_ready_metadata_and_unknown_models(service):
     def get(path):
         return requests.get(f"{service.url}/v2{path}", timeout=60)
 

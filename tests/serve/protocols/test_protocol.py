@@ -66,6 +66,6 @@ def test_make_router_has_prefix_tag_and_admission(handler):
     assert [item.dependency for item in route.dependencies] == [handler.admit]
 
 
-def test_a_dialect_without_its_steps_cannot_be_made(handler):
+def test_protocol_dialect_without_its_steps_cannot_be_made(handler):
     with pytest.raises(TypeError, match="abstract method"):
         Protocol(handler)

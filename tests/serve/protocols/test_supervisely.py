@@ -46,7 +46,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_read_request_of_every_way_to_send_is_the_same(way):
+def test_supervisely_read_request_of_every_way_to_send_is_the_same(way):
     mode = {"name": "full_image", "model_classes": {"add_suffix": "_x"}}
     query = read(*WAYS[way](b"bytes", meta=META, mode=mode, annotation=annotation()))
     assert query.images == (b"bytes",)
@@ -60,7 +60,7 @@ def test_read_request_of_every_way_to_send_is_the_same(way):
     [Body(), Body(document=b""), Body(document=b'{"mode": null}'), Body({"mode": b"", "meta": b" "})],
 )
 @pytest.mark.parametrize(("generation", "suffix"), [("2020", "_model"), ("2019", "")])
-def test_read_request_has_defaults_for_missing_empty_and_null(parts, generation, suffix):
+def test_supervisely_read_request_has_defaults_for_missing_empty_and_null(parts, generation, suffix):
     query = read(parts, generation=generation)
     assert (query.images, query.annotation, query.meta.classes) == ((), None, ())
     assert (query.mode.name, query.mode.model_classes.add_suffix) == ("full_image", suffix)

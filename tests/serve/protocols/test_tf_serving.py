@@ -34,7 +34,7 @@ def predict(service, body, path="mrcnn:predict"):
     ],
 )
 @pytest.mark.parametrize("path", ["mrcnn:predict", "mrcnn/versions/1:predict"])
-def test_predict_answers_inputs_with_outputs(service, body, path):
+def test_tf_serving_predict_answers_inputs_with_outputs(service, body, path):
     response = predict(service, body, path)
     assert response.status_code == 200, response.text
     assert response.json() == {"outputs": EXPECTED}
@@ -78,7 +78,7 @@ def test_predict_of_another_model_or_version_is_404(service, path):
     assert response.json()["error"].endswith("there is mrcnn of version 1")
 
 
-def test_status_and_metadata(service):
+def test_tf_serving_status_and_metadata(service):
     status = requests.get(f"{service.url}/v1/models/mrcnn", timeout=60).json()
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     found = requests.get(f"{service.url}/v1/models/mrcnn/metadata", timeout=60).json()
