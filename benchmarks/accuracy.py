@@ -138,7 +138,7 @@ def write_images(samples: Samples, config: TrainConfig, folder: Path) -> None:
     """
     for name in ("train", "val"):
         (folder / name).mkdir(parents=True)
-    batch = config.batch_size.train
+    batch = config.batch_size.settled_train
     stream = pipeline.TrainImages(samples.train, config, batch_size=batch, skipped=Skipped(len(samples.train)))
     for step in range(config.epochs * stream.steps):
         fields: dict[str, Any] = {"count": batch}

@@ -21,8 +21,8 @@ from mrcnn.data.sources.source import DataPaths
 from mrcnn.events import EventLog, make_log
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict.predictor import Predictor
+from mrcnn.train import auto_batch, check, start
 from mrcnn.train import build as training
-from mrcnn.train import check, start
 from mrcnn.train.check import Checked
 from mrcnn.train.state import TrainingState
 
@@ -87,6 +87,7 @@ def open_data(
     settings = check.of_new_model(load_train_config(config, warn=log.warning), log=log)
     begin = check.Start(config=settings, model=None, resumed=None, classes=None)
     checked = check.check_data(begin, partial(table.open_source, _paths(data, images)), log=log)
+    checked = auto_batch.settle(checked, log=log)
     samples = checked.samples.train
     skipped = Skipped(len(samples), max_share=checked.config.max_skipped_share, log=log)
     train, steps = pipeline.train_dataset(samples, checked.config, batch_size=checked.batch_size, skipped=skipped)

@@ -138,7 +138,7 @@ class RoiTargets(NamedTuple):
     """Sampled regions with the targets of the box head's losses, object regions first.
 
     Attributes:
-        rois: `[B, R, 4]` float32.
+        rois: `[B, R, 4]` float32, yxyx pixels of the model input; without meaning in unused slots.
         class_ids: `[B, R]` int32, 0 background.
         deltas: `[B, R, 4]` float32, zeros for background.
         matched_idx: `[B, R]` int32, the ground-truth slot of an object region, else 0.

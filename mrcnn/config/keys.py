@@ -23,7 +23,7 @@ def train_keys() -> Schema:
 
 def model_keys() -> Schema:
     """Builds the schema of `model`, whose keys depend on its family."""
-    families = {name: record_schema(record) for name, record in FAMILIES.items()}
+    families = family_keys()
     if len(families) == 1:
         return families[DEFAULT_FAMILY]
     return {
@@ -32,6 +32,11 @@ def model_keys() -> Schema:
         "properties": {"family": {"description": FAMILY, "enum": list(families), "default": DEFAULT_FAMILY}},
         "allOf": [{"if": _is_family(name), "then": schema} for name, schema in families.items()],
     }
+
+
+def family_keys() -> dict[str, Schema]:
+    """Builds the schema of `model` for each family, by the family's name."""
+    return {name: record_schema(record) for name, record in FAMILIES.items()}
 
 
 def mode_name() -> Schema:

@@ -17,6 +17,7 @@ from mrcnn.config import inference, keys
 from mrcnn.config.base import LARGEST_INT
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
+from mrcnn.config.model import DEFAULT_FAMILY
 from mrcnn.config.record_schema import Schema, record_schema
 from mrcnn.config.serve import ServeConfig
 
@@ -62,9 +63,13 @@ def serving_tables() -> dict[str, Rows]:
 
 
 def page_tables() -> dict[str, Rows]:
-    """Builds the tables of docs/configuration.md by the names that the page gives them."""
+    """Builds the tables of docs/configuration.md by the names that the page gives them.
+
+    The table `model` has the keys of the default family, a table `model <family>` those of each other family.
+    """
     train = rows_of(keys.train_keys())
     first, inside = {key: key.split(".")[0] for key in train}, ("model", "augmentation[]")
+    families = {name: rows_of(schema, "model") for name, schema in keys.family_keys().items()}
     modes = {name: rows_of(keys.mode_keys(name), "mode") for name in MODES}
     common = {key: row for key, row in modes[keys.DEFAULT_MODE].items() if key != "mode.name"}
     own = {
@@ -76,7 +81,8 @@ def page_tables() -> dict[str, Rows]:
     return {
         "training, of the original": _chosen(train, lambda key: first[key] in ORIGINAL),
         "training, added": _chosen(train, lambda key: first[key] not in (*ORIGINAL, *inside)),
-        "model": _chosen(train, lambda key: first[key] == "model"),
+        "model": families.pop(DEFAULT_FAMILY),
+        **{f"model {name}": rows for name, rows in families.items()},
         "augmentation": _chosen(train, lambda key: first[key] == "augmentation[]"),
         "inference": {
             **{f"model.{key}": row for key, row in model.items()},

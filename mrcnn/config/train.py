@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     ConfigDict,
     Field,
+    PlainValidator,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
@@ -21,6 +23,8 @@ from pydantic import (
 from mrcnn.config import errors
 from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
+    AUTO,
+    LARGEST_INT,
     SIZE_STEP,
     Flag,
     Fraction,
@@ -44,11 +48,50 @@ from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
 
 
+def _layer_words() -> list[Any]:
+    """Lists the values of `train_layers` of all families, each once, those of the default family first."""
+    return list(dict.fromkeys(word for record in FAMILIES.values() for word in record.TRAIN_LAYERS))
+
+
+def _positive_or_auto(value: Any) -> Any:
+    if value == AUTO:
+        return value
+    if type(value) is not int:
+        raise ValueError(f'must be an integer or "{AUTO}", got {errors.shown(value)}')
+    if value < 1:
+        raise ValueError(f"must be greater than or equal to 1, got {value}")
+    if value > LARGEST_INT:
+        raise ValueError(f"must be less than or equal to {LARGEST_INT}, got {value}")
+    return value
+
+
+PositiveOrAuto = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_positive_or_auto),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST_INT}, {"type": "string", "enum": [AUTO]}]}
+    ),
+]
+
+
 class BatchSize(Settings):
     """Images per device and step of training, and per step of validation."""
 
-    train: PositiveInt = Field(default=1, description="images per step **and device**")
+    train: PositiveOrAuto = Field(
+        default=1,
+        description=(
+            "images per step **and device**. `auto`: the largest power of two that fits into memory, no more than "
+            "there are training images, at most 64 on a GPU and 4 on a CPU, which a larger batch makes no faster. It "
+            "is found by trials before the training, logged, held by checkpoints and kept by a resumed run. `lr` grows "
+            "with it only if `lr_schedule.reference_batch` is set"
+        ),
+    )
     val: PositiveInt = Field(default=1, description="images per validation step")
+
+    @property
+    def settled_train(self) -> int:
+        """The size of a training batch; 1 while `auto` is not resolved."""
+        return 1 if self.train == AUTO else int(self.train)
 
 
 class InputSize(Settings):
@@ -203,7 +246,7 @@ class TrainConfig(UserSettings):
     )
     train_layers: Text = Field(
         default="all",
-        json_schema_extra={"enum": list(MatterportConfig.TRAIN_LAYERS)},
+        json_schema_extra=lambda schema: schema.update(enum=_layer_words()),
         description=(
             "which layers learn: everything, ResNet from that stage up with the heads, or the heads (FPN, "
             "RPN, box and mask head)"

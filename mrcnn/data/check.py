@@ -303,7 +303,7 @@ def _model_inputs(report: Report) -> str:
         return f"{most}x{most} pixels"
     size = config.input_size.model_copy(update={"shape": "rectangle"})
     needs = [shapes.need_of(height, width, size) for height, width in sizes]
-    found = shapes.described(needs, max_dim=most, batch_size=config.batch_size.train, seed=config.seed)
+    found = shapes.described(needs, max_dim=most, batch_size=config.batch_size.settled_train, seed=config.seed)
     is_open = config.augmentation and config.input_size.shape is None
     return found + ("; squares if `augmentation` changes image sizes" if is_open else "")
 

@@ -25,16 +25,17 @@ def count(samples: Sequence[Sample], *, name: str, class_title_to_idx: Mapping[s
     census = Census(name, limits)
     for sample in samples:
         try:
-            height, width, instances = pipeline.ground_truth(sample)
+            truth = pipeline.ground_truth(sample)
         except pipeline.BROKEN:
             continue
+        instances = truth.instances
         kinds = [
             None if not ignore else "crowd" if class_id else "neutral"
             for class_id, ignore in zip(instances.class_ids, instances.ignore, strict=True)
         ]
         census.add(
             sample.name,
-            (height, width),
+            (truth.height, truth.width),
             boxes=instances.boxes,
             titles=[titles[int(class_id)] for class_id in instances.class_ids],
             ignored=kinds,

@@ -64,7 +64,7 @@ def train_dataset(
         UserError: an augmenter is not allowed or its arguments are wrong.
         ValueError: there are no samples.
     """
-    shapes = _shapes(config, samples)
+    shapes = sizes(config, samples)
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
@@ -200,7 +200,7 @@ def val_dataset(
         The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
         same.
     """
-    shapes, reading = _shapes(config, samples), _reading(config)
+    shapes, reading = sizes(config, samples), _reading(config)
 
     def load(position: int) -> Iterable[np.ndarray]:
         index = int(position)
@@ -266,7 +266,8 @@ def _reading(config: TrainConfig) -> dict[str, int | None]:
     return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 
-def _shapes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
+def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
+    """Collects the fixed sizes of a run's batches."""
     return Shapes(
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,

@@ -107,7 +107,7 @@ class CocoEvaluator:
             ValueError: the image was added before, a class id is out of range, or a mask has another size than the
                 image.
         """
-        height, width, instances = ground_truth
+        height, width, instances = ground_truth.height, ground_truth.width, ground_truth.instances
         if image_id in self._images:
             raise ValueError(f"image {image_id} was added before; give every image its own id")
         _check_classes(detections.class_ids, self.num_classes, what="detection")
@@ -142,7 +142,7 @@ class CocoEvaluator:
         return {**metrics, "per_class": per_class}
 
     def _add_object(self, image_id: int, ground_truth: GroundTruth, index: int) -> None:
-        height, width, instances = ground_truth
+        instances = ground_truth.instances
         mask, (y1, x1) = instances.masks[index], (int(side) for side in instances.boxes[index][:2])
         class_id, ignore = int(instances.class_ids[index]), bool(instances.ignore[index])
         for category in [class_id] if class_id > 0 else range(1, self.num_classes):
@@ -154,7 +154,7 @@ class CocoEvaluator:
                     "iscrowd": int(ignore),
                     "area": float(mask.sum()),
                     "bbox": _xywh(instances.boxes[index]),
-                    "segmentation": encode_crop(mask, (y1, x1), size=(height, width)),
+                    "segmentation": encode_crop(mask, (y1, x1), size=(ground_truth.height, ground_truth.width)),
                 }
             )
 

@@ -42,7 +42,7 @@ class Head(Float32Layer):
 
         Args:
             pyramid: P2..P5, each `[B, Hl, Wl, C]`.
-            regions: the box head's sample, `[B, R, ...]`.
+            regions: the box head's sample, `[B, R, ...]`; boxes in pixels of the model input.
             batch: the fields of `Batch` by name.
             image_size: (H, W) of the model input.
             training: whether batch norm may use the batch's statistics.
@@ -71,7 +71,7 @@ class Head(Float32Layer):
 
         Args:
             pyramid: P2..P5, each `[B, Hl, Wl, C]`.
-            boxes: `[B, D, 4]` float32, yxyx in the box head's frame.
+            boxes: `[B, D, 4]` float32, yxyx pixels of the model input; zeros in unused slots.
             class_ids: `[B, D]` int32.
             valid: `[B, D]` bool, the slot holds a detection.
             image_size: (H, W) of the model input.

@@ -62,6 +62,12 @@ class Record:
         found = self._settings.get("precision")
         return str(found) if found in PRECISIONS else DEFAULT_PRECISION
 
+    @property
+    def train_batch(self) -> int | None:
+        """Images of a training batch; None where it is missing or no whole number from 1."""
+        size = _mapping(self._settings.get("batch_size")).get("train")
+        return size if type(size) is int and size >= 1 else None
+
     def model(self) -> ModelConfig:
         """Checks the settings of the network; those of the plugin's network where the key `model` is missing.
 

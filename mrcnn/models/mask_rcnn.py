@@ -34,7 +34,7 @@ class Outputs(NamedTuple):
     heads: tuple[Any, ...]
 
 
-class Parts(NamedTuple):
+class Layers(NamedTuple):
     """The layers of a model, in the order of the data flow.
 
     Attributes:
@@ -91,18 +91,18 @@ class MaskRCNN(KerasHabits):
 
     layer_patterns: ClassVar[Mapping[str, str]] = {"all": ".*"}
 
-    def __init__(self, parts: Parts, numbers: Numbers, **kwargs: Any) -> None:
+    def __init__(self, layers: Layers, numbers: Numbers, **kwargs: Any) -> None:
         """Composes the model and creates its variables.
 
         Args:
-            parts: the model's layers.
+            layers: the model's layers.
             numbers: the model's numbers.
             **kwargs: `name` and `dtype`, the precision policy of the convolutions.
         """
-        # with autocast Keras would cast the batch, boxes included, to the convolutions' type; the parts cast themselves
+        # with autocast Keras would cast the batch, boxes included, to the convolutions' type; each layer casts
         super().__init__(autocast=False, **kwargs)
-        self.backbone, self.neck, self.rpn, self.box = parts.backbone, parts.neck, parts.rpn, parts.box
-        self.head_names, self.heads = tuple(parts.heads), list(parts.heads.values())
+        self.backbone, self.neck, self.rpn, self.box = layers.backbone, layers.neck, layers.rpn, layers.box
+        self.head_names, self.heads = tuple(layers.heads), list(layers.heads.values())
         self.numbers, self.choices = numbers, numbers.choices
         self.trackers = [keras.metrics.Mean(name=name) for name in (*self.loss_names, "l2_loss")]
         self.use_fixed_slots(accelerator.is_visible())
@@ -260,7 +260,7 @@ class MaskRCNN(KerasHabits):
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
         masks = fields.pop("masks")
-        return RawDetections(**{**found._asdict(), "boxes": self.box.to_pixels(found)}, masks=masks, extras=fields)
+        return RawDetections(**found._asdict(), masks=masks, extras=fields)
 
 
 def _image_size(images: Tensor) -> Size:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,23 +17,15 @@ from mrcnn.predict import compact, overlaps
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.sources import Picture, Report
 from mrcnn.predict.windows import Box
-from mrcnn.structures import CompactDetections, Detections
+from mrcnn.structures import CompactDetections
 
 FLIP_IOU = 0.5  # mask IoU above which detections of an image and of its mirror image are one object
 # bytes; if the pictures after the oldest unfinished one take more, batches do not overlap, to save memory
 MOST_AHEAD = 256 * 1024**2
 
 
-class PredictsWhole(Protocol):
-    """A predictor whose masks have the image's size."""
-
-    def predict(self, images: Iterable[np.ndarray], *, batch_size: int | None = None) -> Sequence[Detections]:
-        """Finds the objects of each image."""
-
-
-@runtime_checkable
 class PredictsCompact(Protocol):
-    """A predictor whose masks are cropped to their boxes; preferred, as it needs less memory."""
+    """A predictor whose masks are cropped to their boxes."""
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None
@@ -41,7 +33,7 @@ class PredictsCompact(Protocol):
         """Finds the objects of each image."""
 
 
-Predicts = PredictsWhole | PredictsCompact | Pipeline  # the predictors that `predict_regions` accepts
+Predicts = PredictsCompact | Pipeline  # the predictors that `predict_regions` accepts
 
 
 class Region(NamedTuple):
@@ -307,10 +299,8 @@ def _start_predicting(predictor: Predicts, crops: list[np.ndarray]) -> _Finding:
     return _Finding(partial(_predict, predictor, crops))
 
 
-def _predict(predictor: PredictsWhole | PredictsCompact, crops: list[np.ndarray]) -> list[CompactDetections]:
-    if isinstance(predictor, PredictsCompact):
-        return list(predictor.predict_compact(crops, batch_size=len(crops)))
-    return [compact.from_dense(found) for found in predictor.predict(crops, batch_size=len(crops))]
+def _predict(predictor: PredictsCompact, crops: list[np.ndarray]) -> list[CompactDetections]:
+    return list(predictor.predict_compact(crops, batch_size=len(crops)))
 
 
 def _crop(work: _Work, region: Region) -> np.ndarray:

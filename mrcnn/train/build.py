@@ -152,7 +152,7 @@ def _load_start_weights(
 def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
     rate, chosen = config.lr_schedule, config.optimizer
     learning_rate = schedule.Schedule(
-        rates.base_rate(config, batch_size=config.batch_size.train * replicas),
+        rates.base_rate(config, batch_size=config.batch_size.settled_train * replicas),
         name=rate.name,
         warmup_steps=rates.warmup_steps(config, steps_per_epoch=steps),
         warmup_start_factor=rate.warmup_start_factor,

@@ -68,8 +68,8 @@ class Checked:
 
     @property
     def batch_size(self) -> int:
-        """Images of a training step, over all devices together."""
-        return self.config.batch_size.train * self.devices.count
+        """Images of a training step, over all devices together; see `auto_batch.settle` for `auto`."""
+        return self.config.batch_size.settled_train * self.devices.count
 
 
 def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
@@ -223,8 +223,8 @@ def _with_conventions(
 def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConfig:
     """Adopts what a stopped run had from its start weights, its data and its machine.
 
-    These are the network and conventions, the object slots and the image range, the precision, which this machine may
-    resolve differently, and the shape of the model input.
+    These are the network and conventions, the object slots and the image range, the precision and the batch size, which
+    this machine may resolve differently, and the shape of the model input.
     """
     if config.weights_init_type in USES_MODEL:
         config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
@@ -234,7 +234,17 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
     if config.precision == AUTO:
         log.info(str(Precision(last.precision, "the stopped run has it")))
         config = config.model_copy(update={"precision": last.precision})
+    config = _with_last_batch(config, last, log=log)
     return _with_shape(config, last.input_shape, log=log)
+
+
+def _with_last_batch(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConfig:
+    """Replaces `auto` by the size of the stopped run's training batches."""
+    size = last.train_batch
+    if config.batch_size.train != AUTO or size is None:
+        return config
+    log.info(f"batch size: {size}, because the stopped run has it")
+    return config.model_copy(update={"batch_size": config.batch_size.model_copy(update={"train": size})})
 
 
 def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:

@@ -53,7 +53,7 @@ def explained(
 def _training(clock: Clock, config: TrainConfig, batch_at: Callable[[int, int], Batch]) -> str:
     batch = batch_at(clock.epoch, clock.step)
     keys = [
-        *_batch_key("train", config.batch_size.train),
+        *_batch_key("train", config.batch_size.settled_train),
         _side_key(config),
         *([f"`model.roi_samples` ({config.model.roi_samples})"] if hasattr(config.model, "roi_samples") else []),
     ]

@@ -14,7 +14,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Source
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.train import build, check, fit
+from mrcnn.train import auto_batch, build, check, fit
 
 
 def train(
@@ -63,6 +63,7 @@ def train(
             log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
             return
         checked = check.check_data(begin, open_source, log=log)
+        checked = auto_batch.settle(checked, log=log)
         built = build.build_run(checked, output, log=log)
         fit.fit_run(checked, built, own=callbacks, log=log)
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import build_layers
 
 
 def kernels(**settings):
     """The first kernels of the layers that training starts anew, from a head of 64 channels and three classes."""
     sizes = {"backbone": "resnet50", "fpn_channels": 64, "box_fc_channels": 256}
-    parts = build_parts(MatterportConfig(**sizes, **settings), num_classes=3, feature_dtype="float32")
+    parts = build_layers(MatterportConfig(**sizes, **settings), num_classes=3, feature_dtype="float32")
     parts.neck.build([(None, None, None, channels) for channels in (256, 512, 1024, 2048)])
     box, mask = parts.box.network, parts.heads["mask"].network
     box.build((None, 7, 7, 64))

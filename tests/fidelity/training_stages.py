@@ -85,7 +85,7 @@ def outputs(session: Session) -> Iterator[Result]:
     (proposals,) = step.given["proposal_generator"]
     shares = np.asarray(proposals.boxes)[0] / INNER_SIZE[0]
     yield gates.as_set("proposals", shares, arrays["rpn_rois"], gates.PROPOSALS)
-    rois = np.asarray(got.box.targets.rois)[0] / INNER_SIZE[0]
+    rois = (np.asarray(got.box.targets.rois)[0] - reference.SHIFT) / INNER_SIZE[0]
     yield gates.as_set("drawn regions", rois, arrays["target_rois"], gates.EXACT)
     slot = _nearest(rois, arrays["target_rois"])
     own = np.asarray(got.box.box_deltas)[0, slot, arrays["target_class_ids"]]

@@ -12,6 +12,7 @@ from pydantic import Field
 from mrcnn.backbones.fpn import FeaturePyramid
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.blocks.convolution import Convolution
+from mrcnn.config import keys, schema, tables
 from mrcnn.config.base import PositiveInt
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES
@@ -21,7 +22,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.models import layout
 from mrcnn.models.build import BUILDERS
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import build_layers
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
 from mrcnn.models.trainable import select_trainable
 from mrcnn.predict.predictor import Predictor
@@ -87,7 +88,7 @@ class Toy(MaskRCNN):
             detections_per_image=config.detections_per_image,
         )
         dtype = keras.config.dtype_policy().compute_dtype
-        parts = build_parts(heads, num_classes=num_classes, feature_dtype=dtype)._replace(
+        parts = build_layers(heads, num_classes=num_classes, feature_dtype=dtype)._replace(
             backbone=TwoConvolutions(width=config.width, kernel=config.kernel, feature_dtype=dtype),
             neck=FeaturePyramid(channels=PYRAMID, name="fpn", feature_dtype=dtype),
         )
@@ -212,3 +213,53 @@ def test_check_refuses_the_words_of_another_family_for_train_layers(tmp_path):
 
 def test_select_trainable_and_the_record_have_the_same_words():
     assert set(ToyConfig.TRAIN_LAYERS) == set(Toy.layer_patterns)
+
+
+def test_page_tables_have_a_table_for_each_family():
+    found = tables.page_tables()
+    assert found["model"]["model.backbone"].default == '`"resnet101"`'
+    assert "model.width" not in found["model"]
+    assert found["model toy"]["model.width"] == tables.Row("integer >= 1", "`4`", "channels of its two convolutions")
+    assert found["model toy"]["model.family"].type == '`"toy"`'
+    assert set(found["model toy"]) == {f"model.{name}" for name in ToyConfig.model_fields}
+    layers = found["training, of the original"]["train_layers"].type
+    assert layers == '`"all"`, `"3+"`, `"4+"`, `"5+"`, `"heads"`, `"second"`'
+
+
+def test_page_tables_lose_no_table_when_a_family_is_added(monkeypatch):
+    more = tables.page_tables()
+    monkeypatch.delitem(FAMILIES, "toy")
+    one = tables.page_tables()
+    assert more.keys() - one.keys() == {"model toy"}
+    assert {name: more[name] for name in one if name != "training, of the original"} == {
+        name: rows for name, rows in one.items() if name != "training, of the original"
+    }
+
+
+def test_model_keys_of_each_family_are_in_the_schema():
+    choices = {item["then"]["properties"]["family"]["const"]: item["then"] for item in keys.model_keys()["allOf"]}
+    assert choices.keys() == {"matterport", "toy"}
+    assert choices["toy"]["properties"]["width"]["default"] == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "is_valid"),
+    [
+        ({"train_layers": "second", "model": {"family": "toy", "width": 3}}, True),
+        ({"train_layers": "second"}, True),  # the start weights may be of the toy
+        ({"train_layers": "3+", "model": {"backbone": "resnet50"}}, True),
+        ({"train_layers": "third"}, False),
+        ({"model": {"family": "toy", "backbone": "resnet50"}}, False),
+        ({"model": {"family": "toi"}}, False),
+        ({"model": {"width": 3}}, False),
+    ],
+)
+def test_all_schemas_and_the_loader_agree_on_a_second_family(values, is_valid):
+    jsonschema = pytest.importorskip("jsonschema", reason="`make install-dev` installs it")
+    validator = jsonschema.Draft202012Validator(schema.all_schemas()["train.json"])
+    assert validator.is_valid(values) == is_valid
+    if is_valid:
+        load_train_config(values)
+    else:
+        with pytest.raises(UserError):
+            load_train_config(values)

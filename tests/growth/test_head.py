@@ -11,9 +11,11 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mrcnn.annotate import run as annotating
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.load import load_inference_config, load_train_config
 from mrcnn.errors import UserError
 from mrcnn.export import run as exporting
+from mrcnn.models.build import build_model
 from mrcnn.models.trainable import select_trainable
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -21,6 +23,7 @@ from mrcnn.project.reader import Project
 from mrcnn.train import plots
 from mrcnn.train import run as training
 from tests.growth import offset_head
+from tests.heads import parts as small
 from tests.serve.helpers import running
 from tests.train import tiny
 from tests.train.conftest import HeardLog
@@ -170,3 +173,42 @@ def test_unknown_head_ends_the_training_in_one_line(project, tmp_path):
     config = load_train_config({**CONFIG, "model": {**CONFIG["model"], "extra_heads": ["keypoint"]}})
     with pytest.raises(UserError, match=r"^`model.extra_heads`: 'keypoint' is none of the known heads"):
         training.train(config, project_dir=project, output_dir=tmp_path / "run", log=HeardLog())
+
+
+@pytest.fixture(scope="module", params=["minus_one", "pixels"])
+def of_frame(registered, request):
+    """A model with the toy head whose own heads use this frame; the objects' boxes are among its regions."""
+    settings = {**small.SETTINGS, "extra_heads": [offset_head.NAME], "roi_add_gt_boxes": True}
+    settings |= {"post_nms_topk_train": 20, "roi_samples": 70}  # so that every object region is in the sample
+    return build_model(MatterportConfig(box_normalization=request.param, **settings), num_classes=3)
+
+
+def test_outputs_of_a_toy_head_are_those_of_regions_in_pixels(of_frame):
+    batch = {
+        **small.batch([[8, 8, 40, 40], [10, 20, 51, 62]], [2, 1]),
+        "gt_offset": np.zeros((1, 2, 2), "float32"),
+        "images": np.random.default_rng(0).integers(0, 256, (1, small.SIDE, small.SIDE, 3), "uint8"),
+        "windows": np.array([[0, 0, small.SIDE, small.SIDE]], "float32"),
+    }
+    outputs = of_frame(batch, training=True)
+    regions, toy = outputs.box.targets, outputs.heads[1]
+    is_own = (np.asarray(regions.rois)[0, :, None] == batch["gt_boxes"][0]).all(axis=2)
+    assert is_own.sum(axis=0).tolist() == [1, 1]
+    own = is_own.any(axis=1)
+    # an object's own box has the object's centre, which is its mark; a pixel less at the end would be 0.5 / 31
+    assert np.abs(np.asarray(toy.target)[own]).max() == 0
+    assert np.asarray(toy.weight)[own].tolist() == [1, 1]
+
+
+def test_decode_of_a_toy_head_has_the_boxes_of_the_detections(of_frame, monkeypatch):
+    seen, decode = [], offset_head.Offsets.decode
+
+    def listening(head, pyramid, boxes, *rest, **more):
+        seen.append(np.asarray(boxes))
+        return decode(head, pyramid, boxes, *rest, **more)
+
+    monkeypatch.setattr(offset_head.Offsets, "decode", listening)
+    images = np.random.default_rng(0).integers(0, 256, (1, small.SIDE, small.SIDE, 3), "uint8")
+    found = of_frame({"images": images, "windows": np.array([[0, 0, small.SIDE, small.SIDE]], "float32")})
+    assert np.asarray(found.valid).any()
+    np.testing.assert_array_equal(seen[0], np.asarray(found.boxes))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import build_layers
 
 SIDE = 64
 CHANNELS = 8
@@ -22,9 +22,9 @@ SETTINGS = {
 
 
 def build(**settings):
-    """Returns the parts with their weights; 3 classes."""
+    """Returns the layers above the pyramid with their weights; 3 classes."""
     keras.utils.set_random_seed(0)
-    parts = build_parts(MatterportConfig(**{**SETTINGS, **settings}), num_classes=3, feature_dtype="float32")
+    parts = build_layers(MatterportConfig(**{**SETTINGS, **settings}), num_classes=3, feature_dtype="float32")
     shape = (None, None, None, CHANNELS)
     parts.rpn.build([shape] * 5)
     for head in (parts.box, *parts.heads.values()):

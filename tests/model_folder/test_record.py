@@ -77,3 +77,12 @@ def test_counts_are_whole_numbers_from_1(tmp_path):
     found = record(tmp_path, model={"a": 1, "b": 0, "c": True, "d": "2", "e": 2.0, "f": 7})
     assert found.counts("a", "b", "c", "d", "e", "missing") == {"a": 1}
     assert record(tmp_path, model=3).counts("a") == {}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [({"train": 4, "val": 2}, 4), ({"train": "auto"}, None), ({"train": 0}, None), ({"train": 2.0}, None), (3, None)],
+)
+def test_train_batch_is_none_where_it_is_no_whole_number(tmp_path, batch_size, expected):
+    assert record(tmp_path, settings={"batch_size": batch_size}).train_batch == expected
+    assert record(tmp_path).train_batch is None

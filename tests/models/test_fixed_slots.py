@@ -8,7 +8,7 @@ from keras import layers
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.models import mask_rcnn
-from mrcnn.models.families.matterport import build_parts
+from mrcnn.models.families.matterport import build_layers
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
 from mrcnn.structures import Batch, Choices
 
@@ -53,7 +53,7 @@ class Strided(layers.Layer):
 def build_model():
     keras.utils.set_random_seed(0)
     config = MatterportConfig(**SETTINGS)
-    parts = build_parts(config, num_classes=3, feature_dtype="float32")._replace(backbone=Strided())
+    parts = build_layers(config, num_classes=3, feature_dtype="float32")._replace(backbone=Strided())
     return MaskRCNN(
         parts,
         Numbers(

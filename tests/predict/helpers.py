@@ -101,10 +101,10 @@ class BlobPredictor:
     def __init__(self):
         self.batches = []
 
-    def predict(self, images, *, batch_size=None):
+    def predict_compact(self, images, *, batch_size=None):
         images = list(images)
         self.batches.append(len(images))
-        return [self._find(image[..., 0]) for image in images]
+        return [compact.from_dense(self._find(image[..., 0])) for image in images]
 
     def _find(self, grey):
         masks, names, scores = [], [], []

@@ -252,7 +252,7 @@ def test_look_tries_a_batch_that_does_not_fit_image_by_image(most, kept):
     )
     failed: list[Exception] = []
     with Pipeline(greedy(most)) as pipeline:
-        found = regions.look(
+        found = regions.predict_regions(
             pipeline, pictures, whole, batch_size=2, on_error=lambda picture, error: failed.append(error)
         )
         assert [picture.index for picture, _ in found] == kept

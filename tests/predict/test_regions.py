@@ -77,10 +77,10 @@ def test_predict_regions_no_pictures():
 class Fussy(helpers.BlobPredictor):
     """Fails on a batch with a black image."""
 
-    def predict(self, images, *, batch_size=None):
+    def predict_compact(self, images, *, batch_size=None):
         if any(not image.any() for image in images):
             raise MemoryError("too dark")
-        return super().predict(images, batch_size=batch_size)
+        return super().predict_compact(images, batch_size=batch_size)
 
 
 @pytest.mark.parametrize("method", [WHOLE, TWO])
@@ -101,8 +101,8 @@ def test_predict_regions_picture_the_model_fails_on_does_not_cost_the_others(met
 
 def test_predict_regions_after_a_failure_no_more_of_that_picture_is_looked_at():
     predictor, calls = Fussy(), []
-    predict = predictor.predict
-    predictor.predict = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
+    predict = predictor.predict_compact
+    predictor.predict_compact = lambda images, **kwargs: calls.append(len(images)) or predict(images, **kwargs)
     many = Method(lambda picture: [HALVES[0]] * 50, as_parts)
     run(make_pictures(1, bad=(0,)), many, predictor=predictor, batch_size=3, on_error=lambda picture, error: None)
     assert calls == [3, 1]
@@ -128,18 +128,6 @@ def test_predict_regions_picture_that_does_not_fit_the_method_does_not_cost_the_
 def test_predict_regions_without_a_handler_the_error_is_raised():
     with pytest.raises(MemoryError, match="too dark"):
         run(make_pictures(1, bad=(0,)), WHOLE, predictor=Fussy())
-
-
-def test_predict_regions_predictor_that_can_is_asked_for_small_masks():
-    class Small:
-        def predict(self, images, *, batch_size=None):
-            raise AssertionError("masks of the image's size")
-
-        def predict_compact(self, images, *, batch_size=None):
-            return [compact.from_dense(each) for each in helpers.BlobPredictor().predict(images)]
-
-    ((_, found),) = run(make_pictures(1), WHOLE, predictor=Small())
-    assert found.detections.masks[0].area == 24
 
 
 def test_parts_in_a_row():

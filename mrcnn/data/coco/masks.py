@@ -82,7 +82,8 @@ def draw(segmentation: Any, *, height: int, width: int) -> Drawing:
         Unusable: there is no mask, it has no pixel in the image, or it is malformed or too large.
     """
     runs, notes = read_runs(segmentation, height=height, width=width)
-    return Drawing(*unroll(runs, height), notes)
+    mask, origin = unroll(runs, height)
+    return Drawing(mask=mask, origin=origin, notes=notes)
 
 
 def read_runs(segmentation: Any, *, height: int, width: int) -> tuple[Runs, tuple[str, ...]]:

@@ -9,6 +9,22 @@ from mrcnn.ops import box_coding, boxes, nms
 from mrcnn.structures import Choices, Proposals, Tensor
 
 
+class Found(NamedTuple):
+    """Detections `[B, D, ...]`, best first, zeros in unused slots; used slots come first.
+
+    Attributes:
+        boxes: `[B, D, 4]` float32, yxyx; the box head converts them to pixels of the model input.
+        class_ids: `[B, D]` int32.
+        scores: `[B, D]` float32.
+        valid: `[B, D]` bool, the slot is used.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    scores: Tensor
+    valid: Tensor
+
+
 class _Candidates(NamedTuple):
     """Possible detections, each with one class; K per image."""
 
@@ -49,7 +65,7 @@ class DetectionGenerator(Float32Layer):
 
     def call(
         self, proposals: Proposals, class_logits: Tensor, box_deltas: Tensor, *, windows: Tensor, choices: Choices
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> Found:
         """Computes the detections of a batch, best first.
 
         Args:
@@ -60,10 +76,7 @@ class DetectionGenerator(Float32Layer):
             choices: score threshold, NMS threshold and D, the slots of the result per image.
 
         Returns:
-            boxes: `[B, D, 4]` float32, zeros in unused slots.
-            class_ids: `[B, D]` int32, 0 in unused slots.
-            scores: `[B, D]` float32, 0 in unused slots.
-            valid: `[B, D]` bool, the slot is used; used slots come first.
+            The detections, boxes in the frame of the proposals.
         """
         probabilities = ops.softmax(ops.cast(class_logits, "float32"), axis=-1)
         select = _best_class if self.classes == "best" else _every_class
@@ -82,11 +95,11 @@ class DetectionGenerator(Float32Layer):
             iou_threshold=choices.detection_nms_iou_threshold,
             max_outputs=choices.detections_per_image,
         )
-        return (
-            ops.where(valid[..., None], ops.take_along_axis(refined, index[..., None], axis=1), 0.0),
-            ops.where(valid, ops.take_along_axis(class_ids, index, axis=1), 0),
-            ops.where(valid, ops.take_along_axis(scores, index, axis=1), 0.0),
-            valid,
+        return Found(
+            boxes=ops.where(valid[..., None], ops.take_along_axis(refined, index[..., None], axis=1), 0.0),
+            class_ids=ops.where(valid, ops.take_along_axis(class_ids, index, axis=1), 0),
+            scores=ops.where(valid, ops.take_along_axis(scores, index, axis=1), 0.0),
+            valid=valid,
         )
 
 

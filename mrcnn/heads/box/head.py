@@ -8,6 +8,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.box import loss
+from mrcnn.heads.box.decode import Found
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
 from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor
@@ -25,22 +26,6 @@ class BoxOutputs(NamedTuple):
     class_logits: Tensor
     box_deltas: Tensor
     targets: RoiTargets
-
-
-class Found(NamedTuple):
-    """Detections `[B, D, ...]`, best first, zeros in unused slots.
-
-    Attributes:
-        boxes: `[B, D, 4]` float32 in the head's frame.
-        class_ids: `[B, D]` int32.
-        scores: `[B, D]` float32.
-        valid: `[B, D]` bool.
-    """
-
-    boxes: Tensor
-    class_ids: Tensor
-    scores: Tensor
-    valid: Tensor
 
 
 class Boxes(Float32Layer):
@@ -67,7 +52,7 @@ class Boxes(Float32Layer):
             network: classifies regions and predicts box deltas; a `BoxHead`.
             detections: decodes and suppresses; a `DetectionGenerator`.
             targets: samples the training regions; a `RoiTargetGenerator`.
-            box_normalization: the frame of proposals and regions, see `ops.frames`.
+            box_normalization: the frame in which regions are matched, cut and refined, see `ops.frames`.
             box_loss_average: see `reduction.box_loss`.
             **kwargs: of the Keras layer.
         """
@@ -102,9 +87,9 @@ class Boxes(Float32Layer):
         Returns:
             `BoxOutputs` of the sampled regions.
         """
-        targets = self.targets(proposals, {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
+        targets = self.targets(self._entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
         logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
-        return BoxOutputs(logits, deltas, targets)
+        return BoxOutputs(logits, deltas, targets._replace(rois=self.frame.leave(targets.rois)))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss, by name; see `Head.losses`."""
@@ -134,14 +119,15 @@ class Boxes(Float32Layer):
             choices: score threshold, NMS threshold and most detections.
 
         Returns:
-            The detections, boxes in the head's frame.
+            The detections.
         """
+        proposals = self._entered(proposals)
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        return Found(*self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices))
+        found = self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices)
+        return found._replace(boxes=ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0))
 
-    def to_pixels(self, found: Found) -> Tensor:
-        """Converts the boxes of detections to pixels of the model input; zeros in unused slots."""
-        return ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0)
+    def _entered(self, proposals: Proposals) -> Proposals:
+        return proposals._replace(boxes=self.frame.enter(proposals.boxes))
 
     def _classify(
         self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool

@@ -56,7 +56,7 @@ class Masks(Head):
             targets: computes the targets of regions; a `MaskTargetGenerator`.
             max_objects: the most object regions of an image in training, which come first in its sample; None where
                 every slot of the sample can hold one.
-            box_normalization: the frame of the regions, see `ops.frames`.
+            box_normalization: the frame in which masks and features are cut, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -88,8 +88,9 @@ class Masks(Head):
         image, slot = index = self._used((regions.class_ids > 0) | first[None], most=self.max_objects)
         rois = ops.take(ops.reshape(regions.rois, (-1, 4)), image * regions.rois.shape[1] + slot, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
+        inner = regions._replace(rois=self.frame.enter(regions.rois))
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
-        return MaskOutputs(logits, self.targets(regions, batch, index, pixel_rois=self.frame.leave(rois)))
+        return MaskOutputs(logits, self.targets(inner, batch, index, pixel_rois=rois))
 
     def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
         """Computes the mask loss, by name; see `Head.losses`."""
@@ -141,5 +142,6 @@ class Masks(Head):
         image_size: Size,
         training: bool,
     ) -> Tensor:
-        regions = self.features(pyramid, rois, image_index, image_size=image_size, extent=self.frame.extent(image_size))
+        extent = self.frame.extent(image_size)
+        regions = self.features(pyramid, self.frame.enter(rois), image_index, image_size=image_size, extent=extent)
         return self.network(regions, training=training)

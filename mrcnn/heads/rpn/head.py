@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.heads.head import Across, Losses
@@ -63,7 +64,7 @@ class RegionProposals(Float32Layer):
             network: predicts objectness and deltas of anchors; a `RpnHead`.
             proposals: decodes and suppresses; a `ProposalGenerator`.
             targets: samples anchors and computes their targets; an `AnchorTargetGenerator`.
-            box_normalization: the frame of the proposals, see `ops.frames`.
+            box_normalization: the frame in which anchors become proposals, see `ops.frames`.
             box_loss_average: see `reduction.box_loss`.
             **kwargs: of the Keras layer.
         """
@@ -85,7 +86,7 @@ class RegionProposals(Float32Layer):
             count: the most proposals of an image.
 
         Returns:
-            The anchors with their predictions, and proposals with `count` slots in the head's frame.
+            The anchors with their predictions, and proposals with `count` slots.
         """
         anchors = self.anchors(pyramid)
         logits, deltas = self.network(pyramid)
@@ -97,7 +98,8 @@ class RegionProposals(Float32Layer):
             image_size=self.frame.extent(image_size),
             count=count,
         )
-        return AnchorScores(anchors, logits, deltas), proposals
+        boxes = ops.where(proposals.valid[..., None], self.frame.leave(proposals.boxes), 0.0)
+        return AnchorScores(anchors, logits, deltas), proposals._replace(boxes=boxes)
 
     def outputs(self, scored: AnchorScores, batch: Mapping[str, Tensor]) -> RpnOutputs:
         """Computes the targets of the anchors.

@@ -26,7 +26,7 @@ from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
 from mrcnn.models import extra_heads, layout
-from mrcnn.models.mask_rcnn import MaskRCNN, Numbers, Parts
+from mrcnn.models.mask_rcnn import Layers, MaskRCNN, Numbers
 from mrcnn.ops import sampling
 from mrcnn.structures import Choices
 
@@ -56,7 +56,7 @@ class Matterport(MaskRCNN):
         """
         config = MatterportConfig(**(settings or {}))
         policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
-        parts = build_parts(config, num_classes=num_classes, feature_dtype=policy.compute_dtype)
+        layers = build_layers(config, num_classes=num_classes, feature_dtype=policy.compute_dtype)
         numbers = Numbers(
             image_mean=config.image_mean,
             map_channels=(CHANNELS, config.fpn_channels),
@@ -66,7 +66,7 @@ class Matterport(MaskRCNN):
             weight_decay=config.weight_decay,
             loss_weights=config.loss_weights.model_dump(),
         )
-        super().__init__(parts, numbers, **kwargs)
+        super().__init__(layers, numbers, **kwargs)
         self.num_classes, self.settings = num_classes, config
 
     def get_config(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Matterport(MaskRCNN):
         return layout.weight_layout(self, backbone=self.settings.backbone)
 
 
-def build_parts(config: MatterportConfig, *, num_classes: int, feature_dtype: str) -> Parts:
+def build_layers(config: MatterportConfig, *, num_classes: int, feature_dtype: str) -> Layers:
     """Builds the layers of the model.
 
     Args:
@@ -101,7 +101,13 @@ def build_parts(config: MatterportConfig, *, num_classes: int, feature_dtype: st
     neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
     rpn = _rpn(config, feature_dtype=feature_dtype)
     further = extra_heads.build(config.extra_heads, config, num_classes=num_classes, feature_dtype=feature_dtype)
-    return Parts(backbone, neck, rpn, _box(config, head), {"mask": _mask(config, head), **further})
+    return Layers(
+        backbone=backbone,
+        neck=neck,
+        rpn=rpn,
+        box=_box(config, head),
+        heads={"mask": _mask(config, head), **further},
+    )
 
 
 def _rpn(config: MatterportConfig, *, feature_dtype: str) -> RegionProposals:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.heads.box.decode import DetectionGenerator, Found
 from mrcnn.structures import Choices, Proposals
 
 WINDOW = np.array([[0, 0, 100, 100]], "float32")
@@ -13,6 +13,7 @@ def _call(boxes, probabilities, *, deltas=None, windows=WINDOW, valid=None, choi
     proposals = Proposals(boxes, np.ones(boxes.shape[:2], "float32"), valid)
     generator, logits = DetectionGenerator(**kwargs), np.log(probabilities + 1e-30)
     found = generator(proposals, logits, deltas, windows=windows, choices=Choices(**(choices or {})))
+    assert isinstance(found, Found)
     return [np.asarray(part)[0] for part in found]
 
 

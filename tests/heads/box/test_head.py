@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.heads.box.head import Found
+from mrcnn.heads.box.decode import Found
 from mrcnn.ops import reduction
 from mrcnn.structures import Choices, Proposals
 from tests.heads import parts as small
@@ -36,8 +36,24 @@ def test_detect_clips_to_the_window_and_fills_with_zeros(box):
     assert not boxes[~valid].any()
 
 
-def test_to_pixels_leaves_matterports_frame_but_for_unused_slots():
+def test_detect_in_matterports_frame_has_boxes_in_pixels_but_for_unused_slots(monkeypatch):
     box = small.build(box_normalization="minus_one").box
-    boxes = np.array([[[1, 2, 3, 4], [0, 0, 0, 0]]], "float32")
-    found = Found(boxes, np.array([[1, 0]]), np.array([[0.5, 0]]), np.array([[True, False]]))
-    assert np.asarray(box.to_pixels(found)).tolist() == [[[1, 2, 4, 5], [0, 0, 0, 0]]]
+    boxes, seen = np.array([[[1, 2, 3, 4], [0, 0, 0, 0]]], "float32"), []
+
+    def detections(proposals, *rest, windows, choices):
+        seen.extend([np.asarray(proposals.boxes)[0, :2].tolist(), np.asarray(windows).tolist()])
+        return Found(boxes, np.array([[1, 0]]), np.array([[0.5, 0]]), np.array([[True, False]]))
+
+    monkeypatch.setattr(box, "detections", detections)
+    windows = np.array([[0, 0, 64, 60]], "float32")
+    found = box.detect(small.pyramid()[:4], PROPOSALS, windows, image_size=(64, 64), choices=CHOICES)
+    assert seen == [[[8, 8, 39, 39], [0, 0, 19, 19]], [[0, 0, 63, 59]]]
+    assert np.asarray(found.boxes).tolist() == [[[1, 2, 4, 5], [0, 0, 0, 0]]]
+
+
+def test_outputs_in_matterports_frame_have_regions_in_pixels():
+    box = small.build(box_normalization="minus_one", roi_add_gt_boxes=False).box
+    batch = small.batch([[8, 8, 40, 40]], [2])
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, batch, image_size=(64, 64), training=True)
+    assert np.asarray(outputs.targets.rois)[0, 0].tolist() == [8, 8, 40, 40]
+    assert np.asarray(outputs.targets.deltas)[0, 0].tolist() == [0, 0, 0, 0]

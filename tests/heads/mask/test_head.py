@@ -53,3 +53,18 @@ def test_decode_of_no_detection(mask):
     )  # fmt: skip
     assert np.asarray(fields["masks"]).shape == (1, 3, 28, 28)
     assert not np.asarray(fields["masks"]).any()
+
+
+def test_outputs_and_decode_convert_boxes_to_matterports_frame(monkeypatch):
+    mask, seen = small.build(box_normalization="minus_one").heads["mask"], []
+    cut = mask.features.call
+
+    def features(pyramid, rois, *rest, **more):
+        seen.append((np.asarray(rois)[0].tolist(), more["extent"]))
+        return cut(pyramid, rois, *rest, **more)
+
+    monkeypatch.setattr(mask.features, "call", features)
+    maps, boxes, size = small.pyramid()[:4], np.array([[[8, 8, 40, 40]]], "float32"), {"image_size": (64, 64)}
+    mask.outputs(maps, _regions([2]), small.batch([[8, 8, 40, 40]], [2]), training=True, **size)
+    mask.decode(maps, boxes, np.array([[1]], "int32"), valid=np.array([[True]]), **size)
+    assert seen == [([8, 8, 39, 39], (63, 63))] * 2

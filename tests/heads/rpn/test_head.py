@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,19 @@ def test_losses_have_the_names_of_the_head(rpn):
     assert all(float(value) > 0 for value in losses.values())
 
 
-def test_call_in_matterports_frame_ends_at_the_last_pixel():
-    rpn = small.build(box_normalization="minus_one").rpn
-    _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=50)
-    assert np.asarray(proposals.boxes).max() == 63.0
+def test_call_in_matterports_frame_has_proposals_in_pixels():
+    rpn, inner = small.build(box_normalization="minus_one").rpn, []
+    rpn.proposals.call = functools.partial(_kept, rpn.proposals.call, inner)
+    _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=2000)
+    boxes, valid = np.asarray(proposals.boxes), np.asarray(proposals.valid)
+    assert inner[0].max() == 63.0  # the frame ends at the last pixel
+    assert boxes.max() == 64.0
+    np.testing.assert_array_equal(boxes[valid], inner[0][valid] + np.array([0, 0, 1, 1], "float32"))
+    assert not boxes[~valid].any()
+    assert not valid.all()
+
+
+def _kept(call, kept, *args, **kwargs):
+    proposals = call(*args, **kwargs)
+    kept.append(np.asarray(proposals.boxes))
+    return proposals

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.models.families.matterport import Matterport, build_parts
+from mrcnn.models.families.matterport import Matterport, build_layers
 from mrcnn.models.layout import named_layers
 from mrcnn.structures import Choices
 from mrcnn.weights import names
@@ -70,7 +70,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def parts():
-    return build_parts(MatterportConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
+    return build_layers(MatterportConfig(**SETTINGS), num_classes=3, feature_dtype="bfloat16")
 
 
 def _layer(parts, name):

@@ -1,0 +1,44 @@
+"""Reads the memory of this process and of the machine, as Linux reports them."""
+
+import contextlib
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+MACHINE = Path("/proc/meminfo")
+RESET = Path("/proc/self/clear_refs")
+GROUP = Path("/sys/fs/cgroup")  # limits of a container, version 2
+KIB = 1024
+RESET_PEAK = "5"  # what Linux documents for `clear_refs`
+
+
+def reset_peak() -> None:
+    """Makes `peak` count from now on; without effect where the system forbids it."""
+    with contextlib.suppress(OSError):
+        RESET.write_text(RESET_PEAK)
+
+
+def peak() -> int | None:
+    """Reads the largest memory of this process, in bytes; None where the system does not report it."""
+    return _field(STATUS, "VmHWM")
+
+
+def available() -> int | None:
+    """Reads the memory that programs can still have, in bytes, within the limit of a container; None as above."""
+    free = _field(MACHINE, "MemAvailable")
+    limit, used = (_number(GROUP / name) for name in ("memory.max", "memory.current"))
+    if free is None or limit is None or used is None:
+        return free
+    return min(free, max(0, limit - used))
+
+
+def _field(path: Path, name: str) -> int | None:
+    if not path.is_file():
+        return None
+    lines = [line.split() for line in path.read_text().splitlines() if line.startswith(f"{name}:")]
+    return int(lines[0][1]) * KIB if lines else None
+
+
+def _number(path: Path) -> int | None:
+    """Reads a file of one number; None for another word, such as `max`, and without the file."""
+    text = path.read_text().strip() if path.is_file() else ""
+    return int(text) if text.isdigit() else None

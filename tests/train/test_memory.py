@@ -1,0 +1,45 @@
+import os
+
+import numpy as np
+import pytest
+
+from mrcnn.train import memory
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """Describes a system of 1000 kB, 300 of them available; gives the folder of the container's limits."""
+    monkeypatch.setattr(memory, "MACHINE", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:   300 kB\n")
+    return tmp_path
+
+
+def test_available_is_that_of_the_machine(system):
+    assert memory.available() == 300 * 1024
+    (system / "memory.max").write_text("max\n")
+    (system / "memory.current").write_text("1024\n")
+    assert memory.available() == 300 * 1024
+
+
+@pytest.mark.parametrize(("limit", "used", "expected"), [(5000, 2000, 3000), (5000, 6000, 0), (10**9, 0, 300 * 1024)])
+def test_available_is_within_the_limit_of_a_container(system, limit, used, expected):
+    (system / "memory.max").write_text(f"{limit}\n")
+    (system / "memory.current").write_text(f"{used}\n")
+    assert memory.available() == expected
+
+
+def test_available_and_peak_are_none_where_the_system_reports_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "MACHINE", tmp_path / "none")
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory, "RESET", tmp_path / "no" / "folder")
+    memory.reset_peak()
+    assert memory.available() is memory.peak() is None
+
+
+@pytest.mark.skipif(not os.access(memory.RESET, os.W_OK), reason="the system does not let a process reset its peak")
+def test_peak_counts_from_reset_peak_on():
+    memory.reset_peak()
+    before = memory.peak()
+    np.ones(30_000_000, np.uint8).sum()
+    assert memory.peak() >= before + 20_000_000
