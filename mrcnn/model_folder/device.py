@@ -1,17 +1,34 @@
-"""Chooses the device that the model runs on, before TensorFlow initializes its devices."""
+"""Chooses the devices that a model runs on, before TensorFlow initializes them."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from mrcnn.errors import UserError
 
 AUTO = "auto"
-Warn = Callable[[str], None]
+Warn = Callable[[str], Any]
+
+
+class Messages(NamedTuple):
+    """What a user reads about a choice of GPUs.
+
+    Attributes:
+        absent: format of the error where the machine lacks some of the GPUs: `{missing}` is the list of their numbers,
+            `{first}` the first of them, `{count}` the number of GPUs of the machine, `{last}` the largest number.
+        late: format of the error where TensorFlow already uses other devices: `{error}` is TensorFlow's.
+        no_gpu: warning where the machine has no GPU; None for no warning.
+    """
+
+    absent: str
+    late: str
+    no_gpu: str | None = None
 
 
 def choose_device(device: int | str | None, *, warn: Warn) -> None:
-    """Makes one GPU, or none, visible to TensorFlow.
+    """Makes one GPU, or none, visible to TensorFlow; see `show_gpus`.
 
     Args:
         device: "cpu", the number of a GPU, "auto" for the first GPU or else the CPU, or None to keep TensorFlow's own
@@ -24,29 +41,48 @@ def choose_device(device: int | str | None, *, warn: Warn) -> None:
     """
     if device is None:
         return
-    gpus = tf.config.list_physical_devices("GPU")
-    wanted = _wanted(device, gpus, warn)
-    if tf.config.get_visible_devices("GPU") == wanted:
-        return
-    try:
-        tf.config.set_visible_devices(wanted, "GPU")
-        for gpu in wanted:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError as error:
-        raise UserError(f"device {device} must be chosen before TensorFlow is first used; choose it earlier") from error
-
-
-def _wanted(device: int | str, gpus: list, warn: Warn) -> list:
-    if device == "cpu":
-        return []
-    if device == AUTO:
-        return gpus[:1]
-    if not str(device).isdigit():
+    is_number = device not in ("cpu", AUTO)
+    if is_number and not str(device).isdigit():
         raise UserError(f'the device must be "cpu" or the number of a GPU, got {device!r}')
-    index = int(device)
-    if not gpus:
-        warn(f"GPU {index} was asked for but TensorFlow finds no GPU: running on the CPU")
-        return []
-    if index >= len(gpus):
-        raise UserError(f"GPU {index} was asked for but there are {len(gpus)}; use 0..{len(gpus) - 1}")
-    return [gpus[index]]
+    index = int(device) if is_number else 0
+    messages = Messages(
+        absent="GPU {first} was asked for but there are {count}; use 0..{last}",
+        late=f"device {device} must be chosen before TensorFlow is first used; choose it earlier",
+        no_gpu=f"GPU {index} was asked for but TensorFlow finds no GPU: running on the CPU" if is_number else None,
+    )
+    show_gpus([] if device == "cpu" else [index], messages, warn=warn)
+
+
+def show_gpus(numbers: Sequence[int], messages: Messages, *, warn: Warn) -> int:
+    """Makes the given GPUs visible to TensorFlow, with memory growth, and hides all others.
+
+    Args:
+        numbers: the numbers of the GPUs, each once; none for the CPU.
+        messages: of the warning and the errors.
+        warn: called with one line where GPUs are given but the machine has none; the CPU is used then.
+
+    Returns:
+        How many GPUs are visible.
+
+    Raises:
+        UserError: the machine has GPUs, but not all of the given ones; or TensorFlow already uses others.
+    """
+    physical = tf.config.list_physical_devices("GPU")
+    if not physical:
+        if numbers and messages.no_gpu:
+            warn(messages.no_gpu)
+        numbers = []
+    if missing := [number for number in numbers if number >= len(physical)]:
+        raise UserError(
+            messages.absent.format(missing=missing, first=missing[0], count=len(physical), last=len(physical) - 1)
+        )
+    wanted = [physical[number] for number in numbers]
+    if tf.config.get_visible_devices("GPU") != wanted:
+        try:
+            tf.config.set_visible_devices(wanted, "GPU")
+        except RuntimeError as error:  # TensorFlow fixes its devices at the first computation
+            raise UserError(messages.late.format(error=error)) from error
+    for gpu in wanted:
+        with contextlib.suppress(RuntimeError):  # after the first computation the setting cannot change
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return len(wanted)

@@ -4,9 +4,12 @@ bfloat16 halves the time on a processor with native support, and takes many time
 rounds the factors of products from 23 to 10 binary places, which GPUs multiply several times faster.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from mrcnn.config.base import AUTO
@@ -52,6 +55,17 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
         return Precision(BRAIN, "this CPU has bfloat16 instructions")
     unknown = "it is not known whether this CPU has bfloat16 instructions"
     return Precision(SINGLE, unknown if native is None else "this CPU has no bfloat16 instructions")
+
+
+@contextmanager
+def scope(policy: str) -> Iterator[None]:
+    """Context in which layers are built with a Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def choose_tf32(allowed: bool | None) -> None:

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import keras
-
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
@@ -302,12 +300,8 @@ def _build(stored: StoredModel, config: ModelConfig, *, precision: str, warn: Ca
     weights = stored.weights
     if not weights.is_file():
         raise UserError(f"the model folder {stored.path} has no {WEIGHTS}; copy the weights there")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
+    with precisions.scope(precision):
         model = build.build_model(config, num_classes=len(stored.class_names))
-    finally:
-        keras.config.set_dtype_policy(before)
     report = apply.load_into(model.weight_layout(), weights)
     apply.require_backbone(report)
     if report.missing:

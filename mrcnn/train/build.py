@@ -3,8 +3,7 @@
 It consists of the model with start weights and optimizer, the position, and the checkpoints.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.events import EventLog
-from mrcnn.model_folder import write
+from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
 from mrcnn.train import checkpoint, devices, optimizer, plan, rates, schedule, start
@@ -110,7 +109,7 @@ def build_network(
         state: the run's state; of a resumed run it holds the optimizer's variables.
         log: receives a report of the loaded layers, and a warning of layers that stay random.
     """
-    with _precision(config.precision), chosen.scope():
+    with precision.scope(config.precision), chosen.scope():
         network = build.build_model(config.model, num_classes=classes.num_classes(mapping))
         trainable.select_trainable(network, config.train_layers)
         if begin.resumed:
@@ -172,14 +171,3 @@ def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optim
         num_replicas=replicas,
         loss_scale=config.precision == "mixed_float16",
     )
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Context in which layers are built with the given precision policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

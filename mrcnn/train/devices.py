@@ -14,7 +14,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn.errors import UserError
-from mrcnn.model_folder import precision
+from mrcnn.model_folder import device, precision
+from mrcnn.model_folder.device import Messages
 from mrcnn.models import keras_internals
 from mrcnn.ops import reduction
 
@@ -57,27 +58,14 @@ def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> 
         UserError: there are GPUs, but not all of those listed; or this process already uses others.
     """
     wanted = [0] if gpu_devices is None else list(dict.fromkeys(gpu_devices))
-    physical = tf.config.list_physical_devices("GPU")
-    if not physical:
-        if gpu_devices is not None:
-            warn(f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used")
-        return use(["CPU:0"])
-    missing = [index for index in wanted if index >= len(physical)]
-    if missing:
-        raise UserError(
-            f"`gpu_devices` lists {missing}, but this machine has {len(physical)} GPU(s); "
-            f"use numbers in 0..{len(physical) - 1}"
-        )
-    chosen = [physical[index] for index in wanted]
-    if tf.config.get_visible_devices("GPU") != chosen:
-        try:
-            tf.config.set_visible_devices(chosen, "GPU")
-        except RuntimeError as error:  # TensorFlow fixes its devices at the first computation
-            raise UserError(f"`gpu_devices` cannot change within one process: {error}") from error
-    for device in chosen:
-        with contextlib.suppress(RuntimeError):  # after the first computation the setting cannot change
-            tf.config.experimental.set_memory_growth(device, True)
-    return use([f"GPU:{index}" for index in range(len(chosen))])
+    warning = f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used"
+    messages = Messages(
+        absent="`gpu_devices` lists {missing}, but this machine has {count} GPU(s); use numbers in 0..{last}",
+        late="`gpu_devices` cannot change within one process: {error}",
+        no_gpu=None if gpu_devices is None else warning,
+    )
+    count = device.show_gpus(wanted, messages, warn=warn)
+    return use([f"GPU:{index}" for index in range(count)] or ["CPU:0"])
 
 
 def use(names: Sequence[str]) -> Devices:

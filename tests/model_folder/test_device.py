@@ -55,6 +55,39 @@ def test_choose_device_other_words_are_refused(machine, asked):
         device.choose_device(asked, warn=print)
 
 
+MESSAGES = device.Messages("no {missing}, {first}, of {count}, up to {last}", "late: {error}", "no GPU")
+
+
+@pytest.mark.parametrize("numbers", [[1], [0, 1], [1, 0], []])
+def test_show_gpus_makes_several_visible_in_order(machine, numbers):
+    assert device.show_gpus(numbers, MESSAGES, warn=pytest.fail) == len(numbers)
+    assert machine["visible"] == machine["growth"] == [f"gpu:{number}" for number in numbers]
+
+
+def test_show_gpus_lets_the_memory_of_gpus_grow_that_are_visible_already(machine):
+    assert device.show_gpus([0, 1], MESSAGES, warn=pytest.fail) == 2
+    assert machine["growth"] == ["gpu:0", "gpu:1"]
+
+
+def test_show_gpus_messages(machine, monkeypatch):
+    with pytest.raises(UserError, match=r"^no \[2, 3\], 2, of 2, up to 1$"):
+        device.show_gpus([0, 2, 3], MESSAGES, warn=pytest.fail)
+
+    def refuse(*_):
+        raise RuntimeError("in use")
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
+    assert device.show_gpus([0, 1], MESSAGES, warn=pytest.fail) == 2  # as they are already
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    with pytest.raises(UserError, match=r"^late: in use$"):
+        device.show_gpus([0], MESSAGES, warn=pytest.fail)
+    machine.update(gpus=[], visible=[])
+    lines = []
+    for numbers in ([0, 1], []):
+        assert device.show_gpus(numbers, MESSAGES, warn=lines.append) == 0
+    assert lines == ["no GPU"]
+
+
 def test_choose_device_too_late(machine, monkeypatch):
     def refuse(wanted, kind):
         raise RuntimeError("already initialized")

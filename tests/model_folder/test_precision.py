@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -136,3 +137,16 @@ def test_lines_say_what_auto_is(gpus, tf32):
     first, second = precision.lines(precision.resolve("auto"), asked="auto")
     assert first.startswith("precision: float32, because bfloat16 needs a GPU of compute capability 8.0")
     assert second == LACKING
+
+
+def test_scope_sets_the_policy_until_the_end_also_after_an_exception():
+    before = keras.config.dtype_policy().name
+
+    def build():
+        with precision.scope("mixed_bfloat16"):
+            assert keras.config.dtype_policy().name == "mixed_bfloat16"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        build()
+    assert keras.config.dtype_policy().name == before != "mixed_bfloat16"
