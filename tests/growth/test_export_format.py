@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn.commands import export as command
+from mrcnn.commands import paths
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
@@ -92,13 +93,14 @@ class WrongToy(Toy):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Plays a model folder with the network above; both formats are in the table."""
+    """Plays a model folder `m` with the network above; both formats are in the table."""
     for name, kind in (("toy", Toy()), ("wrong_toy", WrongToy())):
         monkeypatch.setitem(FORMATS, name, kind)
     stored = StoredModel(
         Path("m"), Path("m"), NAMES, (), InputSize(min_dim=SIDE, max_dim=SIDE), MatterportConfig(score_threshold=0.0)
     )
     bundle = ModelBundle(make_network(), NAMES, (), stored.input_size, stored.config)
+    monkeypatch.setattr(paths, "check_model", lambda *_, **__: None)
     monkeypatch.setattr(read, "read_model", lambda *_, **__: stored)
     monkeypatch.setattr(read, "load_model", lambda *_, **__: bundle)
     (tmp_path / "images").mkdir()
