@@ -8,6 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mrcnn.commands import evaluate as command
+from mrcnn.commands import paths
 from mrcnn.config.load import load_train_config
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run as scoring
@@ -100,6 +101,7 @@ def rows(output):
 
 def test_evaluate_writes_a_toy_metric_to_the_result_file_and_the_table(tmp_path, monkeypatch, capsys):
     project, bundle = helpers.write_scored_project(tmp_path), helpers.make_bundle()
+    monkeypatch.setattr(paths, "check_model", lambda *_, **__: None)  # there is no folder `m`
     monkeypatch.setattr(read, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))
     monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
     output = tmp_path / "metrics.json"
