@@ -9,7 +9,7 @@ from mrcnn.data import batching
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.predict.predictor import Predictor
-from mrcnn.structures import Detections, Instances
+from mrcnn.structures import Detections, GroundTruth, Instances
 from tests.predict import helpers
 
 MANY = 500
@@ -77,6 +77,7 @@ def test_evaluation_counts_500_objects():
         mask[y1:y2, x1:x2] = True
     scores = np.linspace(0.9, 0.5, MANY).astype(np.float32)
     evaluator = CocoEvaluator(2, max_detections=MANY)
-    evaluator.add(0, (SIDE, SIDE, objects), Detections(objects.boxes, objects.class_ids, ("a",) * MANY, scores, masks))
+    found = Detections(objects.boxes, objects.class_ids, ("a",) * MANY, scores, masks)
+    evaluator.add(0, GroundTruth(SIDE, SIDE, objects), found)
     found = evaluator.result()
     assert (found["box_ap"], found["mask_ap"]) == (pytest.approx(1.0), pytest.approx(1.0))

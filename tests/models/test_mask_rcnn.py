@@ -6,7 +6,7 @@ import tensorflow as tf
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.ops.masks import paste_mask_numpy
-from mrcnn.structures import Batch, Detections, Instances
+from mrcnn.structures import Batch, Detections, GroundTruth, Instances
 
 SIDE = 128
 SETTINGS = {
@@ -223,7 +223,7 @@ def _score(model, batch) -> dict[str, float]:
         detections = Detections(
             boxes, class_ids, tuple(map(str, class_ids)), np.asarray(raw.scores[image])[valid], masks
         )
-        evaluator.add(image, (SIDE, SIDE, _truth(image)), detections)
+        evaluator.add(image, GroundTruth(SIDE, SIDE, _truth(image)), detections)
     return evaluator.result()
 
 
