@@ -138,6 +138,14 @@ def test_check_model_and_check_start_leave_the_name_of_a_download_alone(tmp_path
         paths.check_start(model, config)
 
 
+def test_check_model_reads_the_config_of_a_folder(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    paths.check_model(tmp_path, classes=None)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json is not JSON: line 1"):
+        paths.check_model(tmp_path, classes=None)
+
+
 def test_check_start_is_for_configs_that_use_a_model():
     paths.check_start("none", load_train_config({"weights_init_type": "imagenet"}))
 

@@ -157,9 +157,11 @@ def test_export_refuses_what_the_format_cannot_hold(folder, monkeypatch):
 
 
 def test_main_exports_in_the_format_of_the_option(folder, capsys):
-    given = ["--model", "m", "--out", str(folder / "out"), "--images", str(folder / "images")]
+    (folder / "config.json").write_text("{}")  # of the model, which is not read
+    model = ["--model", str(folder)]
+    given = [*model, "--out", str(folder / "out"), "--images", str(folder / "images")]
     assert command.main([*given, "--format", "toy", "--log-format", "json"]) == 0
     assert "toy.json" in names(folder / "out")
     assert "a toy archive holds no biases" in capsys.readouterr().err
-    assert command.main(["--model", "m", "--out", str(folder / "2"), "--format", "tay", "--log-format", "json"]) == 1
+    assert command.main([*model, "--out", str(folder / "2"), "--format", "tay", "--log-format", "json"]) == 1
     assert "there is no export format `tay`; did you mean `toy`" in capsys.readouterr().err

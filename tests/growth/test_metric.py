@@ -104,8 +104,9 @@ def test_evaluate_writes_a_toy_metric_to_the_result_file_and_the_table(tmp_path,
     monkeypatch.setattr(paths, "check_model", lambda *_, **__: None)  # there is no folder `m`
     monkeypatch.setattr(read, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))
     monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    (tmp_path / "config.json").write_text("{}")  # of the model, which is not read
     output = tmp_path / "metrics.json"
-    args = ["--model", "m", "--project", str(project), "--tag", "val", "--output", str(output)]
+    args = ["--model", str(tmp_path), "--project", str(project), "--tag", "val", "--output", str(output)]
     command.evaluate(command.parse(args), JsonLog())
     content = json.loads(output.read_text())
     # a cat and a dog are found in each of two images: a.png has both, b.png has a cat alone
