@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PLACES = {
+    "DataPaths": "mrcnn.data.sources.source",
     "build": "mrcnn.api",
     "open_data": "mrcnn.api",
     "load_train_config": "mrcnn.config.load",

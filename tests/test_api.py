@@ -62,6 +62,9 @@ def test_open_data_reads_a_coco_file_with_its_images_beside_it(tmp_path):
         data = mrcnn.open_data(tmp_path / "instances.json", config=tiny.CONFIG, log=HeardLog(), **given)
         assert data.class_names == ("bg", "cat")
         assert (len(data.checked.samples.train), len(data.checked.samples.val)) == (4, 1)
+    path = tmp_path / "instances.json"
+    data = mrcnn.open_data(mrcnn.DataPaths(path, tmp_path, path, tmp_path), config=tiny.CONFIG, log=HeardLog())
+    assert (len(data.checked.samples.train), len(data.checked.samples.val)) == (5, 5)
 
 
 def test_open_data_refuses_the_weight_of_no_loss(project):
@@ -118,7 +121,7 @@ def test_names_of_the_package_are_loaded_when_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
-    assert mrcnn.Predictor is Predictor
+    assert (mrcnn.Predictor, mrcnn.DataPaths) == (Predictor, DataPaths)
     with pytest.raises(AttributeError, match="module 'mrcnn' has no attribute 'predict_all'"):
         _ = mrcnn.predict_all
 
