@@ -52,7 +52,7 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
         model = task.path("model")
     if not options.resume:
         paths.check_start(model, config)
-    paths.check_data(project, data)
+        paths.check_data(project, data)  # of a complete run that is resumed, no data is read
     paths.check_checkpoints(output, resume=options.resume)
     run = startup.load("mrcnn.train.run", debug=options.debug)
     run.train(

@@ -90,8 +90,14 @@ class BatchSize(Settings):
 
     @property
     def settled_train(self) -> int:
-        """The size of a training batch; 1 while `auto` is not resolved."""
-        return 1 if self.train == AUTO else int(self.train)
+        """The size of a training batch.
+
+        Raises:
+            ValueError: it is still `auto`, see `train.auto_batch.settle`.
+        """
+        if self.train == AUTO:
+            raise ValueError("`batch_size.train` is auto: replace it by a number first")
+        return int(self.train)
 
 
 class InputSize(Settings):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import shapes
 from mrcnn.errors import UserError, counted
@@ -303,7 +304,8 @@ def _model_inputs(report: Report) -> str:
         return f"{most}x{most} pixels"
     size = config.input_size.model_copy(update={"shape": "rectangle"})
     needs = [shapes.need_of(height, width, size) for height, width in sizes]
-    found = shapes.described(needs, max_dim=most, batch_size=config.batch_size.settled_train, seed=config.seed)
+    batch_size = 1 if config.batch_size.train == AUTO else config.batch_size.settled_train
+    found = shapes.described(needs, max_dim=most, batch_size=batch_size, seed=config.seed)
     is_open = config.augmentation and config.input_size.shape is None
     return found + ("; squares if `augmentation` changes image sizes" if is_open else "")
 

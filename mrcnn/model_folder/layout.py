@@ -57,7 +57,7 @@ def locate(path: Path, *, holds: str | Path) -> ModelFiles | None:
     """
     if path.is_file() or (path.suffix in FILE_SUFFIXES and not path.is_dir()):
         around = path.absolute().parent.parent
-        if around / WEIGHTS == path.absolute() and (around / CONFIG).is_file():
+        if is_in_folder(path) and (around / CONFIG).is_file():
             return ModelFiles(path, around / CONFIG, around)
         return ModelFiles(path)
     folder = next((place for place in (path, path / BEST) if (place / holds).is_file()), None)

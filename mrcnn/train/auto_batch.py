@@ -1,7 +1,8 @@
 """Resolves `batch_size.train` auto: the largest power of two that fits into memory.
 
 The trials train a network of their own, with random weights, on noise of the largest model input of the run with an
-object in every slot, so that the run's own batches need no more. Of several devices, only the first one is tried.
+object in every slot: the run's own batches have no more. Of several devices, only the first one is tried, without the
+memory that combining their gradients takes; validation is not tried.
 """
 
 import gc
@@ -15,7 +16,7 @@ import tensorflow as tf
 from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import noise, pipeline, shapes
-from mrcnn.errors import is_out_of_memory
+from mrcnn.errors import OutOfMemory, is_out_of_memory
 from mrcnn.events import EventLog, SharedLog
 from mrcnn.train import build, devices, memory
 from mrcnn.train.check import Checked, Start
@@ -36,24 +37,34 @@ def settle(checked: Checked, *, log: EventLog, trial: Trial | None = None) -> Ch
         checked: the settings, the samples and the devices.
         log: receives one line.
         trial: trains on a batch of a size; raises an out-of-memory error if it does not fit. None makes real trials.
+
+    Raises:
+        OutOfMemory: on a GPU, not even one image fits.
     """
     config = checked.config
     if config.batch_size.train != AUTO:
         return checked
     is_cpu = checked.devices.names[0].startswith("CPU")
     most = min(MOST_CPU if is_cpu else MOST_GPU, max(1, len(checked.samples.train) // checked.devices.count))
-    size = 1
+    size, reason = 1, f"the largest power of two that fits, at most {most}"
     if most > 1:
         log.info("trying batch sizes: this takes up to a few minutes")
         trial = trial or _Trial(checked)
-        size = _largest_on_cpu(trial, most=most) if is_cpu else largest_fitting(trial, most=most)
+        found = _largest_on_cpu(trial, most=most) if is_cpu else largest_fitting(trial, most=most)
         del trial
         gc.collect()
-    log.info(f"batch size: {size} per device, the largest power of two that fits, at most {most}; {_rate_line(config)}")
-    return replace(
-        checked,
-        config=config.model_copy(update={"batch_size": config.batch_size.model_copy(update={"train": size})}),
-    )
+        if found is None:
+            reason = "since this system does not report the memory of a process"
+        elif found == 0 and is_cpu:
+            reason = "though even that may not fit into the memory that is free"
+        elif found == 0:
+            raise OutOfMemory(
+                f"`batch_size.train` auto: not even one image fits; lower `input_size.max_dim` "
+                f"({config.input_size.max_dim}), or use a smaller model or another device"
+            )
+        size = found or 1
+    log.info(f"batch size: {size} per device, {reason}; {_rate_line(config)}")
+    return replace(checked, config=_with_size(config, size))
 
 
 def largest_fitting(trial: Trial, *, most: int) -> int:
@@ -64,12 +75,12 @@ def largest_fitting(trial: Trial, *, most: int) -> int:
         most: the largest size that may be tried, at least 1.
 
     Returns:
-        The largest power of two that fitted; 1 if none did.
+        The largest power of two that fitted; 0 if none did.
     """
     size = 1
     while size <= most and _fits(trial, size):
         size *= 2
-    return max(1, size // 2)
+    return size // 2
 
 
 def largest_within(peak: Callable[[int], int], *, available: int, most: int) -> int:
@@ -83,10 +94,12 @@ def largest_within(peak: Callable[[int], int], *, available: int, most: int) -> 
         most: the largest size to return, at least 1.
 
     Returns:
-        The largest power of two whose memory is within `available`; 1 if none is.
+        The largest power of two whose memory is within `available`; 0 if none is.
     """
     first = peak(1)
-    if most < 2 or first > available:
+    if first > available:
+        return 0
+    if most < 2:
         return 1
     each, size = max(0, peak(2) - first), 1
     while 2 * size <= most and first + (2 * size - 1) * each <= available:
@@ -94,10 +107,13 @@ def largest_within(peak: Callable[[int], int], *, available: int, most: int) -> 
     return size
 
 
-def _largest_on_cpu(trial: Trial, *, most: int) -> int:
-    available, before = memory.available(), _reset_peak()
-    if available is None or before is None:
-        return 1
+def _largest_on_cpu(trial: Trial, *, most: int) -> int | None:
+    """Finds the size as `largest_within` does; None where the memory of this process is unknown."""
+    if not _fits(trial, 1):  # also builds the graph, whose memory must not count as that of the first batch
+        return 0
+    can_reset, before, available = memory.reset_peak(), memory.peak(), memory.available()
+    if not can_reset or before is None or available is None:
+        return None
 
     def peak(size: int) -> int:
         trial(size)
@@ -111,19 +127,19 @@ def _largest_on_cpu(trial: Trial, *, most: int) -> int:
         return 1
 
 
-def _reset_peak() -> int | None:
-    memory.reset_peak()
-    return memory.peak()
-
-
 def _fits(trial: Trial, size: int) -> bool:
     try:
         trial(size)
     except Exception as error:
-        if not is_out_of_memory(error):
+        # above one image, each error of TensorFlow: cuDNN has several for too little memory
+        if not (is_out_of_memory(error) or (size > 1 and isinstance(error, tf.errors.OpError))):
             raise
         return False
     return True
+
+
+def _with_size(config: TrainConfig, size: int) -> TrainConfig:
+    return config.model_copy(update={"batch_size": config.batch_size.model_copy(update={"train": size})})
 
 
 def _rate_line(config: TrainConfig) -> str:
@@ -137,7 +153,7 @@ class _Trial:
     """Trains a network of its own on the first device."""
 
     def __init__(self, checked: Checked):
-        config = checked.config.model_copy(update={"weights_init_type": "random"})
+        config = _with_size(checked.config.model_copy(update={"weights_init_type": "random"}), 1)
         samples = checked.samples
         needs = shapes.needed(samples.train, config.input_size)
         self._input_hw = shapes.choose(needs)[-1]

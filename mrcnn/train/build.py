@@ -125,7 +125,14 @@ def build_network(
         network.optimizer.build(network.trainable_variables)
         if begin.resumed:
             states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
+            _follow_schedule(network.optimizer, before=begin.resumed.state.steps_per_epoch, now=state.steps_per_epoch)
     return network
+
+
+def _follow_schedule(optimizer: keras.optimizers.Optimizer, *, before: int, now: int) -> None:
+    """Keeps the place in the schedule, which counts in steps, when an epoch has another number of steps than before."""
+    if now != before:
+        optimizer.iterations.assign(round(int(optimizer.iterations) * now / before))
 
 
 def _load_start_weights(

@@ -50,7 +50,6 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     skipped, skipped_val = (
         Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
     )
-
     wait = InputWait()
 
     def open_data(epoch: int, step: int) -> tf.data.Dataset:
@@ -86,13 +85,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             stop,
         ]
         with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
-            loop.fit(
-                built.network,
-                lambda *at: wait.measured(open_data(*at)),
-                clock=clock,
-                callbacks=chain,
-                epochs=config.epochs,
-            )
+            loop.fit(built.network, open_measured, clock=clock, callbacks=chain, epochs=config.epochs)
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mrcnn.events import EventLog
 
 COLUMN = "input_wait"  # in the logs and the history
-WORTH_TELLING = 0.05  # share of the time
+LEAST_LOGGED = 0.05  # share of the time from which a line is logged
 
 
 class InputWait:
@@ -48,9 +48,10 @@ class InputWait:
 
 
 class InputWaitReport(keras.callbacks.Callback):
-    """Adds the share of an epoch's training time spent waiting to its logs, and tells a large one.
+    """Adds the share of an epoch's training time spent waiting to its logs, and logs a large one.
 
-    The run's first step, which builds the graph, does not count. Must come before the callbacks that use the logs.
+    The first step after a start does not count: it builds the graph, or opens the data. Must come before the callbacks
+    that use the logs.
     """
 
     def __init__(self, wait: InputWait, *, log: EventLog):
@@ -59,6 +60,10 @@ class InputWaitReport(keras.callbacks.Callback):
         self._wait, self._log = wait, log
         self._is_first = True
         self._began = self._ended = (0.0, 0.0)  # time and seconds waited
+
+    def on_train_begin(self, logs=None):
+        """Expects a first step."""
+        self._is_first = True
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the measurement of the epoch."""
@@ -78,7 +83,7 @@ class InputWaitReport(keras.callbacks.Callback):
         share = round((after - before) / (ended - began), 4)
         if logs is not None:
             logs[COLUMN] = share
-        if share > WORTH_TELLING:
+        if share > LEAST_LOGGED:
             self._log.info(f"epoch {epoch + 1}: {share:.0%} of the training time was spent waiting for images")
 
     def _now(self) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """Reads the memory of this process and of the machine, as Linux reports them."""
 
-import contextlib
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
@@ -11,10 +10,17 @@ KIB = 1024
 RESET_PEAK = "5"  # what Linux documents for `clear_refs`
 
 
-def reset_peak() -> None:
-    """Makes `peak` count from now on; without effect where the system forbids it."""
-    with contextlib.suppress(OSError):
+def reset_peak() -> bool:
+    """Makes `peak` count from now on.
+
+    Returns:
+        False where the system does not allow it, so that `peak` still counts from the start of the process.
+    """
+    try:
         RESET.write_text(RESET_PEAK)
+    except OSError:
+        return False
+    return True
 
 
 def peak() -> int | None:
@@ -23,12 +29,15 @@ def peak() -> int | None:
 
 
 def available() -> int | None:
-    """Reads the memory that programs can still have, in bytes, within the limit of a container; None as above."""
+    """Reads the memory that programs can still have, in bytes, within the limit of a container; None as above.
+
+    Cached files count as available, since the system drops them when programs need the memory.
+    """
     free = _field(MACHINE, "MemAvailable")
     limit, used = (_number(GROUP / name) for name in ("memory.max", "memory.current"))
     if free is None or limit is None or used is None:
         return free
-    return min(free, max(0, limit - used))
+    return min(free, max(0, limit - used + _cached()))
 
 
 def _field(path: Path, name: str) -> int | None:
@@ -36,6 +45,13 @@ def _field(path: Path, name: str) -> int | None:
         return None
     lines = [line.split() for line in path.read_text().splitlines() if line.startswith(f"{name}:")]
     return int(lines[0][1]) * KIB if lines else None
+
+
+def _cached() -> int:
+    """Reads the memory of a container's cached files that were not used lately, in bytes."""
+    path = GROUP / "memory.stat"
+    entries = dict(line.split() for line in path.read_text().splitlines()) if path.is_file() else {}
+    return int(entries.get("inactive_file", 0))
 
 
 def _number(path: Path) -> int | None:

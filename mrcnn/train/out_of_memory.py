@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn.config.train import TrainConfig
-from mrcnn.errors import OutOfMemory, counted, is_out_of_memory
+from mrcnn.errors import OutOfMemory, UserError, counted, is_out_of_memory
 from mrcnn.train import checkpoint
 from mrcnn.train.clock import Clock
 
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 def explained(
     clock: Clock, *, config: TrainConfig, batch_at: Callable[[int, int], Batch], root: Path
 ) -> Iterator[None]:
-    """Context that replaces an out-of-memory error of training or validation by `OutOfMemory` with advice.
+    """Context that replaces an out-of-memory error of a training run by `OutOfMemory` with advice.
 
     Args:
         clock: the run's position.
@@ -42,50 +42,43 @@ def explained(
     """
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        is_validation = clock.step == clock.steps_per_epoch
-        where = _validation(clock, config) if is_validation else _training(clock, config, batch_at)
-        raise OutOfMemory(f"{where}; {_how_to_go_on(root)}") from error
+        if clock.step == clock.steps_per_epoch:
+            where, split = f"in the validation or a callback after epoch {clock.epoch + 1}", "val"
+        else:
+            where, split = _training_step(clock, batch_at), "train"
+        raise OutOfMemory(f"out of memory {where}: {_advice(config, root, split=split)}") from error
 
 
-def _training(clock: Clock, config: TrainConfig, batch_at: Callable[[int, int], Batch]) -> str:
+def _training_step(clock: Clock, batch_at: Callable[[int, int], Batch]) -> str:
     batch = batch_at(clock.epoch, clock.step)
-    keys = [
-        *_batch_key("train", config.batch_size.settled_train),
-        _side_key(config),
-        *([f"`model.roi_samples` ({config.model.roi_samples})"] if hasattr(config.model, "roi_samples") else []),
-    ]
     return (
-        f"out of memory at epoch {clock.epoch + 1} step {clock.step + 1} of {clock.steps_per_epoch}, a batch of "
-        f"{counted(batch.images, 'image')} in model inputs of {batch.height}x{batch.width} pixels: "
-        f"lower {_listed(keys)}"
+        f"at epoch {clock.epoch + 1} step {clock.step + 1} of {clock.steps_per_epoch}, a batch of "
+        f"{counted(batch.images, 'image')} in model inputs of {batch.height}x{batch.width} pixels"
     )
 
 
-def _validation(clock: Clock, config: TrainConfig) -> str:
-    keys = [*_batch_key("val", config.batch_size.val), _side_key(config)]
-    return f"out of memory in the validation after epoch {clock.epoch + 1}: lower {_listed(keys)}"
-
-
-def _batch_key(name: str, size: int) -> list[str]:
-    return [f"`batch_size.{name}` ({size})"] if size > 1 else []
-
-
-def _side_key(config: TrainConfig) -> str:
-    return f"`input_size.max_dim` ({config.input_size.max_dim})"
+def _advice(config: TrainConfig, root: Path, *, split: str) -> str:
+    """Lists the settings to lower and how to go on: of them, a resumed run may change the batch size only."""
+    size = getattr(config.batch_size, split)
+    batch = [f"`batch_size.{split}` ({size})"] if size > 1 else []
+    others = [f"`input_size.max_dim` ({config.input_size.max_dim})"]
+    if split == "train" and hasattr(config.model, "roi_samples"):
+        others.append(f"`model.roi_samples` ({config.model.roi_samples})")
+    last = checkpoint.find_last(root)
+    if last is None:
+        return f"lower {_listed([*batch, *others])}; no checkpoint is written yet, so start again"
+    if not batch or (split == "train" and checkpoint.is_stopped(last)):
+        return f"lower {_listed([*batch, *others])} in a new run, which may start from {last} (`continue_training`)"
+    return (
+        f"lower {batch[0]}, and `--resume` goes on from {last}; {_listed(others)} can be lowered in a new run only, "
+        "which may start from there (`continue_training`)"
+    )
 
 
 def _listed(keys: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
-
-
-def _how_to_go_on(root: Path) -> str:
-    last = checkpoint.find_last(root)
-    if last is None:
-        return "no checkpoint is written yet, so start again"
-    changed = "once its epoch is complete, with another `batch_size` too"
-    if not checkpoint.is_stopped(last):
-        changed = "also with another `batch_size`"
-    return f"`--resume` goes on from {last}, {changed}"

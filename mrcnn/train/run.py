@@ -42,7 +42,7 @@ def train(
         model: start weights: a model folder, an .h5 file, or `coco`; needed for `weights_init_type`
             `transfer_learning` and `continue_training`.
         resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
-            `gpu_devices`, `jit_compile`, `checkpoints`, `max_image_mb` and, between two epochs, `batch_size`.
+            `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb` and, between two epochs, `batch_size`.
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
             the logs hold `val_loss` and the other figures.
 

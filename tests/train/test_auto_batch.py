@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import Samples
-from mrcnn.errors import UserError
+from mrcnn.errors import OutOfMemory, UserError
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.structures import Sample
 from mrcnn.train import auto_batch, checkpoint
@@ -40,7 +40,7 @@ def limited(most, tried=None):
         (100, 6, 4, [1, 2, 4]),
         (100, 64, 64, [1, 2, 4, 8, 16, 32, 64]),
         (1, 64, 1, [1, 2]),
-        (0, 64, 1, [1]),
+        (0, 64, 0, [1]),
         (100, 1, 1, [1]),
     ],
 )
@@ -58,6 +58,14 @@ def test_largest_fitting_raises_other_errors():
         auto_batch.largest_fitting(broken, most=4)
 
 
+def test_largest_fitting_takes_any_error_of_tensorflow_above_one_image_as_too_little_memory():
+    def failing(size):
+        if size > 2:
+            raise tf.errors.InternalError(None, None, "cuDNN launch failure")
+
+    assert auto_batch.largest_fitting(failing, most=64) == 2
+
+
 @pytest.mark.parametrize(
     ("peaks", "available", "most", "expected"),
     [
@@ -67,7 +75,7 @@ def test_largest_fitting_raises_other_errors():
         ({1: 100, 2: 130}, 129, 64, 1),
         ({1: 100, 2: 130}, 10**6, 4, 4),
         ({1: 100, 2: 90}, 100, 4, 4),  # no growth was seen
-        ({1: 100}, 99, 4, 1),  # two images are not even tried
+        ({1: 100}, 99, 4, 0),  # two images are not even tried
         ({1: 100}, 10**6, 1, 1),
     ],
 )
@@ -117,20 +125,21 @@ def test_settle_says_that_the_rate_is_scaled(checked, log):
 
 
 @pytest.mark.parametrize(
-    ("available", "peaks", "expected"),
+    ("available", "peaks", "expected", "reason"),
     [
-        (1000, {1: 200, 2: 300}, 4),  # of 800, 4 images need 200 + 3 * 100; no more than 4 on a CPU
-        (600, {1: 200, 2: 300}, 2),  # of 480: 300, not 500
-        (200, {1: 200}, 1),  # of 160
-        (None, {}, 1),
+        # of 800, 4 images need 200 + 3 * 100; no more than 4 on a CPU
+        (1000, {1: 200, 2: 300}, 4, "the largest power of two that fits, at most 4"),
+        (600, {1: 200, 2: 300}, 2, "the largest power of two that fits, at most 4"),  # of 480: 300, not 500
+        (200, {1: 200}, 1, "though even that may not fit into the memory that is free"),  # of 160
+        (None, {1: 200}, 1, "since this system does not report the memory of a process"),
     ],
 )
 def test_settle_on_a_cpu_goes_by_the_memory_of_one_and_two_images(
-    checked, log, monkeypatch, available, peaks, expected
+    checked, log, monkeypatch, available, peaks, expected, reason
 ):
     now = [50]
     monkeypatch.setattr(auto_batch.memory, "available", lambda: available)
-    monkeypatch.setattr(auto_batch.memory, "reset_peak", lambda: None)
+    monkeypatch.setattr(auto_batch.memory, "reset_peak", lambda: now.__setitem__(0, 50) or True)
     monkeypatch.setattr(auto_batch.memory, "peak", lambda: now[0])
 
     def trial(size):
@@ -138,6 +147,19 @@ def test_settle_on_a_cpu_goes_by_the_memory_of_one_and_two_images(
 
     settled = auto_batch.settle(checked(names=("CPU:0",)), log=log, trial=trial)
     assert settled.config.batch_size.train == expected
+    assert f"batch size: {expected} per device, {reason}; `lr`" in log.messages[-1]
+
+
+def test_settle_on_a_cpu_is_1_where_the_peak_cannot_be_reset(checked, log, monkeypatch):
+    monkeypatch.setattr(auto_batch.memory, "available", lambda: 10**12)
+    monkeypatch.setattr(auto_batch.memory, "reset_peak", lambda: False)
+    settled = auto_batch.settle(checked(names=("CPU:0",)), log=log, trial=limited(8))
+    assert settled.config.batch_size.train == 1
+
+
+def test_settle_on_a_gpu_ends_where_not_even_one_image_fits(checked, log):
+    with pytest.raises(OutOfMemory, match=r"not even one image fits; lower `input_size\.max_dim` \(64\)"):
+        auto_batch.settle(checked(), log=log, trial=limited(0))
 
 
 def test_settle_on_a_cpu_without_memory_for_one_image_is_1(checked, log, monkeypatch):

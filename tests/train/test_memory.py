@@ -29,17 +29,24 @@ def test_available_is_within_the_limit_of_a_container(system, limit, used, expec
     assert memory.available() == expected
 
 
+def test_available_counts_cached_files(system):
+    (system / "memory.max").write_text("5000\n")
+    (system / "memory.current").write_text("4900\n")
+    (system / "memory.stat").write_text("anon 700\ninactive_file 4000\n")
+    assert memory.available() == 5000 - 4900 + 4000
+
+
 def test_available_and_peak_are_none_where_the_system_reports_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "MACHINE", tmp_path / "none")
     monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
     monkeypatch.setattr(memory, "RESET", tmp_path / "no" / "folder")
-    memory.reset_peak()
+    assert not memory.reset_peak()
     assert memory.available() is memory.peak() is None
 
 
 @pytest.mark.skipif(not os.access(memory.RESET, os.W_OK), reason="the system does not let a process reset its peak")
 def test_peak_counts_from_reset_peak_on():
-    memory.reset_peak()
+    assert memory.reset_peak()
     before = memory.peak()
     np.ones(30_000_000, np.uint8).sum()
     assert memory.peak() >= before + 20_000_000

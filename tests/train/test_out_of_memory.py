@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
-from mrcnn.errors import OutOfMemory
+from mrcnn.errors import OutOfMemory, UserError
 from mrcnn.train import checkpoint, out_of_memory
 from mrcnn.train.clock import Clock
 from mrcnn.train.out_of_memory import Batch
@@ -57,7 +57,10 @@ def test_explained_names_the_batch_of_a_run_and_how_it_goes_on(train, tmp_path):
     last = checkpoint.find_last(tmp_path / "old")
     assert last.name == "00000000"
     assert "out of memory at epoch 2 step 1 of 3" in str(caught.value)
-    assert str(caught.value).endswith(f"; `--resume` goes on from {last}, also with another `batch_size`")
+    assert str(caught.value).endswith(
+        f": lower `batch_size.train` (2), and `--resume` goes on from {last}; `input_size.max_dim` (64) or "
+        "`model.roi_samples` (32) can be lowered in a new run only, which may start from there (`continue_training`)"
+    )
     # 6 images in batches of 1: 6 steps
     log = train(tmp_path / "old", resume=True, batch_size={"train": 1, "val": 1}, epochs=2)
     assert "resuming" in " ".join(log.messages)
@@ -68,7 +71,7 @@ def test_explained_names_the_batch_of_a_run_and_how_it_goes_on(train, tmp_path):
 
 def test_explained_names_the_validation(train, tmp_path):
     with pytest.raises(
-        OutOfMemory, match=r"out of memory in the validation after epoch 1: lower `batch_size.val` \(2\) or"
+        OutOfMemory, match=r"in the validation or a callback after epoch 1: lower `batch_size.val` \(2\)"
     ):
         train(tmp_path, callbacks=(Full(epoch=0),))
 
@@ -98,8 +101,18 @@ def test_explained_leaves_other_errors(run_at):
     with pytest.raises(tf.errors.InvalidArgumentError):
         run_at(tf.errors.InvalidArgumentError(None, None, "bad"))
 
+    def bad_file():
+        raise UserError("the file a.png is too large") from MemoryError()
 
-def test_explained_says_that_the_batch_stays_within_an_epoch(run_at, monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "find_last", lambda root: root / "00000000.step000002")
-    with pytest.raises(OutOfMemory, match="step000002, once its epoch is complete, with another `batch_size` too"):
-        run_at(MemoryError())
+    with pytest.raises(UserError, match=r"the file a\.png is too large"):
+        run_at(bad_file)
+
+
+@pytest.mark.parametrize(("last", "train"), [("00000000.step000002", 2), ("00000000", 1)])
+def test_explained_advises_no_resume_that_would_be_refused(run_at, monkeypatch, last, train):
+    # within an epoch no batch size may change, and a batch of one image cannot be smaller
+    monkeypatch.setattr(checkpoint, "find_last", lambda root: root / last)
+    new_run = rf"`model.roi_samples` \(32\) in a new run, which may start from .*{last} \("
+    with pytest.raises(OutOfMemory, match=new_run) as caught:
+        run_at(MemoryError(), batch_size={"train": train, "val": 1})
+    assert "--resume" not in str(caught.value)

@@ -113,6 +113,30 @@ def test_a_cosine_of_another_length_is_said_to_jump(train, tmp_path):
     assert not any("cosine" in message for message in log.messages)
 
 
+class Rates(keras.callbacks.Callback):
+    """Collects the learning rate of each step, by epoch from 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_epoch = {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        rate = round(float(self.model.optimizer.learning_rate), 6)
+        self.by_epoch.setdefault(self.epoch, []).append(rate)
+
+
+def test_train_resumed_with_another_batch_size_keeps_its_place_in_the_schedule(train, tmp_path):
+    # 6 images: 3 steps an epoch, then 6; the rate falls after the third epoch
+    schedule = {"lr_schedule": {"name": "step", "milestones": [3], "gamma": 0.1}}
+    train(tmp_path, epochs=2, **schedule)
+    rates = Rates()
+    train(tmp_path, epochs=4, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
+    assert rates.by_epoch == {2: [0.05] * 6, 3: [0.005] * 6}
+
+
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):
     rule = {"patience": 1, "monitor": "val_box_ap"}  # the same from the first epoch on
     train(tmp_path, early_stopping=rule)
