@@ -8,7 +8,7 @@ head does its full work.
 
     python -m benchmarks.speed                         # every case
     python -m benchmarks.speed --only train            # those whose name contains the word
-    python -m benchmarks.speed --case infer-r101-256   # one case in this process
+    python -m benchmarks.speed --case infer-r101-256   # one case in this process; with --xla compiled by XLA
 """
 
 import argparse
@@ -69,9 +69,11 @@ def main() -> None:
     parser.add_argument("--precision", choices=PRECISIONS, help="only this precision")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--runs", type=int, default=5, help="timed runs; the median counts")
+    parser.add_argument("--xla", action="store_true", help="with --case: compile with XLA; time the whole work only")
     options = parser.parse_args()
     if options.case:
-        print(json.dumps(measure(CASES[options.case], precision=options.precision or "float32", runs=options.runs)))
+        precision = options.precision or "float32"
+        print(json.dumps(measure(CASES[options.case], precision=precision, runs=options.runs, xla=options.xla)))
         return
     print(HEADER)
     for name in CASES:
@@ -90,16 +92,18 @@ def _sensible_precisions() -> tuple[str, ...]:
     return PRECISIONS[:1] if emulated else PRECISIONS
 
 
-def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
+def measure(case: Case, *, precision: str, runs: int, xla: bool = False) -> dict[str, Any]:
     """Times one case in this process.
 
     Args:
         case: the case to time.
         precision: Keras dtype policy.
         runs: number of timed runs, after one that traces the graph.
+        xla: whether XLA compiles the work.
 
     Returns:
-        Seconds, per-stage seconds, peak memory in GB, GFLOP/s and its share of the float32 matrix product rate.
+        Seconds, seconds of the first run, per-stage seconds, peak memory in GB, GFLOP/s and its share of the float32
+        matrix product rate.
     """
     keras.utils.set_random_seed(0)
     rate_before = matmul_gflops()
@@ -107,15 +111,17 @@ def measure(case: Case, *, precision: str, runs: int) -> dict[str, Any]:
     compatibility = "matterport" if case.backbone == "resnet101" else None
     settings = MatterportConfig(compatibility=compatibility, backbone=case.backbone, score_threshold=0.0).model_dump()
     model = Matterport(num_classes=CLASSES, settings=settings)
+    if xla:
+        model.use_fixed_slots(True)
     batch = noise_batch(case, model.settings)
-    seconds, stages = (
-        _time_training(model, case, batch, runs=runs) if case.train_layers else _time_inference(model, batch, runs)
-    )
+    steps = _training_steps(model, case, batch) if case.train_layers else _inference_steps(model, batch)
+    seconds, stages, first = _increments(dict([steps.popitem()]) if xla else steps, runs, xla=xla)
     keras.config.set_dtype_policy("float32")
     rate = max(rate_before, matmul_gflops())
     gflops = _gflops(model, case, batch) / seconds
     return {
         "seconds": seconds,
+        "first_seconds": first,
         "images_per_second": case.batch / seconds,
         "stages": stages,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
@@ -145,15 +151,14 @@ def _row(name: str, precision: str, runs: int) -> str:
     )
 
 
-def _time_inference(model: Matterport, batch: dict[str, Any], runs: int) -> tuple[float, dict[str, float]]:
+def _inference_steps(model: Matterport, batch: dict[str, Any]) -> dict[str, Callable]:
     size = tuple(batch["images"].shape[1:3])
-    steps: dict[str, Callable] = {
+    return {
         "backbone": lambda: model.backbone(batch["images"]),
         "+fpn, rpn, proposals": lambda: _proposals(model, batch, size),
         "+box head, detections": lambda: _boxes(model, batch, size),
         "+mask head": lambda: model({"images": batch["images"], "windows": batch["windows"]}),
     }
-    return _increments(steps, runs)
 
 
 def _boxes(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
@@ -166,17 +171,14 @@ def _proposals(model: Matterport, batch: dict[str, Any], size: tuple[int, int]):
     return pyramid, model.rpn(pyramid, image_size=size, count=model.settings.post_nms_topk)[1]
 
 
-def _time_training(
-    model: Matterport, case: Case, batch: dict[str, Any], *, runs: int
-) -> tuple[float, dict[str, float]]:
+def _training_steps(model: Matterport, case: Case, batch: dict[str, Any]) -> dict[str, Callable]:
     select_trainable(model, case.train_layers or "all")
     optimizer = keras.optimizers.SGD(1e-4, momentum=0.9, global_clipnorm=5.0)
-    steps: dict[str, Callable] = {
+    return {
         "forward": lambda: model.losses_of(model(batch, training=True))[0],
         "+backward": lambda: [tf.reduce_sum(g) for g in map(tf.convert_to_tensor, gradients(model, batch)[1])],
         "+update": training_step(model, batch, optimizer),
     }
-    return _increments(steps, runs)
 
 
 def training_step(
@@ -209,20 +211,20 @@ def gradients(model: Matterport, batch: dict[str, Any]) -> tuple[tf.Tensor, list
     return loss, tape.gradient(loss, model.trainable_variables)
 
 
-def _increments(steps: dict[str, Callable], runs: int) -> tuple[float, dict[str, float]]:
+def _increments(steps: dict[str, Callable], runs: int, *, xla: bool) -> tuple[float, dict[str, float], float]:
     """Times growing prefixes of the work; a stage's time is what it adds.
 
     Returns:
-        Median seconds of the whole work, and of each stage by name.
+        Median seconds of the whole work, and of each stage by name; seconds of the first run of the whole work.
     """
-    totals = {}
+    totals, first = {}, 0.0
     for name, step in steps.items():
-        traced = tf.function(step)
-        traced()
+        traced = tf.function(step, jit_compile=xla or None)
+        [first] = _seconds(traced, 1)
         totals[name] = statistics.median(_seconds(traced, runs))
     values = [0.0, *totals.values()]
     added = {name: after - before for name, before, after in zip(totals, values, values[1:], strict=False)}
-    return values[-1], added
+    return values[-1], added, first
 
 
 def _seconds(function: Callable, runs: int) -> list[float]:
