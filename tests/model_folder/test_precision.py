@@ -81,7 +81,7 @@ def test_resolve_leaves_what_was_asked_for(cpu):
 
 @pytest.fixture
 def tf32():
-    """Gives TensorFlow's switch, and resets it."""
+    """Yields TensorFlow's module with the switch of TF32, and resets the switch afterwards."""
     state = tf.config.experimental
     before = state.tensor_float_32_execution_enabled()
     yield state
