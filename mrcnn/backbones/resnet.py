@@ -1,7 +1,8 @@
-"""ResNet-50 and ResNet-101 as Matterport builds them.
+"""ResNet-50 and ResNet-101 in the forms of Matterport, torchvision and detectron2.
 
-A stage's stride is in the first 1x1 convolution of its first block, and every convolution has a bias.
-Source: He et al. (2015), table 1; layer names and padding are Matterport's, so old weight files fit.
+Matterport's stages have their stride in the first 1x1 convolution, and every convolution has a bias. torchvision's have
+it in the 3x3 convolution and no bias; detectron2's published weights have it in the 1x1 convolution and no bias.
+Source: He et al. (2015), table 1; layer names are Matterport's, so old weight files fit.
 """
 
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer, Shape
-from mrcnn.blocks.norm import ConvNorm
+from mrcnn.blocks.convolution import Convolution
+from mrcnn.blocks.norm import EPSILON, BatchNorm, ConvNorm
 from mrcnn.structures import Tensor
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -17,6 +19,7 @@ BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 INITIALIZER = "glorot_uniform"
 WIDTHS = (64, 128, 256, 512)  # of the inner convolutions of stages 2..5; the outputs have four times as many channels
 CHANNELS = tuple(4 * width for width in WIDTHS)  # of C2..C5
+STRIDE_PLACES = ("1x1", "3x3")
 
 
 class Bottleneck(Float32Layer):
@@ -32,7 +35,10 @@ class Bottleneck(Float32Layer):
         width: int,
         strides: int = 1,
         project: bool = False,
+        stride_in: str = "1x1",
+        use_bias: bool = True,
         batch_norm: str = "frozen",
+        epsilon: float = EPSILON,
         feature_dtype: str = "float32",
         **kwargs: Any,
     ) -> None:
@@ -43,26 +49,33 @@ class Bottleneck(Float32Layer):
             width: channels of the inner convolutions; the output has four times as many.
             strides: input cells from one output cell to the next.
             project: whether the shortcut is a convolution.
+            stride_in: the convolution that has the stride, one of `STRIDE_PLACES`.
+            use_bias: whether the convolutions have a bias.
             batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            epsilon: of the batch norms.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
+        if stride_in not in STRIDE_PLACES:
+            raise ValueError(f"stride_in must be one of {', '.join(STRIDE_PLACES)}, got {stride_in!r}")
+        outer, inner = (strides, 1) if stride_in == "1x1" else (1, strides)
 
-        def unit(branch: str, filters: int, size: int, **more: Any) -> ConvNorm:
-            return ConvNorm(
+        def unit(branch: str, filters: int, size: int, *, strides: int = 1, relu: bool = True) -> ConvNorm:
+            conv = Convolution(
                 filters,
                 size,
-                conv_name=f"res{block}_branch{branch}",
-                norm_name=f"bn{block}_branch{branch}",
+                strides=strides,
+                padding="symmetric" if strides > 1 and size > 1 else "same",
+                use_bias=use_bias,
                 kernel_initializer=INITIALIZER,
-                batch_norm=batch_norm,
                 feature_dtype=feature_dtype,
-                **more,
+                name=f"res{block}_branch{branch}",
             )
+            return ConvNorm(conv, BatchNorm(batch_norm, epsilon=epsilon, name=f"bn{block}_branch{branch}"), relu=relu)
 
-        self.reduce = unit("2a", width, 1, strides=strides)
-        self.convolve = unit("2b", width, 3)
+        self.reduce = unit("2a", width, 1, strides=outer)
+        self.convolve = unit("2b", width, 3, strides=inner)
         self.expand = unit("2c", 4 * width, 1, relu=False)
         self.shortcut = unit("1", 4 * width, 1, strides=strides, relu=False) if project else None
 
@@ -99,7 +112,11 @@ class ResNet(Float32Layer):
         self,
         *,
         depth: str = "resnet101",
+        stride_in: str = "1x1",
+        use_bias: bool = True,
+        pool_padding: str = "same",
         batch_norm: str = "frozen",
+        epsilon: float = EPSILON,
         feature_dtype: str = "float32",
         **kwargs: Any,
     ) -> None:
@@ -107,22 +124,35 @@ class ResNet(Float32Layer):
 
         Args:
             depth: a key of `BLOCKS`.
+            stride_in: the convolution of a block that has the stride, one of `STRIDE_PLACES`.
+            use_bias: whether the convolutions have a bias.
+            pool_padding: of the stem's 3x3 maximum pooling: `same` (at the end of a map of even sides, Matterport) or
+                `symmetric` (a cell on each side, torchvision and detectron2).
             batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            epsilon: of the batch norms.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
-        common: dict[str, Any] = {"batch_norm": batch_norm, "feature_dtype": feature_dtype}
-        self.stem = ConvNorm(
+        self.pool_padding = pool_padding
+        stem = Convolution(
             64,
             7,
-            conv_name="conv1",
-            norm_name="bn_conv1",
             strides=2,
-            padding="valid",
+            padding="symmetric",
+            use_bias=use_bias,
             kernel_initializer=INITIALIZER,
-            **common,
+            feature_dtype=feature_dtype,
+            name="conv1",
         )
+        self.stem = ConvNorm(stem, BatchNorm(batch_norm, epsilon=epsilon, name="bn_conv1"))
+        common: dict[str, Any] = {
+            "stride_in": stride_in,
+            "use_bias": use_bias,
+            "batch_norm": batch_norm,
+            "epsilon": epsilon,
+            "feature_dtype": feature_dtype,
+        }
         self.stages = [
             [
                 Bottleneck(
@@ -156,9 +186,12 @@ class ResNet(Float32Layer):
         Returns:
             C2, C3, C4 and C5 of strides 4, 8, 16 and 32, each `[B, Hl, Wl, C]` with the channels of `CHANNELS`.
         """
-        outputs = ops.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)))
-        outputs = self.stem(outputs, training=training)
-        outputs = ops.max_pool(outputs, 3, strides=2, padding="same")
+        outputs = self.stem(images, training=training)
+        if self.pool_padding == "symmetric":  # the values are not negative, so zeros never win
+            outputs = ops.pad(outputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            outputs = ops.max_pool(outputs, 3, strides=2, padding="valid")
+        else:
+            outputs = ops.max_pool(outputs, 3, strides=2, padding="same")
         features = []
         for stage in self.stages:
             for block in stage:

@@ -16,27 +16,51 @@ from mrcnn.blocks.convolution import Convolution
 from mrcnn.structures import Tensor
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
-MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # with Keras's 0.99 the initial statistics matter for hundreds of steps
+# with Keras's 0.99 the initial statistics matter for hundreds of steps
+# with Keras's 0.99 the initial statistics matter for hundreds of steps
+MOMENTUM = {"fixed": 0.99, "frozen": 0.99, "trained": 0.9}
 
 
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation in float32 whose statistics are `frozen` (never updated) or `trained`."""
+    """Batch normalisation in float32: `trained`, with `frozen` statistics, or all `fixed`."""
 
-    def __init__(self, mode: str = "frozen", **kwargs: Any) -> None:
-        """Stores the mode and fixes Keras's epsilon and momentum.
+    def __init__(self, mode: str = "frozen", *, epsilon: float = EPSILON, **kwargs: Any) -> None:
+        """Stores the mode and fixes Keras's momentum.
 
         Args:
-            mode: `frozen` or `trained`; a frozen layer's gamma and beta still train.
+            mode: `frozen`: the statistics are never updated, gamma and beta train; `trained`; or `fixed`: nothing
+                trains, as in torchvision's and detectron2's frozen batch norm.
+            epsilon: added to the variance; 0 or more.
             **kwargs: of the Keras layer.
         """
         kwargs.setdefault("dtype", "float32")
-        super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], **kwargs)
+        super().__init__(epsilon=epsilon, momentum=MOMENTUM[mode], **kwargs)
         self.mode = mode
 
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Gamma and beta; none with `fixed`."""
+        return [] if self.mode == "fixed" else super().trainable_variables
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """Gamma and beta; none with `fixed`."""
+        return [] if self.mode == "fixed" else super().trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The statistics; all variables with `fixed`."""
+        return self.variables if self.mode == "fixed" else super().non_trainable_variables
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The statistics; all weights with `fixed`."""
+        return self.weights if self.mode == "fixed" else super().non_trainable_weights
+
     def get_config(self) -> dict[str, Any]:
-        """Adds `mode` to Keras's configuration; epsilon and momentum are fixed by this class."""
+        """Adds `mode` to Keras's configuration; the momentum is fixed by this class."""
         config = super().get_config()
-        del config["epsilon"], config["momentum"]
+        del config["momentum"]
         return {**config, "mode": self.mode}
 
     def uses_batch_statistics(self, training: bool) -> bool:
@@ -49,64 +73,39 @@ class BatchNorm(keras.layers.BatchNormalization):
         Returns:
             scale and shift of `y = x * scale + shift`, both `[channels]` float32.
         """
-        scale = self.gamma * ops.rsqrt(self.moving_variance + EPSILON)
+        scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
         return scale, self.beta - self.moving_mean * scale
 
 
 class ConvNorm(Float32Layer):
-    """Convolution, batch normalisation and optional ReLU; the first two have names of their own."""
+    """Convolution, optional batch normalisation and optional ReLU.
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int,
-        *,
-        conv_name: str,
-        norm_name: str,
-        strides: int = 1,
-        padding: str = "same",
-        relu: bool = True,
-        kernel_initializer: str | dict[str, Any] = "he_normal",
-        batch_norm: str = "frozen",
-        feature_dtype: str = "float32",
-        **kwargs: Any,
-    ) -> None:
-        """Builds both layers.
+    Attributes:
+        conv: the convolution.
+        norm: the batch norm; None without one.
+        relu: whether a ReLU follows.
+    """
+
+    def __init__(self, conv: Convolution, norm: BatchNorm | None = None, *, relu: bool = True, **kwargs: Any) -> None:
+        """Stores the layers, which keep their own names in weight files.
 
         Args:
-            filters: output channels.
-            kernel_size: side of the square kernel in cells.
-            conv_name: the convolution's name in weight files.
-            norm_name: the batch norm's name in weight files.
-            strides: input cells from one output cell to the next.
-            padding: `same` or `valid`.
+            conv: the convolution; it sets the dtype of the outputs.
+            norm: the batch norm; None for none.
             relu: whether a ReLU follows.
-            kernel_initializer: Keras's name or configuration of an initializer.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
-            feature_dtype: dtype of the convolution and of the outputs.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
-        self.relu = relu
-        self.feature_dtype = feature_dtype
-        self.conv = Convolution(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding=padding,
-            kernel_initializer=kernel_initializer,
-            feature_dtype=feature_dtype,
-            name=conv_name,
-        )
-        self.norm = BatchNorm(mode=batch_norm, name=norm_name)
+        self.conv, self.norm, self.relu = conv, norm, relu
 
     def build(self, input_shape: Shape) -> None:
-        """Creates both layers' weights."""
+        """Creates the layers' weights."""
         self.conv.build(input_shape)
-        self.norm.build((*input_shape[:-1], self.conv.filters))
+        if self.norm is not None:
+            self.norm.build((*input_shape[:-1], self.conv.filters))
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Convolves, normalises and, with `relu`, applies a ReLU.
+        """Convolves, normalises where there is a batch norm, and, with `relu`, applies a ReLU.
 
         Args:
             inputs: `[N, H, W, C]`, any float dtype.
@@ -115,9 +114,11 @@ class ConvNorm(Float32Layer):
         Returns:
             `[N, H', W', filters]` in the feature dtype.
         """
-        if self.norm.uses_batch_statistics(training):
+        if self.norm is None:
+            outputs = self.conv(inputs)
+        elif self.norm.uses_batch_statistics(training):
             outputs = self.norm(ops.cast(self.conv(inputs), "float32"), training=True)
-            outputs = ops.cast(outputs, self.feature_dtype)
+            outputs = ops.cast(outputs, self.conv.feature_dtype)
         else:
             scale, shift = self.norm.scale_and_shift()
             outputs = self.conv(inputs, scale=scale, shift=shift)

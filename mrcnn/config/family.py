@@ -5,10 +5,16 @@ from typing import Any
 
 from mrcnn.config import errors
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig, TorchvisionV2Config
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 
 # A new family is a record here and a builder of the same name in `mrcnn.models.build`.
-FAMILIES: dict[str, type[ModelConfig]] = {DEFAULT_FAMILY: MatterportConfig}
+FAMILIES: dict[str, type[ModelConfig]] = {
+    DEFAULT_FAMILY: MatterportConfig,
+    "torchvision": TorchvisionConfig,
+    "torchvision_v2": TorchvisionV2Config,
+    "detectron2": Detectron2Config,
+}
 
 
 def record_of(values: Mapping[str, Any]) -> type[ModelConfig]:

@@ -14,7 +14,11 @@ from mrcnn.errors import UserError
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
-_NEWER = {"family": DEFAULT_FAMILY, "extra_heads": ()}  # keys that older versions lack: the values they imply
+_NEWER = {
+    "family": DEFAULT_FAMILY,
+    "extra_heads": (),
+    "image_fit": "centred",
+}  # keys that older versions lack: the values they imply
 
 
 class ModelConfig(Settings):
@@ -40,6 +44,14 @@ class ModelConfig(Settings):
         description=(
             "the value of 16-bit images that becomes white; null divides by 256. Where the key is left out it "
             "is found in the training images ([images](projects.md#images))"
+        ),
+    )
+    image_fit: Literal["centred", "torchvision", "detectron2"] = Field(
+        default="centred",
+        description=(
+            "how an image is fitted into the model input: `centred`: its short side is enlarged to `min_dim` but not "
+            "shrunk to it, the padding is on all sides, a rectangle has multiples of 64 pixels; as torchvision and "
+            "detectron2 do: also shrunk, padded below and to the right, multiples of 32"
         ),
     )
     image_resize: Literal["exact", "truncated", "smoothed"] = Field(
@@ -72,11 +84,12 @@ class ModelConfig(Settings):
     mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.5, description="probability from which a pixel belongs to the object"
     )
-    mask_paste: Literal["bilinear", "fading", "stretched"] = Field(
+    mask_paste: Literal["bilinear", "fading", "stretched", "expanded", "sampled"] = Field(
         default="bilinear",
         description=(
             "**convention**: how a mask is enlarged: as it is, fading at its borders (Matterport), its values "
-            "stretched to 0..1 first (Supervisely)"
+            "stretched to 0..1 first (Supervisely), with a border of zeros in a box of whole pixels (torchvision), or "
+            "fading to 0 (detectron2)"
         ),
     )
     round_boxes: Literal["never", "at_end", "before_nms"] = Field(

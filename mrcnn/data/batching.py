@@ -26,6 +26,7 @@ class Shapes(NamedTuple):
         gt_mask_size: side of a stored mask, S.
         image_resize: the method of `resize_image`.
         shape: of the model input, as for `resize_plan`.
+        fit: the rule of `resize_plan`.
         fields: names of the objects' extra fields in the batch.
     """
 
@@ -36,6 +37,7 @@ class Shapes(NamedTuple):
     gt_mask_size: int
     image_resize: str = "exact"
     shape: str = "square"
+    fit: str = "centred"
     fields: tuple[str, ...] = ()
 
 
@@ -63,7 +65,12 @@ def make_example(
         the order of the instances.
     """
     plan = resize_plan(
-        *image.shape[:2], min_dim=shapes.min_dim, max_dim=shapes.max_dim, shape=shapes.shape, input_hw=input_hw
+        *image.shape[:2],
+        min_dim=shapes.min_dim,
+        max_dim=shapes.max_dim,
+        shape=shapes.shape,
+        input_hw=input_hw,
+        fit=shapes.fit,
     )
     boxes = boxes_to_input(instances.boxes, plan)
     slots = _choose(boxes, limit=shapes.max_gt_instances, seed=seed)

@@ -287,7 +287,8 @@ def _ignored(label: Label, neutral: str | None) -> str | None:
 def _limits(config: TrainConfig) -> Limits:
     size, model = config.input_size, config.model
     slots = model.max_gt_instances if "max_gt_instances" in config.given_model else None
-    return Limits(size.min_dim, size.max_dim, slots, model.detections_per_image, _shape(config) or "square")
+    shape = _shape(config) or "square"
+    return Limits(size.min_dim, size.max_dim, slots, model.detections_per_image, shape, model.image_fit)
 
 
 def _shape(config: TrainConfig) -> str | None:
@@ -303,7 +304,7 @@ def _model_inputs(report: Report) -> str:
     if _shape(config) != "rectangle" or not sizes:
         return f"{most}x{most} pixels"
     size = config.input_size.model_copy(update={"shape": "rectangle"})
-    needs = [shapes.need_of(height, width, size) for height, width in sizes]
+    needs = [shapes.need_of(height, width, size, fit=config.model.image_fit) for height, width in sizes]
     batch_size = 1 if config.batch_size.train == AUTO else config.batch_size.settled_train
     found = shapes.described(needs, max_dim=most, batch_size=batch_size, seed=config.seed)
     is_open = config.augmentation and config.input_size.shape is None

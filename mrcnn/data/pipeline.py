@@ -124,7 +124,7 @@ class TrainImages:
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
         self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-        needs = input_shapes.needed(samples, config.input_size)
+        needs = input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 
     def at(self, position: int) -> Augmented:
@@ -216,7 +216,7 @@ def val_dataset(
         examples = _map(tf.data.Dataset.from_tensor_slices(indices), load, shapes, workers=workers)
         return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
 
-    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size)).values()
+    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)).values()
     return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups or [np.zeros(0, np.int64)]))
 
 
@@ -276,6 +276,7 @@ def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
         shape=config.input_size.settled_shape,
+        fit=config.model.image_fit,
         fields=tuple(samples[0].extras) if samples else (),
     )
 

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 from skimage import transform
 
-from mrcnn.config.base import SIZE_STEP
-from mrcnn.project.census import fitted
+from mrcnn.images.fit import fitted, rule, smallest_rectangle
 
 SHAPES = ("rectangle", "square")
 METHODS = ("exact", "truncated", "smoothed")
@@ -60,29 +59,31 @@ def resize_plan(
     max_dim: int,
     shape: str = "square",
     input_hw: tuple[int, int] | None = None,
+    fit: str = "centred",
 ) -> ResizePlan:
     """Computes size and padding of an image in the model input.
 
-    The size is that of `census.fitted`. The padding is centred; an odd pixel goes below or right.
+    The size is that of `images.fit.fitted`. Of a centred padding an odd pixel goes below or right.
 
     Args:
         height: of the image, pixels.
         width: of the image, pixels.
         min_dim: target of the short side, pixels.
         max_dim: the longest side of the model input, pixels.
-        shape: `square`: `max_dim` x `max_dim`; `rectangle`: the smallest rectangle of multiples of `SIZE_STEP` that
-            holds the scaled image.
+        shape: `square`: `max_dim` x `max_dim`; `rectangle`: the smallest rectangle that holds the scaled image, its
+            sides multiples of the step of the rule.
         input_hw: the model input's height and width, instead of those by `shape`; an image that it does not hold is
             scaled down to fit.
+        fit: the rule, a key of `images.fit.FITS`.
 
     Raises:
-        ValueError: a size is below 1, or the shape is none of `SHAPES`.
+        ValueError: a size is below 1, the shape is none of `SHAPES`, or the rule is unknown.
     """
     if shape not in SHAPES:
         raise ValueError(f"the shape must be one of {', '.join(SHAPES)}, got {shape!r}")
-    scale, new_hw = fitted(height, width, min_dim=min_dim, max_dim=max_dim)
+    scale, new_hw = fitted(height, width, min_dim=min_dim, max_dim=max_dim, fit=fit)
     if input_hw is None:
-        input_hw = smallest_rectangle(new_hw) if shape == "rectangle" else (max_dim, max_dim)
+        input_hw = smallest_rectangle(new_hw, fit=fit) if shape == "rectangle" else (max_dim, max_dim)
     elif new_hw[0] > input_hw[0] or new_hw[1] > input_hw[1]:
         scale = min(input_hw[0] / height, input_hw[1] / width)
         new_hw = (min(input_hw[0], max(1, round(height * scale))), min(input_hw[1], max(1, round(width * scale))))
@@ -90,16 +91,10 @@ def resize_plan(
         original_hw=(height, width),
         new_hw=new_hw,
         scale=scale,
-        pad_top=(input_hw[0] - new_hw[0]) // 2,
-        pad_left=(input_hw[1] - new_hw[1]) // 2,
+        pad_top=(input_hw[0] - new_hw[0]) // 2 if rule(fit).centred else 0,
+        pad_left=(input_hw[1] - new_hw[1]) // 2 if rule(fit).centred else 0,
         input_hw=input_hw,
     )
-
-
-def smallest_rectangle(size_hw: tuple[int, int]) -> tuple[int, int]:
-    """Rounds height and width up to multiples of `SIZE_STEP`."""
-    height, width = (-(-side // SIZE_STEP) * SIZE_STEP for side in size_hw)
-    return height, width
 
 
 def resize_image(image: np.ndarray, plan: ResizePlan, *, method: str = "exact") -> np.ndarray:

@@ -16,6 +16,7 @@ from mrcnn.config.train import InputSize
 from mrcnn.data.order import epoch_order
 from mrcnn.data.resize import resize_plan
 from mrcnn.images import image_file, pixels
+from mrcnn.images.fit import smallest_rectangle
 from mrcnn.structures import Sample
 
 MOST_SHAPES = 8
@@ -36,19 +37,21 @@ class Epoch(NamedTuple):
     shapes: Sequence[Shape]
 
 
-def needed(samples: Iterable[Sample], size: InputSize) -> list[Shape]:
+def needed(samples: Iterable[Sample], size: InputSize, *, fit: str = "centred") -> list[Shape]:
     """Computes the smallest model input of each image.
 
     An image whose size is unknown and whose file cannot be read is given a square of `max_dim`.
     """
     if size.settled_shape == "square":
         return [(size.max_dim, size.max_dim) for _ in samples]
-    return [_needed(sample, size) for sample in samples]
+    return [_needed(sample, size, fit=fit) for sample in samples]
 
 
-def need_of(height: int, width: int, size: InputSize) -> Shape:
+def need_of(height: int, width: int, size: InputSize, *, fit: str = "centred") -> Shape:
     """Computes the smallest model input of an image of that size, in pixels."""
-    return resize_plan(height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.settled_shape).input_hw
+    return resize_plan(
+        height, width, min_dim=size.min_dim, max_dim=size.max_dim, shape=size.settled_shape, fit=fit
+    ).input_hw
 
 
 def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: int) -> str:
@@ -72,12 +75,12 @@ def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: in
     return f"{listed} (rectangles with {share:.0%} as many pixels as squares)"
 
 
-def _needed(sample: Sample, size: InputSize) -> Shape:
+def _needed(sample: Sample, size: InputSize, *, fit: str) -> Shape:
     try:
         height, width = sample.size_hw or _size(sample.image_path)
     except UNREADABLE:
-        return size.max_dim, size.max_dim
-    return need_of(height, width, size)
+        return smallest_rectangle((size.max_dim, size.max_dim), fit=fit)
+    return need_of(height, width, size, fit=fit)
 
 
 def _size(path: str) -> tuple[int, int]:

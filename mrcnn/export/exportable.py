@@ -24,6 +24,7 @@ class DetectorSettings(NamedTuple):
         image_range: value of white in the model's 16-bit images; None for a model of 8-bit images.
         rules: how boxes are rounded and masks resized.
         shape: of the model input, as for `data.resize.resize_plan`.
+        fit: the rule of `data.resize.resize_plan`.
     """
 
     class_names: tuple[str, ...]
@@ -34,6 +35,7 @@ class DetectorSettings(NamedTuple):
     image_range: int | None = None
     rules: OutputRules = OutputRules()
     shape: str = "square"
+    fit: str = "centred"
 
 
 @dataclass(frozen=True)

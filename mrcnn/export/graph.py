@@ -11,13 +11,17 @@ Shape letters: H W the image, Hi Wi the model input, D output slots, N detection
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from keras import ops
 
-from mrcnn.config.base import SIZE_STEP
 from mrcnn.export import outputs
 from mrcnn.export.exportable import Exportable
 from mrcnn.fields import extras
+from mrcnn.images.fit import Fit, rule
 from mrcnn.ops import masks as mask_ops
 from mrcnn.structures import OutputRules, RawDetections, Tensor
+
+CENTRED = rule("centred")
+_ROUND = {"even": tf.round, "down": tf.floor, "half_up": lambda sides: tf.floor(sides + 0.5)}
 
 
 class Fitted(NamedTuple):
@@ -57,6 +61,7 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
         max_dim=settings.max_dim,
         method=settings.image_resize,
         shape=settings.shape,
+        fit_rule=rule(settings.fit),
     )
     fields = model.detect(fitted.images, fitted.windows)
     raw = outputs.unnamed({name: value[0] for name, value in fields.items()})
@@ -64,7 +69,15 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
     return to_original(raw, fitted, height=size[0], width=size[1], rules=settings.rules)
 
 
-def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str, shape: str = "square") -> Fitted:
+def fit(
+    image: Tensor,
+    *,
+    min_dim: int,
+    max_dim: int,
+    method: str,
+    shape: str = "square",
+    fit_rule: Fit = CENTRED,
+) -> Fitted:
     """Resizes and pads an image to the model input, like `resize_plan` and `resize_image`.
 
     Args:
@@ -73,17 +86,14 @@ def fit(image: Tensor, *, min_dim: int, max_dim: int, method: str, shape: str = 
         max_dim: longest side of the model input in pixels.
         method: as for `resize_image`.
         shape: of the model input, as for `resize_plan`.
+        fit_rule: how the size of the image is computed and where it is padded.
     """
-    # float64 and round half to even, as in Python: the same whole numbers as `resize_plan` for every size
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
-    longest = tf.reduce_max(sides)
-    scale = tf.maximum(tf.constant(1.0, tf.float64), min_dim / tf.reduce_min(sides))
-    scale = tf.where(tf.round(longest * scale) > max_dim, max_dim / longest, scale)
-    new_sides = tf.clip_by_value(tf.round(sides * scale), 1.0, float(max_dim))
+    new_sides = _new_sides(sides, min_dim=min_dim, max_dim=max_dim, fit_rule=fit_rule)
     new_hw = tf.cast(new_sides, tf.int32)
     is_square = shape == "square"
-    input_hw = tf.constant([max_dim, max_dim]) if is_square else -(-new_hw // SIZE_STEP) * SIZE_STEP
-    before = (input_hw - new_hw) // 2
+    input_hw = tf.constant([max_dim, max_dim]) if is_square else -(-new_hw // fit_rule.step) * fit_rule.step
+    before = (input_hw - new_hw) // 2 if fit_rule.centred else tf.zeros_like(new_hw)
     scale_pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
     padding = tf.stack([before, input_hw - new_hw - before], axis=1)
     pixels = tf.pad(scale_pixels(image, new_hw), tf.concat([padding, [[0, 0]]], axis=0))[None]
@@ -157,6 +167,21 @@ def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: 
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
 
 
+def _new_sides(sides: Tensor, *, min_dim: int, max_dim: int, fit_rule: Fit) -> Tensor:
+    """Computes the sides `[2]` float64 of the resized image.
+
+    In float64 and rounded as in Python, they are the whole numbers of `images.fit.fitted` for every size.
+    """
+    round_sides = _ROUND[fit_rule.rounding]
+    scale = min_dim / tf.reduce_min(sides)
+    if not fit_rule.shrinks:
+        scale = tf.maximum(tf.constant(1.0, tf.float64), scale)
+    longest = tf.reduce_max(sides) * scale
+    is_too_long = (longest if fit_rule.shrinks else round_sides(longest)) > max_dim
+    scale = tf.where(is_too_long, max_dim / tf.reduce_max(sides), scale)
+    return tf.clip_by_value(round_sides(sides * scale), 1.0, float(max_dim))
+
+
 def _boxes_to_original(boxes: Tensor, fitted: Fitted, *, rounding: str) -> Tensor:
     moved = tf.cast(boxes, tf.float64) - tf.tile(fitted.offset_yx, [2])
     if rounding == "at_end":
@@ -216,13 +241,13 @@ def _draw_in_box(
         crop: `[h, w]` bool.
         padding: `[2, 2]` int32, pixels before and after the crop along each axis of the image.
     """
-    start = tf.cast(tf.floor(box[:2]), tf.int32)
+    mask, box = mask_ops.placed(mask, box, method=rules.mask_paste, maths=ops)
+    method = "bilinear" if rules.mask_paste == "expanded" else rules.mask_paste
+    start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32), 0)
     end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
     start = tf.minimum(start, end)
     # subtracting whole pixels is exact in float32, so every pixel has the same value as when pasted into the image
     shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
     sides = end - start
-    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=rules.mask_paste)[
-        0
-    ]
+    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=method)[0]
     return values >= rules.mask_threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)

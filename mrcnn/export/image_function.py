@@ -38,6 +38,7 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
             shape=settings.shape,
             channels=settings.channels,
             image_resize=settings.image_resize,
+            fit=settings.fit,
         )
         fields = network(prepared.images, prepared.windows)
         raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()})

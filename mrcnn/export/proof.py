@@ -148,5 +148,7 @@ def _rounding_px(bundle: ModelBundle, shape: tuple[int, ...]) -> float:
     if bundle.config.round_boxes == "at_end":
         return 1.0
     size = bundle.input_size
-    plan = resize.resize_plan(shape[0], shape[1], min_dim=size.min_dim, max_dim=size.max_dim)
+    plan = resize.resize_plan(
+        shape[0], shape[1], min_dim=size.min_dim, max_dim=size.max_dim, fit=bundle.config.image_fit
+    )
     return float(np.ceil(1.0 / min(plan.scale_yx)))  # one pixel of the model input; truncation adds less than a pixel

@@ -142,6 +142,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         image_range=config.image_range,
         rules=read.output_rules(config),
         shape=size.settled_shape,
+        fit=config.image_fit,
     )
 
 

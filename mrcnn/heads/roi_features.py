@@ -19,6 +19,7 @@ class RoiFeatures(Float32Layer):
         output_size: int = 7,
         mode: str = "crop_and_resize",
         sampling_ratio: int = 1,
+        level_margin: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Stores the settings.
@@ -27,12 +28,14 @@ class RoiFeatures(Float32Layer):
             output_size: S, side of a region's features in cells.
             mode: as for `ops.roi_align.roi_align`.
             sampling_ratio: as for `ops.roi_align.roi_align`.
+            level_margin: the `margin` of `ops.levels.assign_levels`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.output_size = output_size
         self.mode = mode
         self.sampling_ratio = sampling_ratio
+        self.level_margin = level_margin
 
     def call(
         self,
@@ -58,7 +61,9 @@ class RoiFeatures(Float32Layer):
         extent = extent or image_size
         rounding = "round" if self.mode == "crop_and_resize" else "floor"
         to_pixels = [image_size[axis % 2] / extent[axis % 2] for axis in range(4)]
-        level = levels.assign_levels(rois * ops.convert_to_tensor(to_pixels, dtype="float32"), rounding=rounding)
+        level = levels.assign_levels(
+            rois * ops.convert_to_tensor(to_pixels, dtype="float32"), rounding=rounding, margin=self.level_margin
+        )
         return roi_align.roi_align(
             features,
             rois,

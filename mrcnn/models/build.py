@@ -4,11 +4,17 @@ from collections.abc import Callable
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.families.torchvision import Detectron2, Torchvision, TorchvisionV2
 from mrcnn.models.mask_rcnn import MaskRCNN
 
 # A builder is called with `num_classes`, `settings` (the fields of the family's record as JSON values) and `name`; the
 # records of the same names are in `mrcnn.config.family`.
-BUILDERS: dict[str, Callable[..., MaskRCNN]] = {"matterport": Matterport}
+BUILDERS: dict[str, Callable[..., MaskRCNN]] = {
+    "matterport": Matterport,
+    "torchvision": Torchvision,
+    "torchvision_v2": TorchvisionV2,
+    "detectron2": Detectron2,
+}
 
 
 def build_model(config: ModelConfig, *, num_classes: int) -> MaskRCNN:

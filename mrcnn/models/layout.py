@@ -18,7 +18,7 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
     """Lists a model's variables by layer and weight name, in Matterport's order.
 
-    Layers that Matterport's model lacks come last.
+    Layers that Matterport's model lacks come last, and those that this model lacks are left out.
 
     Args:
         model: a built `MaskRCNN`.
@@ -29,7 +29,10 @@ def weight_layout(model: keras.Model, *, backbone: str) -> Layout:
     """
     layers = named_layers(model)
     parts = {names.RPN_MODEL: names.RPN_LAYERS}
-    listed = {name: parts.get(name, (name,)) for name in names.layer_names(names.depth_number(backbone))}
+    listed: dict[str, tuple[str, ...]] = {}
+    for name in names.layer_names(names.depth_number(backbone)):
+        own = tuple(part for part in parts.get(name, (name,)) if part in layers)
+        listed |= {name: own} if own else {}
     known = {part for several in listed.values() for part in several}
     listed |= {name: (name,) for name in layers if name not in known}
     return [(name, _weights(layers[part] for part in several)) for name, several in listed.items()]

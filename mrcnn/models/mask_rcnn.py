@@ -56,13 +56,18 @@ class Numbers(NamedTuple):
     """Numbers of a model that belong to none of its layers.
 
     Attributes:
-        image_mean: value subtracted from each channel of an image.
+        image_mean: value subtracted from each channel of an image, in the order of `image_order`.
         map_channels: channels of the backbone's maps that enter the neck, and channels of the pyramid.
         post_nms_topk_train: the most proposals of an image in training.
         post_nms_topk: the most proposals of an image at inference.
         choices: the run-time choices until others are set.
         weight_decay: factor of the L2 term.
         loss_weights: factor of each loss by name; 1 for a loss that is not listed.
+        image_std: what each channel is divided by; None for 1.
+        image_order: `rgb`, or `bgr`: the channels are reversed before the mean is subtracted.
+        pre_nms_topk_train: replaces the RPN's number of anchors before its NMS in training; None keeps it.
+        padding: value of padded pixels: `black`, so that the mean is subtracted from 0 (Matterport); or `mean`: 0 after
+            the mean was subtracted (torchvision, detectron2).
     """
 
     image_mean: Sequence[float]
@@ -72,6 +77,10 @@ class Numbers(NamedTuple):
     choices: Choices = Choices()
     weight_decay: float = 0.0
     loss_weights: Mapping[str, float] = {}
+    image_std: Sequence[float] | None = None
+    image_order: str = "rgb"
+    pre_nms_topk_train: int | None = None
+    padding: str = "black"
 
 
 class MaskRCNN(KerasHabits):
@@ -171,9 +180,15 @@ class MaskRCNN(KerasHabits):
             `RawDetections`, or `Outputs` with `training`.
         """
         image_size = _image_size(batch["images"])
-        pyramid = self._pyramid(batch["images"], training=training)
-        count = self.numbers.post_nms_topk_train if training else self.numbers.post_nms_topk
-        scored, proposals = self.rpn(pyramid, image_size=image_size, count=count)
+        pyramid = self._pyramid(batch, training=training)
+        numbers = self.numbers
+        scored, proposals = self.rpn(
+            pyramid,
+            image_size=image_size,
+            count=numbers.post_nms_topk_train if training else numbers.post_nms_topk,
+            windows=batch["windows"],
+            pre_nms_topk=numbers.pre_nms_topk_train if training else None,
+        )
         if training:
             return self._outputs(pyramid, scored, proposals, batch=batch, training=True)
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
@@ -189,8 +204,10 @@ class MaskRCNN(KerasHabits):
         """
         image_size = _image_size(batch["images"])
         for_training, for_detection = self.numbers.post_nms_topk_train, self.numbers.post_nms_topk
-        pyramid = self._pyramid(batch["images"], training=False)
-        scored, proposals = self.rpn(pyramid, image_size=image_size, count=max(for_training, for_detection))
+        pyramid = self._pyramid(batch, training=False)
+        scored, proposals = self.rpn(
+            pyramid, image_size=image_size, count=max(for_training, for_detection), windows=batch["windows"]
+        )
         outputs = self._outputs(pyramid, scored, _first(proposals, for_training), batch=batch, training=False)
         total, parts = self.losses_of(outputs)
         choices = self.choices.for_evaluation()
@@ -237,9 +254,20 @@ class MaskRCNN(KerasHabits):
             tracker.update_state(parts[tracker.name] * self.num_replicas)
         return total
 
-    def _pyramid(self, images: Tensor, *, training: bool) -> tuple[Tensor, ...]:
-        mean = ops.convert_to_tensor(self.numbers.image_mean, dtype="float32")
-        return self.neck(self.backbone(ops.cast(images, "float32") - mean, training=training))
+    def _pyramid(self, batch: Mapping[str, Tensor], *, training: bool) -> tuple[Tensor, ...]:
+        return self.neck(self.backbone(self._pixels(batch), training=training), training=training)
+
+    def _pixels(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Subtracts the mean and divides by the standard deviation of the channels."""
+        pixels = ops.cast(batch["images"], "float32")
+        if self.numbers.image_order == "bgr":
+            pixels = pixels[..., ::-1]
+        pixels = pixels - ops.convert_to_tensor(self.numbers.image_mean, dtype="float32")
+        if self.numbers.image_std is not None:
+            pixels = pixels / ops.convert_to_tensor(self.numbers.image_std, dtype="float32")
+        if self.numbers.padding == "mean":
+            pixels = ops.where(_inside(batch["windows"], pixels)[..., None], pixels, 0.0)
+        return pixels
 
     def _outputs(
         self,
@@ -264,7 +292,7 @@ class MaskRCNN(KerasHabits):
         fields: dict[str, Tensor] = {}
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
-        masks = fields.pop("masks")
+        masks = fields.pop("masks") if "masks" in fields else _whole_boxes(found.valid)
         return RawDetections(**found._asdict(), masks=masks, extras=fields)
 
 
@@ -272,6 +300,20 @@ def _image_size(images: Tensor) -> Size:
     """Reads height and width: Python ints, or float32 scalars where the graph does not know them."""
     height, width = (side if isinstance(side, int) else ops.cast(side, "float32") for side in ops.shape(images)[1:3])
     return height, width
+
+
+def _whole_boxes(valid: Tensor) -> Tensor:
+    """Makes the masks `[B, D, 2, 2]` of a model without mask head: each object fills its box."""
+    return ops.broadcast_to(ops.cast(valid, "float32")[..., None, None], (*ops.shape(valid), 2, 2))
+
+
+def _inside(windows: Tensor, images: Tensor) -> Tensor:
+    """Marks the pixels of images `[B, H, W, C]` inside the windows `[B, 4]`: `[B, H, W]` bool."""
+    sides = ops.shape(images)[1:3]
+    y, x = (ops.arange(side, dtype="float32")[None] for side in sides)
+    rows = (y >= windows[:, 0:1]) & (y < windows[:, 2:3])
+    columns = (x >= windows[:, 1:2]) & (x < windows[:, 3:4])
+    return rows[:, :, None] & columns[:, None, :]
 
 
 def _first(proposals: Proposals, count: int) -> Proposals:

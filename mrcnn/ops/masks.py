@@ -8,13 +8,14 @@ Shape letters: N or P masks, M side of a predicted mask, S side of a stored mask
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from mrcnn.structures import Tensor
 
-METHODS = ("bilinear", "fading", "stretched")
+METHODS = ("bilinear", "fading", "stretched", "expanded", "sampled")
 
 
 def crop_masks(masks: Tensor, gt_boxes: Tensor, rois: Tensor, *, output_size: int, grid: str = "cells") -> Tensor:
@@ -64,17 +65,18 @@ def paste_masks(
         method: `bilinear`; `fading`: values fall from the outermost cells' middles outwards as if 0 lay beyond, but not
             below the mask's least value (Matterport, by scikit-image); `stretched`: each mask is first rescaled from
             its own minimum and maximum to 0..1, and the filter widens when shrinking (the Supervisely plugin, by
-            Pillow).
+            Pillow); `expanded`: as `bilinear`, after `placed` (torchvision); `sampled`: as `fading`, but values fall as
+            low as 0 (detectron2).
 
     Returns:
-        `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box.
+        `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box; outside
+        the box of `placed` for `expanded`.
 
     Raises:
         ValueError: `method` is not one of `METHODS`.
     """
     _check(method)
-    boxes = ops.cast(boxes, "float32")
-    masks = ops.cast(masks, "float32")
+    masks, boxes = placed(ops.cast(masks, "float32"), ops.cast(boxes, "float32"), method=method, maths=ops)
     if method == "stretched":
         low = ops.min(masks, axis=(-2, -1), keepdims=True)
         masks = ops.divide_no_nan(masks - low, ops.max(masks, axis=(-2, -1), keepdims=True) - low)
@@ -89,6 +91,33 @@ def paste_masks(
         least = ops.min(masks, axis=(-2, -1), keepdims=True)
         pasted = ops.maximum(pasted, least * inside[0][..., :, None] * inside[1][..., None, :])
     return pasted
+
+
+def placed(masks: Any, boxes: Any, *, method: str, maths: Any = np) -> tuple[Any, Any]:
+    """Prepares masks and boxes for `expanded`; for another method both are unchanged.
+
+    Each mask gets a border of zeros, one cell wide. Its box grows by as much, and its edges are then cut to whole
+    pixels, of which the last is inside.
+
+    Args:
+        masks: `[..., M, M]` float32.
+        boxes: `[..., 4]` float32, yxyx pixels of the image.
+        method: as for `paste_masks`.
+        maths: `numpy` for arrays, `keras.ops` for tensors.
+
+    Returns:
+        `[..., M + 2, M + 2]` and `[..., 4]` float32.
+
+    Source: torchvision's `expand_masks`, `expand_boxes` and `paste_mask_in_image`.
+    """
+    if method != "expanded":
+        return masks, boxes
+    side = masks.shape[-1]
+    middle = 0.5 * (boxes[..., :2] + boxes[..., 2:])
+    half = 0.5 * (boxes[..., 2:] - boxes[..., :2]) * ((side + 2) / side)
+    start, last = maths.trunc(middle - half), maths.trunc(middle + half)
+    border = [(0, 0)] * (len(masks.shape) - 2) + [(1, 1), (1, 1)]
+    return maths.pad(masks, border), maths.concatenate([start, last + 1], axis=-1)
 
 
 def paste_mask_numpy(
@@ -128,7 +157,7 @@ def paste_values_numpy(
         ValueError: `method` is not one of `METHODS`.
     """
     _check(method)
-    mask = np.asarray(mask, np.float32)
+    mask, box = placed(np.asarray(mask, np.float32), np.asarray(box, np.float32), method=method)
     if method == "stretched":
         span = mask.max() - mask.min()
         mask = (mask - mask.min()) / (span or np.float32(1.0))
@@ -169,7 +198,7 @@ def _weights(points: Tensor, start: Tensor, end: Tensor, *, size: int, method: s
     """
     side = end - start
     position = ops.divide_no_nan(points - start, side) * size - 0.5
-    if method == "bilinear":
+    if method in ("bilinear", "expanded"):
         position = ops.clip(position, 0.0, size - 1.0)
     distance = ops.abs(position[..., None] - ops.arange(size, dtype="float32"))
     if method == "stretched":
@@ -195,7 +224,7 @@ def _corner_weights(points: Tensor, start: Tensor, end: Tensor, *, size: int) ->
 def _weights_numpy(pixels: np.ndarray, start: np.float32, end: np.float32, *, size: int, method: str) -> np.ndarray:
     points = pixels.astype(np.float32) + np.float32(0.5)
     position = (points - start) / (end - start) * size - np.float32(0.5)
-    if method == "bilinear":
+    if method in ("bilinear", "expanded"):
         position = np.clip(position, 0.0, size - 1.0)
     distance = np.abs(position[:, None] - np.arange(size, dtype=np.float32))
     if method != "stretched":

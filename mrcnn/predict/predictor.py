@@ -173,6 +173,7 @@ class Predictor:
             shape=size.settled_shape,
             channels=config.channels,
             image_resize=config.image_resize,
+            fit=config.image_fit,
         )
 
     def detect(self, batch: Prepared) -> RawDetections:

@@ -36,6 +36,7 @@ def prepare(
     shape: str = "square",
     channels: int = 3,
     image_resize: str = "exact",
+    fit: str = "centred",
 ) -> list[Prepared]:
     """Resizes images and pads them with zeros to model inputs.
 
@@ -48,6 +49,7 @@ def prepare(
         shape: of the model input, as for `resize.resize_plan`.
         channels: channel count of the model input.
         image_resize: the method of `resize.resize_image`.
+        fit: the rule of `resize.resize_plan`.
 
     Returns:
         One batch for each shape; within a batch the images keep their order.
@@ -61,7 +63,7 @@ def prepare(
             pixels = as_model_image(image, channels=channels)
         except ValueError as error:
             raise ValueError(f"image {index}: {error}") from error
-        plan = resize.resize_plan(*pixels.shape[:2], min_dim=min_dim, max_dim=max_dim, shape=shape)
+        plan = resize.resize_plan(*pixels.shape[:2], min_dim=min_dim, max_dim=max_dim, shape=shape, fit=fit)
         groups.setdefault(plan.input_hw, []).append((index, pixels, plan))
     return [_batch(group, image_resize) for group in groups.values()]
 

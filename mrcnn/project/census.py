@@ -7,33 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mrcnn.errors import counted
+from mrcnn.images.fit import fitted
 from mrcnn.project.listing import few
 
 SMALLEST_SIDE = 0.5  # pixels of the model input; an object with a shorter side is not visible there
-
-
-def fitted(height: int, width: int, *, min_dim: int, max_dim: int) -> tuple[float, tuple[int, int]]:
-    """Computes the size of an image fitted into a square of `max_dim`.
-
-    The short side is enlarged to `min_dim` but never shrunk; then the long side is made to fit `max_dim`. Sides are
-    rounded half to even, to at least one pixel.
-
-    Returns:
-        The factor before rounding, and the new (height, width).
-
-    Raises:
-        ValueError: a size is below 1.
-    """
-    if min(height, width, min_dim, max_dim) < 1:
-        raise ValueError(
-            f"an image and the model input must have at least one pixel a side, got {height}x{width} and "
-            f"min_dim {min_dim}, max_dim {max_dim}"
-        )
-    scale = max(1.0, min_dim / min(height, width))
-    if round(max(height, width) * scale) > max_dim:
-        scale = max_dim / max(height, width)
-    new_height, new_width = (min(max_dim, max(1, round(side * scale))) for side in (height, width))
-    return scale, (new_height, new_width)
 
 
 def seen(boxes: np.ndarray) -> np.ndarray:
@@ -58,6 +35,7 @@ class Limits:
         max_gt_instances: `model.max_gt_instances`; None where it follows the data.
         detections_per_image: `model.detections_per_image`.
         shape: of the model input, `rectangle` or `square`.
+        fit: the rule that fits images into it, `model.image_fit`.
     """
 
     min_dim: int
@@ -65,6 +43,7 @@ class Limits:
     max_gt_instances: int | None
     detections_per_image: int
     shape: str = "square"
+    fit: str = "centred"
 
 
 @dataclass
@@ -115,7 +94,8 @@ class Census:
             ignored: for each object "crowd" or "neutral" for a region to ignore, None for an object to learn.
             left_out: number of further objects of the image, which have no box.
         """
-        _, new_hw = fitted(*size_hw, min_dim=self.limits.min_dim, max_dim=self.limits.max_dim)
+        limits = self.limits
+        _, new_hw = fitted(*size_hw, min_dim=limits.min_dim, max_dim=limits.max_dim, fit=limits.fit)
         scale = np.array(new_hw * 2, np.float64) / np.array(size_hw * 2, np.float64)
         visible = seen(np.asarray(boxes, np.float64).reshape(-1, 4) * scale)
         learnt = np.array([reason is None for reason in ignored], bool)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline, shapes
+from mrcnn.data import pipeline, resize, shapes
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
 from mrcnn.evaluate import table
@@ -97,7 +97,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
     """Computes the size of a training batch without reading its images again."""
-    needs = shapes.needed(checked.samples.train, checked.config.input_size)
+    needs = shapes.needed(checked.samples.train, checked.config.input_size, fit=checked.config.model.image_fit)
     order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
     return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 
@@ -145,9 +145,13 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         table.kinds_for(extra_heads.gives(config.model.extra_heads)),
         lambda image_id: pipeline.ground_truth(samples.val[image_id]),
         class_names=list(samples.class_title_to_idx),
-        min_dim=config.input_size.min_dim,
-        max_dim=config.input_size.max_dim,
-        shape=config.input_size.settled_shape,
+        plan=partial(
+            resize.resize_plan,
+            min_dim=config.input_size.min_dim,
+            max_dim=config.input_size.max_dim,
+            shape=config.input_size.settled_shape,
+            fit=config.model.image_fit,
+        ),
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
         class_facts=samples.class_facts,

@@ -34,7 +34,7 @@ def check(config: TrainConfig, samples: Samples, *, log: EventLog) -> TrainConfi
     size, model = config.input_size, config.model
     given = SLOTS in config.given_model
     fixed = model.max_gt_instances if given else None
-    limits = Limits(size.min_dim, size.max_dim, fixed, model.detections_per_image, size.settled_shape)
+    limits = Limits(size.min_dim, size.max_dim, fixed, model.detections_per_image, size.settled_shape, model.image_fit)
     sets = [
         counting.count(chosen, name=name, class_title_to_idx=mapping, limits=limits)
         for name, chosen in (("training", samples.train), ("validation", samples.val))

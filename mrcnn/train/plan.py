@@ -52,7 +52,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    needs = shapes.needed(samples, size)
+    needs = shapes.needed(samples, size, fit=config.model.image_fit)
     return f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
 
 

@@ -5,7 +5,6 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.data import resize
+from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind, Metrics
 from mrcnn.events import EventLog
@@ -41,9 +40,7 @@ class MetricScorer:
         ground_truth: Callable[[int], GroundTruth],
         *,
         class_names: Sequence[str],
-        min_dim: int,
-        max_dim: int,
-        shape: str = "square",
+        plan: Callable[[int, int], ResizePlan],
         rules: OutputRules,
         max_detections: int = 100,
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
@@ -54,17 +51,14 @@ class MetricScorer:
             kinds: the metrics.
             ground_truth: returns the size and the objects of an image by its id.
             class_names: by class id, the background first.
-            min_dim: the least side of a resized image, as in the config.
-            max_dim: longest side of the model input.
-            shape: of the model input, as for `resize.resize_plan`.
+            plan: computes from height and width of an image how it was fitted into the model input.
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
-        self._plan = partial(resize.resize_plan, min_dim=min_dim, max_dim=max_dim, shape=shape)
-        self._rules = rules
+        self._plan, self._rules = plan, rules
         self._max_detections, self._class_facts = max_detections, class_facts
         self._metrics = self._new()
 

@@ -13,9 +13,9 @@ def test_feature_pyramid_levels_add_up_from_the_top():
     maps = [np.full((1, side, side, 1), value, "float32") for side, value in ((16, 1), (8, 10), (4, 100), (2, 1000))]
     layer(maps)
     for convolution in (*layer.lateral, *layer.smooth):
-        kernel = np.zeros(convolution.kernel.shape)
+        kernel = np.zeros(convolution.conv.kernel.shape)
         kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1  # passes its input on
-        convolution.kernel.assign(kernel)
+        convolution.conv.kernel.assign(kernel)
     got = [np.unique(np.asarray(level)).tolist() for level in layer(maps)]
     assert got == [[1111], [1110], [1100], [1000], [1000]]
 

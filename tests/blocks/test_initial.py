@@ -14,9 +14,9 @@ def kernels(**settings):
     box.build((None, 7, 7, 64))
     mask.build((None, 14, 14, 64))
     layers = {
-        "lateral": parts.neck.lateral[0],
-        "smooth": parts.neck.smooth[0],
-        "smooth 2": parts.neck.smooth[1],
+        "lateral": parts.neck.lateral[0].conv,
+        "smooth": parts.neck.smooth[0].conv,
+        "smooth 2": parts.neck.smooth[1].conv,
         "first": box.first.conv,
         "second": box.second.conv,
         "classes": box.class_logits,

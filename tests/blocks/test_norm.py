@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.norm import BatchNorm, ConvNorm
 
 
-def _layer(**kwargs):
-    layer = ConvNorm(2, 1, conv_name="c", norm_name="b", relu=False, **kwargs)
+def _layer(*, batch_norm="frozen", epsilon=1e-3, feature_dtype="float32"):
+    layer = ConvNorm(Convolution(2, 1, feature_dtype=feature_dtype), BatchNorm(batch_norm, epsilon=epsilon), relu=False)
     layer.build((None, 1, 1, 1))
     layer.conv.kernel.assign(np.array([[[[2.0, -1.0]]]]))
     layer.conv.bias.assign([1.0, 0.0])

@@ -1,9 +1,11 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mrcnn.data import resize
 from mrcnn.errors import UserError
 from mrcnn.evaluate.table import METRICS
 from mrcnn.structures import GroundTruth, Instances, OutputRules, RawDetections
@@ -14,6 +16,7 @@ from mrcnn.train.validation import MetricScorer, Validation
 from . import fake
 
 AP_COLUMNS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
+PLAN = partial(resize.resize_plan, min_dim=64, max_dim=64)
 
 
 def dataset(count, *, size=2):
@@ -133,7 +136,7 @@ def raw(box, score=0.9):
 
 
 def make_scorer():
-    return MetricScorer(METRICS.values(), truth, class_names=["bg", "a"], min_dim=64, max_dim=64, rules=OutputRules())
+    return MetricScorer(METRICS.values(), truth, class_names=["bg", "a"], plan=PLAN, rules=OutputRules())
 
 
 def test_metric_scorer_measures_ap_in_original_pixels():

@@ -8,59 +8,26 @@ Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mrcnn.config import compatibility
 from mrcnn.config.base import (
     Flag,
-    Fraction,
     Index,
-    NotNegative,
     Number,
-    Positive,
-    PositiveFraction,
     PositiveInt,
-    Settings,
 )
-from mrcnn.config.model import FAMILY, ModelConfig
-
-PYRAMID_LEVELS = 5  # P2 to P6
-
-DeltaStd = tuple[Positive, Positive, Positive, Positive]
+from mrcnn.config.families.rcnn import DeltaStd, RcnnConfig, check_channels
+from mrcnn.config.model import FAMILY
 
 
-class LossWeights(Settings):
-    """Factors by which the losses are multiplied before they are added.
-
-    Losses of `extra_heads` may be added by name.
-
-    Training checks the names, since the heads may be those of the start weights.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, NotNegative] = Field(init=False)
-
-    rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-    mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
-
-
-class MatterportConfig(ModelConfig):
+class MatterportConfig(RcnnConfig):
     """Architecture, sampling and detection settings of Matterport's Mask R-CNN.
 
     Sizes are pixels of the model input; there is one anchor size per pyramid level.
     """
 
-    LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
-    TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
-    NETWORK: ClassVar[tuple[str, ...]] = (
-        "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
-        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
-        "image_range", "extra_heads",
-    )  # fmt: skip
+    NETWORK: ClassVar[tuple[str, ...]] = (*RcnnConfig.NETWORK, "image_mean", "rpn_delta_std")
 
     family: Literal["matterport"] = Field(default="matterport", description=FAMILY)
     compatibility: Literal["matterport", "supervisely"] | None = Field(
@@ -71,9 +38,6 @@ class MatterportConfig(ModelConfig):
         ),
     )
 
-    backbone: Literal["resnet101", "resnet50"] = Field(
-        default="resnet101", description="the network below the feature pyramid"
-    )
     image_mean: tuple[Number, ...] = Field(
         default=(123.7, 116.8, 103.9), description="subtracted from the image, RGB; one number per channel"
     )
@@ -84,19 +48,6 @@ class MatterportConfig(ModelConfig):
         ),
     )
 
-    anchor_sizes: Annotated[tuple[Positive, ...], Field(min_length=PYRAMID_LEVELS, max_length=PYRAMID_LEVELS)] = Field(
-        default=(
-            32.0,
-            64.0,
-            128.0,
-            256.0,
-            512.0,
-        ),
-        description="side of the anchors of P2 to P6",
-    )
-    anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        default=(0.5, 1.0, 2.0), description="width / height of the anchors"
-    )
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
         default=0.5,
         description=(
@@ -104,10 +55,6 @@ class MatterportConfig(ModelConfig):
             "older codes) puts them on the cells' corners"
         ),
     )
-
-    fpn_channels: PositiveInt = Field(default=256, description="width of the feature pyramid")
-    rpn_channels: PositiveInt = Field(default=512, description="width of the region proposal network")
-    box_fc_channels: PositiveInt = Field(default=1024, description="width of the box head")
 
     box_normalization: Literal["pixels", "minus_one"] = Field(
         default="pixels",
@@ -127,19 +74,7 @@ class MatterportConfig(ModelConfig):
             "**convention**: `pre_nms_topk` and the NMS apply to each pyramid level alone, or to all levels together"
         ),
     )
-    post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
-    post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")
-    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="IoU threshold of the proposals' NMS")
 
-    rpn_samples: PositiveInt = Field(default=256, description="anchors per image in the RPN losses")
-    rpn_positive_fraction: PositiveFraction = Field(default=0.5, description="largest share of objects among them")
-    rpn_positive_iou: PositiveFraction = Field(default=0.7, description="overlap from which an anchor is an object")
-    rpn_negative_iou: Fraction = Field(
-        default=0.3, description="overlap below which it is background; not above `rpn_positive_iou`"
-    )
-    roi_samples: PositiveInt = Field(default=200, description="regions per image that train the heads")
-    roi_positive_fraction: PositiveFraction = Field(default=0.33, description="largest share of objects among them")
-    roi_positive_iou: PositiveFraction = Field(default=0.5, description="overlap from which a region is an object")
     roi_add_gt_boxes: Flag = Field(
         default=True, description="**convention**: the objects' own boxes join the proposals that train the heads"
     )
@@ -152,13 +87,6 @@ class MatterportConfig(ModelConfig):
     )
     count_unused_rois: Flag = Field(
         default=False, description="**convention**: unused slots of `roi_samples` count as background in the class loss"
-    )
-    ignore_share: Fraction | None = Field(
-        default=0.5,
-        description=(
-            "**convention**: a box that lies in a crowd by this share is no background, besides those of IoU "
-            "0.001; null: by the IoU alone"
-        ),
     )
     detach_targets: Flag = Field(
         default=True,
@@ -176,9 +104,6 @@ class MatterportConfig(ModelConfig):
         ),
     )
 
-    box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
-    mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
-    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
     mask_targets: Literal["soft", "cells", "corners"] = Field(
         default="soft",
         description=(
@@ -202,9 +127,6 @@ class MatterportConfig(ModelConfig):
     rpn_delta_std: DeltaStd = Field(
         default=(1.0, 1.0, 1.0, 1.0), description="**convention**: what the RPN's deltas are divided by"
     )
-    box_delta_std: DeltaStd = Field(
-        default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
-    )
 
     box_loss_average: Literal["objects", "samples"] = Field(
         default="samples",
@@ -226,28 +148,10 @@ class MatterportConfig(ModelConfig):
         default="class", description="whether a detection suppresses only those of its class, or any"
     )
 
-    weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
-    loss_weights: LossWeights = LossWeights()
-
-    @property
-    def title(self) -> str:
-        """The backbone's name."""
-        return self.backbone
-
-    @property
-    def extra_losses(self) -> tuple[str, ...]:
-        """Names in `loss_weights` besides `LOSSES`."""
-        return tuple(self.loss_weights.model_extra or ())
-
     @property
     def input_shape(self) -> str:
         """Shape of a new model's input: `square` with conventions of older code, else `rectangle`."""
         return "square" if self.compatibility else "rectangle"
-
-    @property
-    def imagenet_backbone(self) -> str:
-        """The backbone's name."""
-        return self.backbone
 
     @property
     def uses_batch_statistics(self) -> bool:
@@ -271,22 +175,9 @@ class MatterportConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _check_what_belongs_together(self) -> Self:
-        if len(self.image_mean) != self.channels:
-            raise ValueError(
-                f"`image_mean` must hold one number per channel, {self.channels}, got {len(self.image_mean)}"
-            )
+        check_channels("image_mean", self.image_mean, channels=self.channels)
         if self.roi_align == "crop_and_resize" and self.roi_sampling_ratio != 1:
             raise ValueError(
                 f"`roi_sampling_ratio` must be 1 with `roi_align` crop_and_resize, got {self.roi_sampling_ratio}"
-            )
-        if self.rpn_negative_iou > self.rpn_positive_iou:
-            raise ValueError(
-                f"`rpn_negative_iou` must not exceed `rpn_positive_iou`, got {self.rpn_negative_iou} "
-                f"and {self.rpn_positive_iou}"
-            )
-        if self.mask_size != 2 * self.mask_pool_size:
-            raise ValueError(
-                f"`mask_size` must be twice `mask_pool_size`, got {self.mask_size} and {self.mask_pool_size}; "
-                f"use {2 * self.mask_pool_size}"
             )
         return self

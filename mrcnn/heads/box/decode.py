@@ -45,6 +45,7 @@ class DetectionGenerator(Float32Layer):
         nms_scope: str = "class",
         round_boxes: bool = False,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        least_side: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Stores the settings.
@@ -55,6 +56,7 @@ class DetectionGenerator(Float32Layer):
             nms_scope: `class` suppresses within each class, `all` across classes.
             round_boxes: whether boxes are rounded to whole pixels before suppression.
             delta_std: four numbers (dy, dx, dh, dw) that the deltas were divided by when encoded.
+            least_side: boxes with a shorter side, or without area, are no detections.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -62,6 +64,7 @@ class DetectionGenerator(Float32Layer):
         self.nms_scope = nms_scope
         self.round_boxes = round_boxes
         self.delta_std = delta_std
+        self.least_side = least_side
 
     def call(
         self, proposals: Proposals, class_logits: Tensor, box_deltas: Tensor, *, windows: Tensor, choices: Choices
@@ -87,6 +90,8 @@ class DetectionGenerator(Float32Layer):
         if self.round_boxes:
             refined = ops.round(refined)
         candidate = found.valid & (class_ids > 0) & (scores >= choices.score_threshold) & (boxes.area(refined) > 0)
+        if self.least_side:
+            candidate = candidate & ops.all(refined[..., 2:] - refined[..., :2] >= self.least_side, axis=-1)
         index, valid = nms.class_nms(
             refined,
             scores,

@@ -44,6 +44,7 @@ class Boxes(Float32Layer):
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
         box_loss_average: str = "objects",
+        box_loss_beta: float | None = None,
         **kwargs: Any,
     ) -> None:
         """Stores the layers.
@@ -55,12 +56,13 @@ class Boxes(Float32Layer):
             targets: samples the training regions; a `RoiTargetGenerator`.
             box_normalization: the frame in which regions are matched, cut and refined, see `ops.frames`.
             box_loss_average: see `reduction.box_loss`.
+            box_loss_beta: see `reduction.box_loss`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.features, self.network, self.detections, self.targets = features, network, detections, targets
         self.frame = frames.frame(box_normalization)
-        self.box_loss_average = box_loss_average
+        self.box_loss_average, self.box_loss_beta = box_loss_average, box_loss_beta
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
@@ -97,7 +99,11 @@ class Boxes(Float32Layer):
         return {
             "mrcnn_class_loss": loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
             "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(
-                outputs.box_deltas, outputs.targets, average=self.box_loss_average, across=across
+                outputs.box_deltas,
+                outputs.targets,
+                average=self.box_loss_average,
+                beta=self.box_loss_beta,
+                across=across,
             ),
         }
 

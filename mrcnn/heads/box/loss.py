@@ -25,7 +25,12 @@ def mrcnn_class_loss(logits: Tensor, targets: RoiTargets, *, across: reduction.A
 
 
 def mrcnn_bbox_loss(
-    deltas: Tensor, targets: RoiTargets, *, average: str = "objects", across: reduction.Across = reduction.identity
+    deltas: Tensor,
+    targets: RoiTargets,
+    *,
+    average: str = "objects",
+    beta: float | None = None,
+    across: reduction.Across = reduction.identity,
 ) -> Tensor:
     """Averages smooth L1 over the four deltas of each object region's own class.
 
@@ -33,6 +38,7 @@ def mrcnn_bbox_loss(
         deltas: `[B, R, C, 4]`.
         targets: only regions with a class above 0 count.
         average: see `reduction.box_loss`.
+        beta: see `reduction.box_loss`.
         across: adds a count up over the devices.
 
     Returns:
@@ -44,5 +50,6 @@ def mrcnn_bbox_loss(
         objects=targets.class_ids > 0,
         sampled=targets.valid,
         average=average,
+        beta=beta,
         across=across,
     )

@@ -8,7 +8,7 @@ from keras import ops
 from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.initial import INITIAL_VALUES
-from mrcnn.blocks.norm import ConvNorm
+from mrcnn.blocks.norm import EPSILON, BatchNorm, ConvNorm
 from mrcnn.structures import Tensor
 
 
@@ -68,7 +68,10 @@ class MaskHead(Float32Layer):
         num_classes: int,
         channels: int = 256,
         initial_values: str = "he",
-        batch_norm: str = "frozen",
+        batch_norm: str | None = "frozen",
+        epsilon: float = EPSILON,
+        use_bias: bool = True,
+        class_agnostic: bool = False,
         feature_dtype: str = "float32",
         **kwargs: Any,
     ) -> None:
@@ -78,25 +81,31 @@ class MaskHead(Float32Layer):
             num_classes: with background.
             channels: of the inner convolutions.
             initial_values: a key of `INITIAL_VALUES`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen` or `trained`, see `BatchNorm`; None for none.
+            epsilon: of the batch norms.
+            use_bias: whether convolutions with a batch norm have a bias; those without one always have.
+            class_agnostic: whether one mask serves all classes.
             feature_dtype: dtype of the convolutions; the logits are float32.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.convolutions = [
             ConvNorm(
-                channels,
-                3,
-                conv_name=f"mrcnn_mask_conv{index}",
-                norm_name=f"mrcnn_mask_bn{index}",
-                batch_norm=batch_norm,
-                feature_dtype=feature_dtype,
+                Convolution(
+                    channels,
+                    3,
+                    use_bias=use_bias or batch_norm is None,
+                    feature_dtype=feature_dtype,
+                    name=f"mrcnn_mask_conv{index}",
+                ),
+                BatchNorm(batch_norm, epsilon=epsilon, name=f"mrcnn_mask_bn{index}") if batch_norm else None,
             )
             for index in (1, 2, 3, 4)
         ]
         self.upsampling = Upsampling(channels, feature_dtype=feature_dtype, name="mrcnn_mask_deconv")
+        self.num_classes, self.class_agnostic = num_classes, class_agnostic
         self.logits = Convolution(
-            num_classes,
+            1 if class_agnostic else num_classes,
             1,
             kernel_initializer=INITIAL_VALUES[initial_values].mask_logits,
             feature_dtype=feature_dtype,
@@ -126,4 +135,5 @@ class MaskHead(Float32Layer):
         for convolution in self.convolutions:
             outputs = convolution(outputs, training=training)
         outputs = ops.relu(self.upsampling(outputs))
-        return ops.cast(self.logits(outputs), "float32")
+        logits = ops.cast(self.logits(outputs), "float32")
+        return ops.repeat(logits, self.num_classes, axis=-1) if self.class_agnostic else logits

@@ -56,6 +56,8 @@ class RegionProposals(Float32Layer):
         targets: keras.layers.Layer,
         box_normalization: str = "pixels",
         box_loss_average: str = "objects",
+        box_loss_beta: float | None = None,
+        clip_to_windows: bool = False,
         **kwargs: Any,
     ) -> None:
         """Stores the layers.
@@ -67,40 +69,60 @@ class RegionProposals(Float32Layer):
             targets: samples anchors and computes their targets; an `AnchorTargetGenerator`.
             box_normalization: the frame in which anchors become proposals, see `ops.frames`.
             box_loss_average: see `reduction.box_loss`.
+            box_loss_beta: see `reduction.box_loss`.
+            clip_to_windows: whether proposals are clipped to the un-padded part of the model input (torchvision,
+                detectron2) or to the whole of it (Matterport).
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.anchors, self.network, self.proposals, self.targets = anchors, network, proposals, targets
         self.frame = frames.frame(box_normalization)
-        self.box_loss_average = box_loss_average
+        self.box_loss_average, self.box_loss_beta = box_loss_average, box_loss_beta
+        self.clip_to_windows = clip_to_windows
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the shapes of P2..P6."""
         self.network.build(input_shape)
 
-    def call(self, pyramid: Sequence[Tensor], *, image_size: Size, count: int) -> tuple[AnchorScores, Proposals]:
+    def call(
+        self,
+        pyramid: Sequence[Tensor],
+        *,
+        image_size: Size,
+        count: int,
+        windows: Tensor | None = None,
+        pre_nms_topk: int | None = None,
+    ) -> tuple[AnchorScores, Proposals]:
         """Scores the anchors of the pyramid and proposes the best regions.
 
         Args:
             pyramid: P2..P6, each `[B, Hl, Wl, C]`.
             image_size: (H, W) of the model input.
             count: the most proposals of an image.
+            windows: `[B, 4]` float32, the un-padded part of each image, yxyx pixels; needed by `clip_to_windows`.
+            pre_nms_topk: as for `ProposalGenerator`.
 
         Returns:
             The anchors with their predictions, and proposals with `count` slots.
         """
-        anchors = self.anchors(pyramid)
+        anchors = self.anchors(pyramid, image_size=image_size)
         logits, deltas = self.network(pyramid)
         proposals = self.proposals(
             self.frame.enter(anchors),
             logits,
             deltas,
             level_sizes=self.anchors.level_sizes(pyramid),
-            image_size=self.frame.extent(image_size),
+            limits=self._limits(windows, image_size),
             count=count,
+            pre_nms_topk=pre_nms_topk,
         )
         boxes = ops.where(proposals.valid[..., None], self.frame.leave(proposals.boxes), 0.0)
         return AnchorScores(anchors, logits, deltas), proposals._replace(boxes=boxes)
+
+    def _limits(self, windows: Tensor | None, image_size: Size) -> Tensor:
+        if self.clip_to_windows:
+            return self.frame.enter(windows)[:, None]
+        return ops.convert_to_tensor([0.0, 0.0, *self.frame.extent(image_size)], dtype="float32")
 
     def outputs(self, scored: AnchorScores, batch: Mapping[str, Tensor]) -> RpnOutputs:
         """Computes the targets of the anchors.
@@ -120,6 +142,10 @@ class RegionProposals(Float32Layer):
         return {
             "rpn_class_loss": loss.rpn_class_loss(outputs.objectness_logits, outputs.targets, across=across),
             "rpn_bbox_loss": loss.rpn_bbox_loss(
-                outputs.anchor_deltas, outputs.targets, average=self.box_loss_average, across=across
+                outputs.anchor_deltas,
+                outputs.targets,
+                average=self.box_loss_average,
+                beta=self.box_loss_beta,
+                across=across,
             ),
         }

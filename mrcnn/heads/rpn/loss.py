@@ -26,7 +26,12 @@ def rpn_class_loss(logits: Tensor, targets: AnchorTargets, *, across: reduction.
 
 
 def rpn_bbox_loss(
-    deltas: Tensor, targets: AnchorTargets, *, average: str = "objects", across: reduction.Across = reduction.identity
+    deltas: Tensor,
+    targets: AnchorTargets,
+    *,
+    average: str = "objects",
+    beta: float | None = None,
+    across: reduction.Across = reduction.identity,
 ) -> Tensor:
     """Averages smooth L1 over the four deltas of the object anchors.
 
@@ -34,6 +39,7 @@ def rpn_bbox_loss(
         deltas: `[B, A, 4]`.
         targets: only anchors of state 1 count.
         average: see `reduction.box_loss`.
+        beta: see `reduction.box_loss`.
         across: adds a count up over the devices.
 
     Returns:
@@ -44,5 +50,6 @@ def rpn_bbox_loss(
         objects=targets.state == 1,
         sampled=targets.state >= 0,
         average=average,
+        beta=beta,
         across=across,
     )

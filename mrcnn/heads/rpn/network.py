@@ -11,30 +11,45 @@ from mrcnn.structures import Tensor
 
 
 class RpnHead(Float32Layer):
-    """One shared 3x3 convolution and two 1x1 output convolutions, applied to every level."""
+    """Shared 3x3 convolutions and two 1x1 output convolutions, applied to every level."""
 
     def __init__(
-        self, *, anchors_per_cell: int = 3, channels: int = 512, feature_dtype: str = "float32", **kwargs: Any
+        self,
+        *,
+        anchors_per_cell: int = 3,
+        channels: int = 512,
+        convolutions: int = 1,
+        logits: int = 2,
+        feature_dtype: str = "float32",
+        **kwargs: Any,
     ) -> None:
         """Builds the convolutions.
 
         Args:
             anchors_per_cell: how many anchors each cell has.
-            channels: of the shared convolution.
+            channels: of the shared convolutions.
+            convolutions: how many shared convolutions there are.
+            logits: outputs for each anchor: 2 for background and object, or 1 for the object alone (torchvision,
+                detectron2); the background's logit is then 0.
             feature_dtype: dtype of the convolutions; the outputs are float32.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         common: dict[str, Any] = {"initial_stddev": 0.01, "feature_dtype": feature_dtype}
-        self.shared = Convolution(channels, 3, name="rpn_conv_shared", **common)
-        self.objectness = Convolution(2 * anchors_per_cell, 1, name="rpn_class_raw", **common)
+        names = ["rpn_conv_shared", *(f"rpn_conv_shared{number}" for number in range(2, convolutions + 1))]
+        self.shared = [Convolution(channels, 3, name=name, **common) for name in names]
+        self.logits = logits
+        self.objectness = Convolution(logits * anchors_per_cell, 1, name="rpn_class_raw", **common)
         self.deltas = Convolution(4 * anchors_per_cell, 1, name="rpn_bbox_pred", **common)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         """Creates the weights; `input_shape` lists the levels' shapes, all with equal channels."""
-        self.shared.build(input_shape[0])
+        shape = input_shape[0]
+        for convolution in self.shared:
+            convolution.build(shape)
+            shape = (*shape[:-1], convolution.filters)
         for output in (self.objectness, self.deltas):
-            output.build((*input_shape[0][:-1], self.shared.filters))
+            output.build(shape)
 
     def call(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Computes objectness logits and box deltas of every anchor.
@@ -48,11 +63,14 @@ class RpnHead(Float32Layer):
         logits, deltas = [], []
         for feature in features:
             cells = ops.shape(feature)[1] * ops.shape(feature)[2]
-            shared = ops.relu(self.shared(feature))
+            shared = feature
+            for convolution in self.shared:
+                shared = ops.relu(convolution(shared))
             # [B, Hl, Wl, K*n] -> [B, Hl*Wl*K, n]
-            logits.append(ops.reshape(self.objectness(shared), (-1, cells * self.objectness.filters // 2, 2)))
+            of_cells = (-1, cells * self.objectness.filters // self.logits, self.logits)
+            logits.append(ops.reshape(self.objectness(shared), of_cells))
             deltas.append(ops.reshape(self.deltas(shared), (-1, cells * self.deltas.filters // 4, 4)))
-        return (
-            ops.cast(ops.concatenate(logits, axis=1), "float32"),
-            ops.cast(ops.concatenate(deltas, axis=1), "float32"),
-        )
+        objectness = ops.cast(ops.concatenate(logits, axis=1), "float32")
+        if self.logits == 1:
+            objectness = ops.concatenate([ops.zeros_like(objectness), objectness], axis=-1)
+        return objectness, ops.cast(ops.concatenate(deltas, axis=1), "float32")

@@ -8,7 +8,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms, shapes
-from mrcnn.structures import Count, Proposals, Size, Tensor
+from mrcnn.structures import Count, Proposals, Tensor
 
 
 class ProposalGenerator(Float32Layer):
@@ -22,6 +22,7 @@ class ProposalGenerator(Float32Layer):
         detach: bool = True,
         nms_iou_threshold: float = 0.7,
         delta_std: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        least_side: float | None = None,
         **kwargs: Any,
     ) -> None:
         """Stores the settings.
@@ -33,6 +34,7 @@ class ProposalGenerator(Float32Layer):
             detach: whether no gradient flows from the boxes to the deltas; none flows from the scores in any case.
             nms_iou_threshold: a box is dropped when its IoU with a kept one is above it.
             delta_std: four numbers (dy, dx, dh, dw) that the deltas were divided by when encoded.
+            least_side: boxes with a shorter side are no proposals; None keeps all.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -41,6 +43,7 @@ class ProposalGenerator(Float32Layer):
         self.detach = detach
         self.nms_iou_threshold = nms_iou_threshold
         self.delta_std = delta_std
+        self.least_side = least_side
 
     def call(
         self,
@@ -49,8 +52,9 @@ class ProposalGenerator(Float32Layer):
         anchor_deltas: Tensor,
         *,
         level_sizes: Sequence[Count],
-        image_size: Size,
+        limits: Tensor,
         count: int,
+        pre_nms_topk: int | None = None,
     ) -> Proposals:
         """Computes the proposals of a batch, best first.
 
@@ -59,8 +63,9 @@ class ProposalGenerator(Float32Layer):
             objectness_logits: `[B, A, 2]` (background, object).
             anchor_deltas: `[B, A, 4]`.
             level_sizes: how many of the anchors belong to each level.
-            image_size: (H, W) of the model input in the anchors' frame.
+            limits: `[4]` or `[B, 1, 4]` float32, yxyx; boxes are clipped to it.
             count: the most proposals of an image, a Python int.
+            pre_nms_topk: replaces the setting of that name in this call; None keeps it.
 
         Returns:
             `Proposals` with `count` slots.
@@ -68,16 +73,16 @@ class ProposalGenerator(Float32Layer):
         logits = ops.cast(ops.stop_gradient(objectness_logits), "float32")
         # the softmax of two logits equals the sigmoid of their difference
         scores = ops.sigmoid(logits[..., 1] - logits[..., 0])
-        scores, index, level = self._best(scores, level_sizes)
+        scores, index, level = self._best(scores, level_sizes, most=pre_nms_topk or self.pre_nms_topk)
         anchor_deltas = ops.stop_gradient(anchor_deltas) if self.detach else anchor_deltas
         deltas = ops.take_along_axis(anchor_deltas, index[..., None], axis=1)
         decoded = box_coding.decode_boxes(deltas, ops.take(anchors, index, axis=0), delta_std=tuple(self.delta_std))
-        decoded = boxes.clip(decoded, ops.convert_to_tensor([0.0, 0.0, *image_size], dtype="float32"))
+        decoded = boxes.clip(decoded, limits)
         kept, valid = nms.class_nms(
             decoded,
             scores,
             level,
-            valid=ops.ones_like(scores, dtype="bool"),
+            valid=self._large_enough(decoded),
             iou_threshold=self.nms_iou_threshold,
             max_outputs=count,
         )
@@ -88,8 +93,14 @@ class ProposalGenerator(Float32Layer):
             valid=valid,
         )
 
-    def _best(self, scores: Tensor, level_sizes: Sequence[Count]) -> tuple[Tensor, Tensor, Tensor]:
-        """Selects the anchors with the highest scores, of the whole pyramid or of each level.
+    def _large_enough(self, decoded: Tensor) -> Tensor:
+        """Finds the boxes `[B, K, 4]` that may be proposals: `[B, K]` bool."""
+        if self.least_side is None:
+            return ops.ones_like(decoded[..., 0], dtype="bool")
+        return ops.all(decoded[..., 2:] - decoded[..., :2] >= self.least_side, axis=-1)
+
+    def _best(self, scores: Tensor, level_sizes: Sequence[Count], *, most: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Selects the `most` anchors with the highest scores, of the whole pyramid or of each level.
 
         Returns:
             scores, indices and levels, each `[B, K]`; with the scope `pyramid` all levels are 0.
@@ -98,8 +109,6 @@ class ProposalGenerator(Float32Layer):
         starts = (0, *itertools.accumulate(sizes))
         found = []
         for level, (start, size) in enumerate(zip(starts, sizes, strict=False)):
-            best, index = ops.top_k(
-                scores[:, start : start + size], k=shapes.at_most(self.pre_nms_topk, size), sorted=True
-            )
+            best, index = ops.top_k(scores[:, start : start + size], k=shapes.at_most(most, size), sorted=True)
             found.append((best, ops.cast(index, "int32") + start, ops.full_like(best, level, dtype="int32")))
         return tuple(ops.concatenate(part, axis=1) for part in zip(*found, strict=True))

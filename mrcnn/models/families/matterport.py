@@ -25,65 +25,13 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import extra_heads, layout
-from mrcnn.models.mask_rcnn import Layers, MaskRCNN, Numbers
+from mrcnn.models import extra_heads
+from mrcnn.models.families.family_model import FamilyModel
+from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
 from mrcnn.structures import Choices
 
 _OWN_NAMES = ("rpn", "box", "mask", *RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
-_HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
-LAYER_PATTERNS = {
-    "heads": _HEADS,
-    "5+": r"(res5.*)|(bn5.*)|" + _HEADS,
-    "4+": r"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + _HEADS,
-    "3+": r"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|" + _HEADS,
-    "all": ".*",
-}
-
-
-@keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
-class Matterport(MaskRCNN):
-    """`MaskRCNN` with Matterport's architecture, built from the settings of `MatterportConfig`."""
-
-    layer_patterns = LAYER_PATTERNS
-
-    def __init__(self, *, num_classes: int, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Builds the model and its variables.
-
-        Args:
-            num_classes: with background.
-            settings: fields of `MatterportConfig`; omitted ones have their defaults.
-            **kwargs: `name` and `dtype`, the precision policy of the convolutions.
-        """
-        config = MatterportConfig(**(settings or {}))
-        policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
-        layers = build_layers(config, num_classes=num_classes, feature_dtype=policy.compute_dtype)
-        numbers = Numbers(
-            image_mean=config.image_mean,
-            map_channels=(CHANNELS, config.fpn_channels),
-            post_nms_topk_train=config.post_nms_topk_train,
-            post_nms_topk=config.post_nms_topk,
-            choices=Choices.of(config),
-            weight_decay=config.weight_decay,
-            loss_weights=config.loss_weights.model_dump(),
-        )
-        super().__init__(layers, numbers, **kwargs)
-        self.num_classes, self.settings = num_classes, config
-
-    def get_config(self) -> dict[str, Any]:
-        """Collects the constructor's arguments; Keras alone records only a model's defaults."""
-        config = {"num_classes": self.num_classes, "settings": self.settings.model_dump(mode="json")}
-        return {**config, "name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "Matterport":
-        """Builds the model, with new random weights, from the dictionary of `get_config`."""
-        dtype = keras.saving.deserialize_keras_object(config["dtype"], custom_objects=custom_objects)
-        return cls(**{**config, "dtype": dtype})
-
-    def weight_layout(self) -> layout.Layout:
-        """Lists the weights under Matterport's names and in its order."""
-        return layout.weight_layout(self, backbone=self.settings.backbone)
 
 
 def build_layers(config: MatterportConfig, *, num_classes: int, feature_dtype: str) -> Layers:
@@ -190,3 +138,24 @@ def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
 
 def _features(config: MatterportConfig, side: int, *, name: str) -> RoiFeatures:
     return RoiFeatures(output_size=side, mode=config.roi_align, sampling_ratio=config.roi_sampling_ratio, name=name)
+
+
+def _numbers(config: MatterportConfig) -> Numbers:
+    return Numbers(
+        image_mean=config.image_mean,
+        map_channels=(CHANNELS, config.fpn_channels),
+        post_nms_topk_train=config.post_nms_topk_train,
+        post_nms_topk=config.post_nms_topk,
+        choices=Choices.of(config),
+        weight_decay=config.weight_decay,
+        loss_weights=config.loss_weights.model_dump(),
+    )
+
+
+@keras.saving.register_keras_serializable(package="mrcnn", name="MaskRCNN")
+class Matterport(FamilyModel):
+    """`MaskRCNN` with Matterport's architecture, built from the settings of `MatterportConfig`."""
+
+    record = MatterportConfig
+    layers_of = staticmethod(build_layers)
+    numbers_of = staticmethod(_numbers)

@@ -107,13 +107,13 @@ def test_matterport_run_time_choices_reach_the_model():
 def test_matterport_widths_and_precision_reach_the_networks(parts):
     assert parts.rpn.network.shared.filters == 17
     assert parts.rpn.network.objectness.filters == 2 * 2
-    assert parts.neck.smooth[0].filters == 18
+    assert parts.neck.smooth[0].conv.filters == 18
     assert parts.box.network.first.conv.filters == 19
     assert parts.backbone.stem.norm.mode == "trained"
     networks = (
         parts.backbone.stem,
         parts.rpn.network.shared,
-        parts.neck.lateral[0],
+        parts.neck.lateral[0].conv,
         parts.heads["mask"].network.upsampling,
     )
     assert {network.feature_dtype for network in networks} == {"bfloat16"}

@@ -1,0 +1,136 @@
+"""Settings that all families of Mask R-CNN with a ResNet and a feature pyramid have.
+
+Each family's own record adds to them. Sizes are pixels of the model input; there is one anchor size for each level of
+the pyramid.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from mrcnn.config.base import Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.model import ModelConfig
+
+PYRAMID_LEVELS = 5  # P2 to P6
+
+DeltaStd = tuple[Positive, Positive, Positive, Positive]
+
+
+class LossWeights(Settings):
+    """Factors by which the losses are multiplied before they are added.
+
+    Losses of `extra_heads` may be added by name.
+
+    Training checks the names, since the heads may be those of the start weights.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, NotNegative] = Field(init=False)
+
+    rpn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    rpn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_class_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_bbox_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+    mrcnn_mask_loss: NotNegative = Field(default=1.0, description="factor of that loss in the sum")
+
+
+class RcnnConfig(ModelConfig):
+    """Sizes, samples and thresholds of a Mask R-CNN with a ResNet and a feature pyramid."""
+
+    LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
+    TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
+        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std",
+    )  # fmt: skip
+
+    backbone: Literal["resnet101", "resnet50"] = Field(
+        default="resnet101", description="the network below the feature pyramid"
+    )
+    anchor_sizes: Annotated[tuple[Positive, ...], Field(min_length=PYRAMID_LEVELS, max_length=PYRAMID_LEVELS)] = Field(
+        default=(32.0, 64.0, 128.0, 256.0, 512.0), description="side of the anchors of P2 to P6"
+    )
+    anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(0.5, 1.0, 2.0), description="width / height of the anchors"
+    )
+    fpn_channels: PositiveInt = Field(default=256, description="width of the feature pyramid")
+    rpn_channels: PositiveInt = Field(default=512, description="width of the region proposal network")
+    box_fc_channels: PositiveInt = Field(default=1024, description="width of the box head")
+    post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
+    post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")
+    rpn_nms_iou_threshold: Fraction = Field(default=0.7, description="IoU threshold of the proposals' NMS")
+    rpn_samples: PositiveInt = Field(default=256, description="anchors per image in the RPN losses")
+    rpn_positive_fraction: PositiveFraction = Field(default=0.5, description="largest share of objects among them")
+    rpn_positive_iou: PositiveFraction = Field(default=0.7, description="overlap from which an anchor is an object")
+    rpn_negative_iou: Fraction = Field(
+        default=0.3, description="overlap below which it is background; not above `rpn_positive_iou`"
+    )
+    roi_samples: PositiveInt = Field(default=200, description="regions per image that train the heads")
+    roi_positive_fraction: PositiveFraction = Field(default=0.33, description="largest share of objects among them")
+    roi_positive_iou: PositiveFraction = Field(default=0.5, description="overlap from which a region is an object")
+    ignore_share: Fraction | None = Field(
+        default=0.5,
+        description=(
+            "**convention**: a box that lies in a crowd by this share is no background, besides those of IoU "
+            "0.001; null: by the IoU alone"
+        ),
+    )
+    box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
+    mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
+    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
+    box_delta_std: DeltaStd = Field(
+        default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
+    )
+    weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
+    loss_weights: LossWeights = LossWeights()
+
+    @property
+    def title(self) -> str:
+        """The backbone's name."""
+        return self.backbone
+
+    @property
+    def extra_losses(self) -> tuple[str, ...]:
+        """Names in `loss_weights` besides `LOSSES`."""
+        return tuple(self.loss_weights.model_extra or ())
+
+    @property
+    def imagenet_backbone(self) -> str:
+        """The backbone's name."""
+        return self.backbone
+
+    @model_validator(mode="after")
+    def _check_overlaps_and_mask(self) -> Self:
+        if self.rpn_negative_iou > self.rpn_positive_iou:
+            raise ValueError(
+                f"`rpn_negative_iou` must not exceed `rpn_positive_iou`, got {self.rpn_negative_iou} "
+                f"and {self.rpn_positive_iou}"
+            )
+        if self.mask_size != 2 * self.mask_pool_size:
+            raise ValueError(
+                f"`mask_size` must be twice `mask_pool_size`, got {self.mask_size} and {self.mask_pool_size}; "
+                f"use {2 * self.mask_pool_size}"
+            )
+        return self
+
+
+def check_channels(name: str, values: tuple[float, ...], *, channels: int) -> None:
+    """Checks that a setting has one number for each channel of an image.
+
+    Raises:
+        ValueError: it has another number of them.
+    """
+    if len(values) != channels:
+        raise ValueError(f"`{name}` must hold one number per channel, {channels}, got {len(values)}")
+
+
+def other_default(record: type[ModelConfig], name: str, default: Any) -> Any:
+    """Makes the field of a subclass that differs from its base only in the default.
+
+    Args:
+        record: the base.
+        name: of the field.
+        default: the subclass's value.
+    """
+    return Field(default=default, description=record.model_fields[name].description)

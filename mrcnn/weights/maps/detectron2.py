@@ -1,0 +1,121 @@
+"""Tensors of detectron2's Mask R-CNN and Keypoint R-CNN, and of its ImageNet ResNets.
+
+detectron2's last class is the background, which has neither box nor mask; in this project it is the first.
+Source: detectron2 at 02b5c4e2, `modeling`: names and shapes of the state dicts.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from mrcnn.weights import names
+from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
+
+BODY = "backbone.bottom_up."
+KEYPOINT_CONVOLUTIONS = 8
+
+
+def is_detector(tensors: Collection[str]) -> bool:
+    """Checks whether tensors are those of a detector; `tensors` are their names."""
+    return f"{BODY}stem.conv1.weight" in tensors
+
+
+def is_backbone(tensors: Collection[str]) -> bool:
+    """Checks whether tensors are those of an ImageNet ResNet; `tensors` are their names."""
+    return "stem.conv1.weight" in tensors and "res2.0.conv1.weight" in tensors
+
+
+def settings_of(tensors: Tensors) -> dict[str, Any]:
+    """Derives the `model` settings of a detector from names and shapes of its tensors.
+
+    Args:
+        tensors: a state dict for which `is_detector` is true.
+
+    Returns:
+        Keys of `Detectron2Config`.
+    """
+    found: dict[str, Any] = {
+        "family": "detectron2",
+        "backbone": depth_of(tensors, BODY),
+        "heads": [
+            name
+            for name, tensor in (("masks", "mask_head.predictor"), ("keypoints", "keypoint_head.score_lowres"))
+            if f"roi_heads.{tensor}.weight" in tensors
+        ],
+        "channels": tensors[f"{BODY}stem.conv1.weight"].shape[1],
+    }
+    boxes = tensors["roi_heads.box_predictor.bbox_pred.weight"].shape[0]
+    if boxes == 4 and num_classes(tensors) > 2:
+        found["class_agnostic_boxes"] = True
+    return found
+
+
+def num_classes(tensors: Tensors) -> int:
+    """Counts the classes of a detector, with the background."""
+    return tensors["roi_heads.box_predictor.cls_score.weight"].shape[0]
+
+
+def depth_of(tensors: Collection[str], prefix: str) -> str:
+    """Finds the ResNet's depth from the names of its tensors: `resnet50` or `resnet101`."""
+    return "resnet101" if f"{prefix}res4.22.conv1.weight" in tensors else "resnet50"
+
+
+def backbone_entries(depth: str, *, prefix: str) -> Iterator[Entry]:
+    """Yields the tensors of a ResNet.
+
+    Args:
+        depth: `resnet50` or `resnet101`.
+        prefix: of the tensors' names.
+    """
+    yield from _unit(f"{prefix}stem.conv1", "conv1", "bn_conv1")
+    for stage, number, block in names.blocks(names.depth_number(depth)):
+        theirs = f"{prefix}res{stage}.{number - 1}"
+        for place, branch in enumerate(("2a", "2b", "2c"), start=1):
+            yield from _unit(f"{theirs}.conv{place}", f"res{block}_branch{branch}", f"bn{block}_branch{branch}")
+        if number == 1:
+            yield from _unit(f"{theirs}.shortcut", f"res{block}_branch1", f"bn{block}_branch1")
+
+
+def form_of(tensors: Tensors) -> Form:
+    """Finds the form of a detector from the names of its tensors."""
+    convolutions = [number for number in range(1, 9) if f"roi_heads.box_head.conv{number}.weight" in tensors]
+    rpn = 2 if "proposal_generator.rpn_head.conv.conv1.weight" in tensors else 1
+    return Form(depth_of(tensors, BODY), rpn_convolutions=rpn, box_convolutions=len(convolutions))
+
+
+def entries(form: Form) -> Iterator[Entry]:
+    """Yields the tensors of a detector; those of a head or norm that it lacks are missing in its state dict."""
+    yield from backbone_entries(form.backbone, prefix=BODY)
+    for level in (2, 3, 4, 5):
+        for theirs, ours in (("fpn_lateral", f"fpn_c{level}p{level}"), ("fpn_output", f"fpn_p{level}")):
+            yield from conv(f"backbone.{theirs}{level}", ours)
+            yield from norm(f"backbone.{theirs}{level}.norm", f"{ours}_bn")
+    if form.rpn_convolutions == 1:
+        yield from conv("proposal_generator.rpn_head.conv", "rpn_conv_shared")
+    else:
+        yield from conv("proposal_generator.rpn_head.conv.conv0", "rpn_conv_shared")
+        yield from conv("proposal_generator.rpn_head.conv.conv1", "rpn_conv_shared2")
+    yield from conv("proposal_generator.rpn_head.objectness_logits", "rpn_class_raw")
+    yield from pair("proposal_generator.rpn_head.anchor_deltas", "rpn_bbox_pred", "anchor_deltas", bias="deltas")
+    yield from pair("roi_heads.box_head.fc1", "mrcnn_class_conv1", "regions")
+    yield from pair("roi_heads.box_head.fc2", "mrcnn_class_conv2", "connected")
+    yield from pair("roi_heads.box_predictor.cls_score", "mrcnn_class_logits", "dense_last", bias="same_last")
+    yield from pair(
+        "roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", "box_deltas_of_objects", bias="deltas_of_objects"
+    )
+    for theirs, ours, count in (
+        ("box_head.conv", "mrcnn_box", form.box_convolutions),
+        ("mask_head.mask_fcn", "mrcnn_mask", 4),
+    ):
+        for number in range(1, count + 1):
+            yield from conv(f"roi_heads.{theirs}{number}", f"{ours}_conv{number}")
+            yield from norm(f"roi_heads.{theirs}{number}.norm", f"{ours}_bn{number}")
+    yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
+    yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", "conv_of_objects", bias="same_of_objects")
+    for number in range(1, KEYPOINT_CONVOLUTIONS + 1):
+        yield from conv(f"roi_heads.keypoint_head.conv_fcn{number}", f"mrcnn_keypoint_conv{number}")
+    yield from pair("roi_heads.keypoint_head.score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")
+
+
+def _unit(tensor: str, layer: str, norm_layer: str) -> Iterator[Entry]:
+    yield from conv(tensor, layer, bias=False)
+    yield from norm(f"{tensor}.norm", norm_layer)
