@@ -4,6 +4,7 @@ The first bytes of the file, not its suffix, decide how it is read. No code of t
 needed. How layers are named is a matter of the caller.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -167,16 +168,20 @@ def _title(form: str, wrapper: str | None) -> str:
 
 
 def _read_safetensors(path: Path) -> StateDict:
+    data = files.read_bytes(path, what="weight file", most=checked.MOST_BYTES)
+    stored = dict(safetensors.deserialize(data))  # in random order
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # has been checked by the library
+    metadata = header.pop("__metadata__", {})
     tensors = {}
-    stored = safetensors.deserialize(files.read_bytes(path, what="weight file", most=checked.MOST_BYTES))
-    for name, values in stored:
+    for name in header:
         where = f"the weight file {path}: {name}"
-        if (kind := values["dtype"]) not in SAFETENSORS_DTYPES:
+        kind, shape, values = (stored[name][key] for key in ("dtype", "shape", "data"))
+        if kind not in SAFETENSORS_DTYPES:
             raise UserError(f"{where} has values of type {kind}, expected one of {', '.join(SAFETENSORS_DTYPES)}")
-        tensors[name] = _numbers(values["data"], kind, tuple(values["shape"]), where=where)
+        tensors[name] = _numbers(values, kind, tuple(shape), where=where)
     if not tensors:
         raise UserError(f"the weight file {path} holds no tensors")
-    return StateDict(path=str(path), form=SAFETENSORS, tensors=tensors)
+    return StateDict(path=str(path), form=SAFETENSORS, tensors=tensors, author=metadata.get("__author__"))
 
 
 def _numbers(data: bytes, kind: str, shape: tuple[int, ...], *, where: str) -> np.ndarray:

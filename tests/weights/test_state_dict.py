@@ -136,7 +136,7 @@ def test_read_state_dict_reads_safetensors(path):
         "i": ("I64", [1], np.int64(2**40).tobytes()),
         "e": ("F64", [0, 3], b""),
     }
-    found = read(path, safetensors_file(tensors, metadata={"format": "pt"}))
+    found = read(path, safetensors_file(tensors, metadata={"format": "pt", "__author__": "me"}))
     expected = {
         "f": np.float32([1, 2]),
         "bf": np.float32([[1, -3]]),
@@ -145,9 +145,9 @@ def test_read_state_dict_reads_safetensors(path):
         "i": np.int64([2**40]),
         "e": np.zeros((0, 3)),
     }
-    check_equal({name: found.tensors[name] for name in expected}, expected)
-    assert found.form == "safetensors"
-    check_equal(read(path, safetensors.numpy.save(ARRAYS)).tensors, dict(sorted(ARRAYS.items(), reverse=True)))
+    check_equal(found.tensors, expected)
+    assert (found.form, found.author) == ("safetensors", "me")
+    check_equal(read(path, safetensors.numpy.save(ARRAYS)).tensors, dict(sorted(ARRAYS.items())))
 
 
 @pytest.mark.parametrize(
