@@ -7,9 +7,11 @@ Source: HDF5 file format specification 3.0, sections on links and data layout.
 
 import math
 import os
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -19,6 +21,7 @@ from mrcnn.errors import UserError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MOST_BYTES = 2 * 2**30  # all data sets, uncompressed; a ResNet-101 model with Adam's variables has 0.8 GB
 MOST_OBJECTS = 100_000  # groups and data sets; such a model has 2,000
+MOST_SIDES = 32  # dimensions of an array; NumPy allows 64
 UNSTORED_BYTES = 2**20  # a larger data set must have stored values; a smaller one may consist of its default value
 
 
@@ -77,6 +80,27 @@ def damaged(path: str | os.PathLike[str], *, what: str = "weight file") -> Itera
         raise UserError(
             f"the {what} {path} is damaged or cut short ({size} bytes): copy or download it again ({_reason(error)})"
         ) from error
+
+
+def size_of(shape: Iterable[Any], itemsize: int, *, where: str) -> int:
+    """Computes the size of an array in bytes after a check of its shape.
+
+    Args:
+        shape: the sides, of any type; an empty shape is that of one value.
+        itemsize: bytes of a value.
+        where: the array or its file, for error messages.
+
+    Raises:
+        UserError: a side is no whole number or negative, there are too many, or the size is more than `MOST_BYTES`,
+            also if a side of 0 counts as 1.
+    """
+    sides = tuple(shape)
+    if len(sides) > MOST_SIDES or any(type(side) is not int or side < 0 for side in sides):
+        raise UserError(f"{where} has an array with the shape {reprlib.repr(sides)}: it is damaged")
+    most = itemsize * math.prod(side or 1 for side in sides)
+    if most > MOST_BYTES:
+        raise UserError(f"{where} has an array with the shape {sides}, {most} bytes, more than any model has")
+    return 0 if 0 in sides else most
 
 
 def _check_start(path: Path, what: str) -> None:

@@ -1,6 +1,6 @@
 """The fuzz targets by name; a new one is a file beside this and a line here."""
 
-from tests.fuzz import coco, hdf5_files, project, settings
+from tests.fuzz import coco, hdf5_files, project, settings, state_dicts
 from tests.fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {
@@ -10,6 +10,7 @@ TARGETS: dict[str, Target] = {
     "image": project.image,
     "weights": hdf5_files.read_weights,
     "state": hdf5_files.read_state,
+    "state dict": state_dicts.read,
     "config": settings.load_config,
     "model folder": settings.read_model_folder,
 }

@@ -141,3 +141,22 @@ def test_open_file_refuses_chunks_larger_than_their_data_set(path):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", (1,), "<f4", chunks=(2**20,), maxshape=(None,), compression="gzip")
     assert re.search(r"/a is stored in chunks of 4194304 bytes, more than the 4 of all its values", refusal(path))
+
+
+def test_size_of_multiplies_the_sides():
+    assert checked.size_of((2, 3), 4, where="x") == 24
+    assert checked.size_of((), 8, where="x") == 8
+    assert checked.size_of((5, 0), 8, where="x") == 0
+    assert checked.size_of((checked.MOST_BYTES,), 1, where="x") == checked.MOST_BYTES
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1.0,), ("2",), (True,), (None,), (1,) * 33, ((1,),)])
+def test_size_of_refuses_sides_that_are_no_counts(shape):
+    with pytest.raises(UserError, match=r"^the file x has an array with the shape \("):
+        checked.size_of(shape, 4, where="the file x")
+
+
+@pytest.mark.parametrize("shape", [(checked.MOST_BYTES + 1,), (2**16, 2**16), (0, 2**40), (2**2000,)])
+def test_size_of_refuses_more_than_any_model_has(shape):
+    with pytest.raises(UserError, match="more than any model has"):
+        checked.size_of(shape, 1, where="x")
