@@ -221,7 +221,8 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
         small=options.small,
     )
     _warn(kept, log, is_split=options.tag is None)
-    tagged = ", ".join(f"{number} tagged {tag}" if tag else f"{number} untagged" for tag, number in kept.tags.items())
+    tags = sorted(kept.tags.items(), key=lambda item: (not item[0], item[0]))  # untagged ones last
+    tagged = ", ".join(f"{number} tagged {tag}" if tag else f"{number} untagged" for tag, number in tags)
     log.info(
         f"{options.out}: {counted(kept.tags.total(), 'image')} ({tagged}), {counted(kept.objects, 'object')} of class "
         f"{options.class_name} ({kept.small} of them under {options.small} pixels), {kept.without} of the images "

@@ -83,7 +83,7 @@ def test_convert_lists_tag_the_images(tmp_path, capsys):
     assert tags == [["val"], [], ["train"]]
     printed = _printed(capsys)
     assert "1 image in no list, without a tag: FudanPed00002.png" in printed
-    assert "3 images (1 tagged val, 1 untagged, 1 tagged train)" in printed
+    assert "3 images (1 tagged train, 1 tagged val, 1 untagged)" in printed
     assert sorted(tag.name for tag in project.meta.tags) == ["train", "val"]
 
 
