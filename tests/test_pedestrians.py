@@ -106,7 +106,7 @@ def test_every_command_of_the_page_works(place):
     assert (metrics["images"], set(metrics["per_class"])) == (3, {"pedestrian"})
     assert {"box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75", "score_threshold"} <= set(metrics)
     assert len(list((place / "runs/pedestrians-found/overlay").glob("*.png"))) == 10
-    (columns, *rows) = csv.reader((place / "runs/pedestrians/history.csv").open())
+    columns, *rows = csv.reader((place / "runs/pedestrians/history.csv").read_text().splitlines())
     assert {"val_mask_ap", "train_seconds"} <= set(columns)
     assert len(rows) == 2
     settings = json.loads((place / "runs/pedestrians/best/config.json").read_text())["settings"]

@@ -1,5 +1,8 @@
 """Reads instance masks of every kind, and cuts them into objects."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -109,6 +112,15 @@ def test_read_indices_of_broken_files_name_them(tmp_path):
         with pytest.raises(UserError, match=why) as error:
             index_masks.read_indices(tmp_path / name)
         assert name in str(error.value)
+
+
+def test_read_indices_of_a_palette_that_declares_a_huge_image_decodes_nothing(tmp_path):
+    data = bytearray(save_palette(tmp_path / "m.png", INDICES).read_bytes())
+    data[16:24] = struct.pack(">II", 40000, 40000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "m.png").write_bytes(data)
+    with pytest.raises(UserError, match=r"m\.png would take 4578 MB when decoded"):  # 40000 * 40000 * 3 / 2**20
+        index_masks.read_indices(tmp_path / "m.png")
 
 
 def test_object_bitmaps_keep_holes_and_join_parts():

@@ -102,14 +102,15 @@ def test_convert_keeps_holes_parts_and_small_objects_and_counts_the_small(tmp_pa
     mask[8:12, 8:12] = 0
     mask[40, 60] = 9
     mask[30, 30:33] = 4
+    mask[34, 30:34] = 6
     _pair(tmp_path, "a", mask)
     assert _run(tmp_path, tmp_path / "out", "--small", "4") == 0
     (annotation,) = _read(tmp_path / "out")[0].values()
-    assert [_drawn(label).sum() for label in annotation.labels] == [3, 385]  # 20 * 20 - 4 * 4 + 1
-    np.testing.assert_array_equal(_drawn(annotation.labels[1]), mask == 9)
+    assert [_drawn(label).sum() for label in annotation.labels] == [3, 4, 385]  # 20 * 20 - 4 * 4 + 1
+    np.testing.assert_array_equal(_drawn(annotation.labels[2]), mask == 9)
     printed = _printed(capsys)
     assert "1 object kept with under 4 pixels: value 4 of a_mask.png (3)" in printed
-    assert "2 objects of class object (1 of them under 4 pixels)" in printed
+    assert "3 objects of class object (1 of them under 4 pixels)" in printed
     assert "no image is tagged val; a training needs both train and val" in printed
 
 
