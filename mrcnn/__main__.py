@@ -25,6 +25,7 @@ Commands = Mapping[str, Command]
 CONVERTERS: Commands = {
     "coco": Command("mrcnn.convert.coco", "COCO instance annotations"),
     "coins": Command("mrcnn.convert.coins", "the demo's photograph of coins"),
+    "masks": Command("mrcnn.convert.masks", "images with PNG instance masks"),
     "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
 }
 COMMANDS: Commands = {

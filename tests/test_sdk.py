@@ -17,7 +17,7 @@ import pytest
 
 from mrcnn.annotate import run
 from mrcnn.config.load import load_inference_config
-from mrcnn.convert import coco, coins, nuclei
+from mrcnn.convert import coco, coins, masks, nuclei
 from mrcnn.events import JsonLog
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -26,12 +26,13 @@ from mrcnn.project.geometry import Unsupported
 from mrcnn.project.reader import Project
 from mrcnn.project.skeletons import Graph
 from mrcnn.project.writer import ProjectWriter
+from tests.convert import drawn_masks
 from tests.predict import helpers
 from tests.projects import HEIGHT, MODES, OWN, WIDTH, make_every_shape, mode_config
 
 SDK = os.environ.get("MRCNN_SDK_PYTHON")
 FOUND = [f"found {number} by {mode}" for mode in MODES for number in ("once", "twice")]
-KINDS = ["every shape", "tagged", "found in a folder", "coco", "nuclei", "coins", *FOUND]
+KINDS = ["every shape", "tagged", "found in a folder", "coco", "masks", "nuclei", "coins", *FOUND]
 
 pytestmark = pytest.mark.skipif(not SDK, reason="MRCNN_SDK_PYTHON names no Python with the SDK: make sdk-test does")
 
@@ -91,6 +92,13 @@ def _nuclei(root):
     return root / "out"
 
 
+def _masks(root):
+    source = drawn_masks.write_penn_fudan(root / "source", count=4)
+    folders = [str(source / "PNGImages"), str(source / "PedMasks")]
+    assert masks.main([*folders, "--out", str(root / "out"), "--class-name", "pedestrian"]) == 0
+    return root / "out"
+
+
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
     """Writes every kind of project and reads it, by kind."""
@@ -100,6 +108,7 @@ def read(tmp_path_factory):
         "every shape": _copy(source, root / "copied"),
         "found in a folder": _infer(sources.open_images(source / "second" / "img"), root / "folder"),
         "coco": _coco(root / "coco"),
+        "masks": _masks(root / "masks"),
         "nuclei": _nuclei(root / "nuclei"),
         "coins": coins.make_coins_project(root / "coins", train_tiles=2),
     }

@@ -19,6 +19,7 @@ import numpy as np
 from skimage import data, filters, segmentation
 
 from mrcnn import events, files
+from mrcnn.convert.split import TRAIN_TAG, VAL_TAG
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
@@ -28,7 +29,6 @@ from mrcnn.project.writer import ProjectWriter
 
 DATASET = "coins"
 CLASS_TITLE = "coin"
-TRAIN_TAG, VAL_TAG = "train", "val"
 COIN_COUNT = 24
 
 SPLIT_X = 242  # the first column of the validation part; free of coins but for one in the last row

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, files
+from mrcnn.convert import index_masks
+from mrcnn.convert.split import TRAIN_TAG, VAL_TAG
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import pixels
@@ -25,7 +27,6 @@ from mrcnn.project.writer import ProjectWriter
 
 CLASS_TITLE = "nucleus"
 DATASET = "stage1_train"
-TRAIN_TAG, VAL_TAG = "train", "val"
 
 
 def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog) -> Counter[str]:
@@ -109,8 +110,7 @@ def _read_sample(folder: Path, tag: str) -> tuple[Path, Annotation]:
     labels = []
     for path in sorted((folder / "masks").glob("*.png")):
         mask = pixels.read_image(path, channels=1)[..., 0] > 0
-        if mask.shape != height_width:
-            raise UserError(f"{path} has size {mask.shape}, its image {height_width}")
+        index_masks.check_size(path, mask.shape, [height_width])
         if mask.any():
             labels.append(Label(CLASS_TITLE, Bitmap.from_canvas(mask)))
     return found[0], Annotation(height_width, (Tag(tag),), tuple(labels))
