@@ -31,6 +31,10 @@ def check_model(model: str | Path, *, classes: str | None) -> None:
     if found.config is not None:
         load_json(found.config)
         return
+    if startup.load("mrcnn.weights.foreign").is_foreign(found.weights):
+        foreign_file = startup.load("mrcnn.model_folder.foreign_file")
+        foreign_file.class_titles(foreign_file.read_detector(found.weights), classes=classes)
+        return
     lone_file = startup.load("mrcnn.model_folder.lone_file")
     lone_file.class_titles(lone_file.read_facts(found.weights), found.weights, classes=classes)
 

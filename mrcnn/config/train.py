@@ -112,10 +112,14 @@ class InputSize(Settings):
         default=256,
         description=("an image is scaled up until its short side reaches this; it has no effect above `max_dim`"),
     )
-    max_dim: Annotated[PositiveInt, Field(multiple_of=SIZE_STEP)] = Field(
+    max_dim: PositiveInt = Field(
         default=256,
-        description="the long side of an image never exceeds this; the rest of the model input is padding",
+        description=(
+            "the long side of an image never exceeds this; the rest of the model input is padding. A multiple of 64, "
+            "unless `shape` is rectangle"
+        ),
     )
+
     shape: Literal["rectangle", "square"] | None = Field(
         default=None,
         description=(
@@ -125,6 +129,14 @@ class InputSize(Settings):
             "were trained with it, and where `augmentation` changes the size of images"
         ),
     )
+
+    @model_validator(mode="after")
+    def _check_square(self) -> Self:
+        """Checks that a square has a side that the pyramid can halve; a rectangle is rounded up."""
+        if self.max_dim % SIZE_STEP and self.shape != "rectangle":
+            use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
+            raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")
+        return self
 
     @property
     def settled_shape(self) -> str:

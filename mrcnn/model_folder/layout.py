@@ -1,7 +1,7 @@
 """The layout of a model folder, and how a path is resolved to one.
 
     <folder>/config.json              settings, classes, class_title_to_idx, and `model`, the architecture's numbers
-    <folder>/model_weights/model.h5
+    <folder>/model_weights/model.h5      or model.safetensors, model.pth, model.pt, model.pkl of another code base
     <run>/best, <run>/last            links of a training run to two of its checkpoints, which are such folders
 
 Source: Supervisely Mask R-CNN plugin 5.16, checkpoints.
@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn.errors import UserError
+from mrcnn.weights import published
 
 COCO = "coco"  # stands for Matterport's release file, which is downloaded once
 CONFIG = "config.json"
 WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"
 LAST = "last"
-FILE_SUFFIXES = (".h5", ".hdf5")
+FOREIGN_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")  # of weights of other code bases
+FILE_SUFFIXES = (".h5", ".hdf5", *FOREIGN_SUFFIXES)
 
 
 class ModelFiles(NamedTuple):
@@ -36,12 +38,23 @@ class ModelFiles(NamedTuple):
 
 def is_in_folder(weights: Path) -> bool:
     """Checks whether a weight file has the path of one in a model folder."""
-    return weights.absolute().parts[-len(WEIGHTS.parts) :] == WEIGHTS.parts
+    place = weights.absolute()
+    return place.parent.name == WEIGHTS.parent.name and place.stem == WEIGHTS.stem and place.suffix in FILE_SUFFIXES
+
+
+def weights_in(folder: Path) -> Path:
+    """Finds the weight file of a model folder; of several, `model.h5`, which need not exist."""
+    of_others = [(folder / WEIGHTS).with_suffix(suffix) for suffix in FOREIGN_SUFFIXES]
+    return next((path for path in (folder / WEIGHTS, *of_others) if path.is_file()), folder / WEIGHTS)
 
 
 def is_release(model: str | Path) -> bool:
-    """Checks whether a model is Matterport's release file, named `coco`, and not a path of that name."""
-    return str(model) == COCO and not Path(model).exists()
+    """Checks whether a model is the name of a published file, and not a path.
+
+    Raises:
+        UserError: the name begins like one of a published model, but there is none.
+    """
+    return (str(model) == COCO and not Path(model).exists()) or published.find(model) is not None
 
 
 def locate(path: Path, *, holds: str | Path) -> ModelFiles | None:
@@ -60,11 +73,14 @@ def locate(path: Path, *, holds: str | Path) -> ModelFiles | None:
         if is_in_folder(path) and (around / CONFIG).is_file():
             return ModelFiles(path, around / CONFIG, around)
         return ModelFiles(path)
-    folder = next((place for place in (path, path / BEST) if (place / holds).is_file()), None)
+    places = (path, path / BEST)
+    folder = next(
+        (place for place in places if (weights_in(place) if holds == WEIGHTS else place / holds).is_file()), None
+    )
     if folder is None:
         return None
     config = folder / CONFIG
-    return ModelFiles(folder / WEIGHTS, config if config.is_file() else None, folder)
+    return ModelFiles(weights_in(folder), config if config.is_file() else None, folder)
 
 
 def find_model(path: Path) -> ModelFiles:

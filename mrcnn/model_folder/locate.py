@@ -1,4 +1,4 @@
-"""Finds the files of the model that `--model` names; `coco` downloads them.
+"""Finds the files of the model that `--model` names; the name of a published model downloads them.
 
 `layout` holds what needs no download, and so no TensorFlow.
 """
@@ -7,14 +7,15 @@ from pathlib import Path
 
 from mrcnn.model_folder import layout
 from mrcnn.model_folder.layout import ModelFiles
-from mrcnn.weights import download
+from mrcnn.weights import download, published
 
 
 def find_model(model: str | Path) -> ModelFiles:
     """Finds the files of a trained model, without reading them.
 
     Args:
-        model: `coco` for Matterport's release file, which is downloaded once; else as for `layout.locate`.
+        model: `coco` for Matterport's release file or a name of `published.MODELS`, which are downloaded once; else as
+            for `layout.locate`.
 
     Raises:
         UserError: as `layout.find_model`; or the download failed.
@@ -35,4 +36,7 @@ def find_start(model: str | Path) -> ModelFiles:
 
 
 def _path(model: str | Path) -> Path:
-    return Path(download.matterport_coco_file() if layout.is_release(model) else model)
+    if not layout.is_release(model):
+        return Path(model)
+    found = published.find(model)
+    return Path(download.matterport_coco_file() if found is None else download.published_file(found))

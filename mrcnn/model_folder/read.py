@@ -16,7 +16,7 @@ from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.model import ModelConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.model_folder import class_names, layout, locate, lone_file
+from mrcnn.model_folder import class_names, foreign_file, layout, locate, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import CONFIG, WEIGHTS
@@ -24,7 +24,7 @@ from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
-from mrcnn.weights import apply
+from mrcnn.weights import apply, foreign, published
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def read_model(
         UserError: there is no model, its files are malformed, or an argument is missing or not allowed; one line that
             names the file and the fix.
     """
-    if layout.is_release(model):
+    if layout.is_release(model) and published.find(model) is None:
         classes = classes or class_names.COCO
     found = locate.find_model(model)
     if found.folder is None:
@@ -172,7 +172,7 @@ def _read_folder(path: Path) -> StoredModel:
         special = settings.get("special_classes")
         return StoredModel(
             path=path,
-            weights=path / WEIGHTS,
+            weights=layout.weights_in(path),
             class_names=names,
             class_metas=_class_metas(content.get("classes"), names),
             input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
@@ -197,6 +197,8 @@ def read_file(
         UserError: the file is no complete Mask R-CNN, or the class names are missing, malformed, or not as many as its
             classes.
     """
+    if foreign.is_foreign(path):
+        return _read_foreign(path, classes=classes, input_size=input_size)
     facts = lone_file.read_facts(path)
     names = lone_file.class_titles(facts, path, classes=classes)
     return StoredModel(
@@ -207,6 +209,20 @@ def read_file(
         input_size=lone_file.input_size(input_size),
         config=lone_file.model_config(facts, path),
         warnings=lone_file.assumptions(facts, path),
+    )
+
+
+def _read_foreign(path: Path, *, classes: class_names.Classes | None, input_size: Sequence[int] | None) -> StoredModel:
+    file = foreign_file.read_detector(path)
+    names = foreign_file.class_titles(file, classes=classes)
+    return StoredModel(
+        path=path,
+        weights=path,
+        class_names=names,
+        class_metas=_class_metas([], names),
+        input_size=foreign_file.input_size(input_size),
+        config=foreign_file.model_config(file),
+        warnings=foreign_file.assumptions(file, classes=classes),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.weights import hdf5, names
+from mrcnn.weights import foreign, hdf5, names
 
 SHOWN = 6  # names printed from the start of a longer list
 
@@ -64,7 +64,8 @@ def load_into(
 
     Args:
         layout: the model's layers with their weights, in any order.
-        source: path of a by-name HDF5 file, or an open one, which stays open.
+        source: path of a by-name HDF5 file or of a file of another code base, see `foreign.read`; or an open HDF5 file,
+            which stays open.
         exclude: layers of the model that are not loaded; names of layers without weights are allowed.
         adapt_conv1: adapt a conv1 with another number of input channels to the model, see `fit_input_channels`.
 
@@ -72,11 +73,14 @@ def load_into(
         The result for each layer; pass it to `require_backbone` if the whole backbone must be loaded.
 
     Raises:
-        UserError: no layer of the file is in the model, a shape differs, or a value is NaN or infinite. Then no
-            variable has changed.
+        UserError: the file cannot be read, no layer of it is in the model, a shape differs, or a value is NaN or
+            infinite. Then no variable has changed.
     """
     if isinstance(source, hdf5.LegacyFile):
         return assign(layout, source.layers, source=source.path, exclude=exclude, adapt_conv1=adapt_conv1)
+    if foreign.is_foreign(source):
+        layers = foreign.read(source).layers()
+        return assign(layout, layers, source=str(source), exclude=exclude, adapt_conv1=adapt_conv1)
     with hdf5.read_file(source) as file:
         return assign(layout, file.layers, source=file.path, exclude=exclude, adapt_conv1=adapt_conv1)
 

@@ -1,16 +1,18 @@
 """Downloads public weight files once, to the Keras cache.
 
-The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. Only HDF5 files are downloaded; no code in them is run.
+The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. No code in the files is run.
 Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 has another model); keras.applications' ResNet files and their
 MD5 sums.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
 import keras
 
 from mrcnn.errors import UserError
+from mrcnn.weights.published import Published
 
 COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
@@ -43,6 +45,26 @@ def imagenet_file(depth: int) -> str:
     """
     url = f"{IMAGENET_URL}resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     return _fetch(url, md5=IMAGENET_MD5[depth])
+
+
+def published_file(file: Published) -> str:
+    """Downloads a published file unless cached, and compares its content with the published digits.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: the download failed, or the content differs; the message says where to put the file by hand.
+    """
+    path = _fetch(file.url)
+    with Path(path).open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(file.sha256):
+        raise UserError(
+            f"{path} is not the published file: its SHA-256 begins with {found[: len(file.sha256)]}, expected "
+            f"{file.sha256}; remove it and download it again from {file.url}"
+        )
+    return path
 
 
 def _fetch(url: str, *, md5: str | None = None) -> str:

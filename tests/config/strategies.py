@@ -103,7 +103,7 @@ def allowed(node, root):
     if "if" in node:
         return st.one_of(*(allowed(branch, root) for branch in _branches(node)))
     if "allOf" in node:
-        return st.one_of(*(allowed(item["then"], root) for item in node["allOf"]))
+        return st.one_of(*(allowed(_chosen(item), root) for item in node["allOf"]))
     if "const" in node or "enum" in node:
         return st.sampled_from(node.get("enum", [node.get("const")]))
     if "anyOf" in node:
@@ -126,6 +126,12 @@ def _branches(node):
             properties[name] = {**properties[name], **more}
         properties[key] = {"enum": values}
         yield {**rest, "properties": properties, "required": [*rest["required"], *branch.get("required", [])]}
+
+
+def _chosen(item):
+    """Returns the branch of an `if` on a word, with the word as a required key where the condition needs it."""
+    required = [*item["then"].get("required", []), *item["if"].get("required", [])]
+    return {**item["then"], "required": list(dict.fromkeys(required))}
 
 
 def _object(node, root):

@@ -52,7 +52,7 @@ def test_all_schemas_keys_of_an_augmenter_say_what_they_mean():
 def test_all_schemas_defaults_enums_ranges_and_patterns_are_there():
     train, inference = SCHEMAS["train.json"]["properties"], SCHEMAS["inference.json"]["properties"]
     assert train["epochs"]["default"] == 2
-    assert (train["input_size"]["properties"]["max_dim"]["multipleOf"], train["lr"]["exclusiveMinimum"]) == (64, 0)
+    assert (train["input_size"]["properties"]["max_dim"]["minimum"], train["lr"]["exclusiveMinimum"]) == (1, 0)
     assert train["train_layers"]["enum"] == ["all", "3+", "4+", "5+", "heads"]
     modes = {item["then"]["properties"]["name"]["const"]: item["then"] for item in inference["mode"]["allOf"]}
     assert modes["roi"]["properties"]["bounds"]["properties"]["left"]["pattern"] == "^([0-9]{1,9}|-0{1,9})(px|%)$"

@@ -28,7 +28,7 @@ VALIDATORS = {
 }
 # What only the loader checks: rules between keys, and how deep a config is.
 RULES = re.compile(
-    r"must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
+    r"must be a multiple of 64|must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
     r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true"
     r"|or `warmup_epochs`, not both"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
@@ -125,7 +125,7 @@ def test_the_editors_own_key_is_accepted_and_has_no_effect(kind):
         ("train", {"epochs": 1.5}),
         ("train", {"lr": 0}),
         ("train", {"gpu_devices": []}),
-        ("train", {"input_size": {"max_dim": 250}}),
+        ("train", {"input_size": {"max_dim": 0}}),
         ("train", {"train_layers": "2+"}),
         ("train", {"special_classes": {"background": ""}}),
         ("train", {"model": {"anchor_sizes": [1, 2, 3, 4]}}),
@@ -177,7 +177,7 @@ def test_a_model_folders_config_validates():
         {"class_title_to_idx": {"bg": 0}},
         {"class_title_to_idx": {"bg": 0, "car": True}},
         {"settings": {}},
-        {"settings": {"input_size": {"max_dim": 250}}},
+        {"settings": {"input_size": {"max_dim": 0}}},
         {"classes": {}},
         {"classes": [{"title": "car"}]},
         {"model": {"bakbone": "resnet50"}},

@@ -21,7 +21,7 @@ def test_rpn_head_cells_follow_row_by_row_and_levels_one_after_the_other():
     head(maps)
     kernel = np.zeros((3, 3, 1, 1))
     kernel[1, 1] = 1
-    head.shared.kernel.assign(kernel)
+    head.shared[0].kernel.assign(kernel)
     head.objectness.kernel.assign(np.array([0.0, 1]).reshape(1, 1, 1, 2))
     logits, _ = head(maps)
     np.testing.assert_array_equal(np.asarray(logits)[0, :, 1], [1, 2, 3, 4, 5])

@@ -1,0 +1,119 @@
+"""Derives model settings from a detector of torchvision or detectron2 without model folder.
+
+The file holds neither input size nor class names: the published ones are assumed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrcnn.config import errors, family
+from mrcnn.config.model import ModelConfig
+from mrcnn.config.train import InputSize
+from mrcnn.errors import UserError
+from mrcnn.model_folder import class_names
+from mrcnn.weights import foreign, published
+from mrcnn.weights.foreign import ForeignFile
+
+INPUT_SIZE = (800, 1333)  # min_dim and max_dim of both code bases, pixels
+COCO_CATEGORIES = 91  # torchvision numbers COCO's classes by their category ids, of which 10 are not used
+# the category ids that COCO's instance annotations skip
+UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+COCO_CLASSES = {COCO_CATEGORIES: "torchvision", len(class_names.COCO_NAMES) + 1: "detectron2"}
+
+
+def read_detector(path: Path) -> ForeignFile:
+    """Reads a weight file and checks that it holds a whole detector.
+
+    Raises:
+        UserError: the file cannot be read, or holds a backbone alone.
+    """
+    file = foreign.read(path)
+    if not file.is_detector:
+        raise UserError(
+            f"{path} holds the backbone of a model alone, a {file.backbone} of {file.code_base}: give a whole model, "
+            "or train one with `weights_init_type` imagenet and this file as `imagenet_weights`"
+        )
+    return file
+
+
+def model_config(file: ForeignFile) -> ModelConfig:
+    """Builds the model settings of a detector: sizes from its tensors, numbers of a published file by its name.
+
+    Raises:
+        UserError: a layer is missing that tells a setting, or the settings are invalid.
+    """
+    known = published.of_file(file.path)
+    values = {**file.settings(), **(known.settings if known else {})}
+    return errors.check(family.record_of(values), values, path=f"{file.path}: model")
+
+
+def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> tuple[str, ...]:
+    """Names the classes of a detector.
+
+    Args:
+        file: the detector.
+        classes: the class names that the user gives, see `class_names.read_names`; None for those of a published file
+            of the same name, or COCO's where the detector has as many classes.
+
+    Returns:
+        Title of each class id, the background first.
+
+    Raises:
+        UserError: the class names are missing, malformed, or not as many as the file's classes.
+    """
+    count = file.num_classes
+    known = published.of_file(file.path)
+    if classes is None and known is not None:
+        classes = known.classes
+    if classes is None and is_coco(file):
+        classes = class_names.COCO
+    if classes is None:
+        raise UserError(
+            f"{file.path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
+            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
+        )
+    names = class_names.read_names(classes)
+    if count == COCO_CATEGORIES and names == class_names.COCO_NAMES:
+        names = _by_category_id(names)
+    return class_names.number_names(names, num_classes=count, source=file.path)
+
+
+def is_coco(file: ForeignFile) -> bool:
+    """Checks whether a detector has as many classes as its code base's models of COCO."""
+    return COCO_CLASSES.get(file.num_classes) == file.code_base
+
+
+def input_size(given: Sequence[int] | None) -> InputSize:
+    """Checks the user's input size; the default is the published one.
+
+    Args:
+        given: (min_dim, max_dim) in pixels; None for the published one.
+
+    Raises:
+        UserError: a side is below 1.
+    """
+    low, high = INPUT_SIZE if given is None else given
+    return errors.check(InputSize, {"min_dim": low, "max_dim": high, "shape": "rectangle"}, path="input_size")
+
+
+def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tuple[str, ...]:
+    """Lists the settings that had to be assumed for a file, one line each; `classes` as the user gave them."""
+    if published.of_file(file.path) is not None:
+        return ()
+    lines = []
+    if classes is None and is_coco(file):
+        lines.append(f"{file.path} does not tell its class names: COCO's are assumed; to set others, give --classes")
+    if file.settings()["family"] == "torchvision":
+        lines.append(
+            f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+            "weights and what was trained from them have 0. To set it, give a model folder with `model.norm_epsilon`"
+        )
+    return tuple(lines)
+
+
+def _by_category_id(names: Sequence[str]) -> tuple[str, ...]:
+    """Lists COCO's names by category id, from 1; an id that is not used has a name that says so."""
+    remaining = iter(names)
+    return tuple(
+        f"unused {number}" if number in UNUSED_CATEGORIES else next(remaining) for number in range(1, COCO_CATEGORIES)
+    )

@@ -1,0 +1,141 @@
+"""Weight files of torchvision and detectron2, arranged as the weights of this project's layers."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mrcnn.errors import UserError
+from mrcnn.weights import state_dict
+from mrcnn.weights.maps import caffe2, detectron2, torchvision
+from mrcnn.weights.maps.entries import Entry, Form, Layers, to_layers, to_tensors
+
+CODE_BASES: dict[str, ModuleType] = {"torchvision": torchvision, "detectron2": detectron2}
+COUNTERS = "num_batches_tracked"  # of batch norm; it has no effect on detections
+MOST_SHOWN = 4  # names of an unknown file in its message
+
+is_foreign = state_dict.is_state_dict
+
+
+@dataclass(frozen=True)
+class ForeignFile:
+    """A weight file of another code base.
+
+    Attributes:
+        path: path of the file.
+        form: the file format, for people.
+        code_base: key of `CODE_BASES`.
+        is_detector: whether it holds a whole detector, not a backbone alone.
+        tensors: the tensors by name.
+    """
+
+    path: str
+    form: str
+    code_base: str
+    is_detector: bool
+    tensors: dict[str, np.ndarray] = field(repr=False)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The tensors that this project knows, whether the file has them or not."""
+        if self.is_detector:
+            return tuple(self._map.entries(self._map.form_of(self.tensors)))
+        return tuple(self._map.backbone_entries(self.backbone, prefix=""))
+
+    @property
+    def backbone(self) -> str:
+        """Name of the ResNet, `resnet50` or `resnet101`."""
+        return self._map.depth_of(self.tensors, self._map.BODY if self.is_detector else "")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of a detector, with background.
+
+        Raises:
+            UserError: the file has no layer that tells it.
+        """
+        try:
+            return int(self._map.num_classes(self.tensors))
+        except (KeyError, IndexError) as error:
+            raise self._damaged(error) from error
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the tensors that this project has no layer for, counters of batch norm excluded."""
+        known = {entry.tensor for entry in self.entries}
+        return tuple(name for name in self.tensors if name not in known and not name.endswith(COUNTERS))
+
+    def settings(self) -> dict[str, Any]:
+        """Derives the `model` settings of a detector from names and shapes of its tensors.
+
+        Raises:
+            UserError: a layer is missing that tells one of them.
+        """
+        try:
+            return dict(self._map.settings_of(self.tensors))
+        except (KeyError, IndexError) as error:
+            raise self._damaged(error) from error
+
+    def layers(self) -> Layers:
+        """Arranges the tensors as weights of layers; unknown ones keep their names.
+
+        Raises:
+            UserError: a tensor has a shape that its layer cannot have.
+        """
+        try:
+            found = to_layers(self.entries, self.tensors)
+        except (ValueError, IndexError) as error:
+            raise self._damaged(error) from error
+        return found | {name: {name: self.tensors[name]} for name in self.unknown}
+
+    @property
+    def _map(self) -> ModuleType:
+        return CODE_BASES[self.code_base]
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(f"{self.path} is no whole model of {self.code_base}, or is damaged: {error}")
+
+
+def read(path: str | os.PathLike[str]) -> ForeignFile:
+    """Reads a weight file of another code base.
+
+    Args:
+        path: path of a detector or of an ImageNet ResNet by torchvision, detectron2 or Caffe2.
+
+    Raises:
+        UserError: as `state_dict.read_state_dict`; or the tensors are those of no known model.
+    """
+    state = state_dict.read_state_dict(path)
+    tensors = _without_wrapper(state.tensors)
+    if caffe2.is_backbone(tensors):
+        tensors = caffe2.as_detectron2(tensors)
+    for name, code_base in CODE_BASES.items():
+        if code_base.is_detector(tensors) or code_base.is_backbone(tensors):
+            return ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors)
+    shown = ", ".join(list(tensors)[:MOST_SHOWN])
+    raise UserError(
+        f"{state.path} holds {len(tensors)} tensors ({shown}, …) of no model that is known here: give a Mask R-CNN or "
+        "Keypoint R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
+    )
+
+
+def state_dict_of(
+    layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form
+) -> dict[str, np.ndarray]:
+    """Arranges the weights of a model as the state dict of its code base.
+
+    Args:
+        layers: values by layer and weight, as in a weight file.
+        code_base: key of `CODE_BASES`.
+        form: the parts of the model.
+    """
+    return to_tensors(CODE_BASES[code_base].entries(form), layers)
+
+
+def _without_wrapper(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Removes the prefix `module.` that PyTorch's data-parallel training adds to every name."""
+    return {name.removeprefix("module."): values for name, values in tensors.items()}
