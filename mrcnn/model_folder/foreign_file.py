@@ -18,7 +18,6 @@ INPUT_SIZE = (800, 1333)  # min_dim and max_dim of both code bases, pixels
 COCO_CATEGORIES = 91  # torchvision numbers COCO's classes by their category ids, of which 10 are not used
 # the category ids that COCO's instance annotations skip
 UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-COCO_CLASSES = {COCO_CATEGORIES: "torchvision", len(class_names.COCO_NAMES) + 1: "detectron2"}
 
 
 def read_detector(path: Path) -> ForeignFile:
@@ -80,7 +79,7 @@ def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> t
 
 def is_coco(file: ForeignFile) -> bool:
     """Checks whether a detector has as many classes as its code base's models of COCO."""
-    return COCO_CLASSES.get(file.num_classes) == file.code_base
+    return file.is_coco
 
 
 def input_size(given: Sequence[int] | None) -> InputSize:
