@@ -102,12 +102,26 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     lines = []
     if classes is None and is_coco(file):
         lines.append(f"{file.path} does not tell its class names: COCO's are assumed; to set others, give --classes")
-    if file.settings()["family"] == "torchvision":
-        lines.append(
-            f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
-            "weights and what was trained from them have 0. To set it, give a model folder with `model.norm_epsilon`"
-        )
+    lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
     return tuple(lines)
+
+
+def epsilon_remarks(file: ForeignFile, *, fix: str) -> tuple[str, ...]:
+    """Formats the warning that the epsilon of the batch norms had to be assumed.
+
+    Args:
+        file: the detector.
+        fix: how the user sets another one.
+
+    Returns:
+        At most one line: only torchvision's first version has weights of both kinds, and a published file is known.
+    """
+    if published.of_file(file.path) is not None or file.settings()["family"] != "torchvision":
+        return ()
+    return (
+        f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+        f"weights and what was trained from them have 0. To set it, {fix}",
+    )
 
 
 def _by_category_id(names: Sequence[str]) -> tuple[str, ...]:
