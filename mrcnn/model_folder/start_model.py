@@ -101,8 +101,10 @@ class StartModel:
         if self.record is not None:
             return None
         if foreign.is_foreign(self.weights):
-            file = foreign_file.read_detector(self.weights)
-            return next(iter(foreign_file.epsilon_remarks(file, fix="set `model.norm_epsilon` in the config")), None)
+            detector = foreign_file.read_detector(self.weights)
+            return next(
+                iter(foreign_file.epsilon_remarks(detector, fix="set `model.norm_epsilon` in the config")), None
+            )
         with hdf5.read_file(self.weights) as file:
             return lone_file.remark(self.weights) if file.writer == hdf5.WRITER else None
 

@@ -153,16 +153,23 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
 
 
 def state_dict_of(
-    layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form
+    layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form, counters: bool = False
 ) -> dict[str, np.ndarray]:
-    """Arranges the weights of a model as the state dict of its code base.
+    """Arranges the weights of a model as the state dict of its code base, in its order.
 
     Args:
         layers: values by layer and weight, as in a weight file.
         code_base: key of `CODE_BASES`.
         form: the parts of the model.
+        counters: whether each batch norm also gets its counter of batches, an int64 of 0, as PyTorch's own batch norm
+            has one and a frozen one has none.
     """
-    return to_tensors(CODE_BASES[code_base].entries(form), layers)
+    found: dict[str, np.ndarray] = {}
+    for name, values in to_tensors(CODE_BASES[code_base].entries(form), layers).items():
+        found[name] = values
+        if counters and name.endswith("running_var"):
+            found[name.removesuffix("running_var") + COUNTERS] = np.zeros((), np.int64)
+    return found
 
 
 def _place(entry: Entry) -> tuple[str, str]:

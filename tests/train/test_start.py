@@ -205,7 +205,7 @@ def test_load_start_weights_files_that_are_none_are_refused(model, stored, tmp_p
 
 
 def numbers_of(layout):
-    return {layer: {name: np.array(variable) for name, variable in weights} for layer, weights in layout}
+    return {layer: {name: np.array(variable.numpy()) for name, variable in weights} for layer, weights in layout}
 
 
 @pytest.mark.parametrize(
