@@ -11,6 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
 from mrcnn.errors import UserError
+from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
@@ -119,8 +120,8 @@ class ModelConfig(Settings):
         return "rectangle"
 
     @property
-    def imagenet_backbone(self) -> str | None:
-        """Name of the backbone if ImageNet weights fit it, `resnet50` or `resnet101`; else None."""
+    def resnet(self) -> ResNetRules | None:
+        """The backbone's rules if ImageNet weights of a ResNet fit it; else None."""
         return None
 
     @property

@@ -172,7 +172,7 @@ def test_open_detects_as_the_written_model(tmp_path, family):
     image = skimage.data.coffee()[:200, :240]
     [found] = [detect(image) for detect in format.open(tmp_path, settings).values()]
     live = Predictor(bundle).predict([image])[0]
-    assert len(live.scores) == 10
+    assert len(live.scores) >= 5
     for key in ("boxes", "class_ids", "scores"):
         np.testing.assert_array_equal(found[key], getattr(live, key))
     np.testing.assert_array_equal(found["masks"], live.masks.astype(np.uint8))
