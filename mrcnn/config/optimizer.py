@@ -18,7 +18,7 @@ from mrcnn.config.base import (
 
 
 class OptimizerConfig(Settings):
-    """The optimizer; `weight_decay` is decoupled, `model.weight_decay` is the factor of the loss's L2 term."""
+    """The optimizer; its `weight_decay` acts besides `model.weight_decay`, the factor of the loss's L2 term."""
 
     name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="the optimizer's algorithm")
     momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(
@@ -29,8 +29,30 @@ class OptimizerConfig(Settings):
         default=5.0, description="largest global norm of the gradients, which are scaled down to it; null does not clip"
     )
     weight_decay: NotNegative = Field(
-        default=0.0, description="decoupled weight decay, besides the L2 term of `model.weight_decay`"
+        default=0.0,
+        description=(
+            "the optimizer's weight decay, besides the L2 term of `model.weight_decay`, which should be 0 with it"
+        ),
     )
+    weight_decay_form: Literal["decoupled", "gradient"] = Field(
+        default="decoupled",
+        description=(
+            "`decoupled`: the rate times `weight_decay` times a weight is subtracted from the weight; `gradient`: "
+            "`weight_decay` times a weight is added to its gradient, after clipping and before momentum, as by torch's "
+            "SGD and Adam (sgd and adam only)"
+        ),
+    )
+    decay_norms: Flag = Field(
+        default=True,
+        description="whether `weight_decay` acts on gamma and beta of normalisations; detectron2's recipes: false",
+    )
+    decay_biases: Flag = Field(default=True, description="whether `weight_decay` acts on biases")
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Self:
+        if self.weight_decay_form == "gradient" and self.name == "adamw":
+            raise ValueError('`weight_decay_form` must be "decoupled" for adamw, got "gradient"; use adam')
+        return self
 
 
 class ScheduleConfig(Settings):

@@ -3,7 +3,7 @@
 It consists of the model with start weights and optimizer, the position, and the checkpoints.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,7 +118,9 @@ def build_network(
             _load_start_weights(config, network, begin.model, log=log)
         devices.attach(network, chosen)
         network.compile(
-            optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
+            optimizer=_optimizer(
+                config, network.trainable_variables, steps=state.steps_per_epoch, replicas=chosen.count
+            ),
             jit_compile=config.jit_compile,
             auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
@@ -156,7 +158,9 @@ def _load_start_weights(
         )
 
 
-def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
+def _optimizer(
+    config: TrainConfig, variables: Sequence[keras.Variable], *, steps: int, replicas: int
+) -> keras.optimizers.Optimizer:
     rate, chosen = config.lr_schedule, config.optimizer
     learning_rate = schedule.Schedule(
         rates.base_rate(config, batch_size=config.batch_size.settled_train * replicas),
@@ -174,7 +178,11 @@ def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optim
         momentum=chosen.momentum,
         nesterov=chosen.nesterov,
         global_clipnorm=chosen.global_clipnorm,
-        weight_decay=chosen.weight_decay,
+        decay=optimizer.Decay(
+            chosen.weight_decay,
+            chosen.weight_decay_form,
+            optimizer.undecayed(variables, norms=chosen.decay_norms, biases=chosen.decay_biases),
+        ),
         num_replicas=replicas,
         loss_scale=config.precision == "mixed_float16",
     )

@@ -12,6 +12,11 @@ from mrcnn.errors import UserError
         ({"optimizer": {"momentum": 1}}, "`optimizer.momentum` must be less than 1, got 1"),
         ({"optimizer": {"nesterov": 1}}, "`optimizer.nesterov` must be true or false, got 1"),
         ({"optimizer": {"global_clipnorm": 0}}, "`optimizer.global_clipnorm` must be greater than 0, got 0"),
+        (
+            {"optimizer": {"name": "adamw", "weight_decay_form": "gradient"}},
+            '`optimizer.weight_decay_form` must be "decoupled" for adamw, got "gradient"; use adam',
+        ),
+        ({"optimizer": {"decay_norms": 0}}, "`optimizer.decay_norms` must be true or false, got 0"),
         ({"optimizer": "sgd"}, '`optimizer` must be an object, got "sgd"'),
         ({"lr_schedule": {"name": "step"}}, "`lr_schedule.milestones` must list at least one epoch when `name` is"),
         (
