@@ -1,5 +1,6 @@
-"""Settings of a training's optimizer and of its learning rate; a schedule's milestones are epochs."""
+"""Settings of a training's optimizer and of its learning rate."""
 
+import itertools
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -72,6 +73,10 @@ class ScheduleConfig(Settings):
     milestones: tuple[Positive, ...] = Field(
         default=(), description="step: epochs, increasing, after which the rate is multiplied by `gamma`"
     )
+    milestone_steps: tuple[PositiveInt, ...] = Field(
+        default=(),
+        description="step: the same in optimizer steps, as detectron2 counts; give one of the two",
+    )
     gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
     final_fraction: Fraction = Field(default=0.0, description="cosine: factor of the rate at the end")
     reference_batch: PositiveInt | None = Field(
@@ -92,8 +97,14 @@ class ScheduleConfig(Settings):
 
     @model_validator(mode="after")
     def _check_milestones(self) -> Self:
-        if self.name == "step" and not self.milestones:
-            raise ValueError('`milestones` must list at least one epoch when `name` is "step", got []')
-        if any(late <= early for early, late in zip(self.milestones, self.milestones[1:], strict=False)):
-            raise ValueError(f"`milestones` must increase, got {list(self.milestones)}")
+        epochs, steps = self.milestones, self.milestone_steps
+        if epochs and steps:
+            raise ValueError(f"give `milestones` or `milestone_steps`, not both, got {list(epochs)} and {list(steps)}")
+        if self.name == "step" and not (epochs or steps):
+            raise ValueError(
+                '`milestones` must list at least one epoch when `name` is "step", got []; or give `milestone_steps`'
+            )
+        for key, values in (("milestones", epochs), ("milestone_steps", steps)):
+            if any(late <= early for early, late in itertools.pairwise(values)):
+                raise ValueError(f"`{key}` must increase, got {list(values)}")
         return self

@@ -16,7 +16,7 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import checkpoint, devices, optimizer, plan, rates, schedule, start
+from mrcnn.train import checkpoint, devices, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.check import Checked, Start
@@ -127,7 +127,9 @@ def build_network(
         network.optimizer.build(network.trainable_variables)
         if begin.resumed:
             states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
-            _follow_schedule(network.optimizer, before=begin.resumed.state.steps_per_epoch, now=state.steps_per_epoch)
+            if not config.lr_schedule.milestone_steps:  # these count the steps that were made
+                before = begin.resumed.state.steps_per_epoch
+                _follow_schedule(network.optimizer, before=before, now=state.steps_per_epoch)
     return network
 
 
@@ -161,16 +163,9 @@ def _load_start_weights(
 def _optimizer(
     config: TrainConfig, variables: Sequence[keras.Variable], *, steps: int, replicas: int
 ) -> keras.optimizers.Optimizer:
-    rate, chosen = config.lr_schedule, config.optimizer
-    learning_rate = schedule.Schedule(
-        rates.base_rate(config, batch_size=config.batch_size.settled_train * replicas),
-        name=rate.name,
-        warmup_steps=rates.warmup_steps(config, steps_per_epoch=steps),
-        warmup_start_factor=rate.warmup_start_factor,
-        milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
-        gamma=rate.gamma,
-        total_steps=config.epochs * steps,
-        final_fraction=rate.final_fraction,
+    chosen = config.optimizer
+    learning_rate = rates.learning_rate(
+        config, steps_per_epoch=steps, batch_size=config.batch_size.settled_train * replicas
     )
     return optimizer.build_optimizer(
         learning_rate,

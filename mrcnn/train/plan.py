@@ -25,7 +25,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         checked: the settings, the samples and the devices.
         network: the compiled model.
         output: folder of the checkpoints.
-        log: receives the lines, and a warning where the warm-up never ends.
+        log: receives the lines, and warnings of a schedule that the run does not complete.
     """
     config, samples, batch_size = checked.config, checked.samples, checked.batch_size
     steps = steps_per_epoch(len(samples.train), batch_size)
@@ -36,17 +36,13 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         f"{config.train_layers}",
         *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
-        f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
+        f"{rates.described(config, batch_size=batch_size)} {config.lr_schedule.name}",
         f"device: {', '.join(checked.devices.names)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
         f"output: {output}",
     ):
         log.info(line)
-    warmup = rates.warmup_steps(config, steps_per_epoch=steps)
-    if warmup >= config.epochs * steps:
-        log.warning(
-            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {config.epochs * steps} steps: "
-            "the learning rate never reaches `lr`; shorten it or train more epochs"
-        )
+    for line in rates.remarks(config, steps_per_epoch=steps):
+        log.warning(line)
 
 
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:

@@ -1,6 +1,28 @@
-"""Numbers of the learning rate schedule that depend on batch size and epoch length."""
+"""Builds the learning rate schedule, whose numbers depend on batch size and epoch length."""
 
 from mrcnn.config.train import TrainConfig
+from mrcnn.train.schedule import Schedule
+
+
+def learning_rate(config: TrainConfig, *, steps_per_epoch: int, batch_size: int) -> Schedule:
+    """Builds the schedule of a run.
+
+    Args:
+        config: `lr`, `lr_schedule` and `epochs` are read.
+        steps_per_epoch: optimizer steps of an epoch.
+        batch_size: images of an optimizer step, over all devices together.
+    """
+    rate = config.lr_schedule
+    return Schedule(
+        base_rate(config, batch_size=batch_size),
+        name=rate.name,
+        warmup_steps=warmup_steps(config, steps_per_epoch=steps_per_epoch),
+        warmup_start_factor=rate.warmup_start_factor,
+        milestones=milestones(config, steps_per_epoch=steps_per_epoch),
+        gamma=rate.gamma,
+        total_steps=config.epochs * steps_per_epoch,
+        final_fraction=rate.final_fraction,
+    )
 
 
 def base_rate(config: TrainConfig, *, batch_size: int) -> float:
@@ -24,3 +46,39 @@ def warmup_steps(config: TrainConfig, *, steps_per_epoch: int) -> int:
     """
     rate = config.lr_schedule
     return rate.warmup_steps or round(rate.warmup_epochs * steps_per_epoch)
+
+
+def milestones(config: TrainConfig, *, steps_per_epoch: int) -> tuple[int, ...]:
+    """Computes the milestones in optimizer steps, from `lr_schedule.milestone_steps` or `lr_schedule.milestones`."""
+    rate = config.lr_schedule
+    return rate.milestone_steps or tuple(round(epoch * steps_per_epoch) for epoch in rate.milestones)
+
+
+def described(config: TrainConfig, *, batch_size: int) -> str:
+    """Describes the base learning rate and how it follows from the batch size."""
+    text = f"lr {base_rate(config, batch_size=batch_size):g}"
+    reference = config.lr_schedule.reference_batch
+    return text if reference is None else f"{text} ({config.lr:g} x {batch_size} / {reference})"
+
+
+def remarks(config: TrainConfig, *, steps_per_epoch: int) -> list[str]:
+    """Lists warnings of a warm-up that never ends and of milestones in steps that are not reached.
+
+    Args:
+        config: `lr_schedule` and `epochs` are read.
+        steps_per_epoch: optimizer steps of an epoch.
+    """
+    lines, total = [], config.epochs * steps_per_epoch
+    warmup = warmup_steps(config, steps_per_epoch=steps_per_epoch)
+    if warmup >= total:
+        lines.append(
+            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {total} steps: "
+            "the learning rate never reaches `lr`; shorten it or train more epochs"
+        )
+    late = [step for step in config.lr_schedule.milestone_steps if step >= total]
+    if late and config.lr_schedule.name == "step":
+        lines.append(
+            f"`lr_schedule.milestone_steps` {late} are not reached in the run's {total} steps; train "
+            f"{-(-late[-1] // steps_per_epoch)} epochs or more"
+        )
+    return lines

@@ -24,6 +24,12 @@ from mrcnn.errors import UserError
             "`lr_schedule` give `warmup_steps` or `warmup_epochs`, not both, got 3 and 0.5",
         ),
         ({"lr_schedule": {"milestones": [3, 3]}}, "`lr_schedule.milestones` must increase, got [3.0, 3.0]"),
+        ({"lr_schedule": {"milestone_steps": [5, 4]}}, "`lr_schedule.milestone_steps` must increase, got [5, 4]"),
+        ({"lr_schedule": {"milestone_steps": [1.5]}}, "`lr_schedule.milestone_steps[0]` must be an integer, got 1.5"),
+        (
+            {"lr_schedule": {"milestones": [1], "milestone_steps": [4]}},
+            "`lr_schedule` give `milestones` or `milestone_steps`, not both, got [1.0] and [4]",
+        ),
         ({"lr_schedule": {"warmup_start_factor": 0}}, "`lr_schedule.warmup_start_factor` must be greater than 0"),
         ({"lr_schedule": {"final_fraction": 1.5}}, "`lr_schedule.final_fraction` must be less than or equal to 1"),
     ],

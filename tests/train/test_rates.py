@@ -20,3 +20,35 @@ def test_warmup_steps_warm_up_in_steps_or_epochs():
     assert rates.warmup_steps(config(warmup_steps=30), steps_per_epoch=50) == 30
     assert rates.warmup_steps(config(warmup_epochs=0.5), steps_per_epoch=50) == 25
     assert rates.warmup_steps(config(warmup_epochs=2), steps_per_epoch=7) == 14
+
+
+def test_milestones_in_epochs_or_steps():
+    assert rates.milestones(config(), steps_per_epoch=50) == ()
+    assert rates.milestones(config(milestones=[1, 2.5]), steps_per_epoch=50) == (50, 125)
+    assert rates.milestones(config(milestone_steps=[30, 90]), steps_per_epoch=50) == (30, 90)
+
+
+def test_described_names_the_linear_scaling():
+    assert rates.described(config(), batch_size=8) == "lr 0.005"
+    assert rates.described(config(reference_batch=16), batch_size=4) == "lr 0.00125 (0.005 x 4 / 16)"
+
+
+def test_remarks_name_a_schedule_that_the_run_does_not_complete():
+    assert rates.remarks(config(name="step", milestone_steps=[99]), steps_per_epoch=50) == []  # 2 epochs
+    (late,) = rates.remarks(config(name="step", milestone_steps=[60, 100, 101]), steps_per_epoch=50)
+    assert late == (
+        "`lr_schedule.milestone_steps` [100, 101] are not reached in the run's 100 steps; train 3 epochs or more"
+    )
+    assert rates.remarks(config(name="constant", milestone_steps=[100]), steps_per_epoch=50) == []
+    (warmup,) = rates.remarks(config(warmup_steps=100), steps_per_epoch=50)
+    assert warmup.startswith("the warm-up of `lr_schedule`, 100 steps, is no less than the run's 100 steps")
+
+
+def test_learning_rate_builds_the_schedule_of_the_config():
+    made = rates.learning_rate(
+        config(name="step", milestones=[1], warmup_epochs=0.5, reference_batch=4, gamma=0.5),
+        steps_per_epoch=10,
+        batch_size=8,
+    )
+    # base 0.005 * 8 / 4 = 0.01; warm-up over 5 steps from a thousandth; halved from step 10 on
+    assert [float(made(step)) for step in (0, 5, 9, 10)] == pytest.approx([1e-5, 0.01, 0.01, 0.005])

@@ -137,6 +137,15 @@ def test_train_resumed_with_another_batch_size_keeps_its_place_in_the_schedule(t
     assert rates.by_epoch == {2: [0.05] * 6, 3: [0.005] * 6}
 
 
+def test_train_resumed_with_another_batch_size_counts_milestone_steps_as_made(train, tmp_path):
+    # 2 epochs of 3 steps, then epochs of 6: the ninth step is the third of the third epoch
+    schedule = {"lr_schedule": {"name": "step", "milestone_steps": [9], "gamma": 0.1}}
+    train(tmp_path, epochs=2, **schedule)
+    rates = Rates()
+    train(tmp_path, epochs=3, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
+    assert rates.by_epoch == {2: [0.05] * 3 + [0.005] * 3}
+
+
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):
     rule = {"patience": 1, "monitor": "val_box_ap"}  # the same from the first epoch on
     train(tmp_path, early_stopping=rule)
