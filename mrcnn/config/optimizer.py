@@ -48,6 +48,14 @@ class OptimizerConfig(Settings):
         description="whether `weight_decay` acts on gamma and beta of normalisations; detectron2's recipes: false",
     )
     decay_biases: Flag = Field(default=True, description="whether `weight_decay` acts on biases")
+    accumulation_steps: PositiveInt = Field(
+        default=1,
+        description=(
+            "gradient accumulation: steps whose gradients are averaged for one update of the weights, as if the batch "
+            "were that many times as large; see [larger batches](#larger-batches-than-fit-into-memory). "
+            "`lr_schedule` counts updates"
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
@@ -59,31 +67,32 @@ class OptimizerConfig(Settings):
 class ScheduleConfig(Settings):
     """The learning-rate schedule: a linear warm-up, then constant, in steps, or along a cosine.
 
-    With `reference_batch`, `lr` is the rate for that batch size and is scaled linearly to the batch size in use.
+    With `reference_batch`, `lr` is the rate for that batch size and is scaled linearly to the batch size in use. Steps
+    are updates of the weights.
     """
 
     name: Literal["constant", "step", "cosine"] = Field(
         default="constant", description="the learning-rate schedule after the warm-up"
     )
-    warmup_steps: Index = Field(default=0, description="steps of the linear warm-up")
+    warmup_steps: Index = Field(default=0, description="updates of the weights in the linear warm-up")
     warmup_epochs: NotNegative = Field(default=0.0, description="length of the warm-up in epochs; give one of the two")
     warmup_start_factor: PositiveFraction = Field(
-        default=0.001, description="factor of the rate at the first warm-up step"
+        default=0.001, description="factor of the rate at the first update of the warm-up"
     )
     milestones: tuple[Positive, ...] = Field(
         default=(), description="step: epochs, increasing, after which the rate is multiplied by `gamma`"
     )
     milestone_steps: tuple[PositiveInt, ...] = Field(
         default=(),
-        description="step: the same in optimizer steps, as detectron2 counts; give one of the two",
+        description="step: the same in updates of the weights, as detectron2 counts; give one of the two",
     )
     gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
     final_fraction: Fraction = Field(default=0.0, description="cosine: factor of the rate at the end")
     reference_batch: PositiveInt | None = Field(
         default=None,
         description=(
-            "linear scaling rule: the batch size, over all devices together, for which `lr` is meant; `lr` is "
-            "multiplied by the batch size in use / `reference_batch`. null does not scale"
+            "linear scaling rule: the batch size, over all devices and accumulated steps together, for which `lr` is "
+            "meant; `lr` is multiplied by the batch size in use / `reference_batch`. null does not scale"
         ),
     )
 

@@ -178,6 +178,7 @@ def _optimizer(
             chosen.weight_decay_form,
             optimizer.undecayed(variables, norms=chosen.decay_norms, biases=chosen.decay_biases),
         ),
+        accumulation_steps=chosen.accumulation_steps,
         num_replicas=replicas,
         loss_scale=config.precision == "mixed_float16",
     )

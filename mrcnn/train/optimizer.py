@@ -13,10 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
-import tensorflow as tf
-from keras import ops
 
-from mrcnn.models import keras_internals
+from mrcnn.train.gradients import Accumulated, Decayed, Shared
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 DecayForm = Literal["decoupled", "gradient"]
@@ -42,68 +40,43 @@ class Decay(NamedTuple):
 NO_DECAY = Decay()
 
 
-class _GradientDecay:
-    """Mixin that adds a share of each weight to its gradient."""
-
-    def __init__(self, *args: Any, gradient_decay: float = 0.0, **kwargs: Any) -> None:
-        """Stores the factor of the weights; the other arguments are Keras's."""
-        super().__init__(*args, **kwargs)
-        self.gradient_decay = gradient_decay
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable; Keras has clipped the gradient and summed it over the devices."""
-        if self.gradient_decay and keras_internals.is_decayed(self, variable):
-            gradient = ops.cast(gradient, variable.dtype) + self.gradient_decay * variable
-        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
-
-    def get_config(self):
-        """Adds `gradient_decay` to Keras's configuration."""
-        return {**super().get_config(), "gradient_decay": self.gradient_decay}  # type: ignore[misc]
+@keras.saving.register_keras_serializable(package="mrcnn")
+class OwnSGD(Accumulated, Decayed, keras.optimizers.SGD):
+    """SGD with gradient accumulation and weight decay in the gradient."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class DecayingSGD(_GradientDecay, keras.optimizers.SGD):
-    """SGD with weight decay in the gradient."""
+class OwnAdam(Accumulated, Decayed, keras.optimizers.Adam):
+    """Adam with gradient accumulation and weight decay in the gradient."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class DecayingAdam(_GradientDecay, keras.optimizers.Adam):
-    """Adam with weight decay in the gradient."""
-
-
-class _Shared:
-    """Mixin that averages the gradients over the devices before the optimizer applies them."""
-
-    def apply(self, grads, trainable_variables=None):
-        """Updates the variables with the averaged gradients.
-
-        Must run on every device, inside `strategy.run`.
-        """
-        super().apply(_mean_over_devices(grads), trainable_variables)  # type: ignore[misc]
+class OwnAdamW(Accumulated, keras.optimizers.AdamW):
+    """AdamW with gradient accumulation."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class SharedSGD(_Shared, DecayingSGD):
+class SharedSGD(Shared, OwnSGD):
     """SGD for several devices."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class SharedAdam(_Shared, DecayingAdam):
+class SharedAdam(Shared, OwnAdam):
     """Adam for several devices."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class SharedAdamW(_Shared, keras.optimizers.AdamW):
+class SharedAdamW(Shared, OwnAdamW):
     """AdamW for several devices."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class SharedLossScale(_Shared, keras.optimizers.LossScaleOptimizer):
+class SharedLossScale(Shared, keras.optimizers.LossScaleOptimizer):
     """Loss scaling for several devices, around an optimizer for one."""
 
 
-_ALONE = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
-_DECAYING = {"sgd": DecayingSGD, "adam": DecayingAdam}
+_KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+_OWN = {"sgd": OwnSGD, "adam": OwnAdam, "adamw": OwnAdamW}
 _SHARED = {"sgd": SharedSGD, "adam": SharedAdam, "adamw": SharedAdamW}
 
 
@@ -115,10 +88,13 @@ def build_optimizer(
     nesterov: bool = False,
     global_clipnorm: float | None = 5.0,
     decay: Decay = NO_DECAY,
+    accumulation_steps: int = 1,
     num_replicas: int = 1,
     loss_scale: bool = False,
 ) -> keras.optimizers.Optimizer:
-    """Builds the optimizer of a run; on one device, without decay in the gradient, it is Keras's own.
+    """Builds the optimizer of a run.
+
+    On one device, without accumulation and decay in the gradient, it is Keras's own.
 
     Args:
         learning_rate: a number or a schedule of the step.
@@ -127,6 +103,7 @@ def build_optimizer(
         nesterov: whether SGD uses Nesterov momentum; the others ignore it.
         global_clipnorm: the largest norm of all gradients together; None does not clip.
         decay: weight decay, which is independent of the loss's L2 term.
+        accumulation_steps: steps whose gradients are averaged for one update.
         num_replicas: devices that share a batch. Their losses must add up to the loss of the whole batch.
         loss_scale: whether to scale the loss dynamically, as float16 needs; gradients are unscaled before clipping.
 
@@ -135,19 +112,22 @@ def build_optimizer(
     """
     in_gradient = decay.factor if decay.form == "gradient" else 0.0
     decoupled = decay.factor - in_gradient
-    if in_gradient and name not in _DECAYING:
+    if in_gradient and name == "adamw":
         raise ValueError(f"the decay of {name} must be decoupled, got {decay.form!r}")
-    share_inside = num_replicas > 1 and not loss_scale
     arguments: dict[str, Any] = {
         "learning_rate": learning_rate,
         "global_clipnorm": global_clipnorm / num_replicas if global_clipnorm else None,
         "weight_decay": decoupled if decoupled or name == "adamw" else None,  # AdamW needs a number
     }
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
-    if in_gradient:
-        arguments["gradient_decay"] = in_gradient
-    classes: dict[str, Any] = _SHARED if share_inside else {**_ALONE, **(_DECAYING if in_gradient else {})}
-    optimizer = classes[name](**arguments)
+    arguments |= {"gradient_decay": in_gradient} if in_gradient else {}
+    arguments |= {"accumulation_steps": accumulation_steps} if accumulation_steps > 1 else {}
+    if num_replicas > 1 and not loss_scale:
+        optimizer = _SHARED[name](**arguments)
+    elif in_gradient or accumulation_steps > 1:
+        optimizer = _OWN[name](**arguments)
+    else:
+        optimizer = _KERAS[name](**arguments)
     optimizer.exclude_from_weight_decay(var_list=list(decay.undecayed))
     if not loss_scale:
         return optimizer
@@ -165,15 +145,3 @@ def undecayed(variables: Iterable[keras.Variable], *, norms: bool, biases: bool)
     """
     names = (() if norms else NORM_NAMES) + (() if biases else BIAS_NAMES)
     return [variable for variable in variables if variable.name in names]
-
-
-def _mean_over_devices(gradients):
-    """Averages gradients over the devices of the current strategy; None entries stay None."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return gradients
-    present = [gradient for gradient in gradients if gradient is not None]
-    if not present:
-        return gradients
-    reduced = iter(context.all_reduce(tf.distribute.ReduceOp.MEAN, present))
-    return [None if gradient is None else next(reduced) for gradient in gradients]

@@ -22,7 +22,7 @@ sys.path.insert(0, "tests/train")
 import fake
 from mrcnn.train import devices, optimizer
 
-def train(names, clip, scale, decay):
+def train(names, clip, scale, decay, accumulation):
     chosen = devices.use(names)
     keras.utils.set_random_seed(3)
     with chosen.scope():
@@ -30,19 +30,20 @@ def train(names, clip, scale, decay):
         devices.attach(model, chosen)
         made = optimizer.build_optimizer(
             0.05, global_clipnorm=clip, decay=optimizer.Decay(decay, "gradient"), num_replicas=chosen.count,
-            loss_scale=scale,
+            loss_scale=scale, accumulation_steps=accumulation,
         )
         model.compile(optimizer=made, jit_compile=False, auto_scale_loss=False)
         made.build(model.trainable_variables)
-    history = model.fit(fake.open_data(0, 0), epochs=1, steps_per_epoch=3, verbose=0, shuffle=False).history
+    history = model.fit(fake.open_data(0, 0), epochs=1, steps_per_epoch=4, verbose=0, shuffle=False).history
     weights = np.concatenate([v.numpy().ravel() for v in model.weights])
     return history, weights, int(made.iterations.numpy())
 
 found = []
-for clip, scale, decay in (
-    (0.05, False, 0), (None, False, 0), (0.05, True, 0), (0.05, False, 4.0), (0.05, True, 4.0)
+for how in (
+    (0.05, False, 0, 1), (None, False, 0, 1), (0.05, True, 0, 1), (0.05, False, 4.0, 1), (0.05, True, 4.0, 1),
+    (0.05, False, 4.0, 2), (0.05, True, 4.0, 2),
 ):
-    one, two = (train(names, clip, scale, decay) for names in (["CPU:0"], ["CPU:0", "CPU:1"]))
+    one, two = (train(names, *how) for names in (["CPU:0"], ["CPU:0", "CPU:1"]))
     found.append({
         "one": one[0], "two": two[0], "steps": [one[2], two[2]], "moved": float(np.abs(one[1]).max()),
         "difference": float(np.abs(one[1] - two[1]).max()),
@@ -59,14 +60,22 @@ def compared():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-CASES = ("clipped", "free", "clipped, scaled loss", "clipped, decayed", "clipped, decayed, scaled loss")
+CASES = (
+    "clipped",
+    "free",
+    "clipped, scaled loss",
+    "clipped, decayed",
+    "clipped, decayed, scaled loss",
+    "accumulated, clipped, decayed",
+    "accumulated, clipped, decayed, scaled loss",
+)
 
 
-@pytest.mark.parametrize("case", range(5), ids=CASES)
+@pytest.mark.parametrize("case", range(7), ids=CASES)
 def test_two_devices_equal_one(compared, case):
     found = compared[case]
     assert found["difference"] < 1e-5 * found["moved"]
-    assert found["steps"] == [3, 3]
+    assert found["steps"] == ([2, 2] if case >= 5 else [4, 4])
     for name, values in found["one"].items():
         np.testing.assert_allclose(found["two"][name], values, rtol=1e-5, err_msg=name)
 
@@ -189,11 +198,11 @@ def test_build_optimizer_decay_in_the_gradient_is_refused_for_adamw():
         optimizer.build_optimizer(0.1, name="adamw", decay=optimizer.Decay(0.1, "gradient"))
 
 
-def test_decaying_sgd_survives_its_config():
-    made = optimizer.build_optimizer(0.1, decay=optimizer.Decay(0.25, "gradient"))
+def test_own_sgd_survives_its_config():
+    made = optimizer.build_optimizer(0.1, decay=optimizer.Decay(0.25, "gradient"), accumulation_steps=3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
-    assert isinstance(again, optimizer.DecayingSGD)
-    assert (again.gradient_decay, again.weight_decay) == (0.25, None)
+    assert isinstance(again, optimizer.OwnSGD)
+    assert (again.gradient_decay, again.accumulation_steps, again.weight_decay) == (0.25, 3, None)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +222,3 @@ def test_undecayed_lists_norms_and_biases(norms, biases, left_out):
     found = optimizer.undecayed(variables, norms=norms, biases=biases)
     assert [variable.name for variable in found] == left_out
     assert optimizer.undecayed([], norms=norms, biases=biases) == []
-
-
-def test_a_variable_without_gradient_is_passed_over():
-    assert optimizer._mean_over_devices([None]) == [None]

@@ -1,5 +1,6 @@
 import keras
 
+from mrcnn.config.optimizer import OptimizerConfig
 from mrcnn.train import plan
 
 from . import fake
@@ -33,3 +34,9 @@ def test_the_last_line_names_the_best_epoch(tmp_path):
     )
     line = plan.last_line([{"val_loss": 2.0}], monitor="val_mask_ap", best=tmp_path / "best", curves=tmp_path / "c.png")
     assert line == f"trained 1 epochs: {tmp_path}/best; curves in {tmp_path}/c.png"
+
+
+def test_optimizer_copies_and_update_rule_know_the_accumulation():
+    plain, four = OptimizerConfig(), OptimizerConfig(name="adam", accumulation_steps=4)
+    assert (plan.optimizer_copies(plain), plan.optimizer_copies(four)) == (1, 3)  # Adam's two, and the sum
+    assert (plan.update_rule(plain), plan.update_rule(four)) == ("sgd", "adam with an update every 4 steps")
