@@ -61,8 +61,10 @@ def update_rule(config: OptimizerConfig) -> str:
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    needs = shapes.needed(samples, size)
-    return f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
+    needs = shapes.needed(samples, size.largest_in_training)
+    text = f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
+    drawn = ", ".join(map(str, size.train_min_dims))
+    return f"{text}, short sides drawn from {drawn}" if drawn else text
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:
