@@ -19,7 +19,7 @@ import tensorflow as tf
 from benchmarks import large_image, peers_work, speed
 from benchmarks.peers_work import Case
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.model_folder.precision import BRAIN
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models.families.matterport import Matterport

@@ -8,15 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     PlainValidator,
     SerializeAsAny,
-    SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -25,7 +22,6 @@ from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
     AUTO,
     LARGEST_INT,
-    SIZE_STEP,
     Flag,
     Fraction,
     Index,
@@ -41,6 +37,7 @@ from mrcnn.config.base import (
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 
@@ -98,56 +95,6 @@ class BatchSize(Settings):
         if self.train == AUTO:
             raise ValueError("`batch_size.train` is auto: replace it by a number first")
         return int(self.train)
-
-
-class InputSize(Settings):
-    """Size of the model input; `min_dim` above `max_dim` has no effect, as in the original.
-
-    Other keys are kept: the original's `width` and `height` placeholders end up in the model folder.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    min_dim: PositiveInt = Field(
-        default=256,
-        description=("an image is scaled up until its short side reaches this; it has no effect above `max_dim`"),
-    )
-    max_dim: PositiveInt = Field(
-        default=256,
-        description=(
-            "the long side of an image never exceeds this; the rest of the model input is padding. A multiple of 64, "
-            "unless `shape` is rectangle"
-        ),
-    )
-
-    shape: Literal["rectangle", "square"] | None = Field(
-        default=None,
-        description=(
-            "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels that holds the image, in "
-            "training one of at most 8 shapes, chosen from the images and logged; `square`: always `max_dim` x "
-            "`max_dim`. null: rectangle for a new model, square for one of an older convention or whose start weights "
-            "were trained with it, and where `augmentation` changes the size of images"
-        ),
-    )
-
-    @model_validator(mode="after")
-    def _check_square(self) -> Self:
-        """Checks that a square has a side that the pyramid can halve; a rectangle is rounded up."""
-        if self.max_dim % SIZE_STEP and self.shape != "rectangle":
-            use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
-            raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")
-        return self
-
-    @property
-    def settled_shape(self) -> str:
-        """The shape; `square` where it is null, as in older model folders."""
-        return self.shape or "square"
-
-    @model_serializer(mode="wrap")
-    def _without_open_shape(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves an open `shape` out, so that a config keeps the original's keys."""
-        values = dump(self)
-        return values if self.shape else {key: value for key, value in values.items() if key != "shape"}
 
 
 class DatasetTags(Settings):

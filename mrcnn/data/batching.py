@@ -49,6 +49,7 @@ def make_example(
     image_id: int,
     seed: int,
     input_hw: tuple[int, int] | None = None,
+    min_dim: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Makes the part of a batch that belongs to one image.
 
@@ -59,14 +60,17 @@ def make_example(
         image_id: index of the sample in its split.
         seed: of the random choice where there are more objects than slots; also passed on to the model.
         input_hw: height and width of the model input; None for those of this image alone.
+        min_dim: length of the short side instead of that of `shapes`, pixels.
 
     Returns:
         The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in
         the order of the instances.
     """
+    height, width = image.shape[:2]
     plan = resize_plan(
-        *image.shape[:2],
-        min_dim=shapes.min_dim,
+        height,
+        width,
+        min_dim=min_dim or shapes.min_dim,
         max_dim=shapes.max_dim,
         shape=shapes.shape,
         input_hw=input_hw,

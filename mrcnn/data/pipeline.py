@@ -28,6 +28,7 @@ from mrcnn.structures import GroundTruth, Instances, Sample
 
 BROKEN = input_shapes.UNREADABLE  # any other error is a bug
 MAX_WORKERS = 16
+SCALE_DRAW = 2**20  # part of the seed of an image's scale, beyond the numbers of augmenters
 PREFETCH = 2  # batches prepared ahead of the model
 
 
@@ -76,6 +77,7 @@ def train_dataset(
             image_id=drawn.image_id,
             seed=drawn.seed,
             input_hw=drawn.input_hw,
+            min_dim=drawn.min_dim,
         ).values()
 
     steps = stream.steps
@@ -94,6 +96,7 @@ class Augmented(NamedTuple):
         instances: its objects.
         seed: for further random choices about this image.
         input_hw: height and width of the model input of its batch.
+        min_dim: length of its short side in the model input, pixels.
     """
 
     image_id: int
@@ -101,6 +104,7 @@ class Augmented(NamedTuple):
     instances: Instances
     seed: int
     input_hw: tuple[int, int]
+    min_dim: int
 
 
 class TrainImages:
@@ -124,7 +128,8 @@ class TrainImages:
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
         self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-        needs = input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)
+        self._min_dims = config.input_size.train_min_dims or (config.input_size.min_dim,)
+        needs = input_shapes.needed(samples, config.input_size.largest_in_training, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 
     def at(self, position: int) -> Augmented:
@@ -150,7 +155,8 @@ class TrainImages:
                 beyond = place + self.steps * self._batch_size
                 image, instances = self._pasted(image, instances, self._copy_paste, epoch=epoch, place=beyond)
             input_hw = shapes[place // self._batch_size]
-            return Augmented(index, image, instances, derive_seed(seed, epoch, place), input_hw)
+            min_dim = self._min_dims[derive_seed(seed, epoch, place, SCALE_DRAW) % len(self._min_dims)]
+            return Augmented(index, image, instances, derive_seed(seed, epoch, place), input_hw, min_dim)
         self._skipped.fail(f"no image can be used: {self._skipped.summary()}")
 
     def _augmented(self, index: int, epoch: int, place: int) -> tuple[np.ndarray, Instances]:

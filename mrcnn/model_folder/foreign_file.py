@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn.config import errors, family
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import ModelConfig
-from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names
 from mrcnn.weights import foreign, published

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import ModelConfig
-from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names, foreign_file, layout, locate, lone_file
 from mrcnn.model_folder import device as devices

@@ -1,7 +1,8 @@
 """Private names of Keras that this project uses; no other file uses one.
 
-Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), nor to skip the
-inference of a model's shapes. A Keras release may rename what is used here; the tests of this file then fail.
+Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), to skip the
+inference of a model's shapes, or to ask whether an optimizer excludes a variable from weight decay. A Keras release may
+rename what is used here; the tests of this file then fail.
 """
 
 from typing import Any
@@ -20,6 +21,16 @@ def skip_symbolic_build(model: keras.Model) -> None:
     Keras would build it again from a first batch.
     """
     model._maybe_symbolic_build = _build_nothing
+
+
+def is_decayed(optimizer: keras.optimizers.Optimizer, variable: Any) -> bool:
+    """Checks that `exclude_from_weight_decay` did not exclude a variable.
+
+    Args:
+        optimizer: a Keras optimizer.
+        variable: one that it updates, in any of Keras's and TensorFlow's forms.
+    """
+    return bool(optimizer._use_weight_decay(variable))
 
 
 def _build_nothing(**_: Any) -> None:

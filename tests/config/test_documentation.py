@@ -94,7 +94,7 @@ def test_no_key_is_documented_that_does_not_exist():
     known = {way for way, _ in leaves(TrainConfig().model_dump(mode="json"))}
     known |= {way for way, _ in OPTIONAL}
     # a dump leaves out their defaults
-    known |= {"input_size.shape", "model.family", "model.extra_heads", "model.image_fit"}
+    known |= {"input_size.shape", "input_size.train_min_dims", "model.family", "model.extra_heads", "model.image_fit"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

@@ -302,6 +302,42 @@ def test_train_dataset_of_rectangles_goes_on_where_it_stopped(tmp_path):
     _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
 
 
+MULTI_SCALE = {"min_dim": 64, "max_dim": 128, "train_min_dims": [32, 48, 64], "shape": "rectangle"}
+
+
+def _short_sides(batches):
+    windows = np.concatenate([batch["windows"] for batch in batches])
+    return np.min(windows[:, 2:] - windows[:, :2], axis=1).astype(int).tolist()
+
+
+def test_train_dataset_draws_each_images_short_side_in_each_epoch(samples):
+    config = _config(input_size=MULTI_SCALE)
+    batches = _train(samples, config, count=60)
+    sides = _short_sides(batches)
+    assert {side: sides.count(side) for side in (32, 48, 64)} == pytest.approx({32: 40, 48: 40, 64: 40}, abs=15)
+    assert len({tuple(sides[6 * epoch : 6 * epoch + 6]) for epoch in range(20)}) > 15
+    for batch in batches:
+        assert batch["images"].shape == (2, 64, 128, 3)  # holds 64 x 96, the largest
+        for (y1, x1, y2, x2), boxes, index in zip(batch["windows"], batch["gt_boxes"], batch["image_ids"], strict=True):
+            scale = (y2 - y1) / 20
+            assert x2 - x1 == round(30 * scale)
+            # the box of `_sample` in pixels of the image, as its annotation draws it
+            box = (boxes[0] - (y1, x1, y1, x1)) / scale
+            np.testing.assert_allclose(box, (3, 2 + index, 13, 10 + index), atol=1e-4)
+
+
+def test_train_dataset_of_several_scales_goes_on_where_it_stopped(samples):
+    config = _config(input_size=MULTI_SCALE)
+    batches = _train(samples, config, count=7)
+    _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
+    assert len(set(_short_sides(batches))) > 1
+
+
+def test_val_dataset_of_several_scales_has_one(samples):
+    batches, _ = _val(samples, _config(input_size={**MULTI_SCALE, "min_dim": 40}))
+    assert set(_short_sides(batches)) == {40}
+
+
 def test_val_dataset_of_rectangles_has_every_image_once(tmp_path):
     samples, config = _shaped(tmp_path)
     batches, _ = _val(samples, config)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import compact
 from mrcnn.predict.sources import Picture

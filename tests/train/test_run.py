@@ -84,6 +84,20 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp
     assert not list(tmp_path.glob("*.step*"))
 
 
+def test_a_run_stopped_between_two_updates_equals_an_uninterrupted_one(train, tmp_path):
+    # epochs of 3 steps, an update every 2: the run stops one step after the second update
+    settings = {"optimizer": {"accumulation_steps": 2}, "epochs": 2}
+    log = train(tmp_path / "whole", **settings)
+    assert any("2 images, sgd with an update every 2 steps, lr" in message for message in log.messages)
+    with pytest.raises(Stopped):
+        train(tmp_path / "stopped", log=SignalLog("train", 5), **settings)
+    train(tmp_path / "stopped", resume=True, **settings)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert contents(tmp_path / "whole")[2].optimizer[0] == 3  # updates, in 6 steps
+    with pytest.raises(UserError, match=r"`optimizer.accumulation_steps`: 2 -> 3"):
+        train(tmp_path / "stopped", resume=True, epochs=3, optimizer={"accumulation_steps": 3})
+
+
 def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     train(tmp_path, epochs=1)
     log = train(tmp_path, resume=True, gpu_devices=[0, 1], checkpoints={"keep": 5})
@@ -135,6 +149,15 @@ def test_train_resumed_with_another_batch_size_keeps_its_place_in_the_schedule(t
     rates = Rates()
     train(tmp_path, epochs=4, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
     assert rates.by_epoch == {2: [0.05] * 6, 3: [0.005] * 6}
+
+
+def test_train_resumed_with_another_batch_size_counts_milestone_steps_as_made(train, tmp_path):
+    # 2 epochs of 3 steps, then epochs of 6: the ninth step is the third of the third epoch
+    schedule = {"lr_schedule": {"name": "step", "milestone_steps": [9], "gamma": 0.1}}
+    train(tmp_path, epochs=2, **schedule)
+    rates = Rates()
+    train(tmp_path, epochs=3, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
+    assert rates.by_epoch == {2: [0.05] * 3 + [0.005] * 3}
 
 
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):

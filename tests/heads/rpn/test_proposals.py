@@ -3,13 +3,14 @@ import tensorflow as tf
 
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 
+LIMITS = (0.0, 0.0, 40.0, 40.0)
 ANCHORS = np.array([[0, 0, 10, 10], [0, 1, 10, 11], [20, 20, 30, 30], [-5, -5, 5, 5]], "float32")
 
 
 def _call(logits, *, count, deltas=None, sizes=(4,), **kwargs):
     deltas = np.zeros((1, 4, 4), "float32") if deltas is None else deltas
     logits = np.stack([np.zeros(4), logits], axis=-1)[None].astype("float32")
-    return ProposalGenerator(**kwargs)(ANCHORS, logits, deltas, level_sizes=sizes, limits=[0.0, 0.0, 40.0, 40.0], count=count)
+    return ProposalGenerator(**kwargs)(ANCHORS, logits, deltas, level_sizes=sizes, limits=LIMITS, count=count)
 
 
 def test_proposal_generator_overlaps_are_suppressed_and_slots_padded():
@@ -36,7 +37,7 @@ def test_proposal_generator_no_gradient_passes():
     logits, deltas = tf.Variable(tf.ones((1, 4, 2))), tf.Variable(tf.ones((1, 4, 4)))
     with tf.GradientTape() as tape:
         got = ProposalGenerator()(
-            ANCHORS, tf.identity(logits), tf.identity(deltas), level_sizes=(4,), limits=[0.0, 0.0, 40.0, 40.0], count=2
+            ANCHORS, tf.identity(logits), tf.identity(deltas), level_sizes=(4,), limits=LIMITS, count=2
         )
         total = tf.reduce_sum(got.boxes) + tf.reduce_sum(got.scores)
     assert tape.gradient(total, [logits, deltas]) == [None, None]
@@ -47,7 +48,7 @@ def test_proposal_generator_boxes_pass_the_gradient_of_deltas_where_they_are_not
     logits = tf.constant(np.stack([np.zeros(4), [-9, -9, 5, -9]], axis=-1)[None].astype("float32"))
     with tf.GradientTape() as tape:
         got = ProposalGenerator(detach=False)(
-            ANCHORS, logits, tf.identity(deltas), level_sizes=(4,), limits=[0.0, 0.0, 40.0, 40.0], count=1
+            ANCHORS, logits, tf.identity(deltas), level_sizes=(4,), limits=LIMITS, count=1
         )
         top = got.boxes[0, 0, 0]
     # y1 = 25 + 0.1 * 10 * dy - 5 exp(0.2 dh): 1 for dy and -1 for dh of the best anchor
