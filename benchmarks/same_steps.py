@@ -4,7 +4,8 @@
 
 Both start from the same weights, which our side writes as a `.pth` file, and get the same images in the same order,
 scaled to the same square before either side sees them. Nothing is random: all anchors and all regions train (no
-sampling), and no image is augmented. What remains different: our mask targets come from a grid of cells inside each
+sampling), no image is augmented, and the learning rate is constant: when it changes, Keras's momentum keeps the rates
+of the steps before, PyTorch's does not. What remains different: our mask targets come from a grid of cells inside each
 object's box, torchvision's from the mask in pixels; and the order of sums.
 """
 
@@ -31,13 +32,13 @@ from mrcnn.data.rasterize import from_masks
 from mrcnn.models.families.torchvision import Torchvision
 from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Instances
-from mrcnn.train.optimizer import build_optimizer
+from mrcnn.train.optimizer import Decay, build_optimizer
 from mrcnn.weights import foreign, keras_resnet, state_dict_write
 from mrcnn.weights.maps.entries import Form
 
 SCRIPT = Path(__file__).with_name("same_steps_torchvision.py")
 START, RESULT, SETTINGS = "start.pth", "torchvision.json", "settings.json"
-MOMENTUM, WEIGHT_DECAY, WARMUP_STEPS, WARMUP_START = 0.9, 1e-4, 50, 0.001
+MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 PROPOSALS = 100  # of an image after NMS; all of them train, with the objects' own boxes
 MOST_OBJECTS = 28
 REGIONS = PROPOSALS + MOST_OBJECTS  # all candidates, whatever their share of objects
@@ -66,7 +67,7 @@ def main() -> None:
     write_start(model, options.out / START)
     settings = {"classes": classes, "side": options.side, "lr": options.lr, "steps": options.steps}
     settings |= {"proposals": PROPOSALS, "regions": REGIONS, "anchors": ALL_ANCHORS, "momentum": MOMENTUM}
-    settings |= {"weight_decay": WEIGHT_DECAY, "warmup_steps": WARMUP_STEPS, "warmup_start": WARMUP_START}
+    settings |= {"weight_decay": WEIGHT_DECAY}
     (options.out / SETTINGS).write_text(json.dumps(settings))
     ours = train(model, steps, options)
     subprocess.run([options.torch_python, str(SCRIPT), str(options.out)], check=True)
@@ -82,7 +83,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weights", required=True, help="an .h5 file of keras.applications' ResNet-50")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--side", type=int, default=256, help="of the square images in pixels, a multiple of 32")
-    parser.add_argument("--lr", type=float, default=0.0025)
+    parser.add_argument("--lr", type=float, default=0.001)
     parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     parser.add_argument("--out", type=Path, required=True, help="new folder")
     parser.add_argument("--torch-python", default=".venv-torch/bin/python", help="Python with torchvision")
@@ -165,9 +166,8 @@ def train(
     model: Torchvision, steps: Sequence[Sequence[tuple[np.ndarray, Instances]]], options: argparse.Namespace
 ) -> list[dict[str, float]]:
     """Trains our model and returns the losses of each step, before its update."""
-    optimizer = build_optimizer(
-        options.lr, momentum=MOMENTUM, global_clipnorm=None, weight_decay=WEIGHT_DECAY, weight_decay_form="gradient"
-    )
+    decay = Decay(WEIGHT_DECAY, "gradient")
+    optimizer = build_optimizer(options.lr, momentum=MOMENTUM, global_clipnorm=None, decay=decay)
     variables = model.trainable_variables
     optimizer.build(variables)
 
@@ -180,16 +180,10 @@ def train(
 
     found = []
     for number, batch in enumerate(batches(model, steps, side=options.side)):
-        optimizer.learning_rate.assign(options.lr * warmup(number))
         found.append({name: float(value) for name, value in step(batch).items() if name in LOSSES})
         if (number + 1) % 20 == 0:
             print(f"ours: step {number + 1} of {len(steps)}", flush=True)
     return found
-
-
-def warmup(step: int) -> float:
-    """Computes the factor of the learning rate: a linear warm-up, then 1."""
-    return min(1.0, WARMUP_START + (1 - WARMUP_START) * step / WARMUP_STEPS)
 
 
 def batches(

@@ -57,9 +57,6 @@ def train(model: MaskRCNN, folder: Path, settings: dict) -> list[dict[str, float
     )
     found = []
     for step, path in enumerate(sorted((folder / "train").glob("*.npz"))):
-        start = settings["warmup_start"]
-        factor = min(1.0, start + (1 - start) * step / settings["warmup_steps"])
-        optimizer.param_groups[0]["lr"] = settings["lr"] * factor
         losses = model(*read_step(path))
         optimizer.zero_grad()
         sum(losses.values()).backward()
