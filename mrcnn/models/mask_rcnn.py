@@ -264,7 +264,9 @@ class MaskRCNN(KerasHabits):
         fields: dict[str, Tensor] = {}
         for head in self.heads:
             fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
-        masks = fields.pop("masks")
+        masks = fields.pop("masks", None)
+        if masks is None:  # without a mask head an object's mask is its whole box
+            masks = ops.where(found.valid[..., None, None], 1.0, 0.0)
         return RawDetections(**found._asdict(), masks=masks, extras=fields)
 
 

@@ -22,6 +22,7 @@ from mrcnn.config.base import (
     PositiveInt,
     Settings,
 )
+from mrcnn.config.keypoints import KEYPOINT_CHANNELS
 from mrcnn.config.model import FAMILY, ModelConfig
 
 PYRAMID_LEVELS = 5  # P2 to P6
@@ -59,7 +60,7 @@ class MatterportConfig(ModelConfig):
     NETWORK: ClassVar[tuple[str, ...]] = (
         "backbone", "channels", "image_mean", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "rpn_delta_std", "box_delta_std",
-        "image_range", "extra_heads",
+        "image_range", "extra_heads", "keypoint_channels",
     )  # fmt: skip
 
     family: Literal["matterport"] = Field(default="matterport", description=FAMILY)
@@ -177,6 +178,9 @@ class MatterportConfig(ModelConfig):
     )
 
     box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
+    keypoint_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
+        default=KEYPOINT_CHANNELS, description="widths of the convolutions of the head `keypoints`"
+    )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
     mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
     mask_targets: Literal["soft", "cells", "corners"] = Field(

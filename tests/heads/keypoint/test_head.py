@@ -98,7 +98,7 @@ def test_decode_finds_the_points_of_detections_alone():
     assert not found[0, 1].any()
     for row, (y1, x1, y2, x2) in ((0, BOX), (2, [4, 4, 30, 60])):
         x, y, score = found[0, row].T
-        assert (x > x1).all() and (x < x2).all() and (y > y1).all() and (y < y2).all()
+        assert ((x > x1) & (x < x2) & (y > y1) & (y < y2)).all()
         assert ((score > 0) & (score <= 1)).all()
 
 
