@@ -23,6 +23,7 @@ from mrcnn.data.order import derive_seed, steps_per_epoch
 from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
+from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
 from mrcnn.structures import GroundTruth, Instances, Sample
 
@@ -127,7 +128,9 @@ class TrainImages:
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
-        self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+        self._augmenter = Augmenter(
+            [entry.model_dump() for entry in config.augmentation], seed=config.seed, fields=_fields(config, samples)
+        )
         self._min_dims = config.input_size.train_min_dims or (config.input_size.min_dim,)
         needs = input_shapes.needed(samples, config.input_size.largest_in_training, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
@@ -283,8 +286,13 @@ def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         image_resize=config.model.image_resize,
         shape=config.input_size.settled_shape,
         fit=config.model.image_fit,
-        fields=tuple(samples[0].extras) if samples else (),
+        fields=_fields(config, samples),
     )
+
+
+def _fields(config: TrainConfig, samples: Sequence[Sample]) -> Fields:
+    """Finds the extra fields of a set, all of whose samples have the same ones."""
+    return of_model(samples[0].extras if samples else (), config.model)
 
 
 def _map(

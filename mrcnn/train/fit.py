@@ -156,6 +156,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
         class_facts=samples.class_facts,
+        fields=extra_heads.fields(config.model),
     )
 
 

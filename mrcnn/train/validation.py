@@ -16,6 +16,7 @@ from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind, Metrics
 from mrcnn.events import EventLog
+from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
 from mrcnn.structures import GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
@@ -44,6 +45,7 @@ class MetricScorer:
         rules: OutputRules,
         max_detections: int = 100,
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        fields: Fields = MappingProxyType({}),
     ):
         """Stores the settings and starts without images.
 
@@ -55,11 +57,12 @@ class MetricScorer:
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
+            fields: the model's extra fields by name.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
-        self._max_detections, self._class_facts = max_detections, class_facts
+        self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -85,7 +88,11 @@ class MetricScorer:
 
     def _new(self) -> Metrics:
         return Metrics(
-            self._kinds, self._class_names, max_detections=self._max_detections, class_facts=self._class_facts
+            self._kinds,
+            self._class_names,
+            max_detections=self._max_detections,
+            class_facts=self._class_facts,
+            fields=self._fields,
         )
 
 

@@ -30,7 +30,8 @@ VALIDATORS = {
 RULES = re.compile(
     r"must be a multiple of 64"
     r"|must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
-    r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true|for adamw, got"
+    r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true"
+    r"|for adamw, got"
     r"|or `(warmup_epochs|milestone_steps)`, not both"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
     r"|nested more than 32 levels"

@@ -1,6 +1,7 @@
 """Small models and projects for the tests of this package."""
 
 import json
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -97,6 +98,8 @@ class BlobPredictor:
 
     The score is value / 255. It notes how many images came at once.
     """
+
+    fields: ClassVar = {}
 
     def __init__(self):
         self.batches = []

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from mrcnn.config.base import Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.keypoints import KEYPOINT_CHANNELS
 from mrcnn.config.model import ModelConfig
 
 PYRAMID_LEVELS = 5  # P2 to P6
@@ -42,7 +43,7 @@ class RcnnConfig(ModelConfig):
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
     NETWORK: ClassVar[tuple[str, ...]] = (
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
-        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std",
+        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
     )  # fmt: skip
 
     backbone: Literal["resnet101", "resnet50"] = Field(
@@ -77,6 +78,9 @@ class RcnnConfig(ModelConfig):
         ),
     )
     box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
+    keypoint_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
+        default=KEYPOINT_CHANNELS, description="widths of the convolutions of the head `keypoints`"
+    )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
     mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
     box_delta_std: DeltaStd = Field(
