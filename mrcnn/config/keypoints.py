@@ -21,6 +21,14 @@ PERSON_SIGMAS = {
     for part, sigma in _PERSON.items()
     for name in ((part,) if part == "nose" else (f"left_{part}", f"right_{part}"))
 }
+PERSON_SKELETON = (
+    ("left_ankle", "left_knee"), ("left_knee", "left_hip"), ("right_ankle", "right_knee"), ("right_knee", "right_hip"),
+    ("left_hip", "right_hip"), ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
+    ("left_shoulder", "right_shoulder"), ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("left_eye", "right_eye"), ("nose", "left_eye"),
+    ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"), ("left_ear", "left_shoulder"),
+    ("right_ear", "right_shoulder"),
+)  # fmt: skip
 DEFAULT_SIGMA = 0.05  # of other points: between COCO's for a face, 0.03, and its for a body, 0.09
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
@@ -104,6 +112,13 @@ class KeypointTemplate(Settings):
         if self.class_points is None:
             return None
         return tuple(tuple(self.names.index(name) for name in names) for names in self.class_points)
+
+
+def numbered(count: int) -> KeypointTemplate:
+    """Makes the template of a model that does not name its points: COCO's person for 17 points, else numbers."""
+    if count == len(PERSON_SIGMAS):
+        return KeypointTemplate(names=tuple(PERSON_SIGMAS), skeleton=PERSON_SKELETON)
+    return KeypointTemplate(names=tuple(f"point {number}" for number in range(1, count + 1)))
 
 
 def guess_pairs(names: Sequence[str]) -> tuple[Pair, ...]:

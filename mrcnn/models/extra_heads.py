@@ -32,7 +32,7 @@ class HeadType(NamedTuple):
 
 
 def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoints:
-    """Builds the keypoint head with the numbers of Mask R-CNN (2017) and the family's RoIAlign."""
+    """Builds the keypoint head with the numbers of Mask R-CNN (2017) and the family's rules."""
     template = settings.keypoints
     if template is None:
         raise UserError(
@@ -40,11 +40,16 @@ def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoi
         )
     return Keypoints(
         features=RoiFeatures(
-            output_size=KEYPOINT_POOL, mode=settings.roi_align, sampling_ratio=settings.roi_sampling_ratio
+            output_size=KEYPOINT_POOL,
+            mode=settings.roi_align,
+            sampling_ratio=settings.roi_sampling_ratio,
+            level_margin=settings.LEVEL_MARGIN,
         ),
         num_keypoints=len(template.names),
         channels=settings.keypoint_channels,
         class_points=template.class_indices,
+        decoding=settings.KEYPOINT_DECODING,
+        pixel_shift=settings.KEYPOINT_SHIFT,
         max_objects=sampling.most_objects(settings.roi_samples, settings.roi_positive_fraction),
         feature_dtype=feature_dtype,
         name="keypoints",

@@ -37,7 +37,14 @@ class LossWeights(Settings):
 
 
 class RcnnConfig(ModelConfig):
-    """Sizes, samples and thresholds of a Mask R-CNN with a ResNet and a feature pyramid."""
+    """Sizes, samples and thresholds of a Mask R-CNN with a ResNet and a feature pyramid.
+
+    Attributes:
+        LEVEL_MARGIN: the `margin` of `ops.levels.assign_levels`.
+        KEYPOINT_DECODING: rule for the scores of keypoints, see `heads.keypoint.decode`.
+        KEYPOINT_SHIFT: pixels of the model input added to decoded keypoints: 0.5 where weights were trained on the
+            indices of pixels, 0 where on positions.
+    """
 
     LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
@@ -45,6 +52,10 @@ class RcnnConfig(ModelConfig):
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
     )  # fmt: skip
+
+    LEVEL_MARGIN: ClassVar[float] = 0.0
+    KEYPOINT_DECODING: ClassVar[str] = "detectron2"
+    KEYPOINT_SHIFT: ClassVar[float] = 0.0
 
     backbone: Literal["resnet101", "resnet50"] = Field(
         default="resnet101", description="the network below the feature pyramid"
