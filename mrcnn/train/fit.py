@@ -97,7 +97,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
     """Computes the size of a training batch without reading its images again."""
-    needs = shapes.needed(checked.samples.train, checked.config.input_size.largest_in_training)
+    needs = shapes.needed(checked.samples.train, checked.config.training_size)
     order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
     return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 

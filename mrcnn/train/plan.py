@@ -61,9 +61,11 @@ def update_rule(config: OptimizerConfig) -> str:
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    needs = shapes.needed(samples, size.largest_in_training)
+    needs = shapes.needed(samples, config.training_size)
     text = f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
     drawn = ", ".join(map(str, size.train_min_dims))
+    if jitter := config.scale_jitter:
+        return f"{text}, images scaled by {jitter.min_scale:g} to {jitter.max_scale:g}"
     return f"{text}, short sides drawn from {drawn}" if drawn else text
 
 

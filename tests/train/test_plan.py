@@ -43,6 +43,8 @@ def test_input_shapes_hold_the_largest_short_side_and_name_all():
     config = load_train_config({"input_size": size})
     sample = Sample("ds/a.png", "a.png", (), (), (), (20, 30))  # 128 x 192 at most
     text = plan.input_shapes([sample], config, batch_size=1)
+    jittered = load_train_config({"input_size": {**size, "train_min_dims": []}, "scale_jitter": {}})
+    assert plan.input_shapes([sample], jittered, batch_size=1) == "input 192x192, images scaled by 0.1 to 2"
     assert text == "input 128x192 (rectangles with 67% as many pixels as squares), short sides drawn from 48, 128"
 
 
