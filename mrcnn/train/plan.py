@@ -48,8 +48,8 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
 
 
 def optimizer_copies(config: OptimizerConfig) -> int:
-    """Counts the values that the optimizer stores per trained parameter."""
-    return OPTIMIZER_COPIES[config.name] + (config.accumulation_steps > 1)
+    """Counts the values that the optimizer and the moving averages store per trained parameter."""
+    return OPTIMIZER_COPIES[config.name] + (config.accumulation_steps > 1) + (config.ema_momentum is not None)
 
 
 def update_rule(config: OptimizerConfig) -> str:
@@ -75,7 +75,7 @@ def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimi
     Args:
         model: built, with the layers to train selected.
         trained_layers: names of the layers that train.
-        optimizer_copies: values the optimizer stores per trained parameter, from `optimizer_copies`.
+        optimizer_copies: values stored per trained parameter, from `optimizer_copies`.
     """
     total = sum(math.prod(variable.shape) for variable in model.weights)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)

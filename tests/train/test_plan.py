@@ -51,4 +51,5 @@ def test_input_shapes_hold_the_largest_short_side_and_name_all():
 def test_optimizer_copies_and_update_rule_know_the_accumulation():
     plain, four = OptimizerConfig(), OptimizerConfig(name="adam", accumulation_steps=4)
     assert (plan.optimizer_copies(plain), plan.optimizer_copies(four)) == (1, 3)  # Adam's two, and the sum
+    assert plan.optimizer_copies(OptimizerConfig(ema_momentum=0.999)) == 2
     assert (plan.update_rule(plain), plan.update_rule(four)) == ("sgd", "adam with an update every 4 steps")
