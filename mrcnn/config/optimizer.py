@@ -56,6 +56,14 @@ class OptimizerConfig(Settings):
             "`lr_schedule` counts updates"
         ),
     )
+    ema_momentum: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description=(
+            "exponential moving average of the weights: each update keeps this share of the average, such as 0.999; "
+            "validation and checkpoints use the average, training goes on with the weights themselves. null keeps no "
+            "average; see [averaged weights](#averaged-weights)"
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:

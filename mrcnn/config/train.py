@@ -134,6 +134,21 @@ class CopyPasteConfig(Settings):
     )
 
 
+class ScaleJitterConfig(Settings):
+    """Large-scale jitter: a training image is scaled at random, then cut or padded to `max_dim` x `max_dim`."""
+
+    min_scale: Positive = Field(
+        default=0.1, description="least factor; at 1 the whole image just fits into the square of `max_dim`"
+    )
+    max_scale: Positive = Field(default=2.0, description="largest factor, not below `min_scale`")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.max_scale < self.min_scale:
+            raise ValueError(f"`max_scale` must be at least `min_scale` {self.min_scale:g}, got {self.max_scale:g}")
+        return self
+
+
 class EarlyStoppingConfig(Settings):
     """Ends the run when `monitor` did not improve by `min_delta` for `patience` epochs.
 
@@ -267,6 +282,14 @@ class TrainConfig(UserSettings):
             "neutral objects are not copied. An object that is covered entirely is left out"
         ),
     )
+    scale_jitter: ScaleJitterConfig | None = Field(
+        default=None,
+        description=(
+            "large-scale jitter, after `augmentation` and before `copy_paste`: a factor is drawn, and the scaled image "
+            "is cut at a random place, or padded, to a square of `max_dim`; `{}` has the published factors 0.1 to 2. "
+            "Objects that are cut away, or cover no pixel by half, are left out. See [image sizes](#image-sizes)"
+        ),
+    )
     seed: Index = Field(
         default=0, description="of weights, order and augmentation: the same seed gives the same run on one CPU"
     )
@@ -315,6 +338,14 @@ class TrainConfig(UserSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_scales(self) -> Self:
+        if self.scale_jitter and self.input_size.train_min_dims:
+            raise ValueError(
+                "`scale_jitter` must be null with `input_size.train_min_dims`: each draws the scale of an image"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_layers(self) -> Self:
         # with the default family, start weights may set another one; they are read later, so a value of any family
         # passes here, and `train.check` checks it again
@@ -322,6 +353,12 @@ class TrainConfig(UserSettings):
         if not (is_open and any(self.train_layers in record.TRAIN_LAYERS for record in FAMILIES.values())):
             self.model.check_layers(self.train_layers)
         return self
+
+    @property
+    def training_size(self) -> InputSize:
+        """The sizes that hold each training image at its largest scale; squares with `scale_jitter`."""
+        size = self.input_size.largest_in_training
+        return size.model_copy(update={"shape": "square"}) if self.scale_jitter else size
 
     @property
     def given_model(self) -> dict[str, Any]:

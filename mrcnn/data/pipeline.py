@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
-from mrcnn.data import copy_paste
+from mrcnn.data import copy_paste, scale_jitter
 from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
@@ -51,7 +51,7 @@ def train_dataset(
 
     Args:
         samples: the training set.
-        config: `input_size`, `model`, `augmentation`, `max_image_mb` and `seed` are read.
+        config: `input_size`, `model`, `augmentation`, `scale_jitter`, `copy_paste`, `max_image_mb` and `seed` are read.
         batch_size: images per step, over all devices together.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         start_epoch: zero-based epoch of the first batch.
@@ -66,7 +66,7 @@ def train_dataset(
         UserError: an augmenter is not allowed or its arguments are wrong.
         ValueError: there are no samples.
     """
-    shapes = sizes(config, samples)
+    shapes = sizes(config, samples, training=True)
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
@@ -132,7 +132,8 @@ class TrainImages:
             [entry.model_dump() for entry in config.augmentation], seed=config.seed, fields=_fields(config, samples)
         )
         self._min_dims = config.input_size.train_min_dims or (config.input_size.min_dim,)
-        needs = input_shapes.needed(samples, config.input_size.largest_in_training, fit=config.model.image_fit)
+        self._jitter, self._canvas_hw = config.scale_jitter, (config.input_size.max_dim,) * 2
+        needs = input_shapes.needed(samples, config.training_size, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 
     def at(self, position: int) -> Augmented:
@@ -164,7 +165,13 @@ class TrainImages:
 
     def _augmented(self, index: int, epoch: int, place: int) -> tuple[np.ndarray, Instances]:
         read = read_sample(self._samples[index], self._channels, **self._reading)
-        return self._augmenter(*read, epoch=epoch, place=place)
+        image, instances = self._augmenter(*read, epoch=epoch, place=place)
+        if self._jitter is None:
+            return image, instances
+        scales = (self._jitter.min_scale, self._jitter.max_scale)
+        rng = np.random.default_rng(derive_seed(self._seed, epoch, place, SCALE_DRAW))
+        placement = scale_jitter.draw(image.shape[:2], self._canvas_hw, scales=scales, rng=rng)
+        return scale_jitter.place(image, instances, placement)
 
     def _pasted(
         self, image: np.ndarray, instances: Instances, rule: CopyPasteConfig, *, epoch: int, place: int
@@ -275,8 +282,9 @@ def _reading(config: TrainConfig) -> dict[str, int | None]:
     return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 
-def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
-    """Collects the fixed sizes of a run's batches."""
+def sizes(config: TrainConfig, samples: Sequence[Sample], *, training: bool = False) -> Shapes:
+    """Collects the fixed sizes of a run's batches of training or validation."""
+    size = config.training_size if training else config.input_size
     return Shapes(
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,
@@ -284,7 +292,7 @@ def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
-        shape=config.input_size.settled_shape,
+        shape=size.settled_shape,
         fit=config.model.image_fit,
         fields=_fields(config, samples),
     )

@@ -19,6 +19,7 @@ from mrcnn.models import build, trainable
 from mrcnn.train import checkpoint, devices, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
+from mrcnn.train.averaging import Averages
 from mrcnn.train.check import Checked, Start
 from mrcnn.train.devices import Devices
 from mrcnn.train.state import TrainingState
@@ -33,11 +34,13 @@ class Built:
         network: the compiled model.
         state: where the run starts; of a resumed run it holds the optimizer's variables.
         store: writes the checkpoints.
+        averages: the moving averages of the weights; None without `optimizer.ema_momentum`.
     """
 
     network: keras.Model
     state: TrainingState
     store: checkpoint.CheckpointStore
+    averages: Averages | None = None
 
 
 def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
@@ -55,6 +58,7 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
     state = _start_state(checked, log=log)
     keras.utils.set_random_seed(config.seed)
     network = build_network(config, mapping, chosen=checked.devices, begin=checked.begin, state=state, log=log)
+    averages = _averages(config, network, state)
     plan.log_plan(checked, network, output=output, log=log)
     store = checkpoint.CheckpointStore(
         output,
@@ -67,8 +71,20 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
             background=config.special_classes.background,
         ),
         keep=config.checkpoints.keep,
+        averages=averages,
     )
-    return Built(network, state, store)
+    return Built(network, state, store, averages)
+
+
+def _averages(config: TrainConfig, network: keras.Model, state: TrainingState) -> Averages | None:
+    """Makes the moving averages, and gives a resumed run its trained weights back, which its file does not hold."""
+    momentum = config.optimizer.ema_momentum
+    if momentum is None:
+        return None
+    averages = Averages(network.trainable_variables, momentum=momentum)
+    if state.weights:
+        states.put_back(network.trainable_variables, state.weights, what="weight")
+    return averages
 
 
 def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:

@@ -58,6 +58,8 @@ class Accumulated(keras.optimizers.Optimizer):
             return
         present = [index for index, gradient in enumerate(grads) if gradient is not None]
         variables = None if trainable_variables is None else list(trainable_variables)
+        if not self.built and variables:
+            self.build(variables)
 
         def on_all_devices(strategy, gradients):
             sums = [self.gradient_sums[index].value for index in present]

@@ -48,8 +48,8 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
 
 
 def optimizer_copies(config: OptimizerConfig) -> int:
-    """Counts the values that the optimizer stores per trained parameter."""
-    return OPTIMIZER_COPIES[config.name] + (config.accumulation_steps > 1)
+    """Counts the values that the optimizer and the moving averages store per trained parameter."""
+    return OPTIMIZER_COPIES[config.name] + (config.accumulation_steps > 1) + (config.ema_momentum is not None)
 
 
 def update_rule(config: OptimizerConfig) -> str:
@@ -61,9 +61,11 @@ def update_rule(config: OptimizerConfig) -> str:
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    needs = shapes.needed(samples, size.largest_in_training, fit=config.model.image_fit)
+    needs = shapes.needed(samples, config.training_size, fit=config.model.image_fit)
     text = f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
     drawn = ", ".join(map(str, size.train_min_dims))
+    if jitter := config.scale_jitter:
+        return f"{text}, images scaled by {jitter.min_scale:g} to {jitter.max_scale:g}"
     return f"{text}, short sides drawn from {drawn}" if drawn else text
 
 
@@ -73,7 +75,7 @@ def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimi
     Args:
         model: built, with the layers to train selected.
         trained_layers: names of the layers that train.
-        optimizer_copies: values the optimizer stores per trained parameter, from `optimizer_copies`.
+        optimizer_copies: values stored per trained parameter, from `optimizer_copies`.
     """
     total = sum(math.prod(variable.shape) for variable in model.weights)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)

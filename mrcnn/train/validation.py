@@ -5,6 +5,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -119,6 +120,7 @@ class Validation(keras.callbacks.Callback):
         scorer: Scorer | None = None,
         check: Callable[[], Any] = lambda: None,
         due: Callable[[int], bool] = lambda epoch: True,
+        averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
         """Stores the data and the settings.
 
@@ -129,10 +131,12 @@ class Validation(keras.callbacks.Callback):
             scorer: computes the metrics; None leaves them out.
             check: called before each batch; may raise to stop.
             due: returns whether an epoch, counted from 0, is validated.
+            averaged: makes a context in which the model has the weights to validate.
         """
         super().__init__()
         self._dataset, self._names, self._log = dataset, tuple(names), log
         self._scorer, self._check, self._due = scorer, check, due
+        self._averaged = averaged
         self._function: Callable[..., Any] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -153,7 +157,7 @@ class Validation(keras.callbacks.Callback):
         """
         sums: dict[str, float] = {}
         count, total = 0, len(self._names)
-        with devices.alone(self.model):
+        with devices.alone(self.model), self._averaged():
             for batch in self._dataset:
                 self._check()
                 image_ids = batch["image_ids"].numpy()

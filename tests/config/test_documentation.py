@@ -9,7 +9,7 @@ import pytest
 from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
-from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, TrainConfig
+from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES = {
@@ -43,6 +43,7 @@ def test_a_training_key_is_there_with_its_default(key, default):
 OPTIONAL = [
     *leaves(EarlyStoppingConfig().model_dump(), "early_stopping"),
     *leaves(CopyPasteConfig().model_dump(), "copy_paste"),
+    *leaves(ScaleJitterConfig().model_dump(), "scale_jitter"),
 ]
 
 

@@ -16,6 +16,8 @@ from mrcnn.errors import UserError
             {"optimizer": {"name": "adamw", "weight_decay_form": "gradient"}},
             '`optimizer.weight_decay_form` must be "decoupled" for adamw, got "gradient"; use adam',
         ),
+        ({"optimizer": {"ema_momentum": 1}}, "`optimizer.ema_momentum` must be less than 1, got 1"),
+        ({"optimizer": {"accumulation_steps": 0}}, "`optimizer.accumulation_steps` must be greater than or equal to 1"),
         ({"optimizer": {"decay_norms": 0}}, "`optimizer.decay_norms` must be true or false, got 0"),
         ({"optimizer": "sgd"}, '`optimizer` must be an object, got "sgd"'),
         ({"lr_schedule": {"name": "step"}}, "`lr_schedule.milestones` must list at least one epoch when `name` is"),

@@ -333,6 +333,29 @@ def test_train_dataset_of_several_scales_goes_on_where_it_stopped(samples):
     assert len(set(_short_sides(batches))) > 1
 
 
+def test_train_dataset_with_scale_jitter_has_squares_and_goes_on_where_it_stopped(tmp_path, samples):
+    size = {"min_dim": 64, "max_dim": 128, "shape": "rectangle"}
+    config = _config(input_size=size, scale_jitter={})
+    dataset, _ = pipeline.train_dataset(samples, config, batch_size=2, skipped=Skipped(7))
+    assert dataset.element_spec["images"].shape == (2, 128, 128, 3)
+    batches = _train(samples, config, count=30)
+    sizes = []
+    for batch in batches:
+        assert batch["windows"].tolist() == [[0, 0, 128, 128]] * 2
+        for image, (box, *_), valid in zip(batch["images"], batch["gt_boxes"], batch["gt_valid"], strict=True):
+            rows, columns = (np.flatnonzero(image.any(axis=2).any(axis=axis)) for axis in (1, 0))
+            scale = (columns[-1] + 1) / 30 if columns[-1] < 127 else None
+            if scale and valid[0]:  # the image is not cut: its object of 10 x 9 pixels (inclusive ends) is whole
+                sizes.append(scale)
+                assert rows[-1] + 1 == pytest.approx(20 * scale, abs=1)
+                assert box[2] - box[0] == pytest.approx(10 * scale, abs=1.5)
+                assert box[3] - box[1] == pytest.approx(8 * scale, abs=1.5)
+    assert len(sizes) > 15
+    assert min(sizes) < 1.5 < 3 < max(sizes)  # the whole image fits at 128 / 30 = 4.3
+    _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
+    assert _val(samples, config)[0][0]["images"].shape == (3, 64, 128, 3)
+
+
 def test_val_dataset_of_several_scales_has_one(samples):
     batches, _ = _val(samples, _config(input_size={**MULTI_SCALE, "min_dim": 40}))
     assert set(_short_sides(batches)) == {40}

@@ -103,6 +103,14 @@ def test_accumulated_in_a_graph():
     assert float(weight.numpy()[0]) == pytest.approx(0.7)
 
 
+def test_accumulated_is_built_by_its_first_gradients():
+    weight = variable(1)
+    made = optimizer.OwnSGD(0.1, accumulation_steps=2)
+    for _ in range(2):
+        made.apply([np.float32([1])], [weight])
+    assert float(weight.numpy()[0]) == pytest.approx(0.9)
+
+
 def test_accumulated_one_step_makes_no_further_variables():
     weight = variable(1)
     made = optimizer.OwnSGD(0.1, momentum=0.9)
