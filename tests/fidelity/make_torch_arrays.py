@@ -58,7 +58,7 @@ def thinned(record, model: str) -> dict[str, np.ndarray]:
     kept["corner_pool"] = record["sample_pool"][:, :CORNER, :CORNER]
     pooled = record["head_pooled"]
     kept |= {"first_pooled": pooled[0], "pooled": pooled[:REGIONS, ::EVERY], "pooled_every": np.array(EVERY)}
-    kept |= {"input_sample": record["input_sample"][:, ::2, ::2], "mask_logits": record["mask_logits"][:MASKS]}
+    kept |= {"input_sample": record["input_sample"][:, ::4], "mask_logits": record["mask_logits"][:MASKS]}
     return kept | {"masks_packed": np.packbits(masks)}
 
 
