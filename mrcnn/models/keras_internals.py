@@ -11,8 +11,9 @@ import keras
 
 
 def layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
-    """Lists the layers, at any depth, that own trainable weights themselves; frozen layers count too."""
-    return [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
+    """Lists the layers, at any depth, that own weights themselves; frozen layers count too."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if layer._trainable_variables or layer._non_trainable_variables]
 
 
 def skip_symbolic_build(model: keras.Model) -> None:
