@@ -13,10 +13,10 @@ IMAGES = "with --data: folder of the images that it lists"
 def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Adds `--model`, `--classes` and `--input-size`, the arguments of `model_folder.read.read_model`."""
     parser.add_argument("--model", type=Path, required=required, metavar="MODEL",
-                        help="model folder, output of train.py, .h5 file with --classes, or coco")  # fmt: skip
-    parser.add_argument("--classes", metavar="NAMES", help="of a lone .h5 file: name,name,... or JSON list, or coco")
+                        help="model folder, output of train.py, weight file, coco or a published name")  # fmt: skip
+    parser.add_argument("--classes", metavar="NAMES", help="of a lone weight file: name,name,... or JSON list, or coco")
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("MIN", "MAX"),
-                        help="of a lone .h5 file: sides in pixels, default 800 1024")  # fmt: skip
+                        help="of a lone weight file: sides in pixels; default that of its code base")  # fmt: skip
 
 
 def add_log_format(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,9 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
                         help="with --data: the same of the validation set; default a fifth of the images")  # fmt: skip
     parser.add_argument("--val-images", type=Path, metavar="DIR", help="with --val-data: its images; default --images")
     parser.add_argument(
-        "--model", type=Path, help="start weights: model folder, .h5 file or coco; default TASK_DIR/model"
+        "--model",
+        type=Path,
+        help="start weights: model folder, weight file, coco or a published name; default TASK_DIR/model",
     )
     parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")

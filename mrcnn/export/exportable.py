@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from mrcnn.config.model import ModelConfig
 from mrcnn.export import outputs
 from mrcnn.model_folder.read import Network
 from mrcnn.structures import Choices, OutputRules, Tensor
@@ -25,6 +28,7 @@ class DetectorSettings(NamedTuple):
         rules: how boxes are rounded and masks resized.
         shape: of the model input, as for `data.resize.resize_plan`.
         fit: the rule of `data.resize.resize_plan`.
+        model: settings of the network, for formats that hold weights alone.
     """
 
     class_names: tuple[str, ...]
@@ -36,6 +40,7 @@ class DetectorSettings(NamedTuple):
     rules: OutputRules = OutputRules()
     shape: str = "square"
     fit: str = "centred"
+    model: ModelConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,11 @@ class Exportable:
     def variables(self) -> list[Any]:
         """The backend's variables of the network, in the order of its weights."""
         return [weight.value for weight in self.network.weights]
+
+    def layers(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the values of the weights by layer and weight, under their names in a weight file."""
+        layout = self.network.weight_layout()
+        return {layer: {name: variable.numpy() for name, variable in weights} for layer, weights in layout}
 
     def detect(self, images: Tensor, windows: Tensor) -> dict[str, Tensor]:
         """Finds objects in model inputs: the network up to masks inside their boxes.

@@ -143,6 +143,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         rules=read.output_rules(config),
         shape=size.settled_shape,
         fit=config.image_fit,
+        model=config,
     )
 
 

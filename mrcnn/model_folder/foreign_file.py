@@ -18,7 +18,6 @@ INPUT_SIZE = (800, 1333)  # min_dim and max_dim of both code bases, pixels
 COCO_CATEGORIES = 91  # torchvision numbers COCO's classes by their category ids, of which 10 are not used
 # the category ids that COCO's instance annotations skip
 UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-COCO_CLASSES = {COCO_CATEGORIES: "torchvision", len(class_names.COCO_NAMES) + 1: "detectron2"}
 
 
 def read_detector(path: Path) -> ForeignFile:
@@ -82,7 +81,7 @@ def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> t
 
 def is_coco(file: ForeignFile) -> bool:
     """Checks whether a detector has as many classes as its code base's models of COCO."""
-    return COCO_CLASSES.get(file.num_classes) == file.code_base
+    return file.is_coco
 
 
 def input_size(given: Sequence[int] | None) -> InputSize:
@@ -105,12 +104,26 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     lines = []
     if classes is None and is_coco(file):
         lines.append(f"{file.path} does not tell its class names: COCO's are assumed; to set others, give --classes")
-    if file.settings()["family"] == "torchvision":
-        lines.append(
-            f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
-            "weights and what was trained from them have 0. To set it, give a model folder with `model.norm_epsilon`"
-        )
+    lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
     return tuple(lines)
+
+
+def epsilon_remarks(file: ForeignFile, *, fix: str) -> tuple[str, ...]:
+    """Formats the warning that the epsilon of the batch norms had to be assumed.
+
+    Args:
+        file: the detector.
+        fix: how the user sets another one.
+
+    Returns:
+        At most one line: only torchvision's first version has weights of both kinds, and a published file is known.
+    """
+    if published.of_file(file.path) is not None or file.settings()["family"] != "torchvision":
+        return ()
+    return (
+        f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+        f"weights and what was trained from them have 0. To set it, {fix}",
+    )
 
 
 def _by_category_id(names: Sequence[str]) -> tuple[str, ...]:

@@ -113,8 +113,8 @@ def require_start(model: str | None, *, weights_init_type: str) -> str:
     """
     if model is None:
         raise UserError(
-            f"`weights_init_type` {weights_init_type} needs start weights: give --model a model folder, an .h5 "
-            "file or coco, or use imagenet or random"
+            f"`weights_init_type` {weights_init_type} needs start weights: give --model a model folder, a "
+            "weight file, coco or the name of a published model, or use imagenet or random"
         )
     return model
 
@@ -131,7 +131,7 @@ def find_start(path: Path) -> ModelFiles:
     found = locate(path, holds=WEIGHTS)
     if found is None or not found.weights.is_file():
         raise UserError(
-            f"the start weights are missing: {path / WEIGHTS} does not exist. Give --model a model folder, an "
-            ".h5 file or coco, or set `weights_init_type` to imagenet or random"
+            f"the start weights are missing: {path / WEIGHTS} does not exist. Give --model a model folder, a "
+            "weight file, coco or the name of a published model, or set `weights_init_type` to imagenet or random"
         )
     return found

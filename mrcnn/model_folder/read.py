@@ -25,7 +25,7 @@ from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
-from mrcnn.weights import apply, foreign, published
+from mrcnn.weights import apply, foreign, hdf5, published
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,9 @@ class Network(Protocol):
     @property
     def compute_dtype(self) -> str:
         """Number format of the convolutions."""
+
+    def weight_layout(self) -> hdf5.Layout:
+        """Lists the weights by layer, under their names in a weight file."""
 
     def __call__(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
         """Finds objects in `images` at their `windows` by the given choices; see `models.mask_rcnn`."""
@@ -304,7 +307,7 @@ def load_model(
     precisions.choose_tf32(tf32)
     chosen = precisions.resolve(precision)
     return ModelBundle(
-        model=_build(stored, config, precision=chosen.policy, warn=warn),
+        model=build_network(replace(stored, config=config), precision=chosen.policy, warn=warn),
         class_names=stored.class_names,
         class_metas=stored.class_metas,
         input_size=stored.input_size,
@@ -313,12 +316,24 @@ def load_model(
     )
 
 
-def _build(stored: StoredModel, config: ModelConfig, *, precision: str, warn: Callable[[str], None]) -> Any:
+def build_network(
+    stored: StoredModel, *, precision: str = "float32", warn: Callable[[str], None] = lambda line: None
+) -> Any:
+    """Builds the network of a stored model with its weights, on the current device.
+
+    Args:
+        stored: the model.
+        precision: policy of the convolutions.
+        warn: called with a warning, one line, of weights that the network lacks.
+
+    Raises:
+        UserError: the weights are missing or do not fit.
+    """
     weights = stored.weights
     if not weights.is_file():
         raise UserError(f"the model folder {stored.path} has no {WEIGHTS}; copy the weights there")
     with precisions.scope(precision):
-        model = build.build_model(config, num_classes=len(stored.class_names))
+        model = build.build_model(stored.config, num_classes=len(stored.class_names))
     report = apply.load_into(model.weight_layout(), weights)
     apply.require_backbone(report)
     if report.missing:

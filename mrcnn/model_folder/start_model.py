@@ -8,9 +8,9 @@ from typing import Any
 from mrcnn.config import compatibility, family
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.model_folder import locate, lone_file
+from mrcnn.model_folder import foreign_file, locate, lone_file
 from mrcnn.model_folder.record import Record
-from mrcnn.weights import hdf5
+from mrcnn.weights import foreign, hdf5
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class StartModel:
     """The files of the model that training starts from.
 
     Attributes:
-        weights: HDF5 file with weights by layer name.
+        weights: HDF5 file with weights by layer name, or a weight file of another code base.
         record: config.json of the model folder; None without one, as for a single file.
     """
 
@@ -64,33 +64,47 @@ class StartModel:
         )
 
     def input_shape(self) -> str:
-        """Returns the shape of the model input that the weights were trained with; `square` without config.json."""
-        return self.record.input_shape if self.record else "square"
+        """Finds the shape of the model input that the weights were trained with.
+
+        Returns:
+            Without config.json `rectangle` for a file of another code base, else `square`.
+        """
+        if self.record is not None:
+            return self.record.input_shape
+        return "rectangle" if foreign.is_foreign(self.weights) else "square"
 
     def conventions(self) -> dict[str, Any]:
         """Returns the network settings and conventions that the weights were trained with.
 
         Returns:
-            As `ModelConfig.trained_with`. Without config.json they are those of `lone_file.conventions`.
+            As `ModelConfig.trained_with`. Without config.json they are those of `lone_file.conventions`, or of
+            `foreign_file.model_config`.
 
         Raises:
-            UserError: the key `model` of config.json is malformed.
+            UserError: the key `model` of config.json is malformed, or the file of another code base is no detector.
         """
         if self.record is not None:
             return self.record.model().trained_with()
+        if foreign.is_foreign(self.weights):
+            return foreign_file.model_config(foreign_file.read_detector(self.weights)).trained_with()
         return family.check_model(lone_file.conventions(self.weights)).trained_with()
 
     def remark(self) -> str | None:
-        """Describes the conventions assumed for a file of this project without config.json.
+        """Describes what is assumed for a weight file without config.json.
 
         Returns:
-            One line; None with a config.json, or for a file of another program.
+            One line; None with a config.json, or where nothing has to be assumed.
 
         Raises:
             UserError: the file cannot be read.
         """
         if self.record is not None:
             return None
+        if foreign.is_foreign(self.weights):
+            detector = foreign_file.read_detector(self.weights)
+            return next(
+                iter(foreign_file.epsilon_remarks(detector, fix="set `model.norm_epsilon` in the config")), None
+            )
         with hdf5.read_file(self.weights) as file:
             return lone_file.remark(self.weights) if file.writer == hdf5.WRITER else None
 

@@ -30,6 +30,8 @@ from mrcnn.train.resume import Resumed
 
 BETTER = "; `model.compatibility` null in the config trains by the better conventions"
 
+ASSUMED = {"compatibility", "norm_epsilon"}  # keys of `model` that a remark on the start weights would name
+
 
 @dataclass(frozen=True)
 class Start:
@@ -139,7 +141,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
             start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
         return Start(config=of_new_model(config, log=log), model=None, resumed=None, classes=None)
     found = start_model.find_start_model(layout.require_start(model, weights_init_type=config.weights_init_type))
-    known, remarks = None, [] if "compatibility" in config.given_model else [found.remark()]
+    known, remarks = None, [] if {*config.given_model} & ASSUMED else [found.remark()]
     if config.weights_init_type == "continue_training":
         known = found.class_title_to_idx()
         remarks.append(found.other_size(config.input_size.min_dim, config.input_size.max_dim))

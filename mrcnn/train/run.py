@@ -39,8 +39,8 @@ def train(
         data: paths of data in any format of `data.sources.table`, instead of a project.
         output_dir: created when it does not exist; must hold no other run's checkpoints, except with `resume`.
         log: receives all messages, figures and progress.
-        model: start weights: a model folder, an .h5 file, or `coco`; needed for `weights_init_type`
-            `transfer_learning` and `continue_training`.
+        model: start weights: a model folder, a weight file, `coco` or the name of a published model; needed for
+            `weights_init_type` `transfer_learning` and `continue_training`.
         resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
             `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb` and, between two epochs, `batch_size`.
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,

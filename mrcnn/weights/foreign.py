@@ -1,8 +1,9 @@
 """Weight files of torchvision and detectron2, arranged as the weights of this project's layers."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,8 @@ from mrcnn.weights.maps.entries import Entry, Form, Layers, to_layers, to_tensor
 
 CODE_BASES: dict[str, ModuleType] = {"torchvision": torchvision, "detectron2": detectron2}
 COUNTERS = "num_batches_tracked"  # of batch norm; it has no effect on detections
+COCO_CLASSES = {"torchvision": 91, "detectron2": 81}  # of each code base's models of COCO, with background
+HEAD_LAYERS = {"masks": "mrcnn_mask", "keypoints": "mrcnn_keypoint"}  # how the names of a head's layers begin
 MOST_SHOWN = 4  # names of an unknown file in its message
 
 is_foreign = state_dict.is_state_dict
@@ -31,6 +34,8 @@ class ForeignFile:
         code_base: key of `CODE_BASES`.
         is_detector: whether it holds a whole detector, not a backbone alone.
         tensors: the tensors by name.
+        author: who made the file, as written by detectron2; None if absent.
+        is_caffe2: whether a backbone has Caffe2's names in the file.
     """
 
     path: str
@@ -38,6 +43,8 @@ class ForeignFile:
     code_base: str
     is_detector: bool
     tensors: dict[str, np.ndarray] = field(repr=False)
+    author: str | None = None
+    is_caffe2: bool = False
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -74,6 +81,21 @@ class ForeignFile:
         known = {entry.tensor for entry in self.entries}
         return tuple(name for name in self.tensors if name not in known and not name.endswith(COUNTERS))
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the tensors that the model needs and the file lacks.
+
+        Of a head or a batch norm of which the file has nothing, nothing is needed.
+        """
+        present = {_place(entry) for entry in self.entries if entry.tensor in self.tensors}
+        absent = [entry for entry in self.entries if entry.tensor not in self.tensors]
+        return tuple(entry.tensor for entry in absent if _place(entry) in present or self._is_essential(entry))
+
+    @property
+    def is_coco(self) -> bool:
+        """Whether a detector has as many classes as its code base's models of COCO."""
+        return self.num_classes == COCO_CLASSES[self.code_base]
+
     def settings(self) -> dict[str, Any]:
         """Derives the `model` settings of a detector from names and shapes of its tensors.
 
@@ -97,6 +119,12 @@ class ForeignFile:
             raise self._damaged(error) from error
         return found | {name: {name: self.tensors[name]} for name in self.unknown}
 
+    def _is_essential(self, entry: Entry) -> bool:
+        """Checks whether every model with the file's heads has a tensor; a box head may lack the second layer."""
+        heads = self.settings()["heads"] if self.is_detector else ()
+        lacking = [prefix for head, prefix in HEAD_LAYERS.items() if head not in heads]
+        return entry.weight == "kernel" and not entry.layer.startswith(("mrcnn_class_conv2", *lacking))
+
     @property
     def _map(self) -> ModuleType:
         return CODE_BASES[self.code_base]
@@ -116,11 +144,12 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
     """
     state = state_dict.read_state_dict(path)
     tensors = _without_wrapper(state.tensors)
-    if caffe2.is_backbone(tensors):
+    if is_caffe2 := caffe2.is_backbone(tensors):
         tensors = caffe2.as_detectron2(tensors)
     for name, code_base in CODE_BASES.items():
         if code_base.is_detector(tensors) or code_base.is_backbone(tensors):
-            return ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors)
+            found = ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors, state.author)
+            return replace(found, is_caffe2=is_caffe2)
     shown = ", ".join(list(tensors)[:MOST_SHOWN])
     raise UserError(
         f"{state.path} holds {len(tensors)} tensors ({shown}, …) of no model that is known here: give a Mask R-CNN or "
@@ -129,16 +158,28 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
 
 
 def state_dict_of(
-    layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form
+    layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form, counters: bool = False
 ) -> dict[str, np.ndarray]:
-    """Arranges the weights of a model as the state dict of its code base.
+    """Arranges the weights of a model as the state dict of its code base, in its order.
 
     Args:
         layers: values by layer and weight, as in a weight file.
         code_base: key of `CODE_BASES`.
         form: the parts of the model.
+        counters: whether each batch norm also gets its counter of batches, an int64 of 0, as PyTorch's own batch norm
+            has one and a frozen one has none.
     """
-    return to_tensors(CODE_BASES[code_base].entries(form), layers)
+    found: dict[str, np.ndarray] = {}
+    for name, values in to_tensors(CODE_BASES[code_base].entries(form), layers).items():
+        found[name] = values
+        if counters and name.endswith("running_var"):
+            found[name.removesuffix("running_var") + COUNTERS] = np.zeros((), np.int64)
+    return found
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    """Names the kind of part that a tensor belongs to: its name without numbers, and its weight."""
+    return re.sub(r"\d+", "#", entry.tensor), entry.weight
 
 
 def _without_wrapper(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

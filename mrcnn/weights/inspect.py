@@ -8,14 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrcnn.errors import UserError, printable
-from mrcnn.weights import apply, hdf5, names
-
-WIDTHS = {  # setting -> the layer and the axis of its kernel that have this size
-    "fpn_channels": ("fpn_c5p5", -1),
-    "rpn_channels": ("rpn_conv_shared", -1),
-    "box_fc_channels": ("mrcnn_class_conv1", -1),
-    "box_pool_size": ("mrcnn_class_conv1", 0),
-}
+from mrcnn.weights import apply, foreign, hdf5, inspect_foreign, names, sizes
 
 
 @dataclass(frozen=True)
@@ -58,8 +51,7 @@ def facts_of(file: hdf5.LegacyFile) -> Facts:
     tensors = [dataset for weights in file.layers.values() for dataset in weights.values()]
     depth = _depth(file.layers)
     expected = names.layer_names(depth or 50)
-    anchor_scores = _side(file, "rpn_class_raw")
-    widths = {key: _side(file, layer, axis=axis) for key, (layer, axis) in WIDTHS.items()}
+    anchor_scores = sizes.side(file.layers, "rpn_class_raw")
     return Facts(
         origin=_origin(file),
         old=file.writer != hdf5.WRITER,
@@ -67,10 +59,10 @@ def facts_of(file: hdf5.LegacyFile) -> Facts:
         tensors=len(tensors),
         parameters=sum(int(np.prod(dataset.shape)) for dataset in tensors),
         backbone=f"resnet{depth}" if depth else None,
-        num_classes=_side(file, "mrcnn_class_logits"),
+        num_classes=sizes.side(file.layers, "mrcnn_class_logits"),
         anchors_per_location=None if anchor_scores is None else anchor_scores // 2,
-        channels=_side(file, "conv1", axis=-2),
-        widths={key: side for key, side in widths.items() if side is not None},
+        channels=sizes.side(file.layers, "conv1", axis=-2),
+        widths=sizes.widths(file.layers),
         unknown=tuple(layer for layer in file.layers if layer not in names.layer_names(101)),
         missing=tuple(layer for layer in expected if layer not in file.layers),
     )
@@ -111,16 +103,22 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         The exit code: 0, or 1 if a file cannot be read.
     """
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="HDF5 weight file")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="weight file: HDF5, PyTorch, safetensors, pickle")
     failed = False
     for path in parser.parse_args(arguments).files:
         try:
-            with hdf5.read_file(path) as file:
-                print(printable("\n".join(lines(path, facts_of(file)))))
+            print(printable("\n".join(_lines_of(path))))
         except UserError as error:
             failed = True
             print(f"error: {error}", file=sys.stderr)
     return int(failed)
+
+
+def _lines_of(path: str) -> list[str]:
+    if foreign.is_foreign(path):
+        return inspect_foreign.lines(foreign.read(path))
+    with hdf5.read_file(path) as file:
+        return lines(path, facts_of(file))
 
 
 def _origin(file: hdf5.LegacyFile) -> str:
@@ -138,14 +136,6 @@ def _depth(layers: hdf5.Datasets) -> int | None:
     if "res4f_branch2a" not in layers:
         return None
     return 101 if any(names.is_deep(layer) for layer in layers) else 50
-
-
-def _side(file: hdf5.LegacyFile, layer: str, *, axis: int = -1) -> int | None:
-    """Reads the size of one axis of a layer's kernel; None if there is none."""
-    dataset = file.layers.get(names.group_of(layer), {}).get(f"{layer}/kernel:0")
-    if dataset is None or axis not in range(-len(dataset.shape), len(dataset.shape)):
-        return None
-    return dataset.shape[axis]
 
 
 def _foreign(facts: Facts) -> bool:

@@ -60,7 +60,7 @@ def write_safetensors(path: str | os.PathLike[str], tensors: Mapping[str, np.nda
     ordered = {name: np.asarray(values, order="C") for name, values in tensors.items()}
     failures = (safetensors.SafetensorError,)
     with files.writing("the weight file", path, also=failures), files.replaced(path) as partial:
-        safetensors.numpy.save_file(ordered, partial)
+        partial.write_bytes(safetensors.numpy.save(ordered))  # `save_file` lets only its owner read the file
 
 
 def _check(tensors: Mapping[str, np.ndarray], allowed: Iterable[np.dtype], form: str) -> None:

@@ -6,6 +6,9 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import start_model
 from mrcnn.model_folder.record import Record
+from mrcnn.weights import state_dict_write
+from mrcnn.weights.maps.entries import Form
+from tests.weights import foreign_examples
 
 
 @pytest.fixture
@@ -172,3 +175,60 @@ def test_check_family_allows_the_family_of_the_start_weights(given, start):
 def test_check_family_refuses_another_one(given, start, message):
     with pytest.raises(UserError, match=message):
         start_model.check_family(given, start)
+
+
+@pytest.fixture
+def foreign_start(tmp_path):
+    """Writes tensors to a file of another code base, and finds it as start weights."""
+
+    def find(tensors, name="m.pth"):
+        state_dict_write.write_torch(tmp_path / name, tensors)
+        return start_model.find_start_model(str(tmp_path / name))
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("code_base", "fields", "conventions"),
+    [
+        ("torchvision", {}, {"family": "torchvision"}),
+        ("torchvision", {"form": foreign_examples.SECOND}, {"family": "torchvision_v2"}),
+        (
+            "detectron2",
+            {"form": Form("resnet101"), "heads": ("keypoints",)},
+            {"family": "detectron2", "backbone": "resnet101", "heads": ("keypoints",)},
+        ),
+    ],
+)
+def test_conventions_of_another_code_base_are_in_its_file(foreign_start, code_base, fields, conventions):
+    found = foreign_start(foreign_examples.detector(code_base, **fields))
+    assert found.conventions() == conventions
+    assert found.input_shape() == "rectangle"
+    assert start_model.keep_conventions({}, found.conventions()).family == conventions["family"]
+
+
+def test_conventions_of_a_published_file_are_known_by_its_name(foreign_start):
+    found = foreign_start(foreign_examples.detector("torchvision"), "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
+    assert found.conventions() == {"family": "torchvision", "norm_epsilon": 0.0}
+    assert found.remark() is None
+
+
+def test_conventions_of_a_lone_backbone_are_refused(foreign_start):
+    with pytest.raises(UserError, match="holds the backbone of a model alone, a resnet50 of torchvision: give a whole"):
+        foreign_start(foreign_examples.backbone("torchvision")).conventions()
+
+
+def test_remark_says_what_a_file_of_another_code_base_does_not_tell(foreign_start):
+    found = foreign_start(foreign_examples.detector("torchvision"))
+    assert found.remark() == (
+        f"{found.weights} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+        "weights and what was trained from them have 0. To set it, set `model.norm_epsilon` in the config"
+    )
+    assert foreign_start(foreign_examples.detector("detectron2")).remark() is None
+
+
+def test_class_title_to_idx_of_a_lone_file_of_another_code_base_is_unknown(foreign_start):
+    with pytest.raises(
+        UserError, match=r"config for previous training wasn't found beside .*m\.pth: give a model folder"
+    ):
+        foreign_start(foreign_examples.detector("torchvision")).class_title_to_idx()

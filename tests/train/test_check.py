@@ -18,8 +18,10 @@ from mrcnn.heads.head import Head
 from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.train import check, devices, objects
 from mrcnn.train.checkpoint import CheckpointStore
+from mrcnn.weights import state_dict_write
 from tests.data.coco import cases as coco_cases
 from tests.fields import toy
+from tests.weights import foreign_examples
 
 from . import tiny
 
@@ -287,3 +289,43 @@ def test_check_data_checks_the_devices_for_xla(log, tmp_path, monkeypatch, jit_c
     monkeypatch.setattr(devices, "check_xla", asked.append)
     checked = data_checked(log, tmp_path, jit_compile=jit_compile)
     assert asked == [checked.devices] * jit_compile
+
+
+@pytest.fixture
+def torchvision_file(tmp_path):
+    state_dict_write.write_torch(tmp_path / "m.pth", foreign_examples.detector("torchvision", heads=()))
+    return tmp_path / "m.pth"
+
+
+def test_check_takes_family_and_numbers_from_a_file_of_another_code_base(log, tmp_path, torchvision_file):
+    found = start(log, tmp_path / "out", model=str(torchvision_file), weights_init_type="transfer_learning", network={
+        "roi_samples": 32
+    }).config  # fmt: skip
+    model = found.model
+    assert (model.family, model.backbone, model.heads, model.roi_samples) == ("torchvision", "resnet50", (), 32)
+    assert found.input_size.shape == "rectangle"
+    assert [line for line in log.messages if "1e-05 is assumed" in line]
+    assert [line for line in log.messages if line.startswith("model: network and conventions are those of the start")]
+
+
+def test_check_does_not_remark_an_epsilon_that_the_config_sets(log, tmp_path, torchvision_file):
+    given = {"family": "torchvision", "norm_epsilon": 0.0}
+    config = start(
+        log, tmp_path / "out", model=str(torchvision_file), weights_init_type="transfer_learning", network=given
+    ).config
+    assert config.model.norm_epsilon == 0
+    assert not [line for line in log.messages if "is assumed" in line]
+
+
+def test_check_refuses_another_family_than_that_of_the_file(log, tmp_path, torchvision_file):
+    with pytest.raises(
+        UserError, match=r"`model\.family` must be torchvision, as of the start weights, got detectron2"
+    ):
+        start(log, tmp_path / "out", model=str(torchvision_file), weights_init_type="transfer_learning", network={
+            "family": "detectron2"
+        })  # fmt: skip
+
+
+def test_check_going_on_from_a_lone_file_needs_class_names(log, tmp_path, torchvision_file):
+    with pytest.raises(UserError, match="Unable to continue_training, config for previous training wasn't found"):
+        start(log, tmp_path / "out", model=str(torchvision_file), weights_init_type="continue_training")

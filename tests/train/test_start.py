@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
+from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder.start_model import StartModel
+from mrcnn.models import build
 from mrcnn.train import start
-from mrcnn.weights import hdf5
+from mrcnn.weights import foreign, hdf5, state_dict_write
+from mrcnn.weights.maps.entries import Form
 from tests import old_weights
 
 from . import fake
@@ -199,3 +202,38 @@ def test_load_start_weights_files_that_are_none_are_refused(model, stored, tmp_p
     (tmp_path / "bad.h5").write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(UserError, match=rf"bad\.h5 {message}"):
         load(model, "transfer_learning", log, start_model=StartModel(tmp_path / "bad.h5"))
+
+
+def numbers_of(layout):
+    return {layer: {name: np.array(variable.numpy()) for name, variable in weights} for layer, weights in layout}
+
+
+@pytest.mark.parametrize(
+    ("record", "code_base", "suffix"),
+    [(TorchvisionConfig, "torchvision", ".safetensors"), (Detectron2Config, "detectron2", ".pth")],
+)
+def test_load_start_weights_file_of_another_code_base_loads_but_for_the_classes(
+    tmp_path, log, record, code_base, suffix
+):
+    small = {"rpn_channels": 8, "box_fc_channels": 8}
+    stored = numbers_of(build.build_model(record(**small), num_classes=4).weight_layout())
+    write = state_dict_write.write_torch if suffix == ".pth" else state_dict_write.write_safetensors
+    write(tmp_path / f"m{suffix}", foreign.state_dict_of(stored, code_base=code_base, form=Form("resnet50")))
+    model = build.build_model(record(**small), num_classes=3)
+    before = numbers_of(model.weight_layout())
+    loaded = start.load_start_weights(
+        model.weight_layout(),
+        "transfer_learning",
+        start_model=StartModel(tmp_path / f"m{suffix}"),
+        imagenet_weights=None,
+        backbone="resnet50",
+        class_layers=model.class_layers,
+        log=log,
+    )
+    new = {"mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"}
+    assert {layer for layer, _ in model.weight_layout()} - loaded == new
+    for layer, weights in numbers_of(model.weight_layout()).items():
+        expected = before if layer in new else stored
+        for name, values in weights.items():
+            np.testing.assert_array_equal(values, expected[layer][name], err_msg=name)
+    assert not [line for line in log.messages if "missing" in line or "left over" in line]

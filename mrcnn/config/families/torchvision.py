@@ -25,7 +25,7 @@ class TorchConfig(RcnnConfig):
     """
 
     NETWORK: ClassVar[tuple[str, ...]] = (
-        *RcnnConfig.NETWORK, "image_mean", "image_std", "image_order", "norm_epsilon", "stride_in", "fpn_norm",
+        *RcnnConfig.NETWORK, "heads", "image_mean", "image_std", "image_order", "norm_epsilon", "stride_in", "fpn_norm",
         "rpn_convolutions", "box_convolutions", "mask_norm", "class_agnostic_boxes", "class_agnostic_masks",
         "anchor_rounding", "roi_align", "roi_sampling_ratio", "image_fit", "image_resize", "mask_paste",
     )  # fmt: skip

@@ -4,9 +4,14 @@ from mrcnn.config import errors
 from mrcnn.errors import UserError
 from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.saved_model import SavedModel
+from mrcnn.export.formats.state_dict import StateDict
 
 DEFAULT = "saved_model"
-FORMATS: dict[str, Format] = {"saved_model": SavedModel()}
+FORMATS: dict[str, Format] = {
+    "saved_model": SavedModel(),
+    "torchvision": StateDict("torchvision", ("torchvision", "torchvision_v2")),
+    "detectron2": StateDict("detectron2", ("detectron2",)),
+}
 
 
 def find(name: str) -> Format:

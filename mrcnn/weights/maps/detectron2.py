@@ -75,10 +75,10 @@ def backbone_entries(depth: str, *, prefix: str) -> Iterator[Entry]:
     yield from _unit(f"{prefix}stem.conv1", "conv1", "bn_conv1")
     for stage, number, block in names.blocks(names.depth_number(depth)):
         theirs = f"{prefix}res{stage}.{number - 1}"
-        for place, branch in enumerate(("2a", "2b", "2c"), start=1):
-            yield from _unit(f"{theirs}.conv{place}", f"res{block}_branch{branch}", f"bn{block}_branch{branch}")
         if number == 1:
             yield from _unit(f"{theirs}.shortcut", f"res{block}_branch1", f"bn{block}_branch1")
+        for place, branch in enumerate(("2a", "2b", "2c"), start=1):
+            yield from _unit(f"{theirs}.conv{place}", f"res{block}_branch{branch}", f"bn{block}_branch{branch}")
 
 
 def form_of(tensors: Tensors) -> Form:
@@ -89,12 +89,15 @@ def form_of(tensors: Tensors) -> Form:
 
 
 def entries(form: Form) -> Iterator[Entry]:
-    """Yields the tensors of a detector; those of a head or norm that it lacks are missing in its state dict."""
-    yield from backbone_entries(form.backbone, prefix=BODY)
+    """Yields the tensors of a detector in detectron2's order.
+
+    Those of a head or norm that the detector lacks are missing in its state dict.
+    """
     for level in (2, 3, 4, 5):
         for theirs, ours in (("fpn_lateral", f"fpn_c{level}p{level}"), ("fpn_output", f"fpn_p{level}")):
             yield from conv(f"backbone.{theirs}{level}", ours)
             yield from norm(f"backbone.{theirs}{level}.norm", f"{ours}_bn")
+    yield from backbone_entries(form.backbone, prefix=BODY)
     if form.rpn_convolutions == 1:
         yield from conv("proposal_generator.rpn_head.conv", "rpn_conv_shared")
     else:
@@ -102,24 +105,25 @@ def entries(form: Form) -> Iterator[Entry]:
         yield from conv("proposal_generator.rpn_head.conv.conv1", "rpn_conv_shared2")
     yield from conv("proposal_generator.rpn_head.objectness_logits", "rpn_class_raw")
     yield from pair("proposal_generator.rpn_head.anchor_deltas", "rpn_bbox_pred", "anchor_deltas", bias="deltas")
+    yield from _convolutions("roi_heads.box_head.conv", "mrcnn_box", form.box_convolutions)
     yield from pair("roi_heads.box_head.fc1", "mrcnn_class_conv1", "regions")
     yield from pair("roi_heads.box_head.fc2", "mrcnn_class_conv2", "connected")
     yield from pair("roi_heads.box_predictor.cls_score", "mrcnn_class_logits", "dense_last", bias="same_last")
     yield from pair(
         "roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", "box_deltas_of_objects", bias="deltas_of_objects"
     )
-    for theirs, ours, count in (
-        ("box_head.conv", "mrcnn_box", form.box_convolutions),
-        ("mask_head.mask_fcn", "mrcnn_mask", 4),
-    ):
-        for number in range(1, count + 1):
-            yield from conv(f"roi_heads.{theirs}{number}", f"{ours}_conv{number}")
-            yield from norm(f"roi_heads.{theirs}{number}.norm", f"{ours}_bn{number}")
+    yield from _convolutions("roi_heads.mask_head.mask_fcn", "mrcnn_mask", 4)
     yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
     yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", "conv_of_objects", bias="same_of_objects")
     for number in range(1, KEYPOINT_CONVOLUTIONS + 1):
         yield from conv(f"roi_heads.keypoint_head.conv_fcn{number}", f"mrcnn_keypoint_conv{number}")
     yield from pair("roi_heads.keypoint_head.score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")
+
+
+def _convolutions(head: str, ours: str, count: int) -> Iterator[Entry]:
+    for number in range(1, count + 1):
+        yield from conv(f"{head}{number}", f"{ours}_conv{number}")
+        yield from norm(f"{head}{number}.norm", f"{ours}_bn{number}")
 
 
 def _unit(tensor: str, layer: str, norm_layer: str) -> Iterator[Entry]:

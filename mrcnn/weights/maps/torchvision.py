@@ -85,30 +85,37 @@ def form_of(tensors: Tensors) -> Form:
 
 
 def entries(form: Form) -> Iterator[Entry]:
-    """Yields the tensors of a detector; those of a head or norm that it lacks are missing in its state dict."""
+    """Yields the tensors of a detector in torchvision's order.
+
+    Those of a head or norm that the detector lacks are missing in its state dict.
+    """
     yield from backbone_entries(form.backbone, prefix=BODY)
-    for place, level in enumerate((2, 3, 4, 5)):
-        for theirs, ours in (("inner_blocks", f"fpn_c{level}p{level}"), ("layer_blocks", f"fpn_p{level}")):
-            yield from conv(f"backbone.fpn.{theirs}.{place}.0", ours)
-            yield from norm(f"backbone.fpn.{theirs}.{place}.1", f"{ours}_bn")
+    for theirs, ours in (("inner_blocks", "fpn_c{0}p{0}"), ("layer_blocks", "fpn_p{0}")):
+        for place, level in enumerate((2, 3, 4, 5)):
+            yield from conv(f"backbone.fpn.{theirs}.{place}.0", ours.format(level))
+            yield from norm(f"backbone.fpn.{theirs}.{place}.1", f"{ours.format(level)}_bn")
     for place in range(form.rpn_convolutions):
         yield from conv(f"rpn.head.conv.{place}.0", f"rpn_conv_shared{place + 1 if place else ''}")
     yield from conv("rpn.head.cls_logits", "rpn_class_raw")
     yield from pair("rpn.head.bbox_pred", "rpn_bbox_pred", "anchor_deltas", bias="deltas")
+    yield from _convolutions("roi_heads.box_head", "mrcnn_box", form.box_convolutions)
     first = form.box_convolutions + 1 if form.box_convolutions else "fc6"  # a layer that flattens comes between
     yield from pair(f"roi_heads.box_head.{first}", "mrcnn_class_conv1", "regions")
     yield from pair("roi_heads.box_head.fc7", "mrcnn_class_conv2", "connected")
     yield from pair("roi_heads.box_predictor.cls_score", "mrcnn_class_logits", "dense")
     yield from pair("roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", "box_deltas", bias="deltas")
-    for head, ours, count in (("box_head", "mrcnn_box", form.box_convolutions), ("mask_head", "mrcnn_mask", 4)):
-        for place in range(count):
-            yield from conv(f"roi_heads.{head}.{place}.0", f"{ours}_conv{place + 1}")
-            yield from norm(f"roi_heads.{head}.{place}.1", f"{ours}_bn{place + 1}")
+    yield from _convolutions("roi_heads.mask_head", "mrcnn_mask", 4)
     yield from pair("roi_heads.mask_predictor.conv5_mask", "mrcnn_mask_deconv", "transposed_conv")
     yield from conv("roi_heads.mask_predictor.mask_fcn_logits", "mrcnn_mask")
     for place in range(KEYPOINT_CONVOLUTIONS):
         yield from conv(f"roi_heads.keypoint_head.{2 * place}", f"mrcnn_keypoint_conv{place + 1}")
     yield from pair("roi_heads.keypoint_predictor.kps_score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")
+
+
+def _convolutions(head: str, ours: str, count: int) -> Iterator[Entry]:
+    for place in range(count):
+        yield from conv(f"{head}.{place}.0", f"{ours}_conv{place + 1}")
+        yield from norm(f"{head}.{place}.1", f"{ours}_bn{place + 1}")
 
 
 def _has(tensors: Collection[str], head: str) -> bool:

@@ -1,0 +1,36 @@
+"""Reads the sizes of a network from the shapes of its weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mrcnn.weights import names
+
+WIDTHS = {  # setting -> the layer and the axis of its kernel that have this size
+    "fpn_channels": ("fpn_c5p5", -1),
+    "rpn_channels": ("rpn_conv_shared", -1),
+    "box_fc_channels": ("mrcnn_class_conv1", -1),
+    "box_pool_size": ("mrcnn_class_conv1", 0),
+}
+
+
+def side(layers: Mapping[str, Mapping[str, Any]], layer: str, *, axis: int = -1) -> int | None:
+    """Reads the size of one axis of a layer's kernel.
+
+    Args:
+        layers: {group: {weight: array or data set}}, as in a weight file.
+        layer: name of the layer.
+        axis: of the kernel.
+
+    Returns:
+        The size; None if there is no such kernel or axis.
+    """
+    kernel = layers.get(names.group_of(layer), {}).get(f"{layer}/kernel:0")
+    if kernel is None or axis not in range(-len(kernel.shape), len(kernel.shape)):
+        return None
+    return int(kernel.shape[axis])
+
+
+def widths(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Reads the sizes of `WIDTHS`; unknown ones are left out. `layers` as for `side`."""
+    found = {key: side(layers, layer, axis=axis) for key, (layer, axis) in WIDTHS.items()}
+    return {key: size for key, size in found.items() if size is not None}
