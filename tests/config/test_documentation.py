@@ -9,6 +9,7 @@ import pytest
 from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
+from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, TrainConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -94,6 +95,8 @@ def test_no_key_is_documented_that_does_not_exist():
     known = {way for way, _ in leaves(TrainConfig().model_dump(mode="json"))}
     known |= {way for way, _ in OPTIONAL}
     known |= {"input_size.shape", "model.family", "model.extra_heads"}  # a dump leaves out their defaults
+    known |= {f"model.keypoints.{name}" for name in KeypointTemplate.model_fields}
+    known |= {"model.keypoints", "model.keypoint_channels"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

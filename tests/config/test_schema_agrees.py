@@ -33,6 +33,7 @@ RULES = re.compile(
     r"|or `warmup_epochs`, not both"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
     r"|nested more than 32 levels"
+    r"|must name each point once|which is not in `names`|must hold each point once|must hold one number per name"
 )
 
 
