@@ -89,7 +89,7 @@ def test_check_data_finds_the_points_in_the_data_and_says_so(files, project, kin
     for sample in (*found.samples.train, *found.samples.val):
         index = int(sample.image_path.rsplit("/", 1)[1][0])
         expected = np.zeros((3, 3)) if index % 2 else np.reshape(points_of(index), (3, 3))
-        expected = np.where(expected[:, 2:] > 0, np.add(expected, (0.5, 0.5, 0)), 0)
+        expected = np.where(expected[:, 2:] > 0, expected + np.array([0.5, 0.5, 0]), 0)
         assert sample.extras[NAME].tolist() == [expected.tolist()]
         assert sample.labels[0].to_mask(48, 64)[0].sum() == tiny.draw(index)[1].sum()  # without the nodes
 

@@ -201,7 +201,9 @@ def _stored(session: TorchSession, count: int | None = None) -> Found:
 
 def _crop(session: TorchSession, cut: keras.layers.Layer, boxes: np.ndarray) -> tf.Tensor:
     """Cuts boxes `[P, 4]` out of the model's own maps."""
-    return cut(session.pyramid[:4], tf.constant(boxes), tf.zeros(len(boxes), tf.int32), image_size=torch_reference.INPUT)
+    return cut(
+        session.pyramid[:4], tf.constant(boxes), tf.zeros(len(boxes), tf.int32), image_size=torch_reference.INPUT
+    )
 
 
 def _box_head(session: TorchSession, pooled: tf.Tensor) -> Iterator[Result]:

@@ -176,16 +176,8 @@ def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | 
         for name in sorted(sizes)
     ]
     lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
-    return CocoDataset(
-        annotations,
-        tuple(categories.values()),
-        tuple(images),
-        tuple(tally.lines()),
-        lost=lost,
-        lost_images=lost_images,
-        category_facts=facts,
-        fields=bound,
-    )
+    usable = annotations, tuple(categories.values()), tuple(images), tuple(tally.lines())
+    return CocoDataset(*usable, lost=lost, lost_images=lost_images, category_facts=facts, fields=bound)
 
 
 def list_images(annotations: Path, images_dir: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
