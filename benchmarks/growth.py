@@ -31,7 +31,7 @@ import tensorflow as tf
 from benchmarks import large_image, peers_work, speed, timing
 from mrcnn import optional
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.predict.predictor import Predictor

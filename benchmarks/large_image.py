@@ -27,8 +27,8 @@ import numpy as np
 
 from mrcnn.annotate import run
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.load import load_inference_config
-from mrcnn.config.train import InputSize
 from mrcnn.events import JsonLog
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models import build

@@ -19,11 +19,18 @@ import tensorflow as tf
 from benchmarks import large_image, peers_work, speed
 from benchmarks.peers_work import Case
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.families.rcnn import RcnnConfig
+from mrcnn.config.family import FAMILIES
+from mrcnn.config.input_size import InputSize
 from mrcnn.model_folder.precision import BRAIN
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.models.build import BUILDERS
 from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.predict.predictor import Predictor
+from mrcnn.weights import apply, foreign
+from mrcnn.weights.maps import torchvision as torchvision_map
+from mrcnn.weights.maps.entries import Form, to_layers
 
 BRANCH_GAMMA = 0.2  # of the last batch norm of each residual branch: 16 blocks let the variance grow by 1.04**16 = 1.9
 LOGIT_FACTOR = 4.0  # of the kernels that score anchors and classes
@@ -45,8 +52,12 @@ def main() -> None:
     print(json.dumps(measured(model, case, options=options)))
 
 
-def settings(case: Case) -> MatterportConfig:
+def settings(case: Case) -> RcnnConfig:
     """Returns the architecture that torchvision's side has, too."""
+    if case.family != peers_work.MATTERPORT:
+        return FAMILIES[case.family](
+            detections_per_image=case.detections, score_threshold=case.score_threshold, batch_norm="fixed"
+        )
     return MatterportConfig(
         backbone="resnet50",
         rpn_channels=256,
@@ -69,6 +80,9 @@ def prepare(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = Matterport(num_classes=peers_work.CLASSES, settings=settings(Case((64, 64))).model_dump())
     np.savez(folder / peers_work.WEIGHTS, **spread(weights_of(model)))
+    for family in sorted({case.family for case in peers_work.ALL.values()} - {peers_work.MATTERPORT}):
+        case = Case((64, 64), family=family)
+        np.savez(peers_work.weight_file(folder, case), **state_dict(new_model(case)))
     for case in peers_work.ALL.values():
         if case.training:
             drawn = speed.noise_batch(
@@ -79,7 +93,22 @@ def prepare(folder: Path) -> None:
             np.savez(peers_work.image_file(folder, case), image=large_image.draw_scene(*case.size))
 
 
-def weights_of(model: Matterport) -> dict[str, np.ndarray]:
+def new_model(case: Case) -> MaskRCNN:
+    """Builds the model of a case with random weights."""
+    config = settings(case)
+    return BUILDERS[case.family](num_classes=peers_work.CLASSES, settings=config.model_dump())
+
+
+def state_dict(model: MaskRCNN) -> dict[str, np.ndarray]:
+    """Arranges the spread random weights of a model as torchvision's state dict."""
+    values = spread(weights_of(model))
+    layers = {layer: {name: values[name] for name, _ in weights} for layer, weights in model.weight_layout()}
+    config = model.settings
+    form = Form(config.backbone, config.rpn_convolutions, config.box_convolutions)
+    return foreign.state_dict_of(layers, code_base="torchvision", form=form)
+
+
+def weights_of(model: MaskRCNN) -> dict[str, np.ndarray]:
     """Reads the model's weights by their names in weight files, such as `rpn_bbox_pred/kernel:0`."""
     return {name: variable.numpy() for _, entries in model.weight_layout() for name, variable in entries}
 
@@ -94,9 +123,15 @@ def spread(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value * np.float32(factors.get(name, 1)) for name, value in weights.items()}
 
 
-def build(case: Case, folder: Path) -> Matterport:
+def build(case: Case, folder: Path) -> MaskRCNN:
     """Builds the model of a case with the stored weights."""
-    model = Matterport(num_classes=peers_work.CLASSES, settings=settings(case).model_dump())
+    model = new_model(case)
+    if case.family != peers_work.MATTERPORT:
+        with np.load(peers_work.weight_file(folder, case)) as stored:
+            tensors = dict(stored)
+        known = torchvision_map.entries(torchvision_map.form_of(tensors))
+        apply.assign(model.weight_layout(), to_layers(known, tensors), source=case.family)
+        return model
     with np.load(folder / peers_work.WEIGHTS) as stored:
         for _, entries in model.weight_layout():
             for name, variable in entries:
@@ -104,7 +139,7 @@ def build(case: Case, folder: Path) -> Matterport:
     return model
 
 
-def measure_detection(model: Matterport, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
+def measure_detection(model: MaskRCNN, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
     """Times `Predictor.predict` from a uint8 image to boxes and masks of the image's size."""
     with np.load(peers_work.image_file(options.folder, case)) as stored:
         image = stored["image"]
@@ -120,7 +155,7 @@ def measure_detection(model: Matterport, case: Case, *, options: argparse.Namesp
     return {**measured, "found": len(found.boxes), "mask_share": float(found.masks.mean())}
 
 
-def measure_training(model: Matterport, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
+def measure_training(model: MaskRCNN, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
     """Times a training step of all layers: forward and backward pass and SGD's update."""
     with np.load(peers_work.batch_file(options.folder, case)) as stored:
         batch = {name: tf.constant(stored[name]) for name in stored.files}

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 
 from benchmarks import accuracy_torchvision, peers_work
 from benchmarks.peers_work import Case
 
 LAYOUTS = ("default", "channels-last")
+OWN_MODELS = {"torchvision": maskrcnn_resnet50_fpn, "torchvision_v2": maskrcnn_resnet50_fpn_v2}
 IMAGE_MEAN = (123.7, 116.8, 103.9)  # our default, RGB
 RPN_STD = (0.1, 0.1, 0.2, 0.2)  # our deltas of anchors are divided by these, torchvision's are not
 STAGES = ("layer1", "layer2", "layer3", "layer4")
@@ -36,8 +37,11 @@ def main() -> None:
     case = peers_work.ALL[options.case]
     torch.manual_seed(0)
     model = build(case)
-    with np.load(options.folder / peers_work.WEIGHTS) as weights:
-        load(model, weights)
+    with np.load(peers_work.weight_file(options.folder, case)) as weights:
+        if case.family == peers_work.MATTERPORT:
+            load(model, weights)
+        else:
+            model.load_state_dict({name: torch.tensor(weights[name]) for name in weights.files}, strict=False)
     if options.layout == "channels-last":
         model = model.to(memory_format=torch.channels_last)
     measured = measure_training if case.training else measure_detection
@@ -46,6 +50,16 @@ def main() -> None:
 
 def build(case: Case) -> MaskRCNN:
     """Builds torchvision's Mask R-CNN of ResNet-50-FPN, in which all layers train, with the settings of a case."""
+    if case.family in OWN_MODELS:
+        return OWN_MODELS[case.family](
+            weights=None,
+            weights_backbone=None,
+            num_classes=peers_work.CLASSES,
+            min_size=case.min_dim,
+            max_size=case.max_dim[1],
+            box_score_thresh=case.score_threshold,
+            box_detections_per_img=case.detections,
+        )
     return MaskRCNN(
         _resnet_fpn_extractor(accuracy_torchvision.resnet50(), len(STAGES) + 1),
         peers_work.CLASSES,

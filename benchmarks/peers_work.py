@@ -22,6 +22,7 @@ LEARNING_RATE = 1e-6  # so low that the weights, and with them the work, stay as
 PRECISIONS = ("float32", "bf16")
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 WEIGHTS, BATCH = "weights.npz", "batch.npz"
+MATTERPORT = "matterport"
 
 
 class Case(NamedTuple):
@@ -36,6 +37,8 @@ class Case(NamedTuple):
         training: whether a training step is measured instead of detection.
         regions: regions of each image that train the heads.
         detections: the most detections of an image.
+        family: of our model. `matterport` has an architecture that torchvision's side is built after; the others are
+            torchvision's own models, with the weights of the same state dict on both sides.
     """
 
     size: tuple[int, int]
@@ -46,6 +49,7 @@ class Case(NamedTuple):
     training: bool = False
     regions: int = 512
     detections: int = 100
+    family: str = MATTERPORT
 
 
 CASES = {
@@ -54,10 +58,13 @@ CASES = {
     "infer-800x1333-0.05": Case((800, 1333)),
     "infer-800x1333-0": Case((800, 1333), score_threshold=0.0),
     "train-512x512x2": Case((512, 512), 512, (512, 512), batch=2, training=True),
+    "infer-480x640-torchvision": Case((480, 640), max_dim=(1333, 1333), family="torchvision"),
+    "infer-480x640-torchvision_v2": Case((480, 640), max_dim=(1333, 1333), family="torchvision_v2"),
 }
 TINY = {  # for trying the command; not among the cases that run by default
     "tiny-infer": Case((96, 128), 128, (192, 192), score_threshold=0.0, detections=5),
     "tiny-train": Case((128, 128), 128, (128, 128), batch=2, training=True, regions=16),
+    "tiny-infer-torchvision": Case((96, 128), 128, (192, 192), detections=5, family="torchvision"),
 }
 ALL = {**CASES, **TINY}
 
@@ -66,6 +73,11 @@ def image_file(folder: Path, case: Case) -> Path:
     """Returns the path of a case's image for detection."""
     height, width = case.size
     return folder / f"{height}x{width}.npz"
+
+
+def weight_file(folder: Path, case: Case) -> Path:
+    """Returns the path of the weights of a case's model; those of torchvision's own models are a state dict."""
+    return folder / (WEIGHTS if case.family == MATTERPORT else f"{case.family}.npz")
 
 
 def batch_file(folder: Path, case: Case) -> Path:

@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,19 @@ from faster_coco_eval.core import mask as rle_tools
 from mrcnn import files
 from mrcnn.evaluate import coco
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields
 from mrcnn.structures import CompactDetections
 
 
 class CocoResults:
     """Collects the detections of a run, with run-length encoded masks."""
 
-    def __init__(self, class_names: Sequence[str], *, fields: Iterable[str] = ()):
+    def __init__(self, class_names: Sequence[str], *, fields: Collection[str] = ()):
         """Starts without images.
 
         Args:
             class_names: title of each class id, the background first.
-            fields: names of the extra fields of the detections.
+            fields: the extra fields of the detections, as for `fields.table.chosen`.
         """
         own = extras.to_coco_category(fields)
         self._content: dict[str, list[dict[str, Any]]] = {
@@ -58,8 +59,13 @@ class CocoResults:
                 unfinished.write_text(json.dumps(content), encoding="utf-8")
 
 
-def entries(detections: CompactDetections) -> list[dict[str, Any]]:
-    """Converts the detections of one image to JSON dictionaries, without the image id."""
+def entries(detections: CompactDetections, fields: Fields | None = None) -> list[dict[str, Any]]:
+    """Converts the detections of one image to JSON dictionaries, without the image id.
+
+    Args:
+        detections: of the image.
+        fields: their extra fields by name; None for those of `FIELDS`.
+    """
     made = []
     for row, mask in enumerate(detections.masks):
         y1, x1, y2, x2 = (round(float(side), 2) for side in detections.boxes[row])
@@ -69,7 +75,7 @@ def entries(detections: CompactDetections) -> list[dict[str, Any]]:
                 "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                 "score": round(float(detections.scores[row]), 6),
                 "segmentation": coco.encode_crop(mask.pixels, mask.origin, size=detections.size),
-                **extras.to_coco(extras.row_of(detections.extras, row)),
+                **extras.to_coco(extras.row_of(detections.extras, row), fields),
             }
         )
     return made

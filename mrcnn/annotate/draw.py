@@ -15,6 +15,7 @@ import supervision as sv
 from PIL import ImageFont
 
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields
 from mrcnn.predict import compact
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
@@ -29,7 +30,11 @@ DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
 
 def draw(
-    image: np.ndarray, detections: Detections | CompactDetections, *, class_colors: Mapping[str, str] | None = None
+    image: np.ndarray,
+    detections: Detections | CompactDetections,
+    *,
+    class_colors: Mapping[str, str] | None = None,
+    fields: Fields | None = None,
 ) -> np.ndarray:
     """Draws detections over an image.
 
@@ -38,6 +43,7 @@ def draw(
         detections: the detections of this image.
         class_colors: `#RRGGBB` by class name. None gives each object its own colour, so that neighbours of one class
             can be distinguished.
+        fields: the detections' extra fields by name, `Predictor.fields`; None draws keypoints without lines.
 
     Returns:
         `[k * H, k * W, 3]` uint8 RGB; the whole number k is 1 unless the image is small.
@@ -61,7 +67,7 @@ def draw(
     scene = _write(scene, objects, colors, names=names, text_size=text_size)
     picture = cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     enlarged = extras.transformed(detections.extras, scale=(factor, factor), shift=(0, 0))
-    return extras.draw(picture, enlarged, detections.boxes * factor)
+    return extras.draw(picture, enlarged, detections.boxes * factor, fields=fields)
 
 
 def encode(picture: np.ndarray, suffix: str) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, SlidingMode, is_among
 from mrcnn.errors import UserError
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields, chosen
 from mrcnn.predict import compact
 from mrcnn.predict.regions import Found, Part
 from mrcnn.predict.windows import Box
@@ -41,6 +42,7 @@ class Naming:
         objects: classes of the annotated objects that have such a rectangle.
         existing: which annotated objects are kept, and the suffix for their class.
         shape: of the classes in `titles`: `any` where extra fields have figures of their own.
+        fields: the extra fields of the detections by name.
     """
 
     titles: dict[str, str]
@@ -50,6 +52,7 @@ class Naming:
     objects: Names = "__all__"
     existing: Selection = field(default_factory=Selection)
     shape: str = "bitmap"
+    fields: Fields = field(default_factory=dict)
 
 
 def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str, fields: Collection[str] = ()) -> Naming:
@@ -59,13 +62,13 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str, 
         class_names: the model's classes without the background.
         mode: the inference mode, with its selections, suffixes and `save`.
         confidence_tag: name of the confidence tag before the suffix; no tag is written if name and suffix are empty.
-        fields: names of the extra fields of a detection.
+        fields: the extra fields of a detection, as for `fields.table.chosen`.
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
     titles = {name: classes.renamed(name) for name in class_names if classes.selects(name)}
     shape = "any" if extras.own_shapes(fields) else "bitmap"
-    naming = Naming(titles, tag or None, existing=mode.existing_objects, shape=shape)
+    naming = Naming(titles, tag or None, existing=mode.existing_objects, shape=shape, fields=chosen(fields))
     if isinstance(mode, RoiMode | SlidingMode) and mode.save:
         return replace(naming, region=mode.class_name)
     if isinstance(mode, BboxesMode) and mode.save:
@@ -127,11 +130,11 @@ def _kept(label: Label, naming: Naming) -> Iterator[Label]:
 
 
 def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
-    chosen = select(part.detections, naming)
-    for row, (name, mask) in enumerate(zip(chosen.class_names, chosen.masks, strict=True)):
-        tags = _score_tags(chosen.scores[row], naming.tag)
+    shown = select(part.detections, naming)
+    for row, (name, mask) in enumerate(zip(shown.class_names, shown.masks, strict=True)):
+        tags = _score_tags(shown.scores[row], naming.tag)
         label = Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels), tags)
-        yield from extras.figures(label, extras.row_of(chosen.extras, row))
+        yield from extras.figures(label, extras.row_of(shown.extras, row), naming.fields)
     if part.box is not None:
         title = naming.region
         if part.label is not None:
@@ -156,7 +159,12 @@ def _new_classes(
     for item in class_metas:
         if item.title in naming.titles:
             title = naming.titles[item.title]
-            yield _class(title, naming.shape, item.color), "detections", "model_classes.add_suffix"
+            found = _class(title, naming.shape, item.color)
+            yield (
+                replace(found, extra={**found.extra, **extras.to_class(naming.fields)}),
+                "detections",
+                "model_classes.add_suffix",
+            )
     if naming.region is not None:
         yield _class(naming.region, "rectangle"), "regions", "class_name"
     if naming.object_suffix is not None:

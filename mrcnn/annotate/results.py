@@ -88,7 +88,7 @@ class ResultWriter:
         """Writes an image with its detections."""
         chosen = labels.select(found.detections, self._naming)
         if self._draw:
-            drawn = self._draw.draw(_rgb(picture.image), chosen, class_colors=self._colors)
+            drawn = self._draw.draw(_rgb(picture.image), chosen, class_colors=self._colors, fields=self._fields)
             path = _overlay_path(self._folder / OVERLAY, entry)
             with files.writing("the picture", path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ class ResultWriter:
             "most": found.most,
         }
         if self._with_results:
-            record["coco"] = coco_results.entries(chosen)
+            record["coco"] = coco_results.entries(chosen, self._fields)
         self._out.add(entry, labels.annotate(picture.annotation, found, self._naming), record)
 
     def write_results(self, entries: Iterable[Entry]) -> None:

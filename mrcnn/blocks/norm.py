@@ -17,7 +17,6 @@ from mrcnn.structures import Tensor
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
 # with Keras's 0.99 the initial statistics matter for hundreds of steps
-# with Keras's 0.99 the initial statistics matter for hundreds of steps
 MOMENTUM = {"fixed": 0.99, "frozen": 0.99, "trained": 0.9}
 
 
@@ -37,25 +36,16 @@ class BatchNorm(keras.layers.BatchNormalization):
         super().__init__(epsilon=epsilon, momentum=MOMENTUM[mode], **kwargs)
         self.mode = mode
 
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """Gamma and beta; none with `fixed`."""
-        return [] if self.mode == "fixed" else super().trainable_variables
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """Creates a variable; with `fixed` one that never trains, whatever `trainable` is set to later.
 
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """Gamma and beta; none with `fixed`."""
-        return [] if self.mode == "fixed" else super().trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        """The statistics; all variables with `fixed`."""
-        return self.variables if self.mode == "fixed" else super().non_trainable_variables
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        """The statistics; all weights with `fixed`."""
-        return self.weights if self.mode == "fixed" else super().non_trainable_weights
+        Args:
+            *args: of the Keras layer.
+            **kwargs: of the Keras layer.
+        """
+        if self.mode == "fixed":
+            kwargs["trainable"] = False
+        return super().add_weight(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Adds `mode` to Keras's configuration; the momentum is fixed by this class."""

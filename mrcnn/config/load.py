@@ -14,7 +14,8 @@ from mrcnn import files
 from mrcnn.config import errors, family, given, legacy, presets
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import INFERENCE_SUFFIX, MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
-from mrcnn.config.train import InputSize, TrainConfig
+from mrcnn.config.input_size import InputSize
+from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 
 Source = Mapping[str, Any] | str | Path

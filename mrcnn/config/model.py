@@ -10,16 +10,17 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
+from mrcnn.config.keypoints import KEYPOINT_CHANNELS, KeypointTemplate
 from mrcnn.errors import UserError
 from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
-_NEWER = {
-    "family": DEFAULT_FAMILY,
-    "extra_heads": (),
-    "image_fit": "centred",
-}  # keys that older versions lack: the values they imply
+# keys that older versions lack: the values they imply
+_NEWER: dict[str, Any] = {
+    "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
+    "keypoint_channels": KEYPOINT_CHANNELS,
+}  # fmt: skip
 
 
 class ModelConfig(Settings):
@@ -74,6 +75,13 @@ class ModelConfig(Settings):
         description=(
             "heads beside the mask head, by their names in `mrcnn.models.extra_heads.HEADS`; `loss_weights` may name "
             "their losses too"
+        ),
+    )
+    keypoints: KeypointTemplate | None = Field(
+        default=None,
+        description=(
+            "the points that the head `keypoints` of `extra_heads` finds ([keypoints](keypoints.md)). Where the key is "
+            "left out they are found in the data"
         ),
     )
     gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")

@@ -8,15 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     PlainValidator,
     SerializeAsAny,
-    SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -25,7 +22,6 @@ from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
     AUTO,
     LARGEST_INT,
-    SIZE_STEP,
     Flag,
     Fraction,
     Index,
@@ -41,6 +37,7 @@ from mrcnn.config.base import (
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 
@@ -100,56 +97,6 @@ class BatchSize(Settings):
         return int(self.train)
 
 
-class InputSize(Settings):
-    """Size of the model input; `min_dim` above `max_dim` has no effect, as in the original.
-
-    Other keys are kept: the original's `width` and `height` placeholders end up in the model folder.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    min_dim: PositiveInt = Field(
-        default=256,
-        description=("an image is scaled up until its short side reaches this; it has no effect above `max_dim`"),
-    )
-    max_dim: PositiveInt = Field(
-        default=256,
-        description=(
-            "the long side of an image never exceeds this; the rest of the model input is padding. A multiple of 64, "
-            "unless `shape` is rectangle"
-        ),
-    )
-
-    shape: Literal["rectangle", "square"] | None = Field(
-        default=None,
-        description=(
-            "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels that holds the image, in "
-            "training one of at most 8 shapes, chosen from the images and logged; `square`: always `max_dim` x "
-            "`max_dim`. null: rectangle for a new model, square for one of an older convention or whose start weights "
-            "were trained with it, and where `augmentation` changes the size of images"
-        ),
-    )
-
-    @model_validator(mode="after")
-    def _check_square(self) -> Self:
-        """Checks that a square has a side that the pyramid can halve; a rectangle is rounded up."""
-        if self.max_dim % SIZE_STEP and self.shape != "rectangle":
-            use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
-            raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")
-        return self
-
-    @property
-    def settled_shape(self) -> str:
-        """The shape; `square` where it is null, as in older model folders."""
-        return self.shape or "square"
-
-    @model_serializer(mode="wrap")
-    def _without_open_shape(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves an open `shape` out, so that a config keeps the original's keys."""
-        values = dump(self)
-        return values if self.shape else {key: value for key, value in values.items() if key != "shape"}
-
-
 class DatasetTags(Settings):
     """The image tags that select the training and the validation set."""
 
@@ -185,6 +132,21 @@ class CopyPasteConfig(Settings):
     object_share: PositiveFraction = Field(
         default=0.5, description="probability of each object of the other image; one is copied at least"
     )
+
+
+class ScaleJitterConfig(Settings):
+    """Large-scale jitter: a training image is scaled at random, then cut or padded to `max_dim` x `max_dim`."""
+
+    min_scale: Positive = Field(
+        default=0.1, description="least factor; at 1 the whole image just fits into the square of `max_dim`"
+    )
+    max_scale: Positive = Field(default=2.0, description="largest factor, not below `min_scale`")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.max_scale < self.min_scale:
+            raise ValueError(f"`max_scale` must be at least `min_scale` {self.min_scale:g}, got {self.max_scale:g}")
+        return self
 
 
 class EarlyStoppingConfig(Settings):
@@ -281,7 +243,10 @@ class TrainConfig(UserSettings):
     )
     imagenet_weights: Name | None = Field(
         default=None,
-        description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
+        description=(
+            "a ResNet's file by Keras, torchvision, detectron2 or Caffe2 for `weights_init_type` imagenet; null "
+            "downloads that of the family's code base"
+        ),
     )
     model: SerializeAsAny[ModelConfig] = MatterportConfig()
     precision: PrecisionName = Field(
@@ -318,6 +283,14 @@ class TrainConfig(UserSettings):
         description=(
             "objects of another training image are laid over an image, after both were augmented; crowds and "
             "neutral objects are not copied. An object that is covered entirely is left out"
+        ),
+    )
+    scale_jitter: ScaleJitterConfig | None = Field(
+        default=None,
+        description=(
+            "large-scale jitter, after `augmentation` and before `copy_paste`: a factor is drawn, and the scaled image "
+            "is cut at a random place, or padded, to a square of `max_dim`; `{}` has the published factors 0.1 to 2. "
+            "Objects that are cut away, or cover no pixel by half, are left out. See [image sizes](#image-sizes)"
         ),
     )
     seed: Index = Field(
@@ -368,6 +341,14 @@ class TrainConfig(UserSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_scales(self) -> Self:
+        if self.scale_jitter and self.input_size.train_min_dims:
+            raise ValueError(
+                "`scale_jitter` must be null with `input_size.train_min_dims`: each draws the scale of an image"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_layers(self) -> Self:
         # with the default family, start weights may set another one; they are read later, so a value of any family
         # passes here, and `train.check` checks it again
@@ -375,6 +356,12 @@ class TrainConfig(UserSettings):
         if not (is_open and any(self.train_layers in record.TRAIN_LAYERS for record in FAMILIES.values())):
             self.model.check_layers(self.train_layers)
         return self
+
+    @property
+    def training_size(self) -> InputSize:
+        """The sizes that hold each training image at its largest scale; squares with `scale_jitter`."""
+        size = self.input_size.largest_in_training
+        return size.model_copy(update={"shape": "square"}) if self.scale_jitter else size
 
     @property
     def given_model(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import functools
 import itertools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.listing import is_overlong
@@ -70,16 +71,20 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
     titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
     tags = dict.fromkeys(split.tag for split in splits if split.tag)
     items = (item for dataset in datasets for image in dataset.images for item in image.objects)
-    mixed = {item.category for item in items if extras.own_shapes(item.extras)}
+    mixed = {item.category for item in items if extras.own_shapes(tuple(item.extras))}
+    fields = {title: known for dataset in reversed(datasets) for title, known in dataset.fields.items()}
     meta = ProjectMeta(
-        tuple(ClassMeta(title, "any" if title in mixed else "bitmap") for title in titles),
+        tuple(
+            ClassMeta(title, "any", extra=extras.to_class(fields[title])) if title in mixed else ClassMeta(title)
+            for title in titles
+        ),
         tuple(TagMeta(name) for name in dict.fromkeys((*tags, CROWD_TAG))),
         {"projectType": "images"},
     )
     counts: Counter[str] = Counter()
     with ProjectWriter(out, meta) as writer:
         for split, dataset, name in zip(splits, datasets, _dataset_names(splits), strict=True):
-            converted = _Converter(name, split.tag, crowds_as_objects=crowds_as_objects)
+            converted = _Converter(name, split.tag, fields=dataset.fields, crowds_as_objects=crowds_as_objects)
             for line in dataset.warnings:
                 log.warning(line)
             for image in log.track(dataset.images, f"convert {name}"):
@@ -96,12 +101,13 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
 class _Converter:
     """Draws the objects of one data set and adds its images to a project."""
 
-    def __init__(self, dataset: str, tag: str | None, *, crowds_as_objects: bool):
+    def __init__(self, dataset: str, tag: str | None, *, fields: Mapping[str, Fields], crowds_as_objects: bool):
         """Starts with all counts at zero."""
         self.counts: Counter[str] = Counter()
         self.tally = Tally()
         self._dataset, self._tag, self._crowds_as_objects = dataset, tag, crowds_as_objects
         self._names: set[str] = set()
+        self._fields = fields
 
     def add(self, image: CocoImage, writer: ProjectWriter) -> None:
         """Adds an image, or leaves it out if its name is too long."""
@@ -126,7 +132,7 @@ class _Converter:
         self.counts["crowds"] += is_ignored
         mask, (y, x) = geometry.draw()
         label = Label(item.category, Bitmap((x, y), mask), (Tag(CROWD_TAG),) if is_ignored else ())
-        return extras.figures(label, item.extras)
+        return extras.figures(label, item.extras, self._fields.get(item.category))
 
     def _free_name(self, path: str) -> str:
         """Converts a path to an unused file name, without folders and without a leading dot."""

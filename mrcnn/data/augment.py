@@ -23,6 +23,7 @@ from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
 from mrcnn.fields import extras as fields
+from mrcnn.fields.table import Fields
 from mrcnn.structures import Instances
 
 # Deprecated in NumPy, scikit-image and imageio, but still called by imgaug; the results are right, see the tests.
@@ -41,19 +42,20 @@ class Augmenter:
     The result depends only on the image, the seed of the run, the epoch and the image's place in the epoch.
     """
 
-    def __init__(self, specs: Sequence[Mapping[str, Any]], *, seed: int):
+    def __init__(self, specs: Sequence[Mapping[str, Any]], *, seed: int, fields: Fields | None = None):
         """Builds the chain, to find mistakes before any data is read.
 
         Args:
             specs: for each augmenter its imgaug class as `name`, its arguments as `args`, and for a container its
                 `children`.
             seed: of the run.
+            fields: the objects' extra fields of the run by name; None for those of `FIELDS`.
 
         Raises:
             UserError: a name is not allowed, or imgaug refuses the arguments.
         """
         self._specs = tuple(specs)
-        self._seed = seed
+        self._seed, self._fields = seed, fields
         self._moves = any(name in GEOMETRIC for spec in self._specs for name in _names(spec))
         for message, category in _OUTDATED_CALLS:
             warnings.filterwarnings("ignore", message=message, category=category)
@@ -105,7 +107,10 @@ class Augmenter:
             moved, moved_maps = chain(image=image, segmentation_maps=SegmentationMapsOnImage(maps, image.shape))
             warp = functools.partial(_moved_points, chain, shape=image.shape)
             extras = fields.augmented(
-                instances.extras, warp, mirrors=bool(instances.extras) and _mirrors(warp, image.shape)
+                instances.extras,
+                warp,
+                mirrors=bool(instances.extras) and _mirrors(warp, image.shape),
+                fields=self._fields,
             )
         except Exception as error:  # imgaug raises assertions and bare exceptions on images it cannot handle
             raise UserError(f"`augmentation` fails on an image of shape {image.shape}: {error!r}") from error

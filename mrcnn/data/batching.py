@@ -3,6 +3,7 @@
 The image is fitted into the model input, the objects fill padded slots, and their masks lie on a fixed grid.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
 from mrcnn.fields import extras
-from mrcnn.fields.table import named
+from mrcnn.fields.table import chosen
 from mrcnn.project import census
 from mrcnn.structures import Batch, Instances
 
@@ -27,7 +28,7 @@ class Shapes(NamedTuple):
         image_resize: the method of `resize_image`.
         shape: of the model input, as for `resize_plan`.
         fit: the rule of `resize_plan`.
-        fields: names of the objects' extra fields in the batch.
+        fields: the objects' extra fields in the batch, by name; or only their names.
     """
 
     min_dim: int
@@ -38,7 +39,7 @@ class Shapes(NamedTuple):
     image_resize: str = "exact"
     shape: str = "square"
     fit: str = "centred"
-    fields: tuple[str, ...] = ()
+    fields: Collection[str] = ()
 
 
 def make_example(
@@ -49,6 +50,7 @@ def make_example(
     image_id: int,
     seed: int,
     input_hw: tuple[int, int] | None = None,
+    min_dim: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Makes the part of a batch that belongs to one image.
 
@@ -59,14 +61,17 @@ def make_example(
         image_id: index of the sample in its split.
         seed: of the random choice where there are more objects than slots; also passed on to the model.
         input_hw: height and width of the model input; None for those of this image alone.
+        min_dim: length of the short side instead of that of `shapes`, pixels.
 
     Returns:
         The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in
         the order of the instances.
     """
+    height, width = image.shape[:2]
     plan = resize_plan(
-        *image.shape[:2],
-        min_dim=shapes.min_dim,
+        height,
+        width,
+        min_dim=min_dim or shapes.min_dim,
         max_dim=shapes.max_dim,
         shape=shapes.shape,
         input_hw=input_hw,
@@ -114,7 +119,7 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type
         image_ids=((), np.int32),
         seeds=((), np.int32),
     )
-    further = {f"gt_{name}": ((n, *named(name).shape), np.float32) for name in shapes.fields}
+    further = {f"gt_{name}": ((n, *field.shape), np.float32) for name, field in chosen(shapes.fields).items()}
     return {**spec._asdict(), **further}
 
 

@@ -301,9 +301,9 @@ def _model_inputs(report: Report) -> str:
     """Describes the model inputs of the training images, as the log of a training does."""
     config, sizes = report.config, report.sizes.get(report.splits[0], [])
     most = config.input_size.max_dim
-    if _shape(config) != "rectangle" or not sizes:
+    if _shape(config) != "rectangle" or config.scale_jitter or not sizes:
         return f"{most}x{most} pixels"
-    size = config.input_size.model_copy(update={"shape": "rectangle"})
+    size = config.input_size.largest_in_training.model_copy(update={"shape": "rectangle"})
     needs = [shapes.need_of(height, width, size, fit=config.model.image_fit) for height, width in sizes]
     batch_size = 1 if config.batch_size.train == AUTO else config.batch_size.settled_train
     found = shapes.described(needs, max_dim=most, batch_size=batch_size, seed=config.seed)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
-from mrcnn.data import copy_paste
+from mrcnn.data import copy_paste, scale_jitter
 from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
@@ -23,11 +23,13 @@ from mrcnn.data.order import derive_seed, steps_per_epoch
 from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
+from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
 from mrcnn.structures import GroundTruth, Instances, Sample
 
 BROKEN = input_shapes.UNREADABLE  # any other error is a bug
 MAX_WORKERS = 16
+SCALE_DRAW = 2**20  # part of the seed of an image's scale, beyond the numbers of augmenters
 PREFETCH = 2  # batches prepared ahead of the model
 
 
@@ -49,7 +51,7 @@ def train_dataset(
 
     Args:
         samples: the training set.
-        config: `input_size`, `model`, `augmentation`, `max_image_mb` and `seed` are read.
+        config: `input_size`, `model`, `augmentation`, `scale_jitter`, `copy_paste`, `max_image_mb` and `seed` are read.
         batch_size: images per step, over all devices together.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         start_epoch: zero-based epoch of the first batch.
@@ -64,7 +66,7 @@ def train_dataset(
         UserError: an augmenter is not allowed or its arguments are wrong.
         ValueError: there are no samples.
     """
-    shapes = sizes(config, samples)
+    shapes = sizes(config, samples, training=True)
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
@@ -76,6 +78,7 @@ def train_dataset(
             image_id=drawn.image_id,
             seed=drawn.seed,
             input_hw=drawn.input_hw,
+            min_dim=drawn.min_dim,
         ).values()
 
     steps = stream.steps
@@ -94,6 +97,7 @@ class Augmented(NamedTuple):
         instances: its objects.
         seed: for further random choices about this image.
         input_hw: height and width of the model input of its batch.
+        min_dim: length of its short side in the model input, pixels.
     """
 
     image_id: int
@@ -101,6 +105,7 @@ class Augmented(NamedTuple):
     instances: Instances
     seed: int
     input_hw: tuple[int, int]
+    min_dim: int
 
 
 class TrainImages:
@@ -123,8 +128,12 @@ class TrainImages:
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
-        self._augmenter = Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-        needs = input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)
+        self._augmenter = Augmenter(
+            [entry.model_dump() for entry in config.augmentation], seed=config.seed, fields=_fields(config, samples)
+        )
+        self._min_dims = config.input_size.train_min_dims or (config.input_size.min_dim,)
+        self._jitter, self._canvas_hw = config.scale_jitter, (config.input_size.max_dim,) * 2
+        needs = input_shapes.needed(samples, config.training_size, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 
     def at(self, position: int) -> Augmented:
@@ -150,12 +159,19 @@ class TrainImages:
                 beyond = place + self.steps * self._batch_size
                 image, instances = self._pasted(image, instances, self._copy_paste, epoch=epoch, place=beyond)
             input_hw = shapes[place // self._batch_size]
-            return Augmented(index, image, instances, derive_seed(seed, epoch, place), input_hw)
+            min_dim = self._min_dims[derive_seed(seed, epoch, place, SCALE_DRAW) % len(self._min_dims)]
+            return Augmented(index, image, instances, derive_seed(seed, epoch, place), input_hw, min_dim)
         self._skipped.fail(f"no image can be used: {self._skipped.summary()}")
 
     def _augmented(self, index: int, epoch: int, place: int) -> tuple[np.ndarray, Instances]:
         read = read_sample(self._samples[index], self._channels, **self._reading)
-        return self._augmenter(*read, epoch=epoch, place=place)
+        image, instances = self._augmenter(*read, epoch=epoch, place=place)
+        if self._jitter is None:
+            return image, instances
+        scales = (self._jitter.min_scale, self._jitter.max_scale)
+        rng = np.random.default_rng(derive_seed(self._seed, epoch, place, SCALE_DRAW))
+        placement = scale_jitter.draw(image.shape[:2], self._canvas_hw, scales=scales, rng=rng)
+        return scale_jitter.place(image, instances, placement)
 
     def _pasted(
         self, image: np.ndarray, instances: Instances, rule: CopyPasteConfig, *, epoch: int, place: int
@@ -266,8 +282,9 @@ def _reading(config: TrainConfig) -> dict[str, int | None]:
     return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 
-def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
-    """Collects the fixed sizes of a run's batches."""
+def sizes(config: TrainConfig, samples: Sequence[Sample], *, training: bool = False) -> Shapes:
+    """Collects the fixed sizes of a run's batches of training or validation."""
+    size = config.training_size if training else config.input_size
     return Shapes(
         min_dim=config.input_size.min_dim,
         max_dim=config.input_size.max_dim,
@@ -275,10 +292,15 @@ def sizes(config: TrainConfig, samples: Sequence[Sample]) -> Shapes:
         max_gt_instances=config.model.max_gt_instances,
         gt_mask_size=config.model.gt_mask_size,
         image_resize=config.model.image_resize,
-        shape=config.input_size.settled_shape,
+        shape=size.settled_shape,
         fit=config.model.image_fit,
-        fields=tuple(samples[0].extras) if samples else (),
+        fields=_fields(config, samples),
     )
+
+
+def _fields(config: TrainConfig, samples: Sequence[Sample]) -> Fields:
+    """Finds the extra fields of a set, all of whose samples have the same ones."""
+    return of_model(samples[0].extras if samples else (), config.model)
 
 
 def _map(

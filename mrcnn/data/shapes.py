@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.data.order import epoch_order
 from mrcnn.data.resize import resize_plan
 from mrcnn.images import image_file, pixels
@@ -40,7 +40,8 @@ class Epoch(NamedTuple):
 def needed(samples: Iterable[Sample], size: InputSize, *, fit: str = "centred") -> list[Shape]:
     """Computes the smallest model input of each image.
 
-    An image whose size is unknown and whose file cannot be read is given a square of `max_dim`.
+    For training with `train_min_dims`, `size` must be `InputSize.largest_in_training`. An image whose size is unknown
+    and whose file cannot be read is given a square of `max_dim`.
     """
     if size.settled_shape == "square":
         return [(size.max_dim, size.max_dim) for _ in samples]

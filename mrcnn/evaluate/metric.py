@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from mrcnn.fields.table import Fields
 from mrcnn.structures import GroundTruth
 
 PER_CLASS = "per_class"
@@ -74,6 +75,7 @@ class MetricKind(NamedTuple):
         monitored: those of `validated` that may decide which checkpoint is best, as `val_<name>`.
         lower_is_better: those of `validated` that are better if lower; the others are better if higher.
         needs: extra fields of objects and detections; the metric is computed for models whose heads add them all.
+        uses_fields: `make` is also called with `fields`, the model's extra fields by name.
     """
 
     make: Callable[..., Metric]
@@ -82,6 +84,7 @@ class MetricKind(NamedTuple):
     monitored: tuple[str, ...] = ()
     lower_is_better: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    uses_fields: bool = False
 
 
 class Metrics:
@@ -94,6 +97,7 @@ class Metrics:
         *,
         max_detections: int,
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        fields: Fields = MappingProxyType({}),
     ):
         """Makes a metric of each kind, without images.
 
@@ -102,10 +106,13 @@ class Metrics:
             class_names: by class id, the background first.
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
+            fields: the model's extra fields by name.
         """
         names = tuple(class_names)
         given = {"max_detections": max_detections, "class_facts": class_facts}
-        self._metrics = [kind.make(names, **given) for kind in kinds]
+        self._metrics = [
+            kind.make(names, **given, **({"fields": fields} if kind.uses_fields else {})) for kind in kinds
+        ]
 
     def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:
         """Adds one image to every metric; see `Metric.add`."""

@@ -18,6 +18,7 @@ from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import encode_crop
 from mrcnn.evaluate.metric import PER_CLASS, Metrics
 from mrcnn.events import EventLog
+from mrcnn.fields.table import Fields, of_data
 from mrcnn.model_folder import precision, read
 from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
@@ -74,7 +75,7 @@ def evaluate(
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
     kinds, done = metric_kinds.kinds_for(fields), 0
-    metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts)
+    metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields)
     skipped: list[str] = []
     errors = Repeats(log, level="error")
 
@@ -83,7 +84,8 @@ def evaluate(
         errors.add(f"{title} is skipped: {error}", title)
         skipped.append(title)
 
-    items, needed = _annotated(source), metric_kinds.needs(fields)
+    items, needed = _annotated(source), {name: fields[name] for name in metric_kinds.needs(fields)}
+    needed = dict(of_data(needed, source.class_facts))
     _check_classes(source, names=names, neutral=neutral, log=log)
     config = predictor.bundle.config
     reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
@@ -200,7 +202,7 @@ def _annotated(source: Source) -> list[AnnotatedImage]:
 
 
 def _ground_truth(
-    picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Sequence[str]
+    picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Fields
 ) -> GroundTruth:
     known = {*names, neutral}
     labels = tuple(label for label in picture.annotation.labels if label.class_title in known)

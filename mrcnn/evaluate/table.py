@@ -5,10 +5,10 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 
 from collections.abc import Collection
 
-from mrcnn.evaluate import coco
+from mrcnn.evaluate import coco, keypoints
 from mrcnn.evaluate.metric import MetricKind, check_names
 
-METRICS: dict[str, MetricKind] = {"coco": coco.KIND}
+METRICS: dict[str, MetricKind] = {"coco": coco.KIND, "keypoints": keypoints.KIND}
 
 
 def kinds_for(fields: Collection[str]) -> tuple[MetricKind, ...]:

@@ -7,7 +7,7 @@ augmented, and how they are written. Everything between the annotation and the w
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,18 @@ Warp = Callable[[np.ndarray], np.ndarray]  # points `[P, 2]` (y, x) of an image 
 DECIMALS = 4  # of values in JSON
 
 
+class Settled(NamedTuple):
+    """The settings of a field for a run, and what was found in the data, one line each."""
+
+    settings: Any
+    remarks: tuple[str, ...] = ()
+
+
 class Field:
     """An extra field whose values depend on neither size nor position, such as a probability.
+
+    What depends on the model or the data, such as the names of points, is bound by `of_model`, `of_category` and
+    `of_data`, each of which returns a field. The settings of a field are the model's settings of the same name.
 
     A subclass overrides what differs. `transformed` may only use arithmetic operators and indices, such as
     `values * scale + shift` for points: an export calls it with tensors of a graph.
@@ -39,6 +49,42 @@ class Field:
     shape: tuple[int, ...] = ()
     shapes: tuple[str, ...] = ()
     tolerance: float = 0.1
+
+    def settled(self, settings: Any, classes: Sequence[Mapping[str, Any]]) -> Settled:
+        """Finds the settings of a training where its config leaves them open; here there are none to find.
+
+        Args:
+            settings: those of the config; None where it leaves them open.
+            classes: further values of each class of the data, in the order of the class ids from 1.
+
+        Raises:
+            UserError: the data has not what the field needs.
+        """
+        return Settled(settings)
+
+    def of_model(self, settings: Any) -> "Field":
+        """Adapts the field to the settings of a model.
+
+        Args:
+            settings: the model's settings of the field's name; None for a model that has none.
+        """
+        return self
+
+    def of_category(self, category: Mapping[str, Any]) -> "Field":
+        """Adapts the field to the annotations of a category of COCO JSON.
+
+        Args:
+            category: the further keys of the category.
+        """
+        return self
+
+    def of_data(self, class_facts: Mapping[str, Mapping[str, Any]]) -> "Field":
+        """Adapts the field to the annotations of a source.
+
+        Args:
+            class_facts: further values of each class by title, such as its `geometry_config`.
+        """
+        return self
 
     def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
         """Moves the values to a scaled and shifted image.
@@ -161,6 +207,13 @@ class Field:
         """Lists further keys of the categories in COCO JSON.
 
         An example is the names of keypoints. By default there are none.
+        """
+        return {}
+
+    def to_class(self) -> dict[str, Any]:
+        """Lists further keys of the classes in a project's meta.json.
+
+        An example is the template of a graph. By default there are none.
         """
         return {}
 

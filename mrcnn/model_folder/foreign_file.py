@@ -6,9 +6,9 @@ The file holds neither input size nor class names: the published ones are assume
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrcnn.config import errors, family
+from mrcnn.config import errors, family, keypoints
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import ModelConfig
-from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names
 from mrcnn.weights import foreign, published
@@ -43,6 +43,8 @@ def model_config(file: ForeignFile) -> ModelConfig:
     """
     known = published.of_file(file.path)
     values = {**file.settings(), **(known.settings if known else {})}
+    if file.num_keypoints:
+        values["keypoints"] = keypoints.numbered(file.num_keypoints).model_dump()
     return errors.check(family.record_of(values), values, path=f"{file.path}: model")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mrcnn.config import errors, legacy
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names, layout
 from mrcnn.weights import apply, hdf5, inspect

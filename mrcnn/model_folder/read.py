@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
 from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import ModelConfig
-from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
+from mrcnn.fields.table import Fields
 from mrcnn.model_folder import class_names, foreign_file, layout, locate, lone_file
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
@@ -52,9 +53,9 @@ class StoredModel:
     warnings: tuple[str, ...] = ()
 
     @property
-    def extra_fields(self) -> tuple[str, ...]:
-        """Names of the extra fields of a detection."""
-        return extra_heads.gives(self.config.extra_heads)
+    def extra_fields(self) -> Fields:
+        """The extra fields of a detection by name."""
+        return extra_heads.fields(self.config)
 
 
 class Network(Protocol):
@@ -101,9 +102,9 @@ class ModelBundle:
         return Choices.of(self.config)
 
     @property
-    def extra_fields(self) -> tuple[str, ...]:
-        """Names of the extra fields of a detection."""
-        return extra_heads.gives(self.config.extra_heads)
+    def extra_fields(self) -> Fields:
+        """The extra fields of a detection by name."""
+        return extra_heads.fields(self.config)
 
     def with_choices(self, **changes: float) -> "ModelBundle":
         """Changes run-time choices; the network and its weights are shared.

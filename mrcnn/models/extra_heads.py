@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
-from mrcnn.fields.table import named
+from mrcnn.fields import table
+from mrcnn.fields.table import Fields, named
 from mrcnn.heads.head import Head
+from mrcnn.heads.keypoint.head import Keypoints
+from mrcnn.heads.roi_features import RoiFeatures
+from mrcnn.ops import sampling
 from mrcnn.structures import Detections, RawDetections
 
 
@@ -27,7 +31,33 @@ class HeadType(NamedTuple):
     build: Callable[..., Head]
 
 
-HEADS: dict[str, HeadType] = {}
+def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoints:
+    """Builds the keypoint head with the numbers of Mask R-CNN (2017) and the family's rules."""
+    template = settings.keypoints
+    if template is None:
+        raise UserError(
+            "`model.keypoints` must name the points of the head 'keypoints', got null; training finds them in the data"
+        )
+    return Keypoints(
+        features=RoiFeatures(
+            output_size=KEYPOINT_POOL,
+            mode=settings.roi_align,
+            sampling_ratio=settings.roi_sampling_ratio,
+            level_margin=settings.LEVEL_MARGIN,
+        ),
+        num_keypoints=len(template.names),
+        channels=settings.keypoint_channels,
+        class_points=template.class_indices,
+        decoding=settings.KEYPOINT_DECODING,
+        pixel_shift=settings.KEYPOINT_SHIFT,
+        max_objects=sampling.most_objects(settings.roi_samples, settings.roi_positive_fraction),
+        feature_dtype=feature_dtype,
+        name="keypoints",
+    )
+
+
+KEYPOINT_POOL = 14  # side of a region's features, so that a map has 56 cells
+HEADS: dict[str, HeadType] = {"keypoints": HeadType(Keypoints, _keypoints)}
 # names that no head, field or loss may have, besides those of the family's own heads: of the sum and the L2 term, of
 # the model's outputs, and of keys in projects, COCO JSON and exports
 RESERVED = frozenset({
@@ -65,6 +95,15 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
         UserError: as `find`.
     """
     return tuple(field for kind in find(names).values() for field in kind.head.gives)
+
+
+def fields(config: ModelConfig) -> Fields:
+    """Finds the extra fields that the heads of a model add to a detection, adapted to the model's settings.
+
+    Raises:
+        UserError: as `find`.
+    """
+    return table.of_model(gives(config.extra_heads), config)
 
 
 def losses(config: ModelConfig) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Private names of Keras that this project uses; no other file uses one.
 
-Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), nor to skip the
-inference of a model's shapes. A Keras release may rename what is used here; the tests of this file then fail.
+Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), to skip the
+inference of a model's shapes, or to ask whether an optimizer excludes a variable from weight decay. A Keras release may
+rename what is used here; the tests of this file then fail.
 """
 
 from typing import Any
@@ -10,8 +11,9 @@ import keras
 
 
 def layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
-    """Lists the layers, at any depth, that own trainable weights themselves; frozen layers count too."""
-    return [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
+    """Lists the layers, at any depth, that own weights themselves; frozen layers count too."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if layer._trainable_variables or layer._non_trainable_variables]
 
 
 def skip_symbolic_build(model: keras.Model) -> None:
@@ -20,6 +22,16 @@ def skip_symbolic_build(model: keras.Model) -> None:
     Keras would build it again from a first batch.
     """
     model._maybe_symbolic_build = _build_nothing
+
+
+def is_decayed(optimizer: keras.optimizers.Optimizer, variable: Any) -> bool:
+    """Checks that `exclude_from_weight_decay` did not exclude a variable.
+
+    Args:
+        optimizer: a Keras optimizer.
+        variable: one that it updates, in any of Keras's and TensorFlow's forms.
+    """
+    return bool(optimizer._use_weight_decay(variable))
 
 
 def _build_nothing(**_: Any) -> None:

@@ -11,7 +11,7 @@ Layout = list[tuple[str, list[tuple[str, keras.Variable]]]]
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Lists the layers that own trainable weights, by name."""
+    """Lists the layers that own weights, by name."""
     return {layer.name: layer for layer in keras_internals.layers_with_weights(model)}
 
 

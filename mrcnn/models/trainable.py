@@ -27,6 +27,6 @@ def select_trainable(model: MaskRCNN, selection: str) -> list[str]:
     chosen = []
     for name, layer in named_layers(model).items():
         layer.trainable = bool(pattern.fullmatch(name))
-        if layer.trainable:
+        if layer.trainable_weights:  # a batch norm in which nothing trains has none
             chosen.append(name)
     return chosen

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 
@@ -80,8 +81,13 @@ def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int
     return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]), extras=shifted)
 
 
-def mirrored(found: CompactDetections) -> CompactDetections:
-    """Mirrors detections left to right, as for the horizontally flipped image."""
+def mirrored(found: CompactDetections, fields: Fields | None = None) -> CompactDetections:
+    """Mirrors detections left to right, as for the horizontally flipped image.
+
+    Args:
+        found: the detections.
+        fields: their extra fields by name; None for those of `FIELDS`.
+    """
     width = found.size[1]
     masks = []
     for mask in found.masks:
@@ -91,7 +97,7 @@ def mirrored(found: CompactDetections) -> CompactDetections:
     return found._replace(
         boxes=np.stack([y1, width - x2, y2, width - x1], axis=1),
         masks=tuple(masks),
-        extras=extras.transformed(found.extras, scale=(1, -1), shift=(0, width)),
+        extras=extras.transformed(found.extras, scale=(1, -1), shift=(0, width), fields=fields),
     )
 
 

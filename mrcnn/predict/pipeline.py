@@ -10,6 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
+from mrcnn.fields.table import Fields
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import CompactDetections
 
@@ -33,6 +34,11 @@ class Pipeline:
         """
         self._predictor = predictor
         self._prepare, self._detect, self._finish = (ThreadPoolExecutor(1, thread_name_prefix=name) for name in STAGES)
+
+    @property
+    def fields(self) -> Fields:
+        """The extra fields of detections by name."""
+        return self._predictor.fields
 
     def submit(self, images: Sequence[np.ndarray]) -> Future[list[CompactDetections]]:
         """Starts the prediction of a batch.

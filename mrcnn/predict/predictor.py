@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
+from mrcnn.fields.table import Fields
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
@@ -98,6 +99,11 @@ class Predictor:
             UserError: a name is none of `Choices`, or a value is out of range.
         """
         return Predictor(self.bundle.with_choices(**changes))
+
+    @property
+    def fields(self) -> Fields:
+        """The extra fields of detections by name."""
+        return self.bundle.extra_fields
 
     def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
         """Finds the objects of each image.

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from mrcnn.fields.table import Fields
 from mrcnn.predict import compact, overlaps
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.sources import Picture, Report
@@ -26,6 +27,10 @@ MOST_AHEAD = 256 * 1024**2
 
 class PredictsCompact(Protocol):
     """A predictor whose masks are cropped to their boxes."""
+
+    @property
+    def fields(self) -> Fields:
+        """The extra fields of its detections by name."""
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None
@@ -284,7 +289,8 @@ def _start_finding(predictor: Predicts, crops: list[np.ndarray], *, flip: bool) 
     def both() -> list[CompactDetections]:
         return [
             overlaps.suppress(
-                compact.concatenate([found, compact.mirrored(other)], size=found.size), iou_threshold=FLIP_IOU
+                compact.concatenate([found, compact.mirrored(other, predictor.fields)], size=found.size),
+                iou_threshold=FLIP_IOU,
             )
             for found, other in zip(straight.results(), turned.results(), strict=True)
         ]

@@ -32,7 +32,7 @@ class RequestHandler:
     Attributes:
         service, model_name, api, max_pixels: as given.
         channels: channels of the model's images.
-        extra_fields: names of the extra fields of a detection.
+        extra_fields: the extra fields of a detection by name.
     """
 
     def __init__(

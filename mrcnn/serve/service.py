@@ -10,6 +10,7 @@ import numpy as np
 
 from mrcnn.annotate import labels
 from mrcnn.config.inference import Mode
+from mrcnn.fields.table import Fields
 from mrcnn.predict import modes
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture
@@ -157,6 +158,11 @@ class _ServicePredictor:
 
     service: Service
     disconnect: Disconnect | None
+
+    @property
+    def fields(self) -> Fields:
+        """The extra fields of detections by name."""
+        return self.service.bundle.extra_fields
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None

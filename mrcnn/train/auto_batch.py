@@ -155,9 +155,9 @@ class _Trial:
     def __init__(self, checked: Checked):
         config = _with_size(checked.config.model_copy(update={"weights_init_type": "random"}), 1)
         samples = checked.samples
-        needs = shapes.needed(samples.train, config.input_size, fit=config.model.image_fit)
+        needs = shapes.needed(samples.train, config.training_size, fit=config.model.image_fit)
         self._input_hw = shapes.choose(needs)[-1]
-        self._sizes = pipeline.sizes(config, samples.train)
+        self._sizes = pipeline.sizes(config, samples.train, training=True)
         self._classes = max(samples.class_title_to_idx.values()) + 1
         self._network = build.build_network(
             config,

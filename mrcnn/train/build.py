@@ -3,7 +3,7 @@
 It consists of the model with start weights and optimizer, the position, and the checkpoints.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import checkpoint, devices, optimizer, plan, rates, schedule, start
+from mrcnn.train import checkpoint, devices, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
+from mrcnn.train.averaging import Averages
 from mrcnn.train.check import Checked, Start
 from mrcnn.train.devices import Devices
 from mrcnn.train.state import TrainingState
@@ -33,11 +34,13 @@ class Built:
         network: the compiled model.
         state: where the run starts; of a resumed run it holds the optimizer's variables.
         store: writes the checkpoints.
+        averages: the moving averages of the weights; None without `optimizer.ema_momentum`.
     """
 
     network: keras.Model
     state: TrainingState
     store: checkpoint.CheckpointStore
+    averages: Averages | None = None
 
 
 def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
@@ -55,6 +58,7 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
     state = _start_state(checked, log=log)
     keras.utils.set_random_seed(config.seed)
     network = build_network(config, mapping, chosen=checked.devices, begin=checked.begin, state=state, log=log)
+    averages = _averages(config, network, state)
     plan.log_plan(checked, network, output=output, log=log)
     store = checkpoint.CheckpointStore(
         output,
@@ -67,8 +71,20 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
             background=config.special_classes.background,
         ),
         keep=config.checkpoints.keep,
+        averages=averages,
     )
-    return Built(network, state, store)
+    return Built(network, state, store, averages)
+
+
+def _averages(config: TrainConfig, network: keras.Model, state: TrainingState) -> Averages | None:
+    """Makes the moving averages, and gives a resumed run its trained weights back, which its file does not hold."""
+    momentum = config.optimizer.ema_momentum
+    if momentum is None:
+        return None
+    averages = Averages(network.trainable_variables, momentum=momentum)
+    if state.weights:
+        states.put_back(network.trainable_variables, state.weights, what="weight")
+    return averages
 
 
 def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:
@@ -118,14 +134,18 @@ def build_network(
             _load_start_weights(config, network, begin.model, log=log)
         devices.attach(network, chosen)
         network.compile(
-            optimizer=_optimizer(config, steps=state.steps_per_epoch, replicas=chosen.count),
+            optimizer=_optimizer(
+                config, network.trainable_variables, steps=state.steps_per_epoch, replicas=chosen.count
+            ),
             jit_compile=config.jit_compile,
             auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
         network.optimizer.build(network.trainable_variables)
         if begin.resumed:
             states.put_back(network.optimizer.variables, state.optimizer, what="optimizer")
-            _follow_schedule(network.optimizer, before=begin.resumed.state.steps_per_epoch, now=state.steps_per_epoch)
+            if not config.lr_schedule.milestone_steps:  # these count the steps that were made
+                before = begin.resumed.state.steps_per_epoch
+                _follow_schedule(network.optimizer, before=before, now=state.steps_per_epoch)
     return network
 
 
@@ -156,17 +176,12 @@ def _load_start_weights(
         )
 
 
-def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optimizers.Optimizer:
-    rate, chosen = config.lr_schedule, config.optimizer
-    learning_rate = schedule.Schedule(
-        rates.base_rate(config, batch_size=config.batch_size.settled_train * replicas),
-        name=rate.name,
-        warmup_steps=rates.warmup_steps(config, steps_per_epoch=steps),
-        warmup_start_factor=rate.warmup_start_factor,
-        milestones=tuple(round(milestone * steps) for milestone in rate.milestones),
-        gamma=rate.gamma,
-        total_steps=config.epochs * steps,
-        final_fraction=rate.final_fraction,
+def _optimizer(
+    config: TrainConfig, variables: Sequence[keras.Variable], *, steps: int, replicas: int
+) -> keras.optimizers.Optimizer:
+    chosen = config.optimizer
+    learning_rate = rates.learning_rate(
+        config, steps_per_epoch=steps, batch_size=config.batch_size.settled_train * replicas
     )
     return optimizer.build_optimizer(
         learning_rate,
@@ -174,7 +189,12 @@ def _optimizer(config: TrainConfig, *, steps: int, replicas: int) -> keras.optim
         momentum=chosen.momentum,
         nesterov=chosen.nesterov,
         global_clipnorm=chosen.global_clipnorm,
-        weight_decay=chosen.weight_decay,
+        decay=optimizer.Decay(
+            chosen.weight_decay,
+            chosen.weight_decay_form,
+            optimizer.undecayed(variables, norms=chosen.decay_norms, biases=chosen.decay_biases),
+        ),
+        accumulation_steps=chosen.accumulation_steps,
         num_replicas=replicas,
         loss_scale=config.precision == "mixed_float16",
     )

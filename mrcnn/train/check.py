@@ -23,7 +23,7 @@ from mrcnn.model_folder.precision import Precision
 from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.train import brightness, checkpoint, devices, history, objects, start
+from mrcnn.train import brightness, checkpoint, devices, fields, history, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
@@ -110,7 +110,9 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
         UserError: the data cannot be used, or a setting does not fit the machine or the data.
     """
     config = begin.config
-    source = open_source(_fields(config))
+    needed = _fields(config)
+    source = open_source(needed)
+    config = fields.settle(config, needed, source, known=begin.classes, log=log)
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
     if config.jit_compile:
         devices.check_xla(chosen)
@@ -147,6 +149,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         log.warning(line)
     whose = f"start weights {found.weights}"
     config = _with_conventions(config, found.conventions(), whose=whose, advice=BETTER, log=log)
+    config = config if known is None else _with_points(config, found.record)
     return Start(config=_with_shape(config, found.input_shape(), log=log), model=found, resumed=None, classes=known)
 
 
@@ -197,7 +200,7 @@ def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] |
         ),
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
-        fields=_fields(config),
+        fields=fields.of_run(config, _fields(config), source),
     )
 
 
@@ -232,12 +235,20 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
         config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
     counts = last.counts(objects.SLOTS, brightness.RANGE)
     found = {key: value for key, value in counts.items() if key not in config.given_model}
-    config = config.with_model(config.model.model_copy(update=found), given=found)
+    config = _with_points(config.with_model(config.model.model_copy(update=found), given=found), last)
     if config.precision == AUTO:
         log.info(str(Precision(last.precision, "the stopped run has it")))
         config = config.model_copy(update={"precision": last.precision})
     config = _with_last_batch(config, last, log=log)
     return _with_shape(config, last.input_shape, log=log)
+
+
+def _with_points(config: TrainConfig, record: Record | None) -> TrainConfig:
+    """Adopts the keypoints of a model whose classes are kept, where the config leaves them open."""
+    if record is None or "keypoints" in config.given_model or not config.model.extra_heads:
+        return config
+    found = {"keypoints": record.model().keypoints}
+    return config.with_model(config.model.model_copy(update=found), given=found) if found["keypoints"] else config
 
 
 def _with_last_batch(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConfig:

@@ -13,10 +13,12 @@ before it is removed. After a kill, the run goes on from the newest folder with 
 links. Source: Supervisely Mask R-CNN plugin 5.16, which has no links, no training state, and leaves empty folders.
 """
 
+import contextlib
 import os
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from mrcnn.errors import UserError
 from mrcnn.model_folder import write
 from mrcnn.model_folder.layout import BEST, CONFIG, LAST, WEIGHTS
 from mrcnn.train import state as states
+from mrcnn.train.averaging import Averages
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import hdf5
 
@@ -100,7 +103,15 @@ def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
 class CheckpointStore:
     """Writes a run's checkpoints and removes those that are not to be kept."""
 
-    def __init__(self, root: Path, *, layout: hdf5.Layout, config: Mapping[str, Any], keep: int | None = None):
+    def __init__(
+        self,
+        root: Path,
+        *,
+        layout: hdf5.Layout,
+        config: Mapping[str, Any],
+        keep: int | None = None,
+        averages: Averages | None = None,
+    ):
         """Creates the run's output folder, or removes leftovers from an existing one.
 
         Args:
@@ -108,6 +119,7 @@ class CheckpointStore:
             layout: the model's variables under their names in the file.
             config: the content of each checkpoint's config.json.
             keep: how many of the newest epochs are kept besides the best one; None keeps all.
+            averages: moving averages to write instead of the trained weights, which go into the training state then.
 
         Raises:
             UserError: the folder cannot be made or written.
@@ -116,6 +128,7 @@ class CheckpointStore:
         self.layout = layout
         self.config = config
         self.keep = keep
+        self.averages = averages
         with files.writing("the output", root):
             root.mkdir(parents=True, exist_ok=True)
             _clear(root)
@@ -169,8 +182,10 @@ class CheckpointStore:
 
     def _write(self, folder: Path, state: TrainingState) -> None:
         files.remove(folder)
-        write.write_folder(folder, self.config, self.layout)
-        states.write(folder / states.FILE, state)
+        with self.averages.applied() if self.averages else contextlib.nullcontext():
+            write.write_folder(folder, self.config, self.layout)
+        weights = self.averages.weights() if self.averages else ()
+        states.write(folder / states.FILE, replace(state, weights=weights))
 
 
 def size_of(folder: Path) -> int:

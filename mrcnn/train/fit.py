@@ -1,6 +1,7 @@
 """Fits a built training run: composes data, validation and callbacks, and trains to the end."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
 from mrcnn.train import callbacks, checkpoint, loop, out_of_memory, plan
+from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
@@ -67,7 +69,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
         clock = Clock(built.state)
         stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
-        validation = _validation(checked, skipped_val, stop=stop, log=log)
+        validation = _validation(checked, skipped_val, averages=built.averages, stop=stop, log=log)
         recorders = _recorders(checked, built, clock, log=log)
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
@@ -76,6 +78,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         chain = [
             clock,
             InvalidLossStop(clock, names_at=names_at),
+            *([AverageUpdate(built.averages)] if built.averages else []),
             InputWaitReport(wait, log=log),
             _report(checked, clock, log=log),
             validation,
@@ -97,12 +100,15 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
     """Computes the size of a training batch without reading its images again."""
-    needs = shapes.needed(checked.samples.train, checked.config.input_size, fit=checked.config.model.image_fit)
+    config = checked.config
+    needs = shapes.needed(checked.samples.train, config.training_size, fit=config.model.image_fit)
     order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
     return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 
 
-def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalStop, log: EventLog) -> Validation:
+def _validation(
+    checked: Checked, skipped: Skipped, *, averages: Averages | None, stop: callbacks.SignalStop, log: EventLog
+) -> Validation:
     config, samples = checked.config, checked.samples
     return Validation(
         pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped),
@@ -111,6 +117,7 @@ def _validation(checked: Checked, skipped: Skipped, *, stop: callbacks.SignalSto
         scorer=_scorer(config, samples) if config.validation.ap else None,
         check=stop.check,
         due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
+        averaged=averages.applied if averages else nullcontext,
     )
 
 
@@ -155,6 +162,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         rules=output_rules(config.model),
         max_detections=config.model.detections_per_image,
         class_facts=samples.class_facts,
+        fields=extra_heads.fields(config.model),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from mrcnn.config.optimizer import OptimizerConfig
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import shapes
 from mrcnn.data.order import steps_per_epoch
@@ -25,7 +26,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         checked: the settings, the samples and the devices.
         network: the compiled model.
         output: folder of the checkpoints.
-        log: receives the lines, and a warning where the warm-up never ends.
+        log: receives the lines, and warnings of a schedule that the run does not complete.
     """
     config, samples, batch_size = checked.config, checked.samples, checked.batch_size
     steps = steps_per_epoch(len(samples.train), batch_size)
@@ -34,26 +35,38 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         class_line(samples.class_title_to_idx),
         f"model: {config.model.title}, {input_shapes(samples.train, config, batch_size=batch_size)}, `train_layers` "
         f"{config.train_layers}",
-        *parameter_lines(network, trained_layers=trained, optimizer_copies=OPTIMIZER_COPIES[config.optimizer.name]),
-        f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, {config.optimizer.name}, "
-        f"lr {rates.base_rate(config, batch_size=batch_size):g} {config.lr_schedule.name}",
+        *parameter_lines(network, trained_layers=trained, optimizer_copies=optimizer_copies(config.optimizer)),
+        f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, "
+        f"{update_rule(config.optimizer)}, "
+        f"{rates.described(config, batch_size=batch_size)} {config.lr_schedule.name}",
         f"device: {', '.join(checked.devices.names)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
         f"output: {output}",
     ):
         log.info(line)
-    warmup = rates.warmup_steps(config, steps_per_epoch=steps)
-    if warmup >= config.epochs * steps:
-        log.warning(
-            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {config.epochs * steps} steps: "
-            "the learning rate never reaches `lr`; shorten it or train more epochs"
-        )
+    for line in rates.remarks(config, steps_per_epoch=steps):
+        log.warning(line)
+
+
+def optimizer_copies(config: OptimizerConfig) -> int:
+    """Counts the values that the optimizer and the moving averages store per trained parameter."""
+    return OPTIMIZER_COPIES[config.name] + (config.accumulation_steps > 1) + (config.ema_momentum is not None)
+
+
+def update_rule(config: OptimizerConfig) -> str:
+    """Describes the optimizer and how often it updates the weights."""
+    steps = config.accumulation_steps
+    return config.name if steps == 1 else f"{config.name} with an update every {steps} steps"
 
 
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
-    needs = shapes.needed(samples, size, fit=config.model.image_fit)
-    return f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
+    needs = shapes.needed(samples, config.training_size, fit=config.model.image_fit)
+    text = f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
+    drawn = ", ".join(map(str, size.train_min_dims))
+    if jitter := config.scale_jitter:
+        return f"{text}, images scaled by {jitter.min_scale:g} to {jitter.max_scale:g}"
+    return f"{text}, short sides drawn from {drawn}" if drawn else text
 
 
 def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimizer_copies: int) -> list[str]:
@@ -62,7 +75,7 @@ def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimi
     Args:
         model: built, with the layers to train selected.
         trained_layers: names of the layers that train.
-        optimizer_copies: values the optimizer stores per trained parameter: 1 for SGD with momentum, 2 for Adam.
+        optimizer_copies: values stored per trained parameter, from `optimizer_copies`.
     """
     total = sum(math.prod(variable.shape) for variable in model.weights)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)

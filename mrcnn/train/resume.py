@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import errors
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.load import merge
-from mrcnn.config.train import InputSize, TrainConfig
+from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources.source import Samples
 from mrcnn.errors import UserError
 from mrcnn.model_folder.record import Record

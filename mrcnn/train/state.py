@@ -1,7 +1,8 @@
 """Stores a run's training state, which resuming needs besides the weights, in an HDF5 file.
 
 Layout: the attribute `state` holds the JSON fields of `TrainingState`; `optimizer/0000`, `metrics/0000`, … are the
-variables of the optimizer (with its step counter, momentum and loss scale) and of the running means, in their order.
+variables of the optimizer (with its step counter, momentum and loss scale) and of the running means, in their order;
+`weights/0000`, … are the trained weights where the checkpoint's model has their moving averages.
 """
 
 import json
@@ -21,6 +22,7 @@ FILE = "training_state.h5"
 VERSION = 1
 WHAT = "training state"
 COUNTS = ("epoch", "step", "steps_per_epoch", "train_images", "seed")
+GROUPS = ("optimizer", "metrics", "weights")  # fields that are arrays
 NEWER = ("val_images", "train_names", "val_names")  # counts that states of older versions lack
 
 
@@ -47,6 +49,8 @@ class TrainingState:
         rows: the history, one row per complete epoch.
         optimizer: the optimizer's variables.
         metrics: the running means of the epoch in progress; empty at its start.
+        weights: the trained weights, in the order of the model's trainable variables; empty unless the checkpoint's
+            model has their moving averages.
         val_images: images in the run's validation set; None in a state of an older version.
         train_names: checksum of the training images' names; None as above.
         val_names: the same of the validation images.
@@ -60,6 +64,7 @@ class TrainingState:
     rows: tuple[dict[str, Any], ...] = ()
     optimizer: tuple[np.ndarray, ...] = field(default=(), repr=False)
     metrics: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    weights: tuple[np.ndarray, ...] = field(default=(), repr=False)
     val_images: int | None = None
     train_names: int | None = None
     val_names: int | None = None
@@ -98,11 +103,11 @@ def write(path: Path, state: TrainingState) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    fields = {key: value for key, value in asdict(state).items() if key not in ("optimizer", "metrics")}
+    fields = {key: value for key, value in asdict(state).items() if key not in GROUPS}
     with new_file.create(path) as handle:
         # a data set, because the history can be larger than an attribute's limit of 64 kB
         handle["state"] = np.bytes_(json.dumps({"version": VERSION, **fields}).encode())
-        for group in ("optimizer", "metrics"):
+        for group in GROUPS:
             for index, value in enumerate(getattr(state, group)):
                 handle[f"{group}/{index:04d}"] = value
 
@@ -119,8 +124,8 @@ def read(path: Path) -> TrainingState:
         )
     with checked.open_file(path, what=WHAT) as handle, checked.damaged(path, what=WHAT):
         fields = json.loads(bytes(handle["state"][()]))
-        arrays = {group: _arrays(handle, group, path) for group in ("optimizer", "metrics")}
-    return TrainingState(**_checked(fields, path), optimizer=arrays["optimizer"], metrics=arrays["metrics"])
+        optimizer, metrics, weights = (_arrays(handle, group, path) for group in GROUPS)
+    return TrainingState(**_checked(fields, path), optimizer=optimizer, metrics=metrics, weights=weights)
 
 
 def _checked(fields: Any, path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind, Metrics
 from mrcnn.events import EventLog
+from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
 from mrcnn.structures import GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
@@ -44,6 +46,7 @@ class MetricScorer:
         rules: OutputRules,
         max_detections: int = 100,
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        fields: Fields = MappingProxyType({}),
     ):
         """Stores the settings and starts without images.
 
@@ -55,11 +58,12 @@ class MetricScorer:
             rules: for the conversion of raw detections to original pixels.
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
+            fields: the model's extra fields by name.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
-        self._max_detections, self._class_facts = max_detections, class_facts
+        self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -85,7 +89,11 @@ class MetricScorer:
 
     def _new(self) -> Metrics:
         return Metrics(
-            self._kinds, self._class_names, max_detections=self._max_detections, class_facts=self._class_facts
+            self._kinds,
+            self._class_names,
+            max_detections=self._max_detections,
+            class_facts=self._class_facts,
+            fields=self._fields,
         )
 
 
@@ -112,6 +120,7 @@ class Validation(keras.callbacks.Callback):
         scorer: Scorer | None = None,
         check: Callable[[], Any] = lambda: None,
         due: Callable[[int], bool] = lambda epoch: True,
+        averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
         """Stores the data and the settings.
 
@@ -122,10 +131,12 @@ class Validation(keras.callbacks.Callback):
             scorer: computes the metrics; None leaves them out.
             check: called before each batch; may raise to stop.
             due: returns whether an epoch, counted from 0, is validated.
+            averaged: makes a context in which the model has the weights to validate.
         """
         super().__init__()
         self._dataset, self._names, self._log = dataset, tuple(names), log
         self._scorer, self._check, self._due = scorer, check, due
+        self._averaged = averaged
         self._function: Callable[..., Any] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -146,7 +157,7 @@ class Validation(keras.callbacks.Callback):
         """
         sums: dict[str, float] = {}
         count, total = 0, len(self._names)
-        with devices.alone(self.model):
+        with devices.alone(self.model), self._averaged():
             for batch in self._dataset:
                 self._check()
                 image_ids = batch["image_ids"].numpy()

@@ -71,6 +71,11 @@ class ForeignFile:
             raise self._damaged(error) from error
 
     @property
+    def num_keypoints(self) -> int:
+        """Number of points of a detector; 0 without a keypoint head."""
+        return int(self._map.num_keypoints(self.tensors))
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Names of the tensors that this project has no layer for, counters of batch norm excluded."""
         known = {entry.tensor for entry in self.entries}

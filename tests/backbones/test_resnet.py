@@ -41,3 +41,77 @@ def test_bottleneck_a_block_that_adds_nothing_passes_its_input_through_a_relu():
     for variable in block.trainable_variables:
         variable.assign(np.zeros(variable.shape))
     np.testing.assert_array_equal(np.asarray(block(inputs)).ravel(), [0, 2, 3, 0])
+
+
+def passing(block):
+    """Makes every convolution of a block of one channel pass its middle value on, and every batch norm do nothing."""
+    for unit in (block.reduce, block.convolve, block.expand, block.shortcut):
+        kernel = np.zeros(unit.conv.kernel.shape)
+        kernel[kernel.shape[0] // 2, kernel.shape[1] // 2, 0, 0] = 1
+        unit.conv.kernel.assign(kernel)
+    return block
+
+
+@pytest.mark.parametrize("stride_in", ["1x1", "3x3"])
+def test_bottleneck_has_the_stride_in_one_convolution(stride_in):
+    block = Bottleneck(block="9a", width=1, strides=2, project=True, stride_in=stride_in, use_bias=False, epsilon=0.0)
+    pixels = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    block(pixels)
+    passing(block)
+    strides = (block.reduce.conv.strides, block.convolve.conv.strides, block.shortcut.conv.strides)
+    assert strides == ((2, 1, 2) if stride_in == "1x1" else (1, 2, 2))
+    assert block.convolve.conv.padding == ("same" if stride_in == "1x1" else "symmetric")
+    # both take the cells (0, 0), (0, 2), (2, 0), (2, 2); "same" would put a 3x3 of stride 2 on (1, 1), ...
+    np.testing.assert_array_equal(np.asarray(block(pixels))[0, :, :, 0], 2 * np.array([[0, 2], [8, 10]]))
+
+
+def test_bottleneck_strides_differ_where_the_3x3_sees_what_the_1x1_skips():
+    blocks = {}
+    for stride_in in ("1x1", "3x3"):
+        block = Bottleneck(block="9a", width=1, strides=2, project=True, stride_in=stride_in, use_bias=False, epsilon=0)
+        pixels = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+        block(pixels)
+        passing(block).convolve.conv.kernel.assign(np.ones((3, 3, 1, 1)))
+        blocks[stride_in] = np.asarray(block(pixels))[0, 1, 1, 0]
+    # 1x1: cells 0 2 8 10 of every second; 3x3: rows and columns 1..3 of all: 5+6+7+9+10+11+13+14+15; plus shortcut 10
+    assert blocks == {"1x1": 0 + 2 + 8 + 10 + 10, "3x3": 90 + 10}
+
+
+def test_bottleneck_without_bias_has_kernels_and_norms_alone():
+    block = Bottleneck(block="9b", width=1, use_bias=False)
+    block.build((None, None, None, 4))
+    names = {variable.name for variable in block.weights}
+    assert names == {"kernel", "gamma", "beta", "moving_mean", "moving_variance"}
+
+
+def test_bottleneck_stride_in_must_be_known():
+    with pytest.raises(ValueError, match=r"^stride_in must be one of 1x1, 3x3, got '2x2'$"):
+        Bottleneck(block="2a", width=1, stride_in="2x2")
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [
+        # of a map 0..15: cells -1..1 and 1..3 of each side
+        ("symmetric", [[5, 7], [13, 15]]),
+        # cells 0..2 and 2..4
+        ("same", [[10, 11], [14, 15]]),
+    ],
+)
+def test_resnet_pools_with_padding_on_both_sides_or_at_the_end(padding, expected, monkeypatch):
+    backbone = ResNet(depth="resnet50", pool_padding=padding)
+    backbone.stages = []
+    seen = []
+    monkeypatch.setattr(backbone, "stem", lambda images, training: images)
+    backbone.stages = [[lambda outputs, training: seen.append(outputs) or outputs]]
+    backbone.call(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1))
+    np.testing.assert_array_equal(np.asarray(seen[0])[0, :, :, 0], expected)
+
+
+def test_resnet_hands_its_settings_to_every_block():
+    backbone = ResNet(depth="resnet50", stride_in="3x3", use_bias=False, batch_norm="fixed", epsilon=0.25)
+    blocks = [block for stage in backbone.stages for block in stage]
+    units = [unit for block in blocks for unit in (block.reduce, block.convolve, block.expand)] + [backbone.stem]
+    assert {(unit.conv.use_bias, unit.norm.mode, unit.norm.epsilon) for unit in units} == {(False, "fixed", 0.25)}
+    assert [stage[0].convolve.conv.strides for stage in backbone.stages] == [1, 2, 2, 2]
+    assert backbone.stem.conv.padding == "symmetric"

@@ -45,3 +45,34 @@ def test_convolution_a_kernel_as_large_as_the_map_gives_one_cell():
     got = np.asarray(layer(np.arange(9, dtype="float32").reshape(1, 3, 3, 1)))
     assert got.shape == (1, 1, 1, 1)
     assert got.item() == sum(i * i for i in range(9)) + 10
+
+
+def test_convolution_symmetric_pads_both_sides_whatever_the_stride():
+    # ones on a 4 x 4 map; rows seen from a first output cell are -1, 0, 1, from the second 1, 2, 3
+    layer = _built(strides=2, padding="symmetric")
+    got = np.asarray(layer(np.ones((1, 4, 4, 1), "float32")))[0, :, :, 0]
+    np.testing.assert_allclose(got, np.array([[4, 6], [6, 9]]) + 10)
+    # TensorFlow's "same" pads at the end alone: 0, 1, 2 and 2, 3, 4
+    other = _built(strides=2, padding="same")
+    got = np.asarray(other(np.ones((1, 4, 4, 1), "float32")))[0, :, :, 0]
+    np.testing.assert_allclose(got, np.array([[9, 6], [6, 4]]) + 10)
+
+
+def test_convolution_symmetric_of_an_odd_map():
+    layer = _built(strides=2, padding="symmetric")
+    got = np.asarray(layer(np.ones((1, 3, 3, 1), "float32")))[0, :, :, 0]
+    np.testing.assert_allclose(got, np.full((2, 2), 4) + 10)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid", "symmetric"])
+def test_convolution_without_bias_adds_only_the_shift(padding):
+    layer = Convolution(1, 3, use_bias=False, padding=padding)
+    pixels = np.ones((1, 3, 3, 1), "float32")
+    layer.build(pixels.shape)
+    layer.kernel.assign(np.ones((3, 3, 1, 1)))
+    assert layer.bias is None
+    assert len(layer.weights) == 1
+    middle = 0 if padding == "valid" else 1
+    assert float(layer(pixels)[0, middle, middle, 0]) == 9
+    got = layer(pixels, scale=np.float32([2.0]), shift=np.float32([-1.0]))
+    assert float(got[0, middle, middle, 0]) == 9 * 2 - 1

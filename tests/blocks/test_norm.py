@@ -58,6 +58,43 @@ def test_conv_norm_half_precision_folds_in_float32():
     np.testing.assert_allclose(np.asarray(ops.cast(got, "float32"))[0, 0, 0], [18.5, -3.0], rtol=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["frozen", "trained"])
+@pytest.mark.parametrize("mode", ["fixed", "frozen", "trained"])
 def test_batch_norm_config_round_trip(mode):
     assert BatchNorm.from_config(BatchNorm(mode=mode, name="x").get_config()).mode == mode
+
+
+def test_batch_norm_fixed_trains_nothing_even_when_told_to():
+    layer = _layer(batch_norm="fixed")
+    layer.trainable = True
+    assert [variable.name for variable in layer.trainable_variables] == ["kernel", "bias"]
+    assert [variable.name for variable in layer.norm.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    layer(np.ones((4, 1, 1, 1), "float32"), training=True)
+    np.testing.assert_array_equal(layer.norm.moving_mean.numpy(), [4.0, 0.0])
+
+
+def test_batch_norm_frozen_trains_gamma_and_beta():
+    names = [variable.name for variable in _layer().trainable_variables]
+    assert names == ["kernel", "bias", "gamma", "beta"]
+
+
+@pytest.mark.parametrize("mode", ["fixed", "frozen"])
+def test_batch_norm_epsilon_is_added_to_the_variance(mode):
+    layer = _layer(batch_norm=mode, epsilon=0.0)
+    layer.norm.moving_variance.assign([4.0, 0.25])
+    got = np.asarray(layer(np.full((1, 1, 1, 1), 3.0, "float32")))[0, 0, 0]
+    # channel 0: (3*2 + 1 - 4) / 2 * 3 + 0.5; channel 1: (3*-1) / 0.5
+    np.testing.assert_allclose(got, [3 / 2 * 3 + 0.5, -3 / 0.5], rtol=1e-6)
+    layer.norm.epsilon = 2.0
+    got = np.asarray(layer(np.full((1, 1, 1, 1), 3.0, "float32")))[0, 0, 0]
+    np.testing.assert_allclose(got, [3 / np.sqrt(6.0) * 3 + 0.5, -3 / 1.5], rtol=1e-6)
+
+
+def test_conv_norm_without_norm_is_the_convolution():
+    layer = ConvNorm(Convolution(1, 1), relu=False)
+    layer.build((None, 1, 1, 1))
+    layer.conv.kernel.assign([[[[2.0]]]])
+    layer.conv.bias.assign([-7.0])
+    pixels = np.full((1, 1, 1, 1), 3.0, "float32")
+    assert float(np.asarray(layer(pixels, training=True)).item()) == 2 * 3 - 7
+    layer.relu = True
+    assert float(np.asarray(layer(pixels)).item()) == 0.0

@@ -39,6 +39,7 @@ FULL_TRAIN = {
     **TrainConfig().model_dump(mode="json"),
     "augmentation": [{"name": "SomeOf", "args": {"n": [0, 1]}, "children": [{"name": "Affine", "args": {}}]}],
     "copy_paste": {"probability": 0.5},
+    "scale_jitter": {"max_scale": 1.25},
     "early_stopping": {"patience": 3},
 }
 _MODEL = InferenceModelConfig().model_dump(mode="json")

@@ -9,7 +9,8 @@ import pytest
 from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
-from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, TrainConfig
+from mrcnn.config.keypoints import KeypointTemplate
+from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES = {
@@ -43,6 +44,7 @@ def test_a_training_key_is_there_with_its_default(key, default):
 OPTIONAL = [
     *leaves(EarlyStoppingConfig().model_dump(), "early_stopping"),
     *leaves(CopyPasteConfig().model_dump(), "copy_paste"),
+    *leaves(ScaleJitterConfig().model_dump(), "scale_jitter"),
 ]
 
 
@@ -94,7 +96,9 @@ def test_no_key_is_documented_that_does_not_exist():
     known = {way for way, _ in leaves(TrainConfig().model_dump(mode="json"))}
     known |= {way for way, _ in OPTIONAL}
     # a dump leaves out their defaults
-    known |= {"input_size.shape", "model.family", "model.extra_heads", "model.image_fit"}
+    known |= {"input_size.shape", "input_size.train_min_dims", "model.family", "model.extra_heads", "model.image_fit"}
+    known |= {f"model.keypoints.{name}" for name in KeypointTemplate.model_fields}
+    known |= {"model.keypoints", "model.keypoint_channels"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

@@ -157,7 +157,7 @@ def test_deep_nesting_and_strange_keys_are_refused():
             {"input_size": {"max_dims": 512, "note": 1}},
             [
                 "`input_size.max_dims` has no effect; did you mean `max_dim`",
-                "`input_size.note` has no effect; known here: min_dim, max_dim, shape",
+                "`input_size.note` has no effect; known here: min_dim, max_dim, shape, train_min_dims",
             ],
         ),
         (

@@ -28,11 +28,13 @@ VALIDATORS = {
 }
 # What only the loader checks: rules between keys, and how deep a config is.
 RULES = re.compile(
-    r"must be a multiple of 64|must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
-    r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true"
-    r"|or `warmup_epochs`, not both"
+    r"must be a multiple of 64|"
+    r"must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
+    r"|`lr_schedule.milestone(s|_steps)` must (increase|list)|must differ from `background`|needs `validation.ap` true"
+    r"|give `.+` or `.+`, not both|must be \"decoupled\" for adamw|max_scale` must be at least|must be null with `input"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
     r"|nested more than 32 levels"
+    r"|must name each point once|which is not in `names`|must hold each point once|must hold one number per name"
 )
 
 

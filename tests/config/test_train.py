@@ -206,3 +206,23 @@ def test_all_problems_are_named_the_unknown_key_first():
     assert text.startswith("unknown key `foo`; known here: lr, epochs, batch_size, input_size, gpu_devices and ")
     for key in ("lr", "epochs", "seed", "gpu_devices"):
         assert f"; `{key}` must " in text
+
+
+def test_scale_jitter_is_one_of_two_ways_to_set_the_scale():
+    dims = {"train_min_dims": [64]}
+    message = "`scale_jitter` must be null with `input_size.train_min_dims`: each draws the scale of an image"
+    assert error_of({"input_size": dims, "scale_jitter": {}}) == message
+    assert (
+        error_of({"scale_jitter": {"min_scale": 2, "max_scale": 1}})
+        == "`scale_jitter.max_scale` must be at least `min_scale` 2, got 1"
+    )
+    assert error_of({"scale_jitter": {"min_scale": 0}}) == "`scale_jitter.min_scale` must be greater than 0, got 0"
+
+
+def test_training_size_is_a_square_with_scale_jitter():
+    size = {"min_dim": 64, "max_dim": 128, "shape": "rectangle"}
+    assert load.load_train_config({"input_size": size}).training_size.shape == "rectangle"
+    jittered = load.load_train_config({"input_size": size, "scale_jitter": {}})
+    assert (jittered.training_size.shape, jittered.input_size.shape) == ("square", "rectangle")
+    drawn = load.load_train_config({"input_size": {**size, "train_min_dims": [32, 96]}})
+    assert (drawn.training_size.min_dim, drawn.input_size.min_dim) == (96, 64)

@@ -89,6 +89,18 @@ def test_scaled_marks_agree_with_overlaps_of_intervals(pixels, rows):
     np.testing.assert_array_equal(batching._any_within(marked, rows), expected)
 
 
+def test_make_example_of_another_short_side_has_that_one():
+    shapes = SHAPES._replace(min_dim=32, max_dim=64)
+    image, instances = np.full((16, 32, 3), 9, np.uint8), _instances((0, 0, 8, 16))
+    plain, other = (
+        batching.make_example(image, instances, shapes=shapes, image_id=0, seed=0, min_dim=min_dim)
+        for min_dim in (None, 24)
+    )
+    assert plain["windows"].tolist() == [16, 0, 48, 64]  # 32 x 64 in the middle of 64 x 64
+    assert other["windows"].tolist() == [20, 8, 44, 56]  # 24 x 48
+    assert other["gt_boxes"][0].tolist() == [20, 8, 32, 32]  # 8 x 16 by 1.5
+
+
 def test_no_objects():
     example = _example(_instances())
     fields = ("gt_boxes", "gt_class_ids", "gt_masks", "gt_valid", "gt_ignore", "neutral")

@@ -302,6 +302,65 @@ def test_train_dataset_of_rectangles_goes_on_where_it_stopped(tmp_path):
     _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
 
 
+MULTI_SCALE = {"min_dim": 64, "max_dim": 128, "train_min_dims": [32, 48, 64], "shape": "rectangle"}
+
+
+def _short_sides(batches):
+    windows = np.concatenate([batch["windows"] for batch in batches])
+    return np.min(windows[:, 2:] - windows[:, :2], axis=1).astype(int).tolist()
+
+
+def test_train_dataset_draws_each_images_short_side_in_each_epoch(samples):
+    config = _config(input_size=MULTI_SCALE)
+    batches = _train(samples, config, count=60)
+    sides = _short_sides(batches)
+    assert {side: sides.count(side) for side in (32, 48, 64)} == pytest.approx({32: 40, 48: 40, 64: 40}, abs=15)
+    assert len({tuple(sides[6 * epoch : 6 * epoch + 6]) for epoch in range(20)}) > 15
+    for batch in batches:
+        assert batch["images"].shape == (2, 64, 128, 3)  # holds 64 x 96, the largest
+        for (y1, x1, y2, x2), boxes, index in zip(batch["windows"], batch["gt_boxes"], batch["image_ids"], strict=True):
+            scale = (y2 - y1) / 20
+            assert x2 - x1 == round(30 * scale)
+            # the box of `_sample` in pixels of the image, as its annotation draws it
+            box = (boxes[0] - (y1, x1, y1, x1)) / scale
+            np.testing.assert_allclose(box, (3, 2 + index, 13, 10 + index), atol=1e-4)
+
+
+def test_train_dataset_of_several_scales_goes_on_where_it_stopped(samples):
+    config = _config(input_size=MULTI_SCALE)
+    batches = _train(samples, config, count=7)
+    _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
+    assert len(set(_short_sides(batches))) > 1
+
+
+def test_train_dataset_with_scale_jitter_has_squares_and_goes_on_where_it_stopped(tmp_path, samples):
+    size = {"min_dim": 64, "max_dim": 128, "shape": "rectangle"}
+    config = _config(input_size=size, scale_jitter={})
+    dataset, _ = pipeline.train_dataset(samples, config, batch_size=2, skipped=Skipped(7))
+    assert dataset.element_spec["images"].shape == (2, 128, 128, 3)
+    batches = _train(samples, config, count=30)
+    sizes = []
+    for batch in batches:
+        assert batch["windows"].tolist() == [[0, 0, 128, 128]] * 2
+        for image, (box, *_), valid in zip(batch["images"], batch["gt_boxes"], batch["gt_valid"], strict=True):
+            rows, columns = (np.flatnonzero(image.any(axis=2).any(axis=axis)) for axis in (1, 0))
+            scale = (columns[-1] + 1) / 30 if columns[-1] < 127 else None
+            if scale and valid[0]:  # the image is not cut: its object of 10 x 9 pixels (inclusive ends) is whole
+                sizes.append(scale)
+                assert rows[-1] + 1 == pytest.approx(20 * scale, abs=1)
+                assert box[2] - box[0] == pytest.approx(10 * scale, abs=1.5)
+                assert box[3] - box[1] == pytest.approx(8 * scale, abs=1.5)
+    assert len(sizes) > 15
+    assert min(sizes) < 1.5 < 3 < max(sizes)  # the whole image fits at 128 / 30 = 4.3
+    _assert_equal(_train(samples, config, count=3, start_epoch=1, start_step=1), batches[4:7])
+    assert _val(samples, config)[0][0]["images"].shape == (3, 64, 128, 3)
+
+
+def test_val_dataset_of_several_scales_has_one(samples):
+    batches, _ = _val(samples, _config(input_size={**MULTI_SCALE, "min_dim": 40}))
+    assert set(_short_sides(batches)) == {40}
+
+
 def test_val_dataset_of_rectangles_has_every_image_once(tmp_path):
     samples, config = _shaped(tmp_path)
     batches, _ = _val(samples, config)

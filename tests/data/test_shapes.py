@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.data import shapes
 from mrcnn.structures import Sample
 

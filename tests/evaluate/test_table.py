@@ -2,8 +2,10 @@
 
 import pytest
 
+from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.evaluate import table
 from mrcnn.evaluate.metric import MetricKind
+from mrcnn.fields.keypoints import Keypoints
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def test_columns_and_labels_are_those_of_all_kinds(keypoints):
 
 def test_what_a_kind_of_the_table_shows_is_among_its_measures():
     for kind in table.METRICS.values():
-        measured = kind.make(("bg", "a"), max_detections=1, class_facts={}).result()
+        template = KeypointTemplate(names=("nose",))
+        known = {"fields": {"keypoints": Keypoints(template)}} if kind.uses_fields else {}
+        measured = kind.make(("bg", "a"), max_detections=1, class_facts={}, **known).result()
         assert {*kind.columns, *kind.validated} <= measured.keys()
         assert set(kind.monitored) <= kind.validated.keys()
 

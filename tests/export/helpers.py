@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta

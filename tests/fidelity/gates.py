@@ -83,15 +83,15 @@ def gradient(what: str, got, expected, gate: Gate) -> Result:
     return Result(what, gate, float(np.linalg.norm(got - expected) / np.linalg.norm(expected)))
 
 
-def as_set(what: str, got, expected, gate: Gate) -> Result:
-    """Measures which share of the expected rows no row of `got` comes near; two rows need two."""
+def as_set(what: str, got, expected, gate: Gate, *, near: float = NEAR) -> Result:
+    """Measures which share of the expected rows no row of `got` comes within `near` of; two rows need two."""
     distance = np.abs(np.asarray(expected)[:, None] - np.asarray(got)[None]).max(axis=-1)
     found = np.zeros(len(got), bool)
     missing = 0
     for row in distance:
         row = np.where(found, np.inf, row)
         nearest = int(row.argmin())
-        if row[nearest] <= NEAR:
+        if row[nearest] <= near:
             found[nearest] = True
         else:
             missing += 1

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.data import resize
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models import build

@@ -125,9 +125,10 @@ def test_figures_binds_a_figure_of_its_own_to_the_label(monkeypatch):
 
 
 def test_own_shapes_are_those_of_the_fields_named_or_of_all(monkeypatch):
-    assert extras.own_shapes() == set()
+    assert extras.own_shapes() == extras.own_shapes(["keypoints"]) == {"graph"}
     monkeypatch.setitem(FIELDS, "point", toy.Dot())
-    assert extras.own_shapes() == extras.own_shapes(["offset", "point"]) == {"point"}
+    assert extras.own_shapes() == {"graph", "point"}
+    assert extras.own_shapes(["offset", "point"]) == extras.own_shapes({"mine": toy.Dot()}) == {"point"}
     assert extras.own_shapes(["offset"]) == extras.own_shapes([]) == set()
 
 

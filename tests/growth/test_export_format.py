@@ -11,7 +11,7 @@ import pytest
 from mrcnn.commands import export as command
 from mrcnn.commands import paths
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import run

@@ -48,7 +48,7 @@ def registered(monkeypatch):
 
 
 def test_find_refuses_an_unknown_head_and_lists_the_known(registered):
-    with pytest.raises(UserError, match=r"`model\.extra_heads`: 'marks' is none of the known heads \(mark, other\)"):
+    with pytest.raises(UserError, match=r"'marks' is none of the known heads \(keypoints, mark, other\)$"):
         extra_heads.find(["marks"])
     assert list(extra_heads.find(["other", "mark"])) == ["other", "mark"]
 
@@ -115,3 +115,26 @@ def test_build_refuses_two_heads_with_one_field(monkeypatch):
         monkeypatch.setitem(HEADS, name, kind(Plain, gives=("point",)))
     with pytest.raises(ValueError, match="the head 'second' uses the name 'point'"):
         build("first", "second")
+
+
+def test_fields_know_the_settings_of_the_model():
+    config = MatterportConfig(extra_heads=("keypoints",), keypoints={"names": ["a", "b"]})
+    assert {name: field.shape for name, field in extra_heads.fields(config).items()} == {"keypoints": (2, 3)}
+    assert extra_heads.fields(MatterportConfig()) == {}
+
+
+def test_build_makes_the_keypoint_head_of_the_settings():
+    template = {"names": ["a", "b"], "class_points": [["b"], []]}
+    config = MatterportConfig(**SETTINGS, extra_heads=("keypoints",), keypoints=template, keypoint_channels=(4, 6))
+    heads = extra_heads.build(config.extra_heads, config, own=OWN, num_classes=3, feature_dtype="float32")
+    head = heads["keypoints"]
+    assert (head.num_keypoints, head.channels, head.class_points) == (2, (4, 6), ((1,), ()))
+    assert (head.decoding, head.normalizer, head.pixel_shift) == ("detectron2", "visible", 0.0)
+    assert head.max_objects == 1  # the whole part of 6 regions * 0.33
+    assert head.features.output_size == 14
+
+
+def test_build_refuses_keypoints_without_points():
+    config = MatterportConfig(**SETTINGS, extra_heads=("keypoints",))
+    with pytest.raises(UserError, match=r"^`model.keypoints` must name the points of the head 'keypoints', got null"):
+        extra_heads.build(config.extra_heads, config, own=OWN, num_classes=3, feature_dtype="float32")

@@ -37,3 +37,12 @@ def test_skip_symbolic_build_trains_without_building_again(monkeypatch):
     model.compile(loss="mse", optimizer="sgd")
     model.fit(np.zeros((2, 3)), np.zeros((2, 1)), verbose=0)
     assert built == []
+
+
+def test_is_decayed_follows_the_exclusion():
+    first, second = keras.Variable(np.zeros(2), name="first"), keras.Variable(np.zeros(2), name="second")
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.exclude_from_weight_decay(var_list=[second])
+    optimizer.build([first, second])
+    assert [keras_internals.is_decayed(optimizer, variable) for variable in (first, second)] == [True, False]
+    assert not keras_internals.is_decayed(optimizer, second.value)  # TensorFlow's own form

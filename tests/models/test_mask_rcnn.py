@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.evaluate.coco import CocoEvaluator
-from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.families.matterport import Matterport, build_layers
+from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.ops.masks import paste_mask_numpy
 from mrcnn.structures import Batch, Detections, GroundTruth, Instances
 
@@ -146,6 +148,19 @@ def test_detections_are_sorted_clipped_and_padded_with_zeros(model, batch):
     assert (boxes[:, 2:] <= [100, 90]).all()
     assert not np.asarray(got.boxes)[~valid].any()
     assert not np.asarray(got.masks)[~valid].any()
+
+
+def test_detections_without_a_mask_head_have_their_whole_boxes_as_masks(model, batch):
+    config = MatterportConfig(**SETTINGS, score_threshold=0.0)
+    layers = build_layers(config, num_classes=3, feature_dtype="float32")
+    bare = MaskRCNN(layers._replace(heads={}), model.numbers)
+    assert bare.loss_names == model.loss_names[:-1]
+    total, _ = bare.losses_of(bare(batch, training=True))
+    assert float(total) > 0
+    found = bare({name: batch[name] for name in ("images", "windows")})
+    assert found.masks.shape == (2, 10, 1, 1)
+    np.testing.assert_array_equal(np.asarray(found.masks)[..., 0, 0], np.asarray(found.valid, "float32"))
+    assert np.asarray(found.valid).any()
 
 
 def test_no_detection_above_an_unreachable_score(batch):

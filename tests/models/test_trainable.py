@@ -1,7 +1,9 @@
 import pytest
 
+from mrcnn.config.families.torchvision import TorchvisionConfig
 from mrcnn.errors import UserError
 from mrcnn.models import trainable
+from mrcnn.models.build import build_model
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.layout import named_layers
 
@@ -47,3 +49,13 @@ def test_select_trainable_accepts_only_the_patterns_of_the_family(model, monkeyp
 def test_select_trainable_unknown_selection(model):
     with pytest.raises(ValueError, match=r"`train_layers` must be one of heads, 5\+, 4\+, 3\+, all, got '6\+'"):
         trainable.select_trainable(model, "6+")
+
+
+def test_select_trainable_leaves_out_batch_norms_in_which_nothing_trains():
+    model = build_model(TorchvisionConfig(), num_classes=3)
+    chosen = trainable.select_trainable(model, "all")
+    assert "conv1" in chosen
+    assert not [name for name in chosen if name.startswith("bn")]
+    assert not [variable.path for variable in model.trainable_variables if "/bn" in variable.path]
+    # 53 convolutions of the ResNet without bias; FPN 8, RPN 3, box head 4, mask head 6 with one
+    assert len(model.trainable_variables) == 53 + 2 * (8 + 3 + 4 + 6)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.ops import anchors
 
@@ -87,3 +88,40 @@ def test_level_anchors_and_pyramid_anchors_numbers_must_be_positive_and_levels_a
         anchors.level_anchors(1, 1, stride=4, size=8, aspect_ratios=(1, -1), offset=0)
     with pytest.raises(ValueError, match="got 1 levels, 2 strides and 1 sizes"):
         anchors.pyramid_anchors([(1, 1)], strides=(4, 8), sizes=(8,), aspect_ratios=RATIOS, offset=0)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256, 512])
+def test_level_anchors_rounded_matches_torchvisions_cells(size):
+    case = CASES[f"fpn_cell_size{size}"]
+    result = anchors.level_anchors(
+        1, 1, stride=case["stride"], size=size, aspect_ratios=(2, 1, 0.5), offset=0, rounded=True
+    )
+    np.testing.assert_array_equal(result[:, [1, 0, 3, 2]], case["expected_torchvision"])
+
+
+def test_level_anchors_rounded_halves_go_to_the_even_number():
+    # half sides 0.5 -> 0, 1.5 -> 2, 2.5 -> 2
+    result = anchors.level_anchors(1, 1, stride=4, size=(1, 3, 5), aspect_ratios=[1], offset=0, rounded=True)
+    np.testing.assert_array_equal(result, [[0, 0, 0, 0], [-2, -2, 2, 2], [-2, -2, 2, 2]])
+
+
+def test_level_anchors_each_axis_may_have_its_own_stride():
+    result = anchors.level_anchors(2, 2, stride=(3, 5), size=2, aspect_ratios=[1], offset=0)
+    np.testing.assert_array_equal(result[:, :2] + 1, [[0, 0], [0, 5], [3, 0], [3, 5]])
+
+
+@pytest.mark.parametrize("stride", [0, (4, 0), (-1, 4)])
+def test_level_anchors_a_stride_must_be_positive(stride):
+    with pytest.raises(ValueError, match="^anchor strides, sizes and aspect ratios must be positive"):
+        anchors.level_anchors(1, 1, stride=stride, size=8, aspect_ratios=RATIOS, offset=0)
+
+
+def test_level_anchors_of_unknown_size_are_the_same_in_a_graph():
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)] * 4)
+    def traced(height, width, stride_y, stride_x):
+        return anchors.level_anchors(
+            height, width, stride=(stride_y, stride_x), size=32, aspect_ratios=RATIOS, offset=0.5, rounded=True
+        )
+
+    known = anchors.level_anchors(3, 2, stride=(61, 64), size=32, aspect_ratios=RATIOS, offset=0.5, rounded=True)
+    np.testing.assert_array_equal(traced(3, 2, 61, 64), known)

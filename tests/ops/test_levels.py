@@ -51,3 +51,16 @@ def test_assign_levels_leading_axes_are_kept():
 def test_assign_levels_rounding_must_be_known():
     with pytest.raises(ValueError, match='rounding must be "round" or "floor", got \'ceil\''):
         levels.assign_levels(np.zeros((1, 4)), rounding="ceil")
+
+
+def test_assign_levels_margin_moves_a_box_onto_the_boundary():
+    # a hair below 448, where P5 begins: log2(447.9999 / 224) is 3.2e-7 below 1
+    box = squares(447.9999)
+    assert np.asarray(assign(box, rounding="floor")).tolist() == [4]
+    assert np.asarray(assign(box, rounding="floor", margin=1e-6)).tolist() == [5]
+    # 1e-6 octaves are no more: 447.9 stays
+    assert np.asarray(assign(squares(447.9), rounding="floor", margin=1e-6)).tolist() == [4]
+
+
+def test_assign_levels_margin_leaves_degenerate_boxes_at_the_finest_level():
+    assert np.asarray(assign(squares(0.0), rounding="floor", margin=1e-6)).tolist() == [2]

@@ -44,3 +44,29 @@ def test_box_loss_of_two_devices_adds_up_to_that_of_one(average):
         for part in (slice(0, 2), slice(2, 6))
     ]
     assert float(shares[0] + shares[1]) == pytest.approx(float(whole), rel=1e-6)
+
+
+def test_smooth_l1_with_beta_0_is_l1():
+    np.testing.assert_array_equal(reduction.smooth_l1(np.float32([-2, -0.25, 0, 0.5]), beta=0.0), [2, 0.25, 0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("average", "beta", "expected"),
+    [
+        # differences 0.5 in four deltas of one object; two boxes are sampled
+        ("samples", None, 4 * (0.5 - 0.5 / 9) / 2),
+        ("samples", 0.0, 4 * 0.5 / 2),
+        ("samples", 1.0, 4 * 0.125 / 2),
+        ("objects", None, 0.125),
+        ("objects", 0.0, 0.5),
+    ],
+)
+def test_box_loss_of_every_beta(average, beta, expected):
+    loss = reduction.box_loss(
+        np.full((1, 3, 4), 0.5, "float32"),
+        objects=np.array([[True, False, False]]),
+        sampled=np.array([[True, True, False]]),
+        average=average,
+        beta=beta,
+    )
+    assert float(loss) == pytest.approx(expected)

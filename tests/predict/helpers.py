@@ -1,13 +1,14 @@
 """Small models and projects for the tests of this package."""
 
 import json
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.train import InputSize
+from mrcnn.config.input_size import InputSize
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import compact
 from mrcnn.predict.sources import Picture
@@ -97,6 +98,8 @@ class BlobPredictor:
 
     The score is value / 255. It notes how many images came at once.
     """
+
+    fields: ClassVar = {}
 
     def __init__(self):
         self.batches = []

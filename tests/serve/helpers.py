@@ -14,8 +14,8 @@ from PIL import Image
 from starlette.requests import Request
 
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.config.serve import ServeConfig
-from mrcnn.config.train import InputSize
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict.predictor import Predictor

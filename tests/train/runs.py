@@ -47,6 +47,7 @@ def assert_same_run(one, two):
     assert (name, state.epoch, state.step) == (other_name, other_state.epoch, other_state.step)
     for key, value in weights.items():
         np.testing.assert_array_equal(other_weights[key], value, err_msg=key)
-    for value, other in zip(state.optimizer, other_state.optimizer, strict=True):
-        np.testing.assert_array_equal(other, value)
+    for group in ("optimizer", "weights"):
+        for value, other in zip(getattr(state, group), getattr(other_state, group), strict=True):
+            np.testing.assert_array_equal(other, value)
     assert rows == other_rows

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import Samples
+from mrcnn.models import keras_internals
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.structures import Sample
 from mrcnn.train import build, devices
@@ -68,6 +69,16 @@ def test_build_network_gives_the_optimizer_its_schedule(built, log, make_state):
     assert float(rate(10**6)) == pytest.approx(0.05)  # a tenth of 0.5 from the 6th step on: 2 epochs of 3 steps
     assert float(rate(6)) == pytest.approx(0.05)
     assert np.isfinite(float(rate(0)))
+
+
+def test_build_network_gives_the_optimizer_its_weight_decay(built, log, make_state):
+    settings = {"weight_decay": 0.25, "weight_decay_form": "gradient", "decay_biases": False}
+    made = make(log, make_state, optimizer=settings)
+    assert (made.optimizer.gradient_decay, made.optimizer.weight_decay) == (0.25, None)
+    decayed = [keras_internals.is_decayed(made.optimizer, variable) for variable in made.trainable_variables]
+    assert [variable.name for variable in made.trainable_variables] == ["kernel", "bias"] * 2
+    assert decayed == [True, False] * 2
+    assert make(log, make_state, optimizer={"weight_decay": 0.5}).optimizer.weight_decay == 0.5
 
 
 def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, log, tmp_path):

@@ -1,5 +1,8 @@
 import keras
 
+from mrcnn.config.load import load_train_config
+from mrcnn.config.optimizer import OptimizerConfig
+from mrcnn.structures import Sample
 from mrcnn.train import plan
 
 from . import fake
@@ -33,3 +36,20 @@ def test_the_last_line_names_the_best_epoch(tmp_path):
     )
     line = plan.last_line([{"val_loss": 2.0}], monitor="val_mask_ap", best=tmp_path / "best", curves=tmp_path / "c.png")
     assert line == f"trained 1 epochs: {tmp_path}/best; curves in {tmp_path}/c.png"
+
+
+def test_input_shapes_hold_the_largest_short_side_and_name_all():
+    size = {"min_dim": 64, "max_dim": 192, "shape": "rectangle", "train_min_dims": [48, 128]}
+    config = load_train_config({"input_size": size})
+    sample = Sample("ds/a.png", "a.png", (), (), (), (20, 30))  # 128 x 192 at most
+    text = plan.input_shapes([sample], config, batch_size=1)
+    jittered = load_train_config({"input_size": {**size, "train_min_dims": []}, "scale_jitter": {}})
+    assert plan.input_shapes([sample], jittered, batch_size=1) == "input 192x192, images scaled by 0.1 to 2"
+    assert text == "input 128x192 (rectangles with 67% as many pixels as squares), short sides drawn from 48, 128"
+
+
+def test_optimizer_copies_and_update_rule_know_the_accumulation():
+    plain, four = OptimizerConfig(), OptimizerConfig(name="adam", accumulation_steps=4)
+    assert (plan.optimizer_copies(plain), plan.optimizer_copies(four)) == (1, 3)  # Adam's two, and the sum
+    assert plan.optimizer_copies(OptimizerConfig(ema_momentum=0.999)) == 2
+    assert (plan.update_rule(plain), plan.update_rule(four)) == ("sgd", "adam with an update every 4 steps")

@@ -5,6 +5,7 @@ import json
 import signal
 
 import keras
+import numpy as np
 import pytest
 
 from mrcnn.data.order import epoch_order
@@ -84,6 +85,84 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp
     assert not list(tmp_path.glob("*.step*"))
 
 
+def test_a_run_stopped_between_two_updates_equals_an_uninterrupted_one(train, tmp_path):
+    # epochs of 3 steps, an update every 2: the run stops one step after the second update
+    settings = {"optimizer": {"accumulation_steps": 2}, "epochs": 2}
+    log = train(tmp_path / "whole", **settings)
+    assert any("2 images, sgd with an update every 2 steps, lr" in message for message in log.messages)
+    with pytest.raises(Stopped):
+        train(tmp_path / "stopped", log=SignalLog("train", 5), **settings)
+    train(tmp_path / "stopped", resume=True, **settings)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert contents(tmp_path / "whole")[2].optimizer[0] == 3  # updates, in 6 steps
+    with pytest.raises(UserError, match=r"`optimizer.accumulation_steps`: 2 -> 3"):
+        train(tmp_path / "stopped", resume=True, epochs=3, optimizer={"accumulation_steps": 3})
+
+
+EMA = {"optimizer": {"ema_momentum": 0.75, "accumulation_steps": 2, "global_clipnorm": 0.1}}
+
+
+@pytest.fixture(scope="module")
+def averaged(train, tmp_path_factory):
+    """Trains two epochs of three steps, three updates, with averages, and collects the weights after each update."""
+    output, weights = tmp_path_factory.mktemp("averaged"), Weights()
+    train(output, epochs=2, callbacks=(weights,), **EMA)
+    return output, weights.found
+
+
+class Weights(keras.callbacks.Callback):
+    """Collects the trained weights before the run and after each step."""
+
+    def on_train_begin(self, logs=None):
+        self.found = [self.model.get_weights()]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.found.append(self.model.get_weights())
+
+
+def test_a_checkpoint_holds_the_moving_average_of_the_weights(averaged):
+    output, found = averaged
+    start, *steps = found
+    np.testing.assert_array_equal(steps[0][0], start[0])  # no update yet
+    _, weights, state, _ = contents(output)
+    for index, value in enumerate(start):
+        average = value.astype(np.float64)
+        for step in (1, 3, 5):  # the steps with an update, counted from 0
+            average = 0.75 * average + 0.25 * steps[step][index]
+        stored = list(weights.values())[index]
+        np.testing.assert_allclose(stored, average, rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(state.weights[index], steps[5][index])
+        assert np.abs(stored - steps[5][index]).max() > 1e-4
+
+
+def test_validation_uses_the_averages_and_training_does_not(whole, train, tmp_path):
+    train(tmp_path, epochs=3, optimizer={"ema_momentum": 0.999999, "global_clipnorm": 0.1})
+    slow, raw = contents(tmp_path)[3], contents(whole[0])[3]
+    assert [row["loss"] for row in slow] == [row["loss"] for row in raw]
+    first, *_, last = (float(row["val_loss"]) for row in slow)
+    assert last == pytest.approx(first, rel=1e-4)  # the averages hardly left the start
+    assert float(raw[-1]["val_loss"]) < 0.9 * first
+
+
+@pytest.mark.parametrize(
+    ("log", "stopped_at"),
+    [
+        (SignalLog("train", 5), "00000001.step000002"),
+        (SignalLog("validation, images", 3), "00000001.step000003"),  # while the model has the averages
+        (SignalLog("val", 1), "00000000"),
+    ],
+    ids=["in an epoch", "in validation", "after an epoch"],
+)
+def test_a_stopped_and_resumed_run_with_averages_equals_an_uninterrupted_one(
+    averaged, train, tmp_path, log, stopped_at
+):
+    with pytest.raises(Stopped):
+        train(tmp_path, epochs=2, log=log, **EMA)
+    assert checkpoint.find_last(tmp_path).name == stopped_at
+    train(tmp_path, epochs=2, resume=True, **EMA)
+    assert_same_run(averaged[0], tmp_path)
+
+
 def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     train(tmp_path, epochs=1)
     log = train(tmp_path, resume=True, gpu_devices=[0, 1], checkpoints={"keep": 5})
@@ -135,6 +214,15 @@ def test_train_resumed_with_another_batch_size_keeps_its_place_in_the_schedule(t
     rates = Rates()
     train(tmp_path, epochs=4, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
     assert rates.by_epoch == {2: [0.05] * 6, 3: [0.005] * 6}
+
+
+def test_train_resumed_with_another_batch_size_counts_milestone_steps_as_made(train, tmp_path):
+    # 2 epochs of 3 steps, then epochs of 6: the ninth step is the third of the third epoch
+    schedule = {"lr_schedule": {"name": "step", "milestone_steps": [9], "gamma": 0.1}}
+    train(tmp_path, epochs=2, **schedule)
+    rates = Rates()
+    train(tmp_path, epochs=3, batch_size={"train": 1, "val": 2}, resume=True, callbacks=(rates,), **schedule)
+    assert rates.by_epoch == {2: [0.05] * 3 + [0.005] * 3}
 
 
 def test_a_run_that_stopped_early_has_nothing_to_do(train, tmp_path):

@@ -13,14 +13,14 @@ from mrcnn.train import state as states
 def test_a_state_comes_back_as_it_was(tmp_path, make_state, arrays):
     rows = ({"epoch": 1, "loss": 0.1, "val_box_ap": float("nan")}, {"epoch": 2, "loss": 1 / 3})
     names = {"val_images": 4, "train_names": 2**32 - 1, "val_names": 0}
-    before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),), **names)
+    before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),), weights=arrays[:1], **names)
     states.write(tmp_path / states.FILE, before)
     after = states.read(tmp_path / states.FILE)
     for field in dataclasses.fields(before):
-        if field.name not in ("optimizer", "metrics"):
+        if field.name not in states.GROUPS:
             assert repr(getattr(after, field.name)) == repr(getattr(before, field.name)), field.name
     assert [value.dtype for value in after.optimizer] == [np.float32, np.int64]
-    for got, wanted in zip((*after.optimizer, *after.metrics), (*arrays, 0.25), strict=True):
+    for got, wanted in zip((*after.optimizer, *after.metrics, *after.weights), (*arrays, 0.25, arrays[0]), strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 

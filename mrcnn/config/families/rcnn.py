@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from mrcnn.config.base import Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.keypoints import KEYPOINT_CHANNELS
 from mrcnn.config.model import ModelConfig
 from mrcnn.structures import ResNetRules
 
@@ -37,14 +38,25 @@ class LossWeights(Settings):
 
 
 class RcnnConfig(ModelConfig):
-    """Sizes, samples and thresholds of a Mask R-CNN with a ResNet and a feature pyramid."""
+    """Sizes, samples and thresholds of a Mask R-CNN with a ResNet and a feature pyramid.
+
+    Attributes:
+        LEVEL_MARGIN: the `margin` of `ops.levels.assign_levels`.
+        KEYPOINT_DECODING: rule for the scores of keypoints, see `heads.keypoint.decode`.
+        KEYPOINT_SHIFT: pixels of the model input added to decoded keypoints: 0.5 where weights were trained on the
+            indices of pixels, 0 where on positions.
+    """
 
     LOSSES: ClassVar[tuple[str, ...]] = tuple(LossWeights.model_fields)
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "3+", "4+", "5+", "heads")
     NETWORK: ClassVar[tuple[str, ...]] = (
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
-        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std",
+        "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
     )  # fmt: skip
+
+    LEVEL_MARGIN: ClassVar[float] = 0.0
+    KEYPOINT_DECODING: ClassVar[str] = "detectron2"
+    KEYPOINT_SHIFT: ClassVar[float] = 0.0
 
     backbone: Literal["resnet101", "resnet50"] = Field(
         default="resnet101", description="the network below the feature pyramid"
@@ -78,6 +90,9 @@ class RcnnConfig(ModelConfig):
         ),
     )
     box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
+    keypoint_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
+        default=KEYPOINT_CHANNELS, description="widths of the convolutions of the head `keypoints`"
+    )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
     mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
     box_delta_std: DeltaStd = Field(

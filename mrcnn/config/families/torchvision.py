@@ -5,7 +5,8 @@ The defaults are the published ones. Box deltas are (dy, dx, dh, dw) and aspect 
 Sources: torchvision 0.29, `models/detection`; detectron2 at 02b5c4e2, `config/defaults.py`, Base-RCNN-FPN.yaml.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,7 @@ from mrcnn.config.model import FAMILY, ModelConfig
 from mrcnn.structures import ResNetRules
 
 HeadName = Literal["masks", "keypoints"]
+KEYPOINTS = "keypoints"
 
 
 class TorchConfig(RcnnConfig):
@@ -132,6 +134,16 @@ class TorchConfig(RcnnConfig):
         """Whether batch norm normalises by the statistics of each batch in training."""
         return self.batch_norm == "trained"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _add_keypoint_head(cls, values: Any) -> Any:
+        """Adds the keypoint head to `extra_heads` where `heads` names it."""
+        heads = values.get("heads") if isinstance(values, Mapping) else None
+        if not isinstance(heads, list | tuple) or KEYPOINTS not in heads:
+            return values
+        others = values.get("extra_heads", ())
+        return values if KEYPOINTS in others else {**values, "extra_heads": (*others, KEYPOINTS)}
+
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
         check_channels("image_mean", self.image_mean, channels=self.channels)
@@ -144,11 +156,19 @@ class TorchConfig(RcnnConfig):
 class TorchvisionConfig(TorchConfig):
     """Settings of torchvision's `maskrcnn_resnet50_fpn` and `keypointrcnn_resnet50_fpn`."""
 
+    LEVEL_MARGIN: ClassVar[float] = 1e-6
+    KEYPOINT_DECODING: ClassVar[str] = "torchvision"
+    KEYPOINT_SHIFT: ClassVar[float] = 0.5
+
     family: Literal["torchvision"] = Field(default="torchvision", description=FAMILY)
 
 
 class TorchvisionV2Config(TorchConfig):
     """Settings of torchvision's `maskrcnn_resnet50_fpn_v2`: batch norm in all parts, deeper heads."""
+
+    LEVEL_MARGIN: ClassVar[float] = TorchvisionConfig.LEVEL_MARGIN
+    KEYPOINT_DECODING: ClassVar[str] = TorchvisionConfig.KEYPOINT_DECODING
+    KEYPOINT_SHIFT: ClassVar[float] = TorchvisionConfig.KEYPOINT_SHIFT
 
     family: Literal["torchvision_v2"] = Field(default="torchvision_v2", description=FAMILY)
     batch_norm: Literal["fixed", "frozen", "trained"] = other_default(TorchConfig, "batch_norm", "trained")

@@ -24,6 +24,7 @@ from mrcnn.data.coco.images import ImageFolder
 from mrcnn.data.tally import Tally, short
 from mrcnn.errors import UserError
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields, of_category
 from mrcnn.images import image_file
 from mrcnn.project import listing
 
@@ -69,7 +70,7 @@ class CocoObject:
         segmentation: as in the file.
         is_crowd: `iscrowd` is 1.
         name: "annotation" with its id, or with its index where it has none, for messages.
-        extras: values of its extra fields by name, pixels of the image.
+        extras: values of its extra fields by name, pixels of the image; see `CocoDataset.fields`.
     """
 
     category: str
@@ -112,6 +113,7 @@ class CocoDataset:
         lost: number of objects left out.
         lost_images: number of images left out.
         category_facts: by name of the category, the values of its other keys.
+        fields: by name of the category, the extra fields of its objects.
     """
 
     path: Path
@@ -121,6 +123,7 @@ class CocoDataset:
     lost: int
     lost_images: int
     category_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fields: Mapping[str, Fields] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,21 +168,16 @@ def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | 
     sizes = {name: size for name, group in files_of.items() if (size := _size_of(group, images_dir / name, tally))}
     _require_images(sizes, images_dir, annotations, tally=tally)
     names = {entry.key: name for name in sizes for entry in files_of[name]}
-    objects = _objects(content, categories, names=names, fields=fields, tally=tally)
+    facts = coco_categories.facts_of(content["categories"], categories)
+    bound = {title: of_category(fields, facts[title]) for title in categories.values()}
+    objects = _objects(content, categories, names=names, fields=bound, tally=tally)
     images = [
         CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name]), _facts(files_of[name]))
         for name in sorted(sizes)
     ]
     lost, lost_images = (sum(tally.counts[reason] for reason in reasons) for reasons in (LOST_OBJECTS, LOST_IMAGES))
-    return CocoDataset(
-        annotations,
-        tuple(categories.values()),
-        tuple(images),
-        tuple(tally.lines()),
-        lost=lost,
-        lost_images=lost_images,
-        category_facts=coco_categories.facts_of(content["categories"], categories),
-    )
+    usable = annotations, tuple(categories.values()), tuple(images), tuple(tally.lines())
+    return CocoDataset(*usable, lost=lost, lost_images=lost_images, category_facts=facts, fields=bound)
 
 
 def list_images(annotations: Path, images_dir: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -342,10 +340,10 @@ def _objects(
     categories: Mapping[str, str],
     *,
     names: Mapping[str, str],
-    fields: Collection[str] | None,
+    fields: Mapping[str, Fields],
     tally: Tally,
 ) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images in `names` (image id -> name); `fields` as for `read_coco`.
+    """Reads the objects of the images in `names` (image id -> name); `fields` as in `CocoDataset`.
 
     Returns:
         Image name -> objects.
@@ -369,7 +367,7 @@ def _objects(
             tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
         else:
             try:
-                values = extras.of_coco(item, fields)
+                values = extras.of_coco(item, fields[categories[category]])
             except UserError as error:
                 tally.add(BAD_FIELD, f"{where} ({error})")
             else:

@@ -131,7 +131,11 @@ def _items(dataset: CocoDataset, name: str, tally: Tally) -> list[CocoItem]:
     items, lost = [], dataset.lost
     for image in dataset.images:
         figures = [
-            extras.figures(Label(item.category, geometry, (Tag(CROWD_TAG),) if item.is_crowd else ()), item.extras)
+            extras.figures(
+                Label(item.category, geometry, (Tag(CROWD_TAG),) if item.is_crowd else ()),
+                item.extras,
+                dataset.fields.get(item.category),
+            )
             for item, geometry in objects.read_objects(image, tally)
         ]
         lost += len(image.objects) - len(figures)

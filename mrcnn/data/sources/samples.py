@@ -7,7 +7,7 @@ Source: Supervisely Mask R-CNN plugin 5.16. Its README describes the neutral cla
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from mrcnn.data import classes, split
@@ -71,9 +71,16 @@ def make_sample(
     *,
     class_title_to_idx: Mapping[str, int],
     neutral: str | None = None,
-    fields: Sequence[str] = (),
+    fields: Collection[str] = (),
 ) -> Sample:
     """Makes the sample of one image.
+
+    Args:
+        item: the image.
+        annotation: its objects.
+        class_title_to_idx: class ids by title, 0 the background.
+        neutral: title of the class whose objects are ignored; None without one.
+        fields: the extra fields to read, as for `fields.table.chosen`.
 
     Raises:
         UserError: an object's class has no index.

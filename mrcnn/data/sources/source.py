@@ -5,7 +5,7 @@ It also defines the split into training and validation.
 A format is one file of this package with a function that opens a `Source`, and one line of `table.FORMATS`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -35,7 +35,7 @@ class DataPaths:
     images: Path | None = None
     val_data: Path | None = None
     val_images: Path | None = None
-    fields: tuple[str, ...] | None = None
+    fields: Collection[str] | None = None
 
     def __post_init__(self):
         """Converts texts to paths."""
@@ -55,7 +55,7 @@ class Settings(NamedTuple):
         class_title_to_idx: class indices of a trained model; None to assign new ones.
         max_skipped_share: share of unusable images above which the data is refused.
         seed: of random choices.
-        fields: names of the objects' extra fields to read.
+        fields: the objects' extra fields to read, by name; or only their names.
     """
 
     train_tag: str = "train"
@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     class_title_to_idx: Mapping[str, int] | None = None
     max_skipped_share: float = 0.5
     seed: int = 0
-    fields: tuple[str, ...] = ()
+    fields: Collection[str] = ()
 
 
 class AnnotatedImage(Protocol):

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from mrcnn.blocks.base import Shape
+from mrcnn.heads import slots
 from mrcnn.heads.head import Across, Head, Losses
 from mrcnn.heads.mask import loss
 from mrcnn.ops import frames
@@ -86,7 +87,8 @@ class Masks(Head):
         """
         # each image's first slot is included, so that a batch without objects is not empty
         first = ops.arange(regions.class_ids.shape[1]) == 0
-        image, slot = index = self._used((regions.class_ids > 0) | first[None], most=self.max_objects)
+        used = (regions.class_ids > 0) | first[None]
+        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=self.max_objects)
         rois = ops.take(ops.reshape(regions.rois, (-1, 4)), image * regions.rois.shape[1] + slot, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
         inner = regions._replace(rois=self.frame.enter(regions.rois))
@@ -105,34 +107,14 @@ class Masks(Head):
         Returns:
             `masks`: `[B, D, M, M]` float32, probabilities of the detected class; zeros in unused slots.
         """
-        slots = boxes.shape[1]
-        # the batch's first slot is always included, so that the network's input is never empty
-        first = (ops.cumsum(ops.ones_like(class_ids[:, :1]), axis=0) == 1) & (ops.arange(slots) == 0)[None]
-        keep = ops.ones_like(valid) if self.fixed_slots else valid | first
-        image, slot = self._used(keep, most=slots)
-        flat = image * slots + slot
+        used = ops.ones_like(valid) if self.fixed_slots else slots.with_first(valid)
+        image, slot = slots.find(used, fixed=self.fixed_slots)
+        flat = image * boxes.shape[1] + slot
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
         probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
-        position = ops.cumsum(ops.cast(ops.reshape(keep, (-1,)), "int32")) - 1  # index of each slot among the kept ones
-        side = probabilities.shape[1]
-        masks = ops.reshape(ops.take(probabilities, ops.maximum(position, 0), axis=0), (-1, slots, side, side))
-        return {"masks": ops.where(valid[..., None, None], masks, 0.0)}
-
-    def _used(self, used: Tensor, *, most: int | None) -> tuple[Tensor, Tensor]:
-        """Finds image and slot of the used slots of a mask.
-
-        From a `[B, S]` mask, two `[P]` int32.
-
-        With `fixed_slots` these are the first `most` slots of each image, at least one, used or not; None means all.
-        """
-        if not self.fixed_slots:
-            image, slot = ops.nonzero(used)
-            return ops.cast(image, "int32"), ops.cast(slot, "int32")
-        most = used.shape[1] if most is None else max(most, 1)
-        place = ops.arange(ops.shape(used)[0] * most, dtype="int32")
-        return place // most, place % most
+        return {"masks": slots.spread(probabilities, used, valid=valid)}
 
     def _draw(
         self,

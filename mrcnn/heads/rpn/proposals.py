@@ -34,7 +34,7 @@ class ProposalGenerator(Float32Layer):
             detach: whether no gradient flows from the boxes to the deltas; none flows from the scores in any case.
             nms_iou_threshold: a box is dropped when its IoU with a kept one is above it.
             delta_std: four numbers (dy, dx, dh, dw) that the deltas were divided by when encoded.
-            least_side: boxes with a shorter side are no proposals; None keeps all.
+            least_side: boxes with a shorter side, or without area, are no proposals; None keeps all.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -97,7 +97,8 @@ class ProposalGenerator(Float32Layer):
         """Finds the boxes `[B, K, 4]` that may be proposals: `[B, K]` bool."""
         if self.least_side is None:
             return ops.ones_like(decoded[..., 0], dtype="bool")
-        return ops.all(decoded[..., 2:] - decoded[..., :2] >= self.least_side, axis=-1)
+        sides = decoded[..., 2:] - decoded[..., :2]
+        return ops.all((sides >= self.least_side) & (sides > 0), axis=-1)
 
     def _best(self, scores: Tensor, level_sizes: Sequence[Count], *, most: int) -> tuple[Tensor, Tensor, Tensor]:
         """Selects the `most` anchors with the highest scores, of the whole pyramid or of each level.

@@ -43,17 +43,15 @@ class Rules(NamedTuple):
             maps, rounded down.
         least_proposal: shortest side of a proposal, pixels.
         least_detection: shortest side of a detection, pixels.
-        level_margin: the `margin` of `ops.levels.assign_levels`.
     """
 
     anchor_strides: tuple[int, ...] | None
     least_proposal: float
     least_detection: float
-    level_margin: float
 
 
-TORCHVISION = Rules(anchor_strides=None, least_proposal=1e-3, least_detection=1e-2, level_margin=1e-6)
-DETECTRON2 = Rules(anchor_strides=_STRIDES, least_proposal=0.0, least_detection=0.0, level_margin=0.0)
+TORCHVISION = Rules(anchor_strides=None, least_proposal=1e-3, least_detection=1e-2)
+DETECTRON2 = Rules(anchor_strides=_STRIDES, least_proposal=0.0, least_detection=0.0)
 
 
 def build_layers(config: TorchConfig, *, num_classes: int, feature_dtype: str, rules: Rules = TORCHVISION) -> Layers:
@@ -89,7 +87,7 @@ def build_layers(config: TorchConfig, *, num_classes: int, feature_dtype: str, r
         ),
         rpn=_rpn(config, rules, feature_dtype=feature_dtype),
         box=_box(config, rules, head),
-        heads={**({"mask": _mask(config, rules, head)} if "masks" in config.heads else {}), **further},
+        heads={**({"mask": _mask(config, head)} if "masks" in config.heads else {}), **further},
     )
 
 
@@ -136,7 +134,7 @@ def _rpn(config: TorchConfig, rules: Rules, *, feature_dtype: str) -> RegionProp
 
 def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
     return Boxes(
-        features=_features(config, rules, config.box_pool_size, name="roi_align_classifier"),
+        features=_features(config, config.box_pool_size, name="roi_align_classifier"),
         network=BoxHead(
             pool_size=config.box_pool_size,
             channels=config.box_fc_channels,
@@ -165,9 +163,9 @@ def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
     )
 
 
-def _mask(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Masks:
+def _mask(config: TorchConfig, common: Mapping[str, Any]) -> Masks:
     return Masks(
-        features=_features(config, rules, config.mask_pool_size, name="roi_align_mask"),
+        features=_features(config, config.mask_pool_size, name="roi_align_mask"),
         network=MaskHead(
             batch_norm=config.batch_norm if config.mask_norm else None,
             use_bias=not config.mask_norm,
@@ -180,12 +178,12 @@ def _mask(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Masks
     )
 
 
-def _features(config: TorchConfig, rules: Rules, side: int, *, name: str) -> RoiFeatures:
+def _features(config: TorchConfig, side: int, *, name: str) -> RoiFeatures:
     return RoiFeatures(
         output_size=side,
         mode=config.roi_align,
         sampling_ratio=config.roi_sampling_ratio,
-        level_margin=rules.level_margin,
+        level_margin=config.LEVEL_MARGIN,
         name=name,
     )
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.config import errors
-from mrcnn.fields.table import named
+from mrcnn.fields.table import chosen
 from mrcnn.predict import compact
 from mrcnn.serve.responses import RequestError
 from mrcnn.structures import CompactDetections
@@ -42,7 +42,7 @@ Arrays = Mapping[str, np.ndarray]
 
 def outputs(fields: Collection[str]) -> dict[str, Output]:
     """Lists the arrays of a response: `OUTPUTS`, then the extra fields of the detections."""
-    return {**OUTPUTS, **{name: Output("float32", (-1, *named(name).shape)) for name in fields}}
+    return {**OUTPUTS, **{name: Output("float32", (-1, *field.shape)) for name, field in chosen(fields).items()}}
 
 
 def to_arrays(found: CompactDetections, wanted: Collection[str]) -> dict[str, np.ndarray]:

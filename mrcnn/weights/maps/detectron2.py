@@ -54,6 +54,12 @@ def num_classes(tensors: Tensors) -> int:
     return tensors["roi_heads.box_predictor.cls_score.weight"].shape[0]
 
 
+def num_keypoints(tensors: Tensors) -> int:
+    """Counts the points of a detector with a keypoint head; 0 without one."""
+    weight = tensors.get("roi_heads.keypoint_head.score_lowres.weight")
+    return 0 if weight is None else weight.shape[1]
+
+
 def depth_of(tensors: Collection[str], prefix: str) -> str:
     """Finds the ResNet's depth from the names of its tensors: `resnet50` or `resnet101`."""
     return "resnet101" if f"{prefix}res4.22.conv1.weight" in tensors else "resnet50"

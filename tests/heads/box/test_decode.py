@@ -90,3 +90,14 @@ def test_detection_generator_boxes_are_whole_before_they_are_compared():
     np.testing.assert_array_equal(boxes[valid], [[0, 0, 10, 10], [5, 0, 15, 10], [30, 0, 42, 10]])
     *_, valid = _call(regions, certain, choices={"detection_nms_iou_threshold": 0.35})
     assert valid.sum() == 2
+
+
+def test_detection_generator_leaves_out_boxes_with_a_short_side():
+    boxes = [[0, 0, 10, 10], [20, 20, 20.02, 40], [50, 50, 50.005, 60], [70, 70, 70, 90]]
+    certain = [[0.0, 1.0]] * 4
+    found = {}
+    for least_side in (0.0, 0.01, 0.1):
+        *_, valid = _call(boxes, certain, least_side=least_side, choices={"detections_per_image": 4})
+        found[least_side] = int(valid.sum())
+    # 0: all with an area; torchvision's 0.01: not the one of 0.005
+    assert found == {0.0: 3, 0.01: 2, 0.1: 1}

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from mrcnn.heads.mask.network import MaskHead, Upsampling
 
@@ -24,3 +25,24 @@ def test_mask_head_side_doubles_and_every_class_has_a_mask():
 
 def test_mask_head_one_region():
     assert MaskHead(num_classes=2, channels=4)(np.zeros((1, 14, 14, 6), "float32")).shape == (1, 28, 28, 2)
+
+
+def test_mask_head_class_agnostic_has_one_mask_for_all_classes():
+    head = MaskHead(num_classes=5, channels=4, class_agnostic=True)
+    regions = np.random.default_rng(0).normal(size=(2, 3, 3, 6)).astype("float32")
+    got = np.asarray(head(regions))
+    assert got.shape == (2, 6, 6, 5)
+    assert head.logits.kernel.shape == (1, 1, 4, 1)
+    np.testing.assert_array_equal(got, np.repeat(got[..., :1], 5, axis=-1))
+    assert np.ptp(got) > 0
+
+
+@pytest.mark.parametrize(
+    ("batch_norm", "use_bias", "kept"),
+    [("frozen", True, True), ("frozen", False, False), (None, False, True), (None, True, True)],
+)
+def test_mask_head_convolutions_have_a_bias_unless_a_norm_replaces_it(batch_norm, use_bias, kept):
+    head = MaskHead(num_classes=2, channels=4, batch_norm=batch_norm, use_bias=use_bias)
+    head(np.zeros((1, 2, 2, 3), "float32"))
+    assert {unit.conv.bias is not None for unit in head.convolutions} == {kept}
+    assert {unit.norm is not None for unit in head.convolutions} == {batch_norm is not None}

@@ -3,7 +3,9 @@ import functools
 import numpy as np
 import pytest
 
+from mrcnn.heads.rpn.head import RpnOutputs
 from mrcnn.ops import reduction
+from mrcnn.structures import AnchorTargets
 from tests.heads import parts as small
 
 ANCHORS = 3 * (16**2 + 8**2 + 4**2 + 2**2 + 1)  # of an input of 64 pixels
@@ -48,3 +50,31 @@ def _kept(call, kept, *args, **kwargs):
     proposals = call(*args, **kwargs)
     kept.append(np.asarray(proposals.boxes))
     return proposals
+
+
+@pytest.mark.parametrize(("clip", "most"), [(False, [64, 64]), (True, [40, 48])])
+def test_call_clips_to_the_window_or_to_the_whole_input(rpn, monkeypatch, clip, most):
+    monkeypatch.setattr(rpn, "clip_to_windows", clip)
+    windows = np.array([[0, 0, 40, 48]], "float32")
+    _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=200, windows=windows)
+    boxes = np.asarray(proposals.boxes)[0]
+    assert boxes[:, 2:].max(axis=0).tolist() == most
+    assert boxes.min() == 0
+
+
+def test_call_hands_on_the_number_of_anchors_before_the_suppression(rpn):
+    _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=200, pre_nms_topk=1)
+    assert 1 <= np.asarray(proposals.valid).sum() <= 5  # one of each level at most
+
+
+@pytest.mark.parametrize(("beta", "average"), [(0.0, "samples"), (1.0, "samples"), (None, "objects")])
+def test_losses_use_the_beta_and_the_average_of_the_head(rpn, monkeypatch, beta, average):
+    monkeypatch.setattr(rpn, "box_loss_beta", beta)
+    monkeypatch.setattr(rpn, "box_loss_average", average)
+    state = np.array([[1, 0, -1]], "int32")
+    targets = AnchorTargets(state=state, deltas=np.zeros((1, 3, 4), "float32"))
+    deltas = np.array([[[0.5, 0, 0, 0]] * 3], "float32")
+    losses = rpn.losses(RpnOutputs(np.zeros((1, 3, 2), "float32"), deltas, targets), across=reduction.identity)
+    # L1 0.5, or 0.5 * 0.5^2, over two sampled anchors, or over the four deltas of the object
+    expected = {0.0: 0.5 / 2, 1.0: 0.125 / 2, None: 0.125 / 4}[beta]
+    assert float(losses["rpn_bbox_loss"]) == pytest.approx(expected)

@@ -25,3 +25,31 @@ def test_rpn_head_cells_follow_row_by_row_and_levels_one_after_the_other():
     head.objectness.kernel.assign(np.array([0.0, 1]).reshape(1, 1, 1, 2))
     logits, _ = head(maps)
     np.testing.assert_array_equal(np.asarray(logits)[0, :, 1], [1, 2, 3, 4, 5])
+
+
+def test_rpn_head_one_logit_is_the_objects_against_a_background_of_0():
+    head = RpnHead(anchors_per_cell=2, channels=1, logits=1)
+    maps = [np.zeros((1, 1, 2, 1), "float32"), np.zeros((1, 1, 1, 1), "float32")]
+    head(maps)
+    assert head.objectness.filters == 2
+    head.objectness.bias.assign([3.0, -4.0])
+    logits, deltas = head(maps)
+    np.testing.assert_array_equal(np.asarray(logits)[0], [[0, 3], [0, -4]] * 3)
+    assert deltas.shape == (1, 6, 4)
+
+
+def test_rpn_head_two_convolutions_follow_each_other():
+    head = RpnHead(anchors_per_cell=1, channels=1, convolutions=2, logits=1)
+    maps = [np.zeros((1, 3, 3, 1), "float32")]
+    maps[0][0, 1, 1, 0] = 1
+    head(maps)
+    assert [convolution.name for convolution in head.shared] == ["rpn_conv_shared", "rpn_conv_shared2"]
+    for convolution in head.shared:
+        convolution.kernel.assign(np.ones((3, 3, 1, 1)))
+    head.objectness.kernel.assign(np.ones((1, 1, 1, 1)))
+    logits, _ = head(maps)
+    # the first spreads the one to all nine cells, the second counts the neighbours
+    np.testing.assert_array_equal(np.asarray(logits)[0, :, 1].reshape(3, 3), [[4, 6, 4], [6, 9, 6], [4, 6, 4]])
+    # a ReLU comes between them
+    head.shared[0].kernel.assign(-np.ones((3, 3, 1, 1)))
+    assert not np.asarray(head(maps)[0]).any()

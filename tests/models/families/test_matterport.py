@@ -105,7 +105,7 @@ def test_matterport_run_time_choices_reach_the_model():
 
 
 def test_matterport_widths_and_precision_reach_the_networks(parts):
-    assert parts.rpn.network.shared.filters == 17
+    assert parts.rpn.network.shared[0].filters == 17
     assert parts.rpn.network.objectness.filters == 2 * 2
     assert parts.neck.smooth[0].conv.filters == 18
     assert parts.box.network.first.conv.filters == 19

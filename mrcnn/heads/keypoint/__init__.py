@@ -1,0 +1,1 @@
+"""The keypoint head: network, targets, loss, decoding."""

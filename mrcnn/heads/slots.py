@@ -1,0 +1,52 @@
+"""The slots of a batch that a head runs on, and the way back from its outputs to all slots.
+
+A head without fixed slots runs on the used ones alone. With fixed slots, which XLA needs, it runs on the same number in
+every batch.
+Shape letters: B images, S slots of an image, P regions that a head runs on.
+"""
+
+from keras import ops
+
+from mrcnn.structures import Tensor
+
+
+def find(used: Tensor, *, fixed: bool, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Finds the slots that a head runs on.
+
+    Args:
+        used: `[B, S]` bool.
+        fixed: whether to return the same number for every batch.
+        most: with `fixed`, the first `most` slots of each image, at least one, used or not; None for all.
+
+    Returns:
+        Image and slot of each, two `[P]` int32, image by image.
+    """
+    if not fixed:
+        image, slot = ops.nonzero(used)
+        return ops.cast(image, "int32"), ops.cast(slot, "int32")
+    most = used.shape[1] if most is None else max(most, 1)
+    place = ops.arange(ops.shape(used)[0] * most, dtype="int32")
+    return place // most, place % most
+
+
+def with_first(valid: Tensor) -> Tensor:
+    """Adds the batch's first slot to `[B, S]` bool, so that a head's input is never empty."""
+    first = (ops.cumsum(ops.ones_like(valid[:, :1], dtype="int32"), axis=0) == 1) & (ops.arange(valid.shape[1]) == 0)
+    return valid | first
+
+
+def spread(values: Tensor, used: Tensor, *, valid: Tensor) -> Tensor:
+    """Puts the values of used slots back into all slots.
+
+    Args:
+        values: `[P, ...]` float32, a row for each slot of `used`, in their order.
+        used: `[B, S]` bool.
+        valid: `[B, S]` bool, the slots that keep their value; all of them are used.
+
+    Returns:
+        `[B, S, ...]` float32; zeros in the other slots.
+    """
+    row = ops.cumsum(ops.cast(ops.reshape(used, (-1,)), "int32")) - 1  # of each slot among the used ones
+    rest = values.shape[1:]
+    all_slots = ops.reshape(ops.take(values, ops.maximum(row, 0), axis=0), (-1, valid.shape[1], *rest))
+    return ops.where(ops.reshape(valid, (-1, valid.shape[1], *[1] * len(rest))), all_slots, 0.0)

@@ -1,0 +1,20 @@
+"""The comparisons with torchvision catch the mistakes they are there for."""
+
+import pytest
+
+from tests.fidelity.torch_faults import FAULTS, MODEL, noticing, wrong_session
+from tests.fidelity.torch_session import write_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = write_weights(MODEL, tmp_path_factory.mktemp("weights"))
+    yield path
+    path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_first_stage_that_a_fault_reaches_notices_it(weights, fault):
+    with wrong_session(fault, weights) as wrong:
+        assert next(noticing(wrong), None) is fault.noticed_by

@@ -1,0 +1,151 @@
+"""Names, shapes and parameter counts of detectron2's tensors; counted on its models at 02b5c4e2, 80 classes."""
+
+import numpy as np
+import pytest
+
+from mrcnn.config.family import check_model
+from mrcnn.models.build import build_model
+from mrcnn.weights import apply
+from mrcnn.weights.maps import detectron2
+from mrcnn.weights.maps.entries import Form, to_layers, to_tensors
+
+BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+PARAMETERS = {"resnet50": 44_343_216, "resnet101": 63_283_120}  # statistics, factors and shifts of batch norm excluded
+GROUPS = {
+    "backbone.fpn_lateral2": 65_792,
+    "backbone.fpn_output2": 590_080,
+    "backbone.fpn_lateral5": 524_544,
+    "proposal_generator.rpn_head": 593_935,
+    "roi_heads.box_head": 13_895_680,
+    "roi_heads.box_predictor": 411_025,
+    "roi_heads.mask_head": 2_643_280,
+}
+BACKBONE = {"resnet50": 23_454_912, "resnet101": 42_394_816}
+HEADS = {
+    "proposal_generator.rpn_head.conv": (256, 256, 3, 3),
+    "proposal_generator.rpn_head.objectness_logits": (3, 256, 1, 1),
+    "proposal_generator.rpn_head.anchor_deltas": (12, 256, 1, 1),
+    "roi_heads.box_head.fc1": (1024, 12544),
+    "roi_heads.box_head.fc2": (1024, 1024),
+    "roi_heads.box_predictor.cls_score": (81, 1024),
+    "roi_heads.box_predictor.bbox_pred": (320, 1024),
+    **{f"roi_heads.mask_head.mask_fcn{number}": (256, 256, 3, 3) for number in (1, 2, 3, 4)},
+    "roi_heads.mask_head.deconv": (256, 256, 2, 2),
+    "roi_heads.mask_head.predictor": (80, 256, 1, 1),
+}
+
+
+def shapes(backbone):
+    """Lists every tensor of a published Mask R-CNN."""
+    found = dict(unit("backbone.bottom_up.stem.conv1", (64, 3, 7, 7)))
+    channels = 64
+    for stage, (count, width) in enumerate(zip(BLOCKS[backbone], (64, 128, 256, 512), strict=True), start=2):
+        for block in range(count):
+            name = f"backbone.bottom_up.res{stage}.{block}"
+            if block == 0:
+                found |= unit(f"{name}.shortcut", (4 * width, channels, 1, 1))
+            found |= unit(f"{name}.conv1", (width, channels, 1, 1))
+            found |= unit(f"{name}.conv2", (width, width, 3, 3))
+            found |= unit(f"{name}.conv3", (4 * width, width, 1, 1))
+            channels = 4 * width
+    pyramid = {f"backbone.fpn_lateral{level}": (256, 2**level * 64, 1, 1) for level in (2, 3, 4, 5)}
+    pyramid |= {f"backbone.fpn_output{level}": (256, 256, 3, 3) for level in (2, 3, 4, 5)}
+    for name, shape in (pyramid | HEADS).items():
+        found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return found
+
+
+def unit(name, shape):
+    norm = {f"{name}.norm.{part}": shape[:1] for part in ("weight", "bias", "running_mean", "running_var")}
+    return {f"{name}.weight": shape, **norm}
+
+
+def seeded(backbone, seed=5):
+    generator = np.random.default_rng(seed)
+    return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes(backbone).items()}
+
+
+def parameters(tensors, prefix=""):
+    counted = [shape for name, shape in tensors.items() if name.startswith(prefix) and ".norm." not in name]
+    return sum(int(np.prod(shape)) for shape in counted)
+
+
+@pytest.mark.parametrize("backbone", BLOCKS)
+def test_entries_have_as_many_parameters_as_detectron2(backbone):
+    tensors = shapes(backbone)
+    assert {entry.tensor for entry in detectron2.entries(Form(backbone))} >= set(tensors)
+    assert parameters(tensors) == PARAMETERS[backbone]
+    assert parameters(tensors, "backbone.bottom_up") == BACKBONE[backbone]
+    assert {group: parameters(tensors, f"{group}.") for group in GROUPS} == GROUPS
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", pytest.param("resnet101", marks=pytest.mark.slow)])
+def test_entries_bring_every_tensor_to_its_layer_and_back(backbone):
+    state = seeded(backbone)
+    known = list(detectron2.entries(detectron2.form_of(state)))
+    model = build_model(check_model(detectron2.settings_of(state)), num_classes=detectron2.num_classes(state))
+    report = apply.assign(model.weight_layout(), to_layers(known, state), source="seeded")
+    assert report.missing == report.left_over == report.notes == ()
+    stored = {layer: {weight: value.numpy() for weight, value in weights} for layer, weights in model.weight_layout()}
+    back = to_tensors(known, stored)
+    assert set(back) == set(state)
+    assert all(np.array_equal(values, state[tensor]) for tensor, values in back.items())
+
+
+def zeros():
+    """Stands for a state dict without its memory."""
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes("resnet50").items()}
+
+
+def test_settings_of_a_detector():
+    expected = {"family": "detectron2", "backbone": "resnet50", "heads": ["masks"], "channels": 3}
+    assert detectron2.settings_of(zeros()) == expected
+    assert detectron2.num_classes(zeros()) == 81
+
+
+def test_settings_of_a_detector_with_one_box_for_all_classes():
+    tensors = zeros() | {"roi_heads.box_predictor.bbox_pred.weight": np.zeros((4, 1024))}
+    assert detectron2.settings_of(tensors)["class_agnostic_boxes"] is True
+    # with one class of objects it is the same as a box for each
+    tensors["roi_heads.box_predictor.cls_score.weight"] = np.zeros((2, 1024))
+    assert "class_agnostic_boxes" not in detectron2.settings_of(tensors)
+
+
+def test_settings_of_a_detector_without_masks():
+    tensors = {name: values for name, values in zeros().items() if "mask" not in name}
+    assert detectron2.settings_of(tensors)["heads"] == []
+    tensors["roi_heads.keypoint_head.score_lowres.weight"] = np.zeros((512, 17, 4, 4))
+    assert detectron2.settings_of(tensors)["heads"] == ["keypoints"]
+
+
+def test_form_of_counts_convolutions():
+    assert detectron2.form_of(zeros()) == Form("resnet50")
+    names = [
+        "proposal_generator.rpn_head.conv.conv1.weight",
+        "roi_heads.box_head.conv1.weight",
+        "roi_heads.box_head.conv2.weight",
+        "backbone.bottom_up.res4.22.conv1.weight",
+    ]
+    assert detectron2.form_of(names) == Form("resnet101", rpn_convolutions=2, box_convolutions=2)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_detector", "is_backbone"),
+    [
+        (["backbone.bottom_up.stem.conv1.weight"], True, False),
+        (["stem.conv1.weight", "res2.0.conv1.weight"], False, True),
+        (["stem.conv1.weight"], False, False),
+        ([], False, False),
+    ],
+)
+def test_is_detector_and_is_backbone(names, is_detector, is_backbone):
+    assert detectron2.is_detector(names) is is_detector
+    assert detectron2.is_backbone(names) is is_backbone
+
+
+def test_backbone_entries_names():
+    by_tensor = {entry.tensor: entry.layer for entry in detectron2.backbone_entries("resnet50", prefix="")}
+    assert len(by_tensor) == 5 * 53
+    assert by_tensor["stem.conv1.norm.weight"] == "bn_conv1"
+    assert by_tensor["res2.0.shortcut.weight"] == "res2a_branch1"
+    assert by_tensor["res4.5.conv3.norm.running_var"] == "bn4f_branch2c"
