@@ -135,6 +135,12 @@ def test_limits_refuse_what_has_no_form(format, config, message):
     assert "\n" not in str(caught.value)
 
 
+def test_limits_allow_the_heads_that_the_code_base_has():
+    config = TorchvisionConfig(heads=("masks", "keypoints"), keypoints={"names": ("nose",)})
+    assert config.extra_heads == ("keypoints",)
+    assert FORMATS["torchvision"].limits(settings_of(config)) == []
+
+
 def test_limits_list_unusual_settings():
     format = FORMATS["torchvision"]
     assert format.limits(settings_of(TorchvisionConfig(norm_epsilon=0.0, image_mean=(0, 0, 0)))) == []

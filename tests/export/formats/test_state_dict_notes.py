@@ -78,3 +78,10 @@ def test_unusual_is_empty_for_the_defaults_and_for_arguments():
     assert state_dict_notes.unusual(Detectron2Config()) == ""
     assert state_dict_notes.unusual(TorchvisionConfig(norm_epsilon=0.0, heads=())) == ""
     assert state_dict_notes.unusual(TorchvisionV2Config(rpn_convolutions=1)) == "rpn_convolutions 1"
+
+
+def test_text_gives_the_number_of_points():
+    fields = {"heads": ("keypoints",), "keypoints": {"names": ("nose", "tail")}}
+    assert "    num_keypoints=2,\n" in code_of(TorchvisionConfig(**fields))
+    assert "cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = 2\n" in code_of(Detectron2Config(**fields))
+    assert state_dict_notes.unusual(TorchvisionConfig(**fields)) == ""
