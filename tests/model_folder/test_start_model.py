@@ -196,7 +196,12 @@ def foreign_start(tmp_path):
         (
             "detectron2",
             {"form": Form("resnet101"), "heads": ("keypoints",)},
-            {"family": "detectron2", "backbone": "resnet101", "heads": ("keypoints",)},
+            {
+                "family": "detectron2",
+                "backbone": "resnet101",
+                "heads": ("keypoints",),
+                "extra_heads": ("keypoints",),
+            },
         ),
     ],
 )

@@ -256,3 +256,15 @@ def test_abridge():
     assert apply.abridge(["a", "b"]) == "a, b"
     assert apply.abridge(list("abcdefg")) == "a, b, c, d, e, f, g"
     assert apply.abridge(list("abcdefgh")) == "a, b, c, d, e, f, … h"
+
+
+def test_assign_counts_anchors_by_their_deltas_where_each_has_one_score(make_layout):
+    def rpn(anchors):
+        return [("rpn_class_raw/kernel:0", (1, 1, 4, anchors)), ("rpn_bbox_pred/kernel:0", (1, 1, 4, 4 * anchors))]
+
+    stored = {
+        name: {weight: variable.values for weight, variable in weights}
+        for name, weights in make_layout(rpn_model=rpn(3))
+    }
+    with pytest.raises(UserError, match="the file has 3 anchors per location, the model 5; use as many"):
+        apply.assign(make_layout(rpn_model=rpn(5)), stored, source="x")
