@@ -43,7 +43,7 @@ class Bottleneck(Float32Layer):
             width: channels of the inner convolutions; the output has four times as many.
             strides: input cells from one output cell to the next.
             project: whether the shortcut is a convolution.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.
         """
@@ -107,7 +107,7 @@ class ResNet(Float32Layer):
 
         Args:
             depth: a key of `BLOCKS`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.
         """

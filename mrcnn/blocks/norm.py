@@ -16,32 +16,37 @@ from mrcnn.blocks.convolution import Convolution
 from mrcnn.structures import Tensor
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
-MOMENTUM = {"frozen": 0.99, "trained": 0.9}  # with Keras's 0.99 the initial statistics matter for hundreds of steps
+# with Keras's 0.99 the initial statistics matter for hundreds of steps
+MOMENTUM = {"frozen": 0.99, "trained": 0.9, "synchronized": 0.9}
 
 
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation in float32 whose statistics are `frozen` (never updated) or `trained`."""
+    """Batch normalisation in float32 whose statistics are `frozen` (never updated), `trained` or `synchronized`.
+
+    In training, a `trained` layer uses the statistics of its device's part of the batch, a `synchronized` one those of
+    the whole batch, over all devices.
+    """
 
     def __init__(self, mode: str = "frozen", **kwargs: Any) -> None:
         """Stores the mode and fixes Keras's epsilon and momentum.
 
         Args:
-            mode: `frozen` or `trained`; a frozen layer's gamma and beta still train.
+            mode: `frozen`, `trained` or `synchronized`; a frozen layer's gamma and beta still train.
             **kwargs: of the Keras layer.
         """
         kwargs.setdefault("dtype", "float32")
-        super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], **kwargs)
+        super().__init__(epsilon=EPSILON, momentum=MOMENTUM[mode], synchronized=mode == "synchronized", **kwargs)
         self.mode = mode
 
     def get_config(self) -> dict[str, Any]:
-        """Adds `mode` to Keras's configuration; epsilon and momentum are fixed by this class."""
+        """Adds `mode` to Keras's configuration, instead of what follows from it and the class."""
         config = super().get_config()
-        del config["epsilon"], config["momentum"]
+        del config["epsilon"], config["momentum"], config["synchronized"]
         return {**config, "mode": self.mode}
 
     def uses_batch_statistics(self, training: bool) -> bool:
         """Checks whether a call normalises by the batch's own statistics."""
-        return bool(training) and self.mode == "trained" and self.trainable
+        return bool(training) and self.mode != "frozen" and self.trainable
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Computes the scale and shift that equal this layer with fixed statistics.
@@ -82,7 +87,7 @@ class ConvNorm(Float32Layer):
             padding: `same` or `valid`.
             relu: whether a ReLU follows.
             kernel_initializer: Keras's name or configuration of an initializer.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             feature_dtype: dtype of the convolution and of the outputs.
             **kwargs: of the Keras layer.
         """

@@ -32,7 +32,7 @@ class BoxHead(Float32Layer):
             pool_size: S, side of a region's features in cells.
             channels: of both fully connected layers.
             initial_values: a key of `INITIAL_VALUES`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             feature_dtype: dtype of the fully connected layers; the outputs are float32.
             **kwargs: of the Keras layer.
         """

@@ -78,7 +78,7 @@ class MaskHead(Float32Layer):
             num_classes: with background.
             channels: of the inner convolutions.
             initial_values: a key of `INITIAL_VALUES`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             feature_dtype: dtype of the convolutions; the logits are float32.
             **kwargs: of the Keras layer.
         """
