@@ -31,8 +31,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         """Stores the mode and fixes Keras's momentum.
 
         Args:
-            mode: `trained`; `synchronized`; `frozen`: the statistics are never updated, gamma and beta train; or `fixed`:
-                nothing trains, as in the frozen batch norm of torchvision and detectron2.
+            mode: `trained`; `synchronized`; `frozen`: the statistics are never updated, gamma and beta train; or
+                `fixed`: nothing trains, as in the frozen batch norm of torchvision and detectron2.
             epsilon: added to the variance; 0 or more.
             **kwargs: of the Keras layer.
         """

@@ -51,10 +51,9 @@ class StateDict(Format):
             UserError: the model is of another family, or has a head that the code base has no names for.
         """
         config = self._config(settings)
-        if config.extra_heads:
+        if others := [name for name in config.extra_heads if name not in config.heads]:
             raise UserError(
-                f"a {self.title} has no names for the extra heads {', '.join(config.extra_heads)}; export the model as "
-                "saved_model"
+                f"a {self.title} has no names for the extra heads {', '.join(others)}; export the model as saved_model"
             )
         unusual = state_dict_notes.unusual(config)
         if not unusual:
