@@ -33,7 +33,7 @@ from mrcnn.models.families.torchvision import Torchvision
 from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Instances
 from mrcnn.train.optimizer import Decay, build_optimizer
-from mrcnn.weights import foreign, keras_resnet, state_dict_write
+from mrcnn.weights import foreign, imagenet, state_dict_write
 from mrcnn.weights.maps.entries import Form
 
 SCRIPT = Path(__file__).with_name("same_steps_torchvision.py")
@@ -150,7 +150,7 @@ def build(classes: int, weights: str) -> Torchvision:
         gt_mask_size=GRID,
     )
     model = Torchvision(num_classes=classes, settings=settings.model_dump())
-    keras_resnet.load_imagenet(model.weight_layout(), weights, settings.backbone)
+    imagenet.load_imagenet(model.weight_layout(), weights, settings.resnet)
     select_trainable(model, "3+")
     return model
 

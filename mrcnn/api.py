@@ -111,7 +111,7 @@ def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
     """
     checked, config = data.checked, data.checked.config
     if config.weights_init_type == "imagenet":
-        start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
+        start.find_imagenet_source(config.imagenet_weights, resnet=config.model.resnet)
     keras.utils.set_random_seed(config.seed)
     return training.build_network(
         config,

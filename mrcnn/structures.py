@@ -108,6 +108,26 @@ class Batch(NamedTuple):
     seeds: Tensor
 
 
+class ResNetRules(NamedTuple):
+    """What a ResNet's weights belong to, besides their shapes.
+
+    Attributes:
+        backbone: `resnet50` or `resnet101`.
+        code_base: whose ImageNet weights the family starts from: `keras`, `torchvision` or `detectron2`.
+        image_order: order of the channels of its images, `rgb` or `bgr`.
+        image_std: what the channels are divided by, in this order; all 1 for values of 0-255.
+        epsilon: added to the variance by batch norm.
+        stride_in: the convolution of a block that has the stride, `1x1` or `3x3`.
+    """
+
+    backbone: str
+    code_base: str = "keras"
+    image_order: str = "rgb"
+    image_std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    epsilon: float = 1e-3
+    stride_in: str = "1x1"
+
+
 class Proposals(NamedTuple):
     """Regions the RPN proposes, best first.
 

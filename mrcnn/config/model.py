@@ -12,6 +12,7 @@ from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS, KeypointTemplate
 from mrcnn.errors import UserError
+from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
@@ -127,8 +128,8 @@ class ModelConfig(Settings):
         return "rectangle"
 
     @property
-    def imagenet_backbone(self) -> str | None:
-        """Name of the backbone if ImageNet weights fit it, `resnet50` or `resnet101`; else None."""
+    def resnet(self) -> ResNetRules | None:
+        """The backbone's rules if ImageNet weights of a ResNet fit it; else None."""
         return None
 
     @property

@@ -243,7 +243,10 @@ class TrainConfig(UserSettings):
     )
     imagenet_weights: Name | None = Field(
         default=None,
-        description="file of Keras' ResNet weights for `weights_init_type` imagenet; null downloads the file",
+        description=(
+            "a ResNet's file by Keras, torchvision, detectron2 or Caffe2 for `weights_init_type` imagenet; null "
+            "downloads that of the family's code base"
+        ),
     )
     model: SerializeAsAny[ModelConfig] = MatterportConfig()
     precision: PrecisionName = Field(

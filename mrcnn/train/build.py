@@ -164,7 +164,7 @@ def _load_start_weights(
         config.weights_init_type,
         start_model=start_model,
         imagenet_weights=config.imagenet_weights,
-        backbone=config.model.imagenet_backbone,
+        resnet=config.model.resnet,
         class_layers=network.class_layers,
         log=log,
     )

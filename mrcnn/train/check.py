@@ -141,7 +141,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
         if config.weights_init_type == "imagenet":
-            start.find_imagenet_source(config.imagenet_weights, backbone=config.model.imagenet_backbone)
+            start.find_imagenet_source(config.imagenet_weights, resnet=config.model.resnet)
         return Start(config=of_new_model(config, log=log), model=None, resumed=None, classes=None)
     found = start_model.find_start_model(layout.require_start(model, weights_init_type=config.weights_init_type))
     known, remarks = None, [] if {*config.given_model} & ASSUMED else [found.remark()]

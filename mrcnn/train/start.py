@@ -11,17 +11,18 @@ from typing import Literal
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.model_folder.start_model import StartModel
-from mrcnn.weights import apply, download, hdf5, keras_resnet, names
+from mrcnn.structures import ResNetRules
+from mrcnn.weights import apply, download, hdf5, imagenet, names, published
 
 StartKind = Literal["transfer_learning", "continue_training", "random", "imagenet"]
 
 
-def find_imagenet_source(source: str | None, *, backbone: str | None) -> str:
+def find_imagenet_source(source: str | None, *, resnet: ResNetRules | None) -> str:
     """Finds the file of ImageNet weights, before any data is read.
 
     Args:
-        source: path of the file; None downloads it once.
-        backbone: `resnet50` or `resnet101`; None for a model of another backbone.
+        source: path of the file; None downloads that of the family's code base once.
+        resnet: the model's ResNet; None for a model of another backbone.
 
     Returns:
         The path of the file.
@@ -29,11 +30,15 @@ def find_imagenet_source(source: str | None, *, backbone: str | None) -> str:
     Raises:
         UserError: they do not exist, the download failed, or the backbone is no ResNet.
     """
-    depth = names.depth_number(_resnet(backbone))
+    wanted = _require(resnet)
     if source is None:
-        return download.imagenet_file(depth)
+        file = published.BACKBONES.get((wanted.code_base, wanted.backbone))
+        return download.published_file(file) if file else download.imagenet_file(names.depth_number(wanted.backbone))
     if not Path(source).exists():
-        raise UserError(f"`imagenet_weights` {source} does not exist; give an .h5 file of keras.applications or null")
+        raise UserError(
+            f"`imagenet_weights` {source} does not exist; give a ResNet of keras.applications (.h5), torchvision "
+            "(.pth) or detectron2 (.pkl), or null"
+        )
     return source
 
 
@@ -43,7 +48,7 @@ def load_start_weights(
     *,
     start_model: StartModel | None,
     imagenet_weights: str | None,
-    backbone: str | None,
+    resnet: ResNetRules | None,
     class_layers: Collection[str],
     log: EventLog,
 ) -> frozenset[str]:
@@ -55,7 +60,7 @@ def load_start_weights(
             (`continue_training`), the ResNet (`imagenet`), or none (`random`).
         start_model: the weights for `transfer_learning` and `continue_training`.
         imagenet_weights: a path for `imagenet`; None downloads.
-        backbone: `resnet50` or `resnet101`; None for another, which `imagenet` does not fit.
+        resnet: the model's ResNet; None for another backbone, which `imagenet` does not fit.
         class_layers: names of the layers that depend on the classes.
         log: receives the report.
 
@@ -69,7 +74,8 @@ def load_start_weights(
         log.info("weights: random")
         return frozenset()
     if kind == "imagenet":
-        report = keras_resnet.load_imagenet(layout, imagenet_weights, _resnet(backbone))
+        path = find_imagenet_source(imagenet_weights, resnet=resnet)
+        report = imagenet.load_imagenet(layout, path, _require(resnet))
     else:
         if start_model is None:
             raise UserError(f"`weights_init_type` {kind} needs start weights; give --model")
@@ -90,7 +96,7 @@ def random_and_frozen(layout: hdf5.Layout, loaded: Collection[str]) -> list[str]
     ]
 
 
-def _resnet(backbone: str | None) -> str:
-    if backbone is None:
+def _require(resnet: ResNetRules | None) -> ResNetRules:
+    if resnet is None:
         raise UserError("`weights_init_type` imagenet needs a model with a ResNet, and this one has none; use random")
-    return backbone
+    return resnet

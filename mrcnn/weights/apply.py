@@ -173,6 +173,19 @@ def fit_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     return np.asarray(filled * (count / channels), dtype=np.float32)
 
 
+def channel_note(weight: str, *, stored: int, wanted: int) -> str:
+    """Describes what `fit_input_channels` does to a weight.
+
+    Args:
+        weight: name of the weight.
+        stored: input channels in the file.
+        wanted: input channels of the model.
+    """
+    averaged = f"averaged to {wanted}"
+    inflated = f"inflated to {wanted}, each new one starts as the average"
+    return f"{weight}: {stored} input channels {averaged if wanted < stored else inflated}"
+
+
 def abridge(listed: Sequence[str]) -> str:
     """Joins names to a text; abridges a long list to its first names and last."""
     if len(listed) <= SHOWN + 1:
@@ -216,9 +229,7 @@ def _check_shapes(steps: Iterable[_Step], *, source: str, adapt_conv1: bool) -> 
         if stored == wanted:
             continue
         if adapt_conv1 and step.needs_fit:
-            averaged = f"averaged to {wanted[2]}"
-            inflated = f"inflated to {wanted[2]}, each new one starts as the average"
-            notes.append(f"{step.label}: {stored[2]} input channels {averaged if wanted[2] < stored[2] else inflated}")
+            notes.append(channel_note(step.label, stored=stored[2], wanted=wanted[2]))
         else:
             wrong.append(step)
     if wrong:

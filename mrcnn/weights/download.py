@@ -2,7 +2,7 @@
 
 The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. No code in the files is run.
 Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 has another model); keras.applications' ResNet files and their
-MD5 sums.
+MD5 sums; the files of torchvision and detectron2 are listed in `published`.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from mrcnn.weights.published import Published
 
 COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+AS_MODEL, AS_IMAGENET = "--model", "`imagenet_weights` in the config"  # how a file is given by its path
 IMAGENET_MD5 = {50: "4d473c1dd8becc155b73f8504c6f6626", 101: "88cf7a10940856eca736dc7b7e228a21"}
 
 
@@ -28,7 +29,7 @@ def matterport_coco_file() -> str:
     Raises:
         UserError: the download failed; the message says where to put the file by hand.
     """
-    return _fetch(COCO_URL)
+    return _fetch(COCO_URL, given_as=AS_MODEL)
 
 
 def imagenet_file(depth: int) -> str:
@@ -44,7 +45,7 @@ def imagenet_file(depth: int) -> str:
         UserError: the download failed; the message says where to put the file by hand.
     """
     url = f"{IMAGENET_URL}resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    return _fetch(url, md5=IMAGENET_MD5[depth])
+    return _fetch(url, given_as=AS_IMAGENET, md5=IMAGENET_MD5[depth])
 
 
 def published_file(file: Published) -> str:
@@ -56,7 +57,7 @@ def published_file(file: Published) -> str:
     Raises:
         UserError: the download failed, or the content differs; the message says where to put the file by hand.
     """
-    path = _fetch(file.url)
+    path = _fetch(file.url, given_as=AS_MODEL if file.classes else AS_IMAGENET)
     with Path(path).open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(file.sha256):
@@ -67,7 +68,7 @@ def published_file(file: Published) -> str:
     return path
 
 
-def _fetch(url: str, *, md5: str | None = None) -> str:
+def _fetch(url: str, *, given_as: str, md5: str | None = None) -> str:
     folder, name = _cache() / "models", url.rpartition("/")[2]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def _fetch(url: str, *, md5: str | None = None) -> str:
         reason = str(error).replace(f"URL fetch failure on {url}: ", "").replace("None -- ", "")
         raise UserError(
             f"cannot download {url} ({reason}); download it elsewhere, put it at {folder / name} and start again, "
-            "or give its path: ImageNet weights as `imagenet_weights` in the config, a model as --model"
+            f"or give its path as {given_as}"
         ) from error
 
 

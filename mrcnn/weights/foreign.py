@@ -146,6 +146,8 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
     tensors = _without_wrapper(state.tensors)
     if is_caffe2 := caffe2.is_backbone(tensors):
         tensors = caffe2.as_detectron2(tensors)
+    elif torchvision.is_detector(tensors):  # detectron2 has some of the older names for other tensors
+        tensors = torchvision.renamed(tensors)
     for name, code_base in CODE_BASES.items():
         if code_base.is_detector(tensors) or code_base.is_backbone(tensors):
             found = ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors, state.author)

@@ -1,15 +1,8 @@
-"""Converts ImageNet weights of keras.applications' ResNets to Matterport's ResNet.
+"""Reads ImageNet weights of keras.applications' ResNets under this project's layer names.
 
-The convolutions of ResNet-50 and ResNet-101 are the same in both (stride in the first 1x1, a bias in each). Only the
-pooling of the stem differs: keras.applications pads one cell on each side; this project, like Matterport's graph, does
-not pad even sizes at the top and left. The weights are converted exactly. They differ in the layer names
-(`conv2_block1_0_conv` is `res2a_branch1`), in the order of conv1's input channels (BGR in keras.applications, RGB
-here), and in the batch norm's epsilon (1.001e-5 in keras.applications, 1e-3 here), which is folded into gamma.
-Source: keras.applications.resnet, preprocessing of the kind "caffe".
+Source: keras.applications.resnet; the images are preprocessed in the kind "caffe".
 """
 
-import dataclasses
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,46 +12,34 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.weights import apply, checked, download, hdf5, names
+from mrcnn.weights import apply, checked, hdf5, names
+from mrcnn.weights.maps.entries import Layers
 
 STORED_EPSILON = 1.001e-5
-MODEL_EPSILON = 1e-3
 BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}  # keras.applications -> Matterport
 STAGE4_DEPTHS = {6: 50, 23: 101, 36: 152}  # number of blocks in stage 4 -> depth
 
 Arrays = dict[str, dict[str, np.ndarray]]  # {layer: {kernel | bias | gamma | …: values}}
 
 
-def load_imagenet(layout: hdf5.Layout, source: str | os.PathLike | None, depth: int | str) -> apply.LoadReport:
-    """Loads ImageNet weights into the backbone; the other layers are unchanged.
+def read_resnet(path: Path, *, depth: int) -> tuple[Layers, list[str]]:
+    """Reads a ResNet of keras.applications under this project's names, with unchanged values.
 
     Args:
-        layout: the model's layers with their weights. The weights are adapted to a conv1 without exactly 3 input
-            channels.
-        source: an HDF5 file of keras.applications' ResNet (weights or model, by name, or Keras 3's `.weights.h5`). None
-            downloads the official file.
-        depth: 50 or 101, or `resnet50`, `resnet101`.
+        path: an HDF5 file (weights or model, by name, or Keras 3's `.weights.h5`).
+        depth: 50 or 101.
 
     Returns:
-        The loaded and the missing layers of the backbone. The source may lack layers, except conv1. A batch norm
-        without its convolution is not loaded, since its statistics are those of that convolution's features.
+        The values by layer and weight, and the batch norms that were left out since their convolutions, whose features
+        their statistics belong to, are missing. The file may lack layers, except conv1.
 
     Raises:
-        UserError: the source is unusable, lacks conv1, is of a ResNet of another depth, or differs in a shape.
+        UserError: the file is unusable, lacks conv1 or a weight of a layer, or is of a ResNet of another depth.
     """
-    depth = names.depth_number(depth)
-    source = download.imagenet_file(depth) if source is None else os.fspath(source)
-    backbone = [(layer, weights) for layer, weights in layout if names.is_backbone(layer)]
-    path = Path(source)
     found = _read_file(path)
     _check_depth(found, depth, source=path)
-    _check_layers(found, depth, source=source)
-    stored, lone_norms = _convert(found, depth)
-    report = apply.assign(backbone, stored, source=source, adapt_conv1=True)
-    notes = ["conv1 turned from BGR to RGB input, batch norm's epsilon folded into gamma", *report.notes]
-    if lone_norms:
-        notes.append(f"not taken, as their convolutions are missing: {apply.abridge(lone_norms)}")
-    return dataclasses.replace(report, notes=tuple(notes))
+    _check_layers(found, depth, source=str(path))
+    return _renamed(found, depth)
 
 
 def keras_names(depth: int) -> dict[str, str]:
@@ -76,39 +57,17 @@ def keras_names(depth: int) -> dict[str, str]:
     return pairs
 
 
-def fold_epsilon(gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Scales gamma so that batch norm with `MODEL_EPSILON` equals that with `STORED_EPSILON`.
-
-    This holds for batch norm with fixed statistics.
-
-    Args:
-        gamma: `[channels]`.
-        variance: `[channels]`, the moving variance.
-
-    Returns:
-        `[channels]` float32: gamma * sqrt((variance + 1e-3) / (variance + 1.001e-5)).
-    """
-    wide = variance.astype(np.float64)
-    return (gamma * np.sqrt((wide + MODEL_EPSILON) / (wide + STORED_EPSILON))).astype(np.float32)
-
-
-def _convert(found: Arrays, depth: int) -> tuple[Arrays, list[str]]:
-    """Converts names and values; also lists the batch norms dropped without their convolution."""
-    foreign = keras_names(depth)
-    stored: Arrays = {}
+def _renamed(found: Arrays, depth: int) -> tuple[Layers, list[str]]:
+    """Converts the names; also lists the batch norms dropped without their convolution."""
+    stored: Layers = {}
     lone_norms = []
-    for layer, name in foreign.items():
+    for layer, name in keras_names(depth).items():
         if name not in found:
             continue
-        values = dict(found[name])
-        if name.endswith("_bn"):
-            if name.removesuffix("bn") + "conv" not in found:
-                lone_norms.append(layer)
-                continue
-            values["gamma"] = fold_epsilon(values["gamma"], values["moving_variance"])
-        elif layer == "conv1":
-            values["kernel"] = values["kernel"][:, :, ::-1]
-        stored[layer] = {f"{layer}/{kind}:0": array for kind, array in values.items()}
+        if name.endswith("_bn") and name.removesuffix("bn") + "conv" not in found:
+            lone_norms.append(layer)
+        else:
+            stored[layer] = {f"{layer}/{kind}:0": array for kind, array in found[name].items()}
     return stored, lone_norms
 
 

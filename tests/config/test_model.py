@@ -6,6 +6,7 @@ from mrcnn.config.base import PositiveInt
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.model import ModelConfig
 from mrcnn.errors import UserError
+from mrcnn.structures import ResNetRules
 
 
 class Toy(ModelConfig):
@@ -39,8 +40,8 @@ def test_trained_with_are_the_family_and_what_differs_from_its_defaults():
 
 def test_a_family_says_by_itself_what_the_program_asks_of_it():
     toy, ours = Toy(), MatterportConfig(backbone="resnet50", batch_norm="trained")
-    assert (toy.title, toy.imagenet_backbone, toy.uses_batch_statistics) == ("toy", None, False)
-    assert (ours.title, ours.imagenet_backbone, ours.uses_batch_statistics) == ("resnet50", "resnet50", True)
+    assert (toy.title, toy.resnet, toy.uses_batch_statistics) == ("toy", None, False)
+    assert (ours.title, ours.resnet, ours.uses_batch_statistics) == ("resnet50", ResNetRules("resnet50"), True)
 
 
 def test_check_layers_lists_the_words_of_the_family():

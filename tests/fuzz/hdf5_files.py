@@ -9,9 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mrcnn.structures import ResNetRules
 from mrcnn.train import state as states
 from mrcnn.train.state import TrainingState
-from mrcnn.weights import apply, hdf5, inspect, keras_resnet
+from mrcnn.weights import apply, hdf5, imagenet, inspect
 from tests.fuzz.mutations import mutate_bytes, mutate_json, odd_value
 
 LAYERS = {
@@ -79,7 +80,7 @@ def read_weights(rng: np.random.Generator) -> None:
             with hdf5.read_file(path) as file:
                 inspect.lines(str(path), inspect.facts_of(file))
         else:
-            keras_resnet.load_imagenet(layout(), path, 50)
+            imagenet.load_imagenet(layout(), path, ResNetRules("resnet50"))
 
 
 def read_state(rng: np.random.Generator) -> None:

@@ -5,6 +5,7 @@ from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfi
 from mrcnn.errors import UserError
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build
+from mrcnn.structures import ResNetRules
 from mrcnn.train import start
 from mrcnn.weights import foreign, hdf5, state_dict_write
 from mrcnn.weights.maps.entries import Form
@@ -31,7 +32,7 @@ def stored(tmp_path):
 
 
 def load(model, kind, log, **fields):
-    arguments = {"start_model": None, "imagenet_weights": None, "backbone": "resnet50"} | fields
+    arguments = {"start_model": None, "imagenet_weights": None, "resnet": ResNetRules("resnet50")} | fields
     arguments["class_layers"] = model.class_layers
     start.load_start_weights(model.weight_layout(), kind, log=log, **arguments)
     return [float(layer.bias.numpy().mean()) for layer in (model.conv1, model.logits)]
@@ -60,16 +61,18 @@ def test_random_and_frozen_what_is_neither_loaded_nor_trained_is_listed(model):
     assert start.random_and_frozen(layout, {"conv1"}) == []
 
 
-def test_load_start_weights_imagenet_goes_to_its_own_loader(model, monkeypatch, log):
+def test_load_start_weights_imagenet_goes_to_its_own_loader(model, tmp_path, monkeypatch, log):
     asked = []
 
-    def loader(layout, source, depth):
-        asked.append((source, depth))
+    def loader(layout, source, rules):
+        asked.append((source, rules))
         return start.apply.LoadReport(source="x", loaded=("conv1",))
 
-    monkeypatch.setattr(start.keras_resnet, "load_imagenet", loader)
-    load(model, "imagenet", log, imagenet_weights="w.h5", backbone="resnet101")
-    assert asked == [("w.h5", "resnet101")]
+    monkeypatch.setattr(start.imagenet, "load_imagenet", loader)
+    (tmp_path / "w.h5").touch()
+    rules = ResNetRules("resnet101")
+    load(model, "imagenet", log, imagenet_weights=str(tmp_path / "w.h5"), resnet=rules)
+    assert asked == [(str(tmp_path / "w.h5"), rules)]
     assert log.messages == ["weights from x: 1 layer loaded, 0 parameters"]
 
 
@@ -79,14 +82,32 @@ def test_load_start_weights_start_weights_must_be_given(model, log):
 
 
 def test_find_imagenet_source_path_of_imagenet_weights_must_exist(tmp_path):
-    assert start.find_imagenet_source(str(tmp_path), backbone="resnet50") == str(tmp_path)
+    assert start.find_imagenet_source(str(tmp_path), resnet=ResNetRules("resnet50")) == str(tmp_path)
     with pytest.raises(UserError, match=r"`imagenet_weights` .*no.h5 does not exist"):
-        start.find_imagenet_source(str(tmp_path / "no.h5"), backbone="resnet50")
+        start.find_imagenet_source(str(tmp_path / "no.h5"), resnet=ResNetRules("resnet50"))
 
 
 def test_find_imagenet_source_imagenet_weights_are_fetched_before_data_is_read(monkeypatch):
     monkeypatch.setattr(start.download, "imagenet_file", lambda depth: f"cached {depth}")
-    assert start.find_imagenet_source(None, backbone="resnet101") == "cached 101"
+    assert start.find_imagenet_source(None, resnet=ResNetRules("resnet101")) == "cached 101"
+
+
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        (TorchvisionConfig(), "https://download.pytorch.org/models/resnet50-0676ba61.pth"),
+        (TorchvisionConfig(backbone="resnet101"), "https://download.pytorch.org/models/resnet101-63fe2227.pth"),
+        (Detectron2Config(), "https://dl.fbaipublicfiles.com/detectron2/ImageNetPretrained/MSRA/R-50.pkl"),
+    ],
+)
+def test_find_imagenet_source_each_family_fetches_the_file_of_its_code_base(monkeypatch, config, url):
+    monkeypatch.setattr(start.download, "published_file", lambda file: file.url)
+    assert start.find_imagenet_source(None, resnet=config.resnet) == url
+
+
+def test_find_imagenet_source_needs_a_resnet():
+    with pytest.raises(UserError, match="imagenet needs a model with a ResNet, and this one has none; use random"):
+        start.find_imagenet_source(None, resnet=None)
 
 
 @pytest.fixture
@@ -99,7 +120,7 @@ def old_file(tmp_path, log):
 
         def load_kind(layout, kind, backbone="resnet50"):
             new = ("mrcnn_bbox_fc", "mrcnn_class_logits", "mrcnn_mask")
-            given = {"imagenet_weights": None, "backbone": backbone, "class_layers": new, "log": log}
+            given = {"imagenet_weights": None, "resnet": ResNetRules(backbone), "class_layers": new, "log": log}
             start.load_start_weights(layout, kind, start_model=StartModel(path), **given)
             return groups
 
@@ -210,7 +231,10 @@ def numbers_of(layout):
 
 @pytest.mark.parametrize(
     ("record", "code_base", "suffix"),
-    [(TorchvisionConfig, "torchvision", ".safetensors"), (Detectron2Config, "detectron2", ".pth")],
+    [
+        pytest.param(TorchvisionConfig, "torchvision", ".safetensors", marks=pytest.mark.slow),
+        (Detectron2Config, "detectron2", ".pth"),
+    ],
 )
 def test_load_start_weights_file_of_another_code_base_loads_but_for_the_classes(
     tmp_path, log, record, code_base, suffix
@@ -226,7 +250,7 @@ def test_load_start_weights_file_of_another_code_base_loads_but_for_the_classes(
         "transfer_learning",
         start_model=StartModel(tmp_path / f"m{suffix}"),
         imagenet_weights=None,
-        backbone="resnet50",
+        resnet=ResNetRules("resnet50"),
         class_layers=model.class_layers,
         log=log,
     )

@@ -4,7 +4,7 @@ import pytest
 from keras.src.applications import resnet  # the table of hashes has no public name
 
 from mrcnn.errors import UserError
-from mrcnn.weights import download
+from mrcnn.weights import download, published
 from mrcnn.weights.published import Published
 
 
@@ -41,6 +41,7 @@ def test_matterport_coco_file_offline_says_where_to_put_the_coco_file(cache, off
     assert str(cache / "mask_rcnn_coco.h5") in message
     assert "releases/download/v2.0/mask_rcnn_coco.h5" in message
     assert "Name or service not known" in message
+    assert message.endswith("or give its path as --model")
     assert "\n" not in message
 
 
@@ -49,7 +50,7 @@ def test_offline_says_where_to_put_the_imagenet_file(cache, offline, depth):
     with pytest.raises(UserError) as caught:
         download.imagenet_file(depth)
     assert str(cache / f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5") in str(caught.value)
-    assert "give its path" in str(caught.value)
+    assert str(caught.value).endswith("or give its path as `imagenet_weights` in the config")
 
 
 def test_imagenet_file_a_long_reason_of_a_failed_download_cuts_nothing_of_the_fix(cache, monkeypatch):
@@ -111,6 +112,19 @@ def test_published_file_compares_the_content_with_the_published_digits(cache):
     )
 
 
-def test_published_file_offline_says_where_to_put_it(cache, offline):
-    with pytest.raises(UserError, match=f"put it at {cache / 'a.pth'} and start again"):
-        download.published_file(Published("https://example.org/a.pth", "00"))
+@pytest.mark.parametrize(
+    ("file", "given_as"),
+    [
+        (published.MODELS["torchvision:maskrcnn_resnet50_fpn_v2"], "--model"),
+        (published.MODELS["detectron2:mask_rcnn_R_50_FPN_3x"], "--model"),
+        (published.BACKBONES["torchvision", "resnet50"], "`imagenet_weights` in the config"),
+        (published.BACKBONES["detectron2", "resnet101"], "`imagenet_weights` in the config"),
+    ],
+)
+def test_published_file_offline_says_which_file_goes_where(cache, offline, file, given_as):
+    with pytest.raises(UserError) as caught:
+        download.published_file(file)
+    message, name = str(caught.value), file.url.rpartition("/")[2]
+    assert message.startswith(f"cannot download {file.url} (")
+    assert message.endswith(f"put it at {cache / name} and start again, or give its path as {given_as}")
+    assert "\n" not in message

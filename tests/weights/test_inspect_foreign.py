@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,14 @@ def test_lines_of_a_damaged_tensor_are_an_error(lines_of):
     tensors["rpn.head.bbox_pred.weight"] = np.zeros(3, np.float32)
     with pytest.raises(UserError, match="is no whole model of torchvision, or is damaged"):
         lines_of(tensors)
+
+
+def test_lines_of_a_file_before_torchvision_0_13_are_the_same(lines_of):
+    """The published files of the first version have these names."""
+    tensors = foreign_examples.detector("torchvision")
+    older = {}
+    for name, values in tensors.items():
+        name = re.sub(r"(inner_blocks|layer_blocks)\.(\d)\.0", r"\1.\2", name.replace("head.conv.0.0", "head.conv"))
+        older[re.sub(r"mask_head\.(\d)\.0", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}", name)] = values
+    assert len(older.keys() - tensors.keys()) == 2 * (8 + 1 + 4)  # of the pyramid, the RPN and the mask head
+    assert lines_of(older) == lines_of(tensors)

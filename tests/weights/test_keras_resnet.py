@@ -1,95 +1,10 @@
-from pathlib import Path
-
-import h5py
 import keras
 import numpy as np
 import pytest
 
 from mrcnn.errors import UserError
-from mrcnn.weights import download, hdf5, keras_resnet, names
-from tests import matterport_table
-from tests.weights import keras_folder
-
-REAL = Path(__file__).resolve().parents[3] / "shared/data/weights/resnet50_v1_keras_c1-c4"
-SHAPES = {weight: shape for _, weights in matterport_table.expected_table(50, 2) for weight, shape in weights}
-PART = ("conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch2a", "res2a_branch1", "bn2a_branch1")
-
-
-@pytest.fixture
-def make_part():
-    """Makes the first layers of a ResNet-50 with zeros, as a layout."""
-
-    class Variable:
-        def __init__(self, shape):
-            self.shape, self.values = shape, np.zeros(shape, dtype=np.float32)
-
-        def assign(self, values):
-            self.values = np.array(values)
-
-        def numpy(self):
-            return self.values
-
-    def make(layers=PART, channels=3, depth=50):
-        table = dict(matterport_table.expected_table(depth, 2, channels=channels))
-        return [(layer, [(weight, Variable(shape)) for weight, shape in table[layer]]) for layer in layers]
-
-    return make
-
-
-def foreign_weights(layers=PART):
-    """Makes {keras.applications layer: {kind: array}} with seeded values."""
-    generator = np.random.default_rng(0)
-    found = {}
-    for layer in layers:
-        kinds = names.NORM_WEIGHTS if "bn" in layer else names.CONV_WEIGHTS
-        found[keras_resnet.keras_names(101)[layer]] = {
-            kind: generator.uniform(0.01, 1, SHAPES[f"{layer}/{kind}:0"]).astype(np.float32) for kind in kinds
-        }
-    return found
-
-
-def write_by_name(path, found):
-    class Values(np.ndarray):
-        def numpy(self):
-            return np.asarray(self)
-
-    layout = [
-        (name, [(f"{name}/{kind}:0", values.view(Values)) for kind, values in kinds.items()])
-        for name, kinds in found.items()
-    ]
-    hdf5.write_file(path, layout)
-    return path
-
-
-def write_keras3(path, found):
-    with h5py.File(path, "w") as handle:
-        handle.create_group("layers/activation/vars").attrs["name"] = "conv1_relu"
-        for number, (name, kinds) in enumerate(found.items()):
-            variables = handle.create_group(f"layers/layer_{number}/vars")
-            variables.attrs["name"] = name
-            for index, values in enumerate(kinds.values()):
-                variables[str(index)] = values
-    return path
-
-
-FORMS = {"by_name.h5": write_by_name, "keras3.weights.h5": write_keras3}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_load_imagenet_gives_the_same_from_every_form(tmp_path, make_part, values_of, form):
-    found = foreign_weights()
-    layout = make_part()
-    report = keras_resnet.load_imagenet(layout, FORMS[form](tmp_path / form, found), 50)
-    values = values_of(layout)
-    np.testing.assert_array_equal(values["conv1/kernel:0"], found["conv1_conv"]["kernel"][:, :, ::-1])
-    np.testing.assert_array_equal(values["res2a_branch1/kernel:0"], found["conv2_block1_0_conv"]["kernel"])
-    np.testing.assert_array_equal(values["res2a_branch2a/bias:0"], found["conv2_block1_1_conv"]["bias"])
-    np.testing.assert_array_equal(values["bn2a_branch1/moving_mean:0"], found["conv2_block1_0_bn"]["moving_mean"])
-    np.testing.assert_array_equal(values["bn_conv1/moving_variance:0"], found["conv1_bn"]["moving_variance"])
-    np.testing.assert_array_equal(values["bn_conv1/beta:0"], found["conv1_bn"]["beta"])
-    assert report.loaded == PART
-    assert report.missing == report.left_over == ()
-    assert "BGR to RGB" in report.notes[0]
+from mrcnn.weights import keras_resnet, names
+from tests.weights import test_imagenet
 
 
 def test_keras_names_cover_the_backbone():
@@ -110,170 +25,24 @@ def test_keras_names_are_those_of_the_installed_network():
     assert network.get_layer("conv1_bn").epsilon == keras_resnet.STORED_EPSILON
 
 
-def test_fold_epsilon_worked():
-    # sqrt((0 + 1e-3) / (0 + 1.001e-5)) = sqrt(99.9001) = 9.99500; sqrt(1.001 / 1.00001001) = 1.000495
-    folded = keras_resnet.fold_epsilon(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
-    np.testing.assert_allclose(folded, [9.99500, 2 * 1.000495], rtol=1e-6)
-    assert folded.dtype == np.float32
-    assert keras_resnet.fold_epsilon(np.zeros(0), np.zeros(0)).shape == (0,)
+@pytest.mark.parametrize("form", test_imagenet.FORMS)
+def test_read_resnet_renames_and_keeps_the_values(tmp_path, form):
+    found = test_imagenet.foreign_weights()
+    layers, lone = keras_resnet.read_resnet(test_imagenet.FORMS[form](tmp_path / form, found), depth=50)
+    assert set(layers) == set(test_imagenet.PART)
+    np.testing.assert_array_equal(layers["conv1"]["conv1/kernel:0"], found["conv1_conv"]["kernel"])
+    np.testing.assert_array_equal(layers["bn_conv1"]["bn_conv1/gamma:0"], found["conv1_bn"]["gamma"])
+    assert lone == []
 
 
-def test_load_imagenet_keeps_what_convolution_and_norm_compute(tmp_path, make_part, values_of):
-    """One output position of conv1 and its batch norm, on a BGR patch there and on the RGB patch here."""
-    found = foreign_weights()
-    found["conv1_bn"]["moving_variance"][:3] = (1e-6, 1e-4, 0)  # where the epsilons matter most
-    layout = make_part()
-    keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
-    values = values_of(layout)
-    rgb = np.random.default_rng(1).uniform(-100, 100, (7, 7, 3))
-
-    def forward(patch, conv, norm, epsilon):
-        features = np.tensordot(patch, conv["kernel"].astype(np.float64), 3) + conv["bias"]
-        scale = norm["gamma"].astype(np.float64) / np.sqrt(norm["moving_variance"].astype(np.float64) + epsilon)
-        return (features - norm["moving_mean"]) * scale + norm["beta"]
-
-    there = forward(rgb[:, :, ::-1], found["conv1_conv"], found["conv1_bn"], 1.001e-5)
-    conv = {kind: values[f"conv1/{kind}:0"] for kind in names.CONV_WEIGHTS}
-    norm = {kind: values[f"bn_conv1/{kind}:0"] for kind in names.NORM_WEIGHTS}
-    here = forward(rgb, conv, norm, 1e-3)
-    assert there.shape == (64,)
-    np.testing.assert_allclose(here, there, rtol=1e-5)
-
-
-def test_load_imagenet_accepts_a_partial_file_but_no_lone_norms(tmp_path, make_part, values_of):
-    found = foreign_weights()
+def test_read_resnet_leaves_norms_without_their_convolution_out(tmp_path):
+    found = test_imagenet.foreign_weights()
     del found["conv2_block1_0_conv"]
-    layout = make_part()
-    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), "resnet50")
-    assert report.missing == ("res2a_branch1", "bn2a_branch1")
-    assert "not taken, as their convolutions are missing: bn2a_branch1" in report.notes
-    assert not values_of(layout)["bn2a_branch1/moving_variance:0"].any()
+    layers, lone = keras_resnet.read_resnet(test_imagenet.write_by_name(tmp_path / "w.h5", found), depth=50)
+    assert lone == ["bn2a_branch1"]
+    assert "bn2a_branch1" not in layers
 
 
-@pytest.mark.parametrize(("depth", "layers"), [(50, 106), (101, 208)])  # 53 and 104 convolutions with their norms
-def test_load_imagenet_fills_the_whole_backbone_from_a_whole_file(tmp_path, depth, layers):
-    class Thin:
-        """A variable that remembers only what it was given."""
-
-        def __init__(self, shape):
-            self.shape, self.given = shape, None
-
-        def assign(self, values):
-            self.given = float(values.ravel()[0])
-
-        def numpy(self):
-            return np.broadcast_to(np.float32(1), self.shape)
-
-    def thin(layer_names):
-        return [
-            (name, [(weight.replace(layer, name), Thin(shape)) for weight, shape in table[layer]])
-            for layer, name in layer_names.items()
-        ]
-
-    table = dict(matterport_table.expected_table(depth, 2))
-    hdf5.write_file(tmp_path / "notop.h5", thin(keras_resnet.keras_names(depth)))
-    layout = thin({layer: layer for layer in names.backbone_layers(depth)})
-    report = keras_resnet.load_imagenet(layout, tmp_path / "notop.h5", depth)
-    assert len(report.loaded) == layers
-    assert report.missing == report.left_over == ()
-    given = {weight: variable.given for _, weights in layout for weight, variable in weights}
-    assert given["res5c_branch2c/kernel:0"] == 1
-    assert given["bn5c_branch2c/gamma:0"] == pytest.approx((1.001 / 1.00001001) ** 0.5)
-
-
-def test_load_imagenet_reports_the_backbone_only(tmp_path, make_part, make_layout):
-    layout = make_part() + [entry for entry in make_layout() if entry[0] == "rpn_model"]
-    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", foreign_weights()), 50)
-    assert report.missing == ()
-    assert all(variable.assigned == 0 for _, variable in layout[-1][1])
-
-
-@pytest.mark.parametrize(("channels", "word"), [(1, "averaged to 1"), (4, "inflated to 4")])
-def test_load_imagenet_adapts_conv1_to_other_input_channels(tmp_path, make_part, values_of, channels, word):
-    found = foreign_weights()
-    layout = make_part(channels=channels)
-    report = keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
-    assert any(word in note for note in report.notes)
-    kernel = values_of(layout)["conv1/kernel:0"]
-    assert kernel.shape == (7, 7, channels, 64)
-    np.testing.assert_allclose(kernel.sum(axis=2), found["conv1_conv"]["kernel"].sum(axis=2), rtol=1e-5)
-
-
-@pytest.mark.parametrize("lacking", ["conv1_conv", "conv1_bn"])
-@pytest.mark.parametrize("form", FORMS)
-def test_load_imagenet_needs_conv1(tmp_path, make_part, form, lacking):
-    found = foreign_weights()
-    del found[lacking]
-    with pytest.raises(UserError, match=f"lacks {lacking} of keras.applications' ResNet-50"):
-        keras_resnet.load_imagenet(make_part(), FORMS[form](tmp_path / form, found), 50)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    ("last_block", "depth", "message"),
-    [
-        (23, 50, "holds a ResNet-101, the model has a ResNet-50: set `model.backbone` to resnet101"),
-        (6, 101, "holds a ResNet-50, the model has a ResNet-101: set `model.backbone` to resnet50"),
-        (36, 101, "holds a ResNet-152, the model has a ResNet-101: give a ResNet-50 or ResNet-101"),
-    ],
-)
-def test_load_imagenet_refuses_another_depth(tmp_path, make_part, form, last_block, depth, message):
-    found = foreign_weights()
-    found[f"conv4_block{last_block}_1_conv"] = foreign_weights(("res4f_branch2a",))["conv4_block6_1_conv"]
-    with pytest.raises(UserError, match=message):
-        keras_resnet.load_imagenet(make_part(depth=depth), FORMS[form](tmp_path / form, found), depth)
-
-
-def test_load_imagenet_says_how_a_trained_mask_rcnn_is_loaded(tmp_path, make_part):
-    hdf5.write_file(tmp_path / "trained.h5", make_part())
-    with pytest.raises(UserError, match=r"it has conv1, bn_conv1, .* loaded by `transfer_learning`"):
-        keras_resnet.load_imagenet(make_part(), tmp_path / "trained.h5", 50)
-
-
-def test_load_imagenet_refuses_an_empty_file_a_folder_and_a_missing_path(tmp_path, make_part):
+def test_read_resnet_refuses_an_empty_file(tmp_path):
     with pytest.raises(UserError, match="it has nothing of a ResNet"):
-        keras_resnet.load_imagenet(make_part(), write_by_name(tmp_path / "empty.h5", {}), 50)
-    with pytest.raises(UserError, match="is a folder"):
-        keras_resnet.load_imagenet(make_part(), tmp_path, 50)
-    with pytest.raises(UserError, match="absent does not exist"):
-        keras_resnet.load_imagenet(make_part(), tmp_path / "absent", 50)
-
-
-def test_load_imagenet_refuses_a_layer_without_bias(tmp_path, make_part):
-    found = foreign_weights()
-    del found["conv2_block1_1_conv"]["bias"]
-    with pytest.raises(UserError, match="layer conv2_block1_1_conv lacks bias"):
-        keras_resnet.load_imagenet(make_part(), write_by_name(tmp_path / "x.h5", found), 50)
-
-
-def test_load_imagenet_refuses_a_nan(tmp_path, make_part, values_of):
-    found = foreign_weights()
-    found["conv1_conv"]["bias"][5] = np.nan
-    layout = make_part()
-    with pytest.raises(UserError, match=r"layer conv1, weight conv1/bias:0 .* 1 values that are NaN"):
-        keras_resnet.load_imagenet(layout, write_by_name(tmp_path / "w.h5", found), 50)
-    assert not any(values.any() for values in values_of(layout).values())
-
-
-def test_load_imagenet_fetches_the_official_file_without_a_source(tmp_path, make_part, monkeypatch):
-    path = write_by_name(tmp_path / "official.h5", foreign_weights())
-    monkeypatch.setattr(download, "imagenet_file", lambda depth: str(path) if depth == 50 else None)
-    report = keras_resnet.load_imagenet(make_part(), None, "resnet50")
-    assert report.source == str(path)
-    assert report.loaded == PART
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the partial ImageNet weights are not beside this repository")
-def test_load_imagenet_loads_real_weights(tmp_path, make_part, values_of):
-    layout = make_part(layers=names.backbone_layers(50))
-    path = write_by_name(tmp_path / "real.h5", keras_folder.read_folder(REAL, 50))
-    report = keras_resnet.load_imagenet(layout, path, "resnet50")
-    values = values_of(layout)
-    # kernel[0, 0, 0, :3] as the source states it; blue is the last channel here
-    np.testing.assert_allclose(values["conv1/kernel:0"][0, 0, 2, :3], [0.02825263, -0.01187372, 0.00151489], atol=5e-9)
-    missing = [name for name in report.missing if name.startswith("res")]
-    assert len(missing) == 9
-    assert all(name.startswith("res5") for name in missing)
-    assert "res5a_branch2a" in report.loaded
-    assert len(report.loaded) + len(report.missing) == 106
-    assert all(np.isfinite(array).all() for array in values.values())
+        keras_resnet.read_resnet(test_imagenet.write_by_name(tmp_path / "empty.h5", {}), depth=50)

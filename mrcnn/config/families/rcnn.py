@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from mrcnn.config.base import Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS
 from mrcnn.config.model import ModelConfig
+from mrcnn.structures import ResNetRules
 
 PYRAMID_LEVELS = 5  # P2 to P6
 
@@ -111,9 +112,9 @@ class RcnnConfig(ModelConfig):
         return tuple(self.loss_weights.model_extra or ())
 
     @property
-    def imagenet_backbone(self) -> str:
-        """The backbone's name."""
-        return self.backbone
+    def resnet(self) -> ResNetRules:
+        """Matterport's rules, with as many channels as the images have."""
+        return ResNetRules(self.backbone, image_std=(1.0,) * self.channels)
 
     @model_validator(mode="after")
     def _check_overlaps_and_mask(self) -> Self:

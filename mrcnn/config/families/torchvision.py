@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from mrcnn.config.base import Flag, Index, NotNegative, Number, Positive, PositiveInt
 from mrcnn.config.families.rcnn import RcnnConfig, check_channels, other_default
 from mrcnn.config.model import FAMILY, ModelConfig
+from mrcnn.structures import ResNetRules
 
 BatchNormMode = Literal["fixed", "frozen", "trained", "synchronized"]
 HeadName = Literal["masks", "keypoints"]
@@ -117,6 +118,18 @@ class TorchConfig(RcnnConfig):
     def title(self) -> str:
         """Family and backbone."""
         return f"{self.family}, {self.backbone}"
+
+    @property
+    def resnet(self) -> ResNetRules:
+        """The rules of the family's ResNet, by its settings."""
+        return ResNetRules(
+            self.backbone,
+            code_base="detectron2" if self.family == "detectron2" else "torchvision",
+            image_order=self.image_order,
+            image_std=self.image_std,
+            epsilon=self.norm_epsilon,
+            stride_in=self.stride_in,
+        )
 
     @property
     def uses_batch_statistics(self) -> bool:

@@ -51,9 +51,10 @@ class StateDict(Format):
             UserError: the model is of another family, or has a head that the code base has no names for.
         """
         config = self._config(settings)
-        if others := [name for name in config.extra_heads if name not in config.heads]:
+        if nameless := [head for head in config.extra_heads if head not in config.heads]:
             raise UserError(
-                f"a {self.title} has no names for the extra heads {', '.join(others)}; export the model as saved_model"
+                f"a {self.title} has no names for the extra heads {', '.join(nameless)}; export the model as "
+                "saved_model"
             )
         unusual = state_dict_notes.unusual(config)
         if not unusual:

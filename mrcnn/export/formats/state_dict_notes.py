@@ -7,8 +7,8 @@ from mrcnn.export.exportable import DetectorSettings
 
 # settings of the network that the notes give as arguments or keys of the code base
 _WRITTEN = {
-    "family", "backbone", "heads", "image_mean", "image_std", "image_order", "norm_epsilon", "anchor_sizes",
-    "anchor_aspect_ratios",
+    "family", "backbone", "heads", "extra_heads", "keypoints", "image_mean", "image_std", "image_order", "norm_epsilon",
+    "anchor_sizes", "anchor_aspect_ratios",
 }  # fmt: skip
 _BUILDERS = {
     ("masks",): "maskrcnn_resnet50_fpn",
@@ -88,6 +88,8 @@ def _arguments(config: TorchConfig, settings: DetectorSettings) -> dict[str, Any
         "box_nms_thresh": config.detection_nms_iou_threshold,
         "box_detections_per_img": config.detections_per_image,
     }
+    if config.keypoints is not None:
+        found["num_keypoints"] = len(config.keypoints.names)
     usual = type(config)(family=config.family)
     if config.differing(usual, ("anchor_sizes", "anchor_aspect_ratios")):
         sizes = tuple((size,) for size in config.anchor_sizes)
@@ -126,6 +128,8 @@ def _detectron2(config: TorchConfig, settings: DetectorSettings) -> str:
         "INPUT.MAX_SIZE_TEST": settings.max_dim,
         "TEST.DETECTIONS_PER_IMAGE": config.detections_per_image,
     }
+    if config.keypoints is not None:
+        keys["MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS"] = len(config.keypoints.names)
     lines = [
         "from detectron2 import model_zoo",
         "from detectron2.config import get_cfg",

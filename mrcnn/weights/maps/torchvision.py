@@ -3,14 +3,30 @@
 Source: torchvision 0.29, `models/detection` and `models/resnet.py`: names and shapes of the state dicts.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
+
+import numpy as np
 
 from mrcnn.weights import names
 from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
 
 BODY = "backbone.body."
+_OLDER = re.compile(  # convolutions of versions before 0.13, which now are in a block with a norm
+    r"(?P<level>backbone\.fpn\.(?:inner|layer)_blocks\.\d)\.(?:weight|bias)"
+    r"|(?P<rpn>rpn\.head\.conv)\.(?:weight|bias)"
+    r"|(?P<mask>roi_heads\.mask_head)\.mask_fcn(?P<number>[1-9])\.(?:weight|bias)"
+)
 KEYPOINT_CONVOLUTIONS = 8
+
+
+def renamed(tensors: Tensors) -> dict[str, np.ndarray]:
+    """Renames the tensors of a detector of torchvision before 0.13 to the present names; others keep theirs.
+
+    The published files of the first version have the older names.
+    """
+    return {_present_name(name): values for name, values in tensors.items()}
 
 
 def is_detector(tensors: Collection[str]) -> bool:
@@ -116,6 +132,16 @@ def _convolutions(head: str, ours: str, count: int) -> Iterator[Entry]:
     for place in range(count):
         yield from conv(f"{head}.{place}.0", f"{ours}_conv{place + 1}")
         yield from norm(f"{head}.{place}.1", f"{ours}_bn{place + 1}")
+
+
+def _present_name(name: str) -> str:
+    match = _OLDER.fullmatch(name)
+    if match is None:
+        return name
+    kind = name.rpartition(".")[2]
+    if match["mask"]:
+        return f"{match['mask']}.{int(match['number']) - 1}.0.{kind}"
+    return f"{match['level']}.0.{kind}" if match["level"] else f"{match['rpn']}.0.0.{kind}"
 
 
 def _has(tensors: Collection[str], head: str) -> bool:

@@ -135,6 +135,12 @@ def test_limits_refuse_what_has_no_form(format, config, message):
     assert "\n" not in str(caught.value)
 
 
+def test_limits_allow_the_heads_that_the_code_base_has():
+    config = TorchvisionConfig(heads=("masks", "keypoints"), keypoints={"names": ("nose",)})
+    assert config.extra_heads == ("keypoints",)
+    assert FORMATS["torchvision"].limits(settings_of(config)) == []
+
+
 def test_limits_list_unusual_settings():
     format = FORMATS["torchvision"]
     assert format.limits(settings_of(TorchvisionConfig(norm_epsilon=0.0, image_mean=(0, 0, 0)))) == []
@@ -172,7 +178,7 @@ def test_open_detects_as_the_written_model(tmp_path, family):
     image = skimage.data.coffee()[:200, :240]
     [found] = [detect(image) for detect in format.open(tmp_path, settings).values()]
     live = Predictor(bundle).predict([image])[0]
-    assert len(live.scores) == 10
+    assert len(live.scores) >= 5
     for key in ("boxes", "class_ids", "scores"):
         np.testing.assert_array_equal(found[key], getattr(live, key))
     np.testing.assert_array_equal(found["masks"], live.masks.astype(np.uint8))

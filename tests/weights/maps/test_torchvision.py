@@ -122,3 +122,22 @@ def test_form_of_finds_the_second_version():
 def test_is_detector_and_is_backbone(names, is_detector, is_backbone):
     assert torchvision.is_detector(names) is is_detector
     assert torchvision.is_backbone(names) is is_backbone
+
+
+@pytest.mark.parametrize(
+    ("older", "present"),
+    [
+        ("backbone.fpn.inner_blocks.3.weight", "backbone.fpn.inner_blocks.3.0.weight"),
+        ("backbone.fpn.layer_blocks.0.bias", "backbone.fpn.layer_blocks.0.0.bias"),
+        ("rpn.head.conv.weight", "rpn.head.conv.0.0.weight"),
+        ("roi_heads.mask_head.mask_fcn1.bias", "roi_heads.mask_head.0.0.bias"),
+        ("roi_heads.mask_head.mask_fcn4.weight", "roi_heads.mask_head.3.0.weight"),
+        # present names, and names that only look alike
+        ("backbone.fpn.inner_blocks.3.0.weight", "backbone.fpn.inner_blocks.3.0.weight"),
+        ("rpn.head.conv.0.0.bias", "rpn.head.conv.0.0.bias"),
+        ("roi_heads.mask_predictor.mask_fcn_logits.weight", "roi_heads.mask_predictor.mask_fcn_logits.weight"),
+        ("backbone.fpn.inner_blocks.3.running_mean", "backbone.fpn.inner_blocks.3.running_mean"),
+    ],
+)
+def test_renamed_gives_older_tensors_their_present_names(older, present):
+    assert torchvision.renamed({older: 1, "x": 2}) == {present: 1, "x": 2}
