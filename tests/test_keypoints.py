@@ -6,6 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 
 from mrcnn.annotate import run as annotating
@@ -16,6 +17,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run as evaluating
+from mrcnn.export import run as exporting
 from mrcnn.fields import table as fields
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -24,6 +26,7 @@ from mrcnn.structures import RawDetections
 from mrcnn.train import run as training
 from mrcnn.train.check import Start, check_data
 from tests.predict.helpers import make_bundle
+from tests.serve import helpers
 from tests.train import tiny
 from tests.train.conftest import HeardLog
 
@@ -254,3 +257,28 @@ def test_make_sample_of_a_class_without_points_has_zeros(files):
     found = checked(files)
     disc = next(sample for sample in found.samples.train if sample.class_ids == (2,))
     assert disc.extras[NAME].tolist() == [[[0, 0, 0]] * 3]
+
+
+def test_service_answers_with_keypoints(predictor):
+    with helpers.running(predictor) as service:
+        url = f"{service.url}/v1/models/mrcnn"
+        found = requests.get(f"{url}/metadata", timeout=60).json()
+        shape = found["metadata"]["signature_def"]["signature_def"]["serving_default"]["outputs"][NAME]["tensor_shape"]
+        assert [side["size"] for side in shape["dim"]] == ["-1", "3", "3"]
+        pixels = np.full((48, 64, 3), 200, np.uint8).tolist()
+        answer = requests.post(f"{url}:predict", json={"instances": [pixels]}, timeout=60).json()
+        assert answer["predictions"][0][NAME] == [STRAIGHT]
+        image = cv2.imencode(".png", np.full((48, 64, 3), 200, np.uint8))[1].tobytes()
+        annotation = requests.post(f"{service.url}/model/inference", files={"image": image}, timeout=60).json()
+        _, graph = annotation["objects"]
+        assert graph["nodes"]["left_end"]["loc"] == [15.5, 11.5]
+
+
+@pytest.mark.slow
+def test_export_gives_the_same_keypoints(trained, tmp_path):
+    (tmp_path / "in").mkdir()
+    for index in (0, 2):
+        cv2.imwrite(str(tmp_path / "in" / f"{index}.png"), tiny.draw(index)[0])
+    found = exporting.export(trained, tmp_path / "out", log=HeardLog(), images=tmp_path / "in", score_threshold=0.0)
+    assert all(proof.paired for proof in found.proofs)
+    assert not any(proof.failures for proof in found.proofs)

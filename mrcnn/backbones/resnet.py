@@ -51,7 +51,7 @@ class Bottleneck(Float32Layer):
             project: whether the shortcut is a convolution.
             stride_in: the convolution that has the stride, one of `STRIDE_PLACES`.
             use_bias: whether the convolutions have a bias.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             epsilon: of the batch norms.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.
@@ -128,7 +128,7 @@ class ResNet(Float32Layer):
             use_bias: whether the convolutions have a bias.
             pool_padding: of the stem's 3x3 maximum pooling: `same` (at the end of a map of even sides, Matterport) or
                 `symmetric` (a cell on each side, torchvision and detectron2).
-            batch_norm: `frozen` or `trained`, see `BatchNorm`.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`.
             epsilon: of the batch norms.
             feature_dtype: dtype of the convolutions and of the outputs.
             **kwargs: of the Keras layer.

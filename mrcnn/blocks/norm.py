@@ -17,23 +17,27 @@ from mrcnn.structures import Tensor
 
 EPSILON = 1e-3  # Matterport keeps the Keras default
 # with Keras's 0.99 the initial statistics matter for hundreds of steps
-MOMENTUM = {"fixed": 0.99, "frozen": 0.99, "trained": 0.9}
+MOMENTUM = {"fixed": 0.99, "frozen": 0.99, "trained": 0.9, "synchronized": 0.9}
 
 
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation in float32: `trained`, with `frozen` statistics, or all `fixed`."""
+    """Batch normalisation in float32 whose statistics are `frozen`, `trained` or `synchronized`, or all `fixed`.
+
+    In training, a `trained` layer uses the statistics of its device's part of the batch, a `synchronized` one those of
+    the whole batch, over all devices.
+    """
 
     def __init__(self, mode: str = "frozen", *, epsilon: float = EPSILON, **kwargs: Any) -> None:
         """Stores the mode and fixes Keras's momentum.
 
         Args:
-            mode: `frozen`: the statistics are never updated, gamma and beta train; `trained`; or `fixed`: nothing
-                trains, as in torchvision's and detectron2's frozen batch norm.
+            mode: `trained`; `synchronized`; `frozen`: the statistics are never updated, gamma and beta train; or
+                `fixed`: nothing trains, as in the frozen batch norm of torchvision and detectron2.
             epsilon: added to the variance; 0 or more.
             **kwargs: of the Keras layer.
         """
         kwargs.setdefault("dtype", "float32")
-        super().__init__(epsilon=epsilon, momentum=MOMENTUM[mode], **kwargs)
+        super().__init__(epsilon=epsilon, momentum=MOMENTUM[mode], synchronized=mode == "synchronized", **kwargs)
         self.mode = mode
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
@@ -48,14 +52,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         return super().add_weight(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """Adds `mode` to Keras's configuration; the momentum is fixed by this class."""
+        """Adds `mode` to Keras's configuration, instead of what follows from it and the class."""
         config = super().get_config()
-        del config["momentum"]
+        del config["momentum"], config["synchronized"]
         return {**config, "mode": self.mode}
 
     def uses_batch_statistics(self, training: bool) -> bool:
         """Checks whether a call normalises by the batch's own statistics."""
-        return bool(training) and self.mode == "trained" and self.trainable
+        return bool(training) and self.mode in ("trained", "synchronized") and self.trainable
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Computes the scale and shift that equal this layer with fixed statistics.

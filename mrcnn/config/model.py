@@ -134,7 +134,7 @@ class ModelConfig(Settings):
 
     @property
     def uses_batch_statistics(self) -> bool:
-        """Whether training normalises by the statistics of each batch, which then must not be small."""
+        """Whether training normalises by the statistics of each device's batch, which must not be small."""
         return False
 
     def check_layers(self, selection: str) -> None:

@@ -19,6 +19,7 @@ WEIGHTS = Path("model_weights") / "model.h5"
 BEST = "best"
 LAST = "last"
 FOREIGN_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")  # of weights of other code bases
+FOLDER_SUFFIXES = (WEIGHTS.suffix, *FOREIGN_SUFFIXES)  # of the weight file in a model folder
 FILE_SUFFIXES = (".h5", ".hdf5", *FOREIGN_SUFFIXES)
 
 
@@ -39,7 +40,7 @@ class ModelFiles(NamedTuple):
 def is_in_folder(weights: Path) -> bool:
     """Checks whether a weight file has the path of one in a model folder."""
     place = weights.absolute()
-    return place.parent.name == WEIGHTS.parent.name and place.stem == WEIGHTS.stem and place.suffix in FILE_SUFFIXES
+    return place.parent.name == WEIGHTS.parent.name and place.stem == WEIGHTS.stem and place.suffix in FOLDER_SUFFIXES
 
 
 def weights_in(folder: Path) -> Path:

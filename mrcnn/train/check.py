@@ -118,7 +118,10 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
         devices.check_xla(chosen)
     config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
     if chosen.count > 1 and config.model.uses_batch_statistics:
-        log.warning("`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large")
+        log.warning(
+            "`model.batch_norm` trained: each device normalises by its own part of the batch, so keep it large, or use "
+            "synchronized"
+        )
     samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
     config = objects.check(config, samples, log=log)
     if begin.resumed is None:

@@ -1,9 +1,16 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keras import ops
 
 from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.norm import BatchNorm, ConvNorm
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _layer(*, batch_norm="frozen", epsilon=1e-3, feature_dtype="float32"):
@@ -58,11 +65,6 @@ def test_conv_norm_half_precision_folds_in_float32():
     np.testing.assert_allclose(np.asarray(ops.cast(got, "float32"))[0, 0, 0], [18.5, -3.0], rtol=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["fixed", "frozen", "trained"])
-def test_batch_norm_config_round_trip(mode):
-    assert BatchNorm.from_config(BatchNorm(mode=mode, name="x").get_config()).mode == mode
-
-
 def test_batch_norm_fixed_trains_nothing_even_when_told_to():
     layer = _layer(batch_norm="fixed")
     layer.trainable = True
@@ -98,3 +100,72 @@ def test_conv_norm_without_norm_is_the_convolution():
     assert float(np.asarray(layer(pixels, training=True)).item()) == 2 * 3 - 7
     layer.relu = True
     assert float(np.asarray(layer(pixels)).item()) == 0.0
+
+
+@pytest.mark.parametrize("mode", ["fixed", "frozen", "trained", "synchronized"])
+def test_batch_norm_config_round_trip(mode):
+    again = BatchNorm.from_config(BatchNorm(mode=mode, name="x").get_config())
+    assert (again.mode, again.synchronized) == (mode, mode == "synchronized")
+
+
+def test_batch_norm_synchronized_on_one_device_equals_trained():
+    batch = np.random.default_rng(0).normal(size=(4, 3, 3, 1)).astype(np.float32)
+    trained, synchronized = _layer(batch_norm="trained"), _layer(batch_norm="synchronized")
+    outputs = [np.asarray(layer(batch, training=True)) for layer in (trained, synchronized)]
+    np.testing.assert_allclose(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(synchronized.norm.moving_mean.numpy(), trained.norm.moving_mean.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        synchronized.norm.moving_variance.numpy(), trained.norm.moving_variance.numpy(), rtol=1e-5
+    )
+
+
+DEVICES = """
+import json
+import keras, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from mrcnn.blocks.norm import ConvNorm
+from mrcnn.train import devices
+
+batch = np.random.default_rng(0).normal(size=(6, 4, 4, 2)).astype(np.float32)
+wanted = np.random.default_rng(1).normal(size=(6, 4, 4, 3)).astype(np.float32)
+
+def run(names, mode):
+    chosen = devices.use(names)
+    keras.utils.set_random_seed(1)
+    with chosen.scope():
+        layer = ConvNorm(3, 3, conv_name="c", norm_name="b", batch_norm=mode)
+        layer.build((None, 4, 4, 2))
+
+    def step(part):  # two images on the first device, four on the second
+        images, truth = (tf.constant(whole)[part[0] : part[1]] for whole in (batch, wanted))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((layer(images, training=True) - truth) ** 2)
+        gradients = tape.gradient(loss, layer.trainable_variables)
+        return gradients
+
+    if chosen.strategy is None:
+        total = tf.function(step)(tf.constant([0, 6]))
+    else:
+        parts = chosen.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant([[0, 2], [2, 6]][context.replica_id_in_sync_group])
+        )
+        shares = tf.function(lambda part: chosen.strategy.run(step, args=(part,)))(parts)
+        total = [chosen.strategy.reduce("SUM", share, axis=None) for share in shares]
+    moving = [layer.norm.moving_mean.numpy(), layer.norm.moving_variance.numpy()]
+    return [np.ravel(value).tolist() for value in [*total, *moving]]
+
+print(json.dumps([run(["CPU:0"], "synchronized"), *(
+    run(["CPU:0", "CPU:1"], mode) for mode in ("synchronized", "trained"))]))
+"""
+
+
+def test_batch_norm_synchronized_on_two_devices_equals_one_with_the_whole_batch():
+    done = subprocess.run([sys.executable, "-c", DEVICES], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two, apart = json.loads(done.stdout.splitlines()[-1])
+    assert len(one) == 6  # gradients of kernel, bias, gamma and beta; moving mean and variance
+    for index, value in enumerate(one):
+        np.testing.assert_allclose(two[index], value, rtol=1e-4, atol=1e-4, err_msg=str(index))
+    assert np.abs(np.subtract(apart[0], one[0])).max() > 0.1  # which `trained` does not

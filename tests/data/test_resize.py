@@ -208,3 +208,31 @@ def test_resize_plan_pads_to_the_given_input():
 def test_resize_plan_unknown_shape():
     with pytest.raises(ValueError, match="rectangle, square, got 'circle'"):
         resize.resize_plan(1, 1, min_dim=64, max_dim=64, shape="circle")
+
+
+@pytest.mark.parametrize(
+    ("fit", "new_hw", "input_hw"),
+    [("torchvision", (443, 1333), (448, 1344)), ("detectron2", (444, 1333), (448, 1344))],
+)
+def test_resize_plan_of_torchvision_and_detectron2_pads_below_and_to_the_right(fit, new_hw, input_hw):
+    plan = resize.resize_plan(333, 1000, min_dim=800, max_dim=1333, shape="rectangle", fit=fit)
+    assert (plan.new_hw, plan.input_hw) == (new_hw, input_hw)
+    assert plan.window == (0, 0, *new_hw)
+    image = np.full((333, 1000, 1), 7, np.float32)
+    padded = resize.resize_image(image, plan)
+    assert padded[: new_hw[0], : new_hw[1]].min() == 7
+    assert padded[new_hw[0] :].max() == padded[:, new_hw[1] :].max() == 0
+    np.testing.assert_allclose(resize.boxes_to_original(np.float32([[0, 0, *new_hw]]), plan), [[0, 0, 333, 1000]])
+
+
+def test_resize_plan_of_a_given_input_pads_by_the_rule():
+    for fit, pads in (("centred", (16, 16)), ("torchvision", (0, 0))):
+        plan = resize.resize_plan(64, 64, min_dim=64, max_dim=64, input_hw=(96, 96), fit=fit)
+        assert (plan.new_hw, (plan.pad_top, plan.pad_left)) == ((64, 64), pads)
+    shrunk = resize.resize_plan(64, 64, min_dim=64, max_dim=64, input_hw=(32, 48), fit="torchvision")
+    assert (shrunk.new_hw, shrunk.window) == ((32, 32), (0, 0, 32, 32))
+
+
+def test_resize_plan_rule_must_be_known():
+    with pytest.raises(ValueError, match="the fit must be one of centred, torchvision, detectron2, got 'left'"):
+        resize.resize_plan(5, 5, min_dim=8, max_dim=8, fit="left")

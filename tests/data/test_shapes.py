@@ -131,3 +131,11 @@ def test_need_of_follows_the_shape():
     size = InputSize(min_dim=64, max_dim=128, shape="rectangle")
     assert shapes.need_of(4, 6, size) == (64, 128)  # 64 x 96, to multiples of 64
     assert shapes.need_of(4, 6, InputSize(min_dim=64, max_dim=128)) == (128, 128)
+
+
+@pytest.mark.parametrize(("fit", "expected"), [("torchvision", (800, 1088)), ("detectron2", (800, 1088))])
+def test_need_of_the_rules_of_torchvision_and_detectron2_is_a_multiple_of_32(fit, expected):
+    size = InputSize(min_dim=800, max_dim=1333, shape="rectangle")
+    assert shapes.need_of(480, 640, size, fit=fit) == expected
+    assert shapes.need_of(333, 1000, size, fit=fit) == (448, 1344)  # more than `max_dim`, which is no multiple
+    assert shapes.needed([_sample((480, 640)), _sample(None)], size, fit=fit) == [expected, (1344, 1344)]

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mrcnn.data import resize
 from mrcnn.export import graph
+from mrcnn.images import fit as images_fit
 from mrcnn.ops import masks as mask_ops
 from mrcnn.predict import postprocess, preprocess
 from mrcnn.structures import OutputRules, RawDetections
@@ -72,10 +73,10 @@ def test_detect_refuses_an_image_without_pixels():
         traced_detect()(image=tf.zeros([0, 5, 3], tf.uint8))
 
 
-def traced_draw(masks, boxes, *, height, width, threshold=0.5):
+def traced_draw(masks, boxes, *, height, width, threshold=0.5, method="bilinear"):
     draw = tf.function(
         lambda masks, boxes, height, width: graph.draw(
-            masks, boxes, height=height, width=width, rules=OutputRules(threshold)
+            masks, boxes, height=height, width=width, rules=OutputRules(threshold, method)
         ),
         input_signature=[
             tf.TensorSpec([None, *masks.shape[1:]], tf.float32),
@@ -193,3 +194,36 @@ def test_detect_in_image_pixels():
     np.testing.assert_allclose(found["boxes"], [[0, 0, 30, 90], [0, 0, 15, 90]], atol=1e-3)
     assert found["masks"].shape == (2, 30, 90)
     np.testing.assert_array_equal(found["masks"].numpy().sum(axis=(1, 2)), [30 * 90, 15 * 90])
+
+
+@pytest.mark.parametrize("rule", ["torchvision", "detectron2"])
+@pytest.mark.parametrize(("min_dim", "max_dim"), [(800, 1333), (48, 128)])
+def test_fit_has_the_plan_of_the_rule(rule, min_dim, max_dim):
+    numbers = {"min_dim": min_dim, "max_dim": max_dim, "shape": "rectangle"}
+    fit = traced_fit(fit_rule=images_fit.rule(rule), channels=1, **numbers)
+    for height, width in ((480, 640), (333, 1000), (5, 4 * max_dim), (1, 1), (97, 61)):
+        plan = resize.resize_plan(height, width, fit=rule, **numbers)
+        fitted = fit(np.zeros((height, width, 1), np.uint8))
+        assert tuple(fitted.images.shape[1:3]) == plan.input_hw
+        assert tuple(fitted.windows[0].numpy()) == plan.window
+        assert tuple(fitted.offset_yx.numpy()) == (0, 0)
+
+
+@pytest.mark.parametrize("method", ["expanded", "sampled"])
+def test_draw_equals_the_live_masks_of_torchvision_and_detectron2(method):
+    random = np.random.default_rng(1)
+    height, width, count = 40, 50, 30
+    masks = random.random((count, 7, 7), np.float32)
+    corners = np.sort(random.uniform(-10, 60, (count, 2, 2)), axis=1).reshape(count, 4)
+    boxes = np.clip(corners, 0, [height, width, height, width]).astype(np.float32)
+    boxes[3] = boxes[4, [0, 1, 0, 3]]  # without height
+    drawn, some = traced_draw(masks, boxes, height=height, width=width, threshold=0.5, method=method)
+    expected = np.zeros((count, height, width), np.uint8)
+    for index in range(count):
+        crop, (y, x) = mask_ops.paste_mask_numpy(
+            masks[index], boxes[index], height=height, width=width, threshold=0.5, method=method
+        )
+        expected[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    np.testing.assert_array_equal(some, expected.any(axis=(1, 2)))
+    assert 0 < some.sum()
+    np.testing.assert_array_equal(drawn, expected[some])

@@ -221,7 +221,8 @@ def test_page_tables_have_a_table_for_each_family():
     assert "model.width" not in found["model"]
     assert found["model toy"]["model.width"] == tables.Row("integer >= 1", "`4`", "channels of its two convolutions")
     assert found["model toy"]["model.family"].type == '`"toy"`'
-    assert set(found["model toy"]) == {f"model.{name}" for name in ToyConfig.model_fields}
+    own = {key for key in found["model toy"] if key.count(".") == 1}  # without the keys of nested objects
+    assert own == {f"model.{name}" for name in ToyConfig.model_fields}
     layers = found["training, of the original"]["train_layers"].type
     assert layers == '`"all"`, `"3+"`, `"4+"`, `"5+"`, `"heads"`, `"second"`'
 

@@ -95,3 +95,35 @@ def test_find_start_and_require_start(folder):
     assert layout.require_start("m", weights_init_type="x") == "m"
     with pytest.raises(UserError, match="`weights_init_type` x needs start weights: give --model"):
         layout.require_start(None, weights_init_type="x")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".pkl"])
+def test_weights_in_finds_the_file_of_another_code_base(folder, suffix):
+    assert layout.weights_in(folder) == folder / layout.WEIGHTS
+    other = (folder / layout.WEIGHTS).with_suffix(suffix)
+    other.touch()
+    assert layout.weights_in(folder) == folder / layout.WEIGHTS  # it comes first
+    (folder / layout.WEIGHTS).unlink()
+    assert layout.weights_in(folder) == other
+    expected = ModelFiles(other, folder / layout.CONFIG, folder)
+    assert layout.locate(folder, holds=layout.WEIGHTS) == layout.locate(folder, holds=layout.CONFIG) == expected
+    assert layout.locate(other, holds=layout.CONFIG) == layout.find_start(other) == expected
+    assert layout.is_in_folder(other)
+    assert not layout.is_in_folder(other.with_name(f"other{suffix}"))
+    other.unlink()
+    assert layout.weights_in(folder) == folder / layout.WEIGHTS  # which does not exist
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.pt", "a.pkl"])
+def test_locate_a_weight_file_of_another_code_base(tmp_path, name):
+    assert layout.locate(tmp_path / name, holds=layout.CONFIG) == ModelFiles(tmp_path / name)
+    (tmp_path / name).touch()
+    (tmp_path / layout.CONFIG).touch()  # beside it: not the layout of a model folder
+    assert layout.locate(tmp_path / name, holds=layout.WEIGHTS) == ModelFiles(tmp_path / name)
+
+
+def test_is_release_knows_published_names():
+    assert layout.is_release("torchvision:maskrcnn_resnet50_fpn_v2")
+    assert not layout.is_release("torchvision")
+    with pytest.raises(UserError, match=r"^torchvision:mask is no published model"):
+        layout.is_release("torchvision:mask")

@@ -34,3 +34,15 @@ def test_find_model_and_find_start_each_say_what_is_missing(tmp_path):
         locate.find_model(tmp_path)
     with pytest.raises(UserError, match=r"^the start weights are missing: .*model.h5 does not exist. Give --model"):
         locate.find_start(tmp_path)
+
+
+def test_find_model_and_find_start_download_a_published_model(tmp_path, monkeypatch):
+    asked = []
+    path = tmp_path / "a.pth"
+    path.touch()
+    monkeypatch.setattr(locate.download, "published_file", lambda file: asked.append(file.sha256) or str(path))
+    assert locate.find_model("detectron2:mask_rcnn_R_50_FPN_1x") == ModelFiles(path)
+    assert locate.find_start("torchvision:maskrcnn_resnet50_fpn") == ModelFiles(path)
+    assert asked == ["a54504", "bf2d0c1e"]
+    with pytest.raises(UserError, match=r"^detectron2:x is no published model that is known here; those are "):
+        locate.find_model("detectron2:x")

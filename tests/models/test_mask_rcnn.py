@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ import tensorflow as tf
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.families.matterport import Matterport, build_layers
-from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.models.families.torchvision import Torchvision
+from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
 from mrcnn.ops.masks import paste_mask_numpy
 from mrcnn.structures import Batch, Detections, GroundTruth, Instances
 
@@ -251,3 +254,66 @@ def _truth(image: int) -> Instances:
         for mask, side in zip(_shape_masks(48), sides, strict=True)
     )
     return Instances(BOXES, CLASS_IDS, masks, np.zeros(2, bool))
+
+
+def _normalised(windows=((0, 0, 2, 2),), **numbers):
+    """Computes the network's input of one image of 2 x 3 pixels, of red 10, green 20 and blue 30."""
+    given = Numbers(
+        **{
+            "image_mean": (1.0, 2.0, 3.0),
+            "map_channels": ((), 0),
+            "post_nms_topk_train": 1,
+            "post_nms_topk": 1,
+            **numbers,
+        }
+    )
+    images = np.broadcast_to(np.float32([10, 20, 30]), (1, 2, 3, 3))
+    batch = {"images": images, "windows": np.array(windows, "float32")}
+    return np.asarray(MaskRCNN._pixels(SimpleNamespace(numbers=given), batch))[0]
+
+
+def test_pixels_subtract_the_mean():
+    assert _normalised().tolist() == [[[9, 18, 27]] * 3] * 2
+
+
+def test_pixels_are_divided_by_the_deviation():
+    assert _normalised(image_std=(3.0, 9.0, 27.0))[0, 0].tolist() == [3, 2, 1]
+
+
+def test_pixels_in_the_order_bgr_have_their_mean_in_that_order():
+    assert _normalised(image_order="bgr", image_std=(1.0, 2.0, 7.0))[0, 0].tolist() == [
+        30 - 1,
+        (20 - 2) / 2,
+        (10 - 3) / 7,
+    ]
+
+
+def test_pixels_of_the_padding_are_0_after_the_mean_where_it_is_asked_for():
+    black, mean = _normalised(), _normalised(padding="mean")
+    np.testing.assert_array_equal(black[:, 2], black[:, 0])
+    np.testing.assert_array_equal(mean[:, :2], black[:, :2])
+    assert not mean[:, 2].any()
+    # rows too, and above as well as below
+    below = _normalised([(1, 1, 2, 3)], padding="mean")
+    assert [[bool(pixel.any()) for pixel in row] for row in below] == [[False] * 3, [False, True, True]]
+
+
+def test_a_model_without_mask_head_detects_whole_boxes():
+    settings = {
+        "heads": (),
+        "fpn_channels": 8,
+        "rpn_channels": 8,
+        "box_fc_channels": 8,
+        "post_nms_topk": 6,
+        "detections_per_image": 5,
+        "score_threshold": 0.0,
+    }
+    model = Torchvision(num_classes=3, settings=settings)
+    assert model.loss_names == ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss")
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
+    raw = model({"images": images, "windows": np.array([[0, 0, 64, 80]], "float32")})
+    valid = np.asarray(raw.valid)
+    assert valid.any()
+    assert raw.masks.shape == (1, 5, 2, 2)
+    np.testing.assert_array_equal(np.asarray(raw.masks), np.broadcast_to(valid[..., None, None], (1, 5, 2, 2)))
+    assert np.asarray(raw.boxes)[..., 3].max() <= 80  # the window

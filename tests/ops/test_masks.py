@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 from PIL import Image
 from skimage import transform
 
@@ -217,5 +218,86 @@ def test_paste_mask_numpy_fades_as_tensors_do():
 
 
 def test_paste_masks_another_method_is_named():
-    with pytest.raises(ValueError, match="method must be one of bilinear, fading, stretched, got 'cubic'"):
+    with pytest.raises(
+        ValueError, match="method must be one of bilinear, fading, stretched, expanded, sampled, got 'cubic'"
+    ):
         masks.paste_masks(np.zeros((1, 2, 2)), [[0, 0, 1, 1]], height=2, width=2, method="cubic")
+
+
+# masks of torchvision's paste_masks_in_image and of PyTorch's grid_sample
+PASTED = json.loads((Path(__file__).parent / "cases" / "pasted_masks.json").read_text())
+PASTED_BOXES = np.float32(PASTED["boxes_xyxy"])[:, [1, 0, 3, 2]]
+
+
+def drawn_by_numpy(method):
+    """Pastes the stored masks one by one."""
+    height, width = PASTED["height"], PASTED["width"]
+    found = np.zeros((3, height, width), np.float32)
+    for canvas, mask, box in zip(found, PASTED["masks"], PASTED_BOXES, strict=True):
+        crop, (top, left) = masks.paste_values_numpy(mask, box, height=height, width=width, method=method)
+        canvas[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+    return found
+
+
+@pytest.mark.parametrize("method", ["expanded", "sampled"])
+def test_paste_masks_is_torchvisions_or_grid_sample(method):
+    got = both(
+        lambda m, b: masks.paste_masks(m, b, height=PASTED["height"], width=PASTED["width"], method=method),
+        np.float32(PASTED["masks"]),
+        PASTED_BOXES,
+        unknown_batch=True,
+    )
+    expected = np.float32(PASTED[method])
+    # detectron2 samples half a cell beyond the box too, where the mask fades; here a box ends where it ends
+    inside = np.ones_like(expected, bool) if method == "expanded" else of_boxes(PASTED_BOXES)
+    np.testing.assert_allclose(got, np.where(inside, expected, 0), atol=2e-6)
+
+
+@pytest.mark.parametrize("method", ["expanded", "sampled"])
+def test_paste_values_numpy_is_torchvisions_or_grid_sample(method):
+    expected = np.float32(PASTED[method])
+    inside = np.ones_like(expected, bool) if method == "expanded" else of_boxes(PASTED_BOXES)
+    np.testing.assert_allclose(drawn_by_numpy(method), np.where(inside, expected, 0), atol=2e-6)
+
+
+def of_boxes(boxes):
+    """Marks the pixels whose middles lie in the boxes."""
+    y, x = np.arange(PASTED["height"]) + 0.5, np.arange(PASTED["width"]) + 0.5
+    rows = (y >= boxes[:, None, 0]) & (y < boxes[:, None, 2])
+    columns = (x >= boxes[:, None, 1]) & (x < boxes[:, None, 3])
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def test_placed_adds_a_border_and_cuts_the_edges_to_whole_pixels():
+    mask, box = masks.placed(np.ones((2, 2), np.float32), np.float32([1, 2, 5, 10]), method="expanded")
+    np.testing.assert_array_equal(mask, [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]])
+    # middles 3 and 6, half sides 2 and 4 times 4 / 2: -1..7 and -2..14, of which the last pixel is inside
+    np.testing.assert_array_equal(box, [-1, -2, 8, 15])
+    # fractions are cut towards 0: -0.5 to 0, 2.5 to 2
+    _, box = masks.placed(np.ones((2, 2), np.float32), np.float32([0.25, 0.25, 1.75, 1.75]), method="expanded")
+    np.testing.assert_array_equal(box, [0, 0, 3, 3])
+
+
+@pytest.mark.parametrize("method", ["bilinear", "fading", "stretched", "sampled"])
+def test_placed_changes_nothing_for_another_method(method):
+    mask, box = np.ones((2, 2), np.float32), np.float32([1, 2, 5, 10])
+    assert all(one is other for one, other in zip(masks.placed(mask, box, method=method), (mask, box), strict=True))
+
+
+def test_placed_of_tensors_is_that_of_arrays():
+    given = RNG.random((3, 4, 4)).astype(np.float32)
+    boxes = np.float32([[0.3, 1.7, 5.2, 6], [-3.3, 2, 9, 7], [2, 2, 2, 2]])
+    got = both(lambda m, b: masks.placed(m, b, method="expanded", maths=ops), given, boxes)
+    for ours, expected in zip(got, masks.placed(given, boxes, method="expanded"), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    empty, none = masks.placed(given[:0], boxes[:0], method="expanded")
+    assert (empty.shape, none.shape) == ((0, 6, 6), (0, 4))
+
+
+def test_paste_masks_sampled_fades_to_0_where_fading_stops_at_the_least_value():
+    mask, box = np.full((1, 2, 2), 0.8, np.float32), np.float32([[0, 0, 4, 4]])
+    # middles of cells at 1 and 3; the pixel at 0.5 lies a quarter of a cell outside: 0.75 per axis
+    sampled = masks.paste_masks(mask, box, height=4, width=4, method="sampled")[0]
+    np.testing.assert_allclose(sampled[0], [0.8 * 0.75 * 0.75, 0.8 * 0.75, 0.8 * 0.75, 0.8 * 0.75 * 0.75], rtol=1e-6)
+    fading = masks.paste_masks(mask, box, height=4, width=4, method="fading")[0]
+    np.testing.assert_allclose(fading, np.full((4, 4), 0.8), rtol=1e-6)

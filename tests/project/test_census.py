@@ -105,3 +105,11 @@ def test_census_classes_without_an_object_and_objects_left_out_are_named():
 def test_remarks_say_that_a_rectangle_is_at_most_a_square():
     counted = make(Limits(64, 64, None, 100, "rectangle"), a=[("cat", None, 4), ("cat", None, 5)])
     assert "at the model's input of at most 64x64 and are not learnt" in next(counted.remarks())
+
+
+@pytest.mark.parametrize(("fit", "small"), [("centred", 0), ("torchvision", 1), ("detectron2", 1)])
+def test_census_shrinks_images_by_the_rule(fit, small):
+    # 640 pixels: `centred` does not shrink to 64 what `max_dim` holds; the others make 4 pixels 0.4
+    counted = make(census.Limits(64, 640, None, 100, fit=fit), a=[("cat", None, 4), ("cat", None, 5)])
+    assert counted.small == small
+    assert counted.slots == {"a": 2 - small}

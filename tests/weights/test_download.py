@@ -1,8 +1,11 @@
+import hashlib
+
 import pytest
 from keras.src.applications import resnet  # the table of hashes has no public name
 
 from mrcnn.errors import UserError
 from mrcnn.weights import download, published
+from mrcnn.weights.published import Published
 
 
 @pytest.fixture
@@ -92,6 +95,21 @@ def test_the_default_cache_is_in_the_home_folder(tmp_path, monkeypatch, offline)
     with pytest.raises(UserError) as caught:
         download.matterport_coco_file()
     assert str(tmp_path / ".keras" / "models" / "mask_rcnn_coco.h5") in str(caught.value)
+
+
+def test_published_file_compares_the_content_with_the_published_digits(cache):
+    cache.mkdir(parents=True)
+    (cache / "a.pth").write_bytes(b"x")
+    digits = hashlib.sha256(b"x").hexdigest()
+    right = Published("https://example.org/a.pth", digits[:8])
+    assert download.published_file(right) == str(cache / "a.pth")
+    assert download.published_file(right._replace(sha256="")) == str(cache / "a.pth")
+    with pytest.raises(UserError) as caught:
+        download.published_file(right._replace(sha256="00000000"))
+    assert str(caught.value) == (
+        f"{cache / 'a.pth'} is not the published file: its SHA-256 begins with {digits[:8]}, expected 00000000; remove "
+        "it and download it again from https://example.org/a.pth"
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,11 @@ class MatterportConfig(RcnnConfig):
     image_mean: tuple[Number, ...] = Field(
         default=(123.7, 116.8, 103.9), description="subtracted from the image, RGB; one number per channel"
     )
-    batch_norm: Literal["frozen", "trained"] = Field(
+    batch_norm: Literal["frozen", "trained", "synchronized"] = Field(
         default="frozen",
         description=(
-            "statistics as loaded, or of each batch; training them from random weights needs batches of 4 or more"
+            "statistics as loaded, of each batch and device, or of each batch over all devices; training them from "
+            "random weights needs batches of 4 or more"
         ),
     )
 
@@ -155,7 +156,7 @@ class MatterportConfig(RcnnConfig):
 
     @property
     def uses_batch_statistics(self) -> bool:
-        """Whether batch norm normalises by the statistics of each batch in training."""
+        """Whether batch norm normalises by the statistics of each device's batch in training."""
         return self.batch_norm == "trained"
 
     def trained_with(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mrcnn.config.families.rcnn import RcnnConfig, check_channels, other_default
 from mrcnn.config.model import FAMILY, ModelConfig
 from mrcnn.structures import ResNetRules
 
+BatchNormMode = Literal["fixed", "frozen", "trained", "synchronized"]
 HeadName = Literal["masks", "keypoints"]
 KEYPOINTS = "keypoints"
 
@@ -42,11 +43,12 @@ class TorchConfig(RcnnConfig):
     stride_in: Literal["1x1", "3x3"] = Field(
         default="3x3", description="the convolution of a block of the ResNet that has the stride"
     )
-    batch_norm: Literal["fixed", "frozen", "trained"] = Field(
+    batch_norm: BatchNormMode = Field(
         default="fixed",
         description=(
             "`fixed`: nothing of it trains; `frozen`: the statistics stay as loaded, factors and shifts train; "
-            "`trained`: the statistics are those of each batch, which must not be small"
+            "`trained`: the statistics are those of each batch and device, which must not be small; `synchronized`: "
+            "those of each batch over all devices"
         ),
     )
     norm_epsilon: NotNegative = Field(
@@ -131,7 +133,7 @@ class TorchConfig(RcnnConfig):
 
     @property
     def uses_batch_statistics(self) -> bool:
-        """Whether batch norm normalises by the statistics of each batch in training."""
+        """Whether batch norm normalises by the statistics of each device's batch in training."""
         return self.batch_norm == "trained"
 
     @model_validator(mode="before")
@@ -171,7 +173,7 @@ class TorchvisionV2Config(TorchConfig):
     KEYPOINT_SHIFT: ClassVar[float] = TorchvisionConfig.KEYPOINT_SHIFT
 
     family: Literal["torchvision_v2"] = Field(default="torchvision_v2", description=FAMILY)
-    batch_norm: Literal["fixed", "frozen", "trained"] = other_default(TorchConfig, "batch_norm", "trained")
+    batch_norm: BatchNormMode = other_default(TorchConfig, "batch_norm", "trained")
     fpn_norm: Flag = other_default(TorchConfig, "fpn_norm", True)
     mask_norm: Flag = other_default(TorchConfig, "mask_norm", True)
     rpn_convolutions: PositiveInt = other_default(TorchConfig, "rpn_convolutions", 2)

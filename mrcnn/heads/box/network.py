@@ -44,7 +44,7 @@ class BoxHead(Float32Layer):
                 `batch_norm` is None) and without bias. With any, there is one fully connected layer without batch norm,
                 as in torchvision's second version; without, there are two.
             initial_values: a key of `INITIAL_VALUES`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`; None for none.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`; None for none.
             epsilon: of the batch norms.
             class_agnostic: whether one box serves all classes.
             feature_dtype: dtype of the convolutions and the fully connected layers; the outputs are float32.

@@ -81,7 +81,7 @@ class MaskHead(Float32Layer):
             num_classes: with background.
             channels: of the inner convolutions.
             initial_values: a key of `INITIAL_VALUES`.
-            batch_norm: `frozen` or `trained`, see `BatchNorm`; None for none.
+            batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`; None for none.
             epsilon: of the batch norms.
             use_bias: whether convolutions with a batch norm have a bias; those without one always have.
             class_agnostic: whether one mask serves all classes.

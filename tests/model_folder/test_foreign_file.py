@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig
+from mrcnn.errors import UserError
+from mrcnn.model_folder import class_names, foreign_file
+from mrcnn.weights import state_dict_write
+from mrcnn.weights.foreign import ForeignFile
+from tests.weights import family_examples as examples
+
+
+def file_of(path="a.pth", *, code_base="torchvision", classes=3, **tensors):
+    """Makes a read file of so many classes."""
+    found = examples.detector(code_base)
+    weight = "roi_heads.box_predictor.cls_score.weight"
+    found |= {weight: np.broadcast_to(np.float32(0), (classes, 2))} | tensors
+    return ForeignFile(str(path), "PyTorch", code_base, True, found)
+
+
+def test_read_detector_refuses_a_backbone(tmp_path):
+    path = tmp_path / "a.pth"
+    state_dict_write.write_torch(path, examples.backbone("detectron2"))
+    with pytest.raises(UserError) as caught:
+        foreign_file.read_detector(path)
+    assert str(caught.value).startswith(f"{path} holds the backbone of a model alone, a resnet50 of detectron2: give a")
+    state_dict_write.write_torch(path, examples.detector())
+    assert foreign_file.read_detector(path).is_detector
+
+
+def test_model_config_is_the_familys_with_the_parts_of_the_file():
+    assert foreign_file.model_config(file_of()) == TorchvisionConfig()
+    assert foreign_file.model_config(file_of(code_base="detectron2")) == Detectron2Config()
+
+
+def test_model_config_of_a_published_file_has_its_epsilon():
+    assert foreign_file.model_config(file_of("x/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")).norm_epsilon == 0.0
+    assert foreign_file.model_config(file_of("x/maskrcnn_resnet50_fpn.pth")).norm_epsilon == 1e-5
+
+
+def test_model_config_of_impossible_channels_names_the_file():
+    changed = {"backbone.body.conv1.weight": np.zeros((2, 5, 1, 1), np.float32)}
+    with pytest.raises(UserError, match=r"^`?a\.pth: model"):
+        foreign_file.model_config(file_of(**changed))
+
+
+def test_class_titles_as_given():
+    assert foreign_file.class_titles(file_of(), classes="cat,dog")[1:] == ("cat", "dog")
+    with pytest.raises(UserError, match=r"a\.pth"):
+        foreign_file.class_titles(file_of(), classes="cat")
+
+
+def test_class_titles_must_be_given_for_other_numbers():
+    with pytest.raises(UserError) as caught:
+        foreign_file.class_titles(file_of(), classes=None)
+    assert str(caught.value) == (
+        "a.pth is a weight file alone and does not tell the names of its 2 classes: give them by --classes, as "
+        "name,name,... or a JSON file with a list, or coco for COCO's 80"
+    )
+
+
+@pytest.mark.parametrize("classes", [None, "coco"])
+def test_class_titles_of_coco_follow_the_numbers_of_the_code_base(classes):
+    theirs = foreign_file.class_titles(file_of(code_base="detectron2", classes=81), classes=classes)
+    assert theirs[1:] == class_names.COCO_NAMES
+    by_id = foreign_file.class_titles(file_of(classes=91), classes=classes)
+    # ids of COCO: 1 person, 11 fire hydrant, 12 is not used, 13 stop sign, 90 toothbrush
+    assert len(by_id) == 91
+    assert (by_id[1], by_id[11], by_id[12], by_id[13]) == ("person", "fire hydrant", "unused 12", "stop sign")
+    assert (by_id[44], by_id[62], by_id[72], by_id[90]) == ("bottle", "chair", "tv", "toothbrush")
+    assert sum(name.startswith("unused") for name in by_id) == 10
+
+
+def test_class_titles_of_a_published_file():
+    file = file_of("keypointrcnn_resnet50_fpn_coco-fc266e95.pth", classes=2)
+    assert foreign_file.class_titles(file, classes=None)[1:] == ("person",)
+
+
+@pytest.mark.parametrize(
+    ("code_base", "classes", "expected"),
+    [("torchvision", 91, True), ("detectron2", 81, True), ("torchvision", 81, False), ("detectron2", 91, False)],
+)
+def test_is_coco_by_the_number_of_classes(code_base, classes, expected):
+    assert foreign_file.is_coco(file_of(code_base=code_base, classes=classes)) is expected
+
+
+def test_input_size_is_the_published_one_unless_given():
+    size = foreign_file.input_size(None)
+    assert (size.min_dim, size.max_dim, size.shape) == (800, 1333, "rectangle")
+    assert foreign_file.input_size((400, 500)).max_dim == 500
+    with pytest.raises(UserError, match="input_size"):
+        foreign_file.input_size((0, 500))
+
+
+def test_assumptions_are_told_unless_the_file_is_published():
+    (epsilon,) = foreign_file.assumptions(file_of(), classes="cat,dog")
+    assert "does not tell the epsilon of its batch norms: 1e-05 is assumed" in epsilon
+    names, _ = foreign_file.assumptions(file_of(classes=91), classes=None)
+    assert "COCO's are assumed" in names
+    assert foreign_file.assumptions(file_of(code_base="detectron2", classes=81), classes="coco") == ()
+    assert foreign_file.assumptions(file_of("maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", classes=91), classes=None) == ()
