@@ -54,9 +54,7 @@ def passing(block):
 
 @pytest.mark.parametrize("stride_in", ["1x1", "3x3"])
 def test_bottleneck_has_the_stride_in_one_convolution(stride_in):
-    block = Bottleneck(
-        block="9a", width=1, strides=2, project=True, stride_in=stride_in, use_bias=False, epsilon=0.0
-    )
+    block = Bottleneck(block="9a", width=1, strides=2, project=True, stride_in=stride_in, use_bias=False, epsilon=0.0)
     pixels = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     block(pixels)
     passing(block)

@@ -58,6 +58,9 @@ def test_weight_layout_leaves_out_absent_layers_and_puts_others_last(monkeypatch
         "rpn_bbox_pred/kernel:0",
         "rpn_bbox_pred/bias:0",
     ]
-    assert [name for name, _ in dict(found)["rpn_conv_shared2"]] == ["rpn_conv_shared2/kernel:0", "rpn_conv_shared2/bias:0"]
+    assert [name for name, _ in dict(found)["rpn_conv_shared2"]] == [
+        "rpn_conv_shared2/kernel:0",
+        "rpn_conv_shared2/bias:0",
+    ]
     monkeypatch.setattr(layout, "named_layers", lambda model: {})
     assert layout.weight_layout(None, backbone="resnet50") == []

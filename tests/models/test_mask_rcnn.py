@@ -244,7 +244,15 @@ def _truth(image: int) -> Instances:
 
 def _normalised(windows=((0, 0, 2, 2),), **numbers):
     """Computes the network's input of one image of 2 x 3 pixels, of red 10, green 20 and blue 30."""
-    given = Numbers(**{"image_mean": (1.0, 2.0, 3.0), "map_channels": ((), 0), "post_nms_topk_train": 1, "post_nms_topk": 1, **numbers})
+    given = Numbers(
+        **{
+            "image_mean": (1.0, 2.0, 3.0),
+            "map_channels": ((), 0),
+            "post_nms_topk_train": 1,
+            "post_nms_topk": 1,
+            **numbers,
+        }
+    )
     images = np.broadcast_to(np.float32([10, 20, 30]), (1, 2, 3, 3))
     batch = {"images": images, "windows": np.array(windows, "float32")}
     return np.asarray(MaskRCNN._pixels(SimpleNamespace(numbers=given), batch))[0]
@@ -259,7 +267,11 @@ def test_pixels_are_divided_by_the_deviation():
 
 
 def test_pixels_in_the_order_bgr_have_their_mean_in_that_order():
-    assert _normalised(image_order="bgr", image_std=(1.0, 2.0, 7.0))[0, 0].tolist() == [30 - 1, (20 - 2) / 2, (10 - 3) / 7]
+    assert _normalised(image_order="bgr", image_std=(1.0, 2.0, 7.0))[0, 0].tolist() == [
+        30 - 1,
+        (20 - 2) / 2,
+        (10 - 3) / 7,
+    ]
 
 
 def test_pixels_of_the_padding_are_0_after_the_mean_where_it_is_asked_for():

@@ -218,7 +218,9 @@ def test_paste_mask_numpy_fades_as_tensors_do():
 
 
 def test_paste_masks_another_method_is_named():
-    with pytest.raises(ValueError, match="method must be one of bilinear, fading, stretched, expanded, sampled, got 'cubic'"):
+    with pytest.raises(
+        ValueError, match="method must be one of bilinear, fading, stretched, expanded, sampled, got 'cubic'"
+    ):
         masks.paste_masks(np.zeros((1, 2, 2)), [[0, 0, 1, 1]], height=2, width=2, method="cubic")
 
 

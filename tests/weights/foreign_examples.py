@@ -38,4 +38,6 @@ def detector(code_base="torchvision", *, without=("keypoint", ".norm.", "fpn.inn
 def backbone(code_base="torchvision", depth="resnet50"):
     """Makes an ImageNet ResNet."""
     source = {"torchvision": torchvision, "detectron2": detectron2}[code_base]
-    return {entry.tensor: np.ones(SHAPES[entry.kind], np.float32) for entry in source.backbone_entries(depth, prefix="")}
+    return {
+        entry.tensor: np.ones(SHAPES[entry.kind], np.float32) for entry in source.backbone_entries(depth, prefix="")
+    }

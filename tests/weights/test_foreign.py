@@ -6,6 +6,11 @@ from mrcnn.weights import foreign, state_dict_write
 from mrcnn.weights.maps.entries import Form
 from tests.weights import foreign_examples as examples
 
+USES = {
+    "num_classes": lambda file: file.num_classes,
+    "settings": foreign.ForeignFile.settings,
+    "layers": foreign.ForeignFile.layers,
+}
 WRITE = {".pth": state_dict_write.write_torch, ".safetensors": state_dict_write.write_safetensors}
 
 
@@ -43,7 +48,9 @@ def test_read_a_backbone_of_caffe2(tmp_path):
     blobs = {"conv1_w": np.zeros((2, 3, 1, 1), np.float32), "res2_0_branch2a_w": np.ones((2, 3, 1, 1), np.float32)}
     file = foreign.read(written(tmp_path / "a.pth", blobs | {"res_conv1_bn_s": np.ones(2, np.float32)}))
     assert (file.code_base, file.is_detector) == ("detectron2", False)
-    assert set(file.layers()["bn_conv1"]) == {f"bn_conv1/{part}:0" for part in ("gamma", "moving_mean", "moving_variance")}
+    assert set(file.layers()["bn_conv1"]) == {
+        f"bn_conv1/{part}:0" for part in ("gamma", "moving_mean", "moving_variance")
+    }
 
 
 def test_read_takes_off_the_prefix_of_data_parallel_training(tmp_path):
@@ -82,7 +89,7 @@ def test_layers_of_a_detector_without_mask_head(tmp_path):
         ("roi_heads.box_predictor.cls_score.weight", np.float32(1), "num_classes"),
         ("backbone.body.conv1.weight", np.zeros(5, np.float32), "settings"),
         ("backbone.body.conv1.weight", np.zeros(5, np.float32), "layers"),
-        ("roi_heads.box_head.fc6.weight", np.zeros((2, 257), np.float32), "layers"),
+        ("roi_heads.box_head.fc6.weight", np.zeros((2, 701), np.float32), "layers"),
         ("rpn.head.bbox_pred.bias", np.zeros(7, np.float32), "layers"),
     ],
 )
@@ -91,8 +98,7 @@ def test_a_damaged_detector_is_refused_in_one_line(tmp_path, name, values, use):
     del tensors[name]
     path = written(tmp_path / "a.pth", tensors if values is None else tensors | {name: values})
     with pytest.raises(UserError, match=rf"^{path} is no whole model of torchvision, or is damaged: .+$") as caught:
-        found = getattr(foreign.read(path), use)
-        found()
+        USES[use](foreign.read(path))
     assert "\n" not in str(caught.value)
 
 

@@ -13,12 +13,14 @@ FAMILIES = (MatterportConfig, TorchvisionConfig, TorchvisionV2Config, Detectron2
 def test_other_default_keeps_the_description_alone():
     field = other_default(RcnnConfig, "backbone", "resnet50")
     assert field.default == "resnet50"
-    assert field.description == RcnnConfig.model_fields["backbone"].description == "the network below the feature pyramid"
+    assert (
+        field.description == RcnnConfig.model_fields["backbone"].description == "the network below the feature pyramid"
+    )
 
 
 def test_check_channels_wants_one_number_for_each():
     check_channels("x", (1.0, 2.0), channels=2)
-    with pytest.raises(ValueError, match="^`x` must hold one number per channel, 3, got 2$"):
+    with pytest.raises(ValueError, match=r"^`x` must hold one number per channel, 3, got 2$"):
         check_channels("x", (1.0, 2.0), channels=3)
 
 

@@ -36,7 +36,9 @@ def test_anchor_generator_strides_from_the_maps_are_rounded_down():
 def test_anchor_generator_strides_from_the_maps_of_unknown_size_in_a_graph():
     layer = AnchorGenerator(sizes=(8, 16), aspect_ratios=(0.5, 1.0), strides=None, rounded=True)
 
-    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 1]), tf.TensorSpec([1, None, None, 1]), tf.TensorSpec([2])])
+    @tf.function(
+        input_signature=[tf.TensorSpec([1, None, None, 1]), tf.TensorSpec([1, None, None, 1]), tf.TensorSpec([2])]
+    )
     def traced(fine, coarse, size):
         return layer((fine, coarse), image_size=(size[0], size[1]))
 

@@ -10,7 +10,9 @@ ANCHORS = np.array([[0, 0, 10, 10], [0, 1, 10, 11], [20, 20, 30, 30], [-5, -5, 5
 def _call(logits, *, count, deltas=None, sizes=(4,), **kwargs):
     deltas = np.zeros((1, 4, 4), "float32") if deltas is None else deltas
     logits = np.stack([np.zeros(4), logits], axis=-1)[None].astype("float32")
-    return ProposalGenerator(**kwargs)(ANCHORS, logits, deltas, level_sizes=sizes, limits=[0.0, 0.0, 40.0, 40.0], count=count)
+    return ProposalGenerator(**kwargs)(
+        ANCHORS, logits, deltas, level_sizes=sizes, limits=[0.0, 0.0, 40.0, 40.0], count=count
+    )
 
 
 def test_proposal_generator_overlaps_are_suppressed_and_slots_padded():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.weights.maps import entries
-from mrcnn.weights.maps.entries import Entry, KINDS
+from mrcnn.weights.maps.entries import KINDS, Entry
 
 SHAPES = {
     "same": (5,),
