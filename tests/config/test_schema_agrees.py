@@ -28,7 +28,8 @@ VALIDATORS = {
 }
 # What only the loader checks: rules between keys, and how deep a config is.
 RULES = re.compile(
-    r"must be a multiple of 64|must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
+    r"must be a multiple of 64|must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel"
+    r"|must be 1 with `roi_align`"
     r"|`lr_schedule.milestones` must (increase|list)|must differ from `background`|needs `validation.ap` true"
     r"|or `warmup_epochs`, not both"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
