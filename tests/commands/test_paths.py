@@ -12,8 +12,10 @@ from mrcnn.commands import paths
 from mrcnn.config.load import load_train_config
 from mrcnn.errors import UserError
 from mrcnn.model_folder import layout
+from mrcnn.weights import state_dict_write
 from tests.predict import helpers
 from tests.train import tiny
+from tests.weights import foreign_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -38,6 +40,8 @@ def place(tmp_path_factory):
     (root / "model" / "model_weights").mkdir(parents=True)
     (root / "model" / layout.WEIGHTS).touch()
     (root / "model" / layout.CONFIG).write_text("{}")
+    state_dict_write.write_torch(root / "two.pth", foreign_examples.detector())
+    state_dict_write.write_torch(root / "backbone.pth", foreign_examples.backbone())
     (root / "empty").mkdir()
     (root / "runs" / "first").mkdir(parents=True)
     (root / "runs" / "first" / layout.CONFIG).write_text("{}")
@@ -83,6 +87,11 @@ LINES = {
     "infer --model empty --images photos --output new": "the model folder empty has neither config.json nor best",
     "infer --model runs --images photos --output new": "name one of the folders inside it, e.g. runs/first",
     "infer --model none.h5 --images photos --output new": "the weight file none.h5 does not exist",
+    "infer --model none.pth --images photos --output new": "the weight file none.pth does not exist",
+    "infer --model two.pth --images photos --output new": "does not tell the names of its 2 classes: give them by",
+    "infer --model two.pth --images photos --output new --classes a,b": NEXT,
+    "infer --model backbone.pth --images photos --output new": "holds the backbone of a model alone",
+    "infer --model torchvision:mask --images photos --output new": "torchvision:mask is no published model",
     "infer --model model --images none --output new": "the image folder, file or pattern none does not exist",
     "infer --model model --images empty --output new": "the image folder empty has no image",
     "infer --model model --project none --output new": "the project folder none does not exist",
@@ -172,3 +181,11 @@ def test_check_file_refuses_a_place_below_a_file(place):
 def test_check_data_reads_nothing(place):
     paths.check_data(None, {"data": place / "broken.json", "images": place / "photos"})
     paths.check_data(place / "project", None)
+
+
+def test_check_model_and_check_start_leave_a_published_name_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths.check_model("detectron2:mask_rcnn_R_50_FPN_1x", classes=None)
+    paths.check_start(
+        "torchvision:maskrcnn_resnet50_fpn", load_train_config({"weights_init_type": "transfer_learning"})
+    )

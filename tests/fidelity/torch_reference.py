@@ -1,6 +1,6 @@
 """torchvision's stored results, in our order: boxes and deltas yxyx, maps channels last.
 
-Source: torchvision 0.29.1, its models built with `weights=None` (BatchNorm2d, epsilon 1e-5) and `box_score_thresh=0.05`,
+Source: torchvision 0.29.1, models built with `weights=None` (BatchNorm2d, epsilon 1e-5) and `box_score_thresh=0.05`,
 else with their defaults; cut out by `make_torch_arrays.py`.
 """
 

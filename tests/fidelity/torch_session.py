@@ -1,4 +1,4 @@
-"""One of torchvision's models with the seeded weights, read as a user reads it, and what it computes, each thing once."""
+"""A model of torchvision with the seeded weights, read as a user reads it, and what it computes, each thing once."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -192,7 +192,7 @@ STAGES = STORED + FROM_THE_IMAGE
 
 
 def _stored(session: TorchSession, count: int | None = None) -> Found:
-    """Lists torchvision's first `count` detections in the photograph; those without a pixel, which we drop, left out."""
+    """Lists torchvision's first `count` detections in the photograph, but for those without a pixel, which we drop."""
     arrays, masks = session.expected, torch_reference.masks(session.name)[:count]
     drawn = masks.any(axis=(1, 2))
     boxes, class_ids, scores = (arrays[name][:count][drawn] for name in ("boxes", "labels", "scores"))

@@ -112,7 +112,7 @@ def test_level_anchors_each_axis_may_have_its_own_stride():
 
 @pytest.mark.parametrize("stride", [0, (4, 0), (-1, 4)])
 def test_level_anchors_a_stride_must_be_positive(stride):
-    with pytest.raises(ValueError, match="^anchor strides, sizes and aspect ratios must be positive"):
+    with pytest.raises(ValueError, match=r"^anchor strides, sizes and aspect ratios must be positive"):
         anchors.level_anchors(1, 1, stride=stride, size=8, aspect_ratios=RATIOS, offset=0)
 
 

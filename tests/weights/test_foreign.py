@@ -6,6 +6,11 @@ from mrcnn.weights import foreign, state_dict_write
 from mrcnn.weights.maps.entries import Form
 from tests.weights import family_examples as examples
 
+USES = {
+    "num_classes": lambda file: file.num_classes,
+    "settings": foreign.ForeignFile.settings,
+    "layers": foreign.ForeignFile.layers,
+}
 WRITE = {".pth": state_dict_write.write_torch, ".safetensors": state_dict_write.write_safetensors}
 
 
@@ -84,7 +89,7 @@ def test_layers_of_a_detector_without_mask_head(tmp_path):
         ("roi_heads.box_predictor.cls_score.weight", np.float32(1), "num_classes"),
         ("backbone.body.conv1.weight", np.zeros(5, np.float32), "settings"),
         ("backbone.body.conv1.weight", np.zeros(5, np.float32), "layers"),
-        ("roi_heads.box_head.fc6.weight", np.zeros((2, 257), np.float32), "layers"),
+        ("roi_heads.box_head.fc6.weight", np.zeros((2, 701), np.float32), "layers"),
         ("rpn.head.bbox_pred.bias", np.zeros(7, np.float32), "layers"),
     ],
 )
@@ -93,8 +98,7 @@ def test_a_damaged_detector_is_refused_in_one_line(tmp_path, name, values, use):
     del tensors[name]
     path = written(tmp_path / "a.pth", tensors if values is None else tensors | {name: values})
     with pytest.raises(UserError, match=rf"^{path} is no whole model of torchvision, or is damaged: .+$") as caught:
-        found = getattr(foreign.read(path), use)
-        found()
+        USES[use](foreign.read(path))
     assert "\n" not in str(caught.value)
 
 

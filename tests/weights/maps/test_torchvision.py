@@ -1,4 +1,4 @@
-"""Names and shapes of torchvision's tensors, as in `tests/fixtures/maskrcnn_resnet50_fpn*.json` (torchvision 0.29.1)."""
+"""Names and shapes of torchvision's tensors, as in `tests/fixtures/maskrcnn_*.json` (torchvision 0.29.1)."""
 
 import numpy as np
 import pytest
