@@ -15,7 +15,7 @@ from mrcnn.model_folder import layout
 from mrcnn.weights import state_dict_write
 from tests.predict import helpers
 from tests.train import tiny
-from tests.weights import foreign_examples
+from tests.weights import family_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -40,8 +40,8 @@ def place(tmp_path_factory):
     (root / "model" / "model_weights").mkdir(parents=True)
     (root / "model" / layout.WEIGHTS).touch()
     (root / "model" / layout.CONFIG).write_text("{}")
-    state_dict_write.write_torch(root / "two.pth", foreign_examples.detector())
-    state_dict_write.write_torch(root / "backbone.pth", foreign_examples.backbone())
+    state_dict_write.write_torch(root / "two.pth", family_examples.detector())
+    state_dict_write.write_torch(root / "backbone.pth", family_examples.backbone())
     (root / "empty").mkdir()
     (root / "runs" / "first").mkdir(parents=True)
     (root / "runs" / "first" / layout.CONFIG).write_text("{}")

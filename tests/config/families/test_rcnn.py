@@ -27,7 +27,7 @@ def test_check_channels_wants_one_number_for_each():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rcnn_config_titles_and_backbone(family):
     config = family(backbone="resnet50")
-    assert config.imagenet_backbone == "resnet50"
+    assert config.resnet.backbone == "resnet50"
     assert config.extra_losses == ()
     assert set(family.TRAIN_LAYERS) == {"all", "3+", "4+", "5+", "heads"}
     assert family.LOSSES == tuple(LossWeights.model_fields)
