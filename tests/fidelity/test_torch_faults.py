@@ -2,15 +2,18 @@
 
 import pytest
 
-from tests.fidelity.torch_faults import FAULTS, MODEL, noticing, wrong_session
+from tests.fidelity.torch_faults import FAULTS, noticing, wrong_session
+from tests.fidelity.torch_recipe import MODELS
 from tests.fidelity.torch_session import write_weights
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    path = write_weights(MODEL, tmp_path_factory.mktemp("weights"))
-    yield path
-    path.unlink()
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {model: write_weights(model, folder) for model in MODELS}
+    yield paths
+    for path in paths.values():  # 178 MB each, which pytest would keep for three runs
+        path.unlink()
 
 
 @pytest.mark.slow

@@ -19,10 +19,11 @@ from keras import ops
 from mrcnn.heads.box import decode
 from mrcnn.weights.maps import entries
 from tests.fidelity import torch_stages as stages
+from tests.fidelity.torch_recipe import MODELS
 from tests.fidelity.torch_session import TorchSession, open_session, write_weights
 from tests.fidelity.torch_stages import Stage
 
-MODEL = "maskrcnn_resnet50_fpn"
+FIRST, SECOND = MODELS
 OTHER_DELTA_ORDER = [1, 0, 3, 2]
 
 
@@ -35,6 +36,7 @@ class Fault(NamedTuple):
         settings: of the model, in which it differs from torchvision's.
         loading: is in force while the model is built and its weights are read.
         change: makes a finished model wrong for as long as the context lasts.
+        model: one of `MODELS`, whose results show it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Fault(NamedTuple):
     settings: Mapping[str, Any] = {}
     loading: Callable[[], AbstractContextManager[Any]] = nullcontext
     change: Callable[[Any], AbstractContextManager[Any]] = nullcontext
+    model: str = FIRST
 
 
 def _as_kind(kind: str, other: str) -> Callable[[], AbstractContextManager[Any]]:
@@ -113,7 +116,7 @@ FAULTS = (
     Fault("stride in the first 1x1 convolution", stages.features, {"stride_in": "1x1"}),
     Fault("batch norm with epsilon 1e-3", stages.features, {"norm_epsilon": 1e-3}),
     Fault("pooling padded at the end", stages.features, change=pooled_at_the_end),
-    Fault("proposals clipped to the whole input", stages.proposals, change=clipped_to_the_input),
+    Fault("proposals clipped to the whole input", stages.proposals, change=clipped_to_the_input, model=SECOND),
     Fault("RoIAlign half a pixel off", stages.regions, {"roi_align": "aligned"}),
     Fault("one sample for each cell of a region", stages.regions, {"roi_sampling_ratio": 1}),
     Fault("sigmoid instead of softmax", stages.detections, change=sigmoid_scores),
@@ -121,10 +124,10 @@ FAULTS = (
 
 
 @contextmanager
-def wrong_session(fault: Fault, weights: Path) -> Iterator[TorchSession]:
-    """Builds a session with the fault."""
+def wrong_session(fault: Fault, weights: Mapping[str, Path]) -> Iterator[TorchSession]:
+    """Builds a session with the fault; `weights` are the files by model."""
     with fault.loading():
-        session = open_session(MODEL, weights, fault.settings)
+        session = open_session(fault.model, weights[fault.model], fault.settings)
     with fault.change(session.model):
         yield session
 
@@ -140,9 +143,9 @@ def main() -> None:
     """Prints each fault and every stage that notices it."""
     print("| fault | noticed by |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        path = write_weights(MODEL, Path(folder))
+        weights = {model: write_weights(model, Path(folder)) for model in MODELS}
         for fault in FAULTS:
-            with wrong_session(fault, path) as session:
+            with wrong_session(fault, weights) as session:
                 print(f"| {fault.name} | {', '.join(stage.__name__ for stage in noticing(session))} |", flush=True)
 
 

@@ -131,6 +131,8 @@ def proposals(session: TorchSession) -> Iterator[Result]:
     boxes = np.asarray(got.boxes)[0][np.asarray(got.valid)[0]]
     yield gates.close("number", len(boxes), len(session.expected["proposals"]), torch_gates.EXACT)
     yield gates.as_set("boxes", boxes, session.expected["proposals"], torch_gates.PROPOSALS, near=torch_gates.NEAR)
+    extent = session.expected["proposals"].max(axis=0)
+    yield gates.close("where they end", boxes.max(axis=0, initial=0), extent, torch_gates.BOXES)
 
 
 def regions(session: TorchSession) -> Iterator[Result]:
