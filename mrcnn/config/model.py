@@ -133,6 +133,11 @@ class ModelConfig(Settings):
         return None
 
     @property
+    def has_masks(self) -> bool:
+        """Whether the model predicts masks; without, a detection's mask is its whole box."""
+        return True
+
+    @property
     def uses_batch_statistics(self) -> bool:
         """Whether training normalises by the statistics of each device's batch, which must not be small."""
         return False

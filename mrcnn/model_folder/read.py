@@ -133,7 +133,8 @@ class ModelBundle:
 
 def output_rules(config: ModelConfig) -> OutputRules:
     """Collects the output rules from the settings of a model."""
-    return OutputRules(config.mask_threshold, config.mask_paste, config.round_boxes)
+    paste = config.mask_paste if config.has_masks else "bilinear"  # which fills a box to its edges
+    return OutputRules(config.mask_threshold, paste, config.round_boxes)
 
 
 def read_model(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fidelity.torch_recipe import FIXTURES, MODELS
+from tests.fidelity.torch_recipe import FIXTURES, KEYPOINTS, MODELS
 from tests.fidelity.torch_reference import COARSEST_ANCHORS, CORNER, MAPS, path_of
 
 WHOLE = ("boxes", "labels", "scores", "boxes_resized", "proposals", "masks_shape")
@@ -26,6 +26,8 @@ PROPOSED = {  # rows whose boxes, moved by their deltas, are among the proposals
 REGIONS = 6  # of which every 32nd channel is kept; of the first one all
 MASKS = 6
 EVERY = 32  # channels of the coarsest map
+OF_KEYPOINTS = ("boxes", "labels", "scores", "keypoints", "keypoints_scores")
+POINTS = 4  # every so many of the maps of the first two detections
 
 
 def main() -> None:
@@ -38,6 +40,10 @@ def main() -> None:
             np.savez_compressed(path_of(model), **thinned(record, model))
         write_table(FIXTURES / f"{model}.json", json.loads((folder / f"torchvision_{model}.json").read_text()))
         print(f"{path_of(model).name}: {path_of(model).stat().st_size:,} bytes")
+    with np.load(folder / f"torchvision_{KEYPOINTS}.npz") as record:
+        found = {name: record[name] for name in (*OF_KEYPOINTS, "boxes_resized")}
+        np.savez_compressed(path_of(KEYPOINTS), **found, keypoint_logits=record["keypoint_logits"][:, ::POINTS])
+    write_table(FIXTURES / f"{KEYPOINTS}.json", json.loads((folder / f"torchvision_{KEYPOINTS}.json").read_text()))
 
 
 def thinned(record, model: str) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import pytest
 from tests.fidelity import torch_recipe
 
 
-@pytest.mark.parametrize("name", torch_recipe.MODELS)
+@pytest.mark.parametrize("name", [*torch_recipe.MODELS, torch_recipe.KEYPOINTS])
 def test_make_state_has_the_published_digest(name):
     model = torch_recipe.read_model(name)
     assert torch_recipe.digest(torch_recipe.make_state(model)) == model.sha256

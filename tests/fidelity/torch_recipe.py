@@ -17,6 +17,7 @@ import numpy as np
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 MODELS = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
+KEYPOINTS = "keypointrcnn_resnet50_fpn"
 HE = np.sqrt(2.0)  # keeps the variance behind a ReLU
 
 State = dict[str, np.ndarray]  # by name
@@ -98,7 +99,8 @@ def _rules(model: Model) -> tuple[tuple[str, Draw], ...]:
         (re.escape(last_rpn), _normal(0.02, mean=-0.5)),  # below 0: sparse features behind the ReLU
         (r"roi_heads\.box_head\.(fc7|5)\.bias", _normal(0.02, mean=-0.5)),
         (r".*\.bias", _normal(0.02)),
-        (r".*\.conv5_mask\.weight", _transposed_kernel),
+        (r".*\.conv5_mask\.weight", _transposed_kernel(HE, taps=1)),
+        (r".*\.kps_score_lowres\.weight", _transposed_kernel(2.0, taps=4)),
         (r"rpn\.head\.cls_logits\.weight", _kernel(1.5)),
         (r"rpn\.head\.bbox_pred\.weight", _kernel(0.5)),
         (r".*\.cls_score\.weight", _kernel(model.class_gain)),
@@ -135,8 +137,12 @@ def _kernel(gain: float) -> Draw:
     return draw
 
 
-def _transposed_kernel(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draws `[in, out, 2, 2]` of stride 2, where each output sees one tap and so `in` inputs."""
-    values = generator.standard_normal(shape)
-    values -= values.mean(axis=0, keepdims=True)
-    return values * np.sqrt(2.0 / shape[0])
+def _transposed_kernel(gain: float, *, taps: int) -> Draw:
+    """Draws `[in, out, k, k]` of stride 2, where each output sees `taps` cells and so `taps` times `in` inputs."""
+
+    def draw(generator, shape):
+        values = generator.standard_normal(shape)
+        values -= values.mean(axis=0, keepdims=True)
+        return values * gain / np.sqrt(taps * shape[0])
+
+    return draw

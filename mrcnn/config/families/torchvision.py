@@ -132,6 +132,11 @@ class TorchConfig(RcnnConfig):
         )
 
     @property
+    def has_masks(self) -> bool:
+        """Whether `heads` has `masks`."""
+        return "masks" in self.heads
+
+    @property
     def uses_batch_statistics(self) -> bool:
         """Whether batch norm normalises by the statistics of each device's batch in training."""
         return self.batch_norm == "trained"

@@ -132,3 +132,14 @@ def test_malformed_settings_are_refused(values, message):
 
 def test_heads_may_be_empty():
     assert TorchvisionConfig(heads=()).heads == ()
+
+
+@pytest.mark.parametrize(("heads", "expected"), [(("masks",), True), (("keypoints",), False), ((), False)])
+def test_has_masks_is_whether_the_mask_head_is_named(heads, expected):
+    assert TorchvisionConfig(heads=heads).has_masks is expected
+
+
+def test_heads_with_keypoints_add_the_head_of_that_name():
+    assert TorchvisionConfig(heads=["masks", "keypoints"]).extra_heads == ("keypoints",)
+    assert TorchvisionConfig(heads=["keypoints"], extra_heads=["keypoints"]).extra_heads == ("keypoints",)
+    assert TorchvisionConfig().extra_heads == ()
