@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from mrcnn.config.keypoints import DEFAULT_SIGMA, PERSON_SIGMAS, KeypointTemplate, guess_pairs
+from mrcnn.config.keypoints import DEFAULT_SIGMA, PERSON_SIGMAS, KeypointTemplate, guess_pairs, numbered
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_keypoint_template_converts_names_to_indices():
 def test_keypoint_template_refuses_what_does_not_fit(settings, message):
     with pytest.raises(ValidationError, match=message):
         KeypointTemplate(**settings)
+
+
+def test_numbered_names_the_points_of_a_person_or_counts_them():
+    person = numbered(17)
+    assert (person.names[0], person.names[16], len(person.skeleton)) == ("nose", "right_ankle", 19)
+    assert len(person.settled_pairs) == 8
+    assert numbered(2).names == ("point 1", "point 2")

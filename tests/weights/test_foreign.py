@@ -5,6 +5,7 @@ from mrcnn.errors import UserError
 from mrcnn.weights import foreign, state_dict_write
 from mrcnn.weights.maps.entries import Form
 from tests.weights import family_examples as examples
+from tests.weights import foreign_examples
 
 USES = {
     "num_classes": lambda file: file.num_classes,
@@ -117,3 +118,10 @@ def test_is_foreign_is_false_for_other_files(tmp_path):
     assert not foreign.is_foreign(tmp_path / "missing.pth")
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     assert not foreign.is_foreign(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("code_base", ["torchvision", "detectron2"])
+def test_num_keypoints_is_that_of_the_keypoint_head(tmp_path, code_base):
+    with_points = foreign_examples.detector(code_base, heads=("keypoints",))
+    assert foreign.read(written(tmp_path / "a.pth", with_points)).num_keypoints == 2
+    assert foreign.read(written(tmp_path / "b.pth", foreign_examples.detector(code_base))).num_keypoints == 0
