@@ -168,7 +168,21 @@ def test_settings_are_those_of_torchvision():
     )
     assert (found.roi_samples, found.roi_positive_fraction, found.pre_nms_topk) == (512, 0.25, 2000)
     limits = [peers_ours.settings(case).score_threshold for case in peers_work.CASES.values() if not case.training]
-    assert limits == [0.05, 0.0, 0.05, 0.0]
+    assert limits == [0.05, 0.0, 0.05, 0.0, 0.05, 0.05]
+
+
+def test_settings_of_torchvisions_own_models_are_of_its_families():
+    for name in ("torchvision", "torchvision_v2"):
+        found = peers_ours.settings(peers_work.CASES[f"infer-480x640-{name}"])
+        assert (found.family, found.batch_norm, found.score_threshold) == (name, "fixed", 0.05)
+
+
+def test_weight_file_of_torchvisions_own_models_is_their_state_dict(folder):
+    case = peers_work.ALL["tiny-infer-torchvision"]
+    with np.load(peers_work.weight_file(folder, case)) as stored:
+        assert stored["roi_heads.mask_predictor.mask_fcn_logits.weight"].shape == (peers_work.CLASSES, 256, 1, 1)
+    model = peers_ours.build(case, folder)
+    assert model.settings.family == "torchvision"
 
 
 @pytest.mark.slow

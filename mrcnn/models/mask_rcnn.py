@@ -303,8 +303,8 @@ def _image_size(images: Tensor) -> Size:
 
 
 def _whole_boxes(valid: Tensor) -> Tensor:
-    """Makes the masks `[B, D, 2, 2]` of a model without mask head: each object fills its box."""
-    return ops.broadcast_to(ops.cast(valid, "float32")[..., None, None], (*ops.shape(valid), 2, 2))
+    """Makes the masks `[B, D, 1, 1]` of a model without mask head: each object fills its box."""
+    return ops.cast(valid, "float32")[..., None, None]
 
 
 def _inside(windows: Tensor, images: Tensor) -> Tensor:

@@ -20,14 +20,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from mrcnn import files
 from mrcnn.errors import UserError
 from mrcnn.model_folder import write
 from mrcnn.model_folder.layout import BEST, CONFIG, LAST, WEIGHTS
 from mrcnn.train import state as states
-from mrcnn.train.averaging import Averages
 from mrcnn.train.state import TrainingState
 from mrcnn.weights import hdf5
 
@@ -52,6 +53,16 @@ def find_last(root: Path) -> Path | None:
 def holds_checkpoints(root: Path) -> bool:
     """Checks whether a folder holds a run's checkpoints; incomplete ones do not count."""
     return not all(map(_is_leftover, _folders(root)))
+
+
+class Averages(Protocol):
+    """Moving averages of the trained weights; `averaging.Averages`, which needs TensorFlow, is one."""
+
+    def applied(self) -> contextlib.AbstractContextManager[None]:
+        """Context in which the variables hold the averages."""
+
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """Copies the weights that training goes on with."""
 
 
 def check_place(root: Path, *, resume: bool) -> None:

@@ -125,7 +125,8 @@ import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from mrcnn.blocks.norm import ConvNorm
+from mrcnn.blocks.convolution import Convolution
+from mrcnn.blocks.norm import BatchNorm, ConvNorm
 from mrcnn.train import devices
 
 batch = np.random.default_rng(0).normal(size=(6, 4, 4, 2)).astype(np.float32)
@@ -135,7 +136,7 @@ def run(names, mode):
     chosen = devices.use(names)
     keras.utils.set_random_seed(1)
     with chosen.scope():
-        layer = ConvNorm(3, 3, conv_name="c", norm_name="b", batch_norm=mode)
+        layer = ConvNorm(Convolution(3, 3), BatchNorm(mode))
         layer.build((None, 4, 4, 2))
 
     def step(part):  # two images on the first device, four on the second

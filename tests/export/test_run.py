@@ -216,4 +216,5 @@ def test_detector_settings_are_the_model_s():
         channels=4, image_mean=(0.0,) * 4, image_resize="truncated", image_range=4095, mask_threshold=0.25
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
-    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, (0.25, "bilinear", "never"), "square")
+    rules = (0.25, "bilinear", "never")
+    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", config)

@@ -239,7 +239,7 @@ def test_page_tables_lose_no_table_when_a_family_is_added(monkeypatch):
 
 def test_model_keys_of_each_family_are_in_the_schema():
     choices = {item["then"]["properties"]["family"]["const"]: item["then"] for item in keys.model_keys()["allOf"]}
-    assert choices.keys() == {"matterport", "toy"}
+    assert choices.keys() == {"matterport", "torchvision", "torchvision_v2", "detectron2", "toy"}
     assert choices["toy"]["properties"]["width"]["default"] == 4
 
 

@@ -314,6 +314,6 @@ def test_a_model_without_mask_head_detects_whole_boxes():
     raw = model({"images": images, "windows": np.array([[0, 0, 64, 80]], "float32")})
     valid = np.asarray(raw.valid)
     assert valid.any()
-    assert raw.masks.shape == (1, 5, 2, 2)
-    np.testing.assert_array_equal(np.asarray(raw.masks), np.broadcast_to(valid[..., None, None], (1, 5, 2, 2)))
+    assert raw.masks.shape == (1, 5, 1, 1)
+    np.testing.assert_array_equal(np.asarray(raw.masks), np.broadcast_to(valid[..., None, None], (1, 5, 1, 1)))
     assert np.asarray(raw.boxes)[..., 3].max() <= 80  # the window

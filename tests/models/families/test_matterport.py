@@ -111,8 +111,8 @@ def test_matterport_widths_and_precision_reach_the_networks(parts):
     assert parts.box.network.first.conv.filters == 19
     assert parts.backbone.stem.norm.mode == "trained"
     networks = (
-        parts.backbone.stem,
-        parts.rpn.network.shared,
+        parts.backbone.stem.conv,
+        parts.rpn.network.shared[0],
         parts.neck.lateral[0].conv,
         parts.heads["mask"].network.upsampling,
     )

@@ -103,11 +103,16 @@ def test_build_layers_widths_and_norms(parts):
 
 
 @pytest.mark.parametrize(
-    ("rules", "strides", "least_proposal", "least_detection", "margin"),
-    [(TORCHVISION, None, 1e-3, 1e-2, 1e-6), (DETECTRON2, (4, 8, 16, 32, 64), 0.0, 0.0, 0.0)],
+    ("family", "rules", "strides", "least_proposal", "least_detection", "margin"),
+    [
+        (TorchvisionConfig, TORCHVISION, None, 1e-3, 1e-2, 1e-6),
+        (Detectron2Config, DETECTRON2, (4, 8, 16, 32, 64), 0.0, 0.0, 0.0),
+    ],
 )
-def test_build_layers_brings_the_numbers_of_the_code_base(rules, strides, least_proposal, least_detection, margin):
-    parts = build_layers(TorchvisionConfig(), num_classes=2, feature_dtype="float32", rules=rules)
+def test_build_layers_brings_the_numbers_of_the_code_base(
+    family, rules, strides, least_proposal, least_detection, margin
+):
+    parts = build_layers(family(), num_classes=2, feature_dtype="float32", rules=rules)
     assert parts.rpn.anchors.strides == strides
     assert parts.rpn.proposals.least_side == least_proposal
     assert parts.box.detections.least_side == least_detection
