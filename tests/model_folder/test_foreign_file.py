@@ -91,7 +91,7 @@ def test_input_size_is_the_published_one_unless_given():
         foreign_file.input_size((0, 500))
 
 
-def test_assumptions_are_told_unless_the_file_is_published():
+def test_assumptions_are_listed_unless_the_file_is_published():
     (epsilon,) = foreign_file.assumptions(file_of(), classes="cat,dog")
     assert "does not tell the epsilon of its batch norms: 1e-05 is assumed" in epsilon
     names, _ = foreign_file.assumptions(file_of(classes=91), classes=None)

@@ -92,7 +92,7 @@ def test_load_model_refuses_a_damaged_file(tmp_path, name, values, message):
 
 
 @pytest.mark.usefixtures("network")
-def test_load_model_tells_of_unknown_tensors(tmp_path):
+def test_load_model_warns_of_unknown_tensors(tmp_path):
     lines = []
     loaded(tmp_path / "a.pth", examples.detector() | {"extra.bias": np.zeros(1, np.float32)}, lines.append)
     assert any(

@@ -36,7 +36,7 @@ def test_find_names_the_known_models():
     assert "\n" not in message
 
 
-def test_of_file_knows_a_published_file_wherever_it_lies(tmp_path):
+def test_of_file_finds_a_published_file_wherever_it_lies(tmp_path):
     name = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
     assert published.of_file(tmp_path / name) == published.MODELS["torchvision:maskrcnn_resnet50_fpn"]
     assert published.of_file(f"mine_{name}") is None

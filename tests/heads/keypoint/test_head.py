@@ -143,6 +143,6 @@ def test_decode_shifts_points_and_scores_by_the_rule():
         ({"normalizer": "all"}, "knows visible and static, got 'all'"),
     ],
 )
-def test_keypoints_refuses_what_it_does_not_know(kwargs, message):
+def test_keypoints_refuses_unknown_words_and_numbers(kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
