@@ -1,7 +1,7 @@
 """Operations on `extras`, the extra fields of a record's objects.
 
 `extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out.
-Functions that need what a model or the data says of a field have an argument `fields`, the fields of a run by name;
+Functions that need fields adapted to a model or the data have an argument `fields`, the fields of a run by name;
 without it they use `FIELDS`.
 """
 

@@ -15,7 +15,10 @@ from mrcnn.train import state as states
 
 
 class Averages:
-    """Moving averages of variables: `average = momentum * average + (1 - momentum) * weight` after each update."""
+    """Moving averages of variables.
+
+    After each update `average = momentum * average + (1 - momentum) * weight`.
+    """
 
     def __init__(self, variables: Sequence[keras.Variable], *, momentum: float):
         """Starts with the variables' values as averages.

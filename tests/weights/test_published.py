@@ -31,7 +31,7 @@ def test_find_names_the_known_models():
     with pytest.raises(UserError) as caught:
         published.find("detectron2:mask_rcnn")
     message = str(caught.value)
-    assert message.startswith("detectron2:mask_rcnn is no published model that is known here; those are torchvision:")
+    assert message.startswith("detectron2:mask_rcnn is not among the published models: use one of torchvision:")
     assert all(name in message for name in published.MODELS)
     assert "\n" not in message
 

@@ -124,8 +124,8 @@ class MatterportConfig(RcnnConfig):
     roi_sampling_ratio: Index = Field(
         default=2,
         description=(
-            "**convention**: samples per side of a pooled cell; 0: as many as the cell has cells of the feature map per "
-            "side, rounded up; 1 with crop_and_resize"
+            "**convention**: samples per side of a pooled cell; 0: as many as the cell has cells of the feature map "
+            "per side, rounded up; 1 with crop_and_resize"
         ),
     )
     rpn_delta_std: DeltaStd = Field(

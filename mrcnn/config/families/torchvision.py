@@ -57,7 +57,9 @@ class TorchConfig(RcnnConfig):
     )
     fpn_norm: Flag = Field(default=False, description="whether the pyramid's convolutions have batch norm")
     mask_norm: Flag = Field(default=False, description="whether the mask head's convolutions have batch norm")
-    rpn_convolutions: PositiveInt = Field(default=1, description="number of 3x3 convolutions in the region proposal network")
+    rpn_convolutions: PositiveInt = Field(
+        default=1, description="number of 3x3 convolutions in the region proposal network"
+    )
     box_convolutions: Index = Field(
         default=0,
         description=(
@@ -72,7 +74,9 @@ class TorchConfig(RcnnConfig):
     anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = other_default(
         RcnnConfig, "anchor_aspect_ratios", (2.0, 1.0, 0.5)
     )
-    anchor_rounding: Flag = Field(default=True, description="whether half the sides of the anchors are rounded to whole pixels")
+    anchor_rounding: Flag = Field(
+        default=True, description="whether half the sides of the anchors are rounded to whole pixels"
+    )
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
         default=0.0, description="offset of the anchors' centres, in strides; 0 puts them on the cells' corners"
     )
@@ -85,12 +89,14 @@ class TorchConfig(RcnnConfig):
         RcnnConfig, "roi_positive_fraction", 0.25
     )
     roi_align: Literal["unaligned", "aligned"] = Field(
-        default="unaligned", description="whether RoIAlign has the half-pixel shift: `aligned` (detectron2) or not: `unaligned` (torchvision)"
+        default="unaligned",
+        description="RoIAlign with the half-pixel shift: `aligned` (detectron2), or without: `unaligned` (torchvision)",
     )
     roi_sampling_ratio: Index = Field(
         default=2,
         description=(
-            "samples per side of a pooled cell; 0: as many as the cell has cells of the feature map per side, rounded up"
+            "samples per side of a pooled cell; 0: as many as the cell has cells of the feature map per side, rounded "
+            "up"
         ),
     )
     mask_targets: Literal["soft", "cells"] = Field(
