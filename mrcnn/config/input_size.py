@@ -33,10 +33,10 @@ class InputSize(Settings):
         default=None,
         description=(
             "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels (32 by some rules of "
-            "`model.image_fit`) that holds the image, in training one of at most 8 shapes, chosen from "
-            "the images and logged; `square`: always `max_dim` x `max_dim`. null: rectangle for a new model, square for "
-            "one of an older convention or whose start weights were trained with it, and where `augmentation` changes "
-            "the size of images"
+            "`model.image_fit`) that holds the image, in training one of at most 8 shapes, chosen from the images "
+            "and logged; `square`: always `max_dim` x `max_dim`. null: rectangle for a new model, square for one of an "
+            "older convention or whose start weights were trained with it, and where `augmentation` changes the size "
+            "of images"
         ),
     )
     train_min_dims: tuple[PositiveInt, ...] = Field(
