@@ -59,7 +59,7 @@ class InputSize(Settings):
 
     @model_validator(mode="after")
     def _check_square(self) -> Self:
-        """Checks that the side of a square is a multiple of `SIZE_STEP`; a rectangle is rounded up."""
+        """Checks that the side of a square is a multiple of `SIZE_STEP`."""
         if self.max_dim % SIZE_STEP and self.shape != "rectangle":
             use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
             raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")

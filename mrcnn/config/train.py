@@ -135,7 +135,7 @@ class CopyPasteConfig(Settings):
 
 
 class ScaleJitterConfig(Settings):
-    """Large-scale jitter: scales a training image at random, then cuts or pads it to a square."""
+    """Large-scale jitter: scales a training image at random, then cuts or pads it."""
 
     min_scale: Positive = Field(
         default=0.1, description="least factor; at 1 the whole image just fits into the square of `max_dim`"

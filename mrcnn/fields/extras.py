@@ -83,7 +83,7 @@ def of_objects(objects: Iterable[Sequence[Label]], fields: Collection[str]) -> d
 
 
 def of_coco(annotation: Mapping[str, Any], fields: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Reads the values of the fields that an annotation of a COCO file has; see `Field.from_coco`.
+    """Reads the fields of an annotation of a COCO file; see `Field.from_coco`.
 
     Args:
         annotation: an item of `annotations`.

@@ -58,7 +58,7 @@ class Averages:
             other.assign_add((1 - self._momentum) * (tf.convert_to_tensor(variable.value) - other))
 
     def _exchange(self) -> None:
-        """Exchanges variables and averages one by one, so that only one more value is in memory."""
+        """Exchanges variables and averages one by one, to save memory."""
         for other, variable in zip(self._others, self._variables, strict=True):
             value = tf.identity(variable.value)
             variable.assign(tf.identity(other))

@@ -48,7 +48,7 @@ class ForeignFile:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The tensors of a model with the file's parts, whether the file has them or not."""
+        """All tensors of a model with the parts that the file has."""
         if self.is_detector:
             return tuple(self._map.entries(self._map.form_of(self.tensors)))
         return tuple(self._map.backbone_entries(self.backbone, prefix=""))
