@@ -210,7 +210,7 @@ def test_apply_writes_keypoints_into_project_coco_json_and_pictures(predictor, t
     assert blue == [[255, 140, 60], [80, 200, 0], [0, 140, 255]]  # BGR: middle, left, right
 
 
-def test_sliding_windows_take_each_point_from_the_window_that_is_surest_of_it(predictor, tmp_path):
+def test_sliding_windows_select_each_point_from_the_window_with_its_highest_score(predictor, tmp_path):
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in" / "a.png"), np.full((48, 96, 3), 200, np.uint8))
     mode = {"name": "sliding_window", "window": {"width": 64, "height": 48}, "min_overlap": {"x": 32, "y": 0}}

@@ -17,7 +17,10 @@ class InputSize(Settings):
 
     min_dim: PositiveInt = Field(
         default=256,
-        description=("an image is scaled up until its short side reaches this; it has no effect above `max_dim`"),
+        description=(
+            "the short side of an image is enlarged to this, and by some rules of `model.image_fit` shrunk to it; no "
+            "effect above `max_dim`"
+        ),
     )
     max_dim: PositiveInt = Field(
         default=256,
@@ -29,10 +32,11 @@ class InputSize(Settings):
     shape: Literal["rectangle", "square"] | None = Field(
         default=None,
         description=(
-            "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels that holds the image, in "
-            "training one of at most 8 shapes, chosen from the images and logged; `square`: always `max_dim` x "
-            "`max_dim`. null: rectangle for a new model, square for one of an older convention or whose start weights "
-            "were trained with it, and where `augmentation` changes the size of images"
+            "`rectangle`: the model input is the smallest rectangle of multiples of 64 pixels (32 by some rules of "
+            "`model.image_fit`) that holds the image, in training one of at most 8 shapes, chosen from the images "
+            "and logged; `square`: always `max_dim` x `max_dim`. null: rectangle for a new model, square for one of an "
+            "older convention or whose start weights were trained with it, and where `augmentation` changes the size "
+            "of images"
         ),
     )
     train_min_dims: tuple[PositiveInt, ...] = Field(
@@ -55,7 +59,7 @@ class InputSize(Settings):
 
     @model_validator(mode="after")
     def _check_square(self) -> Self:
-        """Checks that a square has a side that the pyramid can halve; a rectangle is rounded up."""
+        """Checks that the side of a square is a multiple of `SIZE_STEP`."""
         if self.max_dim % SIZE_STEP and self.shape != "rectangle":
             use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
             raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")
@@ -63,6 +67,6 @@ class InputSize(Settings):
 
     @model_serializer(mode="wrap")
     def _without_open_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves an open `shape` and empty `train_min_dims` out, so that a config keeps the original's keys."""
+        """Leaves out `shape` if null and `train_min_dims` if empty, as in the original's configs."""
         values = dump(self)
         return {key: value for key, value in values.items() if value or key not in ("shape", "train_min_dims")}

@@ -1,4 +1,4 @@
-"""The template of an object's keypoints: their names, which are left and right, and how they are joined.
+"""The template of an object's keypoints: their names, left-right pairs and skeleton.
 
 Source: COCO data format; the sigmas of COCO's 17 points of a person are those of its keypoint evaluation (2016).
 """
@@ -40,7 +40,7 @@ Pair = tuple[Name, Name]
 class KeypointTemplate(Settings):
     """The points that objects have.
 
-    Points are named, so that they may stand in another order in other data.
+    Points are found by their names, so their order may differ between data sets.
     """
 
     names: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(description="name of each point, in order")
@@ -83,7 +83,7 @@ class KeypointTemplate(Settings):
 
     @property
     def mirrored_order(self) -> tuple[int, ...]:
-        """For each point the index of the one that takes its place in a mirrored image."""
+        """For each point the index of its counterpart in a mirrored image."""
         other = {name: twin for one, two in self.settled_pairs for name, twin in ((one, two), (two, one))}
         return tuple(self.names.index(other.get(name, name)) for name in self.names)
 
@@ -108,14 +108,17 @@ class KeypointTemplate(Settings):
 
     @property
     def class_indices(self) -> tuple[tuple[int, ...], ...] | None:
-        """For each class from 1 the indices of its points; None if each class has all."""
+        """The indices of the points of each class from 1; None if each has all."""
         if self.class_points is None:
             return None
         return tuple(tuple(self.names.index(name) for name in names) for names in self.class_points)
 
 
 def numbered(count: int) -> KeypointTemplate:
-    """Makes the template of a model that does not name its points: COCO's person for 17 points, else numbers."""
+    """Makes the template of a model without names of points.
+
+    17 points have the names of COCO's person; others have numbers as names.
+    """
     if count == len(PERSON_SIGMAS):
         return KeypointTemplate(names=tuple(PERSON_SIGMAS), skeleton=PERSON_SKELETON)
     return KeypointTemplate(names=tuple(f"point {number}" for number in range(1, count + 1)))

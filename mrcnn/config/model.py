@@ -51,9 +51,10 @@ class ModelConfig(Settings):
     image_fit: Literal["centred", "torchvision", "detectron2"] = Field(
         default="centred",
         description=(
-            "how an image is fitted into the model input: `centred`: its short side is enlarged to `min_dim` but not "
-            "shrunk to it, the padding is on all sides, a rectangle has multiples of 64 pixels; as torchvision and "
-            "detectron2 do: also shrunk, padded below and to the right, multiples of 32"
+            "rule for the size of an image in the model input. `centred`: the short side is enlarged to "
+            "`input_size.min_dim` but not shrunk to it, the padding is on all sides, and the sides of a rectangle are "
+            "multiples of 64 pixels. `torchvision`, `detectron2`: the short side is also shrunk, the padding is below "
+            "and on the right, and the sides are multiples of 32; the two round the scaled sides differently"
         ),
     )
     image_resize: Literal["exact", "truncated", "smoothed"] = Field(
@@ -96,9 +97,10 @@ class ModelConfig(Settings):
     mask_paste: Literal["bilinear", "fading", "stretched", "expanded", "sampled"] = Field(
         default="bilinear",
         description=(
-            "**convention**: how a mask is enlarged: as it is, fading at its borders (Matterport), its values "
-            "stretched to 0..1 first (Supervisely), with a border of zeros in a box of whole pixels (torchvision), or "
-            "fading to 0 (detectron2)"
+            "**convention**: how a mask is enlarged to its box. `bilinear`: without change; `fading`: its values fall "
+            "towards its borders (Matterport); `stretched`: its values are first rescaled to 0..1 (Supervisely); "
+            "`expanded`: with a border of zeros, in a box of whole pixels (torchvision); `sampled`: its values fall to "
+            "0 outside (detectron2)"
         ),
     )
     round_boxes: Literal["never", "at_end", "before_nms"] = Field(

@@ -92,7 +92,7 @@ class ScheduleConfig(Settings):
     )
     milestone_steps: tuple[PositiveInt, ...] = Field(
         default=(),
-        description="step: the same in updates of the weights, as detectron2 counts; give one of the two",
+        description="step: the milestones in updates of the weights, as in detectron2, instead of `milestones`",
     )
     gamma: PositiveFraction = Field(default=0.1, description="step: what the rate is multiplied by at a milestone")
     final_fraction: Fraction = Field(default=0.0, description="cosine: factor of the rate at the end")

@@ -135,7 +135,7 @@ class CopyPasteConfig(Settings):
 
 
 class ScaleJitterConfig(Settings):
-    """Large-scale jitter: a training image is scaled at random, then cut or padded to `max_dim` x `max_dim`."""
+    """Large-scale jitter: scales a training image at random, then cuts or pads it."""
 
     min_scale: Positive = Field(
         default=0.1, description="least factor; at 1 the whole image just fits into the square of `max_dim`"
@@ -244,7 +244,7 @@ class TrainConfig(UserSettings):
     imagenet_weights: Name | None = Field(
         default=None,
         description=(
-            "a ResNet's file by Keras, torchvision, detectron2 or Caffe2 for `weights_init_type` imagenet; null "
+            "path of a ResNet file of Keras, torchvision, detectron2 or Caffe2, for `weights_init_type` imagenet; null "
             "downloads that of the family's code base"
         ),
     )
@@ -290,7 +290,7 @@ class TrainConfig(UserSettings):
         description=(
             "large-scale jitter, after `augmentation` and before `copy_paste`: a factor is drawn, and the scaled image "
             "is cut at a random place, or padded, to a square of `max_dim`; `{}` has the published factors 0.1 to 2. "
-            "Objects that are cut away, or cover no pixel by half, are left out. See [image sizes](#image-sizes)"
+            "Objects that are cut away, or cover no pixel to a half, are left out. See [image sizes](#image-sizes)"
         ),
     )
     seed: Index = Field(
@@ -344,7 +344,7 @@ class TrainConfig(UserSettings):
     def _check_scales(self) -> Self:
         if self.scale_jitter and self.input_size.train_min_dims:
             raise ValueError(
-                "`scale_jitter` must be null with `input_size.train_min_dims`: each draws the scale of an image"
+                "`scale_jitter` must be null with `input_size.train_min_dims`: both draw the scale of an image; use one"
             )
         return self
 

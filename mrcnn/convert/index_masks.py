@@ -1,6 +1,7 @@
-"""Reads instance masks: image files in which each object has its own pixel value, and 0 is the background.
+"""Reads instance masks, in which each object has its own pixel value.
 
-A palette file is read as the indices of its palette, not as colours, because two indices may share a colour.
+The value 0 is the background. A palette file is read as the indices of its palette, not as colours, because two indices
+may share a colour.
 Source: Penn-Fudan's `PedMasks` (8-bit), Pascal VOC's `SegmentationObject` (palette); 16 bits as written by OpenCV.
 Shape letters: H W mask.
 """
@@ -25,7 +26,7 @@ _SAMPLE_BITS = 16  # room for a sample of any depth in the number of a colour
 
 
 class ColorError(UserError):
-    """A mask has colours, and nothing says that each colour is one object."""
+    """A mask has colours, but colours are not to be read as objects."""
 
 
 def read_indices(path: Path, *, colors_are_objects: bool = False) -> np.ndarray:
@@ -62,7 +63,9 @@ def read_indices(path: Path, *, colors_are_objects: bool = False) -> np.ndarray:
 
 
 def object_bitmaps(indices: np.ndarray) -> list[tuple[int, int, Bitmap]]:
-    """Crops the mask of each object; parts of one value are one object, and holes stay.
+    """Crops the mask of each object.
+
+    All parts of one value are one object, and holes are kept.
 
     Args:
         indices: `[H, W]` unsigned integers, 0 background.
@@ -105,7 +108,7 @@ def check_size(mask: Path, mask_hw: tuple[int, ...], image_hw: Sequence[tuple[in
 
 
 def _palette_indices(data: np.ndarray, name: str) -> np.ndarray | None:
-    """Decodes a palette file to the indices of its palette; None for a file of another kind.
+    """Decodes a palette file to its indices; None for another file.
 
     OpenCV replaces indices by colours, so Pillow decodes them.
     """

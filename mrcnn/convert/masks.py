@@ -231,10 +231,10 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
 
 
 def _warn(kept: Kept, log: EventLog, *, is_split: bool) -> None:
-    """Warns of results that a training would refuse or learn wrongly."""
+    """Warns of projects that a training would refuse, and of objects that may be joined."""
     if not kept.objects:
         log.warning("nothing can be learnt from this project alone: it has no object")
     elif not kept.several:
-        log.warning("no mask has more than one value; if some images show several objects, these are one object now")
+        log.warning("no mask has more than one value; if some images show several objects, they were joined to one")
     if is_split and (missing := [tag for tag in (TRAIN_TAG, VAL_TAG) if not kept.tags[tag]]):
         log.warning(f"no image is tagged {' or '.join(missing)}; a training needs both {TRAIN_TAG} and {VAL_TAG}")

@@ -1,4 +1,4 @@
-"""Matches images with their masks by file name: the mask of `NAME.jpg` is `NAME.png` or `NAME<suffix>.png`."""
+"""Matches images with their masks: `NAME.jpg` with `NAME.png` or `NAME<suffix>.png`."""
 
 import os
 import unicodedata
@@ -49,7 +49,7 @@ def find(images_dir: Path, masks_dir: Path, suffix: str | None, *, log: EventLog
     for folder in (images_dir, masks_dir):
         listed[folder], folders = _list_files(folder)
         if others := listing.passed_over(listed[folder], folders=folders):
-            log.warning(f"{folder} has what is passed over: {', '.join(others)}")
+            log.warning(f"ignored in {folder}: {', '.join(others)}")
     images = [path for path in listed[images_dir] if listing.is_image(path)]
     masks = _keep_masks(listed[masks_dir], tally)
     for paths, what, folder in ((images, "image", images_dir), (masks, "mask as PNG, BMP or TIFF", masks_dir)):
@@ -87,7 +87,9 @@ def guess_suffix(images: Sequence[Path], masks: Sequence[Path]) -> str | None:
 
 
 def match(images: Sequence[Path], masks: Sequence[Path], *, suffix: str, tally: Tally) -> list[Pair]:
-    """Matches each image with the one mask of its name; names differ in Unicode form or not at all.
+    """Matches each image with the one mask of its name.
+
+    Names are compared in one Unicode form.
 
     Args:
         images: the image files.

@@ -1,4 +1,4 @@
-"""Divides images into training and validation images: at random, by lists of names, or all into one."""
+"""Tags images for training and validation, at random, by lists or all alike."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ class Split:
 
 
 def _read_list(path: Path, names: Iterable[str], tally: Tally) -> set[str]:
-    """Reads the images that a list names, with or without their extension; blank lines have no effect."""
+    """Reads the images that a list names, with or without their extension."""
     by_name: dict[str, str] = {}
     for name in names:
         by_name.setdefault(_composed(Path(name).stem), name)

@@ -1,4 +1,4 @@
-"""Large-scale jitter: scales an image by a random factor, then cuts or pads it to a square.
+"""Large-scale jitter: scales an image at random, then cuts or pads it.
 
 Source: Ghiasi et al. (2021), large-scale jittering; the size is that of detectron2's `ResizeScale`, and the padding is
 below and right, as by its `FixedSizeCrop`. Different from there: the place of the cut is drawn for each axis, and the

@@ -66,7 +66,7 @@ class Exportable:
         return [weight.value for weight in self.network.weights]
 
     def layers(self) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the values of the weights by layer and weight, under their names in a weight file."""
+        """Returns the weights by layer and weight, under their names in a weight file."""
         layout = self.network.weight_layout()
         return {layer: {name: variable.numpy() for name, variable in weights} for layer, weights in layout}
 

@@ -1,7 +1,7 @@
 """Operations on `extras`, the extra fields of a record's objects.
 
 `extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out.
-Functions that need what a model or the data says of a field have an argument `fields`, the fields of a run by name;
+Functions that need fields adapted to a model or the data have an argument `fields`, the fields of a run by name;
 without it they use `FIELDS`.
 """
 
@@ -83,7 +83,7 @@ def of_objects(objects: Iterable[Sequence[Label]], fields: Collection[str]) -> d
 
 
 def of_coco(annotation: Mapping[str, Any], fields: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Reads the values of the fields that an annotation of a COCO file has; see `Field.from_coco`.
+    """Reads the fields of an annotation of a COCO file; see `Field.from_coco`.
 
     Args:
         annotation: an item of `annotations`.

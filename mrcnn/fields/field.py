@@ -21,7 +21,7 @@ DECIMALS = 4  # of values in JSON
 
 
 class Settled(NamedTuple):
-    """The settings of a field for a run, and what was found in the data, one line each."""
+    """The settings of a field for a run, and remarks on them, one line each."""
 
     settings: Any
     remarks: tuple[str, ...] = ()
@@ -51,14 +51,16 @@ class Field:
     tolerance: float = 0.1
 
     def settled(self, settings: Any, classes: Sequence[Mapping[str, Any]]) -> Settled:
-        """Finds the settings of a training where its config leaves them open; here there are none to find.
+        """Finds in the data the settings that a config leaves open.
+
+        By default a field has no settings.
 
         Args:
             settings: those of the config; None where it leaves them open.
             classes: further values of each class of the data, in the order of the class ids from 1.
 
         Raises:
-            UserError: the data has not what the field needs.
+            UserError: the data lacks what the field needs.
         """
         return Settled(settings)
 

@@ -1,4 +1,4 @@
-"""The extra field of keypoints: named points of an object, such as the joints of a person.
+"""The extra field of keypoints, named points such as the joints of a person.
 
 A value is `[K, 3]`: x and y in pixels of the image, and v. Pixel i of an axis spans i..i + 1, as for boxes. In
 annotations v is COCO's: 0 not annotated, 1 hidden, 2 visible; in detections it is a score, and 0 for a point that the
@@ -133,11 +133,11 @@ class Keypoints(Field):
         return value
 
     def to_label(self, label: Label, value: np.ndarray) -> Label:
-        """Leaves the label of the mask as it is, since the points are a figure of their own."""
+        """Returns the mask's label unchanged, since the points are a figure of their own."""
         return label
 
     def figure(self, value: np.ndarray) -> Graph | None:
-        """Converts the points that there are to a graph; None without any. See `Field.figure`."""
+        """Converts the existing points to a graph; None without any. See `Field.figure`."""
         nodes: dict[str, dict[str, Any]] = {}
         for name, (x, y, v) in zip(self._names(len(value)), value.tolist(), strict=True):
             if v:
@@ -232,7 +232,7 @@ def _remarks(template: KeypointTemplate) -> tuple[str, ...]:
 
 
 def _coco_template(category: Mapping[str, Any]) -> KeypointTemplate | None:
-    """Reads the points of a COCO category; None where it has none, or where they are malformed."""
+    """Reads the points of a COCO category; None if absent or malformed."""
     listed = category.get(NAME)
     if not isinstance(listed, list) or not listed:
         return None
@@ -246,7 +246,7 @@ def _coco_template(category: Mapping[str, Any]) -> KeypointTemplate | None:
 
 
 def _project_template(facts: Mapping[str, Any]) -> KeypointTemplate | None:
-    """Reads the template of a project's class from the further keys of its meta; None without one."""
+    """Reads the template of a project's class from its meta; None without one."""
     nodes = _nodes(facts)
     names = {key: label for key, label, _ in nodes}
     if not names or len(set(names.values())) < len(names):

@@ -1,7 +1,7 @@
 """The table of the extra fields of objects, and the fields of a run.
 
 A field's file is imported here and the field added to `FIELDS`. Code that moves values finds their fields there; code
-that reads, mirrors, writes or draws them receives the fields of its run, which know the model's settings.
+that reads, mirrors, writes or draws them receives the fields of its run, which are adapted to the model's settings.
 """
 
 from collections.abc import Collection, Mapping

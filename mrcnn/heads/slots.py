@@ -1,4 +1,4 @@
-"""The slots of a batch that a head runs on, and the way back from its outputs to all slots.
+"""Selects the slots that a head runs on, and spreads its outputs over all slots.
 
 A head without fixed slots runs on the used ones alone. With fixed slots, which XLA needs, it runs on the same number in
 every batch.
@@ -30,7 +30,7 @@ def find(used: Tensor, *, fixed: bool, most: int | None = None) -> tuple[Tensor,
 
 
 def with_first(valid: Tensor) -> Tensor:
-    """Adds the batch's first slot to `[B, S]` bool, so that a head's input is never empty."""
+    """Adds the first slot to `[B, S]` bool: a head's input must not be empty."""
     first = (ops.cumsum(ops.ones_like(valid[:, :1], dtype="int32"), axis=0) == 1) & (ops.arange(valid.shape[1]) == 0)
     return valid | first
 

@@ -1,4 +1,4 @@
-"""Computes the size of an image in the model input, by the rule of one of three code bases.
+"""Computes an image's size in the model input by one of three code bases' rules.
 
 Sources: Matterport's `resize_image`, mode "square"; torchvision's `GeneralizedRCNNTransform`; detectron2's
 `ResizeShortestEdge` and `ImageList.from_tensors`.

@@ -1,4 +1,4 @@
-"""Derives model settings from a detector of torchvision or detectron2 without model folder.
+"""Derives model settings from a detector of torchvision or detectron2 without a model folder.
 
 The file holds neither input size nor class names: the published ones are assumed.
 """
@@ -36,10 +36,12 @@ def read_detector(path: Path) -> ForeignFile:
 
 
 def model_config(file: ForeignFile) -> ModelConfig:
-    """Builds the model settings of a detector: sizes from its tensors, numbers of a published file by its name.
+    """Builds the model settings of a detector from the sizes of its tensors.
+
+    A published file, recognised by its name, has further known settings.
 
     Raises:
-        UserError: a layer is missing that tells a setting, or the settings are invalid.
+        UserError: a layer is missing from which a setting is derived, or the settings are invalid.
     """
     known = published.of_file(file.path)
     values = {**file.settings(), **(known.settings if known else {})}
@@ -70,8 +72,8 @@ def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> t
         classes = class_names.COCO
     if classes is None:
         raise UserError(
-            f"{file.path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
-            "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
+            f"{file.path} is a weight file alone and does not contain the names of its {count - 1} classes: give them "
+            "by --classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
         )
     names = class_names.read_names(classes)
     if count == COCO_CATEGORIES and names == class_names.COCO_NAMES:
@@ -98,12 +100,12 @@ def input_size(given: Sequence[int] | None) -> InputSize:
 
 
 def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tuple[str, ...]:
-    """Lists the settings that had to be assumed for a file, one line each; `classes` as the user gave them."""
+    """Lists the settings that had to be assumed, one line each; `classes` is the user's."""
     if published.of_file(file.path) is not None:
         return ()
     lines = []
     if classes is None and is_coco(file):
-        lines.append(f"{file.path} does not tell its class names: COCO's are assumed; to set others, give --classes")
+        lines.append(f"{file.path} does not contain its class names: COCO's are assumed; to set others, give --classes")
     lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
     return tuple(lines)
 
@@ -121,13 +123,13 @@ def epsilon_remarks(file: ForeignFile, *, fix: str) -> tuple[str, ...]:
     if published.of_file(file.path) is not None or file.settings()["family"] != "torchvision":
         return ()
     return (
-        f"{file.path} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+        f"{file.path} does not contain the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
         f"weights and what was trained from them have 0. To set it, {fix}",
     )
 
 
 def _by_category_id(names: Sequence[str]) -> tuple[str, ...]:
-    """Lists COCO's names by category id, from 1; an id that is not used has a name that says so."""
+    """Lists COCO's names by category id, from 1, with placeholders for unused ids."""
     remaining = iter(names)
     return tuple(
         f"unused {number}" if number in UNUSED_CATEGORIES else next(remaining) for number in range(1, COCO_CATEGORIES)

@@ -1,4 +1,4 @@
-"""Finds the files of the model that `--model` names; the name of a published model downloads them.
+"""Finds the files of the model that `--model` names, or downloads a published one.
 
 `layout` holds what needs no download, and so no TensorFlow.
 """

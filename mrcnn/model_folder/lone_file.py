@@ -57,7 +57,7 @@ def model_config(facts: inspect.Facts, path: str | Path) -> MatterportConfig:
     ratios = MatterportConfig().anchor_aspect_ratios
     if facts.anchors_per_location != len(ratios):
         raise UserError(
-            f"{path} has {facts.anchors_per_location} anchors per location and does not tell their shapes: make a "
+            f"{path} has {facts.anchors_per_location} anchors per location and does not contain their shapes: make a "
             "model folder of it and give `model.anchor_aspect_ratios` in its config.json, see docs/weights.md"
         )
     values: dict[str, Any] = {
@@ -95,7 +95,7 @@ def class_titles(facts: inspect.Facts, path: str | Path, *, classes: class_names
     count = facts.num_classes or 0
     if classes is None:
         raise UserError(
-            f"{path} is a weight file alone and does not tell the names of its {count - 1} classes: give them by "
+            f"{path} is a weight file alone and does not contain the names of its {count - 1} classes: give them by "
             "--classes, as name,name,... or a JSON file with a list, or coco for COCO's 80"
         )
     return class_names.number_names(class_names.read_names(classes), num_classes=count, source=path)

@@ -98,7 +98,7 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def fields(config: ModelConfig) -> Fields:
-    """Finds the extra fields that the heads of a model add to a detection, adapted to the model's settings.
+    """Finds the extra fields of a model's detections, adapted to its settings.
 
     Raises:
         UserError: as `find`.

@@ -15,7 +15,10 @@ from mrcnn.train import state as states
 
 
 class Averages:
-    """Moving averages of variables: `average = momentum * average + (1 - momentum) * weight` after each update."""
+    """Moving averages of variables.
+
+    After each update `average = momentum * average + (1 - momentum) * weight`.
+    """
 
     def __init__(self, variables: Sequence[keras.Variable], *, momentum: float):
         """Starts with the variables' values as averages.
@@ -55,7 +58,7 @@ class Averages:
             other.assign_add((1 - self._momentum) * (tf.convert_to_tensor(variable.value) - other))
 
     def _exchange(self) -> None:
-        """Exchanges variables and averages one by one, so that only one more value is in memory."""
+        """Exchanges variables and averages one by one, to save memory."""
         for other, variable in zip(self._others, self._variables, strict=True):
             value = tf.identity(variable.value)
             variable.assign(tf.identity(other))

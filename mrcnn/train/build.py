@@ -77,7 +77,7 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
 
 
 def _averages(config: TrainConfig, network: keras.Model, state: TrainingState) -> Averages | None:
-    """Makes the moving averages, and gives a resumed run its trained weights back, which its file does not hold."""
+    """Makes the moving averages, and restores the trained weights of a resumed run."""
     momentum = config.optimizer.ema_momentum
     if momentum is None:
         return None

@@ -247,7 +247,7 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
 
 
 def _with_points(config: TrainConfig, record: Record | None) -> TrainConfig:
-    """Adopts the keypoints of a model whose classes are kept, where the config leaves them open."""
+    """Adopts the keypoints of a model whose classes are kept, unless the config lists them."""
     if record is None or "keypoints" in config.given_model or not config.model.extra_heads:
         return config
     found = {"keypoints": record.model().keypoints}

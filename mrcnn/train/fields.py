@@ -1,4 +1,4 @@
-"""Adapts the extra fields of a run to its model and its data, such as the names of keypoints."""
+"""Adapts the extra fields of a run, such as keypoints, to its model and data."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ def settle(
         The config with `model.<name>` for each field that has settings.
 
     Raises:
-        UserError: the data has not what a field needs.
+        UserError: the data lacks what a field needs.
     """
     facts = _by_class(config, source, known)
     found: dict[str, Any] = {}
@@ -42,12 +42,12 @@ def settle(
 
 
 def of_run(config: TrainConfig, names: Collection[str], source: Source) -> Fields:
-    """Finds the fields of a run: they know the model's settings and the annotations of the data."""
+    """Adapts the fields of a run to the model's settings and the data's annotations."""
     return table.of_data(table.of_model(names, config.model), source.class_facts)
 
 
 def _by_class(config: TrainConfig, source: Source, known: Mapping[str, int] | None) -> list[Mapping[str, Any]]:
-    """Lists the further values of each class of the data in the order of the class ids from 1."""
+    """Lists the further values of the data's classes by class id, from 1."""
     special = config.special_classes
     titles = [item.title for item in source.meta.classes]
     mapping = known or classes.class_mapping(titles, special.background, special.neutral, place=source.classes_in)

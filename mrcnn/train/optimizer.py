@@ -1,4 +1,4 @@
-"""Builds the optimizer, with clipping and weight decay that are correct when several devices share a batch.
+"""Builds the optimizer, whose clipping and weight decay are correct on several devices.
 
 Keras clips each device's own gradient before it adds the devices' gradients up, so two devices would not equal one.
 Here the gradients are averaged over the devices first; every device then clips the same gradient at `norm / n`, and
@@ -108,7 +108,7 @@ def build_optimizer(
         loss_scale: whether to scale the loss dynamically, as float16 needs; gradients are unscaled before clipping.
 
     Raises:
-        ValueError: decay in the gradient is asked of AdamW, which is decoupled by definition.
+        ValueError: the form is `gradient` for AdamW, which is decoupled by definition.
     """
     in_gradient = decay.factor if decay.form == "gradient" else 0.0
     decoupled = decay.factor - in_gradient

@@ -80,7 +80,7 @@ def described(config: TrainConfig, *, batch_size: int) -> str:
 
 
 def remarks(config: TrainConfig, *, steps_per_epoch: int) -> list[str]:
-    """Lists warnings of a warm-up that never ends and of milestones in steps that are not reached.
+    """Lists warnings of a warm-up or milestones beyond the end of the run.
 
     Args:
         config: `lr_schedule`, `optimizer` and `epochs` are read.
@@ -90,14 +90,14 @@ def remarks(config: TrainConfig, *, steps_per_epoch: int) -> list[str]:
     warmup = warmup_steps(config, steps_per_epoch=steps_per_epoch)
     if warmup >= total:
         lines.append(
-            f"the warm-up of `lr_schedule`, {warmup} steps, is no less than the run's {total} steps: "
+            f"the warm-up of `lr_schedule`, {warmup} updates, is no less than the run's {total} updates: "
             "the learning rate never reaches `lr`; shorten it or train more epochs"
         )
     late = [step for step in config.lr_schedule.milestone_steps if step >= total]
     if late and config.lr_schedule.name == "step":
         needed = -(-(late[-1] + 1) * config.optimizer.accumulation_steps // steps_per_epoch)
         lines.append(
-            f"`lr_schedule.milestone_steps` {late} are not reached in the run's {total} steps; train {needed} epochs "
-            "or more"
+            f"`lr_schedule.milestone_steps` {late} are not reached in the run's {total} updates; train {needed} "
+            "epochs or more"
         )
     return lines

@@ -233,7 +233,7 @@ def _check_shapes(steps: Iterable[_Step], *, source: str, adapt_conv1: bool) -> 
         else:
             wrong.append(step)
     if wrong:
-        # some families have one score for each anchor, others two, but all have four deltas: these tell the anchors
+        # some families have one score for each anchor, others two, but all have four deltas, which count the anchors
         first = min(wrong, key=lambda step: "rpn_class_raw" in step.weight)
         more = f" ({len(wrong) - 1} more weights differ)" if len(wrong) > 1 else ""
         raise UserError(

@@ -48,7 +48,7 @@ class ForeignFile:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The tensors that this project knows, whether the file has them or not."""
+        """All tensors of a model with the parts that the file has."""
         if self.is_detector:
             return tuple(self._map.entries(self._map.form_of(self.tensors)))
         return tuple(self._map.backbone_entries(self.backbone, prefix=""))
@@ -63,7 +63,7 @@ class ForeignFile:
         """Number of classes of a detector, with background.
 
         Raises:
-            UserError: the file has no layer that tells it.
+            UserError: the file has no layer from which it is derived.
         """
         try:
             return int(self._map.num_classes(self.tensors))
@@ -77,7 +77,7 @@ class ForeignFile:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of the tensors that this project has no layer for, counters of batch norm excluded."""
+        """Names of the tensors without a layer in this project, except batch norm's counters."""
         known = {entry.tensor for entry in self.entries}
         return tuple(name for name in self.tensors if name not in known and not name.endswith(COUNTERS))
 
@@ -85,7 +85,7 @@ class ForeignFile:
     def missing(self) -> tuple[str, ...]:
         """Names of the tensors that the model needs and the file lacks.
 
-        Of a head or a batch norm of which the file has nothing, nothing is needed.
+        A head or a batch norm without any tensor in the file is not needed.
         """
         present = {_place(entry) for entry in self.entries if entry.tensor in self.tensors}
         absent = [entry for entry in self.entries if entry.tensor not in self.tensors]
@@ -100,7 +100,7 @@ class ForeignFile:
         """Derives the `model` settings of a detector from names and shapes of its tensors.
 
         Raises:
-            UserError: a layer is missing that tells one of them.
+            UserError: a layer is missing from which one of them is derived.
         """
         try:
             return dict(self._map.settings_of(self.tensors))
@@ -120,7 +120,7 @@ class ForeignFile:
         return found | {name: {name: self.tensors[name]} for name in self.unknown}
 
     def _is_essential(self, entry: Entry) -> bool:
-        """Checks whether every model with the file's heads has a tensor; a box head may lack the second layer."""
+        """Checks whether every model with the file's heads has a tensor."""
         heads = self.settings()["heads"] if self.is_detector else ()
         lacking = [prefix for head, prefix in HEAD_LAYERS.items() if head not in heads]
         return entry.weight == "kernel" and not entry.layer.startswith(("mrcnn_class_conv2", *lacking))
@@ -154,15 +154,15 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
             return replace(found, is_caffe2=is_caffe2)
     shown = ", ".join(list(tensors)[:MOST_SHOWN])
     raise UserError(
-        f"{state.path} holds {len(tensors)} tensors ({shown}, …) of no model that is known here: give a Mask R-CNN or "
-        "Keypoint R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
+        f"{state.path} holds {len(tensors)} tensors ({shown}, …) of an unknown model: give a Mask R-CNN or Keypoint "
+        "R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
     )
 
 
 def state_dict_of(
     layers: Mapping[str, Mapping[str, np.ndarray]], *, code_base: str, form: Form, counters: bool = False
 ) -> dict[str, np.ndarray]:
-    """Arranges the weights of a model as the state dict of its code base, in its order.
+    """Arranges the weights of a model as a state dict of its code base.
 
     Args:
         layers: values by layer and weight, as in a weight file.
@@ -180,7 +180,7 @@ def state_dict_of(
 
 
 def _place(entry: Entry) -> tuple[str, str]:
-    """Names the kind of part that a tensor belongs to: its name without numbers, and its weight."""
+    """Returns the layer's name without numbers, and the weight's name."""
     return re.sub(r"\d+", "#", entry.tensor), entry.weight
 
 

@@ -1,9 +1,9 @@
-"""Loads ImageNet weights of a ResNet into the backbone of any family, so that it computes the same.
+"""Loads ImageNet weights of a ResNet into the backbone of any family.
 
 The files are those of keras.applications, torchvision, detectron2 and Caffe2. They differ in four things that are
 converted exactly: the order and the divisors of the input's channels (in the first convolution's kernel), the biases of
 convolutions (in the batch norms' means), and the epsilon of the batch norms. Two differences stay: the convolution
-that has a block's stride, which the log tells, and the padding of the stem (Matterport's graph does not pad even sides
+that has a block's stride, which is logged, and the padding of the stem (Matterport's graph does not pad even sides
 at the top and left). The means of the images differ by rounding alone.
 Sources: keras.applications.resnet, kind "caffe"; torchvision 0.29, `models/resnet.py`; detectron2 at 02b5c4e2,
 `checkpoint/c2_model_loading.py` and tools/convert-torchvision-to-d2.py.
@@ -86,7 +86,9 @@ def read_source(path: Path, *, backbone: str) -> Source:
 
 
 def convert(source: Source, rules: ResNetRules, kinds: Mapping[str, set[str]]) -> tuple[Layers, list[str]]:
-    """Converts the weights of a ResNet so that another one computes the same from the same images.
+    """Converts the weights of a ResNet to the rules of another one.
+
+    Both then compute the same from the same images.
 
     Args:
         source: the weights.
@@ -173,7 +175,7 @@ def _check(file: foreign.ForeignFile, backbone: str) -> None:
 
 
 def _fold_biases(found: Layers, kinds: Mapping[str, set[str]]) -> list[str]:
-    """Moves biases that the model lacks into its batch norms, and adds zeros for those that the source lacks.
+    """Folds biases that the model lacks into batch norms, and adds missing ones as zeros.
 
     Args:
         found: the weights, changed in place.

@@ -1,4 +1,4 @@
-"""Describes the content of a weight file of torchvision or detectron2, in the lines of `inspect`."""
+"""Describes the content of a weight file of torchvision or detectron2 for `inspect`."""
 
 from collections.abc import Mapping
 
@@ -79,7 +79,7 @@ def _verdict(file: ForeignFile) -> str:
     if not file.is_detector:
         return f"as `imagenet_weights`, into the {file.backbone} of every family"
     family, heads = file.settings()["family"], file.settings()["heads"]
-    whole = f"everything into a {family} with {file.backbone}, {file.num_classes} classes and heads {list(heads)}"
+    whole = f"everything into a {family} model with {file.backbone}, {file.num_classes} classes and heads {list(heads)}"
     if published.of_file(file.path):
         return f"{whole}; it is a published file, whose class names are known"
     needs = f"--classes must name the {file.num_classes - 1} besides the background"

@@ -1,4 +1,4 @@
-"""Reads pickles of weights without running code: an interpreter of the instructions that weight files need.
+"""Reads pickles of weights by an interpreter that runs no code of the file.
 
 A pickle is a program for a stack machine. Python's own reader imports the names that the program contains and calls
 what it finds. Here a name is only a key of a table of constructors that the caller passes; nothing is imported, and
@@ -100,7 +100,7 @@ def load(
 
 
 def shown(value: Any) -> str:
-    """Formats a value of a pickle for a message, in little time also if it is nested."""
+    """Formats a value of a pickle for a message, quickly even if it is nested."""
     return _SHORT.repr(value)
 
 

@@ -1,4 +1,4 @@
-"""The published weight files that a name such as `torchvision:maskrcnn_resnet50_fpn` stands for.
+"""The published weight files by name, such as `torchvision:maskrcnn_resnet50_fpn`.
 
 Sources: torchvision 0.29, the weights of `models/detection` and `models/resnet.py`; detectron2's MODEL_ZOO.md. Their
 file names hold the first digits of the SHA-256 of the content.
@@ -73,7 +73,7 @@ _CODE_BASES = tuple(dict.fromkeys(name.partition(":")[0] for name in MODELS))
 
 
 def find(model: str | Path) -> Published | None:
-    """Finds the published file that a name stands for.
+    """Finds the published file with a name.
 
     Args:
         model: the name, such as `torchvision:maskrcnn_resnet50_fpn`; or a path.
@@ -88,7 +88,7 @@ def find(model: str | Path) -> Published | None:
     if name.partition(":")[0] not in _CODE_BASES or ":" not in name or Path(model).exists():
         return None
     if name not in MODELS:
-        raise UserError(f"{name} is no published model that is known here; those are {', '.join(MODELS)}")
+        raise UserError(f"{name} is not among the published models: use one of {', '.join(MODELS)}")
     return MODELS[name]
 
 

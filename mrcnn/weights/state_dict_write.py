@@ -1,5 +1,6 @@
-"""Writes arrays by name as files that PyTorch and safetensors read; the same arrays give the same bytes.
+"""Writes arrays by name as files that PyTorch and safetensors read.
 
+The bytes depend on the arrays alone.
 A PyTorch file is an uncompressed zip archive: `data.pkl`, which rebuilds an ordered dictionary of tensors, one member
 `data/<number>` of raw values for each tensor, `byteorder` and `version`. `torch.load` with `weights_only` reads it.
 Source: torch/serialization.py and caffe2/serialize/inline_container.cc, which aligns values to 64 bytes.

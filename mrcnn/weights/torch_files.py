@@ -2,9 +2,9 @@
 
 Both forms hold a pickle of the saved object, in which a tensor is (storage, offset, size, stride), and the values of
 the storages outside of the pickle. Since PyTorch 1.6 the file is a zip archive with the members `<root>/data.pkl` and
-`<root>/data/<key>`. Before, five pickles stand in a row (a magic number, a version, facts of the machine, the object,
+`<root>/data/<key>`. Before, the file has five pickles (a magic number, a version, facts of the machine, the object,
 the keys of the storages), then for each key the number of its values as int64 and the values.
-Storages are little-endian; an archive written on a big-endian machine says so in the member `byteorder`.
+Storages are little-endian; an archive written on a big-endian machine has `big` in the member `byteorder`.
 Source: torch/serialization.py and torch/_utils.py.
 """
 
@@ -114,7 +114,7 @@ class Tensor:
 
 
 def widen_bfloat16(values: np.ndarray) -> np.ndarray:
-    """Converts bfloat16, given as uint16 of any shape, to float32, of which it is the upper half."""
+    """Converts bfloat16, given as uint16 of any shape, to float32."""
     return (values.astype(np.uint32) << 16).view(np.float32)
 
 
@@ -219,7 +219,10 @@ class _Storages:
         self.found: dict[str, Storage] = {}
 
     def find(self, description: Any) -> Storage:
-        """Returns the storage of a description: `storage`, type, key, device, count, and None in the older form."""
+        """Returns the storage of a description by `torch.save`.
+
+        It has the word `storage`, type, key, device, count and, in the older form, None.
+        """
         wrong = UserError(f"{self.where} is damaged: it describes a storage by {pickles.shown(description)}")
         if type(description) is not tuple or len(description) not in (5, 6):
             raise wrong
@@ -282,7 +285,8 @@ def _checked(tensor: Tensor, where: str) -> Tensor:
 class _Bounded(io.FileIO):
     """A file of which at most `most` bytes are read at once.
 
-    A zip file says itself how long its list of members is, and `zipfile` makes about 1 kB of 50 bytes of that list.
+    A zip file declares the length of its list of members, and `zipfile` needs about 1 kB of memory for 50
+    bytes of the list.
     """
 
     most: int | None = MOST_PICKLE
@@ -291,7 +295,7 @@ class _Bounded(io.FileIO):
         """Reads bytes as a file does.
 
         Raises:
-            ValueError: more than `most` are asked for.
+            ValueError: `size` is more than `most`.
         """
         if self.most is not None and size is not None and size > self.most:
             raise ValueError(f"a list of members of {size} bytes")

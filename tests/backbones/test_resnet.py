@@ -108,7 +108,7 @@ def test_resnet_pools_with_padding_on_both_sides_or_at_the_end(padding, expected
     np.testing.assert_array_equal(np.asarray(seen[0])[0, :, :, 0], expected)
 
 
-def test_resnet_hands_its_settings_to_every_block():
+def test_resnet_passes_its_settings_to_every_block():
     backbone = ResNet(depth="resnet50", stride_in="3x3", use_bias=False, batch_norm="fixed", epsilon=0.25)
     blocks = [block for stage in backbone.stages for block in stage]
     units = [unit for block in blocks for unit in (block.reduce, block.convolve, block.expand)] + [backbone.stem]

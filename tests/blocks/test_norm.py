@@ -65,7 +65,7 @@ def test_conv_norm_half_precision_folds_in_float32():
     np.testing.assert_allclose(np.asarray(ops.cast(got, "float32"))[0, 0, 0], [18.5, -3.0], rtol=1e-2)
 
 
-def test_batch_norm_fixed_trains_nothing_even_when_told_to():
+def test_batch_norm_fixed_trains_nothing_whatever_trainable_is():
     layer = _layer(batch_norm="fixed")
     layer.trainable = True
     assert [variable.name for variable in layer.trainable_variables] == ["kernel", "bias"]

@@ -21,7 +21,7 @@ def test_guess_pairs_finds_left_and_right_by_words(names, pairs):
     assert guess_pairs(names) == tuple(pairs)
 
 
-def test_keypoint_template_knows_what_a_mirrored_image_exchanges():
+def test_keypoint_template_mirrored_order_exchanges_left_and_right():
     guessed = KeypointTemplate(names=("nose", "left_eye", "right_eye"))
     assert guessed.mirrored_order == (0, 2, 1)
     assert KeypointTemplate(names=guessed.names, pairs=()).mirrored_order == (0, 1, 2)

@@ -210,7 +210,7 @@ def test_all_problems_are_named_the_unknown_key_first():
 
 def test_scale_jitter_is_one_of_two_ways_to_set_the_scale():
     dims = {"train_min_dims": [64]}
-    message = "`scale_jitter` must be null with `input_size.train_min_dims`: each draws the scale of an image"
+    message = "`scale_jitter` must be null with `input_size.train_min_dims`: both draw the scale of an image; use one"
     assert error_of({"input_size": dims, "scale_jitter": {}}) == message
     assert (
         error_of({"scale_jitter": {"min_scale": 2, "max_scale": 1}})

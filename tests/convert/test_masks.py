@@ -40,7 +40,7 @@ def _pair(root, name, mask, image=None, *, extension="png"):
     return save(root / "PedMasks" / f"{name}_mask.png", mask)
 
 
-def test_convert_penn_fudan_gives_every_pixel_of_every_pedestrian(tmp_path, capsys):
+def test_convert_penn_fudan_keeps_every_pixel_of_every_pedestrian(tmp_path, capsys):
     root = write_penn_fudan(tmp_path / "PennFudanPed", count=10)
     assert _run(root, tmp_path / "out", "--class-name", "pedestrian", "--val-fraction", "0.3") == 0
     printed = _printed(capsys)

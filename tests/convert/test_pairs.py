@@ -84,7 +84,7 @@ def test_find_passes_over_other_files_and_says_so(tmp_path, capsys):
         "2 images left out, no mask: b.JPG; link.png",
     ]
     printed = capsys.readouterr()
-    assert "has what is passed over: 1 .txt files (note.txt), 1 folders (more)" in printed.out + printed.err
+    assert f"ignored in {images}: 1 .txt files (note.txt), 1 folders (more)" in printed.out + printed.err
     assert "Thumbs.db" in printed.out + printed.err
 
 

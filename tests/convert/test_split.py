@@ -54,7 +54,7 @@ def test_tags_by_lists_name_what_they_do_not_cover(tmp_path):
     ]
 
 
-def test_tags_by_one_list_give_the_others_the_other_tag(tmp_path):
+def test_tags_by_one_list_tag_the_others_with_the_other_tag(tmp_path):
     path = _write(tmp_path / "l.txt", "1\n")
     assert Split(val_list=path).tags(NAMES[:2], Tally()) == {"0.png": "train", "1.png": "val"}
     assert Split(train_list=path).tags(NAMES[:2], Tally()) == {"0.png": "val", "1.png": "train"}

@@ -27,7 +27,7 @@ def test_make_state_draws_a_tensor_from_its_own_name_alone():
     assert (other["rpn.head.conv.0.0.bias"] != state["rpn.head.conv.0.0.bias"]).all()
 
 
-def test_make_state_knows_a_batch_norm_by_its_statistics():
+def test_make_state_recognises_a_batch_norm_by_its_statistics():
     state = torch_recipe.make_state(SMALL)
     assert ((state["a.bn3.weight"] > 0.2) & (state["a.bn3.weight"] < 0.3)).all()
     assert abs(state["b.bn3.weight"].mean()) < 1e-6  # a kernel, without a mean over its inputs

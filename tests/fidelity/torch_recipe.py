@@ -80,7 +80,7 @@ def digest(state: State) -> str:
 
 
 def _marked(name: str, tensors: Shapes) -> str:
-    """Puts `norm:` before the name of a tensor of a batch norm, which the name alone does not tell."""
+    """Puts `norm:` before the name of a tensor of a batch norm, which the name alone does not show."""
     owner = name.rpartition(".")[0]
     return f"norm:{name}" if f"{owner}.running_mean" in tensors else name
 

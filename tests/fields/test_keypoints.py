@@ -89,7 +89,7 @@ def test_augmented_moves_points_given_as_y_and_x():
     assert moved.dtype == np.float32
 
 
-def test_merged_takes_each_point_from_the_piece_that_is_surest_of_it():
+def test_merged_selects_each_point_from_the_piece_with_its_highest_score():
     pieces = np.array([[[1, 1, 0.9], [2, 2, 0.1]], [[3, 3, 0.2], [4, 4, 0.8]]], np.float32)
     np.testing.assert_array_equal(
         Keypoints().merged(pieces, np.array([0.9, 0.8])), np.float32([[1, 1, 0.9], [4, 4, 0.8]])

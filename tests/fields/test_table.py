@@ -38,7 +38,7 @@ def test_chosen_finds_names_and_keeps_the_fields_of_a_run():
         table.chosen(["weight"])
 
 
-def test_of_model_gives_a_field_the_settings_of_its_name(monkeypatch):
+def test_of_model_passes_each_field_the_settings_of_its_name(monkeypatch):
     monkeypatch.setitem(FIELDS, "point", toy.Point())
     fields = table.of_model(["keypoints", "point"], Settings)
     assert fields["keypoints"].shape == (2, 3)

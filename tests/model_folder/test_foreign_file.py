@@ -53,7 +53,7 @@ def test_class_titles_must_be_given_for_other_numbers():
     with pytest.raises(UserError) as caught:
         foreign_file.class_titles(file_of(), classes=None)
     assert str(caught.value) == (
-        "a.pth is a weight file alone and does not tell the names of its 2 classes: give them by --classes, as "
+        "a.pth is a weight file alone and does not contain the names of its 2 classes: give them by --classes, as "
         "name,name,... or a JSON file with a list, or coco for COCO's 80"
     )
 
@@ -91,9 +91,9 @@ def test_input_size_is_the_published_one_unless_given():
         foreign_file.input_size((0, 500))
 
 
-def test_assumptions_are_told_unless_the_file_is_published():
+def test_assumptions_are_listed_unless_the_file_is_published():
     (epsilon,) = foreign_file.assumptions(file_of(), classes="cat,dog")
-    assert "does not tell the epsilon of its batch norms: 1e-05 is assumed" in epsilon
+    assert "does not contain the epsilon of its batch norms: 1e-05 is assumed" in epsilon
     names, _ = foreign_file.assumptions(file_of(classes=91), classes=None)
     assert "COCO's are assumed" in names
     assert foreign_file.assumptions(file_of(code_base="detectron2", classes=81), classes="coco") == ()

@@ -122,8 +122,8 @@ def test_locate_a_weight_file_of_another_code_base(tmp_path, name):
     assert layout.locate(tmp_path / name, holds=layout.WEIGHTS) == ModelFiles(tmp_path / name)
 
 
-def test_is_release_knows_published_names():
+def test_is_release_recognises_published_names():
     assert layout.is_release("torchvision:maskrcnn_resnet50_fpn_v2")
     assert not layout.is_release("torchvision")
-    with pytest.raises(UserError, match=r"^torchvision:mask is no published model"):
+    with pytest.raises(UserError, match=r"^torchvision:mask is not among the published models"):
         layout.is_release("torchvision:mask")

@@ -57,7 +57,7 @@ def test_image_mean_means_of_other_channels_are_the_average():
 
 def test_model_config_other_anchors_are_refused(old_file):
     path = old_file(rpn_class_raw_kernel=(1, 1, 1, 10))
-    with pytest.raises(UserError, match=r"old\.h5 has 5 anchors per location and does not tell their shapes"):
+    with pytest.raises(UserError, match=r"old\.h5 has 5 anchors per location and does not contain their shapes"):
         lone_file.model_config(lone_file.read_facts(path), path)
 
 

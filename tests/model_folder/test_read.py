@@ -258,7 +258,9 @@ def test_load_model_what_had_to_be_assumed_is_told_when_it_is_loaded(tmp_path, m
 
 def test_read_model_file_alone_needs_the_names_of_its_classes(tmp_path):
     path = old_weights.write_skeleton(tmp_path / "old.h5", mrcnn_class_logits_kernel=(1, 81))
-    with pytest.raises(UserError, match=r"does not tell the names of its 80 classes: give them by --classes, as name,"):
+    with pytest.raises(
+        UserError, match=r"does not contain the names of its 80 classes: give them by --classes, as name,"
+    ):
         read.read_model(path)
     with pytest.raises(UserError, match=r"^2 class names are given, but .*old\.h5 has 80 classes besides the backgrou"):
         read.read_model(path, classes="cat,dog")

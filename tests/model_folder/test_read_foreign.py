@@ -55,7 +55,7 @@ def test_load_model_loads_every_weight(tmp_path, network):
     tensors = examples.detector()
     loaded(tmp_path / "a.pth", tensors, lines.append)
     (epsilon,) = lines
-    assert "does not tell the epsilon" in epsilon
+    assert "does not contain the epsilon" in epsilon
     weights = {name: variable.numpy() for _, weights in network.weight_layout() for name, variable in weights}
     assert weights["conv1/kernel:0"].max() == tensors["backbone.body.conv1.weight"].max()
     bias = tensors["roi_heads.mask_predictor.mask_fcn_logits.bias"].max()
@@ -92,7 +92,7 @@ def test_load_model_refuses_a_damaged_file(tmp_path, name, values, message):
 
 
 @pytest.mark.usefixtures("network")
-def test_load_model_tells_of_unknown_tensors(tmp_path):
+def test_load_model_warns_of_unknown_tensors(tmp_path):
     lines = []
     loaded(tmp_path / "a.pth", examples.detector() | {"extra.bias": np.zeros(1, np.float32)}, lines.append)
     assert any(

@@ -223,10 +223,10 @@ def test_conventions_of_a_lone_backbone_are_refused(foreign_start):
         foreign_start(foreign_examples.backbone("torchvision")).conventions()
 
 
-def test_remark_says_what_a_file_of_another_code_base_does_not_tell(foreign_start):
+def test_remark_lists_what_is_assumed_for_a_file_of_another_code_base(foreign_start):
     found = foreign_start(foreign_examples.detector("torchvision"))
     assert found.remark() == (
-        f"{found.weights} does not tell the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
+        f"{found.weights} does not contain the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
         "weights and what was trained from them have 0. To set it, set `model.norm_epsilon` in the config"
     )
     assert foreign_start(foreign_examples.detector("detectron2")).remark() is None

@@ -117,7 +117,7 @@ def test_build_refuses_two_heads_with_one_field(monkeypatch):
         build("first", "second")
 
 
-def test_fields_know_the_settings_of_the_model():
+def test_fields_have_the_settings_of_the_model():
     config = MatterportConfig(extra_heads=("keypoints",), keypoints={"names": ["a", "b"]})
     assert {name: field.shape for name, field in extra_heads.fields(config).items()} == {"keypoints": (2, 3)}
     assert extra_heads.fields(MatterportConfig()) == {}

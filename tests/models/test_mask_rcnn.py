@@ -288,7 +288,7 @@ def test_pixels_in_the_order_bgr_have_their_mean_in_that_order():
     ]
 
 
-def test_pixels_of_the_padding_are_0_after_the_mean_where_it_is_asked_for():
+def test_pixels_of_the_padding_are_0_after_the_mean_by_choice():
     black, mean = _normalised(), _normalised(padding="mean")
     np.testing.assert_array_equal(black[:, 2], black[:, 0])
     np.testing.assert_array_equal(mean[:, :2], black[:, :2])

@@ -71,7 +71,7 @@ def test_build_network_gives_the_optimizer_its_schedule(built, log, make_state):
     assert np.isfinite(float(rate(0)))
 
 
-def test_build_network_gives_the_optimizer_its_weight_decay(built, log, make_state):
+def test_build_network_passes_the_weight_decay_to_the_optimizer(built, log, make_state):
     settings = {"weight_decay": 0.25, "weight_decay_form": "gradient", "decay_biases": False}
     made = make(log, make_state, optimizer=settings)
     assert (made.optimizer.gradient_decay, made.optimizer.weight_decay) == (0.25, None)

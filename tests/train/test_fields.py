@@ -44,7 +44,7 @@ def test_settle_refuses_data_without_points():
         fields.settle(CONFIG, ["keypoints"], source({"cat": {}}), known=None, log=HeardLog())
 
 
-def test_of_run_knows_the_model_and_the_data():
+def test_of_run_adapts_fields_to_the_model_and_the_data():
     given = load_train_config({"model": {"extra_heads": ["keypoints"], "keypoints": {"names": ["nose"]}}})
     facts = {"cat": {"geometry_config": {"nodes": {"n1": {"label": "nose"}}}}}
     field = fields.of_run(given, ["keypoints"], source(facts))["keypoints"]

@@ -30,7 +30,7 @@ CONFIG = {
 
 
 @pytest.mark.slow
-def test_train_learns_the_keypoints_of_drawn_figures_by_heart(tmp_path):
+def test_train_overfits_the_keypoints_of_drawn_figures(tmp_path):
     data, images = figures.write_coco(tmp_path / "data", images=4)
     paths = DataPaths(data, images, data, images)  # it is measured on the images that it learns
     training.train(load_train_config(CONFIG), data=paths, output_dir=tmp_path / "out", log=HeardLog())

@@ -48,7 +48,7 @@ def test_input_shapes_hold_the_largest_short_side_and_name_all():
     assert text == "input 128x192 (rectangles with 67% as many pixels as squares), short sides drawn from 48, 128"
 
 
-def test_optimizer_copies_and_update_rule_know_the_accumulation():
+def test_optimizer_copies_and_update_rule_with_accumulation():
     plain, four = OptimizerConfig(), OptimizerConfig(name="adam", accumulation_steps=4)
     assert (plan.optimizer_copies(plain), plan.optimizer_copies(four)) == (1, 3)  # Adam's two, and the sum
     assert plan.optimizer_copies(OptimizerConfig(ema_momentum=0.999)) == 2

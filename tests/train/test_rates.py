@@ -37,11 +37,11 @@ def test_remarks_name_a_schedule_that_the_run_does_not_complete():
     assert rates.remarks(config(name="step", milestone_steps=[99]), steps_per_epoch=50) == []  # 2 epochs
     (late,) = rates.remarks(config(name="step", milestone_steps=[60, 100, 101]), steps_per_epoch=50)
     assert late == (
-        "`lr_schedule.milestone_steps` [100, 101] are not reached in the run's 100 steps; train 3 epochs or more"
+        "`lr_schedule.milestone_steps` [100, 101] are not reached in the run's 100 updates; train 3 epochs or more"
     )
     assert rates.remarks(config(name="constant", milestone_steps=[100]), steps_per_epoch=50) == []
     (warmup,) = rates.remarks(config(warmup_steps=100), steps_per_epoch=50)
-    assert warmup.startswith("the warm-up of `lr_schedule`, 100 steps, is no less than the run's 100 steps")
+    assert warmup.startswith("the warm-up of `lr_schedule`, 100 updates, is no less than the run's 100 updates")
 
 
 def test_learning_rate_builds_the_schedule_of_the_config():

@@ -108,8 +108,8 @@ def test_read_refuses_other_models(tmp_path):
     with pytest.raises(UserError) as caught:
         foreign.read(path)
     assert str(caught.value) == (
-        f"{path} holds 6 tensors (layer.0, layer.1, layer.2, layer.3, …) of no model that is known here: give a Mask "
-        "R-CNN or Keypoint R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
+        f"{path} holds 6 tensors (layer.0, layer.1, layer.2, layer.3, …) of an unknown model: give a Mask R-CNN "
+        "or Keypoint R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
     )
 
 

@@ -83,7 +83,7 @@ FORMS = {"by_name.h5": write_by_name, "keras3.weights.h5": write_keras3}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_load_imagenet_gives_the_same_from_every_form(tmp_path, make_part, values_of, form):
+def test_load_imagenet_loads_the_same_from_every_form(tmp_path, make_part, values_of, form):
     found = foreign_weights()
     layout = make_part()
     report = load(layout, FORMS[form](tmp_path / form, found), 50)
@@ -347,7 +347,7 @@ def torch_file(path, tensors):
     return path
 
 
-def test_read_source_knows_the_rules_of_each_file(tmp_path):
+def test_read_source_has_the_rules_of_each_file(tmp_path):
     def rules_of(tensors):
         return imagenet.read_source(torch_file(tmp_path / "r.pth", tensors), backbone="resnet50").rules
 

@@ -36,8 +36,8 @@ def test_lines_of_a_whole_torchvision_model(lines_of):
         "  input channels: 3",
         "  heads: boxes, masks",
         "  sizes: fpn_channels 2, rpn_channels 2, box_fc_channels 2, box_pool_size 7",
-        "  loads: everything into a torchvision with resnet50, 5 classes and heads ['masks']; without a model folder, "
-        "--classes must name the 4 besides the background",
+        "  loads: everything into a torchvision model with resnet50, 5 classes and heads ['masks']; without a model "
+        "folder, --classes must name the 4 besides the background",
     ]
 
 
@@ -55,7 +55,7 @@ def test_lines_name_family_and_heads_of_a_whole_model(lines_of, code_base, field
     assert f"  family: {family}" in lines
     assert f"  heads: {heads}" in lines
     assert not [line for line in lines if "needs" in line or "not of this" in line]
-    assert lines[-1].startswith(f"  loads: everything into a {family} with resnet50, 3 classes")
+    assert lines[-1].startswith(f"  loads: everything into a {family} model with resnet50, 3 classes")
 
 
 def test_lines_say_where_the_class_names_are_known(lines_of):
@@ -102,7 +102,9 @@ def test_main_inspects_a_file_of_each_kind(tmp_path, capsys):
     assert inspect.main([str(tmp_path / "m.safetensors"), str(tmp_path / "other.pth")]) == 1
     printed = capsys.readouterr()
     assert "form: safetensors, whole model of torchvision" in printed.out
-    assert printed.err.startswith(f"error: {tmp_path / 'other.pth'} holds 1 tensors (linear.weight, …) of no model")
+    assert printed.err.startswith(
+        f"error: {tmp_path / 'other.pth'} holds 1 tensors (linear.weight, …) of an unknown model"
+    )
 
 
 def test_lines_of_a_damaged_tensor_are_an_error(lines_of):

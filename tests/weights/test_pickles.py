@@ -149,7 +149,7 @@ def test_load_refuses_other_instructions_by_name(name):
     )
 
 
-def test_load_does_not_ask_the_registry_of_extensions(monkeypatch):
+def test_load_does_not_use_the_registry_of_extensions(monkeypatch):
     copyreg.add_extension("os", "system", 200)
     try:
         data = PROTO + b"\x82\xc8" + plain((COMMAND,)) + b"R" + STOP

@@ -31,12 +31,12 @@ def test_find_names_the_known_models():
     with pytest.raises(UserError) as caught:
         published.find("detectron2:mask_rcnn")
     message = str(caught.value)
-    assert message.startswith("detectron2:mask_rcnn is no published model that is known here; those are torchvision:")
+    assert message.startswith("detectron2:mask_rcnn is not among the published models: use one of torchvision:")
     assert all(name in message for name in published.MODELS)
     assert "\n" not in message
 
 
-def test_of_file_knows_a_published_file_wherever_it_lies(tmp_path):
+def test_of_file_finds_a_published_file_wherever_it_lies(tmp_path):
     name = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
     assert published.of_file(tmp_path / name) == published.MODELS["torchvision:maskrcnn_resnet50_fpn"]
     assert published.of_file(f"mine_{name}") is None

@@ -267,7 +267,7 @@ def test_read_state_dict_reads_or_refuses_files_with_changed_bytes(name, path):
 
 
 @pytest.mark.parametrize("name", examples())
-def test_is_state_dict_knows_each_form(name, path):
+def test_is_state_dict_recognises_each_form(name, path):
     path.write_bytes(examples()[name])
     assert state_dict.is_state_dict(path)
 

@@ -44,15 +44,16 @@ class MatterportConfig(RcnnConfig):
     batch_norm: Literal["frozen", "trained", "synchronized"] = Field(
         default="frozen",
         description=(
-            "statistics as loaded, of each batch and device, or of each batch over all devices; training them from "
-            "random weights needs batches of 4 or more"
+            "`frozen`: the statistics stay as loaded; `trained`: each device normalises by the statistics of its part "
+            "of the batch; `synchronized`: by those of the whole batch over all devices. The last two need batches of "
+            "4 or more with random weights"
         ),
     )
 
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
         default=0.5,
         description=(
-            "**convention**: of the anchors' centres, in strides; 0.5 centres them on their cells, 0 (both "
+            "**convention**: offset of the anchors' centres, in strides; 0.5 centres them on their cells, 0 (both "
             "older codes) puts them on the cells' corners"
         ),
     )
@@ -108,8 +109,9 @@ class MatterportConfig(RcnnConfig):
     mask_targets: Literal["soft", "cells", "corners"] = Field(
         default="soft",
         description=(
-            "**convention**: a mask target holds the share of each cell that the object covers, or 1 where "
-            "that is a half or more, read at the middles of the cells or from edge to edge"
+            "**convention**: `soft`: a mask target is the share of each cell that the object covers; `cells`: it is 1 "
+            "where that share is a half or more, else 0; `corners`: it is 1 where the mask, read on a grid from edge "
+            "to edge of the region, is above a half (both older codes)"
         ),
     )
     roi_align: Literal["crop_and_resize", "aligned", "unaligned"] = Field(
@@ -122,7 +124,8 @@ class MatterportConfig(RcnnConfig):
     roi_sampling_ratio: Index = Field(
         default=2,
         description=(
-            "**convention**: samples per side of a pooled cell; 0 as many as it has cells; 1 with crop_and_resize"
+            "**convention**: samples per side of a pooled cell; 0: as many as the cell has cells of the feature map "
+            "per side, rounded up; 1 with crop_and_resize"
         ),
     )
     rpn_delta_std: DeltaStd = Field(

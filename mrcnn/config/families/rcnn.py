@@ -21,9 +21,7 @@ DeltaStd = tuple[Positive, Positive, Positive, Positive]
 class LossWeights(Settings):
     """Factors by which the losses are multiplied before they are added.
 
-    Losses of `extra_heads` may be added by name.
-
-    Training checks the names, since the heads may be those of the start weights.
+    Losses of `extra_heads` may be added by name. Training checks the names, since the start weights may set the heads.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -85,8 +83,8 @@ class RcnnConfig(ModelConfig):
     ignore_share: Fraction | None = Field(
         default=0.5,
         description=(
-            "**convention**: a box that lies in a crowd by this share is no background, besides those of IoU "
-            "0.001; null: by the IoU alone"
+            "**convention**: a box is no background in training if this share of its area is in a crowd, or its IoU "
+            "with a crowd is 0.001 or more; null: the IoU alone decides"
         ),
     )
     box_pool_size: PositiveInt = Field(default=7, description="side of a region's features in the box head")
@@ -142,7 +140,7 @@ def check_channels(name: str, values: tuple[float, ...], *, channels: int) -> No
 
 
 def other_default(record: type[ModelConfig], name: str, default: Any) -> Any:
-    """Makes the field of a subclass that differs from its base only in the default.
+    """Makes a field that differs from that of the base class only in its default.
 
     Args:
         record: the base.

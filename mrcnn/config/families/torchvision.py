@@ -1,4 +1,4 @@
-"""Settings of torchvision's and detectron2's Mask R-CNN: every key of the config's `model` object for these families.
+"""Settings of torchvision's and detectron2's Mask R-CNN: the keys of a config's `model`.
 
 The defaults are the published ones. Box deltas are (dy, dx, dh, dw) and aspect ratios width / height in all families;
 `weights.maps` converts what the code bases order otherwise.
@@ -41,14 +41,14 @@ class TorchConfig(RcnnConfig):
     )
     image_order: Literal["rgb", "bgr"] = Field(default="rgb", description="order of the channels in the network")
     stride_in: Literal["1x1", "3x3"] = Field(
-        default="3x3", description="the convolution of a block of the ResNet that has the stride"
+        default="3x3", description="the convolution of a ResNet block that has the stride"
     )
     batch_norm: BatchNormMode = Field(
         default="fixed",
         description=(
-            "`fixed`: nothing of it trains; `frozen`: the statistics stay as loaded, factors and shifts train; "
-            "`trained`: the statistics are those of each batch and device, which must not be small; `synchronized`: "
-            "those of each batch over all devices"
+            "`fixed`: statistics, gamma and beta stay as loaded; `frozen`: the statistics stay as loaded, gamma and "
+            "beta train; `trained`: all train, and each device normalises by the statistics of its part of the batch, "
+            "which must not be small; `synchronized`: the same by the statistics of the whole batch over all devices"
         ),
     )
     norm_epsilon: NotNegative = Field(
@@ -57,24 +57,28 @@ class TorchConfig(RcnnConfig):
     )
     fpn_norm: Flag = Field(default=False, description="whether the pyramid's convolutions have batch norm")
     mask_norm: Flag = Field(default=False, description="whether the mask head's convolutions have batch norm")
-    rpn_convolutions: PositiveInt = Field(default=1, description="3x3 convolutions of the region proposal network")
+    rpn_convolutions: PositiveInt = Field(
+        default=1, description="number of 3x3 convolutions in the region proposal network"
+    )
     box_convolutions: Index = Field(
         default=0,
         description=(
-            "convolutions with batch norm in the box head, before one fully connected layer; 0: two fully connected "
-            "layers alone"
+            "number of convolutions with batch norm in the box head, before one fully connected layer; 0: no "
+            "convolutions and two fully connected layers"
         ),
     )
-    class_agnostic_boxes: Flag = Field(default=False, description="one box for all classes")
-    class_agnostic_masks: Flag = Field(default=False, description="one mask for all classes")
+    class_agnostic_boxes: Flag = Field(default=False, description="whether a region has one box for all classes")
+    class_agnostic_masks: Flag = Field(default=False, description="whether a region has one mask for all classes")
 
     rpn_channels: PositiveInt = other_default(RcnnConfig, "rpn_channels", 256)
     anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = other_default(
         RcnnConfig, "anchor_aspect_ratios", (2.0, 1.0, 0.5)
     )
-    anchor_rounding: Flag = Field(default=True, description="whether half sides of anchors are whole pixels")
+    anchor_rounding: Flag = Field(
+        default=True, description="whether half the sides of the anchors are rounded to whole pixels"
+    )
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="of the anchors' centres, in strides; 0 puts them on the cells' corners"
+        default=0.0, description="offset of the anchors' centres, in strides; 0 puts them on the cells' corners"
     )
     pre_nms_topk: PositiveInt = Field(
         default=1000, description="best anchors of each level that go into the proposals' NMS, at inference"
@@ -85,23 +89,32 @@ class TorchConfig(RcnnConfig):
         RcnnConfig, "roi_positive_fraction", 0.25
     )
     roi_align: Literal["unaligned", "aligned"] = Field(
-        default="unaligned", description="whether a region's features are read with the half-pixel shift (detectron2)"
+        default="unaligned",
+        description="RoIAlign with the half-pixel shift: `aligned` (detectron2), or without: `unaligned` (torchvision)",
     )
     roi_sampling_ratio: Index = Field(
-        default=2, description="samples per side of a pooled cell; 0: as many as it has cells"
+        default=2,
+        description=(
+            "samples per side of a pooled cell; 0: as many as the cell has cells of the feature map per side, rounded "
+            "up"
+        ),
     )
     mask_targets: Literal["soft", "cells"] = Field(
         default="soft",
         description=(
-            "a mask target holds the share of each cell that the object covers, or 1 where that is a half or more"
+            "`soft`: a mask target is the share of each cell that the object covers; `cells`: it is 1 where that "
+            "share is a half or more, else 0"
         ),
     )
     box_loss_beta: NotNegative = Field(
-        default=1 / 9, description="the difference from which the box losses are linear; 0: L1"
+        default=1 / 9, description="smooth L1 of the box losses: the difference from which the loss is linear; 0: L1"
     )
     heads: Annotated[tuple[HeadName, ...], Field(max_length=2)] = Field(
         default=("masks",),
-        description="what the model predicts besides boxes; without `masks` a detection's mask is its whole box",
+        description=(
+            "what the model predicts besides boxes; without `masks` a detection's mask is its whole box. `keypoints` "
+            "adds the head of that name to `extra_heads`"
+        ),
     )
 
     image_fit: Literal["centred", "torchvision", "detectron2"] = other_default(ModelConfig, "image_fit", "torchvision")

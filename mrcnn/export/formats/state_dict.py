@@ -1,4 +1,4 @@
-"""State dicts of torchvision and detectron2: the weights alone, under the names of these code bases.
+"""Exports the weights as a state dict of torchvision or detectron2.
 
 model.pth            as `torch.save` writes a state dict
 model.safetensors    the same tensors, only of torchvision
@@ -45,7 +45,7 @@ class StateDict(Format):
         self.files = (TORCH, SAFETENSORS) if code_base == "torchvision" else (TORCH,)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
-        """Lists the settings that the code base's own model does not have; see `Format.limits`.
+        """Lists the settings that differ from the code base's own model; see `Format.limits`.
 
         Raises:
             UserError: the model is of another family, or has a head that the code base has no names for.
@@ -59,7 +59,7 @@ class StateDict(Format):
         unusual = state_dict_notes.unusual(config)
         if not unusual:
             return []
-        return [f"{self.code_base} must compute with settings that are not its usual ones, see {NOTES}: {unusual}"]
+        return [f"{self.code_base} must use these settings, which differ from its own model's (see {NOTES}): {unusual}"]
 
     def write(self, model: Exportable, folder: Path) -> None:
         """Writes the files; see `Format.write`."""
@@ -106,8 +106,8 @@ class StateDict(Format):
                 f"{family}: give --format {'detectron2' if family == 'detectron2' else 'torchvision'}"
             )
         raise UserError(
-            f"a model of family {family} has no form of {self.code_base}, whose network has other layers (one score "
-            "for each anchor, no biases in the ResNet) and other arithmetic: export it as saved_model"
+            f"a model of family {family} cannot be a state dict of {self.code_base}, whose network has other layers "
+            "(one score for each anchor, no biases in the ResNet) and other arithmetic: export it as saved_model"
         )
 
 

@@ -1,4 +1,4 @@
-"""The notes beside an exported state dict: how its code base builds and runs the model."""
+"""Writes the notes on building and running an exported state dict in its code base."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ _EPSILON = 1e-5  # of both code bases' batch norms
 
 
 def unusual(config: TorchConfig) -> str:
-    """Lists the settings in which a network differs from its code base's, as `name value`; "" if in none.
+    """Lists the settings that differ from the code base's, as `name value`.
 
-    Settings that are arguments of the code base are left out.
+    The text is empty if none differs. Settings that are arguments of the code base are left out.
     """
     changed = config.trained_with()
     return ", ".join(f"{name} {value}" for name, value in changed.items() if name not in _WRITTEN)
@@ -41,7 +41,7 @@ def text(config: TorchConfig, settings: DetectorSettings) -> str:
     return "\n\n".join([
         f"# Weights of a {config.family} model",
         own,
-        *([f"Settings that differ from the code base's and that it must compute with too: {more}."] if more else []),
+        *([f"Settings that differ from those of the code base and must be set there as well: {more}."] if more else []),
         f"A detection has a score of at least {config.score_threshold:g}; a pixel belongs to the object from a "
         f"probability of {config.mask_threshold:g} on.",
         f"Classes, by the numbers of `labels.json`:\n\n```\n{classes}\n```\n",

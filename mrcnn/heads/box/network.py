@@ -46,7 +46,7 @@ class BoxHead(Float32Layer):
             initial_values: a key of `INITIAL_VALUES`.
             batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`; None for none.
             epsilon: of the batch norms.
-            class_agnostic: whether one box serves all classes.
+            class_agnostic: whether a region has one box for all classes.
             feature_dtype: dtype of the convolutions and the fully connected layers; the outputs are float32.
             **kwargs: of the Keras layer.
         """

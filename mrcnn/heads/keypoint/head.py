@@ -85,7 +85,7 @@ class Keypoints(Head):
             raise ValueError(f"a keypoint head needs a point and a convolution, got {num_keypoints} and {channels}")
         for word, known in ((decoding, DECODING), (normalizer, NORMALIZERS)):
             if word not in known:
-                raise ValueError(f"the keypoint head knows {' and '.join(known)}, got {word!r}")
+                raise ValueError(f"a keypoint head's rule must be one of {', '.join(known)}, got {word!r}")
         self.features = features
         self.num_keypoints, self.channels = num_keypoints, tuple(channels)
         self.class_points = None if class_points is None else tuple(map(tuple, class_points))

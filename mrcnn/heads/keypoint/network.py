@@ -55,7 +55,7 @@ class Deconvolution(Float32Layer):
 
 
 class KeypointNetwork(Float32Layer):
-    """3x3 convolutions with ReLU, a transposed convolution to one map a point, and a bilinear doubling."""
+    """3x3 convolutions, a transposed convolution to one map a point, and bilinear doubling."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Targets of the keypoint head: the cell of a region's grid in which each point lies.
+"""Targets of the keypoint head: each point's cell in the region's grid.
 
 Shape letters: P regions, K points, S side of the grid.
 Source: Mask R-CNN (2017), section 5, by detectron2's rule for cells.

@@ -84,7 +84,7 @@ class MaskHead(Float32Layer):
             batch_norm: `frozen`, `trained` or `synchronized`, see `BatchNorm`; None for none.
             epsilon: of the batch norms.
             use_bias: whether convolutions with a batch norm have a bias; those without one always have.
-            class_agnostic: whether one mask serves all classes.
+            class_agnostic: whether a region has one mask for all classes.
             feature_dtype: dtype of the convolutions; the logits are float32.
             **kwargs: of the Keras layer.
         """

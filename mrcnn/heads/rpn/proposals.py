@@ -101,7 +101,7 @@ class ProposalGenerator(Float32Layer):
         return ops.all((sides >= self.least_side) & (sides > 0), axis=-1)
 
     def _best(self, scores: Tensor, level_sizes: Sequence[Count], *, most: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Selects the `most` anchors with the highest scores, of the whole pyramid or of each level.
+        """Selects the `most` best anchors of the whole pyramid or of each level.
 
         Returns:
             scores, indices and levels, each `[B, K]`; with the scope `pyramid` all levels are 0.

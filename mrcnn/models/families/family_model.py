@@ -20,7 +20,7 @@ LAYER_PATTERNS = {
 
 
 class FamilyModel(MaskRCNN):
-    """`MaskRCNN` with a ResNet and a feature pyramid, built from the settings of its family's record.
+    """`MaskRCNN` with ResNet and feature pyramid, built from its family's settings.
 
     Attributes:
         record: class of the settings.

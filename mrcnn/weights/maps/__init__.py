@@ -1,1 +1,1 @@
-"""Maps of other code bases' tensors to this project's layers, one file for each code base."""
+"""Maps of other code bases' tensors to this project's layers, one file each."""

@@ -1,6 +1,6 @@
 """Maps tensors of a PyTorch state dict to weights of this project's layers, and back.
 
-An `Entry` is one tensor. Its `kind` says how the values are arranged on both sides.
+An `Entry` is one tensor. Its `kind` defines how the values are arranged on both sides.
 Shape letters: O outputs, I inputs, k side of a kernel, S side of a region's features, A anchors of a cell, C classes
 with background.
 """

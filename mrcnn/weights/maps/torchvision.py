@@ -22,9 +22,9 @@ KEYPOINT_CONVOLUTIONS = 8
 
 
 def renamed(tensors: Tensors) -> dict[str, np.ndarray]:
-    """Renames the tensors of a detector of torchvision before 0.13 to the present names; others keep theirs.
+    """Renames tensors of torchvision before 0.13 to the present names.
 
-    The published files of the first version have the older names.
+    Other tensors keep their names. The published files of the first version have the older names.
     """
     return {_present_name(name): values for name, values in tensors.items()}
 

@@ -18,7 +18,7 @@ def test_other_default_keeps_the_description_alone():
     )
 
 
-def test_check_channels_wants_one_number_for_each():
+def test_check_channels_requires_one_number_for_each():
     check_channels("x", (1.0, 2.0), channels=2)
     with pytest.raises(ValueError, match=r"^`x` must hold one number per channel, 3, got 2$"):
         check_channels("x", (1.0, 2.0), channels=3)

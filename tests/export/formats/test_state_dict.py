@@ -118,8 +118,16 @@ def test_open_refuses_files_that_differ(written):
 @pytest.mark.parametrize(
     ("format", "config", "message"),
     [
-        ("torchvision", MatterportConfig(), "a model of family matterport has no form of torchvision, whose network"),
-        ("detectron2", MatterportConfig(), "a model of family matterport has no form of detectron2, whose network"),
+        (
+            "torchvision",
+            MatterportConfig(),
+            "a model of family matterport cannot be a state dict of torchvision, whose network",
+        ),
+        (
+            "detectron2",
+            MatterportConfig(),
+            "a model of family matterport cannot be a state dict of detectron2, whose network",
+        ),
         (
             "torchvision",
             Detectron2Config(),
@@ -145,7 +153,7 @@ def test_limits_list_unusual_settings():
     format = FORMATS["torchvision"]
     assert format.limits(settings_of(TorchvisionConfig(norm_epsilon=0.0, image_mean=(0, 0, 0)))) == []
     assert format.limits(settings_of(TorchvisionConfig(stride_in="1x1", mask_paste="bilinear"))) == [
-        "torchvision must compute with settings that are not its usual ones, see README.md: stride_in 1x1, "
+        "torchvision must use these settings, which differ from its own model's (see README.md): stride_in 1x1, "
         "mask_paste bilinear"
     ]
 

@@ -71,7 +71,7 @@ def test_text_lists_classes_thresholds_and_unusual_settings():
     text = state_dict_notes.text(TorchvisionConfig(score_threshold=0.25, stride_in="1x1"), SETTINGS)
     assert "```\n0 bg\n1 cat\n2 dog\n```" in text
     assert "a score of at least 0.25; a pixel belongs to the object from a probability of 0.5 on" in text
-    assert "that it must compute with too: stride_in 1x1." in text
+    assert "must be set there as well: stride_in 1x1." in text
 
 
 def test_unusual_is_empty_for_the_defaults_and_for_arguments():

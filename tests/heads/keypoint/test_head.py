@@ -139,10 +139,10 @@ def test_decode_shifts_points_and_scores_by_the_rule():
     [
         ({"num_keypoints": 0}, "needs a point and a convolution, got 0"),
         ({"channels": ()}, "needs a point and a convolution"),
-        ({"decoding": "peak"}, "knows detectron2 and torchvision, got 'peak'"),
-        ({"normalizer": "all"}, "knows visible and static, got 'all'"),
+        ({"decoding": "peak"}, "must be one of detectron2, torchvision, got 'peak'"),
+        ({"normalizer": "all"}, "must be one of visible, static, got 'all'"),
     ],
 )
-def test_keypoints_refuses_what_it_does_not_know(kwargs, message):
+def test_keypoints_refuses_unknown_words_and_numbers(kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)

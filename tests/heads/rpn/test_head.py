@@ -62,7 +62,7 @@ def test_call_clips_to_the_window_or_to_the_whole_input(rpn, monkeypatch, clip, 
     assert boxes.min() == 0
 
 
-def test_call_hands_on_the_number_of_anchors_before_the_suppression(rpn):
+def test_call_passes_the_number_of_anchors_before_the_suppression(rpn):
     _, proposals = rpn(small.pyramid(), image_size=(64, 64), count=200, pre_nms_topk=1)
     assert 1 <= np.asarray(proposals.valid).sum() <= 5  # one of each level at most
 

@@ -3,7 +3,7 @@ import numpy as np
 from mrcnn.weights.maps import caffe2, detectron2
 
 
-def test_is_backbone_knows_the_blobs():
+def test_is_backbone_recognises_the_blobs():
     assert caffe2.is_backbone(["conv1_w", "res2_0_branch2a_w"])
     assert not caffe2.is_backbone(["conv1_w"])
     assert not caffe2.is_backbone([])

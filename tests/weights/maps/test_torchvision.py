@@ -87,7 +87,7 @@ def test_settings_of_a_detector_without_masks_and_with_more_channels():
     assert torchvision.settings_of(tensors)["heads"] == ["keypoints"]
 
 
-def test_depth_of_tells_the_resnets_apart():
+def test_depth_of_distinguishes_the_resnets():
     assert torchvision.depth_of(["layer3.22.conv1.weight"], "") == "resnet101"
     assert torchvision.depth_of(["layer3.5.conv1.weight"], "") == "resnet50"
     assert torchvision.depth_of(["backbone.body.layer3.22.conv1.weight"], "backbone.body.") == "resnet101"
@@ -139,5 +139,5 @@ def test_is_detector_and_is_backbone(names, is_detector, is_backbone):
         ("backbone.fpn.inner_blocks.3.running_mean", "backbone.fpn.inner_blocks.3.running_mean"),
     ],
 )
-def test_renamed_gives_older_tensors_their_present_names(older, present):
+def test_renamed_has_the_present_names_of_older_tensors(older, present):
     assert torchvision.renamed({older: 1, "x": 2}) == {present: 1, "x": 2}
