@@ -131,8 +131,10 @@ class TrainImages:
         self._augmenter = Augmenter(
             [entry.model_dump() for entry in config.augmentation], seed=config.seed, fields=_fields(config, samples)
         )
-        self._min_dims = config.input_size.train_min_dims or (config.input_size.min_dim,)
         self._jitter, self._canvas_hw = config.scale_jitter, (config.input_size.max_dim,) * 2
+        # the canvas of a jitter is the model input already, which a rule that shrinks to `min_dim` must not change
+        least = config.input_size.max_dim if config.scale_jitter else config.input_size.min_dim
+        self._min_dims = config.input_size.train_min_dims or (least,)
         needs = input_shapes.needed(samples, config.training_size, fit=config.model.image_fit)
         self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
 

@@ -257,6 +257,7 @@ class _Machine:
             raise UserError(f"{self._where} calls {name}, which weight files do not: it is damaged or malicious")
         if type(arguments) is not tuple:
             raise ValueError("arguments that are no tuple")
+        self._count(len(arguments))  # a long tuple may be the argument of many calls
         self._push(constructor.build(*arguments))
 
     def _build(self) -> None:

@@ -219,6 +219,14 @@ def test_scale_jitter_is_one_of_two_ways_to_set_the_scale():
     assert error_of({"scale_jitter": {"min_scale": 0}}) == "`scale_jitter.min_scale` must be greater than 0, got 0"
 
 
+def test_scale_jitter_needs_a_square_that_the_pyramid_can_halve():
+    size = {"min_dim": 800, "max_dim": 1333, "shape": "rectangle"}
+    assert error_of({"input_size": size, "scale_jitter": {}}) == (
+        "`input_size.max_dim` must be a multiple of 64 with `scale_jitter`, whose input is square, got 1333; use 1344"
+    )
+    assert load.load_train_config({"input_size": {**size, "max_dim": 1344}, "scale_jitter": {}}).scale_jitter
+
+
 def test_training_size_is_a_square_with_scale_jitter():
     size = {"min_dim": 64, "max_dim": 128, "shape": "rectangle"}
     assert load.load_train_config({"input_size": size}).training_size.shape == "rectangle"

@@ -356,6 +356,13 @@ def test_train_dataset_with_scale_jitter_has_squares_and_goes_on_where_it_stoppe
     assert _val(samples, config)[0][0]["images"].shape == (3, 64, 128, 3)
 
 
+@pytest.mark.parametrize("fit", ["centred", "torchvision", "detectron2"])
+def test_train_dataset_with_scale_jitter_fills_the_input_by_every_rule(samples, fit):
+    config = _config(input_size={"min_dim": 64, "max_dim": 128}, scale_jitter={}, model={"image_fit": fit})
+    for batch in _train(samples, config, count=2):
+        assert batch["windows"].tolist() == [[0, 0, 128, 128]] * 2
+
+
 def test_val_dataset_of_several_scales_has_one(samples):
     batches, _ = _val(samples, _config(input_size={**MULTI_SCALE, "min_dim": 40}))
     assert set(_short_sides(batches)) == {40}

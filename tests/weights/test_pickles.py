@@ -206,6 +206,15 @@ def test_load_counts_instructions_and_copied_items(monkeypatch):
     assert "more than 100 pickle instructions" in refusal(PROTO + b"(" + pairs + copies + b"t" + STOP)
 
 
+def test_load_counts_the_arguments_of_calls(monkeypatch):
+    monkeypatch.setattr(pickles, "MOST_STEPS", 100)
+    allowed = {"argparse.Namespace": pickles.Constructor(pickles.Inert)}
+    start = PROTO + b"((" + b"N" * 20 + b"tq\x00"  # 25 instructions make and store a tuple of 20
+    call = b"cargparse\nNamespace\nh\x00R"  # 3 instructions and 20 arguments
+    assert len(load(start + call * 3 + b"t" + STOP, allowed=allowed)[0]) == 4
+    assert "more than 100 pickle instructions" in refusal(start + call * 4 + b"t" + STOP, allowed=allowed)
+
+
 @pytest.mark.parametrize(
     "length", [b"X\xff\xff\xff\xff", b"\x8d" + b"\xff" * 8, b"B\xff\xff\xff\xff", b"\x8e" + b"\x7f" * 8]
 )

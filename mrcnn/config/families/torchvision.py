@@ -157,12 +157,17 @@ class TorchConfig(RcnnConfig):
     @model_validator(mode="before")
     @classmethod
     def _add_keypoint_head(cls, values: Any) -> Any:
-        """Adds the keypoint head to `extra_heads` where `heads` names it."""
-        heads = values.get("heads") if isinstance(values, Mapping) else None
-        if not isinstance(heads, list | tuple) or KEYPOINTS not in heads:
+        """Adds the keypoint head to `heads` or `extra_heads` where only the other names it."""
+        if not isinstance(values, Mapping):
             return values
-        others = values.get("extra_heads", ())
-        return values if KEYPOINTS in others else {**values, "extra_heads": (*others, KEYPOINTS)}
+        heads, others = values.get("heads", cls.model_fields["heads"].default), values.get("extra_heads", ())
+        if not isinstance(heads, list | tuple) or not isinstance(others, list | tuple):
+            return values  # which the check of the field reports
+        if KEYPOINTS in heads and KEYPOINTS not in others:
+            return {**values, "extra_heads": (*others, KEYPOINTS)}
+        if KEYPOINTS in others and "heads" not in values:
+            return {**values, "heads": (*heads, KEYPOINTS)}
+        return values
 
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
@@ -170,6 +175,11 @@ class TorchConfig(RcnnConfig):
         check_channels("image_std", self.image_std, channels=self.channels)
         if len(set(self.heads)) != len(self.heads):
             raise ValueError(f"`heads` must name each head once, got {list(self.heads)}")
+        if KEYPOINTS in self.extra_heads and KEYPOINTS not in self.heads:
+            raise ValueError(
+                f"`heads` must name {KEYPOINTS} as `extra_heads` does, got {list(self.heads)}; add it, or set "
+                "`extra_heads` without it"
+            )
         return self
 
 

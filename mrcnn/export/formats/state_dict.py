@@ -64,7 +64,13 @@ class StateDict(Format):
     def write(self, model: Exportable, folder: Path) -> None:
         """Writes the files; see `Format.write`."""
         config = self._config(model.settings)
-        form = Form(config.backbone, config.rpn_convolutions, config.box_convolutions)
+        form = Form(
+            config.backbone,
+            rpn_convolutions=config.rpn_convolutions,
+            box_convolutions=config.box_convolutions,
+            class_agnostic_boxes=config.class_agnostic_boxes,
+            class_agnostic_masks=config.class_agnostic_masks,
+        )
         counters = config.family in WITH_COUNTERS
         tensors = foreign.state_dict_of(model.layers(), code_base=self.code_base, form=form, counters=counters)
         for name in self.files:

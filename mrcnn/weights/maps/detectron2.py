@@ -12,6 +12,7 @@ from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
 
 BODY = "backbone.bottom_up."
 KEYPOINT_CONVOLUTIONS = 8
+USUAL = {"rpn_convolutions": 1}  # the published number of parts, where it is not 0
 
 
 def is_detector(tensors: Collection[str]) -> bool:
@@ -43,10 +44,16 @@ def settings_of(tensors: Tensors) -> dict[str, Any]:
         ],
         "channels": tensors[f"{BODY}stem.conv1.weight"].shape[1],
     }
-    boxes = tensors["roi_heads.box_predictor.bbox_pred.weight"].shape[0]
-    if boxes == 4 and num_classes(tensors) > 2:
-        found["class_agnostic_boxes"] = True
-    return found
+    form = form_of(tensors)
+    parts = {
+        "rpn_convolutions": form.rpn_convolutions,
+        "box_convolutions": form.box_convolutions,
+        "fpn_norm": "backbone.fpn_lateral2.norm.weight" in tensors,
+        "mask_norm": "roi_heads.mask_head.mask_fcn1.norm.weight" in tensors,
+        "class_agnostic_boxes": form.class_agnostic_boxes,
+        "class_agnostic_masks": form.class_agnostic_masks,
+    }
+    return found | {name: value for name, value in parts.items() if value != USUAL.get(name, 0)}
 
 
 def num_classes(tensors: Tensors) -> int:
@@ -82,10 +89,19 @@ def backbone_entries(depth: str, *, prefix: str) -> Iterator[Entry]:
 
 
 def form_of(tensors: Tensors) -> Form:
-    """Finds the form of a detector from the names of its tensors."""
+    """Finds the form of a detector from names and shapes of its tensors.
+
+    With one class besides the background, one box or mask for all classes is one for each.
+    """
     convolutions = [number for number in range(1, 9) if f"roi_heads.box_head.conv{number}.weight" in tensors]
-    rpn = 2 if "proposal_generator.rpn_head.conv.conv1.weight" in tensors else 1
-    return Form(depth_of(tensors, BODY), rpn_convolutions=rpn, box_convolutions=len(convolutions))
+    several = _outputs(tensors, "box_predictor.cls_score") > 2
+    return Form(
+        depth_of(tensors, BODY),
+        rpn_convolutions=2 if "proposal_generator.rpn_head.conv.conv1.weight" in tensors else 1,
+        box_convolutions=len(convolutions),
+        class_agnostic_boxes=several and _outputs(tensors, "box_predictor.bbox_pred") == 4,
+        class_agnostic_masks=several and _outputs(tensors, "mask_head.predictor") == 1,
+    )
 
 
 def entries(form: Form) -> Iterator[Entry]:
@@ -109,15 +125,23 @@ def entries(form: Form) -> Iterator[Entry]:
     yield from pair("roi_heads.box_head.fc1", "mrcnn_class_conv1", "regions")
     yield from pair("roi_heads.box_head.fc2", "mrcnn_class_conv2", "connected")
     yield from pair("roi_heads.box_predictor.cls_score", "mrcnn_class_logits", "dense_last", bias="same_last")
+    of_boxes = "" if form.class_agnostic_boxes else "_of_objects"
+    of_masks = "" if form.class_agnostic_masks else "_of_objects"
     yield from pair(
-        "roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", "box_deltas_of_objects", bias="deltas_of_objects"
+        "roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", f"box_deltas{of_boxes}", bias=f"deltas{of_boxes}"
     )
     yield from _convolutions("roi_heads.mask_head.mask_fcn", "mrcnn_mask", 4)
     yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
-    yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", "conv_of_objects", bias="same_of_objects")
+    yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", f"conv{of_masks}", bias=f"same{of_masks}")
     for number in range(1, KEYPOINT_CONVOLUTIONS + 1):
         yield from conv(f"roi_heads.keypoint_head.conv_fcn{number}", f"mrcnn_keypoint_conv{number}")
     yield from pair("roi_heads.keypoint_head.score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")
+
+
+def _outputs(tensors: Tensors, head: str) -> int:
+    """Counts the outputs of the last layer of a head; 0 without it."""
+    weight = tensors.get(f"roi_heads.{head}.weight")
+    return 0 if weight is None or not weight.ndim else weight.shape[0]
 
 
 def _convolutions(head: str, ours: str, count: int) -> Iterator[Entry]:

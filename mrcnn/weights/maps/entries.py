@@ -5,7 +5,9 @@ Shape letters: O outputs, I inputs, k side of a kernel, S side of a region's fea
 with background.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,11 +49,15 @@ class Form(NamedTuple):
         backbone: `resnet50` or `resnet101`.
         rpn_convolutions: 3x3 convolutions of the region proposal network.
         box_convolutions: convolutions of the box head before its fully connected layers.
+        class_agnostic_boxes: whether one box serves all classes.
+        class_agnostic_masks: whether one mask serves all classes.
     """
 
     backbone: str
     rpn_convolutions: int = 1
     box_convolutions: int = 0
+    class_agnostic_boxes: bool = False
+    class_agnostic_masks: bool = False
 
 
 class Kind(NamedTuple):
@@ -67,14 +73,17 @@ class Kind(NamedTuple):
 
 
 REGION_CHANNELS = 256  # of the regions' features in all published models
+REGION_SOURCES = ("fpn_p2", "mrcnn_box_conv")  # begins of the layers before the regions' fully connected one, in order
 
 
-def _regions_to_kernel(values: np.ndarray) -> np.ndarray:
+def _regions_to_kernel(values: np.ndarray, *, channels: int = REGION_CHANNELS) -> np.ndarray:
     """Reshapes a fully connected layer over the features of regions to a kernel.
 
-    `[O, I * S * S]` becomes `[S, S, I, O]`.
+    `[O, I * S * S]` becomes `[S, S, I, O]`, with I of `channels` where the rest is a square.
     """
-    side = round((values.shape[1] / REGION_CHANNELS) ** 0.5)
+    side = math.isqrt(values.shape[1] // channels)
+    if side * side * channels != values.shape[1]:
+        side = round((values.shape[1] / REGION_CHANNELS) ** 0.5)
     return values.reshape(values.shape[0], -1, side, side).transpose(2, 3, 1, 0)
 
 
@@ -173,10 +182,13 @@ def to_layers(entries: Iterable[Entry], tensors: Tensors) -> Layers:
         float32 values by layer and weight, as `hdf5.read_file` has them.
     """
     found: Layers = {}
-    for entry in entries:
+    known = tuple(entries)
+    readers = {name: kind.read for name, kind in KINDS.items()}
+    readers["regions"] = partial(_regions_to_kernel, channels=_region_channels(known, tensors))
+    for entry in known:
         if entry.tensor in tensors:
             group, weight = entry.path
-            values = KINDS[entry.kind].read(np.asarray(tensors[entry.tensor], np.float32))
+            values = readers[entry.kind](np.asarray(tensors[entry.tensor], np.float32))
             found.setdefault(group, {})[weight] = np.ascontiguousarray(values)
     return found
 
@@ -194,3 +206,10 @@ def to_tensors(entries: Iterable[Entry], layers: Mapping[str, Mapping[str, np.nd
         if weight in layers.get(group, {}):
             found[entry.tensor] = np.ascontiguousarray(KINDS[entry.kind].write(np.asarray(layers[group][weight])))
     return found
+
+
+def _region_channels(entries: Sequence[Entry], tensors: Tensors) -> int:
+    """Reads the channels of the regions' features from the layer that computes them."""
+    sources = [entry.tensor for entry in entries if entry.kind == "conv" and entry.layer.startswith(REGION_SOURCES)]
+    found = [tensors[name].shape[0] for name in sources if name in tensors and tensors[name].ndim]
+    return found[-1] if found and found[-1] else REGION_CHANNELS

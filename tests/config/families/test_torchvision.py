@@ -118,6 +118,12 @@ def test_uses_batch_statistics_where_they_are_trained(mode, uses):
         ({"image_std": (1.0, 1.0, 0.0)}, "greater than 0"),
         ({"heads": ("masks", "masks")}, "`heads` must name each head once, got ['masks', 'masks']"),
         ({"heads": ("boxes",)}, "'masks' or 'keypoints'"),
+        (
+            {"heads": ["masks"], "extra_heads": ["keypoints"]},
+            "`heads` must name keypoints as `extra_heads` does, got ['masks']; add it, or set `extra_heads` without it",
+        ),
+        ({"heads": ["keypoints"], "extra_heads": 5}, "Input should be a valid tuple"),
+        ({"heads": ["keypoints"], "extra_heads": None}, "Input should be a valid tuple"),
         ({"norm_epsilon": -1}, "greater than or equal to 0"),
         ({"roi_align": "crop_and_resize"}, "'unaligned' or 'aligned'"),
         ({"box_convolutions": -1}, "greater than or equal to 0"),
@@ -143,3 +149,8 @@ def test_heads_with_keypoints_add_the_head_of_that_name():
     assert TorchvisionConfig(heads=["masks", "keypoints"]).extra_heads == ("keypoints",)
     assert TorchvisionConfig(heads=["keypoints"], extra_heads=["keypoints"]).extra_heads == ("keypoints",)
     assert TorchvisionConfig().extra_heads == ()
+
+
+def test_extra_heads_with_keypoints_add_them_to_open_heads():
+    assert TorchvisionConfig(extra_heads=["keypoints"]).heads == ("masks", "keypoints")
+    assert TorchvisionConfig(extra_heads=["keypoints"], heads=["keypoints"]).heads == ("keypoints",)

@@ -177,9 +177,17 @@ def make_bundle(family, **changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["torchvision", "detectron2"])
-def test_open_detects_as_the_written_model(tmp_path, family):
-    bundle = make_bundle(family, detections_per_image=10)
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("torchvision", {}),
+        ("detectron2", {}),
+        ("torchvision", {"fpn_channels": 64}),
+        ("detectron2", {"class_agnostic_boxes": True, "class_agnostic_masks": True}),
+    ],
+)
+def test_open_detects_as_the_written_model(tmp_path, family, changes):
+    bundle = make_bundle(family, detections_per_image=10, **changes)
     format, settings = FORMATS[FAMILIES[family][1]], run.detector_settings(bundle)
     run.write(bundle, tmp_path, format=format)
     assert json.loads((tmp_path / "labels.json").read_text())["classes"][2]["title"] == "plate"

@@ -103,6 +103,38 @@ def test_settings_of_a_detector():
     assert detectron2.num_classes(zeros()) == 81
 
 
+def test_settings_of_a_detector_with_one_mask_for_all_classes():
+    tensors = zeros() | {"roi_heads.mask_head.predictor.weight": np.zeros((1, 256, 1, 1))}
+    assert detectron2.settings_of(tensors)["class_agnostic_masks"] is True
+
+
+def test_settings_of_a_detector_with_deeper_heads_and_norms():
+    """The form of detectron2's large-scale-jitter baselines."""
+    deeper = ["proposal_generator.rpn_head.conv.conv0", "proposal_generator.rpn_head.conv.conv1"]
+    deeper += [f"roi_heads.box_head.conv{number}" for number in (1, 2, 3, 4)]
+    deeper += ["backbone.fpn_lateral2.norm", "roi_heads.mask_head.mask_fcn1.norm"]
+    found = detectron2.settings_of(zeros() | {f"{name}.weight": np.zeros(1) for name in deeper})
+    assert found["rpn_convolutions"] == 2
+    assert found["box_convolutions"] == 4
+    assert (found["fpn_norm"], found["mask_norm"]) == (True, True)
+
+
+def test_entries_bring_one_box_and_mask_for_all_classes_to_their_layers_and_back():
+    generator = np.random.default_rng(1)
+    shared = {"box_predictor.bbox_pred": (4, 1024), "mask_head.predictor": (1, 256, 1, 1)}
+    state = {}
+    for name, shape in shared.items():
+        state[f"roi_heads.{name}.weight"] = generator.standard_normal(shape, np.float32)
+        state[f"roi_heads.{name}.bias"] = generator.standard_normal(shape[:1], np.float32)
+    known = list(detectron2.entries(detectron2.form_of(zeros() | state)))
+    layers = to_layers(known, state)
+    assert layers["mrcnn_bbox_fc"]["mrcnn_bbox_fc/kernel:0"].shape == (1024, 4)
+    assert layers["mrcnn_mask"]["mrcnn_mask/kernel:0"].shape == (1, 1, 256, 1)
+    back = to_tensors(known, layers)
+    assert set(back) == set(state)
+    assert all(np.array_equal(values, state[tensor]) for tensor, values in back.items())
+
+
 def test_settings_of_a_detector_with_one_box_for_all_classes():
     tensors = zeros() | {"roi_heads.box_predictor.bbox_pred.weight": np.zeros((4, 1024))}
     assert detectron2.settings_of(tensors)["class_agnostic_boxes"] is True
@@ -126,7 +158,8 @@ def test_form_of_counts_convolutions():
         "roi_heads.box_head.conv2.weight",
         "backbone.bottom_up.res4.22.conv1.weight",
     ]
-    assert detectron2.form_of(names) == Form("resnet101", rpn_convolutions=2, box_convolutions=2)
+    tensors = {name: np.zeros(1) for name in names}
+    assert detectron2.form_of(tensors) == Form("resnet101", rpn_convolutions=2, box_convolutions=2)
 
 
 @pytest.mark.parametrize(

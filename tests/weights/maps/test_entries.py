@@ -120,3 +120,17 @@ def test_to_layers_and_to_tensors_leave_out_what_is_missing():
 def test_to_layers_makes_half_precision_float32():
     layers = entries.to_layers(entries.conv("a", "b"), {"a.bias": np.array([0.5], np.float16)})
     assert layers["b"]["b/bias:0"].dtype == np.float32
+
+
+@pytest.mark.parametrize(("channels", "side"), [(3, 5), (128, 2), (256, 7)])
+def test_to_layers_finds_the_channels_of_regions_by_the_layer_before(channels, side):
+    known = [*entries.conv("fpn", "fpn_p2"), *entries.pair("fc", "mrcnn_class_conv1", "regions")]
+    state = {"fpn.weight": np.zeros((channels, 4, 3, 3)), "fc.weight": numbered((2, channels * side * side))}
+    kernel = entries.to_layers(known, state)["mrcnn_class_conv1"]["mrcnn_class_conv1/kernel:0"]
+    assert kernel.shape == (side, side, channels, 2)
+    # output 1, channel 2, row 1, column 0
+    assert kernel[1, 0, 2, 1] == (channels + 2) * side * side + side
+    # of a box head with convolutions the last of them is the layer before
+    known[2:2] = entries.conv("box", "mrcnn_box_conv1")
+    state["box.weight"], state["fpn.weight"] = state["fpn.weight"], np.zeros((2 * channels, 4, 3, 3))
+    assert entries.to_layers(known, state)["mrcnn_class_conv1"]["mrcnn_class_conv1/kernel:0"].shape == kernel.shape
