@@ -57,12 +57,25 @@ class InputSize(Settings):
         """The sizes with the largest `min_dim` that training draws."""
         return self.model_copy(update={"min_dim": max(self.train_min_dims)}) if self.train_min_dims else self
 
+    def check_square(self, name: str = "max_dim", *, why: str = "") -> None:
+        """Checks that a square of `max_dim` has a side that the pyramid can halve.
+
+        Args:
+            name: of the side in the message.
+            why: what needs a square, for the message.
+
+        Raises:
+            ValueError: it is no multiple of `SIZE_STEP`.
+        """
+        if self.max_dim % SIZE_STEP:
+            use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
+            raise ValueError(f"`{name}` must be a multiple of {SIZE_STEP}{why}, got {self.max_dim}; use {use}")
+
     @model_validator(mode="after")
     def _check_square(self) -> Self:
-        """Checks that the side of a square is a multiple of `SIZE_STEP`."""
-        if self.max_dim % SIZE_STEP and self.shape != "rectangle":
-            use = -(-self.max_dim // SIZE_STEP) * SIZE_STEP
-            raise ValueError(f"`max_dim` must be a multiple of {SIZE_STEP}, got {self.max_dim}; use {use}")
+        """Checks the side of a square; a rectangle is rounded up."""
+        if self.shape != "rectangle":
+            self.check_square()
         return self
 
     @model_serializer(mode="wrap")

@@ -24,12 +24,16 @@ UrlWord = Annotated[str, Strict(), AfterValidator(_url_word)]
 class ServeConfig(Settings):
     """All settings of the HTTP service."""
 
-    model: Name = Field(description="the model folder or weight file, or `coco`")
+    model: Name = Field(description="the model folder or weight file, `coco`, or the name of a published model")
     classes: Name | None = Field(
-        default=None, description="class names of a lone `.h5` file: `name,name,...`, a JSON list, or `coco`"
+        default=None, description="class names of a lone weight file: `name,name,...`, a JSON list, or `coco`"
     )
     input_size: tuple[PositiveInt, PositiveInt] | None = Field(
-        default=None, description="`min_dim` and `max_dim` of such a file, pixels; without it, 800 and 1024"
+        default=None,
+        description=(
+            "`min_dim` and `max_dim` of such a file, pixels; without it, 800 and 1024, for a file of torchvision or "
+            "detectron2 800 and 1333"
+        ),
     )
     name: UrlWord = Field(default="mrcnn", description="name of the model in `/v1/models/NAME` and `/v2/models/NAME`")
     host: Name = Field(

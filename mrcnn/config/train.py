@@ -22,7 +22,6 @@ from mrcnn.config.augmentation import RGB_ONLY, AugmenterConfig
 from mrcnn.config.base import (
     AUTO,
     LARGEST_INT,
-    SIZE_STEP,
     Flag,
     Fraction,
     Index,
@@ -347,11 +346,8 @@ class TrainConfig(UserSettings):
             raise ValueError(
                 "`scale_jitter` must be null with `input_size.train_min_dims`: both draw the scale of an image; use one"
             )
-        if self.scale_jitter and (beyond := self.input_size.max_dim % SIZE_STEP):
-            raise ValueError(
-                f"`input_size.max_dim` must be a multiple of {SIZE_STEP} with `scale_jitter`, whose input is square, "
-                f"got {self.input_size.max_dim}; use {self.input_size.max_dim + SIZE_STEP - beyond}"
-            )
+        if self.scale_jitter:
+            self.input_size.check_square("input_size.max_dim", why=" with `scale_jitter`, whose input is square")
         return self
 
     @model_validator(mode="after")

@@ -146,10 +146,10 @@ def read_model(
     """Reads the settings of a model from its files; no weights are read.
 
     Args:
-        model: a model folder; the output of a training run, whose `best` checkpoint is used; a weight file; or `coco`
-            for Matterport's release file, which is downloaded once.
+        model: a model folder; the output of a training run, whose `best` checkpoint is used; a weight file; `coco` for
+            Matterport's release file, or the name of a published model, which are downloaded once.
         classes: only for a weight file without model folder: its class names, see `class_names.read_names`.
-        input_size: only for such a file: (min_dim, max_dim) in pixels; None means Matterport's.
+        input_size: only for such a file: (min_dim, max_dim) in pixels; None means those of its code base.
 
     Raises:
         UserError: there is no model, its files are malformed, or an argument is missing or not allowed; one line that
@@ -196,7 +196,7 @@ def read_file(
     Args:
         path: the weight file.
         classes: its class names, see `class_names.read_names`; None is an error.
-        input_size: (min_dim, max_dim) in pixels; None means Matterport's.
+        input_size: (min_dim, max_dim) in pixels; None means those of its code base.
 
     Raises:
         UserError: the file is no complete Mask R-CNN, or the class names are missing, malformed, or not as many as its

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,6 +112,16 @@ def repair(root: Path, *, best: int | None, keep: int | None = None) -> None:
             _prune(root, newest=last.name, keep=keep)
 
 
+class Averaged(Protocol):
+    """Moving averages of the weights; see `averaging.Averages`, whose import would need Keras."""
+
+    def applied(self) -> AbstractContextManager[None]:
+        """Makes a context in which the model has the averages."""
+
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """Copies the weights that training goes on with."""
+
+
 class CheckpointStore:
     """Writes a run's checkpoints and removes those that are not to be kept."""
 
@@ -121,7 +132,7 @@ class CheckpointStore:
         layout: hdf5.Layout,
         config: Mapping[str, Any],
         keep: int | None = None,
-        averages: Averages | None = None,
+        averages: Averaged | None = None,
     ):
         """Creates the run's output folder, or removes leftovers from an existing one.
 

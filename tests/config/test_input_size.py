@@ -39,3 +39,10 @@ def test_wrong_short_sides_are_named(dims, message):
     with pytest.raises(UserError) as error:
         load_train_config({"input_size": {"train_min_dims": dims}})
     assert str(error.value).startswith(message)
+
+
+def test_check_square_refuses_a_side_that_the_pyramid_cannot_halve():
+    size = InputSize(max_dim=1333, shape="rectangle")
+    with pytest.raises(ValueError, match=r"^`side` must be a multiple of 64 here, got 1333; use 1344$"):
+        size.check_square("side", why=" here")
+    InputSize(max_dim=1344, shape="rectangle").check_square()
