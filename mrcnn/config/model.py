@@ -19,7 +19,7 @@ FAMILY = "the published code base whose network is built"
 # keys that older versions lack: the values they imply
 _NEWER: dict[str, Any] = {
     "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
-    "keypoint_channels": KEYPOINT_CHANNELS,
+    "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible",
 }  # fmt: skip
 
 

@@ -107,6 +107,12 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     if classes is None and is_coco(file):
         lines.append(f"{file.path} does not contain its class names: COCO's are assumed; to set others, give --classes")
     lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
+    if file.code_base == "detectron2":
+        lines.append(
+            f"{file.path} does not contain how images enter: BGR without division and the stride in the 1x1 "
+            "convolutions are assumed, as in detectron2's MSRA models; to set others, give a model folder with "
+            "`model.image_order`, `model.image_mean`, `model.image_std` and `model.stride_in`"
+        )
     return tuple(lines)
 
 

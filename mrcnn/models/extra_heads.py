@@ -49,6 +49,7 @@ def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoi
         channels=settings.keypoint_channels,
         class_points=template.class_indices,
         decoding=settings.KEYPOINT_DECODING,
+        normalizer=settings.keypoint_normalizer,
         pixel_shift=settings.KEYPOINT_SHIFT,
         max_objects=sampling.most_objects(settings.roi_samples, settings.roi_positive_fraction),
         feature_dtype=feature_dtype,

@@ -165,6 +165,8 @@ def _check_monitors(config: TrainConfig) -> None:
     if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
     known = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
+    if not config.model.has_masks:  # the whole boxes that it has instead say nothing of a mask
+        known = [name for name in known if not name.startswith("val_mask_")]
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
         if rule and rule.monitor not in (None, *known):
             raise UserError(f"`{key}.monitor` must be {errors.listed(known)}, got {errors.shown(rule.monitor)}")

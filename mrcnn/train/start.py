@@ -88,11 +88,16 @@ def load_start_weights(
 
 
 def random_and_frozen(layout: hdf5.Layout, loaded: Collection[str]) -> list[str]:
-    """Lists the layers that are neither loaded nor trained, and so stay random."""
+    """Lists the layers that are neither loaded nor trained, and so stay random.
+
+    Batch norms are not listed: their first values, of no effect, are not random.
+    """
     return [
         layer
         for layer, weights in layout
-        if layer not in loaded and not any(variable.trainable for _, variable in weights)
+        if layer not in loaded
+        and not any(variable.trainable for _, variable in weights)
+        and not all(hdf5.kind_of(name) in names.NORM_WEIGHTS for name, _ in weights)
     ]
 
 

@@ -96,5 +96,6 @@ def test_assumptions_are_listed_unless_the_file_is_published():
     assert "does not contain the epsilon of its batch norms: 1e-05 is assumed" in epsilon
     names, _ = foreign_file.assumptions(file_of(classes=91), classes=None)
     assert "COCO's are assumed" in names
-    assert foreign_file.assumptions(file_of(code_base="detectron2", classes=81), classes="coco") == ()
+    (images,) = foreign_file.assumptions(file_of(code_base="detectron2", classes=81), classes="coco")
+    assert "BGR without division and the stride in the 1x1 convolutions are assumed" in images
     assert foreign_file.assumptions(file_of("maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", classes=91), classes=None) == ()

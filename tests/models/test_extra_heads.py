@@ -138,3 +138,11 @@ def test_build_refuses_keypoints_without_points():
     config = MatterportConfig(**SETTINGS, extra_heads=("keypoints",))
     with pytest.raises(UserError, match=r"^`model.keypoints` must name the points of the head 'keypoints', got null"):
         extra_heads.build(config.extra_heads, config, own=OWN, num_classes=3, feature_dtype="float32")
+
+
+def test_build_passes_the_normalizer_of_keypoints():
+    template = {"names": ["a", "b"]}
+    for normalizer in ("visible", "static"):
+        config = MatterportConfig(keypoints=template, keypoint_normalizer=normalizer)
+        head = extra_heads.build(["keypoints"], config, own=(), num_classes=2, feature_dtype="float32")["keypoints"]
+        assert head.normalizer == normalizer

@@ -60,6 +60,13 @@ def test_start_weights_that_have_no_effect_are_warned_of(log, tmp_path):
             {"network": {**tiny.CONFIG["model"], "loss_weights": {"foo": 1}}},
             "^`model.loss_weights`: 'foo' is no loss of this model; those are rpn_class_loss, rpn_bbox_loss, ",
         ),
+        (
+            {
+                "network": {"family": "torchvision", "heads": ["keypoints"]},
+                "checkpoints": {"monitor": "val_mask_ap"},
+            },
+            "^`checkpoints.monitor` must be 'val_loss', 'val_box_ap' or 'val_keypoint_ap', got \"val_mask_ap\"$",
+        ),
         ({"resume": True}, "nothing to resume"),
     ],
 )

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from mrcnn.blocks.convolution import Convolution
+from mrcnn.blocks.norm import BatchNorm, ConvNorm
 from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder.start_model import StartModel
@@ -59,6 +61,17 @@ def test_random_and_frozen_what_is_neither_loaded_nor_trained_is_listed(model):
     model.conv1.trainable = False
     assert start.random_and_frozen(layout, ()) == ["conv1"]
     assert start.random_and_frozen(layout, {"conv1"}) == []
+
+
+def test_random_and_frozen_leaves_fixed_batch_norms_out():
+    conv = ConvNorm(Convolution(2, 1, use_bias=False), BatchNorm("fixed"))
+    conv.build((None, 1, 1, 1))
+    layout = [
+        (layer.name, [(f"{layer.name}/{weight.name}:0", weight) for weight in layer.weights])
+        for layer in (conv.conv, conv.norm)
+    ]
+    conv.conv.trainable = False
+    assert start.random_and_frozen(layout, ()) == [conv.conv.name]
 
 
 def test_load_start_weights_imagenet_goes_to_its_own_loader(model, tmp_path, monkeypatch, log):

@@ -91,6 +91,13 @@ class RcnnConfig(ModelConfig):
     keypoint_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
         default=KEYPOINT_CHANNELS, description="widths of the convolutions of the head `keypoints`"
     )
+    keypoint_normalizer: Literal["visible", "static"] = Field(
+        default="visible",
+        description=(
+            "the keypoint loss is divided by the number of points that train it, or by the largest number that a batch "
+            "can have, so that few points have a small loss"
+        ),
+    )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
     mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
     box_delta_std: DeltaStd = Field(
