@@ -4,6 +4,8 @@
 
 Each image has one mask of the same size, in which each object has its own value and 0 is the background. All pixels
 of a value are one object, also when it has holes or several parts. An image whose mask is all 0 stays as a negative.
+Instead of a mask an image may have a folder, MASKS_DIR/NAME for NAME.jpg, with one mask for each object: all its pixels
+that are not 0. Objects may overlap; an empty folder is an image without objects. Folders are recognized by themselves.
 Source: the layout of Penn-Fudan (Wang, Shi, Song and Shen, ACCV 2007) and of the torchvision tutorial that uses it.
 """
 
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn import events, files
-from mrcnn.convert import index_masks, pairs
+from mrcnn.convert import index_masks, object_masks, pairs
 from mrcnn.convert.pairs import Pair
 from mrcnn.convert.split import TRAIN_TAG, VAL_FRACTION, VAL_TAG, Split
 from mrcnn.data.tally import Tally
@@ -25,6 +27,7 @@ from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images import image_file
 from mrcnn.project.annotation import Annotation, Label, Tag
+from mrcnn.project.geometry import Bitmap
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.writer import ProjectWriter
 
@@ -42,7 +45,7 @@ class MaskFormat:
     """How masks are named and read.
 
     Attributes:
-        suffix: what a mask's name has after its image's, before the extension; None guesses it.
+        suffix: what the name of a mask or folder has after its image's, before the extension; None guesses it.
         colors_are_objects: also read masks with colours, each colour as one object and black as background.
         void: value of pixels that belong to no object, besides 0; None for none.
     """
@@ -65,8 +68,10 @@ class Kept:
         small: those of them that are small.
         without: images without an object.
         several: images with more than one object.
+        folders: images with a folder of masks.
         images_out: images left out.
-        masks_out: masks left out because they have no image, or a format that cannot be used.
+        masks_out: masks left out because they have no image or a format that cannot be used, and in a folder of masks
+            those that are empty, broken or of another size.
     """
 
     tags: Counter[str] = field(default_factory=Counter)
@@ -74,6 +79,7 @@ class Kept:
     small: int = 0
     without: int = 0
     several: int = 0
+    folders: int = 0
     images_out: int = 0
     masks_out: int = 0
 
@@ -93,7 +99,7 @@ def convert(
 
     Args:
         images_dir: the folder of the images; its subfolders are not searched.
-        masks_dir: the folder of their masks, another one.
+        masks_dir: the folder of their masks, another one; a subfolder holds one mask for each object of its image.
         out: the project's folder; must not exist or be empty.
         log: where progress and omissions are reported.
         class_title: the class of all objects.
@@ -105,8 +111,8 @@ def convert(
         What was kept and what was not.
 
     Raises:
-        UserError: a folder cannot be read, no image has a mask that can be used, `split` does not fit the images, or
-            `out` is not free.
+        UserError: a folder cannot be read, no image has a mask that can be used, an image has both a mask and
+            a folder of masks, `split` does not fit the images, or `out` is not free.
     """
     files.check_free(out)
     converter = _Converter(class_title, mask_format, small=small)
@@ -144,29 +150,38 @@ class _Converter:
             reason = BROKEN_IMAGE
             sizes = image_file.sizes(image_file.read_bytes(pair.image), name=str(pair.image))
             reason = BROKEN_MASK
-            indices = self._read(pair.mask)
-            reason = OTHER_SIZE
-            index_masks.check_size(pair.mask, indices.shape, sizes)
-            reason = BROKEN_MASK
-            objects = index_masks.object_bitmaps(indices)
+            if pair.is_folder:
+                size_hw, objects = object_masks.read_folder(pair.mask, sizes, tally=self.tally, void=self._format.void)
+            else:
+                indices = self._read(pair.mask)
+                reason = OTHER_SIZE
+                index_masks.check_size(pair.mask, indices.shape, sizes)
+                reason = BROKEN_MASK
+                size_hw, objects = indices.shape, _named(index_masks.object_bitmaps(indices), pair.mask)
         except UserError as error:
             self.tally.add(COLORS if isinstance(error, index_masks.ColorError) else reason, str(error))
             return None
-        for value, area, _ in objects:
+        for name, area, _ in objects:
             if area < self._small:
-                self.tally.add(FEW_PIXELS.format(self._small), f"value {value} of {pair.mask.name} ({area})")
+                self.tally.add(FEW_PIXELS.format(self._small), f"{name} ({area})")
                 self.kept.small += 1
         self.kept.tags[tag or ""] += 1
         self.kept.objects += len(objects)
         self.kept.without += not objects
         self.kept.several += len(objects) > 1
+        self.kept.folders += pair.is_folder
         labels = tuple(Label(self._class_title, bitmap) for _, _, bitmap in objects)
-        height, width = indices.shape
+        height, width = size_hw
         return Annotation((height, width), (Tag(tag),) if tag else (), labels)
 
     def _read(self, mask: Path) -> np.ndarray:
         indices = index_masks.read_indices(mask, colors_are_objects=self._format.colors_are_objects)
         return indices if self._format.void is None else np.where(indices == self._format.void, 0, indices)
+
+
+def _named(objects: list[tuple[int, int, Bitmap]], mask: Path) -> list[tuple[str, int, Bitmap]]:
+    """Replaces values by names for messages."""
+    return [(f"value {value} of {mask.name}", area, bitmap) for value, area, bitmap in objects]
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
@@ -175,7 +190,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("images", type=Path, metavar="IMAGES_DIR", help="folder of the images")
-    parser.add_argument("masks", type=Path, metavar="MASKS_DIR", help="folder of their masks")
+    parser.add_argument("masks", type=Path, metavar="MASKS_DIR",
+                        help="folder of their masks, or of folders NAME with a mask for each object")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--class-name", default=CLASS_TITLE, metavar="NAME", help=f"of all objects ({CLASS_TITLE})")
     _add_format_options(parser)
@@ -188,7 +204,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
 
 def _add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suffix", metavar="TEXT",
-                        help="what a mask's name has after its image's, e.g. _mask; default: guessed")  # fmt: skip
+                        help="what a mask's or folder's name has after its image's, e.g. _mask (guessed)")  # fmt: skip
     parser.add_argument("--colors", choices=("objects",),
                         help="in masks with colours each colour is one object, black is background")  # fmt: skip
     parser.add_argument("--void", type=int, metavar="VALUE",
@@ -234,7 +250,7 @@ def _warn(kept: Kept, log: EventLog, *, is_split: bool) -> None:
     """Warns of projects that a training would refuse, and of objects that may be joined."""
     if not kept.objects:
         log.warning("nothing can be learnt from this project alone: it has no object")
-    elif not kept.several:
+    elif not kept.several and kept.folders < kept.tags.total():
         log.warning("no mask has more than one value; if some images show several objects, they were joined to one")
     if is_split and (missing := [tag for tag in (TRAIN_TAG, VAL_TAG) if not kept.tags[tag]]):
         log.warning(f"no image is tagged {' or '.join(missing)}; a training needs both {TRAIN_TAG} and {VAL_TAG}")

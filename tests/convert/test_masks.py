@@ -190,7 +190,7 @@ def test_convert_warns_where_nothing_can_be_learnt_or_objects_may_be_joined(tmp_
     assert _run(tmp_path / "zero", tmp_path / "out0") == 0
     assert "nothing can be learnt from this project alone: it has no object" in _printed(capsys)
     assert _run(tmp_path / "binary", tmp_path / "out1") == 0
-    assert "no mask has more than one value; if some images show several objects, these are one" in _printed(capsys)
+    assert "no mask has more than one value; if some images show several objects, they were joined" in _printed(capsys)
 
 
 def test_convert_an_image_that_exif_turns(tmp_path, capsys):
@@ -242,6 +242,58 @@ def test_convert_ends_without_a_project_where_no_mask_can_be_used(tmp_path, caps
     assert "error: nothing can be learnt from" in printed
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_convert_folders_with_one_mask_for_each_object(tmp_path, capsys):
+    first, second = np.zeros((2, *SIZE_HW), np.uint8)
+    first[2:12, 2:12] = second[8:18, 8:18] = 255  # they share 4 * 4 pixels
+    first[4:6, 4:6] = 0
+    second[30, 30] = 1
+    for name in ("a", "b", "c"):
+        save(tmp_path / f"PNGImages/{name}.png", photograph(first))
+    save(tmp_path / "PedMasks/a/1.png", first)
+    save(tmp_path / "PedMasks/a/2.png", second)
+    save(tmp_path / "PedMasks/a/3.png", first * 0)
+    save(tmp_path / "PedMasks/a/4.png", first[:40])
+    (tmp_path / "PedMasks/a/5.png").write_bytes(b"no image")
+    (tmp_path / "PedMasks/b").mkdir()
+    save(tmp_path / "PedMasks/c.png", people(1))
+    assert _run(tmp_path, tmp_path / "out", "--small", "98") == 0
+    annotations, _ = _read(tmp_path / "out")
+    assert {name: len(found.labels) for name, found in annotations.items()} == {"a.png": 2, "b.png": 0, "c.png": 2}
+    assert annotations["b.png"].size_hw == SIZE_HW
+    drawn = [_drawn(label) for label in annotations["a.png"].labels]
+    np.testing.assert_array_equal(drawn, [first > 0, second > 0])
+    assert (drawn[0] & drawn[1]).sum() == 16
+    printed = _printed(capsys)
+    for line in (
+        "2 of 3 images with masks: a folder in",
+        "1 mask left out, it is empty: a/3.png",
+        "a/4.png has size (40, 64), its image (48, 64)",
+        "a/5.png: it is cut off",
+        "1 object kept with under 98 pixels: a/1.png (96)",  # 10 * 10 - 2 * 2
+        "1 of the images without objects; 0 images and 3 masks left out",
+    ):
+        assert line in printed, line
+
+
+def test_convert_folders_of_one_object_each_are_not_called_joined(tmp_path, capsys):
+    for name in "ab":
+        save(tmp_path / f"PNGImages/{name}.png", photograph(people(1)))
+        save(tmp_path / f"PedMasks/{name}_masks/1.png", people(1))
+    assert _run(tmp_path, tmp_path / "out", "--suffix", "_masks") == 0
+    printed = _printed(capsys)
+    assert "2 objects of class object" in printed
+    assert "joined" not in printed
+
+
+def test_convert_of_a_mask_and_a_folder_of_one_image_is_one_line(tmp_path, capsys):
+    save(tmp_path / "PNGImages/a.png", photograph(people(1)))
+    save(tmp_path / "PedMasks/a.png", people(1))
+    save(tmp_path / "PedMasks/a/1.png", people(1))
+    assert _run(tmp_path, tmp_path / "out") == 1
+    assert "error: 1 image with both a mask file and a folder of masks: a.png (a.png, a); move" in _printed(capsys)
+    assert not (tmp_path / "out").exists()
 
 
 def test_convert_refuses_an_output_that_is_not_free(tmp_path, capsys):

@@ -20,7 +20,7 @@ def _names(found):
 
 
 def _touch(folder, *names):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).touch()
     return folder
@@ -131,3 +131,33 @@ def test_find_names_a_folder_that_cannot_be_read(tmp_path):
         pairs.find(tmp_path / "images", tmp_path / "gone", None, log=JsonLog(), tally=Tally())
     with pytest.raises(UserError, match=f"cannot read the folder .*{os.sep}a.jpg: Not a directory"):
         pairs.find(tmp_path / "images" / "a.jpg", tmp_path / "images", None, log=JsonLog(), tally=Tally())
+
+
+def _pairs_of_folders(tmp_path, images, masks, folders, suffix=None):
+    images, masks = _touch(tmp_path / "images", *images), _touch(tmp_path / "masks", *masks)
+    for name in folders:
+        (masks / name).mkdir()
+    tally = Tally()
+    found = pairs.find(images, masks, suffix, log=JsonLog(), tally=tally)
+    return [(pair.image.name, pair.mask.name, pair.is_folder) for pair in found], tally.lines()
+
+
+def test_find_takes_folders_and_files_of_masks(tmp_path, capsys):
+    found, lines = _pairs_of_folders(tmp_path, ["a.v2.jpg", "b.jpg", "c.jpg"], ["b.png"], ["a.v2", "lost"])
+    assert found == [("a.v2.jpg", "a.v2", True), ("b.jpg", "b.png", False)]
+    assert lines == ["1 image left out, no mask: c.jpg", "1 folder left out, no image: lost"]
+    printed = "".join(capsys.readouterr())
+    assert f"1 of 2 images with masks: a folder in {tmp_path / 'masks'} with one mask for each object" in printed
+    assert "ignored" not in printed
+
+
+def test_find_guesses_the_suffix_of_folders_or_takes_it(tmp_path):
+    found, lines = _pairs_of_folders(tmp_path / "1", ["a.jpg", "b.jpg"], [], ["a_m.x", "b_m.x", "a"])
+    assert found == [("a.jpg", "a_m.x", True), ("b.jpg", "b_m.x", True)]
+    assert lines == ["1 folder left out, no image: a"]
+    assert _pairs_of_folders(tmp_path / "2", ["a.jpg"], [], ["a_m", "a"], "")[0] == [("a.jpg", "a", True)]
+
+
+def test_find_ends_where_an_image_has_a_mask_and_a_folder(tmp_path):
+    with pytest.raises(UserError, match=r"1 image with both a mask file and a folder of masks: b\.jpg \(b\.png, b\)"):
+        _pairs_of_folders(tmp_path, ["a.jpg", "b.jpg"], ["b.png"], ["a", "b"])
