@@ -18,6 +18,7 @@ import tensorflow as tf
 from mrcnn.blocks import norm
 from mrcnn.heads.rpn import targets
 from mrcnn.models.families.matterport import Matterport
+from mrcnn.models.layout import named_layers
 from mrcnn.ops import box_coding, roi_align
 from tests.fidelity import inference_stages as inference
 from tests.fidelity import training_stages as training
@@ -56,9 +57,14 @@ def stride_in_3x3(model: Matterport) -> Iterator[None]:
         yield
 
 
-def other_epsilon(_: Matterport) -> AbstractContextManager[Any]:
+@contextmanager
+def other_epsilon(model: Matterport) -> Iterator[None]:
     """Normalises with PyTorch's epsilon."""
-    return mock.patch.object(norm, "EPSILON", 1e-5)
+    norms = [layer for layer in named_layers(model).values() if isinstance(layer, norm.BatchNorm)]
+    with ExitStack() as stack:
+        for layer in norms:
+            stack.enter_context(mock.patch.object(layer, "epsilon", 1e-5))
+        yield
 
 
 def shifted_regions(_: Matterport) -> AbstractContextManager[Any]:
