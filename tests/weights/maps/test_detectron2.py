@@ -93,7 +93,7 @@ def test_entries_bring_every_tensor_to_its_layer_and_back(backbone):
 
 
 def zeros():
-    """Stands for a state dict without its memory."""
+    """Fake of a state dict that needs no memory."""
     return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes("resnet50").items()}
 
 

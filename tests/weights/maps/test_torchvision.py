@@ -38,7 +38,7 @@ def parameters(tensors):
 
 
 def zeros(tensors):
-    """Stands for a state dict of these shapes without its memory."""
+    """Makes a fake of a state dict of these shapes that needs no memory."""
     return {name: np.broadcast_to(np.float32(0), shape) for name, shape in tensors.items()}
 
 
