@@ -54,8 +54,9 @@ def _as_kind(kind: str, other: str) -> Callable[[], AbstractContextManager[Any]]
 
 def _channels_last_regions() -> AbstractContextManager[Any]:
     """Reads the box head's first layer as if its inputs were flattened with the channels last."""
-    kind = entries.Kind(lambda values: values.T.reshape(7, 7, -1, len(values)), entries.KINDS["regions"].write)
-    return mock.patch.dict(entries.KINDS, {"regions": kind})
+    return mock.patch.object(
+        entries, "_regions_to_kernel", lambda values, *, channels: values.T.reshape(7, 7, channels, len(values))
+    )
 
 
 def sigmoid_scores(_: Any) -> AbstractContextManager[Any]:
