@@ -10,6 +10,7 @@ object's box, torchvision's from the mask in pixels; and the order of sums.
 """
 
 import argparse
+import io
 import json
 import math
 import subprocess
@@ -24,11 +25,14 @@ import tensorflow as tf
 
 from benchmarks import accuracy
 from mrcnn.config.families.torchvision import TorchvisionConfig
+from mrcnn.config.inference import FullImageMode
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline
 from mrcnn.data.batching import Shapes, make_example
 from mrcnn.data.rasterize import from_masks
+from mrcnn.evaluate import run as scoring
+from mrcnn.events import JsonLog
 from mrcnn.models.families.torchvision import Torchvision
 from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Instances
@@ -38,6 +42,8 @@ from mrcnn.weights.maps.entries import Form
 
 SCRIPT = Path(__file__).with_name("same_steps_torchvision.py")
 START, RESULT, SETTINGS = "start.pth", "torchvision.json", "settings.json"
+ENDS = ("ours.pth", "torchvision.pth")  # the weights after the last step
+METRICS = ("box_ap", "box_ap50", "mask_ap", "mask_ap50")
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 PROPOSALS = 100  # of an image after NMS; all of them train, with the objects' own boxes
 MOST_OBJECTS = 28
@@ -64,16 +70,21 @@ def main() -> None:
     steps = write_steps(samples.train, config, options.out, count=options.steps, side=options.side)
     keras.utils.set_random_seed(options.seed)
     model = build(classes, options.weights)
-    write_start(model, options.out / START)
+    write_state(model, options.out / START)
     settings = {"classes": classes, "side": options.side, "lr": options.lr, "steps": options.steps}
     settings |= {"proposals": PROPOSALS, "regions": REGIONS, "anchors": ALL_ANCHORS, "momentum": MOMENTUM}
     settings |= {"weight_decay": WEIGHT_DECAY}
     (options.out / SETTINGS).write_text(json.dumps(settings))
     ours = train(model, steps, options)
+    write_state(model, options.out / ENDS[0])
     subprocess.run([options.torch_python, str(SCRIPT), str(options.out)], check=True)
     theirs = json.loads((options.out / RESULT).read_text())
     (options.out / "ours.json").write_text(json.dumps(ours))
     print(table(ours, theirs))
+    titles = sorted(samples.class_title_to_idx, key=samples.class_title_to_idx.get)[1:]
+    for end in ENDS:
+        found = evaluate(options.out / end, titles, config, options)
+        print(f"{end}: " + ", ".join(f"{name} {found[name]:.3f}" for name in METRICS))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -155,7 +166,7 @@ def build(classes: int, weights: str) -> Torchvision:
     return model
 
 
-def write_start(model: Torchvision, path: Path) -> None:
+def write_state(model: Torchvision, path: Path) -> None:
     """Writes the model's weights as torchvision's state dict."""
     layers = {layer: {name: variable.numpy() for name, variable in weights} for layer, weights in model.weight_layout()}
     tensors = foreign.state_dict_of(layers, code_base="torchvision", form=Form(model.settings.backbone))
@@ -194,6 +205,22 @@ def batches(
     for step in steps:
         examples = [make_example(image, objects, shapes=shapes, image_id=0, seed=0) for image, objects in step]
         yield {name: tf.constant(np.stack([example[name] for example in examples])) for name in examples[0]}
+
+
+def evaluate(
+    weights: Path, titles: Sequence[str], config: TrainConfig, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Computes the AP of a side's weights on the project's validation images, by our model and evaluator."""
+    return scoring.evaluate_model(
+        weights,
+        options.project,
+        tag=config.dataset_tags.val,
+        mode=FullImageMode(),
+        names={"classes": titles, "input_size": (options.side, options.side)},
+        loading={},
+        batch_size=1,
+        log=JsonLog(io.StringIO()),
+    )
 
 
 def table(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]]) -> str:

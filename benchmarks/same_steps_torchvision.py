@@ -3,7 +3,7 @@
     python benchmarks/same_steps_torchvision.py FOLDER      # needs torch and torchvision
 
 FOLDER holds `settings.json`, `start.pth` and `train/000000.npz` …; the losses of each step are added as
-`torchvision.json`.
+`torchvision.json`, the weights after the last as `torchvision.pth`.
 """
 
 import argparse
@@ -32,6 +32,7 @@ def main() -> None:
     model = build(settings)
     print(model.load_state_dict(torch.load(folder / "start.pth", weights_only=True), strict=False), flush=True)
     (folder / "torchvision.json").write_text(json.dumps(train(model, folder, settings)))
+    torch.save(model.state_dict(), folder / "torchvision.pth")
 
 
 def build(settings: dict) -> MaskRCNN:
