@@ -83,7 +83,7 @@ def main() -> None:
     print(table(ours, theirs))
     titles = sorted(samples.class_title_to_idx, key=samples.class_title_to_idx.get)[1:]
     for end in ENDS:
-        found = evaluate(options.out / end, titles, config, options)
+        found = evaluate(options.out / end, titles, config=config, options=options)
         print(f"{end}: " + ", ".join(f"{name} {found[name]:.3f}" for name in METRICS))
 
 
@@ -208,7 +208,7 @@ def batches(
 
 
 def evaluate(
-    weights: Path, titles: Sequence[str], config: TrainConfig, options: argparse.Namespace
+    weights: Path, titles: Sequence[str], *, config: TrainConfig, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Computes the AP of a side's weights on the project's validation images, by our model and evaluator."""
     return scoring.evaluate_model(

@@ -62,10 +62,15 @@ def test_main_compares_what_both_sides_return(tmp_path, monkeypatch, capsys):
         values = [losses(same_steps.LOSSES.values(), 1.0, 1.0, 1.0, 1.0, 1.0)]
         (out / same_steps.RESULT).write_text(json.dumps(values))
 
+    def metrics(weights, project, *, tag, names, **_):
+        assert (tag, names) == ("val", {"classes": ["bar", "disc"], "input_size": (64, 64)})
+        return dict.fromkeys(same_steps.METRICS, 0.25 if weights.name == "ours.pth" else 0.5)
+
     monkeypatch.setattr(same_steps, "build", lambda classes, weights: (classes, weights))
-    monkeypatch.setattr(same_steps, "write_start", lambda model, path: path.write_bytes(b""))
+    monkeypatch.setattr(same_steps, "write_state", lambda model, path: path.write_bytes(b""))
     monkeypatch.setattr(same_steps, "train", lambda *_: [losses(same_steps.LOSSES, 1.0, 1.0, 1.0, 1.0, 1.01)])
     monkeypatch.setattr(same_steps.subprocess, "run", other_side)
+    monkeypatch.setattr(same_steps.scoring, "evaluate_model", metrics)
     monkeypatch.setattr(same_steps, "load_train_config", lambda *_, **__: TrainConfig())
     arguments = [str(project), "--weights", "w.h5", "--steps", "1", "--side", "64", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["same_steps", *arguments, "--torch-python", "other/python"])
@@ -73,4 +78,7 @@ def test_main_compares_what_both_sides_return(tmp_path, monkeypatch, capsys):
     assert called == [["other/python", str(same_steps.SCRIPT), str(out)]]
     settings = json.loads((out / same_steps.SETTINGS).read_text())
     assert (settings["classes"], settings["side"], settings["regions"]) == (3, 64, same_steps.REGIONS)
-    assert "sums differ by at most 0.20%" in capsys.readouterr().out  # 5.01 / 5
+    *_, verdict, ours, theirs = capsys.readouterr().out.splitlines()
+    assert verdict.startswith("sums differ by at most 0.20%")  # 5.01 / 5
+    assert ours == "ours.pth: box_ap 0.250, box_ap50 0.250, mask_ap 0.250, mask_ap50 0.250"
+    assert theirs == "torchvision.pth: box_ap 0.500, box_ap50 0.500, mask_ap 0.500, mask_ap50 0.500"
