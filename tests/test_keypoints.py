@@ -17,6 +17,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run as evaluating
+from mrcnn.export import run as exporting
 from mrcnn.fields import table as fields
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -271,3 +272,13 @@ def test_service_answers_with_keypoints(predictor):
         annotation = requests.post(f"{service.url}/model/inference", files={"image": image}, timeout=60).json()
         _, graph = annotation["objects"]
         assert graph["nodes"]["left_end"]["loc"] == [15.5, 11.5]
+
+
+@pytest.mark.slow
+def test_export_gives_the_same_keypoints(trained, tmp_path):
+    (tmp_path / "in").mkdir()
+    for index in (0, 2):
+        cv2.imwrite(str(tmp_path / "in" / f"{index}.png"), tiny.draw(index)[0])
+    found = exporting.export(trained, tmp_path / "out", log=HeardLog(), images=tmp_path / "in", score_threshold=0.0)
+    assert all(proof.paired for proof in found.proofs)
+    assert not any(proof.failures for proof in found.proofs)
