@@ -8,25 +8,41 @@ import importlib
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import mrcnn
 
 
 class Command(NamedTuple):
-    """A sub-command: the name of its module and a summary for the help text."""
+    """A sub-command.
+
+    Attributes:
+        module: name of the module with its `main`.
+        summary: for the help text.
+        given: arguments that precede those of the user.
+    """
 
     module: str
     summary: str
+    given: tuple[str, ...] = ()
 
 
 Commands = Mapping[str, Command]
+
+
+def _format(kind: str, summary: str) -> Command:
+    return Command("mrcnn.convert.formats", summary, ("--kind", kind))
+
 
 CONVERTERS: Commands = {
     "coco": Command("mrcnn.convert.coco", "COCO instance annotations"),
     "coins": Command("mrcnn.convert.coins", "the demo's photograph of coins"),
     "masks": Command("mrcnn.convert.masks", "images with PNG instance masks"),
     "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
+    "labelme": _format("labelme", "labelme's JSON files"),
+    "yolo": _format("yolo", "YOLO segmentation labels"),
+    "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
 }
 COMMANDS: Commands = {
     "train": Command("mrcnn.commands.train", "train a model on a project or COCO JSON"),
@@ -42,6 +58,7 @@ COMMANDS: Commands = {
 }
 NAME = "mrcnn"
 BELOW = ("keras", "tensorflow")  # packages whose versions `--version` prints too
+ANY_FORMAT = "PATH"  # the row of `CONVERTERS` that recognizes the format
 CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format"
 
 
@@ -59,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join([f"{NAME} {mrcnn.__version__}", *(f"{name} {_installed(name)}" for name in BELOW)]))
         return 0
     if given[:1] == [CONVERT]:
+        if given[1:] and given[1] not in CONVERTERS and Path(given[1]).exists():
+            given.insert(1, ANY_FORMAT)
         return _dispatch(given[1:], CONVERTERS, prog=f"{NAME} {CONVERT}", more={})
     return _dispatch(given, COMMANDS, prog=NAME, more={CONVERT: CONVERT_SUMMARY})
 
@@ -74,7 +93,7 @@ def _dispatch(given: list[str], commands: Commands, *, prog: str, more: Mapping[
         print(f"{prog}: there is no command {name!r}; {hint}", file=sys.stderr)
         return 2
     module = importlib.import_module(commands[name].module)
-    return int(module.main(given[1:], prog=f"{prog} {name}") or 0)
+    return int(module.main([*commands[name].given, *given[1:]], prog=f"{prog} {name}") or 0)
 
 
 def _installed(package: str) -> str:

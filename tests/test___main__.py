@@ -58,7 +58,7 @@ def test_main_lists_the_commands(capsys):
     assert [name for name in (*command.COMMANDS, "convert") if f"\n  {name} " not in told] == []
     assert command.main([]) == 2
     assert command.main(["convert", "--help"]) == 0
-    assert "\n  nuclei  the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
+    assert "\n  nuclei   the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
 
 
 def test_main_prints_the_versions_without_importing_tensorflow():

@@ -2,12 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from mrcnn.config.base import AUTO, PRECISIONS
 from mrcnn.errors import UserError
 
-DATA = "data that is no project, for example COCO instance JSON"
+DATA = "data that is no project: COCO JSON, YOLO, labelme, VIA, CVAT, Label Studio, Pascal VOC, …; docs/data.md"
 IMAGES = "with --data: folder of the images that it lists"
+BOXES = "with --data: take an object that has only a box as a mask, the whole box (left out)"
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -23,6 +25,11 @@ def add_log_format(parser: argparse.ArgumentParser) -> None:
     """Adds `--log-format`, the argument of `events.make_log`."""
     parser.add_argument("--log-format", choices=("auto", "rich", "json"), default="auto",
                         help="log on stderr: rich text or JSON lines; default auto: rich on a terminal")  # fmt: skip
+
+
+def add_boxes(parser: argparse.ArgumentParser) -> None:
+    """Adds `--boxes-as-masks`, a field of `data.sources.source.DataPaths`."""
+    parser.add_argument("--boxes-as-masks", action="store_true", help=BOXES)
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +58,7 @@ def batch_size(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"must be a whole number or {AUTO}, got {text!r}") from None
 
 
-def data_paths(options: argparse.Namespace) -> dict[str, Path] | None:
+def data_paths(options: argparse.Namespace) -> dict[str, Any] | None:
     """Collects the options that name data of any format.
 
     Returns:
@@ -61,7 +68,8 @@ def data_paths(options: argparse.Namespace) -> dict[str, Path] | None:
         UserError: an option that belongs to `--data` was given without it.
     """
     given = {name: getattr(options, name, None) for name in ("images", "val_data", "val_images")}
-    fields = {name: path for name, path in given.items() if path is not None}
+    fields: dict[str, Any] = {name: path for name, path in given.items() if path is not None}
+    fields |= {"boxes_as_masks": True} if getattr(options, "boxes_as_masks", False) else {}
     if options.data is not None:
         return {"data": options.data, **fields}
     for name in fields:

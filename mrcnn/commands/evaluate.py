@@ -33,6 +33,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     place.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
+    arguments.add_boxes(parser)
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")

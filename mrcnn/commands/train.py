@@ -27,6 +27,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     place.add_argument("--project", type=Path, help="Supervisely project; default TASK_DIR/data")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
+    arguments.add_boxes(parser)
     parser.add_argument("--val-data", type=Path, metavar="PATH",
                         help="with --data: the same of the validation set; default a fifth of the images")  # fmt: skip
     parser.add_argument("--val-images", type=Path, metavar="DIR", help="with --val-data: its images; default --images")

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn import events, files
-from mrcnn.convert import index_masks, object_masks, pairs
+from mrcnn.convert import object_masks, pairs
 from mrcnn.convert.pairs import Pair
 from mrcnn.convert.split import TRAIN_TAG, VAL_FRACTION, VAL_TAG, Split
+from mrcnn.data import index_masks
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog

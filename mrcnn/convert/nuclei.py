@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn import events, files
-from mrcnn.convert import index_masks
 from mrcnn.convert.split import TRAIN_TAG, VAL_TAG
+from mrcnn.data import index_masks
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import pixels

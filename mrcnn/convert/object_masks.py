@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.convert import index_masks, pairs
+from mrcnn.convert import pairs
+from mrcnn.data import index_masks
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
 from mrcnn.project import listing

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.convert.index_masks import MASK_EXTENSIONS
+from mrcnn.data.index_masks import MASK_EXTENSIONS
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog

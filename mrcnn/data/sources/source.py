@@ -29,6 +29,7 @@ class DataPaths:
         val_data: annotation file of the validation set; None for data that is one set or holds both.
         val_images: folder of the images of `val_data`; None for `images`.
         fields: names of the objects' extra fields that the run needs; None for all known ones.
+        boxes_as_masks: whether a box without a mask is an object that covers its box; else it is left out.
     """
 
     data: Path
@@ -36,6 +37,7 @@ class DataPaths:
     val_data: Path | None = None
     val_images: Path | None = None
     fields: Collection[str] | None = None
+    boxes_as_masks: bool = False
 
     def __post_init__(self):
         """Converts texts to paths."""

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.sources import coco, supervisely
+from mrcnn.data.formats.table import READERS
+from mrcnn.data.sources import coco, formats, supervisely
 from mrcnn.data.sources.source import DataPaths, ImageList, Source
 from mrcnn.errors import UserError
 
@@ -42,6 +43,10 @@ FORMATS: dict[str, Format] = {
         check_paths=supervisely.check_paths,
     ),
     "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images, coco.check_paths),
+    **{
+        name: Format(reader.what, reader.fits, formats.opener(name), check_paths=formats.check_paths)
+        for name, reader in reversed(READERS.items())
+    },
 }
 
 
@@ -56,7 +61,7 @@ def find(path: Path) -> Format:
             return candidate
     if not path.exists():
         raise UserError(f"the data {path} does not exist")
-    known = ", ".join(item.what for item in FORMATS.values())
+    known = "; ".join(item.what for item in FORMATS.values())
     raise UserError(f"{path} is in none of the known formats of annotated images; give one of: {known}")
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mrcnn.data.formats.table import READERS
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
@@ -31,8 +32,10 @@ def test_find_tells_what_is_read(tmp_path):
     for path in (tmp_path, tmp_path / "a.txt"):
         with pytest.raises(UserError) as caught:
             table.find(path)
-        known = "a Supervisely project (a folder with meta.json), a COCO instance file (.json)"
-        assert str(caught.value) == f"{path} is in none of the known formats of annotated images; give one of: {known}"
+        known = "a Supervisely project (a folder with meta.json); a COCO instance file (.json); "
+        start = f"{path} is in none of the known formats of annotated images; give one of: {known}"
+        assert str(caught.value).startswith(start)
+        assert str(caught.value).endswith(READERS["labelme"].what)
     with pytest.raises(UserError, match=r"the data .*none does not exist"):
         table.find(tmp_path / "none")
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.convert import index_masks
+from mrcnn.data import index_masks
 from mrcnn.errors import UserError
-
-from .drawn_masks import PALETTE, save, save_palette
+from tests.convert.drawn_masks import PALETTE, save, save_palette
 
 INDICES = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 0, 0, 0]], np.uint8)
 
