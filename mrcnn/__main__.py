@@ -42,6 +42,12 @@ CONVERTERS: Commands = {
     "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
     "labelme": _format("labelme", "labelme's JSON files"),
     "yolo": _format("yolo", "YOLO segmentation labels"),
+    "via": _format("via", "projects of the VGG Image Annotator"),
+    "cvat": _format("cvat", "CVAT for images 1.1"),
+    "label_studio": _format("label_studio", "Label Studio's JSON"),
+    "labelbox": _format("labelbox", "Labelbox's NDJSON"),
+    "cityscapes": _format("cityscapes", "Cityscapes' fine annotations"),
+    "voc": _format("voc", "Pascal VOC's XML files and masks"),
     "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
 }
 COMMANDS: Commands = {

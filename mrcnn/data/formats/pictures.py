@@ -159,6 +159,8 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(files.read_bytes(path, what="annotation file"))
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 

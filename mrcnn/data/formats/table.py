@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.formats import labelme, yolo
+from mrcnn.data.formats import cityscapes, cvat, label_studio, labelbox, labelme, via, voc, yolo
 from mrcnn.data.formats.record import Found, Job
 from mrcnn.errors import UserError
 
@@ -31,6 +31,12 @@ class Reader(NamedTuple):
 READERS: dict[str, Reader] = {
     "labelme": Reader(labelme.WHAT, labelme.fits, labelme.read),
     "yolo": Reader(yolo.WHAT, yolo.fits, yolo.read),
+    "via": Reader(via.WHAT, via.fits, via.read),
+    "cvat": Reader(cvat.WHAT, cvat.fits, cvat.read),
+    "label_studio": Reader(label_studio.WHAT, label_studio.fits, label_studio.read),
+    "labelbox": Reader(labelbox.WHAT, labelbox.fits, labelbox.read),
+    "cityscapes": Reader(cityscapes.WHAT, cityscapes.fits, cityscapes.read),
+    "voc": Reader(voc.WHAT, voc.fits, voc.read),
 }
 
 

@@ -63,6 +63,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     """
     try:
         content = yaml.safe_load(files.read_bytes(path, what="data set description", most=MOST_YAML))
+    except UserError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, Mapping):

@@ -1,7 +1,7 @@
 """The table of the formats of annotated images; finds the format of a path.
 
-A further format is one line of `FORMATS`; other code may add one of its own. Where several fit a path, the last one is
-used.
+A further format is one line of `FORMATS`, a label format one of `mrcnn.data.formats.table.READERS`; other code may add
+one of its own. Where several fit a path, the last one is used: a project rather than a label format, and COCO last.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,17 +36,17 @@ class Format(NamedTuple):
 
 PROJECT = "supervisely"
 FORMATS: dict[str, Format] = {
+    "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images, coco.check_paths),
+    **{
+        name: Format(reader.what, reader.fits, formats.opener(name), check_paths=formats.check_paths)
+        for name, reader in reversed(READERS.items())
+    },
     PROJECT: Format(
         "a Supervisely project (a folder with meta.json)",
         supervisely.fits,
         supervisely.open_source,
         check_paths=supervisely.check_paths,
     ),
-    "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images, coco.check_paths),
-    **{
-        name: Format(reader.what, reader.fits, formats.opener(name), check_paths=formats.check_paths)
-        for name, reader in reversed(READERS.items())
-    },
 }
 
 

@@ -1,20 +1,63 @@
 """The choice of a label format, and what is read of all."""
 
+import json
+
 import pytest
 
 from mrcnn.data.formats import table
 from mrcnn.data.formats.record import Job
 from mrcnn.errors import UserError
-from tests.data.formats import making, test_labelme, test_yolo
+from tests.data.formats import (
+    making,
+    test_cityscapes,
+    test_cvat,
+    test_label_studio,
+    test_labelbox,
+    test_labelme,
+    test_via,
+    test_voc,
+    test_yolo,
+)
 
 
-def test_guess_finds_the_format_or_none(tmp_path):
+def make_of_each(root):
+    """Makes one data set of each format in a folder of its name; returns its paths."""
+    for name in ("labelme", "via", "cvat", "label_studio", "labelbox", "voc"):
+        making.image(root / name / "a.png")
+    test_yolo.roboflow(root / "yolo")
+    test_cityscapes.write(root / "cityscapes", "train", test_cityscapes.ids())
+    polygon = f"<polygon>{test_voc.POLYGON}</polygon>"
+    made = {
+        "labelme": making.write(root / "labelme" / "a.json", test_labelme.content(test_labelme.shape())),
+        "via": making.write(root / "via" / "v.json", test_via.project(test_via.entry(test_via.region(name="cat")))),
+        "cvat": making.write(root / "cvat" / "a.xml", test_cvat.document(test_cvat.image(test_cvat.POLYGON))),
+        "label_studio": making.write(
+            root / "label_studio" / "s.json", [test_label_studio.task(test_label_studio.region())]
+        ),
+        "labelbox": making.write(root / "labelbox" / "b.ndjson", json.dumps(test_labelbox.row(test_labelbox.item()))),
+    }
+    making.write(root / "voc" / "a.xml", test_voc.document(test_voc.entry(inside=polygon)))
+    return {**made, **{name: root / name for name in ("yolo", "cityscapes", "voc")}}
+
+
+def test_guess_finds_each_format_and_no_other(tmp_path):
+    paths = make_of_each(tmp_path)
+    assert paths.keys() == table.READERS.keys()
+    for name, path in paths.items():
+        assert [kind for kind, reader in table.READERS.items() if reader.fits(path)] == [name]
+        assert table.guess(path) == name
+        items, report = making.read(name, path)
+        assert items[0].annotation.labels
+        assert items[0].read_annotation(None) is items[0].annotation
+        assert report.kept.total() >= 1
+
+
+def test_guess_of_what_is_none(tmp_path):
     assert table.guess(tmp_path) is None
-    making.write(tmp_path / "a.json", test_labelme.content())
-    assert table.guess(tmp_path) == "labelme"
-    test_yolo.roboflow(tmp_path / "y")
-    assert table.guess(tmp_path / "y") == "yolo"
     assert table.guess(tmp_path / "none") is None
+    assert (
+        table.guess(making.write(tmp_path / "coco.json", {"images": [], "annotations": [], "categories": []})) is None
+    )
 
 
 def test_read_takes_an_image_once(tmp_path):

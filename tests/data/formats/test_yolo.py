@@ -41,7 +41,8 @@ def test_read_the_layout_of_ultralytics(tmp_path):
     making.write(tmp_path / "val.txt", "./plain/c.png\n./plain/gone.png\n")
     making.write(
         tmp_path / "coco8-seg.yaml",
-        "path: /content/datasets/x\ntrain:\n  - images/train\n  - images/more\nval: val.txt\nnames:\n  0: dog\n  1: cat\n",
+        "path: /content/datasets/x\ntrain:\n  - images/train\n  - images/more\n"
+        "val: val.txt\nnames:\n  0: dog\n  1: cat\n",
     )
     (a, b, c), report = making.read("yolo", tmp_path, boxes_as_masks=True)
     assert making.objects(a) == [("cat", 100, []), ("dog", 100, [])]

@@ -82,7 +82,7 @@ def test_split_items_of_one_image(tmp_path):
 def test_check_paths_reads_nothing(tmp_path):
     path = making.write(tmp_path / "a.json", '{"shapes": [')
     table.check_paths(DataPaths(path))
-    with pytest.raises(UserError, match="--val-images .* has no effect without --val-data"):
+    with pytest.raises(UserError, match=r"--val-images .* has no effect without --val-data"):
         table.check_paths(DataPaths(path, val_images=tmp_path))
     with pytest.raises(UserError, match=r"the data .*none does not exist"):
         formats.check_paths(DataPaths(path, val_data=tmp_path / "none"))

@@ -9,6 +9,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from tests.data.coco import cases
+from tests.data.formats.test_table import make_of_each
 from tests.train import tiny
 
 
@@ -32,10 +33,10 @@ def test_find_tells_what_is_read(tmp_path):
     for path in (tmp_path, tmp_path / "a.txt"):
         with pytest.raises(UserError) as caught:
             table.find(path)
-        known = "a Supervisely project (a folder with meta.json); a COCO instance file (.json); "
+        known = f"a COCO instance file (.json); {READERS['voc'].what}; "
         start = f"{path} is in none of the known formats of annotated images; give one of: {known}"
         assert str(caught.value).startswith(start)
-        assert str(caught.value).endswith(READERS["labelme"].what)
+        assert str(caught.value).endswith(f"{READERS['labelme'].what}; a Supervisely project (a folder with meta.json)")
     with pytest.raises(UserError, match=r"the data .*none does not exist"):
         table.find(tmp_path / "none")
 
@@ -62,3 +63,14 @@ def test_check_paths_reads_no_file_and_names_what_is_missing(tmp_path):
         table.check_paths(DataPaths(tmp_path / "a.json", tmp_path / "none"))
     with pytest.raises(UserError, match=r"the data .*none does not exist"):
         table.check_paths(DataPaths(tmp_path / "none"))
+
+
+def test_find_each_label_format_before_coco(tmp_path):
+    for name, path in make_of_each(tmp_path).items():
+        assert table.find(path) is table.FORMATS[name]
+
+
+def test_find_a_project_before_a_label_format(tmp_path):
+    tiny.write_project(tmp_path, train=1, val=1)
+    (tmp_path / "data.yaml").write_text("names: [a]")
+    assert table.find(tmp_path) is table.FORMATS["supervisely"]
