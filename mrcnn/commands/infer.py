@@ -40,7 +40,8 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
         "--images", nargs="+", metavar="PATH", help="folders, image files, or patterns such as 'a/*.jpg'"
     )
     parser.add_argument("--data", type=Path, metavar="PATH",
-                        help="only the images that a COCO JSON lists, in the one folder of --images")  # fmt: skip
+                        help="only the images that data lists, e.g. COCO JSON; --images is their folder")  # fmt: skip
+    arguments.add_boxes(parser)
     parser.add_argument("--recursive", action="store_true", help="with --images: look into subfolders too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
@@ -74,7 +75,7 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     run.run_inference(model, source, output, config=config, log=log, options=chosen)
 
 
-def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Path] | None) -> Any:
+def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Any] | None) -> Any:
     """Opens the input, a `predict.sources.Source`."""
     sources = startup.load("mrcnn.predict.sources", debug=options.debug)
     if listed:
@@ -84,7 +85,7 @@ def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[s
     return sources.open_images(options.images, recursive=options.recursive)
 
 
-def _listed(options: argparse.Namespace) -> dict[str, Path] | None:
+def _listed(options: argparse.Namespace) -> dict[str, Any] | None:
     """Collects the paths of `--data` and its folder of images; None without `--data`.
 
     Raises:
@@ -94,7 +95,8 @@ def _listed(options: argparse.Namespace) -> dict[str, Path] | None:
         return None
     if options.project or options.recursive or len(options.images or []) > 1:
         raise UserError("--data goes with one folder of --images and without --project and --recursive")
-    return {"data": options.data, **({"images": Path(options.images[0])} if options.images else {})}
+    images = {"images": Path(options.images[0])} if options.images else {}
+    return {"data": options.data, **images, "boxes_as_masks": options.boxes_as_masks}
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

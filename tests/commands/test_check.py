@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from mrcnn.commands import check
+from tests.data.sources.test_formats import labelme
 from tests.train import tiny
 
 
@@ -42,3 +44,25 @@ def test_main_the_command_says_by_its_exit_code_whether_there_is_an_error(root):
     none = run(root / "ds" / "img")
     assert (none.returncode, none.stdout) == (1, "")
     assert "no project in" in none.stderr
+
+
+def test_main_checks_data_of_a_label_format(tmp_path, capsys):
+    labelme(tmp_path, 10)
+    assert check.main(["--data", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "labelme data in" in told
+    assert "cat         8    2        0   10" in told
+    assert "0 errors, 0 warnings" in told
+    labelme(tmp_path, 1)
+    (tmp_path / "0.png").write_bytes(b"")
+    assert check.main(["--data", str(tmp_path)]) == 0  # the image is left out; the warning names it
+    assert "warning: 1 image left out, it cannot be read" in capsys.readouterr().out
+    assert check.main(["--data", str(tmp_path / "1.json")]) == 1
+    assert "error: training refuses this data:" in capsys.readouterr().out
+
+
+def test_main_refuses_options_without_their_data(root, capsys):
+    assert check.main([str(root), "--images", str(root)]) == 1
+    assert "--images has no effect without --data" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        check.main([])

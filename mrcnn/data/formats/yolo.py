@@ -142,7 +142,7 @@ def _place(place: str, content: Mapping[str, Any], root: Path) -> Path | None:
     parts = [part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in ("..", ".", "/")]
     base = content.get("path")
     bases = [root / str(base), root] if isinstance(base, str) and (root / str(base)).is_dir() else [root]
-    tails = [PurePosixPath(*parts[start:]) for start in range(len(parts))]
+    tails = [PurePosixPath(*parts[start:]) for start in range(max(len(parts), 1))]  # "." is the folder itself
     return next((folder / tail for folder in bases for tail in tails if (folder / tail).exists()), None)
 
 

@@ -88,6 +88,14 @@ def test_read_names_a_broken_row_and_keeps_the_others(tmp_path, row, line):
     assert report.tally.lines()[0].startswith(f"1 object left out, {line}")
 
 
+def test_read_a_split_that_is_the_folder_itself(tmp_path):
+    making.image(tmp_path / "a.png")
+    making.write(tmp_path / "a.txt", ROW)
+    making.write(tmp_path / "data.yaml", "train: .\nnames: [dog, cat]")
+    (item,), _ = making.read("yolo", tmp_path)
+    assert (item.split, making.objects(item)) == ("train", [("cat", 100, [])])
+
+
 def test_read_allows_points_just_outside_the_image(tmp_path):
     making.image(tmp_path / "images" / "a.png")
     making.write(tmp_path / "labels" / "a.txt", "0 -0.005 0 1.005 0 1.005 1 -0.005 1")
