@@ -27,9 +27,6 @@ from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.writer import ProjectWriter
 
-NAME_TAKEN = "image left out, another of its data set has its name"
-COLUMNS = ("images", "objects", "left out")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -137,6 +134,11 @@ def _guess(path: Path, log: EventLog) -> str:
     if kind is None:
         if not path.exists():
             raise UserError(f"the data {path} does not exist")
+        if path.suffix.lower() == ".json":
+            raise UserError(
+                f"{path} is none of {', '.join(table.READERS)}; for COCO JSON use `convert coco --annotations {path} "
+                "--images DIR`, or name the format by --kind"
+            )
         raise UserError(
             f"the format of {path} is not recognized; name it by --kind ({', '.join(table.READERS)}), or use "
             "`convert coco` or `convert masks`"

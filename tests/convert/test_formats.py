@@ -82,6 +82,9 @@ def test_convert_refuses(tmp_path):
     making.write(tmp_path / "a.txt", "")
     with pytest.raises(UserError, match=r"a\.txt is not recognized; name it by --kind \(labelme, yolo"):
         convert(tmp_path / "a.txt", tmp_path / "out")
+    coco = making.write(tmp_path / "c.json", {"images": [], "annotations": [], "categories": []})
+    with pytest.raises(UserError, match=r"for COCO JSON use `convert coco --annotations .*c\.json --images DIR`"):
+        convert(coco, tmp_path / "out")
     with pytest.raises(UserError, match="does not exist"):
         convert(tmp_path / "none", tmp_path / "out")
     labelme(tmp_path / "in", 3)

@@ -100,7 +100,7 @@ def _read_task(job: Job, pictures: Pictures, *, task: Any, where: str) -> Iterat
     objects = ObjectList(job, where, picture.size_hw)
     for index, region in enumerate(regions):
         if _kind(region) is not None:
-            _add(job, objects, picture=picture, index=index, region=region, others=regions)
+            _add(objects, picture=picture, index=index, region=region, others=regions)
     yield from pictures.found(picture, job.path, objects=objects)
 
 
@@ -110,9 +110,7 @@ def _kind(region: Mapping[str, Any]) -> str | None:
     return kind if kind in _DRAW or kind in ("keypoint", "vector", "bitmask") else None
 
 
-def _add(
-    job: Job, objects: ObjectList, *, picture: Picture, index: int, region: Mapping[str, Any], others: list[Any]
-) -> None:
+def _add(objects: ObjectList, *, picture: Picture, index: int, region: Mapping[str, Any], others: list[Any]) -> None:
     value, kind = region.get("value"), _kind(region)
     value = value if isinstance(value, Mapping) else {}
     own = region.get("id")
@@ -121,7 +119,7 @@ def _add(
     extra = {SOURCE_ID: own} if isinstance(own, str) else {}
     facts = Facts(titles[0] if titles else None, index, _attributes(bound), extra=extra)
     if len(titles) > 1:
-        job.report.tally.add(SEVERAL, f"{job.path.name} object {index} ({', '.join(map(str, titles))})")
+        objects.note(facts, SEVERAL, ", ".join(map(str, titles)))
     size = whole_size((region.get("original_height"), region.get("original_width"))) or picture.size_hw
     try:
         if region.get("image_rotation"):

@@ -118,6 +118,10 @@ class ObjectList:
         title = facts.title if _is_title(facts.title) else None
         self._job.report.lose(reason, f"{where} ({detail})" if detail else where, title=title)
 
+    def note(self, facts: Facts, reason: str, detail: str) -> None:
+        """Counts an object that is read in an unusual way."""
+        self._job.report.tally.add(reason, f"{self._where(facts)} ({detail})")
+
     def _add(self, facts: Facts, runs: masks.Runs) -> None:
         height, _ = self._size_hw
         try:

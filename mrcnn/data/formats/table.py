@@ -11,7 +11,7 @@ from mrcnn.data.formats import cityscapes, cvat, label_studio, labelbox, labelme
 from mrcnn.data.formats.record import Found, Job
 from mrcnn.errors import UserError
 
-TWICE = "its image is annotated in another file, too; the first by name is used"
+TWICE = "it is in the data twice; the first one is used"
 
 
 class Reader(NamedTuple):
@@ -60,18 +60,29 @@ def read(kind: str, job: Job) -> list[Found]:
     """
     check_paths(job)
     found: dict[Path, Found] = {}
+    taken: set[tuple[str, str]] = set()
     for item in READERS[kind].read(job):
         if item.image_path in found:
             job.report.lose_image(TWICE, str(item.ann_path))
             job.report.kept.subtract(label.class_title for label in item.annotation.labels)
         else:
-            found[item.image_path] = item
+            found[item.image_path] = item = _renamed(item, taken)
+            taken.add((item.dataset, item.name))
     reasons = "; ".join(job.report.tally.lines())
     if not found:
         raise UserError(f"no image of {job.path} can be used: {reasons or 'it lists none'}")
     if job.report.lost and not any(item.annotation.labels for item in found.values()):
         raise UserError(f"nothing can be learnt from {job.path}: all its objects are left out: {reasons}")
     return list(found.values())
+
+
+def _renamed(item: Found, taken: set[tuple[str, str]]) -> Found:
+    """Renames the data set where folders such as `a/b` and `a_b` would have the same name and image."""
+    dataset, number = item.dataset, 1
+    while (dataset, item.name) in taken:
+        number += 1
+        dataset = f"{item.dataset}_{number}"
+    return item._replace(dataset=dataset)
 
 
 def check_paths(job: Job) -> None:

@@ -43,7 +43,13 @@ def fits(path: Path) -> bool:
 
 
 def read(job: Job) -> Iterator[Found]:
-    """Yields the images of all splits."""
+    """Yields the images of all splits.
+
+    Raises:
+        UserError: `job.images` is given, or the YAML file is malformed or names no classes.
+    """
+    if job.images is not None:
+        raise UserError(f"--images {job.images} has no effect: {job.path} says where the images of YOLO labels are")
     description = _yaml_of(job.path) if job.path.is_dir() else job.path
     content = read_yaml(description) if description else {}
     root = description.parent if description else job.path
@@ -139,7 +145,7 @@ def _place(place: str, content: Mapping[str, Any], root: Path) -> Path | None:
 
     Only what is below the YAML file's folder, or below its `path`, is used.
     """
-    parts = [part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in ("..", ".", "/")]
+    parts = _inner_parts(place)
     base = content.get("path")
     bases = [root / str(base), root] if isinstance(base, str) and (root / str(base)).is_dir() else [root]
     tails = [PurePosixPath(*parts[start:]) for start in range(max(len(parts), 1))]  # "." is the folder itself
@@ -147,14 +153,23 @@ def _place(place: str, content: Mapping[str, Any], root: Path) -> Path | None:
 
 
 def _listed(path: Path, root: Path) -> list[Path]:
-    """Reads a text file of image paths, relative to its folder or the YAML file's."""
+    """Reads a text file of image paths, relative to its folder or the YAML file's.
+
+    Of a path of another machine, or CVAT's `data/images/…`, the longest ending that is a file is used.
+    """
     text = files.read_bytes(path, what="list of images").decode("utf-8", "replace")
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        name = line.replace("\\", "/").removeprefix("./")
-        bases = [base / name for base in (path.parent, root)]
-        found.append(next((candidate for candidate in bases if candidate.is_file()), bases[-1]))
+        parts = _inner_parts(line)
+        tails = [base.joinpath(*parts[start:]) for start in range(len(parts)) for base in (path.parent, root)]
+        found.append(next((candidate for candidate in tails if candidate.is_file()), root.joinpath(*parts)))
     return found
+
+
+def _inner_parts(place: str) -> list[str]:
+    """Splits a path, without what leads out of a folder or names a disk."""
+    parts = PurePosixPath(place.replace("\\", "/")).parts
+    return [part for part in parts if part not in ("..", ".", "/", "//") and not part.endswith(":")]
 
 
 def _images(folder: Path) -> list[Path]:

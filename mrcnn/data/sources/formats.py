@@ -37,7 +37,7 @@ def open_source(paths: DataPaths, *, kind: str) -> Source:
         items = [item._replace(split=TRAIN) for item in items if item.split != TEST]
         items += _renamed([item._replace(split=VAL) for item in formats.read(kind, jobs[1])], items)
     return Source(
-        name=paths.data.stem or paths.data.resolve().name,
+        name=paths.data.resolve().name if paths.data.is_dir() else paths.data.stem,
         meta=meta_of(items, report),
         items=tuple(items),
         split=split_items,

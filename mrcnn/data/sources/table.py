@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn.data.formats.table import READERS
-from mrcnn.data.sources import coco, formats, supervisely
+from mrcnn.data.sources import coco, coco_folder, formats, supervisely
 from mrcnn.data.sources.source import DataPaths, ImageList, Source
 from mrcnn.errors import UserError
 
@@ -37,6 +37,9 @@ class Format(NamedTuple):
 PROJECT = "supervisely"
 FORMATS: dict[str, Format] = {
     "coco": Format("a COCO instance file (.json)", coco.fits, coco.open_source, coco.list_images, coco.check_paths),
+    "coco_folder": Format(
+        coco_folder.WHAT, coco_folder.fits, coco_folder.open_source, check_paths=coco_folder.check_paths
+    ),
     **{
         name: Format(reader.what, reader.fits, formats.opener(name), check_paths=formats.check_paths)
         for name, reader in reversed(READERS.items())

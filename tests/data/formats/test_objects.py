@@ -114,6 +114,11 @@ def test_lose_counts_objects_beyond_the_limit_of_an_image(found, job, monkeypatc
     assert (len(found.labels), found.lost) == (1, 2)
 
 
+def test_note_names_the_object(found, job):
+    found.note(Facts("cat", 4), "object with a twist", "left")
+    assert job.report.tally.lines() == ["1 object with a twist: a.json object 4 (left)"]
+
+
 def test_turned_box_about_its_corner_and_centre():
     corner = module.turned_box(10, 5, width=4, height=2, degrees=90, about_centre=False)
     # clockwise on the screen: the upper edge points down from (10, 5), the left edge to the left

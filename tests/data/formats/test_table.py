@@ -70,6 +70,14 @@ def test_read_takes_an_image_once(tmp_path):
     assert report.tally.lines() == [f"1 image left out, {table.TWICE}: {tmp_path / 'b.json'}"]
 
 
+def test_read_gives_images_of_one_name_other_data_sets(tmp_path):
+    for folder in ("a/b", "a_b"):
+        making.image(tmp_path / folder / "x.png")
+        making.write(tmp_path / folder / "x.json", test_labelme.content(test_labelme.shape(), path="x.png"))
+    items, _ = making.read("labelme", tmp_path)
+    assert [(item.dataset, item.name) for item in items] == [("a_b", "x.png"), ("a_b_2", "x.png")]
+
+
 def test_read_where_no_object_is_left(tmp_path):
     making.image(tmp_path / "a.png")
     making.image(tmp_path / "b.png")

@@ -38,18 +38,18 @@ def test_read_the_layout_of_ultralytics(tmp_path):
     making.image(tmp_path / "images" / "more" / "b.png")
     making.image(tmp_path / "plain" / "c.png")
     making.write(tmp_path / "plain" / "c.txt", ROW.replace("1 ", "1.0 ", 1))
-    making.write(tmp_path / "val.txt", "./plain/c.png\n./plain/gone.png\n")
+    making.write(tmp_path / "val.txt", "./plain/c.png\n./plain/gone.png\n/content/data/images/more/b.png\n")
     making.write(
         tmp_path / "coco8-seg.yaml",
         "path: /content/datasets/x\ntrain:\n  - images/train\n  - images/more\n"
         "val: val.txt\nnames:\n  0: dog\n  1: cat\n",
     )
-    (a, b, c), report = making.read("yolo", tmp_path, boxes_as_masks=True)
+    (a, b, c), report = making.read("yolo", tmp_path, boxes_as_masks=True)  # b is listed twice, found by its ending
     assert making.objects(a) == [("cat", 100, []), ("dog", 100, [])]
     assert (b.annotation.labels, b.split) == ((), "train")
     assert (making.objects(c), c.split) == ([("cat", 100, [])], "val")
-    assert report.lost_images == 1
-    assert report.tally.lines()[0] == f"1 {yolo.NO_LABELS}: b.png"
+    assert report.lost_images == 2
+    assert f"2 images {yolo.NO_LABELS.removeprefix('image ')}: b.png; b.png" in report.tally.lines()
 
 
 def test_read_a_folder_without_a_yaml_file(tmp_path):
@@ -137,6 +137,20 @@ def test_read_uses_no_folder_outside(tmp_path):
     making.write(tmp_path / "in" / "data.yaml", "train: ../images\nnames: [dog, cat]")
     with pytest.raises(UserError, match=r"no image of .* can be used: 1 split left out, its folder is not there"):
         making.read("yolo", tmp_path / "in")
+
+
+def test_read_lists_name_nothing_outside(tmp_path):
+    outside = making.image(tmp_path / "a.png")
+    making.write(tmp_path / "in" / "list.txt", f"{outside}\n../a.png\n")
+    making.write(tmp_path / "in" / "data.yaml", "train: list.txt\nnames: [dog]")
+    with pytest.raises(UserError, match=r"no image of .* can be used: 2 images left out"):
+        making.read("yolo", tmp_path / "in")
+
+
+def test_read_refuses_a_folder_of_images(tmp_path):
+    roboflow(tmp_path)
+    with pytest.raises(UserError, match=r"--images .* has no effect: .* says where the images of YOLO labels are"):
+        making.read("yolo", tmp_path, images=tmp_path)
 
 
 def test_fits_what_is_yolo(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mrcnn.data.formats.table import READERS
-from mrcnn.data.sources import table
+from mrcnn.data.sources import coco_folder, table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from tests.data.coco import cases
@@ -33,7 +33,7 @@ def test_find_tells_what_is_read(tmp_path):
     for path in (tmp_path, tmp_path / "a.txt"):
         with pytest.raises(UserError) as caught:
             table.find(path)
-        known = f"a COCO instance file (.json); {READERS['voc'].what}; "
+        known = f"a COCO instance file (.json); {coco_folder.WHAT}; {READERS['voc'].what}; "
         start = f"{path} is in none of the known formats of annotated images; give one of: {known}"
         assert str(caught.value).startswith(start)
         assert str(caught.value).endswith(f"{READERS['labelme'].what}; a Supervisely project (a folder with meta.json)")
