@@ -51,7 +51,14 @@ class Split:
     images: Path
 
 
-def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_objects: bool = False) -> Counter[str]:
+def convert(
+    splits: Sequence[Split],
+    out: Path,
+    log: EventLog,
+    *,
+    crowds_as_objects: bool = False,
+    boxes_as_masks: bool = False,
+) -> Counter[str]:
     """Writes one project with a data set for each split.
 
     Args:
@@ -59,6 +66,7 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
         out: the project's folder; must not exist or be empty.
         log: where progress and omissions are reported.
         crowds_as_objects: convert objects with `iscrowd` 1 to normal objects; else training ignores them.
+        boxes_as_masks: take the box of an object without a mask as its mask; else it is left out.
 
     Returns:
         Counts of `images`, `objects`, `crowds`, and `skipped` objects.
@@ -67,7 +75,7 @@ def convert(splits: Sequence[Split], out: Path, log: EventLog, *, crowds_as_obje
         UserError: a file is malformed or leaves nothing to learn, or `out` is not free.
     """
     files.check_free(out)
-    datasets = [read_coco(split.annotations, split.images) for split in splits]
+    datasets = [read_coco(split.annotations, split.images, boxes_as_masks=boxes_as_masks) for split in splits]
     titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
     tags = dict.fromkeys(split.tag for split in splits if split.tag)
     items = (item for dataset in datasets for image in dataset.images for item in image.objects)
@@ -165,6 +173,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         action="store_true",
         help="take objects with `iscrowd` 1 as objects; some tools mark every brush mask so",
     )
+    parser.add_argument(
+        "--boxes-as-masks", action="store_true", help="take objects that have only a box as masks, the whole box"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
@@ -178,7 +189,8 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
         splits.append(Split(options.tag, options.annotations, options.images))
     elif options.annotations or options.images or not splits:
         raise UserError("give --annotations JSON and --images DIR, or --split TAG JSON DIR")
-    counts = convert(splits, options.out, log, crowds_as_objects=options.crowds_as_objects)
+    asked = {name: getattr(options, name) for name in ("crowds_as_objects", "boxes_as_masks")}
+    counts = convert(splits, options.out, log, **asked)
     if counts["crowds"] == counts["objects"]:
         what = "all its objects are crowds" if counts["objects"] else "it has no object"
         log.warning(f"nothing can be learnt from {options.out} alone: {what}")

@@ -50,7 +50,7 @@ def test_main_checks_data_of_a_label_format(tmp_path, capsys):
     labelme(tmp_path, 10)
     assert check.main(["--data", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "labelme data in" in told
+    assert "labelme data set in" in told
     assert "cat         8    2        0   10" in told
     assert "0 errors, 0 warnings" in told
     labelme(tmp_path, 1)

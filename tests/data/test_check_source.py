@@ -14,7 +14,7 @@ def test_check_source_counts_classes_sets_and_crowds(tmp_path):
     assert (report.images, report.crowds) == ({"train": 1, "val": 1, "neither": 1}, 3)
     assert (report.objects["car", "train"], report.objects["car", "neither"]) == (2, 2)
     lines = check_source.format_report(report).splitlines()
-    assert lines[0] == f"cityscapes data in {tmp_path}"
+    assert lines[0] == f"cityscapes data set in {tmp_path}"
     assert lines[1:5] == [
         "            train  val  neither  all",
         "images          1    1        1    3",

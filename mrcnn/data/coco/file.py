@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from mrcnn import files
+from mrcnn.data.coco import boxes, masks
 from mrcnn.data.coco import categories as coco_categories
 from mrcnn.data.coco import kinds as coco_kinds
-from mrcnn.data.coco import masks
 from mrcnn.data.coco.categories import id_text
 from mrcnn.data.coco.images import ImageFolder
 from mrcnn.data.tally import Tally, short
@@ -143,13 +143,16 @@ class _Entry:
     facts: Mapping[str, Any]
 
 
-def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | None = None) -> CocoDataset:
+def read_coco(
+    annotations: Path, images_dir: Path, *, fields: Collection[str] | None = None, boxes_as_masks: bool = False
+) -> CocoDataset:
     """Reads an instance annotation file.
 
     Args:
         annotations: the file.
         images_dir: the folder that holds its images; nothing outside it is read.
         fields: names of the extra fields to read; None for all known ones.
+        boxes_as_masks: whether the box of an object without a mask is its mask.
 
     Raises:
         UserError: the file cannot be read or has another format, no image can be used, no object has a mask, or the
@@ -157,6 +160,8 @@ def read_coco(annotations: Path, images_dir: Path, *, fields: Collection[str] | 
     """
     content = _read(annotations)
     require_folder(images_dir, annotations)
+    if boxes_as_masks:
+        content["annotations"] = boxes.as_masks(content["annotations"])
     _require_masks(content["annotations"], annotations)
     tally = Tally()
     ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))
@@ -252,8 +257,8 @@ def _require_masks(items: list[Any], path: Path) -> None:
     kinds = [kind for key, kind in _INSTEAD_OF_MASKS.items() if any(item.get(key) for item in found)]
     what = f"{' and '.join(kinds) or 'objects'} without masks"
     raise UserError(
-        f"nothing can be learnt from {path}: it has {len(found)} {what}; annotate masks (polygons or brush), or let a "
-        "segmentation tool make them from the boxes"
+        f"nothing can be learnt from {path}: it has {len(found)} {what}; annotate masks (polygons or brush), let a "
+        "segmentation tool make them from the boxes, or take whole boxes by --boxes-as-masks"
     )
 
 

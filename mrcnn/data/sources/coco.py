@@ -64,7 +64,7 @@ def open_source(paths: DataPaths) -> Source:
         UserError: a folder is not named, a file is malformed, or it leaves nothing to learn.
     """
     places = check_paths(paths)
-    datasets = [file.read_coco(*place, fields=paths.fields) for place in places]
+    datasets = [file.read_coco(*place, fields=paths.fields, boxes_as_masks=paths.boxes_as_masks) for place in places]
     tally = Tally()
     names = _names(datasets)
     items = [item for dataset, name in zip(datasets, names, strict=True) for item in _items(dataset, name, tally)]

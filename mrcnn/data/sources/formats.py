@@ -43,7 +43,7 @@ def open_source(paths: DataPaths, *, kind: str) -> Source:
         split=split_items,
         warnings=tuple(report.tally.lines()),
         left_out=report.lost_images,
-        kind=f"{kind} data",
+        kind=f"{kind} data set",
         classes_in=str(paths.data),
     )
 

@@ -52,7 +52,7 @@ def test_read_polygons_groups_attributes_tags_and_subsets(tmp_path):
 def test_read_masks_ellipses_boxes_in_their_order(tmp_path):
     making.image(tmp_path / "a.png")
     shapes = [
-        '<mask label="ring" rle="4, 1, 4, 0, 0" left="20" top="30" width="3" height="3" z_order="2"/>',
+        '<mask label="ring" rle="4, 1, 3, 0, 0" left="20" top="30" width="4" height="2" z_order="2"/>',
         '<ellipse label="disc" cx="30" cy="20" rx="10" ry="4" rotation="90" z_order="1"/>',
         '<box label="box" xtl="10" ytl="5" xbr="20" ybr="15" z_order="0"/>',
         '<box label="turned" xtl="10" ytl="5" xbr="30" ybr="15" rotation="90.0"/>',
@@ -63,7 +63,7 @@ def test_read_masks_ellipses_boxes_in_their_order(tmp_path):
     (item,), report = making.read("cvat", path, boxes_as_masks=True)
     by_title = {label.class_title: making.drawn(label) for label in item.annotation.labels}
     assert list(by_title) == ["box", "turned", "disc", "ring"]  # by z_order
-    np.testing.assert_array_equal(np.argwhere(by_title["ring"]), [[31, 21]])  # the middle of its box: four zeros first
+    np.testing.assert_array_equal(np.argwhere(by_title["ring"]), [[31, 20]])  # after a row of four zeros
     np.testing.assert_array_equal(by_title["box"], making.square())
     rows, columns = np.nonzero(by_title["turned"])  # 20 x 10 about (20, 10), turned to 10 x 20
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 19, 15, 24)

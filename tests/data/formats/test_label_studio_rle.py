@@ -32,9 +32,10 @@ def encode(mask):
 
 
 def test_decode_repeated_and_single_values():
-    """Two pixels: a run of 4 zeros (the size of counts 3 bits), then 4 samples one by one, alpha 9."""
-    bits = [*header(8), (1, 1), (0, 2), (3, 3), (0, 8), (0, 1), (1, 2), (3, 4), (7, 8), (7, 8), (7, 8), (9, 8)]
-    np.testing.assert_array_equal(label_studio_rle.decode(pack(*bits), height=1, width=2), [[False, True]])
+    """Three pixels: a run of 4 zeros (the size of its count 3 bits), then 8 samples one by one, alphas 0 and 9."""
+    singles = [(value, 8) for value in (7, 7, 7, 0, 0, 0, 0, 9)]
+    bits = [*header(12), (1, 1), (0, 2), (3, 3), (0, 8), (0, 1), (1, 2), (7, 4), *singles]
+    np.testing.assert_array_equal(label_studio_rle.decode(pack(*bits), height=1, width=3), [[False, False, True]])
 
 
 def test_decode_is_the_inverse_of_the_encoder():

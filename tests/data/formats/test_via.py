@@ -146,6 +146,7 @@ def test_read_names_broken_files_and_entries(tmp_path):
         ([{"colour": "red"}], {}, "colour"),
         ([{"colour": "red", "Label": "cat"}], {}, "Label"),
         ([{"colour": "red", "kind": "cat"}], {"colour": {"type": "text"}, "kind": {"type": "dropdown"}}, "kind"),
+        ([{"colour": "red", "name": "cat"}], {"colour": {"type": "radio"}}, "name"),
         ([{"colour": "red", "kind": "cat"}, {"kind": "dog"}], {}, "kind"),
         ([{"": "x"}], {}, None),
         ([], {}, None),

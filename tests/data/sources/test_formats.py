@@ -22,7 +22,7 @@ def test_open_source_of_a_format_without_splits(tmp_path):
     labelme(tmp_path, 8)
     labelme(tmp_path, 2, title="ape", start=8)
     source = table.open_source(DataPaths(tmp_path))
-    assert (source.kind, source.left_out, len(source.items)) == ("labelme data", 0, 10)
+    assert (source.kind, source.left_out, len(source.items)) == ("labelme data set", 0, 10)
     assert [item.title for item in source.meta.classes] == ["ape", "cat"]
     assert {item.name for item in source.meta.tags} == {"old", "iscrowd"}
     samples = load_samples(source, Settings(seed=1))
