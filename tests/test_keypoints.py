@@ -274,6 +274,7 @@ def test_service_answers_with_keypoints(predictor):
         assert graph["nodes"]["left_end"]["loc"] == [15.5, 11.5]
 
 
+@pytest.mark.slow
 def test_export_gives_the_same_keypoints(trained, tmp_path):
     (tmp_path / "in").mkdir()
     for index in (0, 2):
