@@ -10,8 +10,8 @@ ADVICE = {
     "a list of images without annotations": "annotate the images, or name the file that holds the annotations",
 }
 EXPORT = (
-    "export the annotations as COCO instance segmentation, or read the file by --data or `mrcnn convert` if docs/data.md "
-    "lists its format"
+    "export the annotations as COCO instance segmentation, or read the file by --data or `mrcnn convert` if "
+    "docs/data.md lists its format"
 )
 
 _MARKUP = {b"<": "an XML file (Pascal VOC or CVAT)", b"PK": "a ZIP archive", b"\x1f\x8b": "a gzip archive"}

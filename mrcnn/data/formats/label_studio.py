@@ -84,7 +84,8 @@ def _read_task(job: Job, pictures: Pictures, *, task: Any, where: str) -> Iterat
         job.report.lose_image(BAD_TASK, f"{where} ({task!r:.80})")
         return
     found = task.get("annotations", task.get("completions"))
-    usable = [item for item in found if isinstance(item, Mapping) and not item.get("was_cancelled")] if found else []
+    listed = found if isinstance(found, list) else []
+    usable = [item for item in listed if isinstance(item, Mapping) and not item.get("was_cancelled")]
     if not usable:
         job.report.lose_image(SKIPPED, where)
         return

@@ -9,8 +9,10 @@ many values as counted (bit 0). The values are the RGBA samples of the image, ro
 import numpy as np
 
 from mrcnn.errors import UserError
+from mrcnn.images import limits
 
 SAMPLES = 4  # of a pixel; the last, alpha, is the mask
+_BYTE = 8  # bits
 
 
 def decode(data: bytes, *, height: int, width: int) -> np.ndarray:
@@ -33,7 +35,9 @@ def decode(data: bytes, *, height: int, width: int) -> np.ndarray:
         raise UserError(f"`rle` has {count} samples, an image of {width} x {height} pixels has {SAMPLES} a pixel")
     word = bits.take(5) + 1
     sizes = [bits.take(4) + 1 for _ in range(4)]
-    samples = np.empty(count, np.uint32)
+    dtype = np.dtype(np.uint8 if word <= _BYTE else np.uint32)
+    limits.check_decoded(count * dtype.itemsize, what="the mask")
+    samples = np.empty(count, dtype)
     position = 0
     while position < count:
         is_repeated = bits.take(1)

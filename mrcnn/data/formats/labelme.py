@@ -90,7 +90,7 @@ def _add(objects: ObjectList, number: int, shape: Any) -> None:
         objects.lose(Facts(None, number), BAD_POINTS, f"it is {shape!r:.80}")
         return
     facts = _facts(number, shape)
-    kind = shape.get("shape_type") or "polygon"
+    kind = str(shape.get("shape_type") or "polygon")
     try:
         points = read_points(shape.get("points"), what="points")
         if kind == "mask":
@@ -98,7 +98,7 @@ def _add(objects: ObjectList, number: int, shape: Any) -> None:
         elif kind in _DRAW:
             _DRAW[kind](objects, facts, points)
         else:
-            objects.lose(facts, NO_AREA if kind in _THIN else UNKNOWN_SHAPE, str(kind))
+            objects.lose(facts, NO_AREA if kind in _THIN else UNKNOWN_SHAPE, kind)
     except UserError as error:
         objects.lose(facts, BAD_MASK if kind == "mask" else BAD_POINTS, str(error))
 

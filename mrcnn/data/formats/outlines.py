@@ -21,7 +21,7 @@ def numbers(content: Mapping[str, Any], *names: str) -> list[float]:
     for name in names:
         try:
             value = float(content[name])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             value = math.nan
         if not math.isfinite(value):
             raise UserError(f"`{name}` must be a number, got {content.get(name)!r:.80}")

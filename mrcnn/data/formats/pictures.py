@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mrcnn import files
+from mrcnn.data.coco import masks
 from mrcnn.data.coco.images import ImageFolder
 from mrcnn.data.formats.objects import ObjectList
 from mrcnn.data.formats.record import Found, Job
@@ -166,12 +167,12 @@ def read_json(path: Path) -> Any:
 
 
 def whole_size(size_hw: Any) -> tuple[int, int] | None:
-    """Reads height and width; None where one of them is no whole number above 0."""
+    """Reads height and width; None where one is no whole number above 0, or they are those of no usable image."""
     try:
         height, width = (float(side) for side in size_hw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    if not (height > 0 and width > 0 and height % 1 == 0 and width % 1 == 0):
+    if not height * width <= masks.MOST_PIXELS or not (height > 0 and width > 0 and height % 1 == 0 and width % 1 == 0):
         return None
     return int(height), int(width)
 

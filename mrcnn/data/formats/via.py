@@ -172,12 +172,12 @@ def _add(objects: ObjectList, index: int, region: Any, *, chosen: str | None) ->
             objects.lose(Facts(None, index), SEVERAL_CLASSES, ", ".join(ticked))
             return
     facts = Facts(title.strip() if isinstance(title, str) else title, index, _flat(attributes))
-    kind = shape.get("name")
+    kind = str(shape.get("name"))
     try:
         if kind in _DRAW:
             _DRAW[kind](objects, facts, shape)
         else:
-            objects.lose(facts, NO_AREA if kind in ("polyline", "point") else UNKNOWN_SHAPE, str(kind))
+            objects.lose(facts, NO_AREA if kind in ("polyline", "point") else UNKNOWN_SHAPE, kind)
     except UserError as error:
         objects.lose(facts, BAD_REGION, str(error))
 
@@ -213,7 +213,7 @@ def _add_ellipse(objects: ObjectList, facts: Facts, shape: Mapping[str, Any]) ->
     objects.add_outline(facts, [ellipse_ring(x, y, radius_x=radius_x, radius_y=radius_y, degrees=degrees)])
 
 
-_DRAW: dict[Any, Callable[[ObjectList, Facts, Mapping[str, Any]], None]] = {
+_DRAW: dict[str, Callable[[ObjectList, Facts, Mapping[str, Any]], None]] = {
     "polygon": _add_polygon,
     "rect": _add_rect,
     "circle": _add_circle,

@@ -10,7 +10,7 @@ def test_numbers_also_as_text():
     assert outlines.numbers({"x": "1.5", "y": 2}, "x", "y") == [1.5, 2.0]
 
 
-@pytest.mark.parametrize("value", [None, "a", "nan", float("inf"), []])
+@pytest.mark.parametrize("value", [None, "a", "nan", float("inf"), [], 10**400])
 def test_numbers_refuses(value):
     with pytest.raises(UserError, match="`x` must be a number, got"):
         outlines.numbers({"x": value}, "x")

@@ -104,7 +104,9 @@ def test_read_json_names_the_file(tmp_path):
         module.read_json(making.write(tmp_path / "b.json", "{"))
 
 
-@pytest.mark.parametrize("size", [None, (1,), (0, 3), (1.5, 2), ("x", 2), (float("nan"), 2), (None, 3)])
+@pytest.mark.parametrize(
+    "size", [None, (1,), (0, 3), (1.5, 2), ("x", 2), (float("nan"), 2), (None, 3), (10**400, 2), (2**15, 2**14)]
+)
 def test_whole_size_of_what_is_none(size):
     assert module.whole_size(size) is None
 
