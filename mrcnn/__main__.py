@@ -51,12 +51,12 @@ CONVERTERS: Commands = {
     "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
 }
 COMMANDS: Commands = {
-    "train": Command("mrcnn.commands.train", "train a model on a project or COCO JSON"),
+    "train": Command("mrcnn.commands.train", "train a model on a project, COCO JSON or other labels"),
     "infer": Command("mrcnn.commands.infer", "apply a model to a project or to images"),
-    "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on a project or COCO JSON"),
+    "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on the same data"),
     "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
-    "check": Command("mrcnn.commands.check", "look for mistakes in a project"),
+    "check": Command("mrcnn.commands.check", "look for mistakes in a project or other data"),
     "tag": Command("mrcnn.project.tag", "split a project into training and validation images"),
     "inspect": Command("mrcnn.weights.inspect", "say what a weight file is"),
     "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),

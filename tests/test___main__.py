@@ -12,6 +12,7 @@ import pytest
 
 import mrcnn
 from mrcnn import __main__ as command
+from mrcnn.data.formats.table import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY = [*command.COMMANDS, *(f"convert {name}" for name in command.CONVERTERS)]
@@ -58,7 +59,13 @@ def test_main_lists_the_commands(capsys):
     assert [name for name in (*command.COMMANDS, "convert") if f"\n  {name} " not in told] == []
     assert command.main([]) == 2
     assert command.main(["convert", "--help"]) == 0
-    assert "\n  nuclei   the Data Science Bowl 2018 nuclei" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "nuclei the Data Science Bowl 2018 nuclei labelme labelme's JSON files" in told
+
+
+def test_every_label_format_has_a_converter():
+    given = {name: row.given for name, row in command.CONVERTERS.items() if row.module == "mrcnn.convert.formats"}
+    assert given == {**{name: ("--kind", name) for name in READERS}, command.ANY_FORMAT: ()}
 
 
 def test_main_prints_the_versions_without_importing_tensorflow():
