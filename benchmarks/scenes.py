@@ -57,15 +57,16 @@ KINDS = (
 )
 
 
-def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int) -> None:
+def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int, kinds: Sequence[Kind] = KINDS) -> None:
     """Draws all scenes and writes them as a project.
 
     Args:
         out_dir: new or empty folder.
-        train: number of training images; the kinds of `KINDS` alternate.
+        train: number of training images; the kinds alternate.
         val: number of validation images; the kinds alternate.
         side: height and width of each image in pixels.
         seed: seed of all random choices.
+        kinds: the kinds of scenes.
     """
     meta = ProjectMeta(
         tuple(ClassMeta(name) for name in CLASSES), (TagMeta("train"), TagMeta("val")), {"projectType": "images"}
@@ -76,7 +77,7 @@ def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int) ->
             grounds = [_picture(make) for make in GROUNDS]
             pictures = [_picture(make) for make in PICTURES[tag]]
             for index in range(count):
-                kind = KINDS[index % len(KINDS)]
+                kind = kinds[index % len(kinds)]
                 image, objects = draw_scene(kind, grounds=grounds, pictures=pictures, side=side, rng=rng)
                 labels = tuple(Label(name, Bitmap.from_canvas(mask)) for name, mask in objects)
                 _, png = cv2.imencode(".png", image[..., ::-1])

@@ -2,9 +2,11 @@
 
     python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
     python -m mrcnn evaluate --model MODEL --data instances.json --images DIR [--config MODE.json]
+    python -m mrcnn evaluate --model MODEL --project DIR --group cars=car,van --group persons=rider,walker
 
 AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for
 inference. Of an inference config only the mode and the mode's own keys are used; its selection of classes is ignored.
+A model whose masks were trained on some of its classes has the groups `seen` and `unseen`.
 """
 
 import argparse
@@ -37,6 +39,8 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
+    parser.add_argument("--group", action="append", type=_group, default=[], metavar="NAME=CLASS,...",
+                        help="also average over these classes; may be repeated")  # fmt: skip
     parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1",
                         help=f"drop what scores less, default {EVALUATION_SCORE_THRESHOLD}")  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once, default 1")
@@ -46,6 +50,19 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
     return parser.parse_args(given)
+
+
+def _group(text: str) -> tuple[str, tuple[str, ...]]:
+    """Reads the name of a group and the titles of its classes.
+
+    Raises:
+        ArgumentTypeError: the text is not of the form NAME=CLASS,CLASS.
+    """
+    name, _, titles = text.partition("=")
+    classes = tuple(title.strip() for title in titles.split(",") if title.strip())
+    if not name.strip() or not classes:
+        raise argparse.ArgumentTypeError(f"must be NAME=CLASS,CLASS, got {text!r}")
+    return name.strip(), classes
 
 
 def evaluate(args: argparse.Namespace, log: EventLog) -> None:
@@ -72,6 +89,7 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         batch_size=args.batch_size,
         log=log,
+        groups=dict(args.group),
     )
     print(printable(scoring.table(metrics)))
     if args.output:

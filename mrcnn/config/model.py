@@ -3,7 +3,7 @@
 They set how images are prepared, how many objects an image may have, and how the model's output becomes detections.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -16,10 +16,10 @@ from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
 FAMILY = "the published code base whose network is built"
-# keys that older versions lack: the values they imply
 _NEWER: dict[str, Any] = {
     "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
-    "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible",
+    "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible", "mask_train_boxes": "proposals",
+    "mask_head": "fcn",
 }  # fmt: skip
 
 
@@ -33,11 +33,13 @@ class ModelConfig(Settings):
         TRAIN_LAYERS: the values that `train_layers` may have: the keys of `layer_patterns` of the family's model class.
         NETWORK: the settings that weights were shaped for or trained with; training takes them over from its start
             weights where the config leaves them open.
+        NEWER: keys that older versions lack, with the values that they imply.
     """
 
     LOSSES: ClassVar[tuple[str, ...]] = ()
     TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all",)
     NETWORK: ClassVar[tuple[str, ...]] = ("channels", "image_range", "extra_heads")
+    NEWER: ClassVar[Mapping[str, Any]] = _NEWER
 
     family: Name = Field(description=FAMILY)
     channels: PositiveInt = Field(default=3, description="channels of an image")
@@ -140,6 +142,11 @@ class ModelConfig(Settings):
         return True
 
     @property
+    def has_class_masks(self) -> bool:
+        """Whether a region has a mask for each class, so that only objects of a class teach its masks."""
+        return self.has_masks
+
+    @property
     def uses_batch_statistics(self) -> bool:
         """Whether training normalises by the statistics of each device's batch, which must not be small."""
         return False
@@ -174,5 +181,5 @@ class ModelConfig(Settings):
     def _without_new_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves keys out that older readers of a model folder refuse, where they have their defaults."""
         values = dump(self)
-        left_out = {key for key, default in _NEWER.items() if key in values and getattr(self, key) == default}
+        left_out = {key for key, default in self.NEWER.items() if key in values and getattr(self, key) == default}
         return {key: value for key, value in values.items() if key not in left_out}

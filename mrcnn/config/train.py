@@ -26,7 +26,6 @@ from mrcnn.config.base import (
     Fraction,
     Index,
     Name,
-    NotNegative,
     Positive,
     PositiveFraction,
     PositiveInt,
@@ -39,10 +38,8 @@ from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
+from mrcnn.config.monitoring import CheckpointsConfig, EarlyStoppingConfig, ValidationConfig
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
-
-# a column of history.csv; `train.check` refuses one that no metric of the run fills
-Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
 
 
 def _layer_words() -> list[Any]:
@@ -149,61 +146,6 @@ class ScaleJitterConfig(Settings):
         return self
 
 
-class EarlyStoppingConfig(Settings):
-    """Ends the run when `monitor` did not improve by `min_delta` for `patience` epochs.
-
-    `patience` null waits for the last third of the validated epochs so far, and for 5 of them at least.
-    """
-
-    patience: PositiveInt | None = Field(
-        default=10,
-        description=(
-            "epochs without improvement before the run ends; null: the last third of the validated epochs so far, "
-            "and at least 5 of them"
-        ),
-    )
-    monitor: Monitor = Field(
-        default="val_loss",
-        description=(
-            'the measure that must improve: `"val_loss"`, `"val_box_ap"`, `"val_mask_ap"`, or another figure that a '
-            "metric of `mrcnn.evaluate.table.METRICS` offers"
-        ),
-    )
-    min_delta: NotNegative = Field(default=0.0, description="least improvement that counts")
-
-
-class CheckpointsConfig(Settings):
-    """Which checkpoints are kept, and the measure that selects the best one.
-
-    `monitor` null is `early_stopping.monitor`, and `val_loss` without early stopping.
-    """
-
-    keep: PositiveInt | None = Field(
-        default=None, description="how many of the newest checkpoints stay, besides the best; null keeps all"
-    )
-    monitor: Monitor | None = Field(
-        default=None,
-        description=(
-            "the measure that selects the `best` checkpoint, as for `early_stopping.monitor`; null takes that one, or "
-            '`"val_loss"` without early stopping'
-        ),
-    )
-
-
-class ValidationConfig(Settings):
-    """How often validation runs, besides after the last epoch, and whether it computes AP."""
-
-    ap: Flag = Field(default=True, description="compute AP and all other metrics in validation, besides the losses")
-    every_epochs: PositiveInt = Field(
-        default=1,
-        description=(
-            "epochs from one validation to the next; the last is always validated. An epoch without one has "
-            "empty `val_` cells in `history.csv`, is not the best (but until the first validation the newest "
-            "is), and does not stop the run early, though `early_stopping.patience` counts it"
-        ),
-    )
-
-
 class TrainConfig(UserSettings):
     """All settings of a training run."""
 
@@ -271,6 +213,14 @@ class TrainConfig(UserSettings):
         description=(
             "compile the training step with XLA, once for each input shape; on one device, and no NVIDIA Blackwell "
             "GPU. On a CPU it was slower"
+        ),
+    )
+    allowed_mask_classes: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description=(
+            "titles of the classes whose objects train masks; boxes train on all classes. With one mask for all "
+            "classes (`model.class_agnostic_masks`, `model.mask_head` hourglass20), the others get masks too "
+            "([mask heads](heads.md)). null: all classes"
         ),
     )
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -11,8 +11,9 @@ from mrcnn.fields.table import Fields
 from mrcnn.structures import GroundTruth
 
 PER_CLASS = "per_class"
+GROUPS = "groups"
 # keys of the results of evaluation and validation that no measure may have as its name
-RESERVED = frozenset({PER_CLASS, "images", "skipped", "loss", "l2_loss"})
+RESERVED = frozenset({PER_CLASS, GROUPS, "images", "skipped", "loss", "l2_loss"})
 
 
 class Predictions(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from mrcnn.data import rasterize
 from mrcnn.data.sources.samples import make_sample
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError
+from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import encode_crop
-from mrcnn.evaluate.metric import PER_CLASS, Metrics
+from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
 from mrcnn.model_folder import precision, read
@@ -51,6 +53,7 @@ def evaluate(
     mode: Mode = FULL_IMAGE,
     neutral: str | None = None,
     batch_size: int = 1,
+    groups: class_groups.Groups = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Computes the metrics that fit a model on the images of a source.
 
@@ -64,13 +67,14 @@ def evaluate(
         mode: the inference mode.
         neutral: title of the class whose objects are ignore regions: detections there are no false positives.
         batch_size: images, or regions of them, per batch.
+        groups: groups of classes whose averages are wanted.
 
     Returns:
-        The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title; and
-        the numbers of `images` and `skipped` images.
+        The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title;
+        `groups`, where there are any, see `groups.averages`; and the numbers of `images` and `skipped` images.
 
     Raises:
-        UserError: the model has none of the classes of the images, or no image could be used.
+        UserError: the model has none of the classes of the images or lacks one of a group, or no image could be used.
     """
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
@@ -87,6 +91,7 @@ def evaluate(
     items, needed = _annotated(source), {name: fields[name] for name in metric_kinds.needs(fields)}
     needed = dict(of_data(needed, source.class_facts))
     _check_classes(source, names=names, neutral=neutral, log=log)
+    class_groups.check(groups, names)
     config = predictor.bundle.config
     reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
     runner = modes.RUNNERS[mode.name]
@@ -106,7 +111,8 @@ def evaluate(
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
     result = metrics.result()
     per_class = {names[class_id]: values for class_id, values in result.pop(PER_CLASS).items()}
-    return {**result, "images": done, "skipped": len(skipped), PER_CLASS: per_class}
+    grouped_means = {GROUPS: class_groups.averages(per_class, groups)} if groups else {}
+    return {**result, "images": done, "skipped": len(skipped), **grouped_means, PER_CLASS: per_class}
 
 
 def evaluate_model(
@@ -119,6 +125,7 @@ def evaluate_model(
     loading: Mapping[str, Any],
     batch_size: int,
     log: EventLog,
+    groups: class_groups.Groups = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Loads a model and computes its metrics on a project or other annotated images.
 
@@ -131,6 +138,8 @@ def evaluate_model(
         loading: the keyword arguments `score_threshold`, `device`, `precision` and `tf32` of `read.load_model`.
         batch_size: images, or regions of them, per batch.
         log: as for `evaluate`.
+        groups: as for `evaluate`; `seen` and `unseen` are added for a model whose masks were trained on some of its
+            classes.
 
     Returns:
         As `evaluate`.
@@ -149,14 +158,18 @@ def evaluate_model(
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
-    return evaluate(Predictor(bundle), source, log=log, mode=mode, neutral=stored.neutral, batch_size=batch_size)
+    groups = {**class_groups.of_training(stored.mask_classes, stored.class_names), **groups}
+    neutral = stored.neutral
+    return evaluate(
+        Predictor(bundle), source, log=log, mode=mode, neutral=neutral, batch_size=batch_size, groups=groups
+    )
 
 
 def table(metrics: dict[str, Any]) -> str:
     """Formats the metrics as a text table.
 
     Returns:
-        A row per class and one for all classes; `-` where there is nothing to measure.
+        A row per class, one for all classes, and one per group; `-` where there is nothing to measure.
     """
     columns = [name for name in metric_kinds.columns() if name in metrics]
     rows = [("", "objects", "found", *columns)]
@@ -165,6 +178,9 @@ def table(metrics: dict[str, Any]) -> str:
         rows.append((title, values["objects"], values["detections"], *(_cell(values.get(name)) for name in columns)))
     sums = (sum(values[key] for values in per_class.values()) for key in ("objects", "detections"))
     rows.append(("all", *sums, *(_cell(metrics[name]) for name in columns)))
+    for group, values in metrics.get(GROUPS, {}).items():
+        counts = (values.get(key, 0) for key in class_groups.COUNTS)
+        rows.append((group, *counts, *(_cell(values.get(name)) for name in columns)))
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

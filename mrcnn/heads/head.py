@@ -24,6 +24,7 @@ class Head(Float32Layer):
         class_layers: names of its layers whose shapes depend on the classes; `transfer_learning` initialises them anew.
         fixed_slots: true: the network runs on the same number of regions in every batch, which XLA needs and which is
             the default with a GPU; false: unused slots are dropped. Set by the model.
+        mask_classes: class ids whose objects train masks; None for all. Set by the model.
     """
 
     needs: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Head(Float32Layer):
     gives: tuple[str, ...] = ()
     class_layers: tuple[str, ...] = ()
     fixed_slots: bool = False
+    mask_classes: tuple[int, ...] | None = None
 
     def outputs(
         self,

@@ -35,6 +35,11 @@ def with_first(valid: Tensor) -> Tensor:
     return valid | first
 
 
+def at_least_one(valid: Tensor) -> Tensor:
+    """Adds the batch's first slot to `[B, S]` bool where no slot is used: a head's input must not be empty."""
+    return valid | (with_first(ops.zeros_like(valid)) & ~ops.any(valid))
+
+
 def spread(values: Tensor, used: Tensor, *, valid: Tensor) -> Tensor:
     """Puts the values of used slots back into all slots.
 
@@ -50,3 +55,22 @@ def spread(values: Tensor, used: Tensor, *, valid: Tensor) -> Tensor:
     rest = values.shape[1:]
     all_slots = ops.reshape(ops.take(values, ops.maximum(row, 0), axis=0), (-1, valid.shape[1], *rest))
     return ops.where(ops.reshape(valid, (-1, valid.shape[1], *[1] * len(rest))), all_slots, 0.0)
+
+
+def repeated(real: Tensor) -> Tensor:
+    """Assigns to each row without an object one with an object, in turn.
+
+    A batch norm that is trained then sees regions of objects alone, about equally often.
+
+    Args:
+        real: `[P]` bool, the row's region is that of an object.
+
+    Returns:
+        `[P]` int32: the row itself for a row of an object, and for all rows where there is no object.
+    """
+    rows = ops.arange(ops.shape(real)[0], dtype="int32")
+    total = ops.maximum(ops.shape(real)[0], 1)
+    order = ops.sort(ops.where(real, rows, rows + total)) % total  # rows of objects first
+    count = ops.sum(ops.cast(real, "int32"))
+    others = ops.take(order, rows % ops.maximum(count, 1), axis=0)
+    return ops.where(real | (count == 0), rows, others)

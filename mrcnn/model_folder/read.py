@@ -41,6 +41,7 @@ class StoredModel:
         config: settings of the architecture.
         neutral: title of the class whose objects were ignored in training; None without one.
         warnings: settings that had to be assumed, one line each.
+        mask_classes: titles of the classes whose objects trained masks; None for all.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class StoredModel:
     config: ModelConfig
     neutral: str | None = None
     warnings: tuple[str, ...] = ()
+    mask_classes: tuple[str, ...] | None = None
 
     @property
     def extra_fields(self) -> Fields:
@@ -183,6 +185,7 @@ def _read_folder(path: Path) -> StoredModel:
             input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
             config=family.check_model(_object({"model": legacy.folder_model(content)}, "model")),
             neutral=special.get("neutral") if isinstance(special, dict) else None,
+            mask_classes=record.mask_classes,
         )
     except UserError as error:
         raise UserError(f"{path / CONFIG}: {error}") from error

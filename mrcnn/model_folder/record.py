@@ -68,6 +68,12 @@ class Record:
         size = _mapping(self._settings.get("batch_size")).get("train")
         return size if type(size) is int and size >= 1 else None
 
+    @property
+    def mask_classes(self) -> tuple[str, ...] | None:
+        """Titles of the classes whose objects trained masks; None for all, also where it is missing or malformed."""
+        titles = self._settings.get("allowed_mask_classes")
+        return tuple(map(str, titles)) if isinstance(titles, list) else None
+
     def model(self) -> ModelConfig:
         """Checks the settings of the network; those of the plugin's network where the key `model` is missing.
 

@@ -148,6 +148,11 @@ class MaskRCNN(KerasHabits):
         for head in self.heads:
             head.fixed_slots = fixed
 
+    def train_masks_of(self, class_ids: Sequence[int] | None) -> None:
+        """Chooses the classes whose objects train masks, for graphs traced from now on; None for all."""
+        for head in self.heads:
+            head.mask_classes = None if class_ids is None else tuple(class_ids)
+
     def weight_layout(self) -> layout.Layout:
         """Lists the model's weights by layer, as in its family's weight files.
 

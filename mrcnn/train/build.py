@@ -16,7 +16,7 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import checkpoint, devices, optimizer, plan, rates, start
+from mrcnn.train import checkpoint, devices, mask_classes, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.averaging import Averages
@@ -128,6 +128,8 @@ def build_network(
     with precision.scope(config.precision), chosen.scope():
         network = build.build_model(config.model, num_classes=classes.num_classes(mapping))
         trainable.select_trainable(network, config.train_layers)
+        if config.allowed_mask_classes is not None:
+            network.train_masks_of(mask_classes.ids(config, mapping))
         if begin.resumed:
             resuming.load_weights(network.weight_layout(), begin.resumed)
         else:

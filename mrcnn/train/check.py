@@ -23,7 +23,7 @@ from mrcnn.model_folder.precision import Precision
 from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.train import brightness, checkpoint, devices, fields, history, objects, start
+from mrcnn.train import brightness, checkpoint, devices, fields, history, mask_classes, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
@@ -124,6 +124,7 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
         )
     samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
     config = objects.check(config, samples, log=log)
+    mask_classes.check(config, samples.class_title_to_idx, log=log)
     if begin.resumed is None:
         config = brightness.check(config, samples, log=log)
     return Checked(config, begin, source.meta, samples, chosen)

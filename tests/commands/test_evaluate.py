@@ -1,6 +1,7 @@
 """The command that prints AP; what it measures is tested in `tests/evaluate/test_run.py`."""
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -132,3 +133,28 @@ def test_command_refuses_images_without_data(project):
 def test_command_refuses_a_batch_of_none():
     with pytest.raises(UserError, match="batch size must be at least 1, got -1"):
         evaluate.evaluate(argparse.Namespace(batch_size=-1), JsonLog())
+
+
+def test_command_averages_over_groups(measured, tmp_path, capsys):
+    output = tmp_path / "ap.json"
+    args = [*coco_file(tmp_path), "--group", "both=cat, dog", "--group", "dogs=dog", "--output", str(output)]
+    evaluate.evaluate(evaluate.parse(args), JsonLog())
+    groups = json.loads(output.read_text())["groups"]
+    assert (groups["both"]["mask_ap"], groups["dogs"]["mask_ap"]) == ((1.0 + 0.5) / 2, 0.5)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-3:]] == ["all", "both", "dogs"]
+
+
+def test_command_splits_the_classes_of_a_model_whose_masks_trained_on_some(project, tmp_path, monkeypatch, capsys):
+    bundle = helpers.make_bundle()
+    stored = dataclasses.replace(helpers.make_stored(tmp_path, bundle), mask_classes=("dog",))
+    monkeypatch.setattr(read, "read_model", lambda model, **arguments: stored)
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    evaluate.evaluate(evaluate.parse(["--model", "m", "--project", str(project), "--tag", "val"]), JsonLog())
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["seen", "unseen"]
+
+
+@pytest.mark.parametrize("text", ["cat", "=cat", "pets=", "pets=,"])
+def test_parse_refuses_a_group_without_name_or_classes(text, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.parse(["--model", "m", "--project", "p", "--group", text])
+    assert f"must be NAME=CLASS,CLASS, got {text!r}" in capsys.readouterr().err

@@ -41,6 +41,7 @@ FULL_TRAIN = {
     "copy_paste": {"probability": 0.5},
     "scale_jitter": {"max_scale": 1.25},
     "early_stopping": {"patience": 3},
+    "allowed_mask_classes": ["a"],
 }
 _MODEL = InferenceModelConfig().model_dump(mode="json")
 _SELECTION = {"save_names": ["a"], "save_classes": "__all__", "add_suffix": ""}

@@ -163,3 +163,24 @@ def test_table():
         "a dog        0      1   1.000     0.500     0.500    0.500      0.500          -",
         "all         12      4   1.000     0.500     0.500    0.500      0.500          -",
     ]
+
+
+def test_table_ends_with_the_groups():
+    numbers = dict.fromkeys(metric_kinds.METRICS["coco"].columns, 0.5)
+    per_class = {"cat": {"objects": 12, "detections": 3, **numbers}}
+    groups = {"seen": {"objects": 12, "detections": 3, **numbers, "mask_ap": 0.25}, "unseen": {}}
+    lines = scoring.table({**numbers, "groups": groups, "per_class": per_class}).splitlines()
+    assert [line.split() for line in lines[-2:]] == [
+        ["seen", "12", "3", "0.500", "0.500", "0.500", "0.250", "0.500", "0.500"],
+        ["unseen", "0", "0", *"------"],
+    ]
+
+
+def test_evaluate_averages_over_groups_of_classes(project):
+    source = sources.with_tag(sources.open_project(project), "val")
+    assert "groups" not in run(source)
+    metrics = run(source, groups={"pets": ("cat", "dog"), "dogs": ("dog",)})
+    assert metrics["groups"]["dogs"]["box_ap"] == metrics["per_class"]["dog"]["box_ap"]
+    assert metrics["groups"]["pets"]["mask_ap"] == metrics["mask_ap"]
+    with pytest.raises(UserError, match="the group 'pets' must list classes of the model, got \"cow\""):
+        run(source, groups={"pets": ("cow",)})

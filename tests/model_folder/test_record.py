@@ -86,3 +86,17 @@ def test_counts_are_whole_numbers_from_1(tmp_path):
 def test_train_batch_is_none_where_it_is_no_whole_number(tmp_path, batch_size, expected):
     assert record(tmp_path, settings={"batch_size": batch_size}).train_batch == expected
     assert record(tmp_path).train_batch is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"allowed_mask_classes": ["ant", "bee"]}, ("ant", "bee")),
+        ({"allowed_mask_classes": None}, None),
+        ({"allowed_mask_classes": "ant"}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_mask_classes_are_those_of_the_settings(tmp_path, settings, expected):
+    assert record(tmp_path, settings=settings).mask_classes == expected

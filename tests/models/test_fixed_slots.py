@@ -50,9 +50,12 @@ class Strided(layers.Layer):
         return maps[1:]
 
 
-def build_model():
+HOURGLASS = {"mask_head": "hourglass20", "mask_pool_size": 8, "mask_train_boxes": "ground_truth"}
+
+
+def build_model(**settings):
     keras.utils.set_random_seed(0)
-    config = MatterportConfig(**SETTINGS)
+    config = MatterportConfig(**{**SETTINGS, **settings})
     parts = build_layers(config, num_classes=3, feature_dtype="float32")._replace(backbone=Strided())
     return MaskRCNN(
         parts,
@@ -132,6 +135,18 @@ def test_use_fixed_slots_changes_neither_losses_nor_gradients(model, batch):
     assert_equal(training_step(model, batch), dropped)
 
 
+@pytest.mark.parametrize("boxes", ["ground_truth", "both"])
+def test_use_fixed_slots_changes_nothing_for_the_objects_own_boxes(batch, boxes):
+    model = build_model(mask_train_boxes=boxes)
+    found, most = [], {"ground_truth": SLOTS, "both": SLOTS + 6}[boxes]
+    for fixed in (False, True):
+        model.use_fixed_slots(fixed)
+        assert (model(batch, training=True).heads[0].mask_logits.shape[0] == 2 * most) == fixed
+        found.append(training_step(model, batch))
+    assert float(found[0][0]["mrcnn_mask_loss"]) > 0
+    assert_equal(found[1], found[0])
+
+
 @pytest.mark.parametrize("score_threshold", [0.0, 1.0])  # detections in every slot, and in none
 def test_use_fixed_slots_changes_no_detection(model, batch, score_threshold):
     model.choices = model.choices._replace(score_threshold=score_threshold)
@@ -153,7 +168,10 @@ def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, vi
 
 
 @pytest.mark.slow
-def test_fixed_slots_leave_no_shape_to_the_data(model, batch):
+@pytest.mark.parametrize("settings", [{}, HOURGLASS])
+def test_fixed_slots_leave_no_shape_to_the_data(batch, settings):
+    model = build_model(**settings)
+
     def trace(step):
         return tf.function(step, autograph=False).get_concrete_function().graph
 
@@ -165,9 +183,10 @@ def test_fixed_slots_leave_no_shape_to_the_data(model, batch):
 
 
 @pytest.mark.slow
-def test_jit_compile_of_a_training_step_equals_the_plain_graph(batch):
+@pytest.mark.parametrize("settings", [{}, HOURGLASS])
+def test_jit_compile_of_a_training_step_equals_the_plain_graph(batch, settings):
     def step(jit_compile):
-        model = build_model()
+        model = build_model(**settings)
         model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=jit_compile)
         history = model.fit(tf.data.Dataset.from_tensors(batch), epochs=1, verbose=0).history
         return history, [np.asarray(weight) for weight in model.trainable_weights]

@@ -111,6 +111,21 @@ def test_traced_detection_equals_eager_for_any_batch_size(model, batch):
             np.testing.assert_allclose(np.asarray(eager, "float32"), np.asarray(graph, "float32"), atol=2e-3)
 
 
+@pytest.mark.parametrize("boxes", ["proposals", "ground_truth"])
+def test_train_masks_of_leaves_other_classes_to_the_boxes(batch, boxes):
+    keras.utils.set_random_seed(0)
+    model = Matterport(num_classes=3, settings={**SETTINGS, "mask_train_boxes": boxes})
+    parts = {}
+    for classes in (None, [1], [2], []):
+        model.train_masks_of(classes)
+        parts[str(classes)] = {name: float(value) for name, value in model.validate(batch)[0].items()}
+    masks = {key: values.pop("mrcnn_mask_loss") for key, values in parts.items()}
+    assert masks["[]"] == 0.0
+    assert len({masks["None"], masks["[1]"], masks["[2]"]}) == 3
+    assert parts["[1]"]["mrcnn_class_loss"] == parts["None"]["mrcnn_class_loss"] > 0
+    assert parts["[1]"]["mrcnn_bbox_loss"] == parts["None"]["mrcnn_bbox_loss"] > 0
+
+
 def _wide(batch):
     """The batch with 64 more columns at the right, where a pixel of each image is marked as neutral."""
     wider = dict(batch)

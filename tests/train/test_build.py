@@ -81,6 +81,12 @@ def test_build_network_passes_the_weight_decay_to_the_optimizer(built, log, make
     assert make(log, make_state, optimizer={"weight_decay": 0.5}).optimizer.weight_decay == 0.5
 
 
+def test_build_network_restricts_the_mask_loss_to_the_classes_of_the_config(log, make_state):
+    network = make(log, make_state, allowed_mask_classes=["disc"])
+    assert network.head("mask").mask_classes == (2,)
+    assert make(log, make_state).head("mask").mask_classes is None
+
+
 def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, log, tmp_path):
     config = load_train_config({**tiny.CONFIG, "checkpoints": {"keep": 2}})
     sample = Sample("ds/a.png", "a.png", (None,), (1,), (False,), (48, 64))

@@ -28,6 +28,7 @@ class MatterportConfig(RcnnConfig):
     """
 
     NETWORK: ClassVar[tuple[str, ...]] = (*RcnnConfig.NETWORK, "image_mean", "rpn_delta_std")
+    NEWER: ClassVar[Mapping[str, Any]] = {**RcnnConfig.NEWER, "class_agnostic_masks": False}
 
     family: Literal["matterport"] = Field(default="matterport", description=FAMILY)
     compatibility: Literal["matterport", "supervisely"] | None = Field(

@@ -4,16 +4,21 @@ Each family's own record adds to them. Sizes are pixels of the model input; ther
 the pyramid.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from mrcnn.config.base import Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.base import Flag, Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS
 from mrcnn.config.model import ModelConfig
 from mrcnn.structures import ResNetRules
 
 PYRAMID_LEVELS = 5  # P2 to P6
+HOURGLASS_POOL = 32  # side of a region's features, as published; a mask has twice as many cells
+HOURGLASS_TRUTH = 112  # side of a stored ground-truth mask, as published
+# how often each hourglass halves the side of its features
+HALVINGS: Mapping[str, int] = {"hourglass20": 2, "hourglass32": 3, "hourglass52": 5, "hourglass100": 5}
 
 DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
@@ -50,6 +55,7 @@ class RcnnConfig(ModelConfig):
     NETWORK: ClassVar[tuple[str, ...]] = (
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
+        "class_agnostic_masks", "mask_head",
     )  # fmt: skip
 
     LEVEL_MARGIN: ClassVar[float] = 0.0
@@ -100,6 +106,23 @@ class RcnnConfig(ModelConfig):
     )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
     mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
+    class_agnostic_masks: Flag = Field(default=False, description="whether a region has one mask for all classes")
+    mask_head: Literal["fcn", "hourglass20", "hourglass32", "hourglass52", "hourglass100"] = Field(
+        default="fcn",
+        description=(
+            "network of the mask head: the family's own convolutions (`fcn`), or an hourglass of that many "
+            "convolutions (Deep-MAC), with which `class_agnostic_masks` is true, `mask_pool_size` 32, `mask_size` 64 "
+            "and `gt_mask_size` 112 unless given ([mask heads](heads.md))"
+        ),
+    )
+    mask_train_boxes: Literal["proposals", "ground_truth", "both"] = Field(
+        default="proposals",
+        description=(
+            "the boxes of the mask loss: the sampled `proposals` of objects, the objects' own boxes (`ground_truth`), "
+            "or `both`. A class-agnostic mask head that learns from the objects' own boxes is better on classes "
+            "without masks ([mask heads](heads.md))"
+        ),
+    )
     box_delta_std: DeltaStd = Field(
         default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
     )
@@ -120,6 +143,36 @@ class RcnnConfig(ModelConfig):
     def resnet(self) -> ResNetRules:
         """Matterport's rules, with as many channels as the images have."""
         return ResNetRules(self.backbone, image_std=(1.0,) * self.channels)
+
+    @property
+    def has_hourglass(self) -> bool:
+        """Whether the mask head is an hourglass."""
+        return self.mask_head in HALVINGS
+
+    @property
+    def has_class_masks(self) -> bool:
+        """Whether a region has a mask for each class, so that only objects of a class teach its masks."""
+        return self.has_masks and not self.class_agnostic_masks
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply_sizes_of_hourglass(cls, values: Any) -> Any:
+        """Fills in the sizes of an hourglass that the config leaves open."""
+        if not isinstance(values, Mapping) or values.get("mask_head") not in tuple(HALVINGS):
+            return values
+        pool = values.get("mask_pool_size", HOURGLASS_POOL)
+        implied = {"class_agnostic_masks": True, "mask_pool_size": pool, "gt_mask_size": HOURGLASS_TRUTH}
+        return {**implied, **({"mask_size": 2 * pool} if type(pool) is int else {}), **values}
+
+    @model_validator(mode="after")
+    def _check_hourglass(self) -> Self:
+        step = 2 ** HALVINGS.get(self.mask_head, 0)
+        if self.mask_pool_size % step:
+            raise ValueError(
+                f"`mask_pool_size` must be a multiple of {step} with `mask_head` {self.mask_head}, got "
+                f"{self.mask_pool_size}; use {self.mask_pool_size // step * step or step}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_overlaps_and_mask(self) -> Self:

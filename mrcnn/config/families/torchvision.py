@@ -28,8 +28,8 @@ class TorchConfig(RcnnConfig):
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         *RcnnConfig.NETWORK, "heads", "image_mean", "image_std", "image_order", "norm_epsilon", "stride_in", "fpn_norm",
-        "rpn_convolutions", "box_convolutions", "mask_norm", "class_agnostic_boxes", "class_agnostic_masks",
-        "anchor_rounding", "roi_align", "roi_sampling_ratio", "image_fit", "image_resize", "mask_paste",
+        "rpn_convolutions", "box_convolutions", "mask_norm", "class_agnostic_boxes", "anchor_rounding",
+        "roi_align", "roi_sampling_ratio", "image_fit", "image_resize", "mask_paste",
     )  # fmt: skip
 
     backbone: Literal["resnet50", "resnet101"] = other_default(RcnnConfig, "backbone", "resnet50")
@@ -68,7 +68,6 @@ class TorchConfig(RcnnConfig):
         ),
     )
     class_agnostic_boxes: Flag = Field(default=False, description="whether a region has one box for all classes")
-    class_agnostic_masks: Flag = Field(default=False, description="whether a region has one mask for all classes")
 
     rpn_channels: PositiveInt = other_default(RcnnConfig, "rpn_channels", 256)
     anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = other_default(

@@ -56,6 +56,10 @@ class StateDict(Format):
                 f"a {self.title} has no names for the extra heads {', '.join(nameless)}; export the model as "
                 "saved_model"
             )
+        if config.has_hourglass:
+            raise UserError(
+                f"a {self.title} has no names for `model.mask_head` {config.mask_head}; export the model as saved_model"
+            )
         unusual = state_dict_notes.unusual(config)
         if not unusual:
             return []

@@ -10,6 +10,7 @@ from mrcnn.blocks.base import Shape
 from mrcnn.heads import slots
 from mrcnn.heads.head import Across, Head, Losses
 from mrcnn.heads.mask import loss
+from mrcnn.heads.mask.regions import most_regions, training_regions
 from mrcnn.ops import frames
 from mrcnn.structures import MaskTargets, RoiTargets, Size, Tensor
 
@@ -18,7 +19,7 @@ class MaskOutputs(NamedTuple):
     """Predictions for P sampled object regions, with their targets.
 
     Attributes:
-        mask_logits: `[P, M, M, C]`.
+        mask_logits: `[P, M, M, C]`, or `[P, M, M, 1]` of one mask for all classes.
         targets: of the same regions.
     """
 
@@ -32,13 +33,12 @@ class Masks(Head):
     Without `fixed_slots` the network runs on object regions (in training) or valid detections, plus filler slots, so
     that its input is never empty. With `fixed_slots` it runs on the largest number of them that a batch can have.
     Losses and detections are the same in both cases, unless batch norm is trained: its statistics then include the
-    unused slots.
+    unused slots, or, with `repeat_regions`, copies of object regions.
     """
 
     loss_names = ("mrcnn_mask_loss",)
     loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_mask_loss": "mask"}
     gives = ("masks",)
-    class_layers = ("mrcnn_mask",)
 
     def __init__(
         self,
@@ -47,6 +47,8 @@ class Masks(Head):
         network: keras.layers.Layer,
         targets: keras.layers.Layer,
         max_objects: int | None = None,
+        train_boxes: str = "proposals",
+        repeat_regions: bool = False,
         box_normalization: str = "pixels",
         **kwargs: Any,
     ) -> None:
@@ -54,16 +56,20 @@ class Masks(Head):
 
         Args:
             features: samples regions' features from the pyramid; a `RoiFeatures`.
-            network: predicts a mask for each class; a `MaskHead`.
+            network: predicts a mask for each class or one for all; a `MaskHead` or a `HourglassMaskHead`.
             targets: computes the targets of regions; a `MaskTargetGenerator`.
             max_objects: the most object regions of an image in training, which come first in its sample; None where
                 every slot of the sample can hold one.
+            train_boxes: the regions that train, see `training_regions`.
+            repeat_regions: whether fillers are copies of object regions, so that the statistics of a batch norm that
+                is trained are those of object regions.
             box_normalization: the frame in which masks and features are cut, see `ops.frames`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.features, self.network, self.targets = features, network, targets
-        self.max_objects = max_objects
+        self.class_layers = network.class_layers
+        self.max_objects, self.train_boxes, self.repeat_regions = max_objects, train_boxes, repeat_regions
         self.frame = frames.frame(box_normalization)
 
     def build(self, input_shape: Shape) -> None:
@@ -82,14 +88,18 @@ class Masks(Head):
         """Predicts the masks of the object regions; see `Head.outputs`.
 
         Returns:
-            `MaskOutputs` of the object regions and, as fillers, of each image's first slot; with `fixed_slots` of all
-            slots that can hold an object.
+            `MaskOutputs` of the object regions and, as fillers, of each image's first slot, or with `repeat_regions` of
+            none but the batch's first; with `fixed_slots` of all slots that can hold an object.
         """
-        # each image's first slot is included, so that a batch without objects is not empty
-        first = ops.arange(regions.class_ids.shape[1]) == 0
-        used = (regions.class_ids > 0) | first[None]
-        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=self.max_objects)
-        rois = ops.take(ops.reshape(regions.rois, (-1, 4)), image * regions.rois.shape[1] + slot, axis=0)
+        regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
+        most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
+        used = self._used(regions.class_ids > 0)
+        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=most)
+        row = image * regions.rois.shape[1] + slot
+        if self.repeat_regions:
+            copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
+            row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
+        rois = ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
         inner = regions._replace(rois=self.frame.enter(regions.rois))
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
@@ -113,8 +123,14 @@ class Masks(Head):
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
-        probabilities = ops.sigmoid(ops.take_along_axis(logits, own[:, None, None, None], axis=3)[..., 0])
+        probabilities = ops.sigmoid(loss.of_class(logits, own))
         return {"masks": slots.spread(probabilities, used, valid=valid)}
+
+    def _used(self, real: Tensor) -> Tensor:
+        """Marks the slots to run on: those of objects, and fillers, so that a batch without objects is not empty."""
+        if self.repeat_regions:
+            return slots.at_least_one(real)
+        return real | (ops.arange(real.shape[1]) == 0)[None]  # each image's first slot
 
     def _draw(
         self,

@@ -25,7 +25,7 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import extra_heads
+from mrcnn.models import extra_heads, mask_networks
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
@@ -128,9 +128,15 @@ def _box(config: MatterportConfig, common: Mapping[str, Any]) -> Boxes:
 def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
     return Masks(
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
-        network=MaskHead(**common),
+        network=(
+            mask_networks.hourglass(config, common, batch_norm=config.batch_norm)
+            if config.has_hourglass
+            else MaskHead(class_agnostic=config.class_agnostic_masks, **common)
+        ),
         targets=MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
         max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
+        train_boxes=config.mask_train_boxes,
+        repeat_regions=config.has_hourglass,
         box_normalization=config.box_normalization,
         name="masks",
     )

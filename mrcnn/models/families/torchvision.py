@@ -24,7 +24,7 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import extra_heads
+from mrcnn.models import extra_heads, mask_networks
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
@@ -166,15 +166,23 @@ def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
 def _mask(config: TorchConfig, common: Mapping[str, Any]) -> Masks:
     return Masks(
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
-        network=MaskHead(
-            batch_norm=config.batch_norm if config.mask_norm else None,
-            use_bias=not config.mask_norm,
-            class_agnostic=config.class_agnostic_masks,
-            **common,
-        ),
+        network=mask_networks.hourglass(config, common, batch_norm=config.batch_norm)
+        if config.has_hourglass
+        else _convolutions(config, common),
         targets=MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
         max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
+        train_boxes=config.mask_train_boxes,
+        repeat_regions=config.has_hourglass,
         name="masks",
+    )
+
+
+def _convolutions(config: TorchConfig, common: Mapping[str, Any]) -> MaskHead:
+    return MaskHead(
+        batch_norm=config.batch_norm if config.mask_norm else None,
+        use_bias=not config.mask_norm,
+        class_agnostic=config.class_agnostic_masks,
+        **common,
     )
 
 

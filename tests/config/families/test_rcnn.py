@@ -62,3 +62,51 @@ def test_rcnn_config_network_names_are_fields(family):
 def test_rcnn_config_a_dump_loads_again(family):
     config = family(backbone="resnet101", mask_pool_size=7, mask_size=14, loss_weights={"rpn_bbox_loss": 2})
     assert family.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_an_hourglass_implies_its_published_sizes(family):
+    config = family(mask_head="hourglass20")
+    sizes = (config.mask_pool_size, config.mask_size, config.gt_mask_size)
+    assert (*sizes, config.class_agnostic_masks) == (32, 64, 112, True)
+    assert (config.has_hourglass, config.has_class_masks) == (True, False)
+    other = family(mask_head="hourglass20", mask_pool_size=8, gt_mask_size=28, class_agnostic_masks=False)
+    assert (other.mask_pool_size, other.mask_size, other.gt_mask_size, other.has_class_masks) == (8, 16, 28, True)
+    usual = family()
+    assert (usual.mask_head, usual.has_hourglass, usual.mask_size, usual.has_class_masks) == ("fcn", False, 28, True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_an_hourglass_survives_a_dump_and_is_taken_over(family):
+    config = family(mask_head="hourglass32", mask_train_boxes="ground_truth")
+    assert family.model_validate(config.model_dump(mode="json")) == config
+    taken = config.trained_with()
+    assert {taken[name] for name in ("mask_head", "mask_pool_size", "mask_size")} == {"hourglass32", 32, 64}
+    assert taken["class_agnostic_masks"]
+    assert "mask_train_boxes" not in taken
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_a_dump_of_the_usual_head_can_be_read_by_older_versions(family):
+    dump = family().model_dump(mode="json")
+    assert not {"mask_head", "mask_train_boxes"} & dump.keys()
+    # only the families of torchvision and detectron2 have always had this key
+    assert ("class_agnostic_masks" in dump) == (family is not MatterportConfig)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mask_head": "hourglass20", "mask_pool_size": 14}, "multiple of 4 with `mask_head` hourglass20, got 14"),
+        ({"mask_head": "hourglass52", "mask_pool_size": 16}, "with `mask_head` hourglass52, got 16; use 32"),
+        ({"mask_head": "hourglass20", "mask_size": 28}, "`mask_size` must be twice `mask_pool_size`, got 28 and 32"),
+        ({"mask_head": "hourglass10"}, "'fcn', 'hourglass20'"),
+        ({"mask_head": ["hourglass20"]}, "'fcn', 'hourglass20'"),
+        ({"mask_head": "hourglass20", "mask_pool_size": "8"}, "mask_pool_size"),
+        ({"mask_train_boxes": "gt"}, "'proposals', 'ground_truth' or 'both'"),
+    ],
+)  # fmt: skip
+def test_rcnn_config_refuses_a_mask_head_that_cannot_be_built(values, message):
+    with pytest.raises(ValidationError) as caught:
+        MatterportConfig(**values)
+    assert message in str(caught.value)

@@ -135,6 +135,7 @@ def test_open_refuses_files_that_differ(written):
         ),
         ("detectron2", TorchvisionV2Config(), "this one is torchvision_v2: give --format torchvision"),
         ("torchvision", TorchvisionConfig(extra_heads=("toy",)), "has no names for the extra heads toy"),
+        ("detectron2", Detectron2Config(mask_head="hourglass20"), "has no names for `model.mask_head` hourglass20"),
     ],
 )
 def test_limits_refuse_what_has_no_form(format, config, message):

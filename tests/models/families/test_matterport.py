@@ -29,6 +29,7 @@ SETTINGS = {
     "box_pool_size": 5,
     "mask_pool_size": 6,
     "mask_size": 12,
+    "mask_train_boxes": "both",
     "roi_align": "aligned",
     "roi_sampling_ratio": 3,
     "detections_per_image": 14,
@@ -42,6 +43,7 @@ SETTINGS = {
     "batch_norm": "trained",
     "initial_values": "he",
     "mask_targets": "cells",
+    "class_agnostic_masks": True,
     "box_loss_average": "samples",
 }
 EXPECTED = {
@@ -64,6 +66,7 @@ EXPECTED = {
     "box.features": {"output_size": 5, "mode": "aligned", "sampling_ratio": 3},
     "mask.features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
     "mask.targets": {"mask_size": 12, "form": "cells"},
+    "mask.network": {"class_agnostic": True, "num_classes": 3},
     "box.detections": {"delta_std": (0.3, 0.3, 0.4, 0.4)},
 }
 
@@ -135,3 +138,16 @@ def test_class_layers_are_those_that_transfer_learning_has_always_left_new():
     assert model.class_layers == ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask")
     assert {*names.TRANSFER_EXCLUDE} - {*named_layers(model)} == {"mrcnn_bbox"}
     assert {*model.class_layers} == {*names.TRANSFER_EXCLUDE} - {"mrcnn_bbox"}
+
+
+def test_build_layers_a_head_trains_on_the_boxes_of_the_settings(parts):
+    assert parts.heads["mask"].train_boxes == "both"
+    assert not parts.heads["mask"].repeat_regions
+
+
+@pytest.mark.parametrize(("batch_norm", "mode"), [("frozen", "trained"), ("synchronized", "synchronized")])
+def test_build_layers_has_the_hourglass_of_the_settings(batch_norm, mode):
+    config = MatterportConfig(mask_head="hourglass32", batch_norm=batch_norm)
+    mask = build_layers(config, num_classes=3, feature_dtype="bfloat16").heads["mask"]
+    assert (mask.network.kind, mask.network.norm.mode, mask.network.feature_dtype) == ("hourglass32", mode, "bfloat16")
+    assert (mask.features.output_size, mask.targets.mask_size, mask.repeat_regions) == (32, 64, True)

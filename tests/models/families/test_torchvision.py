@@ -26,6 +26,7 @@ SETTINGS = {
     "box_pool_size": 5,
     "mask_pool_size": 6,
     "mask_size": 12,
+    "mask_train_boxes": "both",
     "roi_align": "aligned",
     "roi_sampling_ratio": 3,
     "box_delta_std": (0.3, 0.3, 0.4, 0.4),
@@ -72,6 +73,7 @@ EXPECTED = {
     "mask.features": {"output_size": 6, "mode": "aligned", "sampling_ratio": 3},
     "mask.targets": {"mask_size": 12, "form": "cells"},
     "mask.network": {"class_agnostic": True, "num_classes": 3},
+    "mask": {"train_boxes": "both", "repeat_regions": False},
     "backbone": {"pool_padding": "symmetric"},
 }
 
@@ -147,3 +149,11 @@ def test_numbers_reach_the_model():
     assert model.choices == Choices(
         score_threshold=0.05, detection_nms_iou_threshold=0.5, detections_per_image=100, mask_threshold=0.5
     )
+
+
+@pytest.mark.parametrize("family", [TorchvisionConfig, TorchvisionV2Config, Detectron2Config])
+def test_build_layers_has_the_hourglass_of_the_settings(family):
+    config = family(mask_head="hourglass52", class_agnostic_masks=False, batch_norm="fixed")
+    mask = build_layers(config, num_classes=3, feature_dtype="float32").heads["mask"]
+    assert (mask.network.kind, mask.network.norm.mode, mask.repeat_regions) == ("hourglass52", "trained", True)
+    assert mask.class_layers == ("mrcnn_mask_hourglass_logits",)

@@ -1,0 +1,25 @@
+"""Builds the mask networks that all families of Mask R-CNN can have instead of their own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mrcnn.config.families.rcnn import RcnnConfig
+from mrcnn.heads.mask.hourglass import HourglassMaskHead
+
+
+def hourglass(config: RcnnConfig, common: Mapping[str, Any], *, batch_norm: str) -> HourglassMaskHead:
+    """Builds the hourglass that `model.mask_head` names.
+
+    No published file has its weights, so its batch norms learn their statistics, also where the family's are fixed.
+
+    Args:
+        config: settings of the architecture.
+        common: `num_classes`, `initial_values` and `feature_dtype` are read.
+        batch_norm: the family's mode; all but `synchronized` become `trained`.
+    """
+    return HourglassMaskHead(
+        kind=config.mask_head,
+        batch_norm=batch_norm if batch_norm == "synchronized" else "trained",
+        class_agnostic=config.class_agnostic_masks,
+        **{name: common[name] for name in ("num_classes", "initial_values", "feature_dtype")},
+    )
