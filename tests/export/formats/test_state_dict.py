@@ -189,7 +189,7 @@ def make_bundle(family, **changes):
         ("detectron2", {}),
         ("torchvision", {"fpn_channels": 64}),
         ("detectron2", {"class_agnostic_boxes": True, "class_agnostic_masks": True}),
-        ("cascade", {}),
+        ("cascade", {"score_threshold": 0.001}),
     ],
 )
 def test_open_detects_as_the_written_model(tmp_path, family, changes):
