@@ -178,6 +178,9 @@ def make_bundle(family, **changes):
         kernel = layers[f"{name}/kernel:0"]
         values = kernel.numpy()
         kernel.assign(factor * (values - values.mean(axis=tuple(range(values.ndim - 1)))))
+    for name, variable in layers.items():
+        if config.is_cascade and name.startswith("mrcnn_bbox_fc"):  # else three random moves leave the image
+            variable.assign(0.1 * variable)
     return ModelBundle(model, NAMES, (), InputSize(**SIZE), config)
 
 
@@ -189,7 +192,7 @@ def make_bundle(family, **changes):
         ("detectron2", {}),
         ("torchvision", {"fpn_channels": 64}),
         ("detectron2", {"class_agnostic_boxes": True, "class_agnostic_masks": True}),
-        ("cascade", {"score_threshold": 0.001}),
+        ("cascade", {}),
     ],
 )
 def test_open_detects_as_the_written_model(tmp_path, family, changes):
