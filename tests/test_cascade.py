@@ -46,6 +46,11 @@ def trained(project, tmp_path_factory):
     return output
 
 
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return Predictor.load(trained)
+
+
 def weights_of(folder):
     with hdf5.read_file(folder / "model_weights" / "model.h5") as file:
         return {name: value[()] for layer in file.layers.values() for name, value in layer.items()}
@@ -67,16 +72,16 @@ def test_train_records_the_losses_of_each_stage(trained):
     assert len(parts) == 22
 
 
-def test_train_stores_the_cascade_in_the_model_folder(trained):
+def test_train_stores_the_cascade_in_the_model_folder(trained, predictor):
     content = json.loads((trained / "last" / "config.json").read_text())
     assert content["model"]["box_head"] == "cascade"
-    predictor = Predictor.load(trained)
     assert predictor.bundle.config.is_cascade
     (found,) = predictor.predict([tiny.draw(0)[0]])
     assert found.boxes.shape == (len(found.scores), 4)
     assert len(found.scores) > 0
 
 
+@pytest.mark.slow
 def test_train_resumes_a_cascade(trained, project, tmp_path):
     shutil.copytree(trained, tmp_path / "out", symlinks=True)
     config = load_train_config({**CONFIG, "epochs": 2})
@@ -91,6 +96,7 @@ def fine_tune(start, project, output, **settings):
     return weights_of(output / "last"), log
 
 
+@pytest.mark.slow
 def test_train_continues_a_cascade_with_the_stages_of_its_start_weights(trained, project, tmp_path):
     before = weights_of(trained / "last")
     model = {"score_threshold": 0.0}  # the config names no box head
@@ -101,6 +107,7 @@ def test_train_continues_a_cascade_with_the_stages_of_its_start_weights(trained,
     np.testing.assert_allclose(after[name], before[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_train_transfers_a_cascade_but_for_the_layers_of_its_classes(trained, project, tmp_path):
     before = weights_of(trained / "last")
     after, log = fine_tune(trained, project, tmp_path, weights_init_type="transfer_learning", model={})
@@ -113,6 +120,7 @@ def test_train_transfers_a_cascade_but_for_the_layers_of_its_classes(trained, pr
     assert any("excluded on request: 7 layers" in line for line in log.messages)
 
 
+@pytest.mark.slow
 def test_train_starts_a_cascade_from_a_model_with_one_box_head(project, tmp_path):
     single = {**MODEL, "box_head": "single"}
     training.train(
@@ -136,6 +144,7 @@ def test_train_starts_a_cascade_from_a_model_with_one_box_head(project, tmp_path
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_train_weighs_the_losses_of_stages_by_name(project, tmp_path):
     config = load_train_config({**CONFIG, "model": {**MODEL, "loss_weights": {"mrcnn_bbox_loss_stage2": 0.0}}})
     training.train(config, project_dir=project, output_dir=tmp_path, log=HeardLog())
@@ -148,18 +157,17 @@ def test_train_weighs_the_losses_of_stages_by_name(project, tmp_path):
 
 
 @pytest.mark.parametrize("mode", projects.MODES)
-def test_apply_runs_a_cascade_in_every_mode(trained, tmp_path, mode):
+def test_apply_runs_a_cascade_in_every_mode(predictor, tmp_path, mode):
     source = projects.make_every_shape(tmp_path / "source")
     summary = annotating.apply(
-        Predictor.load(trained), sources.open_project(source), tmp_path / "out",
+        predictor, sources.open_project(source), tmp_path / "out",
         config=load_inference_config(projects.mode_config(mode)), log=HeardLog(), options=annotating.Options(),
     )  # fmt: skip
     assert summary.skipped == []
     assert len(Project.open(tmp_path / "out").items) == len(Project.open(source).items) == summary.images
 
 
-def test_service_answers_with_the_detections_of_a_cascade(trained):
-    predictor = Predictor.load(trained)
+def test_service_answers_with_the_detections_of_a_cascade(predictor):
     image = tiny.draw(0)[0]
     with helpers.running(predictor) as service:
         encoded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
