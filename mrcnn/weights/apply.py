@@ -252,8 +252,8 @@ def _shape_hint(step: _Step) -> str:
     if step.layer == "mrcnn_bbox_fc" and len({*numbers}) == 2 and SHARED_DELTAS in numbers:
         return (
             "one of the two has one box for all classes, as with `model.box_head` cascade or "
-            "`model.class_agnostic_boxes`; set these as for the file, or use `transfer_learning`, which leaves the layer "
-            "new"
+            "`model.class_agnostic_boxes`; set these as for the file, or use `transfer_learning`, which leaves the "
+            "layer new"
         )
     if step.layer in names.TRANSFER_EXCLUDE and len(numbers) == 2:
         per_class = 4 if step.layer == "mrcnn_bbox_fc" else 1
