@@ -133,9 +133,14 @@ def test_outputs_count_unused_slots_in_the_first_stage_alone():
 def test_outputs_and_detections_in_matterports_frame_are_in_pixels():
     still = [([0, 9, 0], [0, 0, 0, 0])] * 3
     box = predicting(make_box(box_normalization="minus_one"), *still)
-    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, batch(), training=True, **SIZE)
-    for stage in (outputs, *outputs.later):
-        np.testing.assert_allclose(np.asarray(stage.targets.rois)[0, 0], [8, 8, 40, 40], atol=1e-4)
+    narrow = batch(windows=np.float32([[0, 0, 64, 36]]))
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, narrow, training=True, **SIZE)
+    for stage, right in zip((outputs, *outputs.later), (40, 36, 36), strict=True):  # later stages are clipped
+        np.testing.assert_allclose(np.asarray(stage.targets.rois)[0, 0], [8, 8, 40, right], atol=1e-4)
+    np.testing.assert_allclose(np.asarray(outputs.targets.deltas)[0, 0], [0, 0, 0, 0], atol=1e-4)
+    # from (8, 8, 39, 35) to (8, 8, 39, 39) of that frame: the centre is 2 to the right, of 27; 27 becomes 31
+    expected = [0, 2 / 27 / 0.05, 0, np.log(31 / 27) / 0.1]
+    np.testing.assert_allclose(np.asarray(outputs.later[0].targets.deltas)[0, 0], expected, atol=1e-3)
     found = box.detect(small.pyramid()[:4], PROPOSALS, np.float32([[0, 0, 64, 36]]), choices=CHOICES, **SIZE)
     boxes = np.asarray(found.boxes)[0][np.asarray(found.valid)[0]]
     expected = [(0, 0, 20, 20), (8, 8, 40, 36)]  # the second clipped to the window
