@@ -269,13 +269,13 @@ def table(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, flo
 def verdict(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Formats how far the sums of the losses of two runs differ."""
     gaps = gaps_of(ours, theirs)
-    if not math.isfinite(max(gaps)):
+    if not all(map(math.isfinite, gaps)):
         return "a side diverged"
-    within = next((step for step, gap in enumerate(gaps) if gap > TOLERANCE), len(gaps))
-    median, far = statistics.median(gaps), sum(gap > TOLERANCE for gap in gaps)
+    far = [step + 1 for step, gap in enumerate(gaps) if gap > TOLERANCE]
+    first = f", first in step {far[0]}" if far else ""
     return (
-        f"sums of losses differ by {median:.2%} (median) and at most {max(gaps):.2%}; by more than {TOLERANCE:.0%} in "
-        f"{far} of {len(gaps)} steps, first after {within}"
+        f"sums of losses differ by {statistics.median(gaps):.2%} (median) and at most {max(gaps):.2%}; by more than "
+        f"{TOLERANCE:.0%} in {len(far)} of {len(gaps)} steps{first}"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import accuracy, same_steps
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
+from mrcnn.ops import sampling
 from tests.train import tiny
 
 
@@ -17,17 +18,40 @@ def losses(names, *values):
 def test_table_shows_both_sides_and_the_gap_of_their_sums():
     ours = [losses(same_steps.LOSSES, 0.7, 0.1, 1.0, 0.1, 0.1), losses(same_steps.LOSSES, 0.7, 0.1, 1.1, 0.1, 0.1)]
     theirs = [losses(same_steps.LOSSES.values(), 0.7, 0.1, 1.0, 0.1, 0.1)] * 2
-    head, first, last, verdict = same_steps.table(ours, theirs).splitlines()
+    head, first, last = same_steps.table(ours, theirs).splitlines()
     assert head.split() == ["step", "rpn_class", "rpn_bbox", "mrcnn_class", "mrcnn_bbox", "mrcnn_mask", "sum"]
     assert first.split()[:5] == ["1", "0.7000", "0.7000", "0.1000", "0.1000"]
     assert (first.split()[-1], last.split()[-1]) == ("0.00%", "5.00%")  # 2.1 / 2.0
-    assert verdict == "sums differ by at most 5.00%; the first 1 steps by less than 2%"
 
 
-def test_table_says_that_a_side_diverged():
-    ours = [losses(same_steps.LOSSES, float("nan"), 0.1, 1.0, 0.1, 0.1)]
-    theirs = [losses(same_steps.LOSSES.values(), 0.7, 0.1, 1.0, 0.1, 0.1)]
-    assert same_steps.table(ours, theirs).endswith("a side diverged")
+def test_sums_of_reads_the_names_of_either_side():
+    for names in (same_steps.LOSSES, same_steps.LOSSES.values()):
+        assert same_steps.sums_of([losses(names, 1.0, 2.0, 3.0, 4.0, 5.0)]) == [15.0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        ([2.0, 2.02, 2.1], "1.00% (median) and at most 5.00%; by more than 2% in 1 of 3 steps, first in step 3"),
+        ([2.0, 2.02, 2.0], "0.00% (median) and at most 1.00%; by more than 2% in 0 of 3 steps"),
+    ],
+)
+def test_verdict_counts_the_steps_that_differ(ours, expected):
+    assert same_steps.verdict(ours, [2.0] * 3) == f"sums of losses differ by {expected}"
+
+
+@pytest.mark.parametrize("ours", [[float("nan"), 2.0], [2.0, float("nan")], [2.0, float("inf")]])
+def test_verdict_reports_that_a_side_diverged(ours):
+    assert same_steps.verdict(ours, [2.0, 2.0]) == "a side diverged"
+
+
+def test_anchor_priority_is_that_of_the_model_for_an_image_of_this_seed():
+    """`ops.sampling` draws the anchors of highest priority first."""
+    found = same_steps.anchor_priority(3, side=8)
+    assert found.shape == (64,)
+    state = np.zeros((1, 9), np.int32)  # all background
+    drawn = np.asarray(sampling.sample_anchors(state, np.array([3]), total=4, positive_fraction=0.5))[0]
+    assert sorted(np.flatnonzero(drawn == 0)) == sorted(np.argsort(-found[:9])[:4])
 
 
 @pytest.fixture
@@ -60,7 +84,7 @@ def test_main_compares_what_both_sides_return(tmp_path, monkeypatch, capsys):
     def other_side(command, *, check):
         called.append(command)
         values = [losses(same_steps.LOSSES.values(), 1.0, 1.0, 1.0, 1.0, 1.0)]
-        (out / same_steps.RESULT).write_text(json.dumps(values))
+        (out / f"{command[4]}.json").write_text(json.dumps(values))
 
     def metrics(weights, project, *, tag, names, **_):
         assert (tag, names) == ("val", {"classes": ["bar", "disc"], "input_size": (64, 64)})
@@ -75,10 +99,21 @@ def test_main_compares_what_both_sides_return(tmp_path, monkeypatch, capsys):
     arguments = [str(project), "--weights", "w.h5", "--steps", "1", "--side", "64", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["same_steps", *arguments, "--torch-python", "other/python"])
     same_steps.main()
-    assert called == [["other/python", str(same_steps.SCRIPT), str(out)]]
+    script = ["other/python", str(same_steps.SCRIPT), str(out), "--name"]
+    assert called == [
+        [*script, "torchvision", "--noise", "0.0"],
+        [*script, "torchvision_again", "--noise", "1e-06"],
+    ]
     settings = json.loads((out / same_steps.SETTINGS).read_text())
     assert (settings["classes"], settings["side"], settings["regions"]) == (3, 64, same_steps.REGIONS)
-    *_, verdict, ours, theirs = capsys.readouterr().out.splitlines()
-    assert verdict.startswith("sums differ by at most 0.20%")  # 5.01 / 5
-    assert ours == "ours.pth: box_ap 0.250, box_ap50 0.250, mask_ap 0.250, mask_ap50 0.250"
-    assert theirs == "torchvision.pth: box_ap 0.500, box_ap50 0.500, mask_ap 0.500, mask_ap50 0.500"
+    first, second, *measured = capsys.readouterr().out.splitlines()[-5:]
+    assert first.startswith("ours and torchvision: sums of losses differ by 0.20%")  # 5.01 / 5
+    assert second.startswith(
+        "torchvision and torchvision from weights changed by 1e-06: sums of losses differ by 0.00%"
+    )
+    ap = "box_ap {0}, box_ap50 {0}, mask_ap {0}, mask_ap50 {0}"
+    assert measured == [
+        f"ours: {ap.format('0.250')}",
+        f"torchvision: {ap.format('0.500')}",
+        f"torchvision_again: {ap.format('0.500')}",
+    ]
