@@ -99,6 +99,7 @@ def test_no_key_is_documented_that_does_not_exist():
     known |= {"input_size.shape", "input_size.train_min_dims", "model.family", "model.extra_heads", "model.image_fit"}
     known |= {f"model.keypoints.{name}" for name in KeypointTemplate.model_fields}
     known |= {"model.keypoints", "model.keypoint_channels", "model.keypoint_normalizer"}
+    known |= {"model.box_head", "model.cascade_ious", "model.cascade_delta_std"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

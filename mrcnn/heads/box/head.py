@@ -94,15 +94,16 @@ class Boxes(Float32Layer):
         Returns:
             `BoxOutputs` of the sampled regions.
         """
-        targets = self.targets(self._entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
+        targets = self.targets(self.entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
         logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
-        return self._left(BoxOutputs(logits, deltas, targets))
+        return self.outputs_in_pixels(BoxOutputs(logits, deltas, targets))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss, by name; see `Head.losses`."""
-        return self._losses_of_stage(outputs, 1, across=across)
+        return self.losses_of_stage(outputs, 1, across=across)
 
-    def _losses_of_stage(self, outputs: BoxOutputs, stage: int, *, across: Across) -> Losses:
+    def losses_of_stage(self, outputs: BoxOutputs, stage: int, *, across: Across) -> Losses:
+        """Computes the two losses of one stage of a cascade, from 1, by name; see `Head.losses`."""
         class_loss, bbox_loss = (of_stage(name, stage) for name in LOSSES)
         return {
             class_loss: loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
@@ -136,34 +137,46 @@ class Boxes(Float32Layer):
         Returns:
             The detections.
         """
-        proposals = self._entered(proposals)
+        proposals = self.entered(proposals)
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        return self._left_found(
+        return self.detections_in_pixels(
             self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices)
         )
 
-    def _entered(self, proposals: Proposals) -> Proposals:
+    def entered(self, proposals: Proposals) -> Proposals:
+        """Converts proposals in pixels to the head's frame."""
         return proposals._replace(boxes=self.frame.enter(proposals.boxes))
 
-    def _left(self, outputs: BoxOutputs) -> BoxOutputs:
+    def outputs_in_pixels(self, outputs: BoxOutputs) -> BoxOutputs:
+        """Converts the regions of outputs from the head's frame to pixels."""
         targets = outputs.targets
         return outputs._replace(targets=targets._replace(rois=self.frame.leave(targets.rois)))
 
-    def _left_found(self, found: Found) -> Found:
+    def detections_in_pixels(self, found: Found) -> Found:
+        """Converts detections from the head's frame to pixels; unused slots keep zeros."""
         return found._replace(boxes=ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0))
 
-    def _classify(
-        self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool
-    ) -> tuple[Tensor, Tensor]:
-        regions = self._features_of(pyramid, rois, image_size=image_size)
-        return by_slot(self.network(regions, training=training), slots=rois.shape[1])
+    def features_of(self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size) -> Tensor:
+        """Samples the features of regions from the pyramid.
 
-    def _features_of(self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size) -> Tensor:
-        """Samples the features `[B * R, S, S, C]` of regions `[B, R, 4]` of the head's frame."""
+        Args:
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
+            rois: `[B, R, 4]` float32, yxyx, in the head's frame.
+            image_size: (H, W) of the model input.
+
+        Returns:
+            `[B * R, S, S, C]`.
+        """
         flat = ops.reshape(rois, (-1, 4))
         image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // rois.shape[1]
         extent = self.frame.extent(image_size)
         return self.features(pyramid, flat, image_index, image_size=image_size, extent=extent)
+
+    def _classify(
+        self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool
+    ) -> tuple[Tensor, Tensor]:
+        regions = self.features_of(pyramid, rois, image_size=image_size)
+        return by_slot(self.network(regions, training=training), slots=rois.shape[1])
 
 
 def by_slot(predicted: tuple[Tensor, Tensor], *, slots: int) -> tuple[Tensor, Tensor]:

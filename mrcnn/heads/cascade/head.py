@@ -78,7 +78,7 @@ class CascadeBoxes(Boxes):
             `later` has the outputs of the others, slot by slot for the refined regions.
         """
         batch = {name: self.frame.enter(value) if name in _BOXES else value for name, value in batch.items()}
-        targets = self.targets(self._entered(proposals), batch)
+        targets = self.targets(self.entered(proposals), batch)
         stages: list[BoxOutputs] = []
         for network in self.networks:
             if stages:
@@ -87,14 +87,14 @@ class CascadeBoxes(Boxes):
                 targets = self.later_targets[len(stages) - 1](regions, last.targets.valid, batch)
             logits, deltas = self._run(network, pyramid, targets.rois, image_size=image_size, training=training)
             stages.append(BoxOutputs(logits, deltas, targets))
-        first, *later = (self._left(outputs) for outputs in stages)
+        first, *later = (self.outputs_in_pixels(outputs) for outputs in stages)
         return first._replace(later=tuple(later))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss of each stage, by name; see `Head.losses`."""
         found: Losses = {}
         for stage, predicted in enumerate((outputs, *outputs.later), start=1):
-            found |= self._losses_of_stage(predicted, stage, across=across)
+            found |= self.losses_of_stage(predicted, stage, across=across)
         return found
 
     def detect(
@@ -107,7 +107,7 @@ class CascadeBoxes(Boxes):
         choices: Choices,
     ) -> Found:
         """Detects objects among the proposals; see `Boxes.detect`."""
-        windows, proposals = self.frame.enter(windows), self._entered(proposals)
+        windows, proposals = self.frame.enter(windows), self.entered(proposals)
         regions, deltas = proposals.boxes, None
         logits: list[Tensor] = []
         for network in self.networks:
@@ -116,12 +116,14 @@ class CascadeBoxes(Boxes):
             stage_logits, deltas = self._run(network, pyramid, regions, image_size=image_size, training=False)
             logits.append(stage_logits)
         refined, scores = proposals._replace(boxes=regions), refine.average_scores(logits)
-        return self._left_found(self.detections.of_scores(refined, scores, deltas, windows=windows, choices=choices))
+        return self.detections_in_pixels(
+            self.detections.of_scores(refined, scores, deltas, windows=windows, choices=choices)
+        )
 
     def _run(
         self, network: keras.layers.Layer, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool
     ) -> tuple[Tensor, Tensor]:
-        features = self._features_of(pyramid, rois, image_size=image_size)
+        features = self.features_of(pyramid, rois, image_size=image_size)
         if training:
             features = refine.scale_gradient(features, 1.0 / len(self.networks))
         return box.by_slot(network(features, training=training), slots=rois.shape[1])
