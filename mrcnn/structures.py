@@ -20,6 +20,16 @@ Size = tuple[Any, Any]  # height and width: Python numbers, or float32 scalars w
 EVALUATION_SCORE_THRESHOLD = 0.05  # AP ranks weak detections too; torchvision's and detectron2's value
 
 
+def of_stage(name: str, stage: int) -> str:
+    """Names a layer or a loss of one stage of a cascade of box heads.
+
+    Args:
+        name: of a model with one box head, which the first stage keeps.
+        stage: from 1.
+    """
+    return name if stage == 1 else f"{name}_stage{stage}"
+
+
 class Instances(NamedTuple):
     """The annotated objects and ignore regions of one image, in original pixels.
 

@@ -39,3 +39,9 @@ def test_a_mask_without_a_pixel():
     mask = structures.CroppedMask.from_pixels(np.zeros((5, 9), bool), (10, 20))
     assert (mask.shape, mask.area) == ((0, 0), 0)
     assert mask.pixels.shape == (0, 0)
+
+
+def test_of_stage_keeps_the_name_in_the_first_stage_alone():
+    assert [structures.of_stage("mrcnn_bbox_fc", stage) for stage in (1, 2, 3)] == [
+        "mrcnn_bbox_fc", "mrcnn_bbox_fc_stage2", "mrcnn_bbox_fc_stage3",
+    ]  # fmt: skip

@@ -15,11 +15,15 @@ from mrcnn.errors import UserError
 from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
+SINGLE, CASCADE = "single", "cascade"  # values of `box_head`
+# of each stage of a cascade of box heads, as published
+CASCADE_IOUS = (0.5, 0.6, 0.7)
+CASCADE_DELTA_STD = ((0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (1 / 30, 1 / 30, 1 / 15, 1 / 15))
 FAMILY = "the published code base whose network is built"
 _NEWER: dict[str, Any] = {
     "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
     "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible", "mask_train_boxes": "proposals",
-    "mask_head": "fcn",
+    "mask_head": "fcn", "box_head": SINGLE, "cascade_ious": CASCADE_IOUS, "cascade_delta_std": CASCADE_DELTA_STD,
 }  # fmt: skip
 
 
@@ -119,10 +123,15 @@ class ModelConfig(Settings):
         return self.family
 
     @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses of the family's own heads with these settings."""
+        return self.LOSSES
+
+    @property
     def extra_losses(self) -> tuple[str, ...]:
         """Names in the loss weights that are not in `LOSSES`.
 
-        Each must be a loss of an extra head.
+        Each must be in `losses` or a loss of an extra head.
         """
         return ()
 

@@ -5,10 +5,11 @@ The file holds neither input size nor class names: the published ones are assume
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mrcnn.config import errors, family, keypoints
 from mrcnn.config.input_size import InputSize
-from mrcnn.config.model import ModelConfig
+from mrcnn.config.model import CASCADE_DELTA_STD, CASCADE_IOUS, ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names
 from mrcnn.weights import foreign, published
@@ -47,6 +48,8 @@ def model_config(file: ForeignFile) -> ModelConfig:
     values = {**file.settings(), **(known.settings if known else {})}
     if file.num_keypoints:
         values["keypoints"] = keypoints.numbered(file.num_keypoints).model_dump()
+    if file.box_stages > 1:
+        values |= _cascade(file)
     return errors.check(family.record_of(values), values, path=f"{file.path}: model")
 
 
@@ -107,6 +110,11 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     if classes is None and is_coco(file):
         lines.append(f"{file.path} does not contain its class names: COCO's are assumed; to set others, give --classes")
     lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
+    if file.box_stages > 1:
+        lines.append(
+            f"{file.path} does not contain the numbers of its cascade's stages: detectron2's are assumed; to set "
+            "others, give a model folder with `model.cascade_ious` and `model.cascade_delta_std`"
+        )
     if file.code_base == "detectron2":
         lines.append(
             f"{file.path} does not contain how images enter: BGR without division and the stride in the 1x1 "
@@ -132,6 +140,17 @@ def epsilon_remarks(file: ForeignFile, *, fix: str) -> tuple[str, ...]:
         f"{file.path} does not contain the epsilon of its batch norms: 1e-05 is assumed; torchvision's published "
         f"weights and what was trained from them have 0. To set it, {fix}",
     )
+
+
+def _cascade(file: ForeignFile) -> dict[str, Any]:
+    """Collects the published numbers of a cascade's stages; fewer stages have those of the first ones."""
+    stages, known = file.box_stages, len(CASCADE_IOUS)
+    if stages > known:
+        raise UserError(
+            f"{file.path} has a cascade of {stages} stages but not their numbers, which are known for {known}: make a "
+            "model folder of it and give `model.cascade_ious` and `model.cascade_delta_std` in its config.json"
+        )
+    return {"cascade_ious": CASCADE_IOUS[:stages], "cascade_delta_std": CASCADE_DELTA_STD[:stages]}
 
 
 def _by_category_id(names: Sequence[str]) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def losses(config: ModelConfig) -> tuple[str, ...]:
     Raises:
         UserError: as `find`.
     """
-    return (*config.LOSSES, *(name for kind in find(config.extra_heads).values() for name in kind.head.loss_names))
+    return (*config.losses, *(name for kind in find(config.extra_heads).values() for name in kind.head.loss_names))
 
 
 def check_loss_weights(config: ModelConfig) -> None:

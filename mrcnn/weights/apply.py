@@ -13,6 +13,7 @@ import numpy as np
 from mrcnn.errors import UserError
 from mrcnn.weights import foreign, hdf5, names
 
+SHARED_DELTAS = 4  # outputs of a box head with one box for all classes
 SHOWN = 6  # names printed from the start of a longer list
 
 
@@ -248,6 +249,12 @@ def _shape_hint(step: _Step) -> str:
     numbers = (*stored, *wanted)
     if step.needs_fit:
         return f"set `model.channels` to {step.values.shape[2]}"
+    if step.layer == "mrcnn_bbox_fc" and len({*numbers}) == 2 and SHARED_DELTAS in numbers:
+        return (
+            "one of the two has one box for all classes, as with `model.box_head` cascade or "
+            "`model.class_agnostic_boxes`; set these as for the file, or use `transfer_learning`, which leaves the "
+            "layer new"
+        )
     if step.layer in names.TRANSFER_EXCLUDE and len(numbers) == 2:
         per_class = 4 if step.layer == "mrcnn_bbox_fc" else 1
         return (

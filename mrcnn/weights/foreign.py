@@ -71,6 +71,11 @@ class ForeignFile:
             raise self._damaged(error) from error
 
     @property
+    def box_stages(self) -> int:
+        """Number of stages of a detector's cascade of box heads; 1 for a single box head."""
+        return int(self._map.form_of(self.tensors).box_stages)
+
+    @property
     def num_keypoints(self) -> int:
         """Number of points of a detector; 0 without a keypoint head."""
         return int(self._map.num_keypoints(self.tensors))

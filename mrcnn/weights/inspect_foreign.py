@@ -44,7 +44,8 @@ def _origin(file: ForeignFile) -> str:
 
 
 def _detector_lines(file: ForeignFile) -> list[str]:
-    heads = ", ".join(["boxes", *file.settings()["heads"]])
+    stages = f" (cascade of {file.box_stages} stages)" if file.box_stages > 1 else ""
+    heads = ", ".join([f"boxes{stages}", *file.settings()["heads"]])
     widths = sizes.widths(file.layers())
     found = [
         f"  classes with background: {_number(_num_classes(file))}",

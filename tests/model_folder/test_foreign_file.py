@@ -6,7 +6,9 @@ from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names, foreign_file
 from mrcnn.weights import state_dict_write
 from mrcnn.weights.foreign import ForeignFile
+from mrcnn.weights.maps.entries import Form
 from tests.weights import family_examples as examples
+from tests.weights import foreign_examples
 
 
 def file_of(path="a.pth", *, code_base="torchvision", classes=3, **tensors):
@@ -99,3 +101,26 @@ def test_assumptions_are_listed_unless_the_file_is_published():
     (images,) = foreign_file.assumptions(file_of(code_base="detectron2", classes=81), classes="coco")
     assert "BGR without division and the stride in the 1x1 convolutions are assumed" in images
     assert foreign_file.assumptions(file_of("maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", classes=91), classes=None) == ()
+
+
+def cascade(stages):
+    """Makes a read file of detectron2's names with a cascade of so many stages, three classes."""
+    form = Form("resnet50", class_agnostic_boxes=True, box_stages=stages)
+    return ForeignFile("c.pkl", "pickle", "detectron2", True, foreign_examples.detector("detectron2", form=form))
+
+
+def test_model_config_of_a_cascade_has_the_published_stages():
+    config = foreign_file.model_config(cascade(3))
+    assert config == Detectron2Config(box_head="cascade")
+    two = foreign_file.model_config(cascade(2))
+    assert (two.cascade_ious, len(two.cascade_delta_std), two.last_delta_std) == ((0.5, 0.6), 2, (0.05, 0.05, 0.1, 0.1))
+    with pytest.raises(UserError, match=r"^c\.pkl has a cascade of 4 stages but not their numbers, which"):
+        foreign_file.model_config(cascade(4))
+
+
+def test_assumptions_of_a_cascade_name_its_numbers():
+    lines = foreign_file.assumptions(cascade(3), classes="a,b")
+    assert [line for line in lines if "cascade" in line] == [
+        "c.pkl does not contain the numbers of its cascade's stages: detectron2's are assumed; to set others, give a "
+        "model folder with `model.cascade_ious` and `model.cascade_delta_std`"
+    ]

@@ -9,8 +9,8 @@ SECOND = Form("resnet50", rpn_convolutions=2, box_convolutions=4)
 NORMS = ("fpn_c", "fpn_p", "mrcnn_mask_bn", "mrcnn_box_bn")  # begins of layers whose batch norm only v2 has
 
 
-def shape_of(entry, *, num_classes, anchors=3):
-    """Chooses the smallest shape that the entry's kind allows."""
+def shape_of(entry, *, num_classes, anchors=3, shared=False):
+    """Chooses the smallest shape that the entry's kind allows; `shared`: one box for all classes."""
     last = entry.tensor.split(".")[-2]
     outputs = {
         "cls_score": num_classes, "bbox_pred": 4 * num_classes, "cls_logits": anchors, "objectness_logits": anchors,
@@ -19,6 +19,8 @@ def shape_of(entry, *, num_classes, anchors=3):
         outputs = 4 * anchors
     if entry.kind.endswith("deltas_of_objects"):
         outputs = 4 * (num_classes - 1)
+    if entry.layer.startswith("mrcnn_bbox_fc") and entry.kind in ("box_deltas", "deltas") and shared:
+        outputs = 4
     if entry.weight != "kernel":
         return (outputs,)
     inputs = 3 if entry.layer == "conv1" else 2
@@ -35,6 +37,7 @@ def detector(code_base, *, num_classes=3, form=None, heads=("masks",), drop=()):
     """Makes the state dict of a detector; `drop` lists tensors that it lacks."""
     form = form or Form("resnet50")
     second = form.rpn_convolutions == 2
+    shared = form.class_agnostic_boxes
     lacking = [prefix for head, prefix in foreign.HEAD_LAYERS.items() if head not in heads]
     found = {}
     for entry in foreign.CODE_BASES[code_base].entries(form):
@@ -44,7 +47,7 @@ def detector(code_base, *, num_classes=3, form=None, heads=("masks",), drop=()):
         if entry.layer == "mrcnn_class_conv2" and second:
             continue
         if entry.tensor not in drop:
-            found[entry.tensor] = np.zeros(shape_of(entry, num_classes=num_classes), np.float32)
+            found[entry.tensor] = np.zeros(shape_of(entry, num_classes=num_classes, shared=shared), np.float32)
     return found
 
 

@@ -109,6 +109,8 @@ def test_lines_tell_all_four_lists():
             ["mrcnn_class_logits/kernel:0", "(4, 5)", "(4, 81)", "5 classes, the model 81", "transfer_learning"],
         ),
         ("mrcnn_bbox_fc", [("mrcnn_bbox_fc/kernel:0", (4, 324))], ["5 classes, the model 81"]),
+        ("mrcnn_bbox_fc", [("mrcnn_bbox_fc/kernel:0", (4, 4))], ["one of the two has one box for all classes"]),
+        ("mrcnn_bbox_fc", [("mrcnn_bbox_fc/kernel:0", (8, 20))], ["(4, 20)", "(8, 20)"]),
         (
             "rpn_model",
             [("rpn_class_raw/kernel:0", (1, 1, 4, 10)), ("rpn_bbox_pred/kernel:0", (1, 1, 4, 20))],

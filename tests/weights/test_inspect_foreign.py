@@ -5,6 +5,7 @@ import pytest
 
 from mrcnn.errors import UserError
 from mrcnn.weights import foreign, inspect, inspect_foreign, state_dict_write
+from mrcnn.weights.maps.entries import Form
 from tests.weights import foreign_examples
 
 
@@ -123,3 +124,10 @@ def test_lines_of_a_file_before_torchvision_0_13_are_the_same(lines_of):
         older[re.sub(r"mask_head\.(\d)\.0", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}", name)] = values
     assert len(older.keys() - tensors.keys()) == 2 * (8 + 1 + 4)  # of the pyramid, the RPN and the mask head
     assert lines_of(older) == lines_of(tensors)
+
+
+def test_lines_count_the_stages_of_a_cascade(lines_of):
+    form = Form("resnet50", class_agnostic_boxes=True, box_stages=3)
+    lines = lines_of(foreign_examples.detector("detectron2", form=form))
+    assert "  heads: boxes (cascade of 3 stages), masks" in lines
+    assert lines[-1].startswith("  loads: everything into a detectron2 model with resnet50, 3 classes")

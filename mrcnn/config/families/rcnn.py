@@ -10,15 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from mrcnn.config.base import Flag, Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
+from mrcnn.config.errors import shown
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS
-from mrcnn.config.model import ModelConfig
-from mrcnn.structures import ResNetRules
+from mrcnn.config.model import CASCADE, CASCADE_DELTA_STD, CASCADE_IOUS, ModelConfig
+from mrcnn.structures import ResNetRules, of_stage
 
 PYRAMID_LEVELS = 5  # P2 to P6
 HOURGLASS_POOL = 32  # side of a region's features, as published; a mask has twice as many cells
 HOURGLASS_TRUTH = 112  # side of a stored ground-truth mask, as published
 # how often each hourglass halves the side of its features
 HALVINGS: Mapping[str, int] = {"hourglass20": 2, "hourglass32": 3, "hourglass52": 5, "hourglass100": 5}
+BOX_LOSSES = ("mrcnn_class_loss", "mrcnn_bbox_loss")  # those that each stage of a cascade has
 
 DeltaStd = tuple[Positive, Positive, Positive, Positive]
 
@@ -56,6 +58,7 @@ class RcnnConfig(ModelConfig):
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
         "class_agnostic_masks", "mask_head",
+        "box_head", "cascade_ious", "cascade_delta_std",
     )  # fmt: skip
 
     LEVEL_MARGIN: ClassVar[float] = 0.0
@@ -126,6 +129,26 @@ class RcnnConfig(ModelConfig):
     box_delta_std: DeltaStd = Field(
         default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
     )
+    box_head: Literal["single", "cascade"] = Field(
+        default="single",
+        description=(
+            "`cascade`: Cascade R-CNN, box heads in stages, each on the boxes that the one before refined, with one "
+            "box for all classes ([heads](heads.md))"
+        ),
+    )
+    cascade_ious: Annotated[tuple[PositiveFraction, ...], Field(min_length=2)] = Field(
+        default=CASCADE_IOUS,
+        description=(
+            "with `box_head` cascade: the overlap from which a region is an object, of each stage; the first is "
+            "`roi_positive_iou`"
+        ),
+    )
+    cascade_delta_std: Annotated[tuple[DeltaStd, ...], Field(min_length=2)] = Field(
+        default=CASCADE_DELTA_STD,
+        description=(
+            "with `box_head` cascade: what the deltas of each stage are divided by; the first is `box_delta_std`"
+        ),
+    )
     weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
     loss_weights: LossWeights = LossWeights()
 
@@ -133,6 +156,24 @@ class RcnnConfig(ModelConfig):
     def title(self) -> str:
         """The backbone's name."""
         return self.backbone
+
+    @property
+    def is_cascade(self) -> bool:
+        """Whether the box head is a cascade."""
+        return self.box_head == CASCADE
+
+    @property
+    def last_delta_std(self) -> tuple[float, ...]:
+        """What the deltas that give the detections' boxes are divided by: those of the last stage of a cascade."""
+        return self.cascade_delta_std[-1] if self.is_cascade else self.box_delta_std
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses of the family's own heads, with those of the later stages of a cascade."""
+        if not self.is_cascade:
+            return self.LOSSES
+        later = range(2, len(self.cascade_ious) + 1)
+        return (*self.LOSSES, *(of_stage(name, stage) for stage in later for name in BOX_LOSSES))
 
     @property
     def extra_losses(self) -> tuple[str, ...]:
@@ -172,6 +213,26 @@ class RcnnConfig(ModelConfig):
                 f"`mask_pool_size` must be a multiple of {step} with `mask_head` {self.mask_head}, got "
                 f"{self.mask_pool_size}; use {self.mask_pool_size // step * step or step}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_cascade(self) -> Self:
+        if not self.is_cascade:
+            return self
+        stages, factors = len(self.cascade_ious), len(self.cascade_delta_std)
+        if stages != factors:
+            raise ValueError(
+                f"`cascade_delta_std` must have {stages} entries, one for each stage of `cascade_ious`, got {factors}"
+            )
+        firsts = {
+            "roi_positive_iou": (self.cascade_ious[0], "cascade_ious"),
+            "box_delta_std": (self.cascade_delta_std[0], "cascade_delta_std"),
+        }
+        for key, (first, of_stages) in firsts.items():
+            if (value := getattr(self, key)) != first:
+                raise ValueError(
+                    f"`{key}` must be the first of `{of_stages}`, {shown(first)}, got {shown(value)}; set both"
+                )
         return self
 
     @model_validator(mode="after")

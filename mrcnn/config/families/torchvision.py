@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from mrcnn.config.base import Flag, Index, NotNegative, Number, Positive, PositiveInt
 from mrcnn.config.families.rcnn import RcnnConfig, check_channels, other_default
-from mrcnn.config.model import FAMILY, ModelConfig
+from mrcnn.config.model import CASCADE, FAMILY, ModelConfig
 from mrcnn.structures import ResNetRules
 
 BatchNormMode = Literal["fixed", "frozen", "trained", "synchronized"]
@@ -67,7 +67,9 @@ class TorchConfig(RcnnConfig):
             "convolutions and two fully connected layers"
         ),
     )
-    class_agnostic_boxes: Flag = Field(default=False, description="whether a region has one box for all classes")
+    class_agnostic_boxes: Flag = Field(
+        default=False, description="whether a region has one box for all classes; always with `box_head` cascade"
+    )
 
     rpn_channels: PositiveInt = other_default(RcnnConfig, "rpn_channels", 256)
     anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = other_default(
@@ -167,6 +169,23 @@ class TorchConfig(RcnnConfig):
         if KEYPOINTS in others and "heads" not in values:
             return {**values, "heads": (*heads, KEYPOINTS)}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_boxes(cls, values: Any) -> Any:
+        """Sets `class_agnostic_boxes` for a cascade where the key is left out."""
+        if isinstance(values, Mapping) and values.get("box_head") == CASCADE:
+            return {"class_agnostic_boxes": True, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check_shared_boxes(self) -> Self:
+        if self.is_cascade and not self.class_agnostic_boxes:
+            raise ValueError(
+                "`class_agnostic_boxes` must be true with `box_head` cascade, got false; leave it out, or set "
+                "`box_head` to single"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_channels(self) -> Self:

@@ -60,6 +60,10 @@ class StateDict(Format):
             raise UserError(
                 f"a {self.title} has no names for `model.mask_head` {config.mask_head}; export the model as saved_model"
             )
+        if config.is_cascade and self.code_base != "detectron2":
+            raise UserError(
+                f"a {self.title} has no names for the stages of `box_head` cascade; export the model as saved_model"
+            )
         unusual = state_dict_notes.unusual(config)
         if not unusual:
             return []
@@ -74,6 +78,7 @@ class StateDict(Format):
             box_convolutions=config.box_convolutions,
             class_agnostic_boxes=config.class_agnostic_boxes,
             class_agnostic_masks=config.class_agnostic_masks,
+            box_stages=len(config.cascade_ious) if config.is_cascade else 1,
         )
         counters = config.family in WITH_COUNTERS
         tensors = foreign.state_dict_of(model.layers(), code_base=self.code_base, form=form, counters=counters)

@@ -8,7 +8,7 @@ from mrcnn.export.exportable import DetectorSettings
 # settings of the network that the notes give as arguments or keys of the code base
 _WRITTEN = {
     "family", "backbone", "heads", "extra_heads", "keypoints", "image_mean", "image_std", "image_order", "norm_epsilon",
-    "anchor_sizes", "anchor_aspect_ratios",
+    "anchor_sizes", "anchor_aspect_ratios", "box_head", "cascade_ious", "cascade_delta_std",
 }  # fmt: skip
 _BUILDERS = {
     ("masks",): "maskrcnn_resnet50_fpn",
@@ -24,8 +24,8 @@ def unusual(config: TorchConfig) -> str:
 
     The text is empty if none differs. Settings that are arguments of the code base are left out.
     """
-    changed = config.trained_with()
-    return ", ".join(f"{name} {value}" for name, value in changed.items() if name not in _WRITTEN)
+    changed, written = config.trained_with(), _WRITTEN | ({"class_agnostic_boxes"} if config.is_cascade else set())
+    return ", ".join(f"{name} {value}" for name, value in changed.items() if name not in written)
 
 
 def text(config: TorchConfig, settings: DetectorSettings) -> str:
@@ -130,6 +130,8 @@ def _detectron2(config: TorchConfig, settings: DetectorSettings) -> str:
     }
     if config.keypoints is not None:
         keys["MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS"] = len(config.keypoints.names)
+    if config.is_cascade:
+        keys |= _cascade(config)
     lines = [
         "from detectron2 import model_zoo",
         "from detectron2.config import get_cfg",
@@ -143,3 +145,15 @@ def _detectron2(config: TorchConfig, settings: DetectorSettings) -> str:
     return (
         "```python\n" + "\n".join(lines) + "\n```\n\ndetectron2 numbers the classes from 0: the numbers below less 1."
     )
+
+
+def _cascade(config: TorchConfig) -> dict[str, Any]:
+    """Lists the keys of detectron2's cascade; its weights are the inverses of what deltas are divided by, x first."""
+    weights = [[round(1 / std[axis], 6) for axis in (1, 0, 3, 2)] for std in config.cascade_delta_std]
+    return {
+        "MODEL.ROI_HEADS.NAME": '"CascadeROIHeads"',
+        "MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG": True,
+        "MODEL.ROI_HEADS.IOU_THRESHOLDS": [config.cascade_ious[0]],
+        "MODEL.ROI_BOX_CASCADE_HEAD.IOUS": list(config.cascade_ious),
+        "MODEL.ROI_BOX_CASCADE_HEAD.BBOX_REG_WEIGHTS": weights,
+    }

@@ -69,11 +69,18 @@ class DetectionGenerator(Float32Layer):
     def call(
         self, proposals: Proposals, class_logits: Tensor, box_deltas: Tensor, *, windows: Tensor, choices: Choices
     ) -> Found:
-        """Computes the detections of a batch, best first.
+        """Computes the detections of a batch, best first; `class_logits` is `[B, R, C]`, the rest as `of_scores`."""
+        scores = ops.softmax(ops.cast(class_logits, "float32"), axis=-1)
+        return self.of_scores(proposals, scores, box_deltas, windows=windows, choices=choices)
+
+    def of_scores(
+        self, proposals: Proposals, class_scores: Tensor, box_deltas: Tensor, *, windows: Tensor, choices: Choices
+    ) -> Found:
+        """Computes the detections of regions whose class scores are known, best first.
 
         Args:
             proposals: the classified regions.
-            class_logits: `[B, R, C]`.
+            class_scores: `[B, R, C]` float32 probabilities.
             box_deltas: `[B, R, C, 4]`.
             windows: `[B, 4]`, boxes are clipped to them; same frame as the proposals.
             choices: score threshold, NMS threshold and D, the slots of the result per image.
@@ -81,9 +88,8 @@ class DetectionGenerator(Float32Layer):
         Returns:
             The detections, boxes in the frame of the proposals.
         """
-        probabilities = ops.softmax(ops.cast(class_logits, "float32"), axis=-1)
         select = _best_class if self.classes == "best" else _every_class
-        found = select(probabilities, box_deltas, proposals)
+        found = select(class_scores, box_deltas, proposals)
         scores, class_ids = found.scores, found.class_ids
         refined = box_coding.decode_boxes(found.deltas, found.boxes, delta_std=tuple(self.delta_std))
         refined = boxes.clip(refined, windows[:, None, :])

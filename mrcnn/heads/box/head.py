@@ -1,7 +1,7 @@
 """The box head: samples regions for training, classifies regions, detects. Source: Fast R-CNN (2015)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -11,7 +11,9 @@ from mrcnn.heads.box import loss
 from mrcnn.heads.box.decode import Found
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
-from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor
+from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor, of_stage
+
+LOSSES = {"mrcnn_class_loss": "class", "mrcnn_bbox_loss": "box"}  # with their legend texts
 
 
 class BoxOutputs(NamedTuple):
@@ -21,19 +23,21 @@ class BoxOutputs(NamedTuple):
         class_logits: `[B, R, C]`.
         box_deltas: `[B, R, C, 4]`.
         targets: the regions and their targets.
+        later: of a cascade, the same of the stages from the second on.
     """
 
     class_logits: Tensor
     box_deltas: Tensor
     targets: RoiTargets
+    later: tuple["BoxOutputs", ...] = ()
 
 
 class Boxes(Float32Layer):
     """Box head: classifies regions and refines their boxes."""
 
-    loss_names = ("mrcnn_class_loss", "mrcnn_bbox_loss")
-    loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_class_loss": "class", "mrcnn_bbox_loss": "box"}
-    class_layers = ("mrcnn_class_logits", "mrcnn_bbox_fc")
+    loss_names: tuple[str, ...] = tuple(LOSSES)
+    loss_labels: Mapping[str, str] = LOSSES
+    class_layers: tuple[str, ...] = ("mrcnn_class_logits", "mrcnn_bbox_fc")
 
     def __init__(
         self,
@@ -90,15 +94,20 @@ class Boxes(Float32Layer):
         Returns:
             `BoxOutputs` of the sampled regions.
         """
-        targets = self.targets(self._entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
+        targets = self.targets(self.entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
         logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
-        return BoxOutputs(logits, deltas, targets._replace(rois=self.frame.leave(targets.rois)))
+        return self.outputs_in_pixels(BoxOutputs(logits, deltas, targets))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss, by name; see `Head.losses`."""
+        return self.losses_of_stage(outputs, 1, across=across)
+
+    def losses_of_stage(self, outputs: BoxOutputs, stage: int, *, across: Across) -> Losses:
+        """Computes the two losses of one stage of a cascade, from 1, by name; see `Head.losses`."""
+        class_loss, bbox_loss = (of_stage(name, stage) for name in LOSSES)
         return {
-            "mrcnn_class_loss": loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
-            "mrcnn_bbox_loss": loss.mrcnn_bbox_loss(
+            class_loss: loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
+            bbox_loss: loss.mrcnn_bbox_loss(
                 outputs.box_deltas,
                 outputs.targets,
                 average=self.box_loss_average,
@@ -128,21 +137,54 @@ class Boxes(Float32Layer):
         Returns:
             The detections.
         """
-        proposals = self._entered(proposals)
+        proposals = self.entered(proposals)
         logits, deltas = self._classify(pyramid, proposals.boxes, image_size=image_size, training=False)
-        found = self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices)
+        return self.detections_in_pixels(
+            self.detections(proposals, logits, deltas, windows=self.frame.enter(windows), choices=choices)
+        )
+
+    def entered(self, proposals: Proposals) -> Proposals:
+        """Converts proposals in pixels to the head's frame."""
+        return proposals._replace(boxes=self.frame.enter(proposals.boxes))
+
+    def outputs_in_pixels(self, outputs: BoxOutputs) -> BoxOutputs:
+        """Converts the regions of outputs from the head's frame to pixels."""
+        targets = outputs.targets
+        return outputs._replace(targets=targets._replace(rois=self.frame.leave(targets.rois)))
+
+    def detections_in_pixels(self, found: Found) -> Found:
+        """Converts detections from the head's frame to pixels; unused slots keep zeros."""
         return found._replace(boxes=ops.where(found.valid[..., None], self.frame.leave(found.boxes), 0.0))
 
-    def _entered(self, proposals: Proposals) -> Proposals:
-        return proposals._replace(boxes=self.frame.enter(proposals.boxes))
+    def features_of(self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size) -> Tensor:
+        """Samples the features of regions from the pyramid.
+
+        Args:
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
+            rois: `[B, R, 4]` float32, yxyx, in the head's frame.
+            image_size: (H, W) of the model input.
+
+        Returns:
+            `[B * R, S, S, C]`.
+        """
+        flat = ops.reshape(rois, (-1, 4))
+        image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // rois.shape[1]
+        extent = self.frame.extent(image_size)
+        return self.features(pyramid, flat, image_index, image_size=image_size, extent=extent)
 
     def _classify(
         self, pyramid: Sequence[Tensor], rois: Tensor, *, image_size: Size, training: bool
     ) -> tuple[Tensor, Tensor]:
-        slots = rois.shape[1]
-        flat = ops.reshape(rois, (-1, 4))
-        image_index = ops.arange(ops.shape(flat)[0], dtype="int32") // slots
-        regions = self.features(pyramid, flat, image_index, image_size=image_size, extent=self.frame.extent(image_size))
-        logits, deltas = self.network(regions, training=training)
-        classes = logits.shape[-1]
-        return ops.reshape(logits, (-1, slots, classes)), ops.reshape(deltas, (-1, slots, classes, 4))
+        regions = self.features_of(pyramid, rois, image_size=image_size)
+        return by_slot(self.network(regions, training=training), slots=rois.shape[1])
+
+
+def by_slot(predicted: tuple[Tensor, Tensor], *, slots: int) -> tuple[Tensor, Tensor]:
+    """Splits a network's logits `[B * R, C]` and deltas `[B * R, C, 4]` by image.
+
+    Returns:
+        `[B, R, C]` and `[B, R, C, 4]`, R being `slots`.
+    """
+    logits, deltas = predicted
+    classes = logits.shape[-1]
+    return ops.reshape(logits, (-1, slots, classes)), ops.reshape(deltas, (-1, slots, classes, 4))

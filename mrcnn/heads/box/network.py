@@ -12,7 +12,7 @@ from mrcnn.blocks.base import Float32Layer, Shape
 from mrcnn.blocks.convolution import Convolution
 from mrcnn.blocks.initial import INITIAL_VALUES
 from mrcnn.blocks.norm import EPSILON, BatchNorm, ConvNorm
-from mrcnn.structures import Tensor
+from mrcnn.structures import Tensor, of_stage
 
 CONVOLUTION_CHANNELS = 256  # of the convolutions before the fully connected layer, as published
 
@@ -32,6 +32,7 @@ class BoxHead(Float32Layer):
         epsilon: float = EPSILON,
         class_agnostic: bool = False,
         feature_dtype: str = "float32",
+        stage: int = 1,
         **kwargs: Any,
     ) -> None:
         """Builds the layers.
@@ -48,6 +49,7 @@ class BoxHead(Float32Layer):
             epsilon: of the batch norms.
             class_agnostic: whether a region has one box for all classes.
             feature_dtype: dtype of the convolutions and the fully connected layers; the outputs are float32.
+            stage: of a cascade, from 1; part of the names of the layers, see `of_stage`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
@@ -55,7 +57,7 @@ class BoxHead(Float32Layer):
         initial = INITIAL_VALUES[initial_values]
 
         def norm(name: str) -> BatchNorm | None:
-            return BatchNorm(batch_norm, epsilon=epsilon, name=name) if batch_norm else None
+            return BatchNorm(batch_norm, epsilon=epsilon, name=of_stage(name, stage)) if batch_norm else None
 
         def connected(number: int, size: int) -> ConvNorm:
             conv = Convolution(
@@ -64,7 +66,7 @@ class BoxHead(Float32Layer):
                 padding="valid",
                 kernel_initializer=initial.fully_connected,
                 feature_dtype=feature_dtype,
-                name=f"mrcnn_class_conv{number}",
+                name=of_stage(f"mrcnn_class_conv{number}", stage),
             )
             return ConvNorm(conv, None if convolutions else norm(f"mrcnn_class_bn{number}"))
 
@@ -75,7 +77,7 @@ class BoxHead(Float32Layer):
                     3,
                     use_bias=batch_norm is None,
                     feature_dtype=feature_dtype,
-                    name=f"mrcnn_box_conv{number}",
+                    name=of_stage(f"mrcnn_box_conv{number}", stage),
                 ),
                 norm(f"mrcnn_box_bn{number}"),
             )
@@ -84,13 +86,16 @@ class BoxHead(Float32Layer):
         self.first = connected(1, pool_size)
         self.second = None if convolutions else connected(2, 1)
         self.class_logits = keras.layers.Dense(
-            num_classes, kernel_initializer=initial.class_logits, dtype="float32", name="mrcnn_class_logits"
+            num_classes,
+            kernel_initializer=initial.class_logits,
+            dtype="float32",
+            name=of_stage("mrcnn_class_logits", stage),
         )
         self.box_deltas = keras.layers.Dense(
             4 if class_agnostic else 4 * num_classes,
             kernel_initializer=initial.box_deltas,
             dtype="float32",
-            name="mrcnn_bbox_fc",
+            name=of_stage("mrcnn_bbox_fc", stage),
         )
 
     def build(self, input_shape: Shape) -> None:

@@ -5,6 +5,7 @@ Source: Matterport's Mask_RCNN (2019): graph, layer names, losses; `config.compa
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import extra_heads, mask_networks
+from mrcnn.models import box_head, extra_heads, mask_networks
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
@@ -50,7 +51,11 @@ def build_layers(config: MatterportConfig, *, num_classes: int, feature_dtype: s
     neck = FeaturePyramid(channels=config.fpn_channels, name="fpn", **pyramid)
     rpn = _rpn(config, feature_dtype=feature_dtype)
     further = extra_heads.build(
-        config.extra_heads, config, own=_OWN_NAMES, num_classes=num_classes, feature_dtype=feature_dtype
+        config.extra_heads,
+        config,
+        own=(*_OWN_NAMES, *config.losses),
+        num_classes=num_classes,
+        feature_dtype=feature_dtype,
     )
     return Layers(
         backbone=backbone,
@@ -98,14 +103,15 @@ def _rpn(config: MatterportConfig, *, feature_dtype: str) -> RegionProposals:
 
 
 def _box(config: MatterportConfig, common: Mapping[str, Any]) -> Boxes:
-    return Boxes(
+    return box_head.build(
+        config,
+        partial(BoxHead, pool_size=config.box_pool_size, channels=config.box_fc_channels, **common),
         features=_features(config, config.box_pool_size, name="roi_align_classifier"),
-        network=BoxHead(pool_size=config.box_pool_size, channels=config.box_fc_channels, **common),
         detections=DetectionGenerator(
             classes=config.detection_classes,
             nms_scope=config.detection_nms_scope,
             round_boxes=config.round_boxes == "before_nms",
-            delta_std=config.box_delta_std,
+            delta_std=config.last_delta_std,
             name="mrcnn_detection",
         ),
         targets=RoiTargetGenerator(

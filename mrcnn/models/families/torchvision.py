@@ -4,6 +4,7 @@ Sources: torchvision 0.29, `models/detection`; detectron2 at 02b5c4e2, `modeling
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -24,7 +25,7 @@ from mrcnn.heads.rpn.head import RegionProposals
 from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
-from mrcnn.models import extra_heads, mask_networks
+from mrcnn.models import box_head, extra_heads, mask_networks
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
@@ -66,7 +67,11 @@ def build_layers(config: TorchConfig, *, num_classes: int, feature_dtype: str, r
     norm: dict[str, Any] = {"epsilon": config.norm_epsilon, "feature_dtype": feature_dtype}
     head: dict[str, Any] = {**norm, "initial_values": _INITIAL, "num_classes": num_classes}
     further = extra_heads.build(
-        config.extra_heads, config, own=_OWN_NAMES, num_classes=num_classes, feature_dtype=feature_dtype
+        config.extra_heads,
+        config,
+        own=(*_OWN_NAMES, *config.losses),
+        num_classes=num_classes,
+        feature_dtype=feature_dtype,
     )
     return Layers(
         backbone=ResNet(
@@ -133,9 +138,10 @@ def _rpn(config: TorchConfig, rules: Rules, *, feature_dtype: str) -> RegionProp
 
 
 def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
-    return Boxes(
-        features=_features(config, config.box_pool_size, name="roi_align_classifier"),
-        network=BoxHead(
+    return box_head.build(
+        config,
+        partial(
+            BoxHead,
             pool_size=config.box_pool_size,
             channels=config.box_fc_channels,
             convolutions=config.box_convolutions,
@@ -143,9 +149,10 @@ def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
             class_agnostic=config.class_agnostic_boxes,
             **common,
         ),
+        features=_features(config, config.box_pool_size, name="roi_align_classifier"),
         detections=DetectionGenerator(
             classes="all",
-            delta_std=config.box_delta_std,
+            delta_std=config.last_delta_std,
             least_side=rules.least_detection,
             name="mrcnn_detection",
         ),

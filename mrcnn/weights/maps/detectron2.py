@@ -1,17 +1,20 @@
-"""Tensors of detectron2's Mask R-CNN and Keypoint R-CNN, and of its ImageNet ResNets.
+"""Tensors of detectron2's Mask R-CNN, Keypoint R-CNN and Cascade R-CNN, and of its ImageNet ResNets.
 
 detectron2's last class is the background, which has neither box nor mask; in this project it is the first.
 Source: detectron2 at 02b5c4e2, `modeling`: names and shapes of the state dicts.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from mrcnn.structures import of_stage
 from mrcnn.weights import names
 from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
 
 BODY = "backbone.bottom_up."
 KEYPOINT_CONVOLUTIONS = 8
+_STAGE = re.compile(r"roi_heads\.box_(?:head|predictor)\.(\d{1,2})\.")
 USUAL = {"rpn_convolutions": 1}  # the published number of parts, where it is not 0
 
 
@@ -51,6 +54,7 @@ def settings_of(tensors: Tensors) -> dict[str, Any]:
         "fpn_norm": "backbone.fpn_lateral2.norm.weight" in tensors,
         "mask_norm": "roi_heads.mask_head.mask_fcn1.norm.weight" in tensors,
         "class_agnostic_boxes": form.class_agnostic_boxes,
+        **({"box_head": "cascade"} if form.box_stages > 1 else {}),
         "class_agnostic_masks": form.class_agnostic_masks,
     }
     return found | {name: value for name, value in parts.items() if value != USUAL.get(name, 0)}
@@ -58,7 +62,7 @@ def settings_of(tensors: Tensors) -> dict[str, Any]:
 
 def num_classes(tensors: Tensors) -> int:
     """Counts the classes of a detector, with the background."""
-    return tensors["roi_heads.box_predictor.cls_score.weight"].shape[0]
+    return tensors[f"roi_heads.box_predictor{_stage(1, of=_box_stages(tensors))}.cls_score.weight"].shape[0]
 
 
 def num_keypoints(tensors: Tensors) -> int:
@@ -91,16 +95,20 @@ def backbone_entries(depth: str, *, prefix: str) -> Iterator[Entry]:
 def form_of(tensors: Tensors) -> Form:
     """Finds the form of a detector from names and shapes of its tensors.
 
-    With one class besides the background, one box or mask for all classes is one for each.
+    With one class besides the background, one box or mask for all classes is one for each. A cascade always has one box
+    for all classes.
     """
-    convolutions = [number for number in range(1, 9) if f"roi_heads.box_head.conv{number}.weight" in tensors]
-    several = _outputs(tensors, "box_predictor.cls_score") > 2
+    stages = _box_stages(tensors)
+    first = _stage(1, of=stages)
+    convolutions = [number for number in range(1, 9) if f"roi_heads.box_head{first}.conv{number}.weight" in tensors]
+    several = _outputs(tensors, f"box_predictor{first}.cls_score") > 2
     return Form(
         depth_of(tensors, BODY),
         rpn_convolutions=2 if "proposal_generator.rpn_head.conv.conv1.weight" in tensors else 1,
         box_convolutions=len(convolutions),
-        class_agnostic_boxes=several and _outputs(tensors, "box_predictor.bbox_pred") == 4,
+        class_agnostic_boxes=stages > 1 or (several and _outputs(tensors, "box_predictor.bbox_pred") == 4),
         class_agnostic_masks=several and _outputs(tensors, "mask_head.predictor") == 1,
+        box_stages=stages,
     )
 
 
@@ -121,15 +129,11 @@ def entries(form: Form) -> Iterator[Entry]:
         yield from conv("proposal_generator.rpn_head.conv.conv1", "rpn_conv_shared2")
     yield from conv("proposal_generator.rpn_head.objectness_logits", "rpn_class_raw")
     yield from pair("proposal_generator.rpn_head.anchor_deltas", "rpn_bbox_pred", "anchor_deltas", bias="deltas")
-    yield from _convolutions("roi_heads.box_head.conv", "mrcnn_box", form.box_convolutions)
-    yield from pair("roi_heads.box_head.fc1", "mrcnn_class_conv1", "regions")
-    yield from pair("roi_heads.box_head.fc2", "mrcnn_class_conv2", "connected")
-    yield from pair("roi_heads.box_predictor.cls_score", "mrcnn_class_logits", "dense_last", bias="same_last")
-    of_boxes = "" if form.class_agnostic_boxes else "_of_objects"
+    for stage in range(1, form.box_stages + 1):
+        yield from _box_head(form, stage)
+    for stage in range(1, form.box_stages + 1):
+        yield from _box_predictor(form, stage)
     of_masks = "" if form.class_agnostic_masks else "_of_objects"
-    yield from pair(
-        "roi_heads.box_predictor.bbox_pred", "mrcnn_bbox_fc", f"box_deltas{of_boxes}", bias=f"deltas{of_boxes}"
-    )
     yield from _convolutions("roi_heads.mask_head.mask_fcn", "mrcnn_mask", 4)
     yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
     yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", f"conv{of_masks}", bias=f"same{of_masks}")
@@ -138,16 +142,42 @@ def entries(form: Form) -> Iterator[Entry]:
     yield from pair("roi_heads.keypoint_head.score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")
 
 
+def _box_head(form: Form, stage: int) -> Iterator[Entry]:
+    theirs = f"roi_heads.box_head{_stage(stage, of=form.box_stages)}"
+    yield from _convolutions(f"{theirs}.conv", "mrcnn_box", form.box_convolutions, stage=stage)
+    yield from pair(f"{theirs}.fc1", of_stage("mrcnn_class_conv1", stage), "regions")
+    yield from pair(f"{theirs}.fc2", of_stage("mrcnn_class_conv2", stage), "connected")
+
+
+def _box_predictor(form: Form, stage: int) -> Iterator[Entry]:
+    theirs = f"roi_heads.box_predictor{_stage(stage, of=form.box_stages)}"
+    yield from pair(f"{theirs}.cls_score", of_stage("mrcnn_class_logits", stage), "dense_last", bias="same_last")
+    shared = "" if form.class_agnostic_boxes else "_of_objects"
+    ours = of_stage("mrcnn_bbox_fc", stage)
+    yield from pair(f"{theirs}.bbox_pred", ours, f"box_deltas{shared}", bias=f"deltas{shared}")
+
+
+def _box_stages(tensors: Collection[str]) -> int:
+    """Counts the stages of a cascade of box heads by the names of the tensors; 1 for a single box head."""
+    found = (match[1] for match in map(_STAGE.match, tensors) if match)
+    return max((int(number) + 1 for number in found), default=1)
+
+
+def _stage(stage: int, *, of: int) -> str:
+    """Returns the part of a tensor's name that has the number of the stage, which detectron2 counts from 0."""
+    return f".{stage - 1}" if of > 1 else ""
+
+
 def _outputs(tensors: Tensors, head: str) -> int:
     """Counts the outputs of the last layer of a head; 0 without it."""
     weight = tensors.get(f"roi_heads.{head}.weight")
     return 0 if weight is None or not weight.ndim else weight.shape[0]
 
 
-def _convolutions(head: str, ours: str, count: int) -> Iterator[Entry]:
+def _convolutions(head: str, ours: str, count: int, *, stage: int = 1) -> Iterator[Entry]:
     for number in range(1, count + 1):
-        yield from conv(f"{head}{number}", f"{ours}_conv{number}")
-        yield from norm(f"{head}{number}.norm", f"{ours}_bn{number}")
+        yield from conv(f"{head}{number}", of_stage(f"{ours}_conv{number}", stage))
+        yield from norm(f"{head}{number}.norm", of_stage(f"{ours}_bn{number}", stage))
 
 
 def _unit(tensor: str, layer: str, norm_layer: str) -> Iterator[Entry]:

@@ -51,6 +51,7 @@ class Form(NamedTuple):
         box_convolutions: convolutions of the box head before its fully connected layers.
         class_agnostic_boxes: whether one box serves all classes.
         class_agnostic_masks: whether one mask serves all classes.
+        box_stages: stages of a cascade of box heads; 1: a single box head.
     """
 
     backbone: str
@@ -58,6 +59,7 @@ class Form(NamedTuple):
     box_convolutions: int = 0
     class_agnostic_boxes: bool = False
     class_agnostic_masks: bool = False
+    box_stages: int = 1
 
 
 class Kind(NamedTuple):

@@ -110,3 +110,64 @@ def test_rcnn_config_refuses_a_mask_head_that_cannot_be_built(values, message):
     with pytest.raises(ValidationError) as caught:
         MatterportConfig(**values)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_cascade_has_the_published_stages(family):
+    config = family(box_head="cascade")
+    assert config.is_cascade
+    assert config.cascade_ious == (0.5, 0.6, 0.7)
+    # detectron2's weights, of which these are the inverses: (10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15)
+    expected = [[10, 10, 5, 5], [20, 20, 10, 10], [30, 30, 15, 15]]
+    assert [[round(1 / value, 9) for value in stage] for stage in config.cascade_delta_std] == expected
+    assert config.last_delta_std == config.cascade_delta_std[-1]
+    assert getattr(config, "class_agnostic_boxes", True) is True
+    single = family()
+    assert (single.box_head, single.is_cascade, single.last_delta_std) == ("single", False, (0.1, 0.1, 0.2, 0.2))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_losses_of_a_cascade_are_those_of_its_stages(family):
+    assert family().losses == family.LOSSES
+    two = {"cascade_ious": (0.5, 0.6), "cascade_delta_std": ((0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1))}
+    assert family(box_head="cascade", **two).losses == (
+        *family.LOSSES, "mrcnn_class_loss_stage2", "mrcnn_bbox_loss_stage2",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"cascade_ious": (0.5, 0.6)},
+            "`cascade_delta_std` must have 2 entries, one for each stage of `cascade_ious`, got 3",
+        ),
+        ({"cascade_ious": (0.5,)}, "at least 2 items"),
+        ({"cascade_ious": (0.5, 0.0, 0.7)}, "greater than 0"),
+        (
+            {"cascade_ious": (0.4, 0.5, 0.6)},
+            "`roi_positive_iou` must be the first of `cascade_ious`, 0.4, got 0.5; set both",
+        ),
+        (
+            {"box_delta_std": (0.2, 0.2, 0.2, 0.2)},
+            "`box_delta_std` must be the first of `cascade_delta_std`, [0.1, 0.1, 0.2, 0.2], got [0.2, 0.2, 0.2, 0.2]",
+        ),
+        ({"box_head": "cascades"}, "'single' or 'cascade'"),
+    ],
+)
+def test_rcnn_config_checks_the_stages_of_a_cascade(family, values, message):
+    with pytest.raises(ValidationError) as caught:
+        family(**{"box_head": "cascade", **values})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_a_dump_of_a_single_box_head_has_no_key_of_a_cascade(family):
+    """Older versions refuse keys that they do not know."""
+    keys = {"box_head", "cascade_ious", "cascade_delta_std"}
+    assert not keys & set(family().model_dump(mode="json"))
+    dumped = family(box_head="cascade").model_dump(mode="json")
+    assert dumped["box_head"] == "cascade"
+    assert family.model_validate(dumped) == family(box_head="cascade")
+    assert family(box_head="cascade").trained_with()["box_head"] == "cascade"

@@ -128,6 +128,11 @@ def test_uses_batch_statistics_where_they_are_trained(mode, uses):
         ({"roi_align": "crop_and_resize"}, "'unaligned' or 'aligned'"),
         ({"box_convolutions": -1}, "greater than or equal to 0"),
         ({"rpn_convolutions": 0}, "greater than or equal to 1"),
+        (
+            {"box_head": "cascade", "class_agnostic_boxes": False},
+            "`class_agnostic_boxes` must be true with `box_head` cascade, got false; leave it out, or set `box_head` "
+            "to single",
+        ),
     ],
 )
 def test_malformed_settings_are_refused(values, message):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -23,15 +24,18 @@ from mrcnn.ops import boxes as box_ops
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import Choices
 from mrcnn.weights import foreign, state_dict, state_dict_write
+from mrcnn.weights.maps.entries import Form
 from tests.weights import foreign_examples
 
 TORCH = os.environ.get("MRCNN_TORCH_PYTHON")
 NAMES = ("bg", "cup", "plate", "spoon")
 SIZE = {"min_dim": 128, "max_dim": 160, "shape": "rectangle"}
+CASCADE = Form("resnet50", class_agnostic_boxes=True, box_stages=3)
 FAMILIES = {
     "torchvision": (TorchvisionConfig, "torchvision", {}),
     "torchvision_v2": (TorchvisionV2Config, "torchvision", {"form": foreign_examples.SECOND}),
     "detectron2": (Detectron2Config, "detectron2", {}),
+    "cascade": (partial(Detectron2Config, box_head="cascade"), "detectron2", {"form": CASCADE}),
 }
 
 
@@ -136,6 +140,7 @@ def test_open_refuses_files_that_differ(written):
         ("detectron2", TorchvisionV2Config(), "this one is torchvision_v2: give --format torchvision"),
         ("torchvision", TorchvisionConfig(extra_heads=("toy",)), "has no names for the extra heads toy"),
         ("detectron2", Detectron2Config(mask_head="hourglass20"), "has no names for `model.mask_head` hourglass20"),
+        ("torchvision", TorchvisionConfig(box_head="cascade"), "has no names for the stages of `box_head` cascade"),
     ],
 )
 def test_limits_refuse_what_has_no_form(format, config, message):
@@ -174,6 +179,9 @@ def make_bundle(family, **changes):
         kernel = layers[f"{name}/kernel:0"]
         values = kernel.numpy()
         kernel.assign(factor * (values - values.mean(axis=tuple(range(values.ndim - 1)))))
+    for name, variable in layers.items():
+        if config.is_cascade and name.startswith("mrcnn_bbox_fc"):  # else three random moves leave the image
+            variable.assign(0.1 * variable)
     return ModelBundle(model, NAMES, (), InputSize(**SIZE), config)
 
 
@@ -185,6 +193,7 @@ def make_bundle(family, **changes):
         ("detectron2", {}),
         ("torchvision", {"fpn_channels": 64}),
         ("detectron2", {"class_agnostic_boxes": True, "class_agnostic_masks": True}),
+        ("cascade", {}),
     ],
 )
 def test_open_detects_as_the_written_model(tmp_path, family, changes):

@@ -85,3 +85,19 @@ def test_text_gives_the_number_of_points():
     assert "    num_keypoints=2,\n" in code_of(TorchvisionConfig(**fields))
     assert "cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = 2\n" in code_of(Detectron2Config(**fields))
     assert state_dict_notes.unusual(TorchvisionConfig(**fields)) == ""
+
+
+def test_text_gives_detectron2_s_keys_of_a_cascade():
+    config = Detectron2Config(box_head="cascade")
+    code = code_of(config)
+    for line in ('cfg.MODEL.ROI_HEADS.NAME = "CascadeROIHeads"', "cfg.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = True",
+                 "cfg.MODEL.ROI_HEADS.IOU_THRESHOLDS = [0.5]", "cfg.MODEL.ROI_BOX_CASCADE_HEAD.IOUS = [0.5, 0.6, 0.7]",
+                 "cfg.MODEL.ROI_BOX_CASCADE_HEAD.BBOX_REG_WEIGHTS = "
+                 "[[10.0, 10.0, 5.0, 5.0], [20.0, 20.0, 10.0, 10.0], [30.0, 30.0, 15.0, 15.0]]"):  # fmt: skip
+        assert f"{line}\n" in code
+    assert state_dict_notes.unusual(config) == ""
+    assert "Cascade" not in code_of(Detectron2Config())
+    # detectron2's weights are of x, y, w, h
+    std = ((0.1, 0.2, 0.4, 0.5), (0.1, 0.1, 0.1, 0.1))
+    uneven = Detectron2Config(box_head="cascade", cascade_ious=(0.5, 0.6), cascade_delta_std=std, box_delta_std=std[0])
+    assert "BBOX_REG_WEIGHTS = [[5.0, 10.0, 2.0, 2.5], [10.0, 10.0, 10.0, 10.0]]\n" in code_of(uneven)

@@ -101,3 +101,13 @@ def test_detection_generator_leaves_out_boxes_with_a_short_side():
         found[least_side] = int(valid.sum())
     # 0: all with an area; torchvision's 0.01: not the one of 0.005
     assert found == {0.0: 3, 0.01: 2, 0.1: 1}
+
+
+def test_of_scores_uses_the_scores_as_they_are():
+    proposals = Proposals(np.float32([[[0, 0, 10, 10]]]), np.ones((1, 1), "float32"), np.ones((1, 1), bool))
+    found = DetectionGenerator(classes="all").of_scores(
+        proposals, np.float32([[[0.5, 0.25, 0.125]]]), np.zeros((1, 1, 3, 4), "float32"), windows=WINDOW,
+        choices=Choices(score_threshold=0.2, detections_per_image=2),
+    )  # fmt: skip
+    assert np.asarray(found.scores).tolist() == [[0.25, 0.0]]  # they need not add up to 1
+    assert np.asarray(found.class_ids).tolist() == [[1, 0]]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mrcnn.heads.box import head
 from mrcnn.heads.box.decode import Found
 from mrcnn.ops import reduction
 from mrcnn.structures import Choices, Proposals
@@ -57,3 +58,26 @@ def test_outputs_in_matterports_frame_have_regions_in_pixels():
     outputs = box.outputs(small.pyramid()[:4], PROPOSALS, batch, image_size=(64, 64), training=True)
     assert np.asarray(outputs.targets.rois)[0, 0].tolist() == [8, 8, 40, 40]
     assert np.asarray(outputs.targets.deltas)[0, 0].tolist() == [0, 0, 0, 0]
+
+
+def test_by_slot_splits_regions_by_image_in_order():
+    logits, deltas = np.arange(12.0).reshape(6, 2), np.arange(48.0).reshape(6, 2, 4)
+    by_image = head.by_slot((logits, deltas), slots=3)
+    assert np.asarray(by_image[0]).tolist() == [logits[:3].tolist(), logits[3:].tolist()]
+    assert np.asarray(by_image[1]).tolist() == [deltas[:3].tolist(), deltas[3:].tolist()]
+
+
+def test_features_of_regions_are_those_of_their_own_image(box):
+    maps = [np.concatenate([np.zeros_like(values), np.ones_like(values)]) for values in small.pyramid()[:4]]
+    found = np.asarray(box.features_of(maps, np.concatenate([REGIONS] * 2)[:, :2], image_size=(64, 64)))
+    assert found.shape == (4, 7, 7, small.CHANNELS)
+    assert found.mean(axis=(1, 2, 3)).tolist() == [0, 0, 1, 1]
+
+
+def test_losses_of_stage_have_its_names(box):
+    maps = small.pyramid()[:4]
+    outputs = box.outputs(maps, PROPOSALS, small.batch([[8, 8, 40, 40]], [2]), image_size=(64, 64), training=True)
+    first = box.losses(outputs, across=reduction.identity)
+    third = box.losses_of_stage(outputs, 3, across=reduction.identity)
+    assert list(third) == ["mrcnn_class_loss_stage3", "mrcnn_bbox_loss_stage3"]
+    assert [float(value) for value in third.values()] == [float(value) for value in first.values()]

@@ -65,3 +65,13 @@ def test_box_head_class_agnostic_has_one_box_for_all_classes():
     head.box_deltas.bias.assign([1.0, 2, 3, 4])
     _, deltas = head(np.ones((2, 2, 2, 6), "float32"))
     np.testing.assert_array_equal(deltas, np.broadcast_to([1, 2, 3, 4], (2, 3, 4)))
+
+
+def test_box_head_names_its_layers_by_stage():
+    head = BoxHead(num_classes=2, pool_size=2, channels=4, stage=2)
+    head(np.zeros((1, 2, 2, 6), "float32"))
+    parts = (head.first.conv, head.first.norm, head.second.conv, head.second.norm, head.class_logits, head.box_deltas)
+    plain = ("class_conv1", "class_bn1", "class_conv2", "class_bn2", "class_logits", "bbox_fc")
+    assert [part.name for part in parts] == [f"mrcnn_{name}_stage2" for name in plain]
+    deep = BoxHead(num_classes=2, convolutions=1, stage=3).convolutions[0]
+    assert (deep.conv.name, deep.norm.name) == ("mrcnn_box_conv1_stage3", "mrcnn_box_bn1_stage3")

@@ -6,6 +6,7 @@ import pytest
 from mrcnn.config.family import check_model
 from mrcnn.models.build import build_model
 from mrcnn.weights import apply
+from mrcnn.weights.foreign import ForeignFile, state_dict_of
 from mrcnn.weights.maps import detectron2
 from mrcnn.weights.maps.entries import Form, to_layers, to_tensors
 
@@ -182,3 +183,94 @@ def test_backbone_entries_names():
     assert by_tensor["stem.conv1.norm.weight"] == "bn_conv1"
     assert by_tensor["res2.0.shortcut.weight"] == "res2a_branch1"
     assert by_tensor["res4.5.conv3.norm.running_var"] == "bn4f_branch2c"
+
+
+CASCADE_GROUPS = {"roi_heads.box_head": 41_687_040, "roi_heads.box_predictor": 261_375}
+CASCADE_PARAMETERS = 71_984_926  # of cascade_mask_rcnn_R_50_FPN
+
+
+def cascade_shapes():
+    """Lists every tensor of detectron2's Cascade Mask R-CNN, whose three box heads are in lists."""
+    found = {name: shape for name, shape in shapes("resnet50").items() if "roi_heads.box" not in name}
+    for stage in range(3):
+        for name, shape in (
+            (f"roi_heads.box_head.{stage}.fc1", (1024, 12544)),
+            (f"roi_heads.box_head.{stage}.fc2", (1024, 1024)),
+            (f"roi_heads.box_predictor.{stage}.cls_score", (81, 1024)),
+            (f"roi_heads.box_predictor.{stage}.bbox_pred", (4, 1024)),
+        ):
+            found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return found
+
+
+def test_entries_of_a_cascade_have_as_many_parameters_as_detectron2():
+    tensors = cascade_shapes()
+    form = detectron2.form_of({name: np.broadcast_to(np.float32(0), shape) for name, shape in tensors.items()})
+    assert form == Form("resnet50", class_agnostic_boxes=True, box_stages=3)
+    known = [entry.tensor for entry in detectron2.entries(form)]
+    assert set(known) >= set(tensors)
+    assert not [name for name in known if "box" in name and name not in tensors and "norm" not in name]
+    assert parameters(tensors) == CASCADE_PARAMETERS
+    assert {group: parameters(tensors, f"{group}.") for group in CASCADE_GROUPS} == CASCADE_GROUPS
+
+
+def test_entries_bring_every_tensor_of_a_cascade_to_its_layer_and_back():
+    """One random state dict of the published shapes: every value is loaded, none is left over or missing."""
+    generator = np.random.default_rng(7)
+    state = {name: generator.standard_normal(shape, np.float32) for name, shape in cascade_shapes().items()}
+    file = ForeignFile("cascade.pkl", "pickle", "detectron2", True, state)
+    assert file.missing == file.unknown == ()
+    assert (file.num_classes, file.box_stages) == (81, 3)
+    model = build_model(check_model(file.settings()), num_classes=file.num_classes)
+    layers = file.layers()
+    report = apply.assign(model.weight_layout(), layers, source="seeded")
+    assert report.missing == report.left_over == report.notes == ()
+    statistics = sum(values.size for name, values in state.items() if ".norm." in name)
+    # the background's row of masks is zeros here, and detectron2 has none: 256 weights and a bias
+    assert report.parameters == CASCADE_PARAMETERS + statistics + 257
+    stored = {layer: {weight: value.numpy() for weight, value in weights} for layer, weights in model.weight_layout()}
+    # the second stage: detectron2's background is the last of 81 classes, its deltas are dx, dy, dw, dh
+    theirs = "roi_heads.box_predictor.1"
+    logits = stored["mrcnn_class_logits_stage2"]["mrcnn_class_logits_stage2/kernel:0"]
+    assert np.array_equal(logits[:, 1:].T, state[f"{theirs}.cls_score.weight"][:80])
+    assert np.array_equal(logits[:, 0], state[f"{theirs}.cls_score.weight"][80])
+    deltas = stored["mrcnn_bbox_fc_stage2"]["mrcnn_bbox_fc_stage2/kernel:0"]
+    assert np.array_equal(deltas.T, state[f"{theirs}.bbox_pred.weight"][[1, 0, 3, 2]])
+    back = state_dict_of(stored, code_base="detectron2", form=detectron2.form_of(state))
+    assert set(back) == set(state)
+    assert all(np.array_equal(values, state[tensor]) for tensor, values in back.items())
+
+
+def test_settings_of_a_cascade():
+    tensors = {name: np.broadcast_to(np.float32(0), shape) for name, shape in cascade_shapes().items()}
+    found = detectron2.settings_of(tensors)
+    assert found == {
+        "family": "detectron2", "backbone": "resnet50", "heads": ["masks"], "channels": 3, "box_head": "cascade",
+        "class_agnostic_boxes": True,
+    }  # fmt: skip
+    assert detectron2.num_classes(tensors) == 81
+    # with one class of objects, one box for all classes is not one for each: all stages share theirs
+    for stage in range(3):
+        tensors[f"roi_heads.box_predictor.{stage}.cls_score.weight"] = np.zeros((2, 1024))
+    assert detectron2.settings_of(tensors)["class_agnostic_boxes"] is True
+    assert detectron2.num_classes(tensors) == 2
+
+
+def test_entries_of_a_cascade_with_convolutions_and_norms():
+    """The box heads of detectron2's large-scale-jitter recipe, three times."""
+    form = Form("resnet50", box_convolutions=4, class_agnostic_boxes=True, box_stages=3)
+    by_tensor = {entry.tensor: entry.layer for entry in detectron2.entries(form)}
+    assert by_tensor["roi_heads.box_head.2.conv4.weight"] == "mrcnn_box_conv4_stage3"
+    assert by_tensor["roi_heads.box_head.0.conv1.norm.running_var"] == "mrcnn_box_bn1"
+    assert by_tensor["roi_heads.box_head.1.conv1.norm.bias"] == "mrcnn_box_bn1_stage2"
+    convolutions = {f"roi_heads.box_head.0.conv{number}.weight": np.zeros(1) for number in (1, 2, 3, 4)}
+    tensors = {name: np.broadcast_to(np.float32(0), shape) for name, shape in cascade_shapes().items()}
+    assert detectron2.form_of(tensors | convolutions) == form
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_entries_of_a_cascade_name_what_a_stage_lacks(stage):
+    lacking = f"roi_heads.box_predictor.{stage}.bbox_pred.weight"
+    tensors = {name: np.broadcast_to(np.float32(0), shape) for name, shape in cascade_shapes().items()}
+    file = ForeignFile("a", "b", "detectron2", True, {k: v for k, v in tensors.items() if k != lacking})
+    assert file.missing == (lacking,)
