@@ -122,8 +122,8 @@ class RcnnConfig(ModelConfig):
         default="proposals",
         description=(
             "the boxes of the mask loss: the sampled `proposals` of objects, the objects' own boxes (`ground_truth`), "
-            "or `both`. A class-agnostic mask head that learns from the objects' own boxes is better on classes "
-            "without masks ([mask heads](heads.md))"
+            "or `both`. Deep-MAC trains on the objects' own boxes, for better masks of classes that have none in the "
+            "data ([mask heads](heads.md))"
         ),
     )
     box_delta_std: DeltaStd = Field(
