@@ -61,6 +61,7 @@ def rows_of(output):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_train_records_the_losses_of_each_stage(trained):
     (row,) = rows_of(trained)
     assert set(LOSSES) <= set(row)
@@ -72,6 +73,7 @@ def test_train_records_the_losses_of_each_stage(trained):
     assert len(parts) == 22
 
 
+@pytest.mark.slow
 def test_train_stores_the_cascade_in_the_model_folder(trained, predictor):
     content = json.loads((trained / "last" / "config.json").read_text())
     assert content["model"]["box_head"] == "cascade"
@@ -156,6 +158,7 @@ def test_train_weighs_the_losses_of_stages_by_name(project, tmp_path):
         training.train(wrong, project_dir=project, output_dir=tmp_path / "wrong", log=HeardLog())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", projects.MODES)
 def test_apply_runs_a_cascade_in_every_mode(predictor, tmp_path, mode):
     source = projects.make_every_shape(tmp_path / "source")
@@ -167,6 +170,7 @@ def test_apply_runs_a_cascade_in_every_mode(predictor, tmp_path, mode):
     assert len(Project.open(tmp_path / "out").items) == len(Project.open(source).items) == summary.images
 
 
+@pytest.mark.slow
 def test_service_answers_with_the_detections_of_a_cascade(predictor):
     image = tiny.draw(0)[0]
     with helpers.running(predictor) as service:

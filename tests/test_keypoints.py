@@ -143,6 +143,7 @@ def test_train_writes_the_points_to_the_model_folder_and_the_loss_to_the_history
             assert (points[:, 2] > 0).all()
 
 
+@pytest.mark.slow
 def test_train_goes_on_with_the_points_of_the_stopped_run(trained, files, tmp_path):
     shutil.copytree(trained, tmp_path / "out", symlinks=True)
     flip = [{"name": "Fliplr", "args": {"p": 0.5}}]

@@ -155,7 +155,8 @@ def test_hourglass_mask_head_every_weight_has_a_gradient_and_it_is_that_of_small
 
 
 def test_hourglass_mask_head_trains_on_one_region_that_is_the_same_everywhere():
-    head = build("hourglass52", 32, width=2)
+    # with at most 8 channels and one image, oneDNN's gradient of a strided 1x1 kernel writes beyond its memory
+    head = build("hourglass52", 32, width=8)
     with tf.GradientTape() as tape:
         value = tf.reduce_mean(head(np.zeros((1, 32, 32, 6), "float32"), training=True))
     gradients = tape.gradient(value, [weight.value for weight in head.trainable_weights])
