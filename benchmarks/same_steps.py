@@ -159,16 +159,17 @@ def _square(sample: Any, config: TrainConfig, *, side: int) -> tuple[np.ndarray,
     mean = TorchvisionConfig().image_mean
     square = np.tile(np.round(np.asarray(mean)).astype(np.uint8), (side, side, 1))
     square[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    masks, class_ids = [], []
+    masks, corners, class_ids = [], [], []
     for index in np.flatnonzero(~instances.ignore)[:MOST_OBJECTS]:
         whole = np.zeros(image.shape[:2], np.uint8)
         y1, x1, y2, x2 = instances.boxes[index].astype(int)
         whole[y1:y2, x1:x2] = instances.masks[index]
         small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA) > 0
-        if small.any(axis=1).sum() > 1 and small.any(axis=0).sum() > 1:  # torchvision refuses boxes without area
-            masks.append(small)
+        rows, columns = np.flatnonzero(small.any(axis=1)), np.flatnonzero(small.any(axis=0))
+        if len(rows) > 1 and len(columns) > 1:  # torchvision refuses boxes without area
+            masks.append(small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+            corners.append((rows[0], columns[0]))
             class_ids.append(int(instances.class_ids[index]))
-    corners = [(0, 0)] * len(masks)
     kept = from_masks(masks=masks, corners=corners, class_ids=class_ids, ignore=[False] * len(masks), extras={})
     return square, kept
 

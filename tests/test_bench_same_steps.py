@@ -75,6 +75,9 @@ def test_write_steps_stores_what_both_sides_train_on(steps):
         np.testing.assert_array_equal(stored["boxes0"], objects.boxes)
         masks = np.unpackbits(stored["masks0"], count=len(objects.boxes) * 64 * 64).reshape(-1, 64, 64)
         assert [int(mask.sum()) for mask in masks] == [int(mask.sum()) for mask in objects.masks]
+        for mask, box in zip(masks, objects.boxes.astype(int), strict=True):
+            rows, columns = np.nonzero(mask)
+            assert [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] == box.tolist()
 
 
 def test_main_compares_what_both_sides_return(tmp_path, monkeypatch, capsys):
