@@ -1,4 +1,4 @@
-"""Takes the boxes of COCO annotations without masks as masks, where the user chose so."""
+"""Turns the boxes of COCO annotations without masks into masks, where the user chose so."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

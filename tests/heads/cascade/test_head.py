@@ -29,7 +29,7 @@ def batch(boxes=((8, 8, 40, 40),), class_ids=(2,), windows=WINDOWS):
 
 
 def predicting(box, *stages):
-    """Lets each stage predict the same for every region: logits of the 3 classes and the 4 deltas of the box."""
+    """Predicts the same for every region in each stage: logits of the 3 classes and the 4 deltas of the box."""
     for network, (logits, deltas) in zip(box.networks, stages, strict=True):
         for layer, values in ((network.class_logits, logits), (network.box_deltas, deltas)):
             layer.set_weights([np.zeros_like(layer.kernel), np.float32(values)])
