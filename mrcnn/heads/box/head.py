@@ -68,10 +68,16 @@ class Boxes(Float32Layer):
         self.frame = frames.frame(box_normalization)
         self.box_loss_average, self.box_loss_beta = box_loss_average, box_loss_beta
 
+    @property
+    def networks(self) -> tuple[keras.layers.Layer, ...]:
+        """The networks that classify regions, of which a cascade has several."""
+        return (self.network,)
+
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
         side = self.features.output_size
-        self.network.build((None, side, side, input_shape[-1]))
+        for network in self.networks:
+            network.build((None, side, side, input_shape[-1]))
 
     def outputs(
         self,

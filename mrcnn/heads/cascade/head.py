@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from mrcnn.blocks.base import Shape
 from mrcnn.heads.box import head as box
 from mrcnn.heads.box.decode import Found
 from mrcnn.heads.box.head import Boxes, BoxOutputs
@@ -55,12 +54,6 @@ class CascadeBoxes(Boxes):
     def networks(self) -> tuple[keras.layers.Layer, ...]:
         """The network of each stage."""
         return (self.network, *self.later_networks)
-
-    def build(self, input_shape: Shape) -> None:
-        """Creates the weights for a pyramid of maps `[B, Hl, Wl, C]`."""
-        side = self.features.output_size
-        for network in self.networks:
-            network.build((None, side, side, input_shape[-1]))
 
     def outputs(
         self,
