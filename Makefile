@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SDK := .venv-sdk
 TORCH := .venv-torch
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test check lint types schemas bench bench-accuracy bench-peers clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test check lint types schemas bench bench-accuracy bench-peers clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -39,6 +39,10 @@ $(SDK)/.run: requirements-sdk.txt
 
 sdk-test: $(VENV)/.dev $(SDK)/.run  ## Supervisely's own SDK opens the projects we write and reads the same
 	MRCNN_SDK_PYTHON=$(CURDIR)/$(SDK)/bin/python $(BIN)/python -m pytest -q tests/test_sdk.py
+
+torch-test: $(VENV)/.dev $(TORCH)/.run  ## PyTorch and torchvision read the state dicts we write and detect the same
+	MRCNN_TORCH_PYTHON=$(CURDIR)/$(TORCH)/bin/python $(BIN)/python -m pytest -q -m "slow or not slow" \
+	  tests/export/formats/test_state_dict.py tests/weights/test_state_dict_write.py
 
 $(TORCH)/.run: requirements-torch.txt
 	test -x $(TORCH)/bin/python || $(PYTHON) -m venv $(TORCH)

@@ -84,7 +84,7 @@ def open_data(
         UserError: the config is invalid or the data cannot be used; one line that names the fix.
     """
     log = log or make_log()
-    settings = check.of_new_model(load_train_config(config, warn=log.warning), log=log)
+    settings = check.of_new_model(load_train_config(config, warn=log.warning).with_start(None), log=log)
     begin = check.Start(config=settings, model=None, resumed=None, classes=None)
     checked = check.check_data(begin, partial(table.open_source, _paths(data, images)), log=log)
     checked = auto_batch.settle(checked, log=log)
@@ -100,7 +100,7 @@ def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
     That sets start weights, trained layers, precision, devices and seed.
 
     Args:
-        data: from `open_data`; its config's `weights_init_type` must be `imagenet` or `random`.
+        data: from `open_data`; its config's `weights_init_type` must be `imagenet`, `auto` or `random`.
         log: receives a report of the loaded layers; None for stderr.
 
     Returns:

@@ -118,4 +118,4 @@ def test_the_preset_has_the_values_that_the_page_names():
     config = load.load_train_config("pedestrians")
     assert (config.lr, config.epochs, config.batch_size.train, config.input_size.min_dim) == (0.005, 10, 2, 800)
     assert (config.lr_schedule.milestones, config.lr_schedule.gamma) == ((3, 6, 9), 0.1)
-    assert (config.weights_init_type, config.model.backbone) == ("imagenet", "resnet50")
+    assert (config.weights_init_type, config.model.backbone) == ("auto", "resnet50")

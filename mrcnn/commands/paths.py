@@ -45,7 +45,7 @@ def check_start(model: str | Path | None, config: TrainConfig) -> None:
     Raises:
         UserError: they are not named or do not exist.
     """
-    if config.weights_init_type not in USES_MODEL:
+    if config.with_start(model).weights_init_type not in USES_MODEL:
         return
     layout = startup.load("mrcnn.model_folder.layout")
     named = layout.require_start(None if model is None else str(model), weights_init_type=config.weights_init_type)

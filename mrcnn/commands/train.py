@@ -12,6 +12,7 @@ from mrcnn import startup
 from mrcnn.commands import arguments, paths, tasks
 from mrcnn.config import load
 from mrcnn.config.base import USES_MODEL
+from mrcnn.config.train import TrainConfig
 from mrcnn.events import EventLog
 
 NEEDS = {"config": "--config", "project": "--project (or --data with --images)", "output": "--output"}
@@ -51,7 +52,7 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
     project = None if data else task.path("project")
     config = load.load_train_config(config_path, warn=log.warning)
     model = options.model
-    if task.root and config.weights_init_type in USES_MODEL and not options.resume:
+    if task.root and model is None and not options.resume and _uses_folder(config, task.path("model")):
         model = task.path("model")
     if not options.resume:
         paths.check_start(model, config)
@@ -67,6 +68,12 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
         model=None if model is None else str(model),
         resume=options.resume,
     )
+
+
+def _uses_folder(config: TrainConfig, model: Path) -> bool:
+    """Checks whether a task's start weights are used; `auto` uses them where the folder is not empty."""
+    is_there = model.is_dir() and any(model.iterdir())
+    return config.with_start(model if is_there else None).weights_init_type in USES_MODEL
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mrcnn import files
 from mrcnn.config import errors, family, given, legacy, presets
+from mrcnn.config.base import AUTO
 from mrcnn.config.deploy import DEPLOY_SUFFIX, DeployConfig
 from mrcnn.config.inference import INFERENCE_SUFFIX, MODES, InferenceConfig, InferenceModelConfig, Mode, SlidingMode
 from mrcnn.config.input_size import InputSize
@@ -207,7 +208,7 @@ def _remarks(config: TrainConfig) -> list[str]:
         if key not in ("width", "height"):
             hint = errors.nearest(key, list(InputSize.model_fields))
             lines.append(f"`{errors.shown_path(['input_size', key])}` has no effect{hint}")
-    if config.imagenet_weights is not None and config.weights_init_type != "imagenet":
+    if config.imagenet_weights is not None and config.weights_init_type not in ("imagenet", AUTO):
         lines.append(
             f"`imagenet_weights` has no effect with `weights_init_type` {config.weights_init_type}; use imagenet"
         )

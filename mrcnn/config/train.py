@@ -176,11 +176,12 @@ class TrainConfig(UserSettings):
     )
     dataset_tags: DatasetTags = DatasetTags()
     special_classes: SpecialClasses = SpecialClasses()
-    weights_init_type: Literal["transfer_learning", "continue_training", "random", "imagenet"] = Field(
+    weights_init_type: Literal["transfer_learning", "continue_training", "random", "imagenet", "auto"] = Field(
         default="transfer_learning",
         description=(
             "Mask R-CNN weights without the layers that depend on the classes; all of them, with the same "
-            "classes; none; a ResNet trained on ImageNet. The last two are new"
+            "classes; none; a ResNet trained on ImageNet; `auto`: transfer_learning where start weights are given, "
+            "else imagenet. The last three are new"
         ),
     )
     imagenet_weights: Name | None = Field(
@@ -330,6 +331,16 @@ class TrainConfig(UserSettings):
             given: keys of `model` that count as given from now on, besides those that the user gave.
         """
         return self.model_copy(update={"model": model}).also_given(f"model.{key}" for key in given)
+
+    def with_start(self, model: object | None) -> Self:
+        """Replaces `weights_init_type` auto by what it means for the start weights; others stay.
+
+        Args:
+            model: what names the start weights; None where there are none.
+        """
+        if self.weights_init_type != AUTO:
+            return self
+        return self.model_copy(update={"weights_init_type": "imagenet" if model is None else "transfer_learning"})
 
     @property
     def best_monitor(self) -> str:

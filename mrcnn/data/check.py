@@ -293,7 +293,7 @@ def _limits(config: TrainConfig) -> Limits:
 
 def _shape(config: TrainConfig) -> str | None:
     """Finds the shape of the model input; None where start weights decide it."""
-    is_new = config.weights_init_type in ("random", "imagenet")
+    is_new = config.with_start(None).weights_init_type in ("random", "imagenet")
     return config.input_size.shape or (config.model.input_shape if is_new else None)
 
 

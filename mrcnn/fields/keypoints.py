@@ -81,10 +81,12 @@ class Keypoints(Field):
         Classes with different points are joined: points of one name are one point.
 
         Raises:
-            UserError: no class has points.
+            UserError: no class has points, or a class has two of one name.
         """
         if settings is not None:
             return Settled(settings, _remarks(settings))
+        for facts in classes:
+            _check_names(facts)
         templates = [_coco_template(facts) or _project_template(facts) for facts in classes]
         known = [template for template in templates if template is not None]
         if not known:
@@ -239,9 +241,10 @@ def _coco_template(category: Mapping[str, Any]) -> KeypointTemplate | None:
     names = tuple(str(name) for name in listed)
     if len(set(names)) < len(names) or not all(names):
         return None
-    edges = [edge for edge in category.get("skeleton") or () if isinstance(edge, list) and len(edge) == 2]
-    places = range(1, len(names) + 1)
-    skeleton = tuple((names[one - 1], names[two - 1]) for one, two in edges if one in places and two in places)
+    edges = [edge for edge in _list(category.get("skeleton")) if isinstance(edge, list) and len(edge) == 2]
+    skeleton = tuple(
+        (names[one - 1], names[two - 1]) for one, two in edges if _counts(one, names) and _counts(two, names)
+    )
     return KeypointTemplate(names=names, skeleton=skeleton)
 
 
@@ -251,9 +254,25 @@ def _project_template(facts: Mapping[str, Any]) -> KeypointTemplate | None:
     names = {key: label for key, label, _ in nodes}
     if not names or len(set(names.values())) < len(names):
         return None
-    edges = [edge for edge in facts["geometry_config"].get("edges") or () if isinstance(edge, Mapping)]
+    edges = [edge for edge in _list(facts["geometry_config"].get("edges")) if isinstance(edge, Mapping)]
     ends = [(names.get(str(edge.get("src"))), names.get(str(edge.get("dst")))) for edge in edges]
     return KeypointTemplate(names=tuple(names.values()), skeleton=tuple((a, b) for a, b in ends if a and b))
+
+
+def _check_names(facts: Mapping[str, Any]) -> None:
+    """Checks that the points of a class, by COCO or by a project's template, differ in their names."""
+    names = [str(name) for name in _list(facts.get(NAME))] or [label for _, label, _ in _nodes(facts)]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"a class of the data has two keypoints named {doubled[0]!r}: rename one of them")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _counts(place: Any, names: Sequence[str]) -> bool:
+    """Checks whether an end of a skeleton's line is the number of a point, from 1."""
+    return type(place) is int and 1 <= place <= len(names)
 
 
 def _nodes(facts: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:

@@ -12,7 +12,7 @@ from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import CASCADE_DELTA_STD, CASCADE_IOUS, ModelConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names
-from mrcnn.weights import foreign, published
+from mrcnn.weights import foreign, published, sizes
 from mrcnn.weights.foreign import ForeignFile
 
 INPUT_SIZE = (800, 1333)  # min_dim and max_dim of both code bases, pixels
@@ -25,7 +25,7 @@ def read_detector(path: Path) -> ForeignFile:
     """Reads a weight file and checks that it holds a whole detector.
 
     Raises:
-        UserError: the file cannot be read, or holds a backbone alone.
+        UserError: the file cannot be read, holds a backbone alone, or has layers that no model here has.
     """
     file = foreign.read(path)
     if not file.is_detector:
@@ -33,6 +33,7 @@ def read_detector(path: Path) -> ForeignFile:
             f"{path} holds the backbone of a model alone, a {file.backbone} of {file.code_base}: give a whole model, "
             "or train one with `weights_init_type` imagenet and this file as `imagenet_weights`"
         )
+    file.require_known_parts()
     return file
 
 
@@ -45,7 +46,7 @@ def model_config(file: ForeignFile) -> ModelConfig:
         UserError: a layer is missing from which a setting is derived, or the settings are invalid.
     """
     known = published.of_file(file.path)
-    values = {**file.settings(), **(known.settings if known else {})}
+    values = {**sizes.widths(file.layers()), **file.settings(), **(known.settings if known else {})}
     if file.num_keypoints:
         values["keypoints"] = keypoints.numbered(file.num_keypoints).model_dump()
     if file.box_stages > 1:
@@ -71,7 +72,7 @@ def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> t
     known = published.of_file(file.path)
     if classes is None and known is not None:
         classes = known.classes
-    if classes is None and is_coco(file):
+    if classes is None and file.is_coco:
         classes = class_names.COCO
     if classes is None:
         raise UserError(
@@ -82,11 +83,6 @@ def class_titles(file: ForeignFile, *, classes: class_names.Classes | None) -> t
     if count == COCO_CATEGORIES and names == class_names.COCO_NAMES:
         names = _by_category_id(names)
     return class_names.number_names(names, num_classes=count, source=file.path)
-
-
-def is_coco(file: ForeignFile) -> bool:
-    """Checks whether a detector has as many classes as its code base's models of COCO."""
-    return file.is_coco
 
 
 def input_size(given: Sequence[int] | None) -> InputSize:
@@ -107,7 +103,7 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     if published.of_file(file.path) is not None:
         return ()
     lines = []
-    if classes is None and is_coco(file):
+    if classes is None and file.is_coco:
         lines.append(f"{file.path} does not contain its class names: COCO's are assumed; to set others, give --classes")
     lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
     if file.box_stages > 1:

@@ -63,6 +63,11 @@ class Record:
         return str(found) if found in PRECISIONS else DEFAULT_PRECISION
 
     @property
+    def weights_init_type(self) -> str | None:
+        """How the training began, unchecked; None where it is missing."""
+        return self._settings.get("weights_init_type")
+
+    @property
     def train_batch(self) -> int | None:
         """Images of a training batch; None where it is missing or no whole number from 1."""
         size = _mapping(self._settings.get("batch_size")).get("train")

@@ -138,6 +138,7 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
         settings, network = config.to_settings(), config.model.model_dump(mode="json")
         resumed = resuming.load(stopped, settings=settings, model=network)
         return Start(config=config, model=None, resumed=resumed, classes=resumed.class_title_to_idx)
+    config = _with_start(config, model, log=log)
     if config.weights_init_type not in USES_MODEL:
         if model is not None:
             log.warning(f"--model {model} has no effect with `weights_init_type` {config.weights_init_type}")
@@ -155,6 +156,15 @@ def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool
     config = _with_conventions(config, found.conventions(), whose=whose, advice=BETTER, log=log)
     config = config if known is None else _with_points(config, found.record)
     return Start(config=_with_shape(config, found.input_shape(), log=log), model=found, resumed=None, classes=known)
+
+
+def _with_start(config: TrainConfig, model: str | None, *, log: EventLog) -> TrainConfig:
+    """Replaces `weights_init_type` auto, and logs what it means here."""
+    settled = config.with_start(model)
+    if settled is not config:
+        whose = "no start weights are given" if model is None else f"start weights {model} are given"
+        log.info(f"`weights_init_type` auto: {settled.weights_init_type}, because {whose}")
+    return settled
 
 
 def _check_monitors(config: TrainConfig) -> None:
@@ -235,8 +245,10 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
     """Adopts what a stopped run had from its start weights, its data and its machine.
 
     These are the network and conventions, the object slots and the image range, the precision and the batch size, which
-    this machine may resolve differently, and the shape of the model input.
+    this machine may resolve differently, the kind of its start, and the shape of the model input.
     """
+    if config.weights_init_type == AUTO and last.weights_init_type is not None:
+        config = config.model_copy(update={"weights_init_type": last.weights_init_type})
     if config.weights_init_type in USES_MODEL:
         config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
     counts = last.counts(objects.SLOTS, brightness.RANGE)

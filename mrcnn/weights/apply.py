@@ -74,13 +74,15 @@ def load_into(
         The result for each layer; pass it to `require_backbone` if the whole backbone must be loaded.
 
     Raises:
-        UserError: the file cannot be read, no layer of it is in the model, a shape differs, or a value is NaN or
-            infinite. Then no variable has changed.
+        UserError: the file cannot be read, no layer of it is in the model, a detector of another code base has parts
+            that no model here has, a shape differs, or a value is NaN or infinite. Then no variable has changed.
     """
     if isinstance(source, hdf5.LegacyFile):
         return assign(layout, source.layers, source=source.path, exclude=exclude, adapt_conv1=adapt_conv1)
     if foreign.is_foreign(source):
-        layers = foreign.read(source).layers()
+        file = foreign.read(source)
+        file.require_known_parts()
+        layers = file.layers()
         return assign(layout, layers, source=str(source), exclude=exclude, adapt_conv1=adapt_conv1)
     with hdf5.read_file(source) as file:
         return assign(layout, file.layers, source=file.path, exclude=exclude, adapt_conv1=adapt_conv1)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
@@ -77,14 +77,26 @@ class ForeignFile:
 
     @property
     def num_keypoints(self) -> int:
-        """Number of points of a detector; 0 without a keypoint head."""
-        return int(self._map.num_keypoints(self.tensors))
+        """Number of points of a detector; 0 without a keypoint head.
+
+        Raises:
+            UserError: the layer from which it is derived is malformed.
+        """
+        try:
+            return int(self._map.num_keypoints(self.tensors))
+        except IndexError as error:
+            raise self._damaged(error) from error
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """Names of the tensors without a layer in this project, except batch norm's counters."""
         known = {entry.tensor for entry in self.entries}
         return tuple(name for name in self.tensors if name not in known and not name.endswith(COUNTERS))
+
+    @property
+    def foreign_parts(self) -> tuple[str, ...]:
+        """Names of the unknown tensors that act on a detector's results, such as those of a deeper ResNet."""
+        return tuple(name for name in self.unknown if self.is_detector and name.startswith(self._map.USED))
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -111,6 +123,19 @@ class ForeignFile:
             return dict(self._map.settings_of(self.tensors))
         except (KeyError, IndexError) as error:
             raise self._damaged(error) from error
+
+    def require_known_parts(self) -> None:
+        """Checks that the model has all parts of a detector, without which its results would be others.
+
+        Raises:
+            UserError: there is a tensor of `foreign_parts`.
+        """
+        if found := self.foreign_parts:
+            raise UserError(
+                f"{self.path} has {len(found)} tensors of layers that this project's model lacks "
+                f"({_listed(found)}): give a model with a ResNet-50 or ResNet-101 and no further layers in backbone, "
+                "RPN and heads"
+            )
 
     def layers(self) -> Layers:
         """Arranges the tensors as weights of layers; unknown ones keep their names.
@@ -157,10 +182,9 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
         if code_base.is_detector(tensors) or code_base.is_backbone(tensors):
             found = ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors, state.author)
             return replace(found, is_caffe2=is_caffe2)
-    shown = ", ".join(list(tensors)[:MOST_SHOWN])
     raise UserError(
-        f"{state.path} holds {len(tensors)} tensors ({shown}, …) of an unknown model: give a Mask R-CNN or Keypoint "
-        "R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
+        f"{state.path} holds {len(tensors)} tensors ({_listed(tensors)}) of an unknown model: give a Mask R-CNN or "
+        "Keypoint R-CNN of torchvision or detectron2 with a ResNet-50 or ResNet-101 and a feature pyramid"
     )
 
 
@@ -182,6 +206,10 @@ def state_dict_of(
         if counters and name.endswith("running_var"):
             found[name.removesuffix("running_var") + COUNTERS] = np.zeros((), np.int64)
     return found
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join([*list(names)[:MOST_SHOWN], *(["…"] if len(names) > MOST_SHOWN else [])])
 
 
 def _place(entry: Entry) -> tuple[str, str]:

@@ -74,6 +74,8 @@ def _number(value: int | None) -> str:
 
 
 def _verdict(file: ForeignFile) -> str:
+    if file.foreign_parts:
+        return "no; the tensors that are not of this model change what it detects"
     if file.missing:
         what = "the model" if file.is_detector else "the backbone"
         return f"not by itself, {what} is not complete"

@@ -31,12 +31,14 @@ class Published(NamedTuple):
     settings: Mapping[str, Any] = {}
 
 
-def _detectron2(path: str, sha256: str, classes: str = COCO) -> Published:
-    return Published(f"{DETECTRON2}{path}/model_final_{sha256}.pkl", sha256, classes)
+def _detectron2(path: str, sha256: str, **more: Any) -> Published:
+    return Published(f"{DETECTRON2}{path}/model_final_{sha256}.pkl", sha256, **{"classes": COCO, **more})
 
 
 # torchvision sets the epsilon of the first version's batch norms to 0 when it loads the COCO weights
 _FIRST = {"norm_epsilon": 0.0}
+# detectron2's Base-Keypoint-RCNN-FPN.yaml; its smooth L1 of the box head alone (beta 0.5) has no key here
+_KEYPOINTS: Mapping[str, Any] = {"classes": PERSON, "settings": {"post_nms_topk_train": 1500}}
 MODELS: Mapping[str, Published] = {
     "torchvision:maskrcnn_resnet50_fpn": Published(
         f"{TORCHVISION}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", "bf2d0c1e", COCO, _FIRST
@@ -57,10 +59,10 @@ MODELS: Mapping[str, Published] = {
         "COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x/138205316", "a3ec72"
     ),
     "detectron2:keypoint_rcnn_R_50_FPN_3x": _detectron2(
-        "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621", "a6e10b", PERSON
+        "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621", "a6e10b", **_KEYPOINTS
     ),
     "detectron2:keypoint_rcnn_R_101_FPN_3x": _detectron2(
-        "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x/138363331", "997cc7", PERSON
+        "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x/138363331", "997cc7", **_KEYPOINTS
     ),
 }
 BACKBONES: Mapping[tuple[str, str], Published] = {  # by code base and name of the backbone

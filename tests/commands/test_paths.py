@@ -159,6 +159,13 @@ def test_check_start_is_for_configs_that_use_a_model():
     paths.check_start("none", load_train_config({"weights_init_type": "imagenet"}))
 
 
+def test_check_start_auto_needs_no_model_but_checks_a_given_one():
+    config = load_train_config({"weights_init_type": "auto"})
+    paths.check_start(None, config)
+    with pytest.raises(UserError, match="the start weights are missing: none"):
+        paths.check_start("none", config)
+
+
 def test_check_checkpoints_names_the_run_that_writes_there(tmp_path):
     with locks.inside(tmp_path, warn=print), pytest.raises(UserError, match="another run is writing to"):
         paths.check_checkpoints(tmp_path, resume=False)

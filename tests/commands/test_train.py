@@ -62,6 +62,25 @@ def test_the_task_folders_model_is_left_alone_where_the_config_does_not_ask_for_
     assert trained[0][1]["model"] is None
 
 
+@pytest.mark.parametrize("files", [["config.json"], [], None])
+def test_start_auto_uses_the_task_folders_model_where_it_is_not_empty(trained, tmp_path, files):
+    task = write_task(tmp_path, {"weights_init_type": "auto"})
+    if files is not None:
+        (task / "model").mkdir()
+        for name in files:
+            (task / "model" / name).touch()
+    command.train(command.parse(["--task-dir", str(task)]), JsonLog())
+    ((_, options),) = trained
+    assert options["model"] == (str(task / "model") if files else None)
+
+
+def test_start_auto_uses_the_named_model_in_a_task(trained, tmp_path):
+    task = write_task(tmp_path, {"weights_init_type": "auto"})
+    command.train(command.parse(["--task-dir", str(task), "--model", "coco"]), JsonLog())
+    ((_, options),) = trained
+    assert options["model"] == "coco"
+
+
 def test_named_paths_are_not_mixed_with_the_task_folder(trained, tmp_path):
     config = str(write_task(tmp_path) / "task_config.json")
     with pytest.raises(UserError, match="--output is missing; give it, or --task-dir"):

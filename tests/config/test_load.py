@@ -165,6 +165,7 @@ def test_deep_nesting_and_strange_keys_are_refused():
             ["`imagenet_weights` has no effect with `weights_init_type` transfer_learning; use imagenet"],
         ),
         ({"imagenet_weights": "w.h5", "weights_init_type": "imagenet"}, []),
+        ({"imagenet_weights": "w.h5", "weights_init_type": "auto"}, []),
         (
             {"epochs": 5, "lr_schedule": {"name": "step", "milestones": [4, 5, 6]}},
             ["`lr_schedule.milestones` [5.0, 6.0] are not reached in 5 `epochs`"],

@@ -83,13 +83,27 @@ def test_the_public_tutorials_config_loads():
         {"optimizer": {"global_clipnorm": None}},
         {"checkpoints": {"keep": 1}},
         *({"train_layers": value} for value in ("all", "3+", "4+", "5+", "heads")),
-        *({"weights_init_type": v} for v in ("transfer_learning", "continue_training", "random", "imagenet")),
+        *({"weights_init_type": v} for v in ("transfer_learning", "continue_training", "random", "imagenet", "auto")),
         *({"precision": value} for value in ("float32", "mixed_bfloat16", "mixed_float16")),
         *({"optimizer": {"name": value}} for value in ("sgd", "adam", "adamw")),
     ],
 )
 def test_allowed_values_load(values):
     assert load.load_train_config(values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "without", "with_weights"),
+    [
+        ("auto", "imagenet", "transfer_learning"),
+        ("continue_training", "continue_training", "continue_training"),
+        ("random", "random", "random"),
+    ],
+)
+def test_with_start_replaces_auto_alone(kind, without, with_weights):
+    config = load.load_train_config({"weights_init_type": kind})
+    assert config.with_start(None).weights_init_type == without
+    assert config.with_start("coco").weights_init_type == with_weights
 
 
 def test_input_size_dumps_its_shape_only_if_there_is_one():

@@ -109,6 +109,29 @@ def test_to_coco_and_figure_of_detections_have_scores_and_no_hidden_points():
     assert Keypoints().of_model(None).template is None
 
 
+@pytest.mark.parametrize("skeleton", [[[1.0, 2.0]], [[True, 2]], 3, {"a": 1}, [[1, None]], None])
+def test_of_category_leaves_out_lines_that_are_no_pairs_of_numbers(skeleton):
+    found = Keypoints().of_category({"keypoints": ["a", "b"], "skeleton": skeleton}).template
+    assert found == KeypointTemplate(names=("a", "b"), skeleton=())
+
+
+def test_settled_leaves_out_edges_that_are_no_list():
+    facts = {"geometry_config": {"nodes": {"1": {"label": "nose"}}, "edges": 3}}
+    assert Keypoints().settled(None, [facts]).settings.skeleton == ()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"keypoints": ["nose", "eye", "eye"]},
+        {"geometry_config": {"nodes": {"1": {"label": "eye"}, "2": {"label": "eye"}}}},
+    ],
+)
+def test_settled_names_a_point_that_a_class_has_twice(facts):
+    with pytest.raises(UserError, match="two keypoints named 'eye': rename one of them"):
+        Keypoints().settled(None, [facts])
+
+
 def test_of_category_reads_names_and_skeleton():
     field = Keypoints().of_category(CATEGORY)
     assert field.template == TEMPLATE

@@ -78,11 +78,26 @@ def test_class_titles_of_a_published_file():
 
 
 @pytest.mark.parametrize(
-    ("code_base", "classes", "expected"),
-    [("torchvision", 91, True), ("detectron2", 81, True), ("torchvision", 81, False), ("detectron2", 91, False)],
+    ("code_base", "name"),
+    [
+        ("torchvision", "backbone.body.layer3.23.conv1.weight"),  # of a ResNet-152
+        ("detectron2", "backbone.bottom_up.res5.0.conv2_offset.weight"),  # a deformable convolution
+        ("torchvision", "roi_heads.mask_head.4.0.weight"),
+        ("detectron2", "proposal_generator.rpn_head.conv.conv3.weight"),
+    ],
 )
-def test_is_coco_by_the_number_of_classes(code_base, classes, expected):
-    assert foreign_file.is_coco(file_of(code_base=code_base, classes=classes)) is expected
+def test_read_detector_refuses_layers_that_no_model_here_has(tmp_path, code_base, name):
+    tensors = foreign_examples.detector(code_base) | {name: np.zeros(1, np.float32)}
+    state_dict_write.write_torch(tmp_path / "m.pth", tensors)
+    with pytest.raises(UserError, match=rf"m.pth has 1 tensors of layers that this project's model lacks \({name}\)"):
+        foreign_file.read_detector(tmp_path / "m.pth")
+
+
+def test_read_detector_passes_over_what_does_not_act_on_detections(tmp_path):
+    more = ("sem_seg_head.predictor.weight", "proposal_generator.anchor_generator.cell_anchors.0", "pixel_mean")
+    tensors = foreign_examples.detector("detectron2") | {name: np.zeros(3, np.float32) for name in more}
+    state_dict_write.write_torch(tmp_path / "m.pth", tensors)
+    assert sorted(foreign_file.read_detector(tmp_path / "m.pth").unknown) == sorted(more)
 
 
 def test_input_size_is_the_published_one_unless_given():

@@ -50,6 +50,8 @@ def test_start_weights_that_have_no_effect_are_warned_of(log, tmp_path):
         ({"weights_init_type": "transfer_learning"}, "`weights_init_type` transfer_learning needs start weights"),
         ({"weights_init_type": "continue_training", "model": "none"}, "the start weights are missing"),
         ({"weights_init_type": "imagenet", "imagenet_weights": "no.h5"}, "`imagenet_weights` no.h5 does not exist"),
+        ({"weights_init_type": "auto", "imagenet_weights": "no.h5"}, "`imagenet_weights` no.h5 does not exist"),
+        ({"weights_init_type": "auto", "model": "none"}, "the start weights are missing"),
         ({"augmentation": [{"name": "Fliplr", "args": {"q": 1}}]}, "Fliplr"),
         (
             {"early_stopping": {"monitor": "loss"}},
@@ -313,6 +315,14 @@ def test_check_takes_family_and_numbers_from_a_file_of_another_code_base(log, tm
     assert found.input_size.shape == "rectangle"
     assert [line for line in log.messages if "1e-05 is assumed" in line]
     assert [line for line in log.messages if line.startswith("model: network and conventions are those of the start")]
+
+
+def test_check_start_auto_is_transfer_learning_from_the_given_weights(log, tmp_path, torchvision_file):
+    begin = start(log, tmp_path / "out", model=str(torchvision_file), weights_init_type="auto")
+    assert (begin.config.weights_init_type, begin.model.weights) == ("transfer_learning", torchvision_file)
+    assert log.messages[0] == (
+        f"`weights_init_type` auto: transfer_learning, because start weights {torchvision_file} are given"
+    )
 
 
 def test_check_does_not_remark_an_epsilon_that_the_config_sets(log, tmp_path, torchvision_file):

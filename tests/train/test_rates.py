@@ -1,5 +1,6 @@
 import pytest
 
+from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.train import rates
 
@@ -69,3 +70,38 @@ def test_accumulated_steps_count_as_one_update():
     # update 25 is made in step 104
     assert [line[-24:] for line in rates.remarks(late, steps_per_epoch=50)] == ["; train 3 epochs or more"]
     assert rates.remarks(late, steps_per_epoch=52) == []
+
+
+COCO_IMAGES = 117_266  # of train2017 with objects, which is what both code bases train on
+
+
+@pytest.mark.parametrize(
+    ("preset", "batch", "rate", "warmup", "milestones", "updates", "decay"),
+    [
+        # torchvision's references/detection: epochs 16 and 22 of 26, of 117266 // 16 = 7329 updates
+        ("train_torchvision_1x", 16, 0.02, (1000, 0.001), (117_264, 161_238), 190_554, 1e-4),
+        # detectron2's Base-RCNN-FPN.yaml and mask_rcnn_R_50_FPN_3x.yaml
+        ("train_detectron2_1x", 16, 0.02, (1000, 0.001), (60_000, 80_000), 90_000, 1e-4),
+        ("train_detectron2_3x", 16, 0.02, (1000, 0.001), (210_000, 250_000), 270_000, 1e-4),
+        # detectron2's new_baselines/mask_rcnn_R_50_FPN_100ep_LSJ.py
+        ("train_lsj_100ep", 64, 0.1, (500, 0.067), (163_889, 177_546), 184_375, 4e-5),
+    ],
+)
+def test_recipes_have_the_published_schedules(preset, batch, rate, warmup, milestones, updates, decay):
+    found, steps = load_train_config(preset), COCO_IMAGES // batch
+    assert rates.base_rate(found, batch_size=batch) == pytest.approx(rate)
+    assert rates.base_rate(found, batch_size=2) == pytest.approx(rate * 2 / batch)
+    assert (rates.warmup_steps(found, steps_per_epoch=steps), found.lr_schedule.warmup_start_factor) == warmup
+    # milestones are epochs to 1 %, an epoch of LSJ is counted with the images without objects: 118287 // 64 = 1848
+    assert rates.milestones(found, steps_per_epoch=steps) == pytest.approx(milestones, rel=0.01)
+    assert rates.total_updates(found, steps_per_epoch=steps) == pytest.approx(updates, rel=0.025)  # whole epochs
+    assert found.lr_schedule.gamma == 0.1
+    assert (found.optimizer.weight_decay, found.optimizer.momentum) == (decay, 0.9)
+
+
+def test_the_fine_tuning_preset_has_the_tutorials_schedule():
+    found = load_train_config("fine_tune_torchvision")
+    assert (found.lr, found.epochs, found.batch_size.train) == (0.005, 10, 2)
+    # torch's StepLR(step_size=3, gamma=0.1); the tutorial warms up in the first epoch
+    assert rates.milestones(found, steps_per_epoch=60) == (180, 360, 540)
+    assert (found.lr_schedule.gamma, rates.warmup_steps(found, steps_per_epoch=60)) == (0.1, 60)

@@ -91,6 +91,15 @@ def test_old_weights_keep_their_conventions_also_when_resumed(train, old_folder,
     ]
 
 
+def test_a_start_that_was_chosen_by_auto_is_kept_when_resumed(train, old_folder, tmp_path, built):
+    train(tmp_path / "out", epochs=1, model=str(old_folder), weights_init_type="auto")
+    settings = json.loads((tmp_path / "out" / "last" / "config.json").read_text())["settings"]
+    assert settings["weights_init_type"] == "transfer_learning"
+    train(tmp_path / "out", epochs=2, resume=True, weights_init_type="auto")
+    assert built[-1].compatibility == "supervisely"
+    assert checkpoint.find_last(tmp_path / "out").name == "00000001"
+
+
 def test_a_convention_that_the_resumed_config_leaves_out_is_logged(train, old_folder, tmp_path, built):
     given = {"weights_init_type": "transfer_learning"}
     network = {**tiny.CONFIG["model"], "anchor_offset": 0.25}

@@ -120,6 +120,22 @@ def test_is_foreign_is_false_for_other_files(tmp_path):
     assert not foreign.is_foreign(tmp_path / "a.h5")
 
 
+@pytest.mark.parametrize(
+    ("code_base", "classes", "expected"),
+    [("torchvision", 91, True), ("detectron2", 81, True), ("torchvision", 81, False), ("detectron2", 91, False)],
+)
+def test_is_coco_by_the_number_of_classes(tmp_path, code_base, classes, expected):
+    tensors = foreign_examples.detector(code_base, num_classes=classes)
+    assert foreign.read(written(tmp_path / "a.pth", tensors)).is_coco is expected
+
+
+def test_num_keypoints_of_a_damaged_head_is_refused_in_one_line(tmp_path):
+    tensors = foreign_examples.detector("torchvision", heads=("keypoints",))
+    tensors["roi_heads.keypoint_predictor.kps_score_lowres.weight"] = np.zeros(3, np.float32)
+    with pytest.raises(UserError, match="is no whole model of torchvision, or is damaged"):
+        assert foreign.read(written(tmp_path / "a.pth", tensors)).num_keypoints
+
+
 @pytest.mark.parametrize("code_base", ["torchvision", "detectron2"])
 def test_num_keypoints_is_that_of_the_keypoint_head(tmp_path, code_base):
     with_points = foreign_examples.detector(code_base, heads=("keypoints",))

@@ -26,6 +26,7 @@ class TorchConfig(RcnnConfig):
     Sizes are pixels of the model input; there is one anchor size for each level of the pyramid.
     """
 
+    TRAIN_LAYERS: ClassVar[tuple[str, ...]] = ("all", "2+", "3+", "4+", "5+", "heads")
     NETWORK: ClassVar[tuple[str, ...]] = (
         *RcnnConfig.NETWORK, "heads", "image_mean", "image_std", "image_order", "norm_epsilon", "stride_in", "fpn_norm",
         "rpn_convolutions", "box_convolutions", "mask_norm", "class_agnostic_boxes", "anchor_rounding",

@@ -26,6 +26,7 @@ from mrcnn.heads.rpn.network import RpnHead
 from mrcnn.heads.rpn.proposals import ProposalGenerator
 from mrcnn.heads.rpn.targets import AnchorTargetGenerator
 from mrcnn.models import box_head, extra_heads, mask_networks
+from mrcnn.models.families import family_model
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
 from mrcnn.ops import sampling
@@ -33,6 +34,7 @@ from mrcnn.structures import Choices
 
 _OWN_NAMES = ("rpn", "box", "mask", *RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
 _STRIDES = (4, 8, 16, 32, 64)
+LAYER_PATTERNS = {**family_model.LAYER_PATTERNS, "2+": r"(res2.*)|(bn2.*)|" + family_model.LAYER_PATTERNS["3+"]}
 _INITIAL = "balanced"  # torchvision's bounds of the box head and the pyramid
 
 
@@ -227,6 +229,7 @@ def _numbers(config: TorchConfig) -> Numbers:
 class Torchvision(FamilyModel):
     """torchvision's `maskrcnn_resnet50_fpn`, built from the settings of `TorchvisionConfig`."""
 
+    layer_patterns = LAYER_PATTERNS
     record = TorchvisionConfig
     layers_of = staticmethod(build_layers)
     numbers_of = staticmethod(_numbers)
@@ -236,6 +239,7 @@ class Torchvision(FamilyModel):
 class TorchvisionV2(FamilyModel):
     """torchvision's `maskrcnn_resnet50_fpn_v2`, built from the settings of `TorchvisionV2Config`."""
 
+    layer_patterns = LAYER_PATTERNS
     record = TorchvisionV2Config
     layers_of = staticmethod(build_layers)
     numbers_of = staticmethod(_numbers)
@@ -245,6 +249,7 @@ class TorchvisionV2(FamilyModel):
 class Detectron2(FamilyModel):
     """detectron2's `mask_rcnn_R_50_FPN`, built from the settings of `Detectron2Config`."""
 
+    layer_patterns = LAYER_PATTERNS
     record = Detectron2Config
     layers_of = staticmethod(_detectron2_layers)
     numbers_of = staticmethod(_numbers)

@@ -14,6 +14,8 @@ from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
 
 BODY = "backbone.bottom_up."
 KEYPOINT_CONVOLUTIONS = 8
+# begins of the names of all tensors that act on detections
+USED = ("backbone.", "proposal_generator.rpn_head.", "roi_heads.box_", "roi_heads.mask_", "roi_heads.keypoint_")
 _STAGE = re.compile(r"roi_heads\.box_(?:head|predictor)\.(\d{1,2})\.")
 USUAL = {"rpn_convolutions": 1}  # the published number of parts, where it is not 0
 

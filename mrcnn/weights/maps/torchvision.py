@@ -19,6 +19,8 @@ _OLDER = re.compile(  # convolutions of versions before 0.13, which now are in a
     r"|(?P<mask>roi_heads\.mask_head)\.mask_fcn(?P<number>[1-9])\.(?:weight|bias)"
 )
 KEYPOINT_CONVOLUTIONS = 8
+# begins of the names of all tensors that act on detections
+USED = ("backbone.", "rpn.", "roi_heads.box_", "roi_heads.mask_", "roi_heads.keypoint_")
 
 
 def renamed(tensors: Tensors) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.families.rcnn import LossWeights, RcnnConfig, check_channels, other_default
-from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig, TorchvisionV2Config
+from mrcnn.config.families.torchvision import Detectron2Config, TorchConfig, TorchvisionConfig, TorchvisionV2Config
 
 FAMILIES = (MatterportConfig, TorchvisionConfig, TorchvisionV2Config, Detectron2Config)
 
@@ -29,7 +29,8 @@ def test_rcnn_config_titles_and_backbone(family):
     config = family(backbone="resnet50")
     assert config.resnet.backbone == "resnet50"
     assert config.extra_losses == ()
-    assert set(family.TRAIN_LAYERS) == {"all", "3+", "4+", "5+", "heads"}
+    more = {"2+"} if issubclass(family, TorchConfig) else set()
+    assert set(family.TRAIN_LAYERS) == {"all", "3+", "4+", "5+", "heads"} | more
     assert family.LOSSES == tuple(LossWeights.model_fields)
 
 

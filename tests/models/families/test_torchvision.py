@@ -6,6 +6,7 @@ import pytest
 from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig, TorchvisionV2Config
 from mrcnn.models.build import build_model
 from mrcnn.models.families.torchvision import DETECTRON2, TORCHVISION, Detectron2, build_layers
+from mrcnn.models.trainable import select_trainable
 from mrcnn.structures import Choices
 
 SETTINGS = {
@@ -157,3 +158,17 @@ def test_build_layers_has_the_hourglass_of_the_settings(family):
     mask = build_layers(config, num_classes=3, feature_dtype="float32").heads["mask"]
     assert (mask.network.kind, mask.network.norm.mode, mask.repeat_regions) == ("hourglass52", "trained", True)
     assert mask.class_layers == ("mrcnn_mask_hourglass_logits",)
+
+
+# pytorch/vision, test/test_models.py: tensors that train by `trainable_backbone_layers` 0 to 5
+TRAINED = {TorchvisionConfig: (42, 52, 71, 84, 94, 95), TorchvisionV2Config: (66, 96, 153, 192, 222, 225)}
+
+
+@pytest.mark.parametrize("record", TRAINED)
+def test_train_layers_train_as_many_tensors_as_torchvision(record):
+    model = build_model(record(), num_classes=91)
+    found = []
+    for word in ("heads", "5+", "4+", "3+", "2+", "all"):
+        select_trainable(model, word)
+        found.append(len(model.trainable_variables))
+    assert tuple(found) == TRAINED[record]
