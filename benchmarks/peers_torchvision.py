@@ -147,7 +147,7 @@ def measure_detection(model: MaskRCNN, case: Case, *, options: argparse.Namespac
     def call() -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode(), _autocast(options.precision):
             found = model([torch.from_numpy(image).permute(2, 0, 1).float() / 255])[0]
-        return found["boxes"].numpy(), (found["masks"][:, 0] >= 0.5).numpy()
+        return found["boxes"].float().numpy(), (found["masks"][:, 0] >= 0.5).numpy()
 
     measured, (boxes, masks) = peers_work.measure(call, options)
     return {**measured, **_facts(), "found": len(boxes), "mask_share": float(masks.mean()) if len(boxes) else 0.0}

@@ -38,12 +38,22 @@ def draw(seed: int, *, count: int = 1, side: int = SIDE) -> tuple[np.ndarray, li
     return image, figures
 
 
-def write_coco(folder: Path, *, images: int, count: int = 1, side: int = SIDE) -> tuple[Path, Path]:
-    """Writes drawn images as COCO data: the annotation file and the folder of images."""
+def write_coco(
+    folder: Path, *, images: int, count: int = 1, side: int = SIDE, different: int | None = None
+) -> tuple[Path, Path]:
+    """Writes drawn images as COCO data: the annotation file and the folder of images.
+
+    Args:
+        folder: where they go, a new folder.
+        images: number of images.
+        count: figures of an image.
+        side: of an image in pixels.
+        different: number of images that differ, whose copies are the others; None for all.
+    """
     (folder / "img").mkdir(parents=True)
     listed, annotations = [], []
     for index in range(images):
-        image, figures = draw(index, count=count, side=side)
+        image, figures = draw(index % (different or images), count=count, side=side)
         cv2.imwrite(str(folder / "img" / f"{index}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         listed.append({"id": index, "file_name": f"{index}.png", "height": side, "width": side})
         for figure in figures:

@@ -8,13 +8,15 @@ from mrcnn.train import run as training
 from tests import figures
 from tests.train.conftest import HeardLog
 
+BATCH, STEPS = 4, 10  # images of a step, which are all that differ, and steps of an epoch
+
 
 def config(*, epochs, **model):
-    """Makes a train config of `epochs` steps, validated after the last; `model` adds keys of the model."""
+    """Makes a train config of `epochs` epochs, validated after the last; `model` adds keys of the model."""
     return {
         "lr": 0.0015,
         "epochs": epochs,
-        "batch_size": {"train": 4, "val": 4},
+        "batch_size": {"train": BATCH, "val": BATCH},
         "input_size": {"min_dim": figures.SIDE, "max_dim": figures.SIDE},
         "weights_init_type": "random",
         "model": {
@@ -29,13 +31,15 @@ def config(*, epochs, **model):
 
 
 def train(folder, values):
-    """Trains on four figures, which also validate; the model is `folder / "out"`.
+    """Trains on copies of four figures, which also validate; the model is `folder / "out"`.
 
     Returns:
         The rows of the history.
     """
-    data, images = figures.write_coco(folder / "data", images=4)
-    paths = DataPaths(data, images, data, images)
+    paths = DataPaths(
+        *figures.write_coco(folder / "data", images=STEPS * BATCH, different=BATCH),
+        *figures.write_coco(folder / "val", images=BATCH),
+    )
     training.train(load_train_config(values), data=paths, output_dir=folder / "out", log=HeardLog())
     with (folder / "out" / "history.csv").open() as file:
         return list(csv.DictReader(file))

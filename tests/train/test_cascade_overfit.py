@@ -6,7 +6,7 @@ from mrcnn.predict.predictor import Predictor
 from tests import figures
 from tests.train import overfit
 
-CONFIG = overfit.config(epochs=100, box_head="cascade")
+CONFIG = overfit.config(epochs=10, box_head="cascade")
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from mrcnn.predict.predictor import Predictor
 from tests import figures
 from tests.train import overfit
 
-CONFIG = overfit.config(epochs=80, extra_heads=["keypoints"], keypoint_channels=[64, 64, 64, 64])
+CONFIG = overfit.config(epochs=8, extra_heads=["keypoints"], keypoint_channels=[64, 64, 64, 64])
 
 
 @pytest.mark.slow
