@@ -1,10 +1,10 @@
 """Converts data of a label format to a Supervisely project.
 
     python -m mrcnn convert labelme DIR --out PROJECT
-    python -m mrcnn convert PATH --out PROJECT          # the format is recognized by what is there
+    python -m mrcnn convert PATH --out PROJECT          # the format is recognized by the files at PATH
 
 Each object becomes one bitmap with the pixels that training on the data itself (`--data`) would use. Splits of the
-data become the tags `train`, `val` and `test`; without splits a fifth of the images, with each class's share, is `val`.
+data become the tags `train`, `val` and `test`; without splits a fifth of the images, stratified by class, is `val`.
 Attributes become tags of the objects, crowds have the tag `iscrowd`, and parts of one object the same `instance`.
 """
 

@@ -5,7 +5,7 @@
 Each image has one mask of the same size, in which each object has its own value and 0 is the background. All pixels
 of a value are one object, also when it has holes or several parts. An image whose mask is all 0 stays as a negative.
 Instead of a mask an image may have a folder, MASKS_DIR/NAME for NAME.jpg, with one mask for each object: all its pixels
-that are not 0. Objects may overlap; an empty folder is an image without objects. Folders are recognized by themselves.
+that are not 0. Objects may overlap; an empty folder is an image without objects. Folders are recognized automatically.
 Source: the layout of Penn-Fudan (Wang, Shi, Song and Shen, ACCV 2007) and of the torchvision tutorial that uses it.
 """
 
@@ -46,7 +46,7 @@ class MaskFormat:
     """How masks are named and read.
 
     Attributes:
-        suffix: what the name of a mask or folder has after its image's, before the extension; None guesses it.
+        suffix: text between the image's name and the extension in the name of a mask or folder; None guesses it.
         colors_are_objects: also read masks with colours, each colour as one object and black as background.
         void: value of pixels that belong to no object, besides 0; None for none.
     """
@@ -61,7 +61,7 @@ ANY_NAME, AT_RANDOM = MaskFormat(), Split()
 
 @dataclass
 class Kept:
-    """What a conversion kept and left out.
+    """Counts of what a conversion kept and left out.
 
     Attributes:
         tags: number of images by tag; "" for images without a tag.

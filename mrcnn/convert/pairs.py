@@ -115,7 +115,7 @@ def match(
     Args:
         images: the image files.
         masks: the mask files.
-        suffix: what a mask's name has after the image's, before the extension.
+        suffix: text between the image's name and the extension in a mask's name.
         tally: counts what has no partner, and what has several.
         folders: those with one mask for each object.
 

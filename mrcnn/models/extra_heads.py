@@ -1,6 +1,6 @@
 """The table of heads besides the RPN, the box head and the mask head.
 
-Each has its own folder in `heads/`, and is imported here and added to `HEADS`. `model.extra_heads` in a config selects
+Each head has its own folder in `heads/`, is imported here and added to `HEADS`. `model.extra_heads` in a config selects
 heads by name.
 """
 

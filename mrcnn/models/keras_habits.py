@@ -15,7 +15,7 @@ PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 
 
 class KerasHabits(keras.Model):
-    """Keras model for detection whose call and `predict` also accept plain image arrays."""
+    """Keras model for detection; its call and `predict` also accept arrays of images."""
 
     def use_fixed_slots(self, fixed: bool) -> None:
         """Chooses whether graphs traced from now on have fixed shapes.

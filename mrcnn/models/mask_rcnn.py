@@ -65,7 +65,7 @@ class Numbers(NamedTuple):
         loss_weights: factor of each loss by name; 1 for a loss that is not listed.
         image_std: what each channel is divided by; None for 1.
         image_order: `rgb`, or `bgr`: the channels are reversed before the mean is subtracted.
-        pre_nms_topk_train: replaces the RPN's number of anchors before its NMS in training; None keeps it.
+        pre_nms_topk_train: the RPN's number of anchors before its NMS in training; None for that of inference.
         padding: value of padded pixels: `black`, so that the mean is subtracted from 0 (Matterport); or `mean`: 0 after
             the mean was subtracted (torchvision, detectron2).
     """
@@ -322,5 +322,5 @@ def _inside(windows: Tensor, images: Tensor) -> Tensor:
 
 
 def _first(proposals: Proposals, count: int) -> Proposals:
-    """Selects the best `count` proposals; a suppression with `count` outputs gives the same."""
+    """Selects the best `count` proposals; an NMS with `count` outputs selects the same."""
     return Proposals(*(field[:, :count] for field in proposals))

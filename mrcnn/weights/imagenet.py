@@ -2,9 +2,9 @@
 
 The files are those of keras.applications, torchvision, detectron2 and Caffe2. They differ in four things that are
 converted exactly: the order and the divisors of the input's channels (in the first convolution's kernel), the biases of
-convolutions (in the batch norms' means), and the epsilon of the batch norms. Two differences stay: the convolution
+convolutions (in the batch norms' means), and the epsilon of the batch norms. Two differences remain: the convolution
 that has a block's stride, which is logged, and the padding of the stem (Matterport's graph does not pad even sides
-at the top and left). The means of the images differ by rounding alone.
+at the top and left). The mean pixel values that are subtracted from images differ by rounding alone.
 Sources: keras.applications.resnet, kind "caffe"; torchvision 0.29, `models/resnet.py`; detectron2 at 02b5c4e2,
 `checkpoint/c2_model_loading.py` and tools/convert-torchvision-to-d2.py.
 """
@@ -32,7 +32,7 @@ class Source(NamedTuple):
 
     Attributes:
         layers: its values by layer and weight.
-        rules: what they belong to.
+        rules: the conventions of the network that they were trained in.
         left_out: batch norms whose convolutions are missing in the file.
     """
 
@@ -136,8 +136,8 @@ def fold_epsilon(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Changes a batch norm so that one with another epsilon equals it, for fixed statistics.
 
-    A smaller epsilon is added to the variance, which then is never 0 where it must not be; a larger one is folded into
-    gamma, since the variance could become negative.
+    If the wanted epsilon is smaller, the difference is added to the variance, so that the sum of both is never 0. If it
+    is larger, it is folded into gamma, since the variance could become negative.
 
     Args:
         gamma: `[channels]`.
@@ -215,7 +215,7 @@ def _with_epsilon(
 
 
 def _first_kernel(kernel: np.ndarray, source: ResNetRules, rules: ResNetRules) -> tuple[np.ndarray, str]:
-    """Converts the first kernel where it can; for other channel counts with a sentence."""
+    """Converts the first kernel if it has the source's channels; notes a change of their number."""
     count, wanted = kernel.shape[2] if kernel.ndim == 4 else 0, len(rules.image_std)
     if count != len(source.image_std):
         return kernel, ""  # its shape is refused later, with the layer's name

@@ -1,7 +1,7 @@
 """Reads pickled NumPy arrays, as detectron2 and Caffe2 write their weights, without running code.
 
-NumPy pickles an array as an empty one that is then given version, shape, data type, order and bytes, and a data type
-as its code (`f4`) that is then given its byte order.
+A pickled array is an empty array followed by its state: version, shape, data type, order and bytes. A pickled data type
+is its code (`f4`) followed by its state with the byte order.
 Source: `ndarray.__reduce__` and `dtype.__reduce__`; NumPy 2 has renamed `numpy.core` to `numpy._core`.
 """
 
@@ -43,7 +43,7 @@ class Array(pickles.Stateful):
         """Stores shape, data type, order and bytes.
 
         Raises:
-            UserError: the data type is none of numbers, or the bytes do not fit the shape.
+            UserError: the data type is not numeric, or the number of bytes does not fit the shape.
         """
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _DataType) or type(shape) is not tuple:

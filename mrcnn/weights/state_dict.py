@@ -1,7 +1,7 @@
 """Reads the weights of other frameworks as arrays by name: PyTorch, detectron2, Caffe2, safetensors.
 
 The first bytes of the file, not its suffix, decide how it is read. No code of the file is run, and PyTorch is not
-needed. How layers are named is a matter of the caller.
+needed. The names are those of the file; the caller maps them to layers.
 """
 
 import json

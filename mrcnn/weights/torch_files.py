@@ -195,7 +195,7 @@ def _place(storages: "_Storages", keys: Any, data: memoryview) -> None:
     """Finds the values of each storage.
 
     Raises:
-        UserError: storages are missing, twice there or of another size.
+        UserError: storages are missing, duplicated or of another size.
     """
     where = storages.where
     if type(keys) is not list or any(type(key) is not str for key in keys):
@@ -306,7 +306,7 @@ def _members(archive: zipfile.ZipFile, *, size: int, where: str) -> dict[str, zi
     """Checks the members of an archive by what its list declares, without reading them.
 
     Raises:
-        UserError: a member is compressed, encrypted, twice there or longer than the file.
+        UserError: a member is compressed, encrypted, duplicated or longer than the file.
     """
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():

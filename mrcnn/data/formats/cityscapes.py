@@ -1,7 +1,7 @@
 """Reads Cityscapes' fine annotations: `gtFine/SPLIT/CITY/*_gtFine_instanceIds.png` and `leftImg8bit/…`.
 
-A value of 1000 or more is an object of class value // 1000. A smaller value of one of the classes with objects is a
-group whose objects were not told apart: a crowd. Other values are no objects.
+A value of 1000 or more is an object of class value // 1000. A smaller value that is the number of a class with objects
+is a group whose objects were not annotated one by one: a crowd. Other values are no objects.
 Source: cityscapesScripts, `helpers/labels.py` and `preparation/json2instanceImg.py`.
 """
 

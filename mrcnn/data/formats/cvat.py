@@ -1,8 +1,8 @@
 """Reads CVAT's XML for images (version 1.1): polygons, masks, ellipses and boxes.
 
 Shapes of one label and `group_id` are parts of one object, as in CVAT's own COCO export. Attributes and `occluded` are
-tags. The file is read as a stream, an image at a time. Overlapping objects keep all their pixels; `z_order` orders
-them.
+tags. The file is read as a stream, an image at a time. Overlapping objects keep all their pixels; the objects of an
+image are sorted by `z_order`.
 Source: CVAT's XML annotation format. A mask is `rle`, counts of pixels row by row inside its box, zeros first.
 """
 

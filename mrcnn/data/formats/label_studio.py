@@ -1,7 +1,7 @@
 """Reads Label Studio's JSON export: polygons, brush masks, ellipses and boxes.
 
-Of several annotations of a task the ground truth counts, else the last one that was not cancelled. Choices, texts and
-ratings of a region are tags. Predictions are not read.
+Of several annotations of a task the one marked as ground truth is read, else the last one that was not cancelled.
+Choices, texts and ratings of a region are tags. Predictions are not read.
 Source: Label Studio's JSON export and its converter; coordinates are percents of the image.
 """
 
@@ -145,7 +145,7 @@ def _labels(value: Mapping[str, Any]) -> list[Any]:
 
 
 def _attributes(bound: list[Any]) -> dict[str, Any]:
-    """Collects choices, texts, numbers and ratings of a region by the name of their control."""
+    """Collects choices, texts, numbers and ratings of a region by the name of their labeling tag."""
     found = {}
     for item in bound:
         value = _mapping(item.get("value"))

@@ -31,7 +31,7 @@ class Facts:
     """An object without its geometry.
 
     Attributes:
-        title: of its class; anything but a text with content means that it has none.
+        title: of its class; a value that is no text, or an empty text, means that it has none.
         number: names the object in its file, for messages.
         attributes: values by name, which become tags; true becomes a tag without a value, false and None no tag.
         group: objects of one class with the same group are parts of one object; None for an object of its own.

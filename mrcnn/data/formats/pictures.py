@@ -103,7 +103,7 @@ class Pictures:
         tags: tuple[Tag, ...] = (),
         split: str | None = None,
     ) -> Iterator[Found]:
-        """Yields the image with its objects; nothing, reported, where objects were lost and none is left."""
+        """Yields the image with its objects; if all were left out, reports the image and yields nothing."""
         labels, path = objects.labels, picture.path
         if objects.lost and not labels:
             self._job.report.lose_image(NOTHING_LEFT, path.name)
@@ -118,12 +118,12 @@ class Pictures:
 
 
 def relative_to(path: Path, root: Path) -> Path:
-    """Computes a path inside a folder; only the file's name where it lies elsewhere."""
+    """Computes a path relative to a folder; only the file's name if the path is outside it."""
     return path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
 
 
 def beside(folder: Path, name: Any) -> str:
-    """Joins the folder of an annotation file and a name in it; the name alone where that leads out."""
+    """Joins an annotation file's folder and a name in it; only the name if that leaves the root."""
     if not _is_name(name):
         return ""
     joined = posixpath.normpath(posixpath.join(folder.as_posix(), name.replace("\\", "/")))

@@ -1,4 +1,4 @@
-"""Defines what every reader of a label format yields, and what it reads it from.
+"""Defines the records that every reader of a label format yields, and its arguments.
 
 A format is one file of this package with the functions `fits` and `read`, and one line of `table.READERS`. `read`
 yields an image at a time, so that a reader holds no pixels of other images.

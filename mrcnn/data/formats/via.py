@@ -2,7 +2,8 @@
 
 VIA has attributes of regions instead of classes. The class is the value of one attribute, chosen by `class_attribute`;
 the choice is reported, the other attributes become tags. Without any attribute all objects have one class, `object`.
-Images lie beside the file. Of a folder, the VIA files in it and in its folders are read, such as `train` and `val`.
+Images lie beside the file. If the path is a folder, the VIA files in it and in its subfolders, such as `train` and
+`val`, are read.
 Source: VIA's user guide and code (via.js 1.0.6 and 2.0.12): `regions` is a mapping in version 1 and a list in 2.
 """
 

@@ -73,7 +73,7 @@ def _xml_files(folder: Path) -> list[Path]:
 
 
 def _splits(root: Path) -> dict[Path, str]:
-    """Reads the lists of `ImageSets`; those of segmentation count first."""
+    """Reads the lists of `ImageSets`; those of segmentation take precedence."""
     found: dict[Path, str] = {}
     lists = [path for path in walk(root, ".txt") if path.parent.parent.name == SETS and path.stem in SPLIT_NAMES]
     for path in sorted(lists, key=lambda path: (path.parent.name != "Segmentation", path)):

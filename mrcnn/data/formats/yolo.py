@@ -2,7 +2,7 @@
 
 A row is a class number and the points of one outline as fractions of the image; five numbers are a box. `train`, `val`
 and `test` of the YAML file are folders, lists of folders or text files of image paths. A folder of images `…/images/…`
-has its labels in `…/labels/…`, another one beside the images.
+has its labels in `…/labels/…`; labels of any other folder are beside its images.
 Source: Ultralytics' data set format (`data/utils.py`, `data/base.py`); Roboflow's exports, whose paths begin with
 "../".
 """
@@ -155,7 +155,7 @@ def _place(place: str, content: Mapping[str, Any], root: Path) -> Path | None:
 def _listed(path: Path, root: Path) -> list[Path]:
     """Reads a text file of image paths, relative to its folder or the YAML file's.
 
-    Of a path of another machine, or CVAT's `data/images/…`, the longest ending that is a file is used.
+    Of a path from another machine, or CVAT's `data/images/…`, the longest ending that is a file is used.
     """
     text = files.read_bytes(path, what="list of images").decode("utf-8", "replace")
     found = []
@@ -167,7 +167,7 @@ def _listed(path: Path, root: Path) -> list[Path]:
 
 
 def _inner_parts(place: str) -> list[str]:
-    """Splits a path, without what leads out of a folder or names a disk."""
+    """Splits a path into its parts, without `..` and drive names."""
     parts = PurePosixPath(place.replace("\\", "/")).parts
     return [part for part in parts if part not in ("..", ".", "/", "//") and not part.endswith(":")]
 
@@ -177,7 +177,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _label_path(image: Path) -> Path:
-    """Finds the label file of an image: the last folder `images` of its path is `labels`."""
+    """Finds the label file of an image: the last folder `images` of its path becomes `labels`."""
     parts = list(image.parts)
     for index in range(len(parts) - 2, -1, -1):
         if parts[index] == "images":

@@ -1,4 +1,4 @@
-"""What passes from one stage of a cascade to the next, and how the stages' scores become one.
+"""Refines the boxes between the stages of a cascade and averages the stages' scores.
 
 Source: Cascade R-CNN (2018), section 4, as detectron2 builds it (`modeling/roi_heads/cascade_rcnn.py`).
 Shape letters: B images, R regions, C classes with background.
@@ -13,7 +13,7 @@ from mrcnn.structures import Tensor
 
 
 def refine_boxes(regions: Tensor, deltas: Tensor, windows: Tensor, *, delta_std: Sequence[float]) -> Tensor:
-    """Moves regions by a stage's deltas and clips them: the regions of the next stage.
+    """Applies a stage's deltas to its regions and clips them: the regions of the next stage.
 
     Args:
         regions: `[B, R, 4]` float32, yxyx.

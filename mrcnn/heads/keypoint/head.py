@@ -108,7 +108,7 @@ class Keypoints(Head):
         image_size: Size,
         training: bool,
     ) -> KeypointOutputs:
-        """Predicts the points of the regions with a point to train; see `Head.outputs`.
+        """Predicts the points of the regions whose objects have points to train on; see `Head.outputs`.
 
         Returns:
             `KeypointOutputs` of those regions and, so that it is not empty, of the batch's first slot; with

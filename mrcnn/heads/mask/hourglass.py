@@ -1,8 +1,8 @@
-"""Hourglass networks: mask heads that reach from fine features to the whole region and back.
+"""Hourglass networks: mask heads that combine features of all scales of a region.
 
-A region's features pass an input block and one hourglass: at each level they are halved, down to the level where one
-cell sees the whole region, and enlarged again, and what was at each level is added. The number in a network's name
-counts the convolutions from input to output.
+A region's features pass an input block and one hourglass. Level by level the hourglass halves their sides, until one or
+a few cells cover the whole region, and then doubles them again and adds the features that the level had on the way
+down. The number in a network's name counts the convolutions from input to output.
 Source: Birodkar et al. (2021), Deep-MAC, with the channels and blocks of its release in the TensorFlow Model Garden;
 Newell et al. (2016) for hourglasses; Law and Deng (2018) for the residual blocks.
 """

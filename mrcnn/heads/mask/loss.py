@@ -1,4 +1,4 @@
-"""The mask head's loss: a sigmoid per class, of which only the true class counts.
+"""The mask head's loss: binary cross-entropy of the mask of the true class.
 
 Source: Mask R-CNN (2017), section 3.
 """
@@ -26,7 +26,7 @@ def mrcnn_mask_loss(logits: Tensor, targets: MaskTargets, *, across: reduction.A
 
 
 def of_class(logits: Tensor, class_ids: Tensor) -> Tensor:
-    """Selects each region's mask of its class.
+    """Selects the mask of each region's class.
 
     Args:
         logits: `[P, M, M, C]`, or `[P, M, M, 1]` of one mask for all classes.

@@ -63,8 +63,8 @@ class MaskHead(Float32Layer):
     """Four 3x3 convolutions, a 2x upsampling and a 1x1 convolution to one mask per class.
 
     Attributes:
-        class_layers: names of the layers whose shapes depend on the classes. With `class_agnostic` the shape does not,
-            but transfer learning has always left this layer new.
+        class_layers: names of the layers whose shapes depend on the classes, which transfer learning does not load.
+            With `class_agnostic` the shape does not depend on them, but the layer is not loaded either.
     """
 
     class_layers = ("mrcnn_mask",)

@@ -1,4 +1,4 @@
-"""The mask head's targets: crops of the objects' masks, one for each of its regions."""
+"""The mask head's targets: crops of the objects' masks, one for each object region."""
 
 from collections.abc import Mapping
 from typing import Any

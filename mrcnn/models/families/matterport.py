@@ -1,6 +1,6 @@
 """Matterport's Mask R-CNN: ResNet-FPN with the paper's heads.
 
-Settings choose between its older conventions and our better ones.
+Settings choose between Matterport's conventions and the better ones of new models.
 Source: Matterport's Mask_RCNN (2019): graph, layer names, losses; `config.compatibility` lists what differs by setting.
 """
 

@@ -1,6 +1,6 @@
 """Names of the ResNets that Caffe2 stored, as in detectron2's ImageNet files `MSRA/R-50.pkl` and `R-101.pkl`.
 
-Their batch norms are a factor and a shift alone.
+Their batch norms have only a factor and a shift, no statistics.
 Source: detectron2 at 02b5c4e2, `checkpoint/c2_model_loading.py`: names and meaning of the blobs.
 """
 

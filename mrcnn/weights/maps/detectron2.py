@@ -97,8 +97,8 @@ def backbone_entries(depth: str, *, prefix: str) -> Iterator[Entry]:
 def form_of(tensors: Tensors) -> Form:
     """Finds the form of a detector from names and shapes of its tensors.
 
-    With one class besides the background, one box or mask for all classes is one for each. A cascade always has one box
-    for all classes.
+    With one class besides the background, class-agnostic and class-specific layers have the same shape and count as
+    class-specific. A cascade always has class-agnostic boxes.
     """
     stages = _box_stages(tensors)
     first = _stage(1, of=stages)
@@ -117,7 +117,7 @@ def form_of(tensors: Tensors) -> Form:
 def entries(form: Form) -> Iterator[Entry]:
     """Yields the tensors of a detector in detectron2's order.
 
-    Those of a head or norm that the detector lacks are missing in its state dict.
+    It also yields tensors of heads and norms that the detector lacks; these are missing in its state dict.
     """
     for level in (2, 3, 4, 5):
         for theirs, ours in (("fpn_lateral", f"fpn_c{level}p{level}"), ("fpn_output", f"fpn_p{level}")):

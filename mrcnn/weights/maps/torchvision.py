@@ -105,7 +105,7 @@ def form_of(tensors: Tensors) -> Form:
 def entries(form: Form) -> Iterator[Entry]:
     """Yields the tensors of a detector in torchvision's order.
 
-    Those of a head or norm that the detector lacks are missing in its state dict.
+    It also yields tensors of heads and norms that the detector lacks; these are missing in its state dict.
     """
     yield from backbone_entries(form.backbone, prefix=BODY)
     for theirs, ours in (("inner_blocks", "fpn_c{0}p{0}"), ("layer_blocks", "fpn_p{0}")):
