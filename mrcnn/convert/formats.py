@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
     log.info(
         f"{options.out}: {counted(report.kept.total(), 'object')} kept, {counted(lost, 'object')} and "
         f"{counted(report.lost_images, 'image')} left out"
-        f"{'; training takes objects left out for background' if lost else ''}"
+        f"{'; training treats what was left out as background' if lost else ''}"
     )
 
 
