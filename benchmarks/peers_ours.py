@@ -61,6 +61,7 @@ def settings(case: Case) -> RcnnConfig:
     return MatterportConfig(
         backbone="resnet50",
         rpn_channels=256,
+        rpn_delta_std=peers_work.RPN_DELTA_STD,
         pre_nms_topk=peers_work.PRE_NMS[case.training],
         post_nms_topk=peers_work.POST_NMS[False],
         post_nms_topk_train=peers_work.POST_NMS[True],

@@ -23,7 +23,6 @@ from benchmarks.peers_work import Case
 LAYOUTS = ("default", "channels-last")
 OWN_MODELS = {"torchvision": maskrcnn_resnet50_fpn, "torchvision_v2": maskrcnn_resnet50_fpn_v2}
 IMAGE_MEAN = (123.7, 116.8, 103.9)  # our default, RGB
-RPN_STD = (0.1, 0.1, 0.2, 0.2)  # our deltas of anchors are divided by these, torchvision's are not
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 BATCH_NORM_EPSILON = 1e-3  # ours
 TO_XYXY = [1, 0, 3, 2]  # (y, x, height, width) to (x, y, width, height) and back
@@ -104,7 +103,7 @@ def load(model: MaskRCNN, weights: Mapping[str, np.ndarray]) -> None:
     _put(head.conv[0][0], _kernel(weights, "rpn_conv_shared"))
     scores = _kernel(weights, "rpn_class_raw")
     _put(head.cls_logits, (scores[1::2] - scores[::2]).flip(0))
-    deltas = _kernel(weights, "rpn_bbox_pred").unflatten(0, (3, 4)) * torch.tensor(RPN_STD)[:, None, None, None]
+    deltas = _kernel(weights, "rpn_bbox_pred").unflatten(0, (3, 4)) * torch.tensor(peers_work.RPN_DELTA_STD)[:, None, None, None]
     # torchvision's aspect ratios are height / width, so its anchors of a cell have the opposite order
     _put(head.bbox_pred, deltas[:, TO_XYXY].flip(0).flatten(0, 1))
     _put(heads.box_head.fc6, _kernel(weights, "mrcnn_class_conv1").flatten(1))

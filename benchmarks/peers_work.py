@@ -14,6 +14,7 @@ OBJECTS = 8  # of each training image
 WARM_UP = 2  # default of the calls before the timed ones: the first traces graphs and prepares kernels
 PRE_NMS = {False: 1000, True: 2000}  # proposals of each level before NMS, by whether the model trains
 POST_NMS = {False: 1000, True: 2000}  # proposals of an image after NMS
+RPN_DELTA_STD = (0.1, 0.1, 0.2, 0.2)  # of our side; torchvision's RPN has kernels so much smaller
 BOX_NMS_IOU = 0.5
 POSITIVE_FRACTION = 0.25  # the largest share of objects among the regions of a training image
 POSITIVE_IOU = 0.1  # so low that objects fill their share of the regions on both sides, as they do in a trained model
