@@ -53,7 +53,7 @@ def test_all_schemas_defaults_enums_ranges_and_patterns_are_there():
     train, inference = SCHEMAS["train.json"]["properties"], SCHEMAS["inference.json"]["properties"]
     assert train["epochs"]["default"] == 2
     assert (train["input_size"]["properties"]["max_dim"]["minimum"], train["lr"]["exclusiveMinimum"]) == (1, 0)
-    assert train["train_layers"]["enum"] == ["all", "3+", "4+", "5+", "heads"]
+    assert train["train_layers"]["enum"] == ["all", "3+", "4+", "5+", "heads", "2+"]
     modes = {item["then"]["properties"]["name"]["const"]: item["then"] for item in inference["mode"]["allOf"]}
     assert modes["roi"]["properties"]["bounds"]["properties"]["left"]["pattern"] == "^([0-9]{1,9}|-0{1,9})(px|%)$"
     suffixes = {name: mode["properties"]["model_tags"]["properties"]["add_suffix"] for name, mode in modes.items()}

@@ -129,7 +129,7 @@ def test_the_editors_own_key_is_accepted_and_has_no_effect(kind):
         ("train", {"lr": 0}),
         ("train", {"gpu_devices": []}),
         ("train", {"input_size": {"max_dim": 0}}),
-        ("train", {"train_layers": "2+"}),
+        ("train", {"train_layers": "1+"}),
         ("train", {"special_classes": {"background": ""}}),
         ("train", {"model": {"anchor_sizes": [1, 2, 3, 4]}}),
         ("train", {"model": {"box_delta_std": [1, 1, 1]}}),

@@ -153,7 +153,11 @@ def test_extra_keys_of_input_size_are_kept():
         ({"gpu_devices": [0, True]}, "`gpu_devices[1]` must be an integer, got true"),
         ({"gpu_devices": 0}, "`gpu_devices` must be a list, got 0"),
         ({"gpu_devices": "0"}, '`gpu_devices` must be a list, got "0"'),
-        ({"train_layers": "2+"}, "`train_layers` must be 'all', '3+', '4+', '5+' or 'heads', got \"2+\""),
+        ({"train_layers": "1+"}, "`train_layers` must be 'all', '3+', '4+', '5+' or 'heads', got \"1+\""),
+        (
+            {"train_layers": "2", "model": {"family": "torchvision"}},
+            "`train_layers` of torchvision must be 'all', '2+', '3+', '4+', '5+' or 'heads', got \"2\"",
+        ),
         ({"dataset_tags": {"train": ""}}, '`dataset_tags.train` must not be empty, got ""'),
         ({"dataset_tags": {"val": None}}, "`dataset_tags.val` must be a string, got null"),
         ({"special_classes": {"background": 0}}, "`special_classes.background` must be a string, got 0"),

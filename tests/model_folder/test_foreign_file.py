@@ -30,8 +30,8 @@ def test_read_detector_refuses_a_backbone(tmp_path):
 
 
 def test_model_config_is_the_familys_with_the_parts_of_the_file():
-    assert foreign_file.model_config(file_of()) == TorchvisionConfig()
-    assert foreign_file.model_config(file_of(code_base="detectron2")) == Detectron2Config()
+    assert foreign_file.model_config(file_of()) == TorchvisionConfig(**examples.SIZES)
+    assert foreign_file.model_config(file_of(code_base="detectron2")) == Detectron2Config(**examples.SIZES)
 
 
 def test_model_config_of_a_published_file_has_its_epsilon():
@@ -126,7 +126,7 @@ def cascade(stages):
 
 def test_model_config_of_a_cascade_has_the_published_stages():
     config = foreign_file.model_config(cascade(3))
-    assert config == Detectron2Config(box_head="cascade")
+    assert config == Detectron2Config(box_head="cascade", **foreign_examples.SIZES)
     two = foreign_file.model_config(cascade(2))
     assert (two.cascade_ious, len(two.cascade_delta_std), two.last_delta_std) == ((0.5, 0.6), 2, (0.05, 0.05, 0.1, 0.1))
     with pytest.raises(UserError, match=r"^c\.pkl has a cascade of 4 stages but not their numbers, which"):

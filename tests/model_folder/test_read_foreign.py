@@ -45,7 +45,7 @@ def test_read_file_of_another_code_base(tmp_path, suffix, code_base, record):
     WRITE[suffix](path, examples.detector(code_base))
     stored = read.read_file(path, classes="cat,dog")
     assert (stored.path, stored.weights, stored.class_names[1:]) == (path, path, ("cat", "dog"))
-    assert stored.config == record()
+    assert stored.config == record(**examples.SIZES)
     assert (stored.input_size.min_dim, stored.input_size.max_dim) == (800, 1333)
     assert read.read_model(path, classes="cat,dog", input_size=(320, 640)).input_size.max_dim == 640
 

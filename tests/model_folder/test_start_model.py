@@ -207,14 +207,14 @@ def foreign_start(tmp_path):
 )
 def test_conventions_of_another_code_base_are_in_its_file(foreign_start, code_base, fields, conventions):
     found = foreign_start(foreign_examples.detector(code_base, **fields))
-    assert found.conventions() == conventions
+    assert found.conventions() == conventions | foreign_examples.SIZES
     assert found.input_shape() == "rectangle"
     assert start_model.keep_conventions({}, found.conventions()).family == conventions["family"]
 
 
 def test_conventions_of_a_published_file_are_known_by_its_name(foreign_start):
     found = foreign_start(foreign_examples.detector("torchvision"), "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
-    assert found.conventions() == {"family": "torchvision", "norm_epsilon": 0.0}
+    assert found.conventions() == {"family": "torchvision", "norm_epsilon": 0.0} | foreign_examples.SIZES
     assert found.remark() is None
 
 

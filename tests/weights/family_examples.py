@@ -24,6 +24,9 @@ SHAPES = {
     "same_of_objects": (2,),
 }
 
+# of the detectors, read from the shapes above
+SIZES = {"fpn_channels": 2, "rpn_channels": 2, "box_fc_channels": 2, "box_pool_size": 2}
+
 
 def detector(code_base="torchvision", *, without=("keypoint", ".norm.", "fpn.inner_blocks.0.1", "fpn.layer_blocks")):
     """Makes a detector; names with one of `without` in them are left out, but for those of the backbone."""

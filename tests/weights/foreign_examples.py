@@ -8,6 +8,8 @@ from mrcnn.weights.maps.entries import Form
 SECOND = Form("resnet50", rpn_convolutions=2, box_convolutions=4)
 NORMS = ("fpn_c", "fpn_p", "mrcnn_mask_bn", "mrcnn_box_bn")  # begins of layers whose batch norm only v2 has
 
+SIZES = {"fpn_channels": 2, "rpn_channels": 2, "box_fc_channels": 2}  # of the detectors, from their shapes
+
 
 def shape_of(entry, *, num_classes, anchors=3, shared=False):
     """Chooses the smallest shape that the entry's kind allows; `shared`: one box for all classes."""

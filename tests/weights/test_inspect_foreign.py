@@ -104,7 +104,7 @@ def test_main_inspects_a_file_of_each_kind(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "form: safetensors, whole model of torchvision" in printed.out
     assert printed.err.startswith(
-        f"error: {tmp_path / 'other.pth'} holds 1 tensors (linear.weight, …) of an unknown model"
+        f"error: {tmp_path / 'other.pth'} holds 1 tensors (linear.weight) of an unknown model"
     )
 
 
