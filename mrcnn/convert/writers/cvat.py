@@ -128,7 +128,7 @@ def shape_element(item: Instance) -> str:
         (y, x), (height, width) = item.origin, item.mask.shape
         place = f'rle="{", ".join(map(str, run_lengths(item.mask)))}" left="{x}" top="{y}" width="{width}"'
         return f'    <mask {common} {place} height="{height}" z_order="0">{_attribute_elements(values)}</mask>\n'
-    points = ";".join(f"{x:g},{y:g}" for x, y in found.parts[0].tolist())
+    points = ";".join(f"{x:.1f},{y:.1f}" for x, y in found.parts[0].tolist())
     return f'    <polygon {common} points="{points}" z_order="0">{_attribute_elements(values)}</polygon>\n'
 
 
