@@ -32,7 +32,7 @@ from mrcnn.project.annotation import Annotation
 
 BAD_ANNOTATION = "its annotation cannot be read"
 BAD_IMAGE = "it cannot be read, or has another size than its annotation says (height x width)"
-SECOND_SPLIT = "image without the tag of a second split, in the first one alone"
+SECOND_SPLIT = "image with the tag of a second split, in the first one alone"
 RENAMED = "image renamed, since another one has this name, perhaps with another suffix"
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from mrcnn.convert.writers import outlines
 from mrcnn.convert.writers.record import Instance, Picture, Writer, attributes_of
+from mrcnn.data.formats.record import split_of
 
 VERSION = "5.5.0"  # of labelme, whose keys these are
 MOST_PARTS = 16  # polygons of an object; one with more is written as a mask
@@ -31,8 +32,11 @@ class LabelmeWriter(Writer):
     HOLDS = frozenset({"score", "tags", "description", "crowds", "image tags"})
 
     def image_path(self, picture: Picture) -> str:
-        """Places an image in the folder of its split."""
-        return f"{picture.split}/{picture.name}" if picture.split else picture.name
+        """Places an image in the folder of its split; one of no split not in a folder with the name of a split."""
+        if picture.split:
+            return f"{picture.split}/{picture.name}"
+        *folders, name = picture.name.split("/")
+        return "/".join((*(f"{part}_" if split_of([part]) else part for part in folders), name))
 
     def add(self, picture: Picture) -> None:
         """Writes the file of an image; see `Writer.add`."""

@@ -27,8 +27,8 @@ OUTSIDE = "it has no pixel in the image"
 UNKNOWN = "its shape cannot be drawn"
 TOO_LARGE = "it cannot be drawn"
 THIN = "object without an area, drawn one pixel wide"
-SEVERAL_VALUES = "object without a second tag of the same name"
-TURNED = "object without its extra fields, since the annotation is of the image before its EXIF turn"
+SEVERAL_VALUES = "object with a second tag of one name, which is left out"
+TURNED = "object with extra fields, left out since the annotation is of the image before its EXIF turn"
 
 
 class Frame:

@@ -87,7 +87,7 @@ class Losses(Report):
         """Counts an object or image that is written, but not whole.
 
         Args:
-            what: text after the count in a message, such as "object without its score".
+            what: text after the count in a message, such as "object with a score, which is left out".
             title: of the object's class, or the name of an image's tag.
         """
         self._reduced.setdefault(what, Counter())[title] += 1
@@ -164,7 +164,7 @@ class Writer(ABC):
         losses = self.setup.losses
         if "image tags" not in self.HOLDS:
             for tag in picture.tags:
-                losses.reduce("image without its tag", tag.name)
+                losses.reduce(TAGGED, tag.name)
         found = []
         for number, item in enumerate(picture.instances):
             if item.is_crowd and "crowds" not in self.HOLDS:
@@ -178,17 +178,13 @@ class Writer(ABC):
         return found
 
 
-NO_CROWDS = "it is a crowd, for which the format has no place"
+NO_PLACE = "which the format has no place for"
+NO_CROWDS = f"it is a crowd, {NO_PLACE}"
+TAGGED = f"image with a tag, {NO_PLACE}"
 PARTS: dict[str, tuple[str, Callable[[Instance], bool]]] = {
-    "score": ("object without its score, for which the format has no place", lambda item: item.score is not None),
-    "tags": ("object without its tags, for which the format has no place", lambda item: bool(item.tags)),
-    "description": (
-        "object without its description, for which the format has no place",
-        lambda item: bool(item.description),
-    ),
-    "id": ("object without its id, for which the format has no place", lambda item: item.source_id is not None),
-    "fields": (
-        "object without its extra fields such as keypoints, for which the format has no place",
-        lambda item: bool(item.fields),
-    ),
+    "score": (f"object with a score, {NO_PLACE}", lambda item: item.score is not None),
+    "tags": (f"object with tags, {NO_PLACE}", lambda item: bool(item.tags)),
+    "description": (f"object with a description, {NO_PLACE}", lambda item: bool(item.description)),
+    "id": (f"object with an id, {NO_PLACE}", lambda item: item.source_id is not None),
+    "fields": (f"object with extra fields such as keypoints, {NO_PLACE}", lambda item: bool(item.fields)),
 }

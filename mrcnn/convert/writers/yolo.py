@@ -27,6 +27,8 @@ NUDGE = 0.01
 PARTS_JOINED = "object with several parts, joined by a line without a width"
 HOLES_JOINED = "object with holes, joined to its outline by a line without a width"
 
+REPEATED = "object with the outline of another one of its class, which readers take for one"
+
 
 class YoloWriter(Writer):
     """Writes the rows of each image at once."""
@@ -59,7 +61,10 @@ class YoloWriter(Writer):
                 self.setup.losses.reduce(PARTS_JOINED, item.title)
             if found.holes:
                 self.setup.losses.reduce(HOLES_JOINED, item.title)
-            rows.append(row_of(found, number=self._numbers[item.title], size_hw=picture.size_hw))
+            row = row_of(found, number=self._numbers[item.title], size_hw=picture.size_hw)
+            if row in rows:
+                self.setup.losses.reduce(REPEATED, item.title)
+            rows.append(row)
         path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
 
     def finish(self) -> Sequence[str]:

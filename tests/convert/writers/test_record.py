@@ -39,13 +39,13 @@ def test_losses_count_each_reason_by_class():
     losses = Losses()
     assert losses.lines() == []
     for title in ("cat", "dog", "cat"):
-        losses.reduce("object without its score", title)
-    losses.reduce("image without its tag", "rain")
+        losses.reduce("object with a score", title)
+    losses.reduce("image with a tag", "rain")
     losses.lose("it is too large", "a.png object 1", title="cat")
     assert losses.lines() == [
         "1 object left out, it is too large: a.png object 1",
-        "3 objects without its score: cat 2, dog 1",
-        "1 image without its tag: rain 1",
+        "3 objects with a score: cat 2, dog 1",
+        "1 image with a tag: rain 1",
     ]
     assert (losses.lost["cat"], losses.classes) == (1, ("cat",))
 
@@ -61,15 +61,15 @@ def test_writer_kept_counts_what_the_format_cannot_hold(tmp_path):
     assert Poor(setup).kept(picture) == [RICH, plain]
     assert setup.losses.kept == {"cat": 1, "dog": 1}
     assert setup.losses.lost == {"dog": 1}
-    none = "for which the format has no place"
+    none = "which the format has no place for"
     assert setup.losses.lines() == [
         f"1 object left out, it is a crowd, {none}: a.png object 1",
-        "1 image without its tag: rain 1",
-        f"1 object without its score, {none}: cat 1",
-        f"1 object without its tags, {none}: cat 1",
-        f"1 object without its description, {none}: cat 1",
-        f"1 object without its id, {none}: cat 1",
-        f"1 object without its extra fields such as keypoints, {none}: cat 1",
+        f"1 image with a tag, {none}: rain 1",
+        f"1 object with a score, {none}: cat 1",
+        f"1 object with tags, {none}: cat 1",
+        f"1 object with a description, {none}: cat 1",
+        f"1 object with an id, {none}: cat 1",
+        f"1 object with extra fields such as keypoints, {none}: cat 1",
     ]
 
 
