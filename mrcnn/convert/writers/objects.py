@@ -26,6 +26,8 @@ from mrcnn.project.skeletons import KEYPOINT_SHAPES, THIN_SHAPES
 OUTSIDE = "it has no pixel in the image"
 UNKNOWN = "its shape cannot be drawn"
 TOO_LARGE = "it cannot be drawn"
+UNKNOWN_PART = "object without a figure of it, whose shape cannot be drawn"
+UNNAMED = "object with keypoints, left out since its class does not name them"
 THIN = "object without an area, drawn one pixel wide"
 SEVERAL_VALUES = "object with a second tag of one name, which is left out"
 TURNED = "object with extra fields, left out since the annotation is of the image before its EXIF turn"
@@ -130,6 +132,8 @@ def instances_of(
         if drawn is not None:
             labels = [annotation.labels[number] for number in numbers]
             values = _fields(labels, frame, fields=fields.get(title, {}), losses=losses)
+            if len(masks) < len(labels) and not fields.get(title):
+                losses.reduce(UNNAMED, title)
             found.append(_instance(labels, drawn, score_tag=score_tag, losses=losses)._replace(fields=values))
     return tuple(found)
 
@@ -184,6 +188,8 @@ def _drawn(labels: Sequence[Label], frame: Frame, *, losses: Losses, where: str)
         is_unknown = all(isinstance(label.geometry, Unsupported) for label in labels)
         losses.lose(UNKNOWN if is_unknown else OUTSIDE, f"{where} ({', '.join(sorted(shapes))})", title=title)
         return None
+    if any(isinstance(label.geometry, Unsupported) for label in labels):
+        losses.reduce(UNKNOWN_PART, title)
     if shapes <= {*THIN_SHAPES}:
         losses.reduce(THIN, title)
     return frame.upright(drawn)

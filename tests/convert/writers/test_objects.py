@@ -116,6 +116,15 @@ def test_instances_of_a_shape_that_takes_too_long_to_draw(picture, monkeypatch):
     )
 
 
+def test_instances_of_figures_that_have_no_place(picture):
+    body = making.label(making.SHAPES["square"], "cat", instance="a")
+    graph = Label("cat", Graph({"n1": {"loc": [12, 7]}}), (), {"instance": "a"})
+    curve = Label("cat", Unsupported("curve"), (), {"instance": "a"})
+    (item,), losses = instances(picture, body, graph, curve, fields=objects.fields_of({"cat": {}}))
+    np.testing.assert_array_equal(canvas(item), making.SHAPES["square"])
+    assert losses.lines() == [f"1 {objects.UNKNOWN_PART}: cat 1", f"1 {objects.UNNAMED}: cat 1"]
+
+
 def test_instances_of_nothing(picture):
     assert instances(picture)[0] == ()
 
