@@ -184,7 +184,9 @@ def make_project(root: Path, images: Sequence[Outlines]) -> Path:
     with ProjectWriter(root / "project", ProjectMeta(tuple(ClassMeta(f"c{n}") for n in range(3)))) as writer:
         for index, objects in enumerate(images):
             drawn = [Polygon(ring).to_mask(HEIGHT, WIDTH) for ring in objects]
-            labels = [Label(f"c{n % 3}", Bitmap(corner[::-1], mask)) for n, (mask, corner) in enumerate(filter(None, drawn))]
+            labels = [
+                Label(f"c{n % 3}", Bitmap(corner[::-1], mask)) for n, (mask, corner) in enumerate(filter(None, drawn))
+            ]
             writer.add("ds", f"{index}.png", picture, annotation=Annotation((HEIGHT, WIDTH), (), tuple(labels)))
     return root / "project"
 

@@ -40,7 +40,8 @@ def test_main_calls_a_converter(calls):
 
 
 @pytest.mark.parametrize(
-    "words", [["--to", "yolo", "p", "--out", "o"], ["p", "--out", "o", "--to", "yolo"], ["p", "--to=yolo", "--out", "o"]]
+    "words",
+    [["--to", "yolo", "p", "--out", "o"], ["p", "--out", "o", "--to", "yolo"], ["p", "--to=yolo", "--out", "o"]],
 )
 def test_main_calls_the_converter_to_another_format(calls, words):
     assert command.main(["convert", *words]) == 3

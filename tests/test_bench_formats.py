@@ -34,5 +34,5 @@ def test_measure_writing_refuses_what_is_not_all_written(tmp_path):
     project = formats.make_project(tmp_path, [formats.outlines(2, seed=0)])
     (project / "ds" / "img" / "0.png").unlink()
     (project / "ds" / "img" / "0.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="no image of .* can be used"):
+    with pytest.raises(ValueError, match=r"no image of .* can be used"):
         formats.measure_writing("coco", project, tmp_path)

@@ -100,9 +100,7 @@ class _Conversion:
             Setup(
                 folder,
                 name=source.name,
-                categories={
-                    title: {**own[title], **extras.to_coco_category(self._fields[title])} for title in facts
-                },
+                categories={title: {**own[title], **extras.to_coco_category(self._fields[title])} for title in facts},
                 colors={item.title: item.color for item in source.meta.classes},
                 losses=self.losses,
             )
@@ -213,5 +211,6 @@ def _run(options: argparse.Namespace, log: EventLog) -> None:
         log.info(line)
     log.info(
         f"{options.out}: {counted(count, 'image')} and {counted(losses.kept.total(), 'object')} written as "
-        f"{options.format}, {counted(losses.lost_images, 'image')} and {counted(losses.lost.total(), 'object')} left out"
+        f"{options.format}, {counted(losses.lost_images, 'image')} and {counted(losses.lost.total(), 'object')} left "
+        "out"
     )

@@ -48,7 +48,7 @@ def tree(folder):
 
 def test_convert_writes_each_split_and_links_the_images(tmp_path):
     project = making.odd_project(tmp_path / "project")
-    losses, count, messages = convert(project, tmp_path / "out")
+    losses, count, _ = convert(project, tmp_path / "out")
     assert tree(tmp_path / "out") == [
         "annotations/instances_test.json",
         "annotations/instances_train.json",
@@ -67,7 +67,7 @@ def test_convert_writes_each_split_and_links_the_images(tmp_path):
 
 def test_convert_of_other_tags(tmp_path):
     project = making.project(tmp_path / "project", [("ds", f"{name}.png", name, []) for name in ("old", "new")])
-    _, _, messages = convert(project, tmp_path / "out", "yolo", split_tags={"train": "old", "val": "new"})
+    convert(project, tmp_path / "out", "yolo", split_tags={"train": "old", "val": "new"})
     assert tree(tmp_path / "out/images") == ["train/old.png", "val/new.png"]
     convert(project, tmp_path / "coco")
     assert read(tmp_path / "coco/annotations/instances.json")["images"][0]["attributes"] == {"new": True}
@@ -202,7 +202,7 @@ def test_convert_a_label_format_and_keep_its_splits(tmp_path):
         labels.image(tmp_path / "in" / split / "images" / "a.png")
         labels.write(tmp_path / "in" / split / "labels" / "a.txt", "0 0.1 0.1 0.5 0.1 0.5 0.5\n")
     labels.write(tmp_path / "in" / "data.yaml", "train: train/images\nval: valid/images\nnames: [cat]\n")
-    losses, count, _ = convert(tmp_path / "in", tmp_path / "out", "cvat")
+    _, count, _ = convert(tmp_path / "in", tmp_path / "out", "cvat")
     assert count == 2
     assert tree(tmp_path / "out/images") == ["train_images/a.png", "valid_images/a.png"]
     subsets = [image.get("subset") for image in ElementTree.parse(tmp_path / "out/annotations.xml").iter("image")]
@@ -231,7 +231,7 @@ def test_convert_hides_no_image(tmp_path):
     made = cases.content(images=[cases.image(1, ".hidden/.a.png")])
     path, images = cases.write(tmp_path, made, names=(".hidden/.a.png",))
     convert(path, tmp_path / "out", "labelme", images=images)
-    assert tree(tmp_path / "out") == ["_hidden/_a.json", "_hidden/_a.png", "labels.txt"]
+    assert tree(tmp_path / "out") == ["_.hidden/_.a.json", "_.hidden/_.a.png", "labels.txt"]
 
 
 @pytest.mark.parametrize("given", [["--to", "yolo", "PROJECT"], ["PROJECT", "--to", "yolo"], ["PROJECT", "--to=yolo"]])

@@ -144,7 +144,9 @@ class _File:
         """
         image_id, (height, width) = len(self._images) + 1, picture.size_hw
         entry = {"id": image_id, "file_name": picture.name, "height": height, "width": width}
-        self._images.append(json.dumps({**entry, **({"attributes": attributes_of(picture.tags)} if picture.tags else {})}))
+        self._images.append(
+            json.dumps({**entry, **({"attributes": attributes_of(picture.tags)} if picture.tags else {})})
+        )
         is_first = not self._used
         given = [self._id(value) for value in wanted]
         rows = [

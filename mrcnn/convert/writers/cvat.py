@@ -3,9 +3,9 @@
     annotations.xml
     images/NAME.jpg
 
-An object of one part without holes is a polygon, from which COCO's mask code draws exactly its pixels; another one is a
-`mask`, counts of pixels row by row inside its box, zeros first. The split of an image is its `subset`. Tags and the score
-are attributes, which the labels of the file declare; a tag `occluded` is CVAT's own attribute. A crowd has the
+An object of one part without holes is a polygon, from which COCO's mask code draws exactly its pixels; another one is
+a `mask`, counts of pixels row by row inside its box, zeros first. The split of an image is its `subset`. Tags and the
+score are attributes, which the labels of the file declare; a tag `occluded` is CVAT's own attribute. A crowd has the
 attribute `iscrowd`.
 Source: CVAT's XML annotation format.
 """

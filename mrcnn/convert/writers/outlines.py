@@ -1,10 +1,10 @@
 """Traces the outlines of a mask, such that COCO's mask code draws exactly its pixels from them.
 
 The border between true and false pixels is a chain of pixel sides. Two outlines follow it: one through the middles of
-the sides, thinned to few points, and one along the sides, with a point at each turn. The first one cuts corners, but
-stays nearer to the border than any pixel's centre. COCO's code rounds points to fifths of a pixel, so the pixels that it
-draws are compared with the mask; where they differ, or where it has no more points, the second outline is used. Its
-points are corners of pixels, from which COCO's code draws exactly the pixels inside.
+the sides, thinned to fewer points, and one along the sides, with a point at each turn. The first one cuts corners, but
+stays nearer to the border than any pixel's centre. COCO's code rounds points to fifths of a pixel, so the pixels that
+it draws are compared with the mask; where they differ, or where the thinned outline has as many points, the second one
+is used. Its points are corners of pixels, from which COCO's code draws exactly the pixels inside.
 Pixels that touch at a corner alone belong to different parts; a hole may be open at a corner.
 Source: COCO mask API (cocodataset.org), `rleFrPoly`; Douglas and Peucker 1973 by OpenCV.
 """
@@ -22,7 +22,7 @@ MOST_COMPARED = 16  # rings of a mask; one with more has outlines along the pixe
 MOST_PAIRS = 2**22  # of points whose distances are computed, 100 MB
 _TOP, _RIGHT, _BOTTOM, _LEFT = range(4)  # sides of a pixel in the order of a walk with the pixel on the right
 _CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # (x, y) where the walk along each side begins
-_MIDDLES = np.array([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)])
+_MIDDLES = np.array([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)], np.float32)
 
 
 class Outlines(NamedTuple):
@@ -55,21 +55,23 @@ def trace(mask: np.ndarray, origin: tuple[int, int] = (0, 0)) -> Outlines:
     """
     walks = _walks(mask)
     exact = [_turns(walk) for walk in walks]
+    areas = [_area(ring) for ring in exact]
     if len(walks) <= MOST_COMPARED:
         thin = [_shorter(_thinned(walk), ring) for walk, ring in zip(walks, exact, strict=True)]
-        rings = thin if _draws(thin, mask) else exact
+        rings = thin if _draws(thin, areas, mask) else exact
     else:
         rings = exact
-    moved = [ring + np.array(origin[::-1]) for ring in sorted(rings, key=_area, reverse=True)]
-    count = sum(_area(ring) > 0 for ring in rings)
+    order = sorted(range(len(rings)), key=areas.__getitem__, reverse=True)
+    moved = [rings[index] + np.array(origin[::-1]) for index in order]
+    count = sum(area > 0 for area in areas)
     return Outlines(tuple(moved[:count]), tuple(moved[count:]))
 
 
 def joined(outlines: Outlines) -> np.ndarray:
     """Joins the outlines of parts and holes to one ring, by lines that are walked forth and back.
 
-    Each outline is joined to the ring so far where both are nearest. COCO's mask code and OpenCV's `fillPoly` leave holes
-    empty; the former draws no pixel of the lines.
+    Each outline is joined to the ring so far where both are nearest. COCO's mask code and OpenCV's `fillPoly` leave
+    holes empty; the former draws no pixel of the lines.
 
     Returns:
         `[n, 2]` xy pixels.
@@ -100,17 +102,16 @@ class _Walk(NamedTuple):
 
 def _walks(mask: np.ndarray) -> list[_Walk]:
     """Finds the walks around parts and holes, with the mask on the right."""
-    padded = np.pad(mask, 1)
-    width = padded.shape[1]
-    ids, following = _successors(padded.ravel(), width)
-    walks = []
-    for places in _cycles(following):
-        pixels, sides = np.divmod(ids[places], 4)
-        walks.append(_Walk(np.stack((pixels % width, pixels // width), axis=1) - 1, sides))
-    return walks
+    height, width = mask.shape
+    padded = np.zeros((height + 2, width + 2), bool)
+    padded[1:-1, 1:-1] = mask
+    pixels, sides, following = _successors(padded.ravel(), width + 2)
+    rows, columns = np.divmod(pixels, width + 2)
+    places = np.stack((columns - 1, rows - 1), axis=1)
+    return [_Walk(places[cycle], sides[cycle]) for cycle in _cycles(following)]
 
 
-def _successors(inside: np.ndarray, width: int) -> tuple[np.ndarray, list[int]]:
+def _successors(inside: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Finds for each side of a pixel at the border the side where the walk goes on.
 
     Args:
@@ -118,66 +119,68 @@ def _successors(inside: np.ndarray, width: int) -> tuple[np.ndarray, list[int]]:
         width: w.
 
     Returns:
-        `[n]` sorted ids of the sides, four times the pixel's position plus the side, and for each the place of its
-        successor in this list.
+        `[n]` position of each pixel, `[n]` its side, and for each the place of its successor in these arrays.
     """
-    steps = (1, width, -1, -width)  # along each side
-    pixels = np.flatnonzero(inside)
-    ids, successors = [], []
+    count = len(inside)
+    inner = slice(width, count - width)
+    border = np.zeros((4, count), bool)
+    steps = np.array((1, width, -1, -width))  # along each side
     for side in (_TOP, _RIGHT, _BOTTOM, _LEFT):
-        outward = steps[side - 1]
-        here = pixels[~inside[pixels + outward]]
-        ahead = here + steps[side]
-        across = ahead + outward
-        turned_left = np.where(inside[across], 4 * across + (side - 1) % 4, 4 * ahead + side)
-        successors.append(np.where(inside[ahead], turned_left, 4 * here + (side + 1) % 4))
-        ids.append(4 * here + side)
-    order = np.argsort(found := np.concatenate(ids))
-    listed = found[order]
-    return listed, np.searchsorted(listed, np.concatenate(successors)[order]).tolist()
+        outward = int(steps[side - 1])
+        np.greater(inside[inner], inside[width + outward : count - width + outward], out=border[side, inner])
+    ids = np.flatnonzero(border)
+    sides, here = np.divmod(ids, count)
+    ahead = here + steps[sides]
+    across = ahead + steps[sides - 1]
+    on = np.where(inside[across], (sides - 1) % 4 * count + across, sides * count + ahead)
+    successors = np.where(inside[ahead], on, (sides + 1) % 4 * count + here)
+    places = np.empty(4 * count, np.int32)
+    places[ids] = np.arange(len(ids))
+    return here, sides, places[successors].tolist()
 
 
-def _cycles(following: Sequence[int]) -> list[list[int]]:
-    seen = bytearray(len(following))
+def _cycles(following: list[int]) -> list[list[int]]:
+    """Lists the cycles of a permutation, which is changed: what was visited becomes -1."""
     cycles = []
     for first in range(len(following)):
-        if seen[first]:
-            continue
         cycle, place = [], first
-        while not seen[place]:
-            seen[place] = 1
+        while (after := following[place]) >= 0:
             cycle.append(place)
-            place = following[place]
-        cycles.append(cycle)
+            following[place] = -1
+            place = after
+        if cycle:
+            cycles.append(cycle)
     return cycles
 
 
 def _turns(walk: _Walk) -> np.ndarray:
-    """Lists the corners of pixels where a walk turns, `[n, 2]` float64."""
-    turns = walk.sides != np.roll(walk.sides, 1)
-    return (walk.pixels + _CORNERS[walk.sides])[turns].astype(np.float64)
+    """Lists the corners of pixels where a walk turns, `[n, 2]` float32."""
+    turns = walk.sides != np.concatenate((walk.sides[-1:], walk.sides[:-1]))
+    return (walk.pixels[turns] + _CORNERS[walk.sides[turns]]).astype(np.float32)
 
 
 def _thinned(walk: _Walk) -> np.ndarray:
-    """Lists few of the middles of the sides of a walk, `[n, 2]` float64."""
-    middles = (walk.pixels + _MIDDLES[walk.sides]).astype(np.float32)
-    return cv2.approxPolyDP(middles[:, None], THINNED, True)[:, 0].astype(np.float64)
+    """Lists few of the middles of the sides of a walk, `[n, 2]` float32."""
+    middles = walk.pixels.astype(np.float32) + _MIDDLES[walk.sides]
+    return cv2.approxPolyDP(middles[:, None], THINNED, True)[:, 0]
 
 
 def _shorter(thinned: np.ndarray, exact: np.ndarray) -> np.ndarray:
     return thinned if 3 <= len(thinned) < len(exact) else exact
 
 
-def _draws(rings: Sequence[np.ndarray], mask: np.ndarray) -> bool:
-    """Checks whether COCO's code draws a mask from rings, whose holes are subtracted."""
+def _draws(rings: Sequence[np.ndarray], areas: Sequence[float], mask: np.ndarray) -> bool:
+    """Checks whether COCO's code draws a mask from rings, those of negative area being holes."""
     height, width = mask.shape
-    runs = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
-    signs = [1 if _area(ring) > 0 else -1 for ring in rings]
+    drawn = coco_mask.decode(coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width))
+    if len(rings) == 1:
+        return bool((drawn[:, :, 0] == mask).all())
     # a count a pixel: parts that overlap, or a hole outside of its part, would be hidden by a union
-    return bool((coco_mask.decode(runs).astype(np.int8) @ np.array(signs, np.int8) == mask).all())
+    signs = np.where(np.array(areas) > 0, 1, -1).astype(np.int8)
+    return bool((drawn.astype(np.int8) @ signs == mask).all())
 
 
 def _area(ring: np.ndarray) -> float:
     """Computes the area inside a ring; negative for a hole."""
-    (x, y), (next_x, next_y) = ring.T, np.roll(ring, -1, axis=0).T
-    return float((x * next_y - next_x * y).sum() / 2)
+    x, y = ring.astype(np.float64).T
+    return float(x[-1] * y[0] - x[0] * y[-1] + x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2

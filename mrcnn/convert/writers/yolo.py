@@ -3,9 +3,9 @@
     images/train/NAME.jpg, labels/train/NAME.txt; images/unsplit/… for images of no split
     data.yaml
 
-A row is a class number and one outline, as fractions of the image. Parts and holes of an object are joined by lines that
-are walked forth and back, from which COCO's mask code draws exactly its pixels. A crowd has no place: a row would teach
-it as one object.
+A row is a class number and one outline, as fractions of the image. Parts and holes of an object are joined by lines
+that are walked forth and back, from which COCO's mask code draws exactly its pixels. A crowd has no place: a row would
+teach it as one object.
 Source: Ultralytics' data set format, whose own converter of COCO data joins parts alike and leaves crowds out.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from mrcnn.convert.writers import outlines
-from mrcnn.convert.writers.record import Instance, Picture, Setup, Writer
+from mrcnn.convert.writers.record import Picture, Setup, Writer
 from mrcnn.data.formats.record import TEST, TRAIN, VAL
 
 NO_SPLIT = "unsplit"  # folder of the images of no split
@@ -79,8 +79,8 @@ class YoloWriter(Writer):
         lines = []
         if missing := [split for split in (TRAIN, VAL) if split not in self._splits]:
             lines.append(
-                f"data.yaml names no images for {' and '.join(missing)}, and Ultralytics needs both; tag the images first "
-                "(mrcnn tag), or name their tags by --train-tag and --val-tag"
+                f"data.yaml names no images for {' and '.join(missing)}, and Ultralytics needs both; tag the images "
+                "first (mrcnn tag), or name their tags by --train-tag and --val-tag"
             )
         if None in self._splits and len(self._splits) > 1:
             lines.append(f"images of no split are in {IMAGES}/{NO_SPLIT}, which data.yaml does not name")

@@ -149,7 +149,8 @@ def splits_of(path, **more):
     known = ("train", "val", "test")
     found = {item.name: item.read_annotation(source.meta).tags for item in source.items}
     return {
-        PurePosixPath(name).name: [tag.name for tag in tags if tag.name in known] for name, tags in sorted(found.items())
+        PurePosixPath(name).name: [tag.name for tag in tags if tag.name in known]
+        for name, tags in sorted(found.items())
     }
 
 

@@ -52,7 +52,13 @@ def test_annotation_of_extra_fields_and_description():
 
 @pytest.mark.parametrize(
     ("name", "is_crowd", "kind"),
-    [("square", False, list), ("two parts", False, list), ("hole", False, dict), ("noise", False, dict), ("square", True, dict)],
+    [
+        ("square", False, list),
+        ("two parts", False, list),
+        ("hole", False, dict),
+        ("noise", False, dict),
+        ("square", True, dict),
+    ],
 )
 def test_segmentation_of_parts_is_polygons_and_of_holes_and_crowds_run_lengths(name, is_crowd, kind):
     found = coco.segmentation_of(making.cropped(making.SHAPES[name], is_crowd=is_crowd), size_hw=SIZE)

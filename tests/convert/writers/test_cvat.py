@@ -59,7 +59,7 @@ def test_run_lengths_row_by_row(mask, counts):
 
 
 def test_writer_declares_labels_before_the_images(tmp_path):
-    titles = ("cat", "a < b & \"c\"\x01", "dog")
+    titles = ("cat", 'a < b & "c"\x01', "dog")
     item = making.cropped(making.SHAPES["pixel"], titles[1], tags=(Tag("wild"), Tag("occluded")), score=0.25)
     pictures = [
         Picture("sub dir/a.png", "train", SIZE, (item,), (Tag("rain"), Tag("place", "park"))),

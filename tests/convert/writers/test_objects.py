@@ -132,7 +132,9 @@ def test_instances_of_nothing(picture):
 def test_fields_of_keypoints_of_a_project(picture):
     fields = objects.fields_of({"cat": {}, "person": PERSON})
     assert {title: [*own] for title, own in fields.items()} == {"cat": [], "person": ["keypoints"]}
-    graph = Label("person", Graph({"n1": {"loc": [12, 7]}, "n2": {"loc": [3, 4], "disabled": True}}), (), {"instance": "a"})
+    graph = Label(
+        "person", Graph({"n1": {"loc": [12, 7]}, "n2": {"loc": [3, 4], "disabled": True}}), (), {"instance": "a"}
+    )
     body = making.label(making.SHAPES["square"], "person", instance="a")
     (item,), losses = instances(picture, body, graph, fields=fields)
     # COCO: x, y of the pixel and 2 for visible, 1 for hidden

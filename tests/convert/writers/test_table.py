@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 
@@ -86,8 +87,10 @@ def masks_of(dataset):
     }
 
 
-def iou(one, two):
-    return (one & two).sum() / (one | two).sum()
+def is_close(ours, theirs):
+    """Checks that masks are equal but for a pixel at the outline, which supervision's drawing includes."""
+    inner, outer = (step(theirs.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for step in (cv2.erode, cv2.dilate))
+    return bool((inner <= ours).all() and (ours <= outer).all())
 
 
 def test_supervision_reads_coco(tmp_path):
@@ -102,7 +105,7 @@ def test_supervision_reads_coco(tmp_path):
     assert [*found] == ["a.png"]
     for (title, _, canvas), (their_title, mask) in zip(before["a.png"], found["a.png"], strict=True):
         assert title == their_title
-        assert canvas.sum() < 40 or iou(canvas, mask) > 0.85
+        assert is_close(canvas, mask)
 
 
 def test_supervision_reads_yolo(tmp_path):
@@ -122,7 +125,7 @@ def test_supervision_reads_yolo(tmp_path):
         canvas = np.zeros((making.HEIGHT, making.WIDTH), bool)
         (height, width), (y, x) = drawn[0].shape, drawn[1]
         canvas[y : y + height, x : x + width] = drawn[0]
-        assert iou(canvas, mask) > 0.85
+        assert is_close(canvas, mask)
 
 
 def test_supervision_reads_labelme(tmp_path):
@@ -132,4 +135,5 @@ def test_supervision_reads_labelme(tmp_path):
     theirs = sv.DetectionDataset.from_labelme(str(tmp_path / "out"), str(tmp_path / "out"))
     found = masks_of(theirs)["a.png"]
     assert [title for title, _ in found] == ["dog", "dog"]  # shapes of one group are one object there too
-    assert iou(making.SHAPES["square"], found[0][1]) > 0.8
+    assert is_close(making.SHAPES["square"], found[0][1])
+    assert is_close(making.SHAPES["two parts"], found[1][1])

@@ -23,7 +23,15 @@ def test_facts_of_a_detection():
 
 @pytest.mark.parametrize(
     "annotation",
-    [{}, {"score": None}, {"score": "0.5"}, {"score": True}, {"score": float("nan")}, {"attributes": []}, {"attributes": {}}],
+    [
+        {},
+        {"score": None},
+        {"score": "0.5"},
+        {"score": True},
+        {"score": float("nan")},
+        {"attributes": []},
+        {"attributes": {}},
+    ],
 )
 def test_facts_of_none_share_one_mapping(annotation):
     assert values.facts(annotation) is values.NOTHING
