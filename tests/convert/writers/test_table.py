@@ -98,14 +98,15 @@ def test_supervision_reads_coco(tmp_path):
     project = making.odd_project(tmp_path / "project")
     convert(project, tmp_path / "out", "coco")
     before = making.found(project)
-    theirs = sv.DetectionDataset.from_coco(
+    data = sv.DetectionDataset.from_coco(
         str(tmp_path / "out/train"), str(tmp_path / "out/annotations/instances_train.json"), force_masks=True
     )
-    found = masks_of(theirs)
+    found = masks_of(data)
     assert [*found] == ["a.png"]
-    for (title, _, canvas), (their_title, mask) in zip(before["a.png"], found["a.png"], strict=True):
-        assert title == their_title
-        assert is_close(canvas, mask)
+    for name, ours, theirs in zip(making.SHAPES, before["a.png"], found["a.png"], strict=True):
+        assert ours[0] == theirs[0]
+        # its drawing closes the gap of a pixel, which is not at the outline of what it draws
+        assert name == "open corner" or is_close(ours[2], theirs[1]), name
 
 
 def test_supervision_reads_yolo(tmp_path):
