@@ -1,12 +1,14 @@
-"""Measures how fast the label formats are read, in images a second on one core.
+"""Measures how fast the label formats are read and written, in images a second on one core.
 
 The same random outlines are written in each format, with hard links to one image, and read as training reads them: each
-object's pixels are computed. Reading uses one thread.
+object's pixels are computed. Then a project with bitmaps of the same objects is converted to each format that
+`mrcnn convert --to` writes, from its annotation files to the finished folder. Both use one thread.
 
     python -m benchmarks.formats --images 5000 --polygons 7
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -18,8 +20,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mrcnn import events
+from mrcnn.convert import to_format
+from mrcnn.convert.writers import table as written
 from mrcnn.data.formats import table
 from mrcnn.data.formats.record import Job
+from mrcnn.data.sources.source import DataPaths
+from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project.geometry import Bitmap, Polygon
+from mrcnn.project.meta import ClassMeta, ProjectMeta
+from mrcnn.project.writer import ProjectWriter
 
 HEIGHT, WIDTH, POINTS = 480, 640, 24
 Outlines = list[np.ndarray]  # `[POINTS, 2]` xy pixels of each object of an image
@@ -167,6 +177,35 @@ def measure(kind: str, images: Sequence[Outlines], folder: Path) -> float:
     return seconds
 
 
+def make_project(root: Path, images: Sequence[Outlines]) -> Path:
+    """Writes a project with a bitmap for each outline; returns its folder."""
+    picture = root / "picture.png"
+    cv2.imwrite(str(picture), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    with ProjectWriter(root / "project", ProjectMeta(tuple(ClassMeta(f"c{n}") for n in range(3)))) as writer:
+        for index, objects in enumerate(images):
+            drawn = [Polygon(ring).to_mask(HEIGHT, WIDTH) for ring in objects]
+            labels = [
+                Label(f"c{n % 3}", Bitmap(corner[::-1], mask)) for n, (mask, corner) in enumerate(filter(None, drawn))
+            ]
+            writer.add("ds", f"{index}.png", picture, annotation=Annotation((HEIGHT, WIDTH), (), tuple(labels)))
+    return root / "project"
+
+
+def measure_writing(kind: str, project: Path, folder: Path) -> float:
+    """Converts a project to a format.
+
+    Returns:
+        CPU seconds.
+    """
+    start = time.process_time()
+    paths, log = DataPaths(project), events.JsonLog(io.StringIO())
+    losses, _ = to_format.convert(paths, folder / f"to_{kind}", log=log, plan=to_format.Plan(kind))
+    seconds = time.process_time() - start
+    if losses.lost_images or losses.lost.total():
+        raise RuntimeError(f"{kind}: not all was written: {losses.lines()}")
+    return seconds
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Prints a table row for each format."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -180,6 +219,10 @@ def main(given: Sequence[str] | None = None) -> int:
         for kind in WRITERS:
             seconds = measure(kind, images, Path(folder))
             print(f"{kind:<14}{seconds:>9.1f}{options.images / seconds:>10.0f}", flush=True)
+        project = make_project(Path(folder), images)
+        for kind in written.WRITERS:
+            seconds = measure_writing(kind, project, Path(folder))
+            print(f"{f'to {kind}':<14}{seconds:>9.1f}{options.images / seconds:>10.0f}", flush=True)
     return 0
 
 

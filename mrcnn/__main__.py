@@ -49,6 +49,7 @@ CONVERTERS: Commands = {
     "cityscapes": _format("cityscapes", "Cityscapes' fine annotations"),
     "voc": _format("voc", "Pascal VOC's XML files and masks"),
     "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
+    "--to": Command("mrcnn.convert.to_format", "the other way: write data as coco, yolo, labelme or cvat"),
 }
 COMMANDS: Commands = {
     "train": Command("mrcnn.commands.train", "train a model on a project, COCO JSON or other labels"),
@@ -65,7 +66,8 @@ COMMANDS: Commands = {
 NAME = "mrcnn"
 BELOW = ("keras", "tensorflow")  # packages whose versions `--version` prints too
 ANY_FORMAT = "PATH"  # the row of `CONVERTERS` that recognizes the format
-CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format"
+TO_FORMAT = "--to"  # the row of `CONVERTERS` that writes another format
+CONVERT, CONVERT_SUMMARY = "convert", "make a project of another format, or another format of a project"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,10 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join([f"{NAME} {mrcnn.__version__}", *(f"{name} {_installed(name)}" for name in BELOW)]))
         return 0
     if given[:1] == [CONVERT]:
+        given[1:] = _target_first(given[1:])
         if given[1:] and given[1] not in CONVERTERS and Path(given[1]).exists():
             given.insert(1, ANY_FORMAT)
         return _dispatch(given[1:], CONVERTERS, prog=f"{NAME} {CONVERT}", more={})
     return _dispatch(given, COMMANDS, prog=NAME, more={CONVERT: CONVERT_SUMMARY})
+
+
+def _target_first(given: list[str]) -> list[str]:
+    """Moves `--to FORMAT` to the start, where it names the sub-command; `--to=FORMAT` is the same."""
+    words = [part for word in given for part in (word.split("=", 1) if word.startswith(f"{TO_FORMAT}=") else [word])]
+    if TO_FORMAT not in words:
+        return given
+    place = words.index(TO_FORMAT)
+    return [*words[place : place + 2], *words[:place], *words[place + 2 :]]
 
 
 def _dispatch(given: list[str], commands: Commands, *, prog: str, more: Mapping[str, str]) -> int:

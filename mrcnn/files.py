@@ -171,6 +171,26 @@ def publish_folder(partial: str | os.PathLike[str], path: str | os.PathLike[str]
     flush(Path(path).parent)
 
 
+def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Creates a hard link to a file, or copies the file where the disk allows no link.
+
+    Args:
+        source: the file; symbolic links are followed.
+        target: path of the link or copy, in an existing folder; must not exist.
+
+    Raises:
+        UserError: the file cannot be copied.
+    """
+    try:
+        os.link(os.path.realpath(source), target)  # the file itself: a link to a symbolic link may dangle
+    except OSError:
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            message = f"cannot copy {os.fspath(source)} to {os.fspath(target)}: {error.strerror or error}"
+            raise UserError(message) from error
+
+
 def replace_link(link: str | os.PathLike[str], target: str) -> None:
     """Creates a symbolic link to a folder, or replaces an existing link atomically.
 

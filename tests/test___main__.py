@@ -40,6 +40,20 @@ def test_main_calls_a_converter(calls):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [["--to", "yolo", "p", "--out", "o"], ["p", "--out", "o", "--to", "yolo"], ["p", "--to=yolo", "--out", "o"]],
+)
+def test_main_calls_the_converter_to_another_format(calls, words):
+    assert command.main(["convert", *words]) == 3
+    assert calls == [("mrcnn.convert.to_format", ["yolo", "p", "--out", "o"], "mrcnn convert --to")]
+
+
+def test_main_calls_the_converter_to_no_format_for_its_own_message(calls):
+    assert command.main(["convert", "p", "--to"]) == 3
+    assert calls == [("mrcnn.convert.to_format", ["p"], "mrcnn convert --to")]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["trian"], "mrcnn: there is no command 'trian'; did you mean train?"),

@@ -99,6 +99,24 @@ def test_publish_folder_keeps_a_folder_with_files(tmp_path):
     assert [(tmp_path / name / name).is_dir() for name in ("half", "out")] == [True, True]
 
 
+def test_link_or_copy_links_the_file_itself_or_copies_it(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("a")
+    files.link_or_copy(tmp_path / "link", tmp_path / "b")
+    assert (tmp_path / "b").samefile(tmp_path / "a")
+    assert not (tmp_path / "b").is_symlink()
+
+    def refuse(*given):
+        raise OSError("cross-device link")
+
+    monkeypatch.setattr(files.os, "link", refuse)
+    files.link_or_copy(tmp_path / "link", tmp_path / "c")
+    assert not (tmp_path / "c").samefile(tmp_path / "a")
+    assert (tmp_path / "c").read_bytes() == b"content"
+    with pytest.raises(UserError, match=r"cannot copy .*none to .*d: No such file"):
+        files.link_or_copy(tmp_path / "none", tmp_path / "d")
+
+
 def test_replace_link_is_never_without_a_link(tmp_path, monkeypatch):
     seen, replace = [], os.replace
 

@@ -12,7 +12,7 @@ from typing import Any
 from faster_coco_eval.core import mask as rle_tools
 
 from mrcnn import files
-from mrcnn.evaluate import coco
+from mrcnn.data.coco import masks
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
 from mrcnn.structures import CompactDetections
@@ -74,7 +74,7 @@ def entries(detections: CompactDetections, fields: Fields | None = None) -> list
                 "category_id": int(detections.class_ids[row]),
                 "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                 "score": round(float(detections.scores[row]), 6),
-                "segmentation": coco.encode_crop(mask.pixels, mask.origin, size=detections.size),
+                "segmentation": masks.encode_crop(mask.pixels, mask.origin, size=detections.size),
                 **extras.to_coco(extras.row_of(detections.extras, row), fields),
             }
         )

@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
-from faster_coco_eval.core import mask as rle_tools
 
+from mrcnn.data.coco import masks as runs
+from mrcnn.data.coco.masks import Rle
 from mrcnn.evaluate.metric import MetricKind, Predictions
 from mrcnn.structures import GroundTruth
 
-Rle = dict[str, Any]  # {"size": [H, W], "counts": str}, COCO's compressed form
 KINDS = {"box": "bbox", "mask": "segm"}
 AREAS = ("all", "small", "medium", "large")  # the library's order; the bounds are 32 x 32 and 96 x 96 pixels
 DETECTIONS = 100  # that COCO scores of an image and class; raised to the model's limit if that is higher
@@ -38,36 +38,8 @@ def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:
     encoded = []
     for mask in masks:
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask, dtype=np.uint8))
-        encoded.append(encode_crop(mask[y : y + height, x : x + width], (y, x), size=mask.shape))
+        encoded.append(runs.encode_crop(mask[y : y + height, x : x + width], (y, x), size=mask.shape))
     return encoded
-
-
-def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, int]) -> Rle:
-    """Encodes a cropped mask as COCO run lengths of the whole image.
-
-    Pixels outside the crop are false. The time depends on the size of the crop, not of the image.
-
-    Args:
-        crop: `[h, w]` bool.
-        origin: row and column of the crop's first pixel in the image.
-        size: height and width of the image.
-
-    Returns:
-        As one item of `encode_masks`.
-    """
-    (y, x), (height, width) = origin, (int(side) for side in size)
-    columns = np.zeros((crop.shape[1], crop.shape[0] + 2), dtype=np.int8)
-    columns[:, 1:-1] = crop.T
-    steps = np.diff(columns, axis=1)  # [w, h + 1], 1 where a run starts, -1 behind its end
-    starts, ends = (
-        (x + column) * height + y + row for column, row in (np.nonzero(steps == 1), np.nonzero(steps == -1))
-    )
-    # COCO's runs are column-major: one that ends where the next column's begins is the same run (setxor1d removes both
-    # edges), and union1d adds the image's end without a last run of length 0
-    edges = np.union1d(np.setxor1d(starts, ends), [height * width])
-    counts = np.diff(edges, prepend=0).tolist()
-    run = rle_tools.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": run["counts"].decode("ascii")}
 
 
 class CocoEvaluator:
@@ -154,7 +126,7 @@ class CocoEvaluator:
                     "iscrowd": int(ignore),
                     "area": float(mask.sum()),
                     "bbox": _xywh(instances.boxes[index]),
-                    "segmentation": encode_crop(mask, (y1, x1), size=(ground_truth.height, ground_truth.width)),
+                    "segmentation": runs.encode_crop(mask, (y1, x1), size=(ground_truth.height, ground_truth.width)),
                 }
             )
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.data import rasterize
+from mrcnn.data.coco import masks
 from mrcnn.data.sources.samples import make_sample
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
-from mrcnn.evaluate.coco import encode_crop
 from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
@@ -234,7 +234,7 @@ def _ground_truth(
 
 
 def _scored(found: CompactDetections) -> _Scored:
-    runs = [encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
+    runs = [masks.encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
     return _Scored(found.boxes, found.class_ids, found.scores, runs, found.extras)
 
 

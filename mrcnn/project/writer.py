@@ -79,7 +79,7 @@ class ProjectWriter:
             if isinstance(image, bytes):
                 image_path.write_bytes(image)
             else:
-                _link_or_copy(Path(image), image_path)
+                files.link_or_copy(image, image_path)
             annotation_path.write_text(text, encoding="utf-8")
         for tag in annotation.all_tags():
             if tag.name not in self._tags or self._tags[tag.name].value_type == "none":
@@ -143,13 +143,3 @@ def _value_type(value: Any) -> str:
     if value is None:
         return "none"
     return "any_number" if isinstance(value, int | float) and not isinstance(value, bool) else "any_string"
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(os.path.realpath(source), target)  # the file itself: a link to a symbolic link may dangle
-    except OSError:
-        try:
-            shutil.copyfile(source, target)
-        except OSError as error:
-            raise UserError(f"cannot copy {source} to {target}: {error.strerror or error}") from error

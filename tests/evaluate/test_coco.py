@@ -187,16 +187,6 @@ def test_encode_masks_equals_the_librarys_own_encoding(size, share):
     np.testing.assert_array_equal(rle_tools.decode(encoded).transpose(2, 0, 1).astype(bool), masks)
 
 
-@pytest.mark.parametrize("origin", [(0, 0), (3, 2), (6, 5)])
-def test_encode_crop_is_the_mask_with_clear_pixels_around(origin):
-    crop = np.array([[1, 0, 1, 1], [1, 1, 0, 1]], dtype=bool)
-    full = np.zeros((8, 9), dtype=bool)
-    y, x = origin
-    full[y : y + 2, x : x + 4] = crop
-    assert coco.encode_crop(crop, origin, size=(8, 9)) == coco.encode_masks([full])[0]
-    np.testing.assert_array_equal(rle_tools.decode(coco.encode_crop(crop, origin, size=(8, 9))), full)
-
-
 def test_encode_masks_worked_example():
     # column by column: 1 clear, 1 set | 2 set -> runs 1, 3; characters are 48 + run: "1", "3"
     assert coco.encode_masks([np.array([[0, 1], [1, 1]], dtype=bool)]) == [{"size": [2, 2], "counts": "13"}]

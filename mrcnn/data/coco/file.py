@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import files
-from mrcnn.data.coco import boxes, masks
+from mrcnn.data.coco import boxes, masks, values
 from mrcnn.data.coco import categories as coco_categories
 from mrcnn.data.coco import kinds as coco_kinds
 from mrcnn.data.coco.categories import id_text
@@ -58,7 +58,6 @@ OTHER_SIZE = "image of another size than the file says (height x width); trainin
 SIZE_ASKED = "image without a usable `height` and `width`, read from the image itself"
 
 _INSTEAD_OF_MASKS = {"bbox": "boxes", "keypoints": "keypoints"}
-_CROWD_WORDS = {"1": True, "true": True, "0": False, "false": False, "": False, "none": False, "null": False}
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,7 @@ class CocoObject:
         is_crowd: `iscrowd` is 1.
         name: "annotation" with its id, or with its index where it has none, for messages.
         extras: values of its extra fields by name, pixels of the image; see `CocoDataset.fields`.
+        facts: its keys `score` and `attributes`; see `values.facts`.
     """
 
     category: str
@@ -78,6 +78,7 @@ class CocoObject:
     is_crowd: bool
     name: str = "annotation"
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,7 @@ def _objects(
         key, category = id_text(item.get("image_id")), id_text(item.get("category_id"))
         own = id_text(item.get("id"))
         name = f"annotation {own}" if own else f"annotation number {number} of the list"
-        is_crowd = _crowd(item.get("iscrowd"))
+        is_crowd = values.crowd(item.get("iscrowd"))
         where = f"{name} of image {names.get(key or '', short(item.get('image_id')))}"
         if key is None or key not in names:
             tally.add(IMAGE_GONE if key and key in listed else NO_IMAGE, where)
@@ -372,12 +373,12 @@ def _objects(
             tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
         else:
             try:
-                values = extras.of_coco(item, fields[categories[category]])
+                own_fields = extras.of_coco(item, fields[categories[category]])
             except UserError as error:
                 tally.add(BAD_FIELD, f"{where} ({error})")
             else:
-                found = CocoObject(categories[category], item.get("segmentation"), is_crowd, name, values)
-                objects[names[key]].append(found)
+                found = categories[category], item.get("segmentation"), is_crowd, name, own_fields, values.facts(item)
+                objects[names[key]].append(CocoObject(*found))
     return objects
 
 
@@ -389,12 +390,3 @@ def _side(value: Any) -> int:
     """Reads a height or width; 0 for an impossible value."""
     text = id_text(value) or ""
     return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def _crowd(value: Any) -> bool | None:
-    """Reads `iscrowd`; False where it is missing, None where it is neither 0 nor 1."""
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    if isinstance(value, int | float):
-        return bool(value) if value in (0, 1) else None
-    return _CROWD_WORDS.get(value.strip().lower()) if isinstance(value, str) else None

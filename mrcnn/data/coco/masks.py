@@ -1,4 +1,4 @@
-"""Draws a COCO `segmentation` as a mask cropped to the object's box.
+"""Draws a COCO `segmentation` as a mask cropped to the object's box, and encodes such masks.
 
 No step takes memory or time proportional to the image's area. The pixels are those of COCO's own mask code, which
 converts polygons to run lengths; only the box is then expanded to pixels. Shape letters: n runs, h w the box.
@@ -39,6 +39,7 @@ _MOST_CHARACTERS = 7  # of one number, 35 bits
 _LONGEST_NUMBER = 40  # characters of a number that is written as text
 
 
+Rle = dict[str, Any]  # {"size": [H, W], "counts": str}, COCO's compressed form
 Runs = tuple[np.ndarray, np.ndarray]  # `[n]` first positions and `[n]` ends, pixels counted column by column
 
 
@@ -151,6 +152,34 @@ def unroll(runs: Runs, height: int) -> tuple[np.ndarray, tuple[int, int]]:
     lengths = np.diff(inside, prepend=0, append=rows * columns)
     mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
     return np.ascontiguousarray(mask), (y1, x1)
+
+
+def encode_crop(crop: np.ndarray, origin: tuple[int, int], *, size: tuple[int, int]) -> Rle:
+    """Encodes a cropped mask as COCO run lengths of the whole image.
+
+    Pixels outside the crop are false. The time depends on the size of the crop, not of the image.
+
+    Args:
+        crop: `[h, w]` bool.
+        origin: row and column of the crop's first pixel in the image.
+        size: height and width of the image.
+
+    Returns:
+        `size` [H, W] and `counts` (ASCII), ready for JSON.
+    """
+    (y, x), (height, width) = origin, (int(side) for side in size)
+    columns = np.zeros((crop.shape[1], crop.shape[0] + 2), dtype=np.int8)
+    columns[:, 1:-1] = crop.T
+    steps = np.diff(columns, axis=1)  # [w, h + 1], 1 where a run starts, -1 behind its end
+    starts, ends = (
+        (x + column) * height + y + row for column, row in (np.nonzero(steps == 1), np.nonzero(steps == -1))
+    )
+    # COCO's runs are column-major: one that ends where the next column's begins is the same run (setxor1d removes both
+    # edges), and union1d adds the image's end without a last run of length 0
+    edges = np.union1d(np.setxor1d(starts, ends), [height * width])
+    counts = np.diff(edges, prepend=0).tolist()
+    run = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": run["counts"].decode("ascii")}
 
 
 def has_mask(segmentation: Any) -> bool:

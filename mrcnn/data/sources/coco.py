@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrcnn.data.coco import file, objects
-from mrcnn.data.coco.file import CocoDataset
+from mrcnn.data.coco import file, objects, values
+from mrcnn.data.coco.file import CocoDataset, CocoObject
+from mrcnn.data.formats.objects import tags_of
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList, Sets, Settings, Source
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError
@@ -24,6 +25,7 @@ SUFFIX = ".json"
 KIND = "COCO file"
 FIX = "annotate objects there; crowds (`iscrowd` 1) are ignored"
 FIX_DRAWN = "choose another `seed` or name other images by --val-data; crowds (`iscrowd` 1) are ignored"
+SCORE_TAG = "confidence"  # of an object that has a `score`, as on detections in a project
 VAL_FRACTION = 0.2  # of the images validate where no file names others
 
 
@@ -36,7 +38,8 @@ class CocoItem:
         name: path inside the folder of images.
         image_path: of the image file.
         ann_path: of the COCO file.
-        annotation: its objects, and its facts as `extra`; crowds have the tag `iscrowd`.
+        annotation: its objects, and its facts as `extra`; crowds have the tag `iscrowd`, scores and attributes are
+            tags.
     """
 
     dataset: str
@@ -132,7 +135,7 @@ def _items(dataset: CocoDataset, name: str, tally: Tally) -> list[CocoItem]:
     for image in dataset.images:
         figures = [
             extras.figures(
-                Label(item.category, geometry, (Tag(CROWD_TAG),) if item.is_crowd else ()),
+                Label(item.category, geometry, _tags(item)),
                 item.extras,
                 dataset.fields.get(item.category),
             )
@@ -146,6 +149,12 @@ def _items(dataset: CocoDataset, name: str, tally: Tally) -> list[CocoItem]:
         reasons = "; ".join((*dataset.warnings, *tally.lines()))
         raise UserError(f"nothing can be learnt from {dataset.path}: its {lost} objects are all left out: {reasons}")
     return items
+
+
+def _tags(item: CocoObject) -> tuple[Tag, ...]:
+    crowd = (Tag(CROWD_TAG),) if item.is_crowd else ()
+    score = (Tag(SCORE_TAG, item.facts[values.SCORE]),) if values.SCORE in item.facts else ()
+    return (*crowd, *score, *tags_of(item.facts.get(values.ATTRIBUTES, {})))
 
 
 def _names(datasets: Sequence[CocoDataset]) -> list[str]:

@@ -321,3 +321,14 @@ def test_unroll_runs(dtype):
     mask, corner = masks.unroll((np.array([1, 6], dtype), np.array([3, 7], dtype)), 4)
     assert corner == (1, 0)
     np.testing.assert_array_equal(mask, [[1, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("origin", [(0, 0), (3, 2), (6, 5)])
+def test_encode_crop_is_the_mask_with_clear_pixels_around(origin):
+    crop = np.array([[1, 0, 1, 1], [1, 1, 0, 1]], dtype=bool)
+    full = np.zeros((8, 9), dtype=np.uint8, order="F")
+    y, x = origin
+    full[y : y + 2, x : x + 4] = crop
+    found = masks.encode_crop(crop, origin, size=(8, 9))
+    assert found == {"size": [8, 9], "counts": pycocotools_mask.encode(full)["counts"].decode()}
+    np.testing.assert_array_equal(pycocotools_mask.decode(found), full)

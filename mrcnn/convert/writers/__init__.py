@@ -1,0 +1,1 @@
+"""Writes annotated images in the label formats of other tools, a file for each format."""
