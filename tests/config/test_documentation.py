@@ -10,8 +10,8 @@ from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.keypoints import KeypointTemplate
-from mrcnn.config.tta import TtaConfig
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
+from mrcnn.config.tta import TtaConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES = {

@@ -25,10 +25,11 @@ from tests.predict import helpers
 from . import networks
 
 KEYPOINTS = {"extra_heads": ("keypoints",), "keypoints": networks.POINTS}
+STRAIGHT_AND_MIRRORED = View(64, 64), View(64, 64, flip=True)
 ONE_VIEW = TtaConfig(min_dims=(64,), max_dim=64, flip=False)
 
 
-def make(find, describe, *, views=(View(64, 64), View(64, 64, flip=True)), shape="rectangle", **config):
+def make(find, describe, *, views=STRAIGHT_AND_MIRRORED, shape="rectangle", **config):
     """Makes a predictor over the two functions of a network, whose usual input is 64 pixels."""
     network = networks.Halves(find, describe)
     bundle = helpers.make_bundle(network, shape=shape, **{"score_threshold": 0.1, **config})
@@ -245,7 +246,7 @@ def test_detect_names_what_to_lower_where_a_view_does_not_fit(monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
     predictor._find = {None: full}
-    with pytest.raises(OutOfMemory, match="64x64 pixels: use smaller `tta.min_dims`, or another device"):
+    with pytest.raises(OutOfMemory, match=r"64x64 pixels: use smaller `tta.min_dims`, or another device"):
         predictor.predict([np.zeros((64, 64, 3), np.uint8)])
 
 
