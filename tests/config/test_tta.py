@@ -20,7 +20,7 @@ def test_tta_config_of_a_service_is_flat():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"min_dims": []}, "`model.tta.min_dims` must have at least 1 entry"),
+        ({"min_dims": []}, "`model.tta.min_dims` must have at least 1 item, got []"),
         ({"min_dims": [0]}, "`model.tta.min_dims[0]` must be greater than or equal to 1, got 0"),
         ({"min_dims": 800}, "`model.tta.min_dims` must be a list"),
         ({"max_dim": 0}, "`model.tta.max_dim` must be greater than or equal to 1, got 0"),

@@ -61,7 +61,7 @@ def shares(*rows):
     def find(images, windows):
         low, sides = windows[:, None, :2], windows[:, None, 2:] - windows[:, None, :2]
         boxes = tf.concat([low, low], -1) + tf.concat([sides, sides], -1) * places
-        return detections(boxes, class_ids, tf.tile([scores], [tf.shape(images)[0], 1]))
+        return detections(boxes, class_ids, tf.tile(scores[None], [tf.shape(images)[0], 1]))
 
     return find
 
