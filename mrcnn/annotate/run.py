@@ -35,9 +35,10 @@ from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict import batch_size, modes, sources
 from mrcnn.predict.pipeline import Pipeline
-from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Picture, Source
+from mrcnn.predict.staged import AnyPredictor
+from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project import repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
@@ -133,11 +134,12 @@ def _load_and_apply(
     )
     for line in precision.lines(bundle.precision, asked=options.precision):
         log.info(line)
-    return _apply(Predictor(bundle), source, folder, config=config, log=log, options=options)
+    predictor = predictor_of(bundle, config.model.tta, say=log.info)
+    return _apply(predictor, source, folder, config=config, log=log, options=options)
 
 
 def apply(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     source: Source,
     output_dir: str | Path,
     *,
@@ -153,7 +155,7 @@ def apply(
 
 
 def _apply(
-    predictor: Predictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
+    predictor: AnyPredictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
     bundle = predictor.bundle
     naming = _naming(bundle, config)
@@ -193,7 +195,9 @@ def _apply(
     return summary
 
 
-def _batch_size(predictor: Predictor, left: Source, *, config: InferenceConfig, log: EventLog, options: Options) -> int:
+def _batch_size(
+    predictor: AnyPredictor, left: Source, *, config: InferenceConfig, log: EventLog, options: Options
+) -> int:
     if options.batch_size != AUTO:
         return int(options.batch_size)
     is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
@@ -228,7 +232,7 @@ class _Progress:
 
 @contextmanager
 def _predicting(
-    predictor: Predictor, left: Source, *, config: InferenceConfig, log: EventLog, size: int, progress: _Progress
+    predictor: AnyPredictor, left: Source, *, config: InferenceConfig, log: EventLog, size: int, progress: _Progress
 ) -> Iterator[Iterator[tuple[Picture, Found]]]:
     """Reads and predicts in threads while the block consumes the pictures with their detections."""
     settings = predictor.bundle.config
@@ -316,6 +320,8 @@ def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
         "weights": checksum,
     }
     chosen = {"confidence_tag_name": config.model.confidence_tag_name, "mode": config.mode.model_dump(mode="json")}
+    if config.model.tta:  # else left out, so that runs of older versions can be resumed
+        chosen["tta"] = config.model.tta.model_dump(mode="json")
     return {"config": chosen, "model": model}
 
 
@@ -355,7 +361,7 @@ def _full(summary: Summary, bundle: ModelBundle) -> str | None:
 
 
 def _nothing(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     source: Source,
     *,
     naming: labels.Naming,

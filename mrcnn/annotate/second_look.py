@@ -7,15 +7,15 @@ from typing import Any
 from mrcnn.config.inference import Mode
 from mrcnn.events import EventLog
 from mrcnn.predict import modes, sources
-from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
+from mrcnn.predict.staged import AnyPredictor
 
 THRESHOLDS = (0.3, 0.1)
 IMAGES = 20  # most images that are predicted again
 
 
 def describe(
-    predictor: Predictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str], limited_by: str
+    predictor: AnyPredictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str], limited_by: str
 ) -> str | None:
     """Predicts some images again and describes how many objects reach lower score thresholds.
 
@@ -49,7 +49,7 @@ def _line(counts: Mapping[float, int], *, own: float, looked_at: int, of: int, l
 
 
 def _scores(
-    predictor: Predictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str]
+    predictor: AnyPredictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str]
 ) -> list[float]:
     config = predictor.bundle.config
     pictures = sources.read_pictures(

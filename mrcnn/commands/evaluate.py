@@ -5,7 +5,7 @@
     python -m mrcnn evaluate --model MODEL --project DIR --group cars=car,van --group persons=rider,walker
 
 AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for
-inference. Of an inference config only the mode and the mode's own keys are used; its selection of classes is ignored.
+inference. Of an inference config only `mode`, without its selection of classes, and `model.tta` are used.
 A model whose masks were trained on some of its classes has the groups `seen` and `unseen`.
 """
 
@@ -37,7 +37,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
     arguments.add_boxes(parser)
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
-    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode is used")
+    parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode and `tta` are used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
     parser.add_argument("--group", action="append", type=_group, default=[], metavar="NAME=CLASS,...",
                         help="also average over these classes; may be repeated")  # fmt: skip
@@ -74,7 +74,7 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     if args.batch_size < 1:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
     data = arguments.data_paths(args)
-    mode = load_inference_config(args.config or {}, warn=log.warning).mode
+    config = load_inference_config(args.config or {}, warn=log.warning)
     paths.check_model(args.model, classes=args.classes)
     paths.check_data(args.project, data)
     if args.output:
@@ -84,12 +84,13 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         args.model,
         scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
-        mode=mode,
+        mode=config.mode,
         names={"classes": args.classes, "input_size": args.input_size},
         loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         batch_size=args.batch_size,
         log=log,
         groups=dict(args.group),
+        tta=config.model.tta,
     )
     print(printable(scoring.table(metrics)))
     if args.output:

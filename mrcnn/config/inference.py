@@ -1,8 +1,8 @@
 """The inference config: settings of the model and of the inference mode.
 
 Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. This project
-added `score_floor` and `max_image_mb`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and `nms_after` of
-`sliding_window`.
+added `score_floor`, `max_image_mb` and `tta`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and
+`nms_after` of `sliding_window`.
 """
 
 import re
@@ -24,6 +24,7 @@ from mrcnn.config.base import (
     Text,
 )
 from mrcnn.config.given import UserSettings
+from mrcnn.config.tta import TtaConfig
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(px|%)")
 AMOUNT_PATTERN = f"^{_AMOUNT.pattern}$"
@@ -180,6 +181,14 @@ class InferenceModelConfig(UserSettings):
     max_image_mb: PositiveInt = Field(
         default=2048,
         description=("**new**: largest image, in megabytes of decoded pixels; one that is larger is skipped and named"),
+    )
+    tta: TtaConfig | None = Field(
+        default=None,
+        description=(
+            "**new**: [test-time augmentation](inference.md#test-time-augmentation): the model is applied to each "
+            "image or region at several sizes and mirrored, and the results are merged. An object, `{}` too, turns it "
+            "on; null is off"
+        ),
     )
 
     def score_threshold(self, model_floor: float) -> float:

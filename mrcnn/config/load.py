@@ -119,6 +119,8 @@ def load_inference_config(source: Source, *, warn: legacy.Warn = lambda line: No
     )
     if mode.save_probabilities:
         warn("`mode.save_probabilities` has no effect: this model gives no score per pixel")
+    if mode.flip and model.tta and model.tta.flip:
+        warn("`mode.flip` mirrors what `model.tta` mirrors already, for twice the time; leave one of them out")
     if "nms_after.confidence_tag_name" in given.dotted_keys(values["mode"]):
         _check_score_tag(mode, model.confidence_tag_name)
     return InferenceConfig(model=model, mode=mode)

@@ -164,16 +164,61 @@ def boxes_to_original(boxes: np.ndarray, plan: ResizePlan, *, rounding: str = "n
     Raises:
         ValueError: the rounding is none of `ROUNDINGS`.
     """
+    return rounded(boxes_unrounded(boxes, plan, rounding=rounding), rounding=rounding)
+
+
+def boxes_unrounded(boxes: np.ndarray, plan: ResizePlan, *, rounding: str = "never") -> np.ndarray:
+    """Converts boxes as `boxes_to_original` does, up to the rounding.
+
+    Returns:
+        `[..., 4]` float64, yxyx pixels of the image, from which `boxes_restored` finds the same boxes again.
+
+    Raises:
+        ValueError: the rounding is none of `ROUNDINGS`.
+    """
+    fixed, factor = _axes(plan, rounding)
+    moved = np.asarray(boxes, np.float64) - (plan.pad_top, plan.pad_left) * 2
+    return (moved - fixed) * factor + fixed
+
+
+def boxes_restored(boxes: np.ndarray, plan: ResizePlan, *, rounding: str = "never") -> np.ndarray:
+    """Converts boxes back to the model input; the inverse of `boxes_unrounded`.
+
+    Args:
+        boxes: `[..., 4]` float64, yxyx pixels of the image.
+        plan: how the image was fitted.
+        rounding: as for `boxes_to_original`.
+
+    Returns:
+        `[..., 4]` float32, yxyx pixels of the model input, not rounded, not clipped.
+
+    Raises:
+        ValueError: the rounding is none of `ROUNDINGS`.
+    """
+    fixed, factor = _axes(plan, rounding)
+    factor = np.where(factor > 0, factor, 1.0)  # 0 by `at_end` in an image of one pixel, where all boxes are equal
+    moved = (np.asarray(boxes, np.float64) - fixed) / factor + fixed
+    return (moved + (plan.pad_top, plan.pad_left) * 2).astype(np.float32)
+
+
+def rounded(boxes: np.ndarray, *, rounding: str) -> np.ndarray:
+    """Rounds boxes in pixels of the image by a rule of `boxes_to_original`; `[..., 4]` float32."""
+    if rounding == "at_end":
+        boxes = np.rint(boxes)
+    elif rounding == "before_nms":
+        boxes = np.trunc(boxes)
+    return boxes.astype(np.float32)
+
+
+def _axes(plan: ResizePlan, rounding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Finds how boxes without padding become boxes of the image: the fixed points and the factors, `[4]` each."""
     if rounding not in ROUNDINGS:
         raise ValueError(f"the rounding must be one of {', '.join(ROUNDINGS)}, got {rounding!r}")
-    moved = np.asarray(boxes, np.float64) - (plan.pad_top, plan.pad_left) * 2
+    sides = list(zip(plan.original_hw, plan.new_hw, strict=True)) * 2
     if rounding == "at_end":
-        factor = [(old - 1) / max(new - 1, 1) for old, new in zip(plan.original_hw, plan.new_hw, strict=True)] * 2
-        return np.rint((moved - _LAST) * factor + _LAST).astype(np.float32)
-    factor = [old / new for old, new in zip(plan.original_hw, plan.new_hw, strict=True)] * 2
-    if rounding == "before_nms":
-        return np.trunc(moved * min(factor)).astype(np.float32)
-    return (moved * factor).astype(np.float32)
+        return np.array(_LAST), np.array([(old - 1) / max(new - 1, 1) for old, new in sides])
+    factor = np.array([old / new for old, new in sides])
+    return np.zeros(4), np.full(4, factor.min()) if rounding == "before_nms" else factor
 
 
 def _exact(image: np.ndarray, height: int, width: int) -> np.ndarray:

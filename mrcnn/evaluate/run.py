@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.config.inference import FullImageMode, Mode
+from mrcnn.config.tta import TtaConfig
 from mrcnn.data import rasterize
 from mrcnn.data.coco import masks
 from mrcnn.data.sources.samples import make_sample
@@ -24,8 +25,9 @@ from mrcnn.fields.table import Fields, of_data
 from mrcnn.model_folder import precision, read
 from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
-from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture, Source
+from mrcnn.predict.staged import AnyPredictor
+from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats, grouped
 from mrcnn.structures import CompactDetections, GroundTruth
@@ -46,7 +48,7 @@ class _Scored(NamedTuple):
 
 
 def evaluate(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     source: Source,
     *,
     log: EventLog,
@@ -126,6 +128,7 @@ def evaluate_model(
     batch_size: int,
     log: EventLog,
     groups: class_groups.Groups = MappingProxyType({}),
+    tta: TtaConfig | None = None,
 ) -> dict[str, Any]:
     """Loads a model and computes its metrics on a project or other annotated images.
 
@@ -140,6 +143,7 @@ def evaluate_model(
         log: as for `evaluate`.
         groups: as for `evaluate`; `seen` and `unseen` are added for a model whose masks were trained on some of its
             classes.
+        tta: the settings of test-time augmentation; None without it.
 
     Returns:
         As `evaluate`.
@@ -159,10 +163,8 @@ def evaluate_model(
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
     groups = {**class_groups.of_training(stored.mask_classes, stored.class_names), **groups}
-    neutral = stored.neutral
-    return evaluate(
-        Predictor(bundle), source, log=log, mode=mode, neutral=neutral, batch_size=batch_size, groups=groups
-    )
+    predictor, neutral = predictor_of(bundle, tta, say=log.info), stored.neutral
+    return evaluate(predictor, source, log=log, mode=mode, neutral=neutral, batch_size=batch_size, groups=groups)
 
 
 def table(metrics: dict[str, Any]) -> str:

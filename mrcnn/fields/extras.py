@@ -68,6 +68,15 @@ def merged(extras: Extras, scores: np.ndarray) -> dict[str, np.ndarray]:
     return {name: named(name).merged(values, scores)[None] for name, values in extras.items()}
 
 
+def averaged(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
+    """Combines what several views show of the same objects; see `Field.averaged`.
+
+    Args:
+        parts: the fields of each view, at least one, the same objects in the same order.
+    """
+    return {name: named(name).averaged(np.stack([part[name] for part in parts])) for name in parts[0]}
+
+
 def of_objects(objects: Iterable[Sequence[Label]], fields: Collection[str]) -> dict[str, np.ndarray]:
     """Reads the fields of annotated objects, `[N, ...]` float32 each; see `Field.from_figures`.
 

@@ -144,6 +144,17 @@ class Field:
         """
         return values[0]
 
+    def averaged(self, values: np.ndarray) -> np.ndarray:
+        """Combines what several views of an image show of the same objects, see `predict.tta`; here the mean.
+
+        Args:
+            values: `[V, N, *shape]` float32, of each view, in pixels of the image and with left and right as there.
+
+        Returns:
+            `[N, *shape]` float32; of one view its own values.
+        """
+        return values.mean(axis=0, dtype=np.float64).astype(np.float32)
+
     def from_label(self, label: Label) -> np.ndarray:
         """Reads the value from a figure of an annotated object.
 

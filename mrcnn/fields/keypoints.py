@@ -116,6 +116,18 @@ class Keypoints(Field):
         """Selects each point from the piece where it has the highest score; see `Field.merged`."""
         return np.take_along_axis(values, values[..., 2].argmax(axis=0)[None, :, None], axis=0)[0]
 
+    def averaged(self, values: np.ndarray) -> np.ndarray:
+        """Averages each point's places, weighted by their scores, and its scores; see `Field.averaged`.
+
+        A score below 0, as a logit may be, has no weight; where no view has any, all count alike.
+        """
+        weights = np.maximum(values[..., 2:].astype(np.float64), 0.0)
+        total = weights.sum(axis=0)
+        # divided before they are used, so that the share of a single view is exactly 1
+        shares = np.where(total > 0, weights / np.where(total > 0, total, 1.0), 1.0 / len(values))
+        places = (shares * values[..., :2]).sum(axis=0)
+        return np.concatenate([places, values[..., 2:].mean(axis=0, dtype=np.float64)], axis=-1).astype(np.float32)
+
     def from_figures(self, figures: Sequence[Label]) -> np.ndarray:
         """Reads the nodes of the object's graphs by their names; see `Field.from_figures`.
 

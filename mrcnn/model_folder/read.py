@@ -77,6 +77,12 @@ class Network(Protocol):
     def __call__(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
         """Finds objects in `images` at their `windows` by the given choices; see `models.mask_rcnn`."""
 
+    def detect_boxes(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
+        """Finds the same objects without masks and extra fields."""
+
+    def describe_boxes(self, batch: Mapping[str, Tensor], **boxes: Tensor) -> dict[str, Tensor]:
+        """Predicts masks and extra fields of given `boxes`, `class_ids` and `valid`."""
+
 
 @dataclass(frozen=True)
 class ModelBundle:

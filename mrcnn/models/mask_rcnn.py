@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
+from mrcnn.heads.box.decode import Found
 from mrcnn.heads.box.head import Boxes, BoxOutputs
 from mrcnn.heads.head import Head
 from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
@@ -198,6 +199,40 @@ class MaskRCNN(KerasHabits):
             return self._outputs(pyramid, scored, proposals, batch=batch, training=True)
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
+    def detect_boxes(self, batch: Mapping[str, Tensor], *, choices: Choices | None = None) -> RawDetections:
+        """Detects objects without running the heads that follow the box head.
+
+        Args:
+            batch: `images` and `windows` of `Batch`.
+            choices: as for a call.
+
+        Returns:
+            The detections of a call, without extra fields and with whole boxes as masks, `[B, D, 1, 1]`.
+        """
+        pyramid, image_size = self._pyramid(batch, training=False), _image_size(batch["images"])
+        _, proposals = self.rpn(
+            pyramid, image_size=image_size, count=self.numbers.post_nms_topk, windows=batch["windows"]
+        )
+        found = self._boxes(pyramid, proposals, batch, choices=choices or self.choices)
+        return RawDetections(**found._asdict(), masks=_whole_boxes(found.valid))
+
+    def describe_boxes(
+        self, batch: Mapping[str, Tensor], *, boxes: Tensor, class_ids: Tensor, valid: Tensor
+    ) -> dict[str, Tensor]:
+        """Predicts masks and extra fields of given boxes, by the heads that follow the box head.
+
+        Args:
+            batch: `images` and `windows` of `Batch`.
+            boxes: `[B, D, 4]` float32, yxyx pixels of the model input; zeros in unused slots. D must be static.
+            class_ids: `[B, D]` int32.
+            valid: `[B, D]` bool, the slot holds a box.
+
+        Returns:
+            `masks` and the fields of `RawDetections.extras` by name, as a call has them for its own boxes.
+        """
+        pyramid = self._pyramid(batch, training=False)
+        return self._fields(pyramid, batch, boxes=boxes, class_ids=class_ids, valid=valid)
+
     def validate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], RawDetections]:
         """Computes losses, and detections by the choices for evaluation, in one pass over the images.
 
@@ -292,13 +327,30 @@ class MaskRCNN(KerasHabits):
     def _detect(
         self, pyramid: Sequence[Tensor], proposals: Proposals, batch: Mapping[str, Tensor], *, choices: Choices
     ) -> RawDetections:
+        found = self._boxes(pyramid, proposals, batch, choices=choices)
+        fields = self._fields(pyramid, batch, boxes=found.boxes, class_ids=found.class_ids, valid=found.valid)
+        return RawDetections(**found._asdict(), masks=fields.pop("masks"), extras=fields)
+
+    def _boxes(
+        self, pyramid: Sequence[Tensor], proposals: Proposals, batch: Mapping[str, Tensor], *, choices: Choices
+    ) -> Found:
         maps, image_size = pyramid[:HEAD_LEVELS], _image_size(batch["images"])
-        found = self.box.detect(maps, proposals, batch["windows"], image_size=image_size, choices=choices)
+        return self.box.detect(maps, proposals, batch["windows"], image_size=image_size, choices=choices)
+
+    def _fields(
+        self,
+        pyramid: Sequence[Tensor],
+        batch: Mapping[str, Tensor],
+        *,
+        boxes: Tensor,
+        class_ids: Tensor,
+        valid: Tensor,
+    ) -> dict[str, Tensor]:
+        maps, image_size = pyramid[:HEAD_LEVELS], _image_size(batch["images"])
         fields: dict[str, Tensor] = {}
         for head in self.heads:
-            fields |= head.decode(maps, found.boxes, found.class_ids, valid=found.valid, image_size=image_size)
-        masks = fields.pop("masks") if "masks" in fields else _whole_boxes(found.valid)
-        return RawDetections(**found._asdict(), masks=masks, extras=fields)
+            fields |= head.decode(maps, boxes, class_ids, valid=valid, image_size=image_size)
+        return fields if "masks" in fields else {"masks": _whole_boxes(valid), **fields}
 
 
 def _image_size(images: Tensor) -> Size:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.staged import AnyPredictor
 
 # few images use all cores of a CPU, and the system may end a process before TensorFlow reports that memory is full
 MOST_GPU, MOST_CPU = 64, 8
@@ -17,7 +17,7 @@ GAIN = 1.05  # images/s of the doubled batch over those of the batch, at least
 REPEATS = 2  # timed calls of a batch, after one that prepares the device; the fastest counts
 
 
-def choose(predictor: Predictor, *, regions: int | None) -> int:
+def choose(predictor: AnyPredictor, *, regions: int | None) -> int:
     """Chooses the largest batch whose last doubling still made inference faster on the predictor's device.
 
     The batches are noise of the size of the model's input, so that most images of a run need no more memory.
@@ -58,7 +58,7 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
     return max(1, size // 2)
 
 
-def _seconds(predictor: Predictor, size: int) -> float:
+def _seconds(predictor: AnyPredictor, size: int) -> float:
     size_of_input = predictor.bundle.input_size
     long = size_of_input.max_dim
     shape = (min(size_of_input.min_dim, long), long, predictor.bundle.config.channels)

@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from mrcnn.fields.table import Fields
-from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.structures import CompactDetections
 
 STAGES = ("prepare", "detect", "finish")
@@ -26,7 +26,7 @@ class Pipeline:
 
     depth = len(STAGES)
 
-    def __init__(self, predictor: Predictor):
+    def __init__(self, predictor: AnyPredictor):
         """Starts the threads.
 
         Args:
@@ -44,7 +44,7 @@ class Pipeline:
         """Starts the prediction of a batch.
 
         Args:
-            images: at least one, as for `Predictor.predict`.
+            images: at least one, as for `StagedPredictor.prepare`.
 
         Returns:
             A future of the detections of each image; it raises what a stage raised.

@@ -5,13 +5,14 @@ Source: Matterport's `unmold_detections`, with an absolute mask threshold and un
 `OutputRules` set other values. A detection with an empty mask is dropped; the original crashed on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
 from mrcnn.fields import extras
+from mrcnn.fields.table import Fields
 from mrcnn.ops import masks
 from mrcnn.predict import compact
 from mrcnn.structures import CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
@@ -66,11 +67,19 @@ def with_slots(
             mask are dropped. Empty in, empty out.
         slots: `[N]` int, the output slot of each detection.
     """
+    boxes = resize.boxes_to_original(raw.boxes, plan, rounding=rules.round_boxes)
+    placed = raw._replace(boxes=boxes, extras=extras_to_original(raw.extras, plan))
+    return in_image(placed, image_size=image_size, class_names=class_names, rules=rules)
+
+
+def in_image(
+    raw: RawDetections, *, image_size: tuple[int, int], class_names: Sequence[str], rules: OutputRules = DEFAULT_RULES
+) -> tuple[CompactDetections, np.ndarray]:
+    """Converts raw output whose boxes and extra fields are in pixels of the image; else as `with_slots`."""
     height, width = image_size
     slots = np.flatnonzero(raw.valid)
     slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
-    boxes = resize.boxes_to_original(raw.boxes[slots], plan, rounding=rules.round_boxes)
-    boxes = np.clip(boxes, 0, np.array([height, width, height, width], dtype=np.float32))
+    boxes = np.clip(raw.boxes[slots], 0, np.array([height, width, height, width], dtype=np.float32))
     cropped = [
         CroppedMask.from_pixels(
             *masks.paste_mask_numpy(
@@ -93,12 +102,24 @@ def with_slots(
         scores=raw.scores[slots][keep].astype(np.float32),
         masks=tuple(cropped[index] for index in keep),
         size=(height, width),
-        extras=extras.take(_extras_to_original(raw, plan), slots[keep]),
+        extras=extras.take(raw.extras, slots[keep]),
     )
     return found, slots[keep]
 
 
-def _extras_to_original(raw: RawDetections, plan: ResizePlan) -> dict[str, np.ndarray]:
+def extras_to_original(
+    values: Mapping[str, np.ndarray], plan: ResizePlan, *, flip: bool = False, fields: Fields | None = None
+) -> dict[str, np.ndarray]:
+    """Converts extra fields from pixels of the model input to pixels of the image.
+
+    Args:
+        values: `[D, ...]` float32 by name.
+        plan: how the image was fitted.
+        flip: whether the mirror image was fitted, so that left and right are exchanged.
+        fields: of the run, by name; needed with `flip`.
+    """
     scale_y, scale_x = plan.scale_yx
-    shift = (-plan.pad_top / scale_y, -plan.pad_left / scale_x)
-    return extras.transformed(raw.extras, scale=(1 / scale_y, 1 / scale_x), shift=shift)
+    shift_y, shift_x = -plan.pad_top / scale_y, -plan.pad_left / scale_x
+    if flip:
+        scale_x, shift_x = -scale_x, plan.original_hw[1] - shift_x
+    return extras.transformed(values, scale=(1 / scale_y, 1 / scale_x), shift=(shift_y, shift_x), fields=fields)

@@ -3,8 +3,7 @@
 Shape letters: B images of a batch, H W the model input.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
-from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
-from mrcnn.fields.table import Fields
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
-from mrcnn.predict import compact, inputs, postprocess, preprocess
+from mrcnn.predict import compact, postprocess, preprocess
 from mrcnn.predict.preprocess import Prepared
+from mrcnn.predict.staged import StagedPredictor, run_graph
 from mrcnn.structures import CompactDetections, Detections, RawDetections
 
-MOST_REASON = 120  # characters kept of the text of an out-of-memory error
 
-
-class Predictor:
+class Predictor(StagedPredictor[Prepared, RawDetections]):
     """Finds objects in images of any size.
 
     The graph is traced once, for any batch size; for a model with rectangular inputs also for any input size. The
@@ -40,7 +36,7 @@ class Predictor:
         Args:
             bundle: a loaded model.
         """
-        self.bundle = bundle
+        super().__init__(bundle)
         self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
         size, channels = bundle.input_size, bundle.config.channels
         side = None if size.shape == "rectangle" else size.max_dim
@@ -88,53 +84,8 @@ class Predictor:
         )
 
     def with_choices(self, **changes: float) -> "Predictor":
-        """Makes a predictor with other run-time choices, such as `mask_threshold=0.4`.
-
-        It shares the network and traces its own graph at its first prediction.
-
-        Args:
-            **changes: new values by the names of `structures.Choices`.
-
-        Raises:
-            UserError: a name is none of `Choices`, or a value is out of range.
-        """
+        """Makes a predictor with other run-time choices; see `StagedPredictor.with_choices`."""
         return Predictor(self.bundle.with_choices(**changes))
-
-    @property
-    def fields(self) -> Fields:
-        """The extra fields of detections by name."""
-        return self.bundle.extra_fields
-
-    def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
-        """Finds the objects of each image.
-
-        Args:
-            images: any number of images of any size: paths of image files, Pillow images, or RGB uint8 arrays
-                `[height, width, 3]`. Grey arrays `[height, width]` or `[height, width, 1]` are repeated to three
-                channels, a fourth (alpha) channel is dropped.
-            batch_size: images per batch; memory grows with it. None means 1.
-
-        Returns:
-            One `Detections` per image, in the order of the images, each by descending score. Empty in, empty out.
-
-        Raises:
-            ValueError: an item is not such an image or cannot be read, or `batch_size` is below 1.
-        """
-        return list(self.predict_iter(images, batch_size=batch_size))
-
-    def predict_iter(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> Iterator[Detections]:
-        """Yields the results of `predict` one by one; reads `images` one batch ahead at most."""
-        return map(compact.to_dense, self._found(images, batch_size))
-
-    def predict_compact(
-        self, images: Iterable[inputs.Input], *, batch_size: int | None = None
-    ) -> list[CompactDetections]:
-        """Finds the objects of each image, with masks cropped to their boxes.
-
-        Arguments, order and errors are those of `predict`. A result's memory depends on the objects' sizes, not on
-        the image's.
-        """
-        return list(self._found(images, batch_size))
 
     def predict_probabilities(self, image: np.ndarray) -> tuple[Detections, np.ndarray]:
         """Finds the objects of one image with their mask probabilities before thresholding.
@@ -150,14 +101,6 @@ class Predictor:
         [(raw, plan)] = _by_image(batches, [self.detect(batch) for batch in batches])
         found, slots = postprocess.with_slots(raw, plan, image_size=plan.original_hw, **self._rules)
         return compact.to_dense(found), raw.masks[slots]
-
-    def _found(self, images: Iterable[inputs.Input], batch_size: int | None) -> Iterator[CompactDetections]:
-        size = 1 if batch_size is None else batch_size
-        if size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        inputs.check_many(images)
-        config = self.bundle.config
-        return self._batches(inputs.read_all(images, channels=config.channels, image_range=config.image_range), size)
 
     def prepare(self, images: Sequence[np.ndarray]) -> list[Prepared]:
         """Resizes and pads images: the first of the three stages of a prediction.
@@ -191,15 +134,10 @@ class Predictor:
         Raises:
             OutOfMemory: the batch does not fit into memory; the message has its size and what to lower.
         """
-        try:
-            raw: RawDetections = tf.nest.map_structure(
-                lambda field: field.numpy(), self._detect(batch.images, batch.windows)
-            )
-        except (tf.errors.OpError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(_too_large(batch.images.shape, error)) from error
-        return raw
+        found: RawDetections = run_graph(
+            self._detect, batch.images, batch.windows, smaller="a model with a smaller `input_size`"
+        )
+        return found
 
     def finish(self, batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> list[CompactDetections]:
         """Converts raw detections to pixels of the images; the third stage.
@@ -215,19 +153,6 @@ class Predictor:
             postprocess.to_compact(one, plan, image_size=plan.original_hw, **self._rules)
             for one, plan in _by_image(batches, raw)
         ]
-
-    def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
-        while images_of_batch := list(islice(images, size)):
-            batches = self.prepare(images_of_batch)
-            yield from self.finish(batches, [self.detect(batch) for batch in batches])
-
-
-def _too_large(shape: Sequence[int], error: Exception) -> str:
-    """Describes a batch `[B, H, W, C]` that did not fit into memory."""
-    count, height, width = shape[:3]
-    fix = "use a smaller batch" if count > 1 else "use a model with a smaller `input_size`, or another device"
-    reason = one_line(str(error), most=MOST_REASON) or type(error).__name__
-    return f"out of memory for {counted(count, 'model input')} of {height}x{width} pixels: {fix} ({reason})"
 
 
 def _by_image(batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> Iterator[tuple[RawDetections, ResizePlan]]:

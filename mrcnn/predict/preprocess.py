@@ -3,7 +3,7 @@
 Shape letters: B images, H W the model input.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ def prepare(
     channels: int = 3,
     image_resize: str = "exact",
     fit: str = "centred",
+    input_hw: tuple[int, int] | None = None,
 ) -> list[Prepared]:
     """Resizes images and pads them with zeros to model inputs.
 
@@ -50,6 +51,7 @@ def prepare(
         channels: channel count of the model input.
         image_resize: the method of `resize.resize_image`.
         fit: the rule of `resize.resize_plan`.
+        input_hw: height and width of the model input, instead of those by `shape`.
 
     Returns:
         One batch for each shape; within a batch the images keep their order.
@@ -58,12 +60,10 @@ def prepare(
         ValueError: an array is not an image; the message has its index in the list.
     """
     groups: dict[tuple[int, int], list[tuple[int, np.ndarray, ResizePlan]]] = {}
-    for index, image in enumerate(images):
-        try:
-            pixels = as_model_image(image, channels=channels)
-        except ValueError as error:
-            raise ValueError(f"image {index}: {error}") from error
-        plan = resize.resize_plan(*pixels.shape[:2], min_dim=min_dim, max_dim=max_dim, shape=shape, fit=fit)
+    for index, pixels in enumerate(as_model_images(images, channels=channels)):
+        plan = resize.resize_plan(
+            *pixels.shape[:2], min_dim=min_dim, max_dim=max_dim, shape=shape, fit=fit, input_hw=input_hw
+        )
         groups.setdefault(plan.input_hw, []).append((index, pixels, plan))
     return [_batch(group, image_resize) for group in groups.values()]
 
@@ -75,6 +75,19 @@ def _batch(group: Sequence[tuple[int, np.ndarray, ResizePlan]], image_resize: st
     ]
     windows = np.array([plan.window for plan in plans], dtype=np.float32)
     return Prepared(np.stack(resized), windows, plans, indices)
+
+
+def as_model_images(images: Iterable[np.ndarray], *, channels: int = 3) -> Iterator[np.ndarray]:
+    """Yields images as `as_model_image` converts them.
+
+    Raises:
+        ValueError: an array is not an image; the message has its index.
+    """
+    for index, image in enumerate(images):
+        try:
+            yield as_model_image(image, channels=channels)
+        except ValueError as error:
+            raise ValueError(f"image {index}: {error}") from error
 
 
 def as_model_image(image: np.ndarray, *, channels: int = 3) -> np.ndarray:

@@ -16,7 +16,8 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.read import StoredModel
-from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.staged import AnyPredictor
+from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.serve import native, responses, server, worker
 from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.limits import hosts
@@ -74,8 +75,8 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
         raise SystemExit(server.STARTUP_FAILURE) from error
 
 
-def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> Predictor:
-    """Loads a model with the settings' score threshold, device and precision."""
+def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> AnyPredictor:
+    """Loads a model with the settings' score threshold, device, precision and test-time augmentation."""
     bundle = read.load_for_inference(
         stored,
         config.deploy,
@@ -87,11 +88,11 @@ def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -
     )
     for line in precision.lines(bundle.precision, asked=config.precision):
         log.info(line)
-    return Predictor(bundle)
+    return predictor_of(bundle, config.deploy.tta, say=log.info)
 
 
 def make_app(
-    predictor: Predictor, config: ServeConfig, *, log: EventLog, url: str = "", protocols: Protocols = PROTOCOLS
+    predictor: AnyPredictor, config: ServeConfig, *, log: EventLog, url: str = "", protocols: Protocols = PROTOCOLS
 ) -> FastAPI:
     """Builds the ASGI app; the model's thread starts now and ends with the server.
 

@@ -12,8 +12,8 @@ from mrcnn.annotate import labels
 from mrcnn.config.inference import Mode
 from mrcnn.fields.table import Fields
 from mrcnn.predict import modes
-from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.sources import Picture
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
@@ -35,7 +35,7 @@ class Service:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: AnyPredictor,
         *,
         confidence_tag: str = "confidence",
         batch_size: int = 1,

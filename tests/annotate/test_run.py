@@ -6,12 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.annotate import draw
+from mrcnn.annotate import draw, run
 from mrcnn.config.inference import MODES
+from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
+from mrcnn.events import JsonLog
+from mrcnn.model_folder import read
 from mrcnn.predict import sources
 from mrcnn.project.reader import Project
 from tests.predict import helpers
+from tests.predict.tta import networks
 
 from .runs import OBJECT, run_on, tree
 
@@ -244,3 +248,28 @@ def test_subfolders_become_data_sets_inside_the_one_of_the_folder(tmp_path):
         "day/a.png",
         "day/late/b.png",
     ]
+
+
+def test_run_inference_with_test_time_augmentation(project, tmp_path, monkeypatch):
+    network = networks.Halves(networks.shares((0, 0, 1, 1, 1, 0.9)), networks.constant([[1.0]]))
+    bundle = helpers.make_bundle(network)
+    monkeypatch.setattr(read, "read_model", lambda *args, **arguments: helpers.make_stored(tmp_path, bundle))
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    config = load_inference_config({"model": {"tta": {"min_dims": [64, 96]}}})
+    summary = run.run_inference("m", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog())
+    assert summary.images_with == {"cat": 3}
+    assert [len(scores) for scores in summary.scores.values()] == [3]  # one of each image, not of each view
+    assert len(network.found) == len(network.described) == 3 * 4
+
+
+def test_run_inference_with_views_that_find_nothing_looks_at_lower_scores(project, tmp_path, monkeypatch, capsys):
+    network = networks.Halves(networks.shares((0, 0, 1, 1, 1, 0.2)), networks.constant([[1.0]]))
+    bundle = helpers.make_bundle(network)
+    monkeypatch.setattr(read, "read_model", lambda *args, **arguments: helpers.make_stored(tmp_path, bundle))
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    config = load_inference_config({"model": {"tta": {"min_dims": [64]}}})
+    options = run.Options(batch_size="auto")
+    run.run_inference(
+        "m", sources.open_project(project), tmp_path / "out", config=config, log=JsonLog(), options=options
+    )
+    assert "0 score at least 0.3 and 3 score at least 0.1" in capsys.readouterr().err

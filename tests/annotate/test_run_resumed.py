@@ -70,6 +70,14 @@ def test_a_run_with_another_precision_is_not_continued(project, tmp_path):
         run_on(sources.open_project(project), tmp_path / "out", resume=True, bundle=bundle)
 
 
+def test_a_run_with_other_views_is_not_continued(project, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_on(sources.open_project(project), tmp_path / "out", predictor=Interrupting)
+    config = {"model": {"tta": {"flip": False}}}
+    with pytest.raises(UserError, match=r'other settings \(`config.tta` was null, is {"min_dims": null'):
+        run_on(sources.open_project(project), tmp_path / "out", config=config, resume=True)
+
+
 def test_a_run_with_other_weights_is_not_continued(project, tmp_path):
     class Weight:
         def __init__(self, value):

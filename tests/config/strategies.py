@@ -43,7 +43,10 @@ FULL_TRAIN = {
     "early_stopping": {"patience": 3},
     "allowed_mask_classes": ["a"],
 }
-_MODEL = InferenceModelConfig().model_dump(mode="json")
+_MODEL = {
+    **InferenceModelConfig().model_dump(mode="json"),
+    "tta": {"min_dims": [400, 800], "max_dim": 1333, "flip": True},
+}
 _SELECTION = {"save_names": ["a"], "save_classes": "__all__", "add_suffix": ""}
 _SELECTIONS = dict.fromkeys(("model_classes", "model_tags", "existing_objects"), _SELECTION)
 _MOVED = ("model_classes", "existing_objects")  # stood at top level once

@@ -11,6 +11,7 @@ from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
+from mrcnn.config.tta import TtaConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES = {
@@ -53,7 +54,10 @@ def test_a_key_of_an_optional_object_is_there_with_its_default(key, default):
     assert json.loads(TRAINING[key]) == default
 
 
-@pytest.mark.parametrize(("key", "default"), leaves(InferenceModelConfig().model_dump(), "model"))
+INFERENCE = [*leaves(InferenceModelConfig().model_dump(), "model"), *leaves(TtaConfig().model_dump(), "model.tta")]
+
+
+@pytest.mark.parametrize(("key", "default"), INFERENCE)
 def test_an_inference_model_key_is_there_with_its_default(key, default):
     assert json.loads(TABLES["inference"][key]) == default
 

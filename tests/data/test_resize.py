@@ -170,6 +170,45 @@ def test_boxes_to_original_boxes_are_mapped_and_cut_as_the_plugin_did():
     np.testing.assert_array_equal(got, [[135, 114, 400, 598]])
 
 
+def test_boxes_unrounded_of_each_rule_by_hand():
+    # 400 x 600 in 171 x 256 at row 42
+    plan = resize.resize_plan(400, 600, min_dim=256, max_dim=256)
+    boxes = np.array([[100, 50.5, 120.25, 99.75]])
+    never = [58 * 400 / 171, 50.5 * 600 / 256, 78.25 * 400 / 171, 99.75 * 600 / 256]
+    at_end = [58 * 399 / 170, 50.5 * 599 / 255, 77.25 * 399 / 170 + 1, 98.75 * 599 / 255 + 1]
+    before_nms = [value * 400 / 171 for value in (58, 50.5, 78.25, 99.75)]
+    for rounding, expected in zip(resize.ROUNDINGS, (never, at_end, before_nms), strict=True):
+        np.testing.assert_allclose(resize.boxes_unrounded(boxes, plan, rounding=rounding), [expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize("rounding", resize.ROUNDINGS)
+def test_boxes_restored_finds_the_same_float32_boxes_again(rounding):
+    rng = np.random.default_rng(0)
+    for height, width in ((400, 600), (1333, 17), (5, 7)):
+        plan = resize.resize_plan(height, width, min_dim=256, max_dim=320)
+        boxes = rng.uniform(0, 320, (500, 4)).astype(np.float32)
+        in_image = resize.boxes_unrounded(boxes, plan, rounding=rounding)
+        again = resize.boxes_restored(in_image, plan, rounding=rounding)
+        assert again.dtype == np.float32
+        np.testing.assert_array_equal(again, boxes)
+
+
+def test_boxes_restored_of_an_image_of_one_pixel_is_finite():
+    plan = resize.resize_plan(1, 1, min_dim=64, max_dim=64)
+    in_image = resize.boxes_unrounded(np.array([[3, 3, 9, 9]]), plan, rounding="at_end")
+    assert in_image.tolist() == [[0, 0, 1, 1]]  # factor (1 - 1) / 63
+    assert np.isfinite(resize.boxes_restored(in_image, plan, rounding="at_end")).all()
+    assert resize.boxes_restored(np.zeros((0, 4)), plan).shape == (0, 4)
+
+
+def test_rounded_by_each_rule():
+    boxes = np.array([[1.5, -0.5, 2.5, 3.7]])
+    assert resize.rounded(boxes, rounding="never").tolist() == [[1.5, -0.5, 2.5, np.float32(3.7)]]
+    assert resize.rounded(boxes, rounding="at_end").tolist() == [[2, 0, 2, 4]]  # halves to the even number
+    assert resize.rounded(boxes, rounding="before_nms").tolist() == [[1, 0, 2, 3]]
+    assert resize.rounded(boxes, rounding="at_end").dtype == np.float32
+
+
 def test_resize_image_and_boxes_to_original_other_words_are_named():
     plan = resize.resize_plan(4, 4, min_dim=8, max_dim=8)
     with pytest.raises(ValueError, match="method must be one of exact, truncated, smoothed, got 'cubic'"):

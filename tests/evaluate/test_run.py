@@ -5,16 +5,19 @@ import math
 import pytest
 
 from mrcnn.config.load import load_inference_config
+from mrcnn.config.tta import TtaConfig
 from mrcnn.errors import UserError
 from mrcnn.evaluate import coco
 from mrcnn.evaluate import run as scoring
 from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import JsonLog
+from mrcnn.model_folder import read
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers
 from tests.predict.helpers import whole
+from tests.predict.tta import networks
 
 
 @pytest.fixture
@@ -184,3 +187,18 @@ def test_evaluate_averages_over_groups_of_classes(project):
     assert metrics["groups"]["pets"]["mask_ap"] == metrics["mask_ap"]
     with pytest.raises(UserError, match="the group 'pets' must list classes of the model, got \"cow\""):
         run(source, groups={"pets": ("cow",)})
+
+
+def test_evaluate_model_with_test_time_augmentation(project, tmp_path, monkeypatch, capsys):
+    network = networks.Halves(networks.shares((0, 0, 1, 1, 1, 0.9)), networks.constant([[1.0]]))
+    bundle = helpers.make_bundle(network, score_threshold=0.05)
+    monkeypatch.setattr(read, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    metrics = scoring.evaluate_model(
+        "m", project, tag="val", mode=scoring.FULL_IMAGE, names={}, loading={}, batch_size=2, log=JsonLog(),
+        tta=TtaConfig(min_dims=(64, 96)),
+    )  # fmt: skip
+    assert metrics["per_class"]["cat"]["mask_ap"] == 1.0
+    assert metrics["per_class"]["cat"]["detections"] == 2  # one in each image, not one of each view
+    assert [shape[1:3] for shape in network.found] == [(64, 64), (64, 64), (128, 128), (128, 128)]
+    assert "test-time augmentation: 4 views" in capsys.readouterr().err

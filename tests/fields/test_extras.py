@@ -68,6 +68,13 @@ def test_merged_has_one_row():
     assert got["offset"].tolist() == [[3, 4]]  # the best
 
 
+def test_averaged_combines_each_field_of_all_views():
+    got = extras.averaged([toy.extras((1, 2, 3, 4)), toy.extras((3, 6, 9, 8))])
+    assert got["point"].tolist() == [[2, 4]]
+    assert got["offset"].tolist() == [[6, 6]]
+    assert extras.averaged([{}, {}]) == {}
+
+
 def test_of_objects_reads_a_row_per_object():
     got = extras.of_objects([[label(point=[1, 2])], [label()]], ["point", "offset"])
     assert got["point"].tolist() == [[1, 2], [0, 0]]

@@ -66,3 +66,13 @@ def test_field_is_left_alone_by_transformed_augmented_mirrored_and_draw():
 
 def test_merged_takes_the_best_piece():
     assert Weight().merged(np.array([[1, 2], [3, 4]]), np.array([0.9, 0.8])).tolist() == [1, 2]
+
+
+def test_averaged_is_the_mean_of_the_views_in_float32():
+    values = np.array([[[1, 2]], [[3, 5]], [[8, 2]]], np.float32)  # three views of one object
+    got = Field().averaged(values)
+    assert got.tolist() == [[4, 3]]  # 12 / 3, 9 / 3
+    assert got.dtype == np.float32
+    one = np.float32([[[0.1, 1e7 + 1]]])
+    np.testing.assert_array_equal(Field().averaged(one), one[0])
+    assert Field().averaged(np.zeros((2, 0, 3), np.float32)).shape == (0, 3)

@@ -96,6 +96,21 @@ def test_merged_selects_each_point_from_the_piece_with_its_highest_score():
     )
 
 
+def test_averaged_weighs_places_by_their_scores():
+    views = np.float32([[[[10, 20, 0.75], [4, 4, -2.0]]], [[[14, 28, 0.25], [8, 6, -1.0]]]])
+    # (10 * .75 + 14 * .25) / 1 = 11, (20 * .75 + 28 * .25) = 22, score .5; no weight: (4 + 8) / 2, (4 + 6) / 2, -1.5
+    np.testing.assert_allclose(Keypoints().averaged(views), [[[11, 22, 0.5], [6, 5, -1.5]]], rtol=1e-6)
+    # a logit above 0 counts, one below does not
+    logits = np.float32([[[[10, 10, 6.0]]], [[[20, 20, -3.0]]], [[[40, 40, 2.0]]]])
+    np.testing.assert_allclose(Keypoints().averaged(logits), [[[17.5, 17.5, 5 / 3]]], rtol=1e-6)  # (60 + 80) / 8
+
+
+def test_averaged_of_one_view_keeps_its_values():
+    one = np.random.default_rng(0).normal(0, 100, (1, 50, 17, 3)).astype(np.float32)
+    np.testing.assert_array_equal(Keypoints().averaged(one), one[0])
+    assert Keypoints().averaged(np.zeros((3, 0, 17, 3), np.float32)).shape == (0, 17, 3)
+
+
 SCORED = np.array([[10.5, 20.5, 0.75], [12.5, 18.5, 1.0], [7, 7, 0]], np.float32)
 
 

@@ -332,3 +332,30 @@ def test_a_model_without_mask_head_detects_whole_boxes():
     assert raw.masks.shape == (1, 5, 1, 1)
     np.testing.assert_array_equal(np.asarray(raw.masks), np.broadcast_to(valid[..., None, None], (1, 5, 1, 1)))
     assert np.asarray(raw.boxes)[..., 3].max() <= 80  # the window
+
+
+def test_detect_boxes_and_describe_boxes_are_the_halves_of_a_call(model, batch):
+    inputs = {name: batch[name] for name in ("images", "windows")}
+    whole = model(inputs)
+    found = model.detect_boxes(inputs)
+    for name in ("boxes", "class_ids", "scores", "valid"):
+        np.testing.assert_array_equal(np.asarray(getattr(found, name)), np.asarray(getattr(whole, name)))
+    assert found.masks.shape == (2, 10, 1, 1)
+    fields = model.describe_boxes(inputs, boxes=found.boxes, class_ids=found.class_ids, valid=found.valid)
+    assert list(fields) == ["masks"]
+    np.testing.assert_allclose(np.asarray(fields["masks"]), np.asarray(whole.masks), atol=1e-6)
+    assert np.asarray(fields["masks"]).any()
+
+
+def test_detect_boxes_by_other_choices(model, batch):
+    inputs = {name: batch[name] for name in ("images", "windows")}
+    choices = model.choices._replace(detections_per_image=3)
+    assert model.detect_boxes(inputs, choices=choices).scores.shape == (2, 3)
+
+
+def test_describe_boxes_of_no_boxes_is_zeros(model, batch):
+    inputs = {name: batch[name] for name in ("images", "windows")}
+    nothing = {"boxes": np.zeros((2, 5, 4), "float32"), "class_ids": np.zeros((2, 5), "int32")}
+    fields = model.describe_boxes(inputs, **nothing, valid=np.zeros((2, 5), bool))
+    assert fields["masks"].shape == (2, 5, 28, 28)
+    assert not np.asarray(fields["masks"]).any()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.data import resize
+from mrcnn.fields.keypoints import Keypoints
 from mrcnn.predict import compact, postprocess
 from mrcnn.structures import OutputRules, RawDetections
 
@@ -110,3 +112,26 @@ def test_small_masks_are_the_large_ones_cropped():
     assert [mask.box for mask in small.masks] == [(0, 0, 10, 20), (2, 2, 6, 10)]
     for left, right in zip(compact.to_dense(small), run(raw), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_in_image_neither_moves_boxes_nor_extras():
+    raw = make_raw([[2, 2, 6, 10], [0, -3, 10, 99]], [2, 1], [0.75, 0.9])._replace(
+        extras={"keypoints": np.float32([[[1, 2, 0.5]], [[3, 4, 0.6]]])}
+    )
+    found, slots = postprocess.in_image(raw, image_size=(10, 20), class_names=NAMES)
+    assert found.boxes.tolist() == [[0, 0, 10, 20], [2, 2, 6, 10]]  # clipped
+    assert found.class_names == ("cat", "dog")
+    assert found.extras["keypoints"][:, 0, :2].tolist() == [[3, 4], [1, 2]]
+    assert slots.tolist() == [1, 0]
+
+
+def test_extras_to_original_of_a_mirrored_image_exchanges_left_and_right():
+    fields = {"keypoints": Keypoints(KeypointTemplate(names=("left", "right")))}
+    values = {"keypoints": np.float32([[[8, 20, 0.5], [30, 14, 0.25]]])}
+    straight = postprocess.extras_to_original(values, PLAN, fields=fields)["keypoints"]
+    # twice as large, 10 rows above: x / 2, (y - 10) / 2
+    assert straight.tolist() == [[[4, 5, 0.5], [15, 2, 0.25]]]
+    turned = postprocess.extras_to_original(values, PLAN, flip=True, fields=fields)["keypoints"]
+    # 20 - 15 and 20 - 4: the point found as `right` is the left one
+    assert turned.tolist() == [[[5, 2, 0.25], [16, 5, 0.5]]]
+    assert postprocess.extras_to_original({}, PLAN, flip=True) == {}

@@ -70,3 +70,20 @@ def test_prepare_batches_rectangles_by_shape():
     # 32 x 60 becomes 64 x 120 with 4 columns on each side
     np.testing.assert_array_equal(wide.windows, [[0, 0, 64, 128], [0, 4, 64, 124]])
     assert [int(image.max()) for image in wide.images] == [1, 3]
+
+
+def test_prepare_pads_to_a_given_input():
+    [inputs] = preprocess.prepare(
+        [np.full((32, 64, 3), 9, np.uint8)], min_dim=80, max_dim=80, shape="rectangle", input_hw=(128, 128)
+    )
+    assert inputs.images.shape == (1, 128, 128, 3)
+    np.testing.assert_array_equal(inputs.windows, [[44, 24, 84, 104]])  # 40 x 80: (128 - 40) / 2, (128 - 80) / 2
+
+
+def test_as_model_images_names_the_one_that_is_none():
+    images = [np.zeros((2, 3), np.uint8), np.zeros((2, 2, 5), np.uint8)]
+    found = preprocess.as_model_images(images, channels=3)
+    assert next(found).shape == (2, 3, 3)
+    with pytest.raises(ValueError, match="image 1: the model takes images with 3 channels, got 5"):
+        next(found)
+    assert list(preprocess.as_model_images([])) == []

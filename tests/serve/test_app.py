@@ -16,6 +16,8 @@ from PIL import Image
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.serve import app
+from tests.predict import helpers as predicting
+from tests.predict.tta import networks
 
 from . import helpers
 from .helpers import ListLog, await_in_progress, brightness_model, image_bytes, make_predictor, running
@@ -291,6 +293,18 @@ class TestLoading:
         expected = {"score_threshold": threshold, "device": device, **told}
         assert calls == [(stored, expected)]
         assert predictor.bundle is stored
+
+    def test_load_predictor_with_views(self, monkeypatch):
+        network = networks.Halves(networks.shares((0, 0, 1, 1, 1, 0.9)), networks.constant([[1.0]]))
+        bundle, log = predicting.make_bundle(network), ListLog()
+        monkeypatch.setattr(app.read, "load_model", lambda stored, **options: bundle)
+        config = ServeConfig(model="m", deploy={"tta": {"min_dims": [64], "flip": True}})
+        predictor = app.load_predictor(bundle, config, log=log)
+        assert [view.flip for view in predictor.views] == [False, True]
+        with running(predictor) as service:
+            answer = infer(service, image_bytes())
+        assert answer.status_code == 200
+        assert len(network.described) == 2 * 2  # both views, of the image and of that which builds the graph
 
     def test_make_worker_without_its_model_exits_with_startup_failure(self, monkeypatch, capsys, tmp_path):
         heard = []

@@ -1,0 +1,72 @@
+"""The base class of predictors: what all of them do with their three stages."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn.errors import OutOfMemory
+from mrcnn.predict import compact, staged
+from mrcnn.predict.staged import StagedPredictor
+
+from . import helpers
+
+
+class Counting(StagedPredictor):
+    """Notes its stages; an image of value v has v as the score of its one object."""
+
+    def __init__(self, bundle):
+        super().__init__(bundle)
+        self.stages = []
+
+    def with_choices(self, **changes):
+        return Counting(self.bundle.with_choices(**changes))
+
+    def prepare(self, images):
+        self.stages.append(f"prepare {len(images)}")
+        return [image[:1, :1] for image in images]
+
+    def detect(self, batch):
+        self.stages.append("detect")
+        return float(batch.max())
+
+    def finish(self, batches, raw):
+        self.stages.append(f"finish {len(raw)}")
+        return [helpers.make_compact([[0, 0, 1, 1]], ["cat"], [score], size=(4, 6)) for score in raw]
+
+
+def images(count):
+    return [np.full((4, 6, 3), index, np.uint8) for index in range(count)]
+
+
+def test_staged_predictor_runs_the_stages_batch_by_batch():
+    predictor = Counting(helpers.make_bundle())
+    found = predictor.predict_compact(images(3), batch_size=2)
+    assert [each.scores[0] for each in found] == [0, 1, 2]
+    assert predictor.stages == ["prepare 2", "detect", "detect", "finish 2", "prepare 1", "detect", "finish 1"]
+    assert predictor.predict([]) == []
+    for one, other in zip(predictor.predict(images(2)), found, strict=False):
+        np.testing.assert_array_equal(one.masks, compact.to_dense(other).masks)
+
+
+def test_staged_predictor_refuses_a_batch_of_none_at_the_call():
+    predictor = Counting(helpers.make_bundle())
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+        predictor.predict_iter(images(1), batch_size=0)
+    assert predictor.stages == []
+    assert predictor.fields == {}
+
+
+def test_run_graph_fetches_arrays_and_names_what_to_lower():
+    graph = tf.function(lambda one, two: {"sum": one + two})
+    got = staged.run_graph(graph, np.float32([[1, 2]]), np.float32([[3, 4]]), smaller="x")
+    assert isinstance(got["sum"], np.ndarray)
+    assert got["sum"].tolist() == [[4, 6]]
+
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    for count, fix in ((1, "use smaller `tta.min_dims`, or another device"), (2, "use a smaller batch")):
+        with pytest.raises(OutOfMemory) as caught:
+            staged.run_graph(full, np.zeros((count, 8, 9, 3)), smaller="smaller `tta.min_dims`")
+        assert fix in str(caught.value)
+        assert "8x9 pixels" in str(caught.value)
