@@ -9,7 +9,7 @@ import pytest
 from mrcnn.errors import UserError
 from mrcnn.images import limits
 from mrcnn.project.annotation import Annotation, Label, Tag, read
-from mrcnn.project.geometry import Bitmap, Graph, MultiPolygon, Point, Polygon, Unsupported
+from mrcnn.project.geometry import Bitmap, Graph, Line, MultiPolygon, Point, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
 META = ProjectMeta(

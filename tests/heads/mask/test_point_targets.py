@@ -23,7 +23,7 @@ def test_point_targets_of_a_region_without_area(roi):
 
 
 def batch(points, *, side=32, seeds=None):
-    """Makes the fields of a batch `[B, N, K, 3]` that the targets are computed from; all of each image is its window."""
+    """Makes what a batch has for the targets, points `[B, N, K, 3]` with it; each window is the whole image."""
     points = np.float32(points)
     images = len(points)
     return {
