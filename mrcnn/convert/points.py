@@ -4,8 +4,8 @@
 
 Each object becomes a rectangle, the box of its pixels, with N points at random pixels of the box; the label of a point
 says whether the mask covers it. `train.py` learns masks from them with `model.mask_supervision` points. Objects of
-images with the validation tag get points too but keep their masks, so that mask AP can be measured; so do crowds,
-which stay as they are. Images are hard-linked where the disk allows it, else copied.
+images with the validation tag get points too but keep their masks, so that mask AP can be measured. Crowds, and objects
+that are boxes already, stay as they are. Images are hard-linked where the disk allows it, else copied.
 Source: Cheng, Parkhi and Kirillov (2021), Pointly-Supervised Instance Segmentation: points uniform in the box, rounded
 down to whole pixels, with the label that the mask has there.
 """
@@ -133,14 +133,17 @@ def _converted(item: Item, annotation: Annotation, rules: Rules, *, counts: Coun
     rng = np.random.default_rng((rules.seed, zlib.crc32(f"{item.dataset}/{item.name}".encode(errors="replace"))))
     labels: list[Label] = []
     for number, figures in enumerate(annotation.objects(), start=1):
-        drawn = None if _stays(figures[0], rules) else _draw(figures, size_hw, rules.points, rng=rng)
+        drawn = None if _stays(figures, rules) else _draw(figures, size_hw, rules.points, rng=rng)
         counts["left" if drawn is None else "objects"] += 1
         labels += figures if drawn is None else _boxed(figures, drawn, number=number, rules=rules, keeps=keeps)
     return replace(annotation, labels=tuple(labels))
 
 
-def _stays(label: Label, rules: Rules) -> bool:
-    return label.class_title in rules.kept or label.has_tag(CROWD_TAG)
+def _stays(figures: Sequence[Label], rules: Rules) -> bool:
+    """Checks whether an object stays as it is; a box does, since it says nothing of the mask."""
+    own, _ = _parts(figures)
+    is_box = all(isinstance(label.geometry, Rectangle) for label in own)
+    return is_box or figures[0].class_title in rules.kept or figures[0].has_tag(CROWD_TAG)
 
 
 def _draw(figures: Sequence[Label], size_hw: tuple[int, int], count: int, *, rng: np.random.Generator) -> Drawn | None:
@@ -182,8 +185,9 @@ def _without(label: Label, keys: Collection[str]) -> Label:
 def _figures(label: Label, points: np.ndarray, bound: dict[str, str]) -> list[Label]:
     """Makes a figure of shape `point` of each point."""
     found = []
+    kept = tuple(tag for tag in label.tags if tag.name != BACKGROUND_TAG)
     for x, y, word in points.tolist():
-        tags = (*label.tags, Tag(BACKGROUND_TAG)) if word == BACKGROUND else label.tags
+        tags = (*kept, Tag(BACKGROUND_TAG)) if word == BACKGROUND else kept
         place = Point(np.array([[x - CENTRE, y - CENTRE]]).astype(int))
         found.append(replace(label, geometry=place, tags=tags, extra=bound))
     return found
