@@ -105,7 +105,6 @@ def test_convert_writes_figures_of_points(source, tmp_path):
         values.append(MaskPoints().from_figures(found).tolist())
         assert [len(each) for each in annotation.objects()] == [len(found), 1, 13 if name == "figures" else 1, 1]
     assert values[0] == values[1]
-    assert project.meta.find_tag("background") is None  # of the keys; the other project declares it
     assert Project.open(tmp_path / "figures").meta.find_tag("background") is not None
 
 

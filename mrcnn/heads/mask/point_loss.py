@@ -18,9 +18,12 @@ def mrcnn_point_loss(
     labels: Tensor,
     class_ids: Tensor,
     weights: Tensor,
+    drawn: Tensor,
     across: reduction.Across = reduction.identity,
 ) -> Tensor:
-    """Averages the binary cross-entropy over the points that count.
+    """Sums the binary cross-entropy over the points that count and divides it by the number of points drawn.
+
+    So a region has less weight that contains few of its object's points, as in the published code.
 
     Args:
         logits: `[P, M, M, C]`, or `[P, M, M, 1]` of one mask for all classes.
@@ -28,6 +31,7 @@ def mrcnn_point_loss(
         labels: `[P, K]` float32, 1 object, 0 background.
         class_ids: `[P]` int32.
         weights: `[P, K]` float32, 0 or 1; points of weight 0 do not count.
+        drawn: `[P, K]` float32, 0 or 1; 1 for those that are in the divisor, among them all of weight 1.
         across: adds a count up over the devices.
 
     Returns:
@@ -35,7 +39,7 @@ def mrcnn_point_loss(
     """
     sampled = sample(ops.cast(of_class(logits, class_ids), "float32"), places)
     values = ops.binary_crossentropy(labels, sampled, from_logits=True)
-    return reduction.weighted_mean(values, weights, across=across)
+    return ops.sum(values * weights) / ops.maximum(ops.stop_gradient(across(ops.sum(drawn))), 1.0)
 
 
 def sample(maps: Tensor, places: Tensor) -> Tensor:

@@ -26,12 +26,14 @@ class PointTargets(NamedTuple):
         labels: `[P, K]` float32, 1 for a point of the object, 0 for one of the background and for no point.
         class_ids: `[P]` int32, 0 for a region of background.
         weights: `[P, K]` float32, 1 for a point that counts, else 0.
+        drawn: `[P, K]` float32, 1 for a point that was drawn, which counts unless it is ignored, else 0.
     """
 
     places: Tensor
     labels: Tensor
     class_ids: Tensor
     weights: Tensor
+    drawn: Tensor
 
 
 class PointTargetGenerator(Float32Layer):
@@ -73,8 +75,8 @@ class PointTargetGenerator(Float32Layer):
             training: whether `share` of the points are drawn; else all count.
 
         Returns:
-            `PointTargets` of the P regions. Points outside the region or the image and on neutral pixels do not count,
-            nor those of regions of background.
+            `PointTargets` of the P regions. Points outside the region or the image and on neutral pixels are ignored;
+            regions of background have none.
         """
         image, slot = index
         region = image * targets.class_ids.shape[1] + slot
@@ -87,16 +89,17 @@ class PointTargetGenerator(Float32Layer):
         slots, count = points.shape[1:3]
         source = image * slots + object_slot
         own = ops.take(ops.reshape(points, (-1, count, 3)), source, axis=0)
-        used = ops.take(ops.reshape(used, (-1, count)), source, axis=0) & (class_ids > 0)[:, None]
-        used &= _inside(own, ops.take(batch["windows"], image, axis=0))
-        used &= ~cells.points_on(batch["neutral"], image, own[..., :2])
+        drawn = ops.take(ops.reshape(used, (-1, count)), source, axis=0) & (class_ids > 0)[:, None]
         places, labels, inside = point_targets(own, pixel_rois)
-        return PointTargets(places, labels, class_ids, ops.cast(used & inside, "float32"))
+        inside &= _inside(own, ops.take(batch["windows"], image, axis=0))
+        inside &= ~cells.points_on(batch["neutral"], image, own[..., :2])
+        return PointTargets(
+            places, labels, class_ids, weights=ops.cast(drawn & inside, "float32"), drawn=ops.cast(drawn, "float32")
+        )
 
     def loss_of(self, logits: Tensor, targets: PointTargets, *, across: Across) -> Tensor:
         """Computes the loss of predictions for these targets; see `mrcnn_point_loss`."""
-        own = {name: getattr(targets, name) for name in ("places", "labels", "class_ids", "weights")}
-        return mrcnn_point_loss(logits, **own, across=across)
+        return mrcnn_point_loss(logits, **targets._asdict(), across=across)
 
 
 def point_targets(points: Tensor, rois: Tensor) -> tuple[Tensor, Tensor, Tensor]:

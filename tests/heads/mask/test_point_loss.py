@@ -54,7 +54,8 @@ def published():
     places, labels, inside = point_targets(points, BOXES_XYXY[:, [1, 0, 3, 2]])
     weights = np.float32(inside)
     return np.moveaxis(LOGITS, 1, -1), {
-        "places": np.asarray(places), "labels": np.asarray(labels), "class_ids": CLASSES, "weights": weights
+        "places": np.asarray(places), "labels": np.asarray(labels), "class_ids": CLASSES, "weights": weights,
+        "drawn": np.ones((2, 5), "float32"),
     }  # fmt: skip
 
 
@@ -85,6 +86,16 @@ def test_mrcnn_point_loss_matches_the_published_case():
     got = both(lambda logits, *rest: mrcnn_point_loss(logits, **dict(zip(targets, rest, strict=True))), logits,
                *targets.values())  # fmt: skip
     assert float(got) == pytest.approx(LOSS, abs=1e-6)
+
+
+def test_mrcnn_point_loss_is_divided_by_the_points_that_were_drawn():
+    # the first point of each region, both of the object:
+    # ln(1 + e^0.88083339) = 1.2268 and ln(1 + e^-0.16000003) = 0.6163
+    logits, targets = published()
+    first = np.float32([[1, 0, 0, 0, 0]] * 2)
+    for drawn, expected in ((first, (1.2268 + 0.6163) / 2), (np.float32([[1, 1, 0, 0, 0]] * 2), (1.2268 + 0.6163) / 4)):
+        got = mrcnn_point_loss(logits, **{**targets, "weights": first, "drawn": drawn})
+        assert float(got) == pytest.approx(expected, abs=1e-4)
 
 
 def test_mrcnn_point_loss_of_one_mask_for_all_classes():
@@ -133,13 +144,15 @@ def _defined(logits, targets):
                     own[r + 1, c] * (1 - a) + own[r + 1, c + 1] * a
                 ) * b
                 values.append(np.log1p(np.exp(-z)) if label else np.log1p(np.exp(z)))
-    return np.mean(values)
+    return np.sum(values) / targets["drawn"].sum()
 
 
+@pytest.mark.parametrize("drawn", [0, 1])
 @pytest.mark.parametrize("places", [0.5, -3.0, 1e6])
-def test_mrcnn_point_loss_without_a_point_that_counts_is_0_with_a_finite_gradient(places):
+def test_mrcnn_point_loss_without_a_point_that_counts_is_0_with_a_finite_gradient(places, drawn):
     logits, targets = published()
     nothing = {**targets, "places": np.full_like(targets["places"], places), "weights": np.zeros((2, 5), "float32")}
+    nothing["drawn"] = nothing["drawn"] * drawn
     tensor = tf.Variable(logits * 1e4)
     with tf.GradientTape() as tape:
         value = mrcnn_point_loss(tensor, **nothing)
@@ -149,7 +162,7 @@ def test_mrcnn_point_loss_without_a_point_that_counts_is_0_with_a_finite_gradien
 
 def test_mrcnn_point_loss_of_two_devices_adds_up():
     logits, targets = published()
-    total = np.float32(sum(map(sum, COUNTED)))
+    total = np.float32(10)  # points of both regions, those that are ignored too
     parts = [
         mrcnn_point_loss(logits[part], **{name: value[part] for name, value in targets.items()}, across=lambda _: total)
         for part in (slice(0, 1), slice(1, 2))
