@@ -40,6 +40,7 @@ CONVERTERS: Commands = {
     "coins": Command("mrcnn.convert.coins", "the demo's photograph of coins"),
     "masks": Command("mrcnn.convert.masks", "images with PNG instance masks"),
     "nuclei": Command("mrcnn.convert.nuclei", "the Data Science Bowl 2018 nuclei"),
+    "points": Command("mrcnn.convert.points", "a project with boxes and labelled points in place of masks"),
     "labelme": _format("labelme", "labelme's JSON files"),
     "yolo": _format("yolo", "YOLO segmentation labels"),
     "via": _format("via", "projects of the VGG Image Annotator"),

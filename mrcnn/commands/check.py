@@ -74,5 +74,5 @@ def _check_data(data: dict[str, Any], config: TrainConfig, log: EventLog) -> tup
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
     )
-    report = check.check_source(check.DataPaths(**data), settings, log=log)
+    report = check.check_source(check.DataPaths(**data), settings, by_points=bool(config.model.needs), log=log)
     return check.format_report(report), bool(report.errors)

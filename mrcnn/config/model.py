@@ -16,6 +16,7 @@ from mrcnn.structures import ResNetRules
 
 DEFAULT_FAMILY = "matterport"
 SINGLE, CASCADE = "single", "cascade"  # values of `box_head`
+MASK_POINTS = "mask_points"  # extra field of objects: labelled points of a mask
 # of each stage of a cascade of box heads, as published
 CASCADE_IOUS = (0.5, 0.6, 0.7)
 CASCADE_DELTA_STD = ((0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (1 / 30, 1 / 30, 1 / 15, 1 / 15))
@@ -23,7 +24,8 @@ FAMILY = "the published code base whose network is built"
 _NEWER: dict[str, Any] = {
     "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
     "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible", "mask_train_boxes": "proposals",
-    "mask_head": "fcn", "box_head": SINGLE, "cascade_ious": CASCADE_IOUS, "cascade_delta_std": CASCADE_DELTA_STD,
+    "mask_supervision": "masks", MASK_POINTS: None, "mask_point_share": 0.5, "mask_head": "fcn", "box_head": SINGLE,
+    "cascade_ious": CASCADE_IOUS, "cascade_delta_std": CASCADE_DELTA_STD,
 }  # fmt: skip
 
 
@@ -154,6 +156,11 @@ class ModelConfig(Settings):
     def has_class_masks(self) -> bool:
         """Whether a region has a mask for each class, so that only objects of a class teach its masks."""
         return self.has_masks
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the extra fields of objects from which the family's own heads learn."""
+        return ()
 
     @property
     def uses_batch_statistics(self) -> bool:

@@ -37,7 +37,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.input_size import InputSize
-from mrcnn.config.model import DEFAULT_FAMILY, ModelConfig
+from mrcnn.config.model import DEFAULT_FAMILY, MASK_POINTS, ModelConfig
 from mrcnn.config.monitoring import CheckpointsConfig, EarlyStoppingConfig, ValidationConfig
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 
@@ -283,6 +283,11 @@ class TrainConfig(UserSettings):
         for key, rule in (("early_stopping", self.early_stopping), ("checkpoints", self.checkpoints)):
             if rule and rule.monitor not in (None, "val_loss") and not self.validation.ap:
                 raise ValueError(f"`{key}.monitor` {rule.monitor} needs `validation.ap` true")
+        if self.copy_paste and MASK_POINTS in self.model.needs:
+            raise ValueError(
+                "`copy_paste` must be null with `model.mask_supervision` points: a pasted object would cover points "
+                "without changing their labels"
+            )
         if self.model.channels != 3:
             for position, augmenter in enumerate(self.augmentation):
                 for name in set(augmenter.names()) & set(RGB_ONLY):

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from mrcnn import events, files
 from mrcnn.data.coco import objects
-from mrcnn.data.coco.file import CocoImage, CocoObject, read_coco
+from mrcnn.data.coco.annotations import CocoObject
+from mrcnn.data.coco.file import CocoImage, read_coco
 from mrcnn.data.tally import Tally
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
@@ -29,6 +30,7 @@ from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap
 from mrcnn.project.listing import is_overlong
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from mrcnn.project.shape import Geometry
 from mrcnn.project.writer import ProjectWriter
 
 CROWDS = "crowd not learnt, since `iscrowd` is 1 (--crowds-as-objects takes crowds as objects)"
@@ -79,7 +81,7 @@ def convert(
     titles = dict.fromkeys(name for dataset in datasets for name in dataset.categories)
     tags = dict.fromkeys(split.tag for split in splits if split.tag)
     items = (item for dataset in datasets for image in dataset.images for item in image.objects)
-    mixed = {item.category for item in items if extras.own_shapes(tuple(item.extras))}
+    mixed = {item.category for item in items if item.corners or extras.own_shapes(tuple(item.extras))}
     fields = {title: known for dataset in reversed(datasets) for title, known in dataset.fields.items()}
     meta = ProjectMeta(
         tuple(
@@ -132,14 +134,16 @@ class _Converter:
         self.counts["objects"] += len(figures)
         self.counts["skipped"] += len(image.objects) - len(figures)
 
-    def _figures(self, item: CocoObject, geometry: objects.RunLengths, image: CocoImage) -> tuple[Label, ...]:
+    def _figures(self, item: CocoObject, geometry: Geometry, image: CocoImage) -> tuple[Label, ...]:
         if item.is_crowd:
             where = f"{item.name} of image {image.name}"
             self.tally.add(CROWDS_TAKEN if self._crowds_as_objects else CROWDS, where)
         is_ignored = item.is_crowd and not self._crowds_as_objects
         self.counts["crowds"] += is_ignored
-        mask, (y, x) = geometry.draw()
-        label = Label(item.category, Bitmap((x, y), mask), (Tag(CROWD_TAG),) if is_ignored else ())
+        if isinstance(geometry, objects.RunLengths):
+            mask, (y, x) = geometry.draw()
+            geometry = Bitmap((x, y), mask)
+        label = Label(item.category, geometry, (Tag(CROWD_TAG),) if is_ignored else ())
         return extras.figures(label, item.extras, self._fields.get(item.category))
 
     def _free_name(self, path: str) -> str:

@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mrcnn.config.model import MASK_POINTS
 from mrcnn.data.sources import samples, table
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
+from mrcnn.fields.table import FIELDS
 from mrcnn.images import image_file
 from mrcnn.project.annotation import CROWD_TAG
 
@@ -42,18 +44,21 @@ class SourceReport:
     errors: list[str] = field(default_factory=list)
 
 
-def check_source(paths: DataPaths, settings: Settings, *, log: EventLog | None = None) -> SourceReport:
+def check_source(
+    paths: DataPaths, settings: Settings, *, by_points: bool = True, log: EventLog | None = None
+) -> SourceReport:
     """Reads data as training does and counts what is there.
 
     Args:
         paths: of the data.
         settings: of the training.
+        by_points: whether masks are learnt from labelled points; without, a box with points has no mask.
         log: where progress is shown; None for nowhere.
 
     Raises:
         UserError: the data has no known format, or nothing of it can be used.
     """
-    source = table.open_source(paths)
+    source = table.open_source(paths, [name for name in FIELDS if by_points or name != MASK_POINTS])
     titles = tuple(item.title for item in source.meta.classes)
     report = SourceReport(source.kind, paths.data, titles, warnings=source.warnings)
     items, annotations = [], []

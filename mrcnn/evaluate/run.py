@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.config.inference import FullImageMode, Mode
+from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.tta import TtaConfig
 from mrcnn.data import rasterize
 from mrcnn.data.coco import masks
-from mrcnn.data.sources.samples import make_sample
+from mrcnn.data.sources.samples import make_sample, without_mask
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics
@@ -30,7 +31,7 @@ from mrcnn.predict.staged import AnyPredictor
 from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats, grouped
-from mrcnn.structures import CompactDetections, GroundTruth
+from mrcnn.structures import CompactDetections, GroundTruth, Sample
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
@@ -73,14 +74,15 @@ def evaluate(
 
     Returns:
         The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title;
-        `groups`, where there are any, see `groups.averages`; and the numbers of `images` and `skipped` images.
+        `groups`, where there are any, see `groups.averages`; and the numbers of `images` and `skipped` images. Without
+        the measures of masks for a model that learnt masks from points, if an object of the data is a box.
 
     Raises:
         UserError: the model has none of the classes of the images or lacks one of a group, or no image could be used.
     """
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
-    kinds, done = metric_kinds.kinds_for(fields), 0
+    kinds, done, boxes = metric_kinds.kinds_for(fields), 0, 0
     metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields)
     skipped: list[str] = []
     errors = Repeats(log, level="error")
@@ -101,17 +103,24 @@ def evaluate(
     with Pipeline(predictor) as pipeline, closing(ahead) as pictures:
         for picture, found in runner(pipeline, pictures, mode, batch_size=batch_size, on_error=skip):
             try:
-                truth = _ground_truth(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+                sample = _sample(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+                truth = _ground_truth(sample, picture.image.shape)
             except UserError as error:
                 skip(picture, error)
                 continue
             metrics.add(picture.index, truth, _scored(found.detections))
-            done += 1
+            done, boxes = done + 1, boxes + without_mask(sample)
             log.progress(SUBTASK, done + len(skipped), len(source.entries))
     errors.close()
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
     result = metrics.result()
+    if boxes and MASK_POINTS in config.needs:
+        result = _without_masks(result)
+        log.warning(
+            f"mask AP is left out: {counted(boxes, 'object')} of the data are boxes, and the model learnt masks from "
+            "points, for which a box is no mask"
+        )
     per_class = {names[class_id]: values for class_id, values in result.pop(PER_CLASS).items()}
     grouped_means = {GROUPS: class_groups.averages(per_class, groups)} if groups else {}
     return {**result, "images": done, "skipped": len(skipped), **grouped_means, PER_CLASS: per_class}
@@ -153,7 +162,7 @@ def evaluate_model(
     """
     stored = read.read_model(model, **names)
     if isinstance(data, DataPaths):
-        source = sources.open_annotated(data, metric_kinds.needs(stored.extra_fields))
+        source = sources.open_annotated(data, (*metric_kinds.needs(stored.extra_fields), *stored.config.needs))
         for line in grouped(source.warnings):
             log.warning(line)
     else:
@@ -219,20 +228,33 @@ def _annotated(source: Source) -> list[AnnotatedImage]:
     return items
 
 
-def _ground_truth(
+def _sample(
     picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Fields
-) -> GroundTruth:
+) -> Sample:
     known = {*names, neutral}
     labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
-    sample = make_sample(
+    return make_sample(
         item,
         replace(picture.annotation, labels=labels),
         class_title_to_idx={name: index for index, name in enumerate(names)},
         neutral=neutral,
         fields=fields,
     )
-    height, width = picture.image.shape[:2]
+
+
+def _ground_truth(sample: Sample, shape: Sequence[int]) -> GroundTruth:
+    height, width = shape[:2]
     return GroundTruth(height, width, rasterize.draw_sample(sample, height=height, width=width))
+
+
+def _without_masks(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out the measures of masks, also those of the classes."""
+    per_class = {
+        key: {name: value for name, value in values.items() if not name.startswith(metric_kinds.OF_MASKS)}
+        for key, values in result[PER_CLASS].items()
+    }
+    kept = {name: value for name, value in result.items() if not name.startswith(metric_kinds.OF_MASKS)}
+    return {**kept, PER_CLASS: per_class}
 
 
 def _scored(found: CompactDetections) -> _Scored:

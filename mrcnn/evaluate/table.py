@@ -3,10 +3,12 @@
 A new metric is one row of `METRICS`; other code may add its own rows.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mrcnn.evaluate import coco, keypoints
 from mrcnn.evaluate.metric import MetricKind, check_names
+
+OF_MASKS = "mask_"  # begins the names of the measures of masks
 
 METRICS: dict[str, MetricKind] = {"coco": coco.KIND, "keypoints": keypoints.KIND}
 
@@ -23,6 +25,17 @@ def kinds_for(fields: Collection[str]) -> tuple[MetricKind, ...]:
     kinds = tuple(kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
     check_names(name for kind in kinds for name in (*kind.columns, *kind.validated))
     return kinds
+
+
+def without_masks(kinds: Iterable[MetricKind]) -> tuple[MetricKind, ...]:
+    """Leaves out the validated measures of masks, for objects whose masks are not known."""
+    return tuple(
+        kind._replace(
+            validated={name: label for name, label in kind.validated.items() if not name.startswith(OF_MASKS)},
+            monitored=tuple(name for name in kind.monitored if not name.startswith(OF_MASKS)),
+        )
+        for kind in kinds
+    )
 
 
 def needs(fields: Collection[str]) -> tuple[str, ...]:

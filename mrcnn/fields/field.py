@@ -5,7 +5,7 @@ an array with one row per object. A field defines how its rows change when image
 augmented, and how they are written. Everything between the annotation and the written result loops over these fields.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -50,7 +50,9 @@ class Field:
     shapes: tuple[str, ...] = ()
     tolerance: float = 0.1
 
-    def settled(self, settings: Any, classes: Sequence[Mapping[str, Any]]) -> Settled:
+    def settled(
+        self, settings: Any, classes: Sequence[Mapping[str, Any]], *, objects: Iterable[Sequence[Label]] = ()
+    ) -> Settled:
         """Finds in the data the settings that a config leaves open.
 
         By default a field has no settings.
@@ -58,6 +60,8 @@ class Field:
         Args:
             settings: those of the config; None where it leaves them open.
             classes: further values of each class of the data, in the order of the class ids from 1.
+            objects: the figures of each object of the data; reading them takes time, so only a field that depends on
+                them does.
 
         Raises:
             UserError: the data lacks what the field needs.

@@ -9,7 +9,7 @@ them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -17,24 +17,22 @@ import numpy as np
 
 from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.errors import UserError
-from mrcnn.fields.field import Field, Settled, Warp
+from mrcnn.fields.field import Settled
+from mrcnn.fields.points import CENTRE, Points, X, Y
 from mrcnn.project.annotation import Label
 from mrcnn.project.skeletons import Graph
-from mrcnn.structures import Tensor
 
 NAME = "keypoints"
 HIDDEN, VISIBLE = 1, 2
-CENTRE = 0.5  # of a pixel, from its index
 DRAWN_FROM = 0.05  # lowest score of a point in pictures, as detectron2 draws them
 NONE_IN_DATA = (
     "no class of the data has keypoints, which the head `keypoints` needs: COCO's categories have them as `keypoints`, "
     "a project's classes as nodes of `geometry_config`; or name them in `model.keypoints.names`"
 )
-_X, _Y, _V = np.eye(3, dtype=np.float32)
 _LEFT, _RIGHT, _MIDDLE = (0, 200, 80), (255, 140, 0), (60, 140, 255)  # RGB
 
 
-class Keypoints(Field):
+class Keypoints(Points):
     """Named points of an object.
 
     Without a template, points can be moved, but neither be mirrored nor be read from graphs.
@@ -75,7 +73,9 @@ class Keypoints(Field):
         nodes = {title: {key: label for key, label, _ in _nodes(facts)} for title, facts in class_facts.items()}
         return Keypoints(self.template, scored=self.scored, nodes=nodes)
 
-    def settled(self, settings: Any, classes: Sequence[Mapping[str, Any]]) -> Settled:
+    def settled(
+        self, settings: Any, classes: Sequence[Mapping[str, Any]], *, objects: Iterable[Sequence[Label]] = ()
+    ) -> Settled:
         """Finds the points in the data where the config names none; see `Field.settled`.
 
         Classes with different points are joined: points of one name are one point.
@@ -98,15 +98,6 @@ class Keypoints(Field):
         )
         found = found.model_copy(update={"pairs": found.settled_pairs})
         return Settled(found, _remarks(found))
-
-    def transformed(self, values: Tensor, *, scale: Tensor, shift: Tensor) -> Tensor:
-        """Moves the points; see `Field.transformed`."""
-        return values * (scale[1] * _X + scale[0] * _Y + _V) + shift[1] * _X + shift[0] * _Y
-
-    def augmented(self, values: np.ndarray, warp: Warp) -> np.ndarray:
-        """Moves the points; see `Field.augmented`."""
-        places = warp(values[..., 1::-1].reshape(-1, 2)).reshape(*values.shape[:-1], 2)
-        return np.concatenate([places[..., ::-1], values[..., 2:]], axis=-1).astype(np.float32)
 
     def mirrored(self, values: np.ndarray) -> np.ndarray:
         """Exchanges left and right points by the template; see `Field.mirrored`."""
@@ -171,7 +162,7 @@ class Keypoints(Field):
         count = len(value) if self.template is None else len(self.template.names)
         if len(value) != count or not np.isfinite(value).all():
             raise UserError(f"`{NAME}` must be x, y and v of {count} points, got {listed!r:.60}")
-        value = np.where(value[:, 2:] > 0, value + CENTRE * (_X + _Y), 0).astype(np.float32)
+        value = np.where(value[:, 2:] > 0, value + CENTRE * (X + Y), 0).astype(np.float32)
         return value if value.any() else None
 
     def to_coco(self, value: np.ndarray) -> dict[str, Any]:

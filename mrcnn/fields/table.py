@@ -9,10 +9,11 @@ from typing import Any
 
 from mrcnn.fields.field import Field
 from mrcnn.fields.keypoints import Keypoints
+from mrcnn.fields.mask_points import MaskPoints
 
 Fields = Mapping[str, Field]
 
-FIELDS: dict[str, Field] = {"keypoints": Keypoints()}  # by name
+FIELDS: dict[str, Field] = {"keypoints": Keypoints(), "mask_points": MaskPoints()}  # by name
 
 
 def named(name: str, fields: Fields | None = None) -> Field:

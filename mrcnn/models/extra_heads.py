@@ -80,13 +80,14 @@ def find(names: Sequence[str]) -> dict[str, HeadType]:
     return {name: HEADS[name] for name in names}
 
 
-def needs(names: Sequence[str]) -> tuple[str, ...]:
-    """Lists the extra fields that the heads' targets are computed from, each once.
+def needs(config: ModelConfig) -> tuple[str, ...]:
+    """Lists the extra fields that the targets of a model's heads are computed from, each once.
 
     Raises:
         UserError: as `find`.
     """
-    return tuple(dict.fromkeys(field for kind in find(names).values() for field in kind.head.needs))
+    others = (field for kind in find(config.extra_heads).values() for field in kind.head.needs)
+    return tuple(dict.fromkeys((*config.needs, *others)))
 
 
 def gives(names: Sequence[str]) -> tuple[str, ...]:

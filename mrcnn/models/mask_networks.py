@@ -1,10 +1,12 @@
-"""Builds the mask networks that all families of Mask R-CNN can have instead of their own."""
+"""Builds the parts of the mask head that all families of Mask R-CNN have alike, or can have instead of their own."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mrcnn.config.families.rcnn import RcnnConfig
 from mrcnn.heads.mask.hourglass import HourglassMaskHead
+from mrcnn.heads.mask.point_targets import PointTargetGenerator
+from mrcnn.heads.mask.targets import MaskTargetGenerator
 
 
 def hourglass(config: RcnnConfig, common: Mapping[str, Any], *, batch_norm: str) -> HourglassMaskHead:
@@ -23,3 +25,10 @@ def hourglass(config: RcnnConfig, common: Mapping[str, Any], *, batch_norm: str)
         class_agnostic=config.class_agnostic_masks,
         **{name: common[name] for name in ("num_classes", "initial_values", "feature_dtype")},
     )
+
+
+def targets(config: RcnnConfig) -> MaskTargetGenerator | PointTargetGenerator:
+    """Builds what computes the targets of the mask head, by what it learns from."""
+    if config.needs:
+        return PointTargetGenerator(share=config.mask_point_share)
+    return MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets)

@@ -1,6 +1,6 @@
-"""Finds the cells of regions' grids that overlap marked pixels.
+"""Finds the cells of regions' grids that overlap marked pixels, and the points that lie on marked pixels.
 
-Shape letters: B images, H W their sides, P regions, M grid side.
+Shape letters: B images, H W their sides, P regions, M grid side, K points.
 Source: Crow (1984), summed-area tables: a sum over any rectangle of whole pixels needs four values of the sums from the
 corner.
 """
@@ -42,6 +42,26 @@ def cells_on(marked: Tensor, image_index: Tensor, rois: Tensor, *, size: int) ->
     # skipped where no pixel is marked, as in most batches: the sums are as large as the images
     shape = (ops.shape(rois)[0], size, size)
     return ops.cond(ops.any(marked), some, lambda: ops.zeros(shape, dtype="bool"))
+
+
+def points_on(marked: Tensor, image_index: Tensor, points: Tensor) -> Tensor:
+    """Finds the points that lie on a marked pixel.
+
+    Args:
+        marked: `[B, H, W]` bool, the marked pixels.
+        image_index: `[P]` int32, the image of each region.
+        points: `[P, K, 2]` float32, (x, y) pixels of the image.
+
+    Returns:
+        `[P, K]` bool; false for a point outside the image.
+    """
+    height, width = ops.shape(marked)[1:3]
+    pixels = ops.floor(points)
+    last = ops.cast(ops.stack([width, height]), "float32") - 1
+    inside = ops.all((pixels >= 0) & (pixels <= last), axis=-1)
+    pixels = ops.cast(ops.clip(pixels, 0.0, last), "int32")
+    place = (image_index[:, None] * height + pixels[..., 1]) * width + pixels[..., 0]
+    return inside & ops.take(ops.reshape(marked, (-1,)), place, axis=0)
 
 
 def _pixel_ranges(start: Tensor, end: Tensor, *, size: int, length: Count) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,11 @@
-"""Random, balanced samples of anchors and regions.
+"""Random, balanced samples of anchors and regions, and random samples of objects' points.
 
 All randomness is a hash of (seed, salt, position): an image's sample depends on its own seed only, never on the batch,
 the device, the number of workers or an earlier step.
-Shape letters: B images, A anchors, R regions.
+Shape letters: B images, A anchors, R regions, N slots of objects, K points.
 """
+
+import math
 
 import numpy as np
 from keras import ops
@@ -16,6 +18,8 @@ _GOLDEN = 0x1E3779B9  # odd, near 2**32 / golden ratio / 8: neighbouring positio
 _PRIORITY_BITS = 24  # what float32 holds exactly
 ANCHOR_SALT = 1
 ROI_SALT = 2
+POINT_SALT = 3
+_ROUNDING = 1e-4  # of a share of a number: 0.1 of 10 must not be above 1
 
 
 def random_priority(seeds: Tensor, count: Count, *, salt: int) -> Tensor:
@@ -110,6 +114,32 @@ def sample_rois(
     index = ops.take_along_axis(ops.pad(index, padding), slot, axis=1)
     valid = rank > 0
     return ops.where(valid, index, 0), rank > 1, valid
+
+
+def sample_points(labelled: Tensor, seeds: Tensor, *, share: float) -> Tensor:
+    """Draws a random share of the labelled points of each object.
+
+    Args:
+        labelled: `[B, N, K]` bool, the points to draw from; N and K are known.
+        seeds: `[B]` integer, one per image.
+        share: of each object's points, above 0; the number is rounded up.
+
+    Returns:
+        `[B, N, K]` bool.
+    """
+    slots, points = labelled.shape[1:]
+    if share >= 1 or not slots * points:
+        return labelled
+    priority = random_priority(seeds, slots * points, salt=POINT_SALT)
+    candidates = ops.reshape(labelled, (-1, points))
+    wanted = ops.ceil(ops.sum(ops.cast(candidates, "float32"), axis=1) * share - _ROUNDING)
+    drawn = _draw(
+        candidates,
+        ops.reshape(priority, (-1, points)),
+        limit=math.ceil(points * share - _ROUNDING),
+        wanted=ops.cast(wanted, "int32"),
+    )
+    return ops.reshape(drawn, (-1, slots, points))
 
 
 def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | None) -> Tensor:

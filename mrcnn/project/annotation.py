@@ -172,6 +172,14 @@ class Annotation:
         for label in self.labels:
             yield from label.tags
 
+    def objects(self) -> tuple[tuple["Label", ...], ...]:
+        """Groups the labels by the objects whose figures they are, in order of their first figures."""
+        found: dict[tuple[str, bool, str | int], list[Label]] = {}
+        for number, label in enumerate(self.labels):
+            key = label.class_title, label.has_tag(CROWD_TAG), label.instance or number
+            found.setdefault(key, []).append(label)
+        return tuple(map(tuple, found.values()))
+
     def unsupported_shapes(self) -> Counter[str]:
         """Counts the objects that cannot be drawn, by shape."""
         return Counter(

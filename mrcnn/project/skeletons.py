@@ -16,8 +16,8 @@ from mrcnn.project import drawing, outlines
 from mrcnn.project.shape import Geometry, read_exterior, read_points
 
 THIN_SHAPES = ("point", "line", "graph")
-# a figure of such a shape holds keypoints of an object that also has a figure of another shape
-KEYPOINT_SHAPES = frozenset({"graph"})
+# a figure of such a shape holds keypoints, or labelled points, of an object that also has a figure of another shape
+KEYPOINT_SHAPES = frozenset({"graph", "point"})
 CORNERS_2D = tuple(
     f"face{face}-{corner}" for face in (1, 2) for corner in ("topleft", "topright", "bottomright", "bottomleft")
 )

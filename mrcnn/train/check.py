@@ -10,6 +10,7 @@ from typing import Any
 
 from mrcnn.config import errors
 from mrcnn.config.base import AUTO, USES_MODEL
+from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.data.augment import Augmenter
@@ -23,7 +24,7 @@ from mrcnn.model_folder.precision import Precision
 from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.train import brightness, checkpoint, devices, fields, history, mask_classes, objects, start
+from mrcnn.train import brightness, checkpoint, devices, fields, history, mask_classes, mask_truth, objects, start
 from mrcnn.train import resume as resuming
 from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
@@ -125,6 +126,7 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     samples = load_samples(source, _settings(config, source, known=begin.classes), log=log)
     config = objects.check(config, samples, log=log)
     mask_classes.check(config, samples.class_title_to_idx, log=log)
+    mask_truth.check(config, samples.val, log=log)
     if begin.resumed is None:
         config = brightness.check(config, samples, log=log)
     return Checked(config, begin, source.meta, samples, chosen)
@@ -222,9 +224,8 @@ def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] |
 
 def _fields(config: TrainConfig) -> tuple[str, ...]:
     """Lists the extra fields that the heads and the metrics of a run need."""
-    heads = config.model.extra_heads
-    measured = table.needs(extra_heads.gives(heads)) if config.validation.ap else ()
-    return tuple(dict.fromkeys((*extra_heads.needs(heads), *measured)))
+    measured = table.needs(extra_heads.gives(config.model.extra_heads)) if config.validation.ap else ()
+    return tuple(dict.fromkeys((*extra_heads.needs(config.model), *measured)))
 
 
 def _with_conventions(
@@ -244,14 +245,14 @@ def _with_conventions(
 def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConfig:
     """Adopts what a stopped run had from its start weights, its data and its machine.
 
-    These are the network and conventions, the object slots and the image range, the precision and the batch size, which
-    this machine may resolve differently, the kind of its start, and the shape of the model input.
+    These are the network and conventions, the object slots, the number of points and the image range, the precision and
+    the batch size, which this machine may resolve differently, the kind of its start, and the shape of the model input.
     """
     if config.weights_init_type == AUTO and last.weights_init_type is not None:
         config = config.model_copy(update={"weights_init_type": last.weights_init_type})
     if config.weights_init_type in USES_MODEL:
         config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
-    counts = last.counts(objects.SLOTS, brightness.RANGE)
+    counts = last.counts(objects.SLOTS, MASK_POINTS, brightness.RANGE)
     found = {key: value for key, value in counts.items() if key not in config.given_model}
     config = _with_points(config.with_model(config.model.model_copy(update=found), given=found), last)
     if config.precision == AUTO:

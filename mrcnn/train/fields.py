@@ -1,14 +1,17 @@
 """Adapts the extra fields of a run, such as keypoints, to its model and data."""
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import classes
 from mrcnn.data.sources.source import Source
+from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.fields import table
 from mrcnn.fields.table import Fields
+from mrcnn.project.annotation import Label
 
 
 def settle(
@@ -33,7 +36,7 @@ def settle(
     found: dict[str, Any] = {}
     for name in names:
         given = getattr(config.model, name, None)
-        settled = table.named(name).settled(given, facts)
+        settled = table.named(name).settled(given, facts, objects=_objects(source))
         for line in settled.remarks:
             log.info(line)
         if settled.settings is not given:
@@ -44,6 +47,13 @@ def settle(
 def of_run(config: TrainConfig, names: Collection[str], source: Source) -> Fields:
     """Adapts the fields of a run to the model's settings and the data's annotations."""
     return table.of_data(table.of_model(names, config.model), source.class_facts)
+
+
+def _objects(source: Source) -> Iterator[tuple[Label, ...]]:
+    """Reads the objects of all images; annotations that are malformed are left out, and reported by `load_samples`."""
+    for item in source.items:
+        with contextlib.suppress(UserError):
+            yield from item.read_annotation(source.meta).objects()
 
 
 def _by_class(config: TrainConfig, source: Source, known: Mapping[str, int] | None) -> list[Mapping[str, Any]]:

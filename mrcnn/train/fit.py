@@ -17,7 +17,7 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, loop, out_of_memory, plan
+from mrcnn.train import callbacks, checkpoint, loop, mask_truth, out_of_memory, plan
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
@@ -149,7 +149,7 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
 
 def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
     return MetricScorer(
-        table.kinds_for(extra_heads.gives(config.model.extra_heads)),
+        mask_truth.measurable(table.kinds_for(extra_heads.gives(config.model.extra_heads)), config, samples.val),
         lambda image_id: pipeline.ground_truth(samples.val[image_id]),
         class_names=list(samples.class_title_to_idx),
         plan=partial(

@@ -104,6 +104,7 @@ def test_no_key_is_documented_that_does_not_exist():
     known |= {f"model.keypoints.{name}" for name in KeypointTemplate.model_fields}
     known |= {"model.keypoints", "model.keypoint_channels", "model.keypoint_normalizer"}
     known |= {"model.class_agnostic_masks", "model.mask_head", "model.mask_train_boxes"}
+    known |= {"model.mask_supervision", "model.mask_points", "model.mask_point_share"}
     known |= {"model.box_head", "model.cascade_ious", "model.cascade_delta_std"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()

@@ -32,7 +32,7 @@ RULES = re.compile(
     r"must be true with `box_head` cascade|entries, one for each stage of `cascade_ious`|"
     r"must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
     r"|`lr_schedule.milestone(s|_steps)` must (increase|list)|must differ from `background`|needs `validation.ap` true"
-    r"|give `.+` or `.+`, not both|must be \"decoupled\" for adamw|max_scale` must be at least|must be null with `input"
+    r"|give `.+` or `.+`, not both|must be \"decoupled\" for adamw|max_scale` must be at least|must be null with `"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
     r"|nested more than 32 levels"
     r"|must name each point once|which is not in `names`|must hold each point once|must hold one number per name"

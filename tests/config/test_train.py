@@ -252,3 +252,10 @@ def test_training_size_is_a_square_with_scale_jitter():
     assert (jittered.training_size.shape, jittered.input_size.shape) == ("square", "rectangle")
     drawn = load.load_train_config({"input_size": {**size, "train_min_dims": [32, 96]}})
     assert (drawn.training_size.min_dim, drawn.input_size.min_dim) == (96, 64)
+
+
+def test_train_config_copy_paste_is_refused_with_points():
+    points = {"model": {"mask_supervision": "points"}}
+    with pytest.raises(UserError, match=r"^`copy_paste` must be null with `model.mask_supervision` points"):
+        load.load_train_config({**points, "copy_paste": {}})
+    assert load.load_train_config({**points, "scale_jitter": {}}).model.needs == ("mask_points",)

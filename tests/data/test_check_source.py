@@ -1,7 +1,11 @@
 """The check of data that is no project."""
 
+import pytest
+
 from mrcnn.data import check_source
 from mrcnn.data.sources.source import DataPaths, Settings
+from mrcnn.errors import UserError
+from tests.data.coco import cases as coco_cases
 from tests.data.formats import making, test_cityscapes
 from tests.data.sources.test_formats import labelme
 
@@ -41,3 +45,14 @@ def test_check_source_says_what_training_refuses(tmp_path):
     assert report.errors[0].startswith("training refuses this data: ")
     assert (report.images, report.objects) == ({"neither": 1}, {("cat", "neither"): 1})
     assert "1 error, 0 warnings" in check_source.format_report(report)
+
+
+def test_check_source_of_boxes_with_points_is_refused_for_masks(tmp_path):
+    points = {"segmentation": [], "point_coords": [[12, 11]], "point_labels": [1]}
+    path, images = coco_cases.write(
+        tmp_path, coco_cases.content(coco_cases.annotation(1, **points), coco_cases.annotation(2, **points))
+    )
+    paths = DataPaths(path, images)
+    assert check_source.check_source(paths, Settings()).errors == []
+    with pytest.raises(UserError, match=r"boxes without masks.*or learn from its points"):
+        check_source.check_source(paths, Settings(), by_points=False)

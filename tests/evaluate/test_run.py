@@ -202,3 +202,26 @@ def test_evaluate_model_with_test_time_augmentation(project, tmp_path, monkeypat
     assert metrics["per_class"]["cat"]["detections"] == 2  # one in each image, not one of each view
     assert [shape[1:3] for shape in network.found] == [(64, 64), (64, 64), (128, 128), (128, 128)]
     assert "test-time augmentation: 4 views" in capsys.readouterr().err
+
+
+def test_evaluate_leaves_mask_ap_out_where_a_model_of_points_meets_boxes(project, tmp_path, capsys):
+    source = sources.with_tag(sources.open_project(project), "val")
+    predictor = Predictor(helpers.make_bundle(mask_supervision="points"))
+    metrics = scoring.evaluate(predictor, source, log=JsonLog(), groups={"pets": ("cat", "dog")})
+    assert "mask AP is left out: 3 objects of the data are boxes" in capsys.readouterr().err
+    for values in (metrics, metrics["per_class"]["cat"], metrics["groups"]["pets"]):
+        assert "box_ap" in values
+        assert not [name for name in values if name.startswith("mask_")]
+    assert "mask_ap" not in scoring.table(metrics).splitlines()[0]
+    assert "mask_ap" in run(source)  # for other models a rectangle is a mask
+
+
+def test_evaluate_measures_the_masks_of_a_model_of_points(tmp_path, capsys):
+    ring = {"exterior": [[0, 0], [29, 0], [29, 19], [0, 19]], "interior": []}
+    polygon = {"classTitle": "cat", "tags": [], "points": ring}
+    images = {"ds/a.png": (20, 30, 200, [polygon], [])}
+    root = helpers.write_project(tmp_path / "p", images, classes=(("cat", "polygon"),))
+    predictor = Predictor(helpers.make_bundle(mask_supervision="points"))
+    metrics = scoring.evaluate(predictor, sources.open_project(root), log=JsonLog())
+    assert metrics["per_class"]["cat"]["mask_ap"] == 1.0
+    assert "left out" not in capsys.readouterr().err

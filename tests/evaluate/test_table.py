@@ -52,3 +52,11 @@ def test_lower_is_better_is_said_by_the_kind(monkeypatch):
     kind = MetricKind(None, validated={"error": "error", "gain": "gain"}, lower_is_better=("error",))
     monkeypatch.setitem(table.METRICS, "mine", kind)
     assert table.lower_is_better() == {"error"}
+
+
+def test_without_masks_leaves_out_the_measures_of_masks(keypoints):
+    coco, other = table.without_masks(table.kinds_for(["keypoints"]))
+    assert coco.validated == {"box_ap": "box AP", "box_ap50": "box AP50"}
+    assert coco.monitored == ("box_ap",)
+    assert other == keypoints
+    assert table.without_masks([]) == ()

@@ -132,7 +132,8 @@ def test_figures_binds_a_figure_of_its_own_to_the_label(monkeypatch):
 
 
 def test_own_shapes_are_those_of_the_fields_named_or_of_all(monkeypatch):
-    assert extras.own_shapes() == extras.own_shapes(["keypoints"]) == {"graph"}
+    assert extras.own_shapes(["keypoints"]) == {"graph"}
+    assert extras.own_shapes(["mask_points"]) == {"point"}
     monkeypatch.setitem(FIELDS, "point", toy.Dot())
     assert extras.own_shapes() == {"graph", "point"}
     assert extras.own_shapes(["offset", "point"]) == extras.own_shapes({"mine": toy.Dot()}) == {"point"}

@@ -2,9 +2,11 @@ import keras
 import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.families.torchvision import Detectron2Config, TorchvisionConfig
 from mrcnn.errors import UserError
 from mrcnn.heads.head import Head
 from mrcnn.models import extra_heads
+from mrcnn.models.build import build_model
 from mrcnn.models.extra_heads import HEADS, HeadType
 from mrcnn.models.families.matterport import Matterport
 from tests.fields import toy
@@ -54,8 +56,21 @@ def test_find_refuses_an_unknown_head_and_lists_the_known(registered):
 
 
 def test_needs_lists_each_field_once(registered):
-    assert extra_heads.needs(["mark", "other"]) == ("mark", "side")
-    assert extra_heads.needs([]) == ()
+    assert extra_heads.needs(MatterportConfig(extra_heads=("mark", "other"))) == ("mark", "side")
+    assert extra_heads.needs(MatterportConfig()) == ()
+
+
+def test_needs_lists_those_of_the_mask_head_too(registered):
+    config = MatterportConfig(extra_heads=("mark",), mask_supervision="points")
+    assert extra_heads.needs(config) == ("mask_points", "mark", "side")
+
+
+@pytest.mark.parametrize("family", [MatterportConfig, TorchvisionConfig, Detectron2Config])
+@pytest.mark.parametrize("supervision", ["masks", "points"])
+def test_needs_are_those_of_the_heads_that_are_built(family, supervision):
+    config = family(mask_supervision=supervision)
+    model = build_model(config, num_classes=2)
+    assert extra_heads.needs(config) == tuple(name for head in model.heads for name in head.needs)
 
 
 def test_gives_lists_the_fields_of_detections(registered):

@@ -51,6 +51,7 @@ class Strided(layers.Layer):
 
 
 HOURGLASS = {"mask_head": "hourglass20", "mask_pool_size": 8, "mask_train_boxes": "ground_truth"}
+POINTS = {"mask_supervision": "points"}
 
 
 def build_model(**settings):
@@ -93,7 +94,9 @@ def batch():
         image_ids=np.arange(2, dtype="int32"),
         seeds=np.array([3, 4], "int32"),
     )
-    return {name: tf.constant(value) for name, value in fields._asdict().items()}
+    points = rng.uniform(16, 64, (2, SLOTS, 10, 3)).astype("float32")
+    points[..., 2] = np.arange(10) % 3 - 1  # of the object, of the background and none
+    return {name: tf.constant(value) for name, value in {**fields._asdict(), "gt_mask_points": points}.items()}
 
 
 def training_step(model, batch):
@@ -135,6 +138,15 @@ def test_use_fixed_slots_changes_neither_losses_nor_gradients(model, batch):
     assert_equal(training_step(model, batch), dropped)
 
 
+def test_use_fixed_slots_changes_nothing_for_masks_learnt_from_points(batch):
+    model, found = build_model(**POINTS), []
+    for fixed in (False, True):
+        model.use_fixed_slots(fixed)
+        found.append(training_step(model, batch))
+    assert float(found[0][0]["mrcnn_mask_loss"]) > 0
+    assert_equal(found[1], found[0])
+
+
 @pytest.mark.parametrize("boxes", ["ground_truth", "both"])
 def test_use_fixed_slots_changes_nothing_for_the_objects_own_boxes(batch, boxes):
     model = build_model(mask_train_boxes=boxes)
@@ -168,7 +180,7 @@ def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, vi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, HOURGLASS])
+@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}])
 def test_fixed_slots_leave_no_shape_to_the_data(batch, settings):
     model = build_model(**settings)
 
@@ -183,7 +195,7 @@ def test_fixed_slots_leave_no_shape_to_the_data(batch, settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, HOURGLASS])
+@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}])
 def test_jit_compile_of_a_training_step_equals_the_plain_graph(batch, settings):
     def step(jit_compile):
         model = build_model(**settings)

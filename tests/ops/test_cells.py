@@ -70,3 +70,23 @@ def test_cells_on_random_regions_agree_with_looking_at_every_pixel():
                 expected[number, row, column] |= y1 < y + 1 and y < y2 and x1 < x + 1 and x < x2
     assert 0.05 < expected.mean() < 0.5
     np.testing.assert_array_equal(_cells_on(marked, image_index, rois, size), expected)
+
+
+def test_points_on_finds_the_points_on_marked_pixels():
+    # pixel (row 2, column 5) spans x 5..6 and y 2..3
+    marked = _marked((1, 2, 5), images=2)
+    points = np.float32([[[5.0, 2.0], [5.99, 2.99], [6.0, 2.5], [5.5, 3.0], [-0.5, 2.5], [5.5, 8.0]]] * 2)
+    got = both(cells.points_on, marked, np.int32([1, 0]), points)
+    assert got.tolist() == [[True, True, False, False, False, False], [False] * 6]
+
+
+def test_points_on_is_false_outside_an_image_that_is_marked_everywhere():
+    marked = np.ones((1, 2, 3), bool)
+    points = np.float32([[[0, 0], [2.9, 1.9], [3, 1], [1, 2], [-0.1, 0], [0, -0.1], [1e9, -1e9]]])
+    assert both(cells.points_on, marked, np.int32([0]), points).tolist() == [[True, True, *[False] * 5]]
+
+
+def test_points_on_of_no_region_and_of_no_point():
+    marked = np.ones((1, 2, 3), bool)
+    assert both(cells.points_on, marked, np.zeros(0, "int32"), np.zeros((0, 4, 2), "float32")).shape == (0, 4)
+    assert both(cells.points_on, marked, np.int32([0]), np.zeros((1, 0, 2), "float32")).shape == (1, 0)

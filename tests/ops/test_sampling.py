@@ -230,3 +230,46 @@ def test_sample_rois_in_proportion(objects, fraction, background):
 @pytest.mark.parametrize(("total", "fraction", "expected"), [(200, 0.33, 66), (6, 0.25, 1), (3, 0.25, 0)])
 def test_most_objects_rounds_down(total, fraction, expected):
     assert sampling.most_objects(total, fraction) == expected
+
+
+def points(labelled, seeds=(7,), **settings):
+    return both(
+        lambda labelled, seeds: sampling.sample_points(labelled, seeds, **settings),
+        np.asarray(labelled, bool),
+        np.int32(seeds),
+        unknown_batch=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    # of 4, 3, 1 and 0 labelled points, rounded up; 0.1 of 10 would be 1 whole point, not 2
+    [(0.5, [2, 2, 1, 0]), (0.25, [1, 1, 1, 0]), (0.3, [2, 1, 1, 0]), (1.0, [4, 3, 1, 0])],
+)
+def test_sample_points_draws_a_share_of_each_objects_labelled_points(share, expected):
+    labelled = np.zeros((1, 4, 5), bool)
+    for row, count in enumerate((4, 3, 1, 0)):
+        labelled[0, row, :count] = True
+    drawn = points(labelled, share=share)
+    assert drawn.sum(axis=-1).tolist() == [expected]
+    assert not (drawn & ~labelled).any()
+
+
+def test_sample_points_a_tenth_of_ten_is_one():
+    assert points(np.ones((1, 1, 10)), share=0.1).sum() == 1
+
+
+def test_sample_points_vary_with_the_seed_and_the_object_and_reach_all():
+    labelled = np.ones((20, 3, 10), bool)
+    drawn = points(labelled, seeds=range(20), share=0.5)
+    assert (drawn.sum(axis=-1) == 5).all()
+    assert len({tuple(row) for row in drawn.reshape(-1, 10).tolist()}) > 40  # of 60 draws
+    assert drawn.any(axis=(0, 1)).all()
+    again = points(labelled[:1], seeds=[3], share=0.5)
+    np.testing.assert_array_equal(again[0], drawn[3])  # alone in its batch
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 0), (2, 0, 4), (0, 3, 4)])
+def test_sample_points_of_no_points_objects_and_images(shape):
+    labelled = np.zeros(shape, bool)
+    assert sampling.sample_points(labelled, np.zeros(shape[0], "int32"), share=0.5).shape == shape

@@ -9,7 +9,7 @@ import pytest
 from mrcnn.errors import UserError
 from mrcnn.images import limits
 from mrcnn.project.annotation import Annotation, Label, Tag, read
-from mrcnn.project.geometry import Bitmap, Graph, MultiPolygon, Point, Polygon, Unsupported
+from mrcnn.project.geometry import Bitmap, Graph, Line, MultiPolygon, Point, Polygon, Unsupported
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
 META = ProjectMeta(
@@ -274,7 +274,7 @@ def test_attached_finds_keypoints_beside_another_figure_of_their_object():
     nodes, crowd = Graph({"a": {"loc": [1, 1]}}), (Tag("iscrowd"),)
     labels = (
         Label("cat", nodes, extra={"instance": "x"}),
-        Label("cat", Point([[2, 2]]), extra={"instance": "x"}),
+        Label("cat", Line([[2, 2], [3, 2]]), extra={"instance": "x"}),
         Label("dog", nodes, extra={"instance": "x"}),  # another class is another object
         Label("cat", nodes, crowd, extra={"instance": "x"}),
         Label("cat", nodes, extra={"instance": "y"}),
@@ -283,8 +283,29 @@ def test_attached_finds_keypoints_beside_another_figure_of_their_object():
     )
     made = Annotation((8, 9), (), labels)
     assert made.attached() == {0}
-    assert made.attached({"point"}) == {1}
-    assert made.attached({"point", "graph"}) == Annotation((8, 9)).attached() == set()
-    assert made.thin_shapes() == {"graph": 5, "point": 1}
-    assert made.thin_shapes({"point"}) == {"graph": 6}
+    assert made.attached({"line"}) == {1}
+    assert made.attached({"line", "graph"}) == Annotation((8, 9)).attached() == set()
+    assert made.thin_shapes() == {"graph": 5, "line": 1}
+    assert made.thin_shapes({"line"}) == {"graph": 6}
     assert [label.instance for label in labels[3:]] == ["x", "y", "y", None]
+
+
+def test_attached_finds_the_labelled_points_of_an_object():
+    bound = {"extra": {"instance": "x"}}
+    point = Point([[2, 2]])
+    labels = (Label("cat", Line([[2, 2], [3, 2]]), **bound), Label("cat", point, **bound), Label("cat", point))
+    assert Annotation((8, 9), (), labels).attached() == {1}
+
+
+def test_objects_groups_the_figures_of_an_instance():
+    point, crowd = Point([[2, 2]]), (Tag("iscrowd"),)
+    first, second, other, alone, part = (
+        Label("cat", point, extra={"instance": "x"}),
+        Label("cat", point, extra={"instance": "x"}),
+        Label("dog", point, extra={"instance": "x"}),  # another class is another object
+        Label("cat", point),
+        Label("cat", point, crowd, extra={"instance": "x"}),
+    )
+    made = Annotation((8, 9), (), (first, other, alone, second, part))
+    assert made.objects() == ((first, second), (other,), (alone,), (part,))
+    assert Annotation((8, 9)).objects() == ()

@@ -143,6 +143,15 @@ def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, mak
         start(log, tmp_path / "out", resume=True, network={**model, "max_gt_instances": 7})
 
 
+def test_a_resumed_run_keeps_the_number_of_points_that_followed_its_data(log, tmp_path, make_state):
+    model = {**tiny.CONFIG["model"], "mask_supervision": "points"}
+    stopped_run(tmp_path / "out", make_state, {**model, "mask_points": 7})
+    begin = start(log, tmp_path / "out", resume=True, network=model)
+    assert begin.config.model.mask_points == 7
+    with pytest.raises(UserError, match=r"`model.mask_points`: 7 -> 9"):
+        start(log, tmp_path / "out", resume=True, network={**model, "mask_points": 9})
+
+
 def test_check_counts_the_image_range_of_the_start_weights_as_given(log, tmp_path, make_state):
     stopped_run(tmp_path / "start", make_state, {**tiny.CONFIG["model"], "image_range": 4095})
     begin = start(log, tmp_path / "out", model=str(tmp_path / "start"), weights_init_type="transfer_learning")

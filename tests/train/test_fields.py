@@ -1,9 +1,14 @@
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import Source
 from mrcnn.errors import UserError
 from mrcnn.fields.table import FIELDS
+from mrcnn.project.annotation import Annotation, Label
+from mrcnn.project.geometry import Point, Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from mrcnn.train import fields
 from tests.fields import toy
@@ -42,6 +47,28 @@ def test_settle_keeps_settings_that_are_given_and_needs_none_for_other_fields(mo
 def test_settle_refuses_data_without_points():
     with pytest.raises(UserError, match=r"^no class of the data has keypoints"):
         fields.settle(CONFIG, ["keypoints"], source({"cat": {}}), known=None, log=HeardLog())
+
+
+class Image(NamedTuple):
+    """An image of a made up source; without labels its annotation is broken."""
+
+    labels: tuple | None
+
+    def read_annotation(self, meta):
+        if self.labels is None:
+            raise UserError("it is broken")
+        return Annotation((8, 9), (), self.labels)
+
+
+def test_settle_counts_the_points_of_the_objects_of_all_images():
+    box, bound = Rectangle(np.array([[1, 1], [5, 6]])), {"instance": "x"}
+    object_ = Label("cat", box, extra={**bound, "point_coords": [[1, 2]], "point_labels": [1]})
+    point = Label("cat", Point([[2, 3]]), extra=bound)
+    items = (Image((object_, point)), Image(None), Image(()), Image((Label("cat", box),)))
+    data = Source("data", ProjectMeta((ClassMeta("cat", "any"),)), items, None)
+    config, log = load_train_config({"model": {"mask_supervision": "points"}}), HeardLog()
+    assert fields.settle(config, ["mask_points"], data, known=None, log=log).model.mask_points == 2
+    assert log.messages == ["`model.mask_points` 2: 1 of 2 objects have labelled points"]
 
 
 def test_of_run_adapts_fields_to_the_model_and_the_data():

@@ -73,11 +73,12 @@ def read(output):
 
 MASK_HEADS = {
     "fcn": {},
-    "hourglass": {
+    "hourglass": {  # that learns from points, of which each step draws a half
         "allowed_mask_classes": ["disc"],
         "model": {
             **tiny.CONFIG["model"],
             **{"mask_head": "hourglass20", "mask_pool_size": 8, "mask_size": 16, "mask_train_boxes": "ground_truth"},
+            "mask_supervision": "points",
         },
     },
 }

@@ -54,13 +54,20 @@ def draw(index: int) -> tuple[np.ndarray, np.ndarray, str]:
     return image, mask > 0, title
 
 
+def points_of(mask: np.ndarray) -> dict[str, Any]:
+    """Returns labelled points of a mask, as keys of an object's JSON: its box's middle and corners."""
+    (y1, *_, y2), (x1, *_, x2) = (np.flatnonzero(mask.any(axis=axis)).tolist() for axis in (1, 0))
+    places = [[(x1 + x2) // 2, (y1 + y2) // 2], [x1, y1], [x2, y1], [x1, y2], [x2, y2]]
+    return {"point_coords": places, "point_labels": [int(mask[y, x]) for x, y in places]}
+
+
 def write_project(folder: Path, *, train: int = 4, val: int = 3) -> Path:
     """Writes a project of drawn images, lossless."""
     meta = ProjectMeta((ClassMeta("disc", "bitmap", "#FF0000"), ClassMeta("bar", "bitmap", "#00FF00")))
     with ProjectWriter(folder, meta.with_tags("train", "val")) as writer:
         for index in range(train + val):
             image, mask, title = draw(index)
-            label = Label(title, Bitmap((0, 0), mask))
+            label = Label(title, Bitmap((0, 0), mask), extra=points_of(mask))
             tag = Tag("train" if index < train else "val")
             annotation = Annotation(image.shape[:2], (tag,), (label,))
             writer.add("ds", f"{index}.png", cv2.imencode(".png", image)[1].tobytes(), annotation=annotation)

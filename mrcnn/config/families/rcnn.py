@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from mrcnn.config.base import Flag, Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
 from mrcnn.config.errors import shown
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS
-from mrcnn.config.model import CASCADE, CASCADE_DELTA_STD, CASCADE_IOUS, ModelConfig
+from mrcnn.config.model import CASCADE, CASCADE_DELTA_STD, CASCADE_IOUS, MASK_POINTS, ModelConfig
 from mrcnn.structures import ResNetRules, of_stage
 
 PYRAMID_LEVELS = 5  # P2 to P6
@@ -126,6 +126,27 @@ class RcnnConfig(ModelConfig):
             "data ([mask heads](heads.md))"
         ),
     )
+    mask_supervision: Literal["masks", "points"] = Field(
+        default="masks",
+        description=(
+            "what the mask head learns from: the objects' masks, or labelled points of them (`points`), so that the "
+            "training data needs boxes and points but no masks ([points instead of masks](heads.md))"
+        ),
+    )
+    mask_points: PositiveInt | None = Field(
+        default=None,
+        description=(
+            "with `mask_supervision` points: the number of points of an object that are used; an object may have "
+            "fewer, and of more the first ones are used. null: the most that an object of the data has"
+        ),
+    )
+    mask_point_share: PositiveFraction = Field(
+        default=0.5,
+        description=(
+            "with `mask_supervision` points: the share of an object's points, rounded up, that is drawn in each "
+            "training step; 1 uses all"
+        ),
+    )
     box_delta_std: DeltaStd = Field(
         default=(0.1, 0.1, 0.2, 0.2), description="what the box head's deltas are divided by"
     )
@@ -189,6 +210,11 @@ class RcnnConfig(ModelConfig):
     def has_hourglass(self) -> bool:
         """Whether the mask head is an hourglass."""
         return self.mask_head in HALVINGS
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the extra fields of objects from which the family's own heads learn."""
+        return (MASK_POINTS,) if self.has_masks and self.mask_supervision == "points" else ()
 
     @property
     def has_class_masks(self) -> bool:

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mrcnn import files
-from mrcnn.data.coco import boxes, masks, values
+from mrcnn.config.model import MASK_POINTS
+from mrcnn.data.coco import annotations as coco_annotations
+from mrcnn.data.coco import boxes, masks
 from mrcnn.data.coco import categories as coco_categories
 from mrcnn.data.coco import kinds as coco_kinds
+from mrcnn.data.coco.annotations import LOST_OBJECTS, CocoObject
 from mrcnn.data.coco.categories import id_text
 from mrcnn.data.coco.images import ImageFolder
 from mrcnn.data.tally import Tally, short
 from mrcnn.errors import UserError
-from mrcnn.fields import extras
 from mrcnn.fields.table import Fields, of_category
 from mrcnn.images import image_file
 from mrcnn.project import listing
@@ -33,14 +33,6 @@ IMAGE_KEYS = frozenset(
     "id file_name height width license flickr_url coco_url date_captured size objects tags description".split()
 )
 LISTS = ("images", "annotations", "categories")
-
-NO_OBJECT = "object left out, not a JSON object"
-NO_CATEGORY = "object left out, category not in the file"
-NO_IMAGE = "object left out, image not in the file"
-IMAGE_GONE = "object left out, since the image is left out"
-BAD_CROWD = "object left out, `iscrowd` is neither 0 nor 1"
-BAD_FIELD = "object left out, a value of an extra field is malformed"
-LOST_OBJECTS = (NO_OBJECT, NO_CATEGORY, NO_IMAGE, IMAGE_GONE, BAD_CROWD, BAD_FIELD)
 
 BROKEN_IMAGE = "image left out, no `id` or no `file_name`"
 SHARED_ID = (
@@ -58,27 +50,6 @@ OTHER_SIZE = "image of another size than the file says (height x width); trainin
 SIZE_ASKED = "image without a usable `height` and `width`, read from the image itself"
 
 _INSTEAD_OF_MASKS = {"bbox": "boxes", "keypoints": "keypoints"}
-
-
-@dataclass(frozen=True)
-class CocoObject:
-    """One annotation of a COCO file.
-
-    Attributes:
-        category: name of its category.
-        segmentation: as in the file.
-        is_crowd: `iscrowd` is 1.
-        name: "annotation" with its id, or with its index where it has none, for messages.
-        extras: values of its extra fields by name, pixels of the image; see `CocoDataset.fields`.
-        facts: its keys `score` and `attributes`; see `values.facts`.
-    """
-
-    category: str
-    segmentation: Any
-    is_crowd: bool
-    name: str = "annotation"
-    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +126,10 @@ def read_coco(
         fields: names of the extra fields to read; None for all known ones.
         boxes_as_masks: whether the box of an object without a mask is its mask.
 
+    Returns:
+        The contents. If `mask_points` is read and an object of the file has labelled points, objects without masks
+        are there too, as boxes.
+
     Raises:
         UserError: the file cannot be read or has another format, no image can be used, no object has a mask, or the
             categories are ambiguous.
@@ -163,7 +138,9 @@ def read_coco(
     require_folder(images_dir, annotations)
     if boxes_as_masks:
         content["annotations"] = boxes.as_masks(content["annotations"])
-    _require_masks(content["annotations"], annotations)
+    boxes_count = (fields is None or MASK_POINTS in fields) and boxes.have_points(content["annotations"])
+    if not boxes_count:
+        _require_masks(content["annotations"], annotations)
     tally = Tally()
     ids = (id_text(item.get("category_id")) for item in content["annotations"] if isinstance(item, Mapping))
     try:
@@ -176,7 +153,9 @@ def read_coco(
     names = {entry.key: name for name in sizes for entry in files_of[name]}
     facts = coco_categories.facts_of(content["categories"], categories)
     bound = {title: of_category(fields, facts[title]) for title in categories.values()}
-    objects = _objects(content, categories, names=names, fields=bound, tally=tally)
+    objects = coco_annotations.read(
+        content, categories, names=names, fields=bound, boxes_count=boxes_count, tally=tally
+    )
     images = [
         CocoImage(name, images_dir / name, *sizes[name], tuple(objects[name]), _facts(files_of[name]))
         for name in sorted(sizes)
@@ -257,9 +236,10 @@ def _require_masks(items: list[Any], path: Path) -> None:
         return
     kinds = [kind for key, kind in _INSTEAD_OF_MASKS.items() if any(item.get(key) for item in found)]
     what = f"{' and '.join(kinds) or 'objects'} without masks"
+    points = "; or learn from its points by `model.mask_supervision` points" if boxes.have_points(items) else ""
     raise UserError(
         f"nothing can be learnt from {path}: it has {len(found)} {what}; annotate masks (polygons or brush), let a "
-        "segmentation tool make them from the boxes, or take whole boxes by --boxes-as-masks"
+        f"segmentation tool make them from the boxes, or take whole boxes by --boxes-as-masks{points}"
     )
 
 
@@ -339,47 +319,6 @@ def _size_of(entries: list[_Entry], path: Path, tally: Tally) -> tuple[int, int]
         return None
     tally.add(SIZE_ASKED, path.name)
     return size
-
-
-def _objects(
-    content: Mapping[str, Any],
-    categories: Mapping[str, str],
-    *,
-    names: Mapping[str, str],
-    fields: Mapping[str, Fields],
-    tally: Tally,
-) -> dict[str, list[CocoObject]]:
-    """Reads the objects of the images in `names` (image id -> name); `fields` as in `CocoDataset`.
-
-    Returns:
-        Image name -> objects.
-    """
-    listed = {id_text(item.get("id")) for item in content["images"] if isinstance(item, Mapping)}
-    objects: dict[str, list[CocoObject]] = {name: [] for name in names.values()}
-    for number, item in enumerate(content["annotations"]):
-        if not isinstance(item, Mapping):
-            tally.add(NO_OBJECT, f"number {number} of the list ({short(item)})")
-            continue
-        key, category = id_text(item.get("image_id")), id_text(item.get("category_id"))
-        own = id_text(item.get("id"))
-        name = f"annotation {own}" if own else f"annotation number {number} of the list"
-        is_crowd = values.crowd(item.get("iscrowd"))
-        where = f"{name} of image {names.get(key or '', short(item.get('image_id')))}"
-        if key is None or key not in names:
-            tally.add(IMAGE_GONE if key and key in listed else NO_IMAGE, where)
-        elif category is None or category not in categories:
-            tally.add(NO_CATEGORY, f"{where} (category {short(item.get('category_id'))})")
-        elif is_crowd is None:
-            tally.add(BAD_CROWD, f"{where} ({short(item['iscrowd'])})")
-        else:
-            try:
-                own_fields = extras.of_coco(item, fields[categories[category]])
-            except UserError as error:
-                tally.add(BAD_FIELD, f"{where} ({error})")
-            else:
-                found = categories[category], item.get("segmentation"), is_crowd, name, own_fields, values.facts(item)
-                objects[names[key]].append(CocoObject(*found))
-    return objects
 
 
 def _by(size_hw: tuple[int, int]) -> str:

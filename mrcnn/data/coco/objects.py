@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mrcnn.data.coco import masks
-from mrcnn.data.coco.file import CocoImage, CocoObject
+from mrcnn.data.coco.annotations import CocoObject
+from mrcnn.data.coco.file import CocoImage
 from mrcnn.data.tally import Tally
 from mrcnn.project import drawing
-from mrcnn.project.geometry import Bitmap
+from mrcnn.project.geometry import Bitmap, Rectangle
 from mrcnn.project.shape import Geometry
 
 MOST_DRAWN = 500_000_000  # pixels of the boxes of an image's objects together: seconds to draw, 2 GB to decode
@@ -53,8 +54,8 @@ class RunLengths(Geometry):
         return Bitmap((x, y), mask).to_json()
 
 
-def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, RunLengths]]:
-    """Yields the objects of an image that can be drawn, in order.
+def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, RunLengths | Rectangle]]:
+    """Yields the objects of an image that can be drawn, in order; rectangles for those that are boxes without masks.
 
     Args:
         image: the image and its objects.
@@ -62,6 +63,9 @@ def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, R
     """
     drawn = 0
     for item in image.objects:
+        if item.corners is not None:
+            yield item, Rectangle(np.array(item.corners))
+            continue
         where = f"{item.name} of image {image.name}"
         try:
             if drawn > MOST_DRAWN:

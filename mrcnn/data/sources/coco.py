@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.data.coco import file, objects, values
-from mrcnn.data.coco.file import CocoDataset, CocoObject
+from mrcnn.data.coco.annotations import CocoObject
+from mrcnn.data.coco.file import CocoDataset
 from mrcnn.data.formats.objects import tags_of
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList, Sets, Settings, Source
 from mrcnn.data.tally import Tally

@@ -18,7 +18,7 @@ from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
-from mrcnn.project.geometry import Geometry
+from mrcnn.project.geometry import Geometry, Rectangle
 from mrcnn.project.skeletons import KEYPOINT_SHAPES
 from mrcnn.structures import Sample
 
@@ -105,6 +105,13 @@ def make_sample(
         extras=extras.of_objects(figures.values(), fields),
         facts=annotation.extra,
     )
+
+
+def without_mask(sample: Sample) -> int:
+    """Counts the objects of a sample that are boxes, so that their masks are not known; regions to ignore are none."""
+    learnt = [label for label, is_ignored in zip(sample.labels, sample.ignore, strict=True) if not is_ignored]
+    parts = [label.parts if isinstance(label, _Figures) else (label,) for label in learnt]
+    return sum(all(isinstance(part, Rectangle) for part in figures) for figures in parts)
 
 
 def _drawable(parts: list[Geometry]) -> "Geometry | _Figures":

@@ -10,6 +10,7 @@ from mrcnn.blocks.base import Shape
 from mrcnn.heads import slots
 from mrcnn.heads.head import Across, Head, Losses
 from mrcnn.heads.mask import loss
+from mrcnn.heads.mask.point_targets import PointTargets
 from mrcnn.heads.mask.regions import most_regions, training_regions
 from mrcnn.ops import frames
 from mrcnn.structures import MaskTargets, RoiTargets, Size, Tensor
@@ -24,7 +25,7 @@ class MaskOutputs(NamedTuple):
     """
 
     mask_logits: Tensor
-    targets: MaskTargets
+    targets: MaskTargets | PointTargets
 
 
 class Masks(Head):
@@ -57,7 +58,8 @@ class Masks(Head):
         Args:
             features: samples regions' features from the pyramid; a `RoiFeatures`.
             network: predicts a mask for each class or one for all; a `MaskHead` or a `HourglassMaskHead`.
-            targets: computes the targets of regions; a `MaskTargetGenerator`.
+            targets: computes the targets of regions and their loss; a `MaskTargetGenerator` or a
+                `PointTargetGenerator`.
             max_objects: the most object regions of an image in training, which come first in its sample; None where
                 every slot of the sample can hold one.
             train_boxes: the regions that train, see `training_regions`.
@@ -68,7 +70,7 @@ class Masks(Head):
         """
         super().__init__(**kwargs)
         self.features, self.network, self.targets = features, network, targets
-        self.class_layers = network.class_layers
+        self.class_layers, self.needs = network.class_layers, targets.needs
         self.max_objects, self.train_boxes, self.repeat_regions = max_objects, train_boxes, repeat_regions
         self.frame = frames.frame(box_normalization)
 
@@ -103,11 +105,11 @@ class Masks(Head):
         logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
         inner = regions._replace(rois=self.frame.enter(regions.rois))
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
-        return MaskOutputs(logits, self.targets(inner, batch, index, pixel_rois=rois))
+        return MaskOutputs(logits, self.targets(inner, batch, index, pixel_rois=rois, training=training))
 
     def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
         """Computes the mask loss, by name; see `Head.losses`."""
-        return {"mrcnn_mask_loss": loss.mrcnn_mask_loss(outputs.mask_logits, outputs.targets, across=across)}
+        return {"mrcnn_mask_loss": self.targets.loss_of(outputs.mask_logits, outputs.targets, across=across)}
 
     def decode(
         self, pyramid: Sequence[Tensor], boxes: Tensor, class_ids: Tensor, *, valid: Tensor, image_size: Size

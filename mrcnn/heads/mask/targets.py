@@ -6,12 +6,20 @@ from typing import Any
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
+from mrcnn.heads.head import Across
+from mrcnn.heads.mask import loss
 from mrcnn.ops import cells, masks
 from mrcnn.structures import MaskTargets, RoiTargets, Tensor
 
 
 class MaskTargetGenerator(Float32Layer):
-    """Crops each object region's target mask from its object's stored mask."""
+    """Crops each object region's target mask from its object's stored mask.
+
+    Attributes:
+        needs: as in `Head`.
+    """
+
+    needs: tuple[str, ...] = ()
 
     def __init__(self, *, mask_size: int = 28, form: str = "cells", **kwargs: Any) -> None:
         """Stores the settings.
@@ -28,7 +36,13 @@ class MaskTargetGenerator(Float32Layer):
         self.form = form
 
     def call(
-        self, targets: RoiTargets, batch: Mapping[str, Tensor], index: tuple[Tensor, Tensor], *, pixel_rois: Tensor
+        self,
+        targets: RoiTargets,
+        batch: Mapping[str, Tensor],
+        index: tuple[Tensor, Tensor],
+        *,
+        pixel_rois: Tensor,
+        training: bool = False,
     ) -> MaskTargets:
         """Computes the mask targets of P regions.
 
@@ -37,6 +51,7 @@ class MaskTargetGenerator(Float32Layer):
             batch: the fields of `Batch` by name.
             index: (image, slot), two `[P]` int32 tensors: the regions' positions in `targets`.
             pixel_rois: `[P, 4]`, the P regions in pixels of the model input, whatever the frame of `targets`.
+            training: not used.
 
         Returns:
             `MaskTargets` of the P regions; weight 0 on neutral pixels and on regions of background.
@@ -60,6 +75,10 @@ class MaskTargetGenerator(Float32Layer):
             class_ids=class_ids,
             weights=ops.cast((class_ids > 0)[:, None, None] & ~neutral, "float32"),
         )
+
+    def loss_of(self, logits: Tensor, targets: MaskTargets, *, across: Across) -> Tensor:
+        """Computes the loss of predictions for these targets; see `mrcnn_mask_loss`."""
+        return loss.mrcnn_mask_loss(logits, targets, across=across)
 
     def _rounded(self, cropped: Tensor) -> Tensor:
         if self.form == "soft":

@@ -19,7 +19,6 @@ from mrcnn.heads.box.network import BoxHead
 from mrcnn.heads.box.targets import RoiTargetGenerator
 from mrcnn.heads.mask.head import Masks
 from mrcnn.heads.mask.network import MaskHead
-from mrcnn.heads.mask.targets import MaskTargetGenerator
 from mrcnn.heads.roi_features import RoiFeatures
 from mrcnn.heads.rpn.anchors import AnchorGenerator
 from mrcnn.heads.rpn.head import RegionProposals
@@ -139,7 +138,7 @@ def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
             if config.has_hourglass
             else MaskHead(class_agnostic=config.class_agnostic_masks, **common)
         ),
-        targets=MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets),
+        targets=mask_networks.targets(config),
         max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
         train_boxes=config.mask_train_boxes,
         repeat_regions=config.has_hourglass,

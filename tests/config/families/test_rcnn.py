@@ -90,7 +90,8 @@ def test_rcnn_config_an_hourglass_survives_a_dump_and_is_taken_over(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rcnn_config_a_dump_of_the_usual_head_can_be_read_by_older_versions(family):
     dump = family().model_dump(mode="json")
-    assert not {"mask_head", "mask_train_boxes"} & dump.keys()
+    newer = {"mask_head", "mask_train_boxes", "mask_supervision", "mask_points", "mask_point_share"}
+    assert not newer & dump.keys()
     # only the families of torchvision and detectron2 have always had this key
     assert ("class_agnostic_masks" in dump) == (family is not MatterportConfig)
 
@@ -105,6 +106,10 @@ def test_rcnn_config_a_dump_of_the_usual_head_can_be_read_by_older_versions(fami
         ({"mask_head": ["hourglass20"]}, "'fcn', 'hourglass20'"),
         ({"mask_head": "hourglass20", "mask_pool_size": "8"}, "mask_pool_size"),
         ({"mask_train_boxes": "gt"}, "'proposals', 'ground_truth' or 'both'"),
+        ({"mask_supervision": "boxes"}, "'masks' or 'points'"),
+        ({"mask_points": 0}, "greater than or equal to 1"),
+        ({"mask_point_share": 0}, "greater than 0"),
+        ({"mask_point_share": 1.5}, "less than or equal to 1"),
     ],
 )  # fmt: skip
 def test_rcnn_config_refuses_a_mask_head_that_cannot_be_built(values, message):
@@ -172,3 +177,14 @@ def test_rcnn_config_a_dump_of_a_single_box_head_has_no_key_of_a_cascade(family)
     assert dumped["box_head"] == "cascade"
     assert family.model_validate(dumped) == family(box_head="cascade")
     assert family(box_head="cascade").trained_with()["box_head"] == "cascade"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_needs_points_where_masks_learn_from_them(family):
+    assert family().needs == ()
+    config = family(mask_supervision="points", mask_points=20, mask_point_share=1)
+    assert config.needs == ("mask_points",)
+    assert family.model_validate(config.model_dump(mode="json")) == config
+    assert not {"mask_supervision", "mask_points"} & config.trained_with().keys()  # a choice of each training
+    if "heads" in family.model_fields:
+        assert family(mask_supervision="points", heads=["keypoints"]).needs == ()

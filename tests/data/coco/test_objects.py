@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mrcnn.data.coco import masks, objects
-from mrcnn.data.coco.file import CocoImage, CocoObject
+from mrcnn.data.coco.annotations import CocoObject
+from mrcnn.data.coco.file import CocoImage
 from mrcnn.data.tally import Tally
 from mrcnn.project.geometry import Bitmap
 from tests.data.coco.cases import HEIGHT, SQUARE, SQUARE_PIXELS, WIDTH

@@ -13,9 +13,10 @@ from mrcnn.convert import coco as converter
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import coco, supervisely
-from mrcnn.data.sources.samples import load_samples
+from mrcnn.data.sources.samples import load_samples, without_mask
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
+from mrcnn.fields.mask_points import MaskPoints
 from mrcnn.fields.table import FIELDS
 from tests.data.coco import cases
 from tests.data.coco.cases import CAT, DOG, HEIGHT, SQUARE, WIDTH, annotation, content, image
@@ -228,3 +229,39 @@ def test_open_source_has_facts_of_images_and_classes(tmp_path):
     source = coco.open_source(DataPaths(path, images, other))
     assert [item.read_annotation(source.meta).extra for item in source.items[:2]] == [{"weather": "rain"}, {}]
     assert source.class_facts == {"cat": {"id": 1}, "dog": {"id": 2}, "wolf": {"id": 1}}
+
+
+POINTS = {"segmentation": [], "point_coords": [[12, 11], [25, 28], [29, 10]], "point_labels": [1, 0, 1]}
+
+
+def test_open_source_has_boxes_with_points(tmp_path):
+    made = content(annotation(1, **POINTS), annotation(2, segmentation=None, bbox=[10.5, 10, 20, 20]))
+    path, images = write(tmp_path, made)
+    paths = DataPaths(path, images, path, fields=("mask_points",))
+    loaded = load_samples(coco.open_source(paths), Settings(fields={"mask_points": MaskPoints(4)}))
+    first, second = loaded.train
+    assert [without_mask(sample) for sample in loaded.train] == [1, 1]
+    assert first.extras["mask_points"].tolist() == [[[12.5, 11.5, 1], [25.5, 28.5, 0], [29.5, 10.5, 1], [0, 0, -1]]]
+    assert second.extras["mask_points"].tolist() == [[[0, 0, -1]] * 4]
+    boxes = [pipeline.ground_truth(sample).instances.boxes.tolist() for sample in (first, second)]
+    assert boxes == [[[10, 10, 30, 30]], [[10, 10, 30, 31]]]  # 10.5 to 30.5 touches the columns 10 to 30
+
+
+def test_open_source_of_boxes_with_points_is_the_converted_project(tmp_path):
+    made = content(annotation(1, **POINTS), annotation(2, **POINTS, iscrowd=1), annotation(3, image_id=2))
+    path, images = write(tmp_path, made)
+    splits = [converter.Split("train", path, images), converter.Split("val", path, images)]
+    converter.convert(splits, tmp_path / "project", events.JsonLog(io.StringIO()))
+    fields = {"mask_points": MaskPoints(3)}
+    sources = (
+        supervisely.open_source(DataPaths(tmp_path / "project")),
+        coco.open_source(DataPaths(path, images, path)),
+    )
+    found = [load_samples(source, Settings(fields=fields)).train for source in sources]
+    for one, other in zip(*found, strict=True):
+        truth, expected = pipeline.ground_truth(one).instances, pipeline.ground_truth(other).instances
+        np.testing.assert_array_equal(truth.boxes, expected.boxes)
+        np.testing.assert_array_equal(truth.ignore, expected.ignore)
+        np.testing.assert_array_equal(truth.extras["mask_points"], expected.extras["mask_points"])
+        assert without_mask(one) == without_mask(other)
+    assert [without_mask(sample) for sample in found[0]] == [1, 0]

@@ -12,7 +12,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.fields.table import FIELDS
 from mrcnn.project.annotation import Annotation, Label, Tag
-from mrcnn.project.geometry import Bitmap, Graph, Point
+from mrcnn.project.geometry import Bitmap, Graph, Line, Point, Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 from tests.fields import toy
 
@@ -89,7 +89,9 @@ DOT = Label("a", Point([[5, 4]]))
 
 def test_make_sample_reads_a_field_of_all_figures_and_draws_the_others(monkeypatch):
     classes, annotation = {"bg": 0, "a": 1}, Annotation((8, 9), (), (*BOUND, DOT))
-    plain = samples.make_sample(Image("t", ()), annotation, class_title_to_idx=classes)
+    line = Label("a", Line([[7, 6], [7, 6]]), extra={"instance": "x"})
+    with_line = Annotation((8, 9), (), (*BOUND, line, DOT))
+    plain = samples.make_sample(Image("t", ()), with_line, class_title_to_idx=classes)
     assert [label.to_mask(8, 9)[0].shape for label in plain.labels] == [(5, 7), (1, 1)]  # from (2, 1) to (6, 7)
     monkeypatch.setitem(FIELDS, "point", toy.Dot())
     found = samples.make_sample(Image("t", ()), annotation, class_title_to_idx=classes, fields=["point"])
@@ -121,3 +123,21 @@ def test_make_sample_draws_no_keypoints_of_an_object_whichever_fields_there_are(
         drawn = [label.to_mask(8, 9) for label in made.labels]
         assert [(mask.shape, corner) for mask, corner in drawn] == [((2, 3), (2, 1)), ((3, 3), (4, 5))]
         monkeypatch.setitem(FIELDS, "point", toy.Dot())
+
+
+def test_without_mask_counts_the_objects_that_are_boxes():
+    box = Rectangle(np.array([[1, 2], [3, 4]]))
+    bound = {"extra": {"instance": "x"}}
+    labels = (
+        Label("a", box),
+        Label("a", box, **bound),
+        Label("a", Point([[2, 3]]), **bound),  # of the box
+        Label("b", box, extra={"instance": "y"}),
+        Label("b", PIXELS, extra={"instance": "y"}),  # an object with a box and a mask has a mask
+        Label("b", box, (Tag("iscrowd"),)),  # a region to ignore
+        A,
+    )
+    classes = {"bg": 0, "a": 1, "b": 2}
+    made = samples.make_sample(Image("t", ()), Annotation((8, 9), (), labels), class_title_to_idx=classes)
+    assert samples.without_mask(made) == 2
+    assert samples.without_mask(made._replace(labels=(), ignore=())) == 0

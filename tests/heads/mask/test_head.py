@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.ops import reduction
 from mrcnn.structures import RoiTargets
@@ -192,3 +193,65 @@ def test_outputs_of_an_object_without_area_are_finite():
     batch = small.batch([[8, 8, 8, 40]], [1])
     outputs = mask.outputs(small.pyramid()[:4], _regions([0]), batch, image_size=(64, 64), training=True)
     assert np.isfinite(float(mask.losses(outputs, across=reduction.identity)["mrcnn_mask_loss"]))
+
+
+def _points(batch, *points):
+    """Adds the points of the first object to a batch, and none of the others."""
+    values = np.full((1, batch["gt_boxes"].shape[1], max(len(points), 1), 3), -1, "float32")
+    values[0, 0, : len(points)] = np.reshape(points, (-1, 3))
+    return {**batch, "gt_mask_points": values, "windows": np.array([[0, 0, 64, 64]], "float32")}
+
+
+INSIDE = [[10.5, 10.5, 1], [12.5, 30.5, 0], [30.5, 20.5, 1], [39.5, 39.5, 0]]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"class_agnostic_masks": True}, HOURGLASS, {"box_normalization": "minus_one"}]
+)
+def test_outputs_of_a_head_that_learns_from_points(settings):
+    mask = small.build(**settings, mask_supervision="points").heads["mask"]
+    assert mask.needs == ("mask_points",)
+    batch = _points(small.batch([[8, 8, 40, 40], [20, 30, 60, 62]], [2, 1]), *INSIDE)
+    del batch["gt_masks"]  # masks are not needed
+    outputs = mask.outputs(small.pyramid()[:4], _regions([2, 0]), batch, image_size=(64, 64), training=True)
+    weights = np.asarray(outputs.targets.weights)
+    assert weights.sum() == 2  # half of the points of the only object that has some
+    assert float(mask.losses(outputs, across=reduction.identity)["mrcnn_mask_loss"]) > 0
+    whole = mask.outputs(small.pyramid()[:4], _regions([2, 0]), batch, image_size=(64, 64), training=False)
+    assert np.asarray(whole.targets.weights).sum() == 4
+
+
+@pytest.mark.parametrize("boxes", ["proposals", "ground_truth", "both"])
+def test_outputs_of_points_in_fixed_slots_have_the_same_loss(boxes):
+    mask = small.build(mask_train_boxes=boxes, mask_supervision="points").heads["mask"]
+    batch = _points(small.batch([[8, 8, 40, 40], [20, 30, 60, 62], [0, 0, 0, 0]], [2, 1, 0]), *INSIDE)
+    batch["gt_valid"][0, 2] = False
+    losses = []
+    for fixed in (False, True):
+        mask.fixed_slots = fixed
+        outputs = mask.outputs(small.pyramid()[:4], _regions([2, 0, 0]), batch, image_size=(64, 64), training=True)
+        losses.append(float(mask.losses(outputs, across=reduction.identity)["mrcnn_mask_loss"]))
+    assert losses[0] > 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_outputs_of_points_of_a_class_without_masks_train_nothing():
+    mask = small.build(mask_supervision="points").heads["mask"]
+    batch = _points(small.batch([[8, 8, 40, 40]], [2]), *INSIDE)
+    for classes, trains in ((None, True), ((2,), True), ((1,), False)):
+        mask.mask_classes = classes
+        outputs = mask.outputs(small.pyramid()[:4], _regions([2]), batch, image_size=(64, 64), training=True)
+        assert (float(mask.losses(outputs, across=reduction.identity)["mrcnn_mask_loss"]) > 0) == trains
+
+
+@pytest.mark.parametrize("points", [[], [[50.5, 50.5, 1]], [[10.5, 10.5, -1]]])
+def test_outputs_without_a_point_that_counts_have_no_loss_and_a_finite_gradient(points):
+    mask = small.build(mask_supervision="points").heads["mask"]
+    batch = _points(small.batch([[8, 8, 40, 40]], [2]), *points)
+    weights = mask.network.trainable_variables
+    with tf.GradientTape() as tape:
+        outputs = mask.outputs(small.pyramid()[:4], _regions([2]), batch, image_size=(64, 64), training=True)
+        value = mask.losses(outputs, across=reduction.identity)["mrcnn_mask_loss"]
+    assert float(value) == 0
+    gradients = tape.gradient(value, [weight.value for weight in weights])
+    assert all(gradient is None or not np.asarray(gradient).any() for gradient in gradients)
