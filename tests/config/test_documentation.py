@@ -10,6 +10,7 @@ from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.keypoints import KeypointTemplate
+from mrcnn.config.sampling import SamplingConfig
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -45,6 +46,7 @@ OPTIONAL = [
     *leaves(EarlyStoppingConfig().model_dump(), "early_stopping"),
     *leaves(CopyPasteConfig().model_dump(), "copy_paste"),
     *leaves(ScaleJitterConfig().model_dump(), "scale_jitter"),
+    *leaves(SamplingConfig().model_dump(), "sampling"),
 ]
 
 
@@ -101,6 +103,7 @@ def test_no_key_is_documented_that_does_not_exist():
     known |= {"model.keypoints", "model.keypoint_channels", "model.keypoint_normalizer"}
     known |= {"model.class_agnostic_masks", "model.mask_head", "model.mask_train_boxes"}
     known |= {"model.box_head", "model.cascade_ious", "model.cascade_delta_std"}
+    known |= {"model.class_loss", "model.federated_classes"}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

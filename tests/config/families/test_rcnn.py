@@ -171,3 +171,15 @@ def test_rcnn_config_a_dump_of_a_single_box_head_has_no_key_of_a_cascade(family)
     assert dumped["box_head"] == "cascade"
     assert family.model_validate(dumped) == family(box_head="cascade")
     assert family(box_head="cascade").trained_with()["box_head"] == "cascade"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_class_loss_decides_the_form_of_scores(family):
+    forms = {name: family(class_loss=name) for name in ("softmax", "sigmoid", "federated")}
+    assert [config.class_scoring for config in forms.values()] == ["softmax", "sigmoid", "sigmoid"]
+    assert [config.uses_class_counts for config in forms.values()] == [False, False, True]
+    # older versions refuse keys that they do not know
+    assert not {"class_loss", "federated_classes"} & set(family().model_dump(mode="json"))
+    dumped = family(class_loss="federated", federated_classes=9).model_dump(mode="json")
+    assert family.model_validate(dumped) == family(class_loss="federated", federated_classes=9)
+    assert family(class_loss="sigmoid").trained_with()["class_loss"] == "sigmoid"
