@@ -6,10 +6,15 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 from collections.abc import Collection
 from types import MappingProxyType
 
-from mrcnn.evaluate import coco, keypoints, lvis
+from mrcnn.evaluate import cityscapes, coco, keypoints, lvis
 from mrcnn.evaluate.metric import ClassFacts, MetricKind, check_names
 
-METRICS: dict[str, MetricKind] = {"coco": coco.KIND, "keypoints": keypoints.KIND, "lvis": lvis.KIND}
+METRICS: dict[str, MetricKind] = {
+    "coco": coco.KIND,
+    "keypoints": keypoints.KIND,
+    "lvis": lvis.KIND,
+    "cityscapes": cityscapes.KIND,
+}
 
 
 def kinds_for(fields: Collection[str], class_facts: ClassFacts | None = MappingProxyType({})) -> tuple[MetricKind, ...]:

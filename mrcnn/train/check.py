@@ -185,7 +185,7 @@ def _monitors(config: TrainConfig, kinds: Sequence[MetricKind]) -> list[str]:
     if config.model.has_masks:
         return names
     # the whole boxes that a model without masks has instead say nothing of a mask
-    return [name for name in names if not name.startswith(("val_mask_", "val_lvis_mask_"))]
+    return [name for name in names if not name.startswith(("val_mask_", "val_lvis_mask_", "val_cityscapes_"))]
 
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
