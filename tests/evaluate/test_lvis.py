@@ -133,6 +133,7 @@ def test_fits_needs_a_frequency_of_lvis(facts, expected):
 
 
 def overlap(one, other):
+    one, other = np.float64(one), np.float64(other)
     (top, left), (bottom, right) = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
     shared = max(bottom - top, 0) * max(right - left, 0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
