@@ -126,6 +126,7 @@ def build(data: Data, *, log: EventLog | None = None) -> keras.Model:
             seed=config.seed,
         ),
         log=log or make_log(),
+        class_counts=training.class_counts(checked),
     )
 
 

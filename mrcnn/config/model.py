@@ -20,12 +20,14 @@ MASK_POINTS = "mask_points"  # extra field of objects: labelled points of a mask
 # of each stage of a cascade of box heads, as published
 CASCADE_IOUS = (0.5, 0.6, 0.7)
 CASCADE_DELTA_STD = ((0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (1 / 30, 1 / 30, 1 / 15, 1 / 15))
+FEDERATED_CLASSES = 50  # that have a loss in a step, as published
 FAMILY = "the published code base whose network is built"
 _NEWER: dict[str, Any] = {
     "family": DEFAULT_FAMILY, "extra_heads": (), "image_fit": "centred", "keypoints": None,
     "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible", "mask_train_boxes": "proposals",
     "mask_supervision": "masks", MASK_POINTS: None, "mask_point_share": 0.5, "mask_head": "fcn", "box_head": SINGLE,
     "cascade_ious": CASCADE_IOUS, "cascade_delta_std": CASCADE_DELTA_STD,
+    "class_loss": "softmax", "federated_classes": FEDERATED_CLASSES,
 }  # fmt: skip
 
 
@@ -165,6 +167,11 @@ class ModelConfig(Settings):
     @property
     def uses_batch_statistics(self) -> bool:
         """Whether training normalises by the statistics of each device's batch, which must not be small."""
+        return False
+
+    @property
+    def uses_class_counts(self) -> bool:
+        """Whether training needs the number of images of each class."""
         return False
 
     def check_layers(self, selection: str) -> None:

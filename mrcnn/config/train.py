@@ -40,6 +40,7 @@ from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, MASK_POINTS, ModelConfig
 from mrcnn.config.monitoring import CheckpointsConfig, EarlyStoppingConfig, ValidationConfig
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
+from mrcnn.config.sampling import SamplingConfig
 
 
 def _layer_words() -> list[Any]:
@@ -228,6 +229,13 @@ class TrainConfig(UserSettings):
     lr_schedule: ScheduleConfig = ScheduleConfig()
     augmentation: tuple[AugmenterConfig, ...] = Field(
         default=(), description="changes made to training images; see below"
+    )
+    sampling: SamplingConfig | None = Field(
+        default=None,
+        description=(
+            "repeats images of rare classes ([rare classes](data.md#rare-classes)); an epoch has more images then, the "
+            "same number each time. `{}` has the published threshold of LVIS; null: every image comes once"
+        ),
     )
     copy_paste: CopyPasteConfig | None = Field(
         default=None,

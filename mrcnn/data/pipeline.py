@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
-from mrcnn.data import copy_paste, scale_jitter
+from mrcnn.data import copy_paste, repeat, scale_jitter
 from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
@@ -51,7 +51,8 @@ def train_dataset(
 
     Args:
         samples: the training set.
-        config: `input_size`, `model`, `augmentation`, `scale_jitter`, `copy_paste`, `max_image_mb` and `seed` are read.
+        config: `input_size`, `model`, `augmentation`, `scale_jitter`, `copy_paste`, `sampling`, `max_image_mb` and
+            `seed` are read.
         batch_size: images per step, over all devices together.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         start_epoch: zero-based epoch of the first batch.
@@ -124,7 +125,7 @@ class TrainImages:
             UserError: an augmenter is not allowed or its arguments are wrong.
             ValueError: there are no samples.
         """
-        self.steps = steps_per_epoch(len(samples), batch_size)
+        self.steps = steps_per_epoch(epoch_length(samples, config), batch_size)
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
         self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
         self._copy_paste = config.copy_paste
@@ -135,8 +136,7 @@ class TrainImages:
         # the canvas of a jitter is the model input already, which a rule that shrinks to `min_dim` must not change
         least = config.input_size.max_dim if config.scale_jitter else config.input_size.min_dim
         self._min_dims = config.input_size.train_min_dims or (least,)
-        needs = input_shapes.needed(samples, config.training_size, fit=config.model.image_fit)
-        self._order = input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed)
+        self._order = image_order(samples, config, batch_size=batch_size)
 
     def at(self, position: int) -> Augmented:
         """Reads and augments one image.
@@ -278,6 +278,35 @@ def ground_truth(sample: Sample) -> GroundTruth:
     """
     height, width = sample.size_hw or pixels.image_size(sample.image_path)
     return GroundTruth(height, width, draw_sample(sample, height=height, width=width))
+
+
+def image_order(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> input_shapes.ShapedOrder:
+    """Computes the order of a run's training images.
+
+    Args:
+        samples: the training set.
+        config: `input_size`, `model`, `sampling` and `seed` are read.
+        batch_size: images per step, over all devices together.
+
+    Raises:
+        ValueError: there are no samples.
+    """
+    needs = input_shapes.needed(samples, config.training_size, fit=config.model.image_fit)
+    factors = repeat_factors(samples, config)
+    return input_shapes.ShapedOrder(needs, batch_size=batch_size, seed=config.seed, factors=factors)
+
+
+def epoch_length(samples: Sequence[Sample], config: TrainConfig) -> int:
+    """Counts the images of an epoch, before what is left over by the division into batches is left out."""
+    factors = repeat_factors(samples, config)
+    return len(samples) if factors is None else repeat.epoch_length(factors)
+
+
+def repeat_factors(samples: Sequence[Sample], config: TrainConfig) -> np.ndarray | None:
+    """Computes how often each training image comes in an epoch on average; None where each comes once."""
+    if config.sampling is None:
+        return None
+    return repeat.image_factors(samples, threshold=config.sampling.repeat_threshold)
 
 
 def _reading(config: TrainConfig) -> dict[str, int | None]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.config.input_size import InputSize
 from mrcnn.data.order import epoch_order
+from mrcnn.data.repeat import repeated_order
 from mrcnn.data.resize import resize_plan
 from mrcnn.images import image_file, pixels
 from mrcnn.images.fit import smallest_rectangle
@@ -55,7 +56,9 @@ def need_of(height: int, width: int, size: InputSize, *, fit: str = "centred") -
     ).input_hw
 
 
-def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: int) -> str:
+def described(
+    needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: int, factors: np.ndarray | None = None
+) -> str:
     """Describes the shapes of a run's model inputs, and what rectangles save.
 
     Args:
@@ -63,11 +66,12 @@ def described(needs: Sequence[Shape], *, max_dim: int, batch_size: int, seed: in
         max_dim: longest side of the model input.
         batch_size: images per step.
         seed: of the run.
+        factors: as for `ShapedOrder`.
 
     Returns:
         Height x width of each, such as `192x256 or 256x192 (rectangles with 75% as many pixels as squares)`.
     """
-    order = ShapedOrder(needs, batch_size=batch_size, seed=seed)
+    order = ShapedOrder(needs, batch_size=batch_size, seed=seed, factors=factors)
     used = order.epoch(0).shapes
     listed = " or ".join(f"{height}x{width}" for height, width in order.shapes if (height, width) in used)
     if all(height == width for height, width in used):
@@ -141,22 +145,25 @@ def holding(shapes: Sequence[Shape], needs: Iterable[Shape]) -> Shape:
 class ShapedOrder:
     """The order of a run's images, in batches of one shape.
 
-    The images of an epoch are those of `epoch_order`, which depends only on the seed and the epoch's number, so
-    training can be resumed at any step. Images left over after the full batches of their shape are combined into
-    batches of a shape that holds them all.
+    The images of an epoch are those of `epoch_order` or `repeated_order`, which depend only on the seed and the epoch's
+    number, so training can be resumed at any step. Images left over after the full batches of their shape are combined
+    into batches of a shape that holds them all.
 
     Attributes:
         shapes: the run's shapes, the smallest first.
         epoch: computes the batches of an epoch, counted from 0.
     """
 
-    def __init__(self, needs: Sequence[Shape], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, needs: Sequence[Shape], *, batch_size: int, seed: int, factors: np.ndarray | None = None
+    ) -> None:
         """Chooses the shapes.
 
         Args:
             needs: the smallest shape of each image.
             batch_size: images per step.
             seed: of the run.
+            factors: how often each image comes in an epoch on average, see `repeat.image_factors`; None for once.
 
         Raises:
             ValueError: there is no image.
@@ -164,13 +171,15 @@ class ShapedOrder:
         if not needs:
             raise ValueError("an epoch needs at least one image, got 0")
         self.shapes = choose(needs)
-        self._needs, self._batch_size, self._seed = needs, batch_size, seed
+        self._needs, self._batch_size, self._seed, self._factors = needs, batch_size, seed, factors
         place = {need: self.shapes.index(holding(self.shapes, [need])) for need in set(needs)}
         self._groups = np.array([place[need] for need in needs])
         self.epoch = lru_cache(maxsize=4)(self._epoch)  # two are in use at the border between two epochs
 
     def _epoch(self, epoch: int) -> Epoch:
-        order = epoch_order(len(self._needs), batch_size=self._batch_size, seed=self._seed, epoch=epoch)
+        how = {"batch_size": self._batch_size, "seed": self._seed, "epoch": epoch}
+        factors = self._factors
+        order = epoch_order(len(self._needs), **how) if factors is None else repeated_order(factors, **how)
         if len(self.shapes) == 1:
             return Epoch(order, list(self.shapes) * (len(order) // self._batch_size))
         batches = self._batches(order)

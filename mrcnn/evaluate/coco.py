@@ -8,6 +8,7 @@ box's area for box AP and its mask's pixel count for mask AP, as detectron2 does
 for both when a result carries both).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from mrcnn.structures import GroundTruth
 KINDS = {"box": "bbox", "mask": "segm"}
 AREAS = ("all", "small", "medium", "large")  # the library's order; the bounds are 32 x 32 and 96 x 96 pixels
 DETECTIONS = 100  # that COCO scores of an image and class; raised to the model's limit if that is higher
+PAIRS = 1_000_000  # of an image and a class that are scored at a time; the library stores a list for each
 AP50, AP75 = 0, 5  # positions of the IoU thresholds 0.50 and 0.75 among 0.50, 0.55, ... 0.95
 
 
@@ -98,11 +100,10 @@ class CocoEvaluator:
             floats in 0..1, NaN where there is no object to count. `per_class`: for each class id a dictionary with
             `objects`, `detections` (their numbers) and the same metrics.
         """
+        objects = Counter(item["category_id"] for item in self._objects if not item["iscrowd"])
+        detections = Counter(item["category_id"] for item in self._detections)
         per_class: dict[int, dict[str, Any]] = {
-            class_id: {
-                "objects": sum(o["category_id"] == class_id and not o["iscrowd"] for o in self._objects),
-                "detections": sum(d["category_id"] == class_id for d in self._detections),
-            }
+            class_id: {"objects": objects[class_id], "detections": detections[class_id]}
             for class_id in range(1, self.num_classes)
         }
         metrics: dict[str, Any] = {}
@@ -136,14 +137,31 @@ class CocoEvaluator:
         Returns:
             `[10 IoU thresholds, 101 recalls, C - 1, 4 areas]`; -1 where there is no object to count.
         """
-        images = list(self._images.values())
+        class_ids, images = range(1, self.num_classes), len(self._images)
         if not images:
-            return np.full((10, 101, self.num_classes - 1, len(AREAS)), -1.0)
-        categories = [{"id": class_id, "name": str(class_id)} for class_id in range(1, self.num_classes)]
+            return np.full((10, 101, len(class_ids), len(AREAS)), -1.0)
+        step = max(1, PAIRS // images)
+        parts = [class_ids[first : first + step] for first in range(0, len(class_ids), step)]
+        return np.concatenate([self._precision_of(part, kind) for part in parts], axis=2)
+
+    def _precision_of(self, class_ids: range, kind: str) -> np.ndarray:
+        """Computes `_precision` of some classes.
+
+        Images without an object or a detection of these classes are left out: they change no figure of a class.
+        """
         # the library modifies its arguments, so each kind gets its own copies
-        objects = [dict(item) for item in self._objects]
+        objects = [dict(item) for item in self._objects if item["category_id"] in class_ids]
         drop = "segmentation" if kind == "box" else "bbox"  # else the library would compute the area from this field
-        found = [{key: value for key, value in item.items() if key != drop} for item in self._detections]
+        found = [
+            {key: value for key, value in item.items() if key != drop}
+            for item in self._detections
+            if item["category_id"] in class_ids
+        ]
+        used = {item["image_id"] for item in (*objects, *found)}
+        images = [image for image_id, image in self._images.items() if image_id in used]
+        if not images:
+            return np.full((10, 101, len(class_ids), len(AREAS)), -1.0)
+        categories = [{"id": class_id, "name": str(class_id)} for class_id in class_ids]
         truth = COCO({"images": images, "categories": categories, "annotations": objects}, print_function=_silent)
         scorer = COCOeval_faster(truth, truth.loadRes(found), KINDS[kind], print_function=_silent)
         scorer.params.maxDets = [1, self.max_detections] if self.max_detections > 1 else [1]

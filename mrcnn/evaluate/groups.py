@@ -6,7 +6,9 @@ from typing import Any
 
 from mrcnn.config import errors
 from mrcnn.errors import UserError
+from mrcnn.evaluate.metric import ClassFacts
 
+FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}  # values of LVIS's `frequency`, and their groups
 SEEN, UNSEEN = "seen", "unseen"  # classes whose objects trained masks, and the others
 COUNTS = ("objects", "detections")
 
@@ -28,6 +30,23 @@ def of_training(mask_classes: Collection[str] | None, names: Sequence[str]) -> d
     seen = tuple(name for name in names[1:] if name in mask_classes)
     unseen = tuple(name for name in names[1:] if name not in mask_classes)
     return {SEEN: seen, UNSEEN: unseen} if seen and unseen else {}
+
+
+def of_frequency(class_facts: ClassFacts, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Groups a model's classes by LVIS's `frequency`, which counts the training images of a class.
+
+    Args:
+        class_facts: further values of the classes of the data, by title.
+        names: titles by class id, the background first.
+
+    Returns:
+        `rare` (1 to 10 images in LVIS v1), `common` (11 to 100) and `frequent`; a group without classes is left out.
+    """
+    values = {name: class_facts.get(name, {}).get("frequency") for name in names[1:]}
+    found = {
+        group: tuple(name for name, value in values.items() if value == letter) for letter, group in FREQUENCIES.items()
+    }
+    return {group: titles for group, titles in found.items() if titles}
 
 
 def check(groups: Groups, names: Sequence[str]) -> None:

@@ -15,6 +15,13 @@ GROUPS = "groups"
 # keys of the results of evaluation and validation that no measure may have as its name
 RESERVED = frozenset({PER_CLASS, GROUPS, "images", "skipped", "loss", "l2_loss"})
 
+ClassFacts = Mapping[str, Mapping[str, Any]]  # further values of the classes, by title and then by name
+
+
+def always(class_facts: ClassFacts) -> bool:
+    """Returns true: the condition of metrics that fit all data."""
+    return True
+
 
 class Predictions(Protocol):
     """Detections of one image: `structures.Detections` or any record with these fields."""
@@ -77,6 +84,7 @@ class MetricKind(NamedTuple):
         lower_is_better: those of `validated` that are better if lower; the others are better if higher.
         needs: extra fields of objects and detections; the metric is computed for models whose heads add them all.
         uses_fields: `make` is also called with `fields`, the model's extra fields by name.
+        fits: whether the metric is computed for data, by the further values of their classes.
     """
 
     make: Callable[..., Metric]
@@ -86,6 +94,7 @@ class MetricKind(NamedTuple):
     lower_is_better: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     uses_fields: bool = False
+    fits: Callable[[ClassFacts], bool] = always
 
 
 class Metrics:
@@ -97,7 +106,7 @@ class Metrics:
         class_names: Iterable[str],
         *,
         max_detections: int,
-        class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        class_facts: ClassFacts = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
     ):
         """Makes a metric of each kind, without images.

@@ -60,7 +60,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Computes the metrics that fit a model on the images of a source.
 
-    The metrics are those of `table.METRICS` whose extra fields the model's heads add.
+    The metrics are those of `table.METRICS` that fit the data and whose extra fields the model's heads add.
 
     Args:
         predictor: the model.
@@ -70,7 +70,7 @@ def evaluate(
         mode: the inference mode.
         neutral: title of the class whose objects are ignore regions: detections there are no false positives.
         batch_size: images, or regions of them, per batch.
-        groups: groups of classes whose averages are wanted.
+        groups: groups of classes whose averages are wanted; those of `groups.of_frequency` are added.
 
     Returns:
         The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title;
@@ -82,7 +82,7 @@ def evaluate(
     """
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
-    kinds, done, boxes = metric_kinds.kinds_for(fields), 0, 0
+    kinds, done, boxes = metric_kinds.kinds_for(fields, source.class_facts), 0, 0
     metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields)
     skipped: list[str] = []
     errors = Repeats(log, level="error")
@@ -96,6 +96,7 @@ def evaluate(
     needed = dict(of_data(needed, source.class_facts))
     _check_classes(source, names=names, neutral=neutral, log=log)
     class_groups.check(groups, names)
+    groups = {**class_groups.of_frequency(source.class_facts, names), **groups}
     config = predictor.bundle.config
     reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
     runner = modes.RUNNERS[mode.name]

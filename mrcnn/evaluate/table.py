@@ -4,25 +4,34 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 """
 
 from collections.abc import Collection, Iterable
+from types import MappingProxyType
 
-from mrcnn.evaluate import coco, keypoints
-from mrcnn.evaluate.metric import MetricKind, check_names
+from mrcnn.evaluate import cityscapes, coco, keypoints, lvis
+from mrcnn.evaluate.metric import ClassFacts, MetricKind, check_names
 
-OF_MASKS = "mask_"  # begins the names of the measures of masks
+OF_MASKS = ("mask_", "lvis_mask_", "cityscapes_")  # begins of the names of all measures of masks
 
-METRICS: dict[str, MetricKind] = {"coco": coco.KIND, "keypoints": keypoints.KIND}
+METRICS: dict[str, MetricKind] = {
+    "coco": coco.KIND,
+    "keypoints": keypoints.KIND,
+    "lvis": lvis.KIND,
+    "cityscapes": cityscapes.KIND,
+}
 
 
-def kinds_for(fields: Collection[str]) -> tuple[MetricKind, ...]:
-    """Selects the metrics of a model.
+def kinds_for(fields: Collection[str], class_facts: ClassFacts | None = MappingProxyType({})) -> tuple[MetricKind, ...]:
+    """Selects the metrics of a model and its data.
 
     Args:
         fields: names of the extra fields that the model's heads add to a detection.
+        class_facts: further values of the classes of the data, by title; None, for data that was not read yet, selects
+            the metrics of all data.
 
     Raises:
         ValueError: a metric shows a measure with a name of `metric.RESERVED`.
     """
-    kinds = tuple(kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
+    of_model = (kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
+    kinds = tuple(kind for kind in of_model if class_facts is None or kind.fits(class_facts))
     check_names(name for kind in kinds for name in (*kind.columns, *kind.validated))
     return kinds
 
@@ -44,7 +53,7 @@ def needs(fields: Collection[str]) -> tuple[str, ...]:
     Args:
         fields: as for `kinds_for`.
     """
-    return tuple(dict.fromkeys(name for kind in kinds_for(fields) for name in kind.needs))
+    return tuple(dict.fromkeys(name for kind in kinds_for(fields, None) for name in kind.needs))
 
 
 def columns() -> tuple[str, ...]:

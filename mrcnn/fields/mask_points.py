@@ -87,7 +87,7 @@ class MaskPoints(Points):
         found = np.concatenate([np.zeros((0, 3), np.float32), *(rows for rows in keys if rows is not None), *points])
         if self.count is None:
             return found
-        value = np.tile(np.float32([0, 0, NONE]), (self.count, 1))
+        value = np.tile(np.array([0, 0, NONE], np.float32), (self.count, 1))
         value[: len(found)] = found[: self.count]
         return value
 
@@ -110,7 +110,7 @@ class MaskPoints(Points):
         try:
             places, words = np.asarray(coords, np.float32), np.asarray(labels, np.float32)
         except (TypeError, ValueError, OverflowError):
-            places, words = np.zeros(0), np.zeros(0)
+            places, words = np.zeros(0, np.float32), np.zeros(0, np.float32)
         if places.shape != (*words.shape, 2) or words.ndim != 1 or not np.isfinite(places).all():
             raise UserError(f"`{COORDS}` must be [x, y] of each of `{LABELS}`, got {coords!r:.60} and {labels!r:.60}")
         if not np.isin(words, (OBJECT, BACKGROUND)).all():

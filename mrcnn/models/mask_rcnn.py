@@ -154,6 +154,10 @@ class MaskRCNN(KerasHabits):
         for head in self.heads:
             head.mask_classes = None if class_ids is None else tuple(class_ids)
 
+    def count_classes(self, counts: Sequence[int]) -> None:
+        """Sets the number of training images of each class id, for graphs traced from now on."""
+        self.box.class_counts = tuple(counts)
+
     def weight_layout(self) -> layout.Layout:
         """Lists the model's weights by layer, as in its family's weight files.
 

@@ -6,11 +6,12 @@ It consists of the model with start weights and optimizer, the position, and the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import keras
 
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import classes
+from mrcnn.data import classes, pipeline, repeat
 from mrcnn.data.order import steps_per_epoch
 from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
@@ -57,7 +58,15 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
     config, mapping = checked.config, checked.samples.class_title_to_idx
     state = _start_state(checked, log=log)
     keras.utils.set_random_seed(config.seed)
-    network = build_network(config, mapping, chosen=checked.devices, begin=checked.begin, state=state, log=log)
+    network = build_network(
+        config,
+        mapping,
+        chosen=checked.devices,
+        begin=checked.begin,
+        state=state,
+        log=log,
+        class_counts=class_counts(checked),
+    )
     averages = _averages(config, network, state)
     plan.log_plan(checked, network, output=output, log=log)
     store = checkpoint.CheckpointStore(
@@ -76,6 +85,14 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
     return Built(network, state, store, averages)
 
 
+def class_counts(checked: Checked) -> tuple[int, ...] | None:
+    """Counts the training images of each class id, if the model needs them; else None."""
+    if not checked.config.model.uses_class_counts:
+        return None
+    counts = repeat.image_counts(checked.samples.train)
+    return tuple(counts[index] for index in range(classes.num_classes(checked.samples.class_title_to_idx)))
+
+
 def _averages(config: TrainConfig, network: keras.Model, state: TrainingState) -> Averages | None:
     """Makes the moving averages, and restores the trained weights of a resumed run."""
     momentum = config.optimizer.ema_momentum
@@ -89,8 +106,10 @@ def _averages(config: TrainConfig, network: keras.Model, state: TrainingState) -
 
 def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:
     config, begin = checked.config, checked.begin
-    steps = steps_per_epoch(len(checked.samples.train), checked.batch_size)
-    facts = resuming.facts(checked.samples, steps_per_epoch=steps)
+    train = checked.samples.train
+    steps = steps_per_epoch(pipeline.epoch_length(train, config), checked.batch_size)
+    factors = pipeline.repeat_factors(train, config)
+    facts = resuming.facts(checked.samples, steps_per_epoch=steps, factors=factors)
     if begin.resumed is None:
         return TrainingState(epoch=0, step=0, seed=config.seed, **facts)
     state = begin.resumed.state
@@ -114,6 +133,7 @@ def build_network(
     begin: Start,
     state: TrainingState,
     log: EventLog,
+    class_counts: Sequence[int] | None = None,
 ) -> keras.Model:
     """Builds and compiles the model of a run with its start weights.
 
@@ -124,12 +144,15 @@ def build_network(
         begin: the start weights or the resumed run.
         state: the run's state; of a resumed run it holds the optimizer's variables.
         log: receives a report of the loaded layers, and a warning of layers that stay random.
+        class_counts: from `class_counts`; needed by some losses.
     """
     with precision.scope(config.precision), chosen.scope():
         network = build.build_model(config.model, num_classes=classes.num_classes(mapping))
         trainable.select_trainable(network, config.train_layers)
         if config.allowed_mask_classes is not None:
             network.train_masks_of(mask_classes.ids(config, mapping))
+        if class_counts is not None:
+            network.count_classes(class_counts)
         if begin.resumed:
             resuming.load_weights(network.weight_layout(), begin.resumed)
         else:
@@ -163,7 +186,7 @@ def _load_start_weights(
     layout = network.weight_layout()
     loaded = start.load_start_weights(
         layout,
-        config.weights_init_type,
+        cast(start.StartKind, config.weights_init_type),  # `auto` was replaced by the check
         start_model=start_model,
         imagenet_weights=config.imagenet_weights,
         resnet=config.model.resnet,

@@ -18,6 +18,7 @@ from mrcnn.data.sources.samples import load_samples
 from mrcnn.data.sources.source import Samples, Settings, Source
 from mrcnn.errors import UserError
 from mrcnn.evaluate import table
+from mrcnn.evaluate.metric import ClassFacts, MetricKind
 from mrcnn.events import EventLog
 from mrcnn.model_folder import layout, precision, start_model
 from mrcnn.model_folder.precision import Precision
@@ -113,6 +114,7 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     config = begin.config
     needed = _fields(config)
     source = open_source(needed)
+    _check_monitors(config, source.class_facts)
     config = fields.settle(config, needed, source, known=begin.classes, log=log)
     chosen = devices.choose(_listed_gpus(config), warn=log.warning)
     if config.jit_compile:
@@ -169,20 +171,33 @@ def _with_start(config: TrainConfig, model: str | None, *, log: EventLog) -> Tra
     return settled
 
 
-def _check_monitors(config: TrainConfig) -> None:
+def _check_monitors(config: TrainConfig, class_facts: ClassFacts | None = None) -> None:
     """Checks that the monitored columns are computed.
 
     Also checks that no measure of a metric has the name of a loss.
+
+    Args:
+        config: the settings.
+        class_facts: further values of the classes of the data; None before it is read, when the measures that only
+            some data have pass, too.
     """
-    kinds = table.kinds_for(extra_heads.gives(config.model.extra_heads))
-    if doubled := sorted({name for kind in kinds for name in kind.validated} & {*extra_heads.losses(config.model)}):
+    fields = extra_heads.gives(config.model.extra_heads)
+    possible = table.kinds_for(fields, class_facts)
+    if doubled := sorted({name for kind in possible for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
-    known = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
-    if not config.model.has_masks:  # the whole boxes that it has instead say nothing of a mask
-        known = [name for name in known if not name.startswith("val_mask_")]
+    accepted = _monitors(config, possible)
+    known = _monitors(config, table.kinds_for(fields, class_facts or {}))
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
-        if rule and rule.monitor not in (None, *known):
+        if rule and rule.monitor not in (None, *accepted):
             raise UserError(f"`{key}.monitor` must be {errors.listed(known)}, got {errors.shown(rule.monitor)}")
+
+
+def _monitors(config: TrainConfig, kinds: Sequence[MetricKind]) -> list[str]:
+    names = [history.MONITOR, *(f"val_{name}" for kind in kinds for name in kind.monitored)]
+    if config.model.has_masks:
+        return names
+    # the whole boxes that a model without masks has instead say nothing of a mask
+    return [name for name in names if not name.removeprefix("val_").startswith(table.OF_MASKS)]
 
 
 def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline, resize, shapes
+from mrcnn.data import pipeline, resize
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
 from mrcnn.evaluate import table
@@ -100,9 +100,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
     """Computes the size of a training batch without reading its images again."""
-    config = checked.config
-    needs = shapes.needed(checked.samples.train, config.training_size, fit=config.model.image_fit)
-    order = shapes.ShapedOrder(needs, batch_size=checked.batch_size, seed=checked.config.seed)
+    order = pipeline.image_order(checked.samples.train, checked.config, batch_size=checked.batch_size)
     return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
 
 
@@ -149,7 +147,9 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
 
 def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
     return MetricScorer(
-        mask_truth.measurable(table.kinds_for(extra_heads.gives(config.model.extra_heads)), config, samples.val),
+        mask_truth.measurable(
+            table.kinds_for(extra_heads.gives(config.model.extra_heads), samples.class_facts), config, samples.val
+        ),
         lambda image_id: pipeline.ground_truth(samples.val[image_id]),
         class_names=list(samples.class_title_to_idx),
         plan=partial(

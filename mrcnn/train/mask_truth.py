@@ -35,7 +35,7 @@ def check(config: TrainConfig, val: Sequence[Sample], *, log: EventLog) -> None:
     total = sum(not is_ignored for sample in val for is_ignored in sample.ignore)
     text = f"{boxes} of the {total} objects of the validation set are boxes without masks"
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
-        if rule and rule.monitor and rule.monitor.startswith(f"val_{table.OF_MASKS}"):
+        if rule and rule.monitor and rule.monitor.removeprefix("val_").startswith(table.OF_MASKS):
             raise UserError(f"`{key}.monitor` must not be {rule.monitor}, since {text}; use val_box_ap, or {ADVICE}")
     log.warning(f"mask AP is left out, since {text}; {ADVICE}")
 

@@ -8,8 +8,10 @@ import keras
 
 from mrcnn.config.optimizer import OptimizerConfig
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import shapes
+from mrcnn.data import pipeline, repeat, shapes
 from mrcnn.data.order import steps_per_epoch
+from mrcnn.data.sources.source import Samples
+from mrcnn.errors import counted
 from mrcnn.events import EventLog
 from mrcnn.structures import Sample
 from mrcnn.train import history, rates
@@ -29,13 +31,14 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         log: receives the lines, and warnings of a schedule that the run does not complete.
     """
     config, samples, batch_size = checked.config, checked.samples, checked.batch_size
-    steps = steps_per_epoch(len(samples.train), batch_size)
+    steps = steps_per_epoch(pipeline.epoch_length(samples.train, config), batch_size)
     trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
     for line in (
         class_line(samples.class_title_to_idx),
         f"model: {config.model.title}, {input_shapes(samples.train, config, batch_size=batch_size)}, `train_layers` "
         f"{config.train_layers}",
         *parameter_lines(network, trained_layers=trained, optimizer_copies=optimizer_copies(config.optimizer)),
+        *sampling_lines(samples, config),
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, "
         f"{update_rule(config.optimizer)}, "
         f"{rates.described(config, batch_size=batch_size)} {config.lr_schedule.name}",
@@ -58,11 +61,34 @@ def update_rule(config: OptimizerConfig) -> str:
     return config.name if steps == 1 else f"{config.name} with an update every {steps} steps"
 
 
+def sampling_lines(samples: Samples, config: TrainConfig, *, most: int = 5) -> list[str]:
+    """Describes repeat-factor sampling: the length of an epoch and the most repeated classes, at most `most` of them.
+
+    Returns:
+        One line; none where every image comes once.
+    """
+    if config.sampling is None:
+        return []
+    train, threshold = samples.train, config.sampling.repeat_threshold
+    counts = repeat.image_counts(train)
+    factors = repeat.class_factors(counts, images=len(train), threshold=threshold)
+    titles = {index: title for title, index in samples.class_title_to_idx.items()}
+    first = sorted((item for item in factors if factors[item] > 1), key=lambda item: (-factors[item], item))[:most]
+    named = ", ".join(
+        f"{titles[item]} {factors[item]:.2f} times (in {counted(counts[item], 'image')})" for item in first
+    )
+    length = pipeline.epoch_length(train, config)
+    most_repeated = f"most of all {named}" if first else f"no class is in fewer than {threshold:g} of the images"
+    return [f"sampling: an epoch has {length} images, drawn from {len(train)}; {most_repeated}"]
+
+
 def input_shapes(samples: Sequence[Sample], config: TrainConfig, *, batch_size: int) -> str:
     """Describes the shapes of a run's model inputs, height x width, and what rectangles save."""
     size = config.input_size
     needs = shapes.needed(samples, config.training_size, fit=config.model.image_fit)
-    text = f"input {shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed)}"
+    factors = pipeline.repeat_factors(samples, config)
+    text = shapes.described(needs, max_dim=size.max_dim, batch_size=batch_size, seed=config.seed, factors=factors)
+    text = f"input {text}"
     drawn = ", ".join(map(str, size.train_min_dims))
     if jitter := config.scale_jitter:
         return f"{text}, images scaled by {jitter.min_scale:g} to {jitter.max_scale:g}"

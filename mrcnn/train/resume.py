@@ -1,7 +1,7 @@
 """Reads a stopped run's newest checkpoint and checks that the run can be resumed."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,24 +154,26 @@ def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
     return [] if before == now else [f"`{path}`: {before} -> {now}"]
 
 
-def facts(samples: Samples, *, steps_per_epoch: int) -> DataFacts:
+def facts(samples: Samples, *, steps_per_epoch: int, factors: Sequence[float] | None = None) -> DataFacts:
     """Collects what identifies a run's data.
 
     Args:
         samples: the training and the validation set.
         steps_per_epoch: steps of an epoch.
+        factors: how often each training image comes in an epoch on average; None where each comes once.
 
     Returns:
-        Counts, and checksums of the image names without the data set's name: in order and with the images' sizes for
-        the training set, since an epoch's order depends on both; sorted for the validation set.
+        Counts, and checksums of the image names without the data set's name: in order and with the images' sizes and
+        factors for the training set, since an epoch's order depends on them; sorted for the validation set.
     """
+    repeated = [""] * len(samples.train) if factors is None else [f" {factor:.9g}" for factor in factors]
     train, val = ([sample.name.partition("/")[2] for sample in chosen] for chosen in (samples.train, samples.val))
     sizes = [sample.size_hw for sample in samples.train]
     return {
         "steps_per_epoch": steps_per_epoch,
         "train_images": len(train),
         "val_images": len(val),
-        "train_names": _checksum([f"{name} {size}" for name, size in zip(train, sizes, strict=True)]),
+        "train_names": _checksum("{} {}{}".format(*parts) for parts in zip(train, sizes, repeated, strict=True)),
         "val_names": _checksum(sorted(val)),
     }
 

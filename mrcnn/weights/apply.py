@@ -80,9 +80,9 @@ def load_into(
     if isinstance(source, hdf5.LegacyFile):
         return assign(layout, source.layers, source=source.path, exclude=exclude, adapt_conv1=adapt_conv1)
     if foreign.is_foreign(source):
-        file = foreign.read(source)
-        file.require_known_parts()
-        layers = file.layers()
+        detector = foreign.read(source)
+        detector.require_known_parts()
+        layers = detector.layers()
         return assign(layout, layers, source=str(source), exclude=exclude, adapt_conv1=adapt_conv1)
     with hdf5.read_file(source) as file:
         return assign(layout, file.layers, source=file.path, exclude=exclude, adapt_conv1=adapt_conv1)

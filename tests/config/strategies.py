@@ -40,6 +40,7 @@ FULL_TRAIN = {
     "augmentation": [{"name": "SomeOf", "args": {"n": [0, 1]}, "children": [{"name": "Affine", "args": {}}]}],
     "copy_paste": {"probability": 0.5},
     "scale_jitter": {"max_scale": 1.25},
+    "sampling": {"repeat_threshold": 0.5},
     "early_stopping": {"patience": 3},
     "allowed_mask_classes": ["a"],
 }

@@ -377,3 +377,24 @@ def test_val_dataset_of_rectangles_has_every_image_once(tmp_path):
 
 def test_val_dataset_without_images():
     assert _val([], _config())[0] == []
+
+
+def test_train_dataset_repeats_images_of_rare_classes_and_goes_on_where_it_stopped(samples):
+    samples[4] = samples[4]._replace(class_ids=(2,))
+    config = _config(sampling={"repeat_threshold": 1.0}, augmentation=AUGMENTATION)
+    # class 2 is in 1 of 7 images: sqrt(7) = 2.65; class 1 in 6 of 7: sqrt(7 / 6) = 1.08; 2.65 + 6 x 1.08 = 9.13
+    assert pipeline.epoch_length(samples, config) == 10
+    assert pipeline.epoch_length(samples, _config()) == 7
+    assert pipeline.train_dataset(samples, config, batch_size=2, skipped=Skipped(7))[1] == 5
+    whole = _train(samples, config, count=10)
+    for epoch in (whole[:5], whole[5:]):
+        counts = np.bincount(_ids(epoch), minlength=7)
+        assert counts.sum() == 10
+        assert counts[4] in (2, 3)
+        assert set(np.delete(counts, 4)) <= {1, 2}
+    _assert_equal(whole[7:], _train(samples, config, count=3, start_epoch=1, start_step=2))
+    again = [batch for batch in whole[:5] if 4 in batch["image_ids"]]
+    seeds = [
+        seed for batch in again for seed, index in zip(batch["seeds"], batch["image_ids"], strict=True) if index == 4
+    ]
+    assert len(set(seeds)) == len(seeds) > 1  # each time with random choices of its own

@@ -139,3 +139,14 @@ def test_need_of_the_rules_of_torchvision_and_detectron2_is_a_multiple_of_32(fit
     assert shapes.need_of(480, 640, size, fit=fit) == expected
     assert shapes.need_of(333, 1000, size, fit=fit) == (448, 1344)  # more than `max_dim`, which is no multiple
     assert shapes.needed([_sample((480, 640)), _sample(None)], size, fit=fit) == [expected, (1344, 1344)]
+
+
+def test_shaped_order_repeats_images_by_their_factors():
+    needs = [WIDE, WIDE, TALL, TALL]
+    order = shapes.ShapedOrder(needs, batch_size=2, seed=0, factors=np.array([3.0, 1.0, 1.0, 1.0]))
+    for epoch in range(5):
+        found = order.epoch(epoch)
+        assert np.bincount(found.order).tolist() == [3, 1, 1, 1]
+        assert Counter(found.shapes) == {WIDE: 2, TALL: 1}
+        for batch, shape in zip(found.order.reshape(-1, 2), found.shapes, strict=True):
+            assert {needs[image] for image in batch} == {shape}

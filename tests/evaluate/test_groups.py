@@ -70,3 +70,9 @@ def test_averages_of_all_classes_are_cocos_own():
     assert 0 < result["box_ap"] < 1
     for name in ("box_ap", "box_ap50", "mask_ap", "mask_ap75", "mask_ap_small"):
         assert found[name] == pytest.approx(result[name], rel=1e-12)
+
+
+def test_of_frequency_groups_the_classes_of_the_model_by_their_numbers_of_images():
+    facts = {"cat": {"frequency": "f"}, "owl": {"frequency": "r"}, "fox": {"frequency": "r"}, "dog": {"id": 1}}
+    assert groups.of_frequency(facts, NAMES) == {"rare": ("owl",), "frequent": ("cat",)}
+    assert groups.of_frequency({}, NAMES) == {}

@@ -25,8 +25,13 @@ def test_kinds_for_selects_the_metrics_whose_fields_are_there(keypoints, fields,
 
 def test_columns_and_labels_are_those_of_all_kinds(keypoints):
     names = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
-    assert table.columns() == (*names, "oks")
+    assert table.columns() == (
+        *names, "oks", *(f"lvis_{name}" for name in names), "cityscapes_ap", "cityscapes_ap50"
+    )  # fmt: skip
     shown = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50", "oks": "OKS"}
+    shown |= {f"lvis_{name}": f"LVIS {shown[name]}" for name in ("box_ap", "mask_ap")}
+    shown["lvis_mask_ap_rare"] = "LVIS mask AP, rare"
+    shown |= {"cityscapes_ap": "Cityscapes AP", "cityscapes_ap50": "Cityscapes AP50"}
     assert table.labels() == shown
     assert list(table.labels()) == list(shown)
 

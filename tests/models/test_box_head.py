@@ -63,6 +63,41 @@ def test_build_brings_the_settings_of_a_cascade_to_its_stages(family):
     assert set(box.loss_names) == {name for name in losses if "mrcnn" in name and "mask" not in name}
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("box_head", ["single", "cascade"])
+def test_build_brings_the_class_loss_to_the_head(family, box_head):
+    usual = box_of(family, box_head=box_head)
+    assert (usual.class_loss, usual.federated_classes, usual.detections.scoring) == ("softmax", 50, "softmax")
+    box = box_of(family, box_head=box_head, class_loss="federated", federated_classes=7)
+    assert (box.class_loss, box.federated_classes, box.detections.scoring) == ("federated", 7, "sigmoid")
+    assert box_of(family, class_loss="sigmoid").detections.scoring == "sigmoid"
+    for network in (*usual.networks, *box.networks):
+        network.class_logits.build((None, 8))
+    assert not np.array([network.class_logits.bias for network in usual.networks]).any()
+    # every class begins at a score of 0.01: 1 / (1 + exp(x)) with x = log 99
+    biases = np.array([network.class_logits.bias for network in box.networks])
+    np.testing.assert_allclose(1 / (1 + np.exp(-biases)), 0.01, rtol=1e-5)
+
+
+@pytest.mark.parametrize("class_loss", ["sigmoid", "federated"])
+def test_build_model_with_a_score_of_each_class_trains_validates_and_detects(class_loss):
+    keras.utils.set_random_seed(0)
+    settings = {**SMALL, "box_head": "single", "class_loss": class_loss, "federated_classes": 1}
+    model = build_model(FAMILIES["detectron2"][0](**settings), num_classes=4)
+    model.count_classes((0, 5, 5, 5))
+    with tf.GradientTape() as tape:
+        total, parts = model.losses_of(model(drawn(), training=True))
+    kernel = model.box.network.class_logits.kernel
+    gradient = np.abs(tape.gradient(total, kernel)).max(axis=0)
+    # the objects have classes 1 and 2, so the federated loss leaves class 3 out; the background has no score
+    assert (gradient > 0).tolist() == [False, True, True, class_loss == "sigmoid"]
+    # a score of 0.01 of each class: about -log 0.99 for each that a region has not, and -log 0.01 for that of an object
+    assert 0 < float(parts["mrcnn_class_loss"]) < 5
+    _, found = model.validate(drawn())
+    scores = np.asarray(found.scores)[np.asarray(found.valid)]
+    assert ((scores > 0) & (scores < 0.1)).all()
+
+
 @pytest.fixture(scope="module", params=["matterport", "detectron2"])
 def model(request):
     keras.utils.set_random_seed(0)

@@ -31,7 +31,7 @@ def built(monkeypatch):
     return asked
 
 
-def make(log, make_state, **settings):
+def make(log, make_state, class_counts=None, **settings):
     config = load_train_config({**tiny.CONFIG, **settings})
     return build.build_network(
         config,
@@ -40,6 +40,7 @@ def make(log, make_state, **settings):
         begin=Start(config=config, model=None, resumed=None, classes=None),
         state=make_state(),
         log=log,
+        class_counts=class_counts,
     )
 
 
@@ -85,6 +86,24 @@ def test_build_network_restricts_the_mask_loss_to_the_classes_of_the_config(log,
     network = make(log, make_state, allowed_mask_classes=["disc"])
     assert network.head("mask").mask_classes == (2,)
     assert make(log, make_state).head("mask").mask_classes is None
+
+
+def test_build_network_tells_the_federated_loss_the_numbers_of_images(log, make_state):
+    network = {**tiny.CONFIG["model"], "class_loss": "federated"}
+    assert make(log, make_state, model=network).box.class_counts is None
+    assert make(log, make_state, model=network, class_counts=(0, 4, 2)).box.class_counts == (0, 4, 2)
+
+
+def test_class_counts_are_the_images_of_each_class_if_the_model_needs_them():
+    images = [(1,), (1, 1), (2, 1)]
+    samples = tuple(Sample("ds/a.png", "a.png", ids, ids, (False,) * len(ids), (48, 64)) for ids in images)
+    found = []
+    for class_loss in ("softmax", "sigmoid", "federated"):
+        config = load_train_config({"model": {"class_loss": class_loss}})
+        begin = Start(config=config, model=None, resumed=None, classes=None)
+        data = Samples(samples, samples[:1], {"bg": 0, "bar": 1, "disc": 2, "star": 3})
+        found.append(build.class_counts(Checked(config, begin, ProjectMeta(()), data, devices.use(["CPU:0"]))))
+    assert found == [None, None, (0, 3, 1, 0)]
 
 
 def test_build_run_makes_the_first_state_and_the_folder_of_checkpoints(built, log, tmp_path):

@@ -2,6 +2,7 @@ import keras
 
 from mrcnn.config.load import load_train_config
 from mrcnn.config.optimizer import OptimizerConfig
+from mrcnn.data.sources.source import Samples
 from mrcnn.structures import Sample
 from mrcnn.train import plan
 
@@ -53,3 +54,18 @@ def test_optimizer_copies_and_update_rule_with_accumulation():
     assert (plan.optimizer_copies(plain), plan.optimizer_copies(four)) == (1, 3)  # Adam's two, and the sum
     assert plan.optimizer_copies(OptimizerConfig(ema_momentum=0.999)) == 2
     assert (plan.update_rule(plain), plan.update_rule(four)) == ("sgd", "adam with an update every 4 steps")
+
+
+def test_sampling_lines_name_the_length_of_an_epoch_and_the_most_repeated_classes():
+    ids = [(1,), (1,), (1,), (1, 2)]
+    samples = [Sample("ds/a.png", "a.png", ids[index], ids[index], (False,) * len(ids[index])) for index in range(4)]
+    data = Samples(tuple(samples), (), {"bg": 0, "car": 1, "bus": 2})
+    config = load_train_config({"sampling": {"repeat_threshold": 1}})
+    # bus is in 1 of 4 images: sqrt(1 / 0.25) = 2, so an epoch has 1 + 1 + 1 + 2 images
+    assert plan.sampling_lines(data, config) == [
+        "sampling: an epoch has 5 images, drawn from 4; most of all bus 2.00 times (in 1 image)"
+    ]
+    assert plan.sampling_lines(data, load_train_config({"sampling": {"repeat_threshold": 0.25}})) == [
+        "sampling: an epoch has 4 images, drawn from 4; no class is in fewer than 0.25 of the images"
+    ]
+    assert plan.sampling_lines(data, load_train_config({})) == []

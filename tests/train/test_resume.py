@@ -150,3 +150,12 @@ def test_facts_identify_the_images_of_both_sets():
     names = [facts_of(train, val) for train, val in (("a/1 a/3 a/2", "b/4 b/5"), ("a/1 a/2 a/3", "b/4 b/6"))]
     assert names[0]["train_names"] != found["train_names"] == names[1]["train_names"]
     assert names[1]["val_names"] != found["val_names"] == names[0]["val_names"]
+
+
+def test_facts_of_repeated_images_include_their_factors():
+    samples = Samples([Sample("a/1", "", (), (), ()), Sample("a/2", "", (), (), ())], [], {})
+    plain, first, second = (
+        resume.facts(samples, steps_per_epoch=3, factors=factors)["train_names"]
+        for factors in (None, [1.5, 1.0], [1.0, 1.5])
+    )
+    assert len({plain, first, second}) == 3

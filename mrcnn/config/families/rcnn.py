@@ -12,7 +12,14 @@ from pydantic import ConfigDict, Field, model_validator
 from mrcnn.config.base import Flag, Fraction, NotNegative, Positive, PositiveFraction, PositiveInt, Settings
 from mrcnn.config.errors import shown
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS
-from mrcnn.config.model import CASCADE, CASCADE_DELTA_STD, CASCADE_IOUS, MASK_POINTS, ModelConfig
+from mrcnn.config.model import (
+    CASCADE,
+    CASCADE_DELTA_STD,
+    CASCADE_IOUS,
+    FEDERATED_CLASSES,
+    MASK_POINTS,
+    ModelConfig,
+)
 from mrcnn.structures import ResNetRules, of_stage
 
 PYRAMID_LEVELS = 5  # P2 to P6
@@ -58,7 +65,7 @@ class RcnnConfig(ModelConfig):
         *ModelConfig.NETWORK, "backbone", "anchor_sizes", "anchor_aspect_ratios", "fpn_channels", "rpn_channels",
         "box_fc_channels", "box_pool_size", "mask_pool_size", "mask_size", "box_delta_std", "keypoint_channels",
         "class_agnostic_masks", "mask_head",
-        "box_head", "cascade_ious", "cascade_delta_std",
+        "box_head", "cascade_ious", "cascade_delta_std", "class_loss",
     )  # fmt: skip
 
     LEVEL_MARGIN: ClassVar[float] = 0.0
@@ -170,6 +177,22 @@ class RcnnConfig(ModelConfig):
             "with `box_head` cascade: what the deltas of each stage are divided by; the first is `box_delta_std`"
         ),
     )
+    class_loss: Literal["softmax", "sigmoid", "federated"] = Field(
+        default="softmax",
+        description=(
+            "what a region's scores are. `softmax`: of one class or the background, which add up to 1; `sigmoid`: of "
+            "each class alone; `federated`: as `sigmoid`, where only the classes of a batch's objects and some others "
+            "have a loss, for data whose images are annotated for some classes only ([rare "
+            "classes](data.md#rare-classes))"
+        ),
+    )
+    federated_classes: PositiveInt = Field(
+        default=FEDERATED_CLASSES,
+        description=(
+            "with `class_loss` federated: the number of classes that have a loss in a step, those of the batch's "
+            "objects and others drawn by the root of their number of training images"
+        ),
+    )
     weight_decay: NotNegative = Field(default=1e-4, description="factor of the L2 term of the loss")
     loss_weights: LossWeights = LossWeights()
 
@@ -187,6 +210,16 @@ class RcnnConfig(ModelConfig):
     def last_delta_std(self) -> tuple[float, ...]:
         """What the deltas that give the detections' boxes are divided by: those of the last stage of a cascade."""
         return self.cascade_delta_std[-1] if self.is_cascade else self.box_delta_std
+
+    @property
+    def class_scoring(self) -> str:
+        """Whether the scores of a region's classes are a `softmax` or `sigmoid` of its logits."""
+        return "softmax" if self.class_loss == "softmax" else "sigmoid"
+
+    @property
+    def uses_class_counts(self) -> bool:
+        """Whether training needs the number of images of each class."""
+        return self.class_loss == "federated"
 
     @property
     def losses(self) -> tuple[str, ...]:

@@ -1,14 +1,17 @@
 """Reads Cityscapes' fine annotations: `gtFine/SPLIT/CITY/*_gtFine_instanceIds.png` and `leftImg8bit/…`.
 
 A value of 1000 or more is an object of class value // 1000. A smaller value that is the number of a class with objects
-is a group whose objects were not annotated one by one: a crowd. Other values are no objects.
+is a group whose objects were not annotated one by one: a crowd. Other values are no objects. Pixels that Cityscapes
+does not evaluate are in the annotation's `extra`, for its metric.
 Source: cityscapesScripts, `helpers/labels.py` and `preparation/json2instanceImg.py`.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from faster_coco_eval.core import mask as coco_mask
 
 from mrcnn.data import index_masks
 from mrcnn.data.formats.objects import Facts, ObjectList
@@ -23,6 +26,12 @@ CLASSES = {
     24: "person", 25: "rider", 26: "car", 27: "truck", 28: "bus", 29: "caravan", 30: "trailer", 31: "train",
     32: "motorcycle", 33: "bicycle",
 }  # fmt: skip
+CLASS_ID = "cityscapes_id"  # fact of a class: its number in `CLASSES`
+VOID = "cityscapes_void"  # fact of an image: its void pixels as COCO's run lengths; left out where there are none
+UNEVALUATED = frozenset({29, 30})  # classes with objects that the benchmark leaves out
+# values of void pixels: unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, parking,
+# rail track, guard rail, bridge, tunnel, polegroup, and groups of caravans and trailers
+_VOID_VALUES = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30)
 PER_CLASS = 1000  # values of a class
 BAD_MASK = "its instance ids cannot be used"
 
@@ -40,6 +49,7 @@ def read(job: Job) -> Iterator[Found]:
     """
     labels = job.path if job.path.name == LABELS else job.path / LABELS
     job.report.declare(CLASSES.values())
+    job.report.class_facts = {title: {CLASS_ID: number} for number, title in CLASSES.items()}
     pictures = Pictures(job, labels.parent / IMAGES)
     found = [path for path in walk(labels, ".png") if path.stem.endswith(ENDING)]
     if not found:
@@ -59,7 +69,17 @@ def read(job: Job) -> Iterator[Found]:
         except UserError as error:
             job.report.lose_image(BAD_MASK, str(error))
             continue
-        yield from pictures.found(picture, file, objects=objects, split=split_of(name.parts[:-1]))
+        yield from pictures.found(
+            picture, file, objects=objects, split=split_of(name.parts[:-1]), extra=_void_facts(indices)
+        )
+
+
+def _void_facts(indices: np.ndarray) -> dict[str, Any]:
+    void = np.isin(indices, _VOID_VALUES)
+    if not void.any():
+        return {}
+    runs = coco_mask.encode(np.asfortranarray(void, np.uint8))
+    return {VOID: {"size": list(map(int, runs["size"])), "counts": runs["counts"].decode("ascii")}}
 
 
 def _add(objects: ObjectList, indices: np.ndarray) -> None:

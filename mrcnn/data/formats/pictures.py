@@ -2,8 +2,9 @@
 
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mrcnn import files
@@ -102,6 +103,7 @@ class Pictures:
         objects: ObjectList,
         tags: tuple[Tag, ...] = (),
         split: str | None = None,
+        extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Iterator[Found]:
         """Yields the image with its objects; if all were left out, reports the image and yields nothing."""
         labels, path = objects.labels, picture.path
@@ -113,7 +115,7 @@ class Pictures:
         dataset = "_".join(folder.parts) or self.root.resolve().name
         dataset = dataset.lstrip(".").replace("\\", "_") or "images"
         split_tag = (Tag(split),) if split else ()
-        annotation = Annotation(picture.size_hw, (*split_tag, *tags), labels)
+        annotation = Annotation(picture.size_hw, (*split_tag, *tags), labels, extra=dict(extra))
         yield Found(dataset, path.name, path, ann_path, annotation, split)
 
 

@@ -5,10 +5,10 @@ yields an image at a time, so that a reader holds no pixels of other images.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mrcnn.data.tally import Tally
 from mrcnn.project.annotation import Annotation
@@ -52,6 +52,7 @@ class Report:
         self.kept: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.lost_images = 0
+        self.class_facts: Mapping[str, Mapping[str, Any]] = {}  # further values of classes by title, for metrics
         self._declared: dict[str, None] = {}
 
     def declare(self, titles: Iterable[str]) -> None:

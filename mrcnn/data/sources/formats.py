@@ -45,6 +45,7 @@ def open_source(paths: DataPaths, *, kind: str) -> Source:
         left_out=report.lost_images,
         kind=f"{kind} data set",
         classes_in=str(paths.data),
+        class_facts=report.class_facts,
     )
 
 

@@ -64,6 +64,11 @@ class StateDict(Format):
             raise UserError(
                 f"a {self.title} has no names for the stages of `box_head` cascade; export the model as saved_model"
             )
+        if config.class_scoring != "softmax":
+            raise UserError(
+                f"a {self.title} scores by softmax, not as `model.class_loss` {config.class_loss}; export the model as "
+                "saved_model"
+            )
         unusual = state_dict_notes.unusual(config)
         if not unusual:
             return []

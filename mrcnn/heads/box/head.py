@@ -7,12 +7,14 @@ import keras
 from keras import ops
 
 from mrcnn.blocks.base import Float32Layer, Shape
-from mrcnn.heads.box import loss
-from mrcnn.heads.box.decode import Found
+from mrcnn.heads.box import federated, loss
+from mrcnn.heads.box.decode import SOFTMAX, Found
+from mrcnn.heads.box.federated import LocalClasses
 from mrcnn.heads.head import Across, Losses
 from mrcnn.ops import frames
 from mrcnn.structures import Choices, Proposals, RoiTargets, Size, Tensor, of_stage
 
+FEDERATED = "federated"  # value of `class_loss`
 LOSSES = {"mrcnn_class_loss": "class", "mrcnn_bbox_loss": "box"}  # with their legend texts
 
 
@@ -24,20 +26,28 @@ class BoxOutputs(NamedTuple):
         box_deltas: `[B, R, C, 4]`.
         targets: the regions and their targets.
         later: of a cascade, the same of the stages from the second on.
+        classes: what the federated loss needs to choose its classes, else None.
     """
 
     class_logits: Tensor
     box_deltas: Tensor
     targets: RoiTargets
     later: tuple["BoxOutputs", ...] = ()
+    classes: LocalClasses | None = None
 
 
 class Boxes(Float32Layer):
-    """Box head: classifies regions and refines their boxes."""
+    """Box head: classifies regions and refines their boxes.
+
+    Attributes:
+        class_counts: of each class id the number of training images with an object of it, by which the federated loss
+            draws classes; None for equal chances. Set by the model.
+    """
 
     loss_names: tuple[str, ...] = tuple(LOSSES)
     loss_labels: Mapping[str, str] = LOSSES
     class_layers: tuple[str, ...] = ("mrcnn_class_logits", "mrcnn_bbox_fc")
+    class_counts: tuple[int, ...] | None = None
 
     def __init__(
         self,
@@ -49,6 +59,8 @@ class Boxes(Float32Layer):
         box_normalization: str = "pixels",
         box_loss_average: str = "objects",
         box_loss_beta: float | None = None,
+        class_loss: str = SOFTMAX,
+        federated_classes: int = 50,
         **kwargs: Any,
     ) -> None:
         """Stores the layers.
@@ -61,12 +73,16 @@ class Boxes(Float32Layer):
             box_normalization: the frame in which regions are matched, cut and refined, see `ops.frames`.
             box_loss_average: see `reduction.box_loss`.
             box_loss_beta: see `reduction.box_loss`.
+            class_loss: `softmax`: one class or background; `sigmoid`: each class alone; `federated`: as `sigmoid`, for
+                some of the classes.
+            federated_classes: the number of classes in the loss `federated`, see `federated.choose`.
             **kwargs: of the Keras layer.
         """
         super().__init__(**kwargs)
         self.features, self.network, self.detections, self.targets = features, network, detections, targets
         self.frame = frames.frame(box_normalization)
         self.box_loss_average, self.box_loss_beta = box_loss_average, box_loss_beta
+        self.class_loss, self.federated_classes = class_loss, federated_classes
 
     @property
     def networks(self) -> tuple[keras.layers.Layer, ...]:
@@ -102,20 +118,45 @@ class Boxes(Float32Layer):
         """
         targets = self.targets(self.entered(proposals), {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])})
         logits, deltas = self._classify(pyramid, targets.rois, image_size=image_size, training=training)
-        return self.outputs_in_pixels(BoxOutputs(logits, deltas, targets))
+        return self.outputs_in_pixels(BoxOutputs(logits, deltas, targets, classes=self.local_classes(batch)))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss, by name; see `Head.losses`."""
-        return self.losses_of_stage(outputs, 1, across=across)
+        return self.losses_of_stage(outputs, 1, classes=self.chosen_classes(outputs, across=across), across=across)
 
-    def losses_of_stage(self, outputs: BoxOutputs, stage: int, *, across: Across) -> Losses:
-        """Computes the two losses of one stage of a cascade, from 1, by name; see `Head.losses`."""
+    def local_classes(self, batch: Mapping[str, Tensor]) -> LocalClasses | None:
+        """Collects what the federated loss needs of a batch; None for another loss."""
+        if self.class_loss != FEDERATED:
+            return None
+        return federated.of_batch(batch, self.network.num_classes)
+
+    def chosen_classes(self, outputs: BoxOutputs, *, across: Across) -> Tensor | None:
+        """Chooses the classes of the class loss, `[C]`, 1 or 0; None for all."""
+        if outputs.classes is None:
+            return None
+        log_chances = federated.log_weights(self.class_counts, self.network.num_classes)
+        return federated.choose(outputs.classes, log_chances, count=self.federated_classes, across=across)
+
+    def losses_of_stage(
+        self, outputs: BoxOutputs, stage: int, *, classes: Tensor | None = None, across: Across
+    ) -> Losses:
+        """Computes the two losses of one stage of a cascade, from 1, by name; see `Head.losses`.
+
+        Args:
+            outputs: of the stage.
+            stage: from 1.
+            classes: from `chosen_classes`.
+            across: as for `Head.losses`.
+        """
         class_loss, bbox_loss = (of_stage(name, stage) for name in LOSSES)
+        logits, targets = outputs.class_logits, outputs.targets
         return {
-            class_loss: loss.mrcnn_class_loss(outputs.class_logits, outputs.targets, across=across),
+            class_loss: loss.mrcnn_class_loss(logits, targets, across=across)
+            if self.class_loss == SOFTMAX
+            else loss.sigmoid_class_loss(logits, targets, classes=classes, across=across),
             bbox_loss: loss.mrcnn_bbox_loss(
                 outputs.box_deltas,
-                outputs.targets,
+                targets,
                 average=self.box_loss_average,
                 beta=self.box_loss_beta,
                 across=across,

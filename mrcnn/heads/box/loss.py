@@ -1,6 +1,7 @@
 """The box head's two losses.
 
-Source: Fast R-CNN (2015), section 2.3, in the forms of Matterport and torchvision.
+Source: Fast R-CNN (2015), section 2.3, in the forms of Matterport and torchvision; `sigmoid_class_loss` as in
+detectron2's `FastRCNNOutputLayers.sigmoid_cross_entropy_loss`.
 """
 
 from keras import ops
@@ -22,6 +23,33 @@ def mrcnn_class_loss(logits: Tensor, targets: RoiTargets, *, across: reduction.A
     """
     values = ops.sparse_categorical_crossentropy(targets.class_ids, ops.cast(logits, "float32"), from_logits=True)
     return reduction.weighted_mean(values, ops.cast(targets.valid, "float32"), across=across)
+
+
+def sigmoid_class_loss(
+    logits: Tensor,
+    targets: RoiTargets,
+    *,
+    classes: Tensor | None = None,
+    across: reduction.Across = reduction.identity,
+) -> Tensor:
+    """Averages the sum of the binary cross-entropies of the classes over the sampled regions.
+
+    A region of background has none of the classes; the logit of class 0 has no effect.
+
+    Args:
+        logits: `[B, R, C]`.
+        targets: slots that are not valid do not count.
+        classes: `[C]` float32, 1 for a class that counts, else 0; None counts all.
+        across: adds a count up over the devices.
+
+    Returns:
+        A float32 scalar; 0 without a valid slot.
+    """
+    logits = ops.cast(logits, "float32")
+    truth = ops.one_hot(targets.class_ids, logits.shape[-1], dtype="float32")
+    values = ops.binary_crossentropy(truth[..., 1:], logits[..., 1:], from_logits=True)  # [B, R, C - 1]
+    values = values if classes is None else values * classes[1:]
+    return reduction.weighted_mean(ops.sum(values, axis=-1), ops.cast(targets.valid, "float32"), across=across)
 
 
 def mrcnn_bbox_loss(

@@ -3,6 +3,7 @@
 Names are Matterport's where it has the layer.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -97,6 +98,10 @@ class BoxHead(Float32Layer):
             dtype="float32",
             name=of_stage("mrcnn_bbox_fc", stage),
         )
+
+    def start_sigmoids_at(self, score: float) -> None:
+        """Sets the first biases of the class logits such that their sigmoid is a score; to be called before `build`."""
+        self.class_logits.bias_initializer = keras.initializers.Constant(math.log(score / (1 - score)))
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for regions `[P, S, S, C]`."""

@@ -81,13 +81,14 @@ class CascadeBoxes(Boxes):
             logits, deltas = self._run(network, pyramid, targets.rois, image_size=image_size, training=training)
             stages.append(BoxOutputs(logits, deltas, targets))
         first, *later = (self.outputs_in_pixels(outputs) for outputs in stages)
-        return first._replace(later=tuple(later))
+        return first._replace(later=tuple(later), classes=self.local_classes(batch))
 
     def losses(self, outputs: BoxOutputs, *, across: Across) -> Losses:
         """Computes the class and the box loss of each stage, by name; see `Head.losses`."""
         found: Losses = {}
+        classes = self.chosen_classes(outputs, across=across)
         for stage, predicted in enumerate((outputs, *outputs.later), start=1):
-            found |= self.losses_of_stage(predicted, stage, across=across)
+            found |= self.losses_of_stage(predicted, stage, classes=classes, across=across)
         return found
 
     def detect(
@@ -108,7 +109,10 @@ class CascadeBoxes(Boxes):
                 regions = self._refined(regions, deltas, windows, stage=len(logits))
             stage_logits, deltas = self._run(network, pyramid, regions, image_size=image_size, training=False)
             logits.append(stage_logits)
-        refined, scores = proposals._replace(boxes=regions), refine.average_scores(logits)
+        refined, scores = (
+            proposals._replace(boxes=regions),
+            refine.average_scores(logits, scoring=self.detections.scoring),
+        )
         return self.detections_in_pixels(
             self.detections.of_scores(refined, scores, deltas, windows=windows, choices=choices)
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from mrcnn.heads.box.decode import SOFTMAX, class_scores
 from mrcnn.ops import box_coding, boxes
 from mrcnn.structures import Tensor
 
@@ -29,16 +30,17 @@ def refine_boxes(regions: Tensor, deltas: Tensor, windows: Tensor, *, delta_std:
     return ops.stop_gradient(boxes.clip(moved, windows[:, None, :]))
 
 
-def average_scores(class_logits: Sequence[Tensor]) -> Tensor:
+def average_scores(class_logits: Sequence[Tensor], *, scoring: str = SOFTMAX) -> Tensor:
     """Averages the class probabilities of the stages.
 
     Args:
         class_logits: `[B, R, C]` of each stage, of the same regions before and after their boxes were refined.
+        scoring: see `class_scores`.
 
     Returns:
-        `[B, R, C]` float32; the scores of a region add up to 1.
+        `[B, R, C]` float32; with softmax the scores of a region add up to 1.
     """
-    total = sum(ops.softmax(ops.cast(logits, "float32"), axis=-1) for logits in class_logits)
+    total = sum(class_scores(logits, scoring=scoring) for logits in class_logits)
     return total / len(class_logits)
 
 

@@ -111,6 +111,7 @@ def _box(config: MatterportConfig, common: Mapping[str, Any]) -> Boxes:
             nms_scope=config.detection_nms_scope,
             round_boxes=config.round_boxes == "before_nms",
             delta_std=config.last_delta_std,
+            scoring=config.class_scoring,
             name="mrcnn_detection",
         ),
         targets=RoiTargetGenerator(

@@ -154,6 +154,7 @@ def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
         detections=DetectionGenerator(
             classes="all",
             delta_std=config.last_delta_std,
+            scoring=config.class_scoring,
             least_side=rules.least_detection,
             name="mrcnn_detection",
         ),

@@ -188,3 +188,15 @@ def test_rcnn_config_needs_points_where_masks_learn_from_them(family):
     assert not {"mask_supervision", "mask_points"} & config.trained_with().keys()  # a choice of each training
     if "heads" in family.model_fields:
         assert family(mask_supervision="points", heads=["keypoints"]).needs == ()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_class_loss_decides_the_form_of_scores(family):
+    forms = {name: family(class_loss=name) for name in ("softmax", "sigmoid", "federated")}
+    assert [config.class_scoring for config in forms.values()] == ["softmax", "sigmoid", "sigmoid"]
+    assert [config.uses_class_counts for config in forms.values()] == [False, False, True]
+    # older versions refuse keys that they do not know
+    assert not {"class_loss", "federated_classes"} & set(family().model_dump(mode="json"))
+    dumped = family(class_loss="federated", federated_classes=9).model_dump(mode="json")
+    assert family.model_validate(dumped) == family(class_loss="federated", federated_classes=9)
+    assert family(class_loss="sigmoid").trained_with()["class_loss"] == "sigmoid"

@@ -1,8 +1,11 @@
 """Cityscapes' instance ids."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask as coco_mask
 
 from mrcnn.data.formats import cityscapes
 from mrcnn.errors import UserError
@@ -58,3 +61,19 @@ def test_read_without_instance_ids(tmp_path):
 
 def test_fits_what_is_cityscapes(tmp_path):
     assert not cityscapes.fits(tmp_path)
+
+
+def test_read_keeps_void_pixels_and_numbers_of_classes_for_the_metric(tmp_path):
+    values = ids()
+    values[0, :3] = [0, 5, 29]  # unlabeled, dynamic, a group of caravans; 5000 is no value of a void pixel
+    values[0, 3] = 29001  # one caravan, which is an object
+    write(tmp_path, "train", values)
+    [train], report = making.read("cityscapes", tmp_path)
+    runs = train.annotation.extra[cityscapes.VOID]
+    void = np.asarray(coco_mask.decode(runs))
+    assert np.argwhere(void).tolist() == [[0, 0], [0, 1], [0, 2]]
+    assert report.class_facts["car"] == {cityscapes.CLASS_ID: 26}
+    assert json.dumps(runs)
+    write(tmp_path / "other", "train", np.full((HEIGHT, WIDTH), 7))
+    [plain], _ = making.read("cityscapes", tmp_path / "other")
+    assert plain.annotation.extra == {}

@@ -141,6 +141,11 @@ def test_open_refuses_files_that_differ(written):
         ("torchvision", TorchvisionConfig(extra_heads=("toy",)), "has no names for the extra heads toy"),
         ("detectron2", Detectron2Config(mask_head="hourglass20"), "has no names for `model.mask_head` hourglass20"),
         ("torchvision", TorchvisionConfig(box_head="cascade"), "has no names for the stages of `box_head` cascade"),
+        (
+            "torchvision",
+            TorchvisionConfig(class_loss="sigmoid"),
+            "by softmax, not as `model.class_loss` sigmoid",
+        ),
     ],
 )
 def test_limits_refuse_what_has_no_form(format, config, message):

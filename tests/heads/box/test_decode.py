@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
+from mrcnn.heads.box import decode
 from mrcnn.heads.box.decode import DetectionGenerator, Found
 from mrcnn.structures import Choices, Proposals
+from tests.traced import both
 
 WINDOW = np.array([[0, 0, 100, 100]], "float32")
 
@@ -111,3 +114,90 @@ def test_of_scores_uses_the_scores_as_they_are():
     )  # fmt: skip
     assert np.asarray(found.scores).tolist() == [[0.25, 0.0]]  # they need not add up to 1
     assert np.asarray(found.class_ids).tolist() == [[1, 0]]
+
+
+def test_class_scores_of_sigmoid_have_no_background():
+    logits = np.float32([[[7.0, 0.0, np.log(3.0)]]])
+    np.testing.assert_allclose(decode.class_scores(logits, scoring="sigmoid"), [[[0, 1 / 2, 3 / 4]]], rtol=1e-6)
+    weights = np.exp([7.0, 0.0, np.log(3.0)])
+    np.testing.assert_allclose(decode.class_scores(logits), [[weights / weights.sum()]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [("all", [2, 1]), ("best", [2, 0])])
+def test_detection_generator_scores_by_sigmoid(classes, expected):
+    region = Proposals(np.float32([[[0, 0, 10, 10]]]), np.ones((1, 1), "float32"), np.ones((1, 1), bool))
+    logits = np.float32([[[50.0, 0.0, np.log(3.0)]]])  # the logit of the background has no effect
+    found = DetectionGenerator(classes=classes, scoring="sigmoid")(
+        region, logits, np.zeros((1, 1, 3, 4), "float32"), windows=WINDOW,
+        choices=Choices(score_threshold=0.4, detections_per_image=2),
+    )  # fmt: skip
+    assert np.asarray(found.class_ids).tolist() == [expected]
+    assert np.asarray(found.scores)[0, 0] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("slots", "objects", "threshold", "scoring", "expected"),
+    [
+        (1000, 80, 0.05, "softmax", 80_000),  # few classes: all pairs
+        (1000, 131, 0.0, "softmax", 131_000),
+        (1000, 1203, 0.0001, "softmax", 131_072),
+        (1000, 1203, 0.0, "softmax", 131_072),
+        (1000, 1203, 0.05, "softmax", 20_000),  # a region has at most 20 classes of 0.05
+        (1000, 1203, 0.7, "softmax", 1000),
+        (1000, 1203, 0.3, "softmax", 3000),
+        (1000, 1203, 0.7, "sigmoid", 131_072),
+        (10, 50_000, 1.0, "softmax", 10),
+    ],
+)
+def test_candidate_limit(slots, objects, threshold, scoring, expected):
+    assert decode.candidate_limit(slots, objects, score_threshold=threshold, scoring=scoring) == expected
+
+
+def _random(seed, *, images=2, regions=30, classes=6):
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 60, (images, regions, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(5, 40, (images, regions, 2))], axis=-1)
+    valid = random.random((images, regions)) < 0.8
+    scores = random.dirichlet(np.full(classes, 0.3), (images, regions)).round(2)  # many are equal
+    deltas = random.normal(0, 1, (images, regions, classes, 4))
+    proposals = Proposals(np.float32(boxes), np.ones((images, regions), "float32"), valid)
+    return proposals, np.float32(scores), np.float32(deltas)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("threshold", "scoring"), [(0.3, "softmax"), (0.1, "softmax"), (0.3, "sigmoid")])
+def test_of_scores_of_the_best_pairs_are_those_of_all_pairs(monkeypatch, seed, threshold, scoring):
+    inputs = _random(seed)
+    choices = Choices(score_threshold=threshold, detections_per_image=20)
+    windows = np.float32([[0, 0, 80, 90], [5, 5, 70, 70]])
+
+    def detect(proposals, valid, scores, deltas):
+        generator = DetectionGenerator(classes="all", scoring=scoring)
+        proposals = Proposals(proposals, np.ones((2, 30), "float32"), valid)
+        return tuple(generator.of_scores(proposals, scores, deltas, windows=windows, choices=choices))
+
+    arrays = (inputs[0].boxes, inputs[0].valid, *inputs[1:])
+    every = both(detect, *arrays)
+    assert every[3].sum() > 10
+    monkeypatch.setattr(decode, "MOST_CANDIDATES", 149)  # one less than there are pairs
+    pairs = (inputs[1][..., 1:] >= threshold).sum(axis=(1, 2)).max()
+    limit = decode.candidate_limit(30, 5, score_threshold=threshold, scoring=scoring)
+    assert pairs <= limit < 150
+    for one, other in zip(every, both(detect, *arrays), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_of_scores_uses_the_best_pairs_where_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(decode, "MOST_CANDIDATES", 2)
+    regions = Proposals(
+        np.float32([[[0, 0, 10, 10], [30, 30, 50, 50]]]), np.ones((1, 2), "float32"), np.array([[True, True]])
+    )
+    scores = np.float32([[[0.9, 0.3, 0.1], [0.2, 0.5, 0.4]]])
+    deltas = np.zeros((1, 2, 3, 4), "float32")
+    deltas[0, 1, 2] = [1, 0, 0, 0]  # 0.1 x 20 pixels down
+    found = DetectionGenerator(classes="all").of_scores(
+        regions, scores, deltas, windows=WINDOW, choices=Choices(score_threshold=0.0, detections_per_image=4)
+    )
+    assert np.asarray(found.class_ids).tolist() == [[1, 2, 0, 0]]
+    np.testing.assert_allclose(found.scores, [[0.5, 0.4, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(found.boxes[0, :2], [[30, 30, 50, 50], [32, 30, 52, 50]], atol=1e-5)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.heads.box import head
+from mrcnn.heads.box import head, loss
 from mrcnn.heads.box.decode import Found
 from mrcnn.ops import reduction
 from mrcnn.structures import Choices, Proposals
@@ -81,3 +81,31 @@ def test_losses_of_stage_have_its_names(box):
     third = box.losses_of_stage(outputs, 3, across=reduction.identity)
     assert list(third) == ["mrcnn_class_loss_stage3", "mrcnn_bbox_loss_stage3"]
     assert [float(value) for value in third.values()] == [float(value) for value in first.values()]
+
+
+def test_losses_count_only_the_classes_that_the_federated_loss_chooses():
+    box = small.build(roi_add_gt_boxes=False, class_loss="federated", federated_classes=1).box
+    fields = small.batch([[8, 8, 40, 40]], [2])
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, fields, image_size=(64, 64), training=True)
+    [found, _] = box.losses(outputs, across=reduction.identity).values()
+    how = {"across": reduction.identity}
+    own = loss.sigmoid_class_loss(outputs.class_logits, outputs.targets, classes=np.float32([0, 0, 1]), **how)
+    assert float(found) == float(own) > 0
+    # without objects one class is drawn by the numbers of images, which class 2 has none of
+    box.class_counts = (0, 5, 0)
+    nothing = {**fields, "gt_valid": np.zeros((1, 1), bool), "gt_class_ids": np.zeros((1, 1), "int32")}
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, nothing, image_size=(64, 64), training=True)
+    [found, _] = box.losses(outputs, across=reduction.identity).values()
+    first = loss.sigmoid_class_loss(outputs.class_logits, outputs.targets, classes=np.float32([0, 1, 0]), **how)
+    assert float(found) == float(first) > 0
+
+
+@pytest.mark.parametrize("name", ["softmax", "sigmoid"])
+def test_losses_of_all_classes_choose_none(name):
+    box = small.build(roi_add_gt_boxes=False, class_loss=name).box
+    fields = small.batch([[8, 8, 40, 40]], [2])
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, fields, image_size=(64, 64), training=True)
+    assert outputs.classes is None
+    compute = loss.mrcnn_class_loss if name == "softmax" else loss.sigmoid_class_loss
+    [found, _] = box.losses(outputs, across=reduction.identity).values()
+    assert float(found) == float(compute(outputs.class_logits, outputs.targets))

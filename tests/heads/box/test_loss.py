@@ -65,3 +65,37 @@ def test_mrcnn_bbox_loss_of_samples_divides_the_sum_by_all_valid_regions():
     deltas[0, 1:] = 9  # background, and an unused slot
     loss = box.mrcnn_bbox_loss(deltas, _targets([2, 0, 0, 0], [True, True, True, False]), average="samples")
     assert float(loss) == pytest.approx((0.5 - 1 / 18 + 2 - 1 / 18) / 3)
+
+
+SIGMOID_LOGITS = np.array([[[9.0, 0.0, np.log(3.0)], [-9.0, 0.0, 0.0], [5.0, 50.0, 50.0]]], "float32")
+
+
+def test_sigmoid_class_loss_adds_up_the_classes_and_averages_the_regions():
+    targets = _targets([2, 0, 1], [True, True, False])
+    # region 0 of class 2: scores 1/2 and 3/4, so log 2 + log 4/3; region 1 of background: 1/2 and 1/2, so 2 log 2
+    expected = (np.log(2) + np.log(4 / 3) + 2 * np.log(2)) / 2
+    assert float(box.sigmoid_class_loss(SIGMOID_LOGITS, targets)) == pytest.approx(expected, rel=1e-6)
+    # class 2 alone: log 4/3 and log 2
+    chosen = np.float32([0, 0, 1])
+    expected = (np.log(4 / 3) + np.log(2)) / 2
+    found = box.sigmoid_class_loss(SIGMOID_LOGITS, targets, classes=chosen)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+    assert float(box.sigmoid_class_loss(SIGMOID_LOGITS, targets, classes=np.zeros(3, "float32"))) == 0.0
+
+
+def test_sigmoid_class_loss_has_no_gradient_for_classes_that_do_not_count():
+    logits = tf.Variable(SIGMOID_LOGITS)
+    targets = _targets([2, 0, 1], [True, True, False])
+    for classes, counted in ((None, [0, 1, 1]), (np.float32([0, 0, 1]), [0, 0, 1])):
+        with tf.GradientTape() as tape:
+            loss = box.sigmoid_class_loss(logits, targets, classes=classes)
+        # scores less 1 for the true class, each region by 1/2; none for the background's logit and the empty slot
+        expected = np.array([[0, 1 / 2, 3 / 4 - 1], [0, 1 / 2, 1 / 2], [0, 0, 0]]) / 2 * counted
+        np.testing.assert_allclose(tape.gradient(loss, logits)[0], expected, atol=1e-7)
+
+
+def test_sigmoid_class_loss_without_regions_and_of_huge_logits_is_finite():
+    assert float(box.sigmoid_class_loss(np.ones((1, 2, 3), "float32"), _targets([0, 0], [False, False]))) == 0.0
+    huge = np.array([[[0.0, -1000.0, 1000.0]]], "float32")
+    assert float(box.sigmoid_class_loss(huge, _targets([1], [True]))) == 2000.0
+    assert float(box.sigmoid_class_loss(huge, _targets([2], [True]))) == 0.0

@@ -75,3 +75,10 @@ def test_box_head_names_its_layers_by_stage():
     assert [part.name for part in parts] == [f"mrcnn_{name}_stage2" for name in plain]
     deep = BoxHead(num_classes=2, convolutions=1, stage=3).convolutions[0]
     assert (deep.conv.name, deep.norm.name) == ("mrcnn_box_conv1_stage3", "mrcnn_box_bn1_stage3")
+
+
+def test_start_sigmoids_at_sets_the_first_score_of_every_class():
+    head = BoxHead(num_classes=3, pool_size=2, channels=4)
+    head.start_sigmoids_at(0.2)
+    head.build((None, 2, 2, 4))
+    np.testing.assert_allclose(head.class_logits.bias, [-np.log(4)] * 3, rtol=1e-6)  # 1 / (1 + 4) = 0.2

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mrcnn.heads.box import loss
 from mrcnn.heads.cascade import refine
 from mrcnn.heads.cascade.head import CascadeBoxes
 from mrcnn.ops import reduction
@@ -227,3 +228,22 @@ def test_detect_is_the_same_in_a_graph_of_unknown_batch_size(box):
     specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in arrays]
     for eager, traced in zip(detect(*arrays), tf.function(detect, input_signature=specs)(*arrays), strict=True):
         np.testing.assert_allclose(eager, traced, atol=1e-4)
+
+
+def test_losses_of_all_stages_count_the_same_classes():
+    box = predicting(make_box(class_loss="federated", federated_classes=1), *MOVING)
+    outputs = box.outputs(small.pyramid()[:4], PROPOSALS, batch(), training=True, **SIZE)
+    found = box.losses(outputs, across=reduction.identity)
+    chosen = np.float32([0, 0, 1])  # that of the only object
+    for stage, name in zip((outputs, *outputs.later), box.loss_names[::2], strict=True):
+        expected = loss.sigmoid_class_loss(stage.class_logits, stage.targets, classes=chosen)
+        assert float(found[name]) == float(expected) > 0
+    assert "class" in box.loss_names[2]
+
+
+def test_detect_averages_the_sigmoids_of_the_stages():
+    box = predicting(make_box(class_loss="sigmoid"), *[([9, np.log(odds), -50], [0] * 4) for odds in (1, 3, 1 / 3)])
+    found = box.detect(small.pyramid()[:4], PROPOSALS, WINDOWS, choices=CHOICES, **SIZE)
+    # (1/2 + 3/4 + 1/4) / 3
+    np.testing.assert_allclose(np.asarray(found.scores)[0, :2], [0.5, 0.5], atol=1e-6)
+    assert np.asarray(found.class_ids)[0, :2].tolist() == [1, 1]

@@ -59,6 +59,12 @@ def test_average_scores_is_the_mean_of_probabilities_not_of_logits():
     np.testing.assert_allclose(refine.average_scores(logits[1:2]), [[[0.8, 0.2]]], atol=1e-6)
 
 
+def test_average_scores_of_sigmoid_leave_the_background_out():
+    logits = [np.float32([[[9.0, 0.0]]]), np.float32([[[-9.0, np.log(3.0)]]])]
+    found = both(lambda *args: refine.average_scores(args, scoring="sigmoid"), *logits)
+    np.testing.assert_allclose(found, [[[0.0, (1 / 2 + 3 / 4) / 2]]], atol=1e-6)
+
+
 def test_average_scores_are_float32_and_may_be_of_no_region():
     found = refine.average_scores([tf.zeros((2, 0, 3), tf.bfloat16)] * 2)
     assert (found.shape, found.dtype) == ((2, 0, 3), tf.float32)
