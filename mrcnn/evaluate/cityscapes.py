@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from faster_coco_eval.core import mask as rle_tools
 
-from mrcnn.data.coco import masks
+from mrcnn.data.coco.masks import encode_crop
 from mrcnn.data.formats.cityscapes import CLASS_ID, UNEVALUATED, VOID
 from mrcnn.evaluate.coco import Rle, encode_masks
 from mrcnn.evaluate.metric import PER_CLASS, ClassFacts, MetricKind, Predictions
@@ -87,7 +87,7 @@ class CityscapesEvaluator:
         """
         per_class: dict[int, dict[str, float]] = {}
         for class_id, pairs in self._pairs.items():
-            values = [_ap(pairs, threshold) for threshold in OVERLAPS]
+            values = [_ap(pairs, float(threshold)) for threshold in OVERLAPS]
             per_class[class_id] = {_AP: float(np.mean(values)), _AP50: values[0]}
         means = {name: _mean([values[name] for values in per_class.values()]) for name in (_AP, _AP50)}
         return {**means, PER_CLASS: per_class}
@@ -158,7 +158,7 @@ def _void(ground_truth: GroundTruth) -> Rle | None:
 def _object(ground_truth: GroundTruth, index: int) -> Rle:
     instances = ground_truth.instances
     y1, x1 = (int(side) for side in instances.boxes[index][:2])
-    return masks.encode_crop(instances.masks[index], (y1, x1), size=(ground_truth.height, ground_truth.width))
+    return encode_crop(instances.masks[index], (y1, x1), size=(ground_truth.height, ground_truth.width))
 
 
 def _encoded(mask: Any) -> Rle:

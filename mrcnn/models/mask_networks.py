@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.families.rcnn import RcnnConfig
+from mrcnn.config.families.torchvision import TorchConfig
 from mrcnn.heads.mask.hourglass import HourglassMaskHead
 from mrcnn.heads.mask.point_targets import PointTargetGenerator
 from mrcnn.heads.mask.targets import MaskTargetGenerator
@@ -27,7 +29,7 @@ def hourglass(config: RcnnConfig, common: Mapping[str, Any], *, batch_norm: str)
     )
 
 
-def targets(config: RcnnConfig) -> MaskTargetGenerator | PointTargetGenerator:
+def targets(config: MatterportConfig | TorchConfig) -> MaskTargetGenerator | PointTargetGenerator:
     """Builds what computes the targets of the mask head, by what it learns from."""
     if config.needs:
         return PointTargetGenerator(share=config.mask_point_share)

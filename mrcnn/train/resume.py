@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mrcnn.config import errors
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.load import merge
@@ -154,7 +156,7 @@ def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
     return [] if before == now else [f"`{path}`: {before} -> {now}"]
 
 
-def facts(samples: Samples, *, steps_per_epoch: int, factors: Sequence[float] | None = None) -> DataFacts:
+def facts(samples: Samples, *, steps_per_epoch: int, factors: Sequence[float] | np.ndarray | None = None) -> DataFacts:
     """Collects what identifies a run's data.
 
     Args:
