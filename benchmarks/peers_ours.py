@@ -34,6 +34,7 @@ from mrcnn.weights.maps.entries import Form, to_layers
 
 BRANCH_GAMMA = 0.2  # of the last batch norm of each residual branch: 16 blocks let the variance grow by 1.04**16 = 1.9
 LOGIT_FACTOR = 4.0  # of the kernels that score anchors and classes
+OWN_LOGIT_FACTOR = 60.0  # of the same in torchvision's own models, whose features are smaller
 
 
 def main() -> None:
@@ -102,7 +103,7 @@ def new_model(case: Case) -> MaskRCNN:
 
 def state_dict(model: MaskRCNN) -> dict[str, np.ndarray]:
     """Arranges the spread random weights of a model as torchvision's state dict."""
-    values = spread(weights_of(model))
+    values = spread(weights_of(model), logits=OWN_LOGIT_FACTOR)
     layers = {layer: {name: values[name] for name, _ in weights} for layer, weights in model.weight_layout()}
     config = model.settings
     form = Form(config.backbone, config.rpn_convolutions, config.box_convolutions)
@@ -114,12 +115,14 @@ def weights_of(model: MaskRCNN) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for _, entries in model.weight_layout() for name, variable in entries}
 
 
-def spread(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Scales random weights so that proposals and scores are spread as in a trained network."""
-    factors = {
-        "rpn_class_raw/kernel:0": LOGIT_FACTOR,
-        "mrcnn_class_logits/kernel:0": LOGIT_FACTOR,
-    }
+def spread(weights: dict[str, np.ndarray], *, logits: float = LOGIT_FACTOR) -> dict[str, np.ndarray]:
+    """Scales random weights so that proposals and scores are spread as in a trained network.
+
+    Args:
+        weights: by name.
+        logits: factor of the kernels that score anchors and classes.
+    """
+    factors = dict.fromkeys(("rpn_class_raw/kernel:0", "mrcnn_class_logits/kernel:0"), logits)
     factors |= dict.fromkeys((name for name in weights if name.endswith("branch2c/gamma:0")), BRANCH_GAMMA)
     return {name: value * np.float32(factors.get(name, 1)) for name, value in weights.items()}
 

@@ -167,6 +167,7 @@ def test_settings_are_those_of_torchvision():
         100,
     )
     assert (found.roi_samples, found.roi_positive_fraction, found.pre_nms_topk) == (512, 0.25, 2000)
+    assert found.rpn_delta_std == peers_work.RPN_DELTA_STD  # whatever the default is: torchvision's kernels assume it
     limits = [peers_ours.settings(case).score_threshold for case in peers_work.CASES.values() if not case.training]
     assert limits == [0.05, 0.0, 0.05, 0.0, 0.05, 0.05]
 
@@ -191,6 +192,9 @@ def test_measure_detection_and_training_of_a_tiny_case(folder):
     got = peers_ours.measure_detection(peers_ours.build(case, folder), case, options=options(folder))
     assert 0 < got["found"] <= case.detections
     assert 0 < got["mask_share"] < 1
+    case = peers_work.TINY["tiny-infer-torchvision"]
+    got = peers_ours.measure_detection(peers_ours.build(case, folder), case, options=options(folder))
+    assert 0 < got["found"] <= case.detections
     case = peers_work.TINY["tiny-train"]
     got = peers_ours.measure_training(peers_ours.build(case, folder), case, options=options(folder))
     assert got["found"] == 2 * 4  # a quarter of 16 regions of each image
