@@ -134,8 +134,8 @@ def _with_regions(ground_truth: GroundTruth, class_ids: Sequence[int]) -> Instan
         return instances
     count, whole = len(class_ids), np.ones((height, width), bool)
     return Instances(
-        boxes=np.concatenate([instances.boxes, np.float32([[0, 0, height, width]] * count)]),
-        class_ids=np.concatenate([instances.class_ids, np.int32(class_ids)]),
+        boxes=np.concatenate([instances.boxes, np.array([[0, 0, height, width]] * count, np.float32)]),
+        class_ids=np.concatenate([instances.class_ids, np.array(class_ids, np.int32)]),
         masks=(*instances.masks, *([whole] * count)),
         ignore=np.concatenate([instances.ignore, np.ones(count, bool)]),
     )
