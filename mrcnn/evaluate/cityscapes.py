@@ -21,7 +21,7 @@ from mrcnn.evaluate.coco import Rle, encode_masks
 from mrcnn.evaluate.metric import PER_CLASS, ClassFacts, MetricKind, Predictions
 from mrcnn.structures import GroundTruth
 
-OVERLAPS = np.arange(0.5, 1.0, 0.05)
+OVERLAPS = tuple(np.arange(0.5, 1.0, 0.05).tolist())
 LEAST_PIXELS = 100  # of an object that counts
 _AP, _AP50 = "cityscapes_ap", "cityscapes_ap50"
 

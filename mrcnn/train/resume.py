@@ -1,12 +1,10 @@
 """Reads a stopped run's newest checkpoint and checks that the run can be resumed."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mrcnn.config import errors
 from mrcnn.config.input_size import InputSize
@@ -156,7 +154,7 @@ def differences(before: Any, now: Any, *, path: str = "") -> list[str]:
     return [] if before == now else [f"`{path}`: {before} -> {now}"]
 
 
-def facts(samples: Samples, *, steps_per_epoch: int, factors: Sequence[float] | np.ndarray | None = None) -> DataFacts:
+def facts(samples: Samples, *, steps_per_epoch: int, factors: Iterable[float] | None = None) -> DataFacts:
     """Collects what identifies a run's data.
 
     Args:
