@@ -103,7 +103,10 @@ def load(model: MaskRCNN, weights: Mapping[str, np.ndarray]) -> None:
     _put(head.conv[0][0], _kernel(weights, "rpn_conv_shared"))
     scores = _kernel(weights, "rpn_class_raw")
     _put(head.cls_logits, (scores[1::2] - scores[::2]).flip(0))
-    deltas = _kernel(weights, "rpn_bbox_pred").unflatten(0, (3, 4)) * torch.tensor(peers_work.RPN_DELTA_STD)[:, None, None, None]
+    deltas = (
+        _kernel(weights, "rpn_bbox_pred").unflatten(0, (3, 4))
+        * torch.tensor(peers_work.RPN_DELTA_STD)[:, None, None, None]
+    )
     # torchvision's aspect ratios are height / width, so its anchors of a cell have the opposite order
     _put(head.bbox_pred, deltas[:, TO_XYXY].flip(0).flatten(0, 1))
     _put(heads.box_head.fc6, _kernel(weights, "mrcnn_class_conv1").flatten(1))
