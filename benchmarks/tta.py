@@ -54,7 +54,8 @@ def main(options: argparse.Namespace, log: EventLog) -> None:
     source = sources.open_project(options.project)
     source = sources.with_tag(source, options.tag) if options.tag else source
     source = replace(source, entries=source.entries[: options.images])
-    print(f"{len(source.entries)} images, batch size {options.batch_size}, {bundle.input_size.model_dump()}")
+    size = bundle.input_size
+    print(f"{len(source.entries)} images, batch size {options.batch_size}, input {size.min_dim}/{size.max_dim}")
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     usual = None
     for case in cases(bundle, options.min_dims, options.max_dim):

@@ -135,3 +135,11 @@ def test_extras_to_original_of_a_mirrored_image_exchanges_left_and_right():
     # 20 - 15 and 20 - 4: the point found as `right` is the left one
     assert turned.tolist() == [[[5, 2, 0.25], [16, 5, 0.5]]]
     assert postprocess.extras_to_original({}, PLAN, flip=True) == {}
+
+
+def test_extras_to_original_of_a_mirrored_image_with_padding_on_the_left():
+    # a 20 x 10 image twice as large, 10 columns of padding on each side: (x - 10) / 2 from the right, of 10
+    plan = resize.resize_plan(20, 10, min_dim=40, max_dim=40)
+    fields = {"keypoints": Keypoints(KeypointTemplate(names=("nose",)))}
+    got = postprocess.extras_to_original({"keypoints": np.float32([[[14, 6, 0.5]]])}, plan, flip=True, fields=fields)
+    assert got["keypoints"].tolist() == [[[8, 3, 0.5]]]
