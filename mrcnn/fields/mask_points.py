@@ -87,7 +87,7 @@ class MaskPoints(Points):
         found = np.concatenate([np.zeros((0, 3), np.float32), *(rows for rows in keys if rows is not None), *points])
         if self.count is None:
             return found
-        value = np.tile(np.float32([0, 0, NONE]), (self.count, 1))
+        value = np.tile(np.array([0, 0, NONE], np.float32), (self.count, 1))
         value[: len(found)] = found[: self.count]
         return value
 
@@ -107,6 +107,8 @@ class MaskPoints(Points):
         coords, labels = annotation.get(COORDS), annotation.get(LABELS)
         if not coords and not labels:
             return None
+        places: np.ndarray
+        words: np.ndarray
         try:
             places, words = np.asarray(coords, np.float32), np.asarray(labels, np.float32)
         except (TypeError, ValueError, OverflowError):
