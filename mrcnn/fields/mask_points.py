@@ -107,6 +107,8 @@ class MaskPoints(Points):
         coords, labels = annotation.get(COORDS), annotation.get(LABELS)
         if not coords and not labels:
             return None
+        places: np.ndarray
+        words: np.ndarray
         try:
             places, words = np.asarray(coords, np.float32), np.asarray(labels, np.float32)
         except (TypeError, ValueError, OverflowError):

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.families.rcnn import RcnnConfig
-from mrcnn.config.families.torchvision import TorchConfig
 from mrcnn.heads.mask.hourglass import HourglassMaskHead
 from mrcnn.heads.mask.point_targets import PointTargetGenerator
 from mrcnn.heads.mask.targets import MaskTargetGenerator
@@ -29,8 +27,13 @@ def hourglass(config: RcnnConfig, common: Mapping[str, Any], *, batch_norm: str)
     )
 
 
-def targets(config: MatterportConfig | TorchConfig) -> MaskTargetGenerator | PointTargetGenerator:
-    """Builds what computes the targets of the mask head, by what it learns from."""
+def targets(config: RcnnConfig, *, form: str) -> MaskTargetGenerator | PointTargetGenerator:
+    """Builds what computes the targets of the mask head, by what it learns from.
+
+    Args:
+        config: settings of the architecture.
+        form: of targets computed from masks, as for `MaskTargetGenerator`.
+    """
     if config.needs:
         return PointTargetGenerator(share=config.mask_point_share)
-    return MaskTargetGenerator(mask_size=config.mask_size, form=config.mask_targets)
+    return MaskTargetGenerator(mask_size=config.mask_size, form=form)

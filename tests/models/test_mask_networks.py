@@ -20,8 +20,8 @@ def test_hourglass_learns_its_statistics_whatever_the_family_does(batch_norm, mo
 
 
 def test_targets_are_those_of_what_the_head_learns_from():
-    config = MatterportConfig(mask_targets="cells", mask_pool_size=7, mask_size=14)
-    masks = mask_networks.targets(config)
+    config = MatterportConfig(mask_pool_size=7, mask_size=14)
+    masks = mask_networks.targets(config, form="cells")
     assert (type(masks), masks.mask_size, masks.form, masks.needs) == (MaskTargetGenerator, 14, "cells", ())
-    points = mask_networks.targets(MatterportConfig(mask_supervision="points", mask_point_share=0.25))
+    points = mask_networks.targets(MatterportConfig(mask_supervision="points", mask_point_share=0.25), form="soft")
     assert (type(points), points.share, points.needs) == (PointTargetGenerator, 0.25, ("mask_points",))

@@ -144,7 +144,8 @@ def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, mak
 
 
 def test_a_resumed_run_keeps_the_number_of_points_that_followed_its_data(log, tmp_path, make_state):
-    model = {**tiny.CONFIG["model"], "mask_supervision": "points"}
+    model = {key: value for key, value in tiny.CONFIG["model"].items() if key != "max_gt_instances"}
+    model["mask_supervision"] = "points"
     stopped_run(tmp_path / "out", make_state, {**model, "mask_points": 7})
     begin = start(log, tmp_path / "out", resume=True, network=model)
     assert begin.config.model.mask_points == 7

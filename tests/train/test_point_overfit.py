@@ -37,7 +37,7 @@ def without_masks(path):
 def test_train_overfits_the_masks_of_drawn_figures_from_points(tmp_path):
     data, images = figures.write_coco(tmp_path / "data", images=4)
     paths = DataPaths(without_masks(data), images, data, images)  # the masks validate
-    config = load_train_config(overfit.config(epochs=100, mask_supervision="points"))
+    config = load_train_config(overfit.config(epochs=60, mask_supervision="points"))
     log = HeardLog()
     training.train(config, data=paths, output_dir=tmp_path / "out", log=log)
     assert "`model.mask_points` 20: 4 of 8 objects have labelled points" in log.messages

@@ -139,7 +139,7 @@ def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
             if config.has_hourglass
             else MaskHead(class_agnostic=config.class_agnostic_masks, **common)
         ),
-        targets=mask_networks.targets(config),
+        targets=mask_networks.targets(config, form=config.mask_targets),
         max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
         train_boxes=config.mask_train_boxes,
         repeat_regions=config.has_hourglass,

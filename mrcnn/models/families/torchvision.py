@@ -178,7 +178,7 @@ def _mask(config: TorchConfig, common: Mapping[str, Any]) -> Masks:
         network=mask_networks.hourglass(config, common, batch_norm=config.batch_norm)
         if config.has_hourglass
         else _convolutions(config, common),
-        targets=mask_networks.targets(config),
+        targets=mask_networks.targets(config, form=config.mask_targets),
         max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
         train_boxes=config.mask_train_boxes,
         repeat_regions=config.has_hourglass,
