@@ -119,6 +119,12 @@ def test_joined_by_the_shortest_line_and_back():
     assert lines.sum() == 4 + 4 + 2 * 1
 
 
+def test_joined_where_both_are_nearest():
+    # two pixels from 2 to 4, then one from 0 to 1: 6 + 4 sides, and the line from 2 to 1 and back
+    ring = outlines.joined(outlines.trace(np.array([[1, 0, 1, 1]], bool)))
+    assert np.abs(ring - np.roll(ring, 1, axis=0)).sum() == 6 + 4 + 2 * 1
+
+
 def test_joined_leaves_holes_empty_for_opencv_too():
     mask = making.boxes((5, 5, 35, 55)) & ~making.boxes((15, 20, 25, 40))
     item = making.cropped(mask)

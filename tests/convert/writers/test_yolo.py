@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks import formats
 from mrcnn.convert.writers import outlines, yolo
 from mrcnn.convert.writers.record import Picture
+from mrcnn.data.coco import masks
+from mrcnn.project.geometry import Polygon
 from tests.convert.writers import making
 
 SIZE = making.HEIGHT, making.WIDTH
@@ -80,6 +83,17 @@ def test_image_path_has_one_folder_of_images(tmp_path):
     writer = yolo.YoloWriter(making.setup(tmp_path))
     assert writer.image_path(Picture("images/a.png", "train", SIZE)) == "images/train/images_/a.png"
     assert writer.image_path(Picture("images.png", None, SIZE)) == "images/unsplit/images.png"
+
+
+def test_row_of_jagged_outlines_is_drawn_as_the_same_pixels():
+    height, width = 479, 641  # whole and half pixels are no short fractions of them
+    rings = [ring for seed in range(15) for ring in formats.outlines(7, seed=seed)]
+    for mask, origin in filter(None, (Polygon(ring).to_mask(height, width) for ring in rings)):
+        row = yolo.row_of(outlines.trace(mask, origin), number=0, size_hw=(height, width))
+        points = np.array(row.split()[1:], float).reshape(-1, 2) * (width, height)
+        drawn = masks.draw([points.ravel().tolist()], height=height, width=width)
+        assert drawn.origin == origin
+        np.testing.assert_array_equal(drawn.mask, mask)
 
 
 @pytest.mark.parametrize("width", [60, 61, 997, 12345])
