@@ -194,9 +194,7 @@ def _every_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals
     )
 
 
-def _best_pairs(
-    probabilities: Tensor, box_deltas: Tensor, proposals: Proposals, *, score_threshold: float, count: int
-) -> _Candidates:
+def _best_pairs(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals, *, count: int) -> _Candidates:
     """Lists the `count` pairs of a region and an object class of highest probability, best first.
 
     Of equal ones the first come first, as in `_every_class`.
