@@ -133,7 +133,7 @@ class DetectionGenerator(Float32Layer):
         limit = candidate_limit(*pairs, score_threshold=score_threshold, scoring=self.scoring)
         if limit == pairs[0] * pairs[1]:
             return _every_class(scores, box_deltas, proposals)
-        return _best_pairs(scores, box_deltas, proposals, count=limit)
+        return _best_pairs(scores, box_deltas, proposals, score_threshold=score_threshold, count=limit)
 
 
 def candidate_limit(slots: int, objects: int, *, score_threshold: float, scoring: str = SOFTMAX) -> int:
@@ -194,13 +194,16 @@ def _every_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals
     )
 
 
-def _best_pairs(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals, *, count: int) -> _Candidates:
+def _best_pairs(
+    probabilities: Tensor, box_deltas: Tensor, proposals: Proposals, *, score_threshold: float, count: int
+) -> _Candidates:
     """Lists the `count` pairs of a region and an object class of highest probability, best first.
 
-    Of equal ones the first come first, as in `_every_class`.
+    Pairs below the threshold are not valid. Of equal ones the first come first, as in `_every_class`.
     """
     slots, classes = probabilities.shape[1:]
-    usable = proposals.valid[..., None] & (np.arange(classes) > 0)
+    # the threshold is checked again later; here it makes the many weak pairs equal, which are faster to rank
+    usable = proposals.valid[..., None] & (np.arange(classes) > 0) & (probabilities >= score_threshold)
     ranked = ops.reshape(ops.where(usable, probabilities, -1.0), (-1, slots * classes))
     scores, index = ops.top_k(ranked, k=count)
     index = ops.cast(index, "int32")
