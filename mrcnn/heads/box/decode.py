@@ -202,6 +202,7 @@ def _best_pairs(
     Pairs below the threshold are not valid. Of equal ones the first come first, as in `_every_class`.
     """
     slots, classes = probabilities.shape[1:]
+    # the threshold is checked again later; here it makes the many weak pairs equal, which are faster to rank
     usable = proposals.valid[..., None] & (np.arange(classes) > 0) & (probabilities >= score_threshold)
     ranked = ops.reshape(ops.where(usable, probabilities, -1.0), (-1, slots * classes))
     scores, index = ops.top_k(ranked, k=count)
