@@ -224,7 +224,7 @@ def test_page_tables_have_a_table_for_each_family():
     own = {key for key in found["model toy"] if key.count(".") == 1}  # without the keys of nested objects
     assert own == {f"model.{name}" for name in ToyConfig.model_fields}
     layers = found["training, of the original"]["train_layers"].type
-    assert layers == '`"all"`, `"3+"`, `"4+"`, `"5+"`, `"heads"`, `"second"`'
+    assert layers == '`"all"`, `"3+"`, `"4+"`, `"5+"`, `"heads"`, `"2+"`, `"second"`'
 
 
 def test_page_tables_lose_no_table_when_a_family_is_added(monkeypatch):
