@@ -109,7 +109,7 @@ def _read_sample(folder: Path, tag: str) -> tuple[Path, Annotation]:
     height_width = pixels.image_size(found[0])
     labels = []
     for path in sorted((folder / "masks").glob("*.png")):
-        mask = pixels.read_image(path, channels=1)[..., 0] > 0
+        mask = index_masks.read_indices(path, colors_are_objects=True) != 0
         index_masks.check_size(path, mask.shape, [height_width])
         if mask.any():
             labels.append(Label(CLASS_TITLE, Bitmap.from_canvas(mask)))

@@ -1,7 +1,7 @@
 """Reads a folder with one binary mask for each object of an image.
 
 All pixels of a file that are not 0 are one object, also when it has holes or several parts. Objects may overlap.
-Source: the `masks` folders of the Data Science Bowl 2018; unlike `nuclei.py`, no value of 16 bits is rounded to 0.
+Source: the `masks` folders of the Data Science Bowl 2018.
 """
 
 from collections.abc import Sequence

@@ -55,6 +55,14 @@ def test_convert_the_masks_become_objects(source, tmp_path, capsys):
     assert sorted(_tags(tmp_path / "out").values()) == ["train"] * 3 + ["val"] * 2
 
 
+def test_convert_keeps_masks_of_16_bits_whose_values_are_small(source, tmp_path):
+    _write(source / "stage1_train/b/masks/1.png", _mask((2, 3)).astype(np.uint16) // 255)  # 1 of 65535
+    assert _run(source, tmp_path / "out", "--val", "2") == 0
+    project = Project.open(tmp_path / "out")
+    (label,) = project.items[1].read_annotation(project.meta).labels
+    assert label.geometry.to_mask(6, 8)[1] == (2, 3)
+
+
 def test_convert_the_split_depends_on_the_seed_alone(source, tmp_path):
     for name, seed in (("x", "0"), ("y", "0"), ("z", "4")):
         assert _run(source / "stage1_train", tmp_path / name, "--val", "2", "--seed", seed) == 0
