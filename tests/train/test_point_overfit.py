@@ -31,11 +31,11 @@ def draw(index):
 
 
 def write(folder):
-    """Writes four images as COCO data with points and without masks, and with masks; returns the paths."""
+    """Writes copies of four images as COCO data with points and without masks, and the four with masks."""
     (folder / "img").mkdir(parents=True)
     images, boxes, masks = [], [], []
-    for index in range(4):
-        image, mask = draw(index)
+    for index in range(overfit.STEPS * overfit.BATCH):
+        image, mask = draw(index % overfit.BATCH)
         cv2.imwrite(str(folder / "img" / f"{index}.png"), image[..., ::-1])
         images.append({"id": index, "file_name": f"{index}.png", "height": SIDE, "width": SIDE})
         (y1, *_, y2), (x1, *_, x2) = (np.flatnonzero(mask.any(axis=axis)).tolist() for axis in (1, 0))
@@ -46,18 +46,22 @@ def write(folder):
         common = {"id": index + 1, "image_id": index, "category_id": 1, "bbox": [x1, y1, x2 + 1 - x1, y2 + 1 - y1]}
         boxes.append({**common, **MaskPoints().to_coco(drawn.points)})
         masks.append({**common, "segmentation": {"size": [SIDE, SIDE], "counts": counts}})
-    for name, annotations in (("points", boxes), ("masks", masks)):
-        content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "blob"}]}
+    for name, annotations, count in (("points", boxes, len(images)), ("masks", masks, overfit.BATCH)):
+        content = {
+            "images": images[:count],
+            "annotations": annotations[:count],
+            "categories": [{"id": 1, "name": "blob"}],
+        }
         (folder / f"{name}.json").write_text(json.dumps(content))
     return DataPaths(folder / "points.json", folder / "img", folder / "masks.json")
 
 
 @pytest.mark.slow
 def test_train_overfits_masks_from_points(tmp_path):
-    config = load_train_config(overfit.config(epochs=60, mask_supervision="points"))
+    config = load_train_config(overfit.config(epochs=6, mask_supervision="points"))
     log = HeardLog()
     training.train(config, data=write(tmp_path / "data"), output_dir=tmp_path / "out", log=log)
-    assert f"`model.mask_points` {COUNT}: 4 of 8 objects have labelled points" in log.messages
+    assert f"`model.mask_points` {COUNT}: 40 of 44 objects have labelled points" in log.messages
     with (tmp_path / "out" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     print({name: value for name, value in rows[-1].items() if "ap" in name or "mask" in name})
