@@ -60,7 +60,8 @@ def test_main_lists_the_commands(capsys):
     assert command.main([]) == 2
     assert command.main(["convert", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "nuclei the Data Science Bowl 2018 nuclei labelme labelme's JSON files" in told
+    assert "nuclei the Data Science Bowl 2018 nuclei points a project with boxes and labelled points" in told
+    assert "in place of masks labelme labelme's JSON files" in told
 
 
 def test_every_label_format_has_a_converter():
