@@ -1,5 +1,7 @@
 """What holds for all tests."""
 
+import ctypes
+import gc
 import sys
 
 import pytest
@@ -14,3 +16,17 @@ def full_float32():
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_memory(request):
+    """Returns the memory of a module's models to the system after slow tests, whose models are large.
+
+    Without it the process of many slow modules grows to 10 GB, since glibc keeps freed memory.
+    """
+    yield
+    if "not slow" not in request.config.getoption("markexpr") and sys.platform == "linux":
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+        if trim is not None:
+            trim(0)
