@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import scenes
 from benchmarks.unseen_masks import CONFIG as COMMON
-from benchmarks.unseen_masks import MEASURES, MIXED, SCORE_THRESHOLD
+from benchmarks.unseen_masks import MEASURES, SCORE_THRESHOLD
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.convert import points as converter
@@ -123,11 +123,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures the variants in turn and prints the table after each."""
     options = parse(arguments)
-    if options.project is None:
-        options.project = options.out / "project"
-        scenes.make_scenes(
-            options.project, train=options.train, val=options.val, side=options.side, seed=0, kinds=(MIXED,)
-        )
+    options.project = options.project or scenes.draw_mixed(options)
     found: dict[str, Any] = {}
     for seed in options.seeds:
         for count in ([] if options.no_masks else [MASKS]) + options.points:

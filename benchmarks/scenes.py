@@ -55,6 +55,7 @@ KINDS = (
     Kind("overlapping", (7, 11), (0.18, 0.32), ("blob", "star"), 0.5),
     Kind("thin", (5, 9), (0.25, 0.6), ("stick",)),
 )
+MIXED = Kind("mixed", (2, 4), (0.3, 0.6), CLASSES)
 
 
 def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int, kinds: Sequence[Kind] = KINDS) -> None:
@@ -83,6 +84,17 @@ def make_scenes(out_dir: Path, *, train: int, val: int, side: int, seed: int, ki
                 _, png = cv2.imencode(".png", image[..., ::-1])
                 name = f"{tag}_{index:03d}_{kind.name}.png"
                 writer.add("scenes", name, png.tobytes(), annotation=Annotation((side, side), (Tag(tag),), labels))
+
+
+def draw_mixed(options: argparse.Namespace) -> Path:
+    """Draws scenes of a few objects of all classes as a project in the output folder, and returns its path.
+
+    Args:
+        options: `out`, `train`, `val` and `side` are read.
+    """
+    project = options.out / "project"
+    make_scenes(project, train=options.train, val=options.val, side=options.side, seed=0, kinds=(MIXED,))
+    return project
 
 
 def draw_scene(

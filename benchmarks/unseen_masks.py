@@ -26,7 +26,6 @@ from mrcnn.files import replaced
 from mrcnn.train.run import train
 
 TAUGHT = ("blob", "stick")
-MIXED = scenes.Kind("mixed", (2, 4), (0.3, 0.6), scenes.CLASSES)
 MEASURES = ("mask_ap", "mask_ap50", "mask_ap75")
 SCORE_THRESHOLD = 0.05
 CONFIG: dict[str, Any] = {
@@ -138,11 +137,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures the variants in turn and prints the table after each."""
     options = parse(arguments)
-    if options.project is None:
-        options.project = options.out / "project"
-        scenes.make_scenes(
-            options.project, train=options.train, val=options.val, side=options.side, seed=0, kinds=(MIXED,)
-        )
+    options.project = options.project or scenes.draw_mixed(options)
     found: dict[str, Any] = {}
     chosen = [each for each in VARIANTS if options.variant is None or each.name in options.variant]
     for seed in options.seeds:

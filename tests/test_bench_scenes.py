@@ -1,3 +1,5 @@
+import argparse
+
 import cv2
 import numpy as np
 import pytest
@@ -59,3 +61,10 @@ def test_sticks_are_thin():
     sides = np.linalg.norm(stick - np.roll(stick, 1, axis=0), axis=1)
     assert sides.max() == pytest.approx(100)
     assert 4 <= sides.min() <= 9  # from 4 to 9 % of the length
+
+
+def test_draw_mixed_draws_a_project_in_the_output_folder(tmp_path):
+    options = argparse.Namespace(out=tmp_path, train=2, val=1, side=64)
+    assert scenes.draw_mixed(options) == tmp_path / "project"
+    names = sorted(item.name for item in Project.open(tmp_path / "project").items)
+    assert names == ["train_000_mixed.png", "train_001_mixed.png", "val_000_mixed.png"]

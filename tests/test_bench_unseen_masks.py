@@ -44,7 +44,7 @@ def test_main_measures_the_variants_in_turn(tmp_path, monkeypatch, capsys):
 
 def test_main_draws_all_classes_in_both_sets(tmp_path):
     folder = tmp_path / "project"
-    unseen_masks.scenes.make_scenes(folder, train=12, val=12, side=64, seed=0, kinds=(unseen_masks.MIXED,))
+    unseen_masks.scenes.make_scenes(folder, train=12, val=12, side=64, seed=0, kinds=(unseen_masks.scenes.MIXED,))
     project = Project.open(folder)
     titles = {"train": set(), "val": set()}
     for item in project.items:

@@ -140,15 +140,7 @@ class Predictor(StagedPredictor[Prepared, RawDetections]):
         return found
 
     def finish(self, batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> list[CompactDetections]:
-        """Converts raw detections to pixels of the images; the third stage.
-
-        Args:
-            batches: from `prepare`.
-            raw: the result of `detect` for each of them.
-
-        Returns:
-            The detections of each image, in the order in which the images were given to `prepare`.
-        """
+        """Converts raw detections to pixels of the images; see `StagedPredictor.finish`."""
         return [
             postprocess.to_compact(one, plan, image_size=plan.original_hw, **self._rules)
             for one, plan in _by_image(batches, raw)
