@@ -99,7 +99,11 @@ class ModelConfig(Settings):
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
     detection_nms_iou_threshold: Fraction = Field(
-        default=0.3, description="IoU threshold of the NMS of the detections' boxes"
+        default=0.5,
+        description=(
+            "**convention**: IoU threshold of the NMS of the detections' boxes: one that overlaps a better one of its "
+            "class by more is left out; 0.3 in both older codes"
+        ),
     )
     mask_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.5, description="probability from which a pixel belongs to the object"

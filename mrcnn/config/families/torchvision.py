@@ -124,9 +124,6 @@ class TorchConfig(RcnnConfig):
         ModelConfig, "mask_paste", "expanded"
     )
     score_threshold: Annotated[float, Field(ge=0, le=1)] = other_default(ModelConfig, "score_threshold", 0.05)
-    detection_nms_iou_threshold: Annotated[float, Field(ge=0, le=1)] = other_default(
-        ModelConfig, "detection_nms_iou_threshold", 0.5
-    )
     weight_decay: NotNegative = other_default(RcnnConfig, "weight_decay", 0.0)
 
     @property

@@ -80,6 +80,13 @@ def test_detection_generator_empty_slots_give_no_class():
     assert not valid.any()
 
 
+@pytest.mark.parametrize(("threshold", "kept"), [(0.3, 1), (0.42, 1), (0.43, 2), (0.5, 2)])
+def test_detection_generator_suppression_is_above_the_threshold(threshold, kept):
+    regions, scores = [[0, 0, 10, 10], [4, 0, 14, 10]], [[0.1, 0.9, 0], [0.2, 0.8, 0]]  # IoU 60 / 140 = 0.4286
+    *_, valid = _call(regions, scores, choices={"detection_nms_iou_threshold": threshold})
+    assert valid.sum() == kept
+
+
 def test_detection_generator_suppression_across_classes():
     same = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]
     _, class_ids, _, valid = _call(same, [[0.1, 0.9, 0], [0.2, 0, 0.8], [0.1, 0, 0.9]], nms_scope="all")
