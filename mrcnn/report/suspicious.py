@@ -1,0 +1,148 @@
+"""Finds objects whose labels may be wrong, each with the reasons.
+
+A reason compares an object with the others of its class, or with its neighbours; it is a hint, not a verdict.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.report import statistics
+from mrcnn.report.records import DataFacts, ImageFacts, ObjectFacts
+from mrcnn.report.statistics import CELL, Fit
+
+DOUBLE = 0.8  # IoU of the masks of two objects that are probably one, labelled twice
+LEAST_OBJECTS = 8  # of a class whose typical size and shape are known
+SIZE_FACTOR, RATIO_FACTOR = 6.0, 4.0  # from the median of the class: of the side of a square of equal area, of the ratio
+WHOLE = 0.95  # share of the image that an object covers
+MANY_PARTS = 3
+FULL, LOOSE = 0.99, 0.9  # share of its box that a rectangle's mask fills, and the median of a class of other shapes
+
+
+class Suspect(NamedTuple):
+    """One object and why its label may be wrong.
+
+    Attributes:
+        image: index in `DataFacts.images`.
+        item: index in its `objects`.
+        reasons: short texts, the weightiest first; empty for an object without any.
+        weight: of the reasons together.
+    """
+
+    image: int
+    item: int
+    reasons: tuple[str, ...] = ()
+    weight: float = 0.0
+
+
+class Typical(NamedTuple):
+    """Medians of a class.
+
+    Attributes:
+        side: of the side of a square of the mask's area, pixels of the image.
+        ratio: of width / height.
+        fill: of the share of the box that the mask fills.
+    """
+
+    side: float
+    ratio: float
+    fill: float
+
+
+def typical(data: DataFacts) -> dict[str, Typical]:
+    """Computes the medians of each class with at least `LEAST_OBJECTS` objects."""
+    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for _, item in statistics.learnt(data):
+        rows[item.title].append((item.area**0.5, item.width / item.height, _fill(item)))
+    return {
+        title: Typical(*np.median(values, axis=0).tolist())
+        for title, values in rows.items()
+        if len(values) >= LEAST_OBJECTS
+    }
+
+
+def find(data: DataFacts, fit: Fit) -> list[Suspect]:
+    """Examines all objects to learn.
+
+    Args:
+        data: the records.
+        fit: the model input at which small objects vanish.
+
+    Returns:
+        One for each object, also without a reason, in the order of the images.
+    """
+    medians = typical(data)
+    found = []
+    for index, image in enumerate(data.images):
+        scale = fit.scale(image.size_hw)
+        for place, item in enumerate(image.objects):
+            if not item.ignored:
+                reasons = sorted(_reasons(image, item, scale=scale, medians=medians), reverse=True)
+                texts = tuple(text for _, text in reasons)
+                found.append(Suspect(index, place, texts, sum(weight for weight, _ in reasons)))
+    return found
+
+
+def ranked(suspects: Sequence[Suspect], data: DataFacts, *, most: int) -> dict[str, list[Suspect]]:
+    """Chooses the objects of each class that are shown: the most suspicious first, then evenly spread others.
+
+    Args:
+        suspects: from `find`.
+        data: the records.
+        most: largest number of a class.
+
+    Returns:
+        By title, in the order of the classes; classes without objects are left out.
+    """
+    classes: dict[str, list[Suspect]] = {title: [] for title in data.titles}
+    for suspect in suspects:
+        classes[data.images[suspect.image].objects[suspect.item].title].append(suspect)
+    return {title: _chosen(found, most) for title, found in classes.items() if found}
+
+
+def _chosen(found: list[Suspect], most: int) -> list[Suspect]:
+    first = sorted((one for one in found if one.reasons), key=lambda one: -one.weight)[:most]
+    others = [one for one in found if not one.reasons]
+    room = min(len(others), most - len(first))
+    return first + [others[number * len(others) // room] for number in range(room)]
+
+
+def _reasons(
+    image: ImageFacts, item: ObjectFacts, *, scale: tuple[float, float], medians: Mapping[str, Typical]
+) -> list[tuple[float, str]]:
+    found = []
+    if item.overlap >= DOUBLE:
+        other = image.objects[item.overlaps_with]
+        what = "another of this class" if other.title == item.title else f"one of class {other.title}"
+        found.append((4 + item.overlap, f"covers the same pixels as {what} (IoU {item.overlap:.2f})"))
+    side = min(item.height * scale[0], item.width * scale[1])
+    if side < CELL:
+        found.append((2 + 1 / (1 + side), f"{side:.1f} pixels in the model input"))
+    height, width = image.size_hw
+    if item.area >= WHOLE * height * width:
+        found.append((2.5, "covers the whole image"))
+    if item.parts >= MANY_PARTS:
+        found.append((1 + min(1.0, item.parts / 20), f"{item.parts} separate parts"))
+    if item.title in medians:
+        found += _unusual(item, medians[item.title])
+    return found
+
+
+def _unusual(item: ObjectFacts, median: Typical) -> list[tuple[float, str]]:
+    """Compares an object with the medians of its class."""
+    found = []
+    size, ratio = item.area**0.5 / median.side, item.width / item.height / median.ratio
+    if max(size, 1 / size) >= SIZE_FACTOR:
+        word = "larger" if size > 1 else "smaller"
+        found.append((1 + np.log2(max(size, 1 / size)) / 4, f"{max(size, 1 / size):.0f} times {word} than usual"))
+    if max(ratio, 1 / ratio) >= RATIO_FACTOR:
+        found.append((1.0, "unusually wide" if ratio > 1 else "unusually tall"))
+    if _fill(item) >= FULL and median.fill < LOOSE and min(item.height, item.width) > CELL:
+        found.append((1.5, "a rectangle, unlike the others"))
+    return [(float(weight), text) for weight, text in found]
+
+
+def _fill(item: ObjectFacts) -> float:
+    return item.area / (item.height * item.width)
