@@ -6,7 +6,8 @@ objects, both having the same centre; the default set unless another is clearly 
 Input size: the smallest of `INPUTS` at which few objects are smaller than the finest level shows.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -151,13 +152,26 @@ def config_of(found: Suggestion) -> dict[str, dict[str, object]]:
     """Writes a suggestion as keys of a train config; keys that keep their default are left out."""
     model: dict[str, object] = {}
     if found.anchors.sizes != SIZES:
-        model["anchor_sizes"] = [*found.anchors.sizes]
+        model["anchor_sizes"] = [_short(size) for size in found.anchors.sizes]
     if found.anchors.ratios != RATIOS:
         model["anchor_aspect_ratios"] = [*found.anchors.ratios]
     if found.most_objects > 100:
         model["detections_per_image"] = -(-found.most_objects * 5 // 4 // 50) * 50
     size: dict[str, object] = {"min_dim": found.fit.min_dim, "max_dim": found.fit.max_dim}
     return {"input_size": size, **({"model": model} if model else {})}
+
+
+def as_json(config: Mapping[str, Mapping[str, object]]) -> str:
+    """Writes a config with one key of each section to a line."""
+    sections = []
+    for name, values in config.items():
+        lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+        sections.append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
+    return "{\n" + ",\n".join(sections) + "\n}"
+
+
+def _short(value: float) -> float | int:
+    return int(value) if value == int(value) else value
 
 
 def _large_enough(sides: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ AROUND = 0.4  # of the longer side of an object's box, shown on each side of it
 LEAST_AROUND = 8  # pixels
 QUALITY = 82  # of JPEG
 OPACITY = 0.3
+BRIGHT = 255  # the largest channel of a colour
 OTHERS = (160, 160, 160)  # RGB of the outlines of other objects
 DARK = (20, 20, 20)
 
@@ -144,4 +145,6 @@ def _paint(picture: np.ndarray, mask: np.ndarray, color: tuple[int, ...], *, fil
 
 
 def _rgb(color: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(color[1:]))
+    values = tuple(bytes.fromhex(color[1:]))
+    factor = BRIGHT / max(1, *values)  # a dark outline would not be seen
+    return tuple(min(255, round(value * factor)) for value in values) if max(values) else (BRIGHT,) * 3

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.report import statistics
+from mrcnn.report import statistics, svg
 from mrcnn.report.records import DataFacts, ImageFacts, ObjectFacts
 from mrcnn.report.statistics import CELL, Fit
 
 DOUBLE = 0.8  # IoU of the masks of two objects that are probably one, labelled twice
 LEAST_OBJECTS = 8  # of a class whose typical size and shape are known
-SIZE_FACTOR, RATIO_FACTOR = 6.0, 4.0  # from the median of the class: of the side of a square of equal area, of the ratio
+FACTOR, SPREADS = 2.0, 4.0  # an unusual value differs from the median by so much, and by so many standard deviations
+DEVIATION = 1.4826  # standard deviation of a normal distribution by its median absolute deviation
 WHOLE = 0.95  # share of the image that an object covers
 MANY_PARTS = 3
 FULL, LOOSE = 0.99, 0.9  # share of its box that a rectangle's mask fills, and the median of a class of other shapes
@@ -38,29 +39,35 @@ class Suspect(NamedTuple):
 
 
 class Typical(NamedTuple):
-    """Medians of a class.
+    """Medians of a class, and how far its objects are from them.
 
     Attributes:
-        side: of the side of a square of the mask's area, pixels of the image.
-        ratio: of width / height.
-        fill: of the share of the box that the mask fills.
+        side: logarithm (base 2) of the side of a square of the mask's area, pixels of the image.
+        ratio: logarithm (base 2) of width / height.
+        fill: share of the box that the mask fills.
+        side_spread: standard deviation of `side`, from its median absolute deviation, which outliers hardly change.
+        ratio_spread: the same of `ratio`.
     """
 
     side: float
     ratio: float
     fill: float
+    side_spread: float
+    ratio_spread: float
 
 
 def typical(data: DataFacts) -> dict[str, Typical]:
     """Computes the medians of each class with at least `LEAST_OBJECTS` objects."""
     rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for _, item in statistics.learnt(data):
-        rows[item.title].append((item.area**0.5, item.width / item.height, _fill(item)))
-    return {
-        title: Typical(*np.median(values, axis=0).tolist())
-        for title, values in rows.items()
-        if len(values) >= LEAST_OBJECTS
-    }
+        rows[item.title].append((np.log2(item.area) / 2, np.log2(item.width / item.height), _fill(item)))
+    found = {}
+    for title, values in rows.items():
+        if len(values) >= LEAST_OBJECTS:
+            medians = np.median(values, axis=0)
+            spreads = DEVIATION * np.median(np.abs(np.array(values) - medians), axis=0)
+            found[title] = Typical(*medians.tolist(), *spreads[:2].tolist())
+    return found
 
 
 def find(data: DataFacts, fit: Fit) -> list[Suspect]:
@@ -133,15 +140,16 @@ def _reasons(
 def _unusual(item: ObjectFacts, median: Typical) -> list[tuple[float, str]]:
     """Compares an object with the medians of its class."""
     found = []
-    size, ratio = item.area**0.5 / median.side, item.width / item.height / median.ratio
-    if max(size, 1 / size) >= SIZE_FACTOR:
-        word = "larger" if size > 1 else "smaller"
-        found.append((1 + np.log2(max(size, 1 / size)) / 4, f"{max(size, 1 / size):.0f} times {word} than usual"))
-    if max(ratio, 1 / ratio) >= RATIO_FACTOR:
-        found.append((1.0, "unusually wide" if ratio > 1 else "unusually tall"))
+    size = float(np.log2(item.area)) / 2 - median.side
+    ratio = float(np.log2(item.width / item.height)) - median.ratio
+    if abs(size) >= max(np.log2(FACTOR), SPREADS * median.side_spread):
+        factor = svg.number(float(f"{2 ** abs(size):.2g}"))
+        found.append((1 + abs(size) / 4, f"{factor} times {'larger' if size > 0 else 'smaller'} than usual"))
+    if abs(ratio) >= max(np.log2(FACTOR), SPREADS * median.ratio_spread):
+        found.append((1.0, "unusually wide" if ratio > 0 else "unusually tall"))
     if _fill(item) >= FULL and median.fill < LOOSE and min(item.height, item.width) > CELL:
         found.append((1.5, "a rectangle, unlike the others"))
-    return [(float(weight), text) for weight, text in found]
+    return found
 
 
 def _fill(item: ObjectFacts) -> float:

@@ -7,11 +7,13 @@ numbers as text too: a `title` of every bar, and an `aria-label` of the whole.
 from collections.abc import Sequence
 from html import escape
 
-WIDTH = 640  # units of a chart; the page scales it
-ROW, GAP, LABEL, NUMBER = 22, 6, 150, 90  # units: height of a bar, between bars, room for names and for numbers
-PLOT, AXIS = 150, 34  # units: height of a histogram's bars, and of its axis
-LETTERS = 20  # of a name
-MOST_TICKS = 10
+from mrcnn.errors import one_line
+
+WIDTH = 420  # units of a chart; the page scales it
+ROW, GAP, LABEL, NUMBER = 19, 5, 112, 52  # units: height of a bar, between bars, room for names and for numbers
+PLOT, AXIS = 120, 30  # units: height of a histogram's bars, and of its axis
+LETTERS = 16  # of a name
+MOST_TICKS = 7
 
 
 def bars(rows: Sequence[tuple[str, Sequence[int]]], *, parts: Sequence[str], label: str) -> str:
@@ -66,7 +68,7 @@ def histogram(edges: Sequence[float], counts: Sequence[int], *, label: str, mark
     every = -(-len(edges) // MOST_TICKS)
     for place in range(0, len(edges), every):
         anchor = "start" if place == 0 else "end" if place == len(edges) - 1 else "middle"
-        lines.append(_text(number(edges[place]), x=place * step, y=PLOT + 32, anchor=anchor))
+        lines.append(_text(number(edges[place]), x=place * step, y=PLOT + 30, anchor=anchor))
     lines.append(f'<path class="axis" d="M0 {PLOT + 14.5}H{WIDTH}"/>')
     for value, name in marks:
         if edges[0] <= value <= edges[-1]:
@@ -94,11 +96,12 @@ def _bar(x: float, y: float, size: tuple[float, float], *, title: str, part: int
     width, height = size
     return (
         f'<rect class="part-{part}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height:.1f}">'
-        f"<title>{escape(title)}</title></rect>"
+        f"<title>{escape(one_line(title))}</title></rect>"
     )
 
 
 def _text(text: str, *, x: float, y: float, anchor: str = "start") -> str:
+    text = one_line(text)
     shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
     title = "" if shown == text else f"<title>{escape(text)}</title>"
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{title}{escape(shown)}</text>'
