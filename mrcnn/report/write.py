@@ -31,7 +31,7 @@ def write_report(
     Args:
         paths: of the data.
         settings: of the training; the split depends on them.
-        path: of the HTML file; its folder must exist.
+        path: of the HTML file; its folder is created.
         config: the train config.
         from_config: whether objects are judged at the config's input size; else at the suggested one.
         log: where progress is shown; None for nowhere.
@@ -43,6 +43,7 @@ def write_report(
         UserError: the data has no known format, or the file cannot be written.
     """
     files.check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     source = table.open_source(paths, [])
     data = scan.scan(source, settings, image_range=config.model.image_range, log=log)
     rule = config.model.image_fit
