@@ -78,9 +78,7 @@ def _check_data(data: dict[str, Any], config: TrainConfig, log: EventLog) -> tup
     return check.format_report(report), bool(report.errors)
 
 
-def _report(
-    options: argparse.Namespace, data: dict[str, Any] | None, *, config: TrainConfig, log: EventLog
-) -> None:
+def _report(options: argparse.Namespace, data: dict[str, Any] | None, *, config: TrainConfig, log: EventLog) -> None:
     """Writes the HTML report."""
     module = startup.load("mrcnn.report.write", debug=options.debug)
     tags = {"train_tag": options.train_tag, "val_tag": options.val_tag}

@@ -1,8 +1,8 @@
 """Draws training batches as the network gets them: every field of a batch that shows in a picture.
 
-Boxes and masks are those of the batch, masks enlarged from their S x S grid. Regions to ignore are hatched grey, neutral
-pixels magenta. The padding of an image is dashed off. Text needs a font: DejaVu Sans of matplotlib where that is
-installed, which also has Greek and Cyrillic letters, else Pillow's own.
+Boxes and masks are those of the batch, masks enlarged from their S x S grid. Regions to ignore are hatched grey,
+neutral pixels magenta; the window of the image in its padding is dashed. Text is in DejaVu Sans of matplotlib where that
+is installed, which also has Greek and Cyrillic letters, else in Pillow's own font.
 """
 
 import colorsys
@@ -84,9 +84,7 @@ def draw_example(
             _dash(scene, boxes[slot], GREY)
         else:
             _outline(scene, boxes[slot], _color(slot))
-    own = {
-        name.removeprefix("gt_"): values[used] for name, values in example.items() if name not in Batch._fields
-    }
+    own = {name.removeprefix("gt_"): values[used] for name, values in example.items() if name not in Batch._fields}
     moved = extras.transformed(own, scale=(factor, factor), shift=(0, 0))
     scene = extras.draw(scene, moved, boxes[used], fields=fields)
     return _write_titles(scene, example, boxes=boxes, titles=titles)

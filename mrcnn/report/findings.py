@@ -116,7 +116,9 @@ def _classes(data: DataFacts) -> Iterator[Finding]:
     counts = statistics.class_counts(data)
     ratio = statistics.imbalance(counts)
     if ratio >= IMBALANCED:
-        text = f"The most frequent class has {ratio:,.0f} times the objects of the rarest; `sampling` repeats rare ones."
+        text = (
+            f"The most frequent class has {ratio:,.0f} times the objects of the rarest; `sampling` repeats rare ones."
+        )
         yield Finding(WARNING, text, "classes")
     for row in counts:
         train = row.objects[TRAIN] + row.objects[BOTH]
@@ -141,7 +143,9 @@ def _objects(review: Review) -> Iterator[Finding]:
     cell = sum(row.cell for row in small)
     if total and cell:
         level = WARNING if cell > SMALL_SHARE * total else NOTE
-        text = f"{counted(cell, 'object')} ({cell / total:.1%}) under {CELL} pixels at an input of {side}: hard to find."
+        text = (
+            f"{counted(cell, 'object')} ({cell / total:.1%}) under {CELL} pixels at an input of {side}: hard to find."
+        )
         yield Finding(level, text, "sizes")
     if pairs := doubles(data):
         yield Finding(WARNING, f"{counted(len(pairs), 'pair')} of objects cover the same pixels.", "overlaps")

@@ -43,7 +43,9 @@ def element(name: str, *parts: object, **attributes: object) -> Html:
         attributes: `class_` is `class`; an underscore elsewhere is a hyphen. None leaves an attribute out.
     """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value is not None
+        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        for key, value in attributes.items()
+        if value is not None
     )
     return Html(f"<{name}{given}>{join(parts)}</{name}>")
 

@@ -70,8 +70,8 @@ def overlaps(review: Review, jpegs: Jpegs) -> Html:
         parts.append(element("p", "There are none."))
     if crowded:
         note = (
-            f"Boxes that overlap another of their class by more than `model.detection_nms_iou_threshold` {review.nms:g}: "
-            "detection keeps one of two such boxes. Raise the threshold where this is frequent."
+            f"Boxes that overlap another of their class by more than `model.detection_nms_iou_threshold` "
+            f"{review.nms:g}: detection keeps one of two such boxes. Raise the threshold where this is frequent."
         )
         parts += [element("h3", "Crowded objects"), element("p", prose(note), class_="soft")]
         parts.append(table(("class", "objects"), crowded.most_common(), caption="crowded objects by class"))
@@ -108,8 +108,8 @@ def images(review: Review, jpegs: Jpegs) -> Html:
     if turned:
         rows = [(f"orientation {value}", count) for value, count in sorted(turned.items())]
         parts.append(table(("", "images"), rows, caption="images by EXIF orientation"))
-        parts.append(element("p", "They are turned as viewers turn them, unless the labels fit only the image as stored: "
-                             f"so it is for {len(unturned)}.", class_="soft"))  # fmt: skip
+        parts.append(element("p", "They are turned as viewers turn them, unless the labels fit only the image as "
+                             f"stored: so it is for {len(unturned)}.", class_="soft"))  # fmt: skip
         parts.append(listed(unturned, most=NAMES))
     else:
         parts.append(element("p", "All images are stored upright."))

@@ -25,7 +25,9 @@ SUBTASK = "report"
 CHANNELS = 3  # of the images as they are shown
 
 
-def scan(source: Source, settings: Settings, *, image_range: int | None = None, log: EventLog | None = None) -> DataFacts:
+def scan(
+    source: Source, settings: Settings, *, image_range: int | None = None, log: EventLog | None = None
+) -> DataFacts:
     """Reads all images of a source with their objects.
 
     An image that cannot be read, or whose annotation cannot, is skipped and named.

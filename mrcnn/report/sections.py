@@ -71,7 +71,9 @@ def per_image(data: DataFacts) -> Html:
     step = max(1, -(-(max(counts) + 1) // 25))
     edges = [float(edge) for edge in range(0, max(counts) + step + 1, step)]
     bins = Counter(count // step for count in counts)
-    drawn = svg.histogram(edges, [bins[number] for number in range(len(edges) - 1)], label="images by number of objects")
+    drawn = svg.histogram(
+        edges, [bins[number] for number in range(len(edges) - 1)], label="images by number of objects"
+    )
     about = element("p", f"Images by their number of objects. At most {max(counts)} in one image.", class_="soft")
     return join([about, Html(drawn), _quantiles({"objects per image": counts})])
 
@@ -97,7 +99,9 @@ def sizes(data: DataFacts, fit: Fit) -> Html:
         [
             element("p", prose(about), class_="soft"),
             Html(drawn),
-            _quantiles({"in the model input, px": means, "in the image, px": statistics.mean_sides(statistics.sides(data))}),
+            _quantiles(
+                {"in the model input, px": means, "in the image, px": statistics.mean_sides(statistics.sides(data))}
+            ),
             element("h3", "Small objects by class"),
             table(head, rows, caption="small objects by class"),
             element("h3", "Small objects by input size"),
@@ -113,7 +117,9 @@ def ratios(data: DataFacts) -> Html:
         return NOTHING
     edges = statistics.edges_of(values)
     drawn = svg.histogram(edges, statistics.histogram(values, edges), label="objects by width / height of their box")
-    about = element("p", "Width / height of the box in the image: 1 is a square, 2 twice as wide as high.", class_="soft")
+    about = element(
+        "p", "Width / height of the box in the image: 1 is a square, 2 twice as wide as high.", class_="soft"
+    )
     return join([about, Html(drawn), _quantiles({"width / height": values})])
 
 
@@ -124,16 +130,18 @@ def config(found: Suggestion | None) -> Html:
     content = anchors.as_json(anchors.config_of(found))
     fit, chosen, default = found.fit, found.anchors, found.default
     lines = [
-        f"Input size: the smallest of which at most {anchors.SMALL_SHARE:.0%} of the objects are under {CELL} pixels and "
-        f"three quarters have a size of at least {anchors.TYPICAL:g} pixels.",
-        f"Anchors: {chosen.reached:.1%} of the objects have an anchor with an IoU of at least {anchors.GOOD} at an input "
-        f"of {fit.max_dim} pixels; with the default anchors {default.reached:.1%}.",
+        f"Input size: the smallest of which at most {anchors.SMALL_SHARE:.0%} of the objects are under {CELL} pixels "
+        f"and three quarters have a size of at least {anchors.TYPICAL:g} pixels.",
+        f"Anchors: {chosen.reached:.1%} of the objects have an anchor with an IoU of at least {anchors.GOOD} at an "
+        f"input of {fit.max_dim} pixels; with the default anchors {default.reached:.1%}.",
     ]
     if chosen[:2] == default[:2]:
         lines[1] = f"Anchors: the default ones, of which one has an IoU of at least {anchors.GOOD} with " \
                    f"{default.reached:.1%} of the objects."  # fmt: skip
     else:
-        lines.append("With start weights whose anchors differ, the region proposals are learnt anew in the first epochs.")
+        lines.append(
+            "With start weights whose anchors differ, the region proposals are learnt anew in the first epochs."
+        )
     if found.tiles:
         lines[0] = (
             f"Input size: {fit.max_dim} pixels, where many objects still are small. A larger input shows little more "
@@ -142,7 +150,9 @@ def config(found: Suggestion | None) -> Html:
     button = Html('<button type="button" data-copy="suggested" hidden>Copy</button> <span role="status"></span>')
     block = Html(f'<pre id="suggested" tabindex="0" aria-label="suggested config">{escape(content)}</pre>')
     note = "Merge these keys into a train config, or save them as one: the other keys keep their defaults."
-    return join([element("p", note), block, element("p", button), *(element("p", prose(line), class_="soft") for line in lines)])
+    return join(
+        [element("p", note), block, element("p", button), *(element("p", prose(line), class_="soft") for line in lines)]
+    )
 
 
 def chosen_input(review: Review, *, from_config: bool) -> str:

@@ -45,7 +45,9 @@ def bars(rows: Sequence[tuple[str, Sequence[int]]], *, parts: Sequence[str], lab
     return _svg(lines, height=len(rows) * (ROW + GAP) - GAP, label=label)
 
 
-def histogram(edges: Sequence[float], counts: Sequence[int], *, label: str, marks: Sequence[tuple[float, str]] = ()) -> str:
+def histogram(
+    edges: Sequence[float], counts: Sequence[int], *, label: str, marks: Sequence[tuple[float, str]] = ()
+) -> str:
     """Draws counts by bins of equal width on paper, as suits a logarithmic axis.
 
     Args:

@@ -101,8 +101,6 @@ def render(
     return style.page(f"{TITLE}: {data.name}", about=about, contents=contents, top=top)
 
 
-def _draw(
-    source: Source, review: Review, *, settings: Settings, image_range: int | None
-) -> dict[Wanted, bytes]:
+def _draw(source: Source, review: Review, *, settings: Settings, image_range: int | None) -> dict[Wanted, bytes]:
     shown = pictures.wanted(review)
     return gallery.draw(source, review.data, shown, settings=settings, image_range=image_range)
