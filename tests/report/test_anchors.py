@@ -57,7 +57,7 @@ def test_choose_input_stops_at_twice_the_image():
     tiny = facts.data(picture("a", thing(box=(0, 0, 3, 3)), size_hw=(200, 200)))
     assert anchors.choose_input(tiny) == (Fit(384, 384), True)  # 384 is the last below 400
     minute = facts.data(picture("a", thing(box=(0, 0, 1, 1)), size_hw=(20, 20)))
-    assert anchors.choose_input(minute) == (Fit(256, 256), False)  # enlarged 12.8 times; nothing smaller is offered
+    assert anchors.choose_input(minute) == (Fit(256, 256), True)  # enlarged to 12.8 pixels; nothing smaller is offered
 
 
 def test_suggest_nothing_without_objects():

@@ -46,7 +46,9 @@ def test_sides_in_the_image_and_in_the_model_input():
     assert statistics.sides(PETS).tolist() == [[10, 20], [40, 10], [10, 20], [10, 20]]
     half = Fit(50, 100)  # 100 x 200 pixels become 50 x 100
     assert statistics.sides(PETS, half).tolist() == [[5, 10], [20, 5], [5, 10], [5, 10]]
-    assert statistics.mean_sides(statistics.sides(PETS, half)).tolist() == pytest.approx([50**0.5, 10, 50**0.5, 50**0.5])
+    assert statistics.mean_sides(statistics.sides(PETS, half)).tolist() == pytest.approx(
+        [50**0.5, 10, 50**0.5, 50**0.5]
+    )
     assert statistics.sides(NONE, half).shape == (0, 2)
 
 
@@ -61,7 +63,9 @@ def test_quantiles_are_interpolated():
 
 
 def test_small_objects_by_class():
-    tiny = facts.data(picture("a", thing(), thing("cat", (0, 0, 2, 50)), thing("cat", (0, 0, 1, 1)), size_hw=(100, 200)))
+    tiny = facts.data(
+        picture("a", thing(), thing("cat", (0, 0, 2, 50)), thing("cat", (0, 0, 1, 1)), size_hw=(100, 200))
+    )
     (row,) = statistics.small_objects(tiny, Fit(40, 80))  # 0.4 of the size: shorter sides of 4, 0.8 and 0.4 pixels
     assert (row.title, row.total, row.vanished, row.cell) == ("cat", 3, 1, 2)
     assert row.median == pytest.approx(0.8)
