@@ -1,8 +1,8 @@
 """Draws training batches as the network gets them: every field of a batch that shows in a picture.
 
 Boxes and masks are those of the batch, masks enlarged from their S x S grid. Regions to ignore are hatched grey,
-neutral pixels magenta; the window of the image in its padding is dashed. Text is in DejaVu Sans of matplotlib where that
-is installed, which also has Greek and Cyrillic letters, else in Pillow's own font.
+neutral pixels magenta; the window of the image in its padding is dashed. Text is in matplotlib's DejaVu Sans, which
+also has Greek and Cyrillic letters, or in Pillow's own font where matplotlib is not installed.
 """
 
 import colorsys

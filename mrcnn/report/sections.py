@@ -32,11 +32,7 @@ def overview(data: DataFacts, found: list[Finding]) -> Html:
         ("most frequent size" if len(sizes) > 1 else "size of images", f"{size[1]} × {size[0]}"),
     )
     tiles = (element("div", element("dt", name), element("dd", value)) for name, value in numbers)
-    rows = [
-        element("li", element("b", one.level), prose(one.text), " ", element("a", "show", href=f"#{one.section}"),
-                class_=one.level)
-        for one in found
-    ]  # fmt: skip
+    rows = [element("li", element("b", one.level), prose(one.text), " ", _link(one), class_=one.level) for one in found]
     listed = element("ul", *rows, class_="findings") if rows else element("p", "Nothing unusual was found.")
     return join([element("dl", *tiles, class_="facts"), element("h2", "Findings", id="findings"), listed])
 
@@ -159,6 +155,10 @@ def chosen_input(review: Review, *, from_config: bool) -> str:
     """Says at which model input objects are judged."""
     whose = "of the config" if from_config else "suggested below"
     return f"Objects are judged at the model input {whose}: min_dim {review.fit.min_dim}, max_dim {review.fit.max_dim}."
+
+
+def _link(one: Finding) -> Html:
+    return element("a", "show", href=f"#{one.section}", aria_label=f"show {one.section}")
 
 
 def _by_input(data: DataFacts, fit: Fit) -> Html:

@@ -10,7 +10,7 @@ from html import escape
 from mrcnn.errors import one_line
 
 WIDTH = 420  # units of a chart; the page scales it
-ROW, GAP, LABEL, NUMBER = 19, 5, 112, 52  # units: height of a bar, between bars, room for names and for numbers
+ROW, GAP, LABEL, NUMBER = 19, 5, 124, 52  # units: height of a bar, between bars, room for names and for numbers
 PLOT, AXIS = 120, 30  # units: height of a histogram's bars, and of its axis
 LETTERS = 16  # of a name
 MOST_TICKS = 7

@@ -65,8 +65,8 @@ def test_draw_example_of_other_channels(channels):
 def test_draw_example_shows_extra_fields():
     points = np.float32([[[300, 150, 1]]])
     given = example(((100, 200, 200, 400), 1, False), fields=("mask_points",), extras={"mask_points": points})
-    drawn = batches.draw_example({**given, "gt_mask_points": points.repeat(4, axis=0) + [0, 160, 0]}, titles=TITLES,
-                                 fields=FIELDS)  # fmt: skip
+    given["gt_mask_points"] = points.repeat(4, axis=0) + np.float32([0, 160, 0])  # as if the field had moved them
+    drawn = batches.draw_example(given, titles=TITLES, fields=FIELDS)
     assert drawn[310, 300].tolist() == [0, 190, 60]  # the green of a point of the object, at y 150 + 160
 
 
