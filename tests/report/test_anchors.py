@@ -32,6 +32,11 @@ def test_choose_anchors_keeps_the_default_where_it_fits():
     assert chosen == default == Anchors(SIZES, RATIOS, 1.0)
 
 
+def test_choose_anchors_keeps_the_default_where_another_set_is_hardly_better():
+    sides = np.array([[64.0, 64.0]] * 199 + [[16.0, 16.0]])  # sizes from 16 on reach one box of 200 more
+    assert anchors.choose_anchors(sides)[0] == Anchors(SIZES, RATIOS, 0.995)
+
+
 def test_choose_anchors_of_small_boxes():
     sides = np.repeat(np.array([[8.0, 8.0], [16.0, 16.0], [30.0, 30.0]]), 10, axis=0)
     chosen, default = anchors.choose_anchors(sides)

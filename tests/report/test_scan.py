@@ -7,6 +7,7 @@ from PIL import Image
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
+from mrcnn.project.geometry import Bitmap
 from mrcnn.report import scan
 from tests.data.coco import cases as coco_cases
 from tests.data.sources.test_formats import labelme
@@ -111,6 +112,16 @@ def test_scan_counts_the_parts_of_an_object(tmp_path):
     path.write_text(json.dumps(content))
     (item,) = scanned(tmp_path).images[0].objects  # shapes of one group are one object
     assert (item.parts, item.area) == (3, 48)  # three squares of 4 x 4 pixels
+
+
+def test_scan_joins_pixels_that_touch_by_a_corner(tmp_path):
+    root = tiny.write_project(tmp_path / "p", train=1, val=1)
+    path = root / "ds" / "ann" / "0.png.json"
+    content = json.loads(path.read_text())
+    content["objects"][0] |= Bitmap((5, 5), np.eye(4, dtype=bool)).to_json()
+    path.write_text(json.dumps(content))
+    (item,) = scanned(root).images[0].objects
+    assert (item.parts, item.area, item.box) == (1, 4, (5, 5, 9, 9))
 
 
 def test_read_refuses_another_size(tmp_path):

@@ -8,6 +8,7 @@ from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
 from mrcnn.report import write
 from tests.data.sources.test_formats import labelme
+from tests.serve import browser
 from tests.train import tiny
 
 CONFIG = load_train_config({})
@@ -75,3 +76,16 @@ def test_write_report_keeps_the_former_file_after_an_error(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         report(tmp_path / "nothing", tmp_path / "a.html")
     assert (tmp_path / "a.html").read_text() == "old"
+
+
+@pytest.mark.slow  # starts a browser
+@pytest.mark.skipif(browser.MISSING is not None, reason=str(browser.MISSING))
+def test_write_report_in_a_browser(tmp_path):
+    report(tiny.write_project(tmp_path / "p"), tmp_path / "a.html")
+    with browser.browsing() as window:
+        window.open((tmp_path / "a.html").as_uri())
+        assert window.complaints() == []  # the policy allows all that the page has
+        assert window.run("return [...document.images].every((image) => !image.complete || image.naturalWidth > 0)")
+        assert window.run("return getComputedStyle(document.querySelector('rect.part-0')).fill") != "rgb(0, 0, 0)"
+        window.click("button[data-copy]")
+        window.wait_for("[role=status]", "Copied.")
