@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mrcnn.errors import counted
+from mrcnn.project.listing import few
 from mrcnn.report import statistics
 from mrcnn.report.duplicates import Pair
-from mrcnn.report.records import BOTH, NEITHER, TRAIN, VAL, DataFacts
-from mrcnn.report.statistics import CELL, Fit
+from mrcnn.report.records import BOTH, TRAIN, VAL, DataFacts
+from mrcnn.report.statistics import CELL, ClassCounts, Fit
 from mrcnn.report.suspicious import DOUBLE, Suspect
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -120,17 +121,26 @@ def _classes(data: DataFacts) -> Iterator[Finding]:
             f"The most frequent class has {ratio:,.0f} times the objects of the rarest; `sampling` repeats rare ones."
         )
         yield Finding(WARNING, text, "classes")
+    kinds: dict[tuple[str, str], list[str]] = {}
     for row in counts:
-        train = row.objects[TRAIN] + row.objects[BOTH]
-        if not row.objects.total():
-            yield Finding(WARNING, f"Class {row.title!r} has no object.", "classes")
-        elif not train and row.objects.total() > row.objects[NEITHER]:
-            yield Finding(ERROR, f"Class {row.title!r} has no object in the training images.", "classes")
-        elif train < FEW and train:
-            yield Finding(WARNING, f"Class {row.title!r} has {counted(train, 'object')} to learn from.", "classes")
-        if train and not row.objects[VAL] + row.objects[BOTH]:
-            text = f"Class {row.title!r} has no object in the validation images: nothing is measured for it."
-            yield Finding(WARNING, text, "classes")
+        for kind in _of_class(row):
+            kinds.setdefault(kind, []).append(row.title)
+    for (level, text), titles in kinds.items():
+        named = f"class {titles[0]}" if len(titles) == 1 else f"{len(titles)} classes ({few(titles)})"
+        yield Finding(level, text.format(named), "classes")
+
+
+def _of_class(row: ClassCounts) -> Iterator[tuple[str, str]]:
+    """Lists the findings about one class, each its level and a sentence with a place for the classes' names."""
+    train, val = row.objects[TRAIN] + row.objects[BOTH], row.objects[VAL] + row.objects[BOTH]
+    if not row.objects.total():
+        yield WARNING, "No object of {}."
+    elif val and not train:
+        yield ERROR, "No object of {} in the training images."
+    elif train and not val:
+        yield WARNING, "No object of {} in the validation images: nothing is measured."
+    if 0 < train < FEW:
+        yield WARNING, f"Fewer than {FEW} objects to learn from of {{}}."
 
 
 def _objects(review: Review) -> Iterator[Finding]:

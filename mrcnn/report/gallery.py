@@ -14,6 +14,7 @@ from mrcnn.data.sources.source import Settings, Source
 from mrcnn.errors import UserError
 from mrcnn.report import scan
 from mrcnn.report.records import DataFacts
+from mrcnn.report.scan import PLAIN, Reading
 from mrcnn.structures import Instances
 
 SIDE = 176  # pixels: the longer side of a picture
@@ -39,7 +40,7 @@ class Wanted(NamedTuple):
 
 
 def draw(
-    source: Source, data: DataFacts, wanted: Iterable[Wanted], *, settings: Settings, image_range: int | None = None
+    source: Source, data: DataFacts, wanted: Iterable[Wanted], *, settings: Settings, reading: Reading = PLAIN
 ) -> dict[Wanted, bytes]:
     """Draws pictures.
 
@@ -48,7 +49,7 @@ def draw(
         data: the records.
         wanted: the pictures.
         settings: as for `scan.scan`.
-        image_range: as for `scan.scan`.
+        reading: as for `scan.scan`.
 
     Returns:
         JPEG files by picture. An image that cannot be read any more has none.
@@ -62,7 +63,7 @@ def draw(
         try:
             annotation = item.read_annotation(source.meta)
             sample = scan.sample_of(item, annotation, titles=data.titles, settings=settings)
-            image, instances = scan.read(sample, image_range=image_range)
+            image, instances = scan.read(sample, reading)
         except UserError:
             continue
         colors = [_rgb(data.colors[data.titles[class_id - 1]]) for class_id in instances.class_ids.tolist()]

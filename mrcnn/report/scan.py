@@ -5,6 +5,7 @@ the images are split, as training keeps them.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,9 +26,22 @@ SUBTASK = "report"
 CHANNELS = 3  # of the images as they are shown
 
 
-def scan(
-    source: Source, settings: Settings, *, image_range: int | None = None, log: EventLog | None = None
-) -> DataFacts:
+class Reading(NamedTuple):
+    """How images are read.
+
+    Attributes:
+        image_range: `model.image_range`, for 16-bit images.
+        most: largest size of an image's decoded pixels, bytes; None for the default of `limits`.
+    """
+
+    image_range: int | None = None
+    most: int | None = None
+
+
+PLAIN = Reading()
+
+
+def scan(source: Source, settings: Settings, *, reading: Reading = PLAIN, log: EventLog | None = None) -> DataFacts:
     """Reads all images of a source with their objects.
 
     An image that cannot be read, or whose annotation cannot, is skipped and named.
@@ -35,7 +49,7 @@ def scan(
     Args:
         source: the images.
         settings: of the training; the split depends on them.
-        image_range: `model.image_range`, for 16-bit images.
+        reading: how images are read.
         log: where progress is shown; None for nowhere.
     """
     titles = tuple(item.title for item in source.meta.classes if item.title != settings.background)
@@ -47,7 +61,7 @@ def scan(
         item = source.items[kept[place]]
         try:
             sample = sample_of(item, annotations[place], titles=titles, settings=settings)
-            image, instances = read(sample, image_range=image_range)
+            image, instances = read(sample, reading)
             orientation, unturned = _orientation(sample, image)
         except UserError as error:
             skipped.append(Skip(_name(item), str(error)))
@@ -88,7 +102,7 @@ def sample_of(item: AnnotatedImage, annotation: Annotation, *, titles: Sequence[
     return samples.make_sample(item, annotation, class_title_to_idx=mapping, neutral=settings.neutral)
 
 
-def read(sample: Sample, *, image_range: int | None = None) -> tuple[np.ndarray, Instances]:
+def read(sample: Sample, reading: Reading = PLAIN) -> tuple[np.ndarray, Instances]:
     """Reads the image of a sample and draws its objects.
 
     Returns:
@@ -97,7 +111,7 @@ def read(sample: Sample, *, image_range: int | None = None) -> tuple[np.ndarray,
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's.
     """
-    image = pixels.read_annotated(sample.image_path, CHANNELS, size_hw=sample.size_hw, image_range=image_range)
+    image = pixels.read_annotated(sample.image_path, CHANNELS, size_hw=sample.size_hw, **reading._asdict())
     height, width = image.shape[:2]
     if sample.size_hw not in (None, (height, width)):
         raise UserError(

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 from mrcnn import files
+from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources import table
-from mrcnn.data.sources.source import DataPaths, Settings, Source
+from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.events import EventLog
+from mrcnn.fields.table import FIELDS
+from mrcnn.images import limits
 from mrcnn.report import anchors, duplicates, findings, gallery, pictures, scan, sections, style, suspicious
 from mrcnn.report.anchors import Suggestion
 from mrcnn.report.findings import Review
 from mrcnn.report.gallery import Wanted
 from mrcnn.report.records import DataFacts
+from mrcnn.report.scan import Reading
 from mrcnn.report.statistics import Fit
 
 TITLE = "Labels"
@@ -44,8 +48,10 @@ def write_report(
     """
     files.check_writable(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = table.open_source(paths, [])
-    data = scan.scan(source, settings, image_range=config.model.image_range, log=log)
+    # without a head that learns from points, a box with points has no mask
+    source = table.open_source(paths, [name for name in FIELDS if config.model.needs or name != MASK_POINTS])
+    reading = Reading(config.model.image_range, config.max_image_mb * limits.MEGABYTE)
+    data = scan.scan(source, settings, reading=reading, log=log)
     rule = config.model.image_fit
     suggestion = anchors.suggest(data, rule=rule)
     own = Fit(config.input_size.min_dim, config.input_size.max_dim, rule)
@@ -54,7 +60,7 @@ def write_report(
         fit=own if from_config or suggestion is None else suggestion.fit,
         nms=config.model.detection_nms_iou_threshold,
     )
-    jpegs = _draw(source, review, settings=settings, image_range=config.model.image_range)
+    jpegs = gallery.draw(source, data, pictures.wanted(review), settings=settings, reading=reading)
     page = render(review, suggestion, jpegs=jpegs, from_config=from_config or suggestion is None)
     with files.writing("the report", path), files.replaced(path) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
@@ -99,8 +105,3 @@ def render(
     about = f"{data.kind[:1].upper()}{data.kind[1:]}. {sections.chosen_input(review, from_config=from_config)}"
     top = sections.overview(data, findings.find(review))
     return style.page(f"{TITLE}: {data.name}", about=about, contents=contents, top=top)
-
-
-def _draw(source: Source, review: Review, *, settings: Settings, image_range: int | None) -> dict[Wanted, bytes]:
-    shown = pictures.wanted(review)
-    return gallery.draw(source, review.data, shown, settings=settings, image_range=image_range)

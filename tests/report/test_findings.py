@@ -23,7 +23,7 @@ def test_find_nothing_in_usual_data():
 
 
 def test_find_in_data_without_images():
-    assert found(titles=("cat",)) == [("warning", "Class 'cat' has no object.")]
+    assert found(titles=("cat",)) == [("warning", "No object of class cat.")]
 
 
 def test_find_unusable_images_and_missing_sets_first():
@@ -36,11 +36,18 @@ def test_find_rare_classes():
     texts = found(usual("train"), picture("v", *[thing()] * 300, split="val"))
     assert texts == [
         ("warning", "The most frequent class has 26 times the objects of the rarest; `sampling` repeats rare ones."),
-        ("warning", "Class 'dog' has no object in the validation images: nothing is measured for it."),
+        ("warning", "No object of class dog in the validation images: nothing is measured."),
     ]
     few = found(picture("t", thing(), split="train"), usual("val"))
-    assert ("warning", "Class 'cat' has 1 object to learn from.") in few
-    assert ("error", "Class 'dog' has no object in the training images.") in few
+    assert ("warning", "Fewer than 10 objects to learn from of class cat.") in few
+    assert ("error", "No object of class dog in the training images.") in few
+
+
+def test_find_sums_up_many_classes():
+    titles = ("cat", *(f"{number} {{}}" for number in range(1000)))
+    texts = found(picture("t", *[thing()] * 20), picture("v", *[thing()] * 20, split="val"), titles=titles)
+    assert len(texts) == 1
+    assert texts[0][1].startswith("No object of 1000 classes (0 {}, 1 {}, ")
 
 
 def test_find_images_in_both_sets_without_objects_or_turned():

@@ -88,7 +88,7 @@ def test_find_leaves_rectangles_among_rectangles_without_a_reason():
 
 def test_find_leaves_size_and_shape_of_varied_classes_without_a_reason():
     sizes = [thing(box=(0, 0, 2**n, 2**n)) for n in range(2, 10)]
-    # median 2 ** 5.5, deviations 0.5 to 3.5 with a median of 2: an unusual size would be 4 * 1.48 * 2 = 11.9 doublings away
+    # median 2 ** 5.5, deviations 0.5 to 3.5 with a median of 2: unusual is 4 * 1.48 * 2 = 11.9 doublings away
     shapes = [thing("dog", (0, 0, 64, 2**n)) for n in range(2, 10)]
     data = facts.data(picture("a", *sizes, *shapes, size_hw=(1000, 1000)))
     assert not any(one.reasons for one in suspicious.find(data, SAME))

@@ -1,12 +1,16 @@
 import json
 import re
 
+import cv2
+import numpy as np
 import pytest
 
+from mrcnn import files
 from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
 from mrcnn.report import write
+from tests.data.coco import cases as coco_cases
 from tests.data.sources.test_formats import labelme
 from tests.serve import browser
 from tests.train import tiny
@@ -76,6 +80,40 @@ def test_write_report_keeps_the_former_file_after_an_error(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         report(tmp_path / "nothing", tmp_path / "a.html")
     assert (tmp_path / "a.html").read_text() == "old"
+
+
+def test_write_report_that_cannot_be_written_keeps_the_former_file(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    root = tiny.write_project(tmp_path / "p", train=1, val=1)
+    (tmp_path / "a.html").write_text("old")
+    monkeypatch.setattr(files, "flush", full)
+    with pytest.raises(UserError, match=r"cannot write the report .*No space left"):
+        report(root, tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "p"]
+
+
+def test_write_report_of_boxes_with_points(tmp_path):
+    points = {"segmentation": [], "point_coords": [[12, 11]], "point_labels": [1]}
+    content = coco_cases.content(coco_cases.annotation(1, **points), coco_cases.annotation(2, **points))
+    path, images = coco_cases.write(tmp_path, content)
+    config = load_train_config({"model": {"mask_supervision": "points"}})
+    facts = write.write_report(DataPaths(path, images), Settings(), tmp_path / "a.html", config=config)
+    assert sum(len(image.objects) for image in facts.images) == 2
+    with pytest.raises(UserError, match="boxes without masks"):
+        write.write_report(DataPaths(path, images), Settings(), tmp_path / "b.html", config=CONFIG)
+
+
+def test_write_report_skips_images_above_the_limit_of_the_config(tmp_path):
+    root = tiny.write_project(tmp_path / "p", train=1, val=1)
+    large = np.zeros((600, 600, 3), np.uint8)  # 1.03 MB
+    cv2.imwrite(str(root / "ds" / "img" / "0.png"), large)
+    config = load_train_config({"max_image_mb": 1})
+    facts = write.write_report(DataPaths(root), Settings(), tmp_path / "a.html", config=config)
+    assert [skip.name for skip in facts.skipped] == ["ds/0.png"]
+    assert "more than 1 MB" in facts.skipped[0].reason
 
 
 @pytest.mark.slow  # starts a browser
