@@ -50,6 +50,11 @@ def test_find_sums_up_many_classes():
     assert texts[0][1].startswith("No object of 1000 classes (0 {}, 1 {}, ")
 
 
+def test_find_says_nothing_of_classes_where_no_image_is_in_a_set():
+    texts = found(usual("neither"))
+    assert texts == [("error", "There is no training image."), ("error", "There is no validation image.")]
+
+
 def test_find_images_in_both_sets_without_objects_or_turned():
     images = [usual("train"), usual("val"), usual("both"), picture("e", split="train"), picture("u", unturned=True)]
     texts = [text for _, text in found(*images)]

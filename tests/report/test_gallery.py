@@ -49,6 +49,9 @@ def test_draw_reads_the_wanted_images(tmp_path):
     assert set(found) == {Wanted(0, 0), Wanted(2)}
     decoded = cv2.imdecode(np.frombuffer(found[Wanted(2)], np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (132, 176, 3)  # of 48 x 64
+    bar = cv2.imdecode(np.frombuffer(found[Wanted(0, 0)], np.uint8), cv2.IMREAD_COLOR)
+    assert bar.shape[1] == 176
+    assert bar.shape[0] != 132  # a bar of 13 x 25 pixels and 10 around it, not the whole image
     (tmp_path / "p" / "ds" / "img" / "0.png").unlink()
     assert set(gallery.draw(source, data, [Wanted(0, 0), Wanted(2)], settings=Settings())) == {Wanted(2)}
     assert gallery.draw(source, data, [], settings=Settings()) == {}
