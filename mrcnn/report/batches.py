@@ -28,6 +28,7 @@ GREY, NEUTRAL, WINDOW = (150, 150, 150), (255, 0, 200), (255, 255, 255)  # RGB
 TEXT, LINE, MARGIN = 14, 20, 8  # pixels: letters, a line of the caption, between images
 GROUND, INK = (24, 26, 30), (235, 235, 235)
 TURN = 0.6180339887  # of the circle of hues from one object to the next: the golden ratio keeps neighbours apart
+IGNORED = "ignore"
 COVERED = 128  # of 255: a cell of a mask's grid counts as covered
 
 
@@ -169,8 +170,8 @@ def _write_titles(
     pen, letters = ImageDraw.Draw(picture), font()
     used = np.flatnonzero(example["gt_valid"] | example["gt_ignore"])
     for slot in used.tolist():
-        number, is_ignored = int(example["gt_class_ids"][slot]), bool(example["gt_ignore"][slot])
-        title = one_line(titles[number] if not is_ignored else f"ignore: {titles[number] if number else 'neutral'}")
+        is_ignored = bool(example["gt_ignore"][slot])  # a batch has no class for a region to ignore
+        title = IGNORED if is_ignored else one_line(titles[int(example["gt_class_ids"][slot])])
         y1, x1, _, x2 = boxes[slot].tolist()
         width = letters.getlength(title) + 4
         if width > x2 - x1 and len(used) > 10:

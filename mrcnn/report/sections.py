@@ -168,7 +168,7 @@ def _by_input(data: DataFacts, fit: Fit) -> Html:
         small = statistics.small_objects(data, other)
         total, cell = sum(row.total for row in small), sum(row.cell for row in small)
         name = f"{side} (here)" if side == fit.max_dim else f"{side}"
-        rows.append((name, other.min_dim, sum(row.vanished for row in small), cell, f"{cell / total:.1%}"))
+        rows.append((name, str(other.min_dim), sum(row.vanished for row in small), cell, f"{cell / total:.1%}"))
     return table(("max_dim", "min_dim", "vanish", f"< {CELL} px", "share"), rows, caption="small objects by input size")
 
 

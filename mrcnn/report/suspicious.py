@@ -133,23 +133,31 @@ def _reasons(
     if item.parts >= MANY_PARTS:
         found.append((1 + min(1.0, item.parts / 20), f"{item.parts} separate parts"))
     if item.title in medians:
-        found += _unusual(item, medians[item.title])
+        found += _unusual(item, medians[item.title], is_cut=_touches_border(item, image.size_hw))
     return found
 
 
-def _unusual(item: ObjectFacts, median: Typical) -> list[tuple[float, str]]:
-    """Compares an object with the medians of its class."""
+def _unusual(item: ObjectFacts, median: Typical, *, is_cut: bool) -> list[tuple[float, str]]:
+    """Compares an object with the medians of its class.
+
+    An object that the image's border cuts may be small or of any shape.
+    """
     found = []
     size = float(np.log2(item.area)) / 2 - median.side
     ratio = float(np.log2(item.width / item.height)) - median.ratio
-    if abs(size) >= max(np.log2(FACTOR), SPREADS * median.side_spread):
+    if (size > 0 or not is_cut) and abs(size) >= max(np.log2(FACTOR), SPREADS * median.side_spread):
         factor = svg.number(float(f"{2 ** abs(size):.2g}"))
         found.append((1 + abs(size) / 4, f"{factor} times {'larger' if size > 0 else 'smaller'} than usual"))
-    if abs(ratio) >= max(np.log2(FACTOR), SPREADS * median.ratio_spread):
+    if not is_cut and abs(ratio) >= max(np.log2(FACTOR), SPREADS * median.ratio_spread):
         found.append((1.0, "unusually wide" if ratio > 0 else "unusually tall"))
     if _fill(item) >= FULL and median.fill < LOOSE and min(item.height, item.width) > CELL:
         found.append((1.5, "a rectangle, unlike the others"))
     return found
+
+
+def _touches_border(item: ObjectFacts, size_hw: tuple[int, int]) -> bool:
+    y1, x1, y2, x2 = item.box
+    return y1 <= 0 or x1 <= 0 or y2 >= size_hw[0] or x2 >= size_hw[1]
 
 
 def _fill(item: ObjectFacts) -> float:

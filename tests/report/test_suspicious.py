@@ -23,13 +23,23 @@ def test_find_leaves_usual_objects_without_a_reason():
 
 def test_find_objects_of_unusual_size():
     assert reasons(thing(box=(0, 0, 80, 80), area=4800)) == ("4 times larger than usual",)  # (4800 / 300) ** 0.5
-    assert reasons(thing(box=(0, 0, 8, 8), area=48)) == ("2.5 times smaller than usual",)  # (300 / 48) ** 0.5
+    assert reasons(thing(box=(5, 5, 13, 13), area=48)) == ("2.5 times smaller than usual",)  # (300 / 48) ** 0.5
     assert reasons(thing(box=(0, 0, 40, 40), area=1100)) == ()  # 1.91 times: under 2
 
 
 def test_find_objects_of_unusual_shape():
-    assert reasons(thing(box=(0, 0, 10, 45), area=300)) == ("unusually wide",)
-    assert reasons(thing(box=(0, 0, 45, 10), area=300)) == ("unusually tall",)
+    assert reasons(thing(box=(5, 5, 15, 50), area=300)) == ("unusually wide",)
+    assert reasons(thing(box=(5, 5, 50, 15), area=300)) == ("unusually tall",)
+
+
+@pytest.mark.parametrize("box", [(0, 5, 10, 50), (5, 0, 15, 45), (990, 5, 1000, 50), (5, 955, 15, 1000)])
+def test_find_leaves_objects_that_the_border_cuts_without_a_reason(box):
+    assert reasons(thing(box=box, area=300)) == ()
+    assert reasons(thing(box=box, area=40)) == ()
+
+
+def test_find_large_objects_at_the_border():
+    assert reasons(thing(box=(0, 0, 80, 80), area=4800)) == ("4 times larger than usual",)
 
 
 def test_find_boxes_among_masks():
@@ -87,8 +97,8 @@ def test_find_leaves_rectangles_among_rectangles_without_a_reason():
 
 
 def test_find_leaves_size_and_shape_of_varied_classes_without_a_reason():
-    sizes = [thing(box=(0, 0, 2**n, 2**n)) for n in range(2, 10)]
+    sizes = [thing(box=(5, 5, 5 + 2**n, 5 + 2**n)) for n in range(2, 10)]
     # median 2 ** 5.5, deviations 0.5 to 3.5 with a median of 2: unusual is 4 * 1.48 * 2 = 11.9 doublings away
-    shapes = [thing("dog", (0, 0, 64, 2**n)) for n in range(2, 10)]
+    shapes = [thing("dog", (5, 5, 69, 5 + 2**n)) for n in range(2, 10)]
     data = facts.data(picture("a", *sizes, *shapes, size_hw=(1000, 1000)))
     assert not any(one.reasons for one in suspicious.find(data, SAME))
