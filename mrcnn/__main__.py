@@ -59,6 +59,7 @@ COMMANDS: Commands = {
     "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
     "check": Command("mrcnn.commands.check", "look for mistakes in a project or other data"),
+    "look": Command("mrcnn.commands.look", "draw training batches as the network gets them"),
     "tag": Command("mrcnn.project.tag", "split a project into training and validation images"),
     "inspect": Command("mrcnn.weights.inspect", "say what a weight file is"),
     "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),

@@ -72,8 +72,9 @@ def test_wheel_holds_presets_schemas_and_pages(installed, tmp_path):
     for name in ("presets/train_small_dataset.json", "schemas/train.json", "serve/pages/try.html"):
         assert (installed / "mrcnn" / name).is_file(), name
     project = tiny.write_project(tmp_path / "shapes")
-    done = call(installed, tmp_path, "check", project, "--config", "train_cpu_evening")
+    done = call(installed, tmp_path, "check", project, "--config", "train_cpu_evening", "--report", "labels.html")
     assert "images" in done.stdout, done.stderr
+    assert "</script>" in (tmp_path / "labels.html").read_text()  # with its style and its script
     assert list(installed.glob(f"mrcnn-{mrcnn.__version__}.dist-info")) != []
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mrcnn.config.model import MASK_POINTS
@@ -24,6 +25,7 @@ from mrcnn.project.skeletons import Point
 COORDS, LABELS = "point_coords", "point_labels"
 BACKGROUND_TAG = "background"  # on a figure of shape `point`
 OBJECT, BACKGROUND, NONE = 1, 0, -1
+_GREEN, _RED = (0, 190, 60), (220, 30, 30)  # RGB
 NONE_IN_DATA = (
     "no object of the data has labelled points, which `model.mask_supervision` points needs: objects have them as "
     f"`{COORDS}` and `{LABELS}`, or as figures of shape point; python -m mrcnn convert points draws them from masks"
@@ -124,6 +126,17 @@ class MaskPoints(Points):
         known = value[value[:, 2] >= BACKGROUND].astype(np.float64)
         places = np.round(known - CENTRE * (X + Y), 2)[:, :2]
         return {COORDS: places.tolist(), LABELS: known[:, 2].astype(int).tolist()}
+
+    def draw(self, picture: np.ndarray, values: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Draws the points that have a label, those of the object green, of the background red; see `Field.draw`."""
+        drawn = picture.copy()
+        radius = max(2, round(min(picture.shape[:2]) / 200))
+        for x, y, word in values.reshape(-1, 3).tolist():
+            if word != NONE:
+                place = round(x * 16 - 8), round(y * 16 - 8)  # sixteenths of a pixel, from the centre of the first
+                cv2.circle(drawn, place, (radius + 1) * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+                cv2.circle(drawn, place, radius * 16, _GREEN if word == OBJECT else _RED, -1, cv2.LINE_AA, 4)
+        return drawn
 
 
 def _labelled(places: np.ndarray, *, background: bool) -> np.ndarray:

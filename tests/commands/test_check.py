@@ -66,3 +66,24 @@ def test_main_refuses_options_without_their_data(root, capsys):
     assert "--images has no effect without --data" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         check.main([])
+
+
+def test_main_writes_a_report(root, tmp_path, capsys):
+    page = tmp_path / "reports" / "labels.html"
+    assert (
+        check.main([str(root), "--report", str(page), "--val-tag", "test"]) == 1
+    )  # the report is written all the same
+    assert f"report in {page}" in capsys.readouterr().err
+    assert "training refuses this data" in page.read_text()
+    labelme(tmp_path / "other", 10)
+    assert check.main(["--data", str(tmp_path / "other"), "--report", str(page)]) == 0
+    assert "labelme data set" in page.read_text().lower()
+    assert check.main([str(root), "--report", str(tmp_path)]) == 1
+    assert f"the report {tmp_path} must be a file" in capsys.readouterr().err
+
+
+def test_main_judges_objects_in_a_report_by_a_config(root, tmp_path):
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({"input_size": {"min_dim": 64, "max_dim": 64}}))
+    assert check.main([str(root), "--config", str(config), "--report", str(tmp_path / "a.html")]) == 0
+    assert "of the config: min_dim 64, max_dim 64" in (tmp_path / "a.html").read_text()

@@ -124,3 +124,14 @@ def test_mirrored_and_resized_points_keep_their_order_and_labels():
         {"mask_points": np.float32([VALUE])}, scale=(1, -1), shift=(0, 40), fields={"mask_points": MaskPoints(2)}
     )
     assert moved["mask_points"].tolist() == [[[29.5, 20.5, 1], [27.5, 18.5, 0]]]
+
+
+def test_draw_shows_points_by_their_label_and_no_padding():
+    picture = np.zeros((40, 40, 3), np.uint8)
+    values = np.float32([[[10.5, 20.5, 1], [30.5, 8.5, 0], [0, 0, -1]]])
+    drawn = MaskPoints().draw(picture, values, np.zeros((1, 4)))
+    assert drawn[20, 10].tolist() == [0, 190, 60]  # green: of the object; x 10, y 20 is the pixel of 10.5, 20.5
+    assert drawn[8, 30].tolist() == [220, 30, 30]  # red: background
+    assert drawn[20, 13].min() > 100  # the ring around it is white, blended at its edge
+    assert not drawn[:5, :5].any()
+    assert not picture.any()

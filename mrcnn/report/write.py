@@ -1,0 +1,107 @@
+"""Writes the HTML report of labelled data: one file that loads nothing."""
+
+from pathlib import Path
+
+from mrcnn import files
+from mrcnn.config.model import MASK_POINTS
+from mrcnn.config.train import TrainConfig
+from mrcnn.data.sources import table
+from mrcnn.data.sources.source import DataPaths, Settings
+from mrcnn.events import EventLog
+from mrcnn.fields.table import FIELDS
+from mrcnn.images import limits
+from mrcnn.report import anchors, duplicates, findings, gallery, pictures, scan, sections, style, suspicious
+from mrcnn.report.anchors import Suggestion
+from mrcnn.report.findings import Review
+from mrcnn.report.gallery import Wanted
+from mrcnn.report.records import DataFacts
+from mrcnn.report.scan import Reading
+from mrcnn.report.statistics import Fit
+
+TITLE = "Labels"
+
+
+def write_report(
+    paths: DataPaths,
+    settings: Settings,
+    path: Path,
+    *,
+    config: TrainConfig,
+    from_config: bool = False,
+    log: EventLog | None = None,
+) -> DataFacts:
+    """Reads data of any format and writes its report; the file is replaced only when it is complete.
+
+    Args:
+        paths: of the data.
+        settings: of the training; the split depends on them.
+        path: of the HTML file; its folder is created.
+        config: the train config.
+        from_config: whether objects are judged at the config's input size; else at the suggested one.
+        log: where progress is shown; None for nowhere.
+
+    Returns:
+        The records of the data.
+
+    Raises:
+        UserError: the data has no known format, or the file cannot be written.
+    """
+    files.check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # without a head that learns from points, a box with points has no mask
+    source = table.open_source(paths, [name for name in FIELDS if config.model.needs or name != MASK_POINTS])
+    reading = Reading(config.model.image_range, config.max_image_mb * limits.MEGABYTE)
+    data = scan.scan(source, settings, reading=reading, log=log)
+    rule = config.model.image_fit
+    suggestion = anchors.suggest(data, rule=rule)
+    own = Fit(config.input_size.min_dim, config.input_size.max_dim, rule)
+    review = examine(
+        data,
+        fit=own if from_config or suggestion is None else suggestion.fit,
+        nms=config.model.detection_nms_iou_threshold,
+    )
+    jpegs = gallery.draw(source, data, pictures.wanted(review), settings=settings, reading=reading)
+    page = render(review, suggestion, jpegs=jpegs, from_config=from_config or suggestion is None)
+    with files.writing("the report", path), files.replaced(path) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+    return data
+
+
+def examine(data: DataFacts, *, fit: Fit, nms: float = 0.3) -> Review:
+    """Computes what the report shows of the records.
+
+    Args:
+        data: the records.
+        fit: the model input at which objects are judged.
+        nms: `model.detection_nms_iou_threshold`.
+    """
+    suspects = tuple(suspicious.find(data, fit))
+    return Review(data, fit, suspects, tuple(duplicates.find([image.look for image in data.images])), nms)
+
+
+def render(
+    review: Review, suggestion: Suggestion | None, *, jpegs: dict[Wanted, bytes], from_config: bool = False
+) -> str:
+    """Builds the page.
+
+    Args:
+        review: what was computed.
+        suggestion: the suggested config; None without an object.
+        jpegs: the pictures.
+        from_config: whether `review.fit` is that of the config.
+    """
+    data = review.data
+    contents = [
+        ("classes", "Classes", sections.classes(data)),
+        ("sizes", "Sizes of objects", sections.sizes(data, review.fit)),
+        ("ratios", "Aspect ratios", sections.ratios(data)),
+        ("per-image", "Objects per image", sections.per_image(data)),
+        ("config", "Suggested config", sections.config(suggestion)),
+        ("overlaps", "Overlaps", pictures.overlaps(review, jpegs)),
+        ("duplicates", "Images that look the same", pictures.duplicates(review, jpegs)),
+        ("images", "Images", pictures.images(review, jpegs)),
+        ("gallery", "Gallery", pictures.gallery(review, jpegs)),
+    ]
+    about = f"{data.kind[:1].upper()}{data.kind[1:]}. {sections.chosen_input(review, from_config=from_config)}"
+    top = sections.overview(data, findings.find(review))
+    return style.page(f"{TITLE}: {data.name}", about=about, contents=contents, top=top)
