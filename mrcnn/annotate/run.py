@@ -42,6 +42,7 @@ from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project import repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
+from mrcnn.structures import SEMANTIC
 
 SUBTASK = "inference"
 FEWEST_AHEAD = 2  # images that are read before they are needed, also with smaller batches
@@ -121,7 +122,7 @@ def _load_and_apply(
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored, config)
     # report conflicts before the model is loaded, which takes long
-    labels.output_meta(source.meta, stored.class_metas, naming)
+    labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
     _check_output(folder, source, options)
     bundle = read.load_for_inference(
         stored,
@@ -159,7 +160,7 @@ def _apply(
 ) -> Summary:
     bundle = predictor.bundle
     naming = _naming(bundle, config)
-    meta = labels.output_meta(source.meta, bundle.class_metas, naming)
+    meta = labels.output_meta(source.meta, (*bundle.class_metas, *bundle.stuff_metas), naming)
     notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
@@ -260,8 +261,13 @@ def _write_all(
 
 
 def _naming(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
-    tag, fields = config.model.confidence_tag_name, model.extra_fields
-    return labels.name_labels(model.class_names[1:], config.mode, confidence_tag=tag, fields=fields)
+    return labels.name_labels(
+        model.class_names[1:],
+        config.mode,
+        confidence_tag=config.model.confidence_tag_name,
+        fields=model.extra_fields,
+        semantic=model.maps.get(SEMANTIC),
+    )
 
 
 def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLog) -> bool:

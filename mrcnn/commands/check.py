@@ -73,6 +73,7 @@ def _check_data(data: dict[str, Any], config: TrainConfig, log: EventLog) -> tup
         neutral=special.neutral,
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
+        stuff=special.stuff,
     )
     report = check.check_source(check.DataPaths(**data), settings, by_points=bool(config.model.needs), log=log)
     return check.format_report(report), bool(report.errors)

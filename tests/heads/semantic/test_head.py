@@ -1,3 +1,5 @@
+from itertools import chain
+
 import keras
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_outputs_train_every_weight():
 def test_class_layers_are_those_that_depend_on_the_stuff_classes():
     def shapes(stuff):
         weights = head(stuff_classes=stuff).network
-        layers = [*sum(weights.convolutions, []), *sum(weights.norms, []), weights.predictor]
+        layers = [*chain(*weights.convolutions), *chain(*weights.norms), weights.predictor]
         return {layer.name: [tuple(each.shape) for each in layer.weights] for layer in layers}
 
     two, three = shapes(2), shapes(3)
