@@ -91,10 +91,32 @@ class SemanticNetwork(Float32Layer):
 
 
 def enlarged(maps: Tensor, factor: int) -> Tensor:
-    """Enlarges maps `[B, h, w, C]` by a whole factor, bilinear between the middles of cells; float32."""
-    height, width = ops.shape(maps)[1:3]
-    size = (height * factor, width * factor)
-    return ops.image.resize(maps, size, interpolation="bilinear", data_format="channels_last")
+    """Enlarges maps by a whole factor, bilinear between the middles of cells, with repeated edges.
+
+    Unlike Keras's resize it works where a graph does not know the sides.
+
+    Args:
+        maps: `[B, h, w, C]` float32.
+        factor: at least 1.
+
+    Returns:
+        `[B, h * factor, w * factor, C]` float32.
+    """
+    batch, height, width, channels = ops.shape(maps)
+    rows = _between(maps[:, :1], maps, maps[:, -1:], axis=1, factor=factor)  # [B, h, factor, w, C]
+    rows = ops.reshape(rows, (batch, height * factor, width, channels))
+    both = _between(rows[:, :, :1], rows, rows[:, :, -1:], axis=2, factor=factor)  # [B, h * factor, w, factor, C]
+    return ops.reshape(both, (batch, height * factor, width * factor, channels))
+
+
+def _between(first: Tensor, maps: Tensor, last: Tensor, *, axis: int, factor: int) -> Tensor:
+    """Reads `factor` values around the middle of each cell along an axis; they are a new axis behind it."""
+    rest = (slice(None),) * axis
+    before = ops.concatenate([first, maps[(*rest, slice(None, -1))]], axis=axis)
+    after = ops.concatenate([maps[(*rest, slice(1, None))], last], axis=axis)
+    shifts = [(number + 0.5) / factor - 0.5 for number in range(factor)]  # in cells
+    values = [maps + abs(shift) * ((before if shift < 0 else after) - maps) for shift in shifts]
+    return ops.stack(values, axis=axis + 1)
 
 
 def _numbers(level: int) -> range:

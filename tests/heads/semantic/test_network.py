@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.heads.semantic.network import SemanticNetwork, enlarged
 from tests.traced import both
@@ -83,6 +84,20 @@ def test_semantic_network_keeps_float32_logits_with_half_precision_convolutions(
 def test_semantic_network_refuses_channels_that_do_not_fit_the_groups():
     with pytest.raises(ValueError, match="must be a multiple of 32, got 48"):
         SemanticNetwork(num_classes=2, channels=48)
+
+
+def test_semantic_network_does_not_need_to_know_the_sides():
+    built, maps = network(), pyramid()
+    specs = [tf.TensorSpec((None, None, None, 4), tf.float32)] * 4
+    traced = tf.function(lambda *levels: built(levels), input_signature=specs)
+    np.testing.assert_allclose(traced(*maps), built(maps), atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_enlarged_equals_tensorflows_resize(factor):
+    maps = np.random.default_rng(0).normal(size=(2, 3, 5, 2)).astype("float32")
+    expected = tf.image.resize(maps, (3 * factor, 5 * factor))
+    np.testing.assert_allclose(both(lambda given: enlarged(given, factor), maps), expected, atol=1e-6)
 
 
 def test_enlarged_is_bilinear_between_the_middles_of_cells():
