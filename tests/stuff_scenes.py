@@ -38,13 +38,15 @@ def draw(index: int) -> np.ndarray:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def write_project(folder: Path, *, count: int = 4) -> Path:
-    """Writes scenes that both train and validate."""
+def write_project(folder: Path, *, scenes: int = 2, repeats: int = 1) -> Path:
+    """Writes scenes, each several times for training and once for validation."""
     meta = ProjectMeta(tuple(ClassMeta(title, "bitmap", f"#0000{index}0") for index, title in enumerate(COLORS)))
     with ProjectWriter(folder, meta.with_tags("train", "val")) as writer:
-        for index in range(count):
+        for number in range(scenes * repeats):
+            index = number % scenes
             image, masks = draw(index), masks_of(index)
             labels = tuple(Label(title, Bitmap((0, 0), mask)) for title, mask in masks.items())
-            annotation = Annotation((SIDE, SIDE), (Tag("train"), Tag("val")), labels)
-            writer.add("ds", f"{index}.png", cv2.imencode(".png", image)[1].tobytes(), annotation=annotation)
+            tags = (Tag("train"), *([Tag("val")] if number < scenes else []))
+            annotation = Annotation((SIDE, SIDE), tags, labels)
+            writer.add("ds", f"{number}.png", cv2.imencode(".png", image)[1].tobytes(), annotation=annotation)
     return folder
