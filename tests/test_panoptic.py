@@ -10,6 +10,9 @@ import tensorflow as tf
 from mrcnn.annotate import run as annotating
 from mrcnn.config.load import load_inference_config
 from mrcnn.config.tta import TtaConfig
+from mrcnn.data.sources import table
+from mrcnn.data.sources.source import DataPaths
+from mrcnn.errors import UserError
 from mrcnn.evaluate import run as evaluating
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -21,6 +24,7 @@ from mrcnn.project.reader import Project
 from mrcnn.project.writer import ProjectWriter
 from mrcnn.structures import RawDetections
 from tests.predict import helpers
+from tests.predict.tta import networks
 from tests.train.conftest import HeardLog
 
 SIDE = 64
@@ -180,6 +184,29 @@ def test_apply_in_modes_of_regions_writes_no_stuff(predictor, project, tmp_path,
 
 def test_predictor_of_with_test_time_augmentation_has_no_maps(predictor):
     lines = []
-    augmented = predictor_of(predictor.bundle, TtaConfig(min_dims=(64,), max_dim=64), say=lines.append)
+    bundle = replace(predictor.bundle, model=networks.Halves(None, None))
+    augmented = predictor_of(bundle, TtaConfig(min_dims=(64,), max_dim=64), say=lines.append)
     assert augmented.maps == {}
     assert lines[-1] == "test-time augmentation has no maps of whole images: semantic is left out"
+
+
+def test_apply_to_a_folder_writes_coco_panoptic_data(predictor, project, tmp_path):
+    config = load_inference_config({"mode": WHOLE})
+    source, out = sources.open_images(project / "ds" / "img"), tmp_path / "out"
+    annotating.apply(predictor, source, out, config=config, log=HeardLog(), options=annotating.Options())
+    data = table.open_source(DataPaths(out / "panoptic.json", project / "ds" / "img"))
+    assert data.class_facts["road"]["isthing"] == 0
+    [item] = data.items
+    labels = item.read_annotation(data.meta).labels
+    assert [label.class_title for label in labels] == ["cat", "sky", "road"]
+    assert not (out / "panoptic.json.partial").exists()
+
+
+def test_apply_to_a_folder_does_not_overwrite_panoptic_data(predictor, project, tmp_path):
+    config, source = load_inference_config({"mode": WHOLE}), sources.open_images(project / "ds" / "img")
+    (tmp_path / "panoptic.json").write_text("{}")
+    with pytest.raises(UserError, match=r"panoptic\.json is there already; move it away or name another output"):
+        annotating.apply(predictor, source, tmp_path, config=config, log=HeardLog(), options=annotating.Options())
+    plain = Predictor(helpers.make_bundle())  # which has no panoptic results
+    annotating.apply(plain, source, tmp_path, config=config, log=HeardLog(), options=annotating.Options())
+    assert (tmp_path / "panoptic.json").read_text() == "{}"

@@ -123,7 +123,7 @@ def _load_and_apply(
     naming = _naming(stored, config)
     # report conflicts before the model is loaded, which takes long
     labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
-    _check_output(folder, source, options)
+    _check_output(folder, source, options, naming=naming)
     bundle = read.load_for_inference(
         stored,
         config.model,
@@ -164,7 +164,7 @@ def _apply(
     notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
-    _check_output(folder, source, options)
+    _check_output(folder, source, options, naming=naming)
     identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
     out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
     files.clear(folder)
@@ -286,9 +286,13 @@ def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLo
     return True
 
 
-def _check_output(folder: Path, source: Source, options: Options) -> None:
-    output.check(folder / source.name, resume=options.resume)
-    results.check(folder, source, with_overlay=options.overlay, with_results=_is_folder(source), resume=options.resume)
+def _check_output(folder: Path, source: Source, options: Options, *, naming: labels.Naming) -> None:
+    is_folder, resume = _is_folder(source), options.resume
+    output.check(folder / source.name, resume=resume)
+    panoptic = is_folder and naming.semantic is not None
+    results.check(
+        folder, source, with_overlay=options.overlay, with_results=is_folder, resume=resume, with_panoptic=panoptic
+    )
 
 
 def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:

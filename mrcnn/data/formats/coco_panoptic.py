@@ -32,7 +32,7 @@ NO_PIXEL = "its id is nowhere in the PNG file"
 def fits(path: Path) -> bool:
     """Checks whether a path is a JSON file with a folder of the same name, without its suffix, that holds PNG files."""
     folder = path.with_suffix("")
-    return path.suffix.lower() == ".json" and folder.is_dir() and next(folder.glob("*.png"), None) is not None
+    return path.suffix.lower() == ".json" and folder.is_dir() and next(folder.rglob("*.png"), None) is not None
 
 
 def read(job: Job) -> Iterator[Found]:
@@ -60,7 +60,7 @@ def read(job: Job) -> Iterator[Found]:
         size = image.get("height"), image.get("width")
         picture = pictures.find(image.get("file_name"), where=where, stated_hw=size)
         if picture is not None:
-            file = job.path.with_suffix("") / Path(str(annotation.get("file_name"))).name
+            file = _png(job.path.with_suffix(""), str(annotation.get("file_name")))
             objects = ObjectList(job, file.name, picture.size_hw)
             try:
                 ids = read_ids(file)
@@ -113,6 +113,12 @@ def _add(objects: ObjectList, ids: np.ndarray, segments: list[Any], *, titles: M
         else:
             objects.add_mask(facts, bitmap.mask, bitmap.origin_xy)
     return sorted(bitmaps)
+
+
+def _png(folder: Path, name: str) -> Path:
+    """Finds a PNG file by its name; nothing outside the folder."""
+    file = folder / name
+    return file if file.resolve().is_relative_to(folder.resolve()) else folder / Path(name).name
 
 
 def _whole(value: Any) -> int | None:
