@@ -65,8 +65,8 @@ def _semantic(settings: Any, *, num_classes: int, feature_dtype: str) -> Semanti
     """Builds the semantic head with the numbers of Panoptic FPN (2019)."""
     if not settings.stuff_classes:
         raise UserError(
-            "`special_classes.stuff` must list the classes of the head 'semantic', got none; list them or take it out "
-            "of `model.extra_heads`"
+            "`special_classes.stuff` must list the classes of the head 'semantic', got none; list them, or set "
+            "`model.extra_heads` without it"
         )
     return Semantic(stuff_classes=len(settings.stuff_classes), feature_dtype=feature_dtype, name=SEMANTIC)
 

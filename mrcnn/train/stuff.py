@@ -43,8 +43,8 @@ def check(config: TrainConfig, before: Record | None = None) -> None:
         )
     if has_head and not titles:
         raise UserError(
-            f"`special_classes.stuff` must list the classes of the head {SEMANTIC!r}, got none; list them or take it "
-            "out of `model.extra_heads`"
+            f"`special_classes.stuff` must list the classes of the head {SEMANTIC!r}, got none; list them, or "
+            "set `model.extra_heads` without it"
         )
     if config.weights_init_type == "continue_training" and before is not None:
         theirs = before.model().stuff_classes
