@@ -257,7 +257,7 @@ CONFIG = {
 
 @pytest.mark.slow
 def test_a_training_on_drawn_scenes_reaches_a_panoptic_quality_of_nine_tenths(tmp_path):
-    """Trains from random weights for 120 steps on two scenes; 2.5 CPU minutes."""
+    """Trains from random weights for 120 steps on two scenes; just under 3 CPU minutes."""
     project, output, log = stuff_scenes.write_project(tmp_path / "scenes", repeats=120), tmp_path / "run", HeardLog()
     training.train(load_train_config(CONFIG), project_dir=project, output_dir=output, log=log)
     with (output / "history.csv").open() as file:
