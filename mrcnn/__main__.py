@@ -48,6 +48,7 @@ CONVERTERS: Commands = {
     "label_studio": _format("label_studio", "Label Studio's JSON"),
     "labelbox": _format("labelbox", "Labelbox's NDJSON"),
     "cityscapes": _format("cityscapes", "Cityscapes' fine annotations"),
+    "coco_panoptic": _format("coco_panoptic", "COCO panoptic JSON and PNG files"),
     "voc": _format("voc", "Pascal VOC's XML files and masks"),
     "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
     "--to": Command("mrcnn.convert.to_format", "the other way: write data as coco, yolo, labelme or cvat"),

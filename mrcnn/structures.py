@@ -3,7 +3,8 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
-`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled. `facts`
+`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled. `maps`
+holds what belongs to the pixels of an image instead, by name; `data/maps` says how a map moves with its image. `facts`
 holds further values of an image by name, as its source has them, for metrics that read them.
 Source: docs/architecture.md.
 """
@@ -17,6 +18,8 @@ import numpy as np
 Tensor = Any  # a backend tensor or a NumPy array
 Count = Any  # a Python int, or an int32 scalar where a graph does not know a shape
 Size = tuple[Any, Any]  # height and width: Python numbers, or float32 scalars where a graph does not know them
+SEMANTIC = "semantic"  # name of the map of the pixels' classes
+UNLABELLED = 255  # in a semantic map: a pixel whose class is not known
 EVALUATION_SCORE_THRESHOLD = 0.05  # AP ranks weak detections too; torchvision's and detectron2's value
 
 
@@ -40,6 +43,8 @@ class Instances(NamedTuple):
         ignore: `[N]` bool, true for ignore regions: crowds and neutral objects.
         extras: `[N, ...]` float32 by name; points in pixels of the image.
         facts: further values of the image by name, as in `Sample`; augmentation drops them.
+        maps: `[H, W]` uint8 by name, of the whole image. `semantic`: 0 a countable object (thing), 1.. the class of
+            a region without instances (stuff), `UNLABELLED` neither.
     """
 
     boxes: np.ndarray
@@ -48,6 +53,7 @@ class Instances(NamedTuple):
     ignore: np.ndarray
     extras: Mapping[str, np.ndarray] = {}
     facts: Mapping[str, Any] = {}
+    maps: Mapping[str, np.ndarray] = {}
 
 
 class GroundTruth(NamedTuple):
@@ -76,6 +82,8 @@ class Sample(NamedTuple):
         size_hw: the image's height and width according to its annotation; None where the annotation has none.
         extras: by name, `[N, ...]` float32, one row per label, pixels of the image.
         facts: further values of the image by name, as its source has them: `Annotation.extra`.
+        stuff: annotated regions without instances, each with its number from 1 in the semantic map, in the order in
+            which they are drawn; None where there is no semantic map.
     """
 
     name: str
@@ -86,12 +94,14 @@ class Sample(NamedTuple):
     size_hw: tuple[int, int] | None = None
     extras: Mapping[str, np.ndarray] = {}
     facts: Mapping[str, Any] = {}
+    stuff: tuple[tuple[Any, int], ...] | None = None
 
 
 class Batch(NamedTuple):
     """A batch for training and validation; `tf.data` passes it as `batch._asdict()`.
 
-    The dictionary also has `gt_<name>` `[B, N, ...]` float32 for each extra field of the objects that the model needs.
+    The dictionary also has `gt_<name>` `[B, N, ...]` float32 for each extra field of the objects that the model needs,
+    and `gt_<name>` `[B, H, W]` uint8 for each map, with `UNLABELLED` outside `windows`.
 
     Attributes:
         images: `[B, H, W, channels]` float32, RGB 0-255, zero outside `windows`; the model subtracts the mean.
@@ -206,6 +216,7 @@ class RawDetections(NamedTuple):
         valid: `[B, D]` bool; the valid slots come first.
         masks: `[B, D, M, M]` float32 probabilities of the detected class on the box's grid.
         extras: `[B, D, ...]` float32 by name; points in pixels of the model input.
+        maps: by name; `semantic`: `[B, H / 4, W / 4, 1 + stuff classes]` float32 logits.
     """
 
     boxes: Tensor
@@ -214,6 +225,7 @@ class RawDetections(NamedTuple):
     valid: Tensor
     masks: Tensor
     extras: Mapping[str, Tensor] = {}
+    maps: Mapping[str, Tensor] = {}
 
 
 class Choices(NamedTuple):
@@ -246,6 +258,22 @@ class Choices(NamedTuple):
         return self._replace(score_threshold=min(self.score_threshold, EVALUATION_SCORE_THRESHOLD))
 
 
+class SemanticRules(NamedTuple):
+    """The classes of a semantic map, and how it is merged with detections to a panoptic segmentation.
+
+    Attributes:
+        stuff: titles of the map's classes from 1; 0 is any thing.
+        score_threshold: detections that score less are left out.
+        overlap: a detection is left out if a larger share of its mask lies in those of better ones.
+        stuff_area: pixels that a stuff class must have beside the detections; with fewer it is left out.
+    """
+
+    stuff: tuple[str, ...]
+    score_threshold: float = 0.5
+    overlap: float = 0.5
+    stuff_area: int = 4096
+
+
 class OutputRules(NamedTuple):
     """Rules for the conversion of raw detections to an image's own pixels.
 
@@ -272,6 +300,7 @@ class Detections(NamedTuple):
         scores: `[N]` float32.
         masks: `[N, H, W]` bool.
         extras: `[N, ...]` float32 by name; points in pixels of the image.
+        maps: `[H, W]` uint8 by name; `semantic` as in `Instances`, without `UNLABELLED`.
     """
 
     boxes: np.ndarray
@@ -280,6 +309,7 @@ class Detections(NamedTuple):
     scores: np.ndarray
     masks: np.ndarray
     extras: Mapping[str, np.ndarray] = {}
+    maps: Mapping[str, np.ndarray] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,6 +368,7 @@ class CompactDetections(NamedTuple):
         masks: one per detection, each with at least one pixel.
         size: height and width of the image.
         extras: as in `Detections`.
+        maps: as in `Detections`; those of a part of an image are dropped when it is placed in the whole.
     """
 
     boxes: np.ndarray
@@ -347,3 +378,4 @@ class CompactDetections(NamedTuple):
     masks: tuple[CroppedMask, ...]
     size: tuple[int, int]
     extras: Mapping[str, np.ndarray] = {}
+    maps: Mapping[str, np.ndarray] = {}

@@ -19,13 +19,13 @@ from mrcnn.config.inference import BboxesMode, Mode, Names, RoiMode, Selection, 
 from mrcnn.errors import UserError
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields, chosen
-from mrcnn.predict import compact
+from mrcnn.predict import compact, panoptic
 from mrcnn.predict.regions import Found, Part
 from mrcnn.predict.windows import Box
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap, Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
-from mrcnn.structures import CompactDetections
+from mrcnn.structures import CompactDetections, CroppedMask, SemanticRules
 
 SCORE_DECIMALS = 4
 
@@ -43,6 +43,7 @@ class Naming:
         existing: which annotated objects are kept, and the suffix for their class.
         shape: of the classes in `titles`: `any` where extra fields have figures of their own.
         fields: the extra fields of the detections by name.
+        semantic: the stuff classes of the model's semantic map, and how it is merged with the detections; None without.
     """
 
     titles: dict[str, str]
@@ -53,9 +54,17 @@ class Naming:
     existing: Selection = field(default_factory=Selection)
     shape: str = "bitmap"
     fields: Fields = field(default_factory=dict)
+    semantic: SemanticRules | None = None
 
 
-def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str, fields: Collection[str] = ()) -> Naming:
+def name_labels(
+    class_names: Iterable[str],
+    mode: Mode,
+    *,
+    confidence_tag: str,
+    fields: Collection[str] = (),
+    semantic: SemanticRules | None = None,
+) -> Naming:
     """Builds the label names from the mode's selections and suffixes.
 
     Args:
@@ -63,12 +72,16 @@ def name_labels(class_names: Iterable[str], mode: Mode, *, confidence_tag: str, 
         mode: the inference mode, with its selections, suffixes and `save`.
         confidence_tag: name of the confidence tag before the suffix; no tag is written if name and suffix are empty.
         fields: the extra fields of a detection, as for `fields.table.chosen`.
+        semantic: of the model's semantic map; its stuff classes are selected and named as the others are.
     """
     classes, tags = mode.model_classes, mode.model_tags
     tag = tags.renamed(confidence_tag) if tags.selects(confidence_tag) else ""
-    titles = {name: classes.renamed(name) for name in class_names if classes.selects(name)}
+    names = (*class_names, *(semantic.stuff if semantic else ()))
+    titles = {name: classes.renamed(name) for name in names if classes.selects(name)}
     shape = "any" if extras.own_shapes(fields) else "bitmap"
-    naming = Naming(titles, tag or None, existing=mode.existing_objects, shape=shape, fields=chosen(fields))
+    naming = Naming(
+        titles, tag or None, existing=mode.existing_objects, shape=shape, fields=chosen(fields), semantic=semantic
+    )
     if isinstance(mode, RoiMode | SlidingMode) and mode.save:
         return replace(naming, region=mode.class_name)
     if isinstance(mode, BboxesMode) and mode.save:
@@ -108,9 +121,10 @@ def select(detections: CompactDetections, naming: Naming) -> CompactDetections:
 def annotate(annotation: Annotation, found: Found, naming: Naming) -> Annotation:
     """Adds the detections of an image to its annotation.
 
-    Each detection of a written class becomes a bitmap with its score as a tag. The rectangle of a saved region follows
-    the bitmaps of that region. Labels found in the region of an annotated object come before that object, all others
-    after the last object. Annotated objects are dropped or renamed by `naming.existing`.
+    Each detection of a written class becomes a bitmap with its score as a tag. Before these comes a bitmap for each
+    written stuff class of the panoptic merge, with the pixels that no merged detection covers. The rectangle of a saved
+    region follows the bitmaps of that region. Labels found in the region of an annotated object come before that
+    object, all others after the last object. Annotated objects are dropped or renamed by `naming.existing`.
     """
     new: dict[int, list[Label]] = defaultdict(list)
     for part in found.parts:
@@ -130,6 +144,7 @@ def _kept(label: Label, naming: Naming) -> Iterator[Label]:
 
 
 def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
+    yield from _stuff(part.detections, naming)
     shown = select(part.detections, naming)
     for row, (name, mask) in enumerate(zip(shown.class_names, shown.masks, strict=True)):
         tags = _score_tags(shown.scores[row], naming.tag)
@@ -141,6 +156,18 @@ def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Labe
             title = f"{annotation.labels[part.label].class_title}{naming.object_suffix or ''}"
         if title is not None:
             yield Label(title, _rectangle(part.box))
+
+
+def _stuff(found: CompactDetections, naming: Naming) -> Iterator[Label]:
+    """Yields a label for each stuff class of an image that is written."""
+    merged = panoptic.of_detections(found, naming.semantic) if naming.semantic else None
+    if naming.semantic is None or merged is None:
+        return
+    for number, segment in enumerate(merged.segments, start=1):
+        name = "" if segment.is_thing else naming.semantic.stuff[segment.class_id - 1]
+        if name in naming.titles:
+            mask = CroppedMask.from_pixels(merged.ids == number)
+            yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels))
 
 
 def _rectangle(box: Box) -> Rectangle:

@@ -8,21 +8,31 @@ from typing import Any
 import numpy as np
 
 from mrcnn import files, optional
-from mrcnn.annotate import coco_results, labels
+from mrcnn.annotate import coco_results, labels, panoptic_results
 from mrcnn.annotate.coco_results import CocoResults
 from mrcnn.annotate.output import Output, key
 from mrcnn.errors import UserError
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict import panoptic
 from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Entry, Picture, Source
 
 OVERLAY = "overlay"
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
 PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
+PANOPTIC, SEGMENTS = "panoptic.json", "panoptic"  # COCO panoptic data: the file, and the folder of its PNG files
 PICTURE_KINDS = (".jpg", ".jpeg", ".png")  # pictures of images with another suffix are written as PNG
 
 
-def check(folder: Path, source: Source, *, with_overlay: bool, with_results: bool, resume: bool) -> None:
+def check(
+    folder: Path,
+    source: Source,
+    *,
+    with_overlay: bool,
+    with_results: bool,
+    resume: bool,
+    with_panoptic: bool = False,
+) -> None:
     """Checks for name conflicts of the files that are written beside the output project.
 
     Args:
@@ -31,6 +41,7 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
         with_overlay: pictures will be drawn.
         with_results: COCO results will be written.
         resume: an interrupted run may be continued, so its COCO results may be overwritten.
+        with_panoptic: panoptic results will be written.
 
     Raises:
         UserError: the input has the name of one of these files, one of them exists, images of the input lie in the
@@ -38,9 +49,9 @@ def check(folder: Path, source: Source, *, with_overlay: bool, with_results: boo
     """
     if with_overlay:
         optional.require("draw", purpose="--overlay")
-    written = (PREDICTIONS, PREDICTION_RESULTS) if with_results else ()
+    written = ((PREDICTIONS, PREDICTION_RESULTS) if with_results else ()) + ((PANOPTIC,) if with_panoptic else ())
     drawn = (OVERLAY,) if with_overlay else ()
-    if source.name in (*written, *drawn):
+    if source.name in (*written, *drawn, *([SEGMENTS] if with_panoptic else [])):
         raise UserError(f"the input is named {source.name!r}, as one of the run's other outputs is; rename it")
     for path in (folder / name for name in drawn):
         if path.exists() and not path.is_dir():
@@ -83,6 +94,7 @@ class ResultWriter:
         self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
         self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose="--overlay") if with_overlay else None
         self._with_results = with_results
+        self._semantic = naming.semantic if with_results else None
 
     def write(self, entry: Entry, picture: Picture, found: Found) -> None:
         """Writes an image with its detections."""
@@ -101,16 +113,28 @@ class ResultWriter:
         }
         if self._with_results:
             record["coco"] = coco_results.entries(chosen, self._fields)
+        merged = panoptic.of_detections(found.detections, self._semantic) if self._semantic else None
+        if merged is not None:
+            record["panoptic"] = panoptic_results.segments(merged, classes=len(self._class_names))
+            path = self._folder / SEGMENTS / panoptic_results.png_name(entry.title)
+            with files.writing("the panoptic results", path):
+                panoptic_results.write_ids(path, merged.ids)
         self._out.add(entry, labels.annotate(picture.annotation, found, self._naming), record)
 
     def write_results(self, entries: Iterable[Entry]) -> None:
         """Writes the COCO results of those images that are in the project, in this order."""
-        results = CocoResults(self._class_names, fields=self._fields)
+        results, segments = CocoResults(self._class_names, fields=self._fields), []
         for entry in entries:
             if record := self._out.done.get(key(entry)):
                 results.add(entry.title, record["size"], record["coco"])
+                if "panoptic" in record:
+                    segments.append((entry.title, record["size"], record["panoptic"]))
         with files.writing("the results", self._folder / PREDICTIONS):
             results.write(self._folder / PREDICTIONS, self._folder / PREDICTION_RESULTS)
+            if segments and self._semantic:
+                panoptic_results.write(
+                    self._folder / PANOPTIC, segments, class_names=self._class_names, stuff=self._semantic.stuff
+                )
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project import repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
+from mrcnn.structures import SEMANTIC
 
 SUBTASK = "inference"
 FEWEST_AHEAD = 2  # images that are read before they are needed, also with smaller batches
@@ -121,8 +122,8 @@ def _load_and_apply(
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
     naming = _naming(stored, config)
     # report conflicts before the model is loaded, which takes long
-    labels.output_meta(source.meta, stored.class_metas, naming)
-    _check_output(folder, source, options)
+    labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
+    _check_output(folder, source, options, naming=naming)
     bundle = read.load_for_inference(
         stored,
         config.model,
@@ -159,11 +160,11 @@ def _apply(
 ) -> Summary:
     bundle = predictor.bundle
     naming = _naming(bundle, config)
-    meta = labels.output_meta(source.meta, bundle.class_metas, naming)
+    meta = labels.output_meta(source.meta, (*bundle.class_metas, *bundle.stuff_metas), naming)
     notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
-    _check_output(folder, source, options)
+    _check_output(folder, source, options, naming=naming)
     identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
     out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
     files.clear(folder)
@@ -260,8 +261,13 @@ def _write_all(
 
 
 def _naming(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
-    tag, fields = config.model.confidence_tag_name, model.extra_fields
-    return labels.name_labels(model.class_names[1:], config.mode, confidence_tag=tag, fields=fields)
+    return labels.name_labels(
+        model.class_names[1:],
+        config.mode,
+        confidence_tag=config.model.confidence_tag_name,
+        fields=model.extra_fields,
+        semantic=model.maps.get(SEMANTIC),
+    )
 
 
 def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLog) -> bool:
@@ -280,9 +286,13 @@ def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLo
     return True
 
 
-def _check_output(folder: Path, source: Source, options: Options) -> None:
-    output.check(folder / source.name, resume=options.resume)
-    results.check(folder, source, with_overlay=options.overlay, with_results=_is_folder(source), resume=options.resume)
+def _check_output(folder: Path, source: Source, options: Options, *, naming: labels.Naming) -> None:
+    is_folder, resume = _is_folder(source), options.resume
+    output.check(folder / source.name, resume=resume)
+    panoptic = is_folder and naming.semantic is not None
+    results.check(
+        folder, source, with_overlay=options.overlay, with_results=is_folder, resume=resume, with_panoptic=panoptic
+    )
 
 
 def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:

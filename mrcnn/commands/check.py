@@ -104,4 +104,5 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
         "neutral": special.neutral,
         "max_skipped_share": config.max_skipped_share,
         "seed": config.seed,
+        "stuff": special.stuff,
     }

@@ -11,8 +11,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from mrcnn.config import errors
 from mrcnn.config.base import Fraction, Name, Number, PositiveInt, Settings
 from mrcnn.config.keypoints import KEYPOINT_CHANNELS, KeypointTemplate
+from mrcnn.config.panoptic import PanopticConfig
 from mrcnn.errors import UserError
-from mrcnn.structures import ResNetRules
+from mrcnn.structures import ResNetRules, SemanticRules
 
 DEFAULT_FAMILY = "matterport"
 SINGLE, CASCADE = "single", "cascade"  # values of `box_head`
@@ -27,7 +28,7 @@ _NEWER: dict[str, Any] = {
     "keypoint_channels": KEYPOINT_CHANNELS, "keypoint_normalizer": "visible", "mask_train_boxes": "proposals",
     "mask_supervision": "masks", MASK_POINTS: None, "mask_point_share": 0.5, "mask_head": "fcn", "box_head": SINGLE,
     "cascade_ious": CASCADE_IOUS, "cascade_delta_std": CASCADE_DELTA_STD,
-    "class_loss": "softmax", "federated_classes": FEDERATED_CLASSES,
+    "class_loss": "softmax", "federated_classes": FEDERATED_CLASSES, "stuff_classes": (), "panoptic": PanopticConfig(),
 }  # fmt: skip
 
 
@@ -95,6 +96,14 @@ class ModelConfig(Settings):
             "left out they are found in the data"
         ),
     )
+    stuff_classes: tuple[Name, ...] = Field(
+        default=(),
+        description=(
+            "the classes of the head `semantic` of `extra_heads` besides things; training sets them to "
+            "`special_classes.stuff` ([semantic maps](heads.md#semantic-maps-and-panoptic-results))"
+        ),
+    )
+    panoptic: PanopticConfig = PanopticConfig()
     gt_mask_size: PositiveInt = Field(default=56, description="side of the stored ground-truth masks")
     detections_per_image: PositiveInt = Field(default=100, description="most detections of one image")
     score_threshold: Fraction = Field(default=0.7, description="the model's own floor: weaker detections are dropped")
@@ -162,6 +171,11 @@ class ModelConfig(Settings):
     def has_class_masks(self) -> bool:
         """Whether a region has a mask for each class, so that only objects of a class teach its masks."""
         return self.has_masks
+
+    @property
+    def semantic_rules(self) -> SemanticRules:
+        """The classes of the semantic map, and how it is merged with detections."""
+        return SemanticRules(self.stuff_classes, **self.panoptic.model_dump())
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -116,10 +116,22 @@ class SpecialClasses(Settings):
         ),
     )
 
+    stuff: tuple[Name, ...] = Field(
+        default=(),
+        description=(
+            "classes whose regions have no instances, such as sky and road, for the head `semantic` of "
+            "`model.extra_heads`: each pixel has one of them or belongs to a thing "
+            "([semantic maps](heads.md#semantic-maps-and-panoptic-results))"
+        ),
+    )
+
     @model_validator(mode="after")
     def _check_different(self) -> Self:
         if self.neutral == self.background:
             raise ValueError(f"`neutral` must differ from `background`, got {errors.shown(self.neutral)} for both")
+        for index, title in enumerate(self.stuff):
+            if title in (self.background, self.neutral, *self.stuff[:index]):
+                raise ValueError(f"`stuff` must list other classes, each once, got {errors.shown(title)} again")
         return self
 
 
@@ -371,4 +383,6 @@ class TrainConfig(UserSettings):
         settings["input_size"] = {"width": 0, "height": 0, **settings["input_size"]}
         if settings["special_classes"]["neutral"] is None:
             del settings["special_classes"]["neutral"]
+        if not settings["special_classes"]["stuff"]:
+            del settings["special_classes"]["stuff"]
         return settings

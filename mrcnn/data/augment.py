@@ -19,6 +19,7 @@ from imgaug.random import RNG
 from scipy import ndimage
 
 from mrcnn.config.augmentation import ALLOWED, CONTAINERS, GEOMETRIC
+from mrcnn.data import maps as image_maps
 from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
@@ -98,7 +99,7 @@ class Augmenter:
         # imgaug's own `seed_` skips a Sequential that holds another augmenter's children.
         for number, augmenter in enumerate(_walk(chain)):
             augmenter.random_state = RNG(derive_seed(self._seed, epoch, place, number))
-        maps = _to_maps(instances, image.shape[:2]) if self._moves and len(instances.masks) else None
+        maps = _to_maps(instances, image.shape[:2]) if self._moves else None
         # one draw of all random numbers, so that image, maps and points move alike
         chain = chain.to_deterministic() if instances.extras else chain
         try:
@@ -154,11 +155,11 @@ def _walk(augmenter: imgaug_augmenters.Augmenter) -> Iterator[imgaug_augmenters.
             yield from _walk(child)
 
 
-def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:
-    """Draws each object into the first label map where its pixels are free.
+def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray | None:
+    """Draws each object into the first label map where its pixels are free, and adds the image's own maps at the end.
 
     Returns:
-        `[H, W, maps]` int32, i + 1 for the pixels of object i, else 0.
+        `[H, W, maps]` int32, i + 1 for the pixels of object i, else 0; None where there is nothing to move.
     """
     maps: list[np.ndarray] = []
     for number, (box, mask) in enumerate(zip(instances.boxes.astype(int), instances.masks, strict=True), start=1):
@@ -168,26 +169,29 @@ def _to_maps(instances: Instances, image_hw: tuple[int, int]) -> np.ndarray:
             free = np.zeros(image_hw, np.int32)
             maps.append(free)
         free[place][mask] = number
-    return np.stack(maps, axis=-1)
+    maps += image_maps.to_label_maps(instances.maps)
+    return np.stack(maps, axis=-1) if maps else None
 
 
 def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
-    """Reads the objects back from augmented label maps `[H', W', maps]`."""
+    """Reads the objects and the image's own maps back from augmented label maps `[H', W', maps]`."""
     masks, corners = {}, {}
-    for layer in np.moveaxis(maps, -1, 0):
+    count = maps.shape[-1] - len(instances.maps)
+    for layer in np.moveaxis(maps[..., :count], -1, 0):
         for number, place in enumerate(ndimage.find_objects(layer), start=1):
             if place is not None:
                 masks[number] = layer[place] == number
                 corners[number] = (place[0].start, place[1].start)
     numbers = sorted(masks)
     kept = np.array(numbers, int) - 1
-    return from_masks(
+    found = from_masks(
         masks=[masks[number] for number in numbers],
         corners=[corners[number] for number in numbers],
         class_ids=instances.class_ids[kept],
         ignore=instances.ignore[kept],
         extras=fields.take(instances.extras, kept),
     )
+    return found._replace(maps=image_maps.from_label_maps(tuple(instances.maps), maps[..., count:]))
 
 
 def _moved_points(chain: imgaug_augmenters.Augmenter, points: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:

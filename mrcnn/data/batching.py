@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.data import maps
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.data.resize import ResizePlan, boxes_to_input, resize_image, resize_plan
 from mrcnn.fields import extras
@@ -29,6 +30,7 @@ class Shapes(NamedTuple):
         shape: of the model input, as for `resize_plan`.
         fit: the rule of `resize_plan`.
         fields: the objects' extra fields in the batch, by name; or only their names.
+        maps: names of the maps in the batch.
     """
 
     min_dim: int
@@ -40,6 +42,7 @@ class Shapes(NamedTuple):
     shape: str = "square"
     fit: str = "centred"
     fields: Collection[str] = ()
+    maps: Collection[str] = ()
 
 
 def make_example(
@@ -64,8 +67,8 @@ def make_example(
         min_dim: length of the short side instead of that of `shapes`, pixels.
 
     Returns:
-        The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields. Used slots come first, in
-        the order of the instances.
+        The fields of `Batch` without the batch axis, then `gt_<name>` of the extra fields and of the maps. Used slots
+        come first, in the order of the instances.
     """
     height, width = image.shape[:2]
     plan = resize_plan(
@@ -93,6 +96,8 @@ def make_example(
     for name, values in _to_input(instances, plan).items():
         if name in shapes.fields:
             example[f"gt_{name}"][:count] = values[slots]
+    for name in shapes.maps:
+        example[f"gt_{name}"] = maps.to_input(instances.maps[name], plan)
     example["image_ids"] = np.array(image_id, np.int32)
     example["seeds"] = np.array(seed, np.int32)
     return example
@@ -101,7 +106,7 @@ def make_example(
 def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type]]:
     """Lists shape and dtype of each field of an example.
 
-    The fields of `Batch` come first, in its order, then the extra fields.
+    The fields of `Batch` come first, in its order, then the extra fields, then the maps.
 
     The sides of rectangles are None.
     """
@@ -120,7 +125,8 @@ def example_spec(shapes: Shapes) -> dict[str, tuple[tuple[int | None, ...], type
         seeds=((), np.int32),
     )
     further = {f"gt_{name}": ((n, *field.shape), np.float32) for name, field in chosen(shapes.fields).items()}
-    return {**spec._asdict(), **further}
+    drawn = {f"gt_{name}": ((side, side), np.uint8) for name in shapes.maps}
+    return {**spec._asdict(), **further, **drawn}
 
 
 def empty_example(shapes: Shapes) -> dict[str, np.ndarray]:

@@ -105,7 +105,7 @@ class Report:
         attached = item.annotation.attached()
         pairs = enumerate(zip(item.annotation.labels, item.boxes, strict=True))
         own = [pair for index, pair in pairs if index not in attached]
-        objects = [(label, box) for label, box in own if label.class_title != special.background]
+        objects = [(label, box) for label, box in own if label.class_title not in (special.background, *special.stuff)]
         drawn = [(label, box) for label, box in objects if box is not None]
         for tag, census in self.sets.items():
             if item.annotation.has_tag(tag):
@@ -315,9 +315,8 @@ def _training(report: Report) -> Iterator[str]:
     """Yields the lines of the report about what training would learn, leave out or refuse."""
     special = report.config.special_classes
     yield f"model input: {_model_inputs(report)} (`input_size` of --config or the default); counted for it:"
-    titles = [
-        item.title for item in report.project.meta.classes if item.title not in (special.background, special.neutral)
-    ]
+    left_out = (special.background, special.neutral, *special.stuff)
+    titles = [item.title for item in report.project.meta.classes if item.title not in left_out]
     if not titles:
         yield f"  error: training refuses this project: no class to learn besides {special.background!r}"
     for number, census in enumerate(report.sets.values()):

@@ -3,7 +3,7 @@
 Source: Supervisely Mask R-CNN plugin 5.16; saved models depend on this order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mrcnn.errors import UserError
 
@@ -75,6 +75,11 @@ def reuse_mapping(
     if sorted(saved.values()) != list(range(len(saved))):
         raise UserError(f"the model's `class_title_to_idx` must number its classes 0, 1, 2…, got {dict(saved)}")
     return dict(sorted(saved.items(), key=lambda item: item[1]))
+
+
+def stuff_numbers(stuff: Sequence[str]) -> dict[str, int] | None:
+    """Numbers the stuff classes from 1, in their order; None where there are none."""
+    return {title: number for number, title in enumerate(stuff, start=1)} or None
 
 
 def num_classes(mapping: Mapping[str, int]) -> int:

@@ -7,6 +7,7 @@ source image is first resized to fit into the target image, so that objects keep
 import cv2
 import numpy as np
 
+from mrcnn.data import maps
 from mrcnn.data.rasterize import from_masks
 from mrcnn.fields import extras
 from mrcnn.structures import Instances
@@ -60,7 +61,8 @@ def paste_objects(
     scale = (size_hw[0] / source.shape[0], size_hw[1] / source.shape[1])
     copied = extras.transformed(extras.take(source_instances.extras, chosen), scale=scale, shift=(0, 0))
     both = extras.concatenate([instances.extras, copied])
-    return shown, _tight([*pieces, *masks], class_ids=class_ids, ignore=ignore, further=both)
+    pasted = _tight([*pieces, *masks], class_ids=class_ids, ignore=ignore, further=both)
+    return shown, pasted._replace(maps=maps.covered(instances.maps, covered))
 
 
 def _canvas(instances: Instances, index: int, size_hw: tuple[int, int]) -> np.ndarray:

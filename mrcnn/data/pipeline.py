@@ -25,7 +25,7 @@ from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
-from mrcnn.structures import GroundTruth, Instances, Sample
+from mrcnn.structures import SEMANTIC, GroundTruth, Instances, Sample
 
 BROKEN = input_shapes.UNREADABLE  # any other error is a bug
 MAX_WORKERS = 16
@@ -60,7 +60,7 @@ def train_dataset(
         workers: images prepared at the same time; None for one per processor.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()` and the extra fields of the samples;
+        The dataset of dictionaries `Batch._asdict()` and the extra fields and maps of the samples;
         and the number of steps in an epoch.
 
     Raises:
@@ -326,6 +326,7 @@ def sizes(config: TrainConfig, samples: Sequence[Sample], *, training: bool = Fa
         shape=size.settled_shape,
         fit=config.model.image_fit,
         fields=_fields(config, samples),
+        maps=(SEMANTIC,) if samples and samples[0].stuff is not None else (),
     )
 
 

@@ -7,7 +7,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from mrcnn.structures import Instances, Sample
+from mrcnn.data import maps
+from mrcnn.structures import SEMANTIC, Instances, Sample
 
 
 class Drawable(Protocol):
@@ -30,7 +31,7 @@ def draw_sample(sample: Sample, *, height: int, width: int) -> Instances:
         width: of the image, pixels.
 
     Returns:
-        As `rasterize`, with the facts of the image.
+        As `rasterize`, with the facts of the image, and its semantic map if the sample has annotated stuff.
     """
     instances = rasterize(
         sample.labels,
@@ -40,7 +41,10 @@ def draw_sample(sample: Sample, *, height: int, width: int) -> Instances:
         width=width,
         extras=sample.extras,
     )
-    return instances._replace(facts=sample.facts)
+    drawn = {}
+    if sample.stuff is not None:
+        drawn[SEMANTIC] = maps.semantic_map(instances, sample.stuff, height=height, width=width)
+    return instances._replace(facts=sample.facts, maps=drawn)
 
 
 def rasterize(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from mrcnn.data import maps
 from mrcnn.data.rasterize import from_masks
 from mrcnn.fields import extras
 from mrcnn.structures import Instances
@@ -93,7 +94,7 @@ def place(image: np.ndarray, instances: Instances, placement: Placement) -> tupl
         ignore=instances.ignore[kept],
         extras=extras.take(moved, kept),
     )
-    return canvas, placed._replace(facts=instances.facts)
+    return canvas, placed._replace(facts=instances.facts, maps=maps.placed(instances.maps, **placement._asdict()))
 
 
 def _shares(first: int, count: int, *, scale: float, cut: int, limit: int) -> tuple[int, np.ndarray]:

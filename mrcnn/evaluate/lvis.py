@@ -41,6 +41,7 @@ class _Judged(NamedTuple):
     scores: np.ndarray
     masks: Sequence[Any]
     extras: Mapping[str, Any]
+    maps: Mapping[str, Any] = {}
 
 
 class LvisEvaluator:

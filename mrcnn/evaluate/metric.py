@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from mrcnn.fields.table import Fields
-from mrcnn.structures import GroundTruth
+from mrcnn.structures import GroundTruth, SemanticRules
 
 PER_CLASS = "per_class"
 GROUPS = "groups"
@@ -16,6 +16,7 @@ GROUPS = "groups"
 RESERVED = frozenset({PER_CLASS, GROUPS, "images", "skipped", "loss", "l2_loss"})
 
 ClassFacts = Mapping[str, Mapping[str, Any]]  # further values of the classes, by title and then by name
+Maps = Mapping[str, SemanticRules]  # the rules of a model's maps, by name
 
 
 def always(class_facts: ClassFacts) -> bool:
@@ -45,6 +46,10 @@ class Predictions(Protocol):
     @property
     def extras(self) -> Mapping[str, Any]:
         """`[N, ...]` by name, the extra fields that the model's heads add."""
+
+    @property
+    def maps(self) -> Mapping[str, Any]:
+        """`[H, W]` by name, the maps that the model's heads for whole images add."""
 
 
 class Metric(Protocol):
@@ -83,6 +88,8 @@ class MetricKind(NamedTuple):
         monitored: those of `validated` that may decide which checkpoint is best, as `val_<name>`.
         lower_is_better: those of `validated` that are better if lower; the others are better if higher.
         needs: extra fields of objects and detections; the metric is computed for models whose heads add them all.
+        needs_maps: maps of images and detections; the metric is computed for models whose heads add them all, where
+            the model sees whole images. `make` is then also called with `maps`, the rules of the model's maps by name.
         uses_fields: `make` is also called with `fields`, the model's extra fields by name.
         fits: whether the metric is computed for data, by the further values of their classes.
     """
@@ -93,6 +100,7 @@ class MetricKind(NamedTuple):
     monitored: tuple[str, ...] = ()
     lower_is_better: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    needs_maps: tuple[str, ...] = ()
     uses_fields: bool = False
     fits: Callable[[ClassFacts], bool] = always
 
@@ -108,6 +116,7 @@ class Metrics:
         max_detections: int,
         class_facts: ClassFacts = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
+        maps: Maps = MappingProxyType({}),
     ):
         """Makes a metric of each kind, without images.
 
@@ -117,11 +126,18 @@ class Metrics:
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
             fields: the model's extra fields by name.
+            maps: the rules of the model's maps by name.
         """
         names = tuple(class_names)
         given = {"max_detections": max_detections, "class_facts": class_facts}
         self._metrics = [
-            kind.make(names, **given, **({"fields": fields} if kind.uses_fields else {})) for kind in kinds
+            kind.make(
+                names,
+                **given,
+                **({"fields": fields} if kind.uses_fields else {}),
+                **({"maps": maps} if kind.needs_maps else {}),
+            )
+            for kind in kinds
         ]
 
     def add(self, image_id: int, ground_truth: GroundTruth, detections: Predictions) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.config.inference import FullImageMode, Mode
 from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.tta import TtaConfig
-from mrcnn.data import rasterize
+from mrcnn.data import classes, rasterize
 from mrcnn.data.coco import masks
 from mrcnn.data.sources.samples import make_sample, without_mask
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths
@@ -46,6 +46,7 @@ class _Scored(NamedTuple):
     scores: np.ndarray
     masks: list[dict[str, Any]]
     extras: Mapping[str, np.ndarray]
+    maps: Mapping[str, np.ndarray]
 
 
 def evaluate(
@@ -82,8 +83,9 @@ def evaluate(
     """
     names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
     most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
-    kinds, done, boxes = metric_kinds.kinds_for(fields, source.class_facts), 0, 0
-    metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields)
+    maps = predictor.maps if isinstance(mode, FullImageMode) else {}  # other modes see parts of an image
+    kinds, done, boxes = metric_kinds.kinds_for(fields, source.class_facts, maps=maps), 0, 0
+    metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields, maps=maps)
     skipped: list[str] = []
     errors = Repeats(log, level="error")
 
@@ -93,8 +95,8 @@ def evaluate(
         skipped.append(title)
 
     items, needed = _annotated(source), {name: fields[name] for name in metric_kinds.needs(fields)}
-    needed = dict(of_data(needed, source.class_facts))
-    _check_classes(source, names=names, neutral=neutral, log=log)
+    needed, stuff = dict(of_data(needed, source.class_facts)), predictor.bundle.config.stuff_classes
+    _check_classes(source, names=(*names, *stuff), neutral=neutral, log=log)
     class_groups.check(groups, names)
     groups = {**class_groups.of_frequency(source.class_facts, names), **groups}
     config = predictor.bundle.config
@@ -104,7 +106,9 @@ def evaluate(
     with Pipeline(predictor) as pipeline, closing(ahead) as pictures:
         for picture, found in runner(pipeline, pictures, mode, batch_size=batch_size, on_error=skip):
             try:
-                sample = _sample(picture, items[picture.index], names=names, neutral=neutral, fields=needed)
+                sample = _sample(
+                    picture, items[picture.index], names=names, neutral=neutral, fields=needed, stuff=stuff
+                )
                 truth = _ground_truth(sample, picture.image.shape)
             except UserError as error:
                 skip(picture, error)
@@ -122,7 +126,8 @@ def evaluate(
             f"mask AP is left out: {counted(boxes, 'object')} of the data are boxes, and the model learnt masks from "
             "points, for which a box is no mask"
         )
-    per_class = {names[class_id]: values for class_id, values in result.pop(PER_CLASS).items()}
+    titles = (*names, *stuff)
+    per_class = {titles[class_id]: values for class_id, values in result.pop(PER_CLASS).items()}
     grouped_means = {GROUPS: class_groups.averages(per_class, groups)} if groups else {}
     return {**result, "images": done, "skipped": len(skipped), **grouped_means, PER_CLASS: per_class}
 
@@ -230,9 +235,15 @@ def _annotated(source: Source) -> list[AnnotatedImage]:
 
 
 def _sample(
-    picture: Picture, item: AnnotatedImage, *, names: Sequence[str], neutral: str | None, fields: Fields
+    picture: Picture,
+    item: AnnotatedImage,
+    *,
+    names: Sequence[str],
+    neutral: str | None,
+    fields: Fields,
+    stuff: Sequence[str],
 ) -> Sample:
-    known = {*names, neutral}
+    known = {*names, neutral, *stuff}
     labels = tuple(label for label in picture.annotation.labels if label.class_title in known)
     return make_sample(
         item,
@@ -240,6 +251,7 @@ def _sample(
         class_title_to_idx={name: index for index, name in enumerate(names)},
         neutral=neutral,
         fields=fields,
+        stuff=classes.stuff_numbers(stuff),
     )
 
 
@@ -260,7 +272,7 @@ def _without_masks(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _scored(found: CompactDetections) -> _Scored:
     runs = [masks.encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
-    return _Scored(found.boxes, found.class_ids, found.scores, runs, found.extras)
+    return _Scored(found.boxes, found.class_ids, found.scores, runs, found.extras, found.maps)
 
 
 def _cell(value: float | None) -> str:

@@ -6,32 +6,40 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 from collections.abc import Collection, Iterable
 from types import MappingProxyType
 
-from mrcnn.evaluate import cityscapes, coco, keypoints, lvis
+from mrcnn.evaluate import cityscapes, coco, keypoints, lvis, panoptic
 from mrcnn.evaluate.metric import ClassFacts, MetricKind, check_names
 
-OF_MASKS = ("mask_", "lvis_mask_", "cityscapes_")  # begins of the names of all measures of masks
+OF_MASKS = ("mask_", "lvis_mask_", "cityscapes_", "pq", "sq", "rq")  # begins of the names of all measures of masks
 
 METRICS: dict[str, MetricKind] = {
     "coco": coco.KIND,
     "keypoints": keypoints.KIND,
     "lvis": lvis.KIND,
     "cityscapes": cityscapes.KIND,
+    "panoptic": panoptic.KIND,
 }
 
 
-def kinds_for(fields: Collection[str], class_facts: ClassFacts | None = MappingProxyType({})) -> tuple[MetricKind, ...]:
+def kinds_for(
+    fields: Collection[str],
+    class_facts: ClassFacts | None = MappingProxyType({}),
+    *,
+    maps: Collection[str] = (),
+) -> tuple[MetricKind, ...]:
     """Selects the metrics of a model and its data.
 
     Args:
         fields: names of the extra fields that the model's heads add to a detection.
         class_facts: further values of the classes of the data, by title; None, for data that was not read yet, selects
             the metrics of all data.
+        maps: names of the maps that the model's heads add.
 
     Raises:
         ValueError: a metric shows a measure with a name of `metric.RESERVED`.
     """
     of_model = (kind for kind in METRICS.values() if set(kind.needs) <= set(fields))
-    kinds = tuple(kind for kind in of_model if class_facts is None or kind.fits(class_facts))
+    with_maps = (kind for kind in of_model if set(kind.needs_maps) <= set(maps))
+    kinds = tuple(kind for kind in with_maps if class_facts is None or kind.fits(class_facts))
     check_names(name for kind in kinds for name in (*kind.columns, *kind.validated))
     return kinds
 

@@ -12,6 +12,7 @@ from mrcnn.structures import Detections, RawDetections, Tensor
 
 PROBABILITIES = "probabilities"  # output with mask probabilities, and the function that returns it too
 EXTRAS = "extras"  # field of a record with the extra fields of its objects by name
+MAPS = "maps"  # field of a record with the maps of the whole image by name
 ImageFunction = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
@@ -19,14 +20,14 @@ def named(raw: RawDetections) -> dict[str, Tensor]:
     """Converts raw detections to the named outputs of a network; inverse of `unnamed`.
 
     Returns:
-        The fixed fields by name, then the extra fields by theirs.
+        The fixed fields by name, then the extra fields by theirs. Maps of whole images are left out.
     """
     return _flat(raw._asdict())
 
 
 def unnamed(fields: Mapping[str, Tensor]) -> RawDetections:
     """Converts the named outputs of a network to raw detections; further outputs become extra fields."""
-    fixed = {name: fields[name] for name in RawDetections._fields if name != EXTRAS}
+    fixed = {name: fields[name] for name in RawDetections._fields if name not in (EXTRAS, MAPS)}
     return RawDetections(**fixed, extras={name: value for name, value in fields.items() if name not in fixed})
 
 
@@ -46,5 +47,5 @@ def of_detections(found: Detections, probabilities: np.ndarray) -> dict[str, np.
 
 
 def _flat(fields: dict[str, Any]) -> dict[str, Any]:
-    fixed = {name: value for name, value in fields.items() if name != EXTRAS}
+    fixed = {name: value for name, value in fields.items() if name not in (EXTRAS, MAPS)}
     return fixed | dict(fields[EXTRAS])

@@ -93,6 +93,8 @@ def export(
             exported = chosen.open(directory, detector_settings(bundle))
             return proof.prove(Predictor(bundle), exported, seen, log=log)
 
+        if stored.maps:
+            log.warning(f"exports have no maps of whole images: {', '.join(stored.maps)} is left out")
         for line in chosen.limits(detector_settings(stored)):
             log.warning(line)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Class names for a weight file without model folder.
+"""Class names for a weight file without model folder, and the classes of one.
 
 Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the order of their ids.
 """
@@ -8,11 +8,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mrcnn import files
 from mrcnn.config import errors
 from mrcnn.errors import UserError
-from mrcnn.project.meta import check_encodable
+from mrcnn.project.meta import ClassMeta, check_encodable
 
 MOST_BYTES = 2**26  # largest size of a file of class names
 COCO = "coco"
@@ -103,3 +104,20 @@ def _from_text(text: str) -> list[str]:
     if not isinstance(names, list):
         raise UserError(f'{path} must hold a list of class names like ["cat", "dog"], got {errors.shown(names)}')
     return names
+
+
+def metas(classes: Any, names: tuple[str, ...]) -> tuple[ClassMeta, ...]:
+    """Builds a bitmap class for each name except the background.
+
+    Args:
+        classes: the folder's `classes`, whose order and colours are kept.
+        names: by class id, the background first; those that `classes` lacks come last.
+
+    Raises:
+        UserError: `classes` is no list, or is malformed.
+    """
+    if not isinstance(classes, list):
+        raise UserError(f"`classes` must be a list, got {errors.shown(classes)}")
+    listed = {item.title: item for item in map(ClassMeta.from_json, classes)}
+    order = [title for title in listed if title in names[1:]] + [name for name in names[1:] if name not in listed]
+    return tuple(ClassMeta(title, "bitmap", listed[title].color if title in listed else "") for title in order)

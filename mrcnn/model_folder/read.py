@@ -24,7 +24,7 @@ from mrcnn.model_folder.layout import CONFIG, WEIGHTS
 from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import Choices, OutputRules, RawDetections, Tensor
+from mrcnn.structures import Choices, OutputRules, RawDetections, SemanticRules, Tensor
 from mrcnn.weights import apply, foreign, hdf5, published
 
 
@@ -42,6 +42,7 @@ class StoredModel:
         neutral: title of the class whose objects were ignored in training; None without one.
         warnings: settings that had to be assumed, one line each.
         mask_classes: titles of the classes whose objects trained masks; None for all.
+        stuff_metas: the classes of the semantic map from 1.
     """
 
     path: Path
@@ -53,11 +54,17 @@ class StoredModel:
     neutral: str | None = None
     warnings: tuple[str, ...] = ()
     mask_classes: tuple[str, ...] | None = None
+    stuff_metas: tuple[ClassMeta, ...] = ()
 
     @property
     def extra_fields(self) -> Fields:
         """The extra fields of a detection by name."""
         return extra_heads.fields(self.config)
+
+    @property
+    def maps(self) -> dict[str, SemanticRules]:
+        """The maps of whole images by name, with their classes and rules."""
+        return extra_heads.maps(self.config)
 
 
 class Network(Protocol):
@@ -95,6 +102,7 @@ class ModelBundle:
         input_size: `min_dim` and `max_dim` of the model input, pixels.
         config: settings of the architecture, with the run-time choices in use.
         precision: number format of the convolutions, and the reason for it.
+        stuff_metas: the classes of the semantic map from 1.
     """
 
     model: Network
@@ -103,6 +111,7 @@ class ModelBundle:
     input_size: InputSize
     config: ModelConfig
     precision: precisions.Precision = precisions.DEFAULT
+    stuff_metas: tuple[ClassMeta, ...] = ()
 
     @property
     def choices(self) -> Choices:
@@ -113,6 +122,11 @@ class ModelBundle:
     def extra_fields(self) -> Fields:
         """The extra fields of a detection by name."""
         return extra_heads.fields(self.config)
+
+    @property
+    def maps(self) -> dict[str, SemanticRules]:
+        """The maps of whole images by name, with their classes and rules."""
+        return extra_heads.maps(self.config)
 
     def with_choices(self, **changes: float) -> "ModelBundle":
         """Changes run-time choices; the network and its weights are shared.
@@ -183,15 +197,17 @@ def _read_folder(path: Path) -> StoredModel:
         names = _class_names(record)
         settings = _object(content, "settings")
         special = settings.get("special_classes")
+        config = family.check_model(_object({"model": legacy.folder_model(content)}, "model"))
         return StoredModel(
             path=path,
             weights=layout.weights_in(path),
             class_names=names,
-            class_metas=_class_metas(content.get("classes"), names),
+            class_metas=class_names.metas(content.get("classes"), names),
             input_size=errors.check(InputSize, _object(settings, "input_size"), path="settings.input_size"),
-            config=family.check_model(_object({"model": legacy.folder_model(content)}, "model")),
+            config=config,
             neutral=special.get("neutral") if isinstance(special, dict) else None,
             mask_classes=record.mask_classes,
+            stuff_metas=class_names.metas(content.get("classes"), ("", *config.stuff_classes)),
         )
     except UserError as error:
         raise UserError(f"{path / CONFIG}: {error}") from error
@@ -219,7 +235,7 @@ def read_file(
         path=path,
         weights=path,
         class_names=names,
-        class_metas=_class_metas([], names),
+        class_metas=class_names.metas([], names),
         input_size=lone_file.input_size(input_size),
         config=lone_file.model_config(facts, path),
         warnings=lone_file.assumptions(facts, path),
@@ -233,7 +249,7 @@ def _read_foreign(path: Path, *, classes: class_names.Classes | None, input_size
         path=path,
         weights=path,
         class_names=names,
-        class_metas=_class_metas([], names),
+        class_metas=class_names.metas([], names),
         input_size=foreign_file.input_size(input_size),
         config=foreign_file.model_config(file),
         warnings=foreign_file.assumptions(file, classes=classes),
@@ -323,6 +339,7 @@ def load_model(
         input_size=stored.input_size,
         config=config,
         precision=chosen,
+        stuff_metas=stored.stuff_metas,
     )
 
 
@@ -381,15 +398,3 @@ def _class_names(record: Record) -> tuple[str, ...]:
             f"got {sorted(mapping.values())}"
         )
     return tuple(sorted(mapping, key=mapping.__getitem__))
-
-
-def _class_metas(classes: Any, names: tuple[str, ...]) -> tuple[ClassMeta, ...]:
-    """Builds a bitmap class for each name except the background.
-
-    The order and colours are those of the folder's `classes`; names that it lacks come last.
-    """
-    if not isinstance(classes, list):
-        raise UserError(f"`classes` must be a list, got {errors.shown(classes)}")
-    listed = {item.title: item for item in map(ClassMeta.from_json, classes)}
-    order = [title for title in listed if title in names[1:]] + [name for name in names[1:] if name not in listed]
-    return tuple(ClassMeta(title, "bitmap", listed[title].color if title in listed else "") for title in order)

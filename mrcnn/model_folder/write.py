@@ -27,7 +27,8 @@ def folder_config(
 
     Args:
         meta: meta of the training project; its classes keep their order and colours, all with the shape bitmap.
-        class_title_to_idx: class id of each title; a class without id, the neutral one, is left out.
+        class_title_to_idx: class id of each title; a class without id is left out, unless it is one of
+            `model.stuff_classes`.
         settings: the merged train config.
         model: settings of the architecture.
         background: title of class 0, appended if the project lacks it.
@@ -35,7 +36,8 @@ def folder_config(
     Returns:
         A dictionary ready for JSON.
     """
-    classes = [_class_json(item) for item in meta.classes if item.title in class_title_to_idx]
+    kept = {*class_title_to_idx, *model.get("stuff_classes", ())}
+    classes = [_class_json(item) for item in meta.classes if item.title in kept]
     if background not in {item["title"] for item in classes}:
         classes.append(_class_json(ClassMeta(background, color=BACKGROUND_COLOR)))
     return {

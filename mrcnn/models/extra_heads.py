@@ -12,10 +12,14 @@ from mrcnn.errors import UserError
 from mrcnn.fields import table
 from mrcnn.fields.table import Fields, named
 from mrcnn.heads.head import Head
+from mrcnn.heads.image_head import ImageHead
 from mrcnn.heads.keypoint.head import Keypoints
 from mrcnn.heads.roi_features import RoiFeatures
+from mrcnn.heads.semantic.head import Semantic
 from mrcnn.ops import sampling
-from mrcnn.structures import Detections, RawDetections
+from mrcnn.structures import SEMANTIC, Detections, RawDetections, SemanticRules
+
+AnyHead = Head | ImageHead
 
 
 class HeadType(NamedTuple):
@@ -27,8 +31,8 @@ class HeadType(NamedTuple):
             of its layers begin with `mrcnn_`, so that `train_layers` selects them with the other heads.
     """
 
-    head: type[Head]
-    build: Callable[..., Head]
+    head: type[AnyHead]
+    build: Callable[..., AnyHead]
 
 
 def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoints:
@@ -57,8 +61,21 @@ def _keypoints(settings: Any, *, num_classes: int, feature_dtype: str) -> Keypoi
     )
 
 
+def _semantic(settings: Any, *, num_classes: int, feature_dtype: str) -> Semantic:
+    """Builds the semantic head with the numbers of Panoptic FPN (2019)."""
+    if not settings.stuff_classes:
+        raise UserError(
+            "`special_classes.stuff` must list the classes of the head 'semantic', got none; list them, or set "
+            "`model.extra_heads` without it"
+        )
+    return Semantic(stuff_classes=len(settings.stuff_classes), feature_dtype=feature_dtype, name=SEMANTIC)
+
+
 KEYPOINT_POOL = 14  # side of a region's features, so that a map has 56 cells
-HEADS: dict[str, HeadType] = {"keypoints": HeadType(Keypoints, _keypoints)}
+HEADS: dict[str, HeadType] = {
+    "keypoints": HeadType(Keypoints, _keypoints),
+    SEMANTIC: HeadType(Semantic, _semantic),
+}
 # names that no head, field or loss may have, besides those of the family's own heads: of the sum and the L2 term, of
 # the model's outputs, and of keys in projects, COCO JSON and exports
 RESERVED = frozenset({
@@ -99,6 +116,16 @@ def gives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(field for kind in find(names).values() for field in kind.head.gives)
 
 
+def maps(config: ModelConfig) -> dict[str, SemanticRules]:
+    """Finds the maps of whole images that a model predicts, by name, with their classes and rules.
+
+    Raises:
+        UserError: as `find`.
+    """
+    heads = (kind.head for kind in find(config.extra_heads).values())
+    return {name: config.semantic_rules for head in heads if issubclass(head, ImageHead) for name in head.maps}
+
+
 def fields(config: ModelConfig) -> Fields:
     """Finds the extra fields of a model's detections, adapted to its settings.
 
@@ -129,7 +156,7 @@ def check_loss_weights(config: ModelConfig) -> None:
             raise UserError(f"`model.loss_weights`: {name!r} is no loss of this model; those are {', '.join(known)}")
 
 
-def build(names: Sequence[str], settings: Any, *, own: Iterable[str], **kwargs: Any) -> dict[str, Head]:
+def build(names: Sequence[str], settings: Any, *, own: Iterable[str], **kwargs: Any) -> dict[str, AnyHead]:
     """Builds heads by name.
 
     Args:
@@ -143,7 +170,8 @@ def build(names: Sequence[str], settings: Any, *, own: Iterable[str], **kwargs: 
         ValueError: a head is not of the table's class, or has a field that is not in `FIELDS`; or it has the name of a
             head, a field or a loss of the model.
     """
-    heads, taken = {}, {*RESERVED, *own}
+    heads: dict[str, AnyHead] = {}
+    taken = {*RESERVED, *own}
     for name, kind in find(names).items():
         heads[name] = kind.build(settings, **kwargs)
         if type(heads[name]) is not kind.head:

@@ -12,6 +12,7 @@ from keras import ops
 from mrcnn.heads.box.decode import Found
 from mrcnn.heads.box.head import Boxes, BoxOutputs
 from mrcnn.heads.head import Head
+from mrcnn.heads.image_head import ImageHead
 from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay, layout
 from mrcnn.models.keras_habits import KerasHabits
@@ -28,11 +29,13 @@ class Outputs(NamedTuple):
         rpn: of the region proposal network.
         box: of the box head.
         heads: of the other heads, in the model's order.
+        image_heads: of the heads for whole images.
     """
 
     rpn: RpnOutputs
     box: BoxOutputs
     heads: tuple[Any, ...]
+    image_heads: tuple[Any, ...] = ()
 
 
 class Layers(NamedTuple):
@@ -43,14 +46,14 @@ class Layers(NamedTuple):
         neck: computes a feature pyramid from the feature maps.
         rpn: proposes regions.
         box: classifies regions and refines their boxes.
-        heads: heads that add further fields to detections, by name.
+        heads: heads that add further fields to detections, or maps of whole images, by name.
     """
 
     backbone: keras.layers.Layer
     neck: keras.layers.Layer
     rpn: RegionProposals
     box: Boxes
-    heads: Mapping[str, Head]
+    heads: Mapping[str, Head | ImageHead]
 
 
 class Numbers(NamedTuple):
@@ -63,7 +66,7 @@ class Numbers(NamedTuple):
         post_nms_topk: the most proposals of an image at inference.
         choices: the run-time choices until others are set.
         weight_decay: factor of the L2 term.
-        loss_weights: factor of each loss by name; 1 for a loss that is not listed.
+        loss_weights: factor of each loss by name; of one that is not listed that of its head, or 1.
         image_std: what each channel is divided by; None for 1.
         image_order: `rgb`, or `bgr`: the channels are reversed before the mean is subtracted.
         pre_nms_topk_train: the RPN's number of anchors before its NMS in training; None for that of inference.
@@ -112,7 +115,9 @@ class MaskRCNN(KerasHabits):
         # with autocast Keras would cast the batch, boxes included, to the convolutions' type; each layer casts
         super().__init__(autocast=False, **kwargs)
         self.backbone, self.neck, self.rpn, self.box = layers.backbone, layers.neck, layers.rpn, layers.box
-        self.head_names, self.heads = tuple(layers.heads), list(layers.heads.values())
+        of_regions = {name: head for name, head in layers.heads.items() if isinstance(head, Head)}
+        self.head_names, self.heads = tuple(of_regions), list(of_regions.values())
+        self.image_heads = [head for head in layers.heads.values() if isinstance(head, ImageHead)]
         self.numbers, self.choices = numbers, numbers.choices
         self.trackers = [keras.metrics.Mean(name=name) for name in (*self.loss_names, "l2_loss")]
         self.use_fixed_slots(accelerator.is_visible())
@@ -123,20 +128,24 @@ class MaskRCNN(KerasHabits):
     @property
     def loss_names(self) -> tuple[str, ...]:
         """The names of the losses, head by head."""
-        return tuple(name for head in (self.rpn, self.box, *self.heads) for name in head.loss_names)
+        return tuple(name for head in self._all_heads for name in head.loss_names)
 
     @property
     def loss_labels(self) -> dict[str, str]:
         """The legend texts of losses by name, head by head."""
-        return {name: label for head in (self.rpn, self.box, *self.heads) for name, label in head.loss_labels.items()}
+        return {name: label for head in self._all_heads for name, label in head.loss_labels.items()}
 
     @property
     def class_layers(self) -> tuple[str, ...]:
         """The names of the layers whose shapes depend on the classes, head by head."""
-        return tuple(name for head in (self.box, *self.heads) for name in head.class_layers)
+        return tuple(name for head in (self.box, *self.heads, *self.image_heads) for name in head.class_layers)
+
+    @property
+    def _all_heads(self) -> tuple[Any, ...]:
+        return self.rpn, self.box, *self.heads, *self.image_heads
 
     def head(self, name: str) -> Head:
-        """Finds a head by name, the RPN and the box head excluded."""
+        """Finds a head of regions by name, the RPN and the box head excluded."""
         return self.heads[self.head_names.index(name)]
 
     def use_fixed_slots(self, fixed: bool) -> None:
@@ -172,7 +181,7 @@ class MaskRCNN(KerasHabits):
         self.backbone.build((None, None, None, len(self.numbers.image_mean)))
         self.neck.build([(None, None, None, width) for width in backbone_channels])
         self.rpn.build([map_shape] * (HEAD_LEVELS + 1))
-        for head in (self.box, *self.heads):
+        for head in (self.box, *self.heads, *self.image_heads):
             head.build(map_shape)
         self.built = True
 
@@ -267,14 +276,16 @@ class MaskRCNN(KerasHabits):
         Returns:
             The weighted sum of the losses plus the L2 term, and each of them by name, without its weight.
         """
-        pairs = [(self.rpn, outputs.rpn), (self.box, outputs.box), *zip(self.heads, outputs.heads, strict=True)]
+        predicted = (outputs.rpn, outputs.box, *outputs.heads, *outputs.image_heads)
         values: dict[str, Tensor] = {}
-        for head, predicted in pairs:
-            values |= head.losses(predicted, across=self.replica_sum)
+        for head, of_head in zip(self._all_heads, predicted, strict=True):
+            values |= head.losses(of_head, across=self.replica_sum)
+        usual = {name: weight for head in self.image_heads for name, weight in head.loss_weights.items()}
+        weights = {**usual, **self.numbers.loss_weights}
         l2 = decay.l2_loss(self.trainable_variables, weight_decay=self.numbers.weight_decay) / self.num_replicas
         total = l2
         for name, value in values.items():
-            total = total + self.numbers.loss_weights.get(name, 1.0) * value
+            total = total + weights.get(name, 1.0) * value
         return total, {**values, "l2_loss": l2}
 
     def compute_loss(  # noqa: PLR0917 -- the signature is that of Keras
@@ -326,14 +337,18 @@ class MaskRCNN(KerasHabits):
         maps = pyramid[:HEAD_LEVELS]
         box = self.box.outputs(maps, proposals, batch, **how)
         heads = tuple(head.outputs(maps, box.targets, batch, **how) for head in self.heads)
-        return Outputs(self.rpn.outputs(scored, batch), box, heads)
+        of_images = tuple(head.outputs(maps, batch, training=training) for head in self.image_heads)
+        return Outputs(self.rpn.outputs(scored, batch), box, heads, of_images)
 
     def _detect(
         self, pyramid: Sequence[Tensor], proposals: Proposals, batch: Mapping[str, Tensor], *, choices: Choices
     ) -> RawDetections:
         found = self._boxes(pyramid, proposals, batch, choices=choices)
         fields = self._fields(pyramid, batch, boxes=found.boxes, class_ids=found.class_ids, valid=found.valid)
-        return RawDetections(**found._asdict(), masks=fields.pop("masks"), extras=fields)
+        further = {
+            name: value for head in self.image_heads for name, value in head.decode(pyramid[:HEAD_LEVELS]).items()
+        }
+        return RawDetections(**found._asdict(), masks=fields.pop("masks"), extras=fields, maps=further)
 
     def _boxes(
         self, pyramid: Sequence[Tensor], proposals: Proposals, batch: Mapping[str, Tensor], *, choices: Choices

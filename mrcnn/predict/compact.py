@@ -44,6 +44,7 @@ def to_dense(found: CompactDetections) -> Detections:
         scores=found.scores,
         masks=canvases,
         extras=found.extras,
+        maps=found.maps,
     )
 
 
@@ -58,6 +59,7 @@ def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
         masks=tuple(found.masks[index] for index in kept),
         size=found.size,
         extras=extras.take(found.extras, kept),
+        maps=found.maps,
     )
 
 
@@ -69,6 +71,8 @@ def best_first(found: CompactDetections) -> CompactDetections:
 def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int]) -> CompactDetections:
     """Moves the detections of a crop into the pixel coordinates of the whole image.
 
+    The maps of a crop that is not the whole image are dropped.
+
     Args:
         found: detections in pixels of the crop.
         by: (y, x) of the crop's first pixel in the image.
@@ -78,7 +82,8 @@ def moved(found: CompactDetections, by: tuple[int, int], *, size: tuple[int, int
     masks = tuple(replace(mask, origin=(mask.origin[0] + y, mask.origin[1] + x)) for mask in found.masks)
     boxes = (found.boxes + np.array([y, x, y, x])).astype(np.float32)
     shifted = extras.transformed(found.extras, scale=(1, 1), shift=by)
-    return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]), extras=shifted)
+    maps = found.maps if found.size == (size[0], size[1]) else {}
+    return found._replace(boxes=boxes, masks=masks, size=(size[0], size[1]), extras=shifted, maps=maps)
 
 
 def mirrored(found: CompactDetections, fields: Fields | None = None) -> CompactDetections:
@@ -98,6 +103,7 @@ def mirrored(found: CompactDetections, fields: Fields | None = None) -> CompactD
         boxes=np.stack([y1, width - x2, y2, width - x1], axis=1),
         masks=tuple(masks),
         extras=extras.transformed(found.extras, scale=(1, -1), shift=(0, width), fields=fields),
+        maps={name: drawn[:, ::-1] for name, drawn in found.maps.items()},
     )
 
 
@@ -109,7 +115,7 @@ def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) ->
         size: height and width of the image.
 
     Returns:
-        All detections, in the order of `parts`. Empty in, empty out.
+        All detections, in the order of `parts`, with the maps of the first. Empty in, empty out.
     """
     if not parts:
         return empty(size)
@@ -121,4 +127,5 @@ def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) ->
         masks=tuple(mask for part in parts for mask in part.masks),
         size=(size[0], size[1]),
         extras=extras.concatenate([part.extras for part in parts]),
+        maps=parts[0].maps,
     )

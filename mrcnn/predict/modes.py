@@ -36,12 +36,15 @@ class Runner(Protocol):
 
 
 def full_image(mode: Mode) -> Method:
-    """Builds the method that applies the model to the whole image."""
+    """Builds the method that applies the model to the whole image, the only one that keeps the maps of images."""
 
     def plan(picture: Picture) -> Sequence[Region]:
         return [Region((0, 0, *_size(picture)))]
 
-    return Method(plan, _as_found, mode.flip)
+    def gather(regions: Sequence[Region], found: Sequence[CompactDetections], size: tuple[int, int]) -> Iterator[Part]:
+        yield Part(found[0])
+
+    return Method(plan, gather, mode.flip)
 
 
 def roi(mode: RoiMode) -> Method:
@@ -86,7 +89,7 @@ def sliding_window(mode: SlidingMode) -> Method:
         return [Region(box) for box in windows.cover(_size(picture), window, min_overlap)]
 
     def gather(regions: Sequence[Region], found: Sequence[CompactDetections], size: tuple[int, int]) -> Iterator[Part]:
-        objects = compact.concatenate(found, size=size)
+        objects = compact.concatenate(found, size=size)._replace(maps={})
         if mode.join_iou_threshold is not None:
             boxes = np.array([region.box for region in regions], np.int64)
             origins = np.repeat(boxes, [len(each.masks) for each in found], axis=0)
@@ -127,12 +130,12 @@ RUNNERS: dict[str, Runner] = {
 
 def _as_found(regions: Sequence[Region], found: Sequence[CompactDetections], size: tuple[int, int]) -> Iterator[Part]:
     for region, detections in zip(regions, found, strict=True):
-        yield Part(detections, region.label)
+        yield Part(detections._replace(maps={}), region.label)
 
 
 def _with_boxes(regions: Sequence[Region], found: Sequence[CompactDetections], size: tuple[int, int]) -> Iterator[Part]:
     for region, detections in zip(regions, found, strict=True):
-        yield Part(detections, region.label, region.box)
+        yield Part(detections._replace(maps={}), region.label, region.box)
 
 
 def _size(picture: Picture) -> tuple[int, int]:

@@ -14,8 +14,8 @@ from mrcnn.data.resize import ResizePlan
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
 from mrcnn.ops import masks
-from mrcnn.predict import compact
-from mrcnn.structures import CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
+from mrcnn.predict import compact, semantic
+from mrcnn.structures import SEMANTIC, CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
 
 DEFAULT_RULES = OutputRules()
 
@@ -56,7 +56,7 @@ def with_slots(
 
     Args:
         raw: NumPy fields of ONE image, without the batch axis: boxes `[D, 4]`, class_ids `[D]`, scores `[D]`, valid
-            `[D]`, masks `[D, M, M]`, extras `[D, ...]`.
+            `[D]`, masks `[D, M, M]`, extras `[D, ...]`, maps without it too.
         plan: how the image was resized and padded to the model input.
         image_size: H and W.
         class_names: name of each class id, the background first.
@@ -69,13 +69,17 @@ def with_slots(
     """
     boxes = resize.boxes_to_original(raw.boxes, plan, rounding=rules.round_boxes)
     placed = raw._replace(boxes=boxes, extras=extras_to_original(raw.extras, plan))
-    return in_image(placed, image_size=image_size, class_names=class_names, rules=rules)
+    found, slots = in_image(placed, image_size=image_size, class_names=class_names, rules=rules)
+    return found._replace(maps=maps_to_original(raw.maps, plan)), slots
 
 
 def in_image(
     raw: RawDetections, *, image_size: tuple[int, int], class_names: Sequence[str], rules: OutputRules = DEFAULT_RULES
 ) -> tuple[CompactDetections, np.ndarray]:
-    """Converts raw output whose boxes and extra fields are in pixels of the image; else as `with_slots`."""
+    """Converts raw output whose boxes and extra fields are in pixels of the image; else as `with_slots`.
+
+    Maps are left out.
+    """
     height, width = image_size
     slots = np.flatnonzero(raw.valid)
     slots = slots[np.argsort(-raw.scores[slots], kind="stable")]
@@ -105,6 +109,11 @@ def in_image(
         extras=extras.take(raw.extras, slots[keep]),
     )
     return found, slots[keep]
+
+
+def maps_to_original(maps: Mapping[str, np.ndarray], plan: ResizePlan) -> dict[str, np.ndarray]:
+    """Converts the maps of the model input to those of the image, `[H, W]` uint8 by name."""
+    return {name: semantic.to_original(values, plan) for name, values in maps.items() if name == SEMANTIC}
 
 
 def extras_to_original(

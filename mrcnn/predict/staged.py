@@ -1,7 +1,7 @@
 """The interface of predictors: what all of them do with images, and the three stages of their work."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
 from mrcnn.fields.table import Fields
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs
-from mrcnn.structures import CompactDetections, Detections
+from mrcnn.structures import CompactDetections, Detections, SemanticRules
 
 Batch = TypeVar("Batch")
 Raw = TypeVar("Raw")
@@ -42,6 +42,11 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
     def fields(self) -> Fields:
         """The extra fields of detections by name."""
         return self.bundle.extra_fields
+
+    @property
+    def maps(self) -> Mapping[str, SemanticRules]:
+        """The maps of whole images that it predicts, by name, with their classes and rules."""
+        return self.bundle.maps
 
     @abstractmethod
     def with_choices(self, **changes: float) -> "StagedPredictor[Batch, Raw]":

@@ -17,7 +17,7 @@ from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
-from mrcnn.structures import CompactDetections
+from mrcnn.structures import SEMANTIC, CompactDetections
 
 Disconnect = Future[None]  # done once the client has disconnected
 
@@ -114,7 +114,7 @@ class Service:
         Raises:
             UserError: the project has a class or tag of the same name that does not fit.
         """
-        return labels.output_meta(meta, self.bundle.class_metas, self._naming(mode))
+        return labels.output_meta(meta, (*self.bundle.class_metas, *self.bundle.stuff_metas), self._naming(mode))
 
     def annotate(
         self,
@@ -148,8 +148,14 @@ class Service:
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
-        names, fields = self.bundle.class_names[1:], self.bundle.extra_fields
-        return labels.name_labels(names, mode, confidence_tag=self._confidence_tag, fields=fields)
+        bundle = self.bundle
+        return labels.name_labels(
+            bundle.class_names[1:],
+            mode,
+            confidence_tag=self._confidence_tag,
+            fields=bundle.extra_fields,
+            semantic=bundle.maps.get(SEMANTIC),
+        )
 
 
 @dataclass(frozen=True)

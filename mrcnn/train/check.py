@@ -25,7 +25,18 @@ from mrcnn.model_folder.precision import Precision
 from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
-from mrcnn.train import brightness, checkpoint, devices, fields, history, mask_classes, mask_truth, objects, start
+from mrcnn.train import (
+    brightness,
+    checkpoint,
+    devices,
+    fields,
+    history,
+    mask_classes,
+    mask_truth,
+    objects,
+    start,
+    stuff,
+)
 from mrcnn.train import resume as resuming
 from mrcnn.train.devices import Devices
 from mrcnn.train.resume import Resumed
@@ -90,9 +101,11 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         UserError: a path or a setting is wrong.
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    config = stuff.settle(config)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
     extra_heads.check_loss_weights(begin.config.model)
     begin.config.model.check_layers(begin.config.train_layers)
+    stuff.check(begin.config, None if begin.model is None else begin.model.record)
     _check_monitors(begin.config)
     if begin.resumed is not None:
         best = history.best_index(begin.resumed.state.rows, monitor=begin.config.best_monitor)
@@ -181,12 +194,12 @@ def _check_monitors(config: TrainConfig, class_facts: ClassFacts | None = None) 
         class_facts: further values of the classes of the data; None before it is read, when the measures that only
             some data have pass, too.
     """
-    fields = extra_heads.gives(config.model.extra_heads)
-    possible = table.kinds_for(fields, class_facts)
+    found, maps = extra_heads.gives(config.model.extra_heads), extra_heads.maps(config.model)
+    possible = table.kinds_for(found, class_facts, maps=maps)
     if doubled := sorted({name for kind in possible for name in kind.validated} & {*extra_heads.losses(config.model)}):
         raise ValueError(f"a metric has a measure named {doubled[0]!r}, which is a loss of the model: rename it")
     accepted = _monitors(config, possible)
-    known = _monitors(config, table.kinds_for(fields, class_facts or {}))
+    known = _monitors(config, table.kinds_for(found, class_facts or {}, maps=maps))
     for key, rule in (("early_stopping", config.early_stopping), ("checkpoints", config.checkpoints)):
         if rule and rule.monitor not in (None, *accepted):
             raise UserError(f"`{key}.monitor` must be {errors.listed(known)}, got {errors.shown(rule.monitor)}")
@@ -220,7 +233,7 @@ def _with_precision(config: TrainConfig, chosen: Devices, *, resumed: bool, log:
 
 def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] | None) -> Settings:
     special = config.special_classes
-    titles = [item.title for item in source.meta.classes]
+    titles = [item.title for item in source.meta.classes if item.title not in special.stuff]
     return Settings(
         train_tag=config.dataset_tags.train,
         val_tag=config.dataset_tags.val,
@@ -234,6 +247,7 @@ def _settings(config: TrainConfig, source: Source, *, known: Mapping[str, int] |
         max_skipped_share=config.max_skipped_share,
         seed=config.seed,
         fields=fields.of_run(config, _fields(config), source),
+        stuff=special.stuff,
     )
 
 
@@ -302,6 +316,8 @@ def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     Raises:
         UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.
     """
+    config = stuff.settle(config)
+    stuff.check(config)
     extra_heads.check_loss_weights(config.model)
     config.model.check_layers(config.train_layers)
     return _with_shape(config, config.model.input_shape, log=log)

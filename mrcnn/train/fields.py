@@ -59,7 +59,7 @@ def _objects(source: Source) -> Iterator[tuple[Label, ...]]:
 def _by_class(config: TrainConfig, source: Source, known: Mapping[str, int] | None) -> list[Mapping[str, Any]]:
     """Lists the further values of the data's classes by class id, from 1."""
     special = config.special_classes
-    titles = [item.title for item in source.meta.classes]
+    titles = [item.title for item in source.meta.classes if item.title not in special.stuff]
     mapping = known or classes.class_mapping(titles, special.background, special.neutral, place=source.classes_in)
     return [
         source.class_facts.get(title, {}) for title, index in sorted(mapping.items(), key=lambda item: item[1]) if index

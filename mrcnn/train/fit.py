@@ -146,9 +146,12 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
 
 
 def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
+    maps = extra_heads.maps(config.model)
     return MetricScorer(
         mask_truth.measurable(
-            table.kinds_for(extra_heads.gives(config.model.extra_heads), samples.class_facts), config, samples.val
+            table.kinds_for(extra_heads.gives(config.model.extra_heads), samples.class_facts, maps=maps),
+            config,
+            samples.val,
         ),
         lambda image_id: pipeline.ground_truth(samples.val[image_id]),
         class_names=list(samples.class_title_to_idx),
@@ -163,6 +166,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         max_detections=config.model.detections_per_image,
         class_facts=samples.class_facts,
         fields=extra_heads.fields(config.model),
+        maps=maps,
     )
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import UserError
-from mrcnn.evaluate.metric import MetricKind, Metrics
+from mrcnn.evaluate.metric import Maps, MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
@@ -47,6 +47,7 @@ class MetricScorer:
         max_detections: int = 100,
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
+        maps: Maps = MappingProxyType({}),
     ):
         """Stores the settings and starts without images.
 
@@ -59,11 +60,13 @@ class MetricScorer:
             max_detections: the most detections of an image.
             class_facts: further values of each class of the data, by title.
             fields: the model's extra fields by name.
+            maps: the rules of the model's maps by name.
         """
         self._kinds, self._ground_truth = tuple(kinds), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
         self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields
+        self._maps = maps
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -94,6 +97,7 @@ class MetricScorer:
             max_detections=self._max_detections,
             class_facts=self._class_facts,
             fields=self._fields,
+            maps=self._maps,
         )
 
 

@@ -1,5 +1,7 @@
 """Detections under the names an inference mode asks for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from mrcnn.predict.regions import Found, Part
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
+from mrcnn.structures import SemanticRules
 from tests.fields import toy
 from tests.predict import helpers
 
@@ -306,3 +309,16 @@ def test_annotate_and_output_meta_have_the_figures_of_fields(monkeypatch):
     assert [item.shape for item in labels.output_meta(ProjectMeta(), METAS, naming).classes] == ["any", "any"]
     with pytest.raises(UserError, match="has shape bitmap but detections are figures of several shapes; change"):
         labels.output_meta(ProjectMeta((ClassMeta(title, "bitmap"),)), METAS, naming)
+
+
+def test_annotate_puts_stuff_below_and_leaves_out_what_the_merge_drops():
+    rules = SemanticRules(("sky", "road"), stuff_area=10)
+    naming = replace(make_naming(), titles={"dog": "dog", "sky": "Sky", "road": "Road"}, semantic=rules)
+    drawn = np.zeros((8, 10), np.uint8)
+    drawn[:4] = 1  # 40 pixels, of which the dog covers 3 x 4 and the cat, which scores 0.5, 2 x 2
+    drawn[7, :9] = 2  # 9 pixels are too few
+    sky, dog = add(naming, Part(DETECTIONS._replace(maps={"semantic": drawn})))
+    assert (sky.class_title, dog.class_title) == ("Sky", "dog")
+    assert sky.tags == ()
+    assert sky.geometry.mask.sum() == 40 - 12 - 4
+    assert [label.class_title for label in add(naming, Part(DETECTIONS))] == ["dog"]  # without a map

@@ -10,6 +10,7 @@ from mrcnn.config import augmentation, legacy, load, tables
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig, Mode
 from mrcnn.config.keypoints import KeypointTemplate
+from mrcnn.config.panoptic import PanopticConfig
 from mrcnn.config.sampling import SamplingConfig
 from mrcnn.config.train import CopyPasteConfig, EarlyStoppingConfig, ScaleJitterConfig, TrainConfig
 from mrcnn.config.tta import TtaConfig
@@ -108,7 +109,8 @@ def test_no_key_is_documented_that_does_not_exist():
     known |= {"model.class_agnostic_masks", "model.mask_head", "model.mask_train_boxes"}
     known |= {"model.mask_supervision", "model.mask_points", "model.mask_point_share"}
     known |= {"model.box_head", "model.cascade_ious", "model.cascade_delta_std"}
-    known |= {"model.class_loss", "model.federated_classes"}
+    known |= {"model.class_loss", "model.federated_classes", "model.stuff_classes"}
+    known |= {f"model.panoptic.{name}" for name in PanopticConfig.model_fields}
     known |= {"early_stopping", "augmentation[].name", "augmentation[].args", "augmentation[].children"}
     assert set(TRAINING) - known == set()
 

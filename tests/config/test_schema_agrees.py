@@ -35,6 +35,7 @@ RULES = re.compile(
     r"|give `.+` or `.+`, not both|must be \"decoupled\" for adamw|max_scale` must be at least|must be null with `"
     r"|needs 3 `model.channels`|must be less than `window\.|^`mode.nms_after.confidence_tag_name` must be"
     r"|nested more than 32 levels"
+    r"|stuff` must list other classes, each once"
     r"|must name each point once|which is not in `names`|must hold each point once|must hold one number per name"
 )
 

@@ -268,3 +268,13 @@ def test_check_project_counts_bound_keypoints_as_a_part_of_their_object(root):
     assert report.sets["train"].objects == {"pear": 1}
     _add(root, "2.png", graph, tags=["train"])
     assert "1 object without area" in check.format_report(_check(root))
+
+
+def test_objects_of_stuff_classes_are_not_counted_as_objects_to_learn(root):
+    _add(root, "1.png", _object(), _object("pear", geometryType="polygon"), tags=["train", "val"])
+    found = []
+    for stuff in ([], ["pear"]):
+        report = _check(root, config=load_train_config({"special_classes": {"stuff": stuff}}))
+        found.append(dict(report.sets["train"].objects))
+        assert "no object of" not in check.format_report(report)
+    assert found == [{"apple": 1, "pear": 1}, {"apple": 1}]

@@ -69,3 +69,14 @@ def test_metrics_refuse_two_measures_of_one_name_per_class():
 def test_check_names_accepts_all_other_names():
     assert check_names(["box_ap", "image_loss"]) is None
     assert check_names([]) is None
+
+
+def test_metrics_gives_maps_to_those_that_need_them():
+    given = []
+
+    def make(class_names, **keys):
+        given.append(keys.get("maps"))
+        return Counter("a", class_names, 1)
+
+    Metrics([MetricKind(make, needs_maps=("semantic",)), MetricKind(make)], ["bg"], max_detections=1, maps={"a": 1})
+    assert given == [{"a": 1}, None]

@@ -6,6 +6,7 @@ from mrcnn.config.keypoints import KeypointTemplate
 from mrcnn.evaluate import table
 from mrcnn.evaluate.metric import MetricKind
 from mrcnn.fields.keypoints import Keypoints
+from mrcnn.structures import SemanticRules
 
 
 @pytest.fixture
@@ -26,12 +27,15 @@ def test_kinds_for_selects_the_metrics_whose_fields_are_there(keypoints, fields,
 def test_columns_and_labels_are_those_of_all_kinds(keypoints):
     names = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
     assert table.columns() == (
-        *names, "oks", *(f"lvis_{name}" for name in names), "cityscapes_ap", "cityscapes_ap50"
+        *names, "oks", *(f"lvis_{name}" for name in names), "cityscapes_ap", "cityscapes_ap50",
+        "pq", "sq", "rq", "semantic_iou",
     )  # fmt: skip
     shown = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50", "oks": "OKS"}
     shown |= {f"lvis_{name}": f"LVIS {shown[name]}" for name in ("box_ap", "mask_ap")}
     shown["lvis_mask_ap_rare"] = "LVIS mask AP, rare"
     shown |= {"cityscapes_ap": "Cityscapes AP", "cityscapes_ap50": "Cityscapes AP50"}
+    shown |= {"pq": "panoptic quality", "pq_things": "PQ of things", "pq_stuff": "PQ of stuff"}
+    shown["semantic_iou"] = "mean IoU"
     assert table.labels() == shown
     assert list(table.labels()) == list(shown)
 
@@ -40,6 +44,7 @@ def test_what_a_kind_of_the_table_shows_is_among_its_measures():
     for kind in table.METRICS.values():
         template = KeypointTemplate(names=("nose",))
         known = {"fields": {"keypoints": Keypoints(template)}} if kind.uses_fields else {}
+        known |= {"maps": {"semantic": SemanticRules(("sky",))}} if kind.needs_maps else {}
         measured = kind.make(("bg", "a"), max_detections=1, class_facts={}, **known).result()
         assert {*kind.columns, *kind.validated} <= measured.keys()
         assert set(kind.monitored) <= kind.validated.keys()

@@ -17,6 +17,7 @@ def test_unnamed_reverses_named():
     more = raw._replace(extras={"depth": 6})
     assert outputs.named(more) == fields | {"depth": 6}
     assert outputs.unnamed(outputs.named(more)) == more
+    assert outputs.named(raw._replace(maps={"semantic": 6})) == fields  # maps of whole images are left out
 
 
 def test_unnamed_needs_every_field():

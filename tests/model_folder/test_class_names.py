@@ -86,3 +86,13 @@ def test_a_class_may_not_be_called_as_the_background():
 def test_a_name_that_no_file_can_hold_is_refused():
     with pytest.raises(UserError, match=r"the class name .* holds half of a character"):
         class_names.read_names(["cat", "\ud83d"])
+
+
+def test_metas_have_the_order_and_colours_of_the_folder():
+    listed = [{"title": "dog", "shape": "bitmap", "color": "#00FF00"}, {"title": "bg", "shape": "bitmap"}]
+    found = class_names.metas(listed, ("bg", "cat", "dog"))
+    assert [item.title for item in found] == ["dog", "cat"]
+    assert found[0].color == "#00FF00"
+    assert class_names.metas([], ("bg",)) == ()
+    with pytest.raises(UserError, match="`classes` must be a list, got 3"):
+        class_names.metas(3, ("bg",))

@@ -57,3 +57,9 @@ def test_write_folder_keeps_a_folder_that_exists(tmp_path):
     with pytest.raises(FileExistsError):
         write.write_folder(tmp_path / "m", {}, [])
     assert list((tmp_path / "m" / "model_weights").iterdir()) == []
+
+
+def test_folder_config_keeps_the_colours_of_stuff():
+    model = {"stuff_classes": ["fog"]}
+    made = write.folder_config(META, {"bg": 0, "ant": 1}, settings={}, model=model, background="bg")
+    assert [(item["title"], item["color"]) for item in made["classes"]][:2] == [("ant", "#040506"), ("fog", "#070809")]

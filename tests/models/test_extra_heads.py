@@ -50,7 +50,7 @@ def registered(monkeypatch):
 
 
 def test_find_refuses_an_unknown_head_and_lists_the_known(registered):
-    with pytest.raises(UserError, match=r"'marks' is none of the known heads \(keypoints, mark, other\)$"):
+    with pytest.raises(UserError, match=r"'marks' is none of the known heads \(keypoints, semantic, mark, other\)$"):
         extra_heads.find(["marks"])
     assert list(extra_heads.find(["other", "mark"])) == ["other", "mark"]
 

@@ -82,3 +82,29 @@ def test_put_behind_one_another():
     found = compact.from_dense(dense)
     parts = [compact.take(found, [0, 1]), compact.empty(found.size), compact.take(found, [2, 3, 4])]
     assert_same(compact.to_dense(compact.concatenate(parts, size=found.size)), dense)
+
+
+def with_map(left=1, right=2, size=(6, 8)):
+    drawn = np.full(size, left, np.uint8)
+    drawn[:, size[1] // 2 :] = right
+    return compact.empty(size)._replace(maps={"semantic": drawn})
+
+
+def test_maps_go_there_and_back_and_with_a_choice_of_detections():
+    found = with_map()
+    assert compact.from_dense(compact.to_dense(found)).maps["semantic"] is found.maps["semantic"]
+    assert compact.take(found, []).maps == found.maps
+
+
+def test_mirrored_mirrors_maps():
+    np.testing.assert_array_equal(compact.mirrored(with_map()).maps["semantic"], with_map(2, 1).maps["semantic"])
+
+
+def test_moved_keeps_the_maps_of_a_whole_image_alone():
+    assert compact.moved(with_map(), (0, 0), size=(6, 8)).maps.keys() == {"semantic"}
+    assert compact.moved(with_map(), (0, 0), size=(6, 9)).maps == {}
+
+
+def test_concatenate_keeps_the_maps_of_the_first():
+    found = compact.concatenate([with_map(), with_map(3, 3)], size=(6, 8))
+    np.testing.assert_array_equal(found.maps["semantic"], with_map().maps["semantic"])

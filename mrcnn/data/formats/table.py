@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.formats import cityscapes, cvat, label_studio, labelbox, labelme, via, voc, yolo
+from mrcnn.data.formats import cityscapes, coco_panoptic, cvat, label_studio, labelbox, labelme, via, voc, yolo
 from mrcnn.data.formats.record import Found, Job
 from mrcnn.errors import UserError
 
@@ -35,6 +35,7 @@ READERS: dict[str, Reader] = {
     "cvat": Reader(cvat.WHAT, cvat.fits, cvat.read),
     "label_studio": Reader(label_studio.WHAT, label_studio.fits, label_studio.read),
     "labelbox": Reader(labelbox.WHAT, labelbox.fits, labelbox.read),
+    "coco_panoptic": Reader(coco_panoptic.WHAT, coco_panoptic.fits, coco_panoptic.read),
     "cityscapes": Reader(cityscapes.WHAT, cityscapes.fits, cityscapes.read),
     "voc": Reader(voc.WHAT, voc.fits, voc.read),
 }

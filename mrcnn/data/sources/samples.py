@@ -1,8 +1,8 @@
 """Makes the training and validation samples of a source.
 
-Every annotation is read once. Objects of the background class are left out. Objects of the neutral class and objects
-tagged `iscrowd` become regions to ignore. Figures bound to one instance are one object. An image without objects is
-kept: all of it is background.
+Every annotation is read once. Objects of the background class are left out, those of stuff classes become regions of
+the semantic map. Objects of the neutral class and objects tagged `iscrowd` become regions to ignore. Figures bound to
+one instance are one object. An image without objects is kept: all of it is background.
 Source: Supervisely Mask R-CNN plugin 5.16. Its README describes the neutral class, but its code did not implement it.
 """
 
@@ -19,6 +19,7 @@ from mrcnn.fields import extras
 from mrcnn.project import drawing, repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label
 from mrcnn.project.geometry import Geometry, Rectangle
+from mrcnn.project.listing import few
 from mrcnn.project.skeletons import KEYPOINT_SHAPES
 from mrcnn.structures import Sample
 
@@ -35,9 +36,10 @@ def load_samples(source: Source, settings: Settings, *, log: EventLog | None = N
         Samples in the source's order.
 
     Raises:
-        UserError: there is no class to learn, a set has no image or no object, or too many images are unusable.
+        UserError: there is no class to learn, a stuff class is none of the data, a set has no image or no object, or
+            too many images are unusable.
     """
-    titles = [item.title for item in source.meta.classes]
+    titles = _things(source, settings)
     mapping = dict(
         settings.class_title_to_idx
         or classes.class_mapping(titles, settings.background, settings.neutral, place=source.classes_in)
@@ -52,6 +54,7 @@ def load_samples(source: Source, settings: Settings, *, log: EventLog | None = N
             class_title_to_idx=mapping,
             neutral=settings.neutral,
             fields=settings.fields,
+            stuff=classes.stuff_numbers(settings.stuff),
         )
         for index in sorted({*sets.train, *sets.val})
     }
@@ -72,6 +75,7 @@ def make_sample(
     class_title_to_idx: Mapping[str, int],
     neutral: str | None = None,
     fields: Collection[str] = (),
+    stuff: Mapping[str, int] | None = None,
 ) -> Sample:
     """Makes the sample of one image.
 
@@ -81,6 +85,7 @@ def make_sample(
         class_title_to_idx: class ids by title, 0 the background.
         neutral: title of the class whose objects are ignored; None without one.
         fields: the extra fields to read, as for `fields.table.chosen`.
+        stuff: numbers of the stuff classes by title; None for a sample without semantic map.
 
     Raises:
         UserError: an object's class has no index.
@@ -88,7 +93,7 @@ def make_sample(
     figures: dict[tuple[int, bool, str | int], list[Label]] = {}
     for number, label in enumerate(annotation.labels):
         title = label.class_title
-        if class_title_to_idx.get(title) == classes.BACKGROUND_IDX:
+        if class_title_to_idx.get(title) == classes.BACKGROUND_IDX or title in (stuff or ()):
             continue
         ignore = title == neutral or label.has_tag(CROWD_TAG)
         if not ignore and title not in class_title_to_idx:
@@ -104,6 +109,11 @@ def make_sample(
         size_hw=annotation.size_hw,
         extras=extras.of_objects(figures.values(), fields),
         facts=annotation.extra,
+        stuff=None
+        if stuff is None
+        else tuple(
+            (label.geometry, stuff[label.class_title]) for label in annotation.labels if label.class_title in stuff
+        ),
     )
 
 
@@ -132,6 +142,17 @@ class _Figures(NamedTuple):
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws all parts onto one mask."""
         return drawing.union([part.to_mask(height, width) for part in self.parts])
+
+
+def _things(source: Source, settings: Settings) -> list[str]:
+    """Lists the classes of a source that have instances; checks the names of the others."""
+    titles = [item.title for item in source.meta.classes]
+    for title in settings.stuff:
+        if title not in titles:
+            raise UserError(
+                f"`special_classes.stuff` must list classes of the data, got {title!r}; those are {few(titles)}"
+            )
+    return [title for title in titles if title not in settings.stuff]
 
 
 def _check_left_out(source: Source, *, max_share: float) -> None:

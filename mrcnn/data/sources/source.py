@@ -58,6 +58,7 @@ class Settings(NamedTuple):
         max_skipped_share: share of unusable images above which the data is refused.
         seed: of random choices.
         fields: the objects' extra fields to read, by name; or only their names.
+        stuff: `special_classes.stuff`, titles of the classes of the semantic map from 1; empty without one.
     """
 
     train_tag: str = "train"
@@ -68,6 +69,7 @@ class Settings(NamedTuple):
     max_skipped_share: float = 0.5
     seed: int = 0
     fields: Collection[str] = ()
+    stuff: tuple[str, ...] = ()
 
 
 class AnnotatedImage(Protocol):

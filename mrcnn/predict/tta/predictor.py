@@ -27,7 +27,7 @@ from mrcnn.predict.tta import views as looking
 from mrcnn.predict.tta.average import Average
 from mrcnn.predict.tta.merge import Boxes
 from mrcnn.predict.tta.views import View
-from mrcnn.structures import CompactDetections, RawDetections
+from mrcnn.structures import CompactDetections, RawDetections, SemanticRules
 
 Images = tuple[np.ndarray, ...]  # of a batch, each `[H, W, channels]` uint8
 
@@ -60,6 +60,8 @@ def predictor_of(
         f"test-time augmentation: {len(views)} views of each image or region, with short sides of {sides} pixels"
         + ", also mirrored" * tta.flip
     )
+    if bundle.maps:
+        say(f"test-time augmentation has no maps of whole images: {', '.join(bundle.maps)} is left out")
     return AugmentedPredictor(bundle, views)
 
 
@@ -84,6 +86,11 @@ class AugmentedPredictor(StagedPredictor[Images, list[RawDetections]]):
         sides = dict.fromkeys(view.side for view in views)
         self._find = {side: _graph_of_boxes(bundle, side) for side in sides}
         self._describe = {side: _graph_of_heads(bundle, side) for side in sides}
+
+    @property
+    def maps(self) -> dict[str, SemanticRules]:
+        """No maps: the views would have to be averaged."""
+        return {}
 
     def with_choices(self, **changes: float) -> "AugmentedPredictor":
         """Makes a predictor with other run-time choices; see `StagedPredictor.with_choices`."""

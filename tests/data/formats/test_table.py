@@ -10,6 +10,7 @@ from mrcnn.errors import UserError
 from tests.data.formats import (
     making,
     test_cityscapes,
+    test_coco_panoptic,
     test_cvat,
     test_label_studio,
     test_labelbox,
@@ -26,6 +27,8 @@ def make_of_each(root):
         making.image(root / name / "a.png")
     test_yolo.roboflow(root / "yolo")
     test_cityscapes.write(root / "cityscapes", "train", test_cityscapes.ids())
+    panoptic = test_coco_panoptic.write(root / "coco_panoptic")
+    making.image(root / "coco_panoptic" / "a.jpg")  # beside the file, where images are looked for
     polygon = f"<polygon>{test_voc.POLYGON}</polygon>"
     made = {
         "labelme": making.write(root / "labelme" / "a.json", test_labelme.content(test_labelme.shape())),
@@ -37,6 +40,7 @@ def make_of_each(root):
         "labelbox": making.write(root / "labelbox" / "b.ndjson", json.dumps(test_labelbox.row(test_labelbox.item()))),
     }
     making.write(root / "voc" / "a.xml", test_voc.document(test_voc.entry(inside=polygon)))
+    made["coco_panoptic"] = panoptic
     return {**made, **{name: root / name for name in ("yolo", "cityscapes", "voc")}}
 
 

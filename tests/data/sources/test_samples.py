@@ -1,6 +1,7 @@
 """Samples of a source; those of a project are in `test_supervisely.py`, of COCO files in `test_coco.py`."""
 
 import io
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -141,3 +142,24 @@ def test_without_mask_counts_the_objects_that_are_boxes():
     made = samples.make_sample(Image("t", ()), Annotation((8, 9), (), labels), class_title_to_idx=classes)
     assert samples.without_mask(made) == 2
     assert samples.without_mask(made._replace(labels=(), ignore=())) == 0
+
+
+def test_load_samples_makes_a_map_of_stuff():
+    loaded = samples.load_samples(source(Image("v", (A, B)), Image("t", (B, A, CROWD))), Settings(stuff=("b",)))
+    assert loaded.class_title_to_idx == {"bg": 0, "a": 1}
+    [sample] = loaded.train
+    assert (sample.class_ids, sample.ignore) == ((1,), (False,))
+    assert sample.stuff == ((PIXELS, 1), (PIXELS, 1))  # a group of stuff is stuff
+    assert samples.load_samples(source(Image("v", (A,)), Image("t", (A,))), Settings()).train[0].stuff is None
+
+
+def test_load_samples_numbers_stuff_in_the_order_of_the_config():
+    meta = ProjectMeta(tuple(map(ClassMeta, "abc")))
+    data = replace(source(Image("v", (A,)), Image("t", (A, B, Label("c", PIXELS)))), meta=meta)
+    [sample] = samples.load_samples(data, Settings(stuff=("c", "b"))).train
+    assert sample.stuff == ((PIXELS, 2), (PIXELS, 1))
+
+
+def test_load_samples_refuses_stuff_that_is_no_class():
+    with pytest.raises(UserError, match=r"`special_classes.stuff` must list classes of the data, got 'sky'; those are"):
+        samples.load_samples(source(Image("v", (A,)), Image("t", (A,))), Settings(stuff=("sky",)))

@@ -1,0 +1,1 @@
+"""The semantic head: the class of each pixel, of things together and of stuff."""
