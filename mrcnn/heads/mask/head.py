@@ -28,6 +28,22 @@ class MaskOutputs(NamedTuple):
     targets: MaskTargets | PointTargets
 
 
+class Chosen(NamedTuple):
+    """The regions that a mask head runs on in training.
+
+    Attributes:
+        regions: all regions that may train masks, `[B, Q, ...]`.
+        index: (image, slot), two `[P]` int32: the positions of the chosen ones among them.
+        rois: `[P, 4]` float32, the chosen ones.
+        image: `[P]` int32, the image of each; that of the copied region where `repeat_regions` replaced a filler.
+    """
+
+    regions: RoiTargets
+    index: tuple[Tensor, Tensor]
+    rois: Tensor
+    image: Tensor
+
+
 class Masks(Head):
     """Mask head: predicts a small mask of each region's object.
 
@@ -93,19 +109,9 @@ class Masks(Head):
             `MaskOutputs` of the object regions and, as fillers, of each image's first slot, or with `repeat_regions` of
             none but the batch's first; with `fixed_slots` of all slots that can hold an object.
         """
-        regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
-        most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
-        used = self._used(regions.class_ids > 0)
-        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=most)
-        row = image * regions.rois.shape[1] + slot
-        if self.repeat_regions:
-            copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
-            row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
-        rois = ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0)
-        logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
-        inner = regions._replace(rois=self.frame.enter(regions.rois))
-        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
-        return MaskOutputs(logits, self.targets(inner, batch, index, pixel_rois=rois, training=training))
+        chosen = self._choose(regions, batch)
+        logits = self._draw(pyramid, chosen.rois, chosen.image, image_size=image_size, training=training)
+        return MaskOutputs(logits, self._targets(chosen, batch, training=training))
 
     def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
         """Computes the mask loss, by name; see `Head.losses`."""
@@ -123,10 +129,29 @@ class Masks(Head):
         image, slot = slots.find(used, fixed=self.fixed_slots)
         flat = image * boxes.shape[1] + slot
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
-        logits = self._draw(pyramid, rois, image, image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
-        probabilities = ops.sigmoid(loss.of_class(logits, own))
-        return {"masks": slots.spread(probabilities, used, valid=valid)}
+        logits = self._draw_class(pyramid, rois, image, own, image_size=image_size)
+        return {"masks": slots.spread(ops.sigmoid(logits), used, valid=valid)}
+
+    def _choose(self, regions: RoiTargets, batch: Mapping[str, Tensor]) -> Chosen:
+        """Chooses the regions to run on in training, see `outputs`."""
+        regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
+        most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
+        used = self._used(regions.class_ids > 0)
+        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=most)
+        row = image * regions.rois.shape[1] + slot
+        if self.repeat_regions:
+            copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
+            row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
+        return Chosen(regions, index, ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0), image)
+
+    def _targets(
+        self, chosen: Chosen, batch: Mapping[str, Tensor], *, training: bool
+    ) -> MaskTargets | PointTargets:
+        """Computes the targets of the chosen regions in the head's frame."""
+        inner = chosen.regions._replace(rois=self.frame.enter(chosen.regions.rois))
+        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
+        return self.targets(inner, batch, chosen.index, pixel_rois=chosen.rois, training=training)
 
     def _used(self, real: Tensor) -> Tensor:
         """Marks the slots to run on: those of objects, and fillers, so that a batch without objects is not empty."""
@@ -146,3 +171,10 @@ class Masks(Head):
         extent = self.frame.extent(image_size)
         regions = self.features(pyramid, self.frame.enter(rois), image_index, image_size=image_size, extent=extent)
         return self.network(regions, training=training)
+
+    def _draw_class(
+        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, class_ids: Tensor, *, image_size: Size
+    ) -> Tensor:
+        """Computes the logits `[P, M, M]` of each region's class at inference."""
+        logits = self._draw(pyramid, rois, image_index, image_size=image_size, training=False)
+        return loss.of_class(logits, class_ids)
