@@ -1,10 +1,10 @@
 """COCO average precision of masks by their boundaries, which shows errors that the IoU of large masks hides.
 
-The overlap of two masks is the smaller of their IoU and of their boundary IoU: the IoU of those pixels of each mask that
-are within 2 % of the image's diagonal of the mask's own edge. The image's border is an edge, too. Of crowds the usual
-overlap counts.
-Shape letters: H W image.
-Source: Cheng et al. (2021), Boundary IoU, section 5; the authors' code, with whose `dilation_ratio` 0.02 the bands agree.
+The overlap of two masks is the smaller of their IoU and of their boundary IoU: the IoU of those pixels of each mask
+that are within 2 % of the image's diagonal of the mask's own edge. The image's border is an edge, too. Of crowds the
+usual overlap counts.
+Source: Cheng et al. (2021), Boundary IoU, section 5; the authors' code, with whose `dilation_ratio` 0.02 the boundaries
+agree.
 """
 
 import math

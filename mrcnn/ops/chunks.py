@@ -24,8 +24,6 @@ def in_chunks(function: Callable[..., Tensor], rows: tuple[Tensor, ...], *, size
     if isinstance(parts, int) and parts == 1 and count == size:
         return function(*rows)
     index = ops.minimum(ops.arange(parts * size, dtype="int32"), count - 1)
-    chunks = tuple(
-        ops.reshape(ops.take(tensor, index, axis=0), (-1, size, *tensor.shape[1:])) for tensor in rows
-    )
+    chunks = tuple(ops.reshape(ops.take(tensor, index, axis=0), (-1, size, *tensor.shape[1:])) for tensor in rows)
     found = ops.map(lambda chunk: function(*chunk), chunks)  # [parts, size, ...]
     return ops.reshape(found, (-1, *found.shape[2:]))[:count]

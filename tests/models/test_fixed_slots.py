@@ -124,6 +124,8 @@ def unknown_shapes(graph):
         for operation in operations
         # the axes over which a gradient is summed, which are constants once the shapes are known
         if operation.type != "BroadcastGradientArgs"
+        # an argument of a loop that its condition does not read
+        if "redundant_placeholder" not in operation.name
         for output in operation.outputs
         if output.dtype not in (tf.variant, tf.resource) and not output.shape.is_fully_defined()
     ]

@@ -23,7 +23,12 @@ pytestmark = pytest.mark.slow
 def trained(tmp_path_factory):
     """Trains once: the folder and the rows of the history."""
     folder = tmp_path_factory.mktemp("pointrend")
-    return folder, overfit.train(folder, overfit.config(epochs=10, mask_head="pointrend"))
+    return folder, overfit.train(folder, overfit.config(epochs=8, mask_head="pointrend"))
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return Predictor.load(trained[0] / "out")
 
 
 def test_train_overfits_the_masks_of_drawn_figures(trained):
@@ -46,17 +51,17 @@ def test_train_overfits_the_masks_of_drawn_figures(trained):
     assert metrics["boundary_ap"] >= 0.7
 
 
-@pytest.mark.parametrize("mode", projects.MODES)
-def test_apply_of_pointrend_in_every_mode(trained, tmp_path, mode):
-    config = projects.mode_config(mode)
-    if mode == "bboxes":
-        config["mode"]["from_classes"] = ["a bitmap"]
+def test_apply_of_pointrend_in_every_mode(predictor, tmp_path):
     source = sources.open_project(projects.make_every_shape(tmp_path / "source"))
-    summary = annotating.apply(
-        Predictor.load(trained[0] / "out"), source, tmp_path / "out", config=load_inference_config(config),
-        log=HeardLog(), options=annotating.Options(),
-    )  # fmt: skip
-    assert (summary.images, summary.skipped) == (len(source.entries), [])
+    for mode in projects.MODES:
+        config = projects.mode_config(mode)
+        if mode == "bboxes":
+            config["mode"]["from_classes"] = ["a bitmap"]
+        summary = annotating.apply(
+            predictor, source, tmp_path / mode, config=load_inference_config(config), log=HeardLog(),
+            options=annotating.Options(),
+        )  # fmt: skip
+        assert (summary.images, summary.skipped) == (len(source.entries), [])
 
 
 def test_export_of_pointrend_is_equal_to_the_live_model(trained, tmp_path):
@@ -66,8 +71,8 @@ def test_export_of_pointrend_is_equal_to_the_live_model(trained, tmp_path):
     assert result.proofs[0].paired
 
 
-def test_service_of_pointrend_returns_masks(trained):
-    service = Service(Predictor.load(trained[0] / "out"), batch_size=1, wait_seconds=0.001)
+def test_service_of_pointrend_returns_masks(predictor):
+    service = Service(predictor, batch_size=1, wait_seconds=0.001)
     image, (figure,) = figures.draw(0)
     try:
         found = service.annotate(image, Annotation(None), meta=ProjectMeta(), mode=load_mode({}))

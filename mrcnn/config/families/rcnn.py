@@ -119,7 +119,10 @@ class RcnnConfig(ModelConfig):
         ),
     )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
-    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`, with `mask_head` pointrend times a power of 2")
+    mask_size: PositiveInt = Field(
+        default=28,
+        description="side of a predicted mask, twice `mask_pool_size`, with `mask_head` pointrend times a power of 2",
+    )
     class_agnostic_masks: Flag = Field(default=False, description="whether a region has one mask for all classes")
     mask_head: Literal["fcn", "hourglass20", "hourglass32", "hourglass52", "hourglass100", "pointrend"] = Field(
         default="fcn",
@@ -272,7 +275,11 @@ class RcnnConfig(ModelConfig):
         if isinstance(values, Mapping) and values.get("mask_head") == POINTREND:
             pool = values.get("mask_pool_size", cls.model_fields["mask_pool_size"].default)
             implied = {"gt_mask_size": POINTREND_TRUTH}
-            return {**implied, **({"mask_size": 2 * pool << POINTREND_DOUBLINGS} if type(pool) is int else {}), **values}
+            return {
+                **implied,
+                **({"mask_size": 2 * pool << POINTREND_DOUBLINGS} if type(pool) is int else {}),
+                **values,
+            }
         if not isinstance(values, Mapping) or values.get("mask_head") not in tuple(HALVINGS):
             return values
         pool = values.get("mask_pool_size", HOURGLASS_POOL)

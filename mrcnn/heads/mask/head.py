@@ -130,7 +130,7 @@ class Masks(Head):
         flat = image * boxes.shape[1] + slot
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
-        logits = self._draw_class(pyramid, rois, image, own, image_size=image_size)
+        logits = self._draw_class(pyramid, rois, image, class_ids=own, image_size=image_size)
         return {"masks": slots.spread(ops.sigmoid(logits), used, valid=valid)}
 
     def _choose(self, regions: RoiTargets, batch: Mapping[str, Tensor]) -> Chosen:
@@ -145,9 +145,7 @@ class Masks(Head):
             row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
         return Chosen(regions, index, ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0), image)
 
-    def _targets(
-        self, chosen: Chosen, batch: Mapping[str, Tensor], *, training: bool
-    ) -> MaskTargets | PointTargets:
+    def _targets(self, chosen: Chosen, batch: Mapping[str, Tensor], *, training: bool) -> MaskTargets | PointTargets:
         """Computes the targets of the chosen regions in the head's frame."""
         inner = chosen.regions._replace(rois=self.frame.enter(chosen.regions.rois))
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
@@ -173,7 +171,7 @@ class Masks(Head):
         return self.network(regions, training=training)
 
     def _draw_class(
-        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, class_ids: Tensor, *, image_size: Size
+        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, *, class_ids: Tensor, image_size: Size
     ) -> Tensor:
         """Computes the logits `[P, M, M]` of each region's class at inference."""
         logits = self._draw(pyramid, rois, image_index, image_size=image_size, training=False)

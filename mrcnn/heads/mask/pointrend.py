@@ -1,7 +1,7 @@
 """PointRend's networks: a coarse mask of a region, and a mask's value at any point of it.
 
-Shape letters: P regions, S side of a region's features, M = S / 2 side of a coarse mask, K points of a region, C classes
-with background, F channels of the features.
+Shape letters: P regions, S side of a region's features, M = S / 2 side of a coarse mask, K points of a region,
+C classes with background, F channels of the features.
 Source: Kirillov et al. (2020), PointRend: Image Segmentation as Rendering; numbers and layers of detectron2's
 `CoarseMaskHead` and `StandardPointHead`.
 """
@@ -57,11 +57,11 @@ class FineFeatures(Float32Layer):
             `[P, S, S, F]` in the features' dtype.
         """
         side = self.output_size
-        found = self.at(features, rois, image_index, points.grid(side)[None], image_size=extent or image_size)
+        found = self.at(features, rois, image_index, places=points.grid(side)[None], image_size=extent or image_size)
         return ops.reshape(found, (-1, side, side, found.shape[-1]))
 
-    def at(  # noqa: PLR0917 -- the order of `call`, with the places
-        self, features: Sequence[Tensor], rois: Tensor, image_index: Tensor, places: Tensor, *, image_size: Size
+    def at(
+        self, features: Sequence[Tensor], rois: Tensor, image_index: Tensor, *, places: Tensor, image_size: Size
     ) -> Tensor:
         """Reads the features at points of the regions.
 

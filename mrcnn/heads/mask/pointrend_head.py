@@ -38,6 +38,15 @@ class PointRendOutputs(NamedTuple):
     points: PointTargets
 
 
+class _Regions(NamedTuple):
+    """P regions with their coarse masks."""
+
+    coarse: Tensor  # [P, M, M, C], or [P, M, M, 1] of one mask for all classes
+    rois: Tensor  # [P, 4]
+    image: Tensor  # [P], the image of each
+    class_ids: Tensor  # [P]
+
+
 class PointRendMasks(Masks):
     """Mask head of a `PointRendNetwork`.
 
@@ -76,9 +85,8 @@ class PointRendMasks(Masks):
         if not isinstance(targets, PointTargets):
             own = loss.of_class(coarse, targets.class_ids)
             labelled = choose_points(own, chosen, batch, count=self.features.output_size**2)
-        logits = self._at(
-            pyramid, coarse, labelled.places, chosen.rois, chosen.image, labelled.class_ids, image_size=image_size
-        )
+        described = _Regions(coarse, chosen.rois, chosen.image, labelled.class_ids)
+        logits = self._at(pyramid, described, labelled.places, image_size=image_size)
         return PointRendOutputs(coarse, targets, logits, labelled)
 
     def losses(self, outputs: PointRendOutputs, *, across: Across) -> Losses:
@@ -92,37 +100,27 @@ class PointRendMasks(Masks):
         }
 
     def _draw_class(
-        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, class_ids: Tensor, *, image_size: Size
+        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, *, class_ids: Tensor, image_size: Size
     ) -> Tensor:
         """Computes the refined logits `[P, S, S]` of each region's class."""
         coarse = self._draw(pyramid, rois, image_index, image_size=image_size, training=False)
 
-        def refine(coarse: Tensor, rois: Tensor, image_index: Tensor, class_ids: Tensor) -> Tensor:
+        def refine(*rows: Tensor) -> Tensor:
             def predict(places: Tensor) -> Tensor:
-                return self._at(pyramid, coarse, places, rois, image_index, class_ids, image_size=image_size)
+                return self._at(pyramid, _Regions(*rows), places, image_size=image_size)
 
             start = 2 * self.features.output_size
-            return uncertain.subdivide(predict, ops.shape(rois)[0], start=start, size=self.mask_size)
+            return uncertain.subdivide(predict, ops.shape(rows[0])[0], start=start, size=self.mask_size)
 
         # a chunk of one region has no unused rows; on a GPU, where slots are fixed, large chunks are faster
         size = REGIONS_AT_A_TIME if self.fixed_slots else 1
-        return chunks.in_chunks(refine, (coarse, rois, image_index, class_ids), size=size)
+        return chunks.in_chunks(refine, _Regions(coarse, rois, image_index, class_ids), size=size)
 
-    def _at(  # noqa: PLR0917 -- one tensor for each property of a region
-        self,
-        pyramid: Sequence[Tensor],
-        coarse: Tensor,
-        places: Tensor,
-        rois: Tensor,
-        image_index: Tensor,
-        class_ids: Tensor,
-        *,
-        image_size: Size,
-    ) -> Tensor:
+    def _at(self, pyramid: Sequence[Tensor], regions: _Regions, places: Tensor, *, image_size: Size) -> Tensor:
         """Computes the logits `[P, K]` of each region's class at points `[P, K, 2]` of the region."""
-        fine = self.features.at(pyramid, rois, image_index, places, image_size=image_size)
-        logits = self.network.at(fine, coarse, places)
-        return loss.of_class(logits[:, :, None], class_ids)[..., 0]  # [P, K, C] -> [P, K]
+        fine = self.features.at(pyramid, regions.rois, regions.image, places=places, image_size=image_size)
+        logits = self.network.at(fine, regions.coarse, places)
+        return loss.of_class(logits[:, :, None], regions.class_ids)[..., 0]  # [P, K, C] -> [P, K]
 
 
 def choose_points(coarse: Tensor, chosen: Chosen, batch: Mapping[str, Tensor], *, count: int) -> PointTargets:

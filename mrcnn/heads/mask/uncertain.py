@@ -107,5 +107,6 @@ def replaced(logits: Tensor, index: Tensor, values: Tensor) -> Tensor:
     """
     side, cells = logits.shape[1], logits.shape[1] ** 2
     first = ops.arange(ops.shape(logits)[0], dtype="int32")[:, None] * cells
-    flat = ops.scatter_update(ops.reshape(logits, (-1,)), ops.reshape(first + index, (-1, 1)), ops.reshape(values, (-1,)))
+    places = ops.reshape(first + index, (-1, 1))
+    flat = ops.scatter_update(ops.reshape(logits, (-1,)), places, ops.reshape(values, (-1,)))
     return ops.reshape(flat, (-1, side, side))

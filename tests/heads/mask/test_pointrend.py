@@ -120,5 +120,5 @@ def test_fine_features_reads_the_finest_map_at_the_middles_of_a_grid():
     got = np.asarray(layer([column, coarser], rois, image, image_size=(32, 32)))
     # middles at x = 8 and 12, and at 8 and 24
     np.testing.assert_allclose(got[..., 0], [[[1.5, 2.5]] * 2, [[1.5, 5.5]] * 2])
-    at = layer.at([column], rois, image, np.float32([[[0, 0.5]], [[0.5, 0.5]]]), image_size=(32, 32))
+    at = layer.at([column], rois, image, places=np.float32([[[0, 0.5]], [[0.5, 0.5]]]), image_size=(32, 32))
     np.testing.assert_allclose(np.asarray(at)[..., 0], [[1], [3.5]])

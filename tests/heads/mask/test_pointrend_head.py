@@ -165,7 +165,9 @@ def test_outputs_of_a_head_that_learns_from_labelled_points_use_them_for_both_lo
     assert np.asarray(losses_of(mask, _regions([2]), batch, training=False)[1].points.weights).sum() == 4
 
 
-@pytest.mark.parametrize("name", ["mrcnn_mask_point", "mrcnn_mask_point_fc1", "mrcnn_mask_coarse", "mrcnn_mask_coarse_fc2"])
+@pytest.mark.parametrize(
+    "name", ["mrcnn_mask_point", "mrcnn_mask_point_fc1", "mrcnn_mask_coarse", "mrcnn_mask_coarse_fc2"]
+)
 def test_losses_have_the_gradient_of_small_steps(name):
     """The points are labelled, so that a step does not change which are chosen."""
     mask = build(mask_supervision="points", initial_values="balanced")
@@ -235,7 +237,7 @@ def test_decode_refines_masks_where_the_point_network_differs_from_the_interpola
     coarse = mask.network(mask.features(maps, roi, np.int32([0]), image_size=(64, 64)))
     middles = (np.arange(64, dtype="float32") + 0.5) / 64
     places = np.stack([np.tile(middles, 64), np.repeat(middles, 64)], axis=-1)[None]
-    fine = mask.features.at(maps, roi, np.int32([0]), places, image_size=(64, 64))
+    fine = mask.features.at(maps, roi, np.int32([0]), places=places, image_size=(64, 64))
     everywhere = 1 / (1 + np.exp(-np.asarray(mask.network.at(fine, coarse, places))[0, :, 1]))
     same = np.isclose(np.asarray(masks).ravel(), everywhere, atol=1e-5)
     assert same.sum() >= 64  # (2 x 4) ** 2 are predicted in each step
