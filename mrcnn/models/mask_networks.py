@@ -22,6 +22,7 @@ def head(
     features: keras.layers.Layer,
     network: Callable[[], keras.layers.Layer],
     form: str,
+    batch_norm: str,
     box_normalization: str = "pixels",
 ) -> Masks:
     """Builds the mask head that `model.mask_head` names.
@@ -32,6 +33,7 @@ def head(
         features: the family's sampling of features; PointRend has its own.
         network: builds the family's own network, for `fcn`.
         form: of targets computed from masks, as for `MaskTargetGenerator`.
+        batch_norm: the family's mode, as for `hourglass`.
         box_normalization: the family's frame, as for `Masks`; PointRend's is that of pixels.
     """
     shared: dict[str, Any] = {
@@ -49,7 +51,7 @@ def head(
         )
     return Masks(
         features=features,
-        network=hourglass(config, common, batch_norm=config.batch_norm) if config.has_hourglass else network(),
+        network=hourglass(config, common, batch_norm=batch_norm) if config.has_hourglass else network(),
         repeat_regions=config.has_hourglass,
         box_normalization=box_normalization,
         **shared,

@@ -40,6 +40,7 @@ def test_head_is_that_of_the_settings(kind):
         features=RoiFeatures(name="roi_align_mask"),
         network=lambda: MaskHead(num_classes=2),
         form="corners",
+        batch_norm="trained",
         box_normalization="minus_one",
     )
     networks = {"fcn": MaskHead, "hourglass20": HourglassMaskHead, "pointrend": PointRendNetwork}

@@ -33,13 +33,13 @@ class Chosen(NamedTuple):
 
     Attributes:
         regions: all regions that may train masks, `[B, Q, ...]`.
-        index: (image, slot), two `[P]` int32: the positions of the chosen ones among them.
+        place: (image, slot), two `[P]` int32: the positions of the chosen ones among them.
         rois: `[P, 4]` float32, the chosen ones.
         image: `[P]` int32, the image of each; that of the copied region where `repeat_regions` replaced a filler.
     """
 
     regions: RoiTargets
-    index: tuple[Tensor, Tensor]
+    place: tuple[Tensor, Tensor]
     rois: Tensor
     image: Tensor
 
@@ -53,7 +53,7 @@ class Masks(Head):
     unused slots, or, with `repeat_regions`, copies of object regions.
     """
 
-    loss_names = ("mrcnn_mask_loss",)
+    loss_names: tuple[str, ...] = ("mrcnn_mask_loss",)
     loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_mask_loss": "mask"}
     gives = ("masks",)
 
@@ -138,18 +138,18 @@ class Masks(Head):
         regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
         most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
         used = self._used(regions.class_ids > 0)
-        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=most)
+        image, slot = place = slots.find(used, fixed=self.fixed_slots, most=most)
         row = image * regions.rois.shape[1] + slot
         if self.repeat_regions:
             copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
             row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
-        return Chosen(regions, index, ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0), image)
+        return Chosen(regions, place, ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0), image)
 
     def _targets(self, chosen: Chosen, batch: Mapping[str, Tensor], *, training: bool) -> MaskTargets | PointTargets:
         """Computes the targets of the chosen regions in the head's frame."""
         inner = chosen.regions._replace(rois=self.frame.enter(chosen.regions.rois))
         batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
-        return self.targets(inner, batch, chosen.index, pixel_rois=chosen.rois, training=training)
+        return self.targets(inner, batch, chosen.place, pixel_rois=chosen.rois, training=training)
 
     def _used(self, real: Tensor) -> Tensor:
         """Marks the slots to run on: those of objects, and fillers, so that a batch without objects is not empty."""

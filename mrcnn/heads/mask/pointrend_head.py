@@ -76,21 +76,27 @@ class PointRendMasks(Masks):
         *,
         image_size: Size,
         training: bool,
-    ) -> PointRendOutputs:
-        """Predicts coarse masks and points of the object regions; see `Masks.outputs`."""
+    ) -> Any:
+        """Predicts coarse masks and points of the object regions: `PointRendOutputs`; see `Masks.outputs`."""
         chosen = self._choose(regions, batch)
         coarse = self._draw(pyramid, chosen.rois, chosen.image, image_size=image_size, training=training)
         targets = self._targets(chosen, batch, training=training)
-        labelled = targets
-        if not isinstance(targets, PointTargets):
+        if isinstance(targets, PointTargets):
+            labelled = targets
+        else:
             own = loss.of_class(coarse, targets.class_ids)
             labelled = choose_points(own, chosen, batch, count=self.features.output_size**2)
         described = _Regions(coarse, chosen.rois, chosen.image, labelled.class_ids)
         logits = self._at(pyramid, described, labelled.places, image_size=image_size)
         return PointRendOutputs(coarse, targets, logits, labelled)
 
-    def losses(self, outputs: PointRendOutputs, *, across: Across) -> Losses:
-        """Computes the loss of the coarse masks and that of the points, by name; see `Head.losses`."""
+    def losses(self, outputs: Any, *, across: Across) -> Losses:
+        """Computes the loss of the coarse masks and that of the points, by name; see `Head.losses`.
+
+        Args:
+            outputs: `PointRendOutputs`.
+            across: adds a count up over the devices.
+        """
         chosen = outputs.points
         return {
             "mrcnn_mask_loss": self.targets.loss_of(outputs.mask_logits, outputs.targets, across=across),
@@ -138,7 +144,7 @@ def choose_points(coarse: Tensor, chosen: Chosen, batch: Mapping[str, Tensor], *
         The points of the P regions. Labels are the share of the object at a point; those of regions of background and
         on neutral pixels have weight 0.
     """
-    regions, (image, slot) = chosen.regions, chosen.index
+    regions, (image, slot) = chosen.regions, chosen.place
     region = image * regions.class_ids.shape[1] + slot
     class_ids = ops.take(ops.reshape(regions.class_ids, (-1,)), region, axis=0)
     numbers = 2 * uncertain.numbers_for(count)

@@ -137,6 +137,7 @@ def _mask(config: MatterportConfig, common: Mapping[str, Any]) -> Masks:
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
         network=partial(MaskHead, class_agnostic=config.class_agnostic_masks, **common),
         form=config.mask_targets,
+        batch_norm=config.batch_norm,
         box_normalization=config.box_normalization,
     )
 

@@ -178,6 +178,7 @@ def _mask(config: TorchConfig, common: Mapping[str, Any]) -> Masks:
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
         network=partial(_convolutions, config, common),
         form=config.mask_targets,
+        batch_norm=config.batch_norm,
     )
 
 
