@@ -78,9 +78,9 @@ class PointRendMasks(Masks):
         training: bool,
     ) -> Any:
         """Predicts coarse masks and points of the object regions: `PointRendOutputs`; see `Masks.outputs`."""
-        chosen = self._choose(regions, batch)
-        coarse = self._draw(pyramid, chosen.rois, chosen.image, image_size=image_size, training=training)
-        targets = self._targets(chosen, batch, training=training)
+        chosen = self.choose(regions, batch)
+        coarse = self.draw(pyramid, chosen.rois, chosen.image, image_size=image_size, training=training)
+        targets = self.targets_of(chosen, batch, training=training)
         if isinstance(targets, PointTargets):
             labelled = targets
         else:
@@ -105,11 +105,11 @@ class PointRendMasks(Masks):
             ),
         }
 
-    def _draw_class(
+    def draw_class(
         self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, *, class_ids: Tensor, image_size: Size
     ) -> Tensor:
-        """Computes the refined logits `[P, S, S]` of each region's class."""
-        coarse = self._draw(pyramid, rois, image_index, image_size=image_size, training=False)
+        """Computes the refined logits `[P, S, S]` of each region's class; see `Masks.draw_class`."""
+        coarse = self.draw(pyramid, rois, image_index, image_size=image_size, training=False)
 
         def refine(*rows: Tensor) -> Tensor:
             def predict(places: Tensor) -> Tensor:
