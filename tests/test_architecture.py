@@ -24,6 +24,8 @@ ALLOWED_NOQA = {
     "mrcnn/models/mask_rcnn.py": ["PLR0917"],  # `compute_loss` has Keras's signature
 }
 KERAS_INTERNALS = PACKAGE / "models" / "keras_internals.py"  # says why each private name of Keras is needed
+IN_OPS = {"nms.py", "accelerator.py", "tensorflow_internals.py"}  # files of `ops` that may import TensorFlow
+PRIVATE_TENSORFLOW = ("tensorflow.python", "tensorflow.core")  # packages that TensorFlow does not document
 PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit"}  # named tuples, ctypes, `os`
 TENSORFLOW_FREE = {
     "__init__", "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands",
@@ -128,8 +130,14 @@ def test_noqa_is_only_where_it_is_allowed():
 @pytest.mark.parametrize("path", FILES, ids=_module_name)
 def test_tensorflow_stays_in_its_rooms(path):
     imported = {name.split(".")[0] for name, _ in _imports(path)}
-    allowed = _room(path) not in TENSORFLOW_FREE | {"ops"} or path.name in {"nms.py", "accelerator.py"}
+    allowed = _room(path) not in TENSORFLOW_FREE | {"ops"} or path.name in IN_OPS
     assert allowed or "tensorflow" not in imported
+
+
+@pytest.mark.parametrize("path", FILES, ids=_module_name)
+def test_private_modules_of_tensorflow_are_in_one_file(path):
+    private = [name for name, _ in _imports(path) if name.startswith(PRIVATE_TENSORFLOW)]
+    assert not private or path.name == "tensorflow_internals.py"
 
 
 @pytest.mark.parametrize("path", FILES, ids=_module_name)

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.python.eager import context
 
 from mrcnn.models import keras_habits
 from mrcnn.models.keras_habits import KerasHabits
@@ -58,6 +60,29 @@ def test_what_has_another_way_names_it_in_one_line(name, hint, compiled):
     with pytest.raises(TypeError, match=hint) as refused:
         getattr(model, name)(IMAGES, IMAGES)
     assert "\n" not in str(refused.value)
+
+
+class Options(keras.callbacks.Callback):
+    """Records the graph options under which a step runs."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        config = tf.compat.v1.ConfigProto.FromString(context.context().function_call_options.config_proto_serialized)
+        self.memory_optimization = config.graph_options.rewrite_options.memory_optimization
+
+
+def test_training_keeps_the_order_of_sums():
+    class Scale(KerasHabits):
+        def build(self, input_shape=None):
+            self.factor = self.add_weight(shape=(), name="factor")
+
+        def call(self, batch, training=False):
+            return batch["x"] * self.factor
+
+    model, seen = Scale(), Options()
+    model.compile(loss="mse")
+    model.fit(tf.data.Dataset.from_tensors(({"x": tf.ones((1, 2))}, tf.ones((1, 2)))), callbacks=[seen], verbose=0)
+    off = tf.compat.v1.ConfigProto().graph_options.rewrite_options.NO_MEM_OPT
+    assert seen.memory_optimization == off
 
 
 def test_as_batch_leaves_batches_as_they_are():
