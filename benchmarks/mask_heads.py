@@ -3,7 +3,8 @@
     python -m benchmarks.mask_heads
     python -m benchmarks.mask_heads --regions 16 --head fcn hourglass20
 
-Sizes are the published ones: features of 14 x 14 cells for `fcn`, of 32 x 32 for the hourglasses, with 256 channels.
+Sizes are the published ones: features of 14 x 14 cells for `fcn` and `pointrend`, of 32 x 32 for the hourglasses, with
+256 channels. `pointrend` refines its masks to 224 x 224 cells.
 TensorFlow's profiler counts the operations of convolutions and matrix products, two for each multiplication with its
 addition. Times are those of a forward pass without the sampling of the features, the median of `--runs`.
 """
@@ -18,10 +19,12 @@ import tensorflow as tf
 
 from benchmarks import timing
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.heads.mask import uncertain
 from mrcnn.heads.mask.hourglass import HOURGLASSES
+from mrcnn.heads.mask.pointrend import PointRendNetwork
 from mrcnn.models.families.matterport import build_layers
 
-HEADS = ("fcn", *HOURGLASSES)
+HEADS = ("fcn", *HOURGLASSES, "pointrend")
 CHANNELS = 256  # of the feature pyramid
 
 
@@ -56,28 +59,42 @@ def measure(head: str, *, regions: int, runs: int) -> Cost:
     side = config.mask_pool_size
     network.build((None, side, side, CHANNELS))
     parameters = sum(np.prod(weight.shape) for weight in network.trainable_weights) / 1e6
-    function = tf.function(lambda features: network(features))
+    function = tf.function(lambda features: _forward(network, features, config.mask_size))
     features = tf.random.normal((regions, side, side, CHANNELS), seed=0)
     function(features)
     taken = timing.seconds(lambda: function(features).numpy(), runs)
     seconds = statistics.median(taken) / regions
-    return Cost(head, config.mask_size, float(parameters), operations(network, side) / 1e9, seconds)
+    return Cost(head, config.mask_size, float(parameters), operations(network, side, config.mask_size) / 1e9, seconds)
 
 
-def operations(network: tf.Module, side: int) -> int:
+def operations(network: tf.Module, side: int, size: int) -> int:
     """Counts the operations of one region's forward pass.
 
     Args:
         network: a mask network.
         side: of the region's features, cells.
+        size: side of a predicted mask, cells.
     """
     spec = tf.TensorSpec((1, side, side, CHANNELS))
-    graph = tf.function(lambda features: network(features)).get_concrete_function(spec).graph
+    graph = tf.function(lambda features: _forward(network, features, size)).get_concrete_function(spec).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder(
         tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     ).with_empty_output()
     found = tf.compat.v1.profiler.profile(graph, options=options.build())
     return int(found.total_float_ops)
+
+
+def _forward(network: tf.Module, features: tf.Tensor, size: int) -> tf.Tensor:
+    """Predicts masks from regions' features; PointRend's fine features are copies of one of a region's own."""
+    masks = network(features)
+    if not isinstance(network, PointRendNetwork):
+        return masks
+
+    def predict(places: tf.Tensor) -> tf.Tensor:
+        fine = tf.repeat(features[:, 0, :1], places.shape[1], axis=1)
+        return network.at(fine, masks, places)[..., 0]
+
+    return uncertain.subdivide(predict, features.shape[0], start=2 * features.shape[1], size=size)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

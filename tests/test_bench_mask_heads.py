@@ -19,6 +19,17 @@ def test_measure_counts_weights_and_operations_of_the_usual_head():
     assert cost.seconds > 0
 
 
+def test_measure_counts_the_points_of_pointrend():
+    cost = mask_heads.measure("pointrend", regions=1, runs=1)
+    coarse = 4 * 256 * 256 * 49 + 49 * 256 * 1024 + 1024 * 1024 + 1024 * 49
+    point = 3 * 257 * 256 + 257
+    # four times 784 points: the first mask and three doublings; reading and doubling masks adds little
+    assert cost.gflop == pytest.approx(2 * (coarse + 4 * 784 * point) / 1e9, rel=0.02)
+    biases = 256 + 1024 + 1024 + 49 + 3 * 256 + 1
+    assert cost.parameters == pytest.approx((4 * 256 * 256 + coarse - 4 * 256 * 256 * 49 + point + biases) / 1e6)
+    assert cost.side == 224
+
+
 def test_main_prints_a_row_for_each_head(monkeypatch, capsys):
     monkeypatch.setattr(mask_heads, "measure", lambda head, **_: mask_heads.Cost(head, 64, 5.678, 2.834, 0.05))
     mask_heads.main(["--head", "hourglass20", "hourglass32"])

@@ -10,7 +10,7 @@ for both when a result carries both).
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -45,7 +45,13 @@ def encode_masks(masks: Iterable[np.ndarray]) -> list[Rle]:
 
 
 class CocoEvaluator:
-    """Accumulates images and computes their COCO metrics."""
+    """Accumulates images and computes their COCO metrics.
+
+    Attributes:
+        kinds: the library's name of each overlap by which precision is computed, by the begin of its measures' names.
+    """
+
+    kinds: ClassVar[Mapping[str, str]] = KINDS
 
     def __init__(self, num_classes: int, *, max_detections: int = DETECTIONS):
         """Starts without images.
@@ -107,7 +113,7 @@ class CocoEvaluator:
             for class_id in range(1, self.num_classes)
         }
         metrics: dict[str, Any] = {}
-        for kind in KINDS:
+        for kind in self.kinds:
             precision = self._precision(kind)
             metrics.update(_averages(precision, kind))
             for index, values in enumerate(per_class.values()):
@@ -163,11 +169,15 @@ class CocoEvaluator:
             return np.full((10, 101, len(class_ids), len(AREAS)), -1.0)
         categories = [{"id": class_id, "name": str(class_id)} for class_id in class_ids]
         truth = COCO({"images": images, "categories": categories, "annotations": objects}, print_function=_silent)
-        scorer = COCOeval_faster(truth, truth.loadRes(found), KINDS[kind], print_function=_silent)
+        scorer = self._scorer(truth, truth.loadRes(found), self.kinds[kind], print_function=_silent)
         scorer.params.maxDets = [1, self.max_detections] if self.max_detections > 1 else [1]
         scorer.evaluate()
         scorer.accumulate()
         return scorer.eval["precision"][..., -1]
+
+    def _scorer(self, *args: Any, **kwargs: Any) -> COCOeval_faster:
+        """Makes the library's scorer, whose arguments these are."""
+        return COCOeval_faster(*args, **kwargs)
 
 
 def _results(image_id: int, size: tuple[int, int], detections: Predictions) -> list[dict[str, Any]]:

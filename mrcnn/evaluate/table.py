@@ -6,13 +6,15 @@ A new metric is one row of `METRICS`; other code may add its own rows.
 from collections.abc import Collection, Iterable
 from types import MappingProxyType
 
-from mrcnn.evaluate import cityscapes, coco, keypoints, lvis, panoptic
+from mrcnn.evaluate import boundary, cityscapes, coco, keypoints, lvis, panoptic
 from mrcnn.evaluate.metric import ClassFacts, MetricKind, check_names
 
-OF_MASKS = ("mask_", "lvis_mask_", "cityscapes_", "pq", "sq", "rq")  # begins of the names of all measures of masks
+# begins of the names of all measures of masks
+OF_MASKS = ("mask_", "boundary_", "lvis_mask_", "cityscapes_", "pq", "sq", "rq")
 
 METRICS: dict[str, MetricKind] = {
     "coco": coco.KIND,
+    "boundary": boundary.KIND,
     "keypoints": keypoints.KIND,
     "lvis": lvis.KIND,
     "cityscapes": cityscapes.KIND,

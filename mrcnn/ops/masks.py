@@ -52,6 +52,26 @@ def crop_masks(masks: Tensor, gt_boxes: Tensor, rois: Tensor, *, output_size: in
     return _interpolate(values, *weights)
 
 
+def read_masks(masks: Tensor, gt_boxes: Tensor, points: Tensor) -> Tensor:
+    """Reads objects' stored masks at points, by the rule of `crop_masks` for cells.
+
+    Args:
+        masks: `[P, S, S]` uint8, as for `crop_masks`.
+        gt_boxes: `[P, 4]` float, yxyx, the box each mask covers.
+        points: `[P, K, 2]` float32, (x, y), same frame as `gt_boxes`.
+
+    Returns:
+        `[P, K]` float32 in 0..1; 0 outside the object's box. Zeros for a degenerate object.
+    """
+    values, gt_boxes = ops.cast(masks, "float32") / 255.0, ops.cast(gt_boxes, "float32")
+    columns, rows = (
+        _weights(points[..., axis], gt_boxes[:, 1 - axis, None], gt_boxes[:, 3 - axis, None], size=values.shape[-1])
+        for axis in (0, 1)
+    )
+    # [P, K, S] @ [P, S, S]: a row of values along x for each point
+    return ops.sum(ops.matmul(rows, values) * columns, axis=-1)
+
+
 def paste_masks(
     masks: Tensor, boxes: Tensor, *, height: int | Tensor, width: int | Tensor, method: str = "bilinear"
 ) -> Tensor:

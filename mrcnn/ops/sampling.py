@@ -19,16 +19,19 @@ _PRIORITY_BITS = 24  # what float32 holds exactly
 ANCHOR_SALT = 1
 ROI_SALT = 2
 POINT_SALT = 3
+PLACE_SALT = 4
 _ROUNDING = 1e-4  # of a share of a number: 0.1 of 10 must not be above 1
 
 
-def random_priority(seeds: Tensor, count: Count, *, salt: int) -> Tensor:
+def random_priority(seeds: Tensor, count: Count, *, salt: int, first: Tensor | None = None) -> Tensor:
     """Draws uniform numbers per image as a pure function of (seed, salt, position).
 
     Args:
         seeds: `[B]` integer, one per image; only the lower 32 bits are used.
         count: how many numbers per image.
         salt: a Python int that separates the uses of one seed.
+        first: `[B]` integer, the position of each row's first number; None for 0. So the numbers of one slot of an
+            image can be drawn alone.
 
     Returns:
         `[B, count]` float32 in [0, 1), multiples of 2**-24; equal on every device, eager or traced.
@@ -37,8 +40,11 @@ def random_priority(seeds: Tensor, count: Count, *, salt: int) -> Tensor:
     numbers cannot overflow), applied to the seed and then to seed and position together.
     """
     key = _mix(_mix(ops.bitwise_and(ops.cast(seeds, "int64"), _MASK32) + 1) ^ ((salt * _GOLDEN) & _MASK32))
-    position = _mix(ops.arange(count, dtype="int64") * _GOLDEN & _MASK32)
-    mixed = _mix(ops.bitwise_and(key[:, None] + position[None, :], _MASK32))
+    place = ops.arange(count, dtype="int64")[None, :]
+    if first is not None:
+        place = place + ops.cast(first, "int64")[:, None]
+    position = _mix(place * _GOLDEN & _MASK32)
+    mixed = _mix(ops.bitwise_and(key[:, None] + position, _MASK32))
     mixed = _mix(ops.bitwise_xor(mixed, key[:, None]))
     return ops.cast(ops.right_shift(mixed, 32 - _PRIORITY_BITS), "float32") * 2.0**-_PRIORITY_BITS
 

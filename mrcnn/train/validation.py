@@ -52,7 +52,7 @@ class MetricScorer:
         """Stores the settings and starts without images.
 
         Args:
-            kinds: the metrics.
+            kinds: the metrics; those without validated measures are not computed.
             ground_truth: returns the size and the objects of an image by its id.
             class_names: by class id, the background first.
             plan: computes from height and width of an image how it was fitted into the model input.
@@ -62,7 +62,7 @@ class MetricScorer:
             fields: the model's extra fields by name.
             maps: the rules of the model's maps by name.
         """
-        self._kinds, self._ground_truth = tuple(kinds), ground_truth
+        self._kinds, self._ground_truth = tuple(kind for kind in kinds if kind.validated), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
         self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields

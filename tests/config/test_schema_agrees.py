@@ -28,7 +28,8 @@ VALIDATORS = {
 }
 # What only the loader checks: rules between keys, and how deep a config is.
 RULES = re.compile(
-    r"must be a multiple of 64|must be a multiple of \d+ with `mask_head`|must be the first of `cascade_|"
+    r"must be a multiple of 64|must be a multiple of \d+ with `mask_head`|so on with `mask_head` pointrend|"
+    r"must be the first of `cascade_|"
     r"must be true with `box_head` cascade|entries, one for each stage of `cascade_ious`|"
     r"must be twice `mask_pool|must not exceed `rpn_pos|must hold one number per channel|must be 1 with `roi_align`"
     r"|`lr_schedule.milestone(s|_steps)` must (increase|list)|must differ from `background`|needs `validation.ap` true"

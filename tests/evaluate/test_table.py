@@ -19,15 +19,15 @@ def keypoints(monkeypatch):
 
 @pytest.mark.parametrize(("fields", "found"), [((), False), (("offset",), False), (("offset", "keypoints"), True)])
 def test_kinds_for_selects_the_metrics_whose_fields_are_there(keypoints, fields, found):
-    coco = table.METRICS["coco"]
-    assert table.kinds_for(fields) == ((coco, keypoints) if found else (coco,))
+    of_all = (table.METRICS["coco"], table.METRICS["boundary"])
+    assert table.kinds_for(fields) == ((*of_all, keypoints) if found else of_all)
     assert table.needs(fields) == (("keypoints",) if found else ())
 
 
 def test_columns_and_labels_are_those_of_all_kinds(keypoints):
     names = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
     assert table.columns() == (
-        *names, "oks", *(f"lvis_{name}" for name in names), "cityscapes_ap", "cityscapes_ap50",
+        *names, "boundary_ap", "oks", *(f"lvis_{name}" for name in names), "cityscapes_ap", "cityscapes_ap50",
         "pq", "sq", "rq", "semantic_iou",
     )  # fmt: skip
     shown = {"box_ap": "box AP", "box_ap50": "box AP50", "mask_ap": "mask AP", "mask_ap50": "mask AP50", "oks": "OKS"}
@@ -52,7 +52,7 @@ def test_what_a_kind_of_the_table_shows_is_among_its_measures():
 
 def test_kinds_for_refuses_a_measure_with_a_name_of_the_results(monkeypatch):
     monkeypatch.setitem(table.METRICS, "mine", MetricKind(None, columns=("images",), needs=("keypoints",)))
-    assert table.kinds_for(()) == (table.METRICS["coco"],)
+    assert table.kinds_for(()) == (table.METRICS["coco"], table.METRICS["boundary"])
     with pytest.raises(ValueError, match=r"^a metric has a measure named 'images', which the results have already"):
         table.kinds_for(["keypoints"])
 
@@ -65,7 +65,7 @@ def test_lower_is_better_is_said_by_the_kind(monkeypatch):
 
 
 def test_without_masks_leaves_out_the_measures_of_masks(keypoints):
-    coco, other = table.without_masks(table.kinds_for(["keypoints"]))
+    coco, _, other = table.without_masks(table.kinds_for(["keypoints"]))
     assert coco.validated == {"box_ap": "box AP", "box_ap50": "box AP50"}
     assert coco.monitored == ("box_ap",)
     assert other == keypoints

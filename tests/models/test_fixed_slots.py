@@ -51,6 +51,7 @@ class Strided(layers.Layer):
 
 
 HOURGLASS = {"mask_head": "hourglass20", "mask_pool_size": 8, "mask_train_boxes": "ground_truth"}
+POINTREND = {"mask_head": "pointrend", "mask_pool_size": 4}
 POINTS = {"mask_supervision": "points"}
 
 
@@ -123,6 +124,8 @@ def unknown_shapes(graph):
         for operation in operations
         # the axes over which a gradient is summed, which are constants once the shapes are known
         if operation.type != "BroadcastGradientArgs"
+        # an argument of a loop that its condition does not read
+        if "redundant_placeholder" not in operation.name
         for output in operation.outputs
         if output.dtype not in (tf.variant, tf.resource) and not output.shape.is_fully_defined()
     ]
@@ -180,7 +183,7 @@ def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, vi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}])
+@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}, POINTREND])
 def test_fixed_slots_leave_no_shape_to_the_data(batch, settings):
     model = build_model(**settings)
 
@@ -195,7 +198,7 @@ def test_fixed_slots_leave_no_shape_to_the_data(batch, settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}])
+@pytest.mark.parametrize("settings", [{}, {**HOURGLASS, **POINTS}, POINTREND])
 def test_jit_compile_of_a_training_step_equals_the_plain_graph(batch, settings):
     def step(jit_compile):
         model = build_model(**settings)
@@ -207,7 +210,9 @@ def test_jit_compile_of_a_training_step_equals_the_plain_graph(batch, settings):
 
 
 @pytest.mark.slow
-def test_jit_compile_of_detection_equals_the_plain_graph(model, batch):
+@pytest.mark.parametrize("settings", [{}, POINTREND])
+def test_jit_compile_of_detection_equals_the_plain_graph(batch, settings):
+    model = build_model(**settings)
     model.use_fixed_slots(True)
     inputs = {name: batch[name] for name in ("images", "windows")}
     plain, compiled = (tf.function(lambda: model(inputs), jit_compile=jit, autograph=False)() for jit in (False, True))

@@ -148,6 +148,35 @@ def test_crop_masks_of_degenerate_objects_is_zero_and_finite():
     assert not crop(given, np.zeros((3, 4)), [[0, 0, 4, 4], [0, 0, 0, 0], [-1, -1, 1, 1]], 4).any()
 
 
+def test_read_masks_worked_numbers():
+    # a mask of 2 x 2 cells in a box of 4 x 8 pixels (height, width) at (y, x) = (2, 10); middles at x 12, 16 and y 3, 5
+    stored = np.uint8([[[255, 0], [0, 0]]])
+    boxes = np.float32([[2, 10, 6, 18]])
+    points = np.float32([[[12, 3], [14, 3], [14, 4], [10, 2], [16, 3], [9.9, 3], [18, 3], [12, 6]]])
+    got = both(masks.read_masks, stored, boxes, points, unknown_batch=True)
+    # on the middle; half way along x; half way along both; in the corner, where values stay constant; on a cell of 0;
+    # left of the box; on its right and its lower edge, which are outside
+    np.testing.assert_allclose(got, [[1, 0.5, 0.25, 1, 0, 0, 0, 0]], atol=1e-6)
+
+
+def test_read_masks_at_the_cells_of_a_region_equals_crop_masks():
+    random = np.random.default_rng(0)
+    stored = random.integers(0, 256, (2, 5, 5)).astype("uint8")
+    boxes, rois = np.float32([[2, 3, 12, 30], [0, 0, 7, 7]]), np.float32([[4, 1, 15, 20], [1, 2, 5, 9]])
+    shares = (np.arange(4, dtype="float32") + 0.5) / 4
+    y, x = (rois[:, axis, None] + shares * (rois[:, axis + 2] - rois[:, axis])[:, None] for axis in (0, 1))
+    points = np.stack([np.tile(x[:, None], (1, 4, 1)), np.tile(y[:, :, None], (1, 1, 4))], axis=-1).reshape(2, 16, 2)
+    cropped = np.asarray(masks.crop_masks(stored, boxes, rois, output_size=4)).reshape(2, 16)
+    np.testing.assert_allclose(masks.read_masks(stored, boxes, points), cropped, atol=1e-6)
+
+
+def test_read_masks_of_degenerate_objects_is_zero_and_may_be_empty():
+    full, points = np.full((1, 3, 3), 255, "uint8"), np.float32([[[5, 5], [5, 6]]])
+    np.testing.assert_array_equal(masks.read_masks(full, np.float32([[5, 5, 5, 9]]), points), [[0, 0]])
+    none = masks.read_masks(full[:0], np.zeros((0, 4), "float32"), points[:0])
+    assert none.shape == (0, 2)
+
+
 def test_crop_masks_keeps_leading_axes_and_empty():
     assert crop(np.zeros((2, 3, 4, 4)), np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), 7).shape == (2, 3, 7, 7)
     assert crop(np.zeros((0, 4, 4)), np.zeros((0, 4)), np.zeros((0, 4)), 7).shape == (0, 7, 7)

@@ -39,6 +39,12 @@ def test_random_priority_are_pinned():
     np.testing.assert_array_equal((values * 2**24).astype(int), expected)
 
 
+def test_random_priority_from_a_first_position_are_those_of_the_whole_row():
+    whole = priority(np.int32([7, 8]), 20)
+    got = np.asarray(sampling.random_priority(np.int32([7, 8, 7]), 4, salt=1, first=np.int32([0, 8, 16])))
+    np.testing.assert_array_equal(got, [whole[0, :4], whole[1, 8:12], whole[0, 16:]])
+
+
 def reference(seed, position, salt):
     """The same hash in Python integers."""
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from mrcnn.data import resize
 from mrcnn.errors import UserError
 from mrcnn.evaluate import table
+from mrcnn.evaluate.metric import MetricKind
 from mrcnn.structures import GroundTruth, Instances, OutputRules, RawDetections
 from mrcnn.train import validation
 from mrcnn.train.invalid_loss import InvalidLoss
@@ -146,6 +147,13 @@ def test_metric_scorer_measures_ap_in_original_pixels():
     assert scorer.result() == dict.fromkeys(AP_COLUMNS, pytest.approx(1.0))
     scorer.add(0, raw((0, 0, 8, 8)))  # the same image again, in the next epoch
     assert scorer.result() == dict.fromkeys(AP_COLUMNS, 0.0)
+
+
+def test_metric_scorer_computes_no_metric_of_which_training_shows_nothing(monkeypatch):
+    kind = MetricKind(lambda *_, **__: pytest.fail("is not needed"), columns=("slow",))
+    monkeypatch.setitem(table.METRICS, "slow", kind)
+    scorer = make_scorer()
+    assert "slow" not in scorer.result()
 
 
 def test_metric_scorer_without_any_image_is_nan():

@@ -27,6 +27,10 @@ HOURGLASS_POOL = 32  # side of a region's features, as published; a mask has twi
 HOURGLASS_TRUTH = 112  # side of a stored ground-truth mask, as published
 # how often each hourglass halves the side of its features
 HALVINGS: Mapping[str, int] = {"hourglass20": 2, "hourglass32": 3, "hourglass52": 5, "hourglass100": 5}
+POINTREND = "pointrend"
+POINTREND_LOSS = "mrcnn_mask_point_loss"
+POINTREND_TRUTH = 112  # side of a stored ground-truth mask; detectron2 reads the whole image's masks
+POINTREND_DOUBLINGS = 3  # of the first mask, which has twice the sides of the features, as published: 14 to 28 to 224
 BOX_LOSSES = ("mrcnn_class_loss", "mrcnn_bbox_loss")  # those that each stage of a cascade has
 
 DeltaStd = tuple[Positive, Positive, Positive, Positive]
@@ -115,14 +119,18 @@ class RcnnConfig(ModelConfig):
         ),
     )
     mask_pool_size: PositiveInt = Field(default=14, description="side of a region's features in the mask head")
-    mask_size: PositiveInt = Field(default=28, description="side of a predicted mask, twice `mask_pool_size`")
+    mask_size: PositiveInt = Field(
+        default=28,
+        description="side of a predicted mask, twice `mask_pool_size`, with `mask_head` pointrend times a power of 2",
+    )
     class_agnostic_masks: Flag = Field(default=False, description="whether a region has one mask for all classes")
-    mask_head: Literal["fcn", "hourglass20", "hourglass32", "hourglass52", "hourglass100"] = Field(
+    mask_head: Literal["fcn", "hourglass20", "hourglass32", "hourglass52", "hourglass100", "pointrend"] = Field(
         default="fcn",
         description=(
-            "network of the mask head: the family's own convolutions (`fcn`), or an hourglass of that many "
-            "convolutions (Deep-MAC), with which `class_agnostic_masks` is true, `mask_pool_size` 32, `mask_size` 64 "
-            "and `gt_mask_size` 112 unless given ([mask heads](heads.md))"
+            "network of the mask head: the family's own convolutions (`fcn`); an hourglass of that many convolutions "
+            "(Deep-MAC), with which `class_agnostic_masks` is true, `mask_pool_size` 32, `mask_size` 64 and "
+            "`gt_mask_size` 112 unless given; or `pointrend`, which refines a mask where it is uncertain, with "
+            "`mask_size` 224 and `gt_mask_size` 112 unless given ([mask heads](heads.md))"
         ),
     )
     mask_train_boxes: Literal["proposals", "ground_truth", "both"] = Field(
@@ -223,11 +231,12 @@ class RcnnConfig(ModelConfig):
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """The losses of the family's own heads, with those of the later stages of a cascade."""
+        """The losses of the family's own heads, with those of PointRend's points and of a cascade's later stages."""
+        own = (*self.LOSSES, POINTREND_LOSS) if self.has_masks and self.has_pointrend else self.LOSSES
         if not self.is_cascade:
-            return self.LOSSES
+            return own
         later = range(2, len(self.cascade_ious) + 1)
-        return (*self.LOSSES, *(of_stage(name, stage) for stage in later for name in BOX_LOSSES))
+        return (*own, *(of_stage(name, stage) for stage in later for name in BOX_LOSSES))
 
     @property
     def extra_losses(self) -> tuple[str, ...]:
@@ -245,6 +254,11 @@ class RcnnConfig(ModelConfig):
         return self.mask_head in HALVINGS
 
     @property
+    def has_pointrend(self) -> bool:
+        """Whether the mask head is PointRend's."""
+        return self.mask_head == POINTREND
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Names of the extra fields of objects from which the family's own heads learn."""
         return (MASK_POINTS,) if self.has_masks and self.mask_supervision == "points" else ()
@@ -256,8 +270,16 @@ class RcnnConfig(ModelConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _imply_sizes_of_hourglass(cls, values: Any) -> Any:
-        """Fills in the sizes of an hourglass that the config leaves open."""
+    def _imply_sizes_of_mask_head(cls, values: Any) -> Any:
+        """Fills in the sizes of an hourglass or of PointRend that the config leaves open."""
+        if isinstance(values, Mapping) and values.get("mask_head") == POINTREND:
+            pool = values.get("mask_pool_size", cls.model_fields["mask_pool_size"].default)
+            implied = {"gt_mask_size": POINTREND_TRUTH}
+            return {
+                **implied,
+                **({"mask_size": 2 * pool << POINTREND_DOUBLINGS} if type(pool) is int else {}),
+                **values,
+            }
         if not isinstance(values, Mapping) or values.get("mask_head") not in tuple(HALVINGS):
             return values
         pool = values.get("mask_pool_size", HOURGLASS_POOL)
@@ -265,8 +287,8 @@ class RcnnConfig(ModelConfig):
         return {**implied, **({"mask_size": 2 * pool} if type(pool) is int else {}), **values}
 
     @model_validator(mode="after")
-    def _check_hourglass(self) -> Self:
-        step = 2 ** HALVINGS.get(self.mask_head, 0)
+    def _check_pool_size(self) -> Self:
+        step = 2 if self.has_pointrend else 2 ** HALVINGS.get(self.mask_head, 0)
         if self.mask_pool_size % step:
             raise ValueError(
                 f"`mask_pool_size` must be a multiple of {step} with `mask_head` {self.mask_head}, got "
@@ -301,12 +323,23 @@ class RcnnConfig(ModelConfig):
                 f"`rpn_negative_iou` must not exceed `rpn_positive_iou`, got {self.rpn_negative_iou} "
                 f"and {self.rpn_positive_iou}"
             )
-        if self.mask_size != 2 * self.mask_pool_size:
+        if self.has_pointrend:
+            self._check_doublings()
+        elif self.mask_size != 2 * self.mask_pool_size:
             raise ValueError(
                 f"`mask_size` must be twice `mask_pool_size`, got {self.mask_size} and {self.mask_pool_size}; "
                 f"use {2 * self.mask_pool_size}"
             )
         return self
+
+    def _check_doublings(self) -> None:
+        first = 2 * self.mask_pool_size
+        factor, rest = divmod(self.mask_size, first)
+        if rest or factor.bit_count() != 1:
+            raise ValueError(
+                f"`mask_size` must be {first}, {2 * first}, {4 * first} and so on with `mask_head` pointrend and "
+                f"`mask_pool_size` {self.mask_pool_size}, got {self.mask_size}; use {first << POINTREND_DOUBLINGS}"
+            )
 
 
 def check_channels(name: str, values: tuple[float, ...], *, channels: int) -> None:

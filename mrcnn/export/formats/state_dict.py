@@ -56,7 +56,7 @@ class StateDict(Format):
                 f"a {self.title} has no names for the extra heads {', '.join(nameless)}; export the model as "
                 "saved_model"
             )
-        if config.has_hourglass:
+        if config.has_hourglass or config.has_pointrend:
             raise UserError(
                 f"a {self.title} has no names for `model.mask_head` {config.mask_head}; export the model as saved_model"
             )

@@ -28,6 +28,22 @@ class MaskOutputs(NamedTuple):
     targets: MaskTargets | PointTargets
 
 
+class Chosen(NamedTuple):
+    """The regions that a mask head runs on in training.
+
+    Attributes:
+        regions: all regions that may train masks, `[B, Q, ...]`.
+        place: (image, slot), two `[P]` int32: the positions of the chosen ones among them.
+        rois: `[P, 4]` float32, the chosen ones.
+        image: `[P]` int32, the image of each; that of the copied region where `repeat_regions` replaced a filler.
+    """
+
+    regions: RoiTargets
+    place: tuple[Tensor, Tensor]
+    rois: Tensor
+    image: Tensor
+
+
 class Masks(Head):
     """Mask head: predicts a small mask of each region's object.
 
@@ -37,7 +53,7 @@ class Masks(Head):
     unused slots, or, with `repeat_regions`, copies of object regions.
     """
 
-    loss_names = ("mrcnn_mask_loss",)
+    loss_names: tuple[str, ...] = ("mrcnn_mask_loss",)
     loss_labels: ClassVar[Mapping[str, str]] = {"mrcnn_mask_loss": "mask"}
     gives = ("masks",)
 
@@ -93,19 +109,9 @@ class Masks(Head):
             `MaskOutputs` of the object regions and, as fillers, of each image's first slot, or with `repeat_regions` of
             none but the batch's first; with `fixed_slots` of all slots that can hold an object.
         """
-        regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
-        most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
-        used = self._used(regions.class_ids > 0)
-        image, slot = index = slots.find(used, fixed=self.fixed_slots, most=most)
-        row = image * regions.rois.shape[1] + slot
-        if self.repeat_regions:
-            copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
-            row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
-        rois = ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0)
-        logits = self._draw(pyramid, rois, image, image_size=image_size, training=training)
-        inner = regions._replace(rois=self.frame.enter(regions.rois))
-        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
-        return MaskOutputs(logits, self.targets(inner, batch, index, pixel_rois=rois, training=training))
+        chosen = self.choose(regions, batch)
+        logits = self.draw(pyramid, chosen.rois, chosen.image, image_size=image_size, training=training)
+        return MaskOutputs(logits, self.targets_of(chosen, batch, training=training))
 
     def losses(self, outputs: MaskOutputs, *, across: Across) -> Losses:
         """Computes the mask loss, by name; see `Head.losses`."""
@@ -123,18 +129,37 @@ class Masks(Head):
         image, slot = slots.find(used, fixed=self.fixed_slots)
         flat = image * boxes.shape[1] + slot
         rois = ops.take(ops.reshape(boxes, (-1, 4)), flat, axis=0)
-        logits = self._draw(pyramid, rois, image, image_size=image_size, training=False)
         own = ops.take(ops.reshape(class_ids, (-1,)), flat, axis=0)
-        probabilities = ops.sigmoid(loss.of_class(logits, own))
-        return {"masks": slots.spread(probabilities, used, valid=valid)}
+        logits = self.draw_class(pyramid, rois, image, class_ids=own, image_size=image_size)
+        return {"masks": slots.spread(ops.sigmoid(logits), used, valid=valid)}
 
-    def _used(self, real: Tensor) -> Tensor:
-        """Marks the slots to run on: those of objects, and fillers, so that a batch without objects is not empty."""
+    def choose(self, regions: RoiTargets, batch: Mapping[str, Tensor]) -> Chosen:
+        """Chooses the regions to run on in training.
+
+        Args:
+            regions: the box head's sample, `[B, R, ...]`.
+            batch: the fields of `Batch` by name.
+
+        Returns:
+            Those of objects and fillers, see `outputs`.
+        """
+        regions = training_regions(regions, batch, boxes=self.train_boxes, classes=self.mask_classes)
+        most = most_regions(self.max_objects, batch["gt_boxes"].shape[1], boxes=self.train_boxes)
+        used = self._used(regions.class_ids > 0)
+        image, slot = place = slots.find(used, fixed=self.fixed_slots, most=most)
+        row = image * regions.rois.shape[1] + slot
         if self.repeat_regions:
-            return slots.at_least_one(real)
-        return real | (ops.arange(real.shape[1]) == 0)[None]  # each image's first slot
+            copied = slots.repeated(ops.take(ops.reshape(regions.class_ids, (-1,)), row, axis=0) > 0)
+            row, image = ops.take(row, copied, axis=0), ops.take(image, copied, axis=0)
+        return Chosen(regions, place, ops.take(ops.reshape(regions.rois, (-1, 4)), row, axis=0), image)
 
-    def _draw(
+    def targets_of(self, chosen: Chosen, batch: Mapping[str, Tensor], *, training: bool) -> MaskTargets | PointTargets:
+        """Computes the targets of the chosen regions in the head's frame; `training` as for `targets`."""
+        inner = chosen.regions._replace(rois=self.frame.enter(chosen.regions.rois))
+        batch = {**batch, "gt_boxes": self.frame.enter(batch["gt_boxes"])}
+        return self.targets(inner, batch, chosen.place, pixel_rois=chosen.rois, training=training)
+
+    def draw(
         self,
         pyramid: Sequence[Tensor],
         rois: Tensor,
@@ -143,6 +168,42 @@ class Masks(Head):
         image_size: Size,
         training: bool,
     ) -> Tensor:
+        """Runs the network on regions.
+
+        Args:
+            pyramid: P2..P5, each `[B, Hl, Wl, C]`.
+            rois: `[P, 4]` float32, yxyx pixels of the model input.
+            image_index: `[P]` int32, the image of each region.
+            image_size: (H, W) of the model input.
+            training: whether batch norm may use the batch's statistics.
+
+        Returns:
+            Mask logits of P regions, as in `MaskOutputs`.
+        """
         extent = self.frame.extent(image_size)
         regions = self.features(pyramid, self.frame.enter(rois), image_index, image_size=image_size, extent=extent)
         return self.network(regions, training=training)
+
+    def draw_class(
+        self, pyramid: Sequence[Tensor], rois: Tensor, image_index: Tensor, *, class_ids: Tensor, image_size: Size
+    ) -> Tensor:
+        """Computes the mask logits of each region's class at inference.
+
+        Args:
+            pyramid: as for `draw`, like `rois`, `image_index` and `image_size`.
+            rois: `[P, 4]`.
+            image_index: `[P]`.
+            class_ids: `[P]` int32.
+            image_size: (H, W).
+
+        Returns:
+            `[P, M, M]` float32.
+        """
+        logits = self.draw(pyramid, rois, image_index, image_size=image_size, training=False)
+        return loss.of_class(logits, class_ids)
+
+    def _used(self, real: Tensor) -> Tensor:
+        """Marks the slots to run on: those of objects, and fillers, so that a batch without objects is not empty."""
+        if self.repeat_regions:
+            return slots.at_least_one(real)
+        return real | (ops.arange(real.shape[1]) == 0)[None]  # each image's first slot

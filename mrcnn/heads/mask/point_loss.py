@@ -38,7 +38,19 @@ def mrcnn_point_loss(
         A float32 scalar; 0 without a point of weight 1.
     """
     sampled = sample(ops.cast(of_class(logits, class_ids), "float32"), places)
-    values = ops.binary_crossentropy(labels, sampled, from_logits=True)
+    return loss_at_points(sampled, labels=labels, weights=weights, drawn=drawn, across=across)
+
+
+def loss_at_points(
+    logits: Tensor,
+    *,
+    labels: Tensor,
+    weights: Tensor,
+    drawn: Tensor,
+    across: reduction.Across = reduction.identity,
+) -> Tensor:
+    """Computes the loss of logits `[P, K]` at points; arguments and result are those of `mrcnn_point_loss`."""
+    values = ops.binary_crossentropy(labels, logits, from_logits=True)
     return ops.sum(values * weights) / ops.maximum(ops.stop_gradient(across(ops.sum(drawn))), 1.0)
 
 

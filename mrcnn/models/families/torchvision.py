@@ -28,7 +28,6 @@ from mrcnn.models import box_head, extra_heads, mask_networks
 from mrcnn.models.families import family_model
 from mrcnn.models.families.family_model import FamilyModel
 from mrcnn.models.mask_rcnn import Layers, Numbers
-from mrcnn.ops import sampling
 from mrcnn.structures import Choices
 
 _OWN_NAMES = ("rpn", "box", "mask", *RegionProposals.loss_names, *Boxes.loss_names, *Masks.loss_names)
@@ -173,16 +172,13 @@ def _box(config: TorchConfig, rules: Rules, common: Mapping[str, Any]) -> Boxes:
 
 
 def _mask(config: TorchConfig, common: Mapping[str, Any]) -> Masks:
-    return Masks(
+    return mask_networks.head(
+        config,
+        common,
         features=_features(config, config.mask_pool_size, name="roi_align_mask"),
-        network=mask_networks.hourglass(config, common, batch_norm=config.batch_norm)
-        if config.has_hourglass
-        else _convolutions(config, common),
-        targets=mask_networks.targets(config, form=config.mask_targets),
-        max_objects=sampling.most_objects(config.roi_samples, config.roi_positive_fraction),
-        train_boxes=config.mask_train_boxes,
-        repeat_regions=config.has_hourglass,
-        name="masks",
+        network=partial(_convolutions, config, common),
+        form=config.mask_targets,
+        batch_norm=config.batch_norm,
     )
 
 

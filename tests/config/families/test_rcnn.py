@@ -78,6 +78,20 @@ def test_rcnn_config_an_hourglass_implies_its_published_sizes(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_rcnn_config_pointrend_implies_its_published_sizes_and_has_a_loss_of_its_own(family):
+    config = family(mask_head="pointrend")
+    assert (config.mask_pool_size, config.mask_size, config.gt_mask_size) == (14, 224, 112)
+    assert (config.has_pointrend, config.has_hourglass, config.has_class_masks) == (True, False, True)
+    assert config.losses == (*family().losses, "mrcnn_mask_point_loss")
+    other = family(mask_head="pointrend", mask_pool_size=8, mask_size=16, gt_mask_size=28, class_agnostic_masks=True)
+    assert (other.mask_size, other.gt_mask_size, other.class_agnostic_masks) == (16, 28, True)
+    assert family(mask_head="pointrend", mask_pool_size=8).mask_size == 128
+    assert family.model_validate(config.model_dump(mode="json")) == config
+    assert {config.trained_with()[name] for name in ("mask_head", "mask_size")} == {"pointrend", 224}
+    assert not family().has_pointrend
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_rcnn_config_an_hourglass_survives_a_dump_and_is_taken_over(family):
     config = family(mask_head="hourglass32", mask_train_boxes="ground_truth")
     assert family.model_validate(config.model_dump(mode="json")) == config
@@ -102,6 +116,13 @@ def test_rcnn_config_a_dump_of_the_usual_head_can_be_read_by_older_versions(fami
         ({"mask_head": "hourglass20", "mask_pool_size": 14}, "multiple of 4 with `mask_head` hourglass20, got 14"),
         ({"mask_head": "hourglass52", "mask_pool_size": 16}, "with `mask_head` hourglass52, got 16; use 32"),
         ({"mask_head": "hourglass20", "mask_size": 28}, "`mask_size` must be twice `mask_pool_size`, got 28 and 32"),
+        ({"mask_head": "pointrend", "mask_pool_size": 7}, "multiple of 2 with `mask_head` pointrend, got 7; use 6"),
+        (
+            {"mask_head": "pointrend", "mask_size": 84},
+            "must be 28, 56, 112 and so on with `mask_head` pointrend and `mask_pool_size` 14, got 84; use 224",
+        ),
+        ({"mask_head": "pointrend", "mask_size": 14}, "must be 28, 56, 112 and so on"),
+        ({"mask_head": "pointrend", "mask_pool_size": "14"}, "mask_pool_size"),
         ({"mask_head": "hourglass10"}, "'fcn', 'hourglass20'"),
         ({"mask_head": ["hourglass20"]}, "'fcn', 'hourglass20'"),
         ({"mask_head": "hourglass20", "mask_pool_size": "8"}, "mask_pool_size"),

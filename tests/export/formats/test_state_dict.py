@@ -140,6 +140,7 @@ def test_open_refuses_files_that_differ(written):
         ),
         ("detectron2", TorchvisionV2Config(), "this one is torchvision_v2: give --format torchvision"),
         ("torchvision", TorchvisionConfig(extra_heads=("toy",)), "has no names for the extra heads toy"),
+        ("detectron2", Detectron2Config(mask_head="pointrend"), "has no names for `model.mask_head` pointrend"),
         ("detectron2", Detectron2Config(mask_head="hourglass20"), "has no names for `model.mask_head` hourglass20"),
         ("torchvision", TorchvisionConfig(box_head="cascade"), "has no names for the stages of `box_head` cascade"),
         (
