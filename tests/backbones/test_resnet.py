@@ -1,6 +1,9 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from mrcnn.backbones import resnet
 from mrcnn.backbones.resnet import Bottleneck, ResNet
 
 
@@ -106,6 +109,34 @@ def test_resnet_pools_with_padding_on_both_sides_or_at_the_end(padding, expected
     backbone.stages = [[lambda outputs, training: seen.append(outputs) or outputs]]
     backbone.call(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1))
     np.testing.assert_array_equal(np.asarray(seen[0])[0, :, :, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("form", "pixels"),
+    [({"stride_in": "1x1", "pool_padding": "same"}, 2.5), ({"stride_in": "3x3", "pool_padding": "symmetric"}, 0.5)],
+)
+def test_features_are_centred_near_the_corner_of_their_cell(form, pixels, monkeypatch):
+    """The centre of what C2 and C3 see, with equal kernels and an average in place of the maximum.
+
+    A 7x7 convolution of stride 2 with 3 cells of padding is centred on pixel 2i, whose middle is 2i + 0.5. A maximum
+    over the cells 2i..2i + 2 moves that by one cell, 2 pixels; with padding on both sides it does not. Later strides of
+    2 keep the first of two cells, so the distance to the cell's corner stays 2.5 or 0.5 pixels on every level.
+    """
+    monkeypatch.setattr(resnet.ops, "max_pool", keras.ops.average_pool)
+    backbone = ResNet(depth="resnet50", **form)
+    backbone.stages = backbone.stages[:2]
+    backbone.build((None, None, None, 3))
+    for variable in backbone.variables:
+        if variable.name == "kernel":
+            variable.assign(np.full(variable.shape, 1 / np.prod(variable.shape[:3]), np.float32))
+    images = tf.Variable(np.ones((1, 256, 256, 3), np.float32))
+    for level, stride in enumerate((4, 8)):
+        cell = 128 // stride
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(backbone(images)[level][0, cell, cell])
+        seen = np.abs(tape.gradient(total, images)[0]).sum(axis=(1, 2))
+        centre = (seen * (np.arange(256) + 0.5)).sum() / seen.sum()
+        assert centre - cell * stride == pytest.approx(pixels, abs=0.01)
 
 
 def test_resnet_passes_its_settings_to_every_block():
