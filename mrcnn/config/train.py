@@ -265,7 +265,11 @@ class TrainConfig(UserSettings):
         ),
     )
     seed: Index = Field(
-        default=0, description="of weights, order and augmentation: the same seed gives the same run on one CPU"
+        default=0,
+        description=(
+            "of weights, order and augmentation. With the same seed the run is the same on one thread of a CPU; on "
+            "several threads or a GPU it differs by rounding ([why](results.md#two-runs-of-one-seed))"
+        ),
     )
     max_skipped_share: Fraction = Field(
         default=0.5,

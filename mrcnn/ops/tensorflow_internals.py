@@ -18,7 +18,8 @@ def sums_in_fixed_order() -> Iterator[None]:
     To save memory in graphs that need more than about 200 MB, Grappler's memory pass replaces a sum of three or more
     tensors by additions in the order in which the tensors happen to be computed. Among these are the gradients of
     weights and feature maps that several operations read. Float sums depend on their order, so on several threads two
-    runs of one seed would differ; `tf.config.experimental.enable_op_determinism` does not change that.
+    runs of one seed would differ in almost every step; `tf.config.experimental.enable_op_determinism` does not change
+    that.
     """
     eager = context.context()
     before, config = eager.function_call_options, eager.config
