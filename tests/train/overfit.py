@@ -22,7 +22,9 @@ def config(*, epochs, **model):
         "model": {
             "backbone": "resnet50", "batch_norm": "trained", "anchor_sizes": [16, 32, 64, 96, 128], "fpn_channels": 64,
             "rpn_channels": 64, "box_fc_channels": 256, "pre_nms_topk": 500, "post_nms_topk_train": 200,
-            "post_nms_topk": 50, "roi_samples": 32, "max_gt_instances": 4, "detections_per_image": 10, **model,
+            "post_nms_topk": 50, "roi_samples": 32, "max_gt_instances": 4, "detections_per_image": 10,
+            "detection_nms_iou_threshold": 0.3,  # the figures hardly overlap
+            **model,
         },
         "optimizer": {"name": "adam"},
         "lr_schedule": {"name": "cosine", "warmup_steps": 20, "final_fraction": 0.02},

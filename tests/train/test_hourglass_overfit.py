@@ -38,6 +38,7 @@ CONFIG = {
         "rpn_channels": 64, "box_fc_channels": 256, "pre_nms_topk": 500, "post_nms_topk_train": 200,
         "post_nms_topk": 50, "roi_samples": 32, "max_gt_instances": 4, "detections_per_image": 10,
         "mask_head": "hourglass20", "mask_pool_size": 16, "mask_train_boxes": "ground_truth", "score_threshold": 0.05,
+        "detection_nms_iou_threshold": 0.3,
     },
     "optimizer": {"name": "adam"},
     "lr_schedule": {"name": "cosine", "warmup_steps": 20, "final_fraction": 0.02},
