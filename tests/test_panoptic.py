@@ -28,6 +28,7 @@ from mrcnn.project.writer import ProjectWriter
 from mrcnn.structures import RawDetections
 from mrcnn.train import run as training
 from tests import stuff_scenes
+from tests.models.test_mask_rcnn import SETTINGS
 from tests.predict import helpers
 from tests.predict.tta import networks
 from tests.serve import helpers as serving
@@ -235,20 +236,7 @@ CONFIG = {
     "special_classes": {"stuff": list(stuff_scenes.STUFF)},
     "lr_schedule": {"name": "cosine", "final_fraction": 0.1},
     "model": {
-        "backbone": "resnet50",
-        "batch_norm": "trained",
-        "anchor_sizes": [16, 32, 64, 96, 128],
-        "roi_align": "aligned",
-        "roi_sampling_ratio": 2,
-        "fpn_channels": 64,
-        "rpn_channels": 64,
-        "box_fc_channels": 128,
-        "pre_nms_topk": 300,
-        "post_nms_topk_train": 100,
-        "post_nms_topk": 50,
-        "roi_samples": 32,
-        "max_gt_instances": 4,
-        "detections_per_image": 10,
+        **SETTINGS,
         "extra_heads": ["semantic"],
         "panoptic": {"stuff_area": 100},
     },
