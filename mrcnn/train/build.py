@@ -17,7 +17,7 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
-from mrcnn.train import checkpoint, devices, mask_classes, optimizer, plan, rates, start
+from mrcnn.train import checkpoint, devices, disk, mask_classes, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
 from mrcnn.train.averaging import Averages
@@ -82,6 +82,7 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
         keep=config.checkpoints.keep,
         averages=averages,
     )
+    disk.warn_if_too_small(network, config, done=state.epoch, folder=output, log=log)
     return Built(network, state, store, averages)
 
 

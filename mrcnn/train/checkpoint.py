@@ -56,16 +56,6 @@ def holds_checkpoints(root: Path) -> bool:
     return not all(map(_is_leftover, _folders(root)))
 
 
-class Averages(Protocol):
-    """Moving averages of the trained weights; `averaging.Averages`, which needs TensorFlow, is one."""
-
-    def applied(self) -> contextlib.AbstractContextManager[None]:
-        """Context in which the variables hold the averages."""
-
-    def weights(self) -> tuple[np.ndarray, ...]:
-        """Copies the weights that training goes on with."""
-
-
 def check_place(root: Path, *, resume: bool) -> None:
     """Checks that a run can write its checkpoints into a folder.
 

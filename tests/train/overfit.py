@@ -29,6 +29,7 @@ def config(*, epochs, **model):
         "optimizer": {"name": "adam"},
         "lr_schedule": {"name": "cosine", "warmup_steps": 20, "final_fraction": 0.02},
         "validation": {"every_epochs": epochs},
+        "checkpoints": {"keep": 1},
     }  # fmt: skip
 
 
