@@ -24,7 +24,12 @@ ALLOWED_NOQA = {
     "mrcnn/models/mask_rcnn.py": ["PLR0917"],  # `compute_loss` has Keras's signature
 }
 KERAS_INTERNALS = PACKAGE / "models" / "keras_internals.py"  # says why each private name of Keras is needed
-IN_OPS = {"nms.py", "accelerator.py", "tensorflow_internals.py"}  # files of `ops` that may import TensorFlow
+IN_OPS = {
+    "nms.py",
+    "accelerator.py",
+    "fan_out.py",
+    "tensorflow_internals.py",
+}  # files of `ops` that may import TensorFlow
 PRIVATE_TENSORFLOW = ("tensorflow.python", "tensorflow.core")  # packages that TensorFlow does not document
 PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit"}  # named tuples, ctypes, `os`
 TENSORFLOW_FREE = {
