@@ -28,6 +28,7 @@ from mrcnn.config.inference import FullImageMode
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline
+from mrcnn.data.read_sample import read_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import supervisely
 from mrcnn.data.sources.samples import load_samples
@@ -158,7 +159,7 @@ def write_images(samples: Samples, config: TrainConfig, folder: Path) -> None:
             }
         np.savez_compressed(folder / "train" / f"{step:06d}.npz", **fields)
     for index, sample in enumerate(samples.val):
-        np.savez_compressed(folder / "val" / f"{index:04d}.npz", image=pipeline.read_sample(sample)[0])
+        np.savez_compressed(folder / "val" / f"{index:04d}.npz", image=read_sample(sample)[0])
 
 
 def torchvision_settings(config: TrainConfig, samples: Samples) -> dict[str, Any]:

@@ -32,9 +32,9 @@ from mrcnn.config.families.torchvision import TorchvisionConfig
 from mrcnn.config.inference import FullImageMode
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline
 from mrcnn.data.batching import Shapes, make_example
 from mrcnn.data.rasterize import from_masks
+from mrcnn.data.read_sample import read_sample
 from mrcnn.evaluate import run as scoring
 from mrcnn.events import JsonLog
 from mrcnn.models.families.torchvision import Torchvision
@@ -153,7 +153,7 @@ def anchor_priority(step: int, *, side: int) -> np.ndarray:
 
 def _square(sample: Any, config: TrainConfig, *, side: int) -> tuple[np.ndarray, Instances]:
     """Scales an image and its objects into the corner of a square; the rest has the images' mean."""
-    image, instances = pipeline.read_sample(sample)
+    image, instances = read_sample(sample)
     factor = side / max(image.shape[:2])
     height, width = (max(1, round(length * factor)) for length in image.shape[:2])
     mean = TorchvisionConfig().image_mean

@@ -21,8 +21,8 @@ from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
 from mrcnn.data.order import derive_seed, steps_per_epoch
 from mrcnn.data.rasterize import draw_sample
+from mrcnn.data.read_sample import read_sample
 from mrcnn.data.skipped import Skipped
-from mrcnn.errors import UserError
 from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
 from mrcnn.structures import SEMANTIC, GroundTruth, Instances, Sample
@@ -236,35 +236,6 @@ def val_dataset(
 
     groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)).values()
     return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups or [np.zeros(0, np.int64)]))
-
-
-def read_sample(
-    sample: Sample, channels: int = 3, *, image_range: int | None = None, most: int | None = None
-) -> tuple[np.ndarray, Instances]:
-    """Reads the image of a sample and draws its objects.
-
-    Args:
-        sample: the image's path and annotation.
-        channels: as for `pixels.read_annotated`.
-        image_range: as for `pixels.read_annotated`.
-        most: as for `pixels.read_annotated`.
-
-    Returns:
-        `[H, W, channels]` uint8, and the objects in pixels of this image.
-
-    Raises:
-        UserError: the image cannot be read, or its size is not the annotation's; the message names the file.
-    """
-    image = pixels.read_annotated(
-        sample.image_path, channels, size_hw=sample.size_hw, image_range=image_range, most=most
-    )
-    height, width = image.shape[:2]
-    if sample.size_hw not in (None, (height, width)):
-        raise UserError(
-            f"the annotation of {sample.image_path} is for {sample.size_hw[0]}x{sample.size_hw[1]} pixels "
-            f"(height x width), the image has {height}x{width}; annotate it anew or correct `size`"
-        )
-    return image, draw_sample(sample, height=height, width=width)
 
 
 def ground_truth(sample: Sample) -> GroundTruth:

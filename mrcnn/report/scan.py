@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mrcnn.data.classes import BACKGROUND_IDX
-from mrcnn.data.rasterize import draw_sample
+from mrcnn.data.read_sample import read_sample
 from mrcnn.data.sources import samples
 from mrcnn.data.sources.source import AnnotatedImage, Settings, Source
 from mrcnn.errors import UserError
@@ -111,14 +111,7 @@ def read(sample: Sample, reading: Reading = PLAIN) -> tuple[np.ndarray, Instance
     Raises:
         UserError: the image cannot be read, or its size is not the annotation's.
     """
-    image = pixels.read_annotated(sample.image_path, CHANNELS, size_hw=sample.size_hw, **reading._asdict())
-    height, width = image.shape[:2]
-    if sample.size_hw not in (None, (height, width)):
-        raise UserError(
-            f"its annotation is for {sample.size_hw[0]}x{sample.size_hw[1]} pixels (height x width), the image has "
-            f"{height}x{width}"
-        )
-    return image, draw_sample(sample, height=height, width=width)
+    return read_sample(sample, CHANNELS, **reading._asdict())
 
 
 def _name(item: AnnotatedImage) -> str:

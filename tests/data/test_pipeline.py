@@ -8,9 +8,9 @@ from PIL import Image
 from mrcnn.config.load import load_train_config
 from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
+from mrcnn.data.read_sample import read_sample
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
-from mrcnn.images import image_header
 from mrcnn.project.geometry import Rectangle
 from mrcnn.structures import Batch, Sample
 
@@ -103,7 +103,7 @@ def test_a_batch_holds_what_was_read(samples):
     batch = _train(samples, _config(), count=1)[0]
     shapes = batching.Shapes(64, 64, 3, 3, 8)
     for slot, index in enumerate(batch["image_ids"]):
-        image, instances = pipeline.read_sample(samples[index])
+        image, instances = read_sample(samples[index])
         np.testing.assert_array_equal(image, cv2.imread(samples[index].image_path)[..., ::-1])
         example = batching.make_example(image, instances, shapes=shapes, image_id=index, seed=int(batch["seeds"][slot]))
         _assert_equal([{name: value[slot] for name, value in batch.items()}], [example])
@@ -169,18 +169,12 @@ def test_no_samples():
     assert _val([], _config())[0] == []
 
 
-def test_a_missing_channel_count_is_named(samples):
-    config = _config(model={"channels": 4, "image_mean": [1, 2, 3, 4]})
-    with pytest.raises(UserError, match=r"0\.png must have 4 channels"):
-        pipeline.read_sample(samples[0], config.model.channels)
-
-
 def test_validation_visits_each_image_once_in_order(samples):
     batches, skipped = _val(samples, _config(augmentation=AUGMENTATION))
     assert [len(batch["image_ids"]) for batch in batches] == [3, 3, 1]
     assert _ids(batches) == list(range(7))
     assert not skipped
-    image, _ = pipeline.read_sample(samples[0])  # 20 x 30 -> 64 / 30 -> 43 x 64, 10 above; no augmentation
+    image, _ = read_sample(samples[0])  # 20 x 30 -> 64 / 30 -> 43 x 64, 10 above; no augmentation
     np.testing.assert_array_equal(batches[0]["images"][0][10, 0], image[0, 0])
 
 
@@ -208,21 +202,6 @@ def test_an_annotation_of_another_size_is_skipped_and_named(tmp_path):
     assert _ids(batches) == [0]
     (reason,) = skipped.reasons.values()
     assert f"{samples[1].image_path} is for 20x30 pixels (height x width), the image has 30x20" in reason
-
-
-def test_an_image_is_read_as_its_annotation_saw_it(tmp_path):
-    sample, block = _sample(tmp_path, 1), Image.Exif()
-    pixels = cv2.imread(sample.image_path)[..., ::-1]
-    block[image_header.EXIF_ORIENTATION] = 8
-    Image.fromarray(pixels).save(sample.image_path, exif=block)
-    np.testing.assert_array_equal(pipeline.read_sample(sample)[0], pixels)
-    turned, _ = pipeline.read_sample(sample._replace(size_hw=(30, 20)))
-    np.testing.assert_array_equal(turned, np.rot90(pixels))
-
-
-def test_a_size_left_open_is_not_checked(tmp_path):
-    sample = _sample(tmp_path, 1, height=30, width=20)._replace(size_hw=None)
-    assert pipeline.read_sample(sample)[0].shape == (30, 20, 3)
 
 
 def test_ground_truth_needs_no_pixels(tmp_path):
