@@ -1,7 +1,8 @@
 """Draws training batches as the network gets them: every field of a batch that shows in a picture.
 
 Boxes and masks are those of the batch, masks enlarged from their S x S grid. Regions to ignore are hatched grey,
-neutral pixels magenta; the window of the image in its padding is dashed. Text is in matplotlib's DejaVu Sans, which
+neutral pixels magenta, pixels without a class in a semantic map yellow; the window of the image in its padding is
+dashed. Text is in matplotlib's DejaVu Sans, which
 also has Greek and Cyrillic letters, or in Pillow's own font where matplotlib is not installed.
 """
 
@@ -20,20 +21,28 @@ from PIL import Image, ImageDraw, ImageFont
 from mrcnn.errors import one_line
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
-from mrcnn.structures import Batch
+from mrcnn.structures import SEMANTIC, UNLABELLED, Batch
 
 SMALLEST, WIDEST = 640, 2600  # pixels: shorter images are enlarged by a whole number; widest picture of a batch
 OPACITY, HATCH = 0.35, 6  # of masks; pixels from line to line
-GREY, NEUTRAL, WINDOW = (150, 150, 150), (255, 0, 200), (255, 255, 255)  # RGB
+GREY, NEUTRAL, NAMELESS, WINDOW = (150, 150, 150), (255, 0, 200), (230, 200, 0), (255, 255, 255)  # RGB
 TEXT, LINE, MARGIN = 14, 20, 8  # pixels: letters, a line of the caption, between images
 GROUND, INK = (24, 26, 30), (235, 235, 235)
 TURN = 0.6180339887  # of the circle of hues from one object to the next: the golden ratio keeps neighbours apart
 IGNORED = "ignore"
 COVERED = 128  # of 255: a cell of a mask's grid counts as covered
+PALE = 0.45  # saturation of the colours of stuff; that of objects is 0.85
+MAP = f"gt_{SEMANTIC}"
+_OF_IMAGE = {*Batch._fields, MAP}  # all others have values for each object
 
 
 def draw_batch(
-    batch: Mapping[str, np.ndarray], *, titles: Mapping[int, str], names: Sequence[str], fields: Fields | None = None
+    batch: Mapping[str, np.ndarray],
+    *,
+    titles: Mapping[int, str],
+    names: Sequence[str],
+    fields: Fields | None = None,
+    stuff: Sequence[str] = (),
 ) -> np.ndarray:
     """Draws the images of a batch side by side, each with a caption.
 
@@ -42,6 +51,7 @@ def draw_batch(
         titles: of the classes by class number.
         names: of the samples by `image_ids`.
         fields: the extra fields of the run by name.
+        stuff: titles of the classes of the semantic map, from 1.
 
     Returns:
         `[h, w, 3]` uint8 RGB.
@@ -49,13 +59,17 @@ def draw_batch(
     tiles = []
     for place in range(len(batch["images"])):
         example = {name: values[place] for name, values in batch.items()}
-        drawn = draw_example(example, titles=titles, fields=fields)
+        drawn = draw_example(example, titles=titles, fields=fields, stuff=stuff)
         tiles.append(_with_caption(drawn, [names[int(example["image_ids"])], describe(example, titles)]))
     return _side_by_side(tiles)
 
 
 def draw_example(
-    example: Mapping[str, np.ndarray], *, titles: Mapping[int, str], fields: Fields | None = None
+    example: Mapping[str, np.ndarray],
+    *,
+    titles: Mapping[int, str],
+    fields: Fields | None = None,
+    stuff: Sequence[str] = (),
 ) -> np.ndarray:
     """Draws one image of a batch with all that training learns from it.
 
@@ -63,6 +77,7 @@ def draw_example(
         example: as for `draw_batch`, without the batch axis.
         titles: of the classes by class number.
         fields: the extra fields of the run by name.
+        stuff: titles of the classes of the semantic map, from 1.
 
     Returns:
         `[k * H, k * W, 3]` uint8 RGB; the whole number k is 1 unless the image is small.
@@ -70,8 +85,9 @@ def draw_example(
     image = _rgb(example["images"])
     factor = max(1, math.ceil(SMALLEST / max(image.shape[:2])))
     scene = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
-    neutral = cv2.resize(example["neutral"].astype(np.uint8), scene.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    scene = _hatch(scene, neutral, NEUTRAL)
+    if MAP in example:
+        scene = _paint_map(scene, _enlarged(example[MAP], scene), stuff, window=example["windows"] * factor)
+    scene = _hatch(scene, _enlarged(example["neutral"].astype(np.uint8), scene) > 0, NEUTRAL)
     _dash(scene, example["windows"] * factor, WINDOW)
     used = np.flatnonzero(example["gt_valid"] | example["gt_ignore"])
     boxes = example["gt_boxes"] * factor
@@ -85,7 +101,7 @@ def draw_example(
             _dash(scene, boxes[slot], GREY)
         else:
             _outline(scene, boxes[slot], _color(slot))
-    own = {name.removeprefix("gt_"): values[used] for name, values in example.items() if name not in Batch._fields}
+    own = {name.removeprefix("gt_"): values[used] for name, values in example.items() if name not in _OF_IMAGE}
     moved = extras.transformed(own, scale=(factor, factor), shift=(0, 0))
     scene = extras.draw(scene, moved, boxes[used], fields=fields)
     return _write_titles(scene, example, boxes=boxes, titles=titles)
@@ -135,8 +151,33 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1))
 
 
-def _color(slot: int) -> tuple[int, ...]:
-    return tuple(round(255 * value) for value in colorsys.hsv_to_rgb(slot * TURN % 1, 0.85, 1.0))
+def _enlarged(values: np.ndarray, scene: np.ndarray) -> np.ndarray:
+    return cv2.resize(values, scene.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _color(slot: int, *, saturation: float = 0.85) -> tuple[int, ...]:
+    return tuple(round(255 * value) for value in colorsys.hsv_to_rgb(slot * TURN % 1, saturation, 1.0))
+
+
+def _paint_map(scene: np.ndarray, drawn: np.ndarray, stuff: Sequence[str], *, window: np.ndarray) -> np.ndarray:
+    """Tints the pixels of each stuff class, with its title where the class has most room."""
+    y1, x1, y2, x2 = np.round(window).astype(int).tolist()
+    inside = np.zeros(drawn.shape, bool)
+    inside[y1:y2, x1:x2] = True
+    scene = _hatch(scene, inside & (drawn == UNLABELLED), NAMELESS)
+    places: list[tuple[str, int, int]] = []
+    for number, title in enumerate(stuff, start=1):
+        mask = inside & (drawn == number)
+        if mask.any():
+            scene = _tint(scene, mask, _color(number, saturation=PALE))
+            depths = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
+            y, x = divmod(int(depths.argmax()), depths.shape[1])
+            places.append((one_line(title), y, x))
+    picture = Image.fromarray(scene)
+    pen, letters = ImageDraw.Draw(picture), font()
+    for text, y, x in places:
+        pen.text((x, y), text, fill=INK, font=letters, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
+    return np.array(picture)
 
 
 def _tint(part: np.ndarray, mask: np.ndarray, color: tuple[int, ...]) -> np.ndarray:

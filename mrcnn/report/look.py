@@ -61,13 +61,14 @@ def look(
     titles = {index: title for title, index in checked.samples.class_title_to_idx.items()}
     fields = of_model(samples[0].extras, settings.model)
     names = [sample.name for sample in samples]
+    stuff = settings.special_classes.stuff
     output.mkdir(parents=True, exist_ok=True)
     written = []
     with skipped.surfaced():
         taken = stream.take(count).as_numpy_iterator()
         for number, batch in enumerate(log.track(taken, SUBTASK, count)):
             path = output / f"epoch_{number // steps + 1:04}_step_{number % steps + 1:04}.png"
-            _write(path, batches.draw_batch(batch, titles=titles, names=names, fields=fields))
+            _write(path, batches.draw_batch(batch, titles=titles, names=names, fields=fields, stuff=stuff))
             written.append(path)
     log.info(f"{counted(len(written), 'picture')} of the training's first batches in {output}")
     return written

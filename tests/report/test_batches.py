@@ -5,7 +5,8 @@ from mrcnn.data.batching import Shapes, make_example
 from mrcnn.data.rasterize import from_masks
 from mrcnn.fields.table import FIELDS
 from mrcnn.report import batches
-from mrcnn.report.batches import GREY, NEUTRAL
+from mrcnn.report.batches import GREY, NAMELESS, NEUTRAL
+from mrcnn.structures import UNLABELLED
 
 TITLES = {0: "bg", 1: "cat", 2: "дог"}
 SHAPES = Shapes(min_dim=640, max_dim=640, channels=3, max_gt_instances=4, gt_mask_size=16)
@@ -68,6 +69,32 @@ def test_draw_example_shows_extra_fields():
     given["gt_mask_points"] = points.repeat(4, axis=0) + np.float32([0, 160, 0])  # as if the field had moved them
     drawn = batches.draw_example(given, titles=TITLES, fields=FIELDS)
     assert drawn[310, 300].tolist() == [0, 190, 60]  # the green of a point of the object, at y 150 + 160
+
+
+def test_draw_example_shows_the_semantic_map():
+    """Left of column 300 sky, right of it road; the rows from 400 on have no class."""
+    given = example(((100, 200, 200, 400), 1, False))
+    given["gt_semantic"] = np.full((640, 640), UNLABELLED, np.uint8)
+    given["gt_semantic"][160:400, :300], given["gt_semantic"][160:400, 300:] = 1, 2
+    given["gt_semantic"][260:360, 200:400] = 0  # the cat
+    drawn = batches.draw_example(given, titles=TITLES, stuff=["sky", "road"])
+    # hues 0.618 and 0.236 of a turn, saturation 0.45: (140, 174, 255) and (207, 255, 140)
+    assert drawn[170, 5].tolist() == [114, 125, 154]  # 0.65 * 100 + 0.35 * (140, 174, 255)
+    assert drawn[170, 600].tolist() == [137, 154, 114]
+    assert drawn[310, 310].tolist() == [154, 78, 78]  # the object alone
+    assert {tuple(color) for color in drawn[450, 10:90].tolist()} == {(100, 100, 100), NAMELESS}
+    assert drawn[100, 100].tolist() == [0, 0, 0]  # padding has no class and is not hatched
+    plain = batches.draw_example(example(((100, 200, 200, 400), 1, False)), titles=TITLES)
+    titled = (drawn != plain).any(axis=-1)[160:400] & (drawn[160:400].sum(axis=-1) < 100)
+    assert titled.any()  # the dark edge of the titles
+
+
+def test_a_map_without_a_class_of_stuff_is_hatched_alone():
+    given = example(((100, 200, 200, 400), 1, False))
+    given["gt_semantic"] = np.zeros((640, 640), np.uint8)
+    drawn = batches.draw_example(given, titles=TITLES, stuff=["sky"])
+    without = batches.draw_example(example(((100, 200, 200, 400), 1, False)), titles=TITLES)
+    np.testing.assert_array_equal(drawn, without)
 
 
 def test_pasted_is_cut_to_the_picture():
