@@ -17,6 +17,10 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run as evaluating
+from mrcnn.export import proof
+from mrcnn.export import run as exporting
+from mrcnn.export.formats.saved_model import SavedModel
+from mrcnn.export.pictures import Picture
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.tta.predictor import predictor_of
@@ -119,6 +123,26 @@ def test_evaluate_measures_panoptic_quality(predictor, project):
     assert rows["sky"][1:3] == ["1", "1"]
     assert rows["cat"][-1] == "-"
     assert rows["all"][1:3] == ["3", "3"]
+
+
+def test_an_export_has_the_map_of_the_image_and_its_classes(predictor, project, tmp_path):
+    bundle, folder = predictor.bundle, tmp_path / "export"
+    exporting.write(bundle, folder)
+    labels = json.loads((folder / "labels.json").read_text())
+    assert labels["stuff"] == [
+        {"id": 1, "title": "sky", "color": "#000064"},
+        {"id": 2, "title": "road", "color": "#0000C8"},
+    ]
+    assert labels["panoptic"] == {"score_threshold": 0.5, "overlap": 0.5, "stuff_area": 500}
+    opened = SavedModel().open(folder, exporting.detector_settings(bundle))
+    pictures = [Picture("halves", image_of(project)), Picture("wide", np.full((20, 40, 3), 200, np.uint8))]
+    result = proof.prove(predictor, opened, pictures, log=HeardLog())
+    assert result.failures == []
+    assert len(result.comparisons) == 6  # two signatures and the function with probabilities
+    [live] = predictor.predict([pictures[0].image])
+    found = opened["serving_default"](pictures[0].image)["semantic"]
+    assert (found == live.maps["semantic"]).mean() > 0.999
+    assert set(np.unique(found)) == {1, 2}
 
 
 @pytest.mark.parametrize("mode", [PART, WINDOWS])

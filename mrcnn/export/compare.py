@@ -64,6 +64,7 @@ class Comparison:
         mask_iou: smallest IoU of a pair's masks, 1 without a pair.
         masks_off: number of pairs whose masks differ by more than a tolerance.
         fields_off: number of pairs of which an extra field differs by more than its tolerance.
+        map_share: largest share of the pixels of a map of the image whose values differ; 0 without maps.
     """
 
     image: str
@@ -84,6 +85,7 @@ class Comparison:
     mask_iou: float
     masks_off: int
     fields_off: int = 0
+    map_share: float = 0.0
 
 
 def compare(
@@ -115,7 +117,7 @@ def compare(
     """
     found, scores = live.found, exported["scores"]
     size = found.masks.shape[1:]
-    _check(exported, size, found.extras)
+    _check(exported, size, found)
     further = {name: exported[name] for name in found.extras}
     limits = np.maximum(tolerances.box_px, tolerances.box_share * _longer_sides(found.boxes))
     pairs = _pair(found, exported, radii=np.maximum(max(_PAIR_PX, rounding_px), limits))
@@ -150,13 +152,15 @@ def compare(
         mask_iou=min((mask.iou for mask in differences), default=1.0),
         masks_off=sum(mask.off for mask in differences),
         fields_off=int(extras.differing(own, fields, count=int(same.sum())).sum()),
+        map_share=max((float((own != exported[name]).mean()) for name, own in found.maps.items()), default=0.0),
     )
 
 
-def _check(exported: Mapping[str, np.ndarray], size: tuple[int, ...], fields: Mapping[str, np.ndarray]) -> None:
+def _check(exported: Mapping[str, np.ndarray], size: tuple[int, ...], found: Detections) -> None:
     count = len(exported["scores"])
     shapes = {"boxes": (count, 4), "class_ids": (count,), "scores": (count,), "masks": (count, *size)}
-    shapes |= {name: (count, *values.shape[1:]) for name, values in fields.items()}
+    shapes |= {name: (count, *values.shape[1:]) for name, values in found.extras.items()}
+    shapes |= dict.fromkeys(found.maps, size)
     for key, shape in shapes.items():
         if key not in exported:
             raise ValueError(f"the output `{key}` of shape {shape} is missing")

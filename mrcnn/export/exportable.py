@@ -28,6 +28,7 @@ class DetectorSettings(NamedTuple):
         rules: how boxes are rounded and masks resized.
         shape: of the model input, as for `data.resize.resize_plan`.
         fit: the rule of `data.resize.resize_plan`.
+        maps: names of the maps of whole images that the network predicts.
         model: settings of the network, for formats that hold weights alone.
     """
 
@@ -40,6 +41,7 @@ class DetectorSettings(NamedTuple):
     rules: OutputRules = OutputRules()
     shape: str = "square"
     fit: str = "centred"
+    maps: tuple[str, ...] = ()
     model: ModelConfig | None = None
 
 
@@ -78,6 +80,6 @@ class Exportable:
             windows: `[B, 4]` float32, the un-padded parts, yxyx pixels of the model input.
 
         Returns:
-            The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each.
+            The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each, and maps `[B, ...]`.
         """
         return outputs.named(self.network({"images": images, "windows": windows}, choices=self.choices))

@@ -8,17 +8,18 @@ needs no code of this project. The rules are those of `data/resize.py`, `predict
 Shape letters: H W the image, Hi Wi the model input, D output slots, N detections, M mask side.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from keras import ops
 
-from mrcnn.export import outputs
+from mrcnn.export import outputs, semantic
 from mrcnn.export.exportable import Exportable
 from mrcnn.fields import extras
 from mrcnn.images.fit import Fit, rule
 from mrcnn.ops import masks as mask_ops
-from mrcnn.structures import OutputRules, RawDetections, Tensor
+from mrcnn.structures import SEMANTIC, OutputRules, RawDetections, Tensor
 
 CENTRED = rule("centred")
 _ROUND = {"even": tf.round, "down": tf.floor, "half_up": lambda sides: tf.floor(sides + 0.5)}
@@ -52,7 +53,8 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
     Returns:
         By descending score: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32, 1..C-1;
         scores `[N]` float32; masks `[N, H, W]` uint8, 0 or 1, each with at least one 1; probabilities `[N, M, M]`
-        float32, mask probabilities on the M x M grid of each box; the extra fields by their names, `[N, ...]` float32.
+        float32, mask probabilities on the M x M grid of each box; the extra fields by their names, `[N, ...]` float32;
+        the maps of the image by theirs, `[H, W]` uint8.
     """
     settings = model.settings
     fitted = fit(
@@ -64,9 +66,10 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
         fit_rule=rule(settings.fit),
     )
     fields = model.detect(fitted.images, fitted.windows)
-    raw = outputs.unnamed({name: value[0] for name, value in fields.items()})
+    raw = outputs.unnamed({name: value[0] for name, value in fields.items()}, maps=settings.maps)
     size = tf.shape(image)
-    return to_original(raw, fitted, height=size[0], width=size[1], rules=settings.rules)
+    found = to_original(raw._replace(maps={}), fitted, height=size[0], width=size[1], rules=settings.rules)
+    return found | maps_to_original(raw.maps, fitted, height=size[0], width=size[1])
 
 
 def fit(
@@ -109,7 +112,7 @@ def to_original(
     """Converts raw output to detections in the image, like `postprocess.to_original`.
 
     Args:
-        raw: the fields of one image, without the batch axis: `[D, ...]`.
+        raw: the fields of one image, without the batch axis: `[D, ...]`; no maps.
         fitted: how the image was resized and padded.
         height: H, int32 scalar.
         width: W, int32 scalar.
@@ -128,6 +131,16 @@ def to_original(
     fields[outputs.PROBABILITIES] = fields.pop("masks")
     masks, drawn = draw(fields[outputs.PROBABILITIES], fields["boxes"], height=height, width=width, rules=rules)
     return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
+
+
+def maps_to_original(maps: Mapping[str, Tensor], fitted: Fitted, *, height: Tensor, width: Tensor) -> dict[str, Tensor]:
+    """Converts the maps of the model input to those of the image, like `postprocess.maps_to_original`."""
+    input_hw, window = tf.shape(fitted.images)[1:3], tf.cast(fitted.windows[0], tf.int32)
+    return {
+        name: semantic.to_original(logits, input_hw=input_hw, window=window, height=height, width=width)
+        for name, logits in maps.items()
+        if name == SEMANTIC
+    }
 
 
 def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
 
     Args:
         network: maps images `[1, Hi, Wi, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by
-            name, `[1, D, ...]` arrays or tensors.
+            name, `[1, D, ...]` arrays or tensors, and maps `[1, ...]`.
         settings: of the network.
 
     Returns:
@@ -41,7 +41,7 @@ def image_function(network: NetworkFunction, settings: DetectorSettings) -> Imag
             fit=settings.fit,
         )
         fields = network(prepared.images, prepared.windows)
-        raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()})
+        raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()}, maps=settings.maps)
         found, slots = postprocess.with_slots(
             raw,
             prepared.plans[0],

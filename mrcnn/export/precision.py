@@ -34,6 +34,8 @@ class Tolerances(NamedTuple):
         unpaired_share: share of unpaired detections: NMS may decide either way on two boxes whose IoU is just at its
             threshold.
         rounded_share: share of pairs with an edge rounded to the other side, where boxes are rounded to whole pixels.
+        map_share: share of the pixels of a map whose class differs: where two classes are almost equally likely, either
+            may be found.
     """
 
     box_px: float = 0.1
@@ -43,6 +45,7 @@ class Tolerances(NamedTuple):
     mask_pixels: int = 2
     unpaired_share: float = 0.01
     rounded_share: float = 0.1
+    map_share: float = 1e-3
 
 
 def in_use(compute_dtype: str) -> str:
@@ -74,8 +77,8 @@ def tolerances(precision: str, *, image_resize: str = "exact") -> Tolerances:
     """
     floor = Tolerances()  # allows for differences in resizing, which do not depend on the arithmetic
     if image_resize != "exact":
-        floor = floor._replace(score=GREY, mask_probability=GREY)
+        floor = floor._replace(score=GREY, mask_probability=GREY, map_share=GREY)
     noise = GROWTH * 2.0 ** -(PLACES[precision] + 1)
     if noise <= floor.score:
         return floor
-    return floor._replace(score=noise, mask_probability=noise, box_share=BOX_STD * noise)
+    return floor._replace(score=noise, mask_probability=noise, box_share=BOX_STD * noise, map_share=noise)

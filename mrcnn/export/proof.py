@@ -59,6 +59,7 @@ class Proof:
                     f"{item.masks_off} masks, the worst by {item.mask_pixels} pixels or {item.mask_probability:.3g}",
                 ),
                 (item.fields_off > 0, f"further fields of {item.fields_off} detections"),
+                (item.map_share > limits.map_share, f"{item.map_share:.2%} of a map's pixels"),
             ]
             if off := [text for wrong, text in parts if wrong]:
                 found.append(f"{item.image} ({item.signature}): {', '.join(off)}")
@@ -89,6 +90,7 @@ class Proof:
                 "mask_probability": max((item.mask_probability for item in items), default=0.0),
                 "mask_pixels": max((item.mask_pixels for item in items), default=0),
                 "mask_iou_at_least": min((item.mask_iou for item in items), default=1.0),
+                "map_share": max((item.map_share for item in items), default=0.0),
             },
             "failures": self.failures,
             "comparisons": [asdict(item) for item in items],

@@ -27,6 +27,7 @@ from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict.predictor import Predictor
+from mrcnn.structures import SEMANTIC
 
 LABELS = "labels.json"
 
@@ -93,8 +94,6 @@ def export(
             exported = chosen.open(directory, detector_settings(bundle))
             return proof.prove(Predictor(bundle), exported, seen, log=log)
 
-        if stored.maps:
-            log.warning(f"exports have no maps of whole images: {', '.join(stored.maps)} is left out")
         for line in chosen.limits(detector_settings(stored)):
             log.warning(line)
         began = time.monotonic()
@@ -145,6 +144,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         rules=read.output_rules(config),
         shape=size.settled_shape,
         fit=config.image_fit,
+        maps=tuple(model.maps),
         model=config,
     )
 
@@ -153,7 +153,8 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
     """Builds the content of labels.json.
 
     Returns:
-        `classes`, a title and, if known, a colour for each class id; `input_size` and the thresholds of the graph.
+        `classes`, a title and, if known, a colour for each class id; `input_size` and the thresholds of the graph. With
+        a semantic map also `stuff`, its classes from 1, and `panoptic`, the rules that merge it with the detections.
     """
     colors = {item.title: item.color for item in bundle.class_metas}
     classes = [{"id": index, "title": title} for index, title in enumerate(bundle.class_names)]
@@ -164,6 +165,17 @@ def labels(bundle: ModelBundle) -> dict[str, Any]:
         ),
         "score_threshold": bundle.config.score_threshold,
         "mask_threshold": bundle.config.mask_threshold,
+        **(_stuff_labels(bundle) if SEMANTIC in bundle.maps else {}),
+    }
+
+
+def _stuff_labels(bundle: ModelBundle) -> dict[str, Any]:
+    rules = bundle.maps[SEMANTIC]._asdict()
+    colors = {item.title: item.color for item in bundle.stuff_metas}
+    stuff = [{"id": index, "title": title} for index, title in enumerate(rules.pop("stuff"), start=1)]
+    return {
+        "stuff": [{**item, "color": colors[item["title"]]} if item["title"] in colors else item for item in stuff],
+        "panoptic": rules,
     }
 
 

@@ -35,6 +35,19 @@ def test_equal_lists():
     assert (result.box_px, result.score, result.mask_pixels, result.mask_iou, result.masks_off) == (0, 0, 0, 1, 0)
 
 
+def test_pixels_of_a_map_that_differ_are_counted():
+    drawn = np.zeros(SIZE, np.uint8)
+    left = live()._replace(maps={"semantic": drawn})
+    other = drawn.copy()
+    other[0, :4] = 1  # of 40 * 50 pixels
+    assert run(left, helpers.outputs(left) | {"semantic": drawn}).map_share == 0.0
+    assert run(left, helpers.outputs(left) | {"semantic": other}).map_share == 4 / 2000
+    with pytest.raises(ValueError, match=r"`semantic` of shape \(40, 50\) is missing"):
+        run(left, helpers.outputs(left))
+    with pytest.raises(ValueError, match=r"`semantic` must have the shape \(40, 50\), got \(20, 50\)"):
+        run(left, helpers.outputs(left) | {"semantic": drawn[:20]})
+
+
 def test_no_detections():
     nothing = helpers.make_detections([], [], [], size=SIZE)
     result = run(nothing, helpers.outputs(nothing))

@@ -17,7 +17,9 @@ def test_unnamed_reverses_named():
     more = raw._replace(extras={"depth": 6})
     assert outputs.named(more) == fields | {"depth": 6}
     assert outputs.unnamed(outputs.named(more)) == more
-    assert outputs.named(raw._replace(maps={"semantic": 6})) == fields  # maps of whole images are left out
+    mapped = more._replace(maps={"semantic": 7})
+    assert outputs.named(mapped) == fields | {"depth": 6, "semantic": 7}
+    assert outputs.unnamed(outputs.named(mapped), maps=("semantic",)) == mapped
 
 
 def test_unnamed_needs_every_field():
@@ -29,7 +31,7 @@ def test_unnamed_needs_every_field():
 def test_of_detections_has_the_types_of_a_signature(count):
     boxes = np.float32([[0, 0, 2, 3], [1, 1, 4, 4]])[:count]
     found = helpers.make_detections(boxes, [1, 2][:count], [0.75, 0.5][:count], size=(5, 6))
-    found = found._replace(extras={"depth": np.zeros(count, np.float32)})
+    found = found._replace(extras={"depth": np.zeros(count, np.float32)}, maps={"semantic": np.zeros((5, 6), np.uint8)})
     fields = outputs.of_detections(found, np.zeros((count, 4, 4), np.float32))
     assert {name: (value.dtype.name, value.shape) for name, value in fields.items()} == {
         "boxes": ("float32", (count, 4)),
@@ -38,5 +40,6 @@ def test_of_detections_has_the_types_of_a_signature(count):
         "masks": ("uint8", (count, 5, 6)),
         "probabilities": ("float32", (count, 4, 4)),
         "depth": ("float32", (count,)),
+        "semantic": ("uint8", (5, 6)),
     }
     assert fields["masks"].sum() == [0, None, 2 * 3 + 3 * 3][count]

@@ -37,10 +37,15 @@ def test_in_use_on_a_gpu_is_tf32_where_the_gpu_has_it(gpu, monkeypatch):
 def test_tolerances_follow_from_the_binary_places():
     assert precision.tolerances("float32") == Tolerances()
     tf32 = precision.tolerances("tf32")
-    assert (tf32.score, tf32.mask_probability, tf32.box_share) == (10 / 2**11, 10 / 2**11, 2 / 2**11)
+    assert (tf32.score, tf32.mask_probability, tf32.box_share, tf32.map_share) == (
+        10 / 2**11,
+        10 / 2**11,
+        2 / 2**11,
+        10 / 2**11,
+    )
     assert precision.tolerances("float16") == tf32
     assert precision.tolerances("bfloat16").score == 10 / 2**8
-    assert tf32._replace(score=1e-3, mask_probability=1e-3, box_share=0.0) == Tolerances()
+    assert tf32._replace(score=1e-3, mask_probability=1e-3, box_share=0.0, map_share=1e-3) == Tolerances()
 
 
 def test_tolerances_allow_a_grey_value_where_resizing_rounds():

@@ -136,6 +136,13 @@ def test_failures_name_image_and_measure():
     assert make_proof(comparison(box_px=0.1, score=0.001, mask_pixels=900)).failures == []  # at the limits
 
 
+def test_failures_allow_a_thousandth_of_a_maps_pixels():
+    assert make_proof(comparison(map_share=0.001)).failures == []
+    (line,) = make_proof(comparison(), comparison(map_share=0.02)).failures
+    assert line == "a (encoded): 2.00% of a map's pixels"
+    assert make_proof(comparison(map_share=0.02), comparison()).to_json()["largest_difference"]["map_share"] == 0.02
+
+
 def test_failures_allow_a_tenth_of_the_boxes_to_be_rounded_otherwise():
     assert make_proof(comparison(paired=10, rounded=1)).failures == []
     assert make_proof(comparison(paired=10, rounded=2)).failures == ["2 of 10 boxes are rounded otherwise"]
@@ -153,7 +160,8 @@ def test_to_json():
         comparison(box_px=0.01, mask_iou=0.99), comparison(score=1e-4, mask_pixels=2, paired=3)
     ).to_json()
     assert numbers["largest_difference"] == {
-        "box_px": 0.01, "score": 1e-4, "mask_probability": 0.0, "mask_pixels": 2, "mask_iou_at_least": 0.99
+        "box_px": 0.01, "score": 1e-4, "mask_probability": 0.0, "mask_pixels": 2, "mask_iou_at_least": 0.99,
+        "map_share": 0.0,
     }  # fmt: skip
     assert (numbers["paired_detections"], numbers["unpaired_detections"], numbers["score_threshold"]) == (13, 0, 0.7)
     assert numbers["tolerances"]["box_px"] == 0.1
