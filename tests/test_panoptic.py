@@ -207,6 +207,23 @@ def test_apply_writes_the_selected_stuff_alone(predictor, project, tmp_path):
     assert "sky_maskrcnn" not in {item.title for item in meta.classes}
 
 
+def test_the_overlay_shows_stuff_below_the_objects(predictor, project, tmp_path):
+    names = {"save_classes": "__all__", "add_suffix": "_maskrcnn"}
+    config, options = (
+        load_inference_config({"mode": {"model_classes": names, **WHOLE}}),
+        annotating.Options(overlay=True),
+    )
+    source = sources.open_project(project)
+    annotating.apply(predictor, source, tmp_path / "out", config=config, log=HeardLog(), options=options)
+    drawn = cv2.imread(str(tmp_path / "out" / "overlay" / "ds" / "a.png"))[..., ::-1]
+    assert drawn.shape == (15 * SIDE, 15 * SIDE, 3)  # enlarged to at least 900 pixels
+    # sky is grey 100, road grey 200; the colours of the classes are #000064 and #0000C8, of which 0.45 are painted
+    assert drawn[20, 10].tolist() == pytest.approx([55, 55, 100], abs=1)
+    assert drawn[-10, 10].tolist() == pytest.approx([110, 110, 200], abs=1)
+    # the cat, #00FF00, is painted over the plain image: stuff lies only where no detection is
+    assert drawn[30 * 15, 28 * 15].tolist() == pytest.approx([55, 170, 55], abs=1)
+
+
 @pytest.mark.parametrize("mode", [PART, WINDOWS])
 def test_apply_in_modes_of_regions_writes_no_stuff(predictor, project, tmp_path, mode):
     masks = masks_of(apply(predictor, project, tmp_path / "out", mode)[1])

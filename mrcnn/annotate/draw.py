@@ -1,5 +1,7 @@
 """Draws detections over images: masks, boxes, class names and scores, by the `supervision` library.
 
+Regions without instances, such as sky, are drawn below them, with their names where they have most room.
+
 Small images are enlarged first, so that the text is legible and does not cover the objects. Where the names of all
 small objects would take too much room, only the largest of them are named. Boxes of small objects have thin lines.
 """
@@ -12,7 +14,7 @@ import cv2
 import matplotlib
 import numpy as np
 import supervision as sv
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
@@ -28,6 +30,8 @@ THIN_BELOW = 12  # in line widths: a box with a shorter side than this is drawn 
 MOST_SPREAD = 500  # most names that are moved apart: the time and memory for it grow with the square of their number
 DARKEST_FOR_BLACK_TEXT = 140  # luma of the background, 0-255
 
+Region = tuple[str, CroppedMask, str]  # name, mask and colour
+
 
 def draw(
     image: np.ndarray,
@@ -35,6 +39,7 @@ def draw(
     *,
     class_colors: Mapping[str, str] | None = None,
     fields: Fields | None = None,
+    regions: Sequence[Region] = (),
 ) -> np.ndarray:
     """Draws detections over an image.
 
@@ -44,6 +49,7 @@ def draw(
         class_colors: `#RRGGBB` by class name. None gives each object its own colour, so that neighbours of one class
             can be distinguished.
         fields: the detections' extra fields by name, `Predictor.fields`; None draws keypoints without lines.
+        regions: name, mask and colour `#RRGGBB` of regions without instances.
 
     Returns:
         `[k * H, k * W, 3]` uint8 RGB; the whole number k is 1 unless the image is small.
@@ -55,11 +61,15 @@ def draw(
         raise ValueError(f"`image` must be [H, W, 3] uint8, got {list(image.shape)} {image.dtype}")
     factor = max(1, math.ceil(SMALLEST_LONG_SIDE / max(image.shape[:2])))
     scene: np.ndarray = cv2.cvtColor(_enlarged(image, factor, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
+    text_size = max(12, round(min(scene.shape[:2]) / 50))
+    if regions:
+        painted = [sv.Color.from_hex(color) for _, _, color in regions]
+        scene = _paint(scene, [mask for _, mask, _ in regions], painted, factor=factor)
+        scene = _name_regions(scene, regions, factor=factor, text_size=text_size)
     if len(detections.boxes) == 0:
         return cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     colors = _colors(detections, class_colors)
     objects = sv.Detections(detections.boxes[:, [1, 0, 3, 2]] * factor)
-    text_size = max(12, round(min(scene.shape[:2]) / 50))
     masks = detections.masks if isinstance(detections, CompactDetections) else compact.from_dense(detections).masks
     scene = _paint(scene, masks, colors, factor=factor)
     scene = _outline(scene, objects, colors, thickness=max(2, text_size // 7))
@@ -103,6 +113,18 @@ def _paint(scene: np.ndarray, masks: Sequence[CroppedMask], colors: Sequence[sv.
         pixels = _enlarged(masks[index].pixels.view(np.uint8), factor, cv2.INTER_NEAREST).view(bool)
         painted[y1:y2, x1:x2][pixels] = colors[index].as_bgr()
     return cv2.addWeighted(painted, OPACITY, scene, 1 - OPACITY, 0)
+
+
+def _name_regions(scene: np.ndarray, regions: Sequence[Region], *, factor: int, text_size: int) -> np.ndarray:
+    """Writes the name of each region around the pixel that is farthest from its edge."""
+    picture = Image.fromarray(scene)
+    pen, font = ImageDraw.Draw(picture), ImageFont.truetype(str(FONT), text_size)
+    for name, mask, _ in regions:
+        padded = np.pad(mask.pixels, 1).astype(np.uint8)
+        row, column = divmod(int(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3).argmax()), padded.shape[1])
+        place = (mask.box[1] + column - 0.5) * factor, (mask.box[0] + row - 0.5) * factor
+        pen.text(place, name, fill=(255, 255, 255), font=font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
+    return np.array(picture)
 
 
 def _outline(scene: np.ndarray, objects: sv.Detections, colors: Sequence[sv.Color], *, thickness: int) -> np.ndarray:

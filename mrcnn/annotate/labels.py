@@ -144,7 +144,8 @@ def _kept(label: Label, naming: Naming) -> Iterator[Label]:
 
 
 def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Label]:
-    yield from _stuff(part.detections, naming)
+    for name, mask in stuff(part.detections, naming):
+        yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels))
     shown = select(part.detections, naming)
     for row, (name, mask) in enumerate(zip(shown.class_names, shown.masks, strict=True)):
         tags = _score_tags(shown.scores[row], naming.tag)
@@ -158,16 +159,15 @@ def _labels(part: Part, annotation: Annotation, naming: Naming) -> Iterator[Labe
             yield Label(title, _rectangle(part.box))
 
 
-def _stuff(found: CompactDetections, naming: Naming) -> Iterator[Label]:
-    """Yields a label for each stuff class of an image that is written."""
+def stuff(found: CompactDetections, naming: Naming) -> Iterator[tuple[str, CroppedMask]]:
+    """Yields the name of each written stuff class of an image, and the pixels that no merged detection covers."""
     merged = panoptic.of_detections(found, naming.semantic) if naming.semantic else None
     if naming.semantic is None or merged is None:
         return
     for number, segment in enumerate(merged.segments, start=1):
         name = "" if segment.is_thing else naming.semantic.stuff[segment.class_id - 1]
         if name in naming.titles:
-            mask = CroppedMask.from_pixels(merged.ids == number)
-            yield Label(naming.titles[name], Bitmap(mask.origin[::-1], mask.pixels))
+            yield name, CroppedMask.from_pixels(merged.ids == number)
 
 
 def _rectangle(box: Box) -> Rectangle:

@@ -92,6 +92,7 @@ class ResultWriter:
         self._out, self._naming, self._folder = out, naming, folder
         self._class_names, self._fields = bundle.class_names, bundle.extra_fields
         self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
+        self._stuff = {item.title: item.color for item in bundle.stuff_metas}
         self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose="--overlay") if with_overlay else None
         self._with_results = with_results
         self._semantic = naming.semantic if with_results else None
@@ -100,7 +101,15 @@ class ResultWriter:
         """Writes an image with its detections."""
         chosen = labels.select(found.detections, self._naming)
         if self._draw:
-            drawn = self._draw.draw(_rgb(picture.image), chosen, class_colors=self._colors, fields=self._fields)
+            drawn = self._draw.draw(
+                _rgb(picture.image),
+                chosen,
+                class_colors=self._colors,
+                fields=self._fields,
+                regions=[
+                    (name, mask, self._stuff[name]) for name, mask in labels.stuff(found.detections, self._naming)
+                ],
+            )
             path = _overlay_path(self._folder / OVERLAY, entry)
             with files.writing("the picture", path):
                 path.parent.mkdir(parents=True, exist_ok=True)
