@@ -15,7 +15,7 @@ from mrcnn.errors import UserError
 
 PROBE = ".write-probe-"
 MOST_NAME = 255 - len(".interrupted.old")  # bytes of an output's name: 255 is the limit of file systems
-_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial(\.\w+)?")
 
 FLUSHED_AT_ONCE = 16  # files: the file system flushes several together; a thousand one after another take seconds
 
@@ -136,17 +136,21 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replaced(path: str | os.PathLike[str], *, suffix: str = "") -> Iterator[Path]:
     """Writes a file atomically: the body writes a temporary file, which then replaces `path`.
 
     The context manager yields the path of the temporary file. The content is flushed to the disk before the rename.
     After an exception the former file is unchanged.
 
+    Args:
+        path: the file.
+        suffix: ends the name of the temporary file, for libraries that find a format by the name.
+
     Raises:
         OSError: the file cannot be flushed or renamed.
     """
     target = Path(path)
-    partial = _unused_name(target)
+    partial = _unused_name(target, suffix=suffix)
     try:
         yield partial
         flush(partial)
@@ -213,7 +217,7 @@ def clear(folder: str | os.PathLike[str]) -> None:
     """Removes temporary files of `replaced`, `replace_link` and `check_writable` that a killed process left."""
     for path in Path(folder).glob(f"{PROBE}*"):
         remove(path)
-    for path in Path(folder).glob(".*.partial"):
+    for path in Path(folder).glob(".*.partial*"):
         if _PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
@@ -250,6 +254,6 @@ def remove(path: str | os.PathLike[str]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _unused_name(path: Path) -> Path:
+def _unused_name(path: Path, *, suffix: str = "") -> Path:
     """Builds the path of a temporary file beside a path, whose name may be as long as the system allows."""
-    return path.with_name(f".{uuid.uuid4().hex}.partial")
+    return path.with_name(f".{uuid.uuid4().hex}.partial{suffix}")

@@ -59,6 +59,16 @@ def test_replaced_writes_the_file_and_leaves_nothing_beside_it(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_replaced_names_the_temporary_file_as_asked(tmp_path):
+    with files.replaced(tmp_path / "a.mp4", suffix=".mp4") as partial:
+        assert partial.name.endswith(".partial.mp4")
+        partial.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    partial.touch()  # as a killed process leaves it
+    files.clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_replaced_keeps_the_former_file_after_an_exception(tmp_path):
     (tmp_path / "a").write_text("old")
 

@@ -5,19 +5,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mrcnn import files, optional
-from mrcnn.annotate import coco_results, labels, panoptic_results
+from mrcnn.annotate import coco_results, labels, overlay, panoptic_results
 from mrcnn.annotate.coco_results import CocoResults
 from mrcnn.annotate.output import Output, key
+from mrcnn.annotate.overlay import Overlay
 from mrcnn.errors import UserError
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import panoptic
 from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Entry, Picture, Source
 
-OVERLAY = "overlay"
+OVERLAY = "overlay"  # folder of the pictures
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
 PREDICTION_RESULTS = "predictions_results.json"  # COCO(file).loadRes reads it
 PANOPTIC, SEGMENTS = "panoptic.json", "panoptic"  # COCO panoptic data: the file, and the folder of its PNG files
@@ -48,7 +47,7 @@ def check(
             output, or the packages that draw pictures are not installed.
     """
     if with_overlay:
-        optional.require("draw", purpose="--overlay")
+        optional.require("draw", purpose=overlay.PURPOSE)
     written = ((PREDICTIONS, PREDICTION_RESULTS) if with_results else ()) + ((PANOPTIC,) if with_panoptic else ())
     drawn = (OVERLAY,) if with_overlay else ()
     if source.name in (*written, *drawn, *([SEGMENTS] if with_panoptic else [])):
@@ -91,29 +90,19 @@ class ResultWriter:
         """
         self._out, self._naming, self._folder = out, naming, folder
         self._class_names, self._fields = bundle.class_names, bundle.extra_fields
-        self._colors = {item.title: item.color for item in bundle.class_metas} if len(bundle.class_metas) > 1 else None
-        self._stuff = {item.title: item.color for item in bundle.stuff_metas}
-        self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose="--overlay") if with_overlay else None
+        self._overlay = Overlay(bundle, naming) if with_overlay else None
         self._with_results = with_results
         self._semantic = naming.semantic if with_results else None
 
     def write(self, entry: Entry, picture: Picture, found: Found) -> None:
         """Writes an image with its detections."""
         chosen = labels.select(found.detections, self._naming)
-        if self._draw:
-            drawn = self._draw.draw(
-                _rgb(picture.image),
-                chosen,
-                class_colors=self._colors,
-                fields=self._fields,
-                regions=[
-                    (name, mask, self._stuff[name]) for name, mask in labels.stuff(found.detections, self._naming)
-                ],
-            )
+        if self._overlay:
+            drawn = self._overlay.draw(picture.image, found)
             path = _overlay_path(self._folder / OVERLAY, entry)
             with files.writing("the picture", path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._draw.encode(drawn, path.suffix))
+                path.write_bytes(self._overlay.encode(drawn, path.suffix))
         scores = [float(score) for score in chosen.scores]
         record: dict[str, Any] = {
             "size": chosen.size,
@@ -144,10 +133,6 @@ class ResultWriter:
                 panoptic_results.write(
                     self._folder / PANOPTIC, segments, class_names=self._class_names, stuff=self._semantic.stuff
                 )
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(image[..., :3]) if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
 
 
 def _overlay_path(overlay: Path, entry: Entry) -> Path:

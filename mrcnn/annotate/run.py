@@ -11,77 +11,37 @@ the run.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from numbers import Integral
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mrcnn import files, locks
-from mrcnn.annotate import labels, output, results, second_look
+from mrcnn.annotate import labels, output, results, second_look, setup
 from mrcnn.annotate.output import Output, key
 from mrcnn.annotate.results import ResultWriter
+from mrcnn.annotate.setup import Options
 from mrcnn.annotate.summary import Summary
-from mrcnn.config.base import AUTO
 from mrcnn.config.inference import BboxesMode, FullImageMode, InferenceConfig, RoiMode, is_among
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, value_range
-from mrcnn.model_folder import precision, read
-from mrcnn.model_folder.class_names import Classes
-from mrcnn.model_folder.read import ModelBundle, StoredModel
-from mrcnn.predict import batch_size, modes, sources
+from mrcnn.model_folder import read
+from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.predict.staged import AnyPredictor
-from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project import repeated
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats
-from mrcnn.structures import SEMANTIC
 
 SUBTASK = "inference"
 FEWEST_AHEAD = 2  # images that are read before they are needed, also with smaller batches
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of a run that are not in its config.
-
-    Attributes:
-        overlay: also draw pictures of the detections.
-        batch_size: images, or regions of them, per batch; "auto": chosen by `predict.batch_size`.
-        score_threshold: replaces the thresholds of the config and the model; None keeps them.
-        device: replaces the config's `gpu_device`: "cpu" or the number of a GPU; None keeps it.
-        precision: number format of the convolutions: a Keras dtype policy or `auto`.
-        tf32: whether float32 products on a GPU may be TF32; None keeps TensorFlow's setting.
-        resume: continue an interrupted run into the same output if there is one.
-        classes: the class names, for a weight file without model folder.
-        input_size: (min_dim, max_dim) in pixels, for such a file.
-    """
-
-    overlay: bool = False
-    batch_size: int | Literal["auto"] = 1
-    score_threshold: float | None = None
-    device: int | str | None = None
-    precision: str = "float32"
-    tf32: bool | None = None
-    resume: bool = False
-    classes: Classes | None = None
-    input_size: Sequence[int] | None = None
-
-    def __post_init__(self):
-        """Checks the batch size; the other options are checked where they are used."""
-        if self.batch_size == AUTO:
-            return
-        if not isinstance(self.batch_size, Integral) or isinstance(self.batch_size, bool):
-            raise UserError(f"the batch size must be a whole number or {AUTO}, got {self.batch_size}")
-        if self.batch_size < 1:
-            raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
 
 
 def run_inference(
@@ -120,22 +80,11 @@ def _load_and_apply(
     if _is_finished(folder, source, options, log=log):
         return Summary()
     stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-    naming = _naming(stored, config)
+    naming = setup.naming_of(stored, config)
     # report conflicts before the model is loaded, which takes long
     labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
     _check_output(folder, source, options, naming=naming)
-    bundle = read.load_for_inference(
-        stored,
-        config.model,
-        score_threshold=options.score_threshold,
-        device=options.device,
-        precision=options.precision,
-        tf32=options.tf32,
-        warn=log.warning,
-    )
-    for line in precision.lines(bundle.precision, asked=options.precision):
-        log.info(line)
-    predictor = predictor_of(bundle, config.model.tta, say=log.info)
+    predictor = setup.open_predictor(stored, config, options=options, log=log)
     return _apply(predictor, source, folder, config=config, log=log, options=options)
 
 
@@ -159,7 +108,7 @@ def _apply(
     predictor: AnyPredictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
     bundle = predictor.bundle
-    naming = _naming(bundle, config)
+    naming = setup.naming_of(bundle, config)
     meta = labels.output_meta(source.meta, (*bundle.class_metas, *bundle.stuff_metas), naming)
     notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
     for line in (*repeated.grouped(source.warnings), *notes):
@@ -176,7 +125,8 @@ def _apply(
     writer = ResultWriter(out, naming, folder, bundle=bundle, with_overlay=options.overlay, with_results=is_folder)
     with out, _hint(out, source, log):
         log.info("building the graph: the first image takes up to a minute")
-        size = _batch_size(predictor, left, config=config, log=log, options=options)
+        is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
+        size = setup.batch_size_of(predictor, len(left.entries) if is_whole else None, options=options, log=log)
         with _predicting(predictor, left, config=config, log=log, size=size, progress=progress) as found_in:
             _write_all(found_in, left, writer=writer, progress=progress)
         progress.close()
@@ -194,17 +144,6 @@ def _apply(
     log.info(f"written to {folder / source.name}")
     log.model_applied()
     return summary
-
-
-def _batch_size(
-    predictor: AnyPredictor, left: Source, *, config: InferenceConfig, log: EventLog, options: Options
-) -> int:
-    if options.batch_size != AUTO:
-        return int(options.batch_size)
-    is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
-    chosen = batch_size.choose(predictor, regions=len(left.entries) if is_whole else None)
-    log.info(f"batch size {chosen}, chosen by measurement")
-    return chosen
 
 
 class _Progress:
@@ -258,16 +197,6 @@ def _write_all(
             progress.skip_picture(picture, error)
         else:
             progress.tell()
-
-
-def _naming(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
-    return labels.name_labels(
-        model.class_names[1:],
-        config.mode,
-        confidence_tag=config.model.confidence_tag_name,
-        fields=model.extra_fields,
-        semantic=model.maps.get(SEMANTIC),
-    )
 
 
 def _is_finished(folder: Path, source: Source, options: Options, *, log: EventLog) -> bool:

@@ -37,7 +37,10 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     images = parser.add_mutually_exclusive_group()
     images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
     images.add_argument(
-        "--images", nargs="+", metavar="PATH", help="folders, image files, or patterns such as 'a/*.jpg'"
+        "--images",
+        nargs="+",
+        metavar="PATH",
+        help="folders, image files or patterns such as 'a/*.jpg', or one video",
     )
     parser.add_argument("--data", type=Path, metavar="PATH",
                         help="only the images that data lists, e.g. COCO JSON; --images is their folder")  # fmt: skip
@@ -45,7 +48,7 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--recursive", action="store_true", help="with --images: look into subfolders too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the project with the detections is written")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config, see presets/")
-    parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay")
+    parser.add_argument("--overlay", action="store_true", help="also draw pictures into OUTPUT/overlay, or the video")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="drop what scores less")
     parser.add_argument("--batch-size", type=arguments.batch_size, default=1, metavar="N|auto",
                         help="images at once, default 1; auto: chosen by trials")  # fmt: skip
@@ -67,12 +70,31 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     config = load_inference_config(task.path("config") if options.config or task.root else {}, warn=log.warning)
     if options.overlay:
         optional.require("draw", purpose="--overlay")
+    if (film := _video(options)) and not listed:
+        paths.check_model(model, classes=options.classes)
+        on_video = startup.load("mrcnn.annotate.video", debug=options.debug)
+        on_video.run_video(model, film, output, config=config, log=log, options=_chosen(options))
+        return
     source = _source(options, project, listed)
     paths.check_model(model, classes=options.classes)
     paths.check_detections(output, source, resume=options.resume)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
-    chosen = run.Options(**{name: getattr(options, name) for name in RUN_OPTIONS})
-    run.run_inference(model, source, output, config=config, log=log, options=chosen)
+    run.run_inference(model, source, output, config=config, log=log, options=_chosen(options))
+
+
+def _chosen(options: argparse.Namespace) -> Any:
+    """Collects the options of a run, an `annotate.setup.Options`."""
+    setup = startup.load("mrcnn.annotate.setup", debug=options.debug)
+    return setup.Options(**{name: getattr(options, name) for name in RUN_OPTIONS})
+
+
+def _video(options: argparse.Namespace) -> Path | None:
+    """Finds the video that `--images` names; None where it names images."""
+    places = [Path(place) for place in options.images or []]
+    found = [place for place in places if startup.load("mrcnn.images.video").is_video(place)]
+    if found and len(places) > 1:
+        raise UserError(f"the video {found[0]} must be the only --images; give one video, or images")
+    return found[0] if found else None
 
 
 def _source(options: argparse.Namespace, project: Path | None, listed: Mapping[str, Any] | None) -> Any:

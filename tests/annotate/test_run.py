@@ -125,7 +125,9 @@ def test_overlay_of_a_project_has_its_data_sets(project, tmp_path):
 def test_overlay_colours_classes_where_there_are_several_and_else_objects(tmp_path, monkeypatch):
     helpers.write_image(tmp_path / "photos" / "x.png", 20, 20, 90)
     seen = []
-    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors, fields: seen.append(class_colors) or image)
+    monkeypatch.setattr(
+        draw, "draw", lambda image, found, class_colors, fields, regions: seen.append(class_colors) or image
+    )
 
     def one_class(batch):
         raw = helpers.brightness_model(batch)
@@ -154,7 +156,7 @@ def test_model_of_four_channels_draws_the_colours(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "x.png"), pixels)
     seen = []
-    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors, fields: seen.append(image) or image)
+    monkeypatch.setattr(draw, "draw", lambda image, found, class_colors, fields, regions: seen.append(image) or image)
     bundle = helpers.make_bundle(channels=4, image_mean=(100.0,) * 4)
     run_on(sources.open_images(tmp_path / "photos"), tmp_path / "out", bundle=bundle, overlay=True)
     assert [image[0, 0].tolist() for image in seen] == [[30, 20, 10]]

@@ -17,6 +17,7 @@ from mrcnn.model_folder import read
 from mrcnn.models import build
 from mrcnn.project.reader import Project
 from mrcnn.weights import hdf5
+from tests.images.test_video import write as write_video
 from tests.predict import helpers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,14 @@ def task(tmp_path):
 
 def run(*arguments):
     infer.infer(infer.parse(list(map(str, arguments))), JsonLog())
+
+
+def test_a_video_among_the_images(task, loaded, tmp_path):
+    clip = write_video(tmp_path / "clip.mp4", [(200, 200, 200)] * 2)
+    run("--model", "m", "--images", clip, "--output", tmp_path / "out", "--overlay", "--batch-size", "2")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.jsonl", "clip.mp4"]
+    with pytest.raises(UserError, match=r"clip\.mp4 must be the only --images"):
+        run("--model", "m", "--images", clip, tmp_path, "--output", tmp_path / "other")
 
 
 def test_task_folder_holds_everything(task, loaded):
