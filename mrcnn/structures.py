@@ -3,12 +3,11 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
-`extras` holds further fields of the objects by name, one row per object; `fields` says how each is handled. `maps`
-holds what belongs to the pixels of an image instead, by name; `data/maps` says how a map moves with its image. `facts`
-holds further values of an image by name, as its source has them, for metrics that read them.
-Source: docs/architecture.md.
+`extras` holds further fields of the objects by name, one row per object (`fields` says how each is handled), `maps` what
+belongs to the pixels of an image (`data/maps` says how it moves), `facts` further values of an image, for metrics.
 """
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ Count = Any  # a Python int, or an int32 scalar where a graph does not know a sh
 Size = tuple[Any, Any]  # height and width: Python numbers, or float32 scalars where a graph does not know them
 SEMANTIC = "semantic"  # name of the map of the pixels' classes
 UNLABELLED = 255  # in a semantic map: a pixel whose class is not known
+_RESULTS = "mrcnn.results"  # module of the conversions of `Detections`, which need packages that the records do not
 EVALUATION_SCORE_THRESHOLD = 0.05  # AP ranks weak detections too; torchvision's and detectron2's value
 
 
@@ -310,6 +310,25 @@ class Detections(NamedTuple):
     masks: np.ndarray
     extras: Mapping[str, np.ndarray] = {}
     maps: Mapping[str, np.ndarray] = {}
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Converts the detections to plain dictionaries, rows of a table; see `results.to_dicts`."""
+        return importlib.import_module(_RESULTS).to_dicts(self)
+
+    def to_coco(self, *, image_id: int = 1) -> list[dict[str, Any]]:
+        """Converts the detections to entries of a COCO results list; see `results.to_coco`."""
+        return importlib.import_module(_RESULTS).to_coco(self, image_id=image_id)
+
+    def to_supervision(self) -> Any:
+        """Converts the detections to a `supervision.Detections`; see `results.to_supervision`."""
+        return importlib.import_module(_RESULTS).to_supervision(self)
+
+    def plot(self, image: Any, **options: Any) -> Any:
+        """Draws the detections over their image, as a Pillow image; see `results.plot`."""
+        return importlib.import_module(_RESULTS).plot(self, image, **options)
+
+    def _repr_html_(self) -> str:
+        return importlib.import_module(_RESULTS).to_html(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,17 @@ def draw(
     return extras.draw(picture, enlarged, detections.boxes * factor, fields=fields)
 
 
+def to_supervision(detections: Detections) -> sv.Detections:
+    """Converts detections to those of the `supervision` library, with their class names as `data["class_name"]`."""
+    return sv.Detections(
+        xyxy=detections.boxes[:, [1, 0, 3, 2]],
+        mask=detections.masks,
+        confidence=detections.scores,
+        class_id=detections.class_ids,
+        data={"class_name": np.array(detections.class_names, dtype=str)},
+    )
+
+
 def encode(picture: np.ndarray, suffix: str) -> bytes:
     """Encodes a picture in the image format of a file suffix.
 
