@@ -3,8 +3,8 @@
 Shape letters: B images, N padded ground truth, A anchors of one image, R regions, P regions given to the mask head,
 D detections, C classes with background, M mask side, S side of a stored ground-truth mask, H W model input.
 Boxes are yxyx float32 pixels of the resized, padded model input, y2 and x2 exclusive, unless the name says otherwise.
-`extras` holds further fields of the objects by name, one row per object (`fields` says how each is handled), `maps` what
-belongs to the pixels of an image (`data/maps` says how it moves), `facts` further values of an image, for metrics.
+`extras` holds further fields of the objects by name, one row per object (`fields` says how each is handled), `maps`
+what belongs to the pixels of an image (`data/maps` says how it moves), `facts` further values of an image, for metrics.
 """
 
 import importlib
