@@ -11,7 +11,7 @@ from typing import Any
 
 BETTER: Mapping[str, Any] = {
     "box_normalization": "pixels",
-    "anchor_offset": 0.5,
+    "anchor_offset": 0.0,
     "roi_align": "aligned",
     "roi_sampling_ratio": 2,
     "roi_add_gt_boxes": True,

@@ -78,10 +78,11 @@ class Learnt(NamedTuple):
 
 
 def cases() -> tuple[Case, ...]:
-    """Lists Matterport's model, every convention at each other value that a code base has, combinations, and wholes."""
+    """Lists Matterport's model, every convention at each other value that a code base has, further ones, and wholes."""
     values = [(name, table[name]) for name in MATTERPORT for table in (BETTER, SUPERVISELY)]
     singles = dict.fromkeys((name, value) for name, value in values if value != MATTERPORT[name])
     combined = (
+        {"anchor_offset": 0.5},
         {"roi_align": "unaligned", "roi_sampling_ratio": 2},
         {"pre_nms_topk_scope": "level", "pre_nms_topk": 2000},
         {"count_unused_rois": False, "roi_negatives": "fill"},

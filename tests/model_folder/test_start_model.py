@@ -72,7 +72,7 @@ def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
             {"anchor_sizes": [8, 16, 32, 64, 128], "image_mean": [1, 2, 3]},
             {"compatibility": None, "anchor_sizes": (8.0, 16.0, 32.0, 64.0, 128.0), "image_mean": (1.0, 2.0, 3.0)},
         ),
-        ({"anchor_offset": 0.0}, {"compatibility": None, "anchor_offset": 0.0}),
+        ({"anchor_offset": 0.5}, {"compatibility": None, "anchor_offset": 0.5}),
         ({"compatibility": "matterport"}, {"compatibility": "matterport"}),
         (
             {"compatibility": "matterport", "round_boxes": "never"},

@@ -52,10 +52,10 @@ class MatterportConfig(RcnnConfig):
     )
 
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.5,
+        default=0.0,
         description=(
-            "**convention**: offset of the anchors' centres, in strides; 0.5 centres them on their cells, 0 (both "
-            "older codes) puts them on the cells' corners"
+            "**convention**: offset of the anchors' centres, in strides; 0 (both older codes too) puts them on the "
+            "cells' corners, 0.5 in the middle of the cells"
         ),
     )
 
