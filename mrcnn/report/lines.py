@@ -1,7 +1,7 @@
 """Draws line charts as inline SVG, in the style of `svg`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ from mrcnn.errors import one_line
 from mrcnn.report import svg
 from mrcnn.report.html import Html, element, text
 
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 34  # units around the plot
+LEFT, RIGHT, TOP, BOTTOM = 58, 10, 20, 34  # units around the plot
 PLOT = 190  # units: height of the plot
-TICKS = 5
+STEPS = 4  # of an axis, about
+ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)  # steps of an axis, times a power of ten
 COLORS = 8  # classes `part-0` to `part-7` of the page's style
 MOST_DOTS = 40  # points of a line that have dots
+
+Place = Callable[[tuple[float, float]], tuple[float, float]]  # of a point in the chart
 
 
 class Line(NamedTuple):
@@ -41,6 +44,7 @@ class Axes(NamedTuple):
         x_range: least and largest value; None for those of the points.
         y_range: the same of the vertical axis.
         mark: a horizontal value with its name, a vertical line there.
+        is_whole: the horizontal values are whole numbers.
     """
 
     x: str
@@ -48,6 +52,7 @@ class Axes(NamedTuple):
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     mark: tuple[float, str] | None = None
+    is_whole: bool = False
 
 
 def chart(lines: Sequence[Line], axes: Axes, *, label: str) -> Html:
@@ -70,12 +75,12 @@ def chart(lines: Sequence[Line], axes: Axes, *, label: str) -> Html:
         across = (point[0] - x1) / (x2 - x1) * (svg.WIDTH - LEFT - RIGHT)
         return LEFT + across, TOP + PLOT * (1 - (point[1] - y1) / (y2 - y1))
 
-    parts = [*_grid(axes, (x1, x2), (y1, y2))]
+    parts = _grid(axes, place, x_range=(x1, x2), y_range=(y1, y2))
     if axes.mark and x1 <= axes.mark[0] <= x2:
         x, _ = place((axes.mark[0], y1))
         anchor = "end" if x > svg.WIDTH * 0.6 else "start"
         parts.append(f'<path class="mark" d="M{x:.1f} {TOP}V{TOP + PLOT}"/>')
-        parts.append(_text(axes.mark[1], x=x + (-4 if anchor == "end" else 4), y=TOP + 10, anchor=anchor))
+        parts.append(_text(axes.mark[1], x=x + (-4 if anchor == "end" else 4), y=TOP - 6, anchor=anchor))
     for line in lines:
         parts += _drawn(line, place)
     height = TOP + PLOT + BOTTOM
@@ -96,7 +101,7 @@ def legend(names: Sequence[tuple[str, int]]) -> Html:
     return element("div", *keys, class_="legend")
 
 
-def _drawn(line: Line, place) -> list[str]:
+def _drawn(line: Line, place: Place) -> list[str]:
     """Draws one line: a path for each run of finite points, and dots with their numbers."""
     color, dash = line.color % COLORS, " dashed" if line.is_dashed else ""
     steps, is_open = [], False
@@ -117,24 +122,30 @@ def _drawn(line: Line, place) -> list[str]:
     return parts
 
 
-def _grid(axes: Axes, x_range: tuple[float, float], y_range: tuple[float, float]) -> list[str]:
+def ticks(low: float, high: float, *, is_whole: bool = False) -> list[float]:
+    """Chooses round numbers for an axis, about `STEPS` + 1 between its ends."""
+    rough = 0.8 * (high - low) / STEPS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * one for one in ROUND if power * one >= rough)
+    step = max(1.0, math.ceil(step)) if is_whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _grid(axes: Axes, place: Place, *, x_range: tuple[float, float], y_range: tuple[float, float]) -> list[str]:
     bottom, right = TOP + PLOT, svg.WIDTH - RIGHT
     parts = []
-    for share in range(TICKS):
-        part = share / (TICKS - 1)
-        x, y = LEFT + part * (right - LEFT), bottom - part * PLOT
-        anchor = "start" if share == 0 else "end" if share == TICKS - 1 else "middle"
+    for value in ticks(*y_range):
+        _, y = place((x_range[0], value))
         parts.append(f'<path class="axis" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(
-            _text(svg.number(y_range[0] + part * (y_range[1] - y_range[0])), x=LEFT - 5, y=y + 4, anchor="end")
-        )
-        parts.append(
-            _text(svg.number(x_range[0] + part * (x_range[1] - x_range[0])), x=x, y=bottom + 14, anchor=anchor)
-        )
+        parts.append(_text(svg.number(value), x=LEFT - 6, y=y + 4, anchor="end"))
+    for value in ticks(*x_range, is_whole=axes.is_whole):
+        x, _ = place((value, y_range[0]))
+        parts.append(_text(svg.number(value), x=x, y=bottom + 14, anchor="middle"))
     parts.append(_text(axes.x, x=(LEFT + right) / 2, y=bottom + 30, anchor="middle"))
     middle = TOP + PLOT / 2
     parts.append(
-        f'<text x="10" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 10 {middle:.1f})">'
+        f'<text x="12" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle:.1f})">'
         f"{escape(one_line(axes.y))}</text>"
     )
     return parts

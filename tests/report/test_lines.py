@@ -70,5 +70,20 @@ def test_chart_escapes_names():
     assert 'aria-label="&lt;script&gt;' in drawn
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "expected"),
+    [
+        (0, 1, False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 2.27, False, [0, 0.5, 1, 1.5, 2]),
+        (1, 3, True, [1, 2, 3]),
+        (1, 14, True, [5, 10]),
+        (0.5, 1.5, True, [1]),
+        (0, 0.004, False, [0, 0.001, 0.002, 0.003, 0.004]),
+    ],
+)
+def test_ticks(low, high, whole, expected):
+    assert lines.ticks(low, high, is_whole=whole) == pytest.approx(expected)
+
+
 def test_legend():
     assert lines.legend([("cat", 2)]).count("part-2") == 1

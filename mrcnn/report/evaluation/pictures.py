@@ -61,7 +61,7 @@ def draw(review: Review, source: Source, *, config: ModelConfig) -> dict[int, Sh
 def images(review: Review, source: Source, shots: Mapping[int, Shots]) -> Html:
     """Builds the worst and the best images."""
     about = (
-        f"Left the objects, right the detections with a score of at least {review.threshold:.2f}. Blue is right, "
+        f"The objects beside the detections with a score of at least {review.threshold:.2f}. Blue is right, "
         "orange a wrong detection with its type of error, magenta an object that was not found, grey a region to "
         f"ignore. Images are ordered by their quality: the {review.kind} IoUs of the right detections, divided by "
         "right + wrong / 2 + missed / 2."
@@ -82,15 +82,14 @@ def _figures(
 ) -> Iterable[Html]:
     for one in chosen:
         name = source.entries[review.images[one.place].image_id].title
-        notes = (f"quality {one.quality:.2f}: {one.correct} right, {one.wrong} wrong, {one.missed} missed", name)
+        about = f"quality {one.quality:.2f}: {one.correct} right, {one.wrong} wrong, {one.missed} missed"
         pair = shots.get(one.place)
         truth, found = (pair.truth, pair.found) if pair else (None, None)
-        yield element(
-            "div",
-            figure(truth, alt=f"objects of {name}", notes=notes),
-            figure(found, alt=f"detections in {name}", notes=()),
-            class_="shot",
+        both = (
+            figure(truth, alt=f"objects of {name}", notes=("objects",)),
+            figure(found, alt=f"detections in {name}", notes=("detections",)),
         )
+        yield element("div", element("p", name, ": ", about), element("div", *both), class_="shot")
 
 
 class _Silence(EventLog):

@@ -90,12 +90,14 @@ def precision_recall(review: Review) -> Html:
     if not drawn:
         return soft("There is no object.")
     largest = sorted(drawn, key=lambda class_id: (-ranked.objects[class_id], class_id))[:MOST_CURVES]
-    if len(drawn) > 1:
-        parts.append(Line("mean of the classes", _points(np.mean(list(drawn.values()), axis=0))))
     parts += [
         Line(review.titles[class_id], _points(drawn[class_id]), color=number + (len(drawn) > 1))
         for number, class_id in enumerate(largest)
     ]
+    if len(drawn) > 1:  # last, so that it is above the others
+        parts.append(
+            Line("mean of the classes, dashed", _points(np.mean(list(drawn.values()), axis=0)), is_dashed=True)
+        )
     about = f"At a {review.kind} IoU of at least 0.5. The area below a curve is the AP50 of the class."
     if len(largest) < len(drawn):
         about += f" The {len(largest)} classes with the most objects of {len(drawn)}."
@@ -187,7 +189,8 @@ def errors(review: Review) -> Html:
         "TIDE (Bolya et al., ECCV 2020)."
     )
     head = ("type", "number", "AP50 gained", "a detection, or an object for missed,")
-    return join([soft(about), Html(drawn), table(head, rows, caption="error types")])
+    shown = [Html(drawn)] if any(one.gain >= 0.0005 for one in review.gains) else []
+    return join([soft(about), *shown, table(head, rows, caption="error types")])
 
 
 def calibrated(review: Review) -> Html:

@@ -14,7 +14,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluate import table as metric_kinds
 from mrcnn.model_folder import layout
 from mrcnn.report import lines
-from mrcnn.report.evaluation.sections import soft
+from mrcnn.report.evaluation.sections import SHARE, soft
 from mrcnn.report.html import Html, element, join, table
 from mrcnn.report.lines import Axes, Line
 from mrcnn.train import history
@@ -101,9 +101,13 @@ def learning(run: Run) -> Html:
     measured = [Line(labels[name], _points(rows, f"val_{name}"), color=place) for place, name in enumerate(names)]
     parts = [
         element("h3", "Loss"),
-        lines.chart(losses, Axes("epoch", "loss", x_range, _from_zero(losses), mark), label="loss by epoch"),
+        lines.chart(
+            losses, Axes("epoch", "loss", x_range, _from_zero(losses), mark, is_whole=True), label="loss by epoch"
+        ),
     ]
-    if drawn := lines.chart(measured, Axes("epoch", "share", x_range, (0.0, 1.0), mark), label="measures by epoch"):
+    if drawn := lines.chart(
+        measured, Axes("epoch", "share", x_range, SHARE, mark, is_whole=True), label="measures by epoch"
+    ):
         parts += [element("h3", "Validation"), drawn]
     shown = ["epoch", "loss", "val_loss", *(f"val_{name}" for name in names), "images_per_second", "train_seconds"]
     head = [name for name in shown if any(name in row for row in rows)]

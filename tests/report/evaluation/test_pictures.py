@@ -17,7 +17,7 @@ def test_draw_and_images_show_worst_first(tmp_path):
     found = pictures.images(review, source, shots)
     assert found.count("<img") == 4
     # at 0.85 the dog of b.png is left out, so that a cat is missed
-    assert found.index("quality 0.00: 0 right, 0 wrong, 1 missed</span><span>ds/b.png") < found.index("ds/a.png")
+    assert found.index("ds/b.png: quality 0.00: 0 right, 0 wrong, 1 missed") < found.index("ds/a.png: quality 0.67")
 
 
 def test_images_that_cannot_be_read_any_more_have_no_picture(tmp_path):
