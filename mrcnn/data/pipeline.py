@@ -267,6 +267,11 @@ def read_sample(
     return image, draw_sample(sample, height=height, width=width)
 
 
+def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:
+    """Reads the image of a sample as a run reads it, `[H, W, channels]` uint8; errors are those of `read_sample`."""
+    return read_sample(sample, config.model.channels, **_reading(config))[0]
+
+
 def ground_truth(sample: Sample) -> GroundTruth:
     """Draws the objects of a sample; reads the image only if its size is unknown.
 

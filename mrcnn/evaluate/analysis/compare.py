@@ -25,6 +25,7 @@ RIGHT, WRONG, MISSED, IGNORED = (86, 200, 255), (255, 120, 40), (255, 70, 220), 
 DARK = (20, 20, 20)
 OPACITY = 0.35
 MOST_NAMES = 25  # objects of a picture that are named
+LETTERS = 20  # of a class title
 IGNORE_TEXT, MISSED_TEXT = "ignore", "missed"
 
 
@@ -113,7 +114,7 @@ def encode(picture: np.ndarray, suffix: str, *, quality: int = 82) -> bytes:
 
 def _truth(one: Seen, found: set[int], titles: Sequence[str]) -> Iterator[Shape]:
     for place, class_id in enumerate(one.gt_class_ids.tolist()):
-        title = titles[class_id] if class_id else ""
+        title = _short(titles[class_id]) if class_id else ""
         if one.gt_ignore[place]:
             text, color = f"{title} {IGNORE_TEXT}".strip(), IGNORED
         elif place in found:
@@ -125,7 +126,7 @@ def _truth(one: Seen, found: set[int], titles: Sequence[str]) -> Iterator[Shape]
 
 def _found(one: Seen, matched: matching.Matches, types: np.ndarray, *, titles: Sequence[str]) -> Iterator[Shape]:
     for place, class_id in enumerate(one.class_ids.tolist()):
-        text = f"{titles[class_id]} {one.scores[place]:.2f}"
+        text = f"{_short(titles[class_id])} {one.scores[place]:.2f}"
         if matched.ignored[place]:
             color = IGNORED
         elif matched.objects[place] != NONE:
@@ -133,6 +134,10 @@ def _found(one: Seen, matched: matching.Matches, types: np.ndarray, *, titles: S
         else:
             text, color = f"{text} {TYPES[int(types[place])]}", WRONG
         yield Shape(one.boxes[place], one.masks[place], text, color)
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= LETTERS else f"{title[: LETTERS - 1]}…"
 
 
 def _scaled(image: np.ndarray, side: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from mrcnn.errors import counted
 from mrcnn.evaluate.analysis import calibration, confusion, curves
 from mrcnn.project.listing import few
 from mrcnn.report.evaluation.review import Review
@@ -14,13 +15,13 @@ FEW_OBJECTS = 10  # of a class: its figures are rough
 OFTEN = 0.1  # share of a class's objects that are detected as another one
 UNCALIBRATED = 0.1  # expected calibration error
 OF_TYPE = {
-    "classification": "a wrong class at the right place: look at the confusion matrix, and for inconsistent labels",
-    "localization": "a mask or box beside the object: look at the labels' borders, or train longer",
+    "classification": "a wrong class at the right place; look at the confusion matrix, and for inconsistent labels",
+    "localization": "a mask or box beside the object; look at the labels' borders, or train longer",
     "both": "a wrong class and place",
-    "duplicate": "several detections of one object: lower `model.detection_nms_iou_threshold`",
-    "background": "detections where no object is labelled: look for objects without a label, or train with more images "
+    "duplicate": "several detections of one object; lower `model.detection_nms_iou_threshold`",
+    "background": "detections where no object is labelled; look for objects without a label, or train with more images "
     "like these",
-    "missed": "objects that are not found: try a larger input, or more such objects in training",
+    "missed": "objects that are not found; try a larger input, or more such objects in training",
 }
 
 
@@ -58,7 +59,9 @@ def findings(review: Review) -> list[Finding]:
 
 def _data(review: Review) -> Iterator[Finding]:
     if review.metrics["skipped"]:
-        yield Finding(ERROR, f"{review.metrics['skipped']} images could not be used; the log names them.", "images")
+        yield Finding(
+            ERROR, f"{counted(review.metrics['skipped'], 'image')} could not be used; the log says why.", "images"
+        )
     if not review.counts.objects:
         yield Finding(ERROR, "The images have no object of the model's classes: nothing is measured.", "classes")
     rare = [row.title for row in review.classes if 0 < row.objects < FEW_OBJECTS]

@@ -160,7 +160,7 @@ def confused(review: Review) -> Html:
     about = (
         f"Detections with a score of at least {review.threshold:.2f}. A row is the true class, a column the class as "
         "which its objects were detected. The last row counts detections at no object, the last column objects that "
-        "were not found. A cell is darker the larger its share of the row."
+        "were not found. The colour of a cell is stronger the larger its share of the row."
     )
     if len(chosen) < len(counts) - 1:
         about += f" The {len(chosen)} classes with the most errors of {len(counts) - 1}."
@@ -183,10 +183,11 @@ def errors(review: Review) -> Html:
         label="AP50 that the repair of each error type would gain, in points",
     )
     about = (
-        f"Each wrong detection with a score of at least {review.floor:g} has one type, and so has each object that "
-        f"was not found. The bar shows by how many points AP50, now {points(curves.mean_precision(review.ranked))}, "
-        "would rise if this type alone did not occur: where work pays most. The gains do not add up. Definitions: "
-        "TIDE (Bolya et al., ECCV 2020)."
+        f"Each wrong detection with a score of at least {review.floor:g} has one type; missed is an object to which "
+        "no detection points. The bar shows by how many points AP50, now "
+        f"{points(curves.mean_precision(review.ranked))}, would rise if this type alone did not occur: where work "
+        "pays most. The gains do not add up, and an error that scores less than all right detections costs nothing. "
+        "Definitions: TIDE (Bolya et al., ECCV 2020)."
     )
     head = ("type", "number", "AP50 gained", "a detection, or an object for missed,")
     shown = [Html(drawn)] if any(one.gain >= 0.0005 for one in review.gains) else []

@@ -32,7 +32,7 @@ def texts(monkeypatch, image, one, **rest):
     monkeypatch.setattr(
         compare, "draw", lambda picture, shapes, factor: written.append([(s.text, s.color) for s in shapes])
     )
-    compare.panels(image, one, titles=TITLES, **rest)
+    compare.panels(image, one, **{"titles": TITLES, **rest})
     return written
 
 
@@ -46,6 +46,13 @@ def test_panels_judge_the_detections_above_the_threshold_alone(monkeypatch):
     objects, found = texts(monkeypatch, np.zeros((80, 80, 3), np.uint8), ONE, threshold=0.95)
     assert [text for text, _ in objects] == ["cat missed", "cat missed", "cat ignore"]
     assert found == []
+
+
+def test_panels_shorten_long_titles(monkeypatch):
+    titles = ("bg", "a" * 30)
+    objects, found = texts(monkeypatch, np.zeros((80, 80, 3), np.uint8), ONE, threshold=0.85, titles=titles)
+    assert objects[0][0] == "a" * 19 + "…"
+    assert found[0][0] == "a" * 19 + "… 0.90"
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

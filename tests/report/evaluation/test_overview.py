@@ -20,7 +20,7 @@ def test_findings():
 def test_findings_of_skipped_images_and_nothing_right_come_first():
     found = texts(made.make(made.seen_images()[1:], skipped=2))
     assert found[:2] == [
-        ("error", "2 images could not be used; the log names them."),
+        ("error", "2 images could not be used; the log says why."),
         ("error", "No detection is right at an IoU of 0.5."),
     ]
 
