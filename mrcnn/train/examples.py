@@ -4,7 +4,7 @@ The images are the same each time. Their detections are those of the validation;
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import keras
@@ -29,19 +29,27 @@ MARGIN, LINE = 8, 20  # pixels between images; height of a line of text
 GROUND, INK = (24, 26, 30), (235, 235, 235)
 
 
-def chosen(has_objects: Sequence[bool], *, count: int = COUNT) -> tuple[int, ...]:
-    """Chooses images evenly spread over those with objects, or over all where none has.
+def chosen(classes: Sequence[Collection[int]], *, count: int = COUNT) -> tuple[int, ...]:
+    """Chooses images with objects of as many classes as possible, else evenly spread over those with objects.
 
     Args:
-        has_objects: of each image of the validation set.
+        classes: class ids of the objects of each image of the validation set.
         count: the most images.
 
     Returns:
-        Indices, ascending.
+        Indices, ascending; of images without objects only where none has any.
     """
-    usable = [index for index, has in enumerate(has_objects) if has] or list(range(len(has_objects)))
+    usable = [index for index, own in enumerate(classes) if own] or list(range(len(classes)))
     number = min(count, len(usable))
-    return tuple(usable[place * len(usable) // number] for place in range(number))
+    spread = [usable[place * len(usable) // number] for place in range(number)]
+    picked: list[int] = []
+    shown: set[int] = set()
+    for index in (*spread, *usable):
+        if not shown.issuperset(classes[index]):
+            picked.append(index)
+            shown.update(classes[index])
+    picked += [index for index in spread if index not in picked]
+    return tuple(sorted(picked[:number]))
 
 
 def is_due(epoch: int, *, every: int | None, validate_every: int, epochs: int) -> bool:

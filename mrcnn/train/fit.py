@@ -17,6 +17,7 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
+from mrcnn.structures import Sample
 from mrcnn.train import callbacks, checkpoint, examples, loop, mask_truth, out_of_memory, plan
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
@@ -161,7 +162,7 @@ def _examples(checked: Checked, root: Path, writer: OptionalFiles) -> Examples |
     if not rule.ap or rule.pictures_every_epochs == 0:
         return None
     return Examples(
-        examples.chosen([bool(sample.labels) for sample in samples]),
+        examples.chosen([_classes(sample) for sample in samples]),
         read=lambda image_id: pipeline.read_image(samples[image_id], config),
         names=[sample.name for sample in samples],
         titles=list(checked.samples.class_title_to_idx),
@@ -174,6 +175,10 @@ def _examples(checked: Checked, root: Path, writer: OptionalFiles) -> Examples |
         folder=root,
         optional_files=writer,
     )
+
+
+def _classes(sample: Sample) -> set[int]:
+    return {class_id for class_id, ignored in zip(sample.class_ids, sample.ignore, strict=True) if not ignored}
 
 
 def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:

@@ -11,17 +11,20 @@ from tests.evaluate.analysis.test_seen import detections, truth
 
 
 @pytest.mark.parametrize(
-    ("has", "count", "expected"),
+    ("classes", "count", "expected"),
     [
-        ([True] * 12, 4, (0, 3, 6, 9)),
-        ([True, False, False, True, True], 2, (0, 3)),  # of 0, 3, 4
-        ([False, True, False], 6, (1,)),
-        ([False, False], 6, (0, 1)),
+        ([{1}] * 12, 4, (0, 3, 6, 9)),
+        ([{1}, (), (), {1}, {1}], 2, (0, 3)),  # of 0, 3, 4
+        ([{1}, {2}] * 6, 3, (0, 1, 4)),  # 0, 4 and 8 would all be of class 1
+        ([{1}, {1, 2}, {3}, {3}, {1}], 2, (0, 2)),  # 0 and 2 are spread evenly, and have new classes
+        ([{1}, {2}, {3}, {4}], 2, (0, 2)),
+        ([(), {1}, ()], 6, (1,)),
+        ([(), ()], 6, (0, 1)),
         ([], 6, ()),
     ],
 )
-def test_chosen(has, count, expected):
-    assert examples.chosen(has, count=count) == expected
+def test_chosen(classes, count, expected):
+    assert examples.chosen(classes, count=count) == expected
 
 
 @pytest.mark.parametrize(
