@@ -64,7 +64,7 @@ def test_read_leaves_out_what_is_no_row(tmp_path):
 
 
 def test_line_of_many_classes_has_the_weakest():
-    found = {f"c{index}": {"mask_ap": index / 100} for index in range(30, 0, -1)} | {"none": {"mask_ap": math.nan}}
+    found = {"none": {"mask_ap": math.nan}} | {f"c{index}": {"mask_ap": index / 100} for index in range(30, 0, -1)}
     line = class_history.line(found)
     assert line.startswith("val mask AP of the weakest 10 of 31 classes: c1 0.010, c2 0.020, ")
     assert line.endswith(", c10 0.100")
