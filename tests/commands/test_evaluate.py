@@ -52,7 +52,7 @@ def test_command_writes_a_report(measured, project, tmp_path, capsys):
     assert (tmp_path / "new" / "r.html").read_text().count("<section") == 8
     evaluate.evaluate(evaluate.parse(args), JsonLog())
     assert capsys.readouterr().out == table
-    with pytest.raises(UserError, match="the report .* must be a file, it is a folder"):
+    with pytest.raises(UserError, match=r"the report .* must be a file, it is a folder"):
         evaluate.evaluate(evaluate.parse([*args, "--report", str(tmp_path)]), JsonLog())
 
 
