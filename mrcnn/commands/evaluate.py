@@ -2,6 +2,7 @@
 
     python -m mrcnn evaluate --model MODEL --project DIR [--tag val] [--config MODE.json] [--output metrics.json]
     python -m mrcnn evaluate --model MODEL --data instances.json --images DIR [--config MODE.json]
+    python -m mrcnn evaluate --model MODEL --project DIR --tag val --report report.html
     python -m mrcnn evaluate --model MODEL --project DIR --group cars=car,van --group persons=rider,walker
 
 AP counts detections of every score, so the default threshold, detectron2's 0.05, is far below the one for
@@ -39,6 +40,9 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode and `tta` are used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
+    parser.add_argument(
+        "--report", type=Path, metavar="HTML", help="write a report: errors, curves, pictures, threshold"
+    )
     parser.add_argument("--group", action="append", type=_group, default=[], metavar="NAME=CLASS,...",
                         help="also average over these classes; may be repeated")  # fmt: skip
     parser.add_argument("--score-threshold", type=float, default=EVALUATION_SCORE_THRESHOLD, metavar="0..1",
@@ -79,19 +83,25 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     paths.check_data(args.project, data)
     if args.output:
         paths.check_file(args.output, what="the metrics")
+    if args.report:
+        paths.check_file(args.report, what="the report")
     scoring = startup.load("mrcnn.evaluate.run", debug=args.debug)
-    metrics = scoring.evaluate_model(
+    prepared = scoring.prepare(
         args.model,
         scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
-        mode=config.mode,
         names={"classes": args.classes, "input_size": args.input_size},
         loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
-        batch_size=args.batch_size,
         log=log,
         groups=dict(args.group),
         tta=config.model.tta,
     )
+    given = {"mode": config.mode, "batch_size": args.batch_size, "log": log}
+    if args.report:
+        writing = startup.load("mrcnn.report.evaluation.write", debug=args.debug)
+        metrics = writing.evaluate(prepared, args.report, model=args.model, **given)
+    else:
+        metrics = scoring.evaluate_prepared(prepared, **given)
     print(printable(scoring.table(metrics)))
     if args.output:
         content = {"score_threshold": args.score_threshold, **scoring.jsonable(metrics)}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mrcnn.config.base import Flag, Name, NotNegative, PositiveInt, Settings
+from mrcnn.config.base import Flag, Index, Name, NotNegative, PositiveInt, Settings
 
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
@@ -61,5 +61,13 @@ class ValidationConfig(Settings):
             "epochs from one validation to the next; the last is always validated. An epoch without one has "
             "empty `val_` cells in `history.csv`, is not the best (but until the first validation the newest "
             "is), and does not stop the run early, though `early_stopping.patience` counts it"
+        ),
+    )
+    pictures_every_epochs: Index | None = Field(
+        default=None,
+        description=(
+            "epochs from one picture `val_examples/epoch_NNNN.jpg` to the next: six validation images, the labels "
+            "beside the detections; also after the first and the last validation. null: so that a run has about 20; "
+            "0: none. Needs `ap` ([look at your data](looking.md#a-training-while-it-runs))"
         ),
     )

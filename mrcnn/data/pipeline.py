@@ -238,6 +238,11 @@ def val_dataset(
     return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups or [np.zeros(0, np.int64)]))
 
 
+def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:
+    """Reads the image of a sample as a run reads it, `[H, W, channels]` uint8; errors are those of `read_sample`."""
+    return read_sample(sample, config.model.channels, **_reading(config))[0]
+
+
 def ground_truth(sample: Sample) -> GroundTruth:
     """Draws the objects of a sample; reads the image only if its size is unknown.
 

@@ -1,7 +1,7 @@
 """Computes the metrics of a model on annotated images, in any inference mode."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError, counted
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
-from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics
+from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics, Predictions
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
 from mrcnn.model_folder import precision, read
@@ -36,6 +36,25 @@ from mrcnn.structures import CompactDetections, GroundTruth, Sample
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
 REGION_DETECTIONS = 1_000_000  # limit per image for modes with several regions: above any real count
+
+
+Watch = Callable[[int, GroundTruth, Predictions], None]
+
+
+class Prepared(NamedTuple):
+    """A loaded model and opened data.
+
+    Attributes:
+        predictor: the model.
+        source: the annotated images.
+        neutral: title of the class whose objects are regions to ignore.
+        groups: groups of classes whose averages are wanted.
+    """
+
+    predictor: AnyPredictor
+    source: Source
+    neutral: str | None
+    groups: class_groups.Groups
 
 
 class _Scored(NamedTuple):
@@ -58,6 +77,7 @@ def evaluate(
     neutral: str | None = None,
     batch_size: int = 1,
     groups: class_groups.Groups = MappingProxyType({}),
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics that fit a model on the images of a source.
 
@@ -72,6 +92,7 @@ def evaluate(
         neutral: title of the class whose objects are ignore regions: detections there are no false positives.
         batch_size: images, or regions of them, per batch.
         groups: groups of classes whose averages are wanted; those of `groups.of_frequency` are added.
+        watch: also receives each image's index in the source, objects and detections, as `Metric.add` does.
 
     Returns:
         The measures of all metrics by name, such as those of `CocoEvaluator.result`; `per_class` keyed by title;
@@ -113,7 +134,9 @@ def evaluate(
             except UserError as error:
                 skip(picture, error)
                 continue
-            metrics.add(picture.index, truth, _scored(found.detections))
+            scored = _scored(found.detections)
+            for add in (metrics.add, *([watch] if watch else [])):
+                add(picture.index, truth, scored)
             done, boxes = done + 1, boxes + without_mask(sample)
             log.progress(SUBTASK, done + len(skipped), len(source.entries))
     errors.close()
@@ -166,6 +189,22 @@ def evaluate_model(
     Raises:
         UserError: an argument is wrong, or as `evaluate`.
     """
+    prepared = prepare(model, data, tag=tag, names=names, loading=loading, log=log, groups=groups, tta=tta)
+    return evaluate_prepared(prepared, mode=mode, batch_size=batch_size, log=log)
+
+
+def prepare(
+    model: str | Path,
+    data: str | Path | DataPaths,
+    *,
+    tag: str | None,
+    names: Mapping[str, Any],
+    loading: Mapping[str, Any],
+    log: EventLog,
+    groups: class_groups.Groups = MappingProxyType({}),
+    tta: TtaConfig | None = None,
+) -> Prepared:
+    """Loads a model and opens the data; arguments and errors are those of `evaluate_model`."""
     stored = read.read_model(model, **names)
     if isinstance(data, DataPaths):
         source = sources.open_annotated(data, (*metric_kinds.needs(stored.extra_fields), *stored.config.needs))
@@ -178,8 +217,23 @@ def evaluate_model(
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
     groups = {**class_groups.of_training(stored.mask_classes, stored.class_names), **groups}
-    predictor, neutral = predictor_of(bundle, tta, say=log.info), stored.neutral
-    return evaluate(predictor, source, log=log, mode=mode, neutral=neutral, batch_size=batch_size, groups=groups)
+    return Prepared(predictor_of(bundle, tta, say=log.info), source, stored.neutral, groups)
+
+
+def evaluate_prepared(
+    prepared: Prepared, *, mode: Mode, batch_size: int, log: EventLog, watch: Watch | None = None
+) -> dict[str, Any]:
+    """Computes the metrics of a loaded model; otherwise as `evaluate`."""
+    return evaluate(
+        prepared.predictor,
+        prepared.source,
+        log=log,
+        mode=mode,
+        neutral=prepared.neutral,
+        batch_size=batch_size,
+        groups=prepared.groups,
+        watch=watch,
+    )
 
 
 def table(metrics: dict[str, Any]) -> str:

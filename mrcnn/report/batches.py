@@ -7,20 +7,18 @@ also has Greek and Cyrillic letters, or in Pillow's own font where matplotlib is
 """
 
 import colorsys
-import importlib.util
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mrcnn.errors import one_line
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
+from mrcnn.images import letters as fonts
 from mrcnn.structures import SEMANTIC, UNLABELLED, Batch
 
 SMALLEST, WIDEST = 640, 2600  # pixels: shorter images are enlarged by a whole number; widest picture of a batch
@@ -136,15 +134,6 @@ def describe(example: Mapping[str, np.ndarray], titles: Mapping[int, str]) -> st
     return f"{width} x {height}: {', '.join(parts) or 'no object'}"
 
 
-def font(size: int = TEXT) -> Any:
-    """Opens the font of titles and captions."""
-    found = importlib.util.find_spec("matplotlib")
-    path = Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf" if found and found.origin else None
-    if path is not None and path.is_file():
-        return ImageFont.truetype(str(path), size)
-    return ImageFont.load_default(size)
-
-
 def _rgb(image: np.ndarray) -> np.ndarray:
     """Converts an image of the batch to `[H, W, 3]` uint8: of one channel grey, of more than three the first three."""
     image = np.clip(np.round(image), 0, 255).astype(np.uint8)
@@ -174,7 +163,7 @@ def _paint_map(scene: np.ndarray, drawn: np.ndarray, stuff: Sequence[str], *, wi
             y, x = divmod(int(depths.argmax()), depths.shape[1])
             places.append((one_line(title), y, x))
     picture = Image.fromarray(scene)
-    pen, letters = ImageDraw.Draw(picture), font()
+    pen, letters = ImageDraw.Draw(picture), fonts.font(TEXT)
     for text, y, x in places:
         pen.text((x, y), text, fill=INK, font=letters, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
     return np.array(picture)
@@ -208,7 +197,7 @@ def _write_titles(
 ) -> np.ndarray:
     """Writes the class title of each object at its box; of small objects only where there are few."""
     picture = Image.fromarray(scene)
-    pen, letters = ImageDraw.Draw(picture), font()
+    pen, letters = ImageDraw.Draw(picture), fonts.font(TEXT)
     used = np.flatnonzero(example["gt_valid"] | example["gt_ignore"])
     for slot in used.tolist():
         is_ignored = bool(example["gt_ignore"][slot])  # a batch has no class for a region to ignore
@@ -228,7 +217,7 @@ def _with_caption(drawn: np.ndarray, lines: Sequence[str]) -> np.ndarray:
     height, width = drawn.shape[:2]
     picture = Image.new("RGB", (width, height + LINE * len(lines) + 4), GROUND)
     picture.paste(Image.fromarray(drawn), (0, 0))
-    pen, letters = ImageDraw.Draw(picture), font()
+    pen, letters = ImageDraw.Draw(picture), fonts.font(TEXT)
     for place, line in enumerate(lines):
         pen.text((4, height + 2 + place * LINE), one_line(line), fill=INK, font=letters)
     return np.asarray(picture)

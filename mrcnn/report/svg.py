@@ -16,7 +16,7 @@ LETTERS = 16  # of a name
 MOST_TICKS = 7
 
 
-def bars(rows: Sequence[tuple[str, Sequence[int]]], *, parts: Sequence[str], label: str) -> str:
+def bars(rows: Sequence[tuple[str, Sequence[float]]], *, parts: Sequence[str], label: str) -> str:
     """Draws a horizontal bar for each row, stacked of its parts.
 
     Args:

@@ -17,17 +17,20 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, loop, mask_truth, out_of_memory, plan
+from mrcnn.structures import Sample
+from mrcnn.train import callbacks, checkpoint, examples, loop, mask_truth, out_of_memory, plan
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
+from mrcnn.train.class_history import ClassRecorder
 from mrcnn.train.clock import Clock
+from mrcnn.train.examples import Examples
 from mrcnn.train.forecast import Forecast
 from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
-from mrcnn.train.validation import MetricScorer, Validation, is_due
+from mrcnn.train.validation import MetricScorer, Validation, Watch, is_due
 
 TENSORBOARD = "tensorboard"
 QUICK_SIDE = 256  # pixels, side of a model input that a CPU trains in an evening
@@ -69,8 +72,14 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
         clock = Clock(built.state)
         stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
-        validation = _validation(checked, skipped_val, averages=built.averages, stop=stop, log=log)
-        recorders = _recorders(checked, built, clock, log=log)
+        writer = OptionalFiles(log)
+        drawn = _examples(checked, root, writer)
+        scorer = _scorer(config, samples, watch=drawn.add if drawn else None) if config.validation.ap else None
+        validation = _validation(checked, skipped_val, scorer=scorer, averages=built.averages, stop=stop, log=log)
+        recorders = [
+            *_recorders(checked, built, clock, scorer=scorer, writer=writer, log=log),
+            *([drawn] if drawn else []),
+        ]
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
             log.info("nothing to do: the run was ended by `early_stopping`")
@@ -105,30 +114,71 @@ def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
 
 
 def _validation(
-    checked: Checked, skipped: Skipped, *, averages: Averages | None, stop: callbacks.SignalStop, log: EventLog
+    checked: Checked,
+    skipped: Skipped,
+    *,
+    scorer: MetricScorer | None,
+    averages: Averages | None,
+    stop: callbacks.SignalStop,
+    log: EventLog,
 ) -> Validation:
     config, samples = checked.config, checked.samples
     return Validation(
         pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped),
         names=[sample.name for sample in samples.val],
         log=log,
-        scorer=_scorer(config, samples) if config.validation.ap else None,
+        scorer=scorer,
         check=stop.check,
         due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
         averaged=averages.applied if averages else nullcontext,
     )
 
 
-def _recorders(checked: Checked, built: Built, clock: Clock, *, log: EventLog) -> list[keras.callbacks.Callback]:
-    """Makes the callbacks that write history, curves, checkpoints and TensorBoard's events, in this order."""
-    monitor, store, writer = checked.config.best_monitor, built.store, OptionalFiles(log)
+def _recorders(
+    checked: Checked, built: Built, clock: Clock, *, scorer: MetricScorer | None, writer: OptionalFiles, log: EventLog
+) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that write history, curves, classes, checkpoints and TensorBoard's events, in this order."""
+    monitor, store = checked.config.best_monitor, built.store
     return [
         callbacks.Recorder(
             clock, folder=store.root, batch_size=checked.batch_size, log=log, optional_files=writer, monitor=monitor
         ),
+        *([_class_recorder(clock, scorer, folder=store.root, writer=writer, log=log)] if scorer else []),
         callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
         *_tensorboard(store.root / TENSORBOARD, writer, log=log),
     ]
+
+
+def _class_recorder(
+    clock: Clock, scorer: MetricScorer, *, folder: Path, writer: OptionalFiles, log: EventLog
+) -> ClassRecorder:
+    return ClassRecorder(clock, measured=lambda: scorer.per_class, folder=folder, log=log, optional_files=writer)
+
+
+def _examples(checked: Checked, root: Path, writer: OptionalFiles) -> Examples | None:
+    """Makes the callback that draws validation images; None where the config switches it off."""
+    config, samples = checked.config, checked.samples.val
+    rule = config.validation
+    if not rule.ap or rule.pictures_every_epochs == 0:
+        return None
+    return Examples(
+        examples.chosen([_classes(sample) for sample in samples]),
+        read=lambda image_id: pipeline.read_image(samples[image_id], config),
+        names=[sample.name for sample in samples],
+        titles=list(checked.samples.class_title_to_idx),
+        due=partial(
+            examples.is_due,
+            every=rule.pictures_every_epochs,
+            validate_every=rule.every_epochs,
+            epochs=config.epochs,
+        ),
+        folder=root,
+        optional_files=writer,
+    )
+
+
+def _classes(sample: Sample) -> set[int]:
+    return {class_id for class_id, ignored in zip(sample.class_ids, sample.ignore, strict=True) if not ignored}
 
 
 def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:
@@ -145,7 +195,7 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
     return callbacks.ProgressReport(clock, batch_size=checked.batch_size, log=log, forecast=forecast, advice=advice)
 
 
-def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
+def _scorer(config: TrainConfig, samples: Samples, *, watch: Watch | None = None) -> MetricScorer:
     maps = extra_heads.maps(config.model)
     return MetricScorer(
         mask_truth.measurable(
@@ -167,6 +217,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         class_facts=samples.class_facts,
         fields=extra_heads.fields(config.model),
         maps=maps,
+        watch=watch,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import files
+from mrcnn.errors import UserError
 from mrcnn.evaluate import table
 
 Row = Mapping[str, Any]
@@ -80,3 +81,20 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
     return "" if value is None else value
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Reads rows that `write_csv` wrote; empty cells are left out.
+
+    Raises:
+        UserError: a cell is no number, or there is no column `epoch`.
+        OSError: the file cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path} is no history of a run: {error}") from error
+    if any("epoch" not in row for row in rows):
+        raise UserError(f"{path} is no history of a run: the column `epoch` is missing; use a history.csv")
+    return [{**row, "epoch": int(row["epoch"])} for row in rows]

@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
 from mrcnn.errors import UserError
-from mrcnn.evaluate.metric import Maps, MetricKind, Metrics
+from mrcnn.evaluate.metric import PER_CLASS, Maps, MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
-from mrcnn.structures import GroundTruth, OutputRules, RawDetections
+from mrcnn.structures import Detections, GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
 
 
@@ -33,8 +33,15 @@ class Scorer(Protocol):
         """Computes the measurements of all images added since the last call."""
 
 
+Watch = Callable[[int, GroundTruth, Detections], None]
+
+
 class MetricScorer:
-    """Computes metrics of detections, in original pixels."""
+    """Computes metrics of detections, in original pixels.
+
+    Attributes:
+        per_class: by class title, the number of `objects` and the measures that `result` computed last.
+    """
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class MetricScorer:
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
         maps: Maps = MappingProxyType({}),
+        watch: Watch | None = None,
     ):
         """Stores the settings and starts without images.
 
@@ -61,7 +69,10 @@ class MetricScorer:
             class_facts: further values of each class of the data, by title.
             fields: the model's extra fields by name.
             maps: the rules of the model's maps by name.
+            watch: also receives each image's id, objects and detections.
         """
+        self.per_class: dict[str, dict[str, float]] = {}
+        self._watch = watch
         self._kinds, self._ground_truth = tuple(kind for kind in kinds if kind.validated), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
@@ -80,6 +91,8 @@ class MetricScorer:
             rules=self._rules,
         )
         self._metrics.add(image_id, truth, detections)
+        if self._watch:
+            self._watch(image_id, truth, detections)
 
     def result(self) -> dict[str, float]:
         """Computes the metrics of all images added since the last call.
@@ -88,7 +101,15 @@ class MetricScorer:
             The measures that the kinds list in `validated`, by name; NaN where there is nothing to measure.
         """
         metrics, self._metrics = self._metrics.result(), self._new()
-        return {name: float(metrics[name]) for kind in self._kinds for name in kind.validated}
+        names = [name for kind in self._kinds for name in kind.validated]
+        self.per_class = {
+            self._class_names[class_id]: {
+                name: float(values[name]) for name in ("objects", *names) if values.get(name) is not None
+            }
+            for class_id, values in metrics[PER_CLASS].items()
+            if class_id < len(self._class_names)  # stuff has no title here
+        }
+        return {name: float(metrics[name]) for name in names}
 
     def _new(self) -> Metrics:
         return Metrics(

@@ -45,6 +45,17 @@ def test_command(project, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("all ")
 
 
+def test_command_writes_a_report(measured, project, tmp_path, capsys):
+    args = ["--model", str(tmp_path / "m.h5"), "--project", str(project), "--tag", "val"]
+    evaluate.evaluate(evaluate.parse([*args, "--report", str(tmp_path / "new" / "r.html")]), JsonLog())
+    table = capsys.readouterr().out
+    assert (tmp_path / "new" / "r.html").read_text().count("<section") == 8
+    evaluate.evaluate(evaluate.parse(args), JsonLog())
+    assert capsys.readouterr().out == table
+    with pytest.raises(UserError, match=r"the report .* must be a file, it is a folder"):
+        evaluate.evaluate(evaluate.parse([*args, "--report", str(tmp_path)]), JsonLog())
+
+
 def test_command_takes_the_mode_from_a_config(project, tmp_path, monkeypatch, capsys):
     bundle = helpers.make_bundle()
     monkeypatch.setattr(read, "read_model", lambda model, **arguments: helpers.make_stored(tmp_path, bundle))

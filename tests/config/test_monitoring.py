@@ -11,7 +11,7 @@ def test_early_stopping_config_defaults_and_null_patience():
 
 def test_checkpoints_config_and_validation_config_defaults():
     assert CheckpointsConfig().model_dump() == {"keep": None, "monitor": None}
-    assert ValidationConfig().model_dump() == {"ap": True, "every_epochs": 1}
+    assert ValidationConfig().model_dump() == {"ap": True, "every_epochs": 1, "pictures_every_epochs": None}
 
 
 @pytest.mark.parametrize(

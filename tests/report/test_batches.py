@@ -125,8 +125,3 @@ def test_draw_batch_arranges_images_in_rows():
     assert drawn.shape == (2 * tile + batches.MARGIN, 2 * 640 + batches.MARGIN, 3)
     assert (drawn[:160, 648:] == drawn[tile + 8 : tile + 168, :640]).all()  # the second and the third are the same
     assert (drawn[tile + 8 :, 648:] == batches.GROUND).all()  # no fourth
-
-
-def test_font_has_cyrillic_letters_where_matplotlib_is_installed():
-    font = batches.font(20)
-    assert font.getmask("д").getbbox() != font.getmask("\uffff").getbbox()

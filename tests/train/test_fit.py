@@ -40,13 +40,23 @@ def test_fit_run_sets_the_order_of_the_callbacks(fitted):
     own = keras.callbacks.TerminateOnNaN()
     ((call),) = fitted(own=(own,), early_stopping={"patience": 1})
     names = [type(callback).__name__ for callback in call["callbacks"]]
-    assert names[:7] == [
-        "Clock", "InvalidLossStop", "InputWaitReport", "ProgressReport", "Validation", "Recorder", "CheckpointSaver",
+    assert names[:8] == [
+        "Clock", "InvalidLossStop", "InputWaitReport", "ProgressReport", "Validation", "Recorder", "ClassRecorder",
+        "CheckpointSaver",
     ]  # fmt: skip
+    assert names[-4] == "Examples"
     assert names[-3:] == ["TerminateOnNaN", "EarlyStop", "SignalStop"]
     assert call["callbacks"][-3] is own
     assert call["clock"] is call["callbacks"][0]
     assert call["epochs"] == 2
+
+
+@pytest.mark.parametrize("settings", [{"ap": False}, {"pictures_every_epochs": 0}])
+def test_fit_run_draws_no_pictures(fitted, settings):
+    ((call),) = fitted(validation=settings)
+    names = [type(callback).__name__ for callback in call["callbacks"]]
+    assert "Examples" not in names
+    assert ("ClassRecorder" in names) == ("ap" not in settings)
 
 
 def test_fit_run_of_a_run_that_was_stopped_early_does_nothing(fitted, log):

@@ -1,5 +1,6 @@
 import pytest
 
+from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import MetricKind
 from mrcnn.evaluate.table import METRICS
 from mrcnn.train import history
@@ -80,3 +81,20 @@ def test_best_index_follows_what_the_metric_says(monkeypatch):
     monkeypatch.setitem(METRICS, "mine", kind)
     assert history.best_index(rows("val_error", 0.3, 0.1, 0.2), monitor="val_error") == 1
     assert history.best_index(rows("val_low_loss", 0.3, 0.1, 0.5), monitor="val_low_loss") == 2
+
+
+def test_read_csv_is_the_inverse_of_write_csv(tmp_path):
+    path = tmp_path / "history.csv"
+    history.write_csv(path, [{"epoch": 1, "loss": 0.1, "val_box_ap": NAN}, {"epoch": 2, "loss": 1 / 3, "extra": 2}])
+    assert history.read_csv(path) == [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1 / 3, "extra": 2}]
+    assert isinstance(history.read_csv(path)[0]["epoch"], int)
+    path.write_text("epoch\n")
+    assert history.read_csv(path) == []
+
+
+@pytest.mark.parametrize("content", ["epoch,loss\n1,much\n", "loss\n1\n", "epoch\n1,2\n"])
+def test_read_csv_of_another_file(tmp_path, content):
+    path = tmp_path / "history.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"history\.csv is no history of a run"):
+        history.read_csv(path)

@@ -4,6 +4,7 @@ import csv
 import json
 import signal
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from .runs import SignalLog, assert_same_run, contents
 def test_a_run_leaves_the_contracts_files(whole):
     output, _ = whole
     assert sorted(path.name for path in output.iterdir()) == [
-        "00000000", "00000001", "00000002", "best", "curves.png", "history.csv", "last", "tensorboard",
+        "00000000", "00000001", "00000002", "best", "curves.png", "history.csv", "last", "tensorboard", "val_examples",
+        "val_per_class.csv",
     ]  # fmt: skip
     content = json.loads((output / "last" / "config.json").read_text())
     assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
@@ -32,6 +34,23 @@ def test_a_run_leaves_the_contracts_files(whole):
     folder = read.read_model(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
+    pictures = [f"epoch_000{epoch}.jpg" for epoch in (1, 2, 3)]
+    assert sorted(path.name for path in (output / "val_examples").iterdir()) == pictures
+    assert all(cv2.imread(str(output / "val_examples" / name)) is not None for name in pictures)
+
+
+def test_a_run_measures_each_class(whole):
+    output, log = whole
+    with (output / "val_per_class.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["class"]) for row in rows] == [
+        (str(n), title) for n in (1, 2, 3) for title in ("bar", "disc")
+    ]
+    last = {row["class"]: float(row["box_ap50"]) for row in rows[-2:]}
+    assert sum(int(row["objects"]) for row in rows[-2:]) == 3
+    history_row = contents(output)[3][-1]
+    assert sum(last.values()) / 2 == pytest.approx(float(history_row["val_box_ap50"]))
+    assert len([line for line in log.messages if line.startswith("val mask AP by class: bar ")]) == 3
 
 
 def test_a_run_tells_its_plan_and_its_events(whole):

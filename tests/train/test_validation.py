@@ -136,8 +136,8 @@ def raw(box, score=0.9):
     )
 
 
-def make_scorer():
-    return MetricScorer(table.kinds_for(()), truth, class_names=["bg", "a"], plan=PLAN, rules=OutputRules())
+def make_scorer(names=("bg", "a"), **rest):
+    return MetricScorer(table.kinds_for(()), truth, class_names=names, plan=PLAN, rules=OutputRules(), **rest)
 
 
 def test_metric_scorer_measures_ap_in_original_pixels():
@@ -147,6 +147,25 @@ def test_metric_scorer_measures_ap_in_original_pixels():
     assert scorer.result() == dict.fromkeys(AP_COLUMNS, pytest.approx(1.0))
     scorer.add(0, raw((0, 0, 8, 8)))  # the same image again, in the next epoch
     assert scorer.result() == dict.fromkeys(AP_COLUMNS, 0.0)
+
+
+def test_metric_scorer_has_the_measures_of_each_class():
+    scorer = make_scorer(names=("bg", "a", "b"))
+    assert scorer.per_class == {}
+    scorer.add(0, raw((24, 16, 40, 32)))
+    scorer.result()
+    assert scorer.per_class["a"] == {"objects": 1, **dict.fromkeys(AP_COLUMNS, pytest.approx(1.0))}
+    assert scorer.per_class["b"]["objects"] == 0
+    assert math.isnan(scorer.per_class["b"]["mask_ap"])
+
+
+def test_metric_scorer_shows_each_image():
+    seen = []
+    scorer = make_scorer(watch=lambda *given: seen.append(given))
+    scorer.add(4, raw((24, 16, 40, 32)))
+    ((image_id, objects, found),) = seen
+    assert (image_id, objects.height, found.class_names) == (4, 40, ("a",))
+    np.testing.assert_allclose(found.boxes, objects.instances.boxes, atol=1e-4)
 
 
 def test_metric_scorer_computes_no_metric_of_which_training_shows_nothing(monkeypatch):
