@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn import optional
+from mrcnn.card import facts, write
+from mrcnn.card.facts import RunFacts
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline, resize
 from mrcnn.data.skipped import Skipped
@@ -17,16 +19,18 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, loop, mask_truth, out_of_memory, plan
+from mrcnn.train import callbacks, checkpoint, data_facts, loop, machine, mask_truth, out_of_memory, plan, run_record
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
 from mrcnn.train.clock import Clock
+from mrcnn.train.examples import Examples
 from mrcnn.train.forecast import Forecast
 from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
+from mrcnn.train.run_record import RunRecord
 from mrcnn.train.validation import MetricScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
@@ -67,10 +71,12 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         return [samples.train[index].name for index in batch["image_ids"].numpy()]
 
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
-        clock = Clock(built.state)
+        clock, writer = Clock(built.state), OptionalFiles(log)
         stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
-        validation = _validation(checked, skipped_val, averages=built.averages, stop=stop, log=log)
-        recorders = _recorders(checked, built, clock, log=log)
+        scorer = _scorer(config, samples) if config.validation.ap else None
+        validation = _validation(checked, skipped_val, scorer=scorer, averages=built.averages, stop=stop, log=log)
+        recorders = _recorders(checked, built, clock, writer=writer, log=log)
+        record = _record(checked, built, clock, scorer=scorer, writer=writer, skipped=(skipped, skipped_val), log=log)
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
             log.info("nothing to do: the run was ended by `early_stopping`")
@@ -83,19 +89,30 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             _report(checked, clock, log=log),
             validation,
             *recorders,
+            record,
             *own,
             *([early] if early else []),
             stop,
         ]
-        with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
+        with (
+            out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root),
+            record.completed(),
+        ):
             loop.fit(built.network, open_measured, clock=clock, callbacks=chain, epochs=config.epochs)
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
+    _finish(root, clock, monitor=config.best_monitor, writer=writer, log=log)
+
+
+def _finish(root: Path, clock: Clock, *, monitor: str, writer: OptionalFiles, log: EventLog) -> None:
+    """Writes the model card and logs the last lines."""
     best, curves = root / checkpoint.BEST, root / callbacks.CURVES
-    log.info(
-        plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
-    )
+    if clock.rows:
+        with writer.attempting(f"writing {write.WHAT}"):
+            write.write_card(root, log=log)
+            log.info(f"model card: {best / write.FILE}")
+    log.info(plan.last_line(clock.rows, monitor=monitor, best=best, curves=curves if curves.is_file() else None))
 
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
@@ -105,23 +122,31 @@ def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
 
 
 def _validation(
-    checked: Checked, skipped: Skipped, *, averages: Averages | None, stop: callbacks.SignalStop, log: EventLog
+    checked: Checked,
+    skipped: Skipped,
+    *,
+    scorer: MetricScorer | None,
+    averages: Averages | None,
+    stop: callbacks.SignalStop,
+    log: EventLog,
 ) -> Validation:
     config, samples = checked.config, checked.samples
     return Validation(
         pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped),
         names=[sample.name for sample in samples.val],
         log=log,
-        scorer=_scorer(config, samples) if config.validation.ap else None,
+        scorer=scorer,
         check=stop.check,
         due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
         averaged=averages.applied if averages else nullcontext,
     )
 
 
-def _recorders(checked: Checked, built: Built, clock: Clock, *, log: EventLog) -> list[keras.callbacks.Callback]:
+def _recorders(
+    checked: Checked, built: Built, clock: Clock, *, writer: OptionalFiles, log: EventLog
+) -> list[keras.callbacks.Callback]:
     """Makes the callbacks that write history, curves, checkpoints and TensorBoard's events, in this order."""
-    monitor, store, writer = checked.config.best_monitor, built.store, OptionalFiles(log)
+    monitor, store = checked.config.best_monitor, built.store
     return [
         callbacks.Recorder(
             clock, folder=store.root, batch_size=checked.batch_size, log=log, optional_files=writer, monitor=monitor
@@ -129,6 +154,40 @@ def _recorders(checked: Checked, built: Built, clock: Clock, *, log: EventLog) -
         callbacks.CheckpointSaver(clock, store=store, log=log, monitor=monitor),
         *_tensorboard(store.root / TENSORBOARD, writer, log=log),
     ]
+
+
+def _record(
+    checked: Checked,
+    built: Built,
+    clock: Clock,
+    *,
+    scorer: MetricScorer | None,
+    writer: OptionalFiles,
+    skipped: tuple[Skipped, Skipped],
+    log: EventLog,
+) -> RunRecord:
+    """Makes the record of what the model card needs."""
+    config, samples, folder, network = checked.config, checked.samples, built.store.root, built.network
+    path = folder / facts.FILE
+    start = RunFacts(
+        data=data_facts.count(samples, name=checked.data_name),
+        parameters=plan.parameters(network.weights),
+        trained_parameters=plan.parameters(network.trainable_variables),
+        software=machine.software(),
+    )
+    fields = extra_heads.fields(config.model)
+    return RunRecord(
+        clock,
+        path,
+        start=run_record.with_earlier(start, path, warn=log.warning) if checked.begin.resumed else start,
+        machine=machine.describe(checked.devices.names),
+        optional_files=writer,
+        monitor=config.best_monitor,
+        describe=Examples(scorer, checked, folder=folder, fields=fields, optional_files=writer).describe
+        if scorer
+        else None,
+        skipped=lambda: (len(skipped[0]), len(skipped[1])),
+    )
 
 
 def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:
@@ -167,6 +226,7 @@ def _scorer(config: TrainConfig, samples: Samples) -> MetricScorer:
         class_facts=samples.class_facts,
         fields=extra_heads.fields(config.model),
         maps=maps,
+        keep=data_facts.choose_examples(samples.val),
     )
 
 

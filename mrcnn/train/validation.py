@@ -4,7 +4,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 `mrcnn.evaluate`, such as average precision, are computed in original pixels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from mrcnn.evaluate.metric import Maps, MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
-from mrcnn.structures import GroundTruth, OutputRules, RawDetections
+from mrcnn.structures import Detections, GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
 
 
@@ -34,7 +34,12 @@ class Scorer(Protocol):
 
 
 class MetricScorer:
-    """Computes metrics of detections, in original pixels."""
+    """Computes metrics of detections, in original pixels.
+
+    Attributes:
+        details: all measures of the last call of `result`, as of `evaluate.metric.Metrics.result`.
+        kept: the newest detections of the images to keep, by image id.
+    """
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class MetricScorer:
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
         maps: Maps = MappingProxyType({}),
+        keep: Collection[int] = (),
     ):
         """Stores the settings and starts without images.
 
@@ -61,12 +67,15 @@ class MetricScorer:
             class_facts: further values of each class of the data, by title.
             fields: the model's extra fields by name.
             maps: the rules of the model's maps by name.
+            keep: ids of the images whose detections are kept.
         """
         self._kinds, self._ground_truth = tuple(kind for kind in kinds if kind.validated), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
         self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields
-        self._maps = maps
+        self._maps, self._keep = maps, frozenset(keep)
+        self.details: Mapping[str, Any] = {}
+        self.kept: dict[int, Detections] = {}
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -80,6 +89,8 @@ class MetricScorer:
             rules=self._rules,
         )
         self._metrics.add(image_id, truth, detections)
+        if image_id in self._keep:
+            self.kept[image_id] = detections
 
     def result(self) -> dict[str, float]:
         """Computes the metrics of all images added since the last call.
@@ -87,8 +98,8 @@ class MetricScorer:
         Returns:
             The measures that the kinds list in `validated`, by name; NaN where there is nothing to measure.
         """
-        metrics, self._metrics = self._metrics.result(), self._new()
-        return {name: float(metrics[name]) for kind in self._kinds for name in kind.validated}
+        self.details, self._metrics = self._metrics.result(), self._new()
+        return {name: float(self.details[name]) for kind in self._kinds for name in kind.validated}
 
     def _new(self) -> Metrics:
         return Metrics(

@@ -22,7 +22,8 @@ from .runs import SignalLog, assert_same_run, contents
 def test_a_run_leaves_the_contracts_files(whole):
     output, _ = whole
     assert sorted(path.name for path in output.iterdir()) == [
-        "00000000", "00000001", "00000002", "best", "curves.png", "history.csv", "last", "tensorboard",
+        "00000000", "00000001", "00000002", "best", "curves.png", "example-1.jpg", "example-2.jpg", "history.csv",
+        "last", "run.json", "tensorboard",
     ]  # fmt: skip
     content = json.loads((output / "last" / "config.json").read_text())
     assert content["class_title_to_idx"] == {"bg": 0, "bar": 1, "disc": 2}
@@ -32,6 +33,41 @@ def test_a_run_leaves_the_contracts_files(whole):
     folder = read.read_model(output)
     assert folder.class_names == ("bg", "bar", "disc")
     assert sorted(path.name for path in (output / "tensorboard").iterdir()) == ["train", "validation"]
+
+
+def test_a_run_leaves_a_model_card_of_its_best_checkpoint(whole):
+    output, log = whole
+    assert f"model card: {output / 'best' / 'README.md'}" in log.messages
+    best = (output / "best").resolve()
+    assert sorted(path.name for path in best.iterdir()) == [
+        "README.md", "config.json", "example-1.jpg", "example-2.jpg", "model_weights", "training_state.h5",
+    ]  # fmt: skip
+    card = (best / "README.md").read_text()
+    for part in ("6 training images and 3 validation images of project.", "| box AP50 | 1.000 |",
+                 "![ds/6.png](example-1.jpg)", "- **Training regime:** fp32", "| epochs made | 3 |"):  # fmt: skip
+        assert part in card
+    assert [path for path in output.glob("0*/README.md")] == [best / "README.md"]
+
+
+def test_a_card_that_cannot_be_written_does_not_end_a_run(train, tmp_path):
+    (tmp_path / "card.yaml").write_text("licence: mit")
+    (tmp_path / "run.json").mkdir()
+    log = train(tmp_path, epochs=1)
+    assert any(
+        line.startswith("writing the model card failed: ") and "unknown key `licence`" in line for line in log.messages
+    )
+    assert sum("run.json failed: " in line for line in log.messages) == 1
+    assert log.messages[-1].startswith("trained 1 epochs")
+
+
+def test_a_resumed_run_counts_all_its_hours(train, tmp_path):
+    train(tmp_path, epochs=1)
+    before = json.loads((tmp_path / "run.json").read_text())["sessions"]
+    train(tmp_path, epochs=2, resume=True)
+    after = json.loads((tmp_path / "run.json").read_text())
+    assert after["sessions"][:1] == before
+    assert [session["epochs"] for session in after["sessions"]] == [1, 1]
+    assert "in 2 sessions" in (tmp_path / "best" / "README.md").read_text()
 
 
 def test_a_run_tells_its_plan_and_its_events(whole):

@@ -149,6 +149,19 @@ def test_metric_scorer_measures_ap_in_original_pixels():
     assert scorer.result() == dict.fromkeys(AP_COLUMNS, 0.0)
 
 
+def test_metric_scorer_keeps_all_measures_and_the_detections_of_some_images():
+    kinds = table.kinds_for(())
+    scorer = MetricScorer(kinds, truth, class_names=["bg", "a"], plan=PLAN, rules=OutputRules(), keep=[1])
+    assert (scorer.details, scorer.kept) == ({}, {})
+    scorer.add(0, raw((24, 16, 40, 32)))
+    scorer.add(1, raw((16, 0, 24, 16)))
+    scorer.result()
+    assert list(scorer.kept) == [1]
+    np.testing.assert_allclose(scorer.kept[1].boxes, [[0, 0, 10, 20]], atol=1e-5)  # (24 - 16) / 0.8, 16 / 0.8
+    assert scorer.details["per_class"][1]["objects"] == 2
+    assert scorer.details["box_ap"] == pytest.approx(0.5, abs=0.01)  # one of two objects
+
+
 def test_metric_scorer_computes_no_metric_of_which_training_shows_nothing(monkeypatch):
     kind = MetricKind(lambda *_, **__: pytest.fail("is not needed"), columns=("slow",))
     monkeypatch.setitem(table.METRICS, "slow", kind)
