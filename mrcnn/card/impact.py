@@ -1,12 +1,16 @@
 """Describes the environmental impact of a training: hardware, hours, energy and emissions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mrcnn.card.contents import Contents
-from mrcnn.card.facts import Machine, Session
+from mrcnn.card.facts import Energy, Machine, Session
 from mrcnn.card.markdown import UNKNOWN, UNSTATED, escaped, items
 from mrcnn.errors import counted
 
+REST_WATTS = 100.0  # assumed power of a computer at work, without GPUs: between a laptop and a server
+WORLD_GRAMS = 475.0  # CO2 equivalents per kWh, average of the world in CodeCarbon's tables
+ESTIMATE = "estimate of mrcnn: hours x watts x grams per kWh"
 STARTS = {"transfer_learning": "fine-tuning", "continue_training": "fine-tuning"}  # by `weights_init_type`
 
 
@@ -29,8 +33,19 @@ class Impact(NamedTuple):
 
 
 def of(contents: Contents) -> Impact | None:
-    """Finds energy and emissions; None where they are not known."""
-    return None
+    """Finds energy and emissions: measured where all sessions were, else estimated; None where neither is possible."""
+    sessions = contents.facts.sessions if contents.facts else ()
+    if not sessions:
+        return None
+    if all(session.energy for session in sessions):
+        return _measured([session.energy for session in sessions if session.energy])
+    return _estimated(contents, sessions)
+
+
+def watts_of(machine: Machine) -> float | None:
+    """Estimates the power of a machine: the power limits of its GPUs and `REST_WATTS`; None without a GPU's limit."""
+    limits = [gpu.watts for gpu in machine.gpus]
+    return None if None in limits else sum(filter(None, limits)) + REST_WATTS
 
 
 def training_type(contents: Contents) -> str:
@@ -56,6 +71,39 @@ def section(contents: Contents) -> str:
             *_emitted(of(contents)),
         ]
     )
+
+
+def _measured(parts: Sequence[Energy]) -> Impact:
+    kwh, grams = sum(part.kwh for part in parts), 1000 * sum(part.kg_co2 for part in parts)
+    source = ", ".join(dict.fromkeys(part.source for part in parts))
+    places = list(dict.fromkeys(part.country for part in parts if part.country))
+    place = ", ".join(places) or None
+    told = (
+        f"by {escaped(source)} for the whole computer; without a power meter of the CPU it models the power. "
+        f"Electricity: {escaped(place or 'average of the world')}"
+    )
+    return Impact(kwh, grams, source, told, place)
+
+
+def _estimated(contents: Contents, sessions: Sequence[Session]) -> Impact | None:
+    own = contents.texts
+    powers = [watts_of(session.machine) if own.watts is None else own.watts for session in sessions]
+    known = [power for power in powers if power is not None]
+    if len(known) < len(powers):
+        return None
+    kwh = sum(session.seconds / 3600 * power / 1000 for session, power in zip(sessions, known, strict=True))
+    factor = WORLD_GRAMS if own.grams_per_kwh is None else own.grams_per_kwh
+    watts = " and ".join(f"{power:g} W" for power in dict.fromkeys(known))
+    why = "as stated in card.yaml" if own.watts is not None else _power_source(sessions)
+    whose = "average of the world" if own.grams_per_kwh is None else "as stated in card.yaml"
+    told = f"an estimate, no measurement: hours x {watts} ({why}) x {factor:g} g per kWh ({whose})"
+    return Impact(kwh, kwh * factor, ESTIMATE, told, own.cloud_region)
+
+
+def _power_source(sessions: Sequence[Session]) -> str:
+    rest = f"{REST_WATTS:g} W assumed for the computer"
+    has_gpus = any(session.machine.gpus for session in sessions)
+    return f"the power limits of the GPUs, and {rest} beside them" if has_gpus else rest
 
 
 def _emitted(found: Impact | None) -> list[tuple[str, str]]:

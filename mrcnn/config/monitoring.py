@@ -1,13 +1,26 @@
 """Settings of what a training run measures: validation, early stopping and the best checkpoint."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from mrcnn.config import errors
 from mrcnn.config.base import Flag, Name, NotNegative, PositiveInt, Settings
 
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
+
+COUNTRY_PATTERN = "^[A-Z]{3}$"
+
+
+def _country(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(COUNTRY_PATTERN[1:-1], value):
+        raise ValueError(f'must be an ISO code of three capital letters, such as "DEU", got {errors.shown(value)}')
+    return value
+
+
+CountryCode = Annotated[str, BeforeValidator(_country), WithJsonSchema({"type": "string", "pattern": COUNTRY_PATTERN})]
 
 
 class EarlyStoppingConfig(Settings):

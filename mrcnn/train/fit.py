@@ -30,7 +30,7 @@ from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
-from mrcnn.train.run_record import RunRecord
+from mrcnn.train.run_record import ENERGY, Meter, RunRecord
 from mrcnn.train.validation import MetricScorer, Validation, is_due
 
 TENSORBOARD = "tensorboard"
@@ -187,7 +187,17 @@ def _record(
         if scorer
         else None,
         skipped=lambda: (len(skipped[0]), len(skipped[1])),
+        meter=_meter(config.energy_country, writer),
     )
+
+
+def _meter(country: str | None, writer: OptionalFiles) -> Meter | None:
+    if country is None:
+        return None
+    with writer.attempting(ENERGY):
+        module = optional.load("mrcnn.train.codecarbon_meter", extra="energy", purpose="`energy_country`")
+        return module.CodeCarbonMeter(country)
+    return None
 
 
 def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import keras
 
@@ -14,6 +15,21 @@ from mrcnn.errors import UserError
 from mrcnn.train import history
 from mrcnn.train.clock import Clock
 from mrcnn.train.optional_files import OptionalFiles
+
+ENERGY = "measuring the energy"
+
+
+class Meter(Protocol):
+    """Measures energy; see `codecarbon_meter`."""
+
+    def start(self) -> None:
+        """Starts the measurement."""
+
+    def read(self) -> Energy | None:
+        """Reads the energy since the start."""
+
+    def stop(self) -> None:
+        """Ends the measurement."""
 
 
 class RunRecord(keras.callbacks.Callback):
@@ -33,7 +49,7 @@ class RunRecord(keras.callbacks.Callback):
         monitor: str = history.MONITOR,
         describe: Callable[[int], BestFacts] | None = None,
         skipped: Callable[[], tuple[int, int]] = lambda: (0, 0),
-        energy: Callable[[], Energy | None] = lambda: None,
+        meter: Meter | None = None,
     ):
         """Stores the settings and starts the session's time.
 
@@ -46,12 +62,13 @@ class RunRecord(keras.callbacks.Callback):
             monitor: the column that decides which epoch is best.
             describe: describes the newest validation, of the epoch given from 1; None where nothing is measured.
             skipped: counts the training and the validation images that could not be read so far.
-            energy: returns the energy of the session so far; None where it is not measured.
+            meter: measures the energy; None does not.
         """
         super().__init__()
         self._clock, self._path, self._facts, self._machine = clock, path, start, machine
         self._optional_files, self._monitor, self._describe = optional_files, monitor, describe
-        self._skipped, self._energy = skipped, energy
+        self._skipped, self._meter = skipped, meter
+        self._energy: Energy | None = None
         self._began, self._started, self._epochs = datetime.now(UTC), time.monotonic(), 0
         self._best = start.best
 
@@ -71,14 +88,23 @@ class RunRecord(keras.callbacks.Callback):
 
     @contextmanager
     def completed(self) -> Iterator[None]:
-        """Context of the training; writes the file when it ends, also by a signal or an error."""
+        """Context of the training; measures its energy, and writes the file at its end, also after an error."""
+        with self._optional_files.attempting(ENERGY):
+            if self._meter:
+                self._meter.start()
         try:
             yield
         finally:
             self.write()
+            with self._optional_files.attempting(ENERGY):
+                if self._meter:
+                    self._meter.stop()
 
     def write(self) -> None:
         """Writes the file with the time until now."""
+        with self._optional_files.attempting(ENERGY):
+            if self._meter:
+                self._energy = self._meter.read()
         with self._optional_files.attempting(f"writing {self._path}"):
             facts.write(self._path, self.facts)
 
@@ -91,7 +117,7 @@ class RunRecord(keras.callbacks.Callback):
             seconds=round(time.monotonic() - self._started, 1),
             epochs=self._epochs,
             machine=self._machine,
-            energy=self._energy(),
+            energy=self._energy,
         )
         return start.model_copy(
             update={

@@ -28,6 +28,16 @@ def test_values_of_a_run(tmp_path):
     }  # fmt: skip
 
 
+def test_values_have_emissions_in_grams(tmp_path):
+    found = metadata.values(made.contents(tmp_path))["co2_eq_emissions"]
+    assert found == {
+        "emissions": 665.0,  # see test_impact.py
+        "source": "estimate of mrcnn: hours x watts x grams per kWh",
+        "training_type": "pre-training",
+        "hardware_used": "2 x Some GPU, Some CPU, 8 cores, 64 GB of memory",
+    }
+
+
 def test_values_leave_out_what_is_not_known(tmp_path):
     found = metadata.values(made.contents(tmp_path, facts=None, rows=(), config={}))
     assert set(found) == {"library_name", "pipeline_tag", "tags"}

@@ -11,7 +11,7 @@ import pytest
 from mrcnn.data.order import epoch_order
 from mrcnn.errors import UserError
 from mrcnn.model_folder import precision, read
-from mrcnn.train import checkpoint
+from mrcnn.train import checkpoint, run
 from mrcnn.train.interrupt import Stopped
 from mrcnn.train.invalid_loss import InvalidLoss
 
@@ -398,3 +398,10 @@ def test_own_callbacks_are_called_with_the_model_and_the_figures(train, tmp_path
 def test_own_callbacks_of_another_kind_are_one_line(train, tmp_path):
     with pytest.raises(UserError, match=r"`callbacks` must hold keras.callbacks.Callback objects, got \"<function"):
         train(tmp_path, callbacks=[lambda epoch, logs: None])
+
+
+def test_a_missing_package_for_the_energy_is_named_before_data_is_read(train, tmp_path, monkeypatch):
+    monkeypatch.setitem(run.optional.EXTRAS, "energy", ("no_such_package",))
+    with pytest.raises(UserError, match=r"`energy_country` needs the package no_such_package; install it by .*energy"):
+        train(tmp_path / "out", energy_country="DEU")
+    assert not (tmp_path / "out").exists()

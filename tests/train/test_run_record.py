@@ -10,6 +10,28 @@ from mrcnn.train.run_record import RunRecord
 BEFORE = Session(began="2026-01-01T00:00:00+00:00", seconds=100.0, epochs=2)
 
 
+class FakeMeter:
+    """Returns 1 kWh at first, then 2, and so on."""
+
+    def __init__(self, error=None):
+        self.calls, self.error = [], error
+
+    def _call(self, name):
+        self.calls.append(name)
+        if self.error:
+            raise self.error
+
+    def start(self):
+        self._call("start")
+
+    def read(self):
+        self._call("read")
+        return Energy(kwh=self.calls.count("read"), kg_co2=2, source="a", country="DEU")
+
+    def stop(self):
+        self._call("stop")
+
+
 @pytest.fixture
 def seconds(monkeypatch):
     """Sets the time by hand."""
@@ -57,7 +79,8 @@ def test_the_record_grows_with_each_epoch(tmp_path, make_state, log, seconds):
 
 
 def test_the_record_is_written_when_a_signal_ends_the_run(tmp_path, make_state, log, seconds):
-    _, record = make(tmp_path, make_state(), log, energy=lambda: Energy(kwh=1, kg_co2=2, source="a", country="DEU"))
+    meter = FakeMeter()
+    _, record = make(tmp_path, make_state(), log, meter=meter)
 
     def train():
         with record.completed():
@@ -68,6 +91,7 @@ def test_the_record_is_written_when_a_signal_ends_the_run(tmp_path, make_state, 
         train()
     (session,) = facts.read(tmp_path / "run.json").sessions
     assert (session.seconds, session.energy.kwh) == (7.0, 1.0)
+    assert meter.calls == ["start", "read", "stop"]
 
 
 def test_a_resumed_run_keeps_its_hours(tmp_path, make_state, log, seconds):
@@ -84,6 +108,16 @@ def test_a_resumed_run_keeps_its_hours(tmp_path, make_state, log, seconds):
     assert (found.parameters, found.best.epoch, found.skipped_train, found.skipped_val) == (5, 2, 3, 2)
     assert found.is_complete
     assert log.messages == []
+
+
+def test_a_meter_that_fails_is_a_warning(tmp_path, make_state, log):
+    meter = FakeMeter(error=RuntimeError("no power"))
+    clock, record = make(tmp_path, make_state(), log, meter=meter)
+    with record.completed():
+        end_epoch(clock, record, 0)
+    assert log.messages == ["measuring the energy failed: no power; the run goes on without"]
+    (session,) = facts.read(tmp_path / "run.json").sessions
+    assert (session.epochs, session.energy) == (1, None)
 
 
 @pytest.mark.parametrize("text", [None, "{"])
