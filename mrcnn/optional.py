@@ -13,9 +13,11 @@ from mrcnn.errors import UserError
 EXTRAS = {  # extra: the import names of its packages
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
 }
 
 

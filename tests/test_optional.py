@@ -8,7 +8,11 @@ from mrcnn.errors import UserError
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
-LARGE = {"energy"}  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
+LARGE = {
+    "energy",
+    "mlflow",
+    "wandb",
+}  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Settings of what a training run measures: validation, early stopping and the best checkpoint."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -21,6 +21,25 @@ def _country(value: Any) -> Any:
 
 
 CountryCode = Annotated[str, BeforeValidator(_country), WithJsonSchema({"type": "string", "pattern": COUNTRY_PATTERN})]
+EnergyCountry = Annotated[
+    CountryCode | None,
+    Field(
+        description=(
+            "ISO code of the country whose electricity the machine uses, three letters: CodeCarbon measures energy and "
+            "CO2 equivalents for the [model card](card.md#energy), without network; needs the extra `energy`. null: "
+            "the card has an estimate"
+        )
+    ),
+]
+Trackers = Annotated[
+    tuple[Literal["mlflow", "wandb"], ...],
+    Field(
+        description=(
+            "experiment trackers that receive the config and the figures of each epoch, besides TensorBoard: MLflow, "
+            "Weights & Biases ([trackers](trackers.md)); each needs the extra of its name"
+        )
+    ),
+]
 
 
 class EarlyStoppingConfig(Settings):

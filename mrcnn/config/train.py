@@ -38,7 +38,13 @@ from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, MASK_POINTS, ModelConfig
-from mrcnn.config.monitoring import CheckpointsConfig, CountryCode, EarlyStoppingConfig, ValidationConfig
+from mrcnn.config.monitoring import (
+    CheckpointsConfig,
+    EarlyStoppingConfig,
+    EnergyCountry,
+    Trackers,
+    ValidationConfig,
+)
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 from mrcnn.config.sampling import SamplingConfig
 
@@ -289,14 +295,8 @@ class TrainConfig(UserSettings):
     )
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
-    energy_country: CountryCode | None = Field(
-        default=None,
-        description=(
-            "ISO code of the country whose electricity the machine uses, three letters: CodeCarbon measures energy and "
-            "CO2 equivalents for the [model card](card.md#energy), without network; needs the extra `energy`. null: "
-            "the card has an estimate"
-        ),
-    )
+    trackers: Trackers = ()
+    energy_country: EnergyCountry = None
 
     @field_validator("model", mode="wrap")
     @classmethod

@@ -19,7 +19,18 @@ from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
-from mrcnn.train import callbacks, checkpoint, data_facts, loop, machine, mask_truth, out_of_memory, plan, run_record
+from mrcnn.train import (
+    callbacks,
+    checkpoint,
+    data_facts,
+    loop,
+    machine,
+    mask_truth,
+    out_of_memory,
+    plan,
+    run_record,
+    trackers,
+)
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
 from mrcnn.train.check import Checked
@@ -77,6 +88,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         validation = _validation(checked, skipped_val, scorer=scorer, averages=built.averages, stop=stop, log=log)
         recorders = _recorders(checked, built, clock, writer=writer, log=log)
         record = _record(checked, built, clock, scorer=scorer, writer=writer, skipped=(skipped, skipped_val), log=log)
+        tracking = trackers.make(config, clock, folder=root, optional_files=writer)
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
             log.info("nothing to do: the run was ended by `early_stopping`")
@@ -90,6 +102,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             validation,
             *recorders,
             record,
+            *tracking.callbacks.values(),
             *own,
             *([early] if early else []),
             stop,
@@ -97,6 +110,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         with (
             out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root),
             record.completed(),
+            tracking.running(log),
         ):
             loop.fit(built.network, open_measured, clock=clock, callbacks=chain, epochs=config.epochs)
     for collected in (skipped, skipped_val):

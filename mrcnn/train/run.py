@@ -14,7 +14,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Source
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.train import auto_batch, build, check, fit
+from mrcnn.train import auto_batch, build, check, fit, trackers
 
 
 def train(
@@ -42,8 +42,8 @@ def train(
         model: start weights: a model folder, a weight file, `coco` or the name of a published model; needed for
             `weights_init_type` `transfer_learning` and `continue_training`.
         resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
-            `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb`, `energy_country` and, between two
-            epochs, `batch_size`.
+            `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb`, `energy_country`, `trackers` and,
+            between two epochs, `batch_size`.
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
             the logs hold `val_loss` and the other figures.
 
@@ -59,6 +59,7 @@ def train(
     open_source = _opener(project_dir, data)
     if config.energy_country is not None:
         optional.require("energy", purpose="`energy_country`")
+    trackers.require(config.trackers)
     output = Path(output_dir)
     with locks.inside(output, warn=log.warning):
         begin = check.check(config, model=model, output=output, resume=resume, log=log)

@@ -44,6 +44,7 @@ FULL_TRAIN = {
     "early_stopping": {"patience": 3},
     "allowed_mask_classes": ["a"],
     "energy_country": "DEU",
+    "trackers": ["mlflow"],
 }
 _MODEL = {
     **InferenceModelConfig().model_dump(mode="json"),

@@ -15,7 +15,7 @@ from mrcnn.train import checkpoint, run
 from mrcnn.train.interrupt import Stopped
 from mrcnn.train.invalid_loss import InvalidLoss
 
-from . import fake
+from . import fake, fake_trackers
 from .runs import SignalLog, assert_same_run, contents
 
 
@@ -405,3 +405,15 @@ def test_a_missing_package_for_the_energy_is_named_before_data_is_read(train, tm
     with pytest.raises(UserError, match=r"`energy_country` needs the package no_such_package; install it by .*energy"):
         train(tmp_path / "out", energy_country="DEU")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_and_its_resume_are_one_run_at_a_tracker(train, tmp_path, monkeypatch):
+    package = fake_trackers.install(monkeypatch)["mlflow"]
+    monkeypatch.setitem(run.optional.EXTRAS, "mlflow", ())
+    log = train(tmp_path, epochs=1, trackers=["mlflow"])
+    assert "MLflow: run id0 in sqlite:///a.db" in log.messages
+    train(tmp_path, epochs=2, resume=True, trackers=["mlflow"])
+    (found,) = package.runs.values()
+    assert list(found["metrics"]) == [1, 2]
+    assert {"loss", "lr", "val_loss", "val_box_ap", "images_per_second"} <= set(found["metrics"][2])
+    assert (found["status"], found["params"]["epochs"]) == ("FINISHED", "1")
