@@ -3,6 +3,8 @@
 Needs the extra `energy`.
 """
 
+import logging
+
 import codecarbon
 from codecarbon.output import BaseOutput, EmissionsData
 
@@ -30,6 +32,7 @@ class CodeCarbonMeter:
             country: ISO 3166 code of three letters, whose electricity is assumed.
         """
         self._country, self._newest = country, _Newest()
+        logging.getLogger("codecarbon").setLevel(logging.ERROR)  # `log_level` comes too late for its first lines
         # each way to the network or a file that a .codecarbon.config of the user could open is closed here
         self._tracker = codecarbon.OfflineEmissionsTracker(
             country_iso_code=country,
