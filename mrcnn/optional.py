@@ -1,6 +1,7 @@
 """Checks and imports optional dependencies, grouped by the extra that installs them.
 
-`pip install mrcnn` installs what training, inference and export need; `requirements.txt` installs everything.
+`pip install mrcnn` installs what training, inference and export need; `requirements.txt` installs all extras but the
+large ones, which `requirements-extras.txt` pins.
 """
 
 import importlib
@@ -11,9 +12,12 @@ from mrcnn.errors import UserError
 
 EXTRAS = {  # extra: the import names of its packages
     "draw": ("supervision", "matplotlib"),
+    "energy": ("codecarbon",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
 }
 
 

@@ -8,6 +8,12 @@ from mrcnn.errors import UserError
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
+LARGE = {
+    "energy",
+    "mlflow",
+    "wandb",
+}  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
+
 
 @pytest.fixture
 def absent(monkeypatch):
@@ -19,7 +25,8 @@ def absent(monkeypatch):
 
 
 def test_require_is_silent_where_all_is_there():
-    assert [optional.require(extra, purpose="it") for extra in optional.EXTRAS] == [None] * len(optional.EXTRAS)
+    tested = set(optional.EXTRAS) - LARGE
+    assert [optional.require(extra, purpose="it") for extra in tested] == [None] * len(tested)
 
 
 def test_require_names_what_installs_a_missing_package(absent):

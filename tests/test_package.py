@@ -26,7 +26,8 @@ def test_pinned_versions_fit_the_package():
     packaging = pytest.importorskip("packaging.requirements")
     pins = dict(
         line.split("==")
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        for name in ("requirements.txt", "requirements-extras.txt")
+        for line in (ROOT / name).read_text().splitlines()
         if "==" in line and line[0] != "#"
     )
     extras = SETTINGS["project"]["optional-dependencies"]

@@ -40,6 +40,7 @@ def draw(
     class_colors: Mapping[str, str] | None = None,
     fields: Fields | None = None,
     regions: Sequence[Region] = (),
+    texts: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draws detections over an image.
 
@@ -50,6 +51,7 @@ def draw(
             can be distinguished.
         fields: the detections' extra fields by name, `Predictor.fields`; None draws keypoints without lines.
         regions: name, mask and colour `#RRGGBB` of regions without instances.
+        texts: one per detection, written beside its box; None writes class and score.
 
     Returns:
         `[k * H, k * W, 3]` uint8 RGB; the whole number k is 1 unless the image is small.
@@ -73,7 +75,8 @@ def draw(
     masks = detections.masks if isinstance(detections, CompactDetections) else compact.from_dense(detections).masks
     scene = _paint(scene, masks, colors, factor=factor)
     scene = _outline(scene, objects, colors, thickness=max(2, text_size // 7))
-    names = [f"{name} {score:.2f}" for name, score in zip(detections.class_names, detections.scores, strict=True)]
+    scored = zip(detections.class_names, detections.scores, strict=True)
+    names = [f"{name} {score:.2f}" for name, score in scored] if texts is None else texts
     scene = _write(scene, objects, colors, names=names, text_size=text_size)
     picture = cv2.cvtColor(scene, cv2.COLOR_BGR2RGB)
     enlarged = extras.transformed(detections.extras, scale=(factor, factor), shift=(0, 0))

@@ -1,13 +1,45 @@
 """Settings of what a training run measures: validation, early stopping and the best checkpoint."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from mrcnn.config import errors
 from mrcnn.config.base import Flag, Index, Name, NotNegative, PositiveInt, Settings
 
 # a column of history.csv; `train.check` refuses one that no metric of the run fills
 Monitor = Annotated[Name, Field(examples=["val_loss", "val_box_ap", "val_mask_ap"])]
+
+COUNTRY_PATTERN = "^[A-Z]{3}$"
+
+
+def _country(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(COUNTRY_PATTERN[1:-1], value):
+        raise ValueError(f'must be an ISO code of three capital letters, such as "DEU", got {errors.shown(value)}')
+    return value
+
+
+CountryCode = Annotated[str, BeforeValidator(_country), WithJsonSchema({"type": "string", "pattern": COUNTRY_PATTERN})]
+EnergyCountry = Annotated[
+    CountryCode | None,
+    Field(
+        description=(
+            "ISO code of the country whose electricity the machine uses, three letters: CodeCarbon measures energy and "
+            "CO2 equivalents for the [model card](card.md#energy), without network; needs the extra `energy`. null: "
+            "the card has an estimate"
+        )
+    ),
+]
+Trackers = Annotated[
+    tuple[Literal["mlflow", "wandb"], ...],
+    Field(
+        description=(
+            "experiment trackers that receive the config and the figures of each epoch, besides TensorBoard: MLflow, "
+            "Weights & Biases ([trackers](trackers.md)); each needs the extra of its name"
+        )
+    ),
+]
 
 
 class EarlyStoppingConfig(Settings):

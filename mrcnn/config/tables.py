@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from mrcnn.config import inference, keys
+from mrcnn.config import inference, keys, monitoring
 from mrcnn.config.base import LARGEST_INT
 from mrcnn.config.deploy import DeployConfig
 from mrcnn.config.inference import MODES, InferenceModelConfig
@@ -29,7 +29,11 @@ ORIGINAL = (
     "lr", "epochs", "batch_size", "input_size", "gpu_devices", "train_layers", "dataset_tags", "special_classes",
     "weights_init_type",
 )  # fmt: skip
-PATTERNS = {inference.AMOUNT_PATTERN: "amount", inference.CUT_PATTERN: "amount, not below 0"}
+PATTERNS = {
+    inference.AMOUNT_PATTERN: "amount",
+    inference.CUT_PATTERN: "amount, not below 0",
+    monitoring.COUNTRY_PATTERN: "three capital letters",
+}
 
 _HEAD = ("| key | type | default | meaning |", "| --- | --- | --- | --- |")
 _TABLE = re.compile(r"^<!-- keys: (.+) -->\n((?:\|.*\n)*)", re.MULTILINE)

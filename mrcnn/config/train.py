@@ -38,7 +38,13 @@ from mrcnn.config.family import FAMILIES, record_of
 from mrcnn.config.given import UserSettings
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.model import DEFAULT_FAMILY, MASK_POINTS, ModelConfig
-from mrcnn.config.monitoring import CheckpointsConfig, EarlyStoppingConfig, ValidationConfig
+from mrcnn.config.monitoring import (
+    CheckpointsConfig,
+    EarlyStoppingConfig,
+    EnergyCountry,
+    Trackers,
+    ValidationConfig,
+)
 from mrcnn.config.optimizer import OptimizerConfig, ScheduleConfig
 from mrcnn.config.sampling import SamplingConfig
 
@@ -290,6 +296,8 @@ class TrainConfig(UserSettings):
     )
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     validation: ValidationConfig = ValidationConfig()
+    trackers: Trackers = ()
+    energy_country: EnergyCountry = None
 
     @field_validator("model", mode="wrap")
     @classmethod

@@ -127,7 +127,7 @@ class TrainImages:
         """
         self.steps = steps_per_epoch(epoch_length(samples, config), batch_size)
         self._samples, self._skipped, self._batch_size = samples, skipped, batch_size
-        self._seed, self._channels, self._reading = config.seed, config.model.channels, _reading(config)
+        self._seed, self._channels, self._reading = config.seed, config.model.channels, reading(config)
         self._copy_paste = config.copy_paste
         self._augmenter = Augmenter(
             [entry.model_dump() for entry in config.augmentation], seed=config.seed, fields=_fields(config, samples)
@@ -218,13 +218,13 @@ def val_dataset(
         The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
         same.
     """
-    shapes, reading = sizes(config, samples), _reading(config)
+    shapes, how = sizes(config, samples), reading(config)
 
     def load(position: int) -> Iterable[np.ndarray]:
         index = int(position)
         seed = derive_seed(config.seed, index)
         try:
-            image, instances = read_sample(samples[index], shapes.channels, **reading)
+            image, instances = read_sample(samples[index], shapes.channels, **how)
         except BROKEN as error:
             skipped.add(samples[index].name, error)
             return empty_example(shapes).values()
@@ -240,7 +240,7 @@ def val_dataset(
 
 def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:
     """Reads the image of a sample as a run reads it, `[H, W, channels]` uint8; errors are those of `read_sample`."""
-    return read_sample(sample, config.model.channels, **_reading(config))[0]
+    return read_sample(sample, config.model.channels, **reading(config))[0]
 
 
 def ground_truth(sample: Sample) -> GroundTruth:
@@ -285,7 +285,8 @@ def repeat_factors(samples: Sequence[Sample], config: TrainConfig) -> np.ndarray
     return repeat.image_factors(samples, threshold=config.sampling.repeat_threshold)
 
 
-def _reading(config: TrainConfig) -> dict[str, int | None]:
+def reading(config: TrainConfig) -> dict[str, int | None]:
+    """Collects the settings of `read_sample` from a config."""
     return {"image_range": config.model.image_range, "most": config.max_image_mb * limits.MEGABYTE}
 
 

@@ -73,6 +73,7 @@ class Checked:
         meta: the classes of the data in their order with their colours.
         samples: the training and the validation set.
         devices: the devices of the run.
+        data_name: name of the data.
     """
 
     config: TrainConfig
@@ -80,6 +81,7 @@ class Checked:
     meta: ProjectMeta
     samples: Samples
     devices: Devices
+    data_name: str = ""
 
     @property
     def batch_size(self) -> int:
@@ -144,7 +146,7 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     mask_truth.check(config, samples.val, log=log)
     if begin.resumed is None:
         config = brightness.check(config, samples, log=log)
-    return Checked(config, begin, source.meta, samples, chosen)
+    return Checked(config, begin, source.meta, samples, chosen, source.name)
 
 
 def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:

@@ -1,6 +1,6 @@
 """Fits a built training run: composes data, validation and callbacks, and trains to the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn import optional
+from mrcnn.card import facts, write
+from mrcnn.card.facts import BestFacts, RunFacts
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline, resize
 from mrcnn.data.skipped import Skipped
@@ -18,9 +20,22 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
 from mrcnn.models import extra_heads
 from mrcnn.structures import Sample
-from mrcnn.train import callbacks, checkpoint, examples, loop, mask_truth, out_of_memory, plan
+from mrcnn.train import (
+    callbacks,
+    checkpoint,
+    data_facts,
+    examples,
+    loop,
+    machine,
+    mask_truth,
+    out_of_memory,
+    plan,
+    run_record,
+    trackers,
+)
 from mrcnn.train.averaging import Averages, AverageUpdate
 from mrcnn.train.build import Built
+from mrcnn.train.card_examples import CardExamples, Kept
 from mrcnn.train.check import Checked
 from mrcnn.train.class_history import ClassRecorder
 from mrcnn.train.clock import Clock
@@ -30,6 +45,7 @@ from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
+from mrcnn.train.run_record import ENERGY, Meter, RunRecord
 from mrcnn.train.validation import MetricScorer, Validation, Watch, is_due
 
 TENSORBOARD = "tensorboard"
@@ -70,16 +86,22 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
         return [samples.train[index].name for index in batch["image_ids"].numpy()]
 
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
-        clock = Clock(built.state)
+        clock, writer = Clock(built.state), OptionalFiles(log)
         stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
-        writer = OptionalFiles(log)
         drawn = _examples(checked, root, writer)
-        scorer = _scorer(config, samples, watch=drawn.add if drawn else None) if config.validation.ap else None
+        kept = Kept(data_facts.choose_examples(samples.val))
+        watchers = [kept.add, *([drawn.add] if drawn else [])]
+        scorer = _scorer(config, samples, watchers=watchers) if config.validation.ap else None
         validation = _validation(checked, skipped_val, scorer=scorer, averages=built.averages, stop=stop, log=log)
         recorders = [
             *_recorders(checked, built, clock, scorer=scorer, writer=writer, log=log),
             *([drawn] if drawn else []),
         ]
+        describe = _card_examples(checked, root, scorer=scorer, kept=kept, writer=writer)
+        record = _record(
+            checked, built, clock, describe=describe, writer=writer, skipped=(skipped, skipped_val), log=log
+        )
+        tracking = trackers.make(config, clock, folder=root, optional_files=writer)
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
             log.info("nothing to do: the run was ended by `early_stopping`")
@@ -92,19 +114,32 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             _report(checked, clock, log=log),
             validation,
             *recorders,
+            record,
+            *tracking.callbacks.values(),
             *own,
             *([early] if early else []),
             stop,
         ]
-        with out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root):
+        with (
+            out_of_memory.explained(clock, config=config, batch_at=partial(_batch_at, checked), root=root),
+            record.completed(),
+            tracking.running(log),
+        ):
             loop.fit(built.network, open_measured, clock=clock, callbacks=chain, epochs=config.epochs)
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
+    _finish(root, clock, monitor=config.best_monitor, writer=writer, log=log)
+
+
+def _finish(root: Path, clock: Clock, *, monitor: str, writer: OptionalFiles, log: EventLog) -> None:
+    """Writes the model card and logs the last lines."""
     best, curves = root / checkpoint.BEST, root / callbacks.CURVES
-    log.info(
-        plan.last_line(clock.rows, monitor=config.best_monitor, best=best, curves=curves if curves.is_file() else None)
-    )
+    if clock.rows:
+        with writer.attempting(f"writing {write.WHAT}"):
+            write.write_card(root, log=log)
+            log.info(f"model card: {best / write.FILE}")
+    log.info(plan.last_line(clock.rows, monitor=monitor, best=best, curves=curves if curves.is_file() else None))
 
 
 def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
@@ -181,6 +216,58 @@ def _classes(sample: Sample) -> set[int]:
     return {class_id for class_id, ignored in zip(sample.class_ids, sample.ignore, strict=True) if not ignored}
 
 
+def _card_examples(
+    checked: Checked, folder: Path, *, scorer: MetricScorer | None, kept: Kept, writer: OptionalFiles
+) -> Callable[[int], BestFacts] | None:
+    """Makes the function that describes a validation for the model card; None without measures."""
+    if scorer is None:
+        return None
+    fields = extra_heads.fields(checked.config.model)
+    made = CardExamples(scorer, kept, checked=checked, folder=folder, fields=fields, optional_files=writer)
+    return made.describe
+
+
+def _record(
+    checked: Checked,
+    built: Built,
+    clock: Clock,
+    *,
+    describe: Callable[[int], BestFacts] | None,
+    writer: OptionalFiles,
+    skipped: tuple[Skipped, Skipped],
+    log: EventLog,
+) -> RunRecord:
+    """Makes the record of what the model card needs."""
+    config, samples, folder, network = checked.config, checked.samples, built.store.root, built.network
+    path = folder / facts.FILE
+    start = RunFacts(
+        data=data_facts.count(samples, name=checked.data_name),
+        parameters=plan.parameters(network.weights),
+        trained_parameters=plan.parameters(network.trainable_variables),
+        software=machine.software(),
+    )
+    return RunRecord(
+        clock,
+        path,
+        start=run_record.with_earlier(start, path, warn=log.warning) if checked.begin.resumed else start,
+        machine=machine.describe(checked.devices.names),
+        optional_files=writer,
+        monitor=config.best_monitor,
+        describe=describe,
+        skipped=lambda: (len(skipped[0]), len(skipped[1])),
+        meter=_meter(config.energy_country, writer),
+    )
+
+
+def _meter(country: str | None, writer: OptionalFiles) -> Meter | None:
+    if country is None:
+        return None
+    with writer.attempting(ENERGY):
+        module = optional.load("mrcnn.train.codecarbon_meter", extra="energy", purpose="`energy_country`")
+        return module.CodeCarbonMeter(country)
+    return None
+
+
 def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.ProgressReport:
     config = checked.config
     forecast = Forecast(
@@ -195,7 +282,7 @@ def _report(checked: Checked, clock: Clock, *, log: EventLog) -> callbacks.Progr
     return callbacks.ProgressReport(clock, batch_size=checked.batch_size, log=log, forecast=forecast, advice=advice)
 
 
-def _scorer(config: TrainConfig, samples: Samples, *, watch: Watch | None = None) -> MetricScorer:
+def _scorer(config: TrainConfig, samples: Samples, *, watchers: Sequence[Watch]) -> MetricScorer:
     maps = extra_heads.maps(config.model)
     return MetricScorer(
         mask_truth.measurable(
@@ -217,7 +304,7 @@ def _scorer(config: TrainConfig, samples: Samples, *, watch: Watch | None = None
         class_facts=samples.class_facts,
         fields=extra_heads.fields(config.model),
         maps=maps,
-        watch=watch,
+        watchers=watchers,
     )
 
 

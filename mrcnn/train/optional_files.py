@@ -1,4 +1,4 @@
-"""Writes optional files of a run, whose figures its checkpoints hold too."""
+"""Writes what a run can do without: files whose figures its checkpoints hold too, and the model card."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,17 @@ import keras
 import tensorflow as tf
 
 from mrcnn import files
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, one_line
 from mrcnn.events import EventLog
 
 
 class OptionalFiles:
-    """Turns errors in writing optional files into one warning per file."""
+    """Turns errors in what a run can do without into one warning for each kind."""
 
     def __init__(self, log: EventLog):
         """Stores the log, which receives the warnings."""
         self._log = log
-        self._failed: set[Path] = set()
+        self._failed: set[Path | str] = set()
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[None]:
@@ -30,6 +30,21 @@ class OptionalFiles:
             if path not in self._failed:
                 self._log.warning(f"{error}; the run goes on without, its checkpoints hold the same figures")
             self._failed.add(path)
+
+    @contextmanager
+    def attempting(self, what: str) -> Iterator[None]:
+        """Context that catches every exception, of other packages too, and logs a warning.
+
+        Args:
+            what: the attempt, as the subject of the warning.
+        """
+        try:
+            yield
+        except Exception as error:  # a missing picture or a full tracker must not cost a night of training
+            if what not in self._failed:
+                reason = one_line(str(error)) or type(error).__name__
+                self._log.warning(f"{what} failed: {reason}; the run goes on without")
+            self._failed.add(what)
 
 
 class TensorBoard(keras.callbacks.TensorBoard):

@@ -103,13 +103,17 @@ def parameter_lines(model: keras.Model, *, trained_layers: Sequence[str], optimi
         trained_layers: names of the layers that train.
         optimizer_copies: values stored per trained parameter, from `optimizer_copies`.
     """
-    total = sum(math.prod(variable.shape) for variable in model.weights)
-    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    total, trainable = parameters(model.weights), parameters(model.trainable_variables)
     needed = BYTES * (total + trainable * (1 + optimizer_copies))
     return [
         f"parameters: {total:,}, of which {trainable:,} in {len(trained_layers)} layers are trained",
         f"memory: {needed / 1e9:.2f} GB for weights, gradients and optimizer, the activations come on top",
     ]
+
+
+def parameters(variables: Sequence[keras.Variable]) -> int:
+    """Counts the numbers in variables."""
+    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def class_line(class_title_to_idx: dict[str, int], *, most: int = 12) -> str:

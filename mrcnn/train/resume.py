@@ -19,7 +19,10 @@ from mrcnn.train import state as states
 from mrcnn.train.state import DataFacts, TrainingState
 from mrcnn.weights import apply, hdf5
 
-MAY_CHANGE = ("epochs", "gpu_devices", "jit_compile", "tf32", "checkpoints", "max_image_mb", "batch_size")
+MAY_CHANGE = (
+    "epochs", "gpu_devices", "jit_compile", "tf32", "checkpoints", "max_image_mb", "batch_size", "energy_country",
+    "trackers",
+)  # fmt: skip
 NEWER: Mapping[str, Any] = {"image_range": None}  # keys of `model` that older runs lack, with the values they used
 ABSENT = "(not set)"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import keras
 
-from mrcnn import locks
+from mrcnn import locks, optional
 from mrcnn.config import errors
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Source
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.train import auto_batch, build, check, fit
+from mrcnn.train import auto_batch, build, check, fit, trackers
 
 
 def train(
@@ -42,7 +42,8 @@ def train(
         model: start weights: a model folder, a weight file, `coco` or the name of a published model; needed for
             `weights_init_type` `transfer_learning` and `continue_training`.
         resume: whether to resume from the newest checkpoint; the config may then differ only in `epochs`,
-            `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb` and, between two epochs, `batch_size`.
+            `gpu_devices`, `jit_compile`, `tf32`, `checkpoints`, `max_image_mb`, `energy_country`, `trackers` and,
+            between two epochs, `batch_size`.
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
             the logs hold `val_loss` and the other figures.
 
@@ -56,6 +57,9 @@ def train(
         if not isinstance(own, keras.callbacks.Callback):
             raise UserError(f"`callbacks` must hold keras.callbacks.Callback objects, got {errors.shown(own)}")
     open_source = _opener(project_dir, data)
+    if config.energy_country is not None:
+        optional.require("energy", purpose="`energy_country`")
+    trackers.require(config.trackers)
     output = Path(output_dir)
     with locks.inside(output, warn=log.warning):
         begin = check.check(config, model=model, output=output, resume=resume, log=log)

@@ -40,7 +40,7 @@ class MetricScorer:
     """Computes metrics of detections, in original pixels.
 
     Attributes:
-        per_class: by class title, the number of `objects` and the measures that `result` computed last.
+        details: all measures of the last call of `result`, as of `evaluate.metric.Metrics.result`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class MetricScorer:
         class_facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         fields: Fields = MappingProxyType({}),
         maps: Maps = MappingProxyType({}),
-        watch: Watch | None = None,
+        watchers: Sequence[Watch] = (),
     ):
         """Stores the settings and starts without images.
 
@@ -69,15 +69,14 @@ class MetricScorer:
             class_facts: further values of each class of the data, by title.
             fields: the model's extra fields by name.
             maps: the rules of the model's maps by name.
-            watch: also receives each image's id, objects and detections.
+            watchers: receive each image's id, objects and detections, too.
         """
-        self.per_class: dict[str, dict[str, float]] = {}
-        self._watch = watch
         self._kinds, self._ground_truth = tuple(kind for kind in kinds if kind.validated), ground_truth
         self._class_names = tuple(class_names)
         self._plan, self._rules = plan, rules
         self._max_detections, self._class_facts, self._fields = max_detections, class_facts, fields
-        self._maps = maps
+        self._maps, self._watchers = maps, tuple(watchers)
+        self.details: Mapping[str, Any] = {}
         self._metrics = self._new()
 
     def add(self, image_id: int, raw: RawDetections) -> None:
@@ -91,8 +90,8 @@ class MetricScorer:
             rules=self._rules,
         )
         self._metrics.add(image_id, truth, detections)
-        if self._watch:
-            self._watch(image_id, truth, detections)
+        for watch in self._watchers:
+            watch(image_id, truth, detections)
 
     def result(self) -> dict[str, float]:
         """Computes the metrics of all images added since the last call.
@@ -100,16 +99,23 @@ class MetricScorer:
         Returns:
             The measures that the kinds list in `validated`, by name; NaN where there is nothing to measure.
         """
-        metrics, self._metrics = self._metrics.result(), self._new()
-        names = [name for kind in self._kinds for name in kind.validated]
-        self.per_class = {
+        self.details, self._metrics = self._metrics.result(), self._new()
+        return {name: float(self.details[name]) for name in self._validated}
+
+    @property
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """By class title, the number of `objects` and the measures that `result` computed last; stuff is left out."""
+        return {
             self._class_names[class_id]: {
-                name: float(values[name]) for name in ("objects", *names) if values.get(name) is not None
+                name: float(values[name]) for name in ("objects", *self._validated) if values.get(name) is not None
             }
-            for class_id, values in metrics[PER_CLASS].items()
+            for class_id, values in self.details.get(PER_CLASS, {}).items()
             if class_id < len(self._class_names)  # stuff has no title here
         }
-        return {name: float(metrics[name]) for name in names}
+
+    @property
+    def _validated(self) -> list[str]:
+        return [name for kind in self._kinds for name in kind.validated]
 
     def _new(self) -> Metrics:
         return Metrics(

@@ -147,3 +147,13 @@ def test_small_objects_have_thin_lines_in_their_own_colours():
     np.testing.assert_array_equal(picture[710, 700], [0, 0, 255])
     np.testing.assert_allclose(picture[710, 702], [55, 55, 170], atol=1)
     np.testing.assert_array_equal(picture[400, 201], [255, 0, 0])
+
+
+def test_texts_replace_class_and_score():
+    image = np.full((1000, 1000, 3), 100, np.uint8)
+    found = helpers.make_detections([[500, 200, 800, 600]], ["cat"], [0.9], size=(1000, 1000))
+    usual = draw.draw(image, found, class_colors=COLORS)
+    np.testing.assert_array_equal(draw.draw(image, found, class_colors=COLORS, texts=["cat 0.90"]), usual)
+    shorter = draw.draw(image, found, class_colors=COLORS, texts=["cat"])
+    columns = [(picture[480:490] == [255, 0, 0]).all(axis=2).any(axis=0).sum() for picture in (shorter, usual)]
+    assert 0 < columns[0] < 0.7 * columns[1]

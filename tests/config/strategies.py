@@ -43,6 +43,8 @@ FULL_TRAIN = {
     "sampling": {"repeat_threshold": 0.5},
     "early_stopping": {"patience": 3},
     "allowed_mask_classes": ["a"],
+    "energy_country": "DEU",
+    "trackers": ["mlflow"],
 }
 _MODEL = {
     **InferenceModelConfig().model_dump(mode="json"),

@@ -233,7 +233,7 @@ def test_no_value_of_another_type_is_taken(loader, values):
         other = copy.deepcopy(values)
         place = functools.reduce(operator.getitem, way, other)
         is_selection = last in ("save_names", "save_classes", "from_classes")
-        may_be_null = last in ("patience", "allowed_mask_classes", "min_dims")
+        may_be_null = last in ("patience", "allowed_mask_classes", "min_dims", "energy_country")
         for wrong in OTHER_TYPES.get(type(place[last]), []):
             place[last] = wrong
             meant = (is_selection and wrong == []) or (may_be_null and wrong is None)

@@ -226,6 +226,14 @@ def test_all_problems_are_named_the_unknown_key_first():
         assert f"; `{key}` must " in text
 
 
+@pytest.mark.parametrize("country", ["de", "DE", "deu", "DEU\n", "Germany", "", 3])
+def test_the_country_of_the_electricity_is_a_code(country):
+    assert error_of({"energy_country": country}).startswith(
+        '`energy_country` must be an ISO code of three capital letters, such as "DEU", got '
+    )
+    assert load.load_train_config({"energy_country": "DEU"}).energy_country == "DEU"
+
+
 def test_scale_jitter_is_one_of_two_ways_to_set_the_scale():
     dims = {"train_min_dims": [64]}
     message = "`scale_jitter` must be null with `input_size.train_min_dims`: both draw the scale of an image; use one"

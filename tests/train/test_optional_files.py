@@ -31,6 +31,19 @@ def test_optional_files_another_error_is_not_caught(tmp_path, log):
         raise ZeroDivisionError
 
 
+def test_optional_files_attempting_catches_every_exception_once(log):
+    optional_files = OptionalFiles(log)
+    for what, error in (("the card", KeyError("a\nb")), ("the card", OSError()), ("the tracker", MemoryError())):
+        with optional_files.attempting(what):
+            raise error
+    assert log.messages == [
+        "the card failed: 'a\\nb'; the run goes on without",
+        "the tracker failed: MemoryError; the run goes on without",
+    ]
+    with pytest.raises(SystemExit), optional_files.attempting("the end"):
+        raise SystemExit(143)
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, for a plain learning rate
 def test_tensorboard_without_a_folder_warns_once_in_a_whole_training(tmp_path, log):
     (tmp_path / "file").touch()

@@ -161,11 +161,21 @@ def test_metric_scorer_has_the_measures_of_each_class():
 
 def test_metric_scorer_shows_each_image():
     seen = []
-    scorer = make_scorer(watch=lambda *given: seen.append(given))
+    scorer = make_scorer(watchers=[lambda *given: seen.append(given)])
     scorer.add(4, raw((24, 16, 40, 32)))
     ((image_id, objects, found),) = seen
     assert (image_id, objects.height, found.class_names) == (4, 40, ("a",))
     np.testing.assert_allclose(found.boxes, objects.instances.boxes, atol=1e-4)
+
+
+def test_metric_scorer_keeps_all_measures():
+    scorer = make_scorer()
+    assert scorer.details == {}
+    scorer.add(0, raw((24, 16, 40, 32)))
+    scorer.add(1, raw((16, 0, 24, 16)))
+    scorer.result()
+    assert scorer.details["per_class"][1]["objects"] == 2
+    assert scorer.details["box_ap"] == pytest.approx(0.5, abs=0.01)  # one of two objects
 
 
 def test_metric_scorer_computes_no_metric_of_which_training_shows_nothing(monkeypatch):
