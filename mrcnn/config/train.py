@@ -273,9 +273,8 @@ class TrainConfig(UserSettings):
     seed: Index = Field(
         default=0,
         description=(
-            "of weights, order and augmentation. On a CPU, runs of one seed, machine and "
-            "version give the same weights bit for bit; on a GPU they differ by rounding "
-            "([more](results.md#two-runs-of-one-seed))"
+            "of weights, order and augmentation. On a CPU, runs of one seed, machine and version give the same weights "
+            "bit for bit; on a GPU they differ by rounding ([more](results.md#two-runs-of-one-seed))"
         ),
     )
     max_skipped_share: Fraction = Field(

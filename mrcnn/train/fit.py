@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -88,19 +89,9 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
         clock, writer = Clock(built.state), OptionalFiles(log)
         stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
-        drawn = _examples(checked, root, writer)
-        kept = Kept(data_facts.choose_examples(samples.val))
-        watchers = [kept.add, *([drawn.add] if drawn else [])]
-        scorer = _scorer(config, samples, watchers=watchers) if config.validation.ap else None
-        validation = _validation(checked, skipped_val, scorer=scorer, averages=built.averages, stop=stop, log=log)
-        recorders = [
-            *_recorders(checked, built, clock, scorer=scorer, writer=writer, log=log),
-            *([drawn] if drawn else []),
-        ]
-        describe = _card_examples(checked, root, scorer=scorer, kept=kept, writer=writer)
-        record = _record(
-            checked, built, clock, describe=describe, writer=writer, skipped=(skipped, skipped_val), log=log
-        )
+        measuring = _measuring(checked, built, clock, skipped=skipped_val, stop=stop, writer=writer, log=log)
+        describe, lost = measuring.describe, (skipped, skipped_val)
+        record = _record(checked, built, clock, describe=describe, writer=writer, skipped=lost, log=log)
         tracking = trackers.make(config, clock, folder=root, optional_files=writer)
         early = _early_stop(config, clock, log=log)
         if early and early.is_due:
@@ -112,8 +103,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             *([AverageUpdate(built.averages)] if built.averages else []),
             InputWaitReport(wait, log=log),
             _report(checked, clock, log=log),
-            validation,
-            *recorders,
+            *measuring.callbacks,
             record,
             *tracking.callbacks.values(),
             *own,
@@ -146,6 +136,32 @@ def _batch_at(checked: Checked, epoch: int, step: int) -> out_of_memory.Batch:
     """Computes the size of a training batch without reading its images again."""
     order = pipeline.image_order(checked.samples.train, checked.config, batch_size=checked.batch_size)
     return out_of_memory.Batch(checked.batch_size, *order.epoch(epoch).shapes[step])
+
+
+class _Measuring(NamedTuple):
+    callbacks: list[keras.callbacks.Callback]  # validation first, then those that write its results
+    describe: Callable[[int], BestFacts] | None  # of the newest validation, for the model card
+
+
+def _measuring(
+    checked: Checked,
+    built: Built,
+    clock: Clock,
+    *,
+    skipped: Skipped,
+    stop: callbacks.SignalStop,
+    writer: OptionalFiles,
+    log: EventLog,
+) -> _Measuring:
+    """Makes what measures the model after an epoch and writes the results."""
+    config, samples, root = checked.config, checked.samples, built.store.root
+    drawn, kept = _examples(checked, root, writer), Kept(data_facts.choose_examples(samples.val))
+    watchers = [kept.add, *([drawn.add] if drawn else [])]
+    scorer = _scorer(config, samples, watchers=watchers) if config.validation.ap else None
+    validation = _validation(checked, skipped, scorer=scorer, averages=built.averages, stop=stop, log=log)
+    recorders = _recorders(checked, built, clock, scorer=scorer, writer=writer, log=log)
+    describe = _card_examples(checked, root, scorer=scorer, kept=kept, writer=writer)
+    return _Measuring([validation, *recorders, *([drawn] if drawn else [])], describe)
 
 
 def _validation(

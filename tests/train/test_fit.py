@@ -44,7 +44,7 @@ def test_fit_run_sets_the_order_of_the_callbacks(fitted):
         "Clock", "InvalidLossStop", "InputWaitReport", "ProgressReport", "Validation", "Recorder", "ClassRecorder",
         "CheckpointSaver",
     ]  # fmt: skip
-    assert names[-4] == "Examples"
+    assert names[-5:-3] == ["Examples", "RunRecord"]
     assert names[-3:] == ["TerminateOnNaN", "EarlyStop", "SignalStop"]
     assert call["callbacks"][-3] is own
     assert call["clock"] is call["callbacks"][0]
