@@ -6,7 +6,6 @@ Source: `huggingface_hub/templates/modelcard_template.md`, whose headings these 
 from mrcnn.card import evaluation, impact, limits, metadata, training
 from mrcnn.card.contents import Contents, mapping
 from mrcnn.card.markdown import UNKNOWN, UNSTATED, escaped, items
-from mrcnn.errors import counted
 
 MARK = "<!-- Written by mrcnn: `mrcnn card` writes it anew. Put texts of your own into card.yaml. -->"
 HINT = "Check on images of your own, and by class, before you rely on the model."
@@ -23,10 +22,9 @@ def _top(contents: Contents) -> str:
     kind = ", ".join(filter(None, (_family(contents), _backbone(contents))))
     titles = contents.classes
     shown = ", ".join(map(escaped, titles[:12])) + (f" and {len(titles) - 12} more" if len(titles) > 12 else "")
-    found = (
-        f"Finds objects of {counted(len(titles), 'class').replace('classs', 'classes')} in images, each with a box, "
-    )
-    summary = texts.model_summary or f"{found}a class, a score and a mask: {shown}."
+    number = "1 class" if len(titles) == 1 else f"{len(titles)} classes"
+    found = f"Finds objects of {number} in images, each with a box, a class, a score and a mask: {shown}."
+    summary = texts.model_summary or found
     described = items(
         [
             ("Developed by", texts.developers or UNSTATED),
