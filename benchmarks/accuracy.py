@@ -24,6 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from benchmarks.mean_iou import mean_iou
 from mrcnn.config.inference import FullImageMode
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
@@ -34,6 +35,7 @@ from mrcnn.data.sources import supervisely
 from mrcnn.data.sources.samples import load_samples
 from mrcnn.data.sources.source import DataPaths, Samples, Settings
 from mrcnn.evaluate import run as scoring
+from mrcnn.evaluate.analysis.seen import Collector
 from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.events import EventLog, JsonLog
 from mrcnn.structures import Detections
@@ -48,7 +50,7 @@ TRAINED_STAGES = {
 }  # torchvision's number of trained stages, from the last
 SCRIPT = Path(__file__).with_name("accuracy_torchvision.py")
 SIDES = ("ours", "torchvision")
-METRICS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+METRICS = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75", "box_iou", "mask_iou")
 SCORE_THRESHOLD = 0.05  # torchvision's default and that of `mrcnn evaluate`
 NO_PARTS = ("loss", "l2_loss")  # the total and the L2 term in a step's logs, which are not recorded
 SHOWN_LOSSES = 5  # rows of the table of losses
@@ -96,16 +98,17 @@ def run_ours(config: TrainConfig, project: Path, folder: Path, *, log: EventLog)
     """
     losses = Losses()
     train(config, project_dir=project, output_dir=folder / "model", log=log, callbacks=[losses])
-    found = scoring.evaluate_model(
+    seen = Collector()
+    prepared = scoring.prepare(
         folder / "model" / "last",
         project,
         tag=config.dataset_tags.val,
-        mode=FullImageMode(),
         names={},
         loading={"score_threshold": SCORE_THRESHOLD, "precision": config.precision, "tf32": config.tf32},
-        batch_size=1,
         log=log,
     )
+    found = scoring.evaluate_prepared(prepared, mode=FullImageMode(), batch_size=1, log=log, watch=seen.add)
+    found |= mean_iou(seen.images)
     return {"metrics": {name: found[name] for name in METRICS}, "losses": losses.steps, "seconds": losses.seconds}
 
 
@@ -193,7 +196,7 @@ def with_clip(config: TrainConfig, norm: float | None) -> TrainConfig:
 
 def score(samples: Samples, folder: Path) -> dict[str, float]:
     """Scores the detections that torchvision's side wrote."""
-    evaluator = CocoEvaluator(len(samples.class_title_to_idx))
+    evaluator, seen = CocoEvaluator(len(samples.class_title_to_idx)), Collector()
     for index, sample in enumerate(samples.val):
         truth = pipeline.ground_truth(sample)
         with np.load(folder / "detections" / f"{index:04d}.npz") as found:
@@ -205,7 +208,9 @@ def score(samples: Samples, folder: Path) -> dict[str, float]:
                 found["boxes"][kept], found["class_ids"][kept], names, found["scores"][kept], masks[kept]
             )
         evaluator.add(index, truth, detections)
-    return {name: float(value) for name, value in evaluator.result().items() if name in METRICS}
+        seen.add(index, truth, detections)
+    measures = evaluator.result() | mean_iou(seen.images)
+    return {name: float(value) for name, value in measures.items() if name in METRICS}
 
 
 def table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

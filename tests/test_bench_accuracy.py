@@ -63,8 +63,8 @@ def test_the_true_objects_score_one_and_nothing_scores_zero(project, config, tmp
                 masks=np.packbits(masks[found]),
             )
         metrics = accuracy.score(samples, tmp_path)
-        assert [metrics[name] for name in ("box_ap", "box_ap75", "mask_ap", "mask_ap50")] == pytest.approx(
-            [expected] * 4
+        assert [metrics[name] for name in ("box_ap", "box_ap75", "mask_ap", "mask_ap50", "box_iou", "mask_iou")] == (
+            pytest.approx([expected] * 6)
         )
 
 
@@ -97,9 +97,9 @@ def test_the_table_gives_mean_and_range():
         for seed in (0, 1)
     ]
     lines = accuracy.table({"ours": runs}).splitlines()
-    assert lines[1].split() == ["ours", "0", *["0.500"] * 6, "0"]
-    assert lines[3].split() == ["ours", "mean", *["0.550"] * 6, "5"]
-    assert lines[4].split() == ["ours", "range", *["0.100"] * 6, "10"]
+    assert lines[1].split() == ["ours", "0", *["0.500"] * 8, "0"]
+    assert lines[3].split() == ["ours", "mean", *["0.550"] * 8, "5"]
+    assert lines[4].split() == ["ours", "range", *["0.100"] * 8, "10"]
 
 
 def test_losses_are_shown_as_means_over_parts():
