@@ -9,7 +9,7 @@ from mrcnn.errors import one_line
 from mrcnn.report import svg
 from mrcnn.report.html import Html, element, text
 
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 20, 34  # units around the plot
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 20, 34  # units around the plot
 PLOT = 190  # units: height of the plot
 STEPS = 4  # of an axis, about
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)  # steps of an axis, times a power of ten

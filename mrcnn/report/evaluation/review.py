@@ -77,7 +77,7 @@ def examine(images: Sequence[Seen], metrics: Mapping[str, Any], *, titles: Seque
     threshold = floor if best is None else best
     rated = quality.rate(overlaps, matches, threshold=threshold)
     areas = np.concatenate([np.zeros(0, np.int64), *map(seen.areas, images)])
-    worst = quality.worst(rated, most=MOST_IMAGES)
+    worst = quality.worst(rated, most=min(MOST_IMAGES, -(-len(rated) // 2)))  # of few images the better half is left
     shown = {one.place for one in worst}
     return Review(
         metrics=metrics,

@@ -15,7 +15,7 @@ from mrcnn.evaluate import table as metric_kinds
 from mrcnn.model_folder import layout
 from mrcnn.report import lines
 from mrcnn.report.evaluation.sections import SHARE, soft
-from mrcnn.report.html import Html, element, join, table
+from mrcnn.report.html import Html, element, join, table, text
 from mrcnn.report.lines import Axes, Line
 from mrcnn.train import history
 from mrcnn.train.callbacks import HISTORY
@@ -70,7 +70,7 @@ def settings(run: Run) -> Html:
         return soft("The model has no config.json of a training.")
     default = _defaults(run.content)
     rows = [
-        (name, _shown(value), _shown(default.get(name)))
+        (name, text(_shown(value)), text(_shown(default.get(name))))  # as text: numbers among words stand left, too
         for name, value in given.items()
         if name in ALWAYS or value != default.get(name)
     ]
