@@ -47,7 +47,7 @@ def test_find_run_of_a_moved_model_does_not_know_its_epoch(tmp_path):
 def test_settings_lists_what_is_not_the_default():
     found = training.settings(Run(CONTENT))
     assert '<th scope="row">seed</th><td>9</td><td>0</td>' in found
-    assert '<th scope="row">epochs</th><td class="n">5</td><td class="n">2</td>' in found
+    assert '<th scope="row">epochs</th><td>5</td><td>2</td>' in found
     assert '<th scope="row">lr</th>' in found  # the default, but always shown
     assert '<th scope="row">batch_size.val</th>' not in found
     assert '<th scope="row">model.backbone</th>' in found  # the default is resnet101
