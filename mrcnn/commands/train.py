@@ -39,6 +39,8 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     )
     parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")
+    parser.add_argument("--report", action="store_true",
+                        help="at the end evaluate the best model and write OUTPUT/report.html")  # fmt: skip
     tasks.add_options(parser)
     return parser.parse_args(given)
 
@@ -59,15 +61,19 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
         paths.check_data(project, data)  # of a complete run that is resumed, no data is read
     paths.check_checkpoints(output, resume=options.resume)
     run = startup.load("mrcnn.train.run", debug=options.debug)
-    run.train(
+    listed = run.DataPaths(**data) if data else None
+    checked = run.train(
         config,
         project_dir=project,
-        data=run.DataPaths(**data) if data else None,
+        data=listed,
         output_dir=output,
         log=log,
         model=None if model is None else str(model),
         resume=options.resume,
     )
+    if options.report and checked is not None:
+        report = startup.load("mrcnn.report.evaluation.of_run", debug=options.debug)
+        report.write_run(checked, output, data=listed or project, log=log)
 
 
 def _uses_folder(config: TrainConfig, model: Path) -> bool:

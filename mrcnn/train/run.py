@@ -27,7 +27,7 @@ def train(
     model: str | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> None:
+) -> check.Checked | None:
     """Trains a Mask R-CNN on a project, or on annotated images of another format.
 
     The output folder receives a checkpoint per epoch with the links `best` and `last` (see `train.checkpoint`),
@@ -47,6 +47,9 @@ def train(
         callbacks: callbacks of your own, called after the run's checkpoint is written; where the epoch was validated,
             the logs hold `val_loss` and the other figures.
 
+    Returns:
+        The settings, the samples and the devices of the run; None where a resumed run was complete already.
+
     Raises:
         UserError: a setting or a path is wrong (raised before any data is read), the data cannot be used, another run
             writes to the output, or a loss is NaN or infinite.
@@ -65,11 +68,12 @@ def train(
         begin = check.check(config, model=model, output=output, resume=resume, log=log)
         if begin.resumed and begin.resumed.state.epoch >= config.epochs:
             log.info(f"nothing to do: {begin.resumed.state.epoch} of {config.epochs} epochs are made; raise `epochs`")
-            return
+            return None
         checked = check.check_data(begin, open_source, log=log)
         checked = auto_batch.settle(checked, log=log)
         built = build.build_run(checked, output, log=log)
         fit.fit_run(checked, built, own=callbacks, log=log)
+        return checked
 
 
 def _opener(project_dir: str | Path | None, data: DataPaths | None) -> Callable[[Sequence[str]], Source]:

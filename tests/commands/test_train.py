@@ -12,6 +12,7 @@ from mrcnn.commands import train as command
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog, run_main
+from mrcnn.report.evaluation import of_run
 from mrcnn.train import run
 from tests.train import tiny
 
@@ -47,6 +48,19 @@ def test_without_paths_the_task_folder_is_used(trained, tmp_path, monkeypatch, w
     assert config.lr == 0.5
     assert (options["project_dir"], options["output_dir"]) == (tmp_path / "data", tmp_path / "results")
     assert (options["model"], options["resume"]) == (str(tmp_path / "model"), False)
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_a_report_is_written_of_a_run_that_trained(trained, tmp_path, monkeypatch, is_complete):
+    checked, written = None if is_complete else object(), []
+    monkeypatch.setattr(run, "train", lambda config, **options: checked)
+    monkeypatch.setattr(of_run, "write_run", lambda *given, **named: written.append((given, named)))
+    task = str(write_task(tmp_path))
+    command.train(command.parse(["--task-dir", task, "--report"]), log := JsonLog())
+    expected = ((checked, tmp_path / "results"), {"data": tmp_path / "data", "log": log})
+    assert written == ([] if is_complete else [expected])
+    command.train(command.parse(["--task-dir", task]), JsonLog())
+    assert len(written) == (not is_complete)
 
 
 def test_another_task_folder_gives_what_is_not_named(trained, tmp_path):
