@@ -63,6 +63,7 @@ COMMANDS: Commands = {
     "look": Command("mrcnn.commands.look", "draw training batches as the network gets them"),
     "tag": Command("mrcnn.project.tag", "split a project into training and validation images"),
     "inspect": Command("mrcnn.weights.inspect", "say what a weight file is"),
+    "models": Command("mrcnn.commands.models", "list the published models to start from"),
     "card": Command("mrcnn.commands.card", "write the model card of a trained model anew"),
     "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),
     "demo": Command("mrcnn.commands.demo", "train, evaluate, infer and export on a photograph"),

@@ -1,21 +1,19 @@
 """Downloads public weight files once, to the Keras cache.
 
-The cache is `~/.keras/models`, or `models` under `KERAS_HOME`. No code in the files is run.
+`cache` says where they lie. No code in the files is run.
 Sources: release 2.0 of matterport/Mask_RCNN (release 2.1 has another model); keras.applications' ResNet files and their
 MD5 sums; the files of torchvision and detectron2 are listed in `published`.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import keras
 
 from mrcnn.errors import UserError
-from mrcnn.weights.published import Published
+from mrcnn.weights import cache
+from mrcnn.weights.published import COCO_URL, IMAGENET_URL, Published
 
-COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
-IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
 AS_MODEL, AS_IMAGENET = "--model", "`imagenet_weights` in the config"  # how a file is given by its path
 IMAGENET_MD5 = {50: "4d473c1dd8becc155b73f8504c6f6626", 101: "88cf7a10940856eca736dc7b7e228a21"}
 
@@ -69,7 +67,7 @@ def published_file(file: Published) -> str:
 
 
 def _fetch(url: str, *, given_as: str, md5: str | None = None) -> str:
-    folder, name = _cache() / "models", url.rpartition("/")[2]
+    folder, name = cache.folder(), url.rpartition("/")[2]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return str(keras.utils.get_file(name, url, cache_dir=str(folder.parent), cache_subdir="models", file_hash=md5))
@@ -80,7 +78,3 @@ def _fetch(url: str, *, given_as: str, md5: str | None = None) -> str:
             f"cannot download {url} ({reason}); download it elsewhere, put it at {folder / name} and start again, "
             f"or give its path as {given_as}"
         ) from error
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

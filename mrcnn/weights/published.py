@@ -1,7 +1,7 @@
 """The published weight files by name, such as `torchvision:maskrcnn_resnet50_fpn`.
 
-Sources: torchvision 0.29, the weights of `models/detection` and `models/resnet.py`; detectron2's MODEL_ZOO.md. Their
-file names hold the first digits of the SHA-256 of the content.
+Sources: torchvision 0.29, the weights of `models/detection` and `models/resnet.py`; detectron2's MODEL_ZOO.md, which
+names the licence of its files too. Their file names hold the first digits of the SHA-256 of the content.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,10 @@ from mrcnn.errors import UserError
 
 TORCHVISION = "https://download.pytorch.org/models/"
 DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/"
+COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+BSD, SHARE_ALIKE = "BSD-3-Clause", "CC BY-SA 3.0"  # of torchvision's code, which has none for the weights alone
+BOX, MASK, KEYPOINT = "box", "mask", "keypoint"
 COCO, PERSON = "coco", "person"  # class names, as for `class_names.read_names`
 
 
@@ -23,16 +27,27 @@ class Published(NamedTuple):
         sha256: first digits of the SHA-256 of its content; "" where none is published.
         classes: its class names, as for `class_names.read_names`; "" for a backbone.
         settings: keys of `model` that differ from the defaults of its family.
+        ap: average precision on COCO val2017 as published, in percent, by what is measured.
+        megabytes: size of the file, in millions of bytes; None where it is not published.
+        licence: of the file.
     """
 
     url: str
     sha256: str
     classes: str = ""
     settings: Mapping[str, Any] = {}
+    ap: Mapping[str, float] = {}
+    megabytes: int | None = None
+    licence: str = ""
 
 
-def _detectron2(path: str, sha256: str, **more: Any) -> Published:
-    return Published(f"{DETECTRON2}{path}/model_final_{sha256}.pkl", sha256, **{"classes": COCO, **more})
+def _torchvision(name: str, sha256: str, *, megabytes: int, **more: Any) -> Published:
+    return Published(f"{TORCHVISION}{name}-{sha256}.pth", sha256, megabytes=megabytes, licence=BSD, **more)
+
+
+def _detectron2(path: str, sha256: str, *, ap: Mapping[str, float], **more: Any) -> Published:
+    url = f"{DETECTRON2}{path}/model_final_{sha256}.pkl"
+    return Published(url, sha256, ap=ap, licence=SHARE_ALIKE, **{"classes": COCO, **more})
 
 
 # torchvision sets the epsilon of the first version's batch norms to 0 when it loads the COCO weights
@@ -40,37 +55,48 @@ _FIRST = {"norm_epsilon": 0.0}
 # detectron2's Base-Keypoint-RCNN-FPN.yaml; its smooth L1 of the box head alone (beta 0.5) has no key here
 _KEYPOINTS: Mapping[str, Any] = {"classes": PERSON, "settings": {"post_nms_topk_train": 1500}}
 MODELS: Mapping[str, Published] = {
-    "torchvision:maskrcnn_resnet50_fpn": Published(
-        f"{TORCHVISION}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", "bf2d0c1e", COCO, _FIRST
+    "torchvision:maskrcnn_resnet50_fpn": _torchvision(
+        "maskrcnn_resnet50_fpn_coco",
+        "bf2d0c1e",
+        megabytes=178,
+        classes=COCO,
+        settings=_FIRST,
+        ap={BOX: 37.9, MASK: 34.6},
     ),
-    "torchvision:maskrcnn_resnet50_fpn_v2": Published(
-        f"{TORCHVISION}maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", "73cbd019", COCO
+    "torchvision:maskrcnn_resnet50_fpn_v2": _torchvision(
+        "maskrcnn_resnet50_fpn_v2_coco", "73cbd019", megabytes=186, classes=COCO, ap={BOX: 47.4, MASK: 41.8}
     ),
-    "torchvision:keypointrcnn_resnet50_fpn": Published(
-        f"{TORCHVISION}keypointrcnn_resnet50_fpn_coco-fc266e95.pth", "fc266e95", PERSON, _FIRST
+    "torchvision:keypointrcnn_resnet50_fpn": _torchvision(
+        "keypointrcnn_resnet50_fpn_coco",
+        "fc266e95",
+        megabytes=237,
+        classes=PERSON,
+        settings=_FIRST,
+        ap={BOX: 54.6, KEYPOINT: 65.0},
     ),
     "detectron2:mask_rcnn_R_50_FPN_1x": _detectron2(
-        "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x/137260431", "a54504"
+        "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x/137260431", "a54504", ap={BOX: 38.6, MASK: 35.2}
     ),
     "detectron2:mask_rcnn_R_50_FPN_3x": _detectron2(
-        "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x/137849600", "f10217"
+        "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x/137849600", "f10217", ap={BOX: 41.0, MASK: 37.2}
     ),
     "detectron2:mask_rcnn_R_101_FPN_3x": _detectron2(
-        "COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x/138205316", "a3ec72"
+        "COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x/138205316", "a3ec72", ap={BOX: 42.9, MASK: 38.6}
     ),
     "detectron2:keypoint_rcnn_R_50_FPN_3x": _detectron2(
-        "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621", "a6e10b", **_KEYPOINTS
+        "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621", "a6e10b", ap={BOX: 55.4, KEYPOINT: 65.5}, **_KEYPOINTS
     ),
     "detectron2:keypoint_rcnn_R_101_FPN_3x": _detectron2(
-        "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x/138363331", "997cc7", **_KEYPOINTS
+        "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x/138363331", "997cc7", ap={BOX: 56.4, KEYPOINT: 66.1}, **_KEYPOINTS
     ),
 }
 BACKBONES: Mapping[tuple[str, str], Published] = {  # by code base and name of the backbone
-    ("torchvision", "resnet50"): Published(f"{TORCHVISION}resnet50-0676ba61.pth", "0676ba61"),
-    ("torchvision", "resnet101"): Published(f"{TORCHVISION}resnet101-63fe2227.pth", "63fe2227"),
-    ("detectron2", "resnet50"): Published(f"{DETECTRON2}ImageNetPretrained/MSRA/R-50.pkl", ""),
-    ("detectron2", "resnet101"): Published(f"{DETECTRON2}ImageNetPretrained/MSRA/R-101.pkl", ""),
+    ("torchvision", "resnet50"): _torchvision("resnet50", "0676ba61", megabytes=103),
+    ("torchvision", "resnet101"): _torchvision("resnet101", "63fe2227", megabytes=179),
+    ("detectron2", "resnet50"): Published(f"{DETECTRON2}ImageNetPretrained/MSRA/R-50.pkl", "", licence=SHARE_ALIKE),
+    ("detectron2", "resnet101"): Published(f"{DETECTRON2}ImageNetPretrained/MSRA/R-101.pkl", "", licence=SHARE_ALIKE),
 }
+MATTERPORT = Published(COCO_URL, "", COCO, megabytes=258, licence="MIT")  # named `coco`; its AP is not published
 _CODE_BASES = tuple(dict.fromkeys(name.partition(":")[0] for name in MODELS))
 
 
