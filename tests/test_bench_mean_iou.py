@@ -42,6 +42,7 @@ def test_mean_iou_of_several_images_counts_objects():
 
 def test_mean_iou_below_the_least_overlap_or_of_another_class_is_0():
     assert mean_iou(seen([[0, 0, 10, 10]], [[0, 0, 10, 2]], [0.9]))["box_iou"] == 0.0  # 20 / 100
+    assert mean_iou(seen([[0, 0, 10, 10]], [[0, 0, 10, 4]], [0.9]))["box_iou"] == pytest.approx(0.4)  # 40 / 100
     assert mean_iou(seen([[0, 0, 10, 10]], [[0, 0, 10, 10]], [0.9], class_ids=[2]))["box_iou"] == 0.0
 
 
