@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import keras
+import numpy as np
 from keras import ops
 
 from mrcnn.fields.field import Field
@@ -31,7 +32,9 @@ class OffsetField(Field):
     def draw(self, picture, values, boxes):
         drawn = picture.copy()
         for (dy, dx), (y1, x1, y2, x2) in zip(values, boxes, strict=True):
-            cv2.circle(drawn, (round((x1 + x2) / 2 + dx), round((y1 + y2) / 2 + dy)), 3, (255, 0, 255), -1)
+            place = np.array([(x1 + x2) / 2 + dx, (y1 + y2) / 2 + dy])
+            inside = np.clip(place, 0, np.array(drawn.shape[1::-1]) - 1)  # of an untrained head it lies anywhere
+            cv2.circle(drawn, tuple(np.round(inside).astype(int).tolist()), 3, (255, 0, 255), -1)
         return drawn
 
 
