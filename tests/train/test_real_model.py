@@ -165,5 +165,5 @@ for names, batch in ((["CPU:0"], 4), (["CPU:0", "CPU:1"], 2)):
     (_, _, rows), (_, _, other_rows) = read(tmp_path / "1"), read(tmp_path / "2")
     assert float(rows[0]["mrcnn_mask_loss"]) > 0
     # means of two steps; the second follows an update in which the statistics of few images enlarge rounding errors
-    for name, within in (("mrcnn_mask_loss", 1e-3), ("rpn_class_loss", 1e-3), ("loss", 5e-3)):
+    for name, within in (("mrcnn_mask_loss", 5e-3), ("rpn_class_loss", 1e-3), ("loss", 5e-3)):
         np.testing.assert_allclose(float(other_rows[0][name]), float(rows[0][name]), rtol=within, err_msg=name)
