@@ -72,7 +72,7 @@ class Machine(_Record):
 
 
 class Energy(_Record):
-    """Measured or modelled energy of a session.
+    """Measured or modelled energy of a process.
 
     Attributes:
         kwh: kilowatt hours.
@@ -87,7 +87,7 @@ class Energy(_Record):
     country: str
 
 
-class Session(_Record):
+class Process(_Record):
     """One process that trained the run, from its start to its end.
 
     Attributes:
@@ -138,8 +138,8 @@ class RunFacts(_Record):
         parameters: numbers of the model's weights.
         trained_parameters: of which are trained.
         software: versions by name.
-        sessions: the processes that trained, in order; a resumed run has several.
-        is_complete: whether no earlier session is missing.
+        processes: the processes that trained, in order; a resumed run has several.
+        is_complete: whether no earlier process is missing.
         skipped_train: training images that could not be read.
         skipped_val: the same of the validation images.
         best: the best epoch so far; None before the first validation.
@@ -149,7 +149,7 @@ class RunFacts(_Record):
     parameters: int | None = None
     trained_parameters: int | None = None
     software: Mapping[str, str] = {}
-    sessions: tuple[Session, ...] = ()
+    processes: tuple[Process, ...] = ()
     is_complete: bool = True
     skipped_train: int = 0
     skipped_val: int = 0
@@ -157,8 +157,8 @@ class RunFacts(_Record):
 
     @property
     def hours(self) -> float:
-        """Hours of all sessions together."""
-        return sum(session.seconds for session in self.sessions) / 3600
+        """Hours of all processes together."""
+        return sum(process.seconds for process in self.processes) / 3600
 
 
 def read(path: Path) -> RunFacts:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mrcnn.card.contents import Contents
-from mrcnn.card.facts import Energy, Machine, Session
+from mrcnn.card.facts import Energy, Machine, Process
 from mrcnn.card.markdown import UNKNOWN, UNSTATED, escaped, items
 from mrcnn.errors import counted
 
@@ -33,13 +33,13 @@ class Impact(NamedTuple):
 
 
 def of(contents: Contents) -> Impact | None:
-    """Finds energy and emissions: measured where all sessions were, else estimated; None where neither is possible."""
-    sessions = contents.facts.sessions if contents.facts else ()
-    if not sessions:
+    """Finds energy and emissions: measured where all processes were, else estimated; None where neither is possible."""
+    processes = contents.facts.processes if contents.facts else ()
+    if not processes:
         return None
-    if all(session.energy for session in sessions):
-        return _measured([session.energy for session in sessions if session.energy])
-    return _estimated(contents, sessions)
+    if all(process.energy for process in processes):
+        return _measured([process.energy for process in processes if process.energy])
+    return _estimated(contents, processes)
 
 
 def watts_of(machine: Machine) -> float | None:
@@ -55,8 +55,8 @@ def training_type(contents: Contents) -> str:
 
 def hardware(contents: Contents) -> list[str]:
     """Describes each machine of a run once."""
-    sessions = contents.facts.sessions if contents.facts else ()
-    return list(dict.fromkeys(filter(None, (_described(session.machine) for session in sessions))))
+    processes = contents.facts.processes if contents.facts else ()
+    return list(dict.fromkeys(filter(None, (_described(process.machine) for process in processes))))
 
 
 def section(contents: Contents) -> str:
@@ -85,24 +85,24 @@ def _measured(parts: Sequence[Energy]) -> Impact:
     return Impact(kwh, grams, source, told, place)
 
 
-def _estimated(contents: Contents, sessions: Sequence[Session]) -> Impact | None:
+def _estimated(contents: Contents, processes: Sequence[Process]) -> Impact | None:
     own = contents.texts
-    powers = [watts_of(session.machine) if own.watts is None else own.watts for session in sessions]
+    powers = [watts_of(process.machine) if own.watts is None else own.watts for process in processes]
     known = [power for power in powers if power is not None]
     if len(known) < len(powers):
         return None
-    kwh = sum(session.seconds / 3600 * power / 1000 for session, power in zip(sessions, known, strict=True))
+    kwh = sum(process.seconds / 3600 * power / 1000 for process, power in zip(processes, known, strict=True))
     factor = WORLD_GRAMS if own.grams_per_kwh is None else own.grams_per_kwh
     watts = " and ".join(f"{power:g} W" for power in dict.fromkeys(known))
-    why = "as stated in card.yaml" if own.watts is not None else _power_source(sessions)
+    why = "as stated in card.yaml" if own.watts is not None else _power_source(processes)
     whose = "average of the world" if own.grams_per_kwh is None else "as stated in card.yaml"
     told = f"an estimate, no measurement: hours x {watts} ({why}) x {factor:g} g per kWh ({whose})"
     return Impact(kwh, kwh * factor, ESTIMATE, told, own.cloud_region)
 
 
-def _power_source(sessions: Sequence[Session]) -> str:
+def _power_source(processes: Sequence[Process]) -> str:
     rest = f"{REST_WATTS:g} W assumed for the computer"
-    has_gpus = any(session.machine.gpus for session in sessions)
+    has_gpus = any(process.machine.gpus for process in processes)
     return f"the power limits of the GPUs, and {rest} beside them" if has_gpus else rest
 
 
@@ -114,11 +114,11 @@ def _emitted(found: Impact | None) -> list[tuple[str, str]]:
 
 
 def _hours(contents: Contents) -> str:
-    if contents.facts is None or not contents.facts.sessions:
+    if contents.facts is None or not contents.facts.processes:
         return UNKNOWN
-    sessions: tuple[Session, ...] = contents.facts.sessions
+    processes: tuple[Process, ...] = contents.facts.processes
     least = "" if contents.facts.is_complete else "at least "
-    parts = f", in {len(sessions)} sessions" if len(sessions) > 1 else ""
+    parts = f", in {len(processes)} processes" if len(processes) > 1 else ""
     return f"{least}{contents.facts.hours:.3g}, with validation{parts}"
 
 

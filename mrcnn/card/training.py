@@ -93,8 +93,8 @@ def speeds(contents: Contents) -> str:
         pairs.append(("Seconds per epoch", f"{_median(seconds):.3g} (median, without validation)"))
     if rates:
         pairs.append(("Images per second", f"{_median(rates):.3g} in training (median of the epochs)"))
-    if contents.facts and contents.facts.sessions:
-        began = contents.facts.sessions[0].began
+    if contents.facts and contents.facts.processes:
+        began = contents.facts.processes[0].began
         pairs.append(("Start", f"{escaped(began[:10])}, {contents.facts.hours:.3g} hours in all"))
     if contents.weights_bytes is not None:
         pairs.append(("Weight file", f"{contents.weights_bytes / 1e6:.1f} MB"))

@@ -24,7 +24,7 @@ CHANNELS = 3  # of a picture
 
 
 class Kept:
-    """Keeps the newest detections of some validation images.
+    """Collects the newest detections of some validation images.
 
     Attributes:
         found: the detections by image id.
@@ -36,7 +36,7 @@ class Kept:
         self._images = frozenset(images)
 
     def add(self, image_id: int, truth: GroundTruth, detections: Detections) -> None:
-        """Keeps the detections of an image if it is one of those."""
+        """Stores the detections of an image if it is one of those."""
         if image_id in self._images:
             self.found[image_id] = detections
 

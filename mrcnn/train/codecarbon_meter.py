@@ -12,7 +12,7 @@ from mrcnn.card.facts import Energy
 
 
 class _Newest(BaseOutput):
-    """Keeps the newest totals."""
+    """Collects the newest totals."""
 
     def __init__(self):
         self.total: EmissionsData | None = None

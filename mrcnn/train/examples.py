@@ -99,7 +99,7 @@ class Examples(keras.callbacks.Callback):
         self._collected = Collector()
 
     def add(self, image_id: int, truth: GroundTruth, detections: Detections) -> None:
-        """Keeps the detections of an image if it is a chosen one."""
+        """Collects the detections of an image if it is a chosen one."""
         if image_id in self._images:
             self._collected.add(image_id, truth, detections)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import keras
 
 from mrcnn.card import facts
-from mrcnn.card.facts import BestFacts, Energy, Machine, RunFacts, Session
+from mrcnn.card.facts import BestFacts, Energy, Machine, Process, RunFacts
 from mrcnn.errors import UserError
 from mrcnn.train import history
 from mrcnn.train.clock import Clock
@@ -51,12 +51,12 @@ class RunRecord(keras.callbacks.Callback):
         skipped: Callable[[], tuple[int, int]] = lambda: (0, 0),
         meter: Meter | None = None,
     ):
-        """Stores the settings and starts the session's time.
+        """Stores the settings and starts the process's time.
 
         Args:
             clock: the run's position and history.
             path: the file.
-            start: what is known before the session, with the earlier sessions of a resumed run.
+            start: what is known before the process, with the earlier processes of a resumed run.
             machine: this computer.
             optional_files: writes the file without ending the run on an error.
             monitor: the column that decides which epoch is best.
@@ -73,7 +73,7 @@ class RunRecord(keras.callbacks.Callback):
         self._best = start.best
 
     def on_train_begin(self, logs=None):
-        """Writes the file, so that an early kill leaves the session."""
+        """Writes the file, so that an early kill leaves an entry of this process."""
         self.write()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -112,7 +112,7 @@ class RunRecord(keras.callbacks.Callback):
     def facts(self) -> RunFacts:
         """What is known now."""
         start, (train, val) = self._facts, self._skipped()
-        session = Session(
+        process = Process(
             began=self._began.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self._started, 1),
             epochs=self._epochs,
@@ -121,7 +121,7 @@ class RunRecord(keras.callbacks.Callback):
         )
         return start.model_copy(
             update={
-                "sessions": (*start.sessions, session),
+                "processes": (*start.processes, process),
                 "best": self._best,
                 "skipped_train": max(start.skipped_train, train),
                 "skipped_val": max(start.skipped_val, val),
@@ -130,17 +130,17 @@ class RunRecord(keras.callbacks.Callback):
 
 
 def with_earlier(start: RunFacts, path: Path, *, warn: Callable[[str], None]) -> RunFacts:
-    """Adds the sessions and the best epoch that a stopped run recorded.
+    """Adds the processes and the best epoch that a stopped run recorded.
 
     Args:
         start: what is known of the run that resumes it.
         path: the stopped run's record.
-        warn: receives a line if the record is missing or damaged; the result says then that sessions are missing.
+        warn: receives a line if the record is missing or damaged; the result says then that processes are missing.
     """
     try:
         before = facts.read(path)
     except UserError as error:
         warn(f"{error}; the model card counts the hours from now on")
         return start.model_copy(update={"is_complete": False})
-    kept = ("sessions", "best", "is_complete", "skipped_train", "skipped_val")
+    kept = ("processes", "best", "is_complete", "skipped_train", "skipped_val")
     return start.model_copy(update={name: getattr(before, name) for name in kept})

@@ -3,7 +3,7 @@
 import json
 
 from mrcnn.card.contents import Contents
-from mrcnn.card.facts import BestFacts, ClassCounts, DataFacts, Gpu, Machine, RunFacts, Session
+from mrcnn.card.facts import BestFacts, ClassCounts, DataFacts, Gpu, Machine, Process, RunFacts
 from mrcnn.config.card import CardTexts
 
 CONFIG = {
@@ -37,9 +37,9 @@ FACTS = RunFacts(
     parameters=44_000_000,
     trained_parameters=43_000_000,
     software={"keras": "3.15.1"},
-    sessions=(
-        Session(began="2026-11-28T20:00:00+00:00", seconds=5400.0, epochs=2, machine=MACHINE),
-        Session(began="2026-11-29T20:00:00+00:00", seconds=1800.0, epochs=1, machine=MACHINE),
+    processes=(
+        Process(began="2026-11-28T20:00:00+00:00", seconds=5400.0, epochs=2, machine=MACHINE),
+        Process(began="2026-11-29T20:00:00+00:00", seconds=1800.0, epochs=1, machine=MACHINE),
     ),
     best=BEST,
 )

@@ -34,7 +34,7 @@ def test_read_ignores_keys_of_later_versions(tmp_path):
     [
         ("[]", "it is no JSON object"),
         ("{", "it is no JSON object"),
-        ('{"sessions": [{"began": 3}]}', "sessions.0.began"),
+        ('{"processes": [{"began": 3}]}', "processes.0.began"),
     ],
 )
 def test_read_names_what_is_damaged(tmp_path, text, where):
@@ -49,7 +49,7 @@ def test_read_of_a_missing_file(tmp_path):
         facts.read(tmp_path / "no")
 
 
-def test_hours_are_those_of_all_sessions():
+def test_hours_are_those_of_all_processes():
     assert made.FACTS.hours == (5400 + 1800) / 3600
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mrcnn.card import impact
-from mrcnn.card.facts import Energy, Gpu, Machine, Session
+from mrcnn.card.facts import Energy, Gpu, Machine, Process
 from mrcnn.card.markdown import UNKNOWN
 
 from . import made
@@ -10,9 +10,9 @@ from . import made
 def test_hardware_names_each_machine_once(tmp_path):
     assert impact.hardware(made.contents(tmp_path)) == ["2 x Some GPU, Some CPU, 8 cores, 64 GB of memory"]
     assert impact.hardware(made.contents(tmp_path, facts=None)) == []
-    other = Session(began="2026", machine=Machine(cores=1))
-    nothing = Session(began="2026", machine=Machine())
-    facts = made.FACTS.model_copy(update={"sessions": (*made.FACTS.sessions, other, nothing)})
+    other = Process(began="2026", machine=Machine(cores=1))
+    nothing = Process(began="2026", machine=Machine())
+    facts = made.FACTS.model_copy(update={"processes": (*made.FACTS.processes, other, nothing)})
     assert impact.hardware(made.contents(tmp_path, facts=facts))[1:] == ["1 core"]
 
 
@@ -28,7 +28,7 @@ def test_training_type(tmp_path, kind, expected):
 def test_section(tmp_path):
     lines = impact.section(made.contents(tmp_path, texts=made.texts(cloud_provider="Own"))).split("\n")
     assert lines[0] == "- **Hardware Type:** 2 x Some GPU, Some CPU, 8 cores, 64 GB of memory"
-    assert lines[1] == "- **Hours used:** 2, with validation, in 2 sessions"
+    assert lines[1] == "- **Hours used:** 2, with validation, in 2 processes"
     assert lines[2:4] == ["- **Cloud Provider:** Own", "- **Compute Region:** *not stated*"]
 
 
@@ -68,8 +68,8 @@ def test_of_is_an_estimate_that_names_its_factors(tmp_path):
 
 
 def test_of_uses_the_users_factors(tmp_path):
-    unknown = Session(began="2026", seconds=36000, machine=Machine(gpus=(Gpu(name="a"),)))
-    facts = made.FACTS.model_copy(update={"sessions": (unknown,)})
+    unknown = Process(began="2026", seconds=36000, machine=Machine(gpus=(Gpu(name="a"),)))
+    facts = made.FACTS.model_copy(update={"processes": (unknown,)})
     assert impact.of(made.contents(tmp_path, facts=facts)) is None  # nothing is known of the GPU's power
     own = made.texts(watts=250, grams_per_kwh=400, cloud_region="eu-north")
     found = impact.of(made.contents(tmp_path, facts=facts, texts=own))
@@ -81,11 +81,11 @@ def test_of_uses_the_users_factors(tmp_path):
 
 def measured(*energies):
     return made.FACTS.model_copy(
-        update={"sessions": tuple(Session(began="2026", seconds=3600, energy=energy) for energy in energies)}
+        update={"processes": tuple(Process(began="2026", seconds=3600, energy=energy) for energy in energies)}
     )
 
 
-def test_of_measured_sessions_adds_them(tmp_path):
+def test_of_measured_processes_adds_them(tmp_path):
     parts = [Energy(kwh=kwh, kg_co2=kg, source="CodeCarbon 3", country="DEU") for kwh, kg in ((0.5, 0.25), (1, 0.5))]
     found = impact.of(made.contents(tmp_path, facts=measured(*parts)))
     assert (found.kwh, found.grams, found.source, found.place) == (1.5, 750, "CodeCarbon 3", "DEU")
@@ -94,7 +94,7 @@ def test_of_measured_sessions_adds_them(tmp_path):
     assert impact.of(made.contents(tmp_path, facts=measured(nowhere))).place is None
 
 
-def test_of_partly_measured_sessions_is_an_estimate(tmp_path):
+def test_of_partly_measured_processes_is_an_estimate(tmp_path):
     part = Energy(kwh=5, kg_co2=5, source="CodeCarbon 3", country="DEU")
     found = impact.of(made.contents(tmp_path, facts=measured(part, None)))
     assert found.kwh == pytest.approx(0.2)  # 2 h x 100 W
@@ -103,4 +103,4 @@ def test_of_partly_measured_sessions_is_an_estimate(tmp_path):
 
 def test_of_nothing(tmp_path):
     assert impact.of(made.contents(tmp_path, facts=None)) is None
-    assert impact.of(made.contents(tmp_path, facts=made.FACTS.model_copy(update={"sessions": ()}))) is None
+    assert impact.of(made.contents(tmp_path, facts=made.FACTS.model_copy(update={"processes": ()}))) is None

@@ -1,13 +1,13 @@
 import pytest
 
 from mrcnn.card import facts
-from mrcnn.card.facts import BestFacts, Energy, Machine, RunFacts, Session
+from mrcnn.card.facts import BestFacts, Energy, Machine, Process, RunFacts
 from mrcnn.train import run_record
 from mrcnn.train.clock import Clock
 from mrcnn.train.optional_files import OptionalFiles
 from mrcnn.train.run_record import RunRecord
 
-BEFORE = Session(began="2026-01-01T00:00:00+00:00", seconds=100.0, epochs=2)
+BEFORE = Process(began="2026-01-01T00:00:00+00:00", seconds=100.0, epochs=2)
 
 
 class FakeMeter:
@@ -62,12 +62,12 @@ def test_the_record_grows_with_each_epoch(tmp_path, make_state, log, seconds):
     clock, record = make(tmp_path, make_state(), log, describe=lambda epoch: BestFacts(epoch=epoch))
     with record.completed():
         record.on_train_begin()
-        assert facts.read(tmp_path / "run.json").sessions[0].seconds == 0
+        assert facts.read(tmp_path / "run.json").processes[0].seconds == 0
         seconds[0] += 60
         end_epoch(clock, record, 0, val_loss=2.0)
         found = facts.read(tmp_path / "run.json")
-        assert (found.sessions[0].seconds, found.sessions[0].epochs, found.best.epoch) == (60.0, 1, 1)
-        assert found.sessions[0].machine.cores == 4
+        assert (found.processes[0].seconds, found.processes[0].epochs, found.best.epoch) == (60.0, 1, 1)
+        assert found.processes[0].machine.cores == 4
         seconds[0] += 60
         end_epoch(clock, record, 1, val_loss=3.0)  # worse
         end_epoch(clock, record, 2)  # not validated
@@ -75,7 +75,7 @@ def test_the_record_grows_with_each_epoch(tmp_path, make_state, log, seconds):
         end_epoch(clock, record, 3, val_loss=1.0)
         seconds[0] += 30
     found = facts.read(tmp_path / "run.json")
-    assert (found.sessions[0].seconds, found.sessions[0].epochs, found.best.epoch) == (150.0, 4, 4)
+    assert (found.processes[0].seconds, found.processes[0].epochs, found.best.epoch) == (150.0, 4, 4)
 
 
 def test_the_record_is_written_when_a_signal_ends_the_run(tmp_path, make_state, log, seconds):
@@ -89,21 +89,21 @@ def test_the_record_is_written_when_a_signal_ends_the_run(tmp_path, make_state, 
 
     with pytest.raises(SystemExit):
         train()
-    (session,) = facts.read(tmp_path / "run.json").sessions
-    assert (session.seconds, session.energy.kwh) == (7.0, 1.0)
+    (process,) = facts.read(tmp_path / "run.json").processes
+    assert (process.seconds, process.energy.kwh) == (7.0, 1.0)
     assert meter.calls == ["start", "read", "stop"]
 
 
 def test_a_resumed_run_keeps_its_hours(tmp_path, make_state, log, seconds):
     facts.write(
-        tmp_path / "run.json", RunFacts(parameters=1, sessions=(BEFORE,), best=BestFacts(epoch=2), skipped_train=3)
+        tmp_path / "run.json", RunFacts(parameters=1, processes=(BEFORE,), best=BestFacts(epoch=2), skipped_train=3)
     )
     start = run_record.with_earlier(RunFacts(parameters=5), tmp_path / "run.json", warn=log.warning)
     _, record = make(tmp_path, make_state(), log, start=start, skipped=lambda: (1, 2))
     seconds[0] += 50
     record.write()
     found = facts.read(tmp_path / "run.json")
-    assert found.sessions[0] == BEFORE
+    assert found.processes[0] == BEFORE
     assert found.hours == (100 + 50) / 3600
     assert (found.parameters, found.best.epoch, found.skipped_train, found.skipped_val) == (5, 2, 3, 2)
     assert found.is_complete
@@ -116,8 +116,8 @@ def test_a_meter_that_fails_is_a_warning(tmp_path, make_state, log):
     with record.completed():
         end_epoch(clock, record, 0)
     assert log.messages == ["measuring the energy failed: no power; the run goes on without"]
-    (session,) = facts.read(tmp_path / "run.json").sessions
-    assert (session.epochs, session.energy) == (1, None)
+    (process,) = facts.read(tmp_path / "run.json").processes
+    assert (process.epochs, process.energy) == (1, None)
 
 
 @pytest.mark.parametrize("text", [None, "{"])
