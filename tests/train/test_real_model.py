@@ -156,7 +156,7 @@ model = json.loads({json.dumps(model)!r})
 for names, batch in ((["CPU:0"], 4), (["CPU:0", "CPU:1"], 2)):
     devices.choose = lambda gpu_devices, warn: devices.use(names)
     clip = {{"global_clipnorm": 1.0}}
-    settings = dict(epochs=1, batch_size={{"train": batch, "val": 2}}, optimizer=clip, model=model)
+    settings = dict(epochs=1, batch_size={{"train": batch, "val": 2}}, optimizer=clip, model=model, lr=0.0002)
     train(project, root / str(len(names)), **settings)
 """,
         tmp_path,
@@ -164,6 +164,6 @@ for names, batch in ((["CPU:0"], 4), (["CPU:0", "CPU:1"], 2)):
     )
     (_, _, rows), (_, _, other_rows) = read(tmp_path / "1"), read(tmp_path / "2")
     assert float(rows[0]["mrcnn_mask_loss"]) > 0
-    # means of two steps; the second follows an update in which the statistics of few images enlarge rounding errors
-    for name, within in (("mrcnn_mask_loss", 5e-3), ("rpn_class_loss", 1e-3), ("loss", 5e-3)):
+    # means of two steps; the second follows an update, a small one: statistics of few images enlarge rounding errors
+    for name, within in (("mrcnn_mask_loss", 1e-3), ("rpn_class_loss", 1e-3), ("loss", 5e-3)):
         np.testing.assert_allclose(float(other_rows[0][name]), float(rows[0][name]), rtol=within, err_msg=name)
