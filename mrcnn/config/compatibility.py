@@ -67,6 +67,7 @@ CONVENTIONS: Mapping[str | None, Mapping[str, Any]] = {
     "matterport": MATTERPORT,
     "supervisely": SUPERVISELY,
 }
+RPN_CHANNELS: Mapping[str | None, int] = {None: 256, "matterport": 512, "supervisely": 512}  # a size of the network
 # a number whose meaning depends on another setting
 PARTNERS = {"roi_align": "roi_sampling_ratio", "pre_nms_topk_scope": "pre_nms_topk"}
 
@@ -82,17 +83,18 @@ def settled(given: Mapping[str, Any]) -> set[str]:
 
 
 def with_conventions(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fills the conventions that a config's `model` object omits, as its `compatibility` implies.
+    """Fills the conventions and `rpn_channels` where a config's `model` object omits them, by its `compatibility`.
 
     Args:
         given: the `model` object, unchecked; its values are kept.
 
     Returns:
-        `given` with the implied conventions. `roi_align` crop_and_resize also implies `roi_sampling_ratio` 1. An
+        `given` with the implied settings. `roi_align` crop_and_resize also implies `roi_sampling_ratio` 1. An
         unknown `compatibility` implies nothing.
     """
     named = given.get("compatibility")
-    implied = CONVENTIONS.get(named, {}) if named is None or isinstance(named, str) else {}
+    known = (named is None or isinstance(named, str)) and named in CONVENTIONS
+    implied = {**CONVENTIONS[named], "rpn_channels": RPN_CHANNELS[named]} if known else {}
     result = {**implied, **given}
     if "roi_sampling_ratio" not in given and result.get("roi_align") == "crop_and_resize":
         result["roi_sampling_ratio"] = 1

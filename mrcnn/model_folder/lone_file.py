@@ -14,7 +14,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.model_folder import class_names, layout
-from mrcnn.weights import apply, hdf5, inspect
+from mrcnn.weights import apply, hdf5, inspect, sizes
 
 INPUT_SIZE = (800, 1024)  # min_dim and max_dim, pixels
 
@@ -76,6 +76,20 @@ def conventions(weights: Path) -> Mapping[str, Any]:
     They are the plugin's for a file at the plugin's usual path, else Matterport's.
     """
     return legacy.PLUGIN_MODEL if layout.is_in_folder(weights) else legacy.FILE_MODEL
+
+
+def start_config(path: Path) -> MatterportConfig:
+    """Builds the model settings of a weight file that training starts from, whole or in part.
+
+    Args:
+        path: of the file. The conventions are those of `conventions`, the widths those of its layers.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with hdf5.read_file(path) as file:
+        values = {**conventions(path), **sizes.widths(file.layers)}
+    return errors.check(MatterportConfig, values, path=f"{path}: model")
 
 
 def class_titles(facts: inspect.Facts, path: str | Path, *, classes: class_names.Classes | None) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class StartModel:
         """Returns the network settings and conventions that the weights were trained with.
 
         Returns:
-            As `ModelConfig.trained_with`. Without config.json they are those of `lone_file.conventions`, or of
+            As `ModelConfig.trained_with`. Without config.json they are those of `lone_file.start_config`, or of
             `foreign_file.model_config`.
 
         Raises:
@@ -87,7 +87,7 @@ class StartModel:
             return self.record.model().trained_with()
         if foreign.is_foreign(self.weights):
             return foreign_file.model_config(foreign_file.read_detector(self.weights)).trained_with()
-        return family.check_model(lone_file.conventions(self.weights)).trained_with()
+        return lone_file.start_config(self.weights).trained_with()
 
     def remark(self) -> str | None:
         """Describes what is assumed for a weight file without config.json.

@@ -35,7 +35,7 @@ def test_trained_with_are_the_family_and_what_differs_from_its_defaults():
         "depth": 3,
     }
     assert Toy().trained_with() == {"family": "toy"}
-    assert MatterportConfig().trained_with() == {"compatibility": None}
+    assert MatterportConfig().trained_with() == {"compatibility": None, "rpn_channels": 256}
 
 
 def test_a_family_says_by_itself_what_the_program_asks_of_it():

@@ -1,5 +1,7 @@
 import json
 
+import h5py
+import numpy as np
 import pytest
 
 from mrcnn.config.families.matterport import MatterportConfig
@@ -9,6 +11,18 @@ from mrcnn.model_folder.record import Record
 from mrcnn.weights import state_dict_write
 from mrcnn.weights.maps.entries import Form
 from tests.weights import foreign_examples
+
+NEW = {"compatibility": None, "rpn_channels": 256}
+MATTERPORT = {"compatibility": "matterport", "rpn_channels": 512}
+
+
+def write_kernels(path, shapes):
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.encode() for layer in shapes]
+        for layer, shape in shapes.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/kernel:0".encode()]
+            group[f"{layer}/kernel:0"] = np.zeros(shape, "float32")
 
 
 @pytest.fixture
@@ -54,29 +68,46 @@ def test_find_start_model_file_inside_a_folder_stands_for_it_from_anywhere(model
 
 
 def test_old_weights_have_the_conventions_of_their_code(model_dir, tmp_path):
-    assert start_model.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
+    plugin = {"compatibility": "supervisely", "rpn_channels": 512}
+    assert start_model.find_start_model(str(model_dir)).conventions() == plugin
     (model_dir / "config.json").unlink()  # transfer_learning of the original did without
-    assert start_model.find_start_model(str(model_dir)).conventions() == {"compatibility": "supervisely"}
-    assert start_model.StartModel(tmp_path / "coco.h5").conventions() == {"compatibility": "matterport"}
+    write_kernels(model_dir / "model_weights" / "model.h5", {"conv1": (1, 1, 3, 2)})
+    assert start_model.find_start_model(str(model_dir)).conventions() == plugin
+    write_kernels(tmp_path / "coco.h5", {"rpn_conv_shared": (3, 3, 256, 512)})
+    assert start_model.StartModel(tmp_path / "coco.h5").conventions() == MATTERPORT
+
+
+def test_a_weight_file_alone_keeps_its_widths(tmp_path):
+    write_kernels(tmp_path / "slim.h5", {"rpn_conv_shared": (3, 3, 64, 256), "fpn_c5p5": (1, 1, 2048, 64)})
+    found = start_model.StartModel(tmp_path / "slim.h5").conventions()
+    assert found == {"compatibility": "matterport", "rpn_channels": 256, "fpn_channels": 64}
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(None, MATTERPORT), ("matterport", {**NEW, "mask_targets": "cells"})])
+def test_weights_keep_the_width_of_their_rpn_under_another_compatibility(mine, theirs):
+    kept = start_model.keep_conventions({"compatibility": mine}, theirs)
+    assert (kept.compatibility, kept.rpn_channels) == (mine, theirs["rpn_channels"])
+    assert kept.mask_targets == ("soft" if mine is None else "corners")
 
 
 @pytest.mark.parametrize(
     ("model", "conventions"),
     [
-        ({}, {"compatibility": None}),
+        ({}, NEW),
         (
             {"backbone": "resnet50", "fpn_channels": 8, "score_threshold": 0.1},
-            {"compatibility": None, "backbone": "resnet50", "fpn_channels": 8},
+            {**NEW, "backbone": "resnet50", "fpn_channels": 8},
         ),
         (
             {"anchor_sizes": [8, 16, 32, 64, 128], "image_mean": [1, 2, 3]},
-            {"compatibility": None, "anchor_sizes": (8.0, 16.0, 32.0, 64.0, 128.0), "image_mean": (1.0, 2.0, 3.0)},
+            {**NEW, "anchor_sizes": (8.0, 16.0, 32.0, 64.0, 128.0), "image_mean": (1.0, 2.0, 3.0)},
         ),
-        ({"anchor_offset": 0.5}, {"compatibility": None, "anchor_offset": 0.5}),
-        ({"compatibility": "matterport"}, {"compatibility": "matterport"}),
+        ({"anchor_offset": 0.5}, {**NEW, "anchor_offset": 0.5}),
+        ({"rpn_channels": 512}, {**NEW, "rpn_channels": 512}),
+        ({"compatibility": "matterport"}, MATTERPORT),
         (
             {"compatibility": "matterport", "round_boxes": "never"},
-            {"compatibility": "matterport", "round_boxes": "never"},
+            {**MATTERPORT, "round_boxes": "never"},
         ),
     ],
 )

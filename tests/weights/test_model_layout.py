@@ -30,7 +30,7 @@ def variables_of(layout):
 def case(request):
     """A model of Matterport's numbers and its table in tests/fixtures."""
     backbone, num_classes, table = request.param
-    return make_model(backbone, num_classes), table
+    return make_model(backbone, num_classes, compatibility="matterport"), table
 
 
 def test_weight_layout_is_matterports_and_survives_a_file(tmp_path, reference_table, case):

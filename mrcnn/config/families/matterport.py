@@ -51,6 +51,9 @@ class MatterportConfig(RcnnConfig):
         ),
     )
 
+    rpn_channels: PositiveInt = Field(
+        default=256, description="width of the region proposal network; 512 with a `compatibility` other than null"
+    )
     anchor_offset: Annotated[Number, Field(ge=0, lt=1)] = Field(
         default=0.0,
         description=(
@@ -167,11 +170,13 @@ class MatterportConfig(RcnnConfig):
         """Collects the settings that differ from the defaults of the model's `compatibility`.
 
         Returns:
-            `compatibility`, and each convention and size that differs from what `compatibility` implies.
+            `compatibility`, each convention and size that differs from what `compatibility` implies, and
+            `rpn_channels`: weights keep it when another `compatibility` is asked for.
         """
         usual = type(self)(compatibility=self.compatibility)
         names = (*compatibility.CONVENTIONS[self.compatibility], *self.NETWORK)
-        return {"compatibility": self.compatibility, **self.differing(usual, names)}
+        kept = {"compatibility": self.compatibility, "rpn_channels": self.rpn_channels}
+        return {**kept, **self.differing(usual, names)}
 
     @model_validator(mode="before")
     @classmethod

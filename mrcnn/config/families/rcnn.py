@@ -86,7 +86,7 @@ class RcnnConfig(ModelConfig):
         default=(0.5, 1.0, 2.0), description="width / height of the anchors"
     )
     fpn_channels: PositiveInt = Field(default=256, description="width of the feature pyramid")
-    rpn_channels: PositiveInt = Field(default=512, description="width of the region proposal network")
+    rpn_channels: PositiveInt = Field(default=256, description="width of the region proposal network")
     box_fc_channels: PositiveInt = Field(default=1024, description="width of the box head")
     post_nms_topk_train: PositiveInt = Field(default=2000, description="proposals kept in training")
     post_nms_topk: PositiveInt = Field(default=1000, description="proposals kept at inference")

@@ -72,7 +72,6 @@ class TorchConfig(RcnnConfig):
         default=False, description="whether a region has one box for all classes; always with `box_head` cascade"
     )
 
-    rpn_channels: PositiveInt = other_default(RcnnConfig, "rpn_channels", 256)
     anchor_aspect_ratios: Annotated[tuple[Positive, ...], Field(min_length=1)] = other_default(
         RcnnConfig, "anchor_aspect_ratios", (2.0, 1.0, 0.5)
     )

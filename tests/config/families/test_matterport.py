@@ -73,11 +73,17 @@ def test_matterports_numbers():
     assert MatterportConfig(compatibility="matterport").model_dump(mode="json") == MATTERPORT
 
 
-def test_sizes_and_counts_are_matterports_by_default():
+def test_sizes_and_counts_but_for_the_rpns_width_are_matterports_by_default():
     values = MatterportConfig().model_dump(mode="json")
     assert {name: values[name] for name in MATTERPORT if name not in compatibility.MATTERPORT} == {
         name: value for name, value in MATTERPORT.items() if name not in compatibility.MATTERPORT
-    } | {"compatibility": None}
+    } | {"compatibility": None, "rpn_channels": 256}
+
+
+def test_older_conventions_imply_the_wide_rpn_of_their_weights():
+    widths = [MatterportConfig(compatibility=name).rpn_channels for name in (None, "matterport", "supervisely")]
+    assert widths == [256, 512, 512]
+    assert MatterportConfig(compatibility="matterport", rpn_channels=64).rpn_channels == 64
 
 
 def test_crop_and_resize_implies_its_one_sample():
