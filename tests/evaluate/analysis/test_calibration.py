@@ -22,6 +22,12 @@ def test_bins_and_expected_error():
     assert calibration.expected_error(found) == pytest.approx(0.75 * (0.9 - 2 / 3) + 0.25 * 0.25)
 
 
+def test_expected_error_of_scores_that_promise_too_much_and_too_little():
+    # half of the detections by 0.25 too low (0.75, all right), half by 0.25 too high (0.25, none right)
+    found = calibration.bins(ranked([1, 0], [0.75, 0.25], objects=[0, 1]), count=4)
+    assert calibration.expected_error(found) == pytest.approx(0.25)
+
+
 def test_expected_error_of_nothing():
     found = calibration.bins(ranked([], [], objects=[0, 0]))
     assert [one.detections for one in found] == [0] * 10

@@ -79,6 +79,10 @@ def test_gains_of_localization():
     # the better of two misplaced detections becomes right, the other is removed
     given = image([1], [(1, 0.9), (1, 0.8)], ious=[[0.4], [0.3]])
     assert gains(given) == {"localization": (2, 1.0)}
+    # as before, beside an object that stays missed: one of two is found, and not twice; missed alone gains nothing,
+    # since then the one object that is left is not found
+    given = image([1, 1], [(1, 0.9), (1, 0.8)], ious=[[0.4, 0], [0.3, 0]])
+    assert gains(given) == {"localization": (2, 51 / 101), "missed": (1, 0.0)}
 
 
 def test_gains_of_removed_detections():

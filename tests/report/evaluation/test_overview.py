@@ -36,6 +36,8 @@ def test_findings_of_classes_without_a_found_object():
     images = made.seen_images()
     dogs = images[1]._replace(gt_class_ids=images[1].gt_class_ids + 1, class_ids=images[1].class_ids - 1)
     assert ("warning", "No object is found of class dog.") in texts(made.make([images[0], dogs]))
+    without = texts(made.make(images[:1]))  # there is no dog to find
+    assert not any("No object is found" in text for _, text in without)
 
 
 def test_findings_without_objects():

@@ -1,7 +1,8 @@
 import pytest
 
-from mrcnn.evaluate.analysis.seen import BOX, MASK
+from mrcnn.evaluate.analysis.seen import BOX, MASK, Collector
 from mrcnn.report.evaluation import review
+from tests.evaluate.analysis.test_seen import detections, truth
 from tests.report.evaluation import made
 
 
@@ -31,6 +32,19 @@ def test_examine_without_a_right_detection_uses_the_floor():
     found = made.make(made.seen_images()[1:])
     assert (found.best_threshold, found.threshold) == (None, 0.05)
     assert found.confusion.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 0]]
+
+
+def test_examine_finds_no_threshold_below_the_floor():
+    found = review.examine(made.seen_images(), made.metrics(), titles=made.TITLES, floor=0.7)
+    # cats alone have the best F1 from 0.31 to 0.90, of which 0.70 to 0.90 are known
+    assert found.classes[0].best_threshold == 0.8
+
+
+def test_examine_counts_sizes_by_cocos_bounds():
+    collector = Collector()
+    boxes = [(0, 0, 31, 33), (0, 0, 32, 32), (0, 0, 95, 97), (0, 0, 96, 96)]  # 1023, 1024, 9215 and 9216 pixels
+    collector.add(0, truth(*boxes, size=(100, 100)), detections(scores=[], size=(100, 100)))
+    assert made.make(collector.images).sizes == (1, 2, 1)
 
 
 def test_examine_nothing():

@@ -40,6 +40,15 @@ def test_precision_recall_has_a_curve_for_each_class_with_objects():
     assert found.count('class="line ') == 1 + sections.MOST_CURVES
     assert "The 7 classes with the most objects of 10." in found
     assert "mean of the classes" in found
+    found = sections.precision_recall(made.make([*many, many[9]], titles))  # class 10 has four objects, the others two
+    assert (">class 10<" in found, ">class 7<" in found) == (True, False)
+
+
+def test_score_threshold_is_shown_from_the_floor_on(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sections.lines, "chart", lambda parts, axes, label: shown.extend(parts) or "")
+    sections.score_threshold(made.make())
+    assert {(len(line.points), line.points[0][0]) for line in shown} == {(96, 0.05)}  # 0.05, 0.06 ... 1
 
 
 def test_score_threshold_names_the_key():
