@@ -165,6 +165,7 @@ def slow_predictor(seconds):
     return predictor
 
 
+@pytest.mark.slow
 def test_inference_answers_two_hundred_at_once_in_batches_and_bounded_memory(tmp_path):
     random = np.random.default_rng(0)
     values = [int(value) for value in random.integers(60, 256, 200)]

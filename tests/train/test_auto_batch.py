@@ -167,6 +167,7 @@ def test_settle_on_a_cpu_without_memory_for_one_image_is_1(checked, log, monkeyp
     assert auto_batch.settle(checked(names=("CPU:0",)), log=log, trial=limited(0)).config.batch_size.train == 1
 
 
+@pytest.mark.slow
 def test_settle_leaves_a_run_as_one_of_the_same_size(train, tmp_path, monkeypatch):
     # 6 training images: at most 4 on a CPU
     monkeypatch.setattr(auto_batch.memory, "available", lambda: 10**12)

@@ -90,6 +90,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, train, tmp
     assert not list(tmp_path.glob("*.step*"))
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_two_updates_equals_an_uninterrupted_one(train, tmp_path):
     # epochs of 3 steps, an update every 2: the run stops one step after the second update
     settings = {"optimizer": {"accumulation_steps": 2}, "epochs": 2}
@@ -221,6 +222,7 @@ def test_train_resumed_with_another_batch_size_keeps_its_place_in_the_schedule(t
     assert rates.by_epoch == {2: [0.05] * 6, 3: [0.005] * 6}
 
 
+@pytest.mark.slow
 def test_train_resumed_with_another_batch_size_counts_milestone_steps_as_made(train, tmp_path):
     # 2 epochs of 3 steps, then epochs of 6: the ninth step is the third of the third epoch
     schedule = {"lr_schedule": {"name": "step", "milestone_steps": [9], "gamma": 0.1}}
@@ -298,6 +300,7 @@ def test_what_is_wrong_is_said_before_any_data_is_read(train, tmp_path, settings
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_that_a_run_can_do_without_do_not_end_it(whole, train, tmp_path):
     for name in ("history.csv", "curves.png"):
         (tmp_path / name).mkdir()
