@@ -22,8 +22,8 @@ from mrcnn.errors import printable
 from mrcnn.events import EventLog
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("directory", type=Path, nargs="?", metavar="DIR", help="project, or a folder with one in it")
@@ -38,7 +38,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     parser.add_argument("--all", action="store_true", help="show each problem, also those that are repeated")
     parser.add_argument("--report", type=Path, metavar="HTML", help="also write charts, findings and drawn labels here")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log, lines = events.make_log("rich"), []
 
     def run() -> None:
