@@ -66,6 +66,7 @@ COMMANDS: Commands = {
     "models": Command("mrcnn.commands.models", "list the published models to start from"),
     "card": Command("mrcnn.commands.card", "write the model card of a trained model anew"),
     "schema": Command("mrcnn.config.schema", "write the JSON schemas of the configs"),
+    "completion": Command("mrcnn.commands.completion", "print a script for the Tab key in bash, zsh or fish"),
     "demo": Command("mrcnn.commands.demo", "train, evaluate, infer and export on a photograph"),
 }
 NAME = "mrcnn"

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 
 LONGEST = 500  # characters of a message
+MOST_REASON = 200  # characters kept of the text of an out-of-memory error
 UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, lone surrogates, line and paragraph ends
 DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # reorder what follows
 
@@ -58,6 +59,22 @@ def _means_full(error: BaseException) -> bool:
     return bool(names & OTHER_CARRIERS and _FULL_TEXTS.search(text))
 
 
+def with_advice(error: Exception) -> Exception:
+    """Replaces an out-of-memory error by one with advice; returns any other error unchanged."""
+    if isinstance(error, UserError) or not is_out_of_memory(error):
+        return error
+    text = str(error)
+    if not isinstance(error, OutOfMemory):
+        reason = one_line(text, most=MOST_REASON) or type(error).__name__
+        text = (
+            f"out of memory ({reason}): use smaller batches, a smaller `input_size`, or a device with more memory; "
+            "--debug shows where"
+        )
+    advised = UserError(text)
+    advised.__cause__ = error
+    return advised
+
+
 def one_line(text: str, *, most: int = LONGEST) -> str:
     r"""Joins lines, escapes control characters (`\x1b`) and shortens long text in the middle.
 
@@ -93,3 +110,11 @@ def _is_unsafe(letter: str) -> bool:
 
 def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape", errors="backslashreplace").decode("ascii")
+
+
+def shortened(name: str, *, most: int) -> str:
+    """Replaces the middle of a name that is longer than `most` characters by an ellipsis."""
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 3
+    return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"

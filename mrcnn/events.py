@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, TypeVar
 
-from rich import console, progress
+from rich import console, progress, table
 from rich.text import Text
 
 from mrcnn import decoder_notes
-from mrcnn.errors import OutOfMemory, UserError, is_out_of_memory, one_line
+from mrcnn.errors import OutOfMemory, UserError, one_line, shortened, with_advice
 
 Item = TypeVar("Item")
 LogFormat = Literal["auto", "rich", "json"]
@@ -31,7 +31,6 @@ LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 LEVEL_VARIABLE = "LOG_LEVEL"  # the least level that is shown
 LEVEL_NAMES = {level: level for level in LEVELS} | {"warning": "warn", "critical": "fatal"}
 
-MOST_REASON = 200  # characters kept of the text of an out-of-memory error
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
@@ -123,8 +122,10 @@ class EventLog(ABC):
         """Removes progress bars from the terminal; a later progress report shows them again."""
 
 
-WIDE = 180  # columns of a terminal in which a bar and all losses fit
-WIDE_BAR, NARROW_BAR = 40, 8  # columns; the narrow one leaves room for the loss on 80
+WIDE = 180  # columns of a terminal in which a bar and most losses fit
+WIDE_BAR, NARROW_BAR = 20, 8  # columns; the narrow one leaves room for the loss on 80
+WIDE_NAME, NARROW_NAME = 60, 26  # most columns of a subtask's name, which may hold that of a data set
+RATE, TIME_LEFT = 8, 14  # most columns of `123.45/s` and `100:00:00 left`
 
 
 class _TimeLeft(progress.TimeRemainingColumn):
@@ -173,13 +174,15 @@ class RichLog(EventLog):
             stream: where to write; None for stderr. Where it is no terminal, lines are written but no bars.
         """
         self._console = console.Console(file=stream, stderr=True)
+        is_narrow, uncut = self._console.width < WIDE, table.Column(no_wrap=True)  # a bar of two lines would flicker
+        self._bar, self._name = (NARROW_BAR, NARROW_NAME) if is_narrow else (WIDE_BAR, WIDE_NAME)
         self._bars = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(NARROW_BAR if self._console.width < WIDE else WIDE_BAR),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[rate]}"),
-            _TimeLeft(),
-            progress.TextColumn("{task.fields[status]}", markup=False),
+            progress.TextColumn("{task.description}", markup=False, table_column=uncut),
+            progress.BarColumn(self._bar, table_column=uncut),
+            progress.MofNCompleteColumn(table_column=uncut),
+            progress.TextColumn("{task.fields[rate]}", table_column=uncut),
+            _TimeLeft(table_column=uncut),
+            progress.TextColumn("{task.fields[status]}", markup=False, table_column=uncut),
             console=self._console,
             disable=not self._console.is_terminal,
         )
@@ -200,10 +203,11 @@ class RichLog(EventLog):
             if current >= total > 0:
                 return  # the end was reported twice
             self._bars.start()
-            self._tasks[subtask] = self._bars.add_task(subtask, total=total, rate="", status="", left=None)
+            name = shortened(subtask, most=self._name)
+            self._tasks[subtask] = self._bars.add_task(name, total=total, rate="", status="", left=None)
         task_id = self._tasks[subtask]
         task = next(task for task in self._bars.tasks if task.id == task_id)
-        rate = f"{task.speed:.2f}/s" if task.speed else ""
+        rate = f"{task.speed:.{2 if task.speed < 1000 else 0}f}/s" if task.speed else ""
         self._bars.update(task_id, completed=current, total=total, rate=rate, left=left)
         if current >= total:
             self._finish(subtask, total, task.elapsed or 0.0)
@@ -213,16 +217,14 @@ class RichLog(EventLog):
     ) -> None:
         """Shows metrics of training beside the bars; prints those of a validation as a line.
 
-        Beside a bar, all metrics are shown on a terminal of at least `WIDE` columns, else only the first.
+        Beside a bar are the first metric and, on a terminal of at least `WIDE` columns, as many others as fit.
         """
-        shown = metrics if split == "val" or self._console.width >= WIDE else dict([*metrics.items()][:1])
-        text = figures(shown)
         if split == "train":
-            for task_id in self._tasks.values():
-                self._bars.update(task_id, status=text)
+            for task in self._bars.tasks:
+                self._bars.update(task.id, status=figures(metrics, most=self._room(task)))
         else:
             before = f"train: {figures(training)}; " if training else ""
-            self.info(f"epoch {epoch:g} {before}{split}: {text}")
+            self.info(f"epoch {epoch:g} {before}{split}: {figures(metrics)}")
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Prints the checkpoint's folder, size and loss."""
@@ -242,6 +244,11 @@ class RichLog(EventLog):
             self._bars.remove_task(task_id)
         self._tasks.clear()
         self._bars.stop()
+
+    def _room(self, task: Any) -> int:
+        """Computes the columns behind the others of a bar, each of which a space follows; 0 below `WIDE` columns."""
+        used = len(task.description) + self._bar + 2 * len(f"{task.total:.0f}") + 1 + RATE + TIME_LEFT + 5
+        return self._console.width - used if self._console.width >= WIDE else 0
 
     def _finish(self, subtask: str, total: int, seconds: float) -> None:
         self._bars.remove_task(self._tasks.pop(subtask))
@@ -306,9 +313,12 @@ class SharedLog(EventLog):
         return [log for log, least in self._logs.items() if LEVELS.index(level) >= least]
 
 
-def figures(metrics: Mapping[str, float]) -> str:
-    """Formats metrics as one line of text, four significant digits each."""
-    return " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+def figures(metrics: Mapping[str, float], *, most: int | None = None) -> str:
+    """Formats metrics as one line, four significant digits each: the first, and others that fit into `most` letters."""
+    texts = [f"{name} {value:.4g}" for name, value in metrics.items()]
+    while most is not None and len(texts) > 1 and len(" ".join(texts)) > most:
+        texts.pop()
+    return " ".join(texts)
 
 
 def make_log(
@@ -353,27 +363,11 @@ def run_main(main: Callable[[], object], *, log: EventLog, debug: bool = False) 
         return EXIT_INTERRUPTED
     except Exception as error:
         log.close()
-        log.crashed(_with_advice(error), debug=debug)
+        log.crashed(with_advice(error), debug=debug)
         return EXIT_ERROR
     finally:
         log.close()
     return 0
-
-
-def _with_advice(error: Exception) -> Exception:
-    """Replaces an out-of-memory error by one with advice; returns any other error unchanged."""
-    if isinstance(error, UserError) or not is_out_of_memory(error):
-        return error
-    text = str(error)
-    if not isinstance(error, OutOfMemory):
-        reason = one_line(text, most=MOST_REASON) or type(error).__name__
-        text = (
-            f"out of memory ({reason}): use smaller batches, a smaller `input_size`, or a device with more memory; "
-            "--debug shows where"
-        )
-    advised = UserError(text)
-    advised.__cause__ = error
-    return advised
 
 
 def _one_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from types import ModuleType
 from mrcnn.errors import UserError
 
 EXTRAS = {  # extra: the import names of its packages
+    "completion": ("shtab",),
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),

@@ -31,7 +31,8 @@ IN_OPS = {
     "tensorflow_internals.py",
 }  # files of `ops` that may import TensorFlow
 PRIVATE_TENSORFLOW = ("tensorflow.python", "tensorflow.core")  # packages that TensorFlow does not document
-PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit"}  # named tuples, ctypes, `os`
+# of named tuples, ctypes, `os`, and argparse, where nothing else lists the arguments of a parser
+PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit", "_actions"}
 TENSORFLOW_FREE = {
     "__init__", "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands",
     "__main__", "config", "images", "project", "fields", "blocks", "backbones", "heads", "models", "weights",

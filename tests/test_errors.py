@@ -92,3 +92,18 @@ def test_is_out_of_memory(error, expected):
 
 def test_out_of_memory_is_one_line():
     assert str(errors.OutOfMemory("lower\n`a`")) == "lower `a`"
+
+
+def test_shortened_keeps_both_ends():
+    assert errors.shortened("abcdefghij", most=10) == "abcdefghij"
+    assert errors.shortened("abcdefghijk", most=10) == "abcdef…ijk"  # 9 letters: a third of them from the end
+    assert errors.shortened("", most=10) == ""
+
+
+def test_with_advice_replaces_errors_of_memory_alone():
+    advised = errors.with_advice(MemoryError("too large"))
+    assert isinstance(advised, errors.UserError)
+    assert str(advised).startswith("out of memory (too large): use smaller batches")
+    assert str(errors.with_advice(errors.OutOfMemory("use a smaller batch"))) == "use a smaller batch"
+    for other in (errors.UserError("out of memory"), ValueError("wrong")):
+        assert errors.with_advice(other) is other

@@ -1,6 +1,7 @@
 import io
 
 import pytest
+from rich import console
 
 from mrcnn import events
 from tests.log_streams import Terminal
@@ -70,3 +71,68 @@ def test_metrics_of_rich_log_prints_training_and_validation_in_one_line(stream):
     log = events.RichLog(stream)
     log.metrics("val", 3, {"loss": 2.0, "mask_ap": 0.5}, training={"loss": 1.0})
     assert stream.getvalue() == "epoch 3 train: loss 1; val: loss 2 mask_ap 0.5\n"
+
+
+LOSSES = ("rpn_class", "rpn_bbox", "mrcnn_class", "mrcnn_bbox", "mrcnn_mask", "semantic")
+METRICS = {"loss": 1.23456, **{f"{name}_loss": 0.25 for name in LOSSES}}
+LONG = "convert a_data_set_with_a_name_that_fills_more_than_one_line_of_a_terminal_of_eighty_columns_2026"
+
+
+def bar_lines(monkeypatch, width, *, subtask, total, left=None, metrics=None):
+    """Draws a bar that is 7/8 full on a terminal of a width; its lines as they are shown."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    log = events.RichLog(Terminal())
+    for current in range(total * 7 // 8 - 3, total * 7 // 8 + 1):
+        log.progress(subtask, current, total, left=left)
+    if metrics:
+        log.metrics("train", 1.5, metrics)
+    shown = console.Console(file=io.StringIO(), width=width)
+    shown.print(log._bars.get_renderable())
+    log.close()
+    return shown.file.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_progress_of_rich_log_is_one_line_of_whole_columns(monkeypatch, width):
+    cases = [
+        ("epoch 120/240, images", 118_287, 273_844.4, METRICS),  # 273,844 s: 76 h, 4 min, 4 s
+        ("validation, images", 5000, None, METRICS),
+        (LONG, 118_287, None, None),
+        ("inference", 8, None, None),
+        ("[red]tag[/red]", 8, None, None),
+    ]
+    for subtask, total, left, metrics in cases:
+        [line] = bar_lines(monkeypatch, width, subtask=subtask, total=total, left=left, metrics=metrics)
+        assert len(line.rstrip()) <= width
+        assert f"{total * 7 // 8}/{total} " in line
+        assert ("76:04:04 left" if left else ":") in line
+        assert ("loss 1.235" in line) == bool(metrics)
+        assert line.startswith("convert a_data_s" if subtask == LONG else subtask)
+        assert ("…" in line) == (subtask == LONG)
+
+
+def test_metrics_beside_a_bar_are_whole_ones_as_many_as_fit(monkeypatch):
+    """On 200 columns 200 - (21 + 20 + 13 + 9 + 13) - 5 = 119 remain; with mrcnn_mask_loss 115 are used."""
+    [line] = bar_lines(monkeypatch, 200, subtask="epoch 120/240, images", total=118_287, left=9.0, metrics=METRICS)
+    assert line.rstrip().endswith("mrcnn_bbox_loss 0.25 mrcnn_mask_loss 0.25")
+    [line] = bar_lines(monkeypatch, 300, subtask="epoch 120/240, images", total=118_287, left=9.0, metrics=METRICS)
+    assert line.rstrip().endswith("semantic_loss 0.25")
+
+
+def test_progress_of_rich_log_on_a_narrow_terminal_is_cut_but_not_folded(monkeypatch):
+    [line] = bar_lines(monkeypatch, 50, subtask="epoch 120/240, images", total=118_287, left=273_844.4, metrics=METRICS)
+    assert len(line.rstrip()) <= 50
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_progress_without_a_terminal_writes_short_lines_without_carriage_returns(monkeypatch, stream, width):
+    monkeypatch.setenv("COLUMNS", width)
+    log = events.RichLog(stream)
+    for _ in log.track(range(4), LONG):
+        log.metrics("train", 0.5, METRICS)
+    log.close()
+    [line] = stream.getvalue().splitlines()
+    assert line.startswith(f"{LONG}: 4 done in ")
+    assert "\r" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()

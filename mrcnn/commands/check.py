@@ -9,7 +9,7 @@ The exit code is 1 when there is an error or when training would refuse the data
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from mrcnn.commands import arguments as shared
 from mrcnn.commands import paths
 from mrcnn.config.load import load_train_config
 from mrcnn.config.train import TrainConfig
-from mrcnn.errors import printable
+from mrcnn.errors import UserError, printable
 from mrcnn.events import EventLog
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("directory", type=Path, nargs="?", metavar="DIR", help="project, or a folder with one in it")
@@ -38,7 +38,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     parser.add_argument("--all", action="store_true", help="show each problem, also those that are repeated")
     parser.add_argument("--report", type=Path, metavar="HTML", help="also write charts, findings and drawn labels here")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log, lines = events.make_log("rich"), []
 
     def run() -> None:
@@ -46,9 +51,14 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         data = shared.data_paths(options)
         if options.report:
             paths.check_file(options.report, what="the report")
-        lines.append(_check_project(options, config, log) if data is None else _check_data(data, config, log))
-        if options.report:
-            _report(options, data, config=config, log=log)
+        report = _Report(options, config) if options.report else None
+        decoded = report.read(data, log) if report else frozenset()  # so that no image is decoded twice
+        if data is None:
+            lines.append(_check_project(options, config, log=log, decoded=decoded))
+        else:
+            lines.append(_check_data(data, config, log=log, decoded=decoded))
+        if report:
+            report.write(log)
 
     code = events.run_main(run, log=log, debug=options.debug)
     for text, _ in lines:
@@ -56,7 +66,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     return code or int(any(is_bad for _, is_bad in lines))
 
 
-def _check_project(options: argparse.Namespace, config: TrainConfig, log: EventLog) -> tuple[str, bool]:
+def _check_project(
+    options: argparse.Namespace, config: TrainConfig, *, log: EventLog, decoded: Container[Path]
+) -> tuple[str, bool]:
     """Checks a project; returns the report and whether it has an error."""
     check = startup.load("mrcnn.data.check", debug=options.debug)
     tags = config.dataset_tags
@@ -66,32 +78,52 @@ def _check_project(options: argparse.Namespace, config: TrainConfig, log: EventL
         val_tag=options.val_tag or tags.val,
         config=config,
         log=log,
+        decoded=decoded,
     )
     return check.format_report(report, every=options.all), bool(report.errors or report.refusals)
 
 
-def _check_data(data: dict[str, Any], config: TrainConfig, log: EventLog) -> tuple[str, bool]:
+def _check_data(
+    data: dict[str, Any], config: TrainConfig, *, log: EventLog, decoded: Container[Path]
+) -> tuple[str, bool]:
     """Checks data of any format; returns the report and whether it has an error."""
     check = startup.load("mrcnn.data.check_source")
     settings = check.Settings(**_settings(config))
-    report = check.check_source(check.DataPaths(**data), settings, by_points=bool(config.model.needs), log=log)
+    report = check.check_source(
+        check.DataPaths(**data), settings, by_points=bool(config.model.needs), log=log, decoded=decoded
+    )
     return check.format_report(report), bool(report.errors)
 
 
-def _report(options: argparse.Namespace, data: dict[str, Any] | None, *, config: TrainConfig, log: EventLog) -> None:
-    """Writes the HTML report."""
-    module = startup.load("mrcnn.report.write", debug=options.debug)
-    tags = {"train_tag": options.train_tag, "val_tag": options.val_tag}
-    given = {name: tag for name, tag in tags.items() if tag is not None}
-    module.write_report(
-        module.DataPaths(**(data or {"data": options.directory})),
-        module.Settings(**{**_settings(config), **given}),
-        options.report,
-        config=config,
-        from_config=options.config is not None,
-        log=log,
-    )
-    log.info(f"report in {options.report}")
+class _Report:
+    """The HTML report, in two steps: the check between them shows its text also where the report fails."""
+
+    def __init__(self, options: argparse.Namespace, config: TrainConfig):
+        self._options, self._config = options, config
+        self._module = startup.load("mrcnn.report.write", debug=options.debug)
+        self._scanned: Any = None
+        self._failed: UserError | None = None
+
+    def read(self, data: dict[str, Any] | None, log: EventLog) -> frozenset[Path]:
+        """Reads the data; returns the paths of the images that were decoded."""
+        tags = {"train_tag": self._options.train_tag, "val_tag": self._options.val_tag}
+        given = {name: tag for name, tag in tags.items() if tag is not None}
+        settings = self._module.Settings(**{**_settings(self._config), **given})
+        paths = self._module.DataPaths(**(data or {"data": self._options.directory}))
+        try:
+            self._scanned = self._module.read_data(paths, settings, config=self._config, log=log)
+        except UserError as error:
+            self._failed = error
+            return frozenset()
+        return frozenset(self._scanned.decoded)
+
+    def write(self, log: EventLog) -> None:
+        """Writes the report; raises the error of the reading."""
+        if self._failed is not None:
+            raise self._failed
+        path = self._options.report
+        self._module.write_page(self._scanned, path, config=self._config, from_config=self._options.config is not None)
+        log.info(f"report in {path}")
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:

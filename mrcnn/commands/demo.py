@@ -11,8 +11,8 @@ from mrcnn import events, startup
 from mrcnn.commands import arguments
 
 
-def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Train, evaluate, infer and export on the coins photograph."
     )
@@ -21,7 +21,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     )
     arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser.parse_args(given)
+    return parser
+
+
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    return make_parser(prog).parse_args(given)
 
 
 def demo(options: argparse.Namespace, log: events.EventLog) -> None:

@@ -23,8 +23,8 @@ from mrcnn.events import EventLog
 from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 
 
-def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog,
         usage="%(prog)s --model MODEL (--project DIR | --data JSON --images DIR) [OPTION ...]",
@@ -53,7 +53,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     arguments.add_tf32(parser)
     arguments.add_log_format(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error occurred")
-    return parser.parse_args(given)
+    return parser
+
+
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    return make_parser(prog).parse_args(given)
 
 
 def _group(text: str) -> tuple[str, tuple[str, ...]]:

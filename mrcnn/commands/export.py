@@ -36,9 +36,14 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
     run.export(options.model, options.out, log=log, **chosen)
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=f"{HELP[0].upper()}{HELP[1:]}.")
     add_options(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     return tasks.run(lambda log: export(options, log), options)

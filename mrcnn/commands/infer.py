@@ -28,8 +28,8 @@ RUN_OPTIONS = (
 )
 
 
-def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Apply a trained model to a Supervisely project or to a folder of images."
     )
@@ -57,7 +57,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     arguments.add_tf32(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
-    return parser.parse_args(given)
+    return parser
+
+
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    return make_parser(prog).parse_args(given)
 
 
 def infer(options: argparse.Namespace, log: EventLog) -> None:

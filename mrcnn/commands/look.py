@@ -19,8 +19,8 @@ from mrcnn.events import EventLog
 BATCHES = 4
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("config", type=Path, metavar="CONFIG", help="train config (JSON)")
     place = parser.add_mutually_exclusive_group(required=True)
@@ -35,7 +35,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
                         help=f"number of batches, default {BATCHES}")  # fmt: skip
     parser.add_argument("--model", type=Path, metavar="MODEL", help="start weights, where the config needs some")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(lambda: _look(options, log), log=log, debug=options.debug)
 

@@ -76,14 +76,19 @@ def _row(name: str, model: Any) -> tuple[str, ...]:
     return name, *precision, size, model.licence, HERE if place.is_file() else MISSING
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="?", help="describe this model alone")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
 
     def show() -> None:

@@ -87,11 +87,16 @@ def read_settings(
     return errors.check(ServeConfig, values)
 
 
-def main(given: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=f"{HELP[0].upper()}{HELP[1:]}.")
     add_options(parser)
-    options = parser.parse_args(given)
+    return parser
+
+
+def main(given: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    options = make_parser(prog).parse_args(given)
     return tasks.run(lambda log: serve(options, log), options)
 
 

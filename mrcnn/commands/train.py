@@ -18,8 +18,8 @@ from mrcnn.events import EventLog
 NEEDS = {"config": "--config", "project": "--project (or --data with --images)", "output": "--output"}
 
 
-def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Train Mask R-CNN on a Supervisely project or on COCO JSON."
     )
@@ -42,7 +42,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
     parser.add_argument("--report", action="store_true",
                         help="at the end evaluate the best model and write OUTPUT/report.html")  # fmt: skip
     tasks.add_options(parser)
-    return parser.parse_args(given)
+    return parser
+
+
+def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    return make_parser(prog).parse_args(given)
 
 
 def train(options: argparse.Namespace, log: EventLog) -> None:

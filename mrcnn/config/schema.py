@@ -41,8 +41,8 @@ def as_text(schema: Schema) -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> None:
-    """Writes the schema files and, with `--page`, the tables in those pages."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description="Write the JSON schemas of the configs.")
     parser.add_argument("folder", type=Path, help="where the files go, docs/schemas")
     parser.add_argument(
@@ -52,7 +52,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         default=(),
         help="docs/configuration.md or docs/serving.md, whose tables are written anew too",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> None:
+    """Writes the schema files and, with `--page`, the tables in those pages."""
+    options = make_parser(prog).parse_args(arguments)
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in all_schemas().items():

@@ -158,8 +158,8 @@ class _Converter:
         return name
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="instance annotations of one split")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of their images")
@@ -182,7 +182,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

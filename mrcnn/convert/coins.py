@@ -116,15 +116,20 @@ def make_coins_project(out_dir: Path, *, seed: int = 0, train_tiles: int = 64, t
     return Path(out_dir)
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--train-tiles", type=int, default=64, help="number of training tiles (64)")
     parser.add_argument("--tile", type=int, default=160, help="side of a training tile in pixels (160)")
     parser.add_argument("--seed", type=int, default=0, help="decides their variation (0)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

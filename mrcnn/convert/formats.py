@@ -90,8 +90,8 @@ def counts_of(report: Report) -> list[tuple[str, int, int]]:
     return [*rows, *([("(no class)", 0, report.lost[""])] if report.lost[""] else [])]
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -108,7 +108,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     parser.add_argument("--val-list", type=Path, metavar="FILE", help="the same for the validation images")
     parser.add_argument("--tag", metavar="TAG", help="instead: the tag of all images, e.g. train")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

@@ -71,15 +71,20 @@ def convert(source: Path, out: Path, *, val_count: int, seed: int, log: EventLog
     return counts
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder that holds stage1_train")
     parser.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="new or empty folder")
     parser.add_argument("--val", type=int, default=33, help="number of images that validate (33)")
     parser.add_argument("--seed", type=int, default=0, help="decides which images validate (0)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

@@ -193,8 +193,8 @@ def _figures(label: Label, points: np.ndarray, bound: dict[str, str]) -> list[La
     return found
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("source", type=Path, metavar="SRC", help="the project with masks")
     parser.add_argument("target", type=Path, metavar="DST", help="folder for the new project; new or empty")
@@ -214,7 +214,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         "--as-figures", action="store_true", help="write points as figures of their own, for an annotation tool"
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

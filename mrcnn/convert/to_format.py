@@ -178,8 +178,8 @@ def _has_folders(source: Source) -> bool:
     return max(Counter(item.name for item in source.items).values(), default=0) > 1
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(
         prog=prog,
         usage="%(prog)s FORMAT PATH --out DIR [options]",
@@ -198,7 +198,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     parser.add_argument("--score-tag", default=coco.SCORE_TAG, metavar="TAG",
                         help=f"tag with the score of a detection ({coco.SCORE_TAG})")  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     log = events.make_log("rich")
     return events.run_main(functools.partial(_run, options, log), log=log, debug=options.debug)
 

@@ -6,7 +6,7 @@ depends on the train config; without one the defaults are used.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -127,6 +127,7 @@ def check_project(
     val_tag: str,
     config: TrainConfig | None = None,
     log: EventLog | None = None,
+    decoded: Container[Path] = (),
 ) -> Report:
     """Reads all files of a project and collects its contents and problems.
 
@@ -136,6 +137,7 @@ def check_project(
         val_tag: name of the image tag of the validation set.
         config: the train config for which objects are counted; None for the defaults.
         log: where progress is reported; None for nowhere.
+        decoded: paths of images that were decoded before, which are not decoded again.
 
     Raises:
         UserError: there is no or more than one project, or its meta is malformed.
@@ -148,7 +150,7 @@ def check_project(
     report.problems.extend(Problem(text, is_error=True) for text in refused)
     report.problems.extend(map(Problem, project.warnings))
     for number, item in enumerate(project.items, start=1):
-        found = _check_item(item, project.meta)
+        found = _check_item(item, project.meta, decoded)
         report.add(found.annotation)
         report.count(f"{item.dataset}/{item.name}", found)
         report.problems.extend(problem._replace(item=item) for problem in found.problems)
@@ -205,7 +207,7 @@ class _Checked(NamedTuple):
     problems: list[Problem]
 
 
-def _check_item(item: Item, meta: ProjectMeta) -> _Checked:
+def _check_item(item: Item, meta: ProjectMeta, decoded: Container[Path]) -> _Checked:
     try:
         found = read(read_json(item.ann_path), meta)
     except UserError as error:
@@ -215,7 +217,7 @@ def _check_item(item: Item, meta: ProjectMeta) -> _Checked:
     about: list[Problem] = []
     size_hw = None  # without the image its objects are not drawn: the annotation may claim any size
     try:
-        wrong, size_hw = _check_size(annotation.size_hw, _read_image(item.image_path))
+        wrong, size_hw = _check_size(annotation.size_hw, _read_image(item.image_path, decoded))
         about.extend(wrong)
     except UserError as error:
         problems.append(Problem(_named(item.image_path, str(error)), is_error=True))
@@ -231,9 +233,9 @@ def _check_item(item: Item, meta: ProjectMeta) -> _Checked:
     return _Checked(annotation, size_hw, boxes, problems)
 
 
-def _read_image(path: Path) -> Sizes:
+def _read_image(path: Path, decoded: Container[Path]) -> Sizes:
     data = image_file.read_bytes(path)
-    image_file.decode(data, name=str(path))
+    image_file.verify(data, name=str(path), was_decoded=path in decoded)
     return image_file.sizes(data, name=str(path))
 
 

@@ -4,6 +4,7 @@ Every image is decoded and every annotation read. The problems are those that tr
 """
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,12 @@ class SourceReport:
 
 
 def check_source(
-    paths: DataPaths, settings: Settings, *, by_points: bool = True, log: EventLog | None = None
+    paths: DataPaths,
+    settings: Settings,
+    *,
+    by_points: bool = True,
+    log: EventLog | None = None,
+    decoded: Container[Path] = (),
 ) -> SourceReport:
     """Reads data as training does and counts what is there.
 
@@ -54,6 +60,7 @@ def check_source(
         settings: of the training.
         by_points: whether masks are learnt from labelled points; without, a box with points has no mask.
         log: where progress is shown; None for nowhere.
+        decoded: paths of images that were decoded before, which are not decoded again.
 
     Raises:
         UserError: the data has no known format, or nothing of it can be used.
@@ -65,7 +72,8 @@ def check_source(
     for item in source.items if log is None else log.track(source.items, "check"):
         try:
             annotation = item.read_annotation(source.meta)
-            image_file.decode(image_file.read_bytes(item.image_path), name=str(item.image_path))
+            path = item.image_path
+            image_file.verify(image_file.read_bytes(path), name=str(path), was_decoded=path in decoded)
         except UserError as error:
             report.errors.append(str(error))
         else:

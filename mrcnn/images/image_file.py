@@ -64,10 +64,7 @@ def decode(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED, *, name: str, mo
     Raises:
         UserError: it cannot be decoded or is cut off, or has another depth than 8 or 16 bits, or is too large.
     """
-    header = image_header.read(data)
-    if header is None:
-        raise UserError(f"cannot decode the image {name}: it is cut off or in no known format")
-    image_header.check(header, data, name=name, most=most)
+    _check_header(data, name=name, most=most)
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error as error:
@@ -77,6 +74,24 @@ def decode(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED, *, name: str, mo
     if image.dtype not in DEPTHS:
         raise UserError(f"the image {name} must have 8 or 16 bits a channel, got {image.dtype}; convert it")
     return np.atleast_3d(np.asarray(image))
+
+
+def verify(data: np.ndarray, *, name: str, was_decoded: bool = False) -> None:
+    """Checks that a file can be decoded.
+
+    Args:
+        data: as for `decode`.
+        name: as for `decode`.
+        was_decoded: the pixels were decoded before, with any flags. Then only the header is checked of a JPEG or PNG,
+            whose samples have 8 or 16 bits; of another format the flags decide about the depth.
+
+    Raises:
+        UserError: as `decode`.
+    """
+    if was_decoded and data[:8].tobytes().startswith(image_header.INTEGER_FORMATS):
+        _check_header(data, name=name)
+    else:
+        decode(data, name=name)
 
 
 def sizes(data: np.ndarray, *, name: str) -> Sizes:
@@ -131,3 +146,10 @@ def turned_upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
 
 def _sizes(stored_hw: tuple[int, int], orientation: int) -> Sizes:
     return Sizes(stored_hw[::-1] if orientation in EXCHANGING_SIDES else stored_hw, stored_hw)
+
+
+def _check_header(data: np.ndarray, *, name: str, most: int | None = None) -> None:
+    header = image_header.read(data)
+    if header is None:
+        raise UserError(f"cannot decode the image {name}: it is cut off or in no known format")
+    image_header.check(header, data, name=name, most=most)

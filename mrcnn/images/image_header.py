@@ -19,6 +19,7 @@ Image.MAX_IMAGE_PIXELS = None  # the limit of `limits` replaces the library's ow
 
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # signature, and offset of the byte with the bits of a sample
 _JPEG, _MOST_SCANS = b"\xff\xd8", 100  # each scan covers all pixels; files usually have 1 or about 10
+INTEGER_FORMATS = (_PNG, _JPEG)  # signatures
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # inside a scan, 0 or a restart marker follows an FF
 _SCAN, _END, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

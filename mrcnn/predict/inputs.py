@@ -1,49 +1,88 @@
-"""Converts an input of `Predictor` (file, Pillow image or array) into an array."""
+"""Converts the inputs of `Predictor` (files, folders, patterns, URLs, Pillow images, arrays) into arrays."""
 
+import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from mrcnn.images import pixels as image_files
-from mrcnn.images import value_range
+from mrcnn.images import pixels, value_range
+from mrcnn.predict import image_files, url_images
 
 Input = str | os.PathLike | Image.Image | np.ndarray
+Inputs = Iterable[Input] | os.PathLike  # a text is an iterable too
 SINGLE = (str, os.PathLike, Image.Image)
 GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 WITHOUT_SCALE = ("I", "F")  # Pillow modes whose values have no known range
 PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channel count of the model
+FIRST_TO = {"La": "LA", "LAB": "RGB"}  # modes that Pillow converts to others only through one
 
 
-def check_many(images: Any) -> None:
-    """Checks that `images` is a list of images, not a single image.
+def as_many(images: Any, *, allow_urls: bool = False) -> Iterable[Any]:
+    """Checks that `images` are several images: a list of inputs, or a folder or pattern.
 
-    Without this check a path given as text would be read letter by letter.
+    Without this check a path given as text would be read letter by letter. Of a list or tuple also the URLs are
+    checked, so that a wrong one does not end a long run in its middle.
+
+    Returns:
+        `images`, a folder or pattern as a list of one.
 
     Raises:
-        ValueError: `images` is a path, a Pillow image or an array with fewer than 4 axes.
+        ValueError: `images` is the path or URL of a file, a Pillow image or an array with fewer than 4 axes; or there
+            is a URL that is not allowed.
     """
+    if is_several(images):
+        return [images]
     if isinstance(images, SINGLE) or (isinstance(images, np.ndarray) and images.ndim < 4):
         kind = "array" if isinstance(images, np.ndarray) else type(images).__name__
         raise ValueError(f"`images` must be a list of images, got a single {kind}; put it in a list: [image]")
+    for index, image in enumerate(images if isinstance(images, list | tuple) else ()):
+        try:
+            url_images.check_allowed(image, allow_urls=allow_urls)
+        except ValueError as error:
+            raise ValueError(f"image {index}: {error}") from error
+    return images  # type: ignore[no-any-return]
 
 
-def read_all(images: Iterable[Any], *, channels: int, image_range: int | None = None) -> Iterator[np.ndarray]:
+def is_several(image: Any) -> bool:
+    """Checks whether an input is a folder, or a pattern with `*`, `?` or `[` that is no path of a file."""
+    if not isinstance(image, str | os.PathLike) or url_images.is_url(image):
+        return False
+    path = Path(image)
+    return path.is_dir() or (glob.has_magic(os.fspath(path)) and not path.exists())
+
+
+def read_all(
+    images: Iterable[Any],
+    *,
+    channels: int,
+    image_range: int | None = None,
+    allow_urls: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Iterator[np.ndarray]:
     """Yields each image as an array and reads `images` only as needed.
 
     Args:
-        images: the images, as for `read`.
+        images: the images, as for `read`; also folders and patterns, of which each image is read, sorted by folder and
+            name, and URLs.
         channels: channel count of the model input.
         image_range: as for `read`.
+        allow_urls: download URLs, within the limits of `url_images`.
+        warn: called with a line for each folder or pattern of which files or folders are passed over.
 
     Raises:
-        ValueError: an image cannot be read; the message has its index in the list.
+        ValueError: an image cannot be read, or a folder or pattern has none; the message has the number of images
+            before it.
     """
-    for index, image in enumerate(images):
+    index = 0
+    for given in images:
         try:
-            yield read(image, channels=channels, image_range=image_range)
+            for image in _expanded(given, warn):
+                yield _read_any(image, channels=channels, image_range=image_range, allow_urls=allow_urls)
+                index += 1
         except ValueError as error:
             raise ValueError(f"image {index}: {error}") from error
 
@@ -64,10 +103,27 @@ def read(image: Any, *, channels: int, image_range: int | None = None) -> np.nda
         ValueError: the image cannot be read; the message is one line.
     """
     if isinstance(image, str | os.PathLike):
-        return image_files.read_image(image, channels, image_range=image_range)
+        return pixels.read_image(image, channels, image_range=image_range)
     if isinstance(image, Image.Image):
         return _read_pillow(image, channels, image_range)
     return np.asarray(image)
+
+
+def _expanded(image: Any, warn: Callable[[str], None]) -> Iterable[Any]:
+    """Lists the images of a folder or pattern; any other input is an image itself."""
+    if not is_several(image):
+        return [image]
+    found = image_files.find(image)
+    for line in found.warnings:
+        warn(line)
+    return found.paths
+
+
+def _read_any(image: Any, *, channels: int, image_range: int | None, allow_urls: bool) -> np.ndarray:
+    if not url_images.is_url(image):
+        return read(image, channels=channels, image_range=image_range)
+    url_images.check_allowed(image, allow_urls=allow_urls)
+    return pixels.decode_image(url_images.fetch(image), channels, name=url_images.shown(image), image_range=image_range)
 
 
 def _read_pillow(image: Image.Image, channels: int, image_range: int | None) -> np.ndarray:
@@ -82,6 +138,8 @@ def _read_pillow(image: Image.Image, channels: int, image_range: int | None) -> 
         if upright.mode in GREY_16:
             values = np.asarray(upright).astype(np.uint16)  # converts to the native byte order
             upright = Image.fromarray(value_range.to_8_bits(values, image_range))
+        elif upright.mode in FIRST_TO:
+            upright = upright.convert(FIRST_TO[upright.mode])
         return np.asarray(upright.convert(PILLOW_MODES[channels]))
-    except (OSError, SyntaxError) as error:  # Pillow reads an opened file's pixels only here
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow reads an opened file's pixels only here
         raise ValueError(f"the Pillow image cannot be read: {error}") from error

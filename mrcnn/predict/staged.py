@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
+from mrcnn.events import make_log
 from mrcnn.fields.table import Fields
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs
@@ -92,44 +93,89 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
             The detections of each image, in the order in which the images were given to `prepare`.
         """
 
-    def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
+    def predict(
+        self,
+        images: inputs.Inputs,
+        *,
+        batch_size: int | None = None,
+        allow_urls: bool = False,
+        warn: Callable[[str], None] | None = None,
+    ) -> list[Detections]:
         """Finds the objects of each image.
 
+        The result has masks of the size of each image; for many images use `predict_iter`, which keeps one batch in
+        memory, or `predict_compact`.
+
         Args:
-            images: any number of images of any size: paths of image files, Pillow images, or RGB uint8 arrays
+            images: a folder, a pattern with `*`, `?` or `[`, or any number of images of any size: paths of image
+                files, folders or patterns, URLs, Pillow images of any mode except `I` and `F`, or RGB uint8 arrays
                 `[height, width, 3]`. Grey arrays `[height, width]` or `[height, width, 1]` are repeated to three
-                channels, a fourth (alpha) channel is dropped.
+                channels, a fourth (alpha) channel is dropped. `image_files.find` lists the images of a folder or
+                pattern, which are sorted by folder and name.
             batch_size: images per batch; memory grows with it. None means 1.
+            allow_urls: download `http://` and `https://` URLs, within the limits of `url_images`.
+            warn: called with a line for each folder or pattern of which files or folders are passed over; None for
+                stderr.
 
         Returns:
             One `Detections` per image, in the order of the images, each by descending score. Empty in, empty out.
 
         Raises:
-            ValueError: an item is not such an image or cannot be read, or `batch_size` is below 1.
+            ValueError: an item is not such an image or cannot be read, or is a URL without `allow_urls`, or
+                `batch_size` is below 1.
         """
-        return list(self.predict_iter(images, batch_size=batch_size))
+        return list(self.predict_iter(images, batch_size=batch_size, allow_urls=allow_urls, warn=warn))
 
-    def predict_iter(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> Iterator[Detections]:
+    def predict_iter(
+        self,
+        images: inputs.Inputs,
+        *,
+        batch_size: int | None = None,
+        allow_urls: bool = False,
+        warn: Callable[[str], None] | None = None,
+    ) -> Iterator[Detections]:
         """Yields the results of `predict` one by one; reads `images` one batch ahead at most."""
-        return map(compact.to_dense, self._found(images, batch_size))
+        many = self._checked(images, batch_size, allow_urls=allow_urls)
+        return map(compact.to_dense, self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
 
     def predict_compact(
-        self, images: Iterable[inputs.Input], *, batch_size: int | None = None
+        self,
+        images: inputs.Inputs,
+        *,
+        batch_size: int | None = None,
+        allow_urls: bool = False,
+        warn: Callable[[str], None] | None = None,
     ) -> list[CompactDetections]:
         """Finds the objects of each image, with masks cropped to their boxes.
 
         Arguments, order and errors are those of `predict`. A result's memory depends on the objects' sizes, not on
         the image's.
         """
-        return list(self._found(images, batch_size))
+        many = self._checked(images, batch_size, allow_urls=allow_urls)
+        return list(self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
 
-    def _found(self, images: Iterable[inputs.Input], batch_size: int | None) -> Iterator[CompactDetections]:
-        size = 1 if batch_size is None else batch_size
-        if size < 1:
+    def _checked(self, images: inputs.Inputs, batch_size: int | None, *, allow_urls: bool) -> Iterable[inputs.Input]:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        inputs.check_many(images)
+        return inputs.as_many(images, allow_urls=allow_urls)
+
+    def _found(
+        self,
+        images: Iterable[inputs.Input],
+        size: int,
+        *,
+        allow_urls: bool,
+        warn: Callable[[str], None] | None,
+    ) -> Iterator[CompactDetections]:
         config = self.bundle.config
-        return self._batches(inputs.read_all(images, channels=config.channels, image_range=config.image_range), size)
+        arrays = inputs.read_all(
+            images,
+            channels=config.channels,
+            image_range=config.image_range,
+            allow_urls=allow_urls,
+            warn=warn or make_log().warning,
+        )
+        return self._batches(arrays, size)
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while images_of_batch := list(islice(images, size)):

@@ -70,8 +70,8 @@ def tag_project(
     return counts[train_tag], counts[val_tag]
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.split("\n")[0])
     parser.add_argument("source", type=Path, metavar="SRC", help="the project to copy")
     parser.add_argument("target", type=Path, metavar="DST", help="folder for the tagged copy; new or empty")
@@ -81,7 +81,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     parser.add_argument("--val-tag", default="val", help="tag of the images to validate on (val)")
     parser.add_argument("--all-train", action="store_true", help="give every image both tags, e.g. for an overfit test")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    options = make_parser(prog).parse_args(arguments)
     return events.run_main(lambda: _run(options), log=events.make_log("rich"), debug=options.debug)
 
 

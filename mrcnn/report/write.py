@@ -1,12 +1,13 @@
 """Writes the HTML report of labelled data: one file that loads nothing."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from mrcnn import files
 from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.train import TrainConfig
 from mrcnn.data.sources import table
-from mrcnn.data.sources.source import DataPaths, Settings
+from mrcnn.data.sources.source import DataPaths, Settings, Source
 from mrcnn.events import EventLog
 from mrcnn.fields.table import FIELDS
 from mrcnn.images import limits
@@ -19,6 +20,27 @@ from mrcnn.report.scan import Reading
 from mrcnn.report.statistics import Fit
 
 TITLE = "Labels"
+
+
+class Scanned(NamedTuple):
+    """Data that was read for the report.
+
+    Attributes:
+        source: the images.
+        data: their records.
+        settings: of the training.
+        reading: how the images were read.
+    """
+
+    source: Source
+    data: DataFacts
+    settings: Settings
+    reading: Reading
+
+    @property
+    def decoded(self) -> frozenset[Path]:
+        """Paths of the images that could be decoded."""
+        return frozenset(self.source.items[image.item].image_path for image in self.data.images)
 
 
 def write_report(
@@ -37,7 +59,7 @@ def write_report(
         settings: of the training; the split depends on them.
         path: of the HTML file; its folder is created.
         config: the train config.
-        from_config: whether objects are judged at the config's input size; else at the suggested one.
+        from_config: as for `write_page`.
         log: where progress is shown; None for nowhere.
 
     Returns:
@@ -47,12 +69,38 @@ def write_report(
         UserError: the data has no known format, or the file cannot be written.
     """
     files.check_writable(path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    scanned = read_data(paths, settings, config=config, log=log)
+    write_page(scanned, path, config=config, from_config=from_config)
+    return scanned.data
+
+
+def read_data(paths: DataPaths, settings: Settings, *, config: TrainConfig, log: EventLog | None = None) -> Scanned:
+    """Reads data of any format: the first half of `write_report`.
+
+    Raises:
+        UserError: the data has no known format.
+    """
     # without a head that learns from points, a box with points has no mask
     source = table.open_source(paths, [name for name in FIELDS if config.model.needs or name != MASK_POINTS])
     reading = Reading(config.model.image_range, config.max_image_mb * limits.MEGABYTE)
-    data = scan.scan(source, settings, reading=reading, log=log)
-    rule = config.model.image_fit
+    return Scanned(source, scan.scan(source, settings, reading=reading, log=log), settings, reading)
+
+
+def write_page(scanned: Scanned, path: Path, *, config: TrainConfig, from_config: bool = False) -> None:
+    """Writes the report of data that was read: the second half of `write_report`.
+
+    Args:
+        scanned: from `read_data` with the same config.
+        path: of the HTML file; its folder is created.
+        config: the train config.
+        from_config: whether objects are judged at the config's input size; else at the suggested one.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    files.check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data, rule = scanned.data, config.model.image_fit
     suggestion = anchors.suggest(data, rule=rule)
     own = Fit(config.input_size.min_dim, config.input_size.max_dim, rule)
     review = examine(
@@ -60,11 +108,11 @@ def write_report(
         fit=own if from_config or suggestion is None else suggestion.fit,
         nms=config.model.detection_nms_iou_threshold,
     )
-    jpegs = gallery.draw(source, data, pictures.wanted(review), settings=settings, reading=reading)
+    wanted = pictures.wanted(review)
+    jpegs = gallery.draw(scanned.source, data, wanted, settings=scanned.settings, reading=scanned.reading)
     page = render(review, suggestion, jpegs=jpegs, from_config=from_config or suggestion is None)
     with files.writing("the report", path), files.replaced(path) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
-    return data
 
 
 def examine(data: DataFacts, *, fit: Fit, nms: float = 0.3) -> Review:

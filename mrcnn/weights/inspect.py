@@ -92,6 +92,13 @@ def lines(path: str, facts: Facts) -> list[str]:
     return [*result, f"  loads: {_verdict(facts)}"]
 
 
+def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of the command line, without reading it."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="weight file: HDF5, PyTorch, safetensors, pickle")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Prints the facts about weight files; an unreadable file causes one line on stderr.
 
@@ -102,10 +109,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     Returns:
         The exit code: 0, or 1 if a file cannot be read.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="weight file: HDF5, PyTorch, safetensors, pickle")
     failed = False
-    for path in parser.parse_args(arguments).files:
+    for path in make_parser(prog).parse_args(arguments).files:
         try:
             print(printable("\n".join(_lines_of(path))))
         except UserError as error:

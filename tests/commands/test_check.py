@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import pytest
 
 from mrcnn.commands import check
@@ -87,3 +88,35 @@ def test_main_judges_objects_in_a_report_by_a_config(root, tmp_path):
     config.write_text(json.dumps({"input_size": {"min_dim": 64, "max_dim": 64}}))
     assert check.main([str(root), "--config", str(config), "--report", str(tmp_path / "a.html")]) == 0
     assert "of the config: min_dim 64, max_dim 64" in (tmp_path / "a.html").read_text()
+
+
+def test_main_with_a_report_decodes_each_image_once(tmp_path, capsys, monkeypatch):
+    """All but those that the report shows: of each class at most 12 objects. The text is that without a report."""
+    root = tiny.write_project(tmp_path / "p", train=30, val=10)
+    page, paths = tmp_path / "a.html", {path.read_bytes(): path.name for path in (root / "ds" / "img").iterdir()}
+    calls = []
+
+    def imdecode(data, flags, *, real=cv2.imdecode):
+        calls.extend([paths[data.tobytes()]] if data.tobytes() in paths else [])
+        return real(data, flags)
+
+    assert len(paths) == 40
+    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    assert check.main([str(root)]) == 0
+    plain = capsys.readouterr().out
+    assert sorted(calls) == sorted(paths.values())
+    calls.clear()
+    assert check.main([str(root), "--report", str(page)]) == 0
+    assert capsys.readouterr().out == plain
+    shown = len(calls) - 40
+    assert 12 <= shown <= 24
+    assert len(set(calls)) == 40
+
+
+def test_main_shows_the_check_where_the_report_cannot_read_the_data(root, tmp_path, capsys):
+    (root / "ds" / "img" / "stray.png").write_bytes((root / "ds" / "img" / "0.png").read_bytes())
+    alone = check.main([str(root)]), capsys.readouterr().out
+    code = check.main([str(root), "--report", str(tmp_path / "a.html")])
+    out, err = capsys.readouterr()
+    assert (code, out) == (1, alone[1])
+    assert "stray.png" in out + err

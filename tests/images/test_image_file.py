@@ -86,3 +86,17 @@ def test_turned_upright_an_orientation_outside_the_exif_block_turns_nothing_as_i
     data = image_file.read_bytes(tmp_path / "a.jpg")
     assert image_file.sizes(data, name="a") == ((2, 3), (2, 3))
     assert image_file.decode(data, cv2.IMREAD_COLOR, name="a").shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp", ".tif"])
+def test_verify_decodes_a_file_that_was_not_decoded_before(extension, monkeypatch):
+    data = cv2.imencode(extension, np.zeros((9, 7, 3), np.uint8))[1]
+    calls, real = [], cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: calls.append(1) or real(*given))
+    image_file.verify(data, name="a")
+    assert len(calls) == 1
+    image_file.verify(data, name="a", was_decoded=True)
+    assert len(calls) == (1 if extension in (".jpg", ".png") else 2)
+    for was_decoded in (False, True):
+        with pytest.raises(UserError, match="cannot decode the image a: it is cut off or in no known format"):
+            image_file.verify(data[:1], name="a", was_decoded=was_decoded)

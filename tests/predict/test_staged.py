@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from mrcnn.errors import OutOfMemory
 from mrcnn.predict import compact, staged
@@ -54,6 +55,38 @@ def test_staged_predictor_refuses_a_batch_of_none_at_the_call():
         predictor.predict_iter(images(1), batch_size=0)
     assert predictor.stages == []
     assert predictor.fields == {}
+
+
+def test_predict_of_a_folder_reads_it_batch_by_batch_and_warns(tmp_path, capsys):
+    for value, name in ((1, "a.png"), (2, "b.png"), (3, "c.png")):
+        Image.new("L", (6, 4), value).save(tmp_path / name)
+    (tmp_path / "notes.txt").touch()
+    predictor, lines = Counting(helpers.make_bundle()), []
+    results = predictor.predict_iter(tmp_path, batch_size=2, warn=lines.append)
+    assert (predictor.stages, lines) == ([], [])
+    assert next(results).scores[0] == 1
+    assert predictor.stages == ["prepare 2", "detect", "detect", "finish 2"]  # the third image is not yet read
+    (tmp_path / "c.png").unlink()
+    Image.new("L", (6, 4), 7).save(tmp_path / "c.png")
+    assert [each.scores[0] for each in results] == [2, 7]
+    assert lines == [f"passed over in {tmp_path}: 1 .txt files (notes.txt)"]
+    found = predictor.predict_compact([images(1)[0], f"{tmp_path}/[bc].png"])
+    assert [each.scores[0] for each in found] == [0, 2, 7]
+    assert "passed over" not in capsys.readouterr().err
+    assert len(predictor.predict(str(tmp_path))) == 3
+    assert "1 .txt files (notes.txt)" in capsys.readouterr().err
+
+
+def test_predict_refuses_a_url_at_the_call():
+    predictor = Counting(helpers.make_bundle())
+    for predict in (predictor.predict, predictor.predict_iter, predictor.predict_compact):
+        with pytest.raises(
+            ValueError, match=r"image 1: .* is a URL, which is not read; `allow_urls=True` downloads it"
+        ):
+            predict([*images(1), "http://127.0.0.1:9/a.png"])
+    with pytest.raises(ValueError, match="Connection refused"):
+        predictor.predict(["http://127.0.0.1:9/a.png"], allow_urls=True)
+    assert predictor.stages == []
 
 
 def test_run_graph_fetches_arrays_and_names_what_to_lower():
