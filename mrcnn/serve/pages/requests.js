@@ -46,7 +46,7 @@ function about() {
 
 async function checkFile(file, limits) {
   if (file.size + FORM_BYTES > limits.max_body_bytes) {
-    const [size, most] = [file.size, limits.max_body_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+    const [size, most] = [file.size, limits.max_body_bytes].map((bytes) => Number((bytes / 1e6).toPrecision(3)));
     throw new Error(`the file has ${size} MB, more than the service accepts (${most} MB, --max-body-bytes); send a smaller one`);
   }
   try {

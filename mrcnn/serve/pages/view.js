@@ -2,6 +2,7 @@
 // The large picture: drawn into a canvas as large as its frame, zoomed about a point and moved by dragging.
 
 const MOST_ZOOM = 32, STEP = 1.25, NUDGE = 60; // times the fitting size; of one key press; CSS pixels of an arrow key
+const LETTERS = 13, LINE = 18; // CSS pixels of a label's letters and height
 const view = {
   size: null, // of the picture, { width, height }; null shows nothing
   picture: null, // an ImageBitmap; null where the browser cannot decode the file
@@ -95,22 +96,32 @@ function drawMasks(paint, factor) {
 }
 
 function drawBoxes(paint, factor) {
-  const size = 13;
-  paint.font = `600 ${size}px system-ui, sans-serif`;
+  paint.font = `600 ${LETTERS}px system-ui, sans-serif`;
   paint.lineWidth = 2;
-  for (let index = view.objects.length - 1; index >= 0; index--) { // the best lies on top
-    const object = view.objects[index], mask = view.masks.get(object);
-    if (!mask) continue;
-    const [x, y, width, height] = boxInFrame(mask.box, factor), text = objectText(object, index);
+  const labels = [];
+  view.objects.forEach((object, index) => {
+    const mask = view.masks.get(object);
+    if (!mask) return;
+    const box = boxInFrame(mask.box, factor), text = objectText(object, index);
     paint.strokeStyle = colorOf(object.title);
-    paint.strokeRect(x, y, width, height);
-    const wide = paint.measureText(text).width + 8, top = Math.max(0, y - size * 1.4);
-    const left = Math.max(0, Math.min(x - 1, frame().width - wide));
+    paint.strokeRect(...box);
+    labels.push({ text, ...labelPlace(labels, box, paint.measureText(text).width + 8) });
+  });
+  for (const { text, left, top, width } of labels) {
     paint.fillStyle = "#000c";
-    paint.fillRect(left, top, wide, size * 1.4);
+    paint.fillRect(left, top, width, LINE);
     paint.fillStyle = "#fff";
-    paint.fillText(text, left + 4, top + size * 1.05);
+    paint.fillText(text, left + 4, top + 0.75 * LINE);
   }
+}
+
+// Above the box and inside the frame; below the labels of better objects that are there already.
+function labelPlace(others, [x, y], width) {
+  const left = Math.max(0, Math.min(x - 1, frame().width - width));
+  let top = Math.max(0, y - LINE);
+  const hits = (other) => left < other.left + other.width && other.left < left + width && Math.abs(top - other.top) < LINE;
+  for (let hit; (hit = others.find(hits));) top = hit.top + LINE;
+  return { left, top, width };
 }
 
 function objectText(object, index) {
