@@ -81,6 +81,16 @@ class Browser:
         down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
         self._act("pointer", [points[0], down, points[1], up])
 
+    def pinch(self, first, second):
+        """Puts two fingers on the window, and moves each from one point to another."""
+        paths = []
+        for name, (start, end) in (("first", first), ("second", second)):
+            points = [{"type": "pointerMove", "duration": 0, "x": x, "y": y} for x, y in (start, end)]
+            down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
+            touch = {"parameters": {"pointerType": "touch"}, "type": "pointer", "id": name}
+            paths.append({**touch, "actions": [points[0], down, points[1], up]})
+        self._ask("POST", "/actions", {"actions": paths})
+
     def _act(self, kind, actions):
         self._ask("POST", "/actions", {"actions": [{"type": kind, "id": kind, "actions": actions}]})
 

@@ -70,7 +70,8 @@ function showAbout({ classes, limits }) {
 function showLowest(score) {
   const bar = byId("threshold"), lowest = Math.floor(100 * score + 1e-9) / 100;
   bar.min = bar.value = lowest;
-  byId("lowest").textContent = `The service drops objects below ${score.toFixed(2)}. Its option --score-threshold changes that.`;
+  byId("lowest-score").textContent = score.toFixed(2);
+  byId("lowest").hidden = false;
   setLeast();
 }
 

@@ -9,6 +9,7 @@ const gallery = {
   made: 0, // ids given so far
   thumbs: Promise.resolve(), // one picture is decoded at a time
   selected: () => {}, // called when another picture is selected, or the selected one has changed
+  counted: () => {}, // called when the states of the pictures, or their number, may have changed
 };
 
 function addPictures(files) {
@@ -104,7 +105,9 @@ function change(picture, values) {
 function showProgress() {
   const count = (state) => gallery.pictures.filter((picture) => picture.state === state).length;
   const all = gallery.pictures.length, failed = count("failed");
-  byId("progress").textContent = all ? `${count("done")} of ${all} ${all === 1 ? "picture" : "pictures"} done${failed ? `, ${failed} failed` : ""}` : "";
+  const text = `${count("done")} of ${all} ${all === 1 ? "picture" : "pictures"} done${failed ? `, ${failed} failed` : ""}`;
+  byId("progress").textContent = all ? text : "";
+  gallery.counted();
 }
 
 function select(picture, focus = false) {

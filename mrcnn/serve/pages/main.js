@@ -63,9 +63,9 @@ function refresh() {
   const picture = gallery.current, done = picture?.state === "done";
   view.objects = done ? shownOf(picture.objects) : [];
   draw();
+  byId("drop").classList.toggle("blank", Boolean(picture && loaded === picture && !view.size));
   showCounts(done ? picture.objects : null);
   gallery.pictures.forEach(showTile);
-  showDownloads();
   if (picture) {
     sayState();
     byId("canvas").setAttribute("aria-label", [picture.name, ...view.objects.map(objectText)].join(", "));
@@ -113,6 +113,7 @@ function startFiles() {
 
 function start() {
   gallery.selected = showSelected;
+  gallery.counted = showDownloads;
   service.learned = showAbout;
   filter.changed = refresh;
   view.changed = showZoom;

@@ -105,7 +105,7 @@ function drawBoxes(paint, factor) {
     const box = boxInFrame(mask.box, factor), text = objectText(object, index);
     paint.strokeStyle = colorOf(object.title);
     paint.strokeRect(...box);
-    labels.push({ text, ...labelPlace(labels, box, paint.measureText(text).width + 8) });
+    if (isInFrame(box)) labels.push({ text, ...labelPlace(labels, box, paint.measureText(text).width + 8) });
   });
   for (const { text, left, top, width } of labels) {
     paint.fillStyle = "#000c";
@@ -113,6 +113,10 @@ function drawBoxes(paint, factor) {
     paint.fillStyle = "#fff";
     paint.fillText(text, left + 4, top + 0.75 * LINE);
   }
+}
+
+function isInFrame([x, y, width, height]) {
+  return x < frame().width && y < frame().height && x + width > 0 && y + height > 0;
 }
 
 // Above the box and inside the frame; below the labels of better objects that are there already.
@@ -128,19 +132,26 @@ function objectText(object, index) {
   return `${index + 1} ${object.title}${object.score === null ? "" : ` ${object.score.toFixed(2)}`}`;
 }
 
-function startDrag(canvas) {
-  let from = null;
+// One pointer moves the picture, two fingers zoom it about their middle.
+function startPointers(canvas) {
+  const down = new Map(); // id of a pointer -> its place in the frame
+  const span = () => {
+    const [[x1, y1], [x2, y2]] = down.values();
+    return { length: Math.max(1, Math.hypot(x1 - x2, y1 - y2)), middle: [(x1 + x2) / 2, (y1 + y2) / 2] };
+  };
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || view.zoom === 1) return;
-    from = [event.clientX, event.clientY];
+    if (event.button !== 0) return;
+    down.set(event.pointerId, [event.offsetX, event.offsetY]);
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    moveBy(event.clientX - from[0], event.clientY - from[1]);
-    from = [event.clientX, event.clientY];
+    if (!down.has(event.pointerId)) return;
+    const [x, y] = down.get(event.pointerId), before = down.size === 2 && span();
+    down.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (before) zoomBy(span().length / before.length, ...span().middle);
+    else if (down.size === 1) moveBy(event.offsetX - x, event.offsetY - y);
   });
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { from = null; });
+  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => down.delete(event.pointerId));
 }
 
 function startView() {
@@ -149,7 +160,7 @@ function startView() {
     event.preventDefault();
     zoomBy(STEP ** (-Math.sign(event.deltaY) * Math.min(2, Math.abs(event.deltaY) / 50)), event.offsetX, event.offsetY);
   }, { passive: false });
-  startDrag(canvas);
+  startPointers(canvas);
   byId("closer").addEventListener("click", () => zoomBy(STEP));
   byId("farther").addEventListener("click", () => zoomBy(1 / STEP));
   byId("fit").addEventListener("click", fit);

@@ -11,7 +11,10 @@ from pycocotools.coco import COCO
 
 from .helpers import needs_browser, picture, slide
 
-pytestmark = needs_browser
+pytestmark = [
+    needs_browser,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]  # of pycocotools
 CAT = np.zeros((40, 60), np.uint8)
 CAT[:, :30] = 1  # of score 0.9
 DOG = np.zeros((40, 60), np.uint8)

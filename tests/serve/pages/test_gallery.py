@@ -87,6 +87,7 @@ def test_gallery_goes_on_after_a_file_that_is_no_image(page, tmp_path):
     assert tiles(page) == [("broken.png", f"failed: {NO_IMAGE}"), ("photo.png", "3 objects")]
     page.wait_for("#status", NO_IMAGE)
     assert status_class(page) == "bad"
+    assert page.run("return byId('drop').classList.contains('blank')") is True
     page.click("#strip li:nth-child(2)")
     page.wait_for("#status", "3 of 3 objects shown")
     assert status_class(page) == ""
@@ -147,7 +148,9 @@ def test_gallery_reports_an_answer_without_a_reason(page, tmp_path):
     page.wait_for("#status", "the answer has the status 502 and no reason; send the picture again")
 
 
-def test_gallery_learns_the_classes_with_the_first_picture_where_it_could_not_before(window, three, tmp_path, monkeypatch):
+def test_gallery_learns_the_classes_with_the_first_picture_where_it_could_not_before(
+    window, three, tmp_path, monkeypatch
+):
     def refuse(self):
         raise RequestError("the service is busy", status=503)
 
@@ -157,7 +160,10 @@ def test_gallery_learns_the_classes_with_the_first_picture_where_it_could_not_be
         window.wait_for("#status", "the service is busy")
     window.choose_file("#file", picture(tmp_path))
     window.wait_for("#status", "3 of 3 objects shown")
-    assert window.run("return [...document.querySelectorAll('#classes label')].map((row) => row.textContent)") == ["cat2", "dog1"]
+    assert window.run("return [...document.querySelectorAll('#classes label')].map((row) => row.textContent)") == [
+        "cat2",
+        "dog1",
+    ]
 
 
 def test_gallery_shows_objects_of_a_picture_that_the_browser_cannot_decode(page, tmp_path):
@@ -175,7 +181,11 @@ def test_gallery_shows_a_turned_photograph_upright(page, tmp_path):
     Image.fromarray(np.full((40, 60, 3), 200, np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
     page.choose_file("#file", tmp_path / "turned.jpg")
     page.wait_for("#status", "3 of 3 objects shown")
-    assert page.run("return [view.size, view.picture.width, view.picture.height]") == [{"width": 40, "height": 60}, 40, 60]
+    assert page.run("return [view.size, view.picture.width, view.picture.height]") == [
+        {"width": 40, "height": 60},
+        40,
+        60,
+    ]
     assert page.run("const thumb = document.querySelector('.thumb'); return thumb.width < thumb.height") is True
 
 
@@ -189,7 +199,17 @@ def test_gallery_by_keys(page, tmp_path):
     for key in ("Right", "Right", "Left", "End", "Right", "Home", "Left", "Down", "Up"):
         page.press(key)
         seen.append((selected(page)[0], focused(page)[-1]))
-    assert seen == [("b", "2"), ("c", "3"), ("b", "2"), ("d", "4"), ("d", "4"), ("a", "1"), ("a", "1"), ("b", "2"), ("a", "1")]
+    assert seen == [
+        ("b", "2"),
+        ("c", "3"),
+        ("b", "2"),
+        ("d", "4"),
+        ("d", "4"),
+        ("a", "1"),
+        ("a", "1"),
+        ("b", "2"),
+        ("a", "1"),
+    ]
     page.press("Right", "Delete")
     assert [name for name, _ in tiles(page)] == ["a.png", "c.png", "d.png"]
     assert (selected(page), focused(page)) == ("c.png", "picture-3")

@@ -87,6 +87,30 @@ def test_view_is_moved_by_dragging_up_to_the_edge(shown):
     assert state(shown) == pytest.approx([4, 10, 5])  # half of what is seen
 
 
+def test_view_zooms_by_two_fingers_about_their_middle(shown):
+    left, top = (round(side) for side in corner(shown))
+    left_finger = (left + 350, top + 200), (left + 300, top + 200)
+    right_finger = (left + 450, top + 200), (left + 500, top + 200)
+    shown.pinch(left_finger, right_finger)
+    zoom, x, y = state(shown)
+    assert zoom == pytest.approx(2)  # from 100 to 200 apart
+    assert (x, y) == pytest.approx((30, 20), abs=2)  # the fingers do not move in the same moment
+
+
+def test_view_labels_only_objects_in_the_frame(shown):
+    boxes = [
+        [10, 10, 5, 5],
+        [-10, 10, 5, 5],
+        [-10, 10, 11, 5],
+        [10, -5, 5, 5],
+        [800, 10, 5, 5],
+        [10, 400, 5, 5],
+        [799, 399, 5, 5],
+    ]
+    found = shown.run("return args[0].map((box) => isInFrame(box))", boxes)
+    assert found == [True, False, True, False, False, False, True]
+
+
 def test_view_is_not_moved_where_the_picture_fits(shown):
     left, top = (round(side) for side in corner(shown))
     shown.drag((left + 400, top + 200), (left + 500, top + 240))
