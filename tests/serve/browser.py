@@ -14,8 +14,8 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = None if CHROMIUM and DRIVER else "needs a browser: apt-get install chromium chromium-driver"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key that the protocol marks an element by
 KEYS = {
-    "Enter": "\ue007", "Space": " ", "Tab": "\ue004", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014", "Down": "\ue015",
-    "Home": "\ue011", "End": "\ue010", "Delete": "\ue017",
+    "Enter": "\ue007", "Space": " ", "Tab": "\ue004", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014",
+    "Down": "\ue015", "Home": "\ue011", "End": "\ue010", "Delete": "\ue017",
 }  # fmt: skip
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",

@@ -1,4 +1,4 @@
-"""Makes the screenshots in docs/serving.md: `python -m tests.serve.screenshot --model DIR --images FILE... --out PNG`."""
+"""Makes the screenshots of docs/serving.md: `python -m tests.serve.screenshot --model DIR --images FILE ...`."""
 
 import argparse
 from pathlib import Path
@@ -9,8 +9,8 @@ from . import browser
 from .helpers import running
 
 SHOWN = """
-    const ready = () => byId("status").textContent.includes("shown") && gallery.pictures.every((item) => item.state !== "sent")
-        && !gallery.busy && view.masks.size === gallery.current.objects.length;
+    const drawn = () => loaded === gallery.current && view.masks.size === gallery.current.objects.length;
+    const ready = () => byId("status").textContent.includes("shown") && !gallery.busy && drawn();
     await gallery.thumbs;
     while (!ready()) await new Promise((next) => setTimeout(next, 50));
     await new Promise((next) => setTimeout(next, 200));

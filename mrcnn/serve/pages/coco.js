@@ -18,7 +18,8 @@ function runs(mask, { width, height }) {
   return counts;
 }
 
-// COCO's text of runs: 5 bits a letter, the low ones first; from the fourth run on, the difference to the one two before.
+// COCO's text of runs: 5 bits a letter, the low ones first. From the fourth on, a run is its difference to the one two
+// before.
 function runsText(counts) {
   let text = "";
   counts.forEach((count, index) => {

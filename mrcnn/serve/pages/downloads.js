@@ -25,7 +25,8 @@ async function saveMasks() {
 async function saveCoco() {
   const done = gallery.pictures.filter((picture) => picture.state === "done");
   const pictures = done.map(({ name, size, objects }) => ({ name, size, objects: shownOf(objects) }));
-  const content = await cocoContent(pictures, [...filter.colors.keys()], `Mask R-CNN, objects of score ${filter.least.toFixed(2)} and above`);
+  const description = `Mask R-CNN, objects of score ${filter.least.toFixed(2)} and above`;
+  const content = await cocoContent(pictures, [...filter.colors.keys()], description);
   offer(json(content), "coco.json");
 }
 

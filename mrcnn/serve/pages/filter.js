@@ -25,7 +25,8 @@ function countsOf(objects) {
 
 function classRow(title, color) {
   const row = document.createElement("label"), box = document.createElement("input");
-  const swatch = document.createElement("span"), name = document.createElement("span"), count = document.createElement("output");
+  const swatch = document.createElement("span"), name = document.createElement("span");
+  const count = document.createElement("output");
   row.className = "row";
   swatch.className = "swatch";
   swatch.style.background = color;

@@ -1,9 +1,10 @@
 "use strict";
-// The pictures: a queue that sends one after the other, and a strip of tiles of which one is selected.
+// The pictures: a queue that sends one after the other, and a strip of tiles of which one is selected. The state of a
+// picture is waiting, sent, done or failed.
 
 const THUMB = 96; // CSS pixels high, at most
 const gallery = {
-  pictures: [], // of { id, file, name, state, reason, size, objects, annotation, tile }; state: waiting, sent, done, failed
+  pictures: [], // of { id, file, name, state, reason, size, objects, annotation, tile }
   current: null,
   busy: false,
   made: 0, // ids given so far
@@ -30,8 +31,8 @@ function newPicture(file) {
 }
 
 function newTile(picture) {
-  const tile = document.createElement("li"), name = document.createElement("span"), state = document.createElement("span");
-  const thumb = document.createElement("canvas");
+  const tile = document.createElement("li"), thumb = document.createElement("canvas");
+  const name = document.createElement("span"), state = document.createElement("span");
   tile.id = `picture-${picture.id}`;
   tile.setAttribute("role", "option");
   tile.setAttribute("aria-selected", "false");
@@ -105,8 +106,8 @@ function change(picture, values) {
 function showProgress() {
   const count = (state) => gallery.pictures.filter((picture) => picture.state === state).length;
   const all = gallery.pictures.length, failed = count("failed");
-  const text = `${count("done")} of ${all} ${all === 1 ? "picture" : "pictures"} done${failed ? `, ${failed} failed` : ""}`;
-  byId("progress").textContent = all ? text : "";
+  const done = `${count("done")} of ${all} ${all === 1 ? "picture" : "pictures"} done`;
+  byId("progress").textContent = !all ? "" : failed ? `${done}, ${failed} failed` : done;
   gallery.counted();
 }
 

@@ -103,7 +103,9 @@ function startFiles() {
   for (const name of ["dragenter", "dragover"]) {
     document.addEventListener(name, (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
   }
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) byId("drop").classList.remove("over"); });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) byId("drop").classList.remove("over"); // the mouse left the window
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     byId("drop").classList.remove("over");

@@ -39,7 +39,8 @@ async function greyPng(numbers, width, height) {
   header[8] = deep ? 16 : 8;
   const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
   const content = new Uint8Array(await zipped.arrayBuffer());
-  return new Blob([signature, chunk("IHDR", header), chunk("IDAT", content), chunk("IEND", new Uint8Array(0))], { type: "image/png" });
+  const chunks = [chunk("IHDR", header), chunk("IDAT", content), chunk("IEND", new Uint8Array(0))];
+  return new Blob([signature, ...chunks], { type: "image/png" });
 }
 
 // The numbers of the objects, from 1 in their order, on a picture; the first of several that share a pixel counts.

@@ -16,7 +16,8 @@ async function request(path, options) {
     content = await response.json();
   } catch {} // of a proxy, or cut off
   if (response.ok && content) return content;
-  throw new Error((content && content.error) || `the answer has the status ${response.status} and no reason; send the picture again`);
+  const unknown = `the answer has the status ${response.status} and no reason; send the picture again`;
+  throw new Error(content?.error || unknown);
 }
 
 function post(path, parts) {
@@ -47,7 +48,8 @@ function about() {
 async function checkFile(file, limits) {
   if (file.size + FORM_BYTES > limits.max_body_bytes) {
     const [size, most] = [file.size, limits.max_body_bytes].map((bytes) => Number((bytes / 1e6).toPrecision(3)));
-    throw new Error(`the file has ${size} MB, more than the service accepts (${most} MB, --max-body-bytes); send a smaller one`);
+    const limit = `more than the service accepts (${most} MB, --max-body-bytes)`;
+    throw new Error(`the file has ${size} MB, ${limit}; send a smaller one`);
   }
   try {
     await file.slice(0, 1).arrayBuffer();

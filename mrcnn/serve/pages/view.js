@@ -123,7 +123,8 @@ function isInFrame([x, y, width, height]) {
 function labelPlace(others, [x, y], width) {
   const left = Math.max(0, Math.min(x - 1, frame().width - width));
   let top = Math.max(0, y - LINE);
-  const hits = (other) => left < other.left + other.width && other.left < left + width && Math.abs(top - other.top) < LINE;
+  const beside = (other) => left >= other.left + other.width || other.left >= left + width;
+  const hits = (other) => !beside(other) && Math.abs(top - other.top) < LINE;
   for (let hit; (hit = others.find(hits));) top = hit.top + LINE;
   return { left, top, width };
 }
@@ -151,7 +152,9 @@ function startPointers(canvas) {
     if (before) zoomBy(span().length / before.length, ...span().middle);
     else if (down.size === 1) moveBy(event.offsetX - x, event.offsetY - y);
   });
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => down.delete(event.pointerId));
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => down.delete(event.pointerId));
+  }
 }
 
 function startView() {

@@ -12,7 +12,7 @@ LOWEST = 0.25  # the score below which this service drops objects
 
 
 def three_objects(batch):
-    """Finds in every picture a cat of 0.9 (left half), a dog of 0.6 (upper half), a cat of 0.3 (lower right quarter)."""
+    """Finds a cat of score 0.9 (left half), a dog of 0.6 (upper half) and a cat of 0.3 (lower right quarter)."""
     windows = batch["windows"]
     y1, x1, y2, x2 = (windows[:, side] for side in range(4))
     y, x = (y1 + y2) / 2, (x1 + x2) / 2

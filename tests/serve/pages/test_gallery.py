@@ -35,7 +35,10 @@ def inferences(service):
 
 def test_gallery_of_several_chosen_pictures_shows_the_first(page, tmp_path):
     names = ("a.png", "b.png", "c.png")
-    page.choose_file("#file", *(picture(tmp_path, name, value=value) for name, value in zip(names, (50, 100, 150))))
+    values = (50, 100, 150)
+    page.choose_file(
+        "#file", *(picture(tmp_path, *pair[:1], value=pair[1]) for pair in zip(names, values, strict=True))
+    )
     page.wait_for("#progress", "3 of 3 pictures done")
     assert tiles(page) == [(name, "3 objects") for name in names]
     assert selected(page) == "a.png"
@@ -69,10 +72,9 @@ def test_gallery_sends_one_picture_after_the_other(window, tmp_path):
 def test_gallery_accepts_dropped_pictures_anywhere_on_the_page(page):
     script = """
         const held = new DataTransfer();
-        for (const name of ["one.png", "two.png"]) held.items.add(new File([Uint8Array.from(args[0])], name, { type: "image/png" }));
-        for (const kind of ["dragover", "drop"]) {
-          document.querySelector("h1").dispatchEvent(new DragEvent(kind, { dataTransfer: held, bubbles: true, cancelable: true }));
-        }
+        const bytes = Uint8Array.from(args[0]), options = { dataTransfer: held, bubbles: true, cancelable: true };
+        for (const name of ["one.png", "two.png"]) held.items.add(new File([bytes], name, { type: "image/png" }));
+        for (const kind of ["dragover", "drop"]) byId("choose").dispatchEvent(new DragEvent(kind, options));
     """
     page.run(script, list(image_bytes(40, 60, 200)))
     page.wait_for("#progress", "2 of 2 pictures done")

@@ -7,19 +7,21 @@ from .helpers import needs_browser, picture, slide
 pytestmark = needs_browser
 
 NAMELESS = """
-    const named = (item) => item.textContent.trim() || item.getAttribute("aria-label") || item.labels?.[0]?.textContent.trim();
+    const label = (item) => item.getAttribute("aria-label") || item.labels?.[0]?.textContent.trim();
+    const named = (item) => item.textContent.trim() || label(item);
     const items = document.querySelectorAll("button, input, canvas[tabindex], [role=option], [role=listbox], a");
     return [...items].filter((item) => !named(item)).map((item) => item.outerHTML);
 """
 REFERENCES = """
-    const ids = (name) => [...document.querySelectorAll(`[${name}]`)].flatMap((item) => item.getAttribute(name).split(" "));
+    const holders = (name) => [...document.querySelectorAll(`[${name}]`)];
+    const ids = (name) => holders(name).flatMap((item) => item.getAttribute(name).split(" "));
     return ["aria-describedby", "aria-labelledby", "for"].flatMap(ids).filter((id) => !byId(id));
 """
 TOO_WIDE = """
     const wide = document.documentElement.clientWidth;
     const inside = [...document.querySelectorAll("main *, aside *")].filter((item) => !item.closest("#strip > li"));
-    const out = inside.filter((item) => item.getBoundingClientRect().right > wide + 0.5).map((item) => item.id || item.tagName);
-    return [document.documentElement.scrollWidth - wide, ...out];
+    const out = inside.filter((item) => item.getBoundingClientRect().right > wide + 0.5);
+    return [document.documentElement.scrollWidth - wide, ...out.map((item) => item.id || item.tagName)];
 """
 CONTRAST = """
     // The WCAG 2.2 contrast of an element's text with the page's background.
@@ -90,7 +92,8 @@ def test_layout_focus_is_visible_at_each_stop_of_tab(filled):
         filled.press("Tab")
         script = """
             const item = document.activeElement, style = getComputedStyle(item);
-            return item === document.body ? [null] : [item.id || item.value || item.textContent, style.outlineStyle, style.outlineWidth];
+            const name = item.id || item.value || item.textContent;
+            return item === document.body ? [null] : [name, style.outlineStyle, style.outlineWidth];
         """
         name, *outline = filled.run(script)
         if name is None:  # after the last

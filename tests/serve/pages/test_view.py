@@ -141,5 +141,5 @@ def test_view_labels_of_one_corner_do_not_cover_each_other(shown):
         const third = labelPlace([first, second], [105, 50], 80), apart = labelPlace([first], [181, 50], 80);
         return [first, second, third, apart, labelPlace([], [790, 5], 80)].map(({ left, top }) => [left, top]);
     """)
-    # a line of 18 above the box; the next ones below the first: 32, 50, 68; at the frame's right and upper edge 800 - 80 and 0
+    # a line of 18 above the box, the next two below it: 32, 50, 68; the frame's right and upper edges: 800 - 80 and 0
     assert places == [[99, 32], [109, 50], [104, 68], [180, 32], [720, 0]]
