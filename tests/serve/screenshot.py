@@ -27,8 +27,10 @@ def main():
     )
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--whole", action="store_true", help="the whole page, not only the part that the window shows")
+    parser.add_argument("--score-threshold", type=float, help="of the service, instead of the model's")
     options = parser.parse_args()
-    with running(Predictor.load(options.model, device="cpu")) as service, browser.browsing() as window:
+    predictor = Predictor.load(options.model, device="cpu", score_threshold=options.score_threshold)
+    with running(predictor) as service, browser.browsing() as window:
         width, height = options.size
         window.resize(width, height, dark=options.dark)
         window.open(f"{service.url}/")

@@ -56,3 +56,28 @@ def test_files_of_pages_are_short_and_used(path):
     assert len(text.splitlines()) <= 400
     assert path.suffix == ".html" or "</script" not in text  # it would end the element that holds the file
     assert path.suffix == ".html" or f'"{path.name}"' in (page.FOLDER / "try.html").read_text()
+
+
+SCRIPTS = re.findall(r'<script src="([\w.]+)">', (page.FOLDER / "try.html").read_text())
+DECLARED = re.compile(r"^(?:async )?function (\w+)|^(?:const|let) (\w+)|^(?:const|let) .*?, ([A-Z_]+) =", re.MULTILINE)
+
+
+def declared(text):
+    """Finds the names that a script declares for the others."""
+    return [name for names in DECLARED.findall(text) for name in names if name]
+
+
+def test_scripts_declare_a_name_once():
+    names = [name for script in SCRIPTS for name in declared((page.FOLDER / script).read_text())]
+    assert len(names) > 60
+    assert sorted(names) == sorted(set(names))  # of two functions with one name, the last would silently count
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_use_those_above_them_alone(script):
+    below = SCRIPTS[SCRIPTS.index(script) + 1 :]
+    later = {name for other in below for name in declared((page.FOLDER / other).read_text())}
+    code = re.sub(r'//.*|"[^"\n]*"', "", (page.FOLDER / script).read_text())
+    code = re.sub(r"`[^`]*`", lambda text: " ".join(re.findall(r"\$\{([^}]*)\}", text[0])), code)
+    used = set(re.findall(r"(?<![.\w])([A-Za-z_]\w*)(?!\w|:)", code)) - set(re.findall(r"\b(?:const|let) (\w+)", code))
+    assert used & later == set()

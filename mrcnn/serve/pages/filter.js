@@ -2,7 +2,6 @@
 // Which objects are shown: those of the ticked classes whose score reaches the threshold.
 
 const filter = { least: 0, off: new Set(), colors: new Map(), changed: () => {} };
-const byId = (id) => document.getElementById(id);
 
 function colorOf(title) {
   return filter.colors.get(title) || "#ff00ff";

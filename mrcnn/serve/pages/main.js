@@ -4,11 +4,6 @@
 let turn = 0; // counts what was asked to be shown: of two pictures, the one selected last wins
 let loaded = null; // the picture whose pixels the view has
 
-function say(text, bad = false) {
-  byId("status").textContent = text;
-  byId("status").className = bad ? "bad" : "";
-}
-
 // Decodes the selected picture and its masks, shows it whole, and says its state.
 async function showSelected() {
   const picture = gallery.current, mine = ++turn;

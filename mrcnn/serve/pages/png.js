@@ -13,11 +13,11 @@ function crc32(bytes) {
 }
 
 function chunk(name, content) {
-  const bytes = new Uint8Array(12 + content.length), view = new DataView(bytes.buffer);
-  view.setUint32(0, content.length);
+  const bytes = new Uint8Array(12 + content.length), fields = new DataView(bytes.buffer);
+  fields.setUint32(0, content.length);
   for (let index = 0; index < 4; index++) bytes[4 + index] = name.charCodeAt(index);
   bytes.set(content, 8);
-  view.setUint32(8 + content.length, crc32(bytes.subarray(4, 8 + content.length)));
+  fields.setUint32(8 + content.length, crc32(bytes.subarray(4, 8 + content.length)));
   return bytes;
 }
 
@@ -33,9 +33,9 @@ async function greyPng(numbers, width, height) {
     }
   }
   const zipped = new Response(new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate")));
-  const header = new Uint8Array(13), view = new DataView(header.buffer);
-  view.setUint32(0, width);
-  view.setUint32(4, height);
+  const header = new Uint8Array(13), fields = new DataView(header.buffer);
+  fields.setUint32(0, width);
+  fields.setUint32(4, height);
   header[8] = deep ? 16 : 8;
   const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
   const content = new Uint8Array(await zipped.arrayBuffer());
