@@ -1,5 +1,6 @@
 """Several pictures on the page: their order, their states, and what fails."""
 
+import contextlib
 import threading
 
 import numpy as np
@@ -33,6 +34,17 @@ def inferences(service):
     return sum(float(line.split()[-1]) for line in lines)
 
 
+@contextlib.contextmanager
+def waiting():
+    """Runs a service that looks at no picture until its gate is open, which it is at the end in any case."""
+    gate = threading.Event()
+    with running(gated_predictor(gate.wait)) as service:
+        try:
+            yield service, gate
+        finally:
+            gate.set()
+
+
 def test_gallery_of_several_chosen_pictures_shows_the_first(page, tmp_path):
     names = ("a.png", "b.png", "c.png")
     values = (50, 100, 150)
@@ -54,8 +66,7 @@ def test_gallery_of_several_chosen_pictures_shows_the_first(page, tmp_path):
 
 
 def test_gallery_sends_one_picture_after_the_other(window, tmp_path):
-    gate = threading.Event()
-    with running(gated_predictor(gate.wait)) as service:
+    with waiting() as (service, gate):
         window.open(f"{service.url}/")
         window.wait_for("#status", "Ready")
         window.choose_file("#file", *(picture(tmp_path, name) for name in ("a.png", "b.png", "c.png")))
@@ -233,8 +244,7 @@ def test_gallery_is_empty_after_the_last_picture_is_removed(page, tmp_path):
 
 
 def test_gallery_leaves_out_a_picture_removed_before_its_turn(window, tmp_path):
-    gate = threading.Event()
-    with running(gated_predictor(gate.wait)) as service:
+    with waiting() as (service, gate):
         window.open(f"{service.url}/")
         window.wait_for("#status", "Ready")
         window.choose_file("#file", *(picture(tmp_path, name) for name in ("a.png", "b.png", "c.png")))
