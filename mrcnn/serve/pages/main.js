@@ -49,7 +49,9 @@ function sayState() {
   if (!picture) return say("Ready");
   if (picture.state === "failed") return say(picture.reason, true);
   if (picture.state !== "done") return say(`${picture.name}: ${stateText(picture)}`);
-  const blind = loaded === picture && !view.picture ? "; this browser cannot show the picture" : "";
+  const drawn = loaded === picture && picture.objects.every((object) => view.masks.has(object));
+  if (!drawn) return say(`${picture.name}: drawing …`);
+  const blind = !view.picture ? "; this browser cannot show the picture" : "";
   say(`${shownOf(picture.objects).length} of ${picture.objects.length} objects shown${blind}`);
 }
 
@@ -109,7 +111,7 @@ function startFiles() {
 }
 
 function start() {
-  gallery.selected = showSelected;
+  gallery.selected = () => showSelected().catch((error) => say(`the picture cannot be drawn: ${error.message}`, true));
   gallery.counted = showDownloads;
   service.learned = showAbout;
   filter.changed = refresh;

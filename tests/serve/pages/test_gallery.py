@@ -188,6 +188,13 @@ def test_gallery_shows_objects_of_a_picture_that_the_browser_cannot_decode(page,
     assert pixel(page, 5, 35) == pytest.approx([196, 68, 68], abs=1)
 
 
+def test_gallery_reports_a_picture_that_cannot_be_drawn(page, tmp_path):
+    page.run("window.tinted = async () => { throw new Error('the canvas is too large'); }")
+    page.choose_file("#file", picture(tmp_path))
+    page.wait_for("#status", "the picture cannot be drawn: the canvas is too large")
+    assert tiles(page) == [("photo.png", "3 objects")]
+
+
 def test_gallery_shows_a_turned_photograph_upright(page, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
