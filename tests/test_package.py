@@ -70,7 +70,8 @@ def call(installed, folder, *arguments):
 
 @pytest.mark.slow
 def test_wheel_holds_presets_schemas_and_pages(installed, tmp_path):
-    for name in ("presets/train_small_dataset.json", "schemas/train.json", "serve/pages/try.html"):
+    pages = [f"serve/pages/{name}" for name in ("try.html", "try.css", "main.js", "docs.html")]
+    for name in ("presets/train_small_dataset.json", "schemas/train.json", *pages):
         assert (installed / "mrcnn" / name).is_file(), name
     project = tiny.write_project(tmp_path / "shapes")
     done = call(installed, tmp_path, "check", project, "--config", "train_cpu_evening", "--report", "labels.html")

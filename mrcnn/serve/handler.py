@@ -30,7 +30,8 @@ class RequestHandler:
     """Reads requests within the limits and runs slow work in a thread pool.
 
     Attributes:
-        service, model_name, api, max_pixels: as given.
+        service, model_name, api, max_pixels, max_body_bytes: as given.
+        score_threshold: score below which the model's detections are dropped.
         channels: channels of the model's images.
         extra_fields: the extra fields of a detection by name.
     """
@@ -58,14 +59,14 @@ class RequestHandler:
         """
         config = service.bundle.config
         self.service, self.model_name, self.api = service, model_name, api
-        self.channels, self.max_pixels = config.channels, max_pixels
+        self.channels, self.max_pixels, self.score_threshold = config.channels, max_pixels, config.score_threshold
         self.extra_fields = service.bundle.extra_fields
         self._image_range = config.image_range
         self._bytes_per_pixel = config.channels + config.detections_per_image // 8 + 1 + PASTING
         budget = max_pixels * self._bytes_per_pixel
         self._admission = Admission(active=active, waiting=MOST_WAITING, budget=max(budget, MOST_TENSOR_BYTES))
         self._threads = ThreadPoolExecutor(active, thread_name_prefix="request")
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
 
     async def admit(self, request: Request) -> AsyncIterator[None]:
         """FastAPI dependency: waits until a POST request is admitted, and frees its slot after the response.
@@ -104,7 +105,7 @@ class RequestHandler:
 
     async def body(self, request: Request) -> Body:
         """Reads a body of any supported Content-Type; see `bodies.read_body`."""
-        return await bodies.read_body(request, max_bytes=self._max_body_bytes, seconds=BODY_SECONDS)
+        return await bodies.read_body(request, max_bytes=self.max_body_bytes, seconds=BODY_SECONDS)
 
     async def parse_json(self, request: Request, parser: Callable[[bytes], Result]) -> Result:
         """Reads a body as JSON text, whatever its Content-Type, and runs `parser` on it as `parse` does.
@@ -112,7 +113,7 @@ class RequestHandler:
         Raises:
             RequestError: as `bodies.read_bytes`, or parsing the text would need more than `MOST_TENSOR_BYTES` (413).
         """
-        text = await bodies.read_bytes(request, max_bytes=self._max_body_bytes, seconds=BODY_SECONDS)
+        text = await bodies.read_bytes(request, max_bytes=self.max_body_bytes, seconds=BODY_SECONDS)
         size = json_text.working_bytes(text)
         if size > MOST_TENSOR_BYTES:
             message = "the JSON text holds too many values; send the bytes of an image file in base64"
