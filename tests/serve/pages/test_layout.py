@@ -8,7 +8,7 @@ pytestmark = needs_browser
 
 NAMELESS = """
     const label = (item) => item.getAttribute("aria-label") || item.labels?.[0]?.textContent.trim();
-    const named = (item) => item.textContent.trim() || label(item);
+    const named = (item) => /[a-z]/i.test(label(item) || item.textContent); // a sign alone is no name
     const items = document.querySelectorAll("button, input, canvas[tabindex], [role=option], [role=listbox], a");
     return [...items].filter((item) => !named(item)).map((item) => item.outerHTML);
 """
