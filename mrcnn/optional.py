@@ -14,6 +14,7 @@ EXTRAS = {  # extra: the import names of its packages
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),

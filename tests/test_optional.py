@@ -11,6 +11,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 LARGE = {
     "energy",
     "mlflow",
+    "onnx",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 
