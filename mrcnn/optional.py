@@ -15,6 +15,7 @@ EXTRAS = {  # extra: the import names of its packages
     "energy": ("codecarbon",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "onnx-run": ("onnxruntime",),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),

@@ -12,6 +12,7 @@ LARGE = {
     "energy",
     "mlflow",
     "onnx",
+    "onnx-run",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 
