@@ -57,7 +57,7 @@ COMMANDS: Commands = {
     "train": Command("mrcnn.commands.train", "train a model on a project, COCO JSON or other labels"),
     "infer": Command("mrcnn.commands.infer", "apply a model to a project or to images"),
     "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on the same data"),
-    "export": Command("mrcnn.commands.export", "write a SavedModel and prove that it is equal"),
+    "export": Command("mrcnn.commands.export", "write a SavedModel, ONNX or PyTorch file and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),
     "check": Command("mrcnn.commands.check", "look for mistakes in a project or other data"),
     "look": Command("mrcnn.commands.look", "draw training batches as the network gets them"),

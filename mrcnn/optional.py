@@ -15,6 +15,8 @@ EXTRAS = {  # extra: the import names of its packages
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "onnx-run": ("onnxruntime",),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),

@@ -11,6 +11,8 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 LARGE = {
     "energy",
     "mlflow",
+    "onnx",
+    "onnx-run",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 

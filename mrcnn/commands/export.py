@@ -8,7 +8,7 @@ from mrcnn import files, startup
 from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
-HELP = "write a SavedModel and prove that it is equal"
+HELP = "write a SavedModel, ONNX or PyTorch file and prove that it is equal"
 RUN_OPTIONS = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 

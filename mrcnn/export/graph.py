@@ -8,7 +8,7 @@ needs no code of this project. The rules are those of `data/resize.py`, `predict
 Shape letters: H W the image, Hi Wi the model input, D output slots, N detections, M mask side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -22,6 +22,7 @@ from mrcnn.ops import masks as mask_ops
 from mrcnn.structures import SEMANTIC, OutputRules, RawDetections, Tensor
 
 CENTRED = rule("centred")
+Paste = Callable[..., tuple[Tensor, Tensor]]  # a function with the arguments and results of `draw`
 _ROUND = {"even": tf.round, "down": tf.floor, "half_up": lambda sides: tf.floor(sides + 0.5)}
 
 
@@ -43,12 +44,13 @@ class Fitted(NamedTuple):
     offset_yx: Tensor
 
 
-def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
+def detect(image: Tensor, model: Exportable, *, paste: Paste | None = None) -> dict[str, Tensor]:
     """Finds the objects of an image.
 
     Args:
-        image: `[H, W, channels]` uint8 RGB.
+        image: `[H, W, channels]` uint8 RGB; or the same whole numbers as float32, for formats that resize no uint8.
         model: the model with its settings.
+        paste: pastes the masks into the image, for formats that cannot hold the loop of `draw`; None for `draw`.
 
     Returns:
         By descending score: boxes `[N, 4]` float32, yxyx pixels of the image, clipped; class_ids `[N]` int32, 1..C-1;
@@ -68,7 +70,7 @@ def detect(image: Tensor, model: Exportable) -> dict[str, Tensor]:
     fields = model.detect(fitted.images, fitted.windows)
     raw = outputs.unnamed({name: value[0] for name, value in fields.items()}, maps=settings.maps)
     size = tf.shape(image)
-    found = to_original(raw._replace(maps={}), fitted, height=size[0], width=size[1], rules=settings.rules)
+    found = to_original(raw._replace(maps={}), fitted, height=size[0], width=size[1], rules=settings.rules, paste=paste)
     return found | maps_to_original(raw.maps, fitted, height=size[0], width=size[1])
 
 
@@ -107,7 +109,13 @@ def fit(
 
 
 def to_original(
-    raw: RawDetections, fitted: Fitted, *, height: Tensor, width: Tensor, rules: OutputRules
+    raw: RawDetections,
+    fitted: Fitted,
+    *,
+    height: Tensor,
+    width: Tensor,
+    rules: OutputRules,
+    paste: Paste | None = None,
 ) -> dict[str, Tensor]:
     """Converts raw output to detections in the image, like `postprocess.to_original`.
 
@@ -117,6 +125,7 @@ def to_original(
         height: H, int32 scalar.
         width: W, int32 scalar.
         rules: how boxes are rounded and masks resized.
+        paste: as for `detect`.
 
     Returns:
         As `detect`; detections whose box has no area or whose mask is empty are dropped.
@@ -129,7 +138,8 @@ def to_original(
     limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
     fields["boxes"] = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
     fields[outputs.PROBABILITIES] = fields.pop("masks")
-    masks, drawn = draw(fields[outputs.PROBABILITIES], fields["boxes"], height=height, width=width, rules=rules)
+    grids = fields[outputs.PROBABILITIES]
+    masks, drawn = (paste or draw)(grids, fields["boxes"], height=height, width=width, rules=rules)
     return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
 
 
@@ -168,7 +178,7 @@ def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: 
 
     def step(index: Tensor, used: Tensor, arrays: tuple[Any, Any]) -> tuple[Any, ...]:
         canvas, drawn = arrays
-        crop, padding = _draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
+        crop, padding = draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
         some = tf.reduce_any(crop)
         # an empty mask is written too, but overwritten by the next one
         canvas = canvas.write(used, tf.pad(tf.cast(crop, tf.uint8), padding))
@@ -178,6 +188,34 @@ def draw(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: 
         lambda index, *_: index < count, step, (0, 0, (canvas, drawn)), parallel_iterations=1
     )
     return canvas.gather(tf.range(tf.maximum(used, 1)))[:used], drawn.stack()
+
+
+def draw_in_box(
+    mask: Tensor, box: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules
+) -> tuple[Tensor, Tensor]:
+    """Resizes and thresholds a mask in the pixels that its box touches.
+
+    Args:
+        mask: `[M, M]` float32, probabilities.
+        box: `[4]` float32, yxyx pixels of the image, clipped to it.
+        height: H, int32 scalar.
+        width: W, int32 scalar.
+        rules: as for `to_original`.
+
+    Returns:
+        crop: `[h, w]` bool.
+        padding: `[2, 2]` int32, pixels before and after the crop along each axis of the image.
+    """
+    mask, box = mask_ops.placed(mask, box, method=rules.mask_paste, maths=ops)
+    method = "bilinear" if rules.mask_paste == "expanded" else rules.mask_paste
+    start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32), 0)
+    end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
+    start = tf.minimum(start, end)
+    # subtracting whole pixels is exact in float32, so every pixel has the same value as when pasted into the image
+    shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
+    sides = end - start
+    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=method)[0]
+    return values >= rules.mask_threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)
 
 
 def _new_sides(sides: Tensor, *, min_dim: int, max_dim: int, fit_rule: Fit) -> Tensor:
@@ -243,24 +281,3 @@ def _truncated(image: Tensor, new_hw: Tensor) -> Tensor:
         below, above = tf.gather(padded, index, axis=axis), tf.gather(padded, tf.minimum(index + 1, old + 1), axis=axis)
         values = below * (1 - share) + above * share
     return tf.cast(tf.floor(tf.maximum(values, least)), tf.float32)
-
-
-def _draw_in_box(
-    mask: Tensor, box: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules
-) -> tuple[Tensor, Tensor]:
-    """Resizes and thresholds a mask in the pixels that its box touches.
-
-    Returns:
-        crop: `[h, w]` bool.
-        padding: `[2, 2]` int32, pixels before and after the crop along each axis of the image.
-    """
-    mask, box = mask_ops.placed(mask, box, method=rules.mask_paste, maths=ops)
-    method = "bilinear" if rules.mask_paste == "expanded" else rules.mask_paste
-    start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32), 0)
-    end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])
-    start = tf.minimum(start, end)
-    # subtracting whole pixels is exact in float32, so every pixel has the same value as when pasted into the image
-    shifted = box - tf.cast(tf.tile(start, [2]), tf.float32)
-    sides = end - start
-    values = mask_ops.paste_masks(mask[None], shifted[None], height=sides[0], width=sides[1], method=method)[0]
-    return values >= rules.mask_threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)

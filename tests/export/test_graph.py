@@ -164,6 +164,17 @@ def test_to_original_moves_as_the_live_model(rules):
     np.testing.assert_array_equal(moved["masks"], live.masks)
 
 
+def test_detect_pastes_masks_as_the_format_wants():
+    def paste(masks, boxes, *, height, width, rules):
+        assert rules == OutputRules()
+        return tf.fill([1, height, width], tf.constant(7, tf.uint8)), tf.constant([False, True])
+
+    found = graph.detect(tf.fill([20, 30, 3], 102.0), helpers.make_exportable(), paste=paste)
+    assert found["masks"].numpy().tolist() == [[[7] * 30] * 20]
+    assert found["class_ids"].numpy().tolist() == [2]  # the second
+    np.testing.assert_allclose(found["scores"], [0.2], rtol=1e-5)  # 102 / 255 / 2
+
+
 def test_to_original_moves_extra_fields_as_the_live_model(monkeypatch):
     toy.register(monkeypatch)
     size, numbers = (33, 60), {"min_dim": 64, "max_dim": 64}

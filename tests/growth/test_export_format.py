@@ -116,6 +116,7 @@ def names(path):
     ("format", "files"),
     [
         ("toy", ["labels.json", "toy.json", "verify.json", "weights.npz"]),
+        ("onnx", ["labels.json", "model.onnx", "verify.json"]),
         ("saved_model", ["fingerprint.pb", "labels.json", "saved_model.pb", "variables", "verify.json"]),
     ],
 )

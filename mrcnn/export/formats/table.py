@@ -3,12 +3,14 @@
 from mrcnn.config import errors
 from mrcnn.errors import UserError
 from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.formats.saved_model import SavedModel
 from mrcnn.export.formats.state_dict import StateDict
 
 DEFAULT = "saved_model"
 FORMATS: dict[str, Format] = {
     "saved_model": SavedModel(),
+    "onnx": Onnx(),
     "torchvision": StateDict("torchvision", ("torchvision", "torchvision_v2")),
     "detectron2": StateDict("detectron2", ("detectron2",)),
 }

@@ -1,0 +1,144 @@
+"""ONNX: one graph from an image's pixels to masks of its size, for ONNX Runtime and other runtimes.
+
+    model.onnx    the graph with the weights; its metadata holds the classes, the thresholds and the settings
+
+It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mrcnn import optional
+from mrcnn.errors import UserError
+from mrcnn.export import graph
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.formats.format import Format
+from mrcnn.export.outputs import PROBABILITIES, ImageFunction
+from mrcnn.structures import OutputRules, Tensor
+
+FILE = "model.onnx"
+OPSET = 18  # the newest that tf2onnx writes
+IMAGE = "image"  # the input, and the name of the function
+EXTRA, PURPOSE = "onnx", "the export to ONNX"
+# names of the axes in the file; an axis of known size keeps its number
+AXES = {
+    IMAGE: ("H", "W"),
+    "boxes": ("N",),
+    "class_ids": ("N",),
+    "scores": ("N",),
+    "masks": ("N", "H", "W"),
+    PROBABILITIES: ("N",),
+}
+
+
+def installed_versions() -> dict[str, str]:
+    """Reads the versions of the packages that write and run ONNX files; those that are not installed are left out."""
+    absent = optional.missing(EXTRA)
+    return {name: packages.version(name) for name in optional.EXTRAS[EXTRA] if name not in absent}
+
+
+class Onnx(Format):
+    """Writes an ONNX file and opens it in ONNX Runtime on the CPU."""
+
+    title = "ONNX file"
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+
+    def limits(self, settings: DetectorSettings) -> list[str]:
+        """Checks that the packages are installed; see `Format.limits`.
+
+        Raises:
+            UserError: a package is missing, or ONNX has no operator for the model's way to resize images.
+        """
+        optional.require(EXTRA, purpose=PURPOSE)
+        if settings.image_resize == "smoothed":
+            raise UserError(
+                'an ONNX file cannot hold `image_resize` "smoothed" (tf2onnx has no rule for ScaleAndTranslate); '
+                "export the model as saved_model"
+            )
+        return []
+
+    def write(self, model: Exportable, folder: Path) -> None:
+        """Converts the graph and writes it with its metadata; see `Format.write`."""
+        onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
+        converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
+        image = tf.TensorSpec([None, None, model.settings.channels], tf.uint8, name=IMAGE)
+        # tf2onnx converts a resize of uint8 to one whose result is uint8 too
+        find = tf.function(
+            lambda image: graph.detect(tf.cast(image, tf.float32), model, paste=paste), input_signature=[image]
+        )
+        converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
+        onnx.helper.set_model_props(converted, metadata(model))
+        _name_axes(converted)
+        onnx.checker.check_model(converted)
+        onnx.save(converted, str(folder / FILE))
+
+    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
+        """Opens the file in ONNX Runtime; see `Format.open`."""
+        runtime = optional.load("onnxruntime", extra=EXTRA, purpose=PURPOSE)
+        session = runtime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+
+        def call(image: np.ndarray) -> dict[str, np.ndarray]:
+            return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
+
+        return {IMAGE: call}
+
+
+def metadata(model: Exportable) -> dict[str, str]:
+    """Builds the metadata of an ONNX file.
+
+    Returns:
+        JSON texts by name: `labels`, the content of labels.json; `settings`, what a caller must know of the graph.
+    """
+    settings = model.settings
+    known = {
+        "format_version": 1,
+        "class_names": settings.class_names,
+        "channels": settings.channels,
+        "image_range": settings.image_range,
+        "min_dim": settings.min_dim,
+        "max_dim": settings.max_dim,
+        "shape": settings.shape,
+        "image_resize": settings.image_resize,
+        "maps": settings.maps,
+        **model.choices._asdict(),
+        **settings.rules._asdict(),
+    }
+    texts = {"labels": dict(model.labels), "settings": known}
+    return {name: json.dumps(content, ensure_ascii=False) for name, content in texts.items()}
+
+
+def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:
+    """Pastes masks into the image one by one, like `graph.draw`, by a loop that ONNX can hold.
+
+    In ONNX a loop adds one element to its result in each step, so empty masks are drawn too and dropped at the end.
+    Arguments and results are those of `graph.draw`.
+    """
+    count = tf.shape(boxes)[0]
+    steps = tf.maximum(count, 1)  # a result of no steps would have no height and width
+    masks, boxes = tf.pad(masks, [[0, 1], [0, 0], [0, 0]]), tf.pad(boxes, [[0, 1], [0, 0]])
+    canvas = tf.TensorArray(tf.uint8, size=steps, element_shape=[None, None])
+
+    def step(index: Tensor, canvas: Any) -> tuple[Tensor, Any]:
+        crop, padding = graph.draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
+        return index + 1, canvas.write(index, tf.pad(tf.cast(crop, tf.uint8), padding))
+
+    _, canvas = tf.while_loop(lambda index, _: index < steps, step, (0, canvas), parallel_iterations=1)
+    pasted = canvas.stack()[:count]
+    drawn = tf.reduce_any(pasted > 0, axis=[1, 2])
+    return tf.boolean_mask(pasted, drawn), drawn
+
+
+def _name_axes(converted: Any) -> None:
+    """Names the axes of unknown size of a model's input and outputs by `AXES`."""
+    for value in (*converted.graph.input, *converted.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        for dim, name in zip(dims, AXES.get(value.name, ()), strict=False):
+            if not dim.dim_value:
+                dim.dim_param = name

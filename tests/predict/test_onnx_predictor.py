@@ -1,0 +1,150 @@
+"""The predictor of ONNX files, on a file of a few operators that stands for an exported model."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn import optional
+from mrcnn.errors import UserError
+from mrcnn.predict.onnx_predictor import OnnxPredictor
+
+onnx = pytest.importorskip("onnx")
+SETTINGS = {"format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 3, "image_range": None, "maps": []}
+WHITE = np.full((4, 6, 3), 255, np.uint8)
+
+
+def write(path, *, settings=SETTINGS, properties=None, extra=()):
+    """Writes a model that finds one dog in every image: its mask is the first channel above 100."""
+    make = onnx.helper.make_node
+    kinds = onnx.TensorProto
+    nodes = [
+        make("Constant", [], ["boxes"], value=onnx.numpy_helper.from_array(np.float32([[0, 1, 2, 3]]))),
+        make("Constant", [], ["class_ids"], value=onnx.numpy_helper.from_array(np.int32([2]))),
+        make("Constant", [], ["scores"], value=onnx.numpy_helper.from_array(np.float32([0.5]))),
+        make("Constant", [], ["limit"], value=onnx.numpy_helper.from_array(np.uint8(100))),
+        make("Constant", [], ["zero"], value=onnx.numpy_helper.from_array(np.int64(0))),
+        make("Constant", [], ["first"], value=onnx.numpy_helper.from_array(np.int64([0]))),
+        make("Gather", ["image", "zero"], ["channel"], axis=2),
+        make("Greater", ["channel", "limit"], ["above"]),
+        make("Cast", ["above"], ["flat"], to=kinds.UINT8),
+        make("Unsqueeze", ["flat", "first"], ["masks"]),
+        make("Identity", ["flat"], ["semantic"]),
+        make("Unsqueeze", ["boxes", "first"], ["probabilities"]),
+        make("Unsqueeze", ["boxes", "first"], ["keypoints"]),
+    ]
+    shapes = {"boxes": (kinds.FLOAT, 2), "class_ids": (kinds.INT32, 1), "scores": (kinds.FLOAT, 1),
+              "masks": (kinds.UINT8, 3), "probabilities": (kinds.FLOAT, 3), "semantic": (kinds.UINT8, 2),
+              "keypoints": (kinds.FLOAT, 3)}  # fmt: skip
+    names = ["boxes", "class_ids", "masks", "probabilities", "scores", *extra]
+    results = [onnx.helper.make_tensor_value_info(name, shapes[name][0], [None] * shapes[name][1]) for name in names]
+    image = onnx.helper.make_tensor_value_info("image", kinds.UINT8, ["H", "W", 3])
+    made = onnx.helper.make_graph(nodes, "one_dog", [image], results)
+    model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+    texts = {"settings": json.dumps(settings), "labels": "{}"} if properties is None else properties
+    onnx.helper.set_model_props(model, texts)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path / "model.onnx")
+
+
+def test_predict_returns_detections(file):
+    predictor = OnnxPredictor.load(file)
+    image = WHITE.copy()
+    image[:, 2:] = 100
+    first, second = predictor.predict([image, WHITE[:2]])
+    assert predictor.class_names == ("bg", "cat", "dog")
+    assert (first.class_names, first.class_ids.tolist(), first.scores.tolist()) == (("dog",), [2], [0.5])
+    assert first.boxes.tolist() == [[0, 1, 2, 3]]
+    assert first.masks.dtype == bool
+    assert first.masks.tolist() == [[[True, True, False, False, False, False]] * 4]
+    assert second.masks.shape == (1, 2, 6)
+    assert (first.extras, first.maps) == ({}, {})
+    assert predictor.predict([]) == []
+
+
+def test_predict_reads_files_grey_and_alpha(file, tmp_path):
+    Image.fromarray(WHITE).save(tmp_path / "white.png")
+    images = [tmp_path / "white.png", Image.fromarray(WHITE), WHITE[..., 0], np.dstack([WHITE, WHITE[..., 0]])]
+    found = OnnxPredictor.load(file, threads=1).predict(images, batch_size=2)
+    assert [item.masks.sum() for item in found] == [24] * 4  # 4 x 6 pixels
+
+
+def test_predict_separates_maps_from_fields(tmp_path):
+    settings = {**SETTINGS, "maps": ["semantic"]}
+    file = write(tmp_path / "model.onnx", settings=settings, extra=("semantic", "keypoints"))
+    (found,) = OnnxPredictor.load(file).predict([WHITE])
+    assert found.maps["semantic"].shape == (4, 6)
+    assert found.extras["keypoints"].tolist() == [[[0, 1, 2, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (WHITE.astype(np.float32), "image 0: an image must be uint8 with values 0..255, got float32; convert it first"),
+        (WHITE[..., :2], "image 0: the model takes images with 3 channels, got 2"),
+        (WHITE[:0], r"image 0: an image must be \[height, width\] or \[height, width, channels\], got \[0, 6, 3\]"),
+        (WHITE[None], r"image 0: an image must be \[height, width\] or .*, got \[1, 4, 6, 3\]"),
+        ("missing.png", "image 0: .*missing.png"),
+    ],
+)
+def test_predict_refuses_what_is_no_image(file, image, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        OnnxPredictor.load(file).predict([image])
+
+
+def test_predict_refuses_a_single_image_and_no_batch(file):
+    with pytest.raises(ValueError, match="`images` must be a list of images, got a single array"):
+        OnnxPredictor.load(file).predict(WHITE)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+        OnnxPredictor.load(file).predict([WHITE], batch_size=0)
+
+
+def load_error(path):
+    with pytest.raises(UserError) as error:
+        OnnxPredictor.load(path)
+    assert "\n" not in str(error.value)
+    return str(error.value).replace(str(path), "FILE")
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", None])
+def test_load_refuses_a_damaged_file(file, capfd, data):
+    file.write_bytes(file.read_bytes()[:200] if data is None else data)
+    assert load_error(file).startswith("FILE cannot be opened as an ONNX file, export it again: [ONNXRuntimeError]")
+    assert capfd.readouterr().err == ""
+
+
+def test_load_refuses_files_that_are_no_export(tmp_path):
+    path = tmp_path / "model.onnx"
+    assert load_error(path) == "there is no ONNX file FILE; `mrcnn export --format onnx` writes one"
+    assert load_error(write(path, properties={})).startswith("FILE: the file has no metadata of `mrcnn export`; ")
+    assert load_error(write(path, properties={"settings": "[", "labels": "{}"})).startswith("FILE: the file has no")
+    assert load_error(write(path, settings={"format_version": 1})).startswith("FILE: the file has no metadata of")
+    assert load_error(write(path, settings={**SETTINGS, "format_version": 2})) == (
+        "FILE: the metadata has version 2, this program reads 1; export the model again"
+    )
+
+
+def test_load_names_what_installs_the_runtime(file, monkeypatch):
+    monkeypatch.setitem(optional.EXTRAS, "onnx-run", ("no_such_package",))
+    assert "needs the package no_such_package; install it by" in load_error(file)
+
+
+def test_load_starts_no_tensorflow(file):
+    code = f"""
+import sys
+import numpy as np
+from mrcnn.predict.onnx_predictor import OnnxPredictor
+(found,) = OnnxPredictor.load({str(file)!r}).predict([np.full((4, 6, 3), 255, np.uint8)])
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+print(found.class_names)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "('dog',)\n"), done.stderr
