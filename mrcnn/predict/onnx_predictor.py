@@ -13,6 +13,7 @@ import numpy as np
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
+from mrcnn.events import make_log
 from mrcnn.predict import inputs, preprocess
 from mrcnn.structures import Detections
 
@@ -81,28 +82,49 @@ class OnnxPredictor:
         except UserError as error:
             raise UserError(f"{model}: {error}") from error
 
-    def predict(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> list[Detections]:
+    def predict(
+        self,
+        images: inputs.Inputs,
+        *,
+        batch_size: int | None = None,
+        allow_urls: bool = False,
+        warn: Callable[[str], None] | None = None,
+    ) -> list[Detections]:
         """Finds the objects of each image.
 
         Args:
             images: any number of images of any size, as for `Predictor.predict`.
             batch_size: accepted for the interface of `Predictor`; the file takes one image at a time.
+            allow_urls: as for `Predictor.predict`.
+            warn: as for `Predictor.predict`.
 
         Returns:
             One `Detections` per image, in the order of the images, each by descending score. Empty in, empty out.
 
         Raises:
-            ValueError: an item is not such an image or cannot be read, or `batch_size` is below 1.
+            ValueError: as for `Predictor.predict`.
         """
-        return list(self.predict_iter(images, batch_size=batch_size))
+        return list(self.predict_iter(images, batch_size=batch_size, allow_urls=allow_urls, warn=warn))
 
-    def predict_iter(self, images: Iterable[inputs.Input], *, batch_size: int | None = None) -> Iterator[Detections]:
+    def predict_iter(
+        self,
+        images: inputs.Inputs,
+        *,
+        batch_size: int | None = None,
+        allow_urls: bool = False,
+        warn: Callable[[str], None] | None = None,
+    ) -> Iterator[Detections]:
         """Yields the results of `predict` one by one and reads `images` only as needed."""
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        inputs.check_many(images)
         channels = self.settings["channels"]
-        pictures = inputs.read_all(images, channels=channels, image_range=self.settings["image_range"])
+        pictures = inputs.read_all(
+            inputs.as_many(images, allow_urls=allow_urls),
+            channels=channels,
+            image_range=self.settings["image_range"],
+            allow_urls=allow_urls,
+            warn=warn or make_log().warning,
+        )
         return map(self._detect, preprocess.as_model_images(pictures, channels=channels))
 
     def _detect(self, image: np.ndarray) -> Detections:
