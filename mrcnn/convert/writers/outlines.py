@@ -142,14 +142,17 @@ def _successors(inside: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray,
 def _cycles(following: list[int]) -> list[list[int]]:
     """Lists the cycles of a permutation, which is changed: what was visited becomes -1."""
     cycles = []
-    for first in range(len(following)):
+    for first, after in enumerate(following):  # also sees what was visited meanwhile
+        if after < 0:
+            continue
         cycle, place = [], first
-        while (after := following[place]) >= 0:
-            cycle.append(place)
+        add = cycle.append  # the loop runs once for each side of a pixel at a border
+        while after >= 0:
+            add(place)
             following[place] = -1
             place = after
-        if cycle:
-            cycles.append(cycle)
+            after = following[place]
+        cycles.append(cycle)
     return cycles
 
 
