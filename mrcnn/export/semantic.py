@@ -23,7 +23,6 @@ def to_original(logits: Tensor, *, input_hw: Tensor, window: Tensor, height: Ten
     Returns:
         `[H, W]` uint8, 0..C-1; of equal logits the smallest class.
     """
-
     best = classes = None
     for number in range(logits.shape[-1]):  # no loop of the graph: tf2onnx converts it wrongly
         with tf.control_dependencies([] if best is None else [best, classes]):

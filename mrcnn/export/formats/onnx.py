@@ -19,7 +19,7 @@ from mrcnn.errors import UserError, one_line
 from mrcnn.export import graph
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import PROBABILITIES, ImageFunction
+from mrcnn.export.outputs import ImageFunction
 from mrcnn.structures import SEMANTIC, OutputRules, Tensor
 
 FILE = "model.onnx"

@@ -10,10 +10,13 @@ import pytest
 import tensorflow as tf
 
 from mrcnn import optional
+from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
-from mrcnn.export import graph
+from mrcnn.export import graph, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
+from mrcnn.export.precision import GREY
 from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import OutputRules
@@ -143,13 +146,28 @@ def test_write_names_inputs_and_axes(written):
     }
 
 
+def test_write_holds_rectangles_and_older_ways_to_resize(tmp_path):
+    bundle = helpers.make_bundle(config=MatterportConfig(image_resize="truncated"))
+    bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    run.write(bundle, tmp_path, format=Onnx())
+    detect = Onnx().open(tmp_path, run.detector_settings(bundle))["image"]
+    for size in [(40, 50), (150, 30), (20, 200)]:
+        image = helpers.photo(*size)
+        (live,) = Predictor(bundle).predict([image])
+        found = detect(image)
+        assert len(live.scores) == 2
+        np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
+        np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
+    assert json.loads((tmp_path / "labels.json").read_text())["input_size"]["shape"] == "rectangle"
+
+
 def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
     def bits(batch):
         raw = helpers.brightness_model(batch)
         signs = tf.bitcast(raw.scores, tf.int32) < 0
         return raw._replace(valid=raw.valid & ~signs)
 
-    with pytest.raises(UserError, match="^ONNX cannot hold this model, export it as saved_model: .*Bitcast"):
+    with pytest.raises(UserError, match=r"^ONNX cannot hold this model, export it as saved_model: .*Bitcast"):
         Onnx().write(helpers.make_exportable(bits), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
