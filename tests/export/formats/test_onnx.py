@@ -13,9 +13,10 @@ from mrcnn import optional
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
-from mrcnn.export import graph, run
+from mrcnn.export import graph, proof, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
+from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
 from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
@@ -26,7 +27,7 @@ SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
 LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
 
 
-def network(batch):
+def several(batch):
     """Finds what `brightness_model` does with a mask that is a slope, and an object whose mask is empty.
 
     An image whose mean is below 0.2 shows nothing. Each object has two keypoints; each pixel's class is its strongest
@@ -53,7 +54,7 @@ def network(batch):
 
 
 def exportable():
-    model = helpers.make_exportable(network)
+    model = helpers.make_exportable(several)
     return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=LABELS)
 
 
@@ -90,7 +91,7 @@ def check(found, live):
 @pytest.mark.parametrize("size", SIZES)
 def test_write_agrees_with_the_live_model_on_every_size(opened, size):
     image = np.maximum(helpers.photo(*size, seed=3), 100)  # so bright that there are objects
-    live = Predictor(helpers.make_bundle(network)).predict([image])[0]
+    live = Predictor(helpers.make_bundle(several)).predict([image])[0]
     found = opened(image)
     check(found, live)
     assert 1 in found["class_ids"]
@@ -159,6 +160,18 @@ def test_write_holds_rectangles_and_older_ways_to_resize(tmp_path):
         np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
         np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
     assert json.loads((tmp_path / "labels.json").read_text())["input_size"]["shape"] == "rectangle"
+
+
+@pytest.mark.slow
+def test_write_holds_a_whole_network(network, tmp_path, log):
+    # region proposals, suppression and RoIAlign are in no smaller network; about 45 seconds of a processor
+    run.write(network.bundle, tmp_path, format=Onnx())
+    functions = Onnx().open(tmp_path, run.detector_settings(network.bundle))
+    seen = [Picture("small", helpers.photo(90, 70)), Picture("wide", helpers.photo(61, 300, seed=1))]
+    result = proof.prove(network, functions, seen, log=log)
+    assert result.failures == []
+    assert result.paired >= 8
+    assert result.to_json()["largest_difference"]["score"] < 1e-4
 
 
 def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
