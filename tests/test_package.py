@@ -41,6 +41,14 @@ def test_pinned_versions_fit_the_package():
     assert {packaging.Requirement(line).name for line in wanted} == set(pins)
 
 
+def test_developing_installs_the_tested_versions_of_the_onnx_extra():
+    lines = {
+        name: (ROOT / name).read_text().splitlines() for name in ("requirements-dev.txt", "requirements-extras.txt")
+    }
+    both = set(lines["requirements-dev.txt"]) & set(lines["requirements-extras.txt"])
+    assert {line.split("==")[0] for line in both} == {"tf2onnx", "onnx", "onnxruntime"}
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """Builds a wheel of a copy of the sources and unpacks it, as pip does with a wheel of pure Python."""

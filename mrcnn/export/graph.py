@@ -96,8 +96,9 @@ def fit(
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
     new_sides = _new_sides(sides, min_dim=min_dim, max_dim=max_dim, fit_rule=fit_rule)
     new_hw = tf.cast(new_sides, tf.int32)
-    is_square = shape == "square"
-    input_hw = tf.constant([max_dim, max_dim]) if is_square else -(-new_hw // fit_rule.step) * fit_rule.step
+    is_square, step = shape == "square", fit_rule.step
+    # rounded up without a negative number, whose quotient ONNX rounds to the other side
+    input_hw = tf.constant([max_dim, max_dim]) if is_square else (new_hw + step - 1) // step * step
     before = (input_hw - new_hw) // 2 if fit_rule.centred else tf.zeros_like(new_hw)
     scale_pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
     padding = tf.stack([before, input_hw - new_hw - before], axis=1)

@@ -11,7 +11,7 @@ from mrcnn.structures import Tensor
 def to_original(logits: Tensor, *, input_hw: Tensor, window: Tensor, height: Tensor, width: Tensor) -> Tensor:
     """Finds the class of each pixel of an image.
 
-    One class is scaled at a time, so the memory does not grow with the number of classes.
+    Each class is scaled after the one before, so the memory does not grow with the number of classes.
 
     Args:
         logits: `[h, w, C]` float32 over the model input with its padding; C is known and at most 255.
@@ -23,14 +23,15 @@ def to_original(logits: Tensor, *, input_hw: Tensor, window: Tensor, height: Ten
     Returns:
         `[H, W]` uint8, 0..C-1; of equal logits the smallest class.
     """
-
-    def step(number: Tensor, best: Tensor, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        enlarged = tf.image.resize(logits[..., number, None], input_hw)
+    best = classes = None
+    for number in range(logits.shape[-1]):  # no loop of the graph: tf2onnx converts it wrongly
+        with tf.control_dependencies([] if best is None else [best, classes]):
+            enlarged = tf.image.resize(tf.identity(logits[..., number, None]), input_hw)
         values = tf.image.resize(enlarged[window[0] : window[2], window[1] : window[3]], [height, width])[..., 0]
+        if best is None:
+            best, classes = values, tf.zeros([height, width], tf.uint8)
+            continue
         is_better = values > best
-        classes = tf.where(is_better, tf.cast(number, tf.uint8), classes)
-        return number + 1, tf.where(is_better, values, best), classes
-
-    best, classes = tf.fill([height, width], -float("inf")), tf.zeros([height, width], tf.uint8)
-    count = logits.shape[-1]
-    return tf.while_loop(lambda number, *_: number < count, step, (0, best, classes), parallel_iterations=1)[2]
+        classes = tf.where(is_better, tf.constant(number, tf.uint8), classes)
+        best = tf.where(is_better, values, best)
+    return classes

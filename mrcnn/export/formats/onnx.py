@@ -15,25 +15,23 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, one_line
 from mrcnn.export import graph
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import PROBABILITIES, ImageFunction
-from mrcnn.structures import OutputRules, Tensor
+from mrcnn.export.outputs import ImageFunction
+from mrcnn.structures import SEMANTIC, OutputRules, Tensor
 
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
 IMAGE = "image"  # the input, and the name of the function
+MOST_REASON = 200  # characters kept of the text of an error of onnx
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
-# names of the axes in the file; an axis of known size keeps its number
+# names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
 AXES = {
     IMAGE: ("H", "W"),
-    "boxes": ("N",),
-    "class_ids": ("N",),
-    "scores": ("N",),
     "masks": ("N", "H", "W"),
-    PROBABILITIES: ("N",),
+    SEMANTIC: ("H", "W"),
 }
 
 
@@ -64,7 +62,11 @@ class Onnx(Format):
         return []
 
     def write(self, model: Exportable, folder: Path) -> None:
-        """Converts the graph and writes it with its metadata; see `Format.write`."""
+        """Converts the graph and writes it with its metadata; see `Format.write`.
+
+        Raises:
+            UserError: ONNX has no operator for a part of the model.
+        """
         onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
         converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
         image = tf.TensorSpec([None, None, model.settings.channels], tf.uint8, name=IMAGE)
@@ -75,7 +77,11 @@ class Onnx(Format):
         converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
         onnx.helper.set_model_props(converted, metadata(model))
         _name_axes(converted)
-        onnx.checker.check_model(converted)
+        try:
+            onnx.checker.check_model(converted)
+        except onnx.checker.ValidationError as error:  # tf2onnx keeps operators that it has no rule for
+            reason = one_line(str(error), most=MOST_REASON)
+            raise UserError(f"ONNX cannot hold this model, export it as saved_model: {reason}") from error
         onnx.save(converted, str(folder / FILE))
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
@@ -139,6 +145,6 @@ def _name_axes(converted: Any) -> None:
     """Names the axes of unknown size of a model's input and outputs by `AXES`."""
     for value in (*converted.graph.input, *converted.graph.output):
         dims = value.type.tensor_type.shape.dim
-        for dim, name in zip(dims, AXES.get(value.name, ()), strict=False):
+        for dim, name in zip(dims, AXES.get(value.name, ("N",)), strict=False):
             if not dim.dim_value:
                 dim.dim_param = name

@@ -10,10 +10,15 @@ import pytest
 import tensorflow as tf
 
 from mrcnn import optional
+from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
-from mrcnn.export import graph
+from mrcnn.export import graph, proof, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
+from mrcnn.export.pictures import Picture
+from mrcnn.export.precision import GREY
+from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import OutputRules
 from tests.export import helpers
@@ -22,10 +27,11 @@ SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
 LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
 
 
-def network(batch):
+def several(batch):
     """Finds what `brightness_model` does with a mask that is a slope, and an object whose mask is empty.
 
-    An image whose mean is below 0.2 shows nothing.
+    An image whose mean is below 0.2 shows nothing. Each object has two keypoints; each pixel's class is its strongest
+    colour.
     """
     raw = helpers.brightness_model(batch)
     slope = tf.tile(tf.linspace(0.0, 1.0, 4)[None], [4, 1])
@@ -34,26 +40,41 @@ def network(batch):
     scores = tf.stack([raw.scores[:, 0], raw.scores[:, 1], raw.scores[:, 1]], axis=1)
     valid = tf.tile(raw.scores[:, 1:2] >= 0.2, [1, 3])
     class_ids = tf.tile([[2, 1, 1]], [tf.shape(boxes)[0], 1])
-    return raw._replace(boxes=boxes, scores=scores, valid=valid, class_ids=class_ids, masks=masks[None])
+    maps = np.random.default_rng(0).normal(size=(1, 8, 8, 2)).astype(np.float32)
+    points = decode.decode_keypoints(tf.tile(maps, [tf.size(scores), 1, 1, 1]), tf.reshape(boxes, [-1, 4]))
+    return raw._replace(
+        boxes=boxes,
+        scores=scores,
+        valid=valid,
+        class_ids=class_ids,
+        masks=masks[None],
+        extras={"keypoints": tf.reshape(points, [-1, 3, 2, 3])},
+        maps={"semantic": tf.image.resize(batch["images"], [16, 16])},
+    )
+
+
+def exportable():
+    model = helpers.make_exportable(several)
+    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=LABELS)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A folder with the network's ONNX file."""
     folder = tmp_path_factory.mktemp("onnx")
-    Onnx().write(replace(helpers.make_exportable(network), labels=LABELS), folder)
+    Onnx().write(exportable(), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def opened(written):
-    functions = Onnx().open(written, helpers.make_exportable(network).settings)
+    functions = Onnx().open(written, exportable().settings)
     assert list(functions) == ["image"]
     return functions["image"]
 
 
 def check(found, live):
-    assert set(found) == {"boxes", "class_ids", "scores", "masks", "probabilities"}
+    assert set(found) == {"boxes", "class_ids", "scores", "masks", "probabilities", "keypoints", "semantic"}
     assert [found[key].dtype for key in ("boxes", "class_ids", "scores", "masks", "probabilities")] == [
         np.float32, np.int32, np.float32, np.uint8, np.float32
     ]  # fmt: skip
@@ -62,12 +83,15 @@ def check(found, live):
     np.testing.assert_allclose(found["scores"], live.scores, atol=1e-4)
     assert found["masks"].shape == live.masks.shape
     assert (found["masks"] != live.masks).sum() <= 2 * len(live.masks)
+    np.testing.assert_allclose(found["keypoints"], live.extras["keypoints"], atol=0.01)
+    assert found["semantic"].shape == live.maps["semantic"].shape
+    assert (found["semantic"] != live.maps["semantic"]).mean() <= 0.001
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_write_agrees_with_the_live_model_on_every_size(opened, size):
     image = np.maximum(helpers.photo(*size, seed=3), 100)  # so bright that there are objects
-    live = Predictor(helpers.make_bundle(network)).predict([image])[0]
+    live = Predictor(helpers.make_bundle(several)).predict([image])[0]
     found = opened(image)
     check(found, live)
     assert 1 in found["class_ids"]
@@ -80,7 +104,8 @@ def test_write_agrees_with_the_live_model_on_every_size(opened, size):
 def test_write_keeps_the_shape_of_no_masks(opened):
     found = opened(np.full((30, 50, 3), 40, np.uint8))  # 40 / 255 = 0.16
     assert {name: value.shape for name, value in found.items()} == {
-        "boxes": (0, 4), "class_ids": (0,), "scores": (0,), "masks": (0, 30, 50), "probabilities": (0, 4, 4)
+        "boxes": (0, 4), "class_ids": (0,), "scores": (0,), "masks": (0, 30, 50), "probabilities": (0, 4, 4),
+        "keypoints": (0, 2, 3), "semantic": (30, 50),
     }  # fmt: skip
 
 
@@ -117,7 +142,47 @@ def test_write_names_inputs_and_axes(written):
         "masks": ("tensor(uint8)", ["N", "H", "W"]),
         "probabilities": ("tensor(float)", ["N", 4, 4]),
         "scores": ("tensor(float)", ["N"]),
+        "keypoints": ("tensor(float)", ["N", 2, 3]),
+        "semantic": ("tensor(uint8)", ["H", "W"]),
     }
+
+
+def test_write_holds_rectangles_and_older_ways_to_resize(tmp_path):
+    bundle = helpers.make_bundle(config=MatterportConfig(image_resize="truncated"))
+    bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    run.write(bundle, tmp_path, format=Onnx())
+    detect = Onnx().open(tmp_path, run.detector_settings(bundle))["image"]
+    for size in [(40, 50), (150, 30), (20, 200)]:
+        image = helpers.photo(*size)
+        (live,) = Predictor(bundle).predict([image])
+        found = detect(image)
+        assert len(live.scores) == 2
+        np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
+        np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
+    assert json.loads((tmp_path / "labels.json").read_text())["input_size"]["shape"] == "rectangle"
+
+
+@pytest.mark.slow
+def test_write_holds_a_whole_network(network, tmp_path, log):
+    # region proposals, suppression and RoIAlign are in no smaller network; about 45 seconds of a processor
+    run.write(network.bundle, tmp_path, format=Onnx())
+    functions = Onnx().open(tmp_path, run.detector_settings(network.bundle))
+    seen = [Picture("small", helpers.photo(90, 70)), Picture("wide", helpers.photo(61, 300, seed=1))]
+    result = proof.prove(network, functions, seen, log=log)
+    assert result.failures == []
+    assert result.paired >= 8
+    assert result.to_json()["largest_difference"]["score"] < 1e-4
+
+
+def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
+    def bits(batch):
+        raw = helpers.brightness_model(batch)
+        signs = tf.bitcast(raw.scores, tf.int32) < 0
+        return raw._replace(valid=raw.valid & ~signs)
+
+    with pytest.raises(UserError, match=r"^ONNX cannot hold this model, export it as saved_model: .*Bitcast"):
+        Onnx().write(helpers.make_exportable(bits), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_metadata_has_what_a_caller_needs():
