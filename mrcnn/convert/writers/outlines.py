@@ -145,7 +145,8 @@ def _cycles(following: list[int]) -> list[list[int]]:
     for first, after in enumerate(following):  # also sees what was visited meanwhile
         if after < 0:
             continue
-        cycle, place = [], first
+        cycle: list[int] = []
+        place = first
         add = cycle.append  # the loop runs once for each side of a pixel at a border
         while after >= 0:
             add(place)
