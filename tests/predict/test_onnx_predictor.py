@@ -77,6 +77,24 @@ def test_predict_reads_files_grey_and_alpha(file, tmp_path):
     assert [item.masks.sum() for item in found] == [24] * 4  # 4 x 6 pixels
 
 
+def test_predict_converts_16_bits_by_the_range_of_the_model(tmp_path):
+    Image.fromarray(np.full((4, 6), 600, np.uint16)).save(tmp_path / "grey.png")
+    found = []
+    for image_range in (1023, 4095):  # 600 becomes 600 * 255 / 1023 = 149.6, above the limit of 100, and 37.4
+        file = write(tmp_path / f"{image_range}.onnx", settings={**SETTINGS, "image_range": image_range})
+        found += OnnxPredictor.load(file).predict([tmp_path / "grey.png"])
+    assert [item.masks.sum() for item in found] == [24, 0]
+
+
+def test_predict_reads_folders_in_order(file, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, value in (("b.png", 0), ("a.png", 255)):
+        Image.fromarray(np.full((4, 6, 3), value, np.uint8)).save(tmp_path / "in" / name)
+    assert [item.masks.sum() for item in OnnxPredictor.load(file).predict(tmp_path / "in")] == [24, 0]
+    with pytest.raises(ValueError, match="`allow_urls=True` downloads it"):
+        OnnxPredictor.load(file).predict(["http://127.0.0.1:1/a.png"])
+
+
 def test_predict_separates_maps_from_fields(tmp_path):
     settings = {**SETTINGS, "maps": ["semantic"]}
     file = write(tmp_path / "model.onnx", settings=settings, extra=("semantic", "keypoints"))
