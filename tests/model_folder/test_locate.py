@@ -46,3 +46,10 @@ def test_find_model_and_find_start_download_a_published_model(tmp_path, monkeypa
     assert asked == ["a54504", "bf2d0c1e"]
     with pytest.raises(UserError, match=r"^detectron2:x is not among the published models: use one of "):
         locate.find_model("detectron2:x")
+
+
+@pytest.mark.parametrize("find", [locate.find_model, locate.find_start])
+def test_an_export_is_no_model_folder(find, tmp_path):
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(UserError, match=r"model\.onnx is an export to ONNX, which mrcnn\.OnnxPredictor runs"):
+        find(tmp_path / "model.onnx")
