@@ -166,3 +166,13 @@ def test_limits_names_what_installs_a_missing_package(monkeypatch):
 def test_versions_name_the_converter():
     assert set(Onnx().versions) == {"tensorflow", "tf2onnx", "onnx", "onnxruntime"}
     assert Onnx().versions["tensorflow"] == tf.__version__
+
+
+def test_installed_versions_leaves_out_a_runtime_that_was_installed_under_another_name(monkeypatch):
+    def version(name):
+        if name == "onnxruntime":  # it can be imported, but its package is onnxruntime-gpu
+            raise onnx.packages.PackageNotFoundError(name)
+        return "1.2"
+
+    monkeypatch.setattr(onnx.packages, "version", version)
+    assert onnx.installed_versions() == {"tf2onnx": "1.2", "onnx": "1.2"}
