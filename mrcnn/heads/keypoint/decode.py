@@ -64,9 +64,10 @@ def _peak(maps: Tensor, pixels: Tensor, *, limits: tuple[int, int] | None) -> _P
     large = ops.matmul(ops.matmul(rows, maps), ops.transpose(columns))  # [K, h, w]
     inside = (_count(height) < pixels[1])[:, None] & (_count(width) < pixels[0])[None]
     flat = ops.reshape(ops.where(inside, large, float("-inf")), (maps.shape[0], -1))
-    index = ops.cast(ops.argmax(flat, axis=1), "int32")
+    value, found = ops.top_k(flat, k=1)  # Keras's argmax has an operator that ONNX lacks
+    index = ops.cast(found[:, 0], "int32")
     place = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
-    return _Peaks(place, ops.max(flat, axis=1))
+    return _Peaks(place, value[:, 0])
 
 
 def _bicubic(pixels: Tensor, size: int, *, length: Tensor | int) -> Tensor:

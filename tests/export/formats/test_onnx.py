@@ -14,8 +14,10 @@ from mrcnn.errors import UserError
 from mrcnn.export import graph
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
+from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.heads.keypoint.decode import decode_keypoints
 from mrcnn.predict.predictor import Predictor
-from mrcnn.structures import OutputRules
+from mrcnn.structures import Choices, OutputRules, Proposals
 from tests.export import helpers
 
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
@@ -132,6 +134,34 @@ def test_metadata_has_what_a_caller_needs():
         "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
         "mask_paste": "bilinear", "round_boxes": "never",
     }  # fmt: skip
+
+
+def best_class(boxes, logits):
+    """Decodes by the box head's rule of older models: the best class of each region."""
+    valid = tf.ones(tf.shape(boxes)[:2], bool)
+    proposals, deltas = Proposals(boxes, boxes[..., 0], valid), tf.zeros((1, 4, 3, 4))
+    found = DetectionGenerator(classes="best")(
+        proposals, logits, deltas, windows=tf.constant([[0.0, 0, 90, 90]]), choices=Choices(score_threshold=0.1)
+    )
+    return found.boxes[0], found.scores[0]
+
+
+def keypoints(boxes, logits):
+    """Decodes the maps of two points, 3 x 3 cells that are most of the logits."""
+    return (decode_keypoints(tf.tile(tf.reshape(logits, (1, 4, 3, 1))[:, :3], (4, 1, 1, 2)), boxes[0]),)
+
+
+@pytest.mark.parametrize("part", [best_class, keypoints])
+def test_parts_that_search_a_maximum_can_be_written(part):
+    converter, runtime = pytest.importorskip("tf2onnx.convert"), pytest.importorskip("onnxruntime")
+    corners = np.random.default_rng(0).uniform(0, 40, (1, 4, 2))
+    boxes = np.concatenate([corners, corners + 25], axis=-1).astype(np.float32)
+    logits = np.random.default_rng(1).normal(size=(1, 4, 3)).astype(np.float32)
+    given = [tf.TensorSpec([1, 4, 4], tf.float32, "boxes"), tf.TensorSpec([1, 4, 3], tf.float32, "logits")]
+    converted, _ = converter.from_function(tf.function(part, given), given, opset=onnx.OPSET)
+    session = runtime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    for found, expected in zip(session.run(None, {"boxes": boxes, "logits": logits}), part(boxes, logits), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [0, 1, 30])
