@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, one_line
 from mrcnn.export import graph
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
@@ -24,6 +24,7 @@ from mrcnn.export.outputs import PROBABILITIES, ImageFunction
 from mrcnn.structures import OutputRules, Tensor
 
 FILE = "model.onnx"
+MOST_REASON = 200  # characters kept of the text of ONNX's error
 OPSET = 18  # the newest that tf2onnx writes
 IMAGE = "image"  # the input, and the name of the function
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
@@ -71,7 +72,11 @@ class Onnx(Format):
         return []
 
     def write(self, model: Exportable, folder: Path) -> None:
-        """Converts the graph and writes it with its metadata; see `Format.write`."""
+        """Converts the graph and writes it with its metadata; see `Format.write`.
+
+        Raises:
+            UserError: the network has an operator that ONNX lacks.
+        """
         onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
         converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
         image = tf.TensorSpec([None, None, model.settings.channels], tf.uint8, name=IMAGE)
@@ -82,7 +87,13 @@ class Onnx(Format):
         converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
         onnx.helper.set_model_props(converted, metadata(model))
         _name_axes(converted)
-        onnx.checker.check_model(converted)
+        try:
+            onnx.checker.check_model(converted)
+        except onnx.checker.ValidationError as error:
+            raise UserError(
+                f"an ONNX file cannot hold this network ({one_line(str(error), most=MOST_REASON)}); export the model as "
+                "saved_model"
+            ) from error
         onnx.save(converted, str(folder / FILE))
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
