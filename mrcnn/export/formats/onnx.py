@@ -91,8 +91,8 @@ class Onnx(Format):
             onnx.checker.check_model(converted)
         except onnx.checker.ValidationError as error:
             raise UserError(
-                f"an ONNX file cannot hold this network ({one_line(str(error), most=MOST_REASON)}); export the model as "
-                "saved_model"
+                f"an ONNX file cannot hold this network ({one_line(str(error), most=MOST_REASON)}); export the model "
+                "as saved_model"
             ) from error
         onnx.save(converted, str(folder / FILE))
 

@@ -166,7 +166,7 @@ def test_parts_that_search_a_maximum_can_be_written(part):
 
 def test_write_names_an_operator_that_onnx_lacks(tmp_path, monkeypatch):
     monkeypatch.setattr(graph, "detect", lambda image, model, paste: {"boxes": tf.bitcast(image, tf.int32)})
-    with pytest.raises(UserError, match=r"^an ONNX file cannot hold this network \(No Op .* Bitcast .*\); export the mod"):
+    with pytest.raises(UserError, match=r"^an ONNX file cannot hold this network \(No Op .* Bitcast .*\); export"):
         Onnx().write(helpers.make_exportable(network), tmp_path)
     assert not list(tmp_path.iterdir())
 
