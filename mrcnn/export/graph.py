@@ -97,7 +97,8 @@ def fit(
     new_sides = _new_sides(sides, min_dim=min_dim, max_dim=max_dim, fit_rule=fit_rule)
     new_hw = tf.cast(new_sides, tf.int32)
     is_square = shape == "square"
-    input_hw = tf.constant([max_dim, max_dim]) if is_square else -(-new_hw // fit_rule.step) * fit_rule.step
+    step = fit_rule.step  # ONNX rounds the quotient of a negative number up, so both numbers below are positive
+    input_hw = tf.constant([max_dim, max_dim]) if is_square else (new_hw + step - 1) // step * step
     before = (input_hw - new_hw) // 2 if fit_rule.centred else tf.zeros_like(new_hw)
     scale_pixels = {"exact": _exact, "truncated": _truncated, "smoothed": _smoothed}[method]
     padding = tf.stack([before, input_hw - new_hw - before], axis=1)

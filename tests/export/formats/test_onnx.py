@@ -151,6 +151,23 @@ def keypoints(boxes, logits):
     return (decode_keypoints(tf.tile(tf.reshape(logits, (1, 4, 3, 1))[:, :3], (4, 1, 1, 2)), boxes[0]),)
 
 
+def test_a_rectangular_input_has_the_sides_that_it_has_without_onnx():
+    converter, runtime = pytest.importorskip("tf2onnx.convert"), pytest.importorskip("onnxruntime")
+
+    def sides(image):
+        fitted = graph.fit(image, min_dim=90, max_dim=192, method="exact", shape="rectangle")
+        return tf.shape(fitted.images), fitted.windows
+
+    given = [tf.TensorSpec([None, None, 3], tf.float32, "image")]
+    converted, _ = converter.from_function(tf.function(sides, given), given, opset=onnx.OPSET)
+    session = runtime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    for size, expected in (((90, 70), [1, 128, 128, 3]), ((61, 300), [1, 64, 192, 3]), ((64, 64), [1, 128, 128, 3])):
+        image = np.zeros((*size, 3), np.float32)
+        shape, windows = session.run(None, {"image": image})
+        assert shape.tolist() == expected  # 90 x 70 becomes 116 x 90 pixels, 61 x 300 becomes 39 x 192, 64 x 64 90 x 90
+        np.testing.assert_array_equal(windows, sides(image)[1])
+
+
 @pytest.mark.parametrize("part", [best_class, keypoints])
 def test_parts_that_search_a_maximum_can_be_written(part):
     converter, runtime = pytest.importorskip("tf2onnx.convert"), pytest.importorskip("onnxruntime")
