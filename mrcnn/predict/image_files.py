@@ -9,6 +9,8 @@ from pathlib import Path
 from mrcnn.errors import UserError
 from mrcnn.project import listing
 
+NOT_FOLLOWED = "links to folders are not followed"
+HINT = "--recursive looks into them"
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -27,13 +29,14 @@ class ImageFiles:
     warnings: tuple[str, ...]
 
 
-def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
+def find(places: Paths, *, recursive: bool = False, hint: str = HINT) -> ImageFiles:
     """Finds images by their extensions.
 
     Args:
         places: one or more of: a folder; an image file; a pattern with `*`, `?` or `[`, where `**` matches any
             folders. A path that exists is never read as a pattern.
         recursive: search the subfolders of folders too; links to folders are not followed.
+        hint: how the user can have subfolders searched, for the warning that they were not.
 
     Returns:
         The images of all places together.
@@ -45,7 +48,7 @@ def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
     found: dict[Path, Path] = {}  # keyed by absolute path, so that each file occurs once
     bases, warnings = [], []
     for place in places:
-        base, files, warning = _find_one(place, recursive=recursive)
+        base, files, warning = _find_one(place, hint=NOT_FOLLOWED if recursive else hint, recursive=recursive)
         bases.append(base.absolute())
         found |= {path.absolute(): path for path in files if path.absolute() not in found}
         warnings += warning
@@ -53,7 +56,7 @@ def find(places: Paths, *, recursive: bool = False) -> ImageFiles:
     return ImageFiles(Path(os.path.commonpath(bases)), tuple(paths), tuple(warnings))
 
 
-def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, list[Path], list[str]]:
+def _find_one(place: str | os.PathLike[str], *, recursive: bool, hint: str) -> tuple[Path, list[Path], list[str]]:
     """Finds the images of one place.
 
     Returns:
@@ -63,7 +66,7 @@ def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, 
     """
     path = Path(place)
     if path.is_dir():
-        return _in_folder(path, recursive=recursive)
+        return _in_folder(path, recursive=recursive, hint=hint)
     if path.exists():
         if listing.is_overlong(path.name):
             raise UserError(f"the name of the image {path} is too long for that of an annotation file; rename it")
@@ -75,13 +78,12 @@ def _find_one(place: str | os.PathLike[str], *, recursive: bool) -> tuple[Path, 
     raise UserError(f"the image folder, file or pattern {path} does not exist")
 
 
-def _in_folder(folder: Path, *, recursive: bool) -> tuple[Path, list[Path], list[str]]:
+def _in_folder(folder: Path, *, recursive: bool, hint: str) -> tuple[Path, list[Path], list[str]]:
     images: list[Path] = []
     warnings: list[str] = []
     for place, inside, files in _walk(folder):
         images += [place / name for name in files if listing.is_image(Path(name))]
         left = [name for name in inside if (place / name).is_symlink()] if recursive else inside
-        hint = "links to folders are not followed" if recursive else "--recursive looks into them"
         if parts := listing.passed_over(map(Path, files), folders=left, hint=hint):
             warnings.append(f"passed over in {place}: {', '.join(parts)}")
         if not recursive:

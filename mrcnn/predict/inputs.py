@@ -3,7 +3,6 @@
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,10 @@ def as_many(images: Any, *, allow_urls: bool = False) -> Iterable[Any]:
         return [images]
     if isinstance(images, SINGLE) or (isinstance(images, np.ndarray) and images.ndim < 4):
         kind = "array" if isinstance(images, np.ndarray) else type(images).__name__
-        raise ValueError(f"`images` must be a list of images, got a single {kind}; put it in a list: [image]")
+        raise ValueError(
+            f"`images` must be a list of images, a pattern or an existing folder, got a single {kind}; put an image in "
+            "a list: [image]"
+        )
     for index, image in enumerate(images if isinstance(images, list | tuple) else ()):
         try:
             url_images.check_allowed(image, allow_urls=allow_urls)
@@ -51,8 +53,9 @@ def is_several(image: Any) -> bool:
     """Checks whether an input is a folder, or a pattern with `*`, `?` or `[` that is no path of a file."""
     if not isinstance(image, str | os.PathLike) or url_images.is_url(image):
         return False
-    path = Path(image)
-    return path.is_dir() or (glob.has_magic(os.fspath(path)) and not path.exists())
+    path = os.fspath(image)
+    # unlike those of `pathlib`, these functions accept a text that is too long for a path, and read none as a folder
+    return os.path.isdir(path) or (glob.has_magic(path) and not os.path.exists(path))
 
 
 def read_all(
@@ -113,7 +116,7 @@ def _expanded(image: Any, warn: Callable[[str], None]) -> Iterable[Any]:
     """Lists the images of a folder or pattern; any other input is an image itself."""
     if not is_several(image):
         return [image]
-    found = image_files.find(image)
+    found = image_files.find(image, hint="the pattern ** looks into them")
     for line in found.warnings:
         warn(line)
     return found.paths

@@ -43,6 +43,7 @@ from mrcnn.train.resume import Resumed
 
 BETTER = "; `model.compatibility` null in the config trains by the better conventions"
 
+WIDTH = "rpn_channels"  # a key of `model`; its default was 512 before it became 256
 ASSUMED = {"compatibility", "norm_epsilon"}  # keys of `model` that a remark on the start weights would name
 
 
@@ -277,13 +278,14 @@ def _with_last(config: TrainConfig, last: Record, *, log: EventLog) -> TrainConf
     """Adopts what a stopped run had from its start weights, its data and its machine.
 
     These are the network and conventions, the object slots, the number of points and the image range, the precision and
-    the batch size, which this machine may resolve differently, the kind of its start, and the shape of the model input.
+    the batch size, which this machine may resolve differently, the kind of its start, and the shape of the model input;
+    and the width of the RPN, whose default has changed.
     """
     if config.weights_init_type == AUTO and last.weights_init_type is not None:
         config = config.model_copy(update={"weights_init_type": last.weights_init_type})
     if config.weights_init_type in USES_MODEL:
         config = _with_conventions(config, last.model().trained_with(), whose="stopped run", log=log)
-    counts = last.counts(objects.SLOTS, MASK_POINTS, brightness.RANGE)
+    counts = last.counts(objects.SLOTS, MASK_POINTS, brightness.RANGE, WIDTH)
     found = {key: value for key, value in counts.items() if key not in config.given_model}
     config = _with_points(config.with_model(config.model.model_copy(update=found), given=found), last)
     if config.precision == AUTO:

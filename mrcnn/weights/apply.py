@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.weights import foreign, hdf5, names
+from mrcnn.weights import foreign, hdf5, names, sizes
 
 SHARED_DELTAS = 4  # outputs of a box head with one box for all classes
 SHOWN = 6  # names printed from the start of a longer list
@@ -251,6 +251,8 @@ def _shape_hint(step: _Step) -> str:
     numbers = (*stored, *wanted)
     if step.needs_fit:
         return f"set `model.channels` to {step.values.shape[2]}"
+    if key := sizes.setting_of(step.weight, tuple(step.values.shape), tuple(step.variable.shape)):
+        return f"set `model.{key[0]}` to {key[1]}"
     if step.layer == "mrcnn_bbox_fc" and len({*numbers}) == 2 and SHARED_DELTAS in numbers:
         return (
             "one of the two has one box for all classes, as with `model.box_head` cascade or "

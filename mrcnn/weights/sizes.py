@@ -1,6 +1,6 @@
 """Reads the sizes of a network from the shapes of its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrcnn.weights import names
@@ -34,3 +34,20 @@ def widths(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """Reads the sizes of `WIDTHS`; unknown ones are left out. `layers` as for `side`."""
     found = {key: side(layers, layer, axis=axis) for key, (layer, axis) in WIDTHS.items()}
     return {key: size for key, size in found.items() if size is not None}
+
+
+def setting_of(weight: str, stored: Sequence[int], wanted: Sequence[int]) -> tuple[str, int] | None:
+    """Finds the setting of `WIDTHS` that a stored weight needs.
+
+    Args:
+        weight: name of the weight, such as `rpn_conv_shared/kernel:0`.
+        stored: its shape in the file.
+        wanted: its shape in the model, which is another one.
+
+    Returns:
+        The setting and its value for the file; None where the shapes differ in no axis that a setting decides.
+    """
+    for key, (layer, axis) in WIDTHS.items():
+        if weight == f"{layer}/kernel:0" and len(stored) == len(wanted) and stored[axis] != wanted[axis]:
+            return key, stored[axis]
+    return None

@@ -86,7 +86,9 @@ def test_read_all_names_the_place_of_a_bad_image():
 
 @pytest.mark.parametrize(("single", "kind"), [("a.png", "str"), (PICTURE, "Image"), (COLOURS, "array")])
 def test_as_many_refuses_a_single_image(single, kind):
-    with pytest.raises(ValueError, match=rf"must be a list of images, got a single {kind}; put it in a list: \[image"):
+    with pytest.raises(
+        ValueError, match=rf"must be a list of images, .* single {kind}; put an image in a list: \[image"
+    ):
         inputs.as_many(single)
     assert inputs.as_many(given := [single]) is given
     assert inputs.as_many(stack := COLOURS[None]) is stack
@@ -103,7 +105,7 @@ def test_as_many_refuses_a_url_of_a_list_before_any_image_is_read():
         assert inputs.as_many(one, allow_urls=True) is one
     with pytest.raises(ValueError, match=r"image 0: the image URL ftp://a/b\.png must begin with http:// or https://"):
         inputs.as_many(["ftp://a/b.png"], allow_urls=True)
-    with pytest.raises(ValueError, match="put it in a list"):
+    with pytest.raises(ValueError, match="put an image in a list"):
         inputs.as_many(url, allow_urls=True)
 
 
@@ -126,7 +128,7 @@ def test_read_all_reads_folders_and_patterns_in_sorted_order_and_names_what_is_p
     given = [np.full((2, 2, 3), 5, np.uint8), folder, str(folder / "**" / "[bc].png"), folder / "more" / "c.png"]
     assert values(given, warn=lines.append) == [5, 10, 20, 20, 30, 30]
     assert lines == [
-        f"passed over in {folder}: 1 .txt files (notes.txt), 1 folders (more; --recursive looks into them)"
+        f"passed over in {folder}: 1 .txt files (notes.txt), 1 folders (more; the pattern ** looks into them)"
     ]
 
 
@@ -190,3 +192,12 @@ def test_read_uses_the_range_of_the_model(tmp_path):
     image.save(tmp_path / "a.png")
     for given in (image, tmp_path / "a.png"):
         assert (inputs.read(given, channels=3, image_range=4095) == 128).all()
+
+
+@pytest.mark.parametrize("text", [pytest.param("a" * 5000, id="longer than a path"), pytest.param("", id="empty")])
+def test_is_several_accepts_a_text_that_is_no_path(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (2, 2)).save("a.png")  # an empty text does not mean the folder of the program
+    assert not inputs.is_several(text)
+    with pytest.raises(ValueError, match="image 0: cannot read the image "):
+        next(inputs.read_all([text], channels=3))

@@ -128,7 +128,7 @@ def test_refused_at_the_call():
     predictor = Predictor(helpers.make_bundle())
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         predictor.predict_iter(make_images(), batch_size=0)
-    with pytest.raises(ValueError, match=r"put it in a list: \[image\]"):
+    with pytest.raises(ValueError, match=r"put an image in a list: \[image\]"):
         predictor.predict(helpers.grey_image(8, 8, 0))
     with pytest.raises(ValueError, match="image 0: an image must be uint8"):
         predictor.predict([np.zeros((8, 8, 3))])
@@ -158,7 +158,7 @@ def test_paths_and_pillow_images_are_seen_as_their_arrays(tmp_path):
     picture.save(tmp_path / "a.png")
     for given in (picture, picture.convert("P"), picture.convert("CMYK"), tmp_path / "a.png", str(tmp_path / "a.png")):
         check(predictor.predict([given])[0], image)
-    with pytest.raises(ValueError, match=r"got a single str; put it in a list: \[image"):
+    with pytest.raises(ValueError, match=r"got a single str; put an image in a list: \[image"):
         predictor.predict(str(tmp_path / "a.png"))
 
 

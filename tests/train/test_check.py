@@ -143,6 +143,14 @@ def test_a_resumed_run_keeps_the_slots_that_followed_its_data(log, tmp_path, mak
         start(log, tmp_path / "out", resume=True, network={**model, "max_gt_instances": 7})
 
 
+def test_a_resumed_run_keeps_the_width_of_its_rpn_that_was_the_default_when_it_began(log, tmp_path, make_state):
+    network = {key: value for key, value in tiny.CONFIG["model"].items() if key not in ("rpn_channels", objects.SLOTS)}
+    stopped_run(tmp_path / "out", make_state, {**network, "rpn_channels": 512})
+    assert start(log, tmp_path / "out", resume=True, network=network).config.model.rpn_channels == 512
+    with pytest.raises(UserError, match=r"`model.rpn_channels`: 512 -> 256"):
+        start(log, tmp_path / "out", resume=True, network={**network, "rpn_channels": 256})
+
+
 def test_a_resumed_run_keeps_the_number_of_points_that_followed_its_data(log, tmp_path, make_state):
     model = {key: value for key, value in tiny.CONFIG["model"].items() if key != "max_gt_instances"}
     model["mask_supervision"] = "points"

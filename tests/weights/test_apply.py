@@ -116,6 +116,11 @@ def test_lines_tell_all_four_lists():
             [("rpn_class_raw/kernel:0", (1, 1, 4, 10)), ("rpn_bbox_pred/kernel:0", (1, 1, 4, 20))],
             ["3 anchors per location, the model 5", "(1 more weights differ)"],
         ),
+        (
+            "rpn_model",
+            [("rpn_conv_shared/kernel:0", (3, 3, 2, 8)), ("rpn_class_raw/kernel:0", (1, 1, 8, 6))],
+            ["(1 more weights differ): set `model.rpn_channels` to 4"],
+        ),
         ("conv1", [("conv1/kernel:0", (7, 7, 4, 2))], ["(7, 7, 3, 2)", "(7, 7, 4, 2)", "set `model.channels` to 3"]),
         ("bn_conv1", [("bn_conv1/gamma:0", (3,))], ["(2,)", "(3,)", "the numbers that the file was trained with"]),
         ("conv1", [("conv1/bias:0", ())], ["(2,)", "()"]),

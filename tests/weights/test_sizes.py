@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from mrcnn.weights import sizes
 
@@ -20,3 +21,17 @@ def test_side_reads_the_axis_of_a_kernel_in_its_group():
 def test_widths_leaves_out_what_is_unknown():
     assert sizes.widths(LAYERS) == {"rpn_channels": 5, "box_fc_channels": 6, "box_pool_size": 7}
     assert sizes.widths({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("weight", "stored", "wanted", "expected"),
+    [
+        ("rpn_conv_shared/kernel:0", (3, 3, 8, 512), (3, 3, 8, 256), ("rpn_channels", 512)),
+        ("rpn_conv_shared/kernel:0", (3, 3, 4, 256), (3, 3, 8, 256), None),  # the pyramid's width is another layer's
+        ("mrcnn_class_conv1/kernel:0", (7, 7, 8, 6), (5, 5, 8, 6), ("box_pool_size", 7)),
+        ("rpn_conv_shared/bias:0", (512,), (256,), None),
+        ("rpn_conv_shared/kernel:0", (), (3, 3, 8, 256), None),
+    ],
+)
+def test_setting_of_names_what_a_kernel_needs(weight, stored, wanted, expected):
+    assert sizes.setting_of(weight, stored, wanted) == expected

@@ -1,7 +1,8 @@
 """Settings of Matterport's Mask R-CNN: every key of the config's `model` object for this family.
 
-Sizes and counts have Matterport's values as defaults. The defaults of the conventions, which `config.compatibility`
-lists, are their better forms; the key `compatibility` switches all of them to those of an older code base.
+Sizes and counts have Matterport's values as defaults, but for the width of the RPN. The defaults of the conventions,
+which `config.compatibility` lists, are their better forms; the key `compatibility` switches all of them, and that
+width, to those of an older code base.
 Source: Mask R-CNN (2017) and FPN (2017) as Matterport's release built them.
 """
 

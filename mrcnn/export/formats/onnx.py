@@ -7,6 +7,7 @@ It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detect
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,15 @@ AXES = {
 
 
 def installed_versions() -> dict[str, str]:
-    """Reads the versions of the packages that write and run ONNX files; those that are not installed are left out."""
-    absent = optional.missing(EXTRA)
-    return {name: packages.version(name) for name in optional.EXTRAS[EXTRA] if name not in absent}
+    """Reads the versions of the packages that write and run ONNX files.
+
+    Left out is what is not installed, or was installed under another name, as ONNX Runtime is by `onnxruntime-gpu`.
+    """
+    found = {}
+    for name in optional.EXTRAS[EXTRA]:
+        with suppress(packages.PackageNotFoundError):
+            found[name] = packages.version(name)
+    return found
 
 
 class Onnx(Format):

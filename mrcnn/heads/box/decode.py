@@ -176,9 +176,10 @@ def class_scores(class_logits: Tensor, *, scoring: str = SOFTMAX) -> Tensor:
 
 def _best_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals) -> _Candidates:
     """Selects one candidate for each region: its class of highest probability."""
-    class_ids = ops.cast(ops.argmax(probabilities, axis=-1), "int32")
+    scores, found = ops.top_k(probabilities, k=1)  # Keras's argmax has an operator that ONNX lacks
+    class_ids = ops.cast(found[..., 0], "int32")
     deltas = ops.take_along_axis(box_deltas, class_ids[..., None, None], axis=2)[:, :, 0]
-    return _Candidates(ops.max(probabilities, axis=-1), class_ids, deltas, proposals.boxes, proposals.valid)
+    return _Candidates(scores[..., 0], class_ids, deltas, proposals.boxes, proposals.valid)
 
 
 def _every_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals) -> _Candidates:

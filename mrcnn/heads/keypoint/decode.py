@@ -64,11 +64,11 @@ def _peak(maps: Tensor, pixels: Tensor, *, limits: tuple[int, int] | None) -> _P
     large = ops.matmul(ops.matmul(rows, maps), ops.transpose(columns))  # [K, h, w]
     inside = (_count(height) < pixels[1])[:, None] & (_count(width) < pixels[0])[None]
     flat = ops.reshape(ops.where(inside, large, float("-inf")), (maps.shape[0], -1))
-    best = ops.max(flat, axis=1)
-    # of whole numbers: Keras's argmax of floats tests sign bits, for which ONNX has no operator
-    index = ops.cast(ops.argmax(ops.cast(flat == best[:, None], "int32"), axis=1), "int32")
+    value, count = ops.max(flat, axis=1), ops.shape(flat)[1]
+    # the first largest; Keras's argmax takes twice as long or more, and has an operator that ONNX lacks
+    index = ops.min(ops.where(flat == value[:, None], ops.arange(count, dtype="int32"), count), axis=1)
     place = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
-    return _Peaks(place, best)
+    return _Peaks(place, value)
 
 
 def _bicubic(pixels: Tensor, size: int, *, length: Tensor | int) -> Tensor:

@@ -18,9 +18,10 @@ from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
+from mrcnn.heads.box.decode import DetectionGenerator
 from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
-from mrcnn.structures import OutputRules
+from mrcnn.structures import Choices, OutputRules, Proposals
 from tests.export import helpers
 
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
@@ -199,6 +200,30 @@ def test_metadata_has_what_a_caller_needs():
     }  # fmt: skip
 
 
+def best_class(boxes, logits):
+    """Decodes by the box head's rule of older models: the best class of each region."""
+    valid = tf.ones(tf.shape(boxes)[:2], bool)
+    proposals, deltas = Proposals(boxes, boxes[..., 0], valid), tf.zeros((1, 4, 3, 4))
+    found = DetectionGenerator(classes="best")(
+        proposals, logits, deltas, windows=tf.constant([[0.0, 0, 90, 90]]), choices=Choices(score_threshold=0.1)
+    )
+    return found.boxes[0], found.scores[0]
+
+
+def test_the_best_class_of_a_region_can_be_written():
+    converter, runtime = pytest.importorskip("tf2onnx.convert"), pytest.importorskip("onnxruntime")
+    corners = np.random.default_rng(0).uniform(0, 40, (1, 4, 2))
+    boxes = np.concatenate([corners, corners + 25], axis=-1).astype(np.float32)
+    logits = np.random.default_rng(1).normal(size=(1, 4, 3)).astype(np.float32)
+    given = [tf.TensorSpec([1, 4, 4], tf.float32, "boxes"), tf.TensorSpec([1, 4, 3], tf.float32, "logits")]
+    converted, _ = converter.from_function(tf.function(best_class, given), given, opset=onnx.OPSET)
+    session = runtime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    for found, expected in zip(
+        session.run(None, {"boxes": boxes, "logits": logits}), best_class(boxes, logits), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_paste_equals_draw(count):
     random = np.random.default_rng(1)
@@ -231,3 +256,13 @@ def test_limits_names_what_installs_a_missing_package(monkeypatch):
 def test_versions_name_the_converter():
     assert set(Onnx().versions) == {"tensorflow", "tf2onnx", "onnx", "onnxruntime"}
     assert Onnx().versions["tensorflow"] == tf.__version__
+
+
+def test_installed_versions_leaves_out_a_runtime_that_was_installed_under_another_name(monkeypatch):
+    def version(name):
+        if name == "onnxruntime":  # it can be imported, but its package is onnxruntime-gpu
+            raise onnx.packages.PackageNotFoundError(name)
+        return "1.2"
+
+    monkeypatch.setattr(onnx.packages, "version", version)
+    assert onnx.installed_versions() == {"tf2onnx": "1.2", "onnx": "1.2"}

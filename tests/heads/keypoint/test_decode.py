@@ -31,6 +31,13 @@ def test_decode_keypoints_of_a_box_as_large_as_the_map_are_centres_of_cells():
     assert score == pytest.approx(np.exp(3) / (np.exp(3) + 63), rel=1e-5)
 
 
+def test_decode_keypoints_of_equal_peaks_is_the_first_in_reading_order():
+    maps = np.zeros((1, 8, 8, 2), "float32")
+    maps[0, 3, 6, 0] = maps[0, 4, 1, 0] = 2.0  # the second map is 0 everywhere
+    found = decode_keypoints(maps, np.array([[0, 0, 8, 8]], "float32")).numpy()
+    np.testing.assert_array_equal(found[0, :, :2], [[6.5, 3.5], [0.5, 0.5]])
+
+
 def test_decode_keypoints_of_a_box_without_area():
     maps = np.zeros((1, 8, 8, 2), "float32")
     found = decode_keypoints(maps, np.zeros((1, 4), "float32")).numpy()  # counts as one pixel, as do both sources
