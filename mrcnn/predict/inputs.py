@@ -30,8 +30,8 @@ def as_many(images: Any, *, allow_urls: bool = False) -> Iterable[Any]:
         `images`, a folder or pattern as a list of one.
 
     Raises:
-        ValueError: `images` is the path or URL of a file, a Pillow image or an array with fewer than 4 axes; or there
-            is a URL that is not allowed.
+        ValueError: `images` is the path or URL of a file, a Pillow image, an array with fewer than 4 axes, or nothing
+            that can be iterated over; or there is a URL that is not allowed.
     """
     if is_several(images):
         return [images]
@@ -41,12 +41,14 @@ def as_many(images: Any, *, allow_urls: bool = False) -> Iterable[Any]:
             f"`images` must be a list of images, a pattern or an existing folder, got a single {kind}; put an image in "
             "a list: [image]"
         )
+    if not isinstance(images, Iterable):
+        raise ValueError(f"`images` must be a list of images, a pattern or an existing folder, got {images!r}")
     for index, image in enumerate(images if isinstance(images, list | tuple) else ()):
         try:
             url_images.check_allowed(image, allow_urls=allow_urls)
         except ValueError as error:
             raise ValueError(f"image {index}: {error}") from error
-    return images  # type: ignore[no-any-return]
+    return images
 
 
 def is_several(image: Any) -> bool:

@@ -84,6 +84,12 @@ def test_read_all_names_the_place_of_a_bad_image():
         next(images)
 
 
+@pytest.mark.parametrize("nothing", [None, 3])
+def test_as_many_refuses_what_is_no_list(nothing):
+    with pytest.raises(ValueError, match=rf"must be a list of images, .* got {nothing}$"):
+        inputs.as_many(nothing)
+
+
 @pytest.mark.parametrize(("single", "kind"), [("a.png", "str"), (PICTURE, "Image"), (COLOURS, "array")])
 def test_as_many_refuses_a_single_image(single, kind):
     with pytest.raises(
