@@ -13,7 +13,7 @@ FACTS = {"resnet50": (45_088_120, 384, 131), "resnet101": (64_158_584, 690, 233)
 
 @pytest.fixture(scope="module", params=FACTS)
 def model(request):
-    return Matterport(num_classes=81, settings={"backbone": request.param})
+    return Matterport(num_classes=81, settings={"backbone": request.param, "compatibility": "matterport"})
 
 
 def test_weight_layout_counts(model):
