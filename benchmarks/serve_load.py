@@ -210,8 +210,9 @@ def peak_mb(pid: int) -> float:
 
 
 def family(pid: int) -> list[int]:
-    """Lists the ids of a process and its child processes."""
-    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    """Lists the ids of a process and of the child processes that its threads started."""
+    lists = sorted(Path(f"/proc/{pid}/task").glob("*/children"))
+    return [pid, *(int(child) for each in lists for child in each.read_text().split())]
 
 
 def _address(process: subprocess.Popen) -> str:

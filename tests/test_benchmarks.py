@@ -1,7 +1,9 @@
 import json
 import math
 import os
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +106,17 @@ def test_the_load_table_replaces_the_one_before():
 
 
 def test_peak_memory_is_that_of_the_process_and_of_what_it_started():
-    alone = serve_load.peak_mb(os.getpid())
-    assert 50 < alone < 100_000
-    with subprocess.Popen(["sleep", "60"]) as child:
-        assert serve_load.family(os.getpid()) == [os.getpid(), child.pid]
-        assert serve_load.peak_mb(os.getpid()) > alone
+    assert 50 < serve_load.peak_mb(os.getpid()) < 100_000
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as shell:
+        sleeper = int(shell.stdout.readline())
+        assert serve_load.family(shell.pid) == [shell.pid, sleeper]
+        assert serve_load.peak_mb(shell.pid) > serve_load.peak_mb(sleeper) > 0
+        os.kill(sleeper, signal.SIGTERM)
+
+
+def test_a_process_that_a_running_thread_started_counts_as_well():
+    with ThreadPoolExecutor(1) as pool, pool.submit(subprocess.Popen, ["sleep", "60"]).result() as child:
+        assert child.pid in serve_load.family(os.getpid())
         child.kill()
 
 
