@@ -186,20 +186,6 @@ def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_metadata_has_what_a_caller_needs():
-    model = helpers.make_exportable(channels=4)
-    rules = OutputRules(mask_threshold=0.4)
-    model = replace(model, settings=model.settings._replace(image_range=4095, rules=rules), labels=LABELS)
-    texts = onnx.metadata(model)
-    assert "Käse" in texts["labels"]
-    assert json.loads(texts["settings"]) == {
-        "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 4, "image_range": 4095, "min_dim": 64,
-        "max_dim": 64, "shape": "square", "image_resize": "exact", "maps": [], "score_threshold": 0.7,
-        "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
-        "mask_paste": "bilinear", "round_boxes": "never",
-    }  # fmt: skip
-
-
 def best_class(boxes, logits):
     """Decodes by the box head's rule of older models: the best class of each region."""
     valid = tf.ones(tf.shape(boxes)[:2], bool)
