@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Literal
 
 from mrcnn.annotate import labels
@@ -10,10 +11,14 @@ from mrcnn.config.base import AUTO
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.fields.table import Fields
 from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
-from mrcnn.model_folder.read import ModelBundle, StoredModel
-from mrcnn.predict import batch_size
+from mrcnn.model_folder.read import StoredModel
+from mrcnn.predict import batch_size, opening
+from mrcnn.predict.exported import ExportedPredictor
+from mrcnn.predict.facts import ModelFacts
+from mrcnn.predict.opening import Loading
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.structures import SEMANTIC
@@ -75,14 +80,35 @@ def open_predictor(stored: StoredModel, config: InferenceConfig, *, options: Opt
     return predictor_of(bundle, config.model.tta, say=log.info)
 
 
-def naming_of(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
-    """Finds the names of the labels that a run writes."""
+def open_exported(
+    model: str | Path, config: InferenceConfig, *, options: Options, log: EventLog
+) -> ExportedPredictor | None:
+    """Opens an exported file for a run.
+
+    Returns:
+        The predictor; None where `model` is no exported file.
+
+    Raises:
+        UserError: as `opening.open_exported`.
+    """
+    loading = Loading(**{name: getattr(options, name) for name in Loading.__dataclass_fields__})
+    return opening.open_exported(model, loading, settings=config.model, warn=log.warning)
+
+
+def naming_of(facts: ModelFacts, fields: Fields, config: InferenceConfig) -> labels.Naming:
+    """Finds the names of the labels that a run writes.
+
+    Args:
+        facts: of the model.
+        fields: the extra fields of its detections by name.
+        config: of the run.
+    """
     return labels.name_labels(
-        model.class_names[1:],
+        facts.class_names[1:],
         config.mode,
         confidence_tag=config.model.confidence_tag_name,
-        fields=model.extra_fields,
-        semantic=model.maps.get(SEMANTIC),
+        fields=fields,
+        semantic=facts.maps.get(SEMANTIC),
     )
 
 

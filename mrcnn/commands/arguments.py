@@ -13,7 +13,7 @@ BOXES = "with --data: take an object that has only a box as a mask, the whole bo
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds `--model`, `--classes` and `--input-size`, the arguments of `model_folder.read.read_model`."""
+    """Adds `--model`, `--classes` and `--input-size`, the arguments of `Predictor.load`."""
     parser.add_argument("--model", type=Path, required=required, metavar="MODEL",
                         help="model folder, output of train.py, weight file, coco or a published name")  # fmt: skip
     parser.add_argument("--classes", metavar="NAMES", help="of a lone weight file: name,name,... or JSON list, or coco")

@@ -61,7 +61,7 @@ def serve(options: argparse.Namespace, log: EventLog) -> None:
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
     settings = read_settings(options, os.environ, warn=log.warning)
-    paths.check_model(settings.model, classes=settings.classes)
+    paths.check_runnable(settings.model, classes=settings.classes)
     startup.load("mrcnn.serve.app", debug=options.debug).serve(settings, log=log)
 
 

@@ -33,10 +33,12 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         facts: the classes, the input and the run-time choices of the model.
         most_batch: most images that the model runs on at once; None for any number.
         least_score: lowest score threshold that `with_choices` accepts.
+        builds_graph: whether the first prediction takes long, since a graph is built.
     """
 
     most_batch: int | None = None
     least_score: float = 0.0
+    builds_graph: bool = True
 
     def __init__(self, facts: ModelFacts):
         """Stores the facts.

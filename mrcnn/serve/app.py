@@ -16,6 +16,9 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.read import StoredModel
+from mrcnn.predict import opening
+from mrcnn.predict.opening import Loading
+from mrcnn.predict.runtimes import table
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.serve import native, responses, server, worker
@@ -48,7 +51,7 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
     Raises:
         UserError: the model, the address or a setting is wrong.
     """
-    stored = _read(config)
+    stored = None if table.locate(config.model) else _read(config)
     with server.bind(config.host, config.port) as listener:
         url = server.address(listener)
         if config.workers == 1:
@@ -69,16 +72,26 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
     server.forward_library_logs(log)
     worker.stop_with_parent()
     try:
-        return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
+        return make_app(load_predictor(None, config, log=log), config, log=log, url=url)
     except UserError as error:
         log.crashed(error)
         raise SystemExit(server.STARTUP_FAILURE) from error
 
 
-def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> AnyPredictor:
-    """Loads a model with the settings' score threshold, device, precision and test-time augmentation."""
+def load_predictor(stored: StoredModel | None, config: ServeConfig, *, log: EventLog) -> AnyPredictor:
+    """Loads a model with the settings' score threshold, device, precision and test-time augmentation.
+
+    Args:
+        stored: the settings of the model, if they are read already; None for an exported file too.
+        config: the service's settings.
+        log: receives the warnings, and how the model is used.
+    """
+    loading = Loading(**{name: getattr(config, name) for name in Loading.__dataclass_fields__})
+    exported = opening.open_exported(config.model, loading, settings=config.deploy, warn=log.warning)
+    if exported is not None:
+        return exported
     bundle = read.load_for_inference(
-        stored,
+        stored or _read(config),
         config.deploy,
         score_threshold=config.score_threshold,
         device=config.device,
@@ -122,7 +135,8 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        log.info("building the graph: the service is ready when this is done")
+        if predictor.builds_graph:
+            log.info("building the graph: the service is ready when this is done")
         service.warm_up()
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()

@@ -11,7 +11,6 @@ from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
@@ -20,11 +19,12 @@ from mrcnn.export import graph, metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC, OutputRules, Tensor
 
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
-IMAGE = "image"  # the input, and the name of the function
+IMAGE = runtime.INPUT  # also the name of the function
 MOST_REASON = 200  # characters kept of the text of an error of onnx
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
 # names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
@@ -92,14 +92,8 @@ class Onnx(Format):
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Opens the file in ONNX Runtime; see `Format.open`."""
-        runtime = optional.load("onnxruntime", extra=EXTRA, purpose=PURPOSE)
-        session = runtime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-
-        def call(image: np.ndarray) -> dict[str, np.ndarray]:
-            return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
-
-        return {IMAGE: call}
+        opened = runtime.open_file(folder / FILE)
+        return {IMAGE: lambda image: opened.run(image, opened.outputs)}
 
 
 def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,112 @@
+"""Opens an exported file with the options and settings of a run, and refuses those that the file cannot follow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrcnn.config.base import AUTO
+from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.errors import UserError
+from mrcnn.model_folder import device as devices
+from mrcnn.model_folder import precision as precisions
+from mrcnn.model_folder.class_names import Classes
+from mrcnn.predict.exported import ExportedPredictor
+from mrcnn.predict.runtimes import table
+from mrcnn.predict.runtimes.table import Kind, Located
+
+CPU = "cpu"
+FOLDER = "or give the model folder that it was made of"
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a model is loaded, as the options of a command or the arguments of `Predictor.load` give it.
+
+    Attributes:
+        classes: as for `model_folder.read.read_model`.
+        input_size: as for `model_folder.read.read_model`.
+        score_threshold: as for `model_folder.read.load_for_inference`.
+        device: as for `model_folder.read.load_for_inference`.
+        precision: as for `model_folder.read.load_model`.
+        tf32: as for `model_folder.read.load_model`.
+    """
+
+    classes: Classes | None = None
+    input_size: Sequence[int] | None = None
+    score_threshold: float | None = None
+    device: int | str | None = None
+    precision: str = precisions.SINGLE
+    tf32: bool | None = None
+
+
+def open_exported(
+    model: str | Path,
+    loading: Loading,
+    *,
+    settings: InferenceModelConfig | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> ExportedPredictor | None:
+    """Opens an exported file.
+
+    Args:
+        model: what names the model.
+        loading: how it is loaded.
+        settings: the model settings of the inference config; None without a config.
+        warn: called with each warning, one line.
+
+    Returns:
+        The predictor; None where `model` is no exported file, such as a model folder.
+
+    Raises:
+        UserError: the file cannot be opened, or it cannot follow an option or a setting.
+    """
+    located = table.locate(model)
+    if located is None:
+        return None
+    settings = settings or InferenceModelConfig()
+    _check(located, loading, settings=settings)
+    _choose_device(located, loading, settings=settings, warn=warn)
+    predictor = ExportedPredictor.of_located(located)
+    threshold = loading.score_threshold
+    if threshold is None:
+        threshold = settings.score_threshold(predictor.facts.choices.score_threshold)
+    return predictor.with_choices(score_threshold=threshold)
+
+
+def _check(located: Located, loading: Loading, *, settings: InferenceModelConfig) -> None:
+    """Checks the options and settings that no exported file follows.
+
+    Raises:
+        UserError: one is given.
+    """
+    path, kind = located
+    if loading.classes is not None or loading.input_size is not None:
+        raise UserError(f"the {kind.title} {path} has its classes and input size: leave out --classes and --input-size")
+    if loading.precision not in (precisions.SINGLE, AUTO):
+        raise UserError(
+            f"the precision of the {kind.title} {path} is float32, got {loading.precision!r}; leave it out, {FOLDER}"
+        )
+    if settings.tta is not None:
+        raise UserError(
+            f"`tta` is set, and the {kind.title} {path} has no test-time augmentation; leave it out, {FOLDER}"
+        )
+
+
+def _choose_device(
+    located: Located, loading: Loading, *, settings: InferenceModelConfig, warn: Callable[[str], None]
+) -> None:
+    path, kind = located
+    if kind.in_tensorflow:
+        given = settings.gpu_device if "gpu_device" in settings.given else devices.AUTO
+        devices.choose_device(given if loading.device is None else loading.device, warn=warn)
+        precisions.choose_tf32(loading.tf32)
+    elif loading.device not in (None, CPU, devices.AUTO):
+        raise UserError(
+            f"the {kind.title} {path} runs on the CPU, got device {loading.device!r}; leave it out, {FOLDER}"
+        )
+    elif loading.device is None and "gpu_device" in settings.given:
+        warn(_on_cpu(kind, settings.gpu_device))
+
+
+def _on_cpu(kind: Kind, number: int) -> str:
+    return f"`gpu_device` {number} has no effect: the {kind.title} runs on the CPU"
