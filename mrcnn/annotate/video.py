@@ -65,7 +65,7 @@ def run_video(
     options = options or Options()
     opened = check(path, output_dir, config=config, options=options)
     with locks.inside(output_dir, warn=log.warning):
-        predictor = setup.open_exported(model, config, options=options, log=log)
+        predictor: AnyPredictor | None = setup.open_exported(model, config, options=options, log=log)
         if predictor is None:
             stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
             predictor = setup.open_predictor(stored, config, options=options, log=log)

@@ -31,7 +31,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.add_model(parser, required=True)
+    arguments.add_model(parser, required=True, text=arguments.RUNNABLE)
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)

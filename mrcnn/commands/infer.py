@@ -33,7 +33,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog, description="Apply a trained model to a Supervisely project or to a folder of images."
     )
-    arguments.add_model(parser, required=False)
+    arguments.add_model(parser, required=False, text=arguments.RUNNABLE)
     images = parser.add_mutually_exclusive_group()
     images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
     images.add_argument(

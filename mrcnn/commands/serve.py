@@ -41,7 +41,7 @@ OPTIONS = {  # keys of `ServeConfig` that take one value each
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the service; one that is not given is None."""
-    arguments.add_model(parser, required=False)
+    arguments.add_model(parser, required=False, text=arguments.RUNNABLE)
     parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
     parser.add_argument("--allow-host", nargs="+", metavar="NAME", help=_help("allow_host"))
     arguments.add_tf32(parser)

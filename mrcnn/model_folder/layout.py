@@ -21,7 +21,8 @@ LAST = "last"
 FOREIGN_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")  # of weights of other code bases
 FOLDER_SUFFIXES = (WEIGHTS.suffix, *FOREIGN_SUFFIXES)  # of the weight file in a model folder
 FILE_SUFFIXES = (".h5", ".hdf5", *FOREIGN_SUFFIXES)
-EXPORT_SUFFIXES = (".onnx", ".pb", ".tflite", ".xml")  # of exported graphs, from which no model can be built
+EXPORT_FILES = ("model.onnx", "model.tflite", "model.xml", "saved_model.pb")  # graphs, no model can be built of them
+EXPORT_SUFFIXES = tuple(Path(name).suffix for name in EXPORT_FILES)
 
 
 class ModelFiles(NamedTuple):
@@ -91,8 +92,9 @@ def check_no_export(path: Path) -> None:
     Raises:
         UserError: it is such a file, or a folder with one and without a model; the message says which commands run it.
     """
-    inside = [] if not path.is_dir() else [item for item in path.iterdir() if item.suffix in EXPORT_SUFFIXES]
-    if path.suffix.lower() in EXPORT_SUFFIXES or (inside and locate(path, holds=CONFIG) is None):
+    inside = any((path / name).is_file() for name in EXPORT_FILES)
+    is_model = any(locate(path, holds=name) is not None for name in (CONFIG, WEIGHTS))
+    if path.suffix.lower() in EXPORT_SUFFIXES or (inside and not is_model):
         raise UserError(
             f"{path} is an exported model, which only inference, evaluation and the service run, see docs/export.md; "
             "give the model folder that it was made of"

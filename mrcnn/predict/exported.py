@@ -128,7 +128,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         for name, value in changes.items():
             self._check_choice(name, value)
         other = copy.copy(self)
-        other.facts = replace(self.facts, choices=self.facts.choices._replace(**changes))
+        other.facts = replace(self.facts, choices=Choices(**{**self.facts.choices._asdict(), **changes}))
         return other
 
     def _check_choice(self, name: str, value: float) -> None:
