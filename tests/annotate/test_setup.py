@@ -6,6 +6,7 @@ from mrcnn.annotate import setup
 from mrcnn.annotate.setup import Options
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
+from mrcnn.predict import live
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers
 from tests.train.conftest import HeardLog
@@ -28,7 +29,7 @@ def test_a_given_batch_size_is_taken(monkeypatch):
 
 def test_naming_of_follows_the_mode_and_the_model():
     config = load_inference_config({"mode": {"model_classes": {"save_classes": ["dog"], "add_suffix": "_x"}}})
-    naming = setup.naming_of(helpers.make_bundle(), config)
+    naming = setup.naming_of(live.facts_of(helpers.make_bundle()), {}, config)
     assert naming.titles == {"dog": "dog_x"}
     assert naming.semantic is None
 
