@@ -31,6 +31,7 @@ from mrcnn.predict import live, modes, sources
 from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.regions import Found
+from mrcnn.predict.runtimes import table
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project import repeated
@@ -76,14 +77,14 @@ def _load_and_apply(
 ) -> Summary:
     if _is_finished(folder, source, options, log=log):
         return Summary()
-    if (exported := setup.open_exported(model, config, options=options, log=log)) is not None:
-        return _apply(exported, source, folder, config=config, log=log, options=options)
-    stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-    naming = setup.naming_of(live.facts_of(stored), stored.extra_fields, config)
-    # report conflicts before the model is loaded, which takes long
-    labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
-    _check_output(folder, source, options, naming=naming)
-    predictor = setup.open_predictor(stored, config, options=options, log=log)
+    stored = None
+    if table.locate(model) is None:
+        stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
+        naming = setup.naming_of(live.facts_of(stored), stored.extra_fields, config)
+        # report conflicts before the model is loaded, which takes long
+        labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
+        _check_output(folder, source, options, naming=naming)
+    predictor = setup.open_predictor(model, config, options=options, log=log, stored=stored)
     return _apply(predictor, source, folder, config=config, log=log, options=options)
 
 

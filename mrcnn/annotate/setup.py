@@ -12,16 +12,12 @@ from mrcnn.config.inference import InferenceConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields
-from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import StoredModel
-from mrcnn.predict import batch_size, opening
-from mrcnn.predict.exported import ExportedPredictor
+from mrcnn.predict import batch_size, loaded
 from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.opening import Loading
 from mrcnn.predict.staged import AnyPredictor
-from mrcnn.predict.tta.predictor import predictor_of
-from mrcnn.structures import SEMANTIC
 
 
 @dataclass(frozen=True)
@@ -60,39 +56,11 @@ class Options:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
 
 
-def open_predictor(stored: StoredModel, config: InferenceConfig, *, options: Options, log: EventLog) -> AnyPredictor:
-    """Loads the weights of a model for a run, and logs how they are used.
-
-    Raises:
-        UserError: as `read.load_for_inference`.
-    """
-    bundle = read.load_for_inference(
-        stored,
-        config.model,
-        score_threshold=options.score_threshold,
-        device=options.device,
-        precision=options.precision,
-        tf32=options.tf32,
-        warn=log.warning,
-    )
-    for line in precision.lines(bundle.precision, asked=options.precision):
-        log.info(line)
-    return predictor_of(bundle, config.model.tta, say=log.info)
-
-
-def open_exported(
-    model: str | Path, config: InferenceConfig, *, options: Options, log: EventLog
-) -> ExportedPredictor | None:
-    """Opens an exported file for a run.
-
-    Returns:
-        The predictor; None where `model` is no exported file.
-
-    Raises:
-        UserError: as `opening.open_exported`.
-    """
-    loading = Loading(**{name: getattr(options, name) for name in Loading.__dataclass_fields__})
-    return opening.open_exported(model, loading, settings=config.model, warn=log.warning)
+def open_predictor(
+    model: str | Path, config: InferenceConfig, *, options: Options, log: EventLog, stored: StoredModel | None = None
+) -> AnyPredictor:
+    """Loads the predictor of a run; arguments and errors are those of `loaded.load`."""
+    return loaded.load(model, config.model, Loading.of(options), log=log, stored=stored)
 
 
 def naming_of(facts: ModelFacts, fields: Fields, config: InferenceConfig) -> labels.Naming:
@@ -103,13 +71,7 @@ def naming_of(facts: ModelFacts, fields: Fields, config: InferenceConfig) -> lab
         fields: the extra fields of its detections by name.
         config: of the run.
     """
-    return labels.name_labels(
-        facts.class_names[1:],
-        config.mode,
-        confidence_tag=config.model.confidence_tag_name,
-        fields=fields,
-        semantic=facts.maps.get(SEMANTIC),
-    )
+    return labels.of_model(facts, config.mode, fields=fields, confidence_tag=config.model.confidence_tag_name)
 
 
 def batch_size_of(predictor: AnyPredictor, regions: int | None, *, options: Options, log: EventLog) -> int:

@@ -24,7 +24,6 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, video
 from mrcnn.images.video import Video
-from mrcnn.model_folder import read
 from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.regions import Found
@@ -65,10 +64,7 @@ def run_video(
     options = options or Options()
     opened = check(path, output_dir, config=config, options=options)
     with locks.inside(output_dir, warn=log.warning):
-        predictor: AnyPredictor | None = setup.open_exported(model, config, options=options, log=log)
-        if predictor is None:
-            stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-            predictor = setup.open_predictor(stored, config, options=options, log=log)
+        predictor = setup.open_predictor(model, config, options=options, log=log)
         return apply(predictor, opened, output_dir, config=config, log=log, options=options)
 
 

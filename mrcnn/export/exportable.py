@@ -32,6 +32,7 @@ class DetectorSettings(NamedTuple):
         shape: of the model input, as for `data.resize.resize_plan`.
         fit: the rule of `data.resize.resize_plan`.
         maps: names of the maps of whole images that the network predicts.
+        fields: names of the extra fields of its detections.
         model: settings of the network, for formats that hold weights alone.
     """
 
@@ -45,6 +46,7 @@ class DetectorSettings(NamedTuple):
     shape: str = "square"
     fit: str = "centred"
     maps: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     model: ModelConfig | None = None
 
     @property

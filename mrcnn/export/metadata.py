@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.models import extra_heads
 from mrcnn.predict.exported_settings import FORMAT_VERSION, LABELS, SETTINGS
 
 
@@ -44,5 +43,5 @@ def _of_network(known: DetectorSettings) -> dict[str, Any]:
     if known.model is None:
         return {}
     values = known.model.model_dump(mode="json")
-    fields = {name: values.get(name) for name in extra_heads.gives(known.model.extra_heads)}
+    fields = {name: values.get(name) for name in known.fields}
     return {"fields": fields, "needs": known.model.needs}

@@ -161,6 +161,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         shape=size.settled_shape,
         fit=config.image_fit,
         maps=tuple(model.maps),
+        fields=tuple(model.extra_fields),
         model=config,
     )
 

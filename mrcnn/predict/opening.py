@@ -1,8 +1,9 @@
 """Opens an exported file with the options and settings of a run, and refuses those that the file cannot follow."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from mrcnn.config.base import AUTO
 from mrcnn.config.inference import InferenceModelConfig
@@ -37,6 +38,11 @@ class Loading:
     device: int | str | None = None
     precision: str = precisions.SINGLE
     tf32: bool | None = None
+
+    @classmethod
+    def of(cls, options: Any) -> "Loading":
+        """Reads the values from a record with attributes of the same names, such as a run's options."""
+        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
 
 def open_exported(

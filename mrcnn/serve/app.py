@@ -14,13 +14,12 @@ from mrcnn import events
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision, read
+from mrcnn.model_folder import read
 from mrcnn.model_folder.read import StoredModel
-from mrcnn.predict import opening
+from mrcnn.predict import loaded
 from mrcnn.predict.opening import Loading
 from mrcnn.predict.runtimes import table
 from mrcnn.predict.staged import AnyPredictor
-from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.serve import native, responses, server, worker
 from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.limits import hosts
@@ -51,7 +50,7 @@ def serve(config: ServeConfig, *, log: EventLog) -> None:
     Raises:
         UserError: the model, the address or a setting is wrong.
     """
-    stored = None if table.locate(config.model) else _read(config)
+    stored = _read(config)
     with server.bind(config.host, config.port) as listener:
         url = server.address(listener)
         if config.workers == 1:
@@ -72,7 +71,7 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
     server.forward_library_logs(log)
     worker.stop_with_parent()
     try:
-        return make_app(load_predictor(None, config, log=log), config, log=log, url=url)
+        return make_app(load_predictor(_read(config), config, log=log), config, log=log, url=url)
     except UserError as error:
         log.crashed(error)
         raise SystemExit(server.STARTUP_FAILURE) from error
@@ -86,22 +85,7 @@ def load_predictor(stored: StoredModel | None, config: ServeConfig, *, log: Even
         config: the service's settings.
         log: receives the warnings, and how the model is used.
     """
-    loading = Loading(**{name: getattr(config, name) for name in Loading.__dataclass_fields__})
-    exported = opening.open_exported(config.model, loading, settings=config.deploy, warn=log.warning)
-    if exported is not None:
-        return exported
-    bundle = read.load_for_inference(
-        stored or _read(config),
-        config.deploy,
-        score_threshold=config.score_threshold,
-        device=config.device,
-        precision=config.precision,
-        tf32=config.tf32,
-        warn=log.warning,
-    )
-    for line in precision.lines(bundle.precision, asked=config.precision):
-        log.info(line)
-    return predictor_of(bundle, config.deploy.tta, say=log.info)
+    return loaded.load(config.model, config.deploy, Loading.of(config), log=log, stored=stored)
 
 
 def make_app(
@@ -164,7 +148,10 @@ def make_app(
     return app
 
 
-def _read(config: ServeConfig) -> StoredModel:
+def _read(config: ServeConfig) -> StoredModel | None:
+    """Reads the settings of a model, so that mistakes are reported early; None for an exported file."""
+    if table.locate(config.model) is not None:
+        return None
     return read.read_model(config.model, classes=config.classes, input_size=config.input_size)
 
 

@@ -17,7 +17,7 @@ from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
-from mrcnn.structures import SEMANTIC, CompactDetections
+from mrcnn.structures import CompactDetections
 
 Disconnect = Future[None]  # done once the client has disconnected
 
@@ -149,13 +149,7 @@ class Service:
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
-        return labels.name_labels(
-            self.facts.class_names[1:],
-            mode,
-            confidence_tag=self._confidence_tag,
-            fields=self.fields,
-            semantic=self.facts.maps.get(SEMANTIC),
-        )
+        return labels.of_model(self.facts, mode, fields=self.fields, confidence_tag=self._confidence_tag)
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,8 @@ def _properties(path: Path) -> dict[str, str]:
         raise UserError(f"{path.parent} has no {LABELS}, so it is no SavedModel of `mrcnn export`; export the model")
     try:
         content = json.loads(files.read_bytes(path, what=LABELS, most=MOST_BYTES))
-        settings = content.pop(SETTINGS, None)
-    except (AttributeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON: {error}; export the model again") from error
-    if settings is None:
+    if not isinstance(content, dict) or SETTINGS not in content:
         raise UserError(f"{path} has no `{SETTINGS}`, as older versions wrote it; export the model again")
-    return {"settings": json.dumps(settings), "labels": json.dumps(content)}
+    return {"settings": json.dumps(content.pop(SETTINGS)), "labels": json.dumps(content)}
