@@ -17,9 +17,9 @@ from mrcnn.events import JsonLog
 from mrcnn.export import run
 from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.table import FORMATS
-from mrcnn.predict.image_function import image_function
 from mrcnn.model_folder import read
 from mrcnn.model_folder.read import ModelBundle, StoredModel
+from mrcnn.predict.image_function import image_function
 from mrcnn.structures import RawDetections
 
 NAMES = ("bg", "bright", "dark")

@@ -5,7 +5,6 @@ import pytest
 
 from mrcnn.predict import outputs
 from mrcnn.structures import RawDetections
-
 from tests.export import helpers
 
 
