@@ -1,9 +1,9 @@
 """A model as named functions of tensors."""
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 from mrcnn.ops import accelerator
 
@@ -26,7 +26,7 @@ def test_variables_are_the_network_s_weights():
 def test_fixed_shapes_hold_within_the_block_alone(monkeypatch):
     model, heard = helpers.make_exportable(), []
     monkeypatch.setattr(model.network, "use_fixed_slots", heard.append, raising=False)
-    with pytest.raises(ZeroDivisionError), model.fixed_shapes():
+    with contextlib.suppress(ZeroDivisionError), model.fixed_shapes():
         assert heard == [True]
         raise ZeroDivisionError
     assert heard == [True, accelerator.is_visible()]
