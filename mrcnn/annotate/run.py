@@ -142,7 +142,7 @@ def _apply(
     nothing = None
     if not summary.objects:
         nothing = _nothing(predictor, source, naming=naming, config=config, options=options, size=size)
-    for line in filter(None, (_full(summary, facts), nothing)):
+    for line in filter(None, (_full(summary, predictor), nothing)):
         log.warning(line)
     log.info(f"written to {folder / source.name}")
     log.model_applied()
@@ -282,14 +282,14 @@ def _summarize(source: Source, out: Output, skipped: list[str], *, most: int) ->
     return summary
 
 
-def _full(summary: Summary, facts: ModelFacts) -> str | None:
+def _full(summary: Summary, predictor: AnyPredictor) -> str | None:
     """Describes the images that reached the model's limit of detections; None without any."""
     if not summary.full:
         return None
     return (
         f"in {len(summary.full)} images ({few(summary.full)}) the model found as many objects as it may, "
-        f"{facts.choices.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
-        "model's config.json"
+        f"{predictor.facts.choices.detections_per_image}, so there may be more: raise `model.detections_per_image` in "
+        f"{predictor.settings_place}"
     )
 
 

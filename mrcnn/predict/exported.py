@@ -43,6 +43,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
     most_batch = 1
     builds_graph = False
+    settings_place = "the config.json of the model, and export it again"
 
     def __init__(
         self,

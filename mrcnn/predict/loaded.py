@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision, read
+from mrcnn.model_folder import device, precision, read
 from mrcnn.model_folder.read import StoredModel
 from mrcnn.predict import opening
 from mrcnn.predict.opening import Loading
@@ -32,7 +32,7 @@ def load(
     Raises:
         UserError: as `opening.open_exported`, `read.read_model` and `read.load_for_inference`.
     """
-    exported = opening.open_exported(model, loading, settings=settings, warn=log.warning)
+    exported = opening.open_exported(model, loading, settings=settings, unset_device=device.AUTO, warn=log.warning)
     if exported is not None:
         return exported
     bundle = read.load_for_inference(

@@ -13,7 +13,7 @@ from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.runtimes import table
-from mrcnn.predict.runtimes.table import Kind, Located
+from mrcnn.predict.runtimes.table import Located
 
 CPU = "cpu"
 FOLDER = "or give the model folder that it was made of"
@@ -50,6 +50,7 @@ def open_exported(
     loading: Loading,
     *,
     settings: InferenceModelConfig | None = None,
+    unset_device: str | None = None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> ExportedPredictor | None:
     """Opens an exported file.
@@ -58,6 +59,7 @@ def open_exported(
         model: what names the model.
         loading: how it is loaded.
         settings: the model settings of the inference config; None without a config.
+        unset_device: of a SavedModel where neither `loading` nor `settings` names one, as for `device.choose_device`.
         warn: called with each warning, one line.
 
     Returns:
@@ -71,7 +73,13 @@ def open_exported(
         return None
     settings = settings or InferenceModelConfig()
     _check(located, loading, settings=settings)
-    _choose_device(located, loading, settings=settings, warn=warn)
+    given = settings.gpu_device if "gpu_device" in settings.given else None
+    if located.kind.in_tensorflow:
+        chosen = next((device for device in (loading.device, given) if device is not None), unset_device)
+        devices.choose_device(chosen, warn=warn)
+        precisions.choose_tf32(loading.tf32)
+    else:
+        _check_cpu(located, loading.device, given=given, warn=warn)
     predictor = ExportedPredictor.of_located(located)
     threshold = loading.score_threshold
     if threshold is None:
@@ -98,21 +106,20 @@ def _check(located: Located, loading: Loading, *, settings: InferenceModelConfig
         )
 
 
-def _choose_device(
-    located: Located, loading: Loading, *, settings: InferenceModelConfig, warn: Callable[[str], None]
-) -> None:
+def _check_cpu(located: Located, device: int | str | None, *, given: int | None, warn: Callable[[str], None]) -> None:
+    """Checks the device of a file that runs on the CPU.
+
+    Args:
+        located: the file.
+        device: that of the options.
+        given: the GPU of the config; it only has a warning, since it may be that of a preset.
+        warn: called with the warning.
+
+    Raises:
+        UserError: the options name a GPU.
+    """
     path, kind = located
-    if kind.in_tensorflow:
-        given = settings.gpu_device if "gpu_device" in settings.given else devices.AUTO
-        devices.choose_device(given if loading.device is None else loading.device, warn=warn)
-        precisions.choose_tf32(loading.tf32)
-    elif loading.device not in (None, CPU, devices.AUTO):
-        raise UserError(
-            f"the {kind.title} {path} runs on the CPU, got device {loading.device!r}; leave it out, {FOLDER}"
-        )
-    elif loading.device is None and "gpu_device" in settings.given:
-        warn(_on_cpu(kind, settings.gpu_device))
-
-
-def _on_cpu(kind: Kind, number: int) -> str:
-    return f"`gpu_device` {number} has no effect: the {kind.title} runs on the CPU"
+    if device not in (None, CPU, devices.AUTO):
+        raise UserError(f"the {kind.title} {path} runs on the CPU, got device {device!r}; leave it out, {FOLDER}")
+    if device is None and given is not None:
+        warn(f"`gpu_device` {given} has no effect: the {kind.title} runs on the CPU")

@@ -34,11 +34,13 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         most_batch: most images that the model runs on at once; None for any number.
         least_score: lowest score threshold that `with_choices` accepts.
         builds_graph: whether the first prediction takes long, since a graph is built.
+        settings_place: where the model's settings can be changed, for messages.
     """
 
     most_batch: int | None = None
     least_score: float = 0.0
     builds_graph: bool = True
+    settings_place: str = "the model's config.json"
 
     def __init__(self, facts: ModelFacts):
         """Stores the facts.

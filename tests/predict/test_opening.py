@@ -76,9 +76,11 @@ def test_open_exported_chooses_the_device_of_a_saved_model_before_it_opens_it(tm
     monkeypatch.setattr(opening.precisions, "choose_tf32", calls.append)
     for loading, settings in (
         (Loading(device="cpu", tf32=False), InferenceModelConfig(gpu_device=1)),
-        (Loading(), InferenceModelConfig(gpu_device=1)),
+        (Loading(), InferenceModelConfig(gpu_device=0)),
         (Loading(), InferenceModelConfig()),
     ):
         with pytest.raises(UserError, match=r"has no labels\.json"):
-            opening.open_exported(tmp_path, loading, settings=settings)
-    assert calls == ["cpu", False, 1, None, "auto", None]
+            opening.open_exported(tmp_path, loading, settings=settings, unset_device="auto")
+    with pytest.raises(UserError, match=r"has no labels\.json"):
+        opening.open_exported(tmp_path, Loading())  # keeps what the process has
+    assert calls == ["cpu", False, 0, None, "auto", None, None, None]
