@@ -3,15 +3,18 @@
 Shape letters: B images, Hi Wi height and width of the model input, D output slots, M mask side.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.export import outputs
-from mrcnn.model_folder.read import Network
+from mrcnn.model_folder.network import Network
+from mrcnn.ops import accelerator
+from mrcnn.predict import outputs
+from mrcnn.predict.image_function import InputRules
 from mrcnn.structures import Choices, OutputRules, Tensor
 
 
@@ -29,6 +32,7 @@ class DetectorSettings(NamedTuple):
         shape: of the model input, as for `data.resize.resize_plan`.
         fit: the rule of `data.resize.resize_plan`.
         maps: names of the maps of whole images that the network predicts.
+        fields: names of the extra fields of its detections.
         model: settings of the network, for formats that hold weights alone.
     """
 
@@ -42,7 +46,13 @@ class DetectorSettings(NamedTuple):
     shape: str = "square"
     fit: str = "centred"
     maps: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     model: ModelConfig | None = None
+
+    @property
+    def input_rules(self) -> InputRules:
+        """How an image enters the network, for formats whose files hold the network alone."""
+        return InputRules(**{name: getattr(self, name) for name in InputRules._fields})
 
 
 @dataclass(frozen=True)
@@ -55,17 +65,29 @@ class Exportable:
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
         choices: the run-time choices of the exported graph.
+        trained: what the evaluation must know of the training, as in `predict.exported_settings.ExportedSettings`:
+            `neutral` and `mask_classes`; without one of them it is None.
     """
 
     network: Network
     settings: DetectorSettings
     labels: Mapping[str, Any]
     choices: Choices
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def variables(self) -> list[Any]:
         """The backend's variables of the network, in the order of its weights."""
         return [weight.value for weight in self.network.weights]
+
+    @contextmanager
+    def fixed_shapes(self) -> Iterator[None]:
+        """Lets no shape of a graph that is traced in this block depend on what is found."""
+        self.network.use_fixed_slots(True)
+        try:
+            yield
+        finally:
+            self.network.use_fixed_slots(accelerator.is_visible())  # as in a new model
 
     def layers(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns the weights by layer and weight, under their names in a weight file."""

@@ -15,12 +15,14 @@ from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, postprocess, preprocess
+from mrcnn.predict.live import LivePredictor, run_graph
+from mrcnn.predict.opening import Loading, open_exported
 from mrcnn.predict.preprocess import Prepared
-from mrcnn.predict.staged import StagedPredictor, run_graph
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
-class Predictor(StagedPredictor[Prepared, RawDetections]):
+class Predictor(LivePredictor[Prepared, RawDetections]):
     """Finds objects in images of any size.
 
     The graph is traced once, for any batch size; for a model with rectangular inputs also for any input size. The
@@ -60,11 +62,12 @@ class Predictor(StagedPredictor[Prepared, RawDetections]):
         precision: str = "float32",
         tf32: bool | None = None,
         warn: Callable[[str], None] = lambda line: None,
-    ) -> "Predictor":
-        """Loads a predictor from a model folder or a weight file.
+    ) -> AnyPredictor:
+        """Loads a predictor from a model folder, a weight file or an exported file.
 
         Args:
-            model: as for `model_folder.read.read_model`.
+            model: as for `model_folder.read.read_model`; or an exported file or its folder, as for
+                `ExportedPredictor.load`.
             classes: as for `model_folder.read.read_model`.
             input_size: as for `model_folder.read.read_model`.
             score_threshold: as for `model_folder.read.load_model`.
@@ -73,9 +76,16 @@ class Predictor(StagedPredictor[Prepared, RawDetections]):
             tf32: as for `model_folder.read.load_model`.
             warn: as for `model_folder.read.load_model`.
 
+        Returns:
+            A `Predictor`; of an exported file an `ExportedPredictor`, which has the same methods except
+            `predict_probabilities`, and no `bundle`.
+
         Raises:
-            UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`.
+            UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`, or `open_exported`.
         """
+        loading = Loading(classes, input_size, score_threshold, device, precision=precision, tf32=tf32)
+        if (exported := open_exported(model, loading, warn=warn)) is not None:
+            return exported
         stored = read.read_model(model, classes=classes, input_size=input_size)
         return cls(
             read.load_model(
@@ -106,7 +116,7 @@ class Predictor(StagedPredictor[Prepared, RawDetections]):
         """Resizes and pads images: the first of the three stages of a prediction.
 
         Args:
-            images: at least one, as for `preprocess.as_model_image`.
+            images: at least one, as for `model_image.as_model_image`.
 
         Returns:
             One batch for each shape of model input.

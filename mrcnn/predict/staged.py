@@ -1,24 +1,26 @@
-"""The interface of predictors: what all of them do with images, and the three stages of their work."""
+"""The interface of predictors: what all of them do with images, and the three stages of their work.
 
+This module imports neither TensorFlow nor a package that NumPy, OpenCV and Pillow do not replace, so that exported
+files run without them.
+"""
+
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import tensorflow as tf
 
-from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
-from mrcnn.events import make_log
-from mrcnn.fields.table import Fields
-from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs
+from mrcnn.predict.facts import ModelFacts
 from mrcnn.structures import CompactDetections, Detections, SemanticRules
+
+if TYPE_CHECKING:  # it imports pydantic
+    from mrcnn.fields.table import Fields
 
 Batch = TypeVar("Batch")
 Raw = TypeVar("Raw")
-
-MOST_REASON = 120  # characters kept of the text of an out-of-memory error
 
 
 class StagedPredictor(ABC, Generic[Batch, Raw]):
@@ -28,38 +30,59 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
     stateless: threads may share it.
 
     Attributes:
-        bundle: the model with its classes and settings.
+        facts: the classes, the input and the run-time choices of the model.
+        most_batch: most images that the model runs on at once; None for any number.
+        least_score: lowest score threshold that `with_choices` accepts.
+        builds_graph: whether the first prediction takes long, since a graph is built.
+        settings_place: where the model's settings can be changed, for messages.
     """
 
-    def __init__(self, bundle: ModelBundle):
-        """Stores the model.
+    most_batch: int | None = None
+    least_score: float = 0.0
+    builds_graph: bool = True
+    settings_place: str = "the model's config.json"
+
+    def __init__(self, facts: ModelFacts):
+        """Stores the facts.
 
         Args:
-            bundle: a loaded model.
+            facts: of the model.
         """
-        self.bundle = bundle
+        self.facts = facts
 
     @property
-    def fields(self) -> Fields:
-        """The extra fields of detections by name."""
-        return self.bundle.extra_fields
+    def class_names(self) -> tuple[str, ...]:
+        """Title of each class id, the background first."""
+        return self.facts.class_names
 
     @property
     def maps(self) -> Mapping[str, SemanticRules]:
         """The maps of whole images that it predicts, by name, with their classes and rules."""
-        return self.bundle.maps
+        return self.facts.maps
+
+    @property
+    @abstractmethod
+    def fields(self) -> "Fields":
+        """The extra fields of detections by name."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Collects what determines the detections: the settings of the model, and a checksum of its weights.
+
+        Two predictors with the same JSON of it find the same objects.
+        """
 
     @abstractmethod
     def with_choices(self, **changes: float) -> "StagedPredictor[Batch, Raw]":
         """Makes a predictor with other run-time choices, such as `mask_threshold=0.4`.
 
-        It shares the network and traces its own graph at its first prediction.
+        It shares the network; one of a Keras model traces its own graph at its first prediction.
 
         Args:
             **changes: new values by the names of `structures.Choices`.
 
         Raises:
-            UserError: a name is none of `Choices`, or a value is out of range.
+            UserError: a name is none of `Choices`, or a value is out of range or cannot be changed in an exported file.
         """
 
     @abstractmethod
@@ -67,7 +90,7 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         """Makes batches of images, the first stage of a prediction.
 
         Args:
-            images: at least one, as for `preprocess.as_model_image`.
+            images: at least one, as for `model_image.as_model_image`.
 
         Raises:
             ValueError: an array is not an image; the message has its index in the list.
@@ -135,8 +158,7 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         warn: Callable[[str], None] | None = None,
     ) -> Iterator[Detections]:
         """Yields the results of `predict` one by one; reads `images` one batch ahead at most."""
-        many = self._checked(images, batch_size, allow_urls=allow_urls)
-        return map(compact.to_dense, self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
+        return map(compact.to_dense, self._found(images, batch_size, allow_urls=allow_urls, warn=warn))
 
     def predict_compact(
         self,
@@ -151,31 +173,27 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         Arguments, order and errors are those of `predict`. A result's memory depends on the objects' sizes, not on
         the image's.
         """
-        many = self._checked(images, batch_size, allow_urls=allow_urls)
-        return list(self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
-
-    def _checked(self, images: inputs.Inputs, batch_size: int | None, *, allow_urls: bool) -> Iterable[inputs.Input]:
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        return inputs.as_many(images, allow_urls=allow_urls)
+        return list(self._found(images, batch_size, allow_urls=allow_urls, warn=warn))
 
     def _found(
         self,
-        images: Iterable[inputs.Input],
-        size: int,
+        images: inputs.Inputs,
+        batch_size: int | None,
         *,
         allow_urls: bool,
         warn: Callable[[str], None] | None,
     ) -> Iterator[CompactDetections]:
-        config = self.bundle.config
+        """Checks the arguments of `predict` at once; the result reads the images as needed."""
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
         arrays = inputs.read_all(
-            images,
-            channels=config.channels,
-            image_range=config.image_range,
+            inputs.as_many(images, allow_urls=allow_urls),
+            channels=self.facts.channels,
+            image_range=self.facts.image_range,
             allow_urls=allow_urls,
-            warn=warn or make_log().warning,
+            warn=warn or _to_stderr,
         )
-        return self._batches(arrays, size)
+        return self._batches(arrays, batch_size or 1)
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while images_of_batch := list(islice(images, size)):
@@ -186,31 +204,5 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
 AnyPredictor = StagedPredictor[Any, Any]
 
 
-def run_graph(graph: Callable[..., Any], *arguments: np.ndarray, smaller: str) -> Any:
-    """Calls a graph and fetches its result.
-
-    Args:
-        graph: a TensorFlow function.
-        *arguments: its arguments, first the images `[B, H, W, channels]`.
-        smaller: what to lower where a single image does not fit into memory, for the message.
-
-    Returns:
-        What the graph returns, with NumPy arrays for tensors.
-
-    Raises:
-        OutOfMemory: the images do not fit into memory.
-    """
-    try:
-        return tf.nest.map_structure(lambda field: field.numpy(), graph(*arguments))
-    except (tf.errors.OpError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemory(_too_large(arguments[0].shape, error, smaller=smaller)) from error
-
-
-def _too_large(shape: Sequence[int], error: Exception, *, smaller: str) -> str:
-    """Describes a batch `[B, H, W, C]` that did not fit into memory."""
-    count, height, width = shape[:3]
-    fix = "use a smaller batch" if count > 1 else f"use {smaller}, or another device"
-    reason = one_line(str(error), most=MOST_REASON) or type(error).__name__
-    return f"out of memory for {counted(count, 'model input')} of {height}x{width} pixels: {fix} ({reason})"
+def _to_stderr(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)

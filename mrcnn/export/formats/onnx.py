@@ -5,27 +5,26 @@
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import graph
+from mrcnn.export import graph, metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict.outputs import ImageFunction
+from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC, OutputRules, Tensor
 
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
-IMAGE = "image"  # the input, and the name of the function
+IMAGE = runtime.INPUT  # also the name of the function
 MOST_REASON = 200  # characters kept of the text of an error of onnx
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
 # names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
@@ -82,7 +81,7 @@ class Onnx(Format):
             lambda image: graph.detect(tf.cast(image, tf.float32), model, paste=paste), input_signature=[image]
         )
         converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
-        onnx.helper.set_model_props(converted, metadata(model))
+        onnx.helper.set_model_props(converted, metadata.texts(model))
         _name_axes(converted)
         try:
             onnx.checker.check_model(converted)
@@ -93,38 +92,8 @@ class Onnx(Format):
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Opens the file in ONNX Runtime; see `Format.open`."""
-        runtime = optional.load("onnxruntime", extra=EXTRA, purpose=PURPOSE)
-        session = runtime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-
-        def call(image: np.ndarray) -> dict[str, np.ndarray]:
-            return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
-
-        return {IMAGE: call}
-
-
-def metadata(model: Exportable) -> dict[str, str]:
-    """Builds the metadata of an ONNX file.
-
-    Returns:
-        JSON texts by name: `labels`, the content of labels.json; `settings`, what a caller must know of the graph.
-    """
-    settings = model.settings
-    known = {
-        "format_version": 1,
-        "class_names": settings.class_names,
-        "channels": settings.channels,
-        "image_range": settings.image_range,
-        "min_dim": settings.min_dim,
-        "max_dim": settings.max_dim,
-        "shape": settings.shape,
-        "image_resize": settings.image_resize,
-        "maps": settings.maps,
-        **model.choices._asdict(),
-        **settings.rules._asdict(),
-    }
-    texts = {"labels": dict(model.labels), "settings": known}
-    return {name: json.dumps(content, ensure_ascii=False) for name, content in texts.items()}
+        opened = runtime.open_file(folder / FILE)
+        return {IMAGE: lambda image: opened.run(image, opened.outputs)}
 
 
 def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:

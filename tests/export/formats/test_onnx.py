@@ -12,6 +12,7 @@ import tensorflow as tf
 from mrcnn import optional
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
+from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.export import graph, proof, run
 from mrcnn.export.formats import onnx
@@ -20,7 +21,10 @@ from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
 from mrcnn.heads.keypoint import decode
+from mrcnn.predict import modes, sources
+from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.predictor import Predictor
+from mrcnn.project.annotation import Annotation
 from mrcnn.structures import Choices, OutputRules, Proposals
 from tests.export import helpers
 
@@ -173,6 +177,16 @@ def test_write_holds_a_whole_network(network, tmp_path, log):
     assert result.failures == []
     assert result.paired >= 8
     assert result.to_json()["largest_difference"]["score"] < 1e-4
+    exported = ExportedPredictor.load(tmp_path)
+    mode = load_inference_config({"mode": {"name": "sliding_window", "window": {"width": 90, "height": 61}}}).mode
+    picture = sources.Picture(0, seen[1].image, Annotation(seen[1].image.shape[:2]))
+    (found,), (expected,) = (
+        [one.detections for _, one in modes.RUNNERS[mode.name](each, [picture], mode, batch_size=2)]
+        for each in (exported, network)
+    )
+    assert found.class_names == expected.class_names
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+    assert [mask.area for mask in found.masks] == pytest.approx([mask.area for mask in expected.masks], abs=2)
 
 
 def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
@@ -184,20 +198,6 @@ def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
     with pytest.raises(UserError, match=r"^ONNX cannot hold this model, export it as saved_model: .*Bitcast"):
         Onnx().write(helpers.make_exportable(bits), tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_metadata_has_what_a_caller_needs():
-    model = helpers.make_exportable(channels=4)
-    rules = OutputRules(mask_threshold=0.4)
-    model = replace(model, settings=model.settings._replace(image_range=4095, rules=rules), labels=LABELS)
-    texts = onnx.metadata(model)
-    assert "Käse" in texts["labels"]
-    assert json.loads(texts["settings"]) == {
-        "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 4, "image_range": 4095, "min_dim": 64,
-        "max_dim": 64, "shape": "square", "image_resize": "exact", "maps": [], "score_threshold": 0.7,
-        "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
-        "mask_paste": "bilinear", "round_boxes": "never",
-    }  # fmt: skip
 
 
 def best_class(boxes, logits):
