@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mrcnn import files, locks
+from mrcnn import decoder_notes, files, locks
 from mrcnn.events import EventLog
 from mrcnn.export import metadata, pictures, proof, publish
 from mrcnn.export.exportable import DetectorSettings, Exportable
@@ -134,7 +134,8 @@ def write(
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
     model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, trained=trained)
-    with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
+    # converters write to C's `stderr` from their own threads
+    with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors), decoder_notes.paused():
         folder.mkdir(parents=True, exist_ok=True)
         chosen.write(model, folder)
         publish.write_json(folder / LABELS, {**model.labels, metadata.SETTINGS: metadata.settings(model)})
