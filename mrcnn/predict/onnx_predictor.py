@@ -43,7 +43,7 @@ class OnnxPredictor:
         Args:
             run: computes named outputs of named inputs, such as the method of ONNX Runtime's session.
             outputs: names of the file's outputs.
-            properties: the file's metadata, see `metadata` of mrcnn.export.formats.onnx.
+            properties: the file's metadata, see `metadata` of mrcnn.export.portable.
 
         Raises:
             UserError: the metadata is not that of an export, or of another version.

@@ -5,7 +5,6 @@
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata as packages
@@ -17,15 +16,15 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import graph
+from mrcnn.export import portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import ImageFunction
-from mrcnn.structures import SEMANTIC, OutputRules, Tensor
+from mrcnn.export.portable import IMAGE
+from mrcnn.structures import SEMANTIC
 
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
-IMAGE = "image"  # the input, and the name of the function
 MOST_REASON = 200  # characters kept of the text of an error of onnx
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
 # names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
@@ -76,13 +75,9 @@ class Onnx(Format):
         """
         onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
         converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
-        image = tf.TensorSpec([None, None, model.settings.channels], tf.uint8, name=IMAGE)
-        # tf2onnx converts a resize of uint8 to one whose result is uint8 too
-        find = tf.function(
-            lambda image: graph.detect(tf.cast(image, tf.float32), model, paste=paste), input_signature=[image]
-        )
-        converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
-        onnx.helper.set_model_props(converted, metadata(model))
+        found = portable.function(model)
+        converted, _ = converter.from_function(found, input_signature=[portable.image_spec(model)], opset=OPSET)
+        onnx.helper.set_model_props(converted, portable.metadata(model))
         _name_axes(converted)
         try:
             onnx.checker.check_model(converted)
@@ -101,51 +96,6 @@ class Onnx(Format):
             return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
 
         return {IMAGE: call}
-
-
-def metadata(model: Exportable) -> dict[str, str]:
-    """Builds the metadata of an ONNX file.
-
-    Returns:
-        JSON texts by name: `labels`, the content of labels.json; `settings`, what a caller must know of the graph.
-    """
-    settings = model.settings
-    known = {
-        "format_version": 1,
-        "class_names": settings.class_names,
-        "channels": settings.channels,
-        "image_range": settings.image_range,
-        "min_dim": settings.min_dim,
-        "max_dim": settings.max_dim,
-        "shape": settings.shape,
-        "image_resize": settings.image_resize,
-        "maps": settings.maps,
-        **model.choices._asdict(),
-        **settings.rules._asdict(),
-    }
-    texts = {"labels": dict(model.labels), "settings": known}
-    return {name: json.dumps(content, ensure_ascii=False) for name, content in texts.items()}
-
-
-def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:
-    """Pastes masks into the image one by one, like `graph.draw`, by a loop that ONNX can hold.
-
-    In ONNX a loop adds one element to its result in each step, so empty masks are drawn too and dropped at the end.
-    Arguments and results are those of `graph.draw`.
-    """
-    count = tf.shape(boxes)[0]
-    steps = tf.maximum(count, 1)  # a result of no steps would have no height and width
-    masks, boxes = tf.pad(masks, [[0, 1], [0, 0], [0, 0]]), tf.pad(boxes, [[0, 1], [0, 0]])
-    canvas = tf.TensorArray(tf.uint8, size=steps, element_shape=[None, None])
-
-    def step(index: Tensor, canvas: Any) -> tuple[Tensor, Any]:
-        crop, padding = graph.draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
-        return index + 1, canvas.write(index, tf.pad(tf.cast(crop, tf.uint8), padding))
-
-    _, canvas = tf.while_loop(lambda index, _: index < steps, step, (0, canvas), parallel_iterations=1)
-    pasted = canvas.stack()[:count]
-    drawn = tf.reduce_any(pasted > 0, axis=[1, 2])
-    return tf.boolean_mask(pasted, drawn), drawn
 
 
 def _name_axes(converted: Any) -> None:

@@ -13,7 +13,7 @@ from mrcnn import optional
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
-from mrcnn.export import graph, proof, run
+from mrcnn.export import proof, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
@@ -21,7 +21,7 @@ from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
 from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
-from mrcnn.structures import Choices, OutputRules, Proposals
+from mrcnn.structures import Choices, Proposals
 from tests.export import helpers
 
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
@@ -186,20 +186,6 @@ def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_metadata_has_what_a_caller_needs():
-    model = helpers.make_exportable(channels=4)
-    rules = OutputRules(mask_threshold=0.4)
-    model = replace(model, settings=model.settings._replace(image_range=4095, rules=rules), labels=LABELS)
-    texts = onnx.metadata(model)
-    assert "Käse" in texts["labels"]
-    assert json.loads(texts["settings"]) == {
-        "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 4, "image_range": 4095, "min_dim": 64,
-        "max_dim": 64, "shape": "square", "image_resize": "exact", "maps": [], "score_threshold": 0.7,
-        "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
-        "mask_paste": "bilinear", "round_boxes": "never",
-    }  # fmt: skip
-
-
 def best_class(boxes, logits):
     """Decodes by the box head's rule of older models: the best class of each region."""
     valid = tf.ones(tf.shape(boxes)[:2], bool)
@@ -222,21 +208,6 @@ def test_the_best_class_of_a_region_can_be_written():
         session.run(None, {"boxes": boxes, "logits": logits}), best_class(boxes, logits), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("count", [0, 1, 30])
-def test_paste_equals_draw(count):
-    random = np.random.default_rng(1)
-    height, width = 70, 90
-    masks = random.random((count, 7, 7), np.float32)
-    masks[::5] = 0.3  # empty
-    corners = np.sort(random.uniform(-20, 110, (count, 2, 2)), axis=1).reshape(count, 4)
-    boxes = np.clip(corners, 0, [height, width, height, width]).astype(np.float32)
-    pasted, drawn = onnx.paste(masks, boxes, height=height, width=width, rules=OutputRules())
-    expected, expected_drawn = graph.draw(masks, boxes, height=height, width=width, rules=OutputRules())
-    np.testing.assert_array_equal(drawn, expected_drawn)
-    np.testing.assert_array_equal(pasted, expected)
-    assert pasted.shape == (int(np.sum(drawn)), height, width)
 
 
 def test_limits_refuses_a_resize_without_an_operator():

@@ -1,0 +1,94 @@
+"""OpenVINO: one graph from an image's pixels to masks of its size, for CPUs, above all Intel's and AMD's.
+
+    model.xml    the graph; its `rt_info` holds the classes, the thresholds and the settings
+    model.bin    the weights
+
+OpenVINO converts the traced function itself, without a SavedModel or an ONNX file between. Shape letters: H W the image.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mrcnn import optional
+from mrcnn.errors import UserError, one_line
+from mrcnn.export import portable
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.formats.format import Format
+from mrcnn.export.outputs import ImageFunction
+from mrcnn.export.portable import IMAGE
+
+FILE = "model.xml"
+INFO = "mrcnn"  # key of the metadata in the graph's `rt_info`
+MOST_REASON = 200  # characters kept of the text of an error of OpenVINO
+EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
+EXACT = {"INFERENCE_PRECISION_HINT": "f32"}  # without it a CPU with bfloat16 computes in bfloat16
+
+
+def installed_versions() -> dict[str, str]:
+    """Reads the versions of the packages that write and run the files; leaves out what is not installed."""
+    found = {}
+    for name in optional.EXTRAS[EXTRA]:
+        with suppress(packages.PackageNotFoundError):
+            found[name] = packages.version(name)
+    return found
+
+
+class OpenVino(Format):
+    """Writes a graph of OpenVINO and opens it on the CPU."""
+
+    title = "OpenVINO model"
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+
+    def limits(self, settings: DetectorSettings) -> list[str]:
+        """Checks that the packages are installed; see `Format.limits`.
+
+        Raises:
+            UserError: a package is missing, or OpenVINO has no operator for the model's way to resize images.
+        """
+        optional.require(EXTRA, purpose=PURPOSE)
+        if settings.image_resize == "smoothed":
+            raise UserError(
+                'an OpenVINO model cannot hold `image_resize` "smoothed" (OpenVINO has no rule for ScaleAndTranslate); '
+                "export the model as saved_model"
+            )
+        return []
+
+    def write(self, model: Exportable, folder: Path) -> None:
+        """Converts the graph and writes it with its metadata; see `Format.write`.
+
+        Raises:
+            UserError: OpenVINO has no operator for a part of the model.
+        """
+        openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
+        traced = portable.function(model).get_concrete_function()
+        try:
+            converted = openvino.convert_model(traced)
+        except Exception as error:  # OpenVINO's exceptions have no other base class
+            raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {reason(error)}") from error
+        for name, text in portable.metadata(model).items():
+            converted.set_rt_info(text, [INFO, name])
+        openvino.save_model(converted, str(folder / FILE), compress_to_fp16=False)
+
+    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
+        """Opens the file on the CPU, in float32; see `Format.open`."""
+        openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
+        compiled = openvino.Core().compile_model(str(folder / FILE), "CPU", EXACT)
+        return {IMAGE: lambda image: _run(compiled, image)}
+
+
+def reason(error: Exception) -> str:
+    """Shortens the text of OpenVINO's error to its last sentences, which name the cause, on one line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "Summary:"))]
+    return one_line(" ".join(told) or str(error), most=MOST_REASON)
+
+
+def _run(compiled: Any, image: np.ndarray) -> dict[str, np.ndarray]:
+    found = compiled(image)
+    return {output.any_name: found[output] for output in compiled.outputs}
