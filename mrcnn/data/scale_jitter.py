@@ -92,7 +92,7 @@ def place(image: np.ndarray, instances: Instances, placement: Placement) -> tupl
         corners=corners,
         class_ids=instances.class_ids[kept],
         ignore=instances.ignore[kept],
-        extras=extras.take(moved, kept),
+        extras=rows.take(moved, kept),
     )
     return canvas, placed._replace(facts=instances.facts, maps=maps.placed(instances.maps, **placement._asdict()))
 

@@ -132,16 +132,19 @@ def to_original(
         As `detect`; detections whose box has no area or whose mask is empty are dropped.
     """
     raw = raw._replace(extras=_extras_to_original(raw, fitted))
-    slots = tf.where(raw.valid)[:, 0]
-    slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
+    # all slots are kept to the end, the used ones first: at its first run, OpenVINO 2026.4 lost the boxes where their
+    # number was limited but not known
+    slots = tf.argsort(tf.where(raw.valid, raw.scores, -1.0), direction="DESCENDING", stable=True)
     fields = {name: tf.gather(value, slots) for name, value in outputs.named(raw).items() if name != "valid"}
     boxes = _boxes_to_original(fields["boxes"], fitted, rounding=rules.round_boxes)
     limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
     fields["boxes"] = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
     fields[outputs.PROBABILITIES] = fields.pop("masks")
-    grids = fields[outputs.PROBABILITIES]
-    masks, drawn = (paste or draw)(grids, fields["boxes"], height=height, width=width, rules=rules)
-    return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
+    count = tf.reduce_sum(tf.cast(raw.valid, tf.int32))
+    grids, boxes = fields[outputs.PROBABILITIES][:count], fields["boxes"][:count]
+    masks, drawn = (paste or draw)(grids, boxes, height=height, width=width, rules=rules)
+    kept = tf.where(drawn)[:, 0]
+    return {"masks": masks} | {name: tf.gather(value, kept) for name, value in fields.items()}
 
 
 def maps_to_original(maps: Mapping[str, Tensor], fitted: Fitted, *, height: Tensor, width: Tensor) -> dict[str, Tensor]:
@@ -225,7 +228,8 @@ def _new_sides(sides: Tensor, *, min_dim: int, max_dim: int, fit_rule: Fit) -> T
     In float64 and rounded as in Python, they are the whole numbers of `images.fit.fitted` for every size.
     """
     round_sides = _ROUND[fit_rule.rounding]
-    scale = min_dim / tf.reduce_min(sides)
+    shortest = tf.minimum(sides[0], sides[1])  # OpenVINO 2026.4 computes min_dim / reduce_min(sides) upside down
+    scale = min_dim / shortest
     if not fit_rule.shrinks:
         scale = tf.maximum(tf.constant(1.0, tf.float64), scale)
     longest = tf.reduce_max(sides) * scale

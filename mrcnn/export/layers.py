@@ -71,9 +71,7 @@ def select(operators: Sequence[Operator], *, image_channels: int) -> Selected:
         if item.name in layers or (item.name in passing and item.name in read):
             read.update(item.sources)
     chosen = tuple(
-        item.name
-        for item in operators
-        if item.name in layers and item.name in read and item.channels != image_channels
+        item.name for item in operators if item.name in layers and item.name in read and item.channels != image_channels
     )
     return Selected(chosen, frozenset(passing & after & read))
 

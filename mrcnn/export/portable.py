@@ -3,7 +3,6 @@
 Shape letters: N detections, M mask side, H W the image.
 """
 
-import json
 from typing import Any
 
 import tensorflow as tf
@@ -33,30 +32,6 @@ def function(model: Exportable) -> Any:
     return tf.function(
         lambda image: graph.detect(tf.cast(image, tf.float32), model, paste=paste), input_signature=[image_spec(model)]
     )
-
-
-def metadata(model: Exportable) -> dict[str, str]:
-    """Builds the metadata of a file.
-
-    Returns:
-        JSON texts by name: `labels`, the content of labels.json; `settings`, what a caller must know of the graph.
-    """
-    settings = model.settings
-    known = {
-        "format_version": 1,
-        "class_names": settings.class_names,
-        "channels": settings.channels,
-        "image_range": settings.image_range,
-        "min_dim": settings.min_dim,
-        "max_dim": settings.max_dim,
-        "shape": settings.shape,
-        "image_resize": settings.image_resize,
-        "maps": settings.maps,
-        **model.choices._asdict(),
-        **settings.rules._asdict(),
-    }
-    texts = {"labels": dict(model.labels), "settings": known}
-    return {name: json.dumps(content, ensure_ascii=False) for name, content in texts.items()}
 
 
 def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:

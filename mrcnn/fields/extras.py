@@ -21,17 +21,6 @@ from mrcnn.structures import Tensor
 Extras = Mapping[str, Any]  # arrays or tensors by field name
 
 
-def take(extras: Extras, rows: Any) -> dict[str, Any]:
-    """Selects rows, by a NumPy index."""
-    return {name: values[rows] for name, values in extras.items()}
-
-
-def concatenate(parts: Sequence[Extras]) -> dict[str, np.ndarray]:
-    """Concatenates the rows of several dictionaries; those without fields must belong to no object."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
-
-
 def transformed(
     extras: Extras, *, scale: tuple[float, float], shift: tuple[float, float], fields: Fields | None = None
 ) -> dict[str, np.ndarray]:

@@ -15,12 +15,12 @@ from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, postprocess, preprocess
+from mrcnn.predict.live import LivePredictor, run_graph
 from mrcnn.predict.preprocess import Prepared
-from mrcnn.predict.staged import StagedPredictor, run_graph
 from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
-class Predictor(StagedPredictor[Prepared, RawDetections]):
+class Predictor(LivePredictor[Prepared, RawDetections]):
     """Finds objects in images of any size.
 
     The graph is traced once, for any batch size; for a model with rectangular inputs also for any input size. The
@@ -106,7 +106,7 @@ class Predictor(StagedPredictor[Prepared, RawDetections]):
         """Resizes and pads images: the first of the three stages of a prediction.
 
         Args:
-            images: at least one, as for `preprocess.as_model_image`.
+            images: at least one, as for `model_image.as_model_image`.
 
         Returns:
             One batch for each shape of model input.

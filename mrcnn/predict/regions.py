@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from mrcnn.fields.table import Fields
-from mrcnn.predict import compact, overlaps
+from mrcnn.predict import compact, moves, overlaps
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.sources import Picture, Report
 from mrcnn.predict.windows import Box
@@ -256,7 +256,7 @@ class _Run:
                     self._collect(self._start_batch([(work, region)]))
             return
         for (work, region), found in zip(batch.regions, results, strict=True):
-            work.found.append(compact.moved(found, region.box[:2], size=work.size))
+            work.found.append(moves.moved(found, region.box[:2], size=work.size))
 
     def _bytes_ahead(self) -> int:
         return self._bytes - (self._waiting[0].picture.image.nbytes if self._waiting else 0)
@@ -289,7 +289,7 @@ def _start_finding(predictor: Predicts, crops: list[np.ndarray], *, flip: bool) 
     def both() -> list[CompactDetections]:
         return [
             overlaps.suppress(
-                compact.concatenate([found, compact.mirrored(other, predictor.fields)], size=found.size),
+                compact.concatenate([found, moves.mirrored(other, predictor.fields)], size=found.size),
                 iou_threshold=FLIP_IOU,
             )
             for found, other in zip(straight.results(), turned.results(), strict=True)

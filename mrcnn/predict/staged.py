@@ -1,24 +1,26 @@
-"""The interface of predictors: what all of them do with images, and the three stages of their work."""
+"""The interface of predictors: what all of them do with images, and the three stages of their work.
 
+This module imports neither TensorFlow nor a package that NumPy, OpenCV and Pillow do not replace, so that exported
+files run without them.
+"""
+
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import tensorflow as tf
 
-from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
-from mrcnn.events import make_log
-from mrcnn.fields.table import Fields
-from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, inputs
+from mrcnn.predict.facts import ModelFacts
 from mrcnn.structures import CompactDetections, Detections, SemanticRules
+
+if TYPE_CHECKING:  # it imports pydantic
+    from mrcnn.fields.table import Fields
 
 Batch = TypeVar("Batch")
 Raw = TypeVar("Raw")
-
-MOST_REASON = 120  # characters kept of the text of an out-of-memory error
 
 
 class StagedPredictor(ABC, Generic[Batch, Raw]):
@@ -28,38 +30,55 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
     stateless: threads may share it.
 
     Attributes:
-        bundle: the model with its classes and settings.
+        facts: the classes, the input and the run-time choices of the model.
+        most_batch: most images that the model runs on at once; None for any number.
+        least_score: lowest score threshold that `with_choices` accepts.
     """
 
-    def __init__(self, bundle: ModelBundle):
-        """Stores the model.
+    most_batch: int | None = None
+    least_score: float = 0.0
+
+    def __init__(self, facts: ModelFacts):
+        """Stores the facts.
 
         Args:
-            bundle: a loaded model.
+            facts: of the model.
         """
-        self.bundle = bundle
+        self.facts = facts
 
     @property
-    def fields(self) -> Fields:
-        """The extra fields of detections by name."""
-        return self.bundle.extra_fields
+    def class_names(self) -> tuple[str, ...]:
+        """Title of each class id, the background first."""
+        return self.facts.class_names
 
     @property
     def maps(self) -> Mapping[str, SemanticRules]:
         """The maps of whole images that it predicts, by name, with their classes and rules."""
-        return self.bundle.maps
+        return self.facts.maps
+
+    @property
+    @abstractmethod
+    def fields(self) -> "Fields":
+        """The extra fields of detections by name."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Collects what determines the detections: the settings of the model, and a checksum of its weights.
+
+        Two predictors with the same JSON of it find the same objects.
+        """
 
     @abstractmethod
     def with_choices(self, **changes: float) -> "StagedPredictor[Batch, Raw]":
         """Makes a predictor with other run-time choices, such as `mask_threshold=0.4`.
 
-        It shares the network and traces its own graph at its first prediction.
+        It shares the network; one of a Keras model traces its own graph at its first prediction.
 
         Args:
             **changes: new values by the names of `structures.Choices`.
 
         Raises:
-            UserError: a name is none of `Choices`, or a value is out of range.
+            UserError: a name is none of `Choices`, or a value is out of range or cannot be changed in an exported file.
         """
 
     @abstractmethod
@@ -67,7 +86,7 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         """Makes batches of images, the first stage of a prediction.
 
         Args:
-            images: at least one, as for `preprocess.as_model_image`.
+            images: at least one, as for `model_image.as_model_image`.
 
         Raises:
             ValueError: an array is not an image; the message has its index in the list.
@@ -167,13 +186,12 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         allow_urls: bool,
         warn: Callable[[str], None] | None,
     ) -> Iterator[CompactDetections]:
-        config = self.bundle.config
         arrays = inputs.read_all(
             images,
-            channels=config.channels,
-            image_range=config.image_range,
+            channels=self.facts.channels,
+            image_range=self.facts.image_range,
             allow_urls=allow_urls,
-            warn=warn or make_log().warning,
+            warn=warn or _to_stderr,
         )
         return self._batches(arrays, size)
 
@@ -186,31 +204,5 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
 AnyPredictor = StagedPredictor[Any, Any]
 
 
-def run_graph(graph: Callable[..., Any], *arguments: np.ndarray, smaller: str) -> Any:
-    """Calls a graph and fetches its result.
-
-    Args:
-        graph: a TensorFlow function.
-        *arguments: its arguments, first the images `[B, H, W, channels]`.
-        smaller: what to lower where a single image does not fit into memory, for the message.
-
-    Returns:
-        What the graph returns, with NumPy arrays for tensors.
-
-    Raises:
-        OutOfMemory: the images do not fit into memory.
-    """
-    try:
-        return tf.nest.map_structure(lambda field: field.numpy(), graph(*arguments))
-    except (tf.errors.OpError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemory(_too_large(arguments[0].shape, error, smaller=smaller)) from error
-
-
-def _too_large(shape: Sequence[int], error: Exception, *, smaller: str) -> str:
-    """Describes a batch `[B, H, W, C]` that did not fit into memory."""
-    count, height, width = shape[:3]
-    fix = "use a smaller batch" if count > 1 else f"use {smaller}, or another device"
-    reason = one_line(str(error), most=MOST_REASON) or type(error).__name__
-    return f"out of memory for {counted(count, 'model input')} of {height}x{width} pixels: {fix} ({reason})"
+def _to_stderr(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)

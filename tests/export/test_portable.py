@@ -1,30 +1,10 @@
-"""The graph for other formats: its metadata and its loop."""
-
-import json
-from dataclasses import replace
+"""The graph for other formats: its loop."""
 
 import numpy as np
 import pytest
 
 from mrcnn.export import graph, portable
 from mrcnn.structures import OutputRules
-from tests.export import helpers
-
-LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
-
-
-def test_metadata_has_what_a_caller_needs():
-    model = helpers.make_exportable(channels=4)
-    rules = OutputRules(mask_threshold=0.4)
-    model = replace(model, settings=model.settings._replace(image_range=4095, rules=rules), labels=LABELS)
-    texts = portable.metadata(model)
-    assert "Käse" in texts["labels"]
-    assert json.loads(texts["settings"]) == {
-        "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 4, "image_range": 4095, "min_dim": 64,
-        "max_dim": 64, "shape": "square", "image_resize": "exact", "maps": [], "score_threshold": 0.7,
-        "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
-        "mask_paste": "bilinear", "round_boxes": "never",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [0, 1, 30])

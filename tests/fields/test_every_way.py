@@ -8,7 +8,7 @@ from mrcnn.data.batching import Shapes
 from mrcnn.data.rasterize import from_masks
 from mrcnn.data.resize import resize_plan
 from mrcnn.fields.table import FIELDS
-from mrcnn.predict import compact, merge, overlaps, postprocess
+from mrcnn.predict import compact, merge, moves, overlaps, postprocess
 from mrcnn.structures import CompactDetections, CroppedMask, RawDetections
 from tests.fields import toy
 
@@ -134,9 +134,9 @@ def test_to_compact_converts_to_pixels_of_the_image_best_first():
 
 def test_moved_and_mirrored_detections():
     found = detections((2, 4, 6, 10), extras=toy.extras((3, 5, 1, -2)), size=(20, 30))
-    assert rows(compact.moved(found, (10, 20), size=(40, 60))) == [[13, 25, 1, -2]]
-    assert rows(compact.mirrored(found)) == [[3, 25, 1, 2]]  # 30 - 5
-    assert rows(compact.mirrored(compact.mirrored(found))) == rows(found)
+    assert rows(moves.moved(found, (10, 20), size=(40, 60))) == [[13, 25, 1, -2]]
+    assert rows(moves.mirrored(found)) == [[3, 25, 1, 2]]  # 30 - 5
+    assert rows(moves.mirrored(moves.mirrored(found))) == rows(found)
 
 
 def test_from_dense_and_to_dense_keep_the_fields():
@@ -181,5 +181,5 @@ def test_augmenter_exchanges_left_and_right_of_mirrored_images(monkeypatch, spec
 def test_mirrored_exchanges_left_and_right(monkeypatch):
     monkeypatch.setitem(FIELDS, "offset", toy.Sides())
     found = detections((2, 4, 6, 10), extras={"offset": np.array([[1, 2]], np.float32)})
-    assert compact.mirrored(found).extras["offset"].tolist() == [[2, 1]]
-    assert compact.mirrored(compact.mirrored(found)).extras["offset"].tolist() == [[1, 2]]
+    assert moves.mirrored(found).extras["offset"].tolist() == [[2, 1]]
+    assert moves.mirrored(moves.mirrored(found)).extras["offset"].tolist() == [[1, 2]]

@@ -17,24 +17,6 @@ def label(**extra):
     return Label("cat", Bitmap((0, 0), np.ones((2, 2), bool)), extra=extra)
 
 
-def test_take_selects_rows_of_all_fields():
-    got = extras.take(toy.extras((1, 2, 3, 4), (5, 6, 7, 8)), [1])
-    assert got["point"].tolist() == [[5, 6]]
-    assert got["offset"].tolist() == [[7, 8]]
-
-
-def test_concatenate_keeps_the_order_and_nothing_stays_nothing():
-    got = extras.concatenate([toy.extras((1, 2, 3, 4)), toy.extras((5, 6, 7, 8), (9, 9, 9, 9))])
-    assert got["point"].tolist() == [[1, 2], [5, 6], [9, 9]]
-    assert extras.concatenate([]) == {}
-    assert extras.concatenate([{}, {}]) == {}
-
-
-@pytest.mark.parametrize("parts", [[toy.extras((1, 2, 3, 4)), {}], [{}, toy.extras((1, 2, 3, 4))]])
-def test_concatenate_ignores_a_part_without_fields(parts):
-    assert extras.concatenate(parts)["point"].tolist() == [[1, 2]]
-
-
 def test_transformed_scales_vectors_and_scales_and_shifts_points():
     got = extras.transformed(toy.extras((10, 20, 1, -2)), scale=(2, 0.5), shift=(3, 4))
     assert got["point"].tolist() == [[23, 14]]  # 10 * 2 + 3, 20 * .5 + 4

@@ -52,26 +52,6 @@ def test_a_mask_takes_a_bit_a_pixel_of_its_box():
     assert mask.bits.nbytes == 1000
 
 
-def test_moved_into_a_larger_image():
-    dense = make_random()
-    moved = compact.to_dense(compact.moved(compact.from_dense(dense), (10, 20), size=(40, 60)))
-    np.testing.assert_array_equal(moved.masks[:, 10:33, 20:51], dense.masks)
-    assert moved.masks.sum() == dense.masks.sum()
-    np.testing.assert_allclose(moved.boxes, dense.boxes + np.array([10, 20, 10, 20]))
-    assert moved.boxes.dtype == np.float32
-
-
-def test_mirrored():
-    dense = helpers.make_detections([[1, 2, 4, 5.5]], ["cat"], [0.5], size=(6, 8))
-    other = compact.to_dense(compact.mirrored(compact.from_dense(dense)))
-    np.testing.assert_array_equal(other.boxes, [[1, 2.5, 4, 6]])  # 8 - 5.5, 8 - 2
-    np.testing.assert_array_equal(other.masks, dense.masks[:, :, ::-1])
-    random = make_random()
-    np.testing.assert_array_equal(
-        compact.to_dense(compact.mirrored(compact.from_dense(random))).masks, random.masks[:, :, ::-1]
-    )
-
-
 def test_best_first_is_stable():
     dense = make_random(4)._replace(scores=np.float32([0.5, 0.9, 0.5, 0.7]))
     assert compact.best_first(compact.from_dense(dense)).class_names == ("b", "d", "a", "c")
@@ -94,15 +74,6 @@ def test_maps_go_there_and_back_and_with_a_choice_of_detections():
     found = with_map()
     assert compact.from_dense(compact.to_dense(found)).maps["semantic"] is found.maps["semantic"]
     assert compact.take(found, []).maps == found.maps
-
-
-def test_mirrored_mirrors_maps():
-    np.testing.assert_array_equal(compact.mirrored(with_map()).maps["semantic"], with_map(2, 1).maps["semantic"])
-
-
-def test_moved_keeps_the_maps_of_a_whole_image_alone():
-    assert compact.moved(with_map(), (0, 0), size=(6, 8)).maps.keys() == {"semantic"}
-    assert compact.moved(with_map(), (0, 0), size=(6, 9)).maps == {}
 
 
 def test_concatenate_keeps_the_maps_of_the_first():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.predict import compact, merge
+from mrcnn.predict import compact, merge, moves
 from mrcnn.structures import CroppedMask, Detections
 
 from . import helpers
@@ -132,7 +132,7 @@ def test_a_bent_object_keeps_its_shape():
     pieces = [(canvas[:, 0:30], LEFT), (canvas[:, 20:50], RIGHT)]
     found = compact.concatenate(
         [
-            compact.moved(
+            moves.moved(
                 compact.from_dense(
                     Detections(np.float32([[0, 0, 20, 30]]), np.int32([1]), ("cat",), np.float32([0.9]), part[None])
                 ),

@@ -1,6 +1,5 @@
 """The predictor of ONNX files, on a file of a few operators that stands for an exported model."""
 
-import json
 import subprocess
 import sys
 
@@ -12,42 +11,10 @@ from mrcnn import optional
 from mrcnn.errors import UserError
 from mrcnn.predict.onnx_predictor import OnnxPredictor
 
-onnx = pytest.importorskip("onnx")
-SETTINGS = {"format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 3, "image_range": None, "maps": []}
+from .one_dog import SETTINGS, write
+
+pytest.importorskip("onnx")
 WHITE = np.full((4, 6, 3), 255, np.uint8)
-
-
-def write(path, *, settings=SETTINGS, properties=None, extra=()):
-    """Writes a model that finds one dog in every image: its mask is the first channel above 100."""
-    make = onnx.helper.make_node
-    kinds = onnx.TensorProto
-    nodes = [
-        make("Constant", [], ["boxes"], value=onnx.numpy_helper.from_array(np.float32([[0, 1, 2, 3]]))),
-        make("Constant", [], ["class_ids"], value=onnx.numpy_helper.from_array(np.int32([2]))),
-        make("Constant", [], ["scores"], value=onnx.numpy_helper.from_array(np.float32([0.5]))),
-        make("Constant", [], ["limit"], value=onnx.numpy_helper.from_array(np.uint8(100))),
-        make("Constant", [], ["zero"], value=onnx.numpy_helper.from_array(np.int64(0))),
-        make("Constant", [], ["first"], value=onnx.numpy_helper.from_array(np.int64([0]))),
-        make("Gather", ["image", "zero"], ["channel"], axis=2),
-        make("Greater", ["channel", "limit"], ["above"]),
-        make("Cast", ["above"], ["flat"], to=kinds.UINT8),
-        make("Unsqueeze", ["flat", "first"], ["masks"]),
-        make("Identity", ["flat"], ["semantic"]),
-        make("Unsqueeze", ["boxes", "first"], ["probabilities"]),
-        make("Unsqueeze", ["boxes", "first"], ["keypoints"]),
-    ]
-    shapes = {"boxes": (kinds.FLOAT, 2), "class_ids": (kinds.INT32, 1), "scores": (kinds.FLOAT, 1),
-              "masks": (kinds.UINT8, 3), "probabilities": (kinds.FLOAT, 3), "semantic": (kinds.UINT8, 2),
-              "keypoints": (kinds.FLOAT, 3)}  # fmt: skip
-    names = ["boxes", "class_ids", "masks", "probabilities", "scores", *extra]
-    results = [onnx.helper.make_tensor_value_info(name, shapes[name][0], [None] * shapes[name][1]) for name in names]
-    image = onnx.helper.make_tensor_value_info("image", kinds.UINT8, ["H", "W", 3])
-    made = onnx.helper.make_graph(nodes, "one_dog", [image], results)
-    model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
-    texts = {"settings": json.dumps(settings), "labels": "{}"} if properties is None else properties
-    onnx.helper.set_model_props(model, texts)
-    onnx.save(model, str(path))
-    return path
 
 
 @pytest.fixture
@@ -155,13 +122,20 @@ def test_load_names_what_installs_the_runtime(file, monkeypatch):
     assert "needs the package no_such_package; install it by" in load_error(file)
 
 
-def test_load_starts_no_tensorflow(file):
+def test_load_needs_numpy_opencv_pillow_and_onnxruntime_alone(file):
     code = f"""
 import sys
 import numpy as np
-from mrcnn.predict.onnx_predictor import OnnxPredictor
+allowed = {{"numpy", "cv2", "PIL", "onnxruntime", "mrcnn"}} | sys.stdlib_module_names
+class Refused:
+    def find_spec(self, name, *rest):
+        top = name.partition(".")[0]
+        if top not in allowed and not top.startswith("_"):
+            raise ModuleNotFoundError(f"{{name}} is not installed")
+sys.meta_path.insert(0, Refused())
+from mrcnn import OnnxPredictor
 (found,) = OnnxPredictor.load({str(file)!r}).predict([np.full((4, 6, 3), 255, np.uint8)])
-assert not {{"tensorflow", "keras"}} & set(sys.modules)
+assert not {{"tensorflow", "keras", "pydantic", "rich"}} & set(sys.modules)
 print(found.class_names)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -24,30 +24,6 @@ def test_image_of_the_input_size_is_left_alone():
     np.testing.assert_array_equal(preprocess.prepare([image], min_dim=64, max_dim=64)[0].images[0], image)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
-def test_as_model_image_grey_becomes_three_equal_channels(shape):
-    grey = np.arange(6, dtype=np.uint8).reshape(shape)
-    result = preprocess.as_model_image(grey)
-    assert result.shape == (2, 3, 3)
-    for channel in range(3):
-        np.testing.assert_array_equal(result[..., channel], grey.reshape(2, 3))
-
-
-def test_as_model_image_alpha_is_dropped():
-    rgba = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    np.testing.assert_array_equal(preprocess.as_model_image(rgba), rgba[..., :3])
-
-
-def test_as_model_image_model_of_other_channels():
-    image = np.zeros((2, 3, 4), np.uint8)
-    assert preprocess.as_model_image(image, channels=4) is image
-    assert preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=1).shape == (2, 3, 1)
-    with pytest.raises(ValueError, match="takes images with 4 channels, got 1"):
-        preprocess.as_model_image(np.zeros((2, 3), np.uint8), channels=4)
-    with pytest.raises(ValueError, match="takes images with 4 channels, got 3"):
-        preprocess.as_model_image(np.zeros((2, 3, 3), np.uint8), channels=4)
-
-
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -78,12 +54,3 @@ def test_prepare_pads_to_a_given_input():
     )
     assert inputs.images.shape == (1, 128, 128, 3)
     np.testing.assert_array_equal(inputs.windows, [[44, 24, 84, 104]])  # 40 x 80: (128 - 40) / 2, (128 - 80) / 2
-
-
-def test_as_model_images_names_the_one_that_is_none():
-    images = [np.zeros((2, 3), np.uint8), np.zeros((2, 2, 5), np.uint8)]
-    found = preprocess.as_model_images(images, channels=3)
-    assert next(found).shape == (2, 3, 3)
-    with pytest.raises(ValueError, match="image 1: the model takes images with 3 channels, got 5"):
-        next(found)
-    assert list(preprocess.as_model_images([])) == []

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
-from mrcnn.errors import OutOfMemory
-from mrcnn.predict import compact, staged
-from mrcnn.predict.staged import StagedPredictor
+from mrcnn.predict import compact
+from mrcnn.predict.live import LivePredictor
 
 from . import helpers
 
 
-class Counting(StagedPredictor):
+class Counting(LivePredictor):
     """Notes its stages; an image of value v has v as the score of its one object."""
 
     def __init__(self, bundle):
@@ -87,19 +85,3 @@ def test_predict_refuses_a_url_at_the_call():
     with pytest.raises(ValueError, match="Connection refused"):
         predictor.predict(["http://127.0.0.1:9/a.png"], allow_urls=True)
     assert predictor.stages == []
-
-
-def test_run_graph_fetches_arrays_and_names_what_to_lower():
-    graph = tf.function(lambda one, two: {"sum": one + two})
-    got = staged.run_graph(graph, np.float32([[1, 2]]), np.float32([[3, 4]]), smaller="x")
-    assert isinstance(got["sum"], np.ndarray)
-    assert got["sum"].tolist() == [[4, 6]]
-
-    def full(*arguments):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-
-    for count, fix in ((1, "use smaller `tta.min_dims`, or another device"), (2, "use a smaller batch")):
-        with pytest.raises(OutOfMemory) as caught:
-            staged.run_graph(full, np.zeros((count, 8, 9, 3)), smaller="smaller `tta.min_dims`")
-        assert fix in str(caught.value)
-        assert "8x9 pixels" in str(caught.value)

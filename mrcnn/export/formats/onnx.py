@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import portable
+from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import ImageFunction
@@ -77,7 +77,7 @@ class Onnx(Format):
         converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
         found = portable.function(model)
         converted, _ = converter.from_function(found, input_signature=[portable.image_spec(model)], opset=OPSET)
-        onnx.helper.set_model_props(converted, portable.metadata(model))
+        onnx.helper.set_model_props(converted, metadata.texts(model))
         _name_axes(converted)
         try:
             onnx.checker.check_model(converted)

@@ -3,31 +3,28 @@
     model.xml    the graph; its `rt_info` holds the classes, the thresholds and the settings
     model.bin    the weights
 
-OpenVINO converts the traced function itself, without a SavedModel or an ONNX file between. Shape letters: H W the image.
+OpenVINO converts the traced function itself, without a SavedModel or an ONNX file between.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import portable
+from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
+from mrcnn.predict.runtimes import openvino as runtime
 
 FILE = "model.xml"
-INFO = "mrcnn"  # key of the metadata in the graph's `rt_info`
 MOST_REASON = 200  # characters kept of the text of an error of OpenVINO
 EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
-EXACT = {"INFERENCE_PRECISION_HINT": "f32"}  # without it a CPU with bfloat16 computes in bfloat16
 
 
 def installed_versions() -> dict[str, str]:
@@ -70,25 +67,13 @@ class OpenVino(Format):
         try:
             converted = openvino.convert_model(traced)
         except Exception as error:  # OpenVINO's exceptions have no other base class
-            raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {reason(error)}") from error
-        for name, text in portable.metadata(model).items():
-            converted.set_rt_info(text, [INFO, name])
+            cause = one_line(runtime.reason(error), most=MOST_REASON)
+            raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {cause}") from error
+        for name, text in metadata.texts(model).items():
+            converted.set_rt_info(text, [runtime.INFO, name])
         openvino.save_model(converted, str(folder / FILE), compress_to_fp16=False)
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
-        """Opens the file on the CPU, in float32; see `Format.open`."""
-        openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
-        compiled = openvino.Core().compile_model(str(folder / FILE), "CPU", EXACT)
-        return {IMAGE: lambda image: _run(compiled, image)}
-
-
-def reason(error: Exception) -> str:
-    """Shortens the text of OpenVINO's error to its last sentences, which name the cause, on one line."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "Summary:"))]
-    return one_line(" ".join(told) or str(error), most=MOST_REASON)
-
-
-def _run(compiled: Any, image: np.ndarray) -> dict[str, np.ndarray]:
-    found = compiled(image)
-    return {output.any_name: found[output] for output in compiled.outputs}
+        """Opens the file as `predict.runtimes.openvino` does, in float32; see `Format.open`."""
+        opened = runtime.open_file(folder / FILE)
+        return {IMAGE: lambda image: opened.run(image, opened.outputs)}

@@ -18,10 +18,11 @@ from mrcnn.config.tta import TtaConfig
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
 from mrcnn.model_folder.read import ModelBundle
-from mrcnn.predict import postprocess, preprocess
+from mrcnn.predict import model_image, postprocess, preprocess
+from mrcnn.predict.live import LivePredictor, run_graph
 from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.preprocess import Prepared
-from mrcnn.predict.staged import AnyPredictor, StagedPredictor, run_graph
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.predict.tta import merge
 from mrcnn.predict.tta import views as looking
 from mrcnn.predict.tta.average import Average
@@ -65,7 +66,7 @@ def predictor_of(
     return AugmentedPredictor(bundle, views)
 
 
-class AugmentedPredictor(StagedPredictor[Images, list[RawDetections]]):
+class AugmentedPredictor(LivePredictor[Images, list[RawDetections]]):
     """Finds objects in several views of each image.
 
     There are two graphs, traced once for all rectangular views, and for each side of a square one.
@@ -105,7 +106,7 @@ class AugmentedPredictor(StagedPredictor[Images, list[RawDetections]]):
         Raises:
             ValueError: an array is not an image; the message has its index in the list.
         """
-        return [tuple(preprocess.as_model_images(images, channels=self.bundle.config.channels))]
+        return [tuple(model_image.as_model_images(images, channels=self.bundle.config.channels))]
 
     def detect(self, batch: Images) -> list[RawDetections]:
         """Runs both passes of the model over all views of a batch; the second stage.

@@ -19,82 +19,34 @@ from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
-from mrcnn.heads.keypoint import decode
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import Choices, Proposals
 from tests.export import helpers
 
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
-LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
-
-
-def several(batch):
-    """Finds what `brightness_model` does with a mask that is a slope, and an object whose mask is empty.
-
-    An image whose mean is below 0.2 shows nothing. Each object has two keypoints; each pixel's class is its strongest
-    colour.
-    """
-    raw = helpers.brightness_model(batch)
-    slope = tf.tile(tf.linspace(0.0, 1.0, 4)[None], [4, 1])
-    masks = tf.stack([slope, tf.ones((4, 4)), tf.fill((4, 4), 0.4)])
-    boxes = tf.stack([raw.boxes[:, 0], raw.boxes[:, 1], raw.boxes[:, 0]], axis=1)
-    scores = tf.stack([raw.scores[:, 0], raw.scores[:, 1], raw.scores[:, 1]], axis=1)
-    valid = tf.tile(raw.scores[:, 1:2] >= 0.2, [1, 3])
-    class_ids = tf.tile([[2, 1, 1]], [tf.shape(boxes)[0], 1])
-    maps = np.random.default_rng(0).normal(size=(1, 8, 8, 2)).astype(np.float32)
-    points = decode.decode_keypoints(tf.tile(maps, [tf.size(scores), 1, 1, 1]), tf.reshape(boxes, [-1, 4]))
-    return raw._replace(
-        boxes=boxes,
-        scores=scores,
-        valid=valid,
-        class_ids=class_ids,
-        masks=masks[None],
-        extras={"keypoints": tf.reshape(points, [-1, 3, 2, 3])},
-        maps={"semantic": tf.image.resize(batch["images"], [16, 16])},
-    )
-
-
-def exportable():
-    model = helpers.make_exportable(several)
-    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=LABELS)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A folder with the network's ONNX file."""
     folder = tmp_path_factory.mktemp("onnx")
-    Onnx().write(exportable(), folder)
+    Onnx().write(helpers.several_exportable(), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def opened(written):
-    functions = Onnx().open(written, exportable().settings)
+    functions = Onnx().open(written, helpers.several_exportable().settings)
     assert list(functions) == ["image"]
     return functions["image"]
-
-
-def check(found, live):
-    assert set(found) == {"boxes", "class_ids", "scores", "masks", "probabilities", "keypoints", "semantic"}
-    assert [found[key].dtype for key in ("boxes", "class_ids", "scores", "masks", "probabilities")] == [
-        np.float32, np.int32, np.float32, np.uint8, np.float32
-    ]  # fmt: skip
-    np.testing.assert_array_equal(found["class_ids"], live.class_ids)
-    np.testing.assert_allclose(found["boxes"], live.boxes, atol=0.01)
-    np.testing.assert_allclose(found["scores"], live.scores, atol=1e-4)
-    assert found["masks"].shape == live.masks.shape
-    assert (found["masks"] != live.masks).sum() <= 2 * len(live.masks)
-    np.testing.assert_allclose(found["keypoints"], live.extras["keypoints"], atol=0.01)
-    assert found["semantic"].shape == live.maps["semantic"].shape
-    assert (found["semantic"] != live.maps["semantic"]).mean() <= 0.001
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_write_agrees_with_the_live_model_on_every_size(opened, size):
     image = np.maximum(helpers.photo(*size, seed=3), 100)  # so bright that there are objects
-    live = Predictor(helpers.make_bundle(several)).predict([image])[0]
+    live = Predictor(helpers.make_bundle(helpers.several)).predict([image])[0]
     found = opened(image)
-    check(found, live)
+    helpers.check_several(found, live)
     assert 1 in found["class_ids"]
     assert len(found["scores"]) <= 2  # the third has an empty mask
     if min(size) > 1:
@@ -128,7 +80,7 @@ print(json.dumps([boxes.tolist(), scores.tolist(), session.get_modelmeta().custo
     # the mean over the window is 102 / 255 = 0.4; the window of 51 x 64 pixels, in which 40 becomes 51.2, is the image
     np.testing.assert_allclose(scores, [0.4, 0.2], rtol=1e-4)
     np.testing.assert_allclose(boxes, [[0, 0, 40, 50], [0, 0, 20, 50]], atol=1e-3)
-    assert json.loads(properties["labels"]) == LABELS
+    assert json.loads(properties["labels"]) == helpers.SEVERAL_LABELS
     assert json.loads(properties["settings"])["class_names"] == ["bg", "cat", "dog"]
 
 

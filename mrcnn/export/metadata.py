@@ -1,0 +1,47 @@
+"""The metadata of exported files, which `predict.exported_settings` reads."""
+
+import json
+from typing import Any
+
+from mrcnn.config.model import MASK_POINTS
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.models import extra_heads
+from mrcnn.predict.exported_settings import FORMAT_VERSION, LABELS, SETTINGS
+
+
+def texts(model: Exportable) -> dict[str, str]:
+    """Builds the metadata of an exported file.
+
+    Returns:
+        JSON texts by name: `labels`, the content of labels.json; `settings`, what a caller must know of the graph.
+    """
+    content = {LABELS: dict(model.labels), SETTINGS: settings(model)}
+    return {name: json.dumps(values, ensure_ascii=False) for name, values in content.items()}
+
+
+def settings(model: Exportable) -> dict[str, Any]:
+    """Collects what a caller must know of an exported graph; values that JSON can hold."""
+    known = model.settings
+    return {
+        "format_version": FORMAT_VERSION,
+        "class_names": known.class_names,
+        "channels": known.channels,
+        "image_range": known.image_range,
+        "min_dim": known.min_dim,
+        "max_dim": known.max_dim,
+        "shape": known.shape,
+        "image_resize": known.image_resize,
+        "maps": known.maps,
+        **model.choices._asdict(),
+        **known.rules._asdict(),
+        **_of_network(known),
+    }
+
+
+def _of_network(known: DetectorSettings) -> dict[str, Any]:
+    """Collects the settings of the extra fields, and whether the masks were learnt from points."""
+    if known.model is None:
+        return {}
+    values = known.model.model_dump(mode="json")
+    fields = {name: values.get(name) for name in extra_heads.gives(known.model.extra_heads)}
+    return {"fields": fields, "masks_from_points": MASK_POINTS in known.model.needs}

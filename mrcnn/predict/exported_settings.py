@@ -1,0 +1,82 @@
+"""Reads the metadata of exported files, which `export.metadata` writes."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mrcnn.errors import UserError
+from mrcnn.predict.facts import ModelFacts
+from mrcnn.project.meta import ClassMeta
+from mrcnn.structures import Choices, SemanticRules
+
+FORMAT_VERSION = 1  # of the metadata that this module reads
+SETTINGS, LABELS = "settings", "labels"  # names of the two JSON texts
+
+
+class ExportedSettings(NamedTuple):
+    """The metadata of an exported file.
+
+    Attributes:
+        facts: the classes, the input and the run-time choices of its model.
+        settings: the settings, such as `score_threshold`, as they are in the file.
+        labels: content of labels.json.
+    """
+
+    facts: ModelFacts
+    settings: dict[str, Any]
+    labels: dict[str, Any]
+
+    @property
+    def field_settings(self) -> Mapping[str, Any]:
+        """The settings of the extra fields by name; files of older versions have none."""
+        found: Mapping[str, Any] = self.settings.get("fields", {})
+        return found
+
+
+def read(properties: Mapping[str, str]) -> ExportedSettings:
+    """Reads the metadata of an exported file.
+
+    Args:
+        properties: JSON texts by name: `settings` and `labels`.
+
+    Raises:
+        UserError: the metadata is not that of an export, or of another version.
+    """
+    try:
+        settings, labels = json.loads(properties[SETTINGS]), json.loads(properties[LABELS])
+        version = settings["format_version"]
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"the metadata has version {version}, this program reads {FORMAT_VERSION}; export the model again"
+            )
+        return ExportedSettings(_facts(settings, labels), settings, labels)
+    except UserError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            "the file has no metadata of `mrcnn export`; export the model with this program, files of other programs "
+            "have other inputs and outputs"
+        ) from error
+
+
+def _facts(settings: Mapping[str, Any], labels: Mapping[str, Any]) -> ModelFacts:
+    titles = tuple(str(title) for title in settings["class_names"])
+    stuff = [item["title"] for item in labels.get("stuff", [])]
+    rules = SemanticRules(tuple(stuff), **labels.get("panoptic", {}))
+    return ModelFacts(
+        class_names=titles,
+        class_metas=_metas(titles[1:], labels.get("classes", [])),
+        stuff_metas=_metas(stuff, labels.get("stuff", [])),
+        min_dim=int(settings["min_dim"]),
+        max_dim=int(settings["max_dim"]),
+        channels=int(settings["channels"]),
+        image_range=settings["image_range"],
+        choices=Choices(**{name: settings[name] for name in Choices._fields}),
+        maps=dict.fromkeys(settings["maps"], rules),
+        masks_from_points=bool(settings.get("masks_from_points", False)),
+    )
+
+
+def _metas(titles: Any, listed: Any) -> tuple[ClassMeta, ...]:
+    colors = {item["title"]: item.get("color", "") for item in listed}
+    return tuple(ClassMeta(title, "bitmap", colors.get(title, "")) for title in titles)

@@ -1,0 +1,1 @@
+"""Opens exported files: one module for each runtime, and the table of them."""
