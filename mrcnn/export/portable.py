@@ -34,6 +34,13 @@ def function(model: Exportable) -> Any:
     )
 
 
+def grids_function(model: Exportable) -> Any:
+    """Builds a function as `function` does, whose results are those of `graph.detect_grids`: it has no loop."""
+    return tf.function(
+        lambda image: graph.detect_grids(tf.cast(image, tf.float32), model), input_signature=[image_spec(model)]
+    )
+
+
 def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:
     """Pastes masks into the image one by one, like `graph.draw`, by a loop that ONNX can hold.
 

@@ -10,7 +10,7 @@ from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.families.matterport import Matterport, build_layers
 from mrcnn.models.families.torchvision import Torchvision
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
-from mrcnn.ops.masks import paste_mask_numpy
+from mrcnn.ops.pasting import paste_mask_numpy
 from mrcnn.structures import Batch, Detections, GroundTruth, Instances
 
 SIDE = 128

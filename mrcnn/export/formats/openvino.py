@@ -1,9 +1,10 @@
-"""OpenVINO: one graph from an image's pixels to masks of its size, for CPUs, above all Intel's and AMD's.
+"""OpenVINO: one graph from an image's pixels to its objects, for CPUs, above all Intel's and AMD's.
 
     model.xml    the graph; its `rt_info` holds the classes, the thresholds and the settings
     model.bin    the weights
 
-OpenVINO converts the traced function itself, without a SavedModel or an ONNX file between.
+OpenVINO converts the traced function itself, without a SavedModel or an ONNX file between. The masks stay on the grids
+of their boxes: OpenVINO 2026.4 loses values of a graph with a loop, and pasting in the graph needs one.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from mrcnn.predict.runtimes import openvino as runtime
 
 FILE = "model.xml"
 MOST_REASON = 200  # characters kept of the text of an error of OpenVINO
+LOOPS = frozenset({"If", "Loop", "TensorIterator"})
 EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
 
 
@@ -63,12 +65,17 @@ class OpenVino(Format):
             UserError: OpenVINO has no operator for a part of the model.
         """
         openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
-        traced = portable.function(model).get_concrete_function()
+        traced = portable.grids_function(model).get_concrete_function()
         try:
             converted = openvino.convert_model(traced)
         except Exception as error:  # OpenVINO's exceptions have no other base class
             cause = one_line(runtime.reason(error), most=MOST_REASON)
             raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {cause}") from error
+        if loops := {item.get_type_name() for item in converted.get_ops()} & LOOPS:
+            raise UserError(
+                f"this model needs a loop ({', '.join(sorted(loops))}), as for keypoints, which OpenVINO does not compute "
+                "reliably; export it as onnx or saved_model"
+            )
         for name, text in metadata.texts(model).items():
             converted.set_rt_info(text, [runtime.INFO, name])
         openvino.save_model(converted, str(folder / FILE), compress_to_fp16=False)

@@ -1,5 +1,6 @@
-"""Opens a model of OpenVINO on the CPU."""
+"""Opens a model of OpenVINO on the CPU, and pastes its masks, which the file leaves on the grids of their boxes."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn import optional
+from mrcnn.ops import pasting
+from mrcnn.predict import pasted
 from mrcnn.predict.exported_settings import LABELS, SETTINGS
 from mrcnn.predict.runtimes.opened import Opened, damaged
 
@@ -46,10 +49,14 @@ def open_file(path: Path, *, threads: int | None = None, precision: str = PRECIS
     def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         if not hasattr(requests, "own"):
             requests.own = compiled.create_infer_request()
-        found = requests.own.infer([image])  # copies of the results
-        return {name: found[places[name]] for name in names}
+        computed = requests.own.infer([image])  # copies of the results
+        found = {name: computed[place] for name, place in places.items()}
+        found = pasted.with_masks(found, image.shape[:2], threshold=threshold, method=method, maps=maps)
+        return {name: found[name] for name in names}
 
-    return Opened(run, tuple(places), _properties(model), (path, path.with_suffix(WEIGHTS)))
+    properties = _properties(model)
+    threshold, method, maps = _of_masks(properties)
+    return Opened(run, (*places, pasted.MASKS), properties, (path, path.with_suffix(WEIGHTS)))
 
 
 def reason(error: Exception) -> str:
@@ -69,3 +76,12 @@ def _properties(model: Any) -> dict[str, str]:
     """Reads the metadata of a model; what it lacks is left out."""
     names = [name for name in (SETTINGS, LABELS) if model.has_rt_info([INFO, name])]
     return {name: model.get_rt_info([INFO, name]).astype(str) for name in names}
+
+
+def _of_masks(properties: Mapping[str, str]) -> tuple[float, str, tuple[str, ...]]:
+    """Reads the mask threshold, the method of `pasting` and the names of the maps; defaults where they are missing."""
+    try:
+        settings = json.loads(properties[SETTINGS])
+        return settings["mask_threshold"], settings["mask_paste"], tuple(settings["maps"])
+    except (KeyError, TypeError, ValueError):
+        return 0.5, pasting.METHODS[0], ()  # the predictor refuses such metadata

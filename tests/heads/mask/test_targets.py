@@ -3,7 +3,8 @@ import pytest
 
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.heads.mask.targets import MaskTargetGenerator
-from mrcnn.ops.masks import crop_masks, paste_mask_numpy
+from mrcnn.ops.masks import crop_masks
+from mrcnn.ops.pasting import paste_mask_numpy
 from mrcnn.structures import RoiTargets
 
 

@@ -17,21 +17,21 @@ ov = pytest.importorskip("openvino", reason="the extra `openvino` is not install
 SETTINGS = {
     "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 3, "image_range": None, "maps": [],
     "min_dim": 64, "max_dim": 64, "score_threshold": 0.3, "mask_threshold": 0.5, "detections_per_image": 100,
-    "detection_nms_iou_threshold": 0.3,
+    "detection_nms_iou_threshold": 0.3, "mask_paste": "bilinear",
 }  # fmt: skip
 WHITE = np.full((4, 6, 3), 255, np.uint8)
 
 
 def write(path, *, properties=None):
-    """Writes a model that finds one dog in every image: its mask is the first channel above 100."""
+    """Writes a model that finds one dog in the same 2 x 2 pixels of every image; its mask is the first value of red."""
     make = ov.opset8
     image = make.parameter([-1, -1, 3], np.uint8, name="image")
     image.output(0).set_names({"image"})
-    channel = make.gather(image, make.constant(0), make.constant(2))
-    masks = make.unsqueeze(make.convert(make.greater(channel, np.uint8(100)), "u8"), make.constant([0]))
+    pixel = make.gather(make.gather(image, make.constant([0]), make.constant(0)), make.constant([0]), make.constant(1))
+    red = make.gather(pixel, make.constant([0]), make.constant(2))  # [1, 1, 1], of the first pixel
     results = {
         "boxes": make.constant(np.float32([[0, 1, 2, 3]])), "class_ids": make.constant(np.int32([2])),
-        "masks": masks, "scores": make.constant(np.float32([0.5])),
+        "probabilities": make.divide(make.convert(red, "f32"), np.float32(255)), "scores": make.constant(np.float32([0.5])),
     }  # fmt: skip
     for name, node in results.items():
         node.output(0).set_names({name})
@@ -51,17 +51,17 @@ def file(tmp_path):
 
 def test_open_file_computes_the_outputs_that_are_asked_for(file):
     opened = runtime.open_file(file, threads=1)
-    assert set(opened.outputs) == {"boxes", "class_ids", "masks", "scores"}
+    assert set(opened.outputs) == {"boxes", "class_ids", "masks", "probabilities", "scores"}
     assert opened.files == (file, file.with_name("model.bin"))
     assert json.loads(opened.properties["settings"]) == SETTINGS
     assert json.loads(opened.properties["labels"]) == {"title": 'Käse "<&>"'}
-    image = WHITE.copy()
-    image[:, 2:] = 100
-    found = opened.run(image, ["masks", "scores"])
-    assert set(found) == {"masks", "scores"}
-    assert found["masks"].tolist() == [[[1, 1, 0, 0, 0, 0]] * 4]
-    assert opened.run(WHITE[:2], ["masks"])["masks"].shape == (1, 2, 6)
-    assert found["masks"].tolist() == [[[1, 1, 0, 0, 0, 0]] * 4]  # a later image does not change it
+    found = opened.run(WHITE, ["masks", "probabilities"])
+    assert set(found) == {"masks", "probabilities"}
+    dog = [[[0, 1, 1, 0, 0, 0]] * 2 + [[0] * 6] * 2]
+    assert found["masks"].tolist() == dog
+    # 102 / 255 = 0.4 is below the threshold of 0.5: the mask is empty, and the object is dropped
+    assert opened.run(WHITE // 5 * 2, ["masks", "scores"])["masks"].shape == (0, 4, 6)
+    assert found["probabilities"].tolist() == [[[1.0]]]  # a later image does not change it
 
 
 def test_open_file_computes_in_float32_unless_asked(file, monkeypatch):
@@ -82,19 +82,19 @@ def test_open_file_computes_in_float32_unless_asked(file, monkeypatch):
 
 def test_run_may_be_called_by_several_threads(file):
     opened = runtime.open_file(file)
-    sizes = [(height, width) for height in range(1, 9) for width in range(1, 9)]
+    values = range(256)
 
-    def area(size):
-        return int(opened.run(np.full((*size, 3), 255, np.uint8), ["masks"])["masks"].sum())
+    def found(value):
+        return len(opened.run(np.full((3, 4, 3), value, np.uint8), ["scores"])["scores"])
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(area, sizes * 4)) == [height * width for height, width in sizes] * 4
+        assert list(pool.map(found, values)) == [int(value >= 128) for value in values]
 
 
 def test_a_predictor_opens_the_folder(file):
     predictor = ExportedPredictor.load(file.parent)
     (found,) = predictor.predict([WHITE])
-    assert (found.class_names, found.scores.tolist(), found.masks.sum()) == (("dog",), [0.5], 24)
+    assert (found.class_names, found.scores.tolist(), found.masks.sum()) == (("dog",), [0.5], 4)
     with pytest.raises(ValueError, match=r"^image 0: the model takes images with 3 channels, got 2"):
         predictor.predict([WHITE[..., :2]])
     with pytest.raises(ValueError, match=r"^image 0: an image must be uint8 .*, got float32"):

@@ -1,0 +1,42 @@
+"""Pasting with NumPy; tests/ops/test_masks.py compares it with that of tensors, and both with other programs."""
+
+import numpy as np
+import pytest
+
+from mrcnn.ops import pasting
+
+
+def test_paste_mask_numpy_crops_to_the_pixels_of_the_box():
+    cropped, origin = pasting.paste_mask_numpy(np.ones((4, 4)), [-3, 1.4, 2.6, 5.5], height=9, width=9, threshold=0.5)
+    assert origin == (0, 1)
+    assert cropped.shape == (3, 4)  # middles .5 1.5 2.5 and 1.5 2.5 3.5 4.5
+    assert cropped.all()
+
+
+@pytest.mark.parametrize("box", [[2, 2, 2, 5], [5, 5, 2, 2], [20, 0, 30, 9], [0, 0, 0, 0], [0, 0, np.nan, 9]])
+def test_paste_mask_numpy_of_nothing_is_empty(box):
+    cropped, origin = pasting.paste_mask_numpy(np.ones((4, 4)), box, height=10, width=10, threshold=0.5)
+    assert cropped.shape == (0, 0)
+    assert origin == (0, 0)
+
+
+def test_placed_adds_a_border_and_cuts_the_edges_to_whole_pixels():
+    mask, box = pasting.placed(np.ones((2, 2), np.float32), np.float32([1, 2, 5, 10]), method="expanded")
+    np.testing.assert_array_equal(mask, [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]])
+    # middles 3 and 6, half sides 2 and 4 times 4 / 2: -1..7 and -2..14, of which the last pixel is inside
+    np.testing.assert_array_equal(box, [-1, -2, 8, 15])
+    # fractions are cut towards 0: -0.5 to 0, 2.5 to 2
+    _, box = pasting.placed(np.ones((2, 2), np.float32), np.float32([0.25, 0.25, 1.75, 1.75]), method="expanded")
+    np.testing.assert_array_equal(box, [0, 0, 3, 3])
+
+
+@pytest.mark.parametrize("method", ["bilinear", "fading", "stretched", "sampled"])
+def test_placed_changes_nothing_for_another_method(method):
+    mask, box = np.ones((2, 2), np.float32), np.float32([1, 2, 5, 10])
+    assert all(one is other for one, other in zip(pasting.placed(mask, box, method=method), (mask, box), strict=True))
+
+
+def test_check_names_the_methods():
+    pasting.check("fading")
+    with pytest.raises(ValueError, match="must be one of bilinear, fading, stretched, expanded, sampled, got 'cubic'"):
+        pasting.check("cubic")
