@@ -15,6 +15,7 @@ _PLACES = {
     "build": "mrcnn.api",
     "open_data": "mrcnn.api",
     "load_train_config": "mrcnn.config.load",
+    "ExportedPredictor": "mrcnn.predict.exported",
     "OnnxPredictor": "mrcnn.predict.onnx_predictor",
     "Predictor": "mrcnn.predict.predictor",
 }

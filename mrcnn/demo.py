@@ -16,6 +16,7 @@ from mrcnn.export import run as exporting
 from mrcnn.images import pixels
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.train import run as training
 
 TRAIN_PRESET, INFERENCE_PRESET = presets.folder() / "demo.json", presets.folder() / "inference_full_image.json"
@@ -53,7 +54,7 @@ def main(output: Path, log: EventLog) -> None:
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
 
 
-def draw_overlay(predictor: Predictor, source: sources.Source, path: Path) -> None:
+def draw_overlay(predictor: AnyPredictor, source: sources.Source, path: Path) -> None:
     """Draws the detections on all images of a source and stacks them in one PNG."""
     found = []
     for entry in source.entries:

@@ -20,12 +20,13 @@ from mrcnn.errors import UserError
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields, chosen
 from mrcnn.predict import compact, panoptic
+from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.regions import Found, Part
 from mrcnn.predict.windows import Box
 from mrcnn.project.annotation import Annotation, Label, Tag
 from mrcnn.project.geometry import Bitmap, Rectangle
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
-from mrcnn.structures import CompactDetections, CroppedMask, SemanticRules
+from mrcnn.structures import SEMANTIC, CompactDetections, CroppedMask, SemanticRules
 
 SCORE_DECIMALS = 4
 
@@ -87,6 +88,12 @@ def name_labels(
     if isinstance(mode, BboxesMode) and mode.save:
         return replace(naming, object_suffix=mode.add_suffix, objects=mode.from_classes)
     return naming
+
+
+def of_model(facts: ModelFacts, mode: Mode, *, fields: Collection[str], confidence_tag: str) -> Naming:
+    """Builds the label names of a model; else as `name_labels`."""
+    semantic = facts.maps.get(SEMANTIC)
+    return name_labels(facts.class_names[1:], mode, confidence_tag=confidence_tag, fields=fields, semantic=semantic)
 
 
 def output_meta(meta: ProjectMeta, class_metas: Iterable[ClassMeta], naming: Naming) -> ProjectMeta:

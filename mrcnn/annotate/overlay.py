@@ -4,8 +4,8 @@ import numpy as np
 
 from mrcnn import optional
 from mrcnn.annotate import labels
-from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict.regions import Found
+from mrcnn.predict.staged import AnyPredictor
 
 PURPOSE = "--overlay"
 
@@ -13,11 +13,11 @@ PURPOSE = "--overlay"
 class Overlay:
     """Draws the detections of images that a run writes."""
 
-    def __init__(self, bundle: ModelBundle, naming: labels.Naming, *, by_class: bool = False):
+    def __init__(self, predictor: AnyPredictor, naming: labels.Naming, *, by_class: bool = False):
         """Prepares the colours.
 
         Args:
-            bundle: the model, for the colours of its classes.
+            predictor: the model, for the colours of its classes.
             naming: which classes are written.
             by_class: colour objects by class also where there is only one; else each object then has its own colour.
 
@@ -25,10 +25,10 @@ class Overlay:
             UserError: the packages that draw pictures are not installed.
         """
         self._draw = optional.load("mrcnn.annotate.draw", extra="draw", purpose=PURPOSE)
-        self._naming, self._fields = naming, bundle.extra_fields
-        colors = {item.title: item.color for item in bundle.class_metas}
+        self._naming, self._fields = naming, predictor.fields
+        colors = {item.title: item.color for item in predictor.facts.class_metas}
         self._colors = colors if by_class or len(colors) > 1 else None
-        self._stuff = {item.title: item.color for item in bundle.stuff_metas}
+        self._stuff = {item.title: item.color for item in predictor.facts.stuff_metas}
 
     def draw(self, image: np.ndarray, found: Found) -> np.ndarray:
         """Draws the detections of an image.

@@ -11,10 +11,10 @@ from mrcnn.annotate.coco_results import CocoResults
 from mrcnn.annotate.output import Output, key
 from mrcnn.annotate.overlay import Overlay
 from mrcnn.errors import UserError
-from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import panoptic
 from mrcnn.predict.regions import Found
 from mrcnn.predict.sources import Entry, Picture, Source
+from mrcnn.predict.staged import AnyPredictor
 
 OVERLAY = "overlay"  # folder of the pictures
 PREDICTIONS = "predictions.json"  # COCO(file) reads it
@@ -74,7 +74,7 @@ class ResultWriter:
         naming: labels.Naming,
         folder: Path,
         *,
-        bundle: ModelBundle,
+        predictor: AnyPredictor,
         with_overlay: bool,
         with_results: bool,
     ):
@@ -84,13 +84,13 @@ class ResultWriter:
             out: the output project.
             naming: class and tag names of the labels.
             folder: the output folder, for the files beside the project.
-            bundle: the model, for its classes' order and colours.
+            predictor: the model, for its classes' order and colours.
             with_overlay: draw pictures into `overlay`.
             with_results: record the COCO results of each image, which `write_results` needs.
         """
         self._out, self._naming, self._folder = out, naming, folder
-        self._class_names, self._fields = bundle.class_names, bundle.extra_fields
-        self._overlay = Overlay(bundle, naming) if with_overlay else None
+        self._class_names, self._fields = predictor.class_names, predictor.fields
+        self._overlay = Overlay(predictor, naming) if with_overlay else None
         self._with_results = with_results
         self._semantic = naming.semantic if with_results else None
 

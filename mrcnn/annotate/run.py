@@ -10,14 +10,11 @@ Source: Supervisely Mask R-CNN plugin 5.16, inference. A bad image is reported, 
 the run.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mrcnn import files, locks
 from mrcnn.annotate import labels, output, results, second_look, setup
@@ -30,10 +27,11 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, value_range
 from mrcnn.model_folder import read
-from mrcnn.model_folder.read import ModelBundle
-from mrcnn.predict import modes, sources
+from mrcnn.predict import live, modes, sources
+from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.regions import Found
+from mrcnn.predict.runtimes import table
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project import repeated
@@ -56,7 +54,7 @@ def run_inference(
     """Loads a model and applies it to every image of a source.
 
     Args:
-        model: as for `model_folder.read.read_model`.
+        model: as for `Predictor.load`.
         source: from `sources.open_project` or `sources.open_images`.
         output_dir: the output folder, see the module docstring; its folder `<name>` must be new or empty.
         config: the inference config.
@@ -79,12 +77,14 @@ def _load_and_apply(
 ) -> Summary:
     if _is_finished(folder, source, options, log=log):
         return Summary()
-    stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-    naming = setup.naming_of(stored, config)
-    # report conflicts before the model is loaded, which takes long
-    labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
-    _check_output(folder, source, options, naming=naming)
-    predictor = setup.open_predictor(stored, config, options=options, log=log)
+    stored = None
+    if table.locate(model) is None:
+        stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
+        naming = setup.naming_of(live.facts_of(stored), stored.extra_fields, config)
+        # report conflicts before the model is loaded, which takes long
+        labels.output_meta(source.meta, (*stored.class_metas, *stored.stuff_metas), naming)
+        _check_output(folder, source, options, naming=naming)
+    predictor = setup.open_predictor(model, config, options=options, log=log, stored=stored)
     return _apply(predictor, source, folder, config=config, log=log, options=options)
 
 
@@ -107,14 +107,14 @@ def apply(
 def _apply(
     predictor: AnyPredictor, source: Source, folder: Path, *, config: InferenceConfig, log: EventLog, options: Options
 ) -> Summary:
-    bundle = predictor.bundle
-    naming = setup.naming_of(bundle, config)
-    meta = labels.output_meta(source.meta, (*bundle.class_metas, *bundle.stuff_metas), naming)
-    notes = (*_selects_nothing(source, config=config, naming=naming, bundle=bundle), *_dark_images(source, bundle))
+    facts = predictor.facts
+    naming = setup.naming_of(facts, predictor.fields, config)
+    meta = labels.output_meta(source.meta, (*facts.class_metas, *facts.stuff_metas), naming)
+    notes = (*_selects_nothing(source, config=config, naming=naming, facts=facts), *_dark_images(source, facts))
     for line in (*repeated.grouped(source.warnings), *notes):
         log.warning(line)
     _check_output(folder, source, options, naming=naming)
-    identity = _identity(bundle, config) | {"precision": bundle.precision.policy}
+    identity = {"config": _chosen(config), **predictor.identity()}
     out = Output(folder / source.name, meta, source.entries, identity=identity, resume=options.resume)
     files.clear(folder)
     left = replace(source, entries=tuple(entry for entry in source.entries if key(entry) not in out.done))
@@ -122,9 +122,12 @@ def _apply(
         log.info(f"{len(out.done)} of {len(source.entries)} images are done already")
     progress = _Progress(log, left, out, total=len(source.entries))
     is_folder = _is_folder(source)
-    writer = ResultWriter(out, naming, folder, bundle=bundle, with_overlay=options.overlay, with_results=is_folder)
+    writer = ResultWriter(
+        out, naming, folder, predictor=predictor, with_overlay=options.overlay, with_results=is_folder
+    )
     with out, _hint(out, source, log):
-        log.info("building the graph: the first image takes up to a minute")
+        if predictor.builds_graph:
+            log.info("building the graph: the first image takes up to a minute")
         is_whole = isinstance(config.mode, FullImageMode | RoiMode)  # one region per image
         size = setup.batch_size_of(predictor, len(left.entries) if is_whole else None, options=options, log=log)
         with _predicting(predictor, left, config=config, log=log, size=size, progress=progress) as found_in:
@@ -134,12 +137,12 @@ def _apply(
             raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
         if is_folder:
             writer.write_results(source.entries)
-    summary = _summarize(source, out, progress.skipped, most=bundle.choices.detections_per_image)
+    summary = _summarize(source, out, progress.skipped, most=facts.choices.detections_per_image)
     summary.report(log)
     nothing = None
     if not summary.objects:
         nothing = _nothing(predictor, source, naming=naming, config=config, options=options, size=size)
-    for line in filter(None, (_full(summary, bundle), nothing)):
+    for line in filter(None, (_full(summary, predictor), nothing)):
         log.warning(line)
     log.info(f"written to {folder / source.name}")
     log.model_applied()
@@ -175,9 +178,9 @@ def _predicting(
     predictor: AnyPredictor, left: Source, *, config: InferenceConfig, log: EventLog, size: int, progress: _Progress
 ) -> Iterator[Iterator[tuple[Picture, Found]]]:
     """Reads and predicts in threads while the block consumes the pictures with their detections."""
-    settings = predictor.bundle.config
+    facts = predictor.facts
     reading = sources.Reading(
-        settings.channels, image_range=settings.image_range, most=config.model.max_image_mb * limits.MEGABYTE
+        facts.channels, image_range=facts.image_range, most=config.model.max_image_mb * limits.MEGABYTE
     )
     pictures = sources.read_ahead(left, reading, log=log, on_skip=progress.skip, ahead=max(FEWEST_AHEAD, size))
     runner = modes.RUNNERS[config.mode.name]
@@ -224,8 +227,8 @@ def _check_output(folder: Path, source: Source, options: Options, *, naming: lab
     )
 
 
-def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
-    if bundle.config.image_range is None and (found := value_range.find([entry.path for entry in source.entries])):
+def _dark_images(source: Source, facts: ModelFacts) -> Iterator[str]:
+    if facts.image_range is None and (found := value_range.find([entry.path for entry in source.entries])):
         yield (
             f"the 16-bit images have no value above {found}, and the model divides by 256, which makes them dark: it "
             f'should have been trained so, else write "image_range": {found} into `model` of its config.json'
@@ -233,7 +236,7 @@ def _dark_images(source: Source, bundle: ModelBundle) -> Iterator[str]:
 
 
 def _selects_nothing(
-    source: Source, *, config: InferenceConfig, naming: labels.Naming, bundle: ModelBundle
+    source: Source, *, config: InferenceConfig, naming: labels.Naming, facts: ModelFacts
 ) -> Iterator[str]:
     """Yields warnings about class selections that match no class, such as misspelt names."""
     titles = [item.title for item in source.meta.classes]
@@ -241,27 +244,18 @@ def _selects_nothing(
     if isinstance(config.mode, BboxesMode) and not any(is_among(title, config.mode.from_classes) for title in titles):
         yield f"`mode.from_classes` has no class of the input (there: {known}), so nothing is predicted"
     if not naming.titles:
-        found = ", ".join(bundle.class_names[1:])
+        found = ", ".join(facts.class_names[1:])
         yield f"`mode.model_classes` has no class of the model (there: {found}): nothing that it finds is written"
     if titles and not any(map(naming.existing.selects, titles)):
         yield f"`mode.existing_objects` has no class of the input (there: {known}): none of its objects is kept"
 
 
-def _identity(bundle: ModelBundle, config: InferenceConfig) -> dict[str, Any]:
-    """Collects the settings and the checksum of the weights, which determine a run's result."""
-    checksum = 0
-    for weight in bundle.model.weights:
-        checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), checksum)
-    model = {
-        "class_names": bundle.class_names,
-        "input_size": bundle.input_size.model_dump(mode="json"),
-        "settings": bundle.config.model_dump(mode="json"),
-        "weights": checksum,
-    }
+def _chosen(config: InferenceConfig) -> dict[str, Any]:
+    """Collects the settings that determine a run's result beside the model."""
     chosen = {"confidence_tag_name": config.model.confidence_tag_name, "mode": config.mode.model_dump(mode="json")}
     if config.model.tta:  # else left out, so that runs of older versions can be resumed
         chosen["tta"] = config.model.tta.model_dump(mode="json")
-    return {"config": chosen, "model": model}
+    return chosen
 
 
 @contextmanager
@@ -288,14 +282,14 @@ def _summarize(source: Source, out: Output, skipped: list[str], *, most: int) ->
     return summary
 
 
-def _full(summary: Summary, bundle: ModelBundle) -> str | None:
+def _full(summary: Summary, predictor: AnyPredictor) -> str | None:
     """Describes the images that reached the model's limit of detections; None without any."""
     if not summary.full:
         return None
     return (
         f"in {len(summary.full)} images ({few(summary.full)}) the model found as many objects as it may, "
-        f"{bundle.choices.detections_per_image}, so there may be more: raise `model.detections_per_image` in the "
-        "model's config.json"
+        f"{predictor.facts.choices.detections_per_image}, so there may be more: raise `model.detections_per_image` in "
+        f"{predictor.settings_place}"
     )
 
 
@@ -317,7 +311,7 @@ def _nothing(
         return None
     limited_by = "--score-threshold"
     if options.score_threshold is None:
-        own, given = predictor.bundle.choices.score_threshold, config.model.min_confidence_threshold
+        own, given = predictor.facts.choices.score_threshold, config.model.min_confidence_threshold
         name = "min_confidence_threshold" if given >= own else "score_floor"
         limited_by = f"`model.{name}` of the config, or --score-threshold,"
     return second_look.describe(

@@ -28,11 +28,16 @@ def describe(
         limited_by: the setting that determines the predictor's threshold, for the message.
 
     Returns:
-        One line with the count at each of `THRESHOLDS` below the predictor's own threshold; None if there is none
-        below it.
+        One line with the count at each of `THRESHOLDS` below the predictor's own threshold, or on an exported file
+        that has no such detections; None if there is no threshold below it.
     """
-    own = predictor.bundle.choices.score_threshold
-    lower = [threshold for threshold in THRESHOLDS if threshold < own]
+    own = predictor.facts.choices.score_threshold
+    lower = [threshold for threshold in THRESHOLDS if predictor.least_score <= threshold < own]
+    if not lower and predictor.least_score > 0:
+        return (
+            f"no object scores at least {own:g} in {len(source.entries)} images, and the exported file drops what "
+            f"scores less than {predictor.least_score:g}; export the model again with a lower --score-threshold"
+        )
     if not lower:
         return None
     entries = source.entries[:: -(-len(source.entries) // IMAGES)]
@@ -51,13 +56,12 @@ def _line(counts: Mapping[float, int], *, own: float, looked_at: int, of: int, l
 def _scores(
     predictor: AnyPredictor, source: Source, *, mode: Mode, batch_size: int, names: Collection[str]
 ) -> list[float]:
-    config = predictor.bundle.config
     pictures = sources.read_pictures(
         source,
-        channels=config.channels,
+        channels=predictor.facts.channels,
         log=_Silence(),
         on_skip=lambda title: None,
-        image_range=config.image_range,
+        image_range=predictor.facts.image_range,
     )
     scores: list[float] = []
     for _, found in modes.RUNNERS[mode.name](predictor, pictures, mode, batch_size=batch_size, on_error=_pass_over):

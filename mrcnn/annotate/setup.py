@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Literal
 
 from mrcnn.annotate import labels
@@ -10,13 +11,13 @@ from mrcnn.config.base import AUTO
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision, read
+from mrcnn.fields.table import Fields
 from mrcnn.model_folder.class_names import Classes
-from mrcnn.model_folder.read import ModelBundle, StoredModel
-from mrcnn.predict import batch_size
+from mrcnn.model_folder.read import StoredModel
+from mrcnn.predict import batch_size, loaded
+from mrcnn.predict.facts import ModelFacts
+from mrcnn.predict.opening import Loading
 from mrcnn.predict.staged import AnyPredictor
-from mrcnn.predict.tta.predictor import predictor_of
-from mrcnn.structures import SEMANTIC
 
 
 @dataclass(frozen=True)
@@ -55,35 +56,22 @@ class Options:
             raise UserError(f"the batch size must be at least 1, got {self.batch_size}")
 
 
-def open_predictor(stored: StoredModel, config: InferenceConfig, *, options: Options, log: EventLog) -> AnyPredictor:
-    """Loads the weights of a model for a run, and logs how they are used.
+def open_predictor(
+    model: str | Path, config: InferenceConfig, *, options: Options, log: EventLog, stored: StoredModel | None = None
+) -> AnyPredictor:
+    """Loads the predictor of a run; arguments and errors are those of `loaded.load`."""
+    return loaded.load(model, config.model, Loading.of(options), log=log, stored=stored)
 
-    Raises:
-        UserError: as `read.load_for_inference`.
+
+def naming_of(facts: ModelFacts, fields: Fields, config: InferenceConfig) -> labels.Naming:
+    """Finds the names of the labels that a run writes.
+
+    Args:
+        facts: of the model.
+        fields: the extra fields of its detections by name.
+        config: of the run.
     """
-    bundle = read.load_for_inference(
-        stored,
-        config.model,
-        score_threshold=options.score_threshold,
-        device=options.device,
-        precision=options.precision,
-        tf32=options.tf32,
-        warn=log.warning,
-    )
-    for line in precision.lines(bundle.precision, asked=options.precision):
-        log.info(line)
-    return predictor_of(bundle, config.model.tta, say=log.info)
-
-
-def naming_of(model: StoredModel | ModelBundle, config: InferenceConfig) -> labels.Naming:
-    """Finds the names of the labels that a run writes."""
-    return labels.name_labels(
-        model.class_names[1:],
-        config.mode,
-        confidence_tag=config.model.confidence_tag_name,
-        fields=model.extra_fields,
-        semantic=model.maps.get(SEMANTIC),
-    )
+    return labels.of_model(facts, config.mode, fields=fields, confidence_tag=config.model.confidence_tag_name)
 
 
 def batch_size_of(predictor: AnyPredictor, regions: int | None, *, options: Options, log: EventLog) -> int:

@@ -24,8 +24,6 @@ from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, video
 from mrcnn.images.video import Video
-from mrcnn.model_folder import read
-from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import modes, sources
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.regions import Found
@@ -50,7 +48,7 @@ def run_video(
     """Loads a model and applies it to every frame of a video.
 
     Args:
-        model: as for `model_folder.read.read_model`.
+        model: as for `Predictor.load`.
         path: the video.
         output_dir: the output folder, see the module docstring.
         config: the inference config.
@@ -66,8 +64,7 @@ def run_video(
     options = options or Options()
     opened = check(path, output_dir, config=config, options=options)
     with locks.inside(output_dir, warn=log.warning):
-        stored = read.read_model(model, classes=options.classes, input_size=options.input_size)
-        predictor = setup.open_predictor(stored, config, options=options, log=log)
+        predictor = setup.open_predictor(model, config, options=options, log=log)
         return apply(predictor, opened, output_dir, config=config, log=log, options=options)
 
 
@@ -105,18 +102,19 @@ def apply(
     Raises:
         UserError: the model takes other images, no frame can be decoded, or the output cannot be written.
     """
-    bundle = predictor.bundle
-    if bundle.config.channels != video.CHANNELS:
-        raise UserError(f"a video has {video.CHANNELS} channels, the model takes {bundle.config.channels}")
-    naming = setup.naming_of(bundle, config)
+    facts = predictor.facts
+    if facts.channels != video.CHANNELS:
+        raise UserError(f"a video has {video.CHANNELS} channels, the model takes {facts.channels}")
+    naming = setup.naming_of(facts, predictor.fields, config)
     lines, *drawn = _targets(opened.path, output_dir, options)
     output_dir.mkdir(parents=True, exist_ok=True)
     files.clear(output_dir)
-    log.info("building the graph: the first frame takes up to a minute")
+    if predictor.builds_graph:
+        log.info("building the graph: the first frame takes up to a minute")
     size = setup.batch_size_of(predictor, opened.frames or None, options=options, log=log)
     with files.writing("the detections", output_dir), ExitStack() as stack:
         rows = stack.enter_context(stack.enter_context(files.replaced(lines)).open("w", encoding="utf-8"))
-        writer = _FrameWriter(rows, opened, naming=naming, bundle=bundle, log=log)
+        writer = _FrameWriter(rows, opened, naming=naming, predictor=predictor, log=log)
         if drawn:
             partial = stack.enter_context(files.replaced(drawn[0], suffix=DRAWN))
             writer.draw_into(stack.enter_context(video.Writer(partial, rate=opened.rate)))
@@ -136,9 +134,9 @@ def apply(
 class _FrameWriter:
     """Writes one frame after another."""
 
-    def __init__(self, rows: TextIO, opened: Video, *, naming: labels.Naming, bundle: ModelBundle, log: EventLog):
+    def __init__(self, rows: TextIO, opened: Video, *, naming: labels.Naming, predictor: AnyPredictor, log: EventLog):
         self.summary = Summary()
-        self._rows, self._opened, self._naming, self._bundle, self._log = rows, opened, naming, bundle, log
+        self._rows, self._opened, self._naming, self._predictor, self._log = rows, opened, naming, predictor, log
         self._errors = Repeats(log, level="error")
         self._overlay: Overlay | None = None
         self._drawn: video.Writer | None = None
@@ -146,7 +144,7 @@ class _FrameWriter:
 
     def draw_into(self, drawn: video.Writer) -> None:
         """Draws all frames that follow into a video."""
-        self._drawn, self._overlay = drawn, Overlay(self._bundle, self._naming, by_class=True)
+        self._drawn, self._overlay = drawn, Overlay(self._predictor, self._naming, by_class=True)
 
     def write(self, picture: Picture, found: Found) -> None:
         """Writes the detections of a frame."""
@@ -154,7 +152,7 @@ class _FrameWriter:
         objects = [
             {"category": name, **entry}
             for name, entry in zip(
-                chosen.class_names, coco_results.entries(chosen, self._bundle.extra_fields), strict=True
+                chosen.class_names, coco_results.entries(chosen, self._predictor.fields), strict=True
             )
         ]
         self._write_line(picture, {"objects": objects})

@@ -9,13 +9,20 @@ from mrcnn.errors import UserError
 
 DATA = "data that is no project: COCO JSON, YOLO, labelme, VIA, CVAT, Label Studio, Pascal VOC, …; docs/data.md"
 IMAGES = "with --data: folder of the images that it lists"
+MODEL = "model folder, output of train.py, weight file, coco or a published name"
+RUNNABLE = f"{MODEL}; or an exported file or its folder"
 BOXES = "with --data: take an object that has only a box as a mask, the whole box (left out)"
 
 
-def add_model(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds `--model`, `--classes` and `--input-size`, the arguments of `model_folder.read.read_model`."""
-    parser.add_argument("--model", type=Path, required=required, metavar="MODEL",
-                        help="model folder, output of train.py, weight file, coco or a published name")  # fmt: skip
+def add_model(parser: argparse.ArgumentParser, *, required: bool, text: str = MODEL) -> None:
+    """Adds `--model`, `--classes` and `--input-size`, the arguments of `Predictor.load`.
+
+    Args:
+        parser: receives the options.
+        required: whether `--model` must be given.
+        text: the help of `--model`: `RUNNABLE` for a command that runs exported files too.
+    """
+    parser.add_argument("--model", type=Path, required=required, metavar="MODEL", help=text)
     parser.add_argument("--classes", metavar="NAMES", help="of a lone weight file: name,name,... or JSON list, or coco")
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("MIN", "MAX"),
                         help="of a lone weight file: sides in pixels; default that of its code base")  # fmt: skip

@@ -31,7 +31,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.add_model(parser, required=True)
+    arguments.add_model(parser, required=True, text=arguments.RUNNABLE)
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project")
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
@@ -84,7 +84,7 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         raise UserError(f"the batch size must be at least 1, got {args.batch_size}")
     data = arguments.data_paths(args)
     config = load_inference_config(args.config or {}, warn=log.warning)
-    paths.check_model(args.model, classes=args.classes)
+    paths.check_runnable(args.model, classes=args.classes)
     paths.check_data(args.project, data)
     if args.output:
         paths.check_file(args.output, what="the metrics")

@@ -33,7 +33,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog, description="Apply a trained model to a Supervisely project or to a folder of images."
     )
-    arguments.add_model(parser, required=False)
+    arguments.add_model(parser, required=False, text=arguments.RUNNABLE)
     images = parser.add_mutually_exclusive_group()
     images.add_argument("--project", type=Path, metavar="DIR", help="Supervisely project to add detections to")
     images.add_argument(
@@ -76,12 +76,12 @@ def infer(options: argparse.Namespace, log: EventLog) -> None:
     if options.overlay:
         optional.require("draw", purpose="--overlay")
     if (film := _video(options)) and not listed:
-        paths.check_model(model, classes=options.classes)
+        paths.check_runnable(model, classes=options.classes)
         on_video = startup.load("mrcnn.annotate.video", debug=options.debug)
         on_video.run_video(model, film, output, config=config, log=log, options=_chosen(options))
         return
     source = _source(options, project, listed)
-    paths.check_model(model, classes=options.classes)
+    paths.check_runnable(model, classes=options.classes)
     paths.check_detections(output, source, resume=options.resume)
     run = startup.load("mrcnn.annotate.run", debug=options.debug)
     run.run_inference(model, source, output, config=config, log=log, options=_chosen(options))

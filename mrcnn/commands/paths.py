@@ -14,6 +14,24 @@ from mrcnn.config.train import TrainConfig
 from mrcnn.errors import UserError
 
 
+def check_runnable(model: str | Path, *, classes: str | None) -> None:
+    """Checks that a trained model or an exported file exists; else as `check_model`.
+
+    Args:
+        model: as for `Predictor.load`.
+        classes: the class names of a lone weight file.
+
+    Raises:
+        UserError: as `check_model`, or there is no such exported file.
+    """
+    table = startup.load("mrcnn.predict.runtimes.table")
+    located = table.locate(model)
+    if located is None:
+        check_model(model, classes=classes)
+    else:
+        table.check_there(located)
+
+
 def check_model(model: str | Path, *, classes: str | None) -> None:
     """Checks that a trained model exists and that its config.json is JSON; of a lone weight file, that it is complete.
 

@@ -41,7 +41,7 @@ OPTIONS = {  # keys of `ServeConfig` that take one value each
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the service; one that is not given is None."""
-    arguments.add_model(parser, required=False)
+    arguments.add_model(parser, required=False, text=arguments.RUNNABLE)
     parser.add_argument("--config", type=Path, metavar="JSON", help="deploy config: thresholds, GPU, confidence tag")
     parser.add_argument("--allow-host", nargs="+", metavar="NAME", help=_help("allow_host"))
     arguments.add_tf32(parser)
@@ -61,7 +61,7 @@ def serve(options: argparse.Namespace, log: EventLog) -> None:
     if task.root and task.path("config").is_file():
         options.config = task.path("config")
     settings = read_settings(options, os.environ, warn=log.warning)
-    paths.check_model(settings.model, classes=settings.classes)
+    paths.check_runnable(settings.model, classes=settings.classes)
     startup.load("mrcnn.serve.app", debug=options.debug).serve(settings, log=log)
 
 

@@ -24,7 +24,12 @@ UrlWord = Annotated[str, Strict(), AfterValidator(_url_word)]
 class ServeConfig(Settings):
     """All settings of the HTTP service."""
 
-    model: Name = Field(description="the model folder or weight file, `coco`, or the name of a published model")
+    model: Name = Field(
+        description=(
+            "the model folder or weight file, `coco`, the name of a published model, or an "
+            "[exported file](export.md#run-an-exported-file)"
+        )
+    )
     classes: Name | None = Field(
         default=None, description="class names of a lone weight file: `name,name,...`, a JSON list, or `coco`"
     )

@@ -23,6 +23,7 @@ from mrcnn.data import maps as image_maps
 from mrcnn.data.order import derive_seed
 from mrcnn.data.rasterize import from_masks
 from mrcnn.errors import UserError
+from mrcnn.fields import arrays
 from mrcnn.fields import extras as fields
 from mrcnn.fields.table import Fields
 from mrcnn.structures import Instances
@@ -189,7 +190,7 @@ def _from_maps(maps: np.ndarray, instances: Instances) -> Instances:
         corners=[corners[number] for number in numbers],
         class_ids=instances.class_ids[kept],
         ignore=instances.ignore[kept],
-        extras=fields.take(instances.extras, kept),
+        extras=arrays.take(instances.extras, kept),
     )
     return found._replace(maps=image_maps.from_label_maps(tuple(instances.maps), maps[..., count:]))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mrcnn.data import maps
 from mrcnn.data.rasterize import from_masks
-from mrcnn.fields import extras, rows
+from mrcnn.fields import arrays, extras
 from mrcnn.structures import Instances
 
 
@@ -59,8 +59,8 @@ def paste_objects(
     class_ids = [*instances.class_ids, *source_instances.class_ids[chosen]]
     ignore = [*instances.ignore, *source_instances.ignore[chosen]]
     scale = (size_hw[0] / source.shape[0], size_hw[1] / source.shape[1])
-    copied = extras.transformed(rows.take(source_instances.extras, chosen), scale=scale, shift=(0, 0))
-    both = rows.concatenate([instances.extras, copied])
+    copied = extras.transformed(arrays.take(source_instances.extras, chosen), scale=scale, shift=(0, 0))
+    both = arrays.concatenate([instances.extras, copied])
     pasted = _tight([*pieces, *masks], class_ids=class_ids, ignore=ignore, further=both)
     return shown, pasted._replace(maps=maps.covered(instances.maps, covered))
 
@@ -101,5 +101,5 @@ def _tight(
         corners=corners,
         class_ids=[class_ids[index] for index in kept],
         ignore=[ignore[index] for index in kept],
-        extras=rows.take(further, kept),
+        extras=arrays.take(further, kept),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from mrcnn.data import maps
 from mrcnn.data.rasterize import from_masks
-from mrcnn.fields import extras
+from mrcnn.fields import arrays, extras
 from mrcnn.structures import Instances
 
 HALF = 0.5 - 1e-6  # share of a pixel from which an object covers it
@@ -92,7 +92,7 @@ def place(image: np.ndarray, instances: Instances, placement: Placement) -> tupl
         corners=corners,
         class_ids=instances.class_ids[kept],
         ignore=instances.ignore[kept],
-        extras=rows.take(moved, kept),
+        extras=arrays.take(moved, kept),
     )
     return canvas, placed._replace(facts=instances.facts, maps=maps.placed(instances.maps, **placement._asdict()))
 

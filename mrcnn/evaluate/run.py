@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.config.inference import FullImageMode, Mode
+from mrcnn.config.inference import FullImageMode, InferenceModelConfig, Mode
 from mrcnn.config.model import MASK_POINTS
 from mrcnn.config.tta import TtaConfig
 from mrcnn.data import classes, rasterize
@@ -24,14 +24,16 @@ from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics, Predictions
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
 from mrcnn.model_folder import precision, read
-from mrcnn.predict import modes, sources
+from mrcnn.predict import modes, opening, sources
+from mrcnn.predict.exported import ExportedPredictor
+from mrcnn.predict.opening import Loading
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.sources import Picture, Source
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.project.listing import few
 from mrcnn.project.repeated import Repeats, grouped
-from mrcnn.structures import CompactDetections, GroundTruth, Sample
+from mrcnn.structures import EVALUATION_SCORE_THRESHOLD, CompactDetections, GroundTruth, Sample
 
 FULL_IMAGE = FullImageMode()
 SUBTASK = "evaluation"
@@ -102,8 +104,9 @@ def evaluate(
     Raises:
         UserError: the model has none of the classes of the images or lacks one of a group, or no image could be used.
     """
-    names, fields = predictor.bundle.class_names, predictor.bundle.extra_fields
-    most = predictor.bundle.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
+    facts, fields = predictor.facts, predictor.fields
+    names = facts.class_names
+    most = facts.choices.detections_per_image if isinstance(mode, FullImageMode) else REGION_DETECTIONS
     maps = predictor.maps if isinstance(mode, FullImageMode) else {}  # other modes see parts of an image
     kinds, done, boxes = metric_kinds.kinds_for(fields, source.class_facts, maps=maps), 0, 0
     metrics = Metrics(kinds, names, max_detections=most, class_facts=source.class_facts, fields=fields, maps=maps)
@@ -116,12 +119,11 @@ def evaluate(
         skipped.append(title)
 
     items, needed = _annotated(source), {name: fields[name] for name in metric_kinds.needs(fields)}
-    needed, stuff = dict(of_data(needed, source.class_facts)), predictor.bundle.config.stuff_classes
+    needed, stuff = dict(of_data(needed, source.class_facts)), facts.stuff_classes
     _check_classes(source, names=(*names, *stuff), neutral=neutral, log=log)
     class_groups.check(groups, names)
     groups = {**class_groups.of_frequency(source.class_facts, names), **groups}
-    config = predictor.bundle.config
-    reading = sources.Reading(config.channels, exact=True, image_range=config.image_range)
+    reading = sources.Reading(facts.channels, exact=True, image_range=facts.image_range)
     runner = modes.RUNNERS[mode.name]
     ahead = sources.read_ahead(source, reading, log=log, on_skip=skipped.append, ahead=batch_size)
     with Pipeline(predictor) as pipeline, closing(ahead) as pictures:
@@ -143,7 +145,7 @@ def evaluate(
     if not done:
         raise UserError(f"none of the {len(source.entries)} images could be used; see the messages before this one")
     result = metrics.result()
-    if boxes and MASK_POINTS in config.needs:
+    if boxes and MASK_POINTS in facts.needs:
         result = _without_masks(result)
         log.warning(
             f"mask AP is left out: {counted(boxes, 'object')} of the data are boxes, and the model learnt masks from "
@@ -171,7 +173,7 @@ def evaluate_model(
     """Loads a model and computes its metrics on a project or other annotated images.
 
     Args:
-        model: as for `read.read_model`.
+        model: as for `Predictor.load`.
         data: a project, as for `sources.open_project`, or the paths of data of any format.
         tag: only images with this tag are used; None for all.
         mode: the inference mode.
@@ -205,19 +207,52 @@ def prepare(
     tta: TtaConfig | None = None,
 ) -> Prepared:
     """Loads a model and opens the data; arguments and errors are those of `evaluate_model`."""
+    asked = Loading(**{**names, **loading, "score_threshold": None})
+    exported = opening.open_exported(model, asked, settings=InferenceModelConfig(tta=tta), warn=log.warning)
+    if exported is not None:
+        predictor = _at_threshold(exported, loading.get("score_threshold"), log=log)
+        source = _open_data(data, tag, needs=(*metric_kinds.needs(predictor.fields), *predictor.facts.needs), log=log)
+        known = predictor.exported
+        groups = {**class_groups.of_training(known.mask_classes, predictor.class_names), **groups}
+        return Prepared(predictor, source, known.neutral, groups)
     stored = read.read_model(model, **names)
-    if isinstance(data, DataPaths):
-        source = sources.open_annotated(data, (*metric_kinds.needs(stored.extra_fields), *stored.config.needs))
-        for line in grouped(source.warnings):
-            log.warning(line)
-    else:
-        source = sources.open_project(data)
-    source = sources.with_tag(source, tag) if tag else source
+    source = _open_data(data, tag, needs=(*metric_kinds.needs(stored.extra_fields), *stored.config.needs), log=log)
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
     groups = {**class_groups.of_training(stored.mask_classes, stored.class_names), **groups}
     return Prepared(predictor_of(bundle, tta, say=log.info), source, stored.neutral, groups)
+
+
+def _open_data(data: str | Path | DataPaths, tag: str | None, *, needs: Sequence[str], log: EventLog) -> Source:
+    """Opens the annotated images, of which those with a tag are kept."""
+    if isinstance(data, DataPaths):
+        source = sources.open_annotated(data, needs)
+        for line in grouped(source.warnings):
+            log.warning(line)
+    else:
+        source = sources.open_project(data)
+    return sources.with_tag(source, tag) if tag else source
+
+
+def _at_threshold(predictor: ExportedPredictor, threshold: float | None, *, log: EventLog) -> ExportedPredictor:
+    """Raises the score threshold of an exported file.
+
+    The default of evaluation is below that of most files. Then the file's own is kept, with a warning.
+
+    Raises:
+        UserError: another threshold than the default is below that of the file.
+    """
+    if threshold is None:
+        return predictor
+    if threshold == EVALUATION_SCORE_THRESHOLD < predictor.least_score:
+        log.warning(
+            f"{predictor.name} drops what scores less than {predictor.least_score:g}, which AP counts down to "
+            f"{threshold:g}, so the figures are below those of its model; export the model again with "
+            f"--score-threshold {threshold:g}"
+        )
+        return predictor
+    return predictor.with_choices(score_threshold=threshold)
 
 
 def evaluate_prepared(

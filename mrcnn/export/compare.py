@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.export.precision import Tolerances
-from mrcnn.fields import extras, rows
+from mrcnn.fields import arrays, extras
 from mrcnn.ops import pasting
 from mrcnn.structures import Detections, OutputRules
 
@@ -128,7 +128,7 @@ def compare(
         _compare_masks(live, exported, pair, tolerances=tolerances)
         for pair in zip(left[same], right[same], strict=True)
     ]
-    own, fields = rows.take(found.extras, left[same]), rows.take(further, right[same])
+    own, fields = arrays.take(found.extras, left[same]), arrays.take(further, right[same])
     alone = np.concatenate([np.delete(found.scores, left), np.delete(scores, right)])
     full = len(found.scores) >= most and len(scores) >= most
     cutoff = max(score_threshold, min(found.scores.min(), scores.min()) if full else 0.0)

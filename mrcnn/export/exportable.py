@@ -4,7 +4,7 @@ Shape letters: B images, Hi Wi height and width of the model input, D output slo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ class DetectorSettings(NamedTuple):
         shape: of the model input, as for `data.resize.resize_plan`.
         fit: the rule of `data.resize.resize_plan`.
         maps: names of the maps of whole images that the network predicts.
+        fields: names of the extra fields of its detections.
         model: settings of the network, for formats that hold weights alone.
     """
 
@@ -42,6 +43,7 @@ class DetectorSettings(NamedTuple):
     shape: str = "square"
     fit: str = "centred"
     maps: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     model: ModelConfig | None = None
 
 
@@ -55,12 +57,15 @@ class Exportable:
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
         choices: the run-time choices of the exported graph.
+        trained: what the evaluation must know of the training, as in `predict.exported_settings.ExportedSettings`:
+            `neutral` and `mask_classes`; without one of them it is None.
     """
 
     network: Network
     settings: DetectorSettings
     labels: Mapping[str, Any]
     choices: Choices
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def variables(self) -> list[Any]:

@@ -3,9 +3,7 @@
 import json
 from typing import Any
 
-from mrcnn.config.model import MASK_POINTS
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.models import extra_heads
 from mrcnn.predict.exported_settings import FORMAT_VERSION, LABELS, SETTINGS
 
 
@@ -35,13 +33,14 @@ def settings(model: Exportable) -> dict[str, Any]:
         **model.choices._asdict(),
         **known.rules._asdict(),
         **_of_network(known),
+        **model.trained,
     }
 
 
 def _of_network(known: DetectorSettings) -> dict[str, Any]:
-    """Collects the settings of the extra fields, and whether the masks were learnt from points."""
+    """Collects the settings of the extra fields, and those that the training needed."""
     if known.model is None:
         return {}
     values = known.model.model_dump(mode="json")
-    fields = {name: values.get(name) for name in extra_heads.gives(known.model.extra_heads)}
-    return {"fields": fields, "masks_from_points": MASK_POINTS in known.model.needs}
+    fields = {name: values.get(name) for name in known.fields}
+    return {"fields": fields, "needs": known.model.needs}

@@ -3,21 +3,22 @@
 The formats are those of `formats/table.py`.
 
     <out>/...            the files of the format
-    <out>/labels.json    the titles of the class ids
+    <out>/labels.json    the titles of the class ids, and what a caller must know of the graph
     <out>/verify.json    the report of the comparison with the live model
 
 The folder is created only if it is complete and verified.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mrcnn import files, locks
 from mrcnn.events import EventLog
-from mrcnn.export import pictures, proof, publish
+from mrcnn.export import metadata, pictures, proof, publish
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import table
 from mrcnn.export.formats.format import Format
@@ -90,7 +91,8 @@ def export(
         seen = _pictures(stored, images, log)
 
         def attempt(bundle: ModelBundle, directory: Path) -> Proof:
-            write(bundle, directory, format=chosen)
+            trained = {"neutral": stored.neutral, "mask_classes": stored.mask_classes}
+            write(bundle, directory, format=chosen, trained=trained)
             exported = chosen.open(directory, detector_settings(bundle))
             return proof.prove(Predictor(bundle), exported, seen, log=log)
 
@@ -112,23 +114,30 @@ def export(
     return result
 
 
-def write(bundle: ModelBundle, directory: str | Path, *, format: Format | None = None) -> None:
+def write(
+    bundle: ModelBundle,
+    directory: str | Path,
+    *,
+    format: Format | None = None,
+    trained: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Writes a loaded model with labels.json, without verification.
 
     Args:
         bundle: the loaded model.
         directory: the folder for the files; it is created if it is missing.
         format: None for a SavedModel.
+        trained: as in `Exportable`.
 
     Raises:
         UserError: a file cannot be written.
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
-    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), choices=bundle.choices)
+    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, trained=trained)
     with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
         folder.mkdir(parents=True, exist_ok=True)
         chosen.write(model, folder)
-        publish.write_json(folder / LABELS, model.labels)
+        publish.write_json(folder / LABELS, {**model.labels, metadata.SETTINGS: metadata.settings(model)})
 
 
 def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
@@ -145,6 +154,7 @@ def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
         shape=size.settled_shape,
         fit=config.image_fit,
         maps=tuple(model.maps),
+        fields=tuple(model.extra_fields),
         model=config,
     )
 

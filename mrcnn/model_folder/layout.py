@@ -21,6 +21,8 @@ LAST = "last"
 FOREIGN_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")  # of weights of other code bases
 FOLDER_SUFFIXES = (WEIGHTS.suffix, *FOREIGN_SUFFIXES)  # of the weight file in a model folder
 FILE_SUFFIXES = (".h5", ".hdf5", *FOREIGN_SUFFIXES)
+EXPORT_FILES = ("model.onnx", "model.tflite", "model.xml", "saved_model.pb")  # graphs, no model can be built of them
+EXPORT_SUFFIXES = tuple(Path(name).suffix for name in EXPORT_FILES)
 
 
 class ModelFiles(NamedTuple):
@@ -84,6 +86,21 @@ def locate(path: Path, *, holds: str | Path) -> ModelFiles | None:
     return ModelFiles(weights_in(folder), config if config.is_file() else None, folder)
 
 
+def check_no_export(path: Path) -> None:
+    """Checks that a path is not that of an exported graph.
+
+    Raises:
+        UserError: it is such a file, or a folder with one and without a model; the message says which commands run it.
+    """
+    inside = any((path / name).is_file() for name in EXPORT_FILES)
+    is_model = any(locate(path, holds=name) is not None for name in (CONFIG, WEIGHTS))
+    if path.suffix.lower() in EXPORT_SUFFIXES or (inside and not is_model):
+        raise UserError(
+            f"{path} is an exported model, which only inference, evaluation and the service run, see docs/export.md; "
+            "give the model folder that it was made of"
+        )
+
+
 def find_model(path: Path) -> ModelFiles:
     """Finds the files of a trained model, without reading them.
 
@@ -94,8 +111,9 @@ def find_model(path: Path) -> ModelFiles:
         The files, with a config.json unless `path` is a weight file without model folder.
 
     Raises:
-        UserError: there is no such folder; the message names a folder inside it that is one.
+        UserError: there is no such folder; the message names a folder inside it that is one. Or it is an export.
     """
+    check_no_export(path)
     found = locate(path, holds=CONFIG)
     if found is not None:
         return found
@@ -127,8 +145,9 @@ def find_start(path: Path) -> ModelFiles:
         path: as for `locate`.
 
     Raises:
-        UserError: there is no weight file; the message says what is expected.
+        UserError: there is no weight file; the message says what is expected. Or it is an export.
     """
+    check_no_export(path)
     found = locate(path, holds=WEIGHTS)
     if found is None or not found.weights.is_file():
         raise UserError(

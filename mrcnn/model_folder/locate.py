@@ -5,7 +5,6 @@
 
 from pathlib import Path
 
-from mrcnn.errors import UserError
 from mrcnn.model_folder import layout
 from mrcnn.model_folder.layout import ModelFiles
 from mrcnn.weights import download, published
@@ -19,7 +18,7 @@ def find_model(model: str | Path) -> ModelFiles:
             for `layout.locate`.
 
     Raises:
-        UserError: as `layout.find_model`; the download failed; or it is an exported file.
+        UserError: as `layout.find_model`; or the download failed.
     """
     return layout.find_model(_path(model))
 
@@ -31,17 +30,12 @@ def find_start(model: str | Path) -> ModelFiles:
         model: as for `find_model`.
 
     Raises:
-        UserError: as `layout.find_start`; the download failed; or it is an exported file.
+        UserError: as `layout.find_start`; or the download failed.
     """
     return layout.find_start(_path(model))
 
 
 def _path(model: str | Path) -> Path:
-    if Path(model).suffix.lower() == ".onnx":
-        raise UserError(
-            f"{model} is an export to ONNX, which mrcnn.OnnxPredictor runs, see docs/export.md; give the model folder "
-            "that it was made of"
-        )
     if not layout.is_release(model):
         return Path(model)
     found = published.find(model)

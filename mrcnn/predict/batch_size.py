@@ -27,10 +27,10 @@ def choose(predictor: AnyPredictor, *, regions: int | None) -> int:
         regions: of the run; a larger batch is not tried. None for an unknown number.
 
     Returns:
-        A power of two, at most `regions`; 1 for none.
+        A power of two, at most `regions` and the predictor's own limit; 1 for none.
     """
-    most = MOST_GPU if tf.config.get_visible_devices("GPU") else MOST_CPU
-    most = most if regions is None else min(most, regions)
+    limits = [MOST_GPU if tf.config.get_visible_devices("GPU") else MOST_CPU, regions, predictor.most_batch]
+    most = min(limit for limit in limits if limit is not None)
     return largest_worth(lambda size: _seconds(predictor, size), most=most) if most > 1 else 1
 
 
@@ -59,9 +59,8 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
 
 
 def _seconds(predictor: AnyPredictor, size: int) -> float:
-    size_of_input = predictor.bundle.input_size
-    long = size_of_input.max_dim
-    shape = (min(size_of_input.min_dim, long), long, predictor.bundle.config.channels)
+    facts = predictor.facts
+    shape = (min(facts.min_dim, facts.max_dim), facts.max_dim, facts.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     [batch] = predictor.prepare([noise] * size)
     predictor.detect(batch)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mrcnn.fields import rows
+from mrcnn.fields import arrays
 from mrcnn.structures import CompactDetections, CroppedMask, Detections
 
 
@@ -56,7 +56,7 @@ def take(found: CompactDetections, indices: Iterable[int]) -> CompactDetections:
         scores=found.scores[kept],
         masks=tuple(found.masks[index] for index in kept),
         size=found.size,
-        extras=rows.take(found.extras, kept),
+        extras=arrays.take(found.extras, kept),
         maps=found.maps,
     )
 
@@ -85,6 +85,6 @@ def concatenate(parts: Sequence[CompactDetections], *, size: tuple[int, int]) ->
         scores=np.concatenate([part.scores for part in parts]),
         masks=tuple(mask for part in parts for mask in part.masks),
         size=(size[0], size[1]),
-        extras=rows.concatenate([part.extras for part in parts]),
+        extras=arrays.concatenate([part.extras for part in parts]),
         maps=parts[0].maps,
     )

@@ -38,11 +38,12 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
     Attributes:
         name: of the file in messages.
-        settings: the settings in the file's metadata, such as `score_threshold`.
-        labels: content of labels.json, from the file's metadata.
+        exported: the file's metadata.
     """
 
     most_batch = 1
+    builds_graph = False
+    settings_place = "the config.json of the model, and export it again"
 
     def __init__(
         self,
@@ -65,9 +66,9 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         Raises:
             UserError: the metadata is not that of an export, or of another version; or an output is missing.
         """
-        self._exported = exported_settings.read(properties)
-        super().__init__(self._exported.facts)
-        self.name, self.settings, self.labels = str(name), self._exported.settings, self._exported.labels
+        self.exported = exported_settings.read(properties)
+        super().__init__(self.exported.facts)
+        self.name = str(name)
         self.least_score = self.facts.choices.score_threshold
         self._run, self._files = run, tuple(files)
         self._outputs = tuple(output for output in outputs if output != PROBABILITIES)
@@ -90,10 +91,11 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         if located is None:
             endings = ", ".join(kind.file for kind in table.KINDS)
             raise UserError(f"{model} is no exported model; give one of these files, or its folder: {endings}")
-        return cls._of(located, threads=threads)
+        return cls.of_located(located, threads=threads)
 
     @classmethod
-    def _of(cls, located: table.Located, *, threads: int | None) -> "ExportedPredictor":
+    def of_located(cls, located: table.Located, *, threads: int | None = None) -> "ExportedPredictor":
+        """Opens a file that `runtimes.table.locate` found; else as `load`."""
         run, outputs, properties, files = table.open_located(located, threads=threads)
         try:
             return cls(run, outputs, properties=properties, name=located.path, files=files)
@@ -104,7 +106,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
     def fields(self) -> "Fields":
         """The extra fields of detections by name."""
         names = [name for name in self._outputs if name not in {*FIXED, *self.facts.maps}]
-        found: Fields = importlib.import_module(FIELDS_MODULE).fields_of(names, self._exported.field_settings)
+        found: Fields = importlib.import_module(FIELDS_MODULE).fields_of(names, self.exported.field_settings)
         return found
 
     def identity(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         checksum = 0
         for path in self._files:
             checksum = zlib.crc32(path.read_bytes(), checksum)
-        exported = {"settings": self.settings, "choices": self.facts.choices._asdict(), "files": checksum}
+        exported = {"settings": self.exported.settings, "choices": self.facts.choices._asdict(), "files": checksum}
         return {"exported": exported}
 
     def with_choices(self, **changes: float) -> "ExportedPredictor":
@@ -127,7 +129,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         for name, value in changes.items():
             self._check_choice(name, value)
         other = copy.copy(self)
-        other.facts = replace(self.facts, choices=self.facts.choices._replace(**changes))
+        other.facts = replace(self.facts, choices=Choices(**{**self.facts.choices._asdict(), **changes}))
         return other
 
     def _check_choice(self, name: str, value: float) -> None:

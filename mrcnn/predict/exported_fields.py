@@ -29,4 +29,5 @@ def fields_of(names: Iterable[str], settings: Mapping[str, Any]) -> Fields:
 def _record(name: str, value: Any) -> Any:
     if value is None or name not in ModelConfig.model_fields:
         return value
-    return TypeAdapter(ModelConfig.model_fields[name].annotation).validate_python(value)
+    record: Any = ModelConfig.model_fields[name].annotation
+    return TypeAdapter(record).validate_python(value)

@@ -20,11 +20,15 @@ class ExportedSettings(NamedTuple):
         facts: the classes, the input and the run-time choices of its model.
         settings: the settings, such as `score_threshold`, as they are in the file.
         labels: content of labels.json.
+        neutral: title of the class whose objects were ignored in training; None without one.
+        mask_classes: titles of the classes whose objects trained masks; None for all.
     """
 
     facts: ModelFacts
     settings: dict[str, Any]
     labels: dict[str, Any]
+    neutral: str | None = None
+    mask_classes: tuple[str, ...] | None = None
 
     @property
     def field_settings(self) -> Mapping[str, Any]:
@@ -49,7 +53,14 @@ def read(properties: Mapping[str, str]) -> ExportedSettings:
             raise UserError(
                 f"the metadata has version {version}, this program reads {FORMAT_VERSION}; export the model again"
             )
-        return ExportedSettings(_facts(settings, labels), settings, labels)
+        trained = settings.get("mask_classes")
+        return ExportedSettings(
+            _facts(settings, labels),
+            settings,
+            labels,
+            neutral=settings.get("neutral"),
+            mask_classes=None if trained is None else tuple(trained),
+        )
     except UserError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -73,7 +84,7 @@ def _facts(settings: Mapping[str, Any], labels: Mapping[str, Any]) -> ModelFacts
         image_range=settings["image_range"],
         choices=Choices(**{name: settings[name] for name in Choices._fields}),
         maps=dict.fromkeys(settings["maps"], rules),
-        masks_from_points=bool(settings.get("masks_from_points", False)),
+        needs=tuple(settings.get("needs", ())),
     )
 
 

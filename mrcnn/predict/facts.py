@@ -14,26 +14,26 @@ class ModelFacts:
     Attributes:
         class_names: title of each class id, the background first.
         class_metas: the classes in the order of the model's folder, without the background.
-        stuff_metas: the classes of the semantic map.
         min_dim: target of an image's short side in pixels.
         max_dim: longest side of the model input in pixels.
+        choices: the run-time choices in use.
         channels: channel count of an image.
         image_range: value of white in the model's 16-bit images; None for a model of 8-bit images.
-        choices: the run-time choices in use.
         maps: the maps of whole images that it predicts, by name, with their classes and rules.
-        masks_from_points: whether the masks were learnt from points, so that a box of the data is no mask.
+        stuff_metas: the classes of the semantic map.
+        needs: extra fields that its training needed, see `ModelConfig.needs`.
     """
 
     class_names: tuple[str, ...]
     class_metas: tuple[ClassMeta, ...]
     min_dim: int
     max_dim: int
-    stuff_metas: tuple[ClassMeta, ...] = ()
+    choices: Choices
     channels: int = 3
     image_range: int | None = None
-    choices: Choices = Choices()
     maps: Mapping[str, SemanticRules] = field(default_factory=dict)
-    masks_from_points: bool = False
+    stuff_metas: tuple[ClassMeta, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def stuff_classes(self) -> tuple[str, ...]:

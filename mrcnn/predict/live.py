@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config.model import MASK_POINTS
 from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
 from mrcnn.fields.table import Fields
 from mrcnn.model_folder.read import ModelBundle, StoredModel
@@ -66,7 +65,7 @@ def facts_of(model: ModelBundle | StoredModel) -> ModelFacts:
         image_range=config.image_range,
         choices=Choices.of(config),
         maps=model.maps,
-        masks_from_points=MASK_POINTS in config.needs,
+        needs=tuple(config.needs),
     )
 
 

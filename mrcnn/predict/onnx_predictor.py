@@ -22,4 +22,4 @@ class OnnxPredictor(ExportedPredictor):
         Raises:
             UserError: ONNX Runtime is not installed, or the file is missing, damaged, or no export of this package.
         """
-        return cls._of(table.Located(Path(model), ONNX), threads=threads)
+        return cls.of_located(table.Located(Path(model), ONNX), threads=threads)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
-from mrcnn.fields import extras, rows
+from mrcnn.fields import arrays, extras
 from mrcnn.fields.table import Fields
 from mrcnn.ops import pasting
 from mrcnn.predict import compact, semantic
@@ -106,7 +106,7 @@ def in_image(
         scores=raw.scores[slots][keep].astype(np.float32),
         masks=tuple(cropped[index] for index in keep),
         size=(height, width),
-        extras=rows.take(raw.extras, slots[keep]),
+        extras=arrays.take(raw.extras, slots[keep]),
     )
     return found, slots[keep]
 

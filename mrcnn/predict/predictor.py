@@ -16,7 +16,9 @@ from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict import compact, postprocess, preprocess
 from mrcnn.predict.live import LivePredictor, run_graph
+from mrcnn.predict.opening import Loading, open_exported
 from mrcnn.predict.preprocess import Prepared
+from mrcnn.predict.staged import AnyPredictor
 from mrcnn.structures import CompactDetections, Detections, RawDetections
 
 
@@ -60,11 +62,12 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
         precision: str = "float32",
         tf32: bool | None = None,
         warn: Callable[[str], None] = lambda line: None,
-    ) -> "Predictor":
-        """Loads a predictor from a model folder or a weight file.
+    ) -> AnyPredictor:
+        """Loads a predictor from a model folder, a weight file or an exported file.
 
         Args:
-            model: as for `model_folder.read.read_model`.
+            model: as for `model_folder.read.read_model`; or an exported file or its folder, as for
+                `ExportedPredictor.load`.
             classes: as for `model_folder.read.read_model`.
             input_size: as for `model_folder.read.read_model`.
             score_threshold: as for `model_folder.read.load_model`.
@@ -73,9 +76,16 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
             tf32: as for `model_folder.read.load_model`.
             warn: as for `model_folder.read.load_model`.
 
+        Returns:
+            A `Predictor`; of an exported file an `ExportedPredictor`, which has the same methods except
+            `predict_probabilities`, and no `bundle`.
+
         Raises:
-            UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`.
+            UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`, or `open_exported`.
         """
+        loading = Loading(classes, input_size, score_threshold, device, precision=precision, tf32=tf32)
+        if (exported := open_exported(model, loading, warn=warn)) is not None:
+            return exported
         stored = read.read_model(model, classes=classes, input_size=input_size)
         return cls(
             read.load_model(

@@ -6,7 +6,7 @@ files run without them.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -33,10 +33,14 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         facts: the classes, the input and the run-time choices of the model.
         most_batch: most images that the model runs on at once; None for any number.
         least_score: lowest score threshold that `with_choices` accepts.
+        builds_graph: whether the first prediction takes long, since a graph is built.
+        settings_place: where the model's settings can be changed, for messages.
     """
 
     most_batch: int | None = None
     least_score: float = 0.0
+    builds_graph: bool = True
+    settings_place: str = "the model's config.json"
 
     def __init__(self, facts: ModelFacts):
         """Stores the facts.
@@ -154,8 +158,7 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         warn: Callable[[str], None] | None = None,
     ) -> Iterator[Detections]:
         """Yields the results of `predict` one by one; reads `images` one batch ahead at most."""
-        many = self._checked(images, batch_size, allow_urls=allow_urls)
-        return map(compact.to_dense, self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
+        return map(compact.to_dense, self._found(images, batch_size, allow_urls=allow_urls, warn=warn))
 
     def predict_compact(
         self,
@@ -170,30 +173,27 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         Arguments, order and errors are those of `predict`. A result's memory depends on the objects' sizes, not on
         the image's.
         """
-        many = self._checked(images, batch_size, allow_urls=allow_urls)
-        return list(self._found(many, batch_size or 1, allow_urls=allow_urls, warn=warn))
-
-    def _checked(self, images: inputs.Inputs, batch_size: int | None, *, allow_urls: bool) -> Iterable[inputs.Input]:
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        return inputs.as_many(images, allow_urls=allow_urls)
+        return list(self._found(images, batch_size, allow_urls=allow_urls, warn=warn))
 
     def _found(
         self,
-        images: Iterable[inputs.Input],
-        size: int,
+        images: inputs.Inputs,
+        batch_size: int | None,
         *,
         allow_urls: bool,
         warn: Callable[[str], None] | None,
     ) -> Iterator[CompactDetections]:
+        """Checks the arguments of `predict` at once; the result reads the images as needed."""
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
         arrays = inputs.read_all(
-            images,
+            inputs.as_many(images, allow_urls=allow_urls),
             channels=self.facts.channels,
             image_range=self.facts.image_range,
             allow_urls=allow_urls,
             warn=warn or _to_stderr,
         )
-        return self._batches(arrays, size)
+        return self._batches(arrays, batch_size or 1)
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while images_of_batch := list(islice(images, size)):

@@ -14,10 +14,12 @@ from mrcnn import events
 from mrcnn.config.serve import ServeConfig
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
-from mrcnn.model_folder import precision, read
+from mrcnn.model_folder import read
 from mrcnn.model_folder.read import StoredModel
+from mrcnn.predict import loaded
+from mrcnn.predict.opening import Loading
+from mrcnn.predict.runtimes import table
 from mrcnn.predict.staged import AnyPredictor
-from mrcnn.predict.tta.predictor import predictor_of
 from mrcnn.serve import native, responses, server, worker
 from mrcnn.serve.handler import RequestHandler
 from mrcnn.serve.limits import hosts
@@ -75,20 +77,15 @@ def make_worker(config: ServeConfig, url: str) -> FastAPI:
         raise SystemExit(server.STARTUP_FAILURE) from error
 
 
-def load_predictor(stored: StoredModel, config: ServeConfig, *, log: EventLog) -> AnyPredictor:
-    """Loads a model with the settings' score threshold, device, precision and test-time augmentation."""
-    bundle = read.load_for_inference(
-        stored,
-        config.deploy,
-        score_threshold=config.score_threshold,
-        device=config.device,
-        precision=config.precision,
-        tf32=config.tf32,
-        warn=log.warning,
-    )
-    for line in precision.lines(bundle.precision, asked=config.precision):
-        log.info(line)
-    return predictor_of(bundle, config.deploy.tta, say=log.info)
+def load_predictor(stored: StoredModel | None, config: ServeConfig, *, log: EventLog) -> AnyPredictor:
+    """Loads a model with the settings' score threshold, device, precision and test-time augmentation.
+
+    Args:
+        stored: the settings of the model, if they are read already; None for an exported file too.
+        config: the service's settings.
+        log: receives the warnings, and how the model is used.
+    """
+    return loaded.load(config.model, config.deploy, Loading.of(config), log=log, stored=stored)
 
 
 def make_app(
@@ -122,7 +119,8 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        log.info("building the graph: the service is ready when this is done")
+        if predictor.builds_graph:
+            log.info("building the graph: the service is ready when this is done")
         service.warm_up()
         log.info(f"serving {config.model} on {url}")
         log.task_deployed()
@@ -150,7 +148,10 @@ def make_app(
     return app
 
 
-def _read(config: ServeConfig) -> StoredModel:
+def _read(config: ServeConfig) -> StoredModel | None:
+    """Reads the settings of a model, so that mistakes are reported early; None for an exported file."""
+    if table.locate(config.model) is not None:
+        return None
     return read.read_model(config.model, classes=config.classes, input_size=config.input_size)
 
 

@@ -57,12 +57,12 @@ class RequestHandler:
                 all images processed at a time.
             api: generation of the Supervisely API that `/model/inference` answers like.
         """
-        config = service.bundle.config
+        facts = service.facts
         self.service, self.model_name, self.api = service, model_name, api
-        self.channels, self.max_pixels, self.score_threshold = config.channels, max_pixels, config.score_threshold
-        self.extra_fields = service.bundle.extra_fields
-        self._image_range = config.image_range
-        self._bytes_per_pixel = config.channels + config.detections_per_image // 8 + 1 + PASTING
+        self.channels, self.max_pixels, self.score_threshold = facts.channels, max_pixels, facts.choices.score_threshold
+        self.extra_fields = service.fields
+        self._image_range = facts.image_range
+        self._bytes_per_pixel = facts.channels + facts.choices.detections_per_image // 8 + 1 + PASTING
         budget = max_pixels * self._bytes_per_pixel
         self._admission = Admission(active=active, waiting=MOST_WAITING, budget=max(budget, MOST_TENSOR_BYTES))
         self._threads = ThreadPoolExecutor(active, thread_name_prefix="request")

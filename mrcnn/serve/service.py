@@ -17,7 +17,7 @@ from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project.annotation import Annotation
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.serve.batcher import Batcher
-from mrcnn.structures import SEMANTIC, CompactDetections
+from mrcnn.structures import CompactDetections
 
 Disconnect = Future[None]  # done once the client has disconnected
 
@@ -30,7 +30,8 @@ class Service:
     """Detects objects in images, and batches the images of concurrent callers.
 
     Attributes:
-        bundle: the model with its config, class names and input size.
+        facts: the classes, the input and the run-time choices of the model.
+        fields: the extra fields of detections by name.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Service:
             wait_seconds: longest time that an image waits for others.
             on_batch: called with the number of images before each run of the model.
         """
-        self.bundle = predictor.bundle
+        self.facts, self.fields = predictor.facts, predictor.fields
         self._confidence_tag, self._batch_size = confidence_tag, batch_size
         self._batcher: Batcher[np.ndarray, CompactDetections] = Batcher(
             lambda images: predictor.predict_compact(images, batch_size=len(images)),
@@ -67,8 +68,8 @@ class Service:
 
     def warm_up(self) -> None:
         """Runs the model once, so that the first request does not wait for its graph."""
-        side = self.bundle.input_size.max_dim
-        self.detect(np.zeros((side, side, self.bundle.config.channels), np.uint8))
+        side = self.facts.max_dim
+        self.detect(np.zeros((side, side, self.facts.channels), np.uint8))
 
     def close(self) -> None:
         """Answers the waiting images, then ends the thread."""
@@ -114,7 +115,7 @@ class Service:
         Raises:
             UserError: the project has a class or tag of the same name that does not fit.
         """
-        return labels.output_meta(meta, (*self.bundle.class_metas, *self.bundle.stuff_metas), self._naming(mode))
+        return labels.output_meta(meta, (*self.facts.class_metas, *self.facts.stuff_metas), self._naming(mode))
 
     def annotate(
         self,
@@ -148,14 +149,7 @@ class Service:
         return labels.annotate(known, found, self._naming(mode))
 
     def _naming(self, mode: Mode) -> labels.Naming:
-        bundle = self.bundle
-        return labels.name_labels(
-            bundle.class_names[1:],
-            mode,
-            confidence_tag=self._confidence_tag,
-            fields=bundle.extra_fields,
-            semantic=bundle.maps.get(SEMANTIC),
-        )
+        return labels.of_model(self.facts, mode, fields=self.fields, confidence_tag=self._confidence_tag)
 
 
 @dataclass(frozen=True)
@@ -168,7 +162,7 @@ class _ServicePredictor:
     @property
     def fields(self) -> Fields:
         """The extra fields of detections by name."""
-        return self.service.bundle.extra_fields
+        return self.service.fields
 
     def predict_compact(
         self, images: Iterable[np.ndarray], *, batch_size: int | None = None

@@ -1,7 +1,5 @@
 """The pictures of an inference."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,6 +8,7 @@ from mrcnn.annotate import labels
 from mrcnn.annotate.overlay import Overlay
 from mrcnn.config.load import load_mode
 from mrcnn.errors import UserError
+from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.regions import Found, Part
 from tests.predict import helpers
 
@@ -26,7 +25,7 @@ def found(boxes, names):
 
 def test_objects_of_written_classes_are_drawn():
     image = np.full((*SIZE, 1), 100, np.uint8)
-    overlay = Overlay(helpers.make_bundle(), naming(save_classes=["dog"]))
+    overlay = Overlay(Predictor(helpers.make_bundle()), naming(save_classes=["dog"]))
     picture = overlay.draw(image, found([[200, 200, 500, 500], [600, 600, 900, 900]], ["cat", "dog"]))
     assert picture.shape == (*SIZE, 3)  # grey is expanded
     assert picture[350, 350].tolist() == [100] * 3
@@ -36,9 +35,10 @@ def test_objects_of_written_classes_are_drawn():
 
 def test_objects_of_a_single_class_have_their_own_colours_unless_told():
     image, boxes = np.full((*SIZE, 3), 100, np.uint8), [[200, 200, 500, 500], [600, 600, 900, 900]]
-    bundle = helpers.make_bundle(names=("bg", "cat"))
+    predictor = Predictor(helpers.make_bundle(names=("bg", "cat")))
     plain, by_class = (
-        Overlay(bundle, naming(), by_class=chosen).draw(image, found(boxes, ["cat", "cat"])) for chosen in (False, True)
+        Overlay(predictor, naming(), by_class=chosen).draw(image, found(boxes, ["cat", "cat"]))
+        for chosen in (False, True)
     )
     assert plain[350, 350].tolist() != plain[750, 750].tolist()
     assert by_class[350, 350].tolist() == by_class[750, 750].tolist()
@@ -47,4 +47,4 @@ def test_objects_of_a_single_class_have_their_own_colours_unless_told():
 def test_missing_packages_are_named_with_the_line_that_installs_them(monkeypatch):
     monkeypatch.setattr(optional, "missing", lambda extra: ["supervision"])
     with pytest.raises(UserError, match=r"--overlay needs the package supervision; install it by .*mrcnn\[draw\]"):
-        Overlay(replace(helpers.make_bundle()), naming())
+        Overlay(Predictor(helpers.make_bundle()), naming())

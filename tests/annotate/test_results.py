@@ -12,6 +12,7 @@ from mrcnn.annotate.results import ResultWriter
 from mrcnn.config.load import load_mode
 from mrcnn.errors import UserError
 from mrcnn.predict import sources
+from mrcnn.predict.predictor import Predictor
 from mrcnn.predict.regions import Found, Part
 from tests.predict import helpers
 
@@ -27,7 +28,12 @@ def write(tmp_path, *, with_overlay=False, with_results=False):
         tmp_path / "out" / "p", labels.output_meta(source.meta, bundle.class_metas, naming), source.entries, identity={}
     ) as out:
         writer = ResultWriter(
-            out, naming, tmp_path / "out", bundle=bundle, with_overlay=with_overlay, with_results=with_results
+            out,
+            naming,
+            tmp_path / "out",
+            predictor=Predictor(bundle),
+            with_overlay=with_overlay,
+            with_results=with_results,
         )
         writer.write(
             source.entries[0], helpers.make_picture(np.zeros((8, 10), np.uint8)), Found((Part(found),), (8, 10))

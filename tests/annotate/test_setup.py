@@ -1,11 +1,15 @@
 """What a run of inference is made of."""
 
+from pathlib import Path
+
 import pytest
 
 from mrcnn.annotate import setup
 from mrcnn.annotate.setup import Options
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
+from mrcnn.model_folder import read
+from mrcnn.predict import live
 from mrcnn.predict.predictor import Predictor
 from tests.predict import helpers
 from tests.train.conftest import HeardLog
@@ -28,7 +32,7 @@ def test_a_given_batch_size_is_taken(monkeypatch):
 
 def test_naming_of_follows_the_mode_and_the_model():
     config = load_inference_config({"mode": {"model_classes": {"save_classes": ["dog"], "add_suffix": "_x"}}})
-    naming = setup.naming_of(helpers.make_bundle(), config)
+    naming = setup.naming_of(live.facts_of(helpers.make_bundle()), {}, config)
     assert naming.titles == {"dog": "dog_x"}
     assert naming.semantic is None
 
@@ -37,12 +41,14 @@ def test_open_predictor_passes_the_options_on_and_logs_the_precision(monkeypatch
     given = {}
 
     def load(stored, config, **arguments):
-        given.update(arguments)
+        given.update(arguments, stored=stored)
         return helpers.make_bundle()
 
-    monkeypatch.setattr(setup.read, "load_for_inference", load)
-    options = Options(score_threshold=0.25, device="cpu", precision="float32", tf32=False)
-    predictor = setup.open_predictor(None, load_inference_config({}), options=options, log=HeardLog())
+    monkeypatch.setattr(read, "load_for_inference", load)
+    options, config = Options(score_threshold=0.25, device="cpu", precision="float32", tf32=False), {}
+    stored = helpers.make_stored(Path("m"), helpers.make_bundle())
+    predictor = setup.open_predictor("m", load_inference_config(config), options=options, log=HeardLog(), stored=stored)
     assert isinstance(predictor, Predictor)
     del given["warn"]
-    assert given == {"score_threshold": 0.25, "device": "cpu", "precision": "float32", "tf32": False}
+    expected = {"score_threshold": 0.25, "device": "cpu", "precision": "float32", "tf32": False}
+    assert given == {**expected, "stored": stored}

@@ -43,6 +43,8 @@ def place(tmp_path_factory):
     state_dict_write.write_torch(root / "two.pth", family_examples.detector())
     state_dict_write.write_torch(root / "backbone.pth", family_examples.backbone())
     (root / "empty").mkdir()
+    (root / "exported").mkdir()
+    (root / "exported" / "model.onnx").touch()
     (root / "runs" / "first").mkdir(parents=True)
     (root / "runs" / "first" / layout.CONFIG).write_text("{}")
     tiny.write_project(root / "project", train=1, val=1)
@@ -108,6 +110,15 @@ LINES = {
     f"{EXPORT} --images none": "the image folder, file or pattern none does not exist",
     "serve --model model": NEXT,
     "serve --model none": "the model folder none does not exist",
+    "infer --model exported --images photos --output new": NEXT,
+    "evaluate --model exported/model.onnx --project project": NEXT,
+    "serve --model exported/model.onnx": NEXT,
+    "infer --model none.onnx --images photos --output new": "there is no ONNX file none.onnx; `mrcnn export --format",
+    "evaluate --model none/saved_model.pb --project project": "there is no SavedModel none/saved_model.pb; `mrcnn",
+    "serve --model none.onnx": "there is no ONNX file none.onnx; `mrcnn export --format onnx` writes one",
+    "export --model exported/model.onnx --out new": "exported/model.onnx is an exported model, which only inference",
+    "export --model exported --out new": "exported is an exported model, which only inference, evaluation and",
+    "train --config transfer.json --project project --output new --model exported": "exported is an exported model",
 }
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mrcnn.errors import UserError
@@ -51,5 +53,14 @@ def test_find_model_and_find_start_download_a_published_model(tmp_path, monkeypa
 @pytest.mark.parametrize("find", [locate.find_model, locate.find_start])
 def test_an_export_is_no_model_folder(find, tmp_path):
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(UserError, match=r"model\.onnx is an export to ONNX, which mrcnn\.OnnxPredictor runs"):
-        find(tmp_path / "model.onnx")
+    for path in (tmp_path / "model.onnx", tmp_path, Path("missing/saved_model.PB")):
+        with pytest.raises(UserError) as error:
+            find(path)
+        assert str(error.value) == (
+            f"{path} is an exported model, which only inference, evaluation and the service run, see docs/export.md; "
+            "give the model folder that it was made of"
+        )
+    (tmp_path / "model_weights").mkdir()
+    for name in ("config.json", "model_weights/model.h5"):  # a model folder, into which someone put the export
+        (tmp_path / name).touch()
+    assert find(tmp_path).folder == tmp_path

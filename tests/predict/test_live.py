@@ -20,13 +20,13 @@ def test_facts_of_has_the_settings_of_the_model():
     assert (facts.min_dim, facts.max_dim, facts.channels, facts.image_range) == (128, 128, 1, 4095)
     assert facts.choices == Choices.of(bundle.config)
     assert facts.choices.score_threshold == 0.4
-    assert (facts.stuff_classes, dict(facts.maps), facts.masks_from_points) == ((), {}, False)
+    assert (facts.stuff_classes, dict(facts.maps), facts.needs) == ((), {}, ())
 
 
 def test_facts_of_a_semantic_map_and_of_masks_learnt_from_points():
     config = {"extra_heads": ("semantic",), "stuff_classes": ("sky", "road"), "mask_supervision": "points"}
     facts = live.facts_of(helpers.make_bundle(**config))
-    assert (facts.stuff_classes, list(facts.maps), facts.masks_from_points) == (("sky", "road"), ["semantic"], True)
+    assert (facts.stuff_classes, list(facts.maps), facts.needs) == (("sky", "road"), ["semantic"], ("mask_points",))
 
 
 class Weight:

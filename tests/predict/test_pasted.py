@@ -48,5 +48,5 @@ def test_with_masks_of_nothing():
 
 
 def test_with_masks_names_the_methods():
-    with pytest.raises(ValueError, match="must be one of bilinear, .*, got 'cubic'"):
+    with pytest.raises(ValueError, match=r"must be one of bilinear, .*, got 'cubic'"):
         pasted.with_masks(outputs(), (4, 6), threshold=0.5, method="cubic")

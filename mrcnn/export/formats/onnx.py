@@ -11,7 +11,6 @@ from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
@@ -21,6 +20,7 @@ from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
+from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC
 
 FILE = "model.onnx"
@@ -88,14 +88,8 @@ class Onnx(Format):
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Opens the file in ONNX Runtime; see `Format.open`."""
-        runtime = optional.load("onnxruntime", extra=EXTRA, purpose=PURPOSE)
-        session = runtime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-
-        def call(image: np.ndarray) -> dict[str, np.ndarray]:
-            return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
-
-        return {IMAGE: call}
+        opened = runtime.open_file(folder / FILE)
+        return {IMAGE: lambda image: opened.run(image, opened.outputs)}
 
 
 def _name_axes(converted: Any) -> None:

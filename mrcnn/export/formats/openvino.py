@@ -73,8 +73,8 @@ class OpenVino(Format):
             raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {cause}") from error
         if loops := {item.get_type_name() for item in converted.get_ops()} & LOOPS:
             raise UserError(
-                f"this model needs a loop ({', '.join(sorted(loops))}), as for keypoints, which OpenVINO does not compute "
-                "reliably; export it as onnx or saved_model"
+                f"this model needs a loop ({', '.join(sorted(loops))}), as for keypoints, which OpenVINO does not "
+                "compute reliably; export it as onnx or saved_model"
             )
         for name, text in metadata.texts(model).items():
             converted.set_rt_info(text, [runtime.INFO, name])

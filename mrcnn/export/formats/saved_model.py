@@ -16,9 +16,10 @@ from mrcnn.export import graph
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
 from mrcnn.export.outputs import PROBABILITIES, ImageFunction
+from mrcnn.predict.runtimes import saved_model as runtime
 from mrcnn.structures import Tensor
 
-IMAGE_SIGNATURE = "serving_default"
+IMAGE_SIGNATURE = runtime.SIGNATURE
 ENCODED_SIGNATURE = "encoded"
 ENCODED_CHANNELS = 3  # channels that a JPEG or PNG is decoded to
 
@@ -109,6 +110,6 @@ def _opened(loaded: Any, name: str) -> ImageFunction:
         # looked up at each call: a signature alone does not keep the weights of `loaded`
         function = loaded.probabilities if name == PROBABILITIES else loaded.signatures[name]
         given = {"encoded": tf.io.encode_png(image)} if name == ENCODED_SIGNATURE else {"image": tf.constant(image)}
-        return {key: value.numpy() for key, value in function(**given).items()}
+        return runtime.fetched(function, **given)
 
     return call

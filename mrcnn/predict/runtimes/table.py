@@ -73,8 +73,17 @@ def open_located(located: Located, *, threads: int | None = None) -> Opened:
     Raises:
         UserError: the file is missing or damaged, or its runtime is not installed.
     """
+    check_there(located)
+    opened: Opened = importlib.import_module(located.kind.module).open_file(located.path, threads=threads)
+    return opened
+
+
+def check_there(located: Located) -> None:
+    """Checks that an exported file exists.
+
+    Raises:
+        UserError: it does not.
+    """
     path, kind = located
     if not path.is_file():
         raise UserError(f"there is no {kind.title} {path}; `mrcnn export --format {kind.format}` writes one")
-    opened: Opened = importlib.import_module(kind.module).open_file(path, threads=threads)
-    return opened

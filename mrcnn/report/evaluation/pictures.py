@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mrcnn.config.model import ModelConfig
 from mrcnn.evaluate.analysis import compare
 from mrcnn.evaluate.analysis.quality import ImageQuality
 from mrcnn.events import EventLog
 from mrcnn.predict import sources
+from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.sources import Source
 from mrcnn.report.evaluation.review import Review
 from mrcnn.report.evaluation.sections import soft
@@ -27,13 +27,13 @@ class Shots(NamedTuple):
     found: bytes
 
 
-def draw(review: Review, source: Source, *, config: ModelConfig) -> dict[int, Shots]:
+def draw(review: Review, source: Source, *, facts: ModelFacts) -> dict[int, Shots]:
     """Reads the worst and the best images again and draws them.
 
     Args:
         review: what was computed.
         source: the evaluated images.
-        config: of the model: channels and value range of its images.
+        facts: of the model: channels and value range of its images.
 
     Returns:
         JPEG files by `ImageQuality.place`; an image that cannot be read any more has none.
@@ -44,10 +44,10 @@ def draw(review: Review, source: Source, *, config: ModelConfig) -> dict[int, Sh
         return {}
     pictures = sources.read_pictures(
         replace(source, entries=tuple(source.entries[one.image_id] for one in chosen)),
-        channels=config.channels,
+        channels=facts.channels,
         log=_Silence(),
         on_skip=lambda title: None,
-        image_range=config.image_range,
+        image_range=facts.image_range,
     )
     found = {}
     for picture in pictures:

@@ -39,9 +39,9 @@ def evaluate(
     path.parent.mkdir(parents=True, exist_ok=True)
     collector = Collector()
     metrics = scoring.evaluate_prepared(prepared, mode=mode, batch_size=batch_size, log=log, watch=collector.add)
-    bundle = prepared.predictor.bundle
+    facts = prepared.predictor.facts
     found = review.examine(
-        collector.images, metrics, titles=bundle.class_names, floor=float(bundle.choices.score_threshold)
+        collector.images, metrics, titles=facts.class_names, floor=float(facts.choices.score_threshold)
     )
     page = render(found, prepared, model=model)
     with files.writing("the report", path), files.replaced(path) as partial:
@@ -60,7 +60,7 @@ def render(found: Review, prepared: Prepared, *, model: str | Path) -> str:
     """
     source = prepared.source
     made = training.find_run(model)
-    shots = pictures.draw(found, source, config=prepared.predictor.bundle.config)
+    shots = pictures.draw(found, source, facts=prepared.predictor.facts)
     contents = [
         ("threshold", "Score threshold", sections.score_threshold(found)),
         ("classes", "Classes", sections.classes(found)),
@@ -75,7 +75,7 @@ def render(found: Review, prepared: Prepared, *, model: str | Path) -> str:
         contents.append(("settings", "Settings of the training", training.settings(made)))
     if made.rows:
         contents.append(("learning", "Learning curves", training.learning(made)))
-    size = prepared.predictor.bundle.input_size
+    size = prepared.predictor.facts
     epoch = f", epoch {made.epoch}" if made.epoch is not None else ""
     about = (
         f"Model `{model}`{epoch}; {source.kind} with {len(source.entries):,} images. Model input: min_dim "

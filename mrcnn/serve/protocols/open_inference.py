@@ -74,7 +74,7 @@ class OpenInference(Protocol[InferenceQuery]):
         async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
             """Returns the model's inputs, outputs and class names."""
             self.handler.check_model(name, version)
-            class_names = list(self.handler.service.bundle.class_names)
+            class_names = list(self.handler.service.facts.class_names)
             return {
                 **_metadata(name, self.handler.channels, tensors.outputs(self.handler.extra_fields)),
                 "class_names": class_names,

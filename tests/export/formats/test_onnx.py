@@ -12,6 +12,7 @@ import tensorflow as tf
 from mrcnn import optional
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
+from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.export import proof, run
 from mrcnn.export.formats import onnx
@@ -19,7 +20,10 @@ from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
+from mrcnn.predict import modes, sources
+from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.predictor import Predictor
+from mrcnn.project.annotation import Annotation
 from mrcnn.structures import Choices, Proposals
 from tests.export import helpers
 
@@ -125,6 +129,16 @@ def test_write_holds_a_whole_network(network, tmp_path, log):
     assert result.failures == []
     assert result.paired >= 8
     assert result.to_json()["largest_difference"]["score"] < 1e-4
+    exported = ExportedPredictor.load(tmp_path)
+    mode = load_inference_config({"mode": {"name": "sliding_window", "window": {"width": 90, "height": 61}}}).mode
+    picture = sources.Picture(0, seen[1].image, Annotation(seen[1].image.shape[:2]))
+    (found,), (expected,) = (
+        [one.detections for _, one in modes.RUNNERS[mode.name](each, [picture], mode, batch_size=2)]
+        for each in (exported, network)
+    )
+    assert found.class_names == expected.class_names
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+    assert [mask.area for mask in found.masks] == pytest.approx([mask.area for mask in expected.masks], abs=2)
 
 
 def test_write_refuses_an_operator_that_onnx_lacks(tmp_path):

@@ -31,7 +31,8 @@ def write(path, *, properties=None):
     red = make.gather(pixel, make.constant([0]), make.constant(2))  # [1, 1, 1], of the first pixel
     results = {
         "boxes": make.constant(np.float32([[0, 1, 2, 3]])), "class_ids": make.constant(np.int32([2])),
-        "probabilities": make.divide(make.convert(red, "f32"), np.float32(255)), "scores": make.constant(np.float32([0.5])),
+        "probabilities": make.divide(make.convert(red, "f32"), np.float32(255)),
+        "scores": make.constant(np.float32([0.5])),
     }  # fmt: skip
     for name, node in results.items():
         node.output(0).set_names({name})

@@ -1,4 +1,4 @@
-from mrcnn.predict import sources
+from mrcnn.predict import live, sources
 from mrcnn.report.evaluation import pictures
 from tests.predict import helpers
 from tests.report.evaluation import made
@@ -11,7 +11,7 @@ def source_of(tmp_path):
 
 def test_draw_and_images_show_worst_first(tmp_path):
     source, review = source_of(tmp_path), made.make()
-    shots = pictures.draw(review, source, config=helpers.make_bundle().config)
+    shots = pictures.draw(review, source, facts=live.facts_of(helpers.make_bundle()))
     assert set(shots) == {0, 1}
     assert all(file[:2] == b"\xff\xd8" for pair in shots.values() for file in pair)
     found = pictures.images(review, source, shots)
@@ -23,12 +23,12 @@ def test_draw_and_images_show_worst_first(tmp_path):
 def test_images_that_cannot_be_read_any_more_have_no_picture(tmp_path):
     source, review = source_of(tmp_path), made.make()
     (tmp_path / "p" / "ds" / "img" / "b.png").write_bytes(b"")
-    shots = pictures.draw(review, source, config=helpers.make_bundle().config)
+    shots = pictures.draw(review, source, facts=live.facts_of(helpers.make_bundle()))
     assert set(shots) == {0}
     assert pictures.images(review, source, shots).count("<img") == 2
 
 
 def test_draw_nothing(tmp_path):
     source, review = source_of(tmp_path), made.make([])
-    assert pictures.draw(review, source, config=helpers.make_bundle().config) == {}
+    assert pictures.draw(review, source, facts=live.facts_of(helpers.make_bundle())) == {}
     assert pictures.images(review, source, {}).count("There is none.") == 2

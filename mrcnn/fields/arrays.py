@@ -1,4 +1,4 @@
-"""Selects and concatenates the rows of `extras`, whatever its fields are.
+"""Selects and concatenates the rows of the arrays of `extras`, whatever its fields are.
 
 `extras` are dictionaries of arrays `[N, ...]`, one row per object. Empty dictionaries in, empty ones out. This module
 knows no `Field`, so it imports none of the packages that fields need.
