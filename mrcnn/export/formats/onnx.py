@@ -5,19 +5,21 @@
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats import onnx_weights
+from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
 from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
 from mrcnn.predict.runtimes import onnx as runtime
@@ -52,6 +54,7 @@ class Onnx(Format):
 
     title = "ONNX file"
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    weights = (FLOAT32, FLOAT16, INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Checks that the packages are installed; see `Format.limits`.
@@ -90,6 +93,10 @@ class Onnx(Format):
         """Opens the file in ONNX Runtime; see `Format.open`."""
         opened = runtime.open_file(folder / FILE)
         return {IMAGE: lambda image: opened.run(image, opened.outputs)}
+
+    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+        """Reduces the weights; see `Format.reduce`."""
+        onnx_weights.reduce(folder / FILE, weights=weights, images=images, image_channels=settings.channels)
 
 
 def _name_axes(converted: Any) -> None:

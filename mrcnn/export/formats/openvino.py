@@ -7,18 +7,20 @@ OpenVINO converts the traced function itself, without a SavedModel or an ONNX fi
 of their boxes: OpenVINO 2026.4 loses values of a graph with a loop, and pasting in the graph needs one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats import openvino_weights
+from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
 from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
 from mrcnn.predict.runtimes import openvino as runtime
@@ -43,6 +45,7 @@ class OpenVino(Format):
 
     title = "OpenVINO model"
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    weights = (FLOAT32, FLOAT16, INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Checks that the packages are installed; see `Format.limits`.
@@ -84,3 +87,7 @@ class OpenVino(Format):
         """Opens the file as `predict.runtimes.openvino` does, in float32; see `Format.open`."""
         opened = runtime.open_file(folder / FILE)
         return {IMAGE: lambda image: opened.run(image, opened.outputs)}
+
+    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+        """Reduces the weights; see `Format.reduce`."""
+        openvino_weights.reduce(folder / FILE, weights=weights, images=images, image_channels=settings.channels)
