@@ -89,15 +89,11 @@ class Agreement:
     @property
     def failures(self) -> list[str]:
         """What is below the limits, one line each; empty if the export is good enough."""
-        found = []
-        if self.matched_share < self.limits.matched:
-            found.append(
-                f"{self.matched_share:.1%} of the detections are found by both models, less than {self.limits.matched:.0%}"
-            )
-        if self.matched and self.mean("mask_iou") < self.limits.mask_iou:
-            found.append(
-                f"their masks have a mean IoU of {self.mean('mask_iou'):.3f}, less than {self.limits.mask_iou:g}"
-            )
+        found, share, iou = [], self.matched_share, self.mean("mask_iou")
+        if share < self.limits.matched:
+            found.append(f"{share:.1%} of the detections are found by both models, less than {self.limits.matched:.0%}")
+        if self.matched and iou < self.limits.mask_iou:
+            found.append(f"their masks have a mean IoU of {iou:.3f}, less than {self.limits.mask_iou:g}")
         return found
 
     def to_json(self) -> dict[str, Any]:

@@ -78,8 +78,8 @@ def export(
         out_dir: the folder to create; it must be new or empty.
         log: receives the progress and the result.
         format: name of the format in `table.FORMATS`; or a `Target`, whose weights may be "float16" or "int8": then the
-            model in float32 is proven first, its weights are reduced, and it is refused if it agrees too little with the
-            live model, see `agreement`.
+            model in float32 is proven first, its weights are reduced, and it is refused if it agrees too little with
+            the live model, see `agreement`.
         classes: as for `read.read_model`.
         input_size: as for `read.read_model`.
         images: folder of images to compare on; None uses those for int8 weights, or photographs that
@@ -116,9 +116,10 @@ def export(
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
             proofs.append(attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))
-        made = _reduced(
-            chosen, workplace / "model", bundle, weights=weights, calibration=calibration, pictures=seen, log=log
-        )
+        made = None
+        if wanted.weights != FLOAT32:
+            calibration = _pictures(stored, wanted.calibrate, log, most=reduced.MOST_CALIBRATION)
+            made = _reduced(wanted, workplace / "model", bundle, calibration=calibration, pictures=seen, log=log)
         publish.publish(
             workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions, agreement=made
         )
@@ -246,8 +247,8 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
         )
     if made := result.agreement:
         log.emit(
-            f"with {made.weights} weights {made.matched_share:.1%} of the detections are found by both models, mean mask "
-            f"IoU {made.mean('mask_iou'):.3f}, mean difference of scores {made.mean('score'):.3f}",
+            f"with {made.weights} weights {made.matched_share:.1%} of the detections are found by both models, mean "
+            f"mask IoU {made.mean('mask_iou'):.3f}, mean difference of scores {made.mean('score'):.3f}",
             **{key: value for key, value in made.to_json().items() if key in _AGREEMENT},
         )
         if not made.matched:
