@@ -22,7 +22,7 @@ from mrcnn.export import metadata, pictures, proof, publish, reduced
 from mrcnn.export.agreement import Agreement
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import table
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.format import FLOAT32, Format
 from mrcnn.export.pictures import Picture
 from mrcnn.export.proof import Proof
 from mrcnn.export.reduced import Target
