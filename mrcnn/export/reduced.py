@@ -44,7 +44,7 @@ def check(target: Target) -> Format:
     chosen = table.find(target.format)
     if target.weights not in chosen.weights:
         raise UserError(
-            f"a {chosen.title} has weights of the kind {', '.join(chosen.weights)}, got `{target.weights}`; "
+            f"the format {target.format} has weights of the kind {', '.join(chosen.weights)}, got `{target.weights}`; "
             "--format onnx and openvino have float32, float16 and int8"
         )
     if target.weights == INT8 and target.calibrate is None:

@@ -45,15 +45,12 @@ def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) 
     others = [
         item.name for item in found if item.name not in kept and item.kind not in ("Constant", "Parameter", "Result")
     ]
-    result = nncf.quantize(
+    return nncf.quantize(
         model,
         nncf.Dataset(list(images)),
         subset_size=len(images),
         ignored_scope=nncf.IgnoredScope(names=others, validate=False),
     )
-    for name, value in model.rt_info.items():
-        result.rt_info[name] = value
-    return result
 
 
 def operators(model: Any) -> list[layers.Operator]:
