@@ -18,6 +18,8 @@ EXTRAS = {  # extra: the import names of its packages
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "onnx-run": ("onnxruntime",),
+    "openvino": ("openvino", "nncf"),
+    "openvino-run": ("openvino",),
     "plots": ("matplotlib",),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "tensorboard": ("tensorboard",),

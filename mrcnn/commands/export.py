@@ -8,8 +8,8 @@ from mrcnn import files, startup
 from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
-HELP = "write a SavedModel, ONNX or PyTorch file and prove that it is equal"
-RUN_OPTIONS = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
+HELP = "write a SavedModel, ONNX, OpenVINO or PyTorch file and prove that it is equal"
+RUN_OPTIONS = ("classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", "--output", type=Path, required=True, metavar="DIR",
                         help="new folder, e.g. models/coins/1")  # fmt: skip
     parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
+    parser.add_argument("--weights", default="float32", metavar="KIND",
+                        help="float32 (default), float16 or int8; with --format onnx or openvino")  # fmt: skip
+    parser.add_argument("--calibrate", type=Path, metavar="DIR",
+                        help="for int8: images like those to come; at most 64 are used")  # fmt: skip
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
@@ -32,8 +36,11 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
     paths.check_model(options.model, classes=options.classes)
     if options.images:
         paths.check_images(options.images)
+    if options.calibrate:
+        paths.check_images(options.calibrate)
     run = startup.load("mrcnn.export.run", debug=options.debug)
-    run.export(options.model, options.out, log=log, **chosen)
+    target = run.Target(options.format, options.weights, options.calibrate)
+    run.export(options.model, options.out, log=log, format=target, **chosen)
 
 
 def make_parser(prog: str | None = None) -> argparse.ArgumentParser:

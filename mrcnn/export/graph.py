@@ -60,20 +60,28 @@ def detect(image: Tensor, model: Exportable, *, paste: Paste | None = None) -> d
         float32, mask probabilities on the M x M grid of each box; the extra fields by their names, `[N, ...]` float32;
         the maps of the image by theirs, `[H, W]` uint8.
     """
-    settings = model.settings
-    fitted = fit(
-        image,
-        min_dim=settings.min_dim,
-        max_dim=settings.max_dim,
-        method=settings.image_resize,
-        shape=settings.shape,
-        fit_rule=rule(settings.fit),
-    )
-    fields = model.detect(fitted.images, fitted.windows)
-    raw = outputs.unnamed({name: value[0] for name, value in fields.items()}, maps=settings.maps)
-    size = tf.shape(image)
-    found = to_original(raw._replace(maps={}), fitted, height=size[0], width=size[1], rules=settings.rules, paste=paste)
-    return found | maps_to_original(raw.maps, fitted, height=size[0], width=size[1])
+    raw, fitted = _raw(image, model)
+    height, width = tf.unstack(tf.shape(image)[:2])
+    rules = model.settings.rules
+    found = to_original(raw._replace(maps={}), fitted, height=height, width=width, rules=rules, paste=paste)
+    return found | maps_to_original(raw.maps, fitted, height=height, width=width)
+
+
+def detect_grids(image: Tensor, model: Exportable) -> dict[str, Tensor]:
+    """Finds the objects of an image without pasting their masks, for formats that cannot hold a loop.
+
+    Args:
+        image: as for `detect`.
+        model: the model with its settings.
+
+    Returns:
+        As `detect`, but without masks, and with objects whose mask has no pixel.
+    """
+    raw, fitted = _raw(image, model)
+    height, width = tf.unstack(tf.shape(image)[:2])
+    rounding = model.settings.rules.round_boxes
+    found = grids_to_original(raw._replace(maps={}), fitted, height=height, width=width, rounding=rounding)
+    return found | maps_to_original(raw.maps, fitted, height=height, width=width)
 
 
 def fit(
@@ -133,17 +141,36 @@ def to_original(
     Returns:
         As `detect`; detections whose box has no area or whose mask is empty are dropped.
     """
+    fields = grids_to_original(raw, fitted, height=height, width=width, rounding=rules.round_boxes)
+    grids, boxes = fields[outputs.PROBABILITIES], fields["boxes"]
+    masks, drawn = (paste or draw)(grids, boxes, height=height, width=width, rules=rules)
+    return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
+
+
+def grids_to_original(
+    raw: RawDetections, fitted: Fitted, *, height: Tensor, width: Tensor, rounding: str
+) -> dict[str, Tensor]:
+    """Converts raw output to detections in the image whose masks stay on the grids of their boxes.
+
+    Args:
+        raw: as for `to_original`.
+        fitted: as for `to_original`.
+        height: as for `to_original`.
+        width: as for `to_original`.
+        rounding: how boxes are rounded, see `OutputRules.round_boxes`.
+
+    Returns:
+        As `detect_grids`, without maps.
+    """
     raw = raw._replace(extras=_extras_to_original(raw, fitted))
     slots = tf.where(raw.valid)[:, 0]
     slots = tf.gather(slots, tf.argsort(tf.gather(raw.scores, slots), direction="DESCENDING", stable=True))
     fields = {name: tf.gather(value, slots) for name, value in outputs.named(raw).items() if name != "valid"}
-    boxes = _boxes_to_original(fields["boxes"], fitted, rounding=rules.round_boxes)
+    boxes = _boxes_to_original(fields["boxes"], fitted, rounding=rounding)
     limits = tf.cast(tf.stack([height, width, height, width]), tf.float32)
     fields["boxes"] = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
     fields[outputs.PROBABILITIES] = fields.pop("masks")
-    grids = fields[outputs.PROBABILITIES]
-    masks, drawn = (paste or draw)(grids, fields["boxes"], height=height, width=width, rules=rules)
-    return {"masks": masks} | {name: tf.boolean_mask(value, drawn) for name, value in fields.items()}
+    return fields
 
 
 def maps_to_original(maps: Mapping[str, Tensor], fitted: Fitted, *, height: Tensor, width: Tensor) -> dict[str, Tensor]:
@@ -221,13 +248,29 @@ def draw_in_box(
     return values >= rules.mask_threshold, tf.stack([start, tf.stack([height, width]) - end], axis=1)
 
 
+def _raw(image: Tensor, model: Exportable) -> tuple[RawDetections, Fitted]:
+    """Runs the network on an image; the fields of the detections have no batch axis."""
+    settings = model.settings
+    fitted = fit(
+        image,
+        min_dim=settings.min_dim,
+        max_dim=settings.max_dim,
+        method=settings.image_resize,
+        shape=settings.shape,
+        fit_rule=rule(settings.fit),
+    )
+    fields = model.detect(fitted.images, fitted.windows)
+    return outputs.unnamed({name: value[0] for name, value in fields.items()}, maps=settings.maps), fitted
+
+
 def _new_sides(sides: Tensor, *, min_dim: int, max_dim: int, fit_rule: Fit) -> Tensor:
     """Computes the sides `[2]` float64 of the resized image.
 
     In float64 and rounded as in Python, they are the whole numbers of `images.fit.fitted` for every size.
     """
     round_sides = _ROUND[fit_rule.rounding]
-    scale = min_dim / tf.reduce_min(sides)
+    shortest = tf.minimum(sides[0], sides[1])  # OpenVINO 2026.4 computes min_dim / reduce_min(sides) upside down
+    scale = min_dim / shortest
     if not fit_rule.shrinks:
         scale = tf.maximum(tf.constant(1.0, tf.float64), scale)
     longest = tf.reduce_max(sides) * scale

@@ -26,22 +26,23 @@ class Picture(NamedTuple):
 
 
 def folder_pictures(
-    folder: str | Path, *, channels: int, image_range: int | None = None, log: EventLog
+    folder: str | Path, *, channels: int, image_range: int | None = None, log: EventLog, most: int = MAX_IMAGES
 ) -> list[Picture]:
-    """Reads at most `MAX_IMAGES` images of a folder; reports and skips unreadable ones.
+    """Reads at most `most` images of a folder; reports and skips unreadable ones.
 
     Args:
         folder: the image folder.
         channels: channel count of the arrays.
         image_range: as for `images.pixels.read_image`.
         log: receives why an image is skipped.
+        most: largest number of images.
 
     Raises:
         UserError: the folder does not exist, or has no image that can be read.
     """
     source = sources.open_images(folder)
     count = len(source.entries)
-    chosen = [index * count // MAX_IMAGES for index in range(MAX_IMAGES)] if count > MAX_IMAGES else range(count)
+    chosen = [index * count // most for index in range(most)] if count > most else range(count)
     source = replace(source, entries=tuple(source.entries[index] for index in chosen))
     read = sources.read_pictures(
         source, channels=channels, log=log, on_skip=lambda title: None, image_range=image_range

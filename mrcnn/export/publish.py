@@ -14,6 +14,7 @@ from typing import Any
 
 from mrcnn import files
 from mrcnn.errors import UserError
+from mrcnn.export.agreement import Agreement
 from mrcnn.export.proof import Proof
 
 VERIFY = "verify.json"
@@ -41,7 +42,15 @@ def workplace(target: Path, *, title: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(model: Path, target: Path, proofs: Sequence[Proof], *, title: str, versions: Mapping[str, str]) -> None:
+def publish(
+    model: Path,
+    target: Path,
+    proofs: Sequence[Proof],
+    *,
+    title: str,
+    versions: Mapping[str, str],
+    agreement: Agreement | None = None,
+) -> None:
     """Moves a model that passed its proofs to the target, with the report inside.
 
     Args:
@@ -50,17 +59,20 @@ def publish(model: Path, target: Path, proofs: Sequence[Proof], *, title: str, v
         proofs: the comparisons with the live model.
         title: name of the result in error messages.
         versions: of the libraries that wrote the model, for the report.
+        agreement: of a model with reduced weights, which `proofs` compares before they are reduced; else None.
 
     Raises:
         UserError: a proof failed, and only the report is kept, in `<target>.refused.json`; or the folder cannot be
             written.
     """
     failures = [line for proof in proofs for line in proof.failures]
+    differing = agreement.failures if agreement else []
     report = {
-        "passed": not failures,
+        "passed": not failures and not differing,
         "weak": not any(proof.paired for proof in proofs),
         **versions,
         "proofs": [proof.to_json() for proof in proofs],
+        **({"agreement": agreement.to_json()} if agreement else {}),
     }
     refused = target.with_name(target.name + REFUSED)
     if failures:
@@ -69,6 +81,12 @@ def publish(model: Path, target: Path, proofs: Sequence[Proof], *, title: str, v
         raise UserError(
             f"the exported model is not equal to the live one: {failures[0]}{more}; nothing was exported, "
             f"the differences are in {refused}"
+        )
+    if agreement and differing:
+        write_json(refused, report)
+        raise UserError(
+            f"the model with {agreement.weights} weights is too different from the live one: {differing[0]}; nothing "
+            f"was exported, the measurements are in {refused}"
         )
     with files.writing(f"the {title}", target):
         write_json(model / VERIFY, report)

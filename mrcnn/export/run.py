@@ -18,12 +18,14 @@ from typing import Any
 
 from mrcnn import decoder_notes, files, locks
 from mrcnn.events import EventLog
-from mrcnn.export import metadata, pictures, proof, publish
+from mrcnn.export import metadata, pictures, proof, publish, reduced
+from mrcnn.export.agreement import Agreement
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import table
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.format import FLOAT32, Format
 from mrcnn.export.pictures import Picture
 from mrcnn.export.proof import Proof
+from mrcnn.export.reduced import Target
 from mrcnn.model_folder import precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
@@ -31,6 +33,7 @@ from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import SEMANTIC
 
 LABELS = "labels.json"
+_AGREEMENT = ("weights", "matched", "matched_share", "mean_mask_iou", "mean_score_difference")  # in the log
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class Exported:
         size_bytes: size of all files in it.
         seconds: time for building, saving and verifying the model, without reading its settings and the images.
         proofs: the proof at the model's own score threshold; if it met no object, also one at the threshold 0.
+        agreement: with the live model, if the weights are reduced; else None.
     """
 
     path: Path
     size_bytes: int
     seconds: float
     proofs: tuple[Proof, ...]
+    agreement: Agreement | None = None
 
 
 def export(
@@ -55,7 +60,7 @@ def export(
     out_dir: str | Path,
     *,
     log: EventLog,
-    format: str = table.DEFAULT,
+    format: str | Target = table.DEFAULT,
     classes: Classes | None = None,
     input_size: Sequence[int] | None = None,
     images: str | Path | None = None,
@@ -72,10 +77,13 @@ def export(
         model: as for `read.read_model`.
         out_dir: the folder to create; it must be new or empty.
         log: receives the progress and the result.
-        format: name of the format in `table.FORMATS`.
+        format: name of the format in `table.FORMATS`; or a `Target`, whose weights may be "float16" or "int8": then the
+            model in float32 is proven first, its weights are reduced, and it is refused if it agrees too little with
+            the live model, see `agreement`.
         classes: as for `read.read_model`.
         input_size: as for `read.read_model`.
-        images: folder of images to compare on; None uses photographs that scikit-image includes.
+        images: folder of images to compare on; None uses those for int8 weights, or photographs that
+            scikit-image includes.
         score_threshold: detections that score less are dropped; None keeps the model's own.
         device: as for `read.load_model`.
         tf32: as for `read.load_model`; it decides how exactly the two models are compared, not what is exported.
@@ -84,11 +92,12 @@ def export(
         UserError: an argument is wrong, or the exported model's detections differ from the live model's; then the
             report is in `<out_dir>.refused.json`.
     """
-    target, chosen = Path(out_dir).resolve(), table.find(format)
+    target, wanted = Path(out_dir).resolve(), format if isinstance(format, Target) else Target(format)
     files.check_free(out_dir, fix="remove it or name another")
+    chosen = reduced.check(wanted)
     with locks.beside(out_dir, warn=log.warning), publish.workplace(target, title=chosen.title) as workplace:
         stored = _shaped(read.read_model(model, classes=classes, input_size=input_size), chosen)
-        seen = _pictures(stored, images, log)
+        seen = _pictures(stored, images or wanted.calibrate, log)
 
         def attempt(bundle: ModelBundle, directory: Path) -> Proof:
             trained = {"neutral": stored.neutral, "mask_classes": stored.mask_classes}
@@ -107,9 +116,15 @@ def export(
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
             proofs.append(attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))
-        publish.publish(workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions)
+        made = None
+        if wanted.weights != FLOAT32:
+            calibration = _pictures(stored, wanted.calibrate, log, most=reduced.MOST_CALIBRATION)
+            made = _reduced(wanted, workplace / "model", bundle, calibration=calibration, pictures=seen, log=log)
+        publish.publish(
+            workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions, agreement=made
+        )
         seconds = time.monotonic() - began
-    result = Exported(target, _size(target), seconds, tuple(proofs))
+    result = Exported(target, _size(target), seconds, tuple(proofs), agreement=made)
     _report(result, shown=out_dir, log=log)
     return result
 
@@ -197,11 +212,32 @@ def _stuff_labels(bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-def _pictures(stored: StoredModel, images: str | Path | None, log: EventLog) -> list[Picture]:
+def _reduced(
+    wanted: Target,
+    folder: Path,
+    bundle: ModelBundle,
+    *,
+    calibration: Sequence[Picture],
+    pictures: Sequence[Picture],
+    log: EventLog,
+) -> Agreement:
+    """Reduces the weights of a written model, and compares it with the live one."""
+    chosen, settings, weights = table.find(wanted.format), detector_settings(bundle), wanted.weights
+    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors):
+        reduced.reduce(chosen, folder, weights=weights, settings=settings, calibration=calibration, log=log)
+    function = next(iter(chosen.open(folder, settings).values()))
+    return reduced.measure(Predictor(bundle), function, weights=weights, pictures=pictures, log=log)
+
+
+def _pictures(
+    stored: StoredModel, images: str | Path | None, log: EventLog, *, most: int = pictures.MAX_IMAGES
+) -> list[Picture]:
     config = stored.config
     if images is None:
         return pictures.bundled_pictures(max_dim=stored.input_size.max_dim, channels=config.channels)
-    return pictures.folder_pictures(images, channels=config.channels, image_range=config.image_range, log=log)
+    return pictures.folder_pictures(
+        images, channels=config.channels, image_range=config.image_range, log=log, most=most
+    )
 
 
 def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
@@ -217,6 +253,14 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
             paired_detections=paired,
             **worst,
         )
+    if made := result.agreement:
+        log.emit(
+            f"with {made.weights} weights {made.matched_share:.1%} of the detections are found by both models, mean "
+            f"mask IoU {made.mean('mask_iou'):.3f}, mean difference of scores {made.mean('score'):.3f}",
+            **{key: value for key, value in made.to_json().items() if key in _AGREEMENT},
+        )
+        if not made.matched:
+            log.warning(f"{made.weights} weights are not measured: no object was found; use --images that show some")
     log.emit(
         f"exported to {shown}: {result.size_bytes / 1e6:.1f} MB in {result.seconds:.1f} s",
         path=str(result.path),

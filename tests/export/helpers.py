@@ -1,5 +1,7 @@
 """Small models, images and their files for the tests of this package."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.heads.keypoint import decode
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, Detections, RawDetections
@@ -29,6 +32,8 @@ SMALL_SETTINGS = {
 }
 SMALL = MatterportConfig(**SMALL_SETTINGS)
 
+SEVERAL_LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
+
 
 def brightness_model(batch):
     """Finds the whole window as class 1 with score = brightness, and its upper half as class 2 with half that score.
@@ -47,6 +52,56 @@ def brightness_model(batch):
         valid=tf.tile([[True, True, False]], [count, 1]),
         masks=tf.ones([count, 3, 4, 4]),
     )
+
+
+def several(batch):
+    """Finds what `brightness_model` does with a mask that is a slope, and an object whose mask is empty.
+
+    An image whose mean is below 0.2 shows nothing. Each object has two keypoints; each pixel's class is its strongest
+    colour.
+    """
+    raw = brightness_model(batch)
+    slope = tf.tile(tf.linspace(0.0, 1.0, 4)[None], [4, 1])
+    masks = tf.stack([slope, tf.ones((4, 4)), tf.fill((4, 4), 0.4)])
+    boxes = tf.stack([raw.boxes[:, 0], raw.boxes[:, 1], raw.boxes[:, 0]], axis=1)
+    scores = tf.stack([raw.scores[:, 0], raw.scores[:, 1], raw.scores[:, 1]], axis=1)
+    valid = tf.tile(raw.scores[:, 1:2] >= 0.2, [1, 3])
+    class_ids = tf.tile([[2, 1, 1]], [tf.shape(boxes)[0], 1])
+    maps = np.random.default_rng(0).normal(size=(1, 8, 8, 2)).astype(np.float32)
+    points = decode.decode_keypoints(tf.tile(maps, [tf.size(scores), 1, 1, 1]), tf.reshape(boxes, [-1, 4]))
+    return raw._replace(
+        boxes=boxes,
+        scores=scores,
+        valid=valid,
+        class_ids=class_ids,
+        masks=masks[None],
+        extras={"keypoints": tf.reshape(points, [-1, 3, 2, 3])},
+        maps={"semantic": tf.image.resize(batch["images"], [16, 16])},
+    )
+
+
+def several_exportable():
+    """Returns `several` with its names."""
+    model = make_exportable(several)
+    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=SEVERAL_LABELS)
+
+
+def check_several(found, live, *, keypoints=True):
+    """Checks what a file of `several` found against the live model's detections."""
+    names = {"boxes", "class_ids", "scores", "masks", "probabilities", "semantic"}
+    assert set(found) == names | ({"keypoints"} if keypoints else set())
+    assert [found[key].dtype for key in ("boxes", "class_ids", "scores", "masks", "probabilities")] == [
+        np.float32, np.int32, np.float32, np.uint8, np.float32
+    ]  # fmt: skip
+    np.testing.assert_array_equal(found["class_ids"], live.class_ids)
+    np.testing.assert_allclose(found["boxes"], live.boxes, atol=0.01)
+    np.testing.assert_allclose(found["scores"], live.scores, atol=1e-4)
+    assert found["masks"].shape == live.masks.shape
+    assert (found["masks"] != live.masks).sum() <= 2 * len(live.masks)
+    if keypoints:
+        np.testing.assert_allclose(found["keypoints"], live.extras["keypoints"], atol=0.01)
+    assert found["semantic"].shape == live.maps["semantic"].shape
+    assert (found["semantic"] != live.maps["semantic"]).mean() <= 0.001
 
 
 def thresholded(threshold):

@@ -1,11 +1,15 @@
 """Defines a format that models are exported to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.predict.outputs import ImageFunction
+
+FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"  # kinds of weights
 
 
 class Format(ABC):
@@ -20,12 +24,14 @@ class Format(ABC):
         input_shape: shape of the model input, as for `data.resize.resize_plan`, that the files need; None for the
             model's own.
         versions: versions of the libraries that write the files, by name; part of verify.json.
+        weights: the kinds of weights that it can write: "float32", and others that `reduce` makes of it.
     """
 
     title: str
     write_errors: tuple[type[Exception], ...] = ()
     input_shape: str | None = None
     versions: Mapping[str, str] = {}
+    weights: tuple[str, ...] = (FLOAT32,)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Lists warnings on how an exported model behaves differently from the live one.
@@ -60,3 +66,17 @@ class Format(ABC):
             Functions of an image `[H, W, channels]` uint8 by name, in the order of comparison, at least one. Each
             returns the outputs of `outputs.of_detections`; `probabilities` may be missing.
         """
+
+    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+        """Replaces the weights of a written model by smaller ones.
+
+        Args:
+            folder: as given to `write`.
+            weights: one of `weights`, not "float32".
+            images: to measure the ranges of values on, `[H, W, channels]` uint8; only for "int8".
+            settings: those of the written model.
+
+        Raises:
+            NotImplementedError: the format writes float32 alone.
+        """
+        raise NotImplementedError(f"a {self.title} has no {weights} weights")

@@ -5,26 +5,28 @@
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import graph, metadata
+from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats import onnx_weights
+from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.portable import IMAGE
 from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import onnx as runtime
-from mrcnn.structures import SEMANTIC, OutputRules, Tensor
+from mrcnn.structures import SEMANTIC
 
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
-IMAGE = runtime.INPUT  # also the name of the function
 MOST_REASON = 200  # characters kept of the text of an error of onnx
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
 # names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
@@ -52,6 +54,7 @@ class Onnx(Format):
 
     title = "ONNX file"
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    weights = (FLOAT32, FLOAT16, INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Checks that the packages are installed; see `Format.limits`.
@@ -75,12 +78,8 @@ class Onnx(Format):
         """
         onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
         converter = optional.load("tf2onnx.convert", extra=EXTRA, purpose=PURPOSE)
-        image = tf.TensorSpec([None, None, model.settings.channels], tf.uint8, name=IMAGE)
-        # tf2onnx converts a resize of uint8 to one whose result is uint8 too
-        find = tf.function(
-            lambda image: graph.detect(tf.cast(image, tf.float32), model, paste=paste), input_signature=[image]
-        )
-        converted, _ = converter.from_function(find, input_signature=[image], opset=OPSET)
+        found = portable.function(model)
+        converted, _ = converter.from_function(found, input_signature=[portable.image_spec(model)], opset=OPSET)
         onnx.helper.set_model_props(converted, metadata.texts(model))
         _name_axes(converted)
         try:
@@ -95,26 +94,9 @@ class Onnx(Format):
         opened = runtime.open_file(folder / FILE)
         return {IMAGE: lambda image: opened.run(image, opened.outputs)}
 
-
-def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules: OutputRules) -> tuple[Tensor, Tensor]:
-    """Pastes masks into the image one by one, like `graph.draw`, by a loop that ONNX can hold.
-
-    In ONNX a loop adds one element to its result in each step, so empty masks are drawn too and dropped at the end.
-    Arguments and results are those of `graph.draw`.
-    """
-    count = tf.shape(boxes)[0]
-    steps = tf.maximum(count, 1)  # a result of no steps would have no height and width
-    masks, boxes = tf.pad(masks, [[0, 1], [0, 0], [0, 0]]), tf.pad(boxes, [[0, 1], [0, 0]])
-    canvas = tf.TensorArray(tf.uint8, size=steps, element_shape=[None, None])
-
-    def step(index: Tensor, canvas: Any) -> tuple[Tensor, Any]:
-        crop, padding = graph.draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
-        return index + 1, canvas.write(index, tf.pad(tf.cast(crop, tf.uint8), padding))
-
-    _, canvas = tf.while_loop(lambda index, _: index < steps, step, (0, canvas), parallel_iterations=1)
-    pasted = canvas.stack()[:count]
-    drawn = tf.reduce_any(pasted > 0, axis=[1, 2])
-    return tf.boolean_mask(pasted, drawn), drawn
+    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+        """Reduces the weights; see `Format.reduce`."""
+        onnx_weights.reduce(folder / FILE, weights=weights, images=images, image_channels=settings.channels)
 
 
 def _name_axes(converted: Any) -> None:

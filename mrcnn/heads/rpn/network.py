@@ -62,15 +62,20 @@ class RpnHead(Float32Layer):
         """
         logits, deltas = [], []
         for feature in features:
-            cells = ops.shape(feature)[1] * ops.shape(feature)[2]
             shared = feature
             for convolution in self.shared:
                 shared = ops.relu(convolution(shared))
-            # [B, Hl, Wl, K*n] -> [B, Hl*Wl*K, n]
-            of_cells = (-1, cells * self.objectness.filters // self.logits, self.logits)
-            logits.append(ops.reshape(self.objectness(shared), of_cells))
-            deltas.append(ops.reshape(self.deltas(shared), (-1, cells * self.deltas.filters // 4, 4)))
+            logits.append(_by_anchor(self.objectness(shared), self.logits))
+            deltas.append(_by_anchor(self.deltas(shared), 4))
         objectness = ops.cast(ops.concatenate(logits, axis=1), "float32")
         if self.logits == 1:
             objectness = ops.concatenate([ops.zeros_like(objectness), objectness], axis=-1)
         return objectness, ops.cast(ops.concatenate(deltas, axis=1), "float32")
+
+
+def _by_anchor(values: Tensor, size: int) -> Tensor:
+    """Reshapes `[B, Hl, Wl, K*size]` to `[B, Hl*Wl*K, size]`; a graph still knows B, or else the number of anchors."""
+    batch, height, width, channels = ops.shape(values)
+    anchors = height * width * (channels // size)
+    known = isinstance(batch, int) and not isinstance(anchors, int)
+    return ops.reshape(values, (batch, -1, size) if known else (-1, anchors, size))

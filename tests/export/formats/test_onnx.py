@@ -14,91 +14,43 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
-from mrcnn.export import graph, proof, run
+from mrcnn.export import proof, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
-from mrcnn.heads.keypoint import decode
 from mrcnn.predict import modes, sources
 from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.predictor import Predictor
 from mrcnn.project.annotation import Annotation
-from mrcnn.structures import Choices, OutputRules, Proposals
+from mrcnn.structures import Choices, Proposals
 from tests.export import helpers
 
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (61, 300), (300, 401)]
-LABELS = {"classes": [{"id": 1, "title": "Käse", "color": "#FF0000"}]}
-
-
-def several(batch):
-    """Finds what `brightness_model` does with a mask that is a slope, and an object whose mask is empty.
-
-    An image whose mean is below 0.2 shows nothing. Each object has two keypoints; each pixel's class is its strongest
-    colour.
-    """
-    raw = helpers.brightness_model(batch)
-    slope = tf.tile(tf.linspace(0.0, 1.0, 4)[None], [4, 1])
-    masks = tf.stack([slope, tf.ones((4, 4)), tf.fill((4, 4), 0.4)])
-    boxes = tf.stack([raw.boxes[:, 0], raw.boxes[:, 1], raw.boxes[:, 0]], axis=1)
-    scores = tf.stack([raw.scores[:, 0], raw.scores[:, 1], raw.scores[:, 1]], axis=1)
-    valid = tf.tile(raw.scores[:, 1:2] >= 0.2, [1, 3])
-    class_ids = tf.tile([[2, 1, 1]], [tf.shape(boxes)[0], 1])
-    maps = np.random.default_rng(0).normal(size=(1, 8, 8, 2)).astype(np.float32)
-    points = decode.decode_keypoints(tf.tile(maps, [tf.size(scores), 1, 1, 1]), tf.reshape(boxes, [-1, 4]))
-    return raw._replace(
-        boxes=boxes,
-        scores=scores,
-        valid=valid,
-        class_ids=class_ids,
-        masks=masks[None],
-        extras={"keypoints": tf.reshape(points, [-1, 3, 2, 3])},
-        maps={"semantic": tf.image.resize(batch["images"], [16, 16])},
-    )
-
-
-def exportable():
-    model = helpers.make_exportable(several)
-    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=LABELS)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A folder with the network's ONNX file."""
     folder = tmp_path_factory.mktemp("onnx")
-    Onnx().write(exportable(), folder)
+    Onnx().write(helpers.several_exportable(), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def opened(written):
-    functions = Onnx().open(written, exportable().settings)
+    functions = Onnx().open(written, helpers.several_exportable().settings)
     assert list(functions) == ["image"]
     return functions["image"]
-
-
-def check(found, live):
-    assert set(found) == {"boxes", "class_ids", "scores", "masks", "probabilities", "keypoints", "semantic"}
-    assert [found[key].dtype for key in ("boxes", "class_ids", "scores", "masks", "probabilities")] == [
-        np.float32, np.int32, np.float32, np.uint8, np.float32
-    ]  # fmt: skip
-    np.testing.assert_array_equal(found["class_ids"], live.class_ids)
-    np.testing.assert_allclose(found["boxes"], live.boxes, atol=0.01)
-    np.testing.assert_allclose(found["scores"], live.scores, atol=1e-4)
-    assert found["masks"].shape == live.masks.shape
-    assert (found["masks"] != live.masks).sum() <= 2 * len(live.masks)
-    np.testing.assert_allclose(found["keypoints"], live.extras["keypoints"], atol=0.01)
-    assert found["semantic"].shape == live.maps["semantic"].shape
-    assert (found["semantic"] != live.maps["semantic"]).mean() <= 0.001
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_write_agrees_with_the_live_model_on_every_size(opened, size):
     image = np.maximum(helpers.photo(*size, seed=3), 100)  # so bright that there are objects
-    live = Predictor(helpers.make_bundle(several)).predict([image])[0]
+    live = Predictor(helpers.make_bundle(helpers.several)).predict([image])[0]
     found = opened(image)
-    check(found, live)
+    helpers.check_several(found, live)
     assert 1 in found["class_ids"]
     assert len(found["scores"]) <= 2  # the third has an empty mask
     if min(size) > 1:
@@ -132,7 +84,7 @@ print(json.dumps([boxes.tolist(), scores.tolist(), session.get_modelmeta().custo
     # the mean over the window is 102 / 255 = 0.4; the window of 51 x 64 pixels, in which 40 becomes 51.2, is the image
     np.testing.assert_allclose(scores, [0.4, 0.2], rtol=1e-4)
     np.testing.assert_allclose(boxes, [[0, 0, 40, 50], [0, 0, 20, 50]], atol=1e-3)
-    assert json.loads(properties["labels"]) == LABELS
+    assert json.loads(properties["labels"]) == helpers.SEVERAL_LABELS
     assert json.loads(properties["settings"])["class_names"] == ["bg", "cat", "dog"]
 
 
@@ -222,21 +174,6 @@ def test_the_best_class_of_a_region_can_be_written():
         session.run(None, {"boxes": boxes, "logits": logits}), best_class(boxes, logits), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("count", [0, 1, 30])
-def test_paste_equals_draw(count):
-    random = np.random.default_rng(1)
-    height, width = 70, 90
-    masks = random.random((count, 7, 7), np.float32)
-    masks[::5] = 0.3  # empty
-    corners = np.sort(random.uniform(-20, 110, (count, 2, 2)), axis=1).reshape(count, 4)
-    boxes = np.clip(corners, 0, [height, width, height, width]).astype(np.float32)
-    pasted, drawn = onnx.paste(masks, boxes, height=height, width=width, rules=OutputRules())
-    expected, expected_drawn = graph.draw(masks, boxes, height=height, width=width, rules=OutputRules())
-    np.testing.assert_array_equal(drawn, expected_drawn)
-    np.testing.assert_array_equal(pasted, expected)
-    assert pasted.shape == (int(np.sum(drawn)), height, width)
 
 
 def test_limits_refuses_a_resize_without_an_operator():

@@ -1,0 +1,76 @@
+"""Reduces the weights of a written OpenVINO model to 16 or 8 bits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn import optional
+from mrcnn.export import layers
+
+EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
+ENDS = ("Constant", "Parameter", "Result")  # types of operators that compute nothing
+
+
+def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_channels: int) -> None:
+    """Replaces a written model by one with smaller weights; its metadata stays.
+
+    Args:
+        path: of the `.xml` file.
+        weights: "float16", which changes the stored weights alone; or "int8", with which the convolutions and matrix
+            products between the first layer and the output layers are computed in 8 bits, see `layers.select`.
+        images: to measure the ranges of values on, `[H, W, channels]` uint8, at least one for int8; unused otherwise.
+        image_channels: channel count of an image.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
+    model = openvino.Core().read_model(str(path))
+    reduced = quantized(model, images, image_channels=image_channels) if weights == "int8" else model
+    partial = path.with_name(f"reduced-{path.name}")
+    openvino.save_model(reduced, str(partial), compress_to_fp16=weights == "float16")
+    for ending in (".bin", ".xml"):
+        partial.with_suffix(ending).replace(path.with_suffix(ending))
+
+
+def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) -> Any:
+    """Quantizes the layers that `layers.select` selects; arguments as for `reduce`."""
+    nncf = optional.load("nncf", extra=EXTRA, purpose=PURPOSE)
+    found = operators(model)
+    selected = layers.select(found, image_channels=image_channels)
+    kept = {*selected.layers, *selected.between}
+    # NNCF would also quantize the arithmetic of boxes and pixels
+    others = [
+        item.name for item in found if item.name not in kept and item.kind not in ("Constant", "Parameter", "Result")
+    ]
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(images)),
+        subset_size=len(images),
+        ignored_scope=nncf.IgnoredScope(names=others, validate=False),
+    )
+
+
+def operators(model: Any) -> list[layers.Operator]:
+    """Lists the operators of a model, each after those whose results it reads."""
+    return [
+        layers.Operator(
+            item.get_friendly_name(),
+            item.get_type_name(),
+            tuple(source.get_node().get_friendly_name() for source in item.input_values()),
+            _channels(item),
+        )
+        for item in model.get_ordered_ops()
+    ]
+
+
+def _channels(item: Any) -> int | None:
+    """Reads how many channels the constant weights of a layer read; None for another operator."""
+    if item.get_type_name() not in layers.WEIGHTED or item.input_value(1).get_node().get_type_name() != "Constant":
+        return None
+    shape = item.input_value(1).get_shape()
+    if item.get_type_name() == "MatMul" and not item.get_attributes()["transpose_b"]:
+        return int(shape[-2])  # [I, O]
+    return int(shape[-1] if item.get_type_name() == "MatMul" else shape[1])  # [O, I] or [O, I, h, w]

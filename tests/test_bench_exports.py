@@ -1,0 +1,45 @@
+"""The table of `benchmarks.exports`."""
+
+from benchmarks import exports
+
+
+def test_markdown_has_medians_and_ratios():
+    results = {
+        "live float32": [
+            {"seconds": 2.0, "peak_gb": 1.0, "mask_ap": 0.4, "box_ap": 0.5},
+            {"seconds": 4.0, "peak_gb": 2.0},
+        ],
+        "OpenVINO int8": [{"seconds": 1.0, "peak_gb": 0.5}, {"seconds": 1.0, "peak_gb": 0.7}],
+    }
+    lines = exports.markdown(results, sizes={"live float32": 0, "OpenVINO int8": 45.6}).splitlines()
+    assert lines[0] == "|  | s/image | to live float32 | peak GB | MB | box AP | mask AP |"
+    assert lines[2] == "| live float32 | 3.000 | 1.00 (1.00-1.00) | 1.50 | - | 0.5000 | 0.4000 |"
+    # 1 / 2 and 1 / 4 in their rounds
+    assert lines[3] == "| OpenVINO int8 | 1.000 | 0.38 (0.25-0.50) | 0.60 | 46 | - | - |"
+
+
+def test_markdown_without_the_live_model_has_no_ratio():
+    line = exports.markdown({"SavedModel": [{"seconds": 1.0, "peak_gb": 0.5}]}, sizes={"SavedModel": 1.0}).splitlines()[
+        2
+    ]
+    assert line == "| SavedModel | 1.000 | - | 0.50 | 1 | - | - |"
+
+
+def test_routes_have_a_folder_each_format_and_weights():
+    options = exports.parse(["--model", "m", "--out", "o", "--size", "800", "1344"])
+    assert (options.size, options.rounds) == ([800, 1344], 3)
+    assert {route.folder for route in exports.ROUTES if route.format != exports.LIVE} == {
+        "saved_model-float32", "onnx-float32", "onnx-int8", "openvino-float32", "openvino-int8"
+    }  # fmt: skip
+
+
+def test_machine_counts_processors(tmp_path):
+    (tmp_path / "cpuinfo").write_text("model name\t: AMD EPYC\nflags: x\nmodel name\t: AMD EPYC\n")
+    assert exports.machine(tmp_path / "cpuinfo") == "2 x AMD EPYC"
+    assert exports.machine(tmp_path / "none")
+
+
+def test_size_mb_adds_files_up(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(1_500_000))
+    assert exports.size_mb(tmp_path) == 1.5
+    assert exports.size_mb(tmp_path / "none") == 0
