@@ -62,9 +62,7 @@ def test_write_agrees_with_the_live_model_on_every_size(opened, size):
 
 
 def test_write_refuses_a_loop(tmp_path):
-    with pytest.raises(
-        UserError, match=r"^this model needs a loop \(Loop\), as for keypoints, .* export it as"
-    ):
+    with pytest.raises(UserError, match=r"^this model needs a loop \(Loop\), as for keypoints, .* export it as"):
         OpenVino().write(helpers.several_exportable(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
