@@ -29,7 +29,7 @@ from mrcnn.project.geometry import Rectangle
 from mrcnn.serve import app
 from tests.export.helpers import photo
 from tests.images.test_video import write as write_video
-from tests.predict import helpers
+from tests.predict import helpers, one_dog
 from tests.serve import helpers as serving
 from tests.train.conftest import HeardLog
 
@@ -204,6 +204,17 @@ def test_infer_says_how_to_get_lower_scores(onnx, tmp_path):
         "no object scores at least 0.25 in 1 images, and the exported file drops what scores less than 0.25; export "
         "the model again with a lower --score-threshold"
     ) in log.messages
+
+
+def test_infer_says_where_more_objects_of_an_image_are_allowed(tmp_path):
+    file = one_dog.write(tmp_path / "model.onnx", settings={**one_dog.SETTINGS, "detections_per_image": 1})
+    helpers.write_image(tmp_path / "in" / "a.png", 20, 30, 200)
+    log = HeardLog()
+    infer.infer(
+        infer.parse(["--model", str(file), "--images", str(tmp_path / "in"), "--output", str(tmp_path / "out")]), log
+    )
+    text = "raise `model.detections_per_image` in the config.json of the model, and export it again"
+    assert any(line.endswith(text) for line in log.messages)
 
 
 def test_evaluate_has_the_metrics_of_the_live_model(live, exported, tmp_path, capsys):
