@@ -54,7 +54,7 @@ def folder_pictures(
 
 
 def bundled_pictures(*, max_dim: int, channels: int) -> list[Picture]:
-    """Returns scikit-image's photographs: whole, cropped, and larger than the model input.
+    """Returns scikit-image's photographs: whole, cropped, and smaller and larger than the model input.
 
     Args:
         max_dim: longest side of the model input in pixels.
@@ -65,6 +65,7 @@ def bundled_pictures(*, max_dim: int, channels: int) -> list[Picture]:
     images = {
         "coins": coins,
         "coins, narrow": coins[:, 20:130],
+        "coins, small": coins[20:80, 20:100],  # most models enlarge it
         "astronaut": astronaut,
         "astronaut, wide": astronaut[:150],
         "astronaut, large": large,

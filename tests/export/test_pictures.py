@@ -12,10 +12,10 @@ from . import helpers
 def test_bundled_pictures_have_many_sizes():
     found = pictures.bundled_pictures(max_dim=256, channels=3)
     assert [picture.image.shape for picture in found] == [
-        (303, 384, 3), (303, 110, 3), (512, 512, 3), (150, 512, 3), (384, 320, 3)
+        (303, 384, 3), (303, 110, 3), (60, 80, 3), (512, 512, 3), (150, 512, 3), (384, 320, 3)
     ]  # fmt: skip
     assert {picture.image.dtype for picture in found} == {np.dtype(np.uint8)}
-    assert len({picture.name for picture in found}) == 5
+    assert len({picture.name for picture in found}) == 6
     grey = pictures.bundled_pictures(max_dim=64, channels=1)
     assert {picture.image.shape[2] for picture in grey} == {1}
 

@@ -13,7 +13,9 @@ from mrcnn import decoder_notes
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.export import run
+from mrcnn.export.formats import table
 from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.saved_model import SavedModel
 from mrcnn.model_folder import read
 from tests.predict.helpers import Thresholded
 
@@ -232,6 +234,56 @@ def test_export_on_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, 
     ):
         run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 200))
     assert names(tmp_path) == ["images"]
+
+
+class Toy(SavedModel):
+    """A SavedModel whose weights can be "reduced", which moves all boxes."""
+
+    weights = ("float32", "int8")
+    moved_px = 1.0
+
+    def reduce(self, folder, *, weights, images, settings):
+        (folder / weights).write_text(str(len(images)))
+
+    def open(self, folder, settings):
+        functions = super().open(folder, settings)
+        if not (folder / "int8").exists():
+            return functions
+
+        def detect(image):
+            found = functions["serving_default"](image)
+            masks = np.roll(found["masks"], int(self.moved_px), axis=2)
+            return found | {"boxes": found["boxes"] + self.moved_px, "masks": masks}
+
+        return {"image": detect}
+
+
+def test_export_measures_reduced_weights(folder, tmp_path, log, monkeypatch):
+    monkeypatch.setitem(table.FORMATS, "toy", Toy())
+    images = write_images(tmp_path / "in", 200, 220, 240)
+    target = run.Target("toy", "int8", images)
+    result = run.export("model", tmp_path / "out", log=log, format=target)
+    report = json.loads((tmp_path / "out" / "verify.json").read_text())
+    assert (report["passed"], report["agreement"]["weights"]) == (True, "int8")
+    assert report["proofs"][0]["passed"]  # of the model in float32, before its weights were reduced
+    assert result.agreement.matched == 3  # of the calibration's images, since no others were given
+    assert 0.9 < result.agreement.mean("box_iou") < 1
+    assert (tmp_path / "out" / "int8").read_text() == "3"
+    assert any(line.startswith("with int8 weights 100.0% of the detections are found by both") for line in log.messages)
+
+
+def test_export_refuses_reduced_weights_that_find_too_little(folder, tmp_path, log, monkeypatch):
+    monkeypatch.setattr(Toy, "moved_px", 30.0)
+    monkeypatch.setitem(table.FORMATS, "toy", Toy())
+    images = write_images(tmp_path / "in", 200, 240)
+    with pytest.raises(
+        UserError, match=r"^the model with int8 weights is too different from the live one: 0\.0% of"
+    ) as e:
+        run.export("model", tmp_path / "out", log=log, format=run.Target("toy", "int8", images))
+    assert "\n" not in str(e.value)
+    assert not (tmp_path / "out").exists()
+    report = json.loads((tmp_path / "out.refused.json").read_text())
+    assert (report["passed"], report["agreement"]["matched"]) == (False, 0)
 
 
 def test_export_names_an_unknown_format(folder, tmp_path, log):

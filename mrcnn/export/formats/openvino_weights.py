@@ -1,5 +1,6 @@
 """Reduces the weights of a written OpenVINO model to 16 or 8 bits."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_chan
 def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) -> Any:
     """Quantizes the layers that `layers.select` selects; arguments as for `reduce`."""
     nncf = optional.load("nncf", extra=EXTRA, purpose=PURPOSE)
+    nncf.set_log_level(logging.ERROR)  # it lists every operator that it leaves out
     found = operators(model)
     selected = layers.select(found, image_channels=image_channels)
     kept = {*selected.layers, *selected.between}
