@@ -11,6 +11,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 LARGE = {
     "energy",
     "litert",
+    "litert-run",
     "mlflow",
     "onnx",
     "onnx-run",

@@ -46,7 +46,13 @@ def test_developing_installs_the_tested_versions_of_the_extras_of_exports():
         name: (ROOT / name).read_text().splitlines() for name in ("requirements-dev.txt", "requirements-extras.txt")
     }
     both = set(lines["requirements-dev.txt"]) & set(lines["requirements-extras.txt"])
-    assert {line.split("==")[0] for line in both} == {"tf2onnx", "onnx", "onnxruntime", "ai-edge-litert"}
+    assert {line.split("==")[0] for line in both} == {
+        "tf2onnx",
+        "onnx",
+        "onnxruntime",
+        "ai-edge-litert",
+        "ai-edge-quantizer",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def check(target: Target) -> Format:
     if target.weights not in chosen.weights:
         raise UserError(
             f"the format {target.format} has weights of the kind {', '.join(chosen.weights)}, got `{target.weights}`; "
-            "--format onnx and openvino have float32, float16 and int8"
+            "--format onnx, openvino and litert have float32, float16 and int8"
         )
     if target.weights == INT8 and target.calibrate is None:
         raise UserError("int8 weights need images like those to come, to measure on; name a folder by --calibrate")

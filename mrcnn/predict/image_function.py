@@ -41,6 +41,11 @@ class InputRules(NamedTuple):
     fit: str = "centred"
     maps: tuple[str, ...] = ()
 
+    def of_input(self) -> dict[str, Any]:
+        """The arguments of `preprocess.prepare`."""
+        names = ("min_dim", "max_dim", "shape", "channels", "image_resize", "fit")
+        return {name: getattr(self, name) for name in names}
+
 
 def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunction:
     """Adds preprocessing before a network and postprocessing after it.
@@ -56,15 +61,7 @@ def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunct
     """
 
     def detect(image: np.ndarray) -> Mapping[str, np.ndarray]:
-        [prepared] = preprocess.prepare(
-            [image],
-            min_dim=settings.min_dim,
-            max_dim=settings.max_dim,
-            shape=settings.shape,
-            channels=settings.channels,
-            image_resize=settings.image_resize,
-            fit=settings.fit,
-        )
+        [prepared] = preprocess.prepare([image], **settings.of_input())
         fields = network(prepared.images, prepared.windows)
         raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()}, maps=settings.maps)
         found, slots = postprocess.with_slots(

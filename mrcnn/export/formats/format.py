@@ -9,7 +9,7 @@ import numpy as np
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.predict.outputs import ImageFunction
 
-FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"  # kinds of weights
+FLOAT32, FLOAT16, INT8, DYNAMIC_INT8 = "float32", "float16", "int8", "dynamic_int8"  # kinds of weights
 
 
 class Format(ABC):

@@ -6,19 +6,20 @@ A LiteRT graph has fixed shapes, so resizing an image and pasting its masks stay
 Only LiteRT's own operators are used, none of TensorFlow's ("Flex").
 """
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata as packages
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.formats.format import Format
+from mrcnn.export.formats import litert_weights
+from mrcnn.export.formats.format import DYNAMIC_INT8, FLOAT16, FLOAT32, INT8, Format
 from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import litert as runtime
 
@@ -26,14 +27,16 @@ FILE = "model.tflite"
 NETWORK = "network"  # name of the function
 MOST_REASON = 200  # characters kept of the text of a converter's error
 EXTRA, PURPOSE = "litert", "the export to LiteRT"
-PACKAGE = "ai-edge-litert"
+PACKAGES = ("ai-edge-litert", "ai-edge-quantizer")
 
 
 def installed_versions() -> dict[str, str]:
-    """Reads the version of LiteRT; empty if it is not installed."""
-    with suppress(packages.PackageNotFoundError):
-        return {PACKAGE: packages.version(PACKAGE)}
-    return {}
+    """Reads the versions of the packages that run and reduce the files; leaves out what is not installed."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(packages.PackageNotFoundError):
+            found[name] = packages.version(name)
+    return found
 
 
 class LiteRT(Format):
@@ -42,6 +45,7 @@ class LiteRT(Format):
     title = runtime.TITLE
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
     input_shape = "square"
+    weights = (FLOAT32, FLOAT16, INT8, DYNAMIC_INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Checks that LiteRT is installed, and says what size the model input has; see `Format.limits`.
@@ -75,11 +79,13 @@ class LiteRT(Format):
             raise UserError(f"LiteRT cannot hold this model, export it as saved_model: {reason}") from error
         path = folder / FILE
         path.write_bytes(converted)
-        with zipfile.ZipFile(path, "a") as archive:
-            for name, text in metadata.texts(model).items():
-                archive.writestr(name, text)
+        litert_weights.append_metadata(path, metadata.texts(model))
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Opens the file in LiteRT; see `Format.open`."""
         opened = runtime.open_file(folder / FILE)
         return {NETWORK: lambda image: opened.run(image, opened.outputs)}
+
+    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+        """Reduces the weights; see `Format.reduce`."""
+        litert_weights.reduce(folder / FILE, weights=weights, images=images, rules=settings.input_rules)

@@ -36,8 +36,8 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
     Raises:
         UserError: LiteRT is not installed, or the file is damaged or was not written by this package.
     """
-    runtime = optional.load("ai_edge_litert.interpreter", extra="litert", purpose="inference with a LiteRT file")
-    properties = _properties(path)
+    runtime = optional.load("ai_edge_litert.interpreter", extra="litert-run", purpose="inference with a LiteRT file")
+    properties = read_metadata(path)
     try:
         known = exported_settings.read(properties)
     except UserError as error:
@@ -75,6 +75,16 @@ def input_rules(known: ExportedSettings) -> InputRules:
     )
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Reads the texts of the metadata behind a file by name; empty without any."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {item.filename: item.file_size for item in archive.infolist()}
+            return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
+    except (zipfile.BadZipFile, ValueError):
+        return {}
+
+
 def _one_at_a_time(runner: Any) -> NetworkFunction:
     """Calls the network from one thread at a time: an interpreter has one set of tensors."""
     lock = threading.Lock()
@@ -85,13 +95,3 @@ def _one_at_a_time(runner: Any) -> NetworkFunction:
             return {name: np.array(value) for name, value in found.items()}  # its memory is that of the next call
 
     return network
-
-
-def _properties(path: Path) -> dict[str, str]:
-    """Reads the metadata behind a file; empty without any."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {item.filename: item.file_size for item in archive.infolist()}
-            return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
-    except (zipfile.BadZipFile, ValueError):
-        return {}

@@ -23,8 +23,6 @@ from mrcnn.ops import accelerator
 from mrcnn.predict.predictor import Predictor
 from tests.export import helpers
 
-from .test_onnx import LABELS, check, exportable, several
-
 pytest.importorskip("ai_edge_litert")
 ROOT = Path(__file__).parents[3]
 SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (300, 401)]
@@ -34,22 +32,22 @@ SIZES = [(1, 1), (1, 200), (64, 64), (90, 70), (300, 401)]
 def written(tmp_path_factory):
     """A folder with the network's LiteRT file."""
     folder = tmp_path_factory.mktemp("litert")
-    LiteRT().write(exportable(), folder)
+    LiteRT().write(helpers.several_exportable(), folder)
     return folder
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_write_agrees_with_the_live_model_on_every_size(written, size):
-    functions = LiteRT().open(written, exportable().settings)
+    functions = LiteRT().open(written, helpers.several_exportable().settings)
     assert list(functions) == ["network"]
     image = np.maximum(helpers.photo(*size, seed=3), 100)  # so bright that there are objects
     found = functions["network"](image)
-    check(found, Predictor(helpers.make_bundle(several)).predict([image])[0])
+    helpers.check_several(found, Predictor(helpers.make_bundle(helpers.several)).predict([image])[0])
     assert 1 in found["class_ids"]
 
 
 def test_write_keeps_the_shape_of_no_masks(written):
-    found = LiteRT().open(written, exportable().settings)["network"](np.full((30, 50, 3), 40, np.uint8))
+    found = LiteRT().open(written, helpers.several_exportable().settings)["network"](np.full((30, 50, 3), 40, np.uint8))
     assert {name: value.shape for name, value in found.items()} == {
         "boxes": (0, 4), "class_ids": (0,), "scores": (0,), "masks": (0, 30, 50), "probabilities": (0, 4, 4),
         "keypoints": (0, 2, 3), "semantic": (30, 50),
@@ -76,7 +74,7 @@ print([round(score, 4) for score in found["scores"][0].tolist()], found["boxes"]
 def test_write_appends_the_metadata(written):
     with zipfile.ZipFile(written / "model.tflite") as archive:
         content = {name: json.loads(archive.read(name)) for name in archive.namelist()}
-    assert content["labels"] == LABELS
+    assert content["labels"] == helpers.SEVERAL_LABELS
     assert content["settings"]["class_names"] == ["bg", "cat", "dog"]
     assert set(content) == {"labels", "settings"}
 
@@ -146,7 +144,7 @@ def test_limits_names_what_installs_a_missing_package(monkeypatch):
 
 
 def test_versions_name_the_runtime(monkeypatch):
-    assert set(LiteRT().versions) == {"tensorflow", "ai-edge-litert"}
+    assert set(LiteRT().versions) == {"tensorflow", "ai-edge-litert", "ai-edge-quantizer"}
 
     def version(name):
         raise litert.packages.PackageNotFoundError(name)
