@@ -217,4 +217,4 @@ def test_detector_settings_are_the_model_s():
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
     rules = (0.25, "bilinear", "never")
-    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), config)
+    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), (), config)
