@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict.outputs import ImageFunction
 
 
 class Format(ABC):
@@ -17,11 +17,14 @@ class Format(ABC):
     Attributes:
         title: name of the result in messages, such as "SavedModel".
         write_errors: exception types besides `OSError` that mean that a file cannot be written.
+        input_shape: shape of the model input, as for `data.resize.resize_plan`, that the files need; None for the
+            model's own.
         versions: versions of the libraries that write the files, by name; part of verify.json.
     """
 
     title: str
     write_errors: tuple[type[Exception], ...] = ()
+    input_shape: str | None = None
     versions: Mapping[str, str] = {}
 
     def limits(self, settings: DetectorSettings) -> list[str]:
@@ -50,8 +53,8 @@ class Format(ABC):
 
         Args:
             folder: as given to `write`.
-            settings: those of the written model. A format whose files contain only the network passes them to
-                `image_function.image_function`.
+            settings: those of the written model. A format whose files contain only the network passes their
+                `input_rules` to `predict.image_function.image_function`.
 
         Returns:
             Functions of an image `[H, W, channels]` uint8 by name, in the order of comparison, at least one. Each

@@ -18,7 +18,7 @@ from mrcnn.errors import UserError, one_line
 from mrcnn.export import graph, metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC, OutputRules, Tensor
 
