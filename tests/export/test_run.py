@@ -49,7 +49,9 @@ def c_stderr():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the GNU C library")
 def test_write_does_not_filter_what_converters_write_from_their_threads(tmp_path):
-    own, listening = c_stderr(), Listening()
+    listening = Listening()
+    with decoder_notes.paused():
+        own = c_stderr()
     with decoder_notes.hidden():
         filtered = c_stderr()
         run.write(helpers.make_bundle(), tmp_path, format=listening)
