@@ -51,7 +51,9 @@ def c_stderr():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the GNU C library")
 def test_write_does_not_filter_what_converters_write_from_their_threads(tmp_path):
-    own, listening = c_stderr(), Listening()
+    listening = Listening()
+    with decoder_notes.paused():
+        own = c_stderr()
     with decoder_notes.hidden():
         filtered = c_stderr()
         run.write(helpers.make_bundle(), tmp_path, format=listening)
@@ -299,4 +301,4 @@ def test_detector_settings_are_the_model_s():
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
     rules = (0.25, "bilinear", "never")
-    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), config)
+    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), (), config)

@@ -13,12 +13,16 @@ from .process import ROOT
 
 
 def test_make_app_is_the_workers_app(monkeypatch):
-    calls = []
+    calls, at_exit = [], []
+    monkeypatch.setattr(worker.atexit, "register", at_exit.append)
     fake = SimpleNamespace(make_worker=lambda config, url: calls.append((config, url)) or "app")
     monkeypatch.setattr(worker.startup, "load", lambda module: calls.append(module) or fake)
     config = ServeConfig(model="m")
     assert worker.make_app(config, "http://127.0.0.1:1") == "app"
     assert calls == ["mrcnn.serve.app", (config, "http://127.0.0.1:1")]
+    for close in at_exit:  # this process lives on and must not filter C's `stderr`
+        close()
+    assert len(at_exit) == 1
 
 
 def test_worker_and_server_import_no_tensorflow():
