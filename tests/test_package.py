@@ -41,12 +41,12 @@ def test_pinned_versions_fit_the_package():
     assert {packaging.Requirement(line).name for line in wanted} == set(pins)
 
 
-def test_developing_installs_the_tested_versions_of_the_onnx_extra():
+def test_developing_installs_the_tested_versions_of_the_extras_for_exports():
     lines = {
         name: (ROOT / name).read_text().splitlines() for name in ("requirements-dev.txt", "requirements-extras.txt")
     }
     both = set(lines["requirements-dev.txt"]) & set(lines["requirements-extras.txt"])
-    assert {line.split("==")[0] for line in both} == {"tf2onnx", "onnx", "onnxruntime"}
+    assert {line.split("==")[0] for line in both} == {"tf2onnx", "onnx", "onnxruntime", "openvino", "nncf"}
 
 
 @pytest.fixture(scope="module")

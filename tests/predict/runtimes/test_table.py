@@ -8,7 +8,7 @@ from mrcnn.export.formats import table as formats
 from mrcnn.model_folder import layout
 from mrcnn.predict.runtimes import table
 
-ONNX, SAVED_MODEL = table.KINDS[:2]
+ONNX, SAVED_MODEL = (next(kind for kind in table.KINDS if kind.format == name) for name in ("onnx", "saved_model"))
 
 
 @pytest.mark.parametrize("kind", table.KINDS, ids=lambda kind: kind.format)
