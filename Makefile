@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SDK := .venv-sdk
 TORCH := .venv-torch
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test check lint types schemas bench bench-accuracy bench-peers clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -60,6 +60,10 @@ bench-accuracy: $(VENV)/.run $(TORCH)/.run | $(PROJECT)  ## what our model and t
 
 bench-peers: $(VENV)/.run $(TORCH)/.run  ## seconds and memory beside torchvision's, on this machine's CPU
 	$(BIN)/python -m benchmarks.peers --torch-python $(TORCH)/bin/python $(ARGS)
+
+EXPORTS ?= runs/exports
+bench-exports: $(VENV)/.dev  ## seconds, memory and AP of exported models beside the live one; ARGS="--model MODEL ..."
+	$(BIN)/python -m benchmarks.exports --out $(EXPORTS) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

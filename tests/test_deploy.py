@@ -16,6 +16,7 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.events import JsonLog
 from mrcnn.export import run as exporting
+from mrcnn.export.reduced import Target
 from mrcnn.models import build
 from mrcnn.serve import app
 from mrcnn.weights import hdf5
@@ -55,7 +56,7 @@ def run(script, *arguments):
 def test_defaults(script, calls):
     log = run(script, "export", "--model", "m", "--out", "o")
     nothing = {
-        "format": "saved_model",
+        "format": Target("saved_model", "float32", None),
         "classes": None,
         "input_size": None,
         "images": None,
@@ -68,12 +69,13 @@ def test_defaults(script, calls):
 
 def test_every_option(script, calls):
     run(script, "export", "--model", "m.h5", "--classes", "coco", "--input-size", "64", "128", "--out", "o",
-        "--images", "i", "--score-threshold", "0.25", "--device", "1", "--no-tf32", "--format", "onnx")  # fmt: skip
+        "--images", "i", "--score-threshold", "0.25", "--device", "1", "--no-tf32", "--format", "onnx",
+        "--weights", "int8", "--calibrate", "c")  # fmt: skip
     names, options = calls[0]
     assert names == (Path("m.h5"), Path("o"))
     del options["log"]
     assert options == {
-        "format": "onnx",
+        "format": Target("onnx", "int8", Path("c")),
         "classes": "coco",
         "input_size": [64, 128],
         "images": Path("i"),

@@ -18,7 +18,7 @@ def test_main_exports_with_the_options(monkeypatch):
     ((given, named),) = calls
     assert given == (Path("m"), Path("o"))
     assert named["tf32"] is False
-    assert (named["score_threshold"], named["images"], named["device"], named["format"]) == (
+    assert (named["score_threshold"], named["images"], named["device"], named["format"].format) == (
         0.5,
         None,
         "cpu",

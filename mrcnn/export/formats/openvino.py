@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.errors import UserError, one_line
-from mrcnn.export import metadata, portable
+from mrcnn.export import metadata, portable, telemetry
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import openvino_weights
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
@@ -70,7 +70,8 @@ class OpenVino(Format):
         openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
         traced = portable.grids_function(model).get_concrete_function()
         try:
-            converted = openvino.convert_model(traced)
+            with telemetry.off():
+                converted = openvino.convert_model(traced)
         except Exception as error:  # OpenVINO's exceptions have no other base class
             cause = one_line(runtime.reason(error), most=MOST_REASON)
             raise UserError(f"OpenVINO cannot hold this model, export it as saved_model: {cause}") from error

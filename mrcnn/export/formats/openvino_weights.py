@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import optional
-from mrcnn.export import layers
+from mrcnn.export import layers, telemetry
 
 EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
 ENDS = ("Constant", "Parameter", "Result")  # types of operators that compute nothing
@@ -38,7 +38,8 @@ def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_chan
 
 def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) -> Any:
     """Quantizes the layers that `layers.select` selects; arguments as for `reduce`."""
-    nncf = optional.load("nncf", extra=EXTRA, purpose=PURPOSE)
+    with telemetry.off():  # NNCF decides at its import
+        nncf = optional.load("nncf", extra=EXTRA, purpose=PURPOSE)
     nncf.set_log_level(logging.ERROR)  # it lists every operator that it leaves out
     found = operators(model)
     selected = layers.select(found, image_channels=image_channels)

@@ -1,4 +1,6 @@
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from mrcnn.heads.rpn.network import RpnHead
 
@@ -53,3 +55,16 @@ def test_rpn_head_two_convolutions_follow_each_other():
     # a ReLU comes between them
     head.shared[0].kernel.assign(-np.ones((3, 3, 1, 1)))
     assert not np.asarray(head(maps)[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "known"),
+    # a graph that knows the images keeps them: suppression then needs no loop; else it keeps the anchors
+    [((1, None, None, 4), (1, None, 2)), ((None, 3, 5, 4), (None, 30, 2)), ((2, 3, 5, 4), (2, 30, 2))],
+)
+def test_rpn_head_keeps_what_a_graph_knows(shape, known):
+    head = RpnHead(anchors_per_cell=2, channels=4)
+    head([np.zeros((1, 3, 5, 4), "float32")])
+    traced = tf.function(lambda values: head([values])[0], input_signature=[tf.TensorSpec(shape)])
+    assert tuple(traced.get_concrete_function().structured_outputs.shape) == known
+    assert traced(np.zeros([side or 3 for side in shape], "float32")).shape[2] == 2
