@@ -4,7 +4,8 @@
 
 Each route is exported once into DIR, without the proof. A route runs in a process of its own, in turns with the others,
 so that all of them see the same load of the machine. The table has medians of the time and of the processor time, which
-other work disturbs less, and the ratio of the latter to that of the live model in float32 in the same round. A process runs on one picture; its first run is not counted.
+other work disturbs less, and the ratio of the latter to that of the live model in float32 in the same round. A process
+runs on one picture; its first run is not counted.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Measures one route of `benchmarks.exports` in a process of its own; prints a line of JSON.
 
-`seconds`: median of the runs; `cpu_seconds`: the same of the processor time of all threads; `peak_gb`; with --project also `box_ap` and `mask_ap`.
+`seconds`: median of the runs; `cpu_seconds`: that of the processor time of all threads; `peak_gb`; with --project also
+`box_ap` and `mask_ap`.
 """
 
 import argparse

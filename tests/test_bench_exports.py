@@ -22,9 +22,8 @@ def test_markdown_has_medians_and_ratios():
 
 
 def test_markdown_without_the_live_model_has_no_ratio():
-    line = exports.markdown(
-        {"SavedModel": [{"seconds": 1.0, "cpu_seconds": 2.0, "peak_gb": 0.5}]}, sizes={"SavedModel": 1.0}
-    ).splitlines()[2]
+    results = {"SavedModel": [{"seconds": 1.0, "cpu_seconds": 2.0, "peak_gb": 0.5}]}
+    line = exports.markdown(results, sizes={"SavedModel": 1.0}).splitlines()[2]
     assert line == "| SavedModel | 1.000 | 2.000 | - | 0.50 | 1 | - | - |"
 
 
