@@ -3,8 +3,9 @@
     python -m benchmarks.exports --model MODEL --out DIR [--size MIN MAX] [--calibrate IMAGES] [--project DIR --tag val]
 
 Each route is exported once into DIR, without the proof. A route runs in a process of its own, in turns with the others,
-so that all of them see the same load of the machine. The table has medians, and the ratio of each time to that of the
-live model in float32 in the same round. A process runs on one picture; its first run is not counted.
+so that all of them see the same load of the machine. The table has medians of the time and of the processor time, which
+other work disturbs less, and the ratio of the latter to that of the live model in float32 in the same round. A process
+runs on one picture; its first run is not counted.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from mrcnn.model_folder.read import StoredModel
 from mrcnn.structures import EVALUATION_SCORE_THRESHOLD
 
 LIVE = "live"
-HEAD = ("", "s/image", "to live float32", "peak GB", "MB", "box AP", "mask AP")
+HEAD = ("", "s/image", "CPU s/image", "CPU s to live float32", "peak GB", "MB", "box AP", "mask AP")
 
 
 class Route(NamedTuple):
@@ -127,20 +128,22 @@ def markdown(results: Results, *, sizes: Mapping[str, float]) -> str:
     """Formats the results as a Markdown table.
 
     Args:
-        results: of each route by title, one for each round: `seconds`, the median; `peak_gb`; `box_ap` and `mask_ap` of
+        results: of each route by title, one for each round: `seconds` and
+            `cpu_seconds`, medians; `peak_gb`; `box_ap` and `mask_ap` of
             the first round, if they are measured.
         sizes: MB of the files of each route; 0 for none.
     """
-    base = [item["seconds"] for item in results.get(ROUTES[0].title, [])]
+    base = [item["cpu_seconds"] for item in results.get(ROUTES[0].title, [])]
     rows = [HEAD, ("---",) * len(HEAD)]
     for title, rounds in results.items():
-        seconds = [item["seconds"] for item in rounds]
-        ratios = [own / live for own, live in zip(seconds, base, strict=False)]
+        processor = [item["cpu_seconds"] for item in rounds]
+        seconds = [f"{statistics.median(item[key] for item in rounds):.3f}" for key in ("seconds", "cpu_seconds")]
+        ratios = [own / live for own, live in zip(processor, base, strict=False)]
         ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else "-"
         peak = statistics.median(item["peak_gb"] for item in rounds)
         aps = [f"{rounds[0][key]:.4f}" if key in rounds[0] else "-" for key in ("box_ap", "mask_ap")]
         size = f"{sizes[title]:.0f}" if sizes[title] else "-"
-        rows.append((title, f"{statistics.median(seconds):.3f}", ratio, f"{peak:.2f}", size, *aps))
+        rows.append((title, *seconds, ratio, f"{peak:.2f}", size, *aps))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

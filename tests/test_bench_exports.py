@@ -6,23 +6,25 @@ from benchmarks import exports
 def test_markdown_has_medians_and_ratios():
     results = {
         "live float32": [
-            {"seconds": 2.0, "peak_gb": 1.0, "mask_ap": 0.4, "box_ap": 0.5},
-            {"seconds": 4.0, "peak_gb": 2.0},
+            {"seconds": 2.0, "cpu_seconds": 2.0, "peak_gb": 1.0, "mask_ap": 0.4, "box_ap": 0.5},
+            {"seconds": 4.0, "cpu_seconds": 4.0, "peak_gb": 2.0},
         ],
-        "OpenVINO int8": [{"seconds": 1.0, "peak_gb": 0.5}, {"seconds": 1.0, "peak_gb": 0.7}],
+        "OpenVINO int8": [
+            {"seconds": 1.5, "cpu_seconds": 1.0, "peak_gb": 0.5},
+            {"seconds": 1.7, "cpu_seconds": 1.0, "peak_gb": 0.7},
+        ],
     }
     lines = exports.markdown(results, sizes={"live float32": 0, "OpenVINO int8": 45.6}).splitlines()
-    assert lines[0] == "|  | s/image | to live float32 | peak GB | MB | box AP | mask AP |"
-    assert lines[2] == "| live float32 | 3.000 | 1.00 (1.00-1.00) | 1.50 | - | 0.5000 | 0.4000 |"
+    assert lines[0] == "|  | s/image | CPU s/image | CPU s to live float32 | peak GB | MB | box AP | mask AP |"
+    assert lines[2] == "| live float32 | 3.000 | 3.000 | 1.00 (1.00-1.00) | 1.50 | - | 0.5000 | 0.4000 |"
     # 1 / 2 and 1 / 4 in their rounds
-    assert lines[3] == "| OpenVINO int8 | 1.000 | 0.38 (0.25-0.50) | 0.60 | 46 | - | - |"
+    assert lines[3] == "| OpenVINO int8 | 1.600 | 1.000 | 0.38 (0.25-0.50) | 0.60 | 46 | - | - |"
 
 
 def test_markdown_without_the_live_model_has_no_ratio():
-    line = exports.markdown({"SavedModel": [{"seconds": 1.0, "peak_gb": 0.5}]}, sizes={"SavedModel": 1.0}).splitlines()[
-        2
-    ]
-    assert line == "| SavedModel | 1.000 | - | 0.50 | 1 | - | - |"
+    results = {"SavedModel": [{"seconds": 1.0, "cpu_seconds": 2.0, "peak_gb": 0.5}]}
+    line = exports.markdown(results, sizes={"SavedModel": 1.0}).splitlines()[2]
+    assert line == "| SavedModel | 1.000 | 2.000 | - | 0.50 | 1 | - | - |"
 
 
 def test_routes_have_a_folder_each_format_and_weights():
