@@ -10,9 +10,9 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from benchmarks.growth import Curve, Point, exponents
 
-COLUMNS = 5  # curves in a row of the figure
-PANEL_INCHES = (3.0, 2.4)
-FIELDS = {"seconds": "seconds", "added_gb": "GB above the loaded model"}
+COLUMNS = 4  # curves in a row of the figure
+PANEL_INCHES = (3.0, 2.6)
+FIELDS = {"seconds": "seconds", "added_gb": "GB above the model"}
 DPI = 100
 
 
@@ -35,7 +35,8 @@ def draw(curves: Mapping[str, tuple[Curve, Sequence[Point]]], path: Path) -> Non
         for row, (field, label) in enumerate(FIELDS.items()):
             _panel(panels[2 * band + row, column], curve, points, field=field)
             panels[2 * band + row, column].set_ylabel(label)
-        panels[2 * band, column].set_title(name)
+            exponent = exponents(curve, points, field)[0]
+            panels[2 * band + row, column].set_title(f"{name}, exponent {exponent:.2f}", fontsize="medium")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, format="png")
 
@@ -44,11 +45,10 @@ def _panel(axes: Axes, curve: Curve, points: Sequence[Point], *, field: str) -> 
     values, ys = [point.value for point in points], [getattr(point, field) for point in points]
     scale = ys[-1] / curve.x(values[-1])
     axes.set_axis_on()
-    axes.loglog(values, ys, "o-", label=f"exponent {exponents(curve, points, field)[0]:.2f}")
+    axes.loglog(values, ys, "o-")
     axes.loglog(values, [curve.x(value) * scale for value in values], "--", color="gray", linewidth=1)
-    axes.set_xticks(values, list(map(str, values)))
+    axes.set_xticks(values, list(map(str, values)), rotation=45)  # 100, 200 and 500 lie close together
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(curve.label)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")

@@ -104,8 +104,8 @@ def test_draw_writes_a_picture_with_a_panel_for_seconds_and_one_for_memory(tmp_p
     growth_plot.draw({name: (CURVES[name], points) for name in names}, tmp_path / "new" / "growth.png")
     with Image.open(tmp_path / "new" / "growth.png") as picture:
         size = picture.size
-    # 6 curves: two bands of five columns, each band with two rows
-    assert size == (round(5 * 3.0 * 100), round(4 * 2.4 * 100))
+    # 6 curves: two bands of four columns, each band with two rows
+    assert size == (round(4 * 3.0 * 100), round(4 * 2.6 * 100))
 
 
 def test_main_writes_points_and_picture(tmp_path, monkeypatch, capsys):
