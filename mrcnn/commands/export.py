@@ -9,6 +9,7 @@ from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel, ONNX or PyTorch file and prove that it is equal"
+FORMATS = ("saved_model", "onnx", "torchvision", "detectron2")  # for the Tab key; the table itself needs TensorFlow
 RUN_OPTIONS = ("format", "classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
@@ -17,7 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser, required=True)
     parser.add_argument("--out", "--output", type=Path, required=True, metavar="DIR",
                         help="new folder, e.g. models/coins/1")  # fmt: skip
-    parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
+    parser.add_argument("--format", default="saved_model", metavar="NAME",
+                        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (saved_model)")  # fmt: skip
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")

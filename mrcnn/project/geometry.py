@@ -78,7 +78,7 @@ class Bitmap(Geometry):
         content = data.get("bitmap")
         if not isinstance(content, Mapping) or not isinstance(content.get("data"), str):
             raise UserError(f"an object of shape {cls.shape} needs `bitmap` with a text `data` and an `origin`")
-        origin = content.get("origin")
+        origin: Any = content.get("origin")
         if not _is_near_pixel(origin):
             origin = read_points([origin], what="bitmap.origin")[0]
         return cls(origin, data=content["data"])

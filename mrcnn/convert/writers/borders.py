@@ -136,7 +136,7 @@ def _sides_of(chain: np.ndarray, ends: np.ndarray) -> _Walks:
     counts = _SIDE_COUNTS[9 * arrived + onward]
     sums = counts.cumsum()
     owners = np.repeat(np.arange(len(chain)), counts)
-    sides = ((_FIRST_SIDES[arrived] - sums + counts)[owners] + np.arange(len(owners))) % 4
+    sides = ((_FIRST_SIDES[arrived] - sums + counts)[owners] + np.arange(len(owners))) & 3
     return _Walks(chain[owners], sides, sums[ends - 1])
 
 
@@ -160,7 +160,7 @@ def _separated(walks: _Walks, touching: np.ndarray) -> _Walks:
     pixels, sides, ends = walks
     onward = np.arange(1, len(sides) + 1)
     onward[ends - 1] = np.concatenate(([0], ends[:-1]))
-    x, y = (pixels + CORNERS[(sides + 1) % 4]).T  # where each side ends
+    x, y = (pixels + CORNERS[(sides + 1) & 3]).T  # where each side ends
     height, width = touching.shape
     corners = np.zeros((height + 2, width + 2), bool)
     corners[1:-1, 1:-1] = touching

@@ -134,7 +134,7 @@ def shape_element(item: Instance, found: outlines.Outlines) -> str:
         (y, x), (height, width) = item.origin, item.mask.shape
         place = f'rle="{", ".join(map(str, run_lengths(item.mask)))}" left="{x}" top="{y}" width="{width}"'
         return f'    <mask {common} {place} height="{height}" z_order="0">{_attribute_elements(values)}</mask>\n'
-    points = numerals.separated(found.parts[0].tolist())
+    points = numerals.separated(found.parts[0].ravel().tolist())
     return f'    <polygon {common} points="{points}" z_order="0">{_attribute_elements(values)}</polygon>\n'
 
 

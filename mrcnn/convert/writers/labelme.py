@@ -9,6 +9,7 @@ Source: labelme 5 (`label_file.py`, `shape.py`); the points of a mask are its fi
 """
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -99,7 +100,7 @@ def _text(content: Mapping[str, Any]) -> str:
     shapes = []
     for shape in content["shapes"]:
         rest = json.dumps({key: value for key, value in shape.items() if key != "points"}, ensure_ascii=False)
-        shapes.append(f'{rest[:-1]}, "points": {numerals.pairs(shape["points"])}}}')
+        shapes.append(f'{rest[:-1]}, "points": {numerals.pairs(itertools.chain.from_iterable(shape["points"]))}}}')
     rest = json.dumps({key: value for key, value in content.items() if key != "shapes"}, ensure_ascii=False)
     return f'{rest[:-1]}, "shapes": [{", ".join(shapes)}]}}'
 

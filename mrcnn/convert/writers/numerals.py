@@ -1,6 +1,6 @@
 """Writes coordinates as text: whole and half pixels, which repeat so often that their texts are kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 
 class _Texts(dict[float, str]):
@@ -16,14 +16,20 @@ _TEXTS = _Texts()
 
 def flat(values: Iterable[float]) -> str:
     """Writes a list of floats in JSON, `[1.0, 2.5]`."""
-    return f"[{', '.join([_TEXTS[value] for value in values])}]"
+    return f"[{', '.join(map(_TEXTS.__getitem__, values))}]"
 
 
-def pairs(points: Iterable[Sequence[float]]) -> str:
-    """Writes a list of points of two floats in JSON, `[[1.0, 2.5], [3.0, 4.0]]`."""
-    return f"[{', '.join([f'[{_TEXTS[x]}, {_TEXTS[y]}]' for x, y in points])}]"
+def pairs(values: Iterable[float]) -> str:
+    """Writes the list x1, y1, x2, y2, … as points in JSON, `[[1.0, 2.5], [3.0, 4.0]]`."""
+    inside = "], [".join(_points(values, ", "))
+    return f"[[{inside}]]" if inside else "[]"
 
 
-def separated(points: Iterable[Sequence[float]]) -> str:
-    """Writes points of two floats as CVAT does, `1.0,2.5;3.0,4.0`."""
-    return ";".join([f"{_TEXTS[x]},{_TEXTS[y]}" for x, y in points])
+def separated(values: Iterable[float]) -> str:
+    """Writes the list x1, y1, x2, y2, … as CVAT does, `1.0,2.5;3.0,4.0`."""
+    return ";".join(_points(values, ","))
+
+
+def _points(values: Iterable[float], separator: str) -> Iterable[str]:
+    texts = list(map(_TEXTS.__getitem__, values))
+    return map(separator.join, zip(texts[::2], texts[1::2], strict=True))

@@ -98,8 +98,9 @@ def row_of(found: outlines.Outlines, *, number: int, size_hw: tuple[int, int]) -
     """
     height, width = size_hw
     across, down = _fractions(width), _fractions(height)
-    points = [f"{across[x]} {down[y]}" for x, y in outlines.joined(found).tolist()]
-    return " ".join((str(number), *points))
+    xs, ys = outlines.joined(found).T.tolist()
+    points = zip(map(across.__getitem__, xs), map(down.__getitem__, ys), strict=True)
+    return " ".join((str(number), *map(" ".join, points)))
 
 
 class _Fractions(dict[float, str]):

@@ -4,14 +4,15 @@ import json
 
 from mrcnn.convert.writers import numerals
 
-POINTS = [[0.0, 2.5], [640.0, 0.5]]
+VALUES = [0.0, 2.5, 640.0, 0.5]
 
 
 def test_flat_and_pairs_are_json_of_the_same_numbers():
     assert json.loads(numerals.flat([0.0, 2.5, 640.0])) == [0.0, 2.5, 640.0]
-    assert numerals.pairs(POINTS) == json.dumps(POINTS)
+    assert numerals.pairs(VALUES) == json.dumps([[0.0, 2.5], [640.0, 0.5]])
     assert (numerals.flat([]), numerals.pairs([])) == ("[]", "[]")
 
 
 def test_separated_as_cvat_writes_them():
-    assert numerals.separated(POINTS) == "0.0,2.5;640.0,0.5"
+    assert numerals.separated(VALUES) == "0.0,2.5;640.0,0.5"
+    assert numerals.separated([]) == ""
