@@ -37,7 +37,11 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
     arguments.add_boxes(parser)
-    parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    part.add_argument("--val", action="store_true",
+                      help="only the images that a training on this data validates on: by its split, their tag, "
+                           "or drawn by the seed of the model's config")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode and `tta` are used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
     parser.add_argument(
@@ -95,6 +99,7 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         args.model,
         scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
+        only_val=args.val,
         names={"classes": args.classes, "input_size": args.input_size},
         loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         log=log,

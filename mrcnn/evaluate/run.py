@@ -20,6 +20,7 @@ from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError, counted
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
+from mrcnn.evaluate import val_images
 from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics, Predictions
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
@@ -203,8 +204,13 @@ def prepare(
     log: EventLog,
     groups: class_groups.Groups = MappingProxyType({}),
     tta: TtaConfig | None = None,
+    only_val: bool = False,
 ) -> Prepared:
-    """Loads a model and opens the data; arguments and errors are those of `evaluate_model`."""
+    """Loads a model and opens the data.
+
+    Arguments and errors are those of `evaluate_model`. `only_val` chooses the images that a training on this data with
+    the model's settings validates on.
+    """
     stored = read.read_model(model, **names)
     if isinstance(data, DataPaths):
         source = sources.open_annotated(data, (*metric_kinds.needs(stored.extra_fields), *stored.config.needs))
@@ -213,6 +219,15 @@ def prepare(
     else:
         source = sources.open_project(data)
     source = sources.with_tag(source, tag) if tag else source
+    if only_val:
+        paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
+        source = val_images.chosen(source, paths, val_images.settings_of(stored.path))
+        log.info(f"{counted(len(source.entries), 'validation image')} of {source.name}")
+    elif not tag and val_images.was_trained_on(stored.path, source.name):
+        log.warning(
+            f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on "
+            "data of this name: --val takes the validation images of a training alone"
+        )
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
