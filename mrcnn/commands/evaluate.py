@@ -12,6 +12,8 @@ A model whose masks were trained on some of its classes has the groups `seen` an
 
 import argparse
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -112,7 +114,8 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         metrics = writing.evaluate(prepared, args.report, model=args.model, **given)
     else:
         metrics = scoring.evaluate_prepared(prepared, **given)
-    print(printable(scoring.table(metrics)))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(printable(scoring.table(metrics, width=width)))
     if args.output:
         content = {"score_threshold": args.score_threshold, **scoring.jsonable(metrics)}
         with files.writing("the metrics", args.output):

@@ -251,8 +251,12 @@ def evaluate_prepared(
     )
 
 
-def table(metrics: dict[str, Any]) -> str:
+def table(metrics: dict[str, Any], *, width: int | None = None) -> str:
     """Formats the metrics as a text table.
+
+    Args:
+        metrics: from `evaluate`.
+        width: letters of a line; a wider table is divided into several. None for no limit.
 
     Returns:
         A row per class, one for all classes, and one per group; `-` where there is nothing to measure.
@@ -268,12 +272,24 @@ def table(metrics: dict[str, Any]) -> str:
         counts = (values.get(key, 0) for key in class_groups.COUNTS)
         rows.append((group, *counts, *(_cell(values.get(name)) for name in columns)))
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))]
+    return "\n\n".join(
+        "\n".join(
+            "  ".join([f"{row[0]:<{widths[0]}}", *(f"{row[column]:>{widths[column]}}" for column in part)])
+            for row in rows
         )
-        for row in rows
+        for part in _parts(widths, most=width)
     )
+
+
+def _parts(widths: Sequence[int], *, most: int | None) -> list[list[int]]:
+    """Divides the columns of a table, without the first, which all parts have; at least one column a part."""
+    parts: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        used = widths[0] + sum(2 + widths[other] for other in (*parts[-1], column))
+        if parts[-1] and most is not None and used > most:
+            parts.append([])
+        parts[-1].append(column)
+    return parts
 
 
 def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:
