@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mrcnn import events, files, startup
 from mrcnn.commands import arguments, paths
@@ -108,6 +109,10 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         groups=dict(args.group),
         tta=config.model.tta,
     )
+    if not (args.tag or args.val) and (
+        line := startup.load("mrcnn.evaluate.val_images").warning(args.model, prepared.source)
+    ):
+        log.warning(line)
     given = {"mode": config.mode, "batch_size": args.batch_size, "log": log}
     if args.report:
         writing = startup.load("mrcnn.report.evaluation.write", debug=args.debug)
@@ -122,6 +127,12 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
             args.output.parent.mkdir(parents=True, exist_ok=True)
             with files.replaced(args.output) as partial:
                 partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _warn_of_training_images(model: Path, source: Any, log: EventLog) -> None:
+    line = startup.load("mrcnn.evaluate.val_images").warning(model, source)
+    if line is not None:
+        log.warning(line)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

@@ -223,11 +223,6 @@ def prepare(
         paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
         source = val_images.chosen(source, paths, val_images.settings_of(stored.path))
         log.info(f"{counted(len(source.entries), 'validation image')} of {source.name}")
-    elif not tag and val_images.was_trained_on(stored.path, source.name):
-        log.warning(
-            f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on "
-            "data of this name: --val takes the validation images of a training alone"
-        )
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)

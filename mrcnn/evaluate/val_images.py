@@ -8,7 +8,7 @@ from typing import Any
 
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Settings
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.model_folder import layout
 from mrcnn.predict.sources import Source
 
@@ -62,9 +62,20 @@ def chosen(source: Source, paths: DataPaths, settings: Settings) -> Source:
     return replace(source, entries=tuple(one for one in source.entries if (one.dataset, one.name) in used))
 
 
-def was_trained_on(model: str | Path, name: str) -> bool:
-    """Checks whether the run of a model recorded training data of that name."""
-    return _mapping(_read(Path(model).resolve().parent / RUN).get("data")).get("name") == name
+def warning(model: str | Path, source: Source) -> str | None:
+    """Writes a warning where the run of a model recorded training data of the name of a source; None elsewhere.
+
+    Args:
+        model: folder of the model, or of the training with the model inside.
+        source: of which all images are evaluated.
+    """
+    runs = (Path(model), Path(model).resolve().parent)
+    if all(_mapping(_read(folder / RUN).get("data")).get("name") != source.name for folder in runs):
+        return None
+    return (
+        f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on data "
+        "of this name: --val takes the validation images of a training alone"
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:

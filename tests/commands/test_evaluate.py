@@ -174,10 +174,11 @@ def test_parse_refuses_a_group_without_name_or_classes(text, capsys):
 def test_command_evaluates_the_validation_images_or_warns_that_it_evaluates_all(project, tmp_path, monkeypatch, capsys):
     bundle = helpers.make_bundle()
     stored = helpers.make_stored(tmp_path, bundle)
-    (stored.path.parent / "run.json").write_text(json.dumps({"data": {"name": project.name}}))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": {"name": project.name}}))
     monkeypatch.setattr(read, "read_model", lambda model, **arguments: stored)
     monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
-    args = ["--model", "m.h5", "--project", str(project)]
+    args = ["--model", str(tmp_path / "run"), "--project", str(project)]
     counts = []
     for more in (["--val"], ["--tag", "val"], []):
         evaluate.evaluate(evaluate.parse([*args, *more]), JsonLog())

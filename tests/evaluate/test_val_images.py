@@ -54,10 +54,14 @@ def test_settings_of_the_config(tmp_path):
     assert val_images.settings_of(model) == Settings("a", "b", "none", "void", seed=7)
 
 
-def test_was_trained_on_reads_the_record_of_the_run_through_the_link(tmp_path):
+def test_warning_reads_the_record_of_the_run_through_the_link(tmp_path):
+    labelme(tmp_path / "pets", 5)
+    source = sources.open_annotated(DataPaths(tmp_path / "pets"))
     write_model(tmp_path / "run" / "00000002")
     (tmp_path / "run" / "best").symlink_to("00000002")
-    assert not val_images.was_trained_on(tmp_path / "run" / "best", "pets")
+    assert val_images.warning(tmp_path / "run" / "best", source) is None
     (tmp_path / "run" / "run.json").write_text('{"data": {"name": "pets"}}')
-    assert val_images.was_trained_on(tmp_path / "run" / "best", "pets")
-    assert not val_images.was_trained_on(tmp_path / "run" / "best", "cars")
+    for model in (tmp_path / "run" / "best", tmp_path / "run"):
+        assert val_images.warning(model, source).startswith("all 5 images of pets are evaluated")
+    (tmp_path / "run" / "run.json").write_text('{"data": {"name": "cars"}}')
+    assert val_images.warning(tmp_path / "run" / "best", source) is None
