@@ -20,6 +20,7 @@ from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError, counted
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
+from mrcnn.evaluate import val_images
 from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics, Predictions
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
@@ -205,11 +206,18 @@ def prepare(
     log: EventLog,
     groups: class_groups.Groups = MappingProxyType({}),
     tta: TtaConfig | None = None,
+    only_val: bool = False,
 ) -> Prepared:
-    """Loads a model and opens the data; arguments and errors are those of `evaluate_model`."""
+    """Loads a model and opens the data.
+
+    Arguments and errors are those of `evaluate_model`. `only_val` chooses the images that a training on this data with
+    the model's settings validates on.
+    """
     asked = Loading(**{**names, **loading, "score_threshold": None})
     exported = opening.open_exported(model, asked, settings=InferenceModelConfig(tta=tta), warn=log.warning)
     if exported is not None:
+        if only_val:
+            raise UserError(f"{model} has no settings of a training; give the model folder, or choose images by a tag")
         predictor = _at_threshold(exported, loading.get("score_threshold"), log=log)
         source = _open_data(data, tag, needs=(*metric_kinds.needs(predictor.fields), *predictor.facts.needs), log=log)
         known = predictor.exported
@@ -217,6 +225,10 @@ def prepare(
         return Prepared(predictor, source, known.neutral, groups)
     stored = read.read_model(model, **names)
     source = _open_data(data, tag, needs=(*metric_kinds.needs(stored.extra_fields), *stored.config.needs), log=log)
+    if only_val:
+        paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
+        source = val_images.chosen(source, paths, val_images.settings_of(stored.path))
+        log.info(f"{counted(len(source.entries), 'validation image')} of {source.name}")
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
@@ -271,8 +283,12 @@ def evaluate_prepared(
     )
 
 
-def table(metrics: dict[str, Any]) -> str:
+def table(metrics: dict[str, Any], *, width: int | None = None) -> str:
     """Formats the metrics as a text table.
+
+    Args:
+        metrics: from `evaluate`.
+        width: letters of a line; a wider table is divided into several. None for no limit.
 
     Returns:
         A row per class, one for all classes, and one per group; `-` where there is nothing to measure.
@@ -288,12 +304,24 @@ def table(metrics: dict[str, Any]) -> str:
         counts = (values.get(key, 0) for key in class_groups.COUNTS)
         rows.append((group, *counts, *(_cell(values.get(name)) for name in columns)))
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))]
+    return "\n\n".join(
+        "\n".join(
+            "  ".join([f"{row[0]:<{widths[0]}}", *(f"{row[column]:>{widths[column]}}" for column in part)])
+            for row in rows
         )
-        for row in rows
+        for part in _parts(widths, most=width)
     )
+
+
+def _parts(widths: Sequence[int], *, most: int | None) -> list[list[int]]:
+    """Divides the columns of a table, without the first, which all parts have; at least one column a part."""
+    parts: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        used = widths[0] + sum(2 + widths[other] for other in (*parts[-1], column))
+        if parts[-1] and most is not None and used > most:
+            parts.append([])
+        parts[-1].append(column)
+    return parts
 
 
 def _check_classes(source: Source, *, names: Sequence[str], neutral: str | None, log: EventLog) -> None:

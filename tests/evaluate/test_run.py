@@ -168,6 +168,24 @@ def test_table():
     ]
 
 
+def test_table_is_divided_where_it_is_wider_than_a_terminal():
+    numbers = dict.fromkeys(metric_kinds.METRICS["coco"].columns, 0.5)
+    metrics = {**numbers, "per_class": {"cat": {"objects": 12, "detections": 3, **numbers}}}
+    # cat 3, then 2 + 7 and 2 + 5, 8, 10 and 10: 47 letters; with mask_ap 56
+    assert scoring.table(metrics, width=47).splitlines() == [
+        "     objects  found  box_ap  box_ap50  box_ap75",
+        "cat       12      3   0.500     0.500     0.500",
+        "all       12      3   0.500     0.500     0.500",
+        "",
+        "     mask_ap  mask_ap50  mask_ap75",
+        "cat    0.500      0.500      0.500",
+        "all    0.500      0.500      0.500",
+    ]
+    assert "box_ap75" in scoring.table(metrics, width=46).split("\n\n")[1]
+    assert len(scoring.table(metrics, width=1).split("\n\n")) == 8  # a column each
+    assert scoring.table(metrics, width=1000) == scoring.table(metrics)
+
+
 def test_table_ends_with_the_groups():
     numbers = dict.fromkeys(metric_kinds.METRICS["coco"].columns, 0.5)
     per_class = {"cat": {"objects": 12, "detections": 3, **numbers}}
