@@ -120,7 +120,8 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
     else:
         metrics = scoring.evaluate_prepared(prepared, **given)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(printable(scoring.table(metrics, width=width)))
+    text = startup.load("mrcnn.evaluate.text_table").text_table(metrics, width=width)
+    print(printable(text))
     if args.output:
         content = {"score_threshold": args.score_threshold, **scoring.jsonable(metrics)}
         with files.writing("the metrics", args.output):

@@ -73,8 +73,8 @@ def warning(model: str | Path, source: Source) -> str | None:
     if all(_mapping(_read(folder / RUN).get("data")).get("name") != source.name for folder in runs):
         return None
     return (
-        f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on data "
-        "of this name: --val takes the validation images of a training alone"
+        f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on "
+        "data of this name: --val takes the validation images of a training alone"
     )
 
 
