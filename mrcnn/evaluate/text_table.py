@@ -1,5 +1,6 @@
 """The table of an evaluation for people."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 

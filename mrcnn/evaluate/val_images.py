@@ -72,9 +72,10 @@ def warning(model: str | Path, source: Source) -> str | None:
     runs = (Path(model), Path(model).resolve().parent)
     if all(_mapping(_read(folder / RUN).get("data")).get("name") != source.name for folder in runs):
         return None
+    count = counted(len(source.entries), "image")
     return (
-        f"all {counted(len(source.entries), 'image')} of {source.name} are evaluated, and the model was trained on "
-        "data of this name: --val takes the validation images of a training alone"
+        f"all {count} of {source.name} are evaluated, and data of this name trained the model: --val takes the "
+        "validation images of a training alone"
     )
 
 

@@ -1,5 +1,7 @@
 """The table of an evaluation, and how it is divided."""
 
+import math
+
 from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.text_table import text_table
 
