@@ -1,8 +1,9 @@
-"""Measures how fast the label formats are read and written, in images a second on one core.
+"""Measures how fast the label formats are read, converted and written, in images a second on one core.
 
-The same random outlines are written in each format, with hard links to one image, and read as training reads them: each
-object's pixels are computed. Then a project with bitmaps of the same objects is converted to each format that
-`mrcnn convert --to` writes, from its annotation files to the finished folder. Both use one thread.
+The same random outlines are written in each format, with hard links to one image. They are read as training reads them,
+where each object's pixels are computed, and converted to a project, from the annotation files to the finished folder. A
+project with bitmaps of the same objects is then converted to each format that `mrcnn convert --to` writes. All use one
+thread.
 
     python -m benchmarks.formats --images 5000 --polygons 7
 """
@@ -21,10 +22,11 @@ import cv2
 import numpy as np
 
 from mrcnn import events
+from mrcnn.convert import formats as to_project
 from mrcnn.convert import to_format
 from mrcnn.convert.writers import table as written
 from mrcnn.data.formats import table
-from mrcnn.data.formats.record import Job
+from mrcnn.data.formats.record import Job, Report
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.project.annotation import Annotation, Label
 from mrcnn.project.geometry import Bitmap, Polygon
@@ -155,26 +157,48 @@ WRITERS: dict[str, Callable[[Path, Sequence[Outlines]], Path]] = {
 }
 
 
-def measure(kind: str, images: Sequence[Outlines], folder: Path) -> float:
-    """Writes data of a format into a new folder and reads it.
-
-    Returns:
-        CPU seconds that reading took, on one thread.
-    """
+def make_data(kind: str, images: Sequence[Outlines], folder: Path) -> Path:
+    """Writes data of a format into a new folder; returns the path to read."""
     root = folder / kind
     root.mkdir()
     picture = root / "0.png"
     cv2.imwrite(str(picture), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     for index in range(1, len(images)):
         os.link(picture, root / f"{index}.png")
-    path = WRITERS[kind](root, images)
+    return WRITERS[kind](root, images)
+
+
+def measure(kind: str, path: Path) -> float:
+    """Reads data of a format.
+
+    Returns:
+        CPU seconds.
+    """
     start = time.process_time()
     job = Job(path)
-    found = table.read(kind, job)
+    table.read(kind, job)
     seconds = time.process_time() - start
-    if len(found) != len(images) or job.report.lost.total():
-        raise RuntimeError(f"{kind}: {len(found)} of {len(images)} images were read: {job.report.tally.lines()}")
+    _check(kind, job.report)
     return seconds
+
+
+def measure_converting(kind: str, path: Path, folder: Path) -> float:
+    """Converts data of a format to a project.
+
+    Returns:
+        CPU seconds.
+    """
+    start = time.process_time()
+    log = events.JsonLog(io.StringIO())
+    report = to_project.convert(Job(path), folder / f"from_{kind}", log=log, plan=to_project.Plan(kind))
+    seconds = time.process_time() - start
+    _check(kind, report)
+    return seconds
+
+
+def _check(kind: str, report: Report) -> None:
+    if report.lost_images or report.lost.total():
+        raise RuntimeError(f"{kind}: not all was kept: {report.tally.lines()}")
 
 
 def make_project(root: Path, images: Sequence[Outlines]) -> Path:
@@ -201,8 +225,7 @@ def measure_writing(kind: str, project: Path, folder: Path) -> float:
     paths, log = DataPaths(project), events.JsonLog(io.StringIO())
     losses, _ = to_format.convert(paths, folder / f"to_{kind}", log=log, plan=to_format.Plan(kind))
     seconds = time.process_time() - start
-    if losses.lost_images or losses.lost.total():
-        raise RuntimeError(f"{kind}: not all was written: {losses.lines()}")
+    _check(kind, losses)
     return seconds
 
 
@@ -214,16 +237,21 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     images = [outlines(options.polygons, seed=index) for index in range(options.images)]
     print(f"{options.images} images of {WIDTH} x {HEIGHT} pixels, {options.polygons} outlines of {POINTS} points each")
-    print(f"{'format':<14}{'CPU s':>9}{'images/s':>10}")
-    with tempfile.TemporaryDirectory() as folder:
+    print(f"{'':<28}{'CPU s':>9}{'images/s':>10}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         for kind in WRITERS:
-            seconds = measure(kind, images, Path(folder))
-            print(f"{kind:<14}{seconds:>9.1f}{options.images / seconds:>10.0f}", flush=True)
-        project = make_project(Path(folder), images)
+            path = make_data(kind, images, folder)
+            _print_row(f"read {kind}", measure(kind, path), options.images)
+            _print_row(f"{kind} to a project", measure_converting(kind, path, folder), options.images)
+        project = make_project(folder, images)
         for kind in written.WRITERS:
-            seconds = measure_writing(kind, project, Path(folder))
-            print(f"{f'to {kind}':<14}{seconds:>9.1f}{options.images / seconds:>10.0f}", flush=True)
+            _print_row(f"a project to {kind}", measure_writing(kind, project, folder), options.images)
     return 0
+
+
+def _print_row(what: str, seconds: float, images: int) -> None:
+    print(f"{what:<28}{seconds:>9.2f}{images / seconds:>10.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ CONVERTERS: Commands = {
     "cityscapes": _format("cityscapes", "Cityscapes' fine annotations"),
     "coco_panoptic": _format("coco_panoptic", "COCO panoptic JSON and PNG files"),
     "voc": _format("voc", "Pascal VOC's XML files and masks"),
+    "png_masks": _format("png_masks", "images with instance masks: a folder images beside a folder masks"),
     "PATH": Command("mrcnn.convert.formats", "any of the last ones, recognized by what is at PATH"),
     "--to": Command("mrcnn.convert.to_format", "the other way: write data as coco, yolo, labelme or cvat"),
 }

@@ -11,6 +11,7 @@ from mrcnn.annotate import draw, run
 from mrcnn.config import load, presets
 from mrcnn.convert import coins
 from mrcnn.evaluate import run as scoring
+from mrcnn.evaluate.text_table import text_table
 from mrcnn.events import EventLog
 from mrcnn.export import run as exporting
 from mrcnn.images import pixels
@@ -50,7 +51,7 @@ def main(output: Path, log: EventLog) -> None:
     photographs = output / "results" / untouched.name / coins.DATASET / "img"
     exporting.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
     draw_overlay(predictor, untouched, output / OVERLAY)
-    log.info(scoring.table(metrics))
+    log.info(text_table(metrics))
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
 
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -193,9 +194,10 @@ class RichLog(EventLog):
         prefix, style = {"warn": ("warning: ", "yellow"), "error": ("error: ", "red"), "fatal": ("error: ", "red")}.get(
             level, ("", None)
         )
-        self._console.print(
-            one_line(prefix + message), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True
-        )
+        text = one_line(prefix + message)
+        if self._console.is_terminal:  # long words, such as paths, stay whole, so that they can be copied
+            text = textwrap.fill(text, self._console.width, break_long_words=False, break_on_hyphens=False)
+        self._console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def progress(self, subtask: str, current: int, total: int, *, left: float | None = None) -> None:
         """Updates the subtask's bar; a finished bar is replaced by one line with its time."""
@@ -217,14 +219,15 @@ class RichLog(EventLog):
     ) -> None:
         """Shows metrics of training beside the bars; prints those of a validation as a line.
 
-        Beside a bar are the first metric and, on a terminal of at least `WIDE` columns, as many others as fit.
+        Beside a bar are the first metric and, on a terminal of at least `WIDE` columns, as many others as fit. The line
+        of a validation on a terminal is without the parts of the loss, which would hide the measures.
         """
         if split == "train":
             for task in self._bars.tasks:
                 self._bars.update(task.id, status=figures(metrics, most=self._room(task)))
         else:
-            before = f"train: {figures(training)}; " if training else ""
-            self.info(f"epoch {epoch:g} {before}{split}: {figures(metrics)}")
+            before = f"train: {figures(self._main(training))}; " if training else ""
+            self.info(f"epoch {epoch:g} {before}{split}: {figures(self._main(metrics))}")
 
     def checkpoint(self, *, id: int, subdir: str, sizeb: int, best_now: bool, loss: float) -> None:
         """Prints the checkpoint's folder, size and loss."""
@@ -244,6 +247,11 @@ class RichLog(EventLog):
             self._bars.remove_task(task_id)
         self._tasks.clear()
         self._bars.stop()
+
+    def _main(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Leaves out the parts of the loss on a terminal."""
+        is_part = self._console.is_terminal
+        return {name: value for name, value in metrics.items() if not (is_part and name.endswith("_loss"))}
 
     def _room(self, task: Any) -> int:
         """Computes the columns behind the others of a bar, each of which a space follows; 0 below `WIDE` columns."""

@@ -186,7 +186,8 @@ def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str])
         UserError: the file cannot be copied.
     """
     try:
-        os.link(os.path.realpath(source), target)  # the file itself: a link to a symbolic link may dangle
+        # the file itself: a link to a symbolic link may dangle
+        os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
     except OSError:
         try:
             shutil.copyfile(source, target)

@@ -10,9 +10,9 @@ def test_main_prints_a_row_for_each_format(capsys):
     assert formats.main(["--images", "3", "--polygons", "2"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows[0] == "3 images of 640 x 480 pixels, 2 outlines of 24 points each"
-    read = len(formats.WRITERS)
-    assert [row.split()[0] for row in rows[2 : 2 + read]] == list(formats.WRITERS)
-    assert [row.split()[:2] for row in rows[2 + read :]] == [["to", kind] for kind in formats.written.WRITERS]
+    pairs = [(f"read {kind}", f"{kind} to a project") for kind in formats.WRITERS]
+    names = [name for pair in pairs for name in pair] + [f"a project to {kind}" for kind in formats.written.WRITERS]
+    assert [row[:28].strip() for row in rows[2:]] == names
 
 
 def test_outlines_lie_in_the_image_and_depend_on_the_seed():
@@ -26,8 +26,11 @@ def test_outlines_lie_in_the_image_and_depend_on_the_seed():
 
 
 def test_measure_refuses_data_that_is_not_all_read(tmp_path):
-    with pytest.raises(RuntimeError, match="yolo: 1 of 1 images were read"):
-        formats.measure("yolo", [[np.zeros((24, 2)), formats.outlines(1, seed=0)[0]]], tmp_path)
+    path = formats.make_data("yolo", [[np.zeros((24, 2)), formats.outlines(1, seed=0)[0]]], tmp_path)
+    with pytest.raises(RuntimeError, match="yolo: not all was kept"):
+        formats.measure("yolo", path)
+    with pytest.raises(RuntimeError, match="yolo: not all was kept"):
+        formats.measure_converting("yolo", path, tmp_path)
 
 
 def test_measure_writing_refuses_what_is_not_all_written(tmp_path):

@@ -73,6 +73,23 @@ def test_metrics_of_rich_log_prints_training_and_validation_in_one_line(stream):
     assert stream.getvalue() == "epoch 3 train: loss 1; val: loss 2 mask_ap 0.5\n"
 
 
+def test_metrics_of_rich_log_leaves_out_the_parts_of_the_loss_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    found = {"loss": 2.0, "rpn_class_loss": 0.5, "mask_ap": 0.5}
+    events.RichLog(stream).metrics("val", 3, found, training={"loss": 1.0, "l2_loss": 0.5})
+    assert "epoch 3 train: loss 1; val: loss 2 mask_ap 0.5\n" in stream.getvalue()
+
+
+def test_emit_of_rich_log_wraps_between_words_on_a_terminal_and_keeps_paths_whole(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "20")
+    stream, path = Terminal(), "/a/path/that/is/longer/than/the/terminal"
+    events.RichLog(stream).info(f"nine letters written to {path}; done")
+    assert stream.getvalue().splitlines() == ["nine letters written", "to", f"{path};", "done"]
+
+
 LOSSES = ("rpn_class", "rpn_bbox", "mrcnn_class", "mrcnn_bbox", "mrcnn_mask", "semantic")
 METRICS = {"loss": 1.23456, **{f"{name}_loss": 0.25 for name in LOSSES}}
 LONG = "convert a_data_set_with_a_name_that_fills_more_than_one_line_of_a_terminal_of_eighty_columns_2026"

@@ -17,6 +17,7 @@ from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.evaluate import run as evaluating
+from mrcnn.evaluate.text_table import text_table
 from mrcnn.export import proof
 from mrcnn.export import run as exporting
 from mrcnn.export.formats.saved_model import SavedModel
@@ -119,7 +120,7 @@ def test_evaluate_measures_panoptic_quality(predictor, project):
     # things are nowhere in the map: 0; sky and road have 16 rows of 24 of their 64 x 32 pixels in the cat
     expected = (64 * 32 - 16 * 24) / (64 * 32)
     assert result["semantic_iou"] == pytest.approx((0 + expected + expected) / 3, abs=0.02)
-    rows = {line.split()[0]: line.split() for line in evaluating.table(result).splitlines()[1:]}
+    rows = {line.split()[0]: line.split() for line in text_table(result).splitlines()[1:]}
     assert rows["sky"][1:3] == ["1", "1"]
     assert rows["cat"][-1] == "-"
     assert rows["all"][1:3] == ["3", "3"]

@@ -60,7 +60,7 @@ def preprocessing(contents: Contents) -> str:
         divided = f" and divided by {_shown(std)}" if std else ""
         lines.append(f"The mean {_shown(mean)} of the channels' values 0 to 255 is subtracted{divided}.")
     if augmentation := contents.settings.get("augmentation"):
-        lines.append(f"Training images are changed at random by {_shown(augmentation)}.")
+        lines.append(f"Training images are changed at random by {_shown(augmentation)} (`augmentation`).")
     return " ".join(lines)
 
 
@@ -96,6 +96,9 @@ def speeds(contents: Contents) -> str:
     if contents.facts and contents.facts.processes:
         began = contents.facts.processes[0].began
         pairs.append(("Start", f"{escaped(began[:10])}, {contents.facts.hours:.3g} hours in all"))
+    for column, what in (("memory_peak_gb", "Memory"), ("gpu_memory_peak_gb", "GPU memory")):
+        if peaks := [row[column] for row in contents.rows if column in row]:
+            pairs.append((what, f"{max(peaks):.1f} GB at most"))
     if contents.weights_bytes is not None:
         pairs.append(("Weight file", f"{contents.weights_bytes / 1e6:.1f} MB"))
     if contents.facts and contents.facts.parameters is not None:
@@ -128,6 +131,9 @@ def start(contents: Contents) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:g}"
+    if isinstance(value, Mapping) and isinstance(name := value.get("name"), str) and "args" in value:  # an augmenter
+        args = _shown([part for key, part in value.items() if key != "name" and part])
+        return f"{escaped(name)} ({args})" if args else escaped(name)
     if isinstance(value, Mapping):
         return ", ".join(f"{escaped(key)} {_shown(item)}" for key, item in value.items() if item not in (None, [], {}))
     if isinstance(value, list):

@@ -90,7 +90,12 @@ def _check_data(
     check = startup.load("mrcnn.data.check_source")
     settings = check.Settings(**_settings(config))
     report = check.check_source(
-        check.DataPaths(**data), settings, by_points=bool(config.model.needs), log=log, decoded=decoded
+        check.DataPaths(**data),
+        settings,
+        by_points=bool(config.model.needs),
+        most_found=config.model.detections_per_image,
+        log=log,
+        decoded=decoded,
     )
     return check.format_report(report), bool(report.errors)
 

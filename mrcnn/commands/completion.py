@@ -8,10 +8,10 @@ The script is static: completing runs no Python. Print it anew after an update.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from mrcnn import events, optional, startup
 
@@ -43,6 +43,7 @@ def script(shell: str) -> str:
     shtab: Any = startup.load("shtab")
     root = whole_parser(startup.load("mrcnn.__main__"))
     mark_paths(root, file=shtab.FILE, folder=shtab.DIRECTORY)
+    suggest(root, words_of_options())
     return str(shtab.complete(root, shell))
 
 
@@ -81,6 +82,36 @@ def mark_paths(parser: argparse.ArgumentParser, *, file: Any, folder: Any) -> No
                     mark_paths(below, file=file, folder=folder)
         elif action.type is Path or action.metavar in FILES:
             action.complete = folder if action.metavar in FOLDERS else file  # type: ignore[attr-defined]
+
+
+def words_of_options() -> dict[str, tuple[str, ...]]:
+    """Lists the words that options accept beside others, or that only a later check knows."""
+    served = startup.load("mrcnn.config.serve").ServeConfig.model_fields
+    return {
+        "--format": startup.load("mrcnn.commands.export").FORMATS,
+        "--api": get_args(served["api"].annotation),
+        "--precision": get_args(served["precision"].annotation),
+        "--device": ("cpu", "0"),
+        "--batch-size": ("auto",),
+        **{f"--{split}-tag": (split,) for split in ("train", "val", "test")},
+    }
+
+
+def suggest(parser: argparse.ArgumentParser, words: Mapping[str, Sequence[str]]) -> None:
+    """Makes words the choices of options that have none; the parser is then good for completion alone.
+
+    Args:
+        parser: changed in place, with those below it.
+        words: by option.
+    """
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            for below in action.choices.values():
+                if isinstance(below, argparse.ArgumentParser):
+                    suggest(below, words)
+        elif action.choices is None:
+            found = next((words[word] for word in action.option_strings if word in words), None)
+            action.choices = found and list(found)
 
 
 def _add(group: Any, name: str, row: Any) -> None:

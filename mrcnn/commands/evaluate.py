@@ -12,8 +12,11 @@ A model whose masks were trained on some of its classes has the groups `seen` an
 
 import argparse
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mrcnn import events, files, startup
 from mrcnn.commands import arguments, paths
@@ -37,7 +40,11 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     place.add_argument("--data", type=Path, metavar="PATH", help=arguments.DATA)
     parser.add_argument("--images", type=Path, metavar="DIR", help=arguments.IMAGES)
     arguments.add_boxes(parser)
-    parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--tag", metavar="NAME", help="only images with this tag")
+    part.add_argument("--val", action="store_true",
+                      help="only the images that a training on this data validates on: by its split, their tag, "
+                           "or drawn by the seed of the model's config")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="JSON", help="inference config whose mode and `tta` are used")
     parser.add_argument("--output", type=Path, metavar="JSON", help="where the metrics are written too")
     parser.add_argument(
@@ -95,25 +102,38 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
         args.model,
         scoring.DataPaths(**data) if data else args.project,
         tag=args.tag,
+        only_val=args.val,
         names={"classes": args.classes, "input_size": args.input_size},
         loading={name: getattr(args, name) for name in ("score_threshold", "device", "precision", "tf32")},
         log=log,
         groups=dict(args.group),
         tta=config.model.tta,
     )
+    if not (args.tag or args.val) and (
+        line := startup.load("mrcnn.evaluate.val_images").warning(args.model, prepared.source)
+    ):
+        log.warning(line)
     given = {"mode": config.mode, "batch_size": args.batch_size, "log": log}
     if args.report:
         writing = startup.load("mrcnn.report.evaluation.write", debug=args.debug)
         metrics = writing.evaluate(prepared, args.report, model=args.model, **given)
     else:
         metrics = scoring.evaluate_prepared(prepared, **given)
-    print(printable(scoring.table(metrics)))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    text = startup.load("mrcnn.evaluate.text_table").text_table(metrics, width=width)
+    print(printable(text))
     if args.output:
         content = {"score_threshold": args.score_threshold, **scoring.jsonable(metrics)}
         with files.writing("the metrics", args.output):
             args.output.parent.mkdir(parents=True, exist_ok=True)
             with files.replaced(args.output) as partial:
                 partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _warn_of_training_images(model: Path, source: Any, log: EventLog) -> None:
+    line = startup.load("mrcnn.evaluate.val_images").warning(model, source)
+    if line is not None:
+        log.warning(line)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

@@ -8,7 +8,9 @@ from mrcnn import files, startup
 from mrcnn.commands import arguments, paths, tasks
 from mrcnn.events import EventLog
 
-HELP = "write a SavedModel, ONNX, OpenVINO or PyTorch file and prove that it is equal"
+HELP = "write a SavedModel, ONNX, OpenVINO, LiteRT or PyTorch file and prove that it is equal"
+# for the Tab key; the table itself needs TensorFlow
+FORMATS = ("saved_model", "onnx", "openvino", "litert", "torchvision", "detectron2")
 RUN_OPTIONS = ("classes", "input_size", "images", "score_threshold", "device", "tf32")
 
 
@@ -17,9 +19,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_model(parser, required=True)
     parser.add_argument("--out", "--output", type=Path, required=True, metavar="DIR",
                         help="new folder, e.g. models/coins/1")  # fmt: skip
-    parser.add_argument("--format", default="saved_model", metavar="NAME", help="default: saved_model")
+    parser.add_argument("--format", default="saved_model", metavar="NAME",
+                        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (saved_model)")  # fmt: skip
     parser.add_argument("--weights", default="float32", metavar="KIND",
-                        help="float32 (default), float16 or int8; with --format onnx or openvino")  # fmt: skip
+                        help="float32 (default), float16 or int8; with --format onnx, openvino or litert")  # fmt: skip
     parser.add_argument("--calibrate", type=Path, metavar="DIR",
                         help="for int8: images like those to come; at most 64 are used")  # fmt: skip
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")

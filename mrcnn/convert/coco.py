@@ -27,7 +27,6 @@ from mrcnn.events import EventLog
 from mrcnn.fields import extras
 from mrcnn.fields.table import Fields
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Tag
-from mrcnn.project.geometry import Bitmap
 from mrcnn.project.listing import is_overlong
 from mrcnn.project.meta import ClassMeta, ProjectMeta, TagMeta
 from mrcnn.project.shape import Geometry
@@ -141,8 +140,7 @@ class _Converter:
         is_ignored = item.is_crowd and not self._crowds_as_objects
         self.counts["crowds"] += is_ignored
         if isinstance(geometry, objects.RunLengths):
-            mask, (y, x) = geometry.draw()
-            geometry = Bitmap((x, y), mask)
+            geometry = geometry.to_bitmap()
         label = Label(item.category, geometry, (Tag(CROWD_TAG),) if is_ignored else ())
         return extras.figures(label, item.extras, self._fields.get(item.category))
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from mrcnn import events, files
 from mrcnn.convert.split import TRAIN_TAG, VAL_FRACTION, VAL_TAG, Split
 from mrcnn.data import stratify
+from mrcnn.data.coco.objects import RunLengths
 from mrcnn.data.formats import table
 from mrcnn.data.formats.record import Found, Job, Report
 from mrcnn.data.sources import formats as sources
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.project.annotation import Annotation, Label, Tag
-from mrcnn.project.geometry import Bitmap
 from mrcnn.project.writer import ProjectWriter
 
 
@@ -65,7 +65,7 @@ def convert(job: Job, out: Path, *, log: EventLog, plan: Plan) -> Report:
     items = _tagged(table.read(kind, job), plan, job.report)
     with ProjectWriter(out, sources.meta_of(items, job.report)) as writer:
         for item in log.track(items, "convert"):
-            labels = tuple(replace(label, geometry=_stored(label)) for label in item.annotation.labels)
+            labels = tuple(map(_stored, item.annotation.labels))
             annotation = replace(item.annotation, labels=labels)
             writer.add(item.dataset, item.name, item.image_path, annotation=annotation)
     for line in job.report.tally.lines():
@@ -189,6 +189,7 @@ def _with_tag(item: Found, tag: str | None) -> Found:
     return item._replace(annotation=annotation, split=tag)
 
 
-def _stored(label: Label) -> Bitmap:
-    data = label.geometry.to_json()["bitmap"]
-    return Bitmap(data["origin"], data=data["data"])
+def _stored(label: Label) -> Label:
+    """Encodes the mask of an object, so that it is drawn once."""
+    geometry = label.geometry
+    return replace(label, geometry=geometry.to_bitmap()) if isinstance(geometry, RunLengths) else label

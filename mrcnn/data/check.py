@@ -24,7 +24,7 @@ from mrcnn.project import repeated
 from mrcnn.project.annotation import CROWD_TAG, Annotation, Label, Reading, Tag, read
 from mrcnn.project.census import Census, Limits
 from mrcnn.project.geometry import Polygon, Unsupported
-from mrcnn.project.meta import ProjectMeta
+from mrcnn.project.meta import ProjectMeta, TagMeta
 from mrcnn.project.reader import Item, Project, read_json
 from mrcnn.project.skeletons import THIN_SHAPES
 
@@ -176,7 +176,7 @@ def format_report(report: Report, *, every: bool = False) -> str:
     lines = [
         f"project {project.name} in {project.path}",
         f"data sets: {_listed(datasets)}",
-        f"tags: {', '.join(f'{tag.name} ({tag.value_type})' for tag in project.meta.tags) or 'none'}",
+        f"tags: {', '.join(map(_tag_text, project.meta.tags)) or 'none'}",
         f"shapes of objects: {_listed(report.shapes)}",
         *_table([header, *rows]),
         *_remarks(report),
@@ -324,6 +324,11 @@ def _training(report: Report) -> Iterator[str]:
     for number, census in enumerate(report.sets.values()):
         yield from (f"  {line}" for line in census.remarks(() if number else titles))
     yield from (f"  error: training refuses this project: {line}" for line in report.refusals)
+
+
+def _tag_text(tag: TagMeta) -> str:
+    """Writes a tag with the kind of its values, where it has values."""
+    return tag.name if tag.value_type == "none" else f"{tag.name} ({tag.value_type})"
 
 
 def _check_tags(subject: str, tags: Iterable[Tag], meta: ProjectMeta) -> Iterator[str]:

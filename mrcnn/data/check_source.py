@@ -4,18 +4,18 @@ Every image is decoded and every annotation read. The problems are those that tr
 """
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrcnn.config.model import MASK_POINTS
 from mrcnn.data.sources import samples, table
-from mrcnn.data.sources.source import DataPaths, Settings
+from mrcnn.data.sources.source import AnnotatedImage, DataPaths, Settings
 from mrcnn.errors import UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.fields.table import FIELDS
 from mrcnn.images import image_file
-from mrcnn.project.annotation import CROWD_TAG
+from mrcnn.project.annotation import CROWD_TAG, Annotation
 
 SETS = ("train", "val", "neither")
 
@@ -50,6 +50,7 @@ def check_source(
     settings: Settings,
     *,
     by_points: bool = True,
+    most_found: int | None = None,
     log: EventLog | None = None,
     decoded: Container[Path] = (),
 ) -> SourceReport:
@@ -59,6 +60,7 @@ def check_source(
         paths: of the data.
         settings: of the training.
         by_points: whether masks are learnt from labelled points; without, a box with points has no mask.
+        most_found: objects that the model can find in an image; an image with more is a warning. None for no limit.
         log: where progress is shown; None for nowhere.
         decoded: paths of images that were decoded before, which are not decoded again.
 
@@ -87,6 +89,7 @@ def check_source(
         sets = None
     chosen = (sets.train, sets.val) if sets else ((), ())
     members = {index: name for name, part in zip(SETS, chosen, strict=False) for index in part}
+    report.warnings += _full(items, annotations, most_found)
     for index, annotation in enumerate(annotations):
         name = members.get(index, SETS[-1])
         report.images[name] += 1
@@ -109,6 +112,21 @@ def format_report(report: SourceReport) -> str:
     lines.append(f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}")
     lines += [f"error: {line}" for line in report.errors]
     return "\n".join([*lines, *(f"warning: {line}" for line in report.warnings)])
+
+
+def _full(
+    items: Sequence[AnnotatedImage], annotations: Sequence[Annotation], most_found: int | None
+) -> tuple[str, ...]:
+    """Writes a line about the images with too many objects; crowds and parts of objects do not count."""
+    counts = [sum(not figures[0].has_tag(CROWD_TAG) for figures in item.objects()) for item in annotations]
+    full = [(count, item.name) for count, item in zip(counts, items, strict=True) if count > (most_found or count)]
+    if not full:
+        return ()
+    most, name = max(full)
+    return (
+        f"{counted(len(full), 'image')} with more than the {most_found} objects that can be found in one, {name} with "
+        f"{most}; raise `model.detections_per_image`",
+    )
 
 
 def _row(counts: list[int]) -> list[str]:

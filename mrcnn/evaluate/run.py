@@ -1,6 +1,5 @@
 """Computes the metrics of a model on annotated images, in any inference mode."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +19,7 @@ from mrcnn.data.sources.source import AnnotatedImage, DataPaths
 from mrcnn.errors import UserError, counted
 from mrcnn.evaluate import groups as class_groups
 from mrcnn.evaluate import table as metric_kinds
+from mrcnn.evaluate import val_images
 from mrcnn.evaluate.metric import GROUPS, PER_CLASS, Metrics, Predictions
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields, of_data
@@ -205,11 +205,18 @@ def prepare(
     log: EventLog,
     groups: class_groups.Groups = MappingProxyType({}),
     tta: TtaConfig | None = None,
+    only_val: bool = False,
 ) -> Prepared:
-    """Loads a model and opens the data; arguments and errors are those of `evaluate_model`."""
+    """Loads a model and opens the data.
+
+    Arguments and errors are those of `evaluate_model`. `only_val` chooses the images that a training on this data with
+    the model's settings validates on.
+    """
     asked = Loading(**{**names, **loading, "score_threshold": None})
     exported = opening.open_exported(model, asked, settings=InferenceModelConfig(tta=tta), warn=log.warning)
     if exported is not None:
+        if only_val:
+            raise UserError(f"{model} has no settings of a training; give the model folder, or choose images by a tag")
         predictor = _at_threshold(exported, loading.get("score_threshold"), log=log)
         source = _open_data(data, tag, needs=(*metric_kinds.needs(predictor.fields), *predictor.facts.needs), log=log)
         known = predictor.exported
@@ -217,6 +224,10 @@ def prepare(
         return Prepared(predictor, source, known.neutral, groups)
     stored = read.read_model(model, **names)
     source = _open_data(data, tag, needs=(*metric_kinds.needs(stored.extra_fields), *stored.config.needs), log=log)
+    if only_val:
+        paths = data if isinstance(data, DataPaths) else DataPaths(Path(data))
+        source = val_images.chosen(source, paths, val_images.settings_of(stored.path))
+        log.info(f"{counted(len(source.entries), 'validation image')} of {source.name}")
     bundle = read.load_model(stored, **loading, warn=log.warning)
     for line in precision.lines(bundle.precision, asked=loading.get("precision", precision.SINGLE)):
         log.info(line)
@@ -268,31 +279,6 @@ def evaluate_prepared(
         batch_size=batch_size,
         groups=prepared.groups,
         watch=watch,
-    )
-
-
-def table(metrics: dict[str, Any]) -> str:
-    """Formats the metrics as a text table.
-
-    Returns:
-        A row per class, one for all classes, and one per group; `-` where there is nothing to measure.
-    """
-    columns = [name for name in metric_kinds.columns() if name in metrics]
-    rows = [("", "objects", "found", *columns)]
-    per_class = metrics[PER_CLASS]
-    for title, values in per_class.items():
-        rows.append((title, values["objects"], values["detections"], *(_cell(values.get(name)) for name in columns)))
-    sums = (sum(values[key] for values in per_class.values()) for key in ("objects", "detections"))
-    rows.append(("all", *sums, *(_cell(metrics[name]) for name in columns)))
-    for group, values in metrics.get(GROUPS, {}).items():
-        counts = (values.get(key, 0) for key in class_groups.COUNTS)
-        rows.append((group, *counts, *(_cell(values.get(name)) for name in columns)))
-    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
     )
 
 
@@ -362,10 +348,6 @@ def _without_masks(result: Mapping[str, Any]) -> dict[str, Any]:
 def _scored(found: CompactDetections) -> _Scored:
     runs = [masks.encode_crop(mask.pixels, mask.origin, size=found.size) for mask in found.masks]
     return _Scored(found.boxes, found.class_ids, found.scores, runs, found.extras, found.maps)
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def jsonable(metrics: dict[str, Any]) -> dict[str, Any]:

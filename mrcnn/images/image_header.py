@@ -81,13 +81,20 @@ def read_stream(stream: BinaryIO) -> Header | None:
             depth = _DEEP_MODES.get(image.mode, 1)
             if start.startswith(_PNG) and start[_PNG_BITS] > 8:
                 depth = 2
-            block = Image.Exif()
-            block.load(image.info.get("exif", b""))
             samples = max(3, len(image.getbands()))
-            orientation = block.get(EXIF_ORIENTATION, 1)
+            orientation = _orientation(image.info.get("exif", b""))
             decoded = image.height * image.width * samples * depth
             return Header((image.height, image.width), decoded, orientation, bits=8 * depth)
     return None
+
+
+def _orientation(exif: bytes) -> int:
+    if not exif:
+        return 1
+    block = Image.Exif()
+    block.load(exif)
+    orientation: int = block.get(EXIF_ORIENTATION, 1)
+    return orientation
 
 
 def check(header: Header, data: np.ndarray, *, name: str, most: int | None = None) -> None:

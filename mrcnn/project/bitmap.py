@@ -15,6 +15,7 @@ import numpy as np
 
 from mrcnn.errors import UserError
 from mrcnn.images import image_header, limits
+from mrcnn.project import one_bit_png
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line names the file instead
 ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to the object
@@ -22,11 +23,9 @@ ALPHA_THRESHOLD = 128  # an alpha mask's pixel of at least this value belongs to
 MOST_UNZIPPED = 2**28  # bytes of a PNG
 MOST_INFLATED = 1040  # bytes that one byte of zlib data can expand to
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = slice(16, 26)  # width, height, bits and kind of colour, the first fields of the first chunk
 _PALETTE = 3
 _SAMPLES = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}  # of a pixel as OpenCV decodes that kind of colour
-_BLACK_AND_WHITE = bytes([0, 0, 0, 255, 255, 255])
 
 
 def encode(mask: np.ndarray) -> str:
@@ -41,20 +40,7 @@ def encode(mask: np.ndarray) -> str:
     mask = np.asarray(mask).astype(bool)
     if mask.ndim != 2 or mask.size == 0:
         raise UserError(f"a bitmap must be a [height, width] mask with at least one pixel, got shape {mask.shape}")
-    height, width = mask.shape
-    rows = np.packbits(mask, axis=1)
-    scanlines = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # a leading 0 per row: filter "none"
-    png = b"".join(
-        (
-            _PNG_SIGNATURE,
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)),  # one bit, palette
-            _chunk(b"PLTE", _BLACK_AND_WHITE),
-            _chunk(b"tRNS", b"\x00"),
-            _chunk(b"IDAT", zlib.compress(scanlines)),
-            _chunk(b"IEND", b""),
-        )
-    )
-    return base64.b64encode(zlib.compress(png)).decode("ascii")
+    return base64.b64encode(zlib.compress(one_bit_png.encode(mask))).decode("ascii")
 
 
 def decode(data: str) -> np.ndarray:
@@ -68,6 +54,8 @@ def decode(data: str) -> np.ndarray:
         UserError: the text is no base64, holds no PNG, or one that takes more than `limits.BITMAP` when decoded.
     """
     pixels, was_zipped, _ = _pixels(data)
+    if pixels.dtype == bool:
+        return pixels
     if pixels.ndim == 2:
         return pixels.astype(bool)
     if was_zipped and pixels.shape[2] == 4:
@@ -82,6 +70,8 @@ def decode_alpha(data: str) -> np.ndarray:
         `[h, w]` bool, true where the mask is at least half opaque (`ALPHA_THRESHOLD`).
     """
     pixels, _, _ = _pixels(data)
+    if pixels.dtype == bool:
+        return pixels
     if pixels.ndim == 3:
         pixels = pixels[:, :, -1] if pixels.shape[2] == 4 else pixels.max(axis=2)
     return pixels >= ALPHA_THRESHOLD
@@ -97,14 +87,15 @@ def decoded_bytes(data: str) -> int:
         UserError: as `decode`.
     """
     pixels, _, unzipped = _pixels(data)
-    return pixels.nbytes + unzipped
+    return pixels.nbytes * (_SAMPLES[_PALETTE] if pixels.dtype == bool else 1) + unzipped
 
 
 def _pixels(data: str) -> tuple[np.ndarray, bool, int]:
     """Decodes the image as stored.
 
     Returns:
-        Pixels `[h, w]` or `[h, w, 3 or 4]`, whether zlib was around the PNG, and the number of bytes of the PNG.
+        Pixels `[h, w]` or `[h, w, 3 or 4]`, bool for a PNG as `encode` writes it; whether zlib was around the PNG; and
+        the number of bytes of the PNG.
     """
     try:
         content = base64.b64decode(data)
@@ -114,6 +105,8 @@ def _pixels(data: str) -> tuple[np.ndarray, bool, int]:
     try:
         size = _size(content)
         limits.check_decoded(size, what="a bitmap's PNG", most=limits.BITMAP)
+        if size and (mask := one_bit_png.decode(content)) is not None:
+            return mask, was_zipped, len(content)
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if size else None
     except cv2.error:
         pixels = None
@@ -144,7 +137,7 @@ def _size(content: bytes) -> int:
     Returns:
         0 for content that is no PNG, for a PNG that is cut off, and for one too short for the size that it declares.
     """
-    if not content.startswith(_PNG_SIGNATURE) or len(content) < _PNG_HEADER.stop:
+    if not content.startswith(one_bit_png.SIGNATURE) or len(content) < _PNG_HEADER.stop:
         return 0
     if not image_header.has_all_chunks(content):
         return 0
@@ -153,7 +146,3 @@ def _size(content: bytes) -> int:
     if height * (width * samples * bits // 8) > MOST_INFLATED * len(content):
         return 0
     return int(width * height * _SAMPLES.get(colour, 4) * (2 if bits > 8 else 1))
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

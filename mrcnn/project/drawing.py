@@ -90,6 +90,8 @@ def tight(mask: np.ndarray, y: int, x: int) -> Drawn | None:
     Returns:
         A copy and its new (y1, x1); None when no pixel is true.
     """
+    if mask.size and mask[0].any() and mask[-1].any() and mask[:, 0].any() and mask[:, -1].any():
+        return mask.copy(), (y, x)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -105,6 +107,8 @@ def union(drawn: Sequence[Drawn | None]) -> Drawn | None:
     y1, x1 = (min(corner[axis] for _, corner in pieces) for axis in (0, 1))
     y2, x2 = (max(corner[axis] + mask.shape[axis] for mask, corner in pieces) for axis in (0, 1))
     limits.check_decoded((y2 - y1) * (x2 - x1), what=f"an object of {y2 - y1} x {x2 - x1} pixels")
+    if len(pieces) == 1:
+        return pieces[0]
     canvas = np.zeros((y2 - y1, x2 - x1), bool)
     for mask, (y, x) in pieces:
         canvas[y - y1 : y - y1 + mask.shape[0], x - x1 : x - x1 + mask.shape[1]] |= mask

@@ -46,8 +46,8 @@ class Bitmap(Geometry):
         Raises:
             UserError: the mask has no pixel, or the data cannot be decoded.
         """
-        x, y = drawing.floor(np.asarray(origin_xy)).tolist()
-        self.origin_xy = (x, y)
+        x, y = origin_xy if _is_near_pixel(origin_xy) else drawing.floor(np.asarray(origin_xy)).tolist()
+        self.origin_xy = (int(x), int(y))
         self.data = bitmap.encode(np.asarray(mask)) if data is None else data
         # decoded once here, so that broken data is an error when the annotation is read
         self.decoded_bytes = np.asarray(mask).size if data is None else bitmap.decoded_bytes(data)
@@ -78,7 +78,10 @@ class Bitmap(Geometry):
         content = data.get("bitmap")
         if not isinstance(content, Mapping) or not isinstance(content.get("data"), str):
             raise UserError(f"an object of shape {cls.shape} needs `bitmap` with a text `data` and an `origin`")
-        return cls(read_points([content.get("origin")], what="bitmap.origin")[0], data=content["data"])
+        origin: Any = content.get("origin")
+        if not _is_near_pixel(origin):
+            origin = read_points([origin], what="bitmap.origin")[0]
+        return cls(origin, data=content["data"])
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Crops the mask to the image; see `Geometry`."""
@@ -306,6 +309,13 @@ def json_rest(shape: str, data: Mapping[str, Any]) -> dict[str, Any]:
             unread = _unread(data[key], key)
             rest |= {key: unread} if unread else {}
     return rest
+
+
+def _is_near_pixel(origin: Any) -> bool:
+    """Checks for two whole numbers that need no rounding or limit, which NumPy would take longer to find."""
+    if not isinstance(origin, list | tuple) or len(origin) != 2:
+        return False
+    return all(type(value) is int and abs(value) <= drawing.COORDINATE_LIMIT for value in origin)
 
 
 def _unread(content: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Review(NamedTuple):
         suspects: from `suspicious.find`.
         pairs: of images that look the same.
         nms: `model.detection_nms_iou_threshold`.
+        most_found: `model.detections_per_image`.
     """
 
     data: DataFacts
@@ -47,6 +48,7 @@ class Review(NamedTuple):
     suspects: tuple[Suspect, ...]
     pairs: tuple[Pair, ...]
     nms: float = 0.3
+    most_found: int = 100
 
 
 def find(review: Review) -> list[Finding]:
@@ -157,6 +159,12 @@ def _objects(review: Review) -> Iterator[Finding]:
             f"{counted(cell, 'object')} ({cell / total:.1%}) under {CELL} pixels at an input of {side}: hard to find."
         )
         yield Finding(level, text, "sizes")
+    if full := [count for count in statistics.objects_per_image(data) if count > review.most_found]:
+        text = (
+            f"{counted(len(full), 'image')} with more objects than can be found in one: up to {max(full)}, but "
+            f"`detections_per_image` is {review.most_found}."
+        )
+        yield Finding(WARNING, text, "per-image")
     if pairs := doubles(data):
         yield Finding(WARNING, f"{counted(len(pairs), 'pair')} of objects cover the same pixels.", "overlaps")
     crowded = sum(item.crowding > review.nms for _, item in statistics.learnt(data))

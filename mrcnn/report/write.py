@@ -107,6 +107,7 @@ def write_page(scanned: Scanned, path: Path, *, config: TrainConfig, from_config
         data,
         fit=own if from_config or suggestion is None else suggestion.fit,
         nms=config.model.detection_nms_iou_threshold,
+        most_found=config.model.detections_per_image,
     )
     wanted = pictures.wanted(review)
     jpegs = gallery.draw(scanned.source, data, wanted, settings=scanned.settings, reading=scanned.reading)
@@ -115,16 +116,18 @@ def write_page(scanned: Scanned, path: Path, *, config: TrainConfig, from_config
         partial.write_text(page, encoding="utf-8", newline="\n")
 
 
-def examine(data: DataFacts, *, fit: Fit, nms: float = 0.3) -> Review:
+def examine(data: DataFacts, *, fit: Fit, nms: float = 0.3, most_found: int = 100) -> Review:
     """Computes what the report shows of the records.
 
     Args:
         data: the records.
         fit: the model input at which objects are judged.
         nms: `model.detection_nms_iou_threshold`.
+        most_found: `model.detections_per_image`.
     """
     suspects = tuple(suspicious.find(data, fit))
-    return Review(data, fit, suspects, tuple(duplicates.find([image.look for image in data.images])), nms)
+    pairs = tuple(duplicates.find([image.look for image in data.images]))
+    return Review(data, fit, suspects, pairs, nms, most_found)
 
 
 def render(

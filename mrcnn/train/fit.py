@@ -45,6 +45,7 @@ from mrcnn.train.forecast import Forecast
 from mrcnn.train.input_wait import InputWait, InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
+from mrcnn.train.memory_report import MemoryReport
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
 from mrcnn.train.run_record import ENERGY, Meter, RunRecord
 from mrcnn.train.validation import MetricScorer, Validation, Watch, is_due
@@ -102,6 +103,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             InvalidLossStop(clock, names_at=names_at),
             *([AverageUpdate(built.averages)] if built.averages else []),
             InputWaitReport(wait, log=log),
+            MemoryReport(devices=checked.devices.names, log=log),
             _report(checked, clock, log=log),
             *measuring.callbacks,
             record,

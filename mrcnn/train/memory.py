@@ -28,6 +28,11 @@ def peak() -> int | None:
     return _field(STATUS, "VmHWM")
 
 
+def resident() -> int | None:
+    """Reads the memory of this process that is in use now, in bytes; None as for `peak`."""
+    return _field(STATUS, "VmRSS")
+
+
 def available() -> int | None:
     """Reads the memory that programs can still have, in bytes, within the limit of a container; None as above.
 

@@ -135,4 +135,4 @@ def last_line(rows: Sequence[history.Row], *, monitor: str, best: Path, curves: 
     index = history.best_index(rows, monitor=monitor)
     found = "" if index is None else f", the best is epoch {index + 1} with {monitor} {rows[index][monitor]:.4g}"
     shown = f"; curves in {curves}" if curves else ""
-    return f"trained {len(rows)} epochs{found}: {best}{shown}"
+    return f"trained {counted(len(rows), 'epoch')}{found}: {best}{shown}"

@@ -48,6 +48,23 @@ def test_start_of_an_unknown_kind(tmp_path):
     assert training.start(made.contents(tmp_path, config={})) == UNKNOWN
 
 
+def test_preprocessing_names_augmenters_with_their_arguments(tmp_path):
+    augmenters = [
+        {"name": "Fliplr", "args": {"p": 0.5}, "children": []},
+        {"name": "Multiply", "args": {"mul": [0.8, 1.2]}},
+        {"name": "SomeOf", "args": {}, "children": [{"name": "Flipud", "args": {}}]},
+    ]
+    config = {**made.CONFIG, "settings": {**made.CONFIG["settings"], "augmentation": augmenters}}
+    text = training.preprocessing(made.contents(tmp_path, config=config))
+    assert "changed at random by Fliplr (p 0.5), Multiply (mul 0.8, 1.2), SomeOf (Flipud) (`augmentation`)." in text
+
+
+def test_speeds_with_the_memory_of_the_run(tmp_path):
+    rows = [{"epoch": 1.0, "memory_peak_gb": 2.0}, {"epoch": 2.0, "memory_peak_gb": 2.46, "gpu_memory_peak_gb": 11.0}]
+    lines = training.speeds(made.contents(tmp_path, rows=rows)).split("\n")
+    assert lines[1:3] == ["- **Memory:** 2.5 GB at most", "- **GPU memory:** 11.0 GB at most"]
+
+
 def test_speeds(tmp_path):
     lines = training.speeds(made.contents(tmp_path)).split("\n")
     assert lines == [

@@ -11,8 +11,9 @@ import pytest
 
 from mrcnn import __main__ as command
 from mrcnn import optional
-from mrcnn.commands import completion
+from mrcnn.commands import completion, export
 from mrcnn.errors import UserError
+from mrcnn.export.formats import table
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_mrcnn; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -71,6 +72,28 @@ def test_script_completes_options_and_their_values(ask):
     assert ask("mrcnn", "convert", "photos", "--o") == ["--out"]
     assert ask("mrcnn", "convert", "coco", "--sp") == ["--split"]
     assert ask("mrcnn", "--ver") == ["--version"]
+
+
+@needs_bash
+def test_script_completes_words_that_are_no_choices_of_argparse(ask):
+    assert ask("mrcnn", "export", "--format", "") == sorted(export.FORMATS)
+    assert ask("mrcnn", "export", "--format", "tor") == ["torchvision"]
+    assert ask("mrcnn", "serve", "--api", "") == ["2019", "2020"]
+    assert ask("mrcnn", "serve", "--precision", "mixed_b") == ["mixed_bfloat16"]
+    assert ask("mrcnn", "infer", "--batch-size", "") == ["auto"]
+    assert ask("mrcnn", "check", "--val-tag", "") == ["val"]
+
+
+def test_export_formats_are_those_of_the_table():
+    assert list(export.FORMATS) == list(table.FORMATS)  # that of `commands/export.py` is for the Tab key and the help
+
+
+def test_suggest_leaves_choices_and_other_options_alone():
+    parser = argparse.ArgumentParser()
+    below = parser.add_subparsers().add_parser("one")
+    actions = [below.add_argument("--kind", choices=["a"]), below.add_argument("--tag"), below.add_argument("--form")]
+    completion.suggest(parser, {"--kind": ("b",), "--form": ("c", "d")})
+    assert [action.choices for action in actions] == [["a"], None, ["c", "d"]]
 
 
 @needs_bash

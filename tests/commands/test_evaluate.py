@@ -169,3 +169,23 @@ def test_parse_refuses_a_group_without_name_or_classes(text, capsys):
     with pytest.raises(SystemExit):
         evaluate.parse(["--model", "m", "--project", "p", "--group", text])
     assert f"must be NAME=CLASS,CLASS, got {text!r}" in capsys.readouterr().err
+
+
+def test_command_evaluates_the_validation_images_or_warns_that_it_evaluates_all(project, tmp_path, monkeypatch, capsys):
+    bundle = helpers.make_bundle()
+    stored = helpers.make_stored(tmp_path, bundle)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": {"name": project.name}}))
+    monkeypatch.setattr(read, "read_model", lambda model, **arguments: stored)
+    monkeypatch.setattr(read, "load_model", lambda stored, **arguments: bundle)
+    args = ["--model", str(tmp_path / "run"), "--project", str(project)]
+    counts = []
+    for more in (["--val"], ["--tag", "val"], []):
+        evaluate.evaluate(evaluate.parse([*args, *more]), JsonLog())
+        counts.append(capsys.readouterr())
+    assert counts[0].out == counts[1].out != counts[2].out
+    assert "2 validation images of" in counts[0].err
+    assert "--val takes the validation images" in counts[2].err
+    assert "--val takes" not in counts[1].err
+    with pytest.raises(SystemExit):
+        evaluate.parse([*args, "--val", "--tag", "x"])

@@ -18,7 +18,7 @@ from mrcnn.weights import hdf5
 from tests.predict import helpers
 from tests.train import fake, tiny
 
-TIMES = ("train_seconds", "images_per_second", "input_wait")
+TIMES = ("train_seconds", "images_per_second", "input_wait", "memory_gb", "memory_peak_gb")
 SETTINGS = {"epochs": 3, "lr": 0.05, "checkpoints": {"keep": 1}, "validation": {"ap": False}}
 
 

@@ -73,7 +73,7 @@ def test_objects_are_counted_by_class_and_split(root):
     assert check.format_report(report).splitlines() == [
         f"project fruit in {root}",
         "data sets: ds (2), other (1)",
-        "tags: train (none), val (none), ripe (oneof_string)",
+        "tags: train, val, ripe (oneof_string)",
         "shapes of objects: line (1), polygon (4)",
         "        shape    train  val  neither  all",
         "images               2    1        1    3",

@@ -6,7 +6,7 @@ from mrcnn.data import check_source
 from mrcnn.data.sources.source import DataPaths, Settings
 from mrcnn.errors import UserError
 from tests.data.coco import cases as coco_cases
-from tests.data.formats import making, test_cityscapes
+from tests.data.formats import making, test_cityscapes, test_labelme
 from tests.data.sources.test_formats import labelme
 
 
@@ -56,3 +56,15 @@ def test_check_source_of_boxes_with_points_is_refused_for_masks(tmp_path):
     assert check_source.check_source(paths, Settings()).errors == []
     with pytest.raises(UserError, match=r"boxes without masks.*or learn from its points"):
         check_source.check_source(paths, Settings(), by_points=False)
+
+
+def test_check_source_warns_of_images_with_more_objects_than_are_found(tmp_path):
+    labelme(tmp_path, 5)
+    shapes = [test_labelme.shape("cat"), test_labelme.shape("cat", group_id=1), test_labelme.shape("cat", group_id=1)]
+    making.write(tmp_path / "3.json", test_labelme.content(*shapes, path="3.png"))
+    paths = DataPaths(tmp_path)
+    assert check_source.check_source(paths, Settings(), most_found=2).warnings == ()  # two shapes are one object
+    assert check_source.check_source(paths, Settings(), most_found=1).warnings == (
+        "1 image with more than the 1 objects that can be found in one, 3.png with 2; raise "
+        "`model.detections_per_image`",
+    )

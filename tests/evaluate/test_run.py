@@ -1,7 +1,5 @@
 """AP of a model on a project."""
 
-import math
-
 import pytest
 
 from mrcnn.config.load import load_inference_config
@@ -9,8 +7,8 @@ from mrcnn.config.tta import TtaConfig
 from mrcnn.errors import UserError
 from mrcnn.evaluate import coco
 from mrcnn.evaluate import run as scoring
-from mrcnn.evaluate import table as metric_kinds
 from mrcnn.evaluate.coco import CocoEvaluator
+from mrcnn.evaluate.text_table import text_table
 from mrcnn.events import JsonLog
 from mrcnn.model_folder import read
 from mrcnn.predict import sources
@@ -153,32 +151,6 @@ def test_folder_has_no_objects(tmp_path):
         run(sources.open_images(tmp_path))
 
 
-def test_table():
-    numbers = dict.fromkeys(metric_kinds.METRICS["coco"].columns, 0.5) | {"box_ap": 1.0, "mask_ap75": math.nan}
-    per_class = {
-        "cat": {"objects": 12, "detections": 3, **numbers},
-        "a dog": {"objects": 0, "detections": 1, **numbers},
-    }
-    lines = scoring.table({**numbers, "per_class": per_class}).splitlines()
-    assert lines == [
-        "       objects  found  box_ap  box_ap50  box_ap75  mask_ap  mask_ap50  mask_ap75",
-        "cat         12      3   1.000     0.500     0.500    0.500      0.500          -",
-        "a dog        0      1   1.000     0.500     0.500    0.500      0.500          -",
-        "all         12      4   1.000     0.500     0.500    0.500      0.500          -",
-    ]
-
-
-def test_table_ends_with_the_groups():
-    numbers = dict.fromkeys(metric_kinds.METRICS["coco"].columns, 0.5)
-    per_class = {"cat": {"objects": 12, "detections": 3, **numbers}}
-    groups = {"seen": {"objects": 12, "detections": 3, **numbers, "mask_ap": 0.25}, "unseen": {}}
-    lines = scoring.table({**numbers, "groups": groups, "per_class": per_class}).splitlines()
-    assert [line.split() for line in lines[-2:]] == [
-        ["seen", "12", "3", "0.500", "0.500", "0.500", "0.250", "0.500", "0.500"],
-        ["unseen", "0", "0", *"------"],
-    ]
-
-
 def test_evaluate_averages_over_groups_of_classes(project):
     source = sources.with_tag(sources.open_project(project), "val")
     assert "groups" not in run(source)
@@ -212,7 +184,7 @@ def test_evaluate_leaves_mask_ap_out_where_a_model_of_points_meets_boxes(project
     for values in (metrics, metrics["per_class"]["cat"], metrics["groups"]["pets"]):
         assert "box_ap" in values
         assert not [name for name in values if name.startswith("mask_")]
-    assert "mask_ap" not in scoring.table(metrics).splitlines()[0]
+    assert "mask_ap" not in text_table(metrics).splitlines()[0]
     assert "mask_ap" in run(source)  # for other models a rectangle is a mask
 
 

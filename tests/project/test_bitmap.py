@@ -150,7 +150,20 @@ def test_decode_an_error_inside_opencv_is_one_line(monkeypatch):
 
     monkeypatch.setattr(bitmap.cv2, "imdecode", fail)
     with pytest.raises(UserError, match="PNG"):
-        bitmap.decode(VECTOR)
+        bitmap.decode(_text(np.zeros((2, 2), np.uint8)))
+
+
+def test_decode_reads_our_own_form_without_opencv(monkeypatch):
+    monkeypatch.setattr(bitmap.cv2, "imdecode", None)
+    np.testing.assert_array_equal(bitmap.decode(VECTOR), C_SHAPE)
+    np.testing.assert_array_equal(bitmap.decode_alpha(VECTOR), C_SHAPE)
+    bare = base64.b64encode(zlib.decompress(base64.b64decode(VECTOR))).decode()
+    np.testing.assert_array_equal(bitmap.decode(bare), C_SHAPE)
+
+
+def test_decoded_bytes_of_our_own_form_are_those_of_four_channels():
+    png = zlib.decompress(base64.b64decode(VECTOR))
+    assert bitmap.decoded_bytes(VECTOR) == 3 * 3 * 4 + len(png)
 
 
 def test_decode_keeps_an_all_false_mask():

@@ -37,6 +37,10 @@ def test_find_rare_classes():
     assert texts == [
         ("warning", "The most frequent class has 26 times the objects of the rarest; `sampling` repeats rare ones."),
         ("warning", "No object of class dog in the validation images: nothing is measured."),
+        (
+            "warning",
+            "1 image with more objects than can be found in one: up to 300, but `detections_per_image` is 100.",
+        ),
     ]
     few = found(picture("t", thing(), split="train"), usual("val"))
     assert ("warning", "Fewer than 10 objects to learn from of class cat.") in few
@@ -53,6 +57,15 @@ def test_find_sums_up_many_classes():
 def test_find_says_nothing_of_classes_where_no_image_is_in_a_set():
     texts = found(usual("neither"))
     assert texts == [("error", "There is no training image."), ("error", "There is no validation image.")]
+
+
+def test_find_images_with_more_objects_than_are_found():
+    data = facts.data(usual("train"), usual("val"))  # 12 cats and 12 dogs each
+    review = Review(data, FIT, (), ())
+    assert findings.find(review._replace(most_found=24)) == []
+    assert [one.text for one in findings.find(review._replace(most_found=23))] == [
+        "2 images with more objects than can be found in one: up to 24, but `detections_per_image` is 23."
+    ]
 
 
 def test_find_images_in_both_sets_without_objects_or_turned():

@@ -12,7 +12,7 @@ from mrcnn.weights import hdf5
 
 from .conftest import HeardLog
 
-TIMES = ("train_seconds", "images_per_second", "input_wait")
+TIMES = ("train_seconds", "images_per_second", "input_wait", "memory_gb", "memory_peak_gb")
 
 
 class SignalLog(HeardLog):

@@ -40,9 +40,9 @@ def test_fit_run_sets_the_order_of_the_callbacks(fitted):
     own = keras.callbacks.TerminateOnNaN()
     ((call),) = fitted(own=(own,), early_stopping={"patience": 1})
     names = [type(callback).__name__ for callback in call["callbacks"]]
-    assert names[:8] == [
-        "Clock", "InvalidLossStop", "InputWaitReport", "ProgressReport", "Validation", "Recorder", "ClassRecorder",
-        "CheckpointSaver",
+    assert names[:9] == [
+        "Clock", "InvalidLossStop", "InputWaitReport", "MemoryReport", "ProgressReport", "Validation", "Recorder",
+        "ClassRecorder", "CheckpointSaver",
     ]  # fmt: skip
     assert names[-5:-3] == ["Examples", "RunRecord"]
     assert names[-3:] == ["TerminateOnNaN", "EarlyStop", "SignalStop"]
@@ -73,4 +73,4 @@ def test_fit_run_names_the_best_epoch_at_its_end(fitted, log, tmp_path):
 @pytest.mark.parametrize(("side", "advice"), [(256, ""), (320, fit.QUICKER)])
 def test_fit_run_advises_a_quicker_preset_on_a_cpu(fitted, side, advice):
     (call,) = fitted(input_size={"min_dim": side, "max_dim": side})
-    assert call["callbacks"][3]._advice == advice
+    assert call["callbacks"][4]._advice == advice

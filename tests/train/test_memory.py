@@ -41,7 +41,7 @@ def test_available_and_peak_are_none_where_the_system_reports_nothing(tmp_path, 
     monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
     monkeypatch.setattr(memory, "RESET", tmp_path / "no" / "folder")
     assert not memory.reset_peak()
-    assert memory.available() is memory.peak() is None
+    assert memory.available() is memory.peak() is memory.resident() is None
 
 
 @pytest.mark.skipif(not os.access(memory.RESET, os.W_OK), reason="the system does not let a process reset its peak")
@@ -50,3 +50,9 @@ def test_peak_counts_from_reset_peak_on():
     before = memory.peak()
     np.ones(30_000_000, np.uint8).sum()
     assert memory.peak() >= before + 20_000_000
+
+
+def test_resident_and_peak_are_the_fields_of_linux(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    (tmp_path / "status").write_text("VmPeak:  900 kB\nVmHWM:  700 kB\nVmRSS:  500 kB\n")
+    assert (memory.resident(), memory.peak()) == (500 * 1024, 700 * 1024)

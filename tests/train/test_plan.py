@@ -36,7 +36,7 @@ def test_the_last_line_names_the_best_epoch(tmp_path):
         f"trained 3 epochs, the best is epoch 2 with val_loss 1.235: {tmp_path}/best; curves in {tmp_path}/curves.png"
     )
     line = plan.last_line([{"val_loss": 2.0}], monitor="val_mask_ap", best=tmp_path / "best", curves=tmp_path / "c.png")
-    assert line == f"trained 1 epochs: {tmp_path}/best; curves in {tmp_path}/c.png"
+    assert line == f"trained 1 epoch: {tmp_path}/best; curves in {tmp_path}/c.png"
 
 
 def test_input_shapes_hold_the_largest_short_side_and_name_all():

@@ -48,7 +48,7 @@ def test_a_card_that_cannot_be_written_does_not_end_a_run(train, tmp_path):
         line.startswith("writing the model card failed: ") and "unknown key `licence`" in line for line in log.messages
     )
     assert sum("run.json failed: " in line for line in log.messages) == 1
-    assert log.messages[-1].startswith("trained 1 epochs")
+    assert log.messages[-1].startswith("trained 1 epoch")
 
 
 def test_a_resumed_run_counts_all_its_hours(train, tmp_path):

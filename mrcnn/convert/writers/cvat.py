@@ -17,7 +17,7 @@ from xml.sax import saxutils
 
 import numpy as np
 
-from mrcnn.convert.writers import outlines
+from mrcnn.convert.writers import numerals, outlines
 from mrcnn.convert.writers.record import Instance, Picture, Setup, Writer, attributes_of
 
 FILE, BODY = "annotations.xml", "annotations.body"
@@ -110,25 +110,31 @@ def image_element(picture: Picture, instances: Iterable[Instance], *, number: in
     height, width = picture.size_hw
     subset = f" subset={_quoted(picture.split)}" if picture.split else ""
     lines = [f'  <image id="{number}" name={_quoted(picture.name)}{subset} width="{width}" height="{height}">\n']
-    lines += [shape_element(item) for item in instances]
+    items = list(instances)
+    traced = outlines.trace_all([item.drawn for item in items])
+    lines += [shape_element(item, found) for item, found in zip(items, traced, strict=True)]
     for tag in picture.tags:
         inside = "" if tag.value is None else _attribute_elements({"value": tag.value})
         lines.append(f'    <tag label={_quoted(tag.name)} source="manual">{inside}</tag>\n')
     return "".join([*lines, "  </image>\n"])
 
 
-def shape_element(item: Instance) -> str:
-    """Makes the element of an object: a polygon where it is one part without holes, else a mask."""
+def shape_element(item: Instance, found: outlines.Outlines) -> str:
+    """Makes the element of an object: a polygon where it is one part without holes, else a mask.
+
+    Args:
+        item: the object.
+        found: its outlines.
+    """
     values = _attributes(item)
     occluded = int(any(tag.name == OCCLUDED and tag.value is None for tag in item.tags))
     source = "manual" if item.score is None else "auto"
     common = f'label={_quoted(item.title)} source="{source}" occluded="{occluded}"'
-    found = outlines.trace(item.mask, item.origin)
     if found.holes or found.parts[1:]:
         (y, x), (height, width) = item.origin, item.mask.shape
         place = f'rle="{", ".join(map(str, run_lengths(item.mask)))}" left="{x}" top="{y}" width="{width}"'
         return f'    <mask {common} {place} height="{height}" z_order="0">{_attribute_elements(values)}</mask>\n'
-    points = ";".join(f"{x:.1f},{y:.1f}" for x, y in found.parts[0].tolist())
+    points = numerals.separated(found.parts[0].ravel().tolist())
     return f'    <polygon {common} points="{points}" z_order="0">{_attribute_elements(values)}</polygon>\n'
 
 

@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from faster_coco_eval.core import mask as coco_mask
+from faster_coco_eval import mask_api_new_cpp as coco_runs  # the functions that `core.mask` lacks
+
+from mrcnn.convert.writers import borders
 
 THINNED = 0.3  # pixels that a thinned outline may be off; a pixel's centre is at least 0.35 from the middles' outline
 MOST_COMPARED = 16  # rings of a mask; one with more has outlines along the pixels' sides
 MOST_PAIRS = 2**22  # of points whose distances are computed, 100 MB
-_TOP, _RIGHT, _BOTTOM, _LEFT = range(4)  # sides of a pixel in the order of a walk with the pixel on the right
-_CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # (x, y) where the walk along each side begins
-_MIDDLES = np.array([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)], np.float32)
 
 
 class Outlines(NamedTuple):
@@ -53,16 +52,30 @@ def trace(mask: np.ndarray, origin: tuple[int, int] = (0, 0)) -> Outlines:
         Outlines in pixels of the image, whole or half numbers. COCO's code draws the mask from them: the pixels of
         all parts without those of the holes.
     """
-    walks = _walks(mask)
-    exact = [_turns(walk) for walk in walks]
-    areas = [_area(ring) for ring in exact]
-    if len(walks) <= MOST_COMPARED:
-        thin = [_shorter(_thinned(walk), ring) for walk, ring in zip(walks, exact, strict=True)]
-        rings = thin if _draws(thin, areas, mask) else exact
-    else:
-        rings = exact
+    return trace_all([(mask, origin)])[0]
+
+
+def trace_all(drawn: Sequence[tuple[np.ndarray, tuple[int, int]]]) -> list[Outlines]:
+    """Traces the outlines of several masks, in less time than one after the other.
+
+    Args:
+        drawn: the arguments of `trace` for each.
+
+    Returns:
+        The results of `trace`.
+    """
+    found = borders.follow([mask for mask, _ in drawn])
+    return [_outlines(lines, mask, origin) for lines, (mask, origin) in zip(found, drawn, strict=True)]
+
+
+def _outlines(lines: Sequence[borders.Border], mask: np.ndarray, origin: tuple[int, int]) -> Outlines:
+    rings = [line.corners for line in lines]
+    areas = [cv2.contourArea(ring, oriented=True) for ring in rings]  # negative for a hole
+    if len(lines) <= MOST_COMPARED:
+        thin = [_thinned(line) for line in lines]
+        rings = thin if _draws(thin, areas, mask) else rings
     order = sorted(range(len(rings)), key=areas.__getitem__, reverse=True)
-    moved = [rings[index] + np.array(origin[::-1]) for index in order]
+    moved = [rings[index].astype(np.float64) + origin[::-1] for index in order]
     count = sum(area > 0 for area in areas)
     return Outlines(tuple(moved[:count]), tuple(moved[count:]))
 
@@ -93,98 +106,32 @@ def _nearest(ring: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     return int(here) * step, int(there) * step
 
 
-class _Walk(NamedTuple):
-    """A closed walk along sides of pixels; `[n, 2]` xy of each pixel, `[n]` side of it."""
-
-    pixels: np.ndarray
-    sides: np.ndarray
-
-
-def _walks(mask: np.ndarray) -> list[_Walk]:
-    """Finds the walks around parts and holes, with the mask on the right."""
-    height, width = mask.shape
-    padded = np.zeros((height + 2, width + 2), bool)
-    padded[1:-1, 1:-1] = mask
-    pixels, sides, following = _successors(padded.ravel(), width + 2)
-    rows, columns = np.divmod(pixels, width + 2)
-    places = np.stack((columns - 1, rows - 1), axis=1)
-    return [_Walk(places[cycle], sides[cycle]) for cycle in _cycles(following)]
-
-
-def _successors(inside: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Finds for each side of a pixel at the border the side where the walk goes on.
-
-    Args:
-        inside: `[h * w]` bool, false at the image's border.
-        width: w.
-
-    Returns:
-        `[n]` position of each pixel, `[n]` its side, and for each the place of its successor in these arrays.
-    """
-    count = len(inside)
-    inner = slice(width, count - width)
-    border = np.zeros((4, count), bool)
-    steps = np.array((1, width, -1, -width))  # along each side
-    for side in (_TOP, _RIGHT, _BOTTOM, _LEFT):
-        outward = int(steps[side - 1])
-        np.greater(inside[inner], inside[width + outward : count - width + outward], out=border[side, inner])
-    ids = np.flatnonzero(border)
-    sides, here = np.divmod(ids, count)
-    ahead = here + steps[sides]
-    across = ahead + steps[sides - 1]
-    on = np.where(inside[across], (sides - 1) % 4 * count + across, sides * count + ahead)
-    successors = np.where(inside[ahead], on, (sides + 1) % 4 * count + here)
-    places = np.empty(4 * count, np.int32)
-    places[ids] = np.arange(len(ids))
-    return here, sides, places[successors].tolist()
-
-
-def _cycles(following: list[int]) -> list[list[int]]:
-    """Lists the cycles of a permutation, which is changed: what was visited becomes -1."""
-    cycles = []
-    for first, after in enumerate(following):  # also sees what was visited meanwhile
-        if after < 0:
-            continue
-        cycle: list[int] = []
-        place = first
-        add = cycle.append  # the loop runs once for each side of a pixel at a border
-        while after >= 0:
-            add(place)
-            following[place] = -1
-            place = after
-            after = following[place]
-        cycles.append(cycle)
-    return cycles
-
-
-def _turns(walk: _Walk) -> np.ndarray:
-    """Lists the corners of pixels where a walk turns, `[n, 2]` float32."""
-    turns = walk.sides != np.concatenate((walk.sides[-1:], walk.sides[:-1]))
-    return (walk.pixels[turns] + _CORNERS[walk.sides[turns]]).astype(np.float32)
-
-
-def _thinned(walk: _Walk) -> np.ndarray:
-    """Lists few of the middles of the sides of a walk, `[n, 2]` float32."""
-    middles = walk.pixels.astype(np.float32) + _MIDDLES[walk.sides]
-    return cv2.approxPolyDP(middles[:, None], THINNED, True)[:, 0]
-
-
-def _shorter(thinned: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    return thinned if 3 <= len(thinned) < len(exact) else exact
+def _thinned(line: borders.Border) -> np.ndarray:
+    """Lists few of the middles of a border, `[n, 2]` float32; its corners where those are fewer."""
+    thin = cv2.approxPolyDP(line.middles[:, None], THINNED, True)[:, 0]
+    return thin if 3 <= len(thin) < len(line.corners) else line.corners
 
 
 def _draws(rings: Sequence[np.ndarray], areas: Sequence[float], mask: np.ndarray) -> bool:
     """Checks whether COCO's code draws a mask from rings, those of negative area being holes."""
     height, width = mask.shape
-    drawn = coco_mask.decode(coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width))
-    if len(rings) == 1:
-        return bool((drawn[:, :, 0] == mask).all())
-    # a count a pixel: parts that overlap, or a hole outside of its part, would be hidden by a union
-    signs = np.where(np.array(areas) > 0, 1, -1).astype(np.int8)
-    return bool((drawn.astype(np.int8) @ signs == mask).all())
+    runs = [coco_runs.rleFrPoly(ring.ravel().tolist(), len(ring), height, width) for ring in rings]
+    if min(areas) < 0:
+        # a count a pixel: parts that overlap, or a hole outside of its part, would be hidden by a union
+        signs = np.where(np.array(areas) > 0, 1, -1).astype(np.int8)
+        return bool((coco_runs.rleDecode(runs).astype(np.int8) @ signs == mask).all())
+    counts = [np.array(found["counts"]) for found in coco_runs.rleToUncompressedRLE(runs)]
+    edges = np.concatenate([np.cumsum(found)[:-1] for found in counts])
+    if len(rings) > 1:  # where an even number of edges meet, nothing changes
+        places, meeting = np.unique(edges, return_counts=True)
+        edges = places[meeting % 2 == 1]
+    # the areas exclude that parts overlap
+    area = sum(int(found[1::2].sum()) for found in counts)
+    return np.array_equal(edges, _edges(mask)) and area == np.count_nonzero(mask)
 
 
-def _area(ring: np.ndarray) -> float:
-    """Computes the area inside a ring; negative for a hole."""
-    x, y = ring.astype(np.float64).T
-    return float(x[-1] * y[0] - x[0] * y[-1] + x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
+def _edges(mask: np.ndarray) -> np.ndarray:
+    """Finds where the runs of a mask begin and end, column by column, without the end of the last column."""
+    columns = mask.T.ravel()
+    edges = np.flatnonzero(columns[1:] != columns[:-1]) + 1
+    return np.concatenate(([0], edges)) if columns[0] else edges

@@ -45,6 +45,11 @@ class Instance(NamedTuple):
     source_id: int | str | None = None
     fields: Mapping[str, Any] = {}
 
+    @property
+    def drawn(self) -> tuple[np.ndarray, tuple[int, int]]:
+        """The mask and its origin."""
+        return self.mask, self.origin
+
 
 class Picture(NamedTuple):
     """One image with its objects.

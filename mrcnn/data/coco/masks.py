@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from faster_coco_eval import mask_api_new_cpp as coco_runs  # the functions that `core.mask` lacks
 from faster_coco_eval.core import mask as coco_mask
 
 from mrcnn.data.tally import short
@@ -103,14 +104,15 @@ def read_runs(segmentation: Any, *, height: int, width: int) -> tuple[Runs, tupl
     elif isinstance(segmentation, list):
         rings, notes = _read_rings(segmentation)
         _check_rings(rings, height=height, width=width)
-        drawn = coco_mask.merge(coco_mask.frPyObjects([ring.tolist() for ring in rings], height, width))
-        starts, ends = _runs(unpack(drawn["counts"]))
+        starts, ends = _runs(_drawn_counts(rings, height=height, width=width))
         if not len(starts) and all(0 <= ring.min() and ring.max() <= 1 for ring in rings):
             raise Unusable(BAD_OUTLINE, "all are between 0 and 1; they must be pixels, not fractions of the image")
     else:
         raise Unusable(MALFORMED, f"it is {type(segmentation).__name__} {short(segmentation)}")
     if not len(starts):
         raise Unusable(NO_PIXEL)
+    if height * width <= MOST_PIXELS:
+        return (starts, ends), notes
     y1, x1, y2, x2 = box_of((starts, ends), height)
     if (y2 - y1) * (x2 - x1) > MOST_PIXELS:
         raise Unusable(TOO_LARGE, f"its box has {y2 - y1} x {x2 - x1} pixels, more than {MOST_PIXELS}")
@@ -129,28 +131,36 @@ def box_of(runs: Runs, height: int) -> tuple[int, int, int, int]:
     """
     starts, ends = runs
     x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
-    if (starts // height != (ends - 1) // height).any():  # a run that goes on in the next column
+    above = starts // height * height  # pixels of the columns before
+    rows, last_rows = starts - above, ends - above
+    if (y2 := int(last_rows.max())) > height:  # a run that goes on in the next column
         return 0, x1, height, x2
-    return int((starts % height).min()), x1, int(((ends - 1) % height).max()) + 1, x2
+    return int(rows.min()), x1, y2, x2
 
 
-def unroll(runs: Runs, height: int) -> tuple[np.ndarray, tuple[int, int]]:
+def unroll(runs: Runs, height: int, box: tuple[int, int, int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
     """Expands runs to a mask, cropped to its box.
 
     Args:
         runs: at least one.
         height: of the image, pixels.
+        box: from `box_of`; None computes it.
 
     Returns:
         The mask `[h, w]` bool, and row and column of its first pixel in the image.
     """
-    y1, x1, y2, x2 = box_of(runs, height)
+    y1, x1, y2, x2 = box or box_of(runs, height)
     rows, columns = y2 - y1, x2 - x1
+    edges = np.empty(2 * len(runs[0]), np.int64)
+    edges[::2], edges[1::2] = runs
     # Positions in the image's columns -> positions in the box's columns, clipped at its upper and lower border
-    edges = np.stack(runs, axis=1).ravel().astype(np.int64)
-    inside = (edges // height - x1) * rows + np.clip(edges % height - y1, 0, rows)
-    lengths = np.diff(inside, prepend=0, append=rows * columns)
-    mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
+    before = edges // height
+    inside = np.minimum(np.maximum(edges - before * height - y1, 0), rows) + (before - x1) * rows
+    lengths = np.empty(len(edges) + 1, np.int64)
+    lengths[0], lengths[1:-1], lengths[-1] = inside[0], inside[1:] - inside[:-1], rows * columns - inside[-1]
+    values = np.zeros(len(lengths), bool)
+    values[1::2] = True
+    mask = np.repeat(values, lengths).reshape(columns, rows).T
     return np.ascontiguousarray(mask), (y1, x1)
 
 
@@ -219,12 +229,20 @@ def unpack(text: str | bytes) -> np.ndarray:
     return values
 
 
+def _drawn_counts(rings: Sequence[np.ndarray], *, height: int, width: int) -> np.ndarray:
+    """Computes the run lengths of the union of rings, `[n]` int64."""
+    drawn = coco_mask.frPyObjects([ring.tolist() for ring in rings], height, width)
+    whole = drawn[0] if len(drawn) == 1 else coco_mask.merge(drawn)
+    return np.array(coco_runs.toUncompressedRLE([whole])[0]["counts"], np.int64)
+
+
 def _runs(counts: np.ndarray) -> Runs:
     """Converts run lengths to the runs of true pixels, without runs of length 0."""
     edges = np.cumsum(counts)
     ends = edges[1::2]
     starts = edges[::2][: len(ends)]
-    return starts[ends > starts], ends[ends > starts]
+    is_run = ends > starts
+    return (starts, ends) if is_run.all() else (starts[is_run], ends[is_run])
 
 
 def _read_run_lengths(
@@ -276,13 +294,16 @@ def _check_rings(rings: Sequence[np.ndarray], *, height: int, width: int) -> Non
     """Checks that the mask functions can draw the rings in limited time and memory."""
     if len(rings) > MOST_PARTS:
         raise Unusable(TOO_LARGE, f"it has {len(rings)} parts, more than {MOST_PARTS}")
-    values = np.concatenate(rings)
-    if not np.isfinite(values).all():
+    values = rings[0] if len(rings) == 1 else np.concatenate(rings)
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise Unusable(BAD_OUTLINE, "one is no finite number")
     reach = FAR_SIDES * max(height, width)
-    if values.min() < -reach or values.max() > reach + max(height, width):
-        far = max(values.min(), values.max(), key=abs)
+    if low < -reach or high > reach + max(height, width):
+        far = max(low, high, key=abs)
         raise Unusable(BAD_OUTLINE, f"{far:g} is far outside the image of {width} x {height} pixels")
+    if (high - low) * len(values) <= MOST_OUTLINE:  # more than its length
+        return
     points = values.reshape(-1, 2)
     following = np.roll(points, -1, axis=0)
     ends = np.cumsum([len(ring) // 2 for ring in rings])

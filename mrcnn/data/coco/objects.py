@@ -21,7 +21,11 @@ TOO_MUCH = f"the objects before it have more than {MOST_DRAWN} pixels"
 
 
 class RunLengths(Geometry):
-    """The mask of an object as runs of pixels, which are drawn anew each time."""
+    """The mask of an object as runs of pixels, which are drawn anew each time.
+
+    Attributes:
+        box: y1, x1, y2, x2 in pixels of the image, y2 and x2 exclusive.
+    """
 
     shape = "bitmap"
 
@@ -36,10 +40,11 @@ class RunLengths(Geometry):
         dtype = np.uint32 if ends[-1] < 2**32 else np.int64
         self._runs = starts.astype(dtype), ends.astype(dtype)
         self._height = height
+        self.box = masks.box_of(runs, height)
 
     def draw(self) -> drawing.Drawn:
         """Draws the mask, `[h, w]` bool, and its (y1, x1) in the image."""
-        return masks.unroll(self._runs, self._height)
+        return masks.unroll(self._runs, self._height, self.box)
 
     def to_mask(self, height: int, width: int) -> drawing.Drawn | None:
         """Draws the mask.
@@ -48,10 +53,14 @@ class RunLengths(Geometry):
         """
         return self.draw()
 
+    def to_bitmap(self) -> Bitmap:
+        """Encodes the mask."""
+        mask, (y, x) = self.draw()
+        return Bitmap((x, y), mask)
+
     def to_json(self) -> dict[str, Any]:
         """Writes the mask as a bitmap."""
-        mask, (y, x) = self.draw()
-        return Bitmap((x, y), mask).to_json()
+        return self.to_bitmap().to_json()
 
 
 def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, RunLengths | Rectangle]]:
@@ -74,8 +83,9 @@ def read_objects(image: CocoImage, tally: Tally) -> Iterator[tuple[CocoObject, R
         except masks.Unusable as error:
             tally.add(f"object left out, {error.reason}", f"{where} ({error.detail})" if error.detail else where)
             continue
-        y1, x1, y2, x2 = masks.box_of(runs, image.height)
+        geometry = RunLengths(runs, height=image.height)
+        y1, x1, y2, x2 = geometry.box
         drawn += (y2 - y1) * (x2 - x1)
         for note in notes:
             tally.add(note, where)
-        yield item, RunLengths(runs, height=image.height)
+        yield item, geometry

@@ -123,16 +123,16 @@ class ObjectList:
         self._job.report.tally.add(reason, f"{self._where(facts)} ({detail})")
 
     def _add(self, facts: Facts, runs: masks.Runs) -> None:
-        height, _ = self._size_hw
+        geometry = RunLengths(runs, height=self._size_hw[0])
         try:
-            label = _label(facts, RunLengths(runs, height=height))
+            label = _label(facts, geometry)
         except UserError as error:
             self.lose(facts, NO_CLASS, str(error))
             return
         if self._drawn > MOST_DRAWN:
             self.lose(facts, TOO_MUCH)
             return
-        y1, x1, y2, x2 = masks.box_of(runs, height)
+        y1, x1, y2, x2 = geometry.box
         self._drawn += (y2 - y1) * (x2 - x1)
         self._labels.append(label)
 

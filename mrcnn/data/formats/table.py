@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.formats import cityscapes, coco_panoptic, cvat, label_studio, labelbox, labelme, via, voc, yolo
+from mrcnn.data.formats import (
+    cityscapes,
+    coco_panoptic,
+    cvat,
+    label_studio,
+    labelbox,
+    labelme,
+    png_masks,
+    via,
+    voc,
+    yolo,
+)
 from mrcnn.data.formats.record import Found, Job
 from mrcnn.errors import UserError
 
@@ -38,6 +49,7 @@ READERS: dict[str, Reader] = {
     "coco_panoptic": Reader(coco_panoptic.WHAT, coco_panoptic.fits, coco_panoptic.read),
     "cityscapes": Reader(cityscapes.WHAT, cityscapes.fits, cityscapes.read),
     "voc": Reader(voc.WHAT, voc.fits, voc.read),
+    "png_masks": Reader(png_masks.WHAT, png_masks.fits, png_masks.read),
 }
 
 

@@ -17,12 +17,13 @@ from mrcnn.report import lines
 from mrcnn.report.evaluation.sections import SHARE, soft
 from mrcnn.report.html import Html, element, join, table, text
 from mrcnn.report.lines import Axes, Line
-from mrcnn.train import history
+from mrcnn.train import history, memory_report
 from mrcnn.train.callbacks import HISTORY
 from mrcnn.train.forecast import duration
 from mrcnn.train.history import Row
 
 ALWAYS = ("epochs", "lr", "batch_size.train", "input_size.min_dim", "input_size.max_dim", "weights_init_type")
+COSTS = ("images_per_second", "train_seconds", memory_report.PEAK, memory_report.GPU_PEAK)  # columns of the history
 
 
 class Run(NamedTuple):
@@ -109,7 +110,7 @@ def learning(run: Run) -> Html:
         measured, Axes("epoch", "share", x_range, SHARE, mark, is_whole=True), label="measures by epoch"
     ):
         parts += [element("h3", "Validation"), drawn]
-    shown = ["epoch", "loss", "val_loss", *(f"val_{name}" for name in names), "images_per_second", "train_seconds"]
+    shown = ["epoch", "loss", "val_loss", *(f"val_{name}" for name in names), *COSTS]
     head = [name for name in shown if any(name in row for row in rows)]
     cells = [[_cell(row.get(name)) for name in head] for row in rows]
     seconds = sum(row["train_seconds"] for row in rows if math.isfinite(row.get("train_seconds", math.nan)))

@@ -14,9 +14,12 @@ const gallery = {
 };
 
 function addPictures(files) {
-  const added = [...files].map((file) => newPicture(file));
+  const added = [];
+  for (const file of files) {
+    added.push(newPicture(file));
+    gallery.pictures.push(added.at(-1));
+  }
   if (!added.length) return;
-  gallery.pictures.push(...added);
   byId("strip").append(...added.map((picture) => picture.tile));
   for (const picture of added) gallery.thumbs = gallery.thumbs.then(() => drawThumb(picture));
   select(added[0]);
@@ -24,10 +27,20 @@ function addPictures(files) {
 }
 
 function newPicture(file) {
-  const picture = { id: ++gallery.made, file, name: file.name, state: "waiting", reason: "", objects: [] };
+  const picture = { id: ++gallery.made, file, name: freeName(file.name), state: "waiting", reason: "", objects: [] };
   picture.tile = newTile(picture);
   showTile(picture);
   return picture;
+}
+
+// Pictures of different folders may have the same name, by which COCO JSON tells them apart: the second "a.png" becomes
+// "a (2).png".
+function freeName(name) {
+  const taken = new Set(gallery.pictures.map((picture) => picture.name));
+  const [, start, suffix] = /^(.+?)(\.[^.]*)?$/s.exec(name) ?? [name, name, ""];
+  let free = name;
+  for (let number = 2; taken.has(free); number++) free = `${start} (${number})${suffix ?? ""}`;
+  return free;
 }
 
 function newTile(picture) {

@@ -28,10 +28,14 @@ def write(folder, *pictures, **more):
     return setup.losses, {path.name: json.loads(path.read_text()) for path in sorted((folder / coco.FOLDER).iterdir())}
 
 
+def annotation_of(item, **more):
+    return coco.annotation_of(item, *coco.segmentations_of([item], size_hw=SIZE), **more)
+
+
 def test_annotation_of_a_square():
     item = making.cropped(making.SHAPES["square"], score=0.123456789, tags=(Tag("wild"), Tag("age", 3)))
     # rows 5 to 14, columns 10 to 19
-    assert coco.annotation_of(item, category_id=4, size_hw=SIZE) == {
+    assert annotation_of(item, category_id=4) == {
         "category_id": 4,
         "bbox": [10, 5, 10, 10],
         "area": 100,
@@ -45,7 +49,7 @@ def test_annotation_of_a_square():
 def test_annotation_of_extra_fields_and_description():
     fields = {"keypoints": [1, 2, 2], "num_keypoints": 1}
     item = making.cropped(making.SHAPES["pixel"], description="x", fields=fields)
-    found = coco.annotation_of(item, category_id=1, size_hw=SIZE)
+    found = annotation_of(item, category_id=1)
     assert {name: found[name] for name in ("description", *fields)} == {"description": "x", **fields}
     assert "score" not in found
 
@@ -60,8 +64,8 @@ def test_annotation_of_extra_fields_and_description():
         ("square", True, dict),
     ],
 )
-def test_segmentation_of_parts_is_polygons_and_of_holes_and_crowds_run_lengths(name, is_crowd, kind):
-    found = coco.segmentation_of(making.cropped(making.SHAPES[name], is_crowd=is_crowd), size_hw=SIZE)
+def test_segmentations_of_parts_is_polygons_and_of_holes_and_crowds_run_lengths(name, is_crowd, kind):
+    (found,) = coco.segmentations_of([making.cropped(making.SHAPES[name], is_crowd=is_crowd)], size_hw=SIZE)
     assert type(found) is kind
     assert kind is dict or len(found) == (2 if name == "two parts" else 1)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from defusedxml import ElementTree
 
-from mrcnn.convert.writers import cvat
+from mrcnn.convert.writers import cvat, outlines
 from mrcnn.convert.writers.record import Picture
 from mrcnn.project.annotation import Tag
 from tests.convert.writers import making
@@ -26,7 +26,7 @@ def write(folder, *pictures, titles=("cat", "dog"), **more):
 def test_shape_of_a_square():
     tags = (Tag("age", 3), Tag("occluded"))
     item = making.cropped(making.SHAPES["square"], score=0.5, tags=tags)
-    assert cvat.shape_element(item) == (
+    assert cvat.shape_element(item, outlines.trace(*item.drawn)) == (
         '    <polygon label="cat" source="auto" occluded="1" '
         'points="10.0,5.0;20.0,5.0;20.0,15.0;10.0,15.0" z_order="0">'
         '<attribute name="age">3</attribute><attribute name="confidence">0.5</attribute></polygon>\n'
@@ -36,7 +36,7 @@ def test_shape_of_a_square():
 @pytest.mark.parametrize("name", ["hole", "two parts", "noise"])
 def test_shape_with_holes_or_parts_is_a_mask(name):
     item = making.cropped(making.SHAPES[name], is_crowd=True)
-    element = ElementTree.fromstring(cvat.shape_element(item))
+    element = ElementTree.fromstring(cvat.shape_element(item, outlines.trace(*item.drawn)))
     assert (element.tag, element.get("source"), element.get("occluded")) == ("mask", "manual", "0")
     left, top, width, height = (int(element.get(key)) for key in ("left", "top", "width", "height"))
     counts = [int(word) for word in element.get("rle").split(",")]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.convert.writers import labelme
+from mrcnn.convert.writers import labelme, outlines
 from mrcnn.convert.writers.record import Picture
 from mrcnn.project.annotation import Tag
 from tests.convert.writers import making
@@ -55,7 +55,8 @@ def test_content_without_objects():
 
 @pytest.mark.parametrize("name", ["hole", "noise"])
 def test_shapes_of_an_object_with_holes_or_many_parts_are_one_mask(name):
-    (shape,) = labelme.shapes_of(making.cropped(making.SHAPES[name], is_crowd=True))
+    item = making.cropped(making.SHAPES[name], is_crowd=True)
+    (shape,) = labelme.shapes_of(item, outlines.trace(*item.drawn))
     assert (shape["shape_type"], shape["flags"]) == ("mask", {"iscrowd": True})
     (x1, y1), (x2, y2) = shape["points"]  # the first and the last pixel
     png = cv2.imdecode(np.frombuffer(base64.b64decode(shape["mask"]), np.uint8), cv2.IMREAD_UNCHANGED)

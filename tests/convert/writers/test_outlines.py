@@ -32,12 +32,16 @@ def area(ring):
 def test_trace_of_a_rectangle_is_its_corners():
     found = outlines.trace(np.ones((2, 3), bool), (5, 10))
     # rows 5 and 6, columns 10 to 12: the sides lie at 5 and 7, 10 and 13
-    assert [ring.tolist() for ring in found.parts] == [[[10, 5], [13, 5], [13, 7], [10, 7]]]
+    (ring,) = found.parts
+    assert sorted(ring.tolist()) == [[10, 5], [10, 7], [13, 5], [13, 7]]
+    assert area(ring) == 2 * 3
     assert found.holes == ()
 
 
 def test_trace_of_one_pixel():
-    assert outlines.trace(np.ones((1, 1), bool)).parts[0].tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    (ring,) = outlines.trace(np.ones((1, 1), bool)).parts
+    assert sorted(ring.tolist()) == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert area(ring) == 1
 
 
 def test_trace_turns_around_a_hole_the_other_way():
@@ -139,3 +143,22 @@ def test_joined_of_long_rings_compares_some_points(monkeypatch):
     ring = outlines.joined(outlines.trace(item.mask, item.origin))
     whole = making.SHAPES["hole and part"]
     np.testing.assert_array_equal(drawn([ring], height=making.HEIGHT, width=making.WIDTH), whole)
+
+
+def test_trace_all_as_each_alone():
+    items = [making.cropped(shape) for shape in making.SHAPES.values()]
+    for item, found in zip(items, outlines.trace_all([item.drawn for item in items]), strict=True):
+        alone = outlines.trace(item.mask, item.origin)
+        assert [len(ring) for ring in found.rings] == [len(ring) for ring in alone.rings]
+        np.testing.assert_array_equal(np.concatenate(found.rings), np.concatenate(alone.rings))
+    assert outlines.trace_all([]) == []
+
+
+def test_draws_sees_a_part_that_is_drawn_twice_or_elsewhere():
+    mask = np.ones((2, 2), bool)
+    square = np.array([[0, 0], [2, 0], [2, 2], [0, 2]], np.float32)
+    beyond = square + np.array((2, 0), np.float32)
+    assert outlines._draws([square], [4], mask)
+    assert not outlines._draws([square, square, square], [4, 4, 4], mask)  # an odd number: the same edges
+    assert not outlines._draws([square / 2], [1], mask)
+    assert outlines._draws([square, beyond], [4, 4], np.ones((2, 4), bool))

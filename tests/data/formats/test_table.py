@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mrcnn.data.formats import table
@@ -15,6 +16,7 @@ from tests.data.formats import (
     test_label_studio,
     test_labelbox,
     test_labelme,
+    test_png_masks,
     test_via,
     test_voc,
     test_yolo,
@@ -39,9 +41,11 @@ def make_of_each(root):
         ),
         "labelbox": making.write(root / "labelbox" / "b.ndjson", json.dumps(test_labelbox.row(test_labelbox.item()))),
     }
+    making.image(root / "png_masks" / "images" / "a.png")
+    test_png_masks.write(root / "png_masks" / "masks" / "a.png", np.eye(making.HEIGHT, making.WIDTH, dtype=np.uint8))
     making.write(root / "voc" / "a.xml", test_voc.document(test_voc.entry(inside=polygon)))
     made["coco_panoptic"] = panoptic
-    return {**made, **{name: root / name for name in ("yolo", "cityscapes", "voc")}}
+    return {**made, **{name: root / name for name in ("yolo", "cityscapes", "voc", "png_masks")}}
 
 
 def test_guess_finds_each_format_and_no_other(tmp_path):

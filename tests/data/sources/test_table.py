@@ -33,7 +33,7 @@ def test_find_tells_what_is_read(tmp_path):
     for path in (tmp_path, tmp_path / "a.txt"):
         with pytest.raises(UserError) as caught:
             table.find(path)
-        known = f"a COCO instance file (.json); {coco_folder.WHAT}; {READERS['voc'].what}; "
+        known = f"a COCO instance file (.json); {coco_folder.WHAT}; {READERS['png_masks'].what}; "
         start = f"{path} is in none of the known formats of annotated images; give one of: {known}"
         assert str(caught.value).startswith(start)
         assert str(caught.value).endswith(f"{READERS['labelme'].what}; a Supervisely project (a folder with meta.json)")

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 
-from .helpers import needs_browser, picture, slide
+from .helpers import needs_browser, picture, slide, tiles
 
 pytestmark = [
     needs_browser,
@@ -69,6 +69,35 @@ def test_grey_png_of_few_and_of_many_numbers(page, values):
     image.load()  # checks the sums of its chunks
     assert image.mode == ("L" if max(values) < 256 else "I;16")
     np.testing.assert_array_equal(image, np.reshape(values, (2, 3)))
+
+
+def test_coco_json_of_pictures_of_one_name_tells_them_apart(page, tmp_path):
+    sizes = {"a": (40, 60), "b": (20, 30), "c": (30, 20)}
+    for folder, (height, width) in sizes.items():
+        (tmp_path / folder).mkdir()
+        page.choose_file("#file", picture(tmp_path / folder, height=height, width=width))
+    page.wait_for("#progress", "3 of 3 pictures done")
+    names = ["photo.png", "photo (2).png", "photo (3).png"]
+    assert [name for name, _ in tiles(page)] == names
+    images = saved_coco(page, tmp_path).dataset["images"]
+    assert [image["file_name"] for image in images] == names
+    assert [(image["height"], image["width"]) for image in images] == list(sizes.values())
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "free"),
+    [
+        (["a.tar.gz"], "a.tar.gz", "a.tar (2).gz"),
+        (["a"], "a", "a (2)"),
+        ([".png"], ".png", ".png (2)"),
+        (["a.png", "a (2).png"], "a.png", "a (3).png"),
+        (["a.png"], "b.png", "b.png"),
+        ([], "", ""),
+    ],
+)
+def test_free_name(page, taken, name, free):
+    script = "gallery.pictures = args[0].map((name) => ({ name })); return freeName(args[1]);"
+    assert page.run(script, taken, name) == free
 
 
 def test_coco_json_of_all_pictures(page, tmp_path):
