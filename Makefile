@@ -77,8 +77,9 @@ check: lint types test  ## lint, types and the fast tests; CI runs the slow ones
 schemas: $(VENV)/.run  ## the JSON schemas of the configs, for editors
 	$(BIN)/python -m mrcnn schema docs/schemas --page docs/configuration.md docs/serving.md
 
-bench: $(VENV)/.run  ## seconds and memory of inference and training on this machine, and how they grow
+bench: $(VENV)/.run  ## seconds and memory of inference, training and each head on this machine, and how they grow
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.heads
 	$(BIN)/python -m benchmarks.growth --out runs/growth.json --plot runs/growth.png
 
 clean:

@@ -16,6 +16,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import speed, timing
+from benchmarks import peers_work, speed, timing
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.keypoints import PERSON_SIGMAS
 from mrcnn.models.families.matterport import Matterport
@@ -57,11 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--side", type=int, default=512, help="of the model input, pixels")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each head")
     parser.add_argument("--runs", type=int, default=3, help="timed calls of a process; their median counts")
+    parser.add_argument("--clock", choices=peers_work.CLOCKS, default="wall", help="wall or processor time")
     parser.add_argument("--work", choices=WORKS, help=argparse.SUPPRESS)  # of the one head of this process
     options = parser.parse_args(arguments)
     if options.work:
         [head] = options.head
-        print(json.dumps(measure(head, options.work, side=options.side, runs=options.runs)))
+        clock = peers_work.CLOCKS[options.clock]
+        print(json.dumps(measure(head, options.work, side=options.side, runs=options.runs, clock=clock)))
         return
     heads = [PLAIN, *(name for name in options.head if name != PLAIN)]
     for work in WORKS:
@@ -87,7 +90,7 @@ def table(work: str, rounds: Sequence[Mapping[str, Taken]]) -> str:
     return "\n".join(lines)
 
 
-def measure(head: str, work: str, *, side: int, runs: int) -> Taken:
+def measure(head: str, work: str, *, side: int, runs: int, clock: Callable[[], float] = time.perf_counter) -> Taken:
     """Times calls in this process, after two that warm up.
 
     Args:
@@ -95,6 +98,7 @@ def measure(head: str, work: str, *, side: int, runs: int) -> Taken:
         work: key of `WORKS`.
         side: of the model input, pixels.
         runs: number of timed calls.
+        clock: returns the time in seconds.
 
     Returns:
         `seconds`, the median, and `peak_gb`, the peak memory of the process.
@@ -104,7 +108,7 @@ def measure(head: str, work: str, *, side: int, runs: int) -> Taken:
     model = Matterport(num_classes=speed.CLASSES, settings=settings.model_dump(mode="json"))
     call = _call(model, batch_of(settings, side=side, images=WORKS[work]), training=work == TRAINING)
     timing.seconds(call, 2)
-    return {"seconds": statistics.median(timing.seconds(call, runs)), "peak_gb": timing.peak_gb()}
+    return {"seconds": statistics.median(timing.seconds(call, runs, clock=clock)), "peak_gb": timing.peak_gb()}
 
 
 def batch_of(settings: MatterportConfig, *, side: int, images: int) -> dict[str, tf.Tensor]:
@@ -149,7 +153,7 @@ def _apart(head: str, work: str, options: argparse.Namespace) -> Taken:
         SystemExit: the process failed; the message has the last line of its errors.
     """
     command = [sys.executable, "-m", "benchmarks.heads", "--head", head, "--work", work]
-    command += ["--side", str(options.side), "--runs", str(options.runs)]
+    command += ["--side", str(options.side), "--runs", str(options.runs), "--clock", options.clock]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{head}, {work}: failed: {(done.stderr.strip().splitlines() or ['without a message'])[-1]}")

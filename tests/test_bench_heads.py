@@ -74,7 +74,10 @@ def test_main_names_the_head_that_failed():
 
 
 def test_main_measures_one_head_in_its_own_process(monkeypatch, capsys):
-    monkeypatch.setattr(heads, "measure", lambda head, work, **sizes: {"head": head, "work": work, **sizes})
+    monkeypatch.setattr(heads, "measure", lambda head, work, *, clock, **sizes: {"head": head, "work": work, **sizes})
     heads.main(["--head", "semantic", "--work", "training step", "--side", "64", "--runs", "2"])
     expected = {"head": "semantic", "work": "training step", "side": 64, "runs": 2}
     assert json.loads(capsys.readouterr().out) == expected
+    monkeypatch.setattr(heads, "measure", lambda *_, clock, **__: clock.__name__)
+    heads.main(["--head", "semantic", "--work", "training step", "--clock", "processor"])
+    assert json.loads(capsys.readouterr().out) == "process_time"
