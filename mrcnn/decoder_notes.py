@@ -23,6 +23,8 @@ NOTES = (
 )
 STDERR = 2  # the file descriptor
 
+_replaced: list[int | None] = []  # the streams that `hidden` replaced in this process, C's own first
+
 _Write = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -53,10 +55,30 @@ def hidden() -> Iterator[None]:
     library.setvbuf(stream, None, 2, 0)  # unbuffered, like stderr
     place = ctypes.c_void_p.in_dll(library, "stderr")
     before, place.value = place.value, stream
+    _replaced.append(before)
     try:
         yield
     finally:
         place.value = before  # must precede Python's shutdown, since the filter is a Python function
+        _replaced.pop()
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Gives C's `stderr` back inside the block, in which `hidden` hides nothing.
+
+    The filter is a Python function, so a thread of a library that writes to C's `stderr` waits for Python's lock. If
+    the library keeps that lock and waits for the thread, as TensorFlow's converter to LiteRT does, neither ever ends.
+    """
+    if not _replaced:
+        yield
+        return
+    place = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+    filtered, place.value = place.value, _replaced[0]
+    try:
+        yield
+    finally:
+        place.value = filtered
 
 
 class _Filter:

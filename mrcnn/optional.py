@@ -14,6 +14,7 @@ EXTRAS = {  # extra: the import names of its packages
     "completion": ("shtab",),
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
+    "litert": ("ai_edge_litert",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "onnx-run": ("onnxruntime",),

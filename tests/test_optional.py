@@ -10,6 +10,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 
 LARGE = {
     "energy",
+    "litert",
     "mlflow",
     "onnx",
     "onnx-run",

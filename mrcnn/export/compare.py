@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.export.precision import Tolerances
 from mrcnn.fields import arrays, extras
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 from mrcnn.structures import Detections, OutputRules
 
 _PAIR_PX = 1.0  # pixels: detections of one class whose edges differ by no more than this are paired
@@ -211,9 +211,7 @@ def _compare_masks(
     steepest = max(float(np.abs(np.diff(grid, axis=axis)).max(initial=0.0)) for axis in (0, 1))
     most = limit = tolerances.mask_probability + cells * steepest
     height, width = mask.shape
-    values, (top, left) = pasting.paste_values_numpy(
-        grid, box, height=height, width=width, method=live.rules.mask_paste
-    )
+    values, (top, left) = mask_paste.paste_values(grid, box, height=height, width=width, method=live.rules.mask_paste)
     if live.rules.mask_paste == "stretched":  # stretching the probabilities to 0..1 enlarges differences too
         limit /= max(float(np.ptp(grid)), limit)
     inside = (slice(top, top + values.shape[0]), slice(left, left + values.shape[1]))

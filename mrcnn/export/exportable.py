@@ -3,15 +3,18 @@
 Shape letters: B images, Hi Wi height and width of the model input, D output slots, M mask side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.config.model import ModelConfig
-from mrcnn.export import outputs
-from mrcnn.model_folder.read import Network
+from mrcnn.model_folder.network import Network
+from mrcnn.ops import accelerator
+from mrcnn.predict import outputs
+from mrcnn.predict.image_function import InputRules
 from mrcnn.structures import Choices, OutputRules, Tensor
 
 
@@ -46,6 +49,11 @@ class DetectorSettings(NamedTuple):
     fields: tuple[str, ...] = ()
     model: ModelConfig | None = None
 
+    @property
+    def input_rules(self) -> InputRules:
+        """How an image enters the network, for formats whose files hold the network alone."""
+        return InputRules(**{name: getattr(self, name) for name in InputRules._fields})
+
 
 @dataclass(frozen=True)
 class Exportable:
@@ -71,6 +79,15 @@ class Exportable:
     def variables(self) -> list[Any]:
         """The backend's variables of the network, in the order of its weights."""
         return [weight.value for weight in self.network.weights]
+
+    @contextmanager
+    def fixed_shapes(self) -> Iterator[None]:
+        """Lets no shape of a graph that is traced in this block depend on what is found."""
+        self.network.use_fixed_slots(True)
+        try:
+            yield
+        finally:
+            self.network.use_fixed_slots(accelerator.is_visible())  # as in a new model
 
     def layers(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns the weights by layer and weight, under their names in a weight file."""

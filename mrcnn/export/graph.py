@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import ops
 
-from mrcnn.export import outputs, semantic
+from mrcnn.export import semantic
 from mrcnn.export.exportable import Exportable
 from mrcnn.fields import extras
 from mrcnn.images.fit import Fit, rule
+from mrcnn.ops import mask_paste
 from mrcnn.ops import masks as mask_ops
-from mrcnn.ops import pasting
+from mrcnn.predict import outputs
 from mrcnn.structures import SEMANTIC, OutputRules, RawDetections, Tensor
 
 CENTRED = rule("centred")
@@ -235,7 +236,7 @@ def draw_in_box(
         crop: `[h, w]` bool.
         padding: `[2, 2]` int32, pixels before and after the crop along each axis of the image.
     """
-    mask, box = pasting.placed(mask, box, method=rules.mask_paste, maths=ops)
+    mask, box = mask_paste.placed(mask, box, method=rules.mask_paste, maths=ops)
     method = "bilinear" if rules.mask_paste == "expanded" else rules.mask_paste
     start = tf.maximum(tf.cast(tf.floor(box[:2]), tf.int32), 0)
     end = tf.minimum(tf.cast(tf.math.ceil(box[2:]), tf.int32), [height, width])

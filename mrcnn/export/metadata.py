@@ -29,6 +29,7 @@ def settings(model: Exportable) -> dict[str, Any]:
         "max_dim": known.max_dim,
         "shape": known.shape,
         "image_resize": known.image_resize,
+        "fit": known.fit,
         "maps": known.maps,
         **model.choices._asdict(),
         **known.rules._asdict(),

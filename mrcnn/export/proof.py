@@ -14,10 +14,10 @@ from mrcnn.data import resize
 from mrcnn.events import EventLog
 from mrcnn.export import compare, precision
 from mrcnn.export.compare import Comparison, Live
-from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.pictures import Picture
 from mrcnn.export.precision import Tolerances
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.predictor import Predictor
 
 _SUBTASK = "verify"

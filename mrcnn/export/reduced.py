@@ -13,8 +13,8 @@ from mrcnn.export.agreement import Agreement, Limits
 from mrcnn.export.exportable import DetectorSettings
 from mrcnn.export.formats import table
 from mrcnn.export.formats.format import FLOAT32, INT8, Format
-from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.pictures import Picture
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.predictor import Predictor
 
 MOST_CALIBRATION = 64  # images of which the ranges of values are measured; more take longer and change little

@@ -11,12 +11,12 @@ The folder is created only if it is complete and verified.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mrcnn import files, locks
+from mrcnn import decoder_notes, files, locks
 from mrcnn.events import EventLog
 from mrcnn.export import metadata, pictures, proof, publish, reduced
 from mrcnn.export.agreement import Agreement
@@ -96,7 +96,7 @@ def export(
     files.check_free(out_dir, fix="remove it or name another")
     chosen = reduced.check(wanted)
     with locks.beside(out_dir, warn=log.warning), publish.workplace(target, title=chosen.title) as workplace:
-        stored = read.read_model(model, classes=classes, input_size=input_size)
+        stored = _shaped(read.read_model(model, classes=classes, input_size=input_size), chosen)
         seen = _pictures(stored, images or wanted.calibrate, log)
 
         def attempt(bundle: ModelBundle, directory: Path) -> Proof:
@@ -149,10 +149,18 @@ def write(
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
     model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, trained=trained)
-    with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors):
+    # converters write to C's `stderr` from their own threads
+    with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors), decoder_notes.paused():
         folder.mkdir(parents=True, exist_ok=True)
         chosen.write(model, folder)
         publish.write_json(folder / LABELS, {**model.labels, metadata.SETTINGS: metadata.settings(model)})
+
+
+def _shaped(stored: StoredModel, format: Format) -> StoredModel:
+    """Sets the shape of the model input that a format needs, which the live model then has, too."""
+    if format.input_shape is None:
+        return stored
+    return replace(stored, input_size=stored.input_size.model_copy(update={"shape": format.input_shape}))
 
 
 def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mrcnn.config import errors, family, legacy
 from mrcnn.config.base import PRECISIONS
@@ -21,11 +21,12 @@ from mrcnn.model_folder import class_names, foreign_file, layout, locate, lone_f
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
 from mrcnn.model_folder.layout import CONFIG, WEIGHTS
+from mrcnn.model_folder.network import Network
 from mrcnn.model_folder.record import Record
 from mrcnn.models import build, extra_heads
 from mrcnn.project.meta import ClassMeta
-from mrcnn.structures import Choices, OutputRules, RawDetections, SemanticRules, Tensor
-from mrcnn.weights import apply, foreign, hdf5, published
+from mrcnn.structures import Choices, OutputRules, RawDetections, SemanticRules
+from mrcnn.weights import apply, foreign, published
 
 
 @dataclass(frozen=True)
@@ -65,30 +66,6 @@ class StoredModel:
     def maps(self) -> dict[str, SemanticRules]:
         """The maps of whole images by name, with their classes and rules."""
         return extra_heads.maps(self.config)
-
-
-class Network(Protocol):
-    """A built network; a Keras model or layer is one."""
-
-    @property
-    def weights(self) -> Sequence[Any]:
-        """The Keras variables."""
-
-    @property
-    def compute_dtype(self) -> str:
-        """Number format of the convolutions."""
-
-    def weight_layout(self) -> hdf5.Layout:
-        """Lists the weights by layer, under their names in a weight file."""
-
-    def __call__(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
-        """Finds objects in `images` at their `windows` by the given choices; see `models.mask_rcnn`."""
-
-    def detect_boxes(self, batch: Mapping[str, Tensor], *, choices: Choices) -> RawDetections:
-        """Finds the same objects without masks and extra fields."""
-
-    def describe_boxes(self, batch: Mapping[str, Tensor], **boxes: Tensor) -> dict[str, Tensor]:
-        """Predicts masks and extra fields of given `boxes`, `class_ids` and `valid`."""
 
 
 @dataclass(frozen=True)

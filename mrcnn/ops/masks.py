@@ -2,14 +2,14 @@
 
 The usual rule: S x S cells divide the box, and each value sits at the middle of its cell. Between the middles, values
 are bilinear; from the outermost middles to the box's edges they stay constant (no fading); outside the box they are 0.
-Other rules, for older models, have names: `grid="corners"` for cropping, `pasting.METHODS` for pasting.
+Other rules, for older models, have names: `grid="corners"` for cropping, those of `mask_paste.METHODS` for pasting.
 Bilinear interpolation is separable, so it is two matrix products: rows' weights, then columns' weights.
 Shape letters: N or P masks, M side of a predicted mask, S side of a stored mask, H W image.
 """
 
 from keras import ops
 
-from mrcnn.ops.pasting import check, placed
+from mrcnn.ops.mask_paste import check, placed
 from mrcnn.structures import Tensor
 
 
@@ -80,15 +80,15 @@ def paste_masks(
         method: `bilinear`; `fading`: values fall from the outermost cells' middles outwards as if 0 lay beyond, but not
             below the mask's least value (Matterport, by scikit-image); `stretched`: each mask is first rescaled from
             its own minimum and maximum to 0..1, and the filter widens when shrinking (the Supervisely plugin, by
-            Pillow); `expanded`: as `bilinear`, after `placed` (torchvision); `sampled`: as `fading`, but values fall as
-            low as 0 (detectron2).
+            Pillow); `expanded`: as `bilinear`, after `mask_paste.placed` (torchvision); `sampled`: as `fading`, but
+            values fall as low as 0 (detectron2).
 
     Returns:
         `[N, H, W]` float32: the probability at each pixel's middle, 0 outside the box and for a degenerate box; outside
-        the box of `placed` for `expanded`.
+        the box of `mask_paste.placed` for `expanded`.
 
     Raises:
-        ValueError: `method` is not one of `pasting.METHODS`.
+        ValueError: `method` is not one of `mask_paste.METHODS`.
     """
     check(method)
     masks, boxes = placed(ops.cast(masks, "float32"), ops.cast(boxes, "float32"), method=method, maths=ops)

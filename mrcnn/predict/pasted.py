@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 
 MASKS, GRIDS, BOXES = "masks", "probabilities", "boxes"
 
@@ -34,12 +34,12 @@ def with_masks(
         The outputs `[K, ...]`, and `masks` `[K, H, W]` uint8, 0 or 1. Empty in, empty out.
 
     Raises:
-        ValueError: `method` is none of `pasting.METHODS`.
+        ValueError: `method` is none of `mask_paste.METHODS`.
     """
     height, width = size
     masks = np.zeros((len(found[BOXES]), height, width), np.uint8)
     for canvas, grid, box in zip(masks, found[GRIDS], found[BOXES], strict=True):
-        crop, (top, left) = pasting.paste_mask_numpy(
+        crop, (top, left) = mask_paste.paste_mask(
             grid, box, height=height, width=width, threshold=threshold, method=method
         )
         canvas[top : top + crop.shape[0], left : left + crop.shape[1]] = crop

@@ -13,7 +13,7 @@ from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
 from mrcnn.fields import arrays, extras
 from mrcnn.fields.table import Fields
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 from mrcnn.predict import compact, semantic
 from mrcnn.structures import SEMANTIC, CompactDetections, CroppedMask, Detections, OutputRules, RawDetections
 
@@ -86,7 +86,7 @@ def in_image(
     boxes = np.clip(raw.boxes[slots], 0, np.array([height, width, height, width], dtype=np.float32))
     cropped = [
         CroppedMask.from_pixels(
-            *pasting.paste_mask_numpy(
+            *mask_paste.paste_mask(
                 raw.masks[slot],
                 box,
                 height=height,

@@ -7,7 +7,7 @@ from mrcnn.export import compare, precision
 from mrcnn.export.compare import Live
 from mrcnn.export.precision import Tolerances
 from mrcnn.export.proof import Proof
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 from mrcnn.structures import OutputRules
 from tests.fields import toy
 
@@ -177,7 +177,7 @@ class TestNoise:
         grids = np.clip(grids, 0, 1)
         boxes = boxes + (random.uniform(-0.2, 0.2, (2, 4)) * noise * [[60], [30]]).astype(np.float32)
         pasted = [
-            pasting.paste_values_numpy(grid, box, height=self.SIZE[0], width=self.SIZE[1])
+            mask_paste.paste_values(grid, box, height=self.SIZE[0], width=self.SIZE[1])
             for grid, box in zip(grids, boxes, strict=True)
         ]
         drawn = np.zeros((2, *self.SIZE), bool)

@@ -1,8 +1,11 @@
 """A model as named functions of tensors."""
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
+
+from mrcnn.ops import accelerator
 
 from . import helpers
 
@@ -18,3 +21,12 @@ def test_variables_are_the_network_s_weights():
     assert helpers.make_exportable().variables == []
     network = SimpleNamespace(weights=[SimpleNamespace(value="kernel"), SimpleNamespace(value="bias")])
     assert helpers.make_exportable(network).variables == ["kernel", "bias"]
+
+
+def test_fixed_shapes_hold_within_the_block_alone(monkeypatch):
+    model, heard = helpers.make_exportable(), []
+    monkeypatch.setattr(model.network, "use_fixed_slots", heard.append, raising=False)
+    with contextlib.suppress(ZeroDivisionError), model.fixed_shapes():
+        assert heard == [True]
+        raise ZeroDivisionError
+    assert heard == [True, accelerator.is_visible()]

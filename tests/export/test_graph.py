@@ -7,7 +7,7 @@ import tensorflow as tf
 from mrcnn.data import resize
 from mrcnn.export import graph
 from mrcnn.images import fit as images_fit
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 from mrcnn.predict import postprocess, preprocess
 from mrcnn.structures import OutputRules, RawDetections
 from tests.fields import toy
@@ -111,7 +111,7 @@ def test_draw_equals_the_live_masks():
     drawn, some = traced_draw(masks, boxes, height=height, width=width)
     expected = np.zeros((count, height, width), np.uint8)
     for index in range(count):
-        crop, (y, x) = pasting.paste_mask_numpy(masks[index], boxes[index], height=height, width=width, threshold=0.5)
+        crop, (y, x) = mask_paste.paste_mask(masks[index], boxes[index], height=height, width=width, threshold=0.5)
         expected[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     np.testing.assert_array_equal(some, expected.any(axis=(1, 2)))
     assert 0 < some.sum() < count
@@ -231,7 +231,7 @@ def test_draw_equals_the_live_masks_of_torchvision_and_detectron2(method):
     drawn, some = traced_draw(masks, boxes, height=height, width=width, threshold=0.5, method=method)
     expected = np.zeros((count, height, width), np.uint8)
     for index in range(count):
-        crop, (y, x) = pasting.paste_mask_numpy(
+        crop, (y, x) = mask_paste.paste_mask(
             masks[index], boxes[index], height=height, width=width, threshold=0.5, method=method
         )
         expected[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop

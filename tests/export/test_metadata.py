@@ -18,7 +18,7 @@ def test_texts_have_what_a_caller_needs():
     assert "Käse" in texts["labels"]
     assert json.loads(texts["settings"]) == {
         "format_version": 1, "class_names": ["bg", "cat", "dog"], "channels": 4, "image_range": 4095, "min_dim": 64,
-        "max_dim": 64, "shape": "square", "image_resize": "exact", "maps": [], "score_threshold": 0.7,
+        "max_dim": 64, "shape": "square", "image_resize": "exact", "fit": "centred", "maps": [], "score_threshold": 0.7,
         "detection_nms_iou_threshold": 0.3, "detections_per_image": 100, "mask_threshold": 0.4,
         "mask_paste": "bilinear", "round_boxes": "never",
     }  # fmt: skip

@@ -1,16 +1,20 @@
 """The export: published only when proven, refused otherwise, nothing left after an error."""
 
+import ctypes
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mrcnn import decoder_notes
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.errors import UserError
 from mrcnn.export import run
 from mrcnn.export.formats import table
+from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.saved_model import SavedModel
 from mrcnn.model_folder import read
 from tests.predict.helpers import Thresholded
@@ -27,6 +31,32 @@ def test_write_adds_labels(exported_network):
     ]
     assert labels["input_size"] == {"min_dim": helpers.SIDE, "max_dim": helpers.SIDE}
     assert (labels["score_threshold"], labels["mask_threshold"]) == (0.0, 0.5)
+
+
+class Listening(Format):
+    """Notes what C's `stderr` is while it writes."""
+
+    title = "note"
+
+    def write(self, model, folder):
+        self.stream = c_stderr()
+
+    def open(self, folder, settings):
+        raise NotImplementedError
+
+
+def c_stderr():
+    return ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr").value
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the GNU C library")
+def test_write_does_not_filter_what_converters_write_from_their_threads(tmp_path):
+    own, listening = c_stderr(), Listening()
+    with decoder_notes.hidden():
+        filtered = c_stderr()
+        run.write(helpers.make_bundle(), tmp_path, format=listening)
+        assert c_stderr() == filtered
+    assert own == listening.stream != filtered
 
 
 @pytest.fixture
@@ -269,4 +299,4 @@ def test_detector_settings_are_the_model_s():
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
     rules = (0.25, "bilinear", "never")
-    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), config)
+    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), (), config)

@@ -17,9 +17,9 @@ from mrcnn.events import JsonLog
 from mrcnn.export import run
 from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.table import FORMATS
-from mrcnn.export.image_function import image_function
 from mrcnn.model_folder import read
 from mrcnn.model_folder.read import ModelBundle, StoredModel
+from mrcnn.predict.image_function import image_function
 from mrcnn.structures import RawDetections
 
 NAMES = ("bg", "bright", "dark")
@@ -78,7 +78,7 @@ class Toy(Format):
             found = network({"images": images, "windows": windows})
             return {name: getattr(found, name) for name in json.loads((folder / "toy.json").read_text())["outputs"]}
 
-        return {"network": image_function(detect, settings)}
+        return {"network": image_function(detect, settings.input_rules)}
 
     def stored(self, value):
         return value

@@ -10,7 +10,7 @@ from mrcnn.evaluate.coco import CocoEvaluator
 from mrcnn.models.families.matterport import Matterport, build_layers
 from mrcnn.models.families.torchvision import Torchvision
 from mrcnn.models.mask_rcnn import MaskRCNN, Numbers
-from mrcnn.ops.pasting import paste_mask_numpy
+from mrcnn.ops.mask_paste import paste_mask
 from mrcnn.structures import Batch, Detections, GroundTruth, Instances
 
 SIDE = 128
@@ -250,7 +250,7 @@ def _score(model, batch) -> dict[str, float]:
         boxes = np.asarray(raw.boxes[image])[valid]
         masks = np.zeros((len(boxes), SIDE, SIDE), bool)
         for mask, box, probabilities in zip(masks, boxes, np.asarray(raw.masks[image])[valid], strict=True):
-            inside, (top, left) = paste_mask_numpy(probabilities, box, height=SIDE, width=SIDE, threshold=0.5)
+            inside, (top, left) = paste_mask(probabilities, box, height=SIDE, width=SIDE, threshold=0.5)
             mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
         class_ids = np.asarray(raw.class_ids[image])[valid]
         detections = Detections(

@@ -4,11 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
 from PIL import Image
 from skimage import transform
 
-from mrcnn.ops import masks, pasting
+from mrcnn.ops import mask_paste, masks
 from tests.traced import both
 
 CASES = json.loads((Path(__file__).parent / "cases" / "masks.json").read_text())
@@ -98,13 +97,13 @@ def test_paste_masks_traces_with_unknown_number_and_frame():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_paste_mask_numpy_equals_tensor_paste(seed):
+def test_paste_mask_equals_tensor_paste(seed):
     rng = np.random.default_rng(seed)
     mask = rng.random((28, 28)).astype(np.float32)
     start = rng.uniform(-20, 70, 2)
     box = np.float32([*start, *(start + rng.uniform(0, 60, 2))])
     soft = masks.paste_masks(mask[None], box[None], height=64, width=80).numpy()[0]
-    cropped, (top, left) = pasting.paste_mask_numpy(mask, box, height=64, width=80, threshold=0.5)
+    cropped, (top, left) = mask_paste.paste_mask(mask, box, height=64, width=80, threshold=0.5)
     assert cropped.dtype == bool
     drawn = np.zeros((64, 80), bool)
     drawn[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
@@ -213,7 +212,7 @@ def test_paste_masks_stretched_is_pillows_resize_of_the_whole_range(box):
     expected = Image.fromarray(stretched).resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR)
     got = np.asarray(masks.paste_masks(mask[None], [box], height=60, width=60, method="stretched"))[0]
     np.testing.assert_allclose(got[y1:y2, x1:x2], np.asarray(expected), atol=1e-5)
-    cut, origin = pasting.paste_mask_numpy(mask, box, height=60, width=60, threshold=0.5, method="stretched")
+    cut, origin = mask_paste.paste_mask(mask, box, height=60, width=60, threshold=0.5, method="stretched")
     assert origin == (y1, x1)
     np.testing.assert_array_equal(cut, got[y1:y2, x1:x2] >= 0.5)
 
@@ -221,14 +220,14 @@ def test_paste_masks_stretched_is_pillows_resize_of_the_whole_range(box):
 def test_paste_masks_a_flat_mask_stretches_to_nothing():
     flat = np.full((1, 4, 4), 0.9, "float32")
     assert not np.asarray(masks.paste_masks(flat, [[0, 0, 8, 8]], height=8, width=8, method="stretched")).any()
-    cut, _ = pasting.paste_mask_numpy(flat[0], [0, 0, 8, 8], height=8, width=8, threshold=0.5, method="stretched")
+    cut, _ = mask_paste.paste_mask(flat[0], [0, 0, 8, 8], height=8, width=8, threshold=0.5, method="stretched")
     assert not cut.any()
 
 
-def test_paste_mask_numpy_fades_as_tensors_do():
+def test_paste_mask_fades_as_tensors_do():
     mask = RNG.random((28, 28)).astype("float32")
     got = np.asarray(masks.paste_masks(mask[None], [[2, 3, 50, 41]], height=60, width=60, method="fading"))[0]
-    cut, (y, x) = pasting.paste_mask_numpy(mask, [2, 3, 50, 41], height=60, width=60, threshold=0.5, method="fading")
+    cut, (y, x) = mask_paste.paste_mask(mask, [2, 3, 50, 41], height=60, width=60, threshold=0.5, method="fading")
     np.testing.assert_array_equal(cut, got[y : y + 48, x : x + 38] >= 0.5)
 
 
@@ -249,7 +248,7 @@ def drawn_by_numpy(method):
     height, width = PASTED["height"], PASTED["width"]
     found = np.zeros((3, height, width), np.float32)
     for canvas, mask, box in zip(found, PASTED["masks"], PASTED_BOXES, strict=True):
-        crop, (top, left) = pasting.paste_values_numpy(mask, box, height=height, width=width, method=method)
+        crop, (top, left) = mask_paste.paste_values(mask, box, height=height, width=width, method=method)
         canvas[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     return found
 
@@ -269,7 +268,7 @@ def test_paste_masks_is_torchvisions_or_grid_sample(method):
 
 
 @pytest.mark.parametrize("method", ["expanded", "sampled"])
-def test_paste_values_numpy_is_torchvisions_or_grid_sample(method):
+def test_paste_values_is_torchvisions_or_grid_sample(method):
     expected = np.float32(PASTED[method])
     inside = np.ones_like(expected, bool) if method == "expanded" else of_boxes(PASTED_BOXES)
     np.testing.assert_allclose(drawn_by_numpy(method), np.where(inside, expected, 0), atol=2e-6)
@@ -281,16 +280,6 @@ def of_boxes(boxes):
     rows = (y >= boxes[:, None, 0]) & (y < boxes[:, None, 2])
     columns = (x >= boxes[:, None, 1]) & (x < boxes[:, None, 3])
     return rows[:, :, None] & columns[:, None, :]
-
-
-def test_placed_of_tensors_is_that_of_arrays():
-    given = RNG.random((3, 4, 4)).astype(np.float32)
-    boxes = np.float32([[0.3, 1.7, 5.2, 6], [-3.3, 2, 9, 7], [2, 2, 2, 2]])
-    got = both(lambda m, b: pasting.placed(m, b, method="expanded", maths=ops), given, boxes)
-    for ours, expected in zip(got, pasting.placed(given, boxes, method="expanded"), strict=True):
-        np.testing.assert_array_equal(ours, expected)
-    empty, none = pasting.placed(given[:0], boxes[:0], method="expanded")
-    assert (empty.shape, none.shape) == ((0, 6, 6), (0, 4))
 
 
 def test_paste_masks_sampled_fades_to_0_where_fading_stops_at_the_least_value():

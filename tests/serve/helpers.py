@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import io
+import sys
 import threading
 import time
+import traceback
 
 import numpy as np
 import requests
@@ -128,6 +130,15 @@ class ListLog(EventLog):
         return "\n".join(f"{level} {message} {fields}" for level, message, fields in self.lines)
 
 
+def stacks():
+    """Lists where each thread of this process stands."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return [
+        f"{names.get(ident)}:\n{''.join(traceback.format_stack(frame)[-6:])}"
+        for ident, frame in sys._current_frames().items()
+    ]
+
+
 class Running:
     """A service that runs: its address, its log, and the server, whose `should_exit` is what SIGTERM sets."""
 
@@ -136,8 +147,8 @@ class Running:
 
     def stop(self):
         self.server.should_exit = True
-        self.thread.join(120)
-        assert not self.thread.is_alive()
+        self.thread.join(240)  # a minute for open requests, then their work ends
+        assert not self.thread.is_alive(), "\n".join([*self.log.text.splitlines()[-20:], *stacks()])
 
 
 @contextlib.contextmanager

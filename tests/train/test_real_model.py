@@ -71,8 +71,13 @@ def read(output):
     return weights, states.read(last / states.FILE), rows
 
 
-MASK_HEADS = {
+SEMANTIC = {  # images of a disc have stuff alone, those of a bar a thing alone: as many labelled pixels as objects have
+    "special_classes": {"stuff": ["disc"]},
+    "model": {**tiny.CONFIG["model"], "extra_heads": ["semantic"]},
+}
+HEADS = {
     "fcn": {},
+    "semantic": SEMANTIC,
     "hourglass": {  # that learns from points, of which each step draws a half
         "allowed_mask_classes": ["disc"],
         "model": {
@@ -84,11 +89,11 @@ MASK_HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", MASK_HEADS)
+@pytest.mark.parametrize("head", HEADS)
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, head):
     execute(
         f"""
-settings = {{"batch_size": {{"train": 2, "val": 2}}, **json.loads({json.dumps(MASK_HEADS[head])!r})}}
+settings = {{"batch_size": {{"train": 2, "val": 2}}, **json.loads({json.dumps(HEADS[head])!r})}}
 train(project, root / "whole", **settings)
 train(project, root / "parts", stop_after=6, **settings)
 train(project, root / "parts", resume=True, **settings)
@@ -106,20 +111,21 @@ train(project, root / "parts", resume=True, **settings)
     assert float(whole[2][0]["mrcnn_mask_loss"]) > 0  # all five losses took part
 
 
-def test_two_devices_equal_one_on_the_same_global_batch(tmp_path):
+@pytest.mark.parametrize(("head", "losses"), [("fcn", 14), ("semantic", 16)])
+def test_two_devices_equal_one_on_the_same_global_batch(tmp_path, head, losses):
     execute(
-        """
+        f"""
+settings = {{"optimizer": {{"global_clipnorm": 1.0}}, **json.loads({json.dumps(HEADS[head])!r})}}
 for names, batch in ((["CPU:0"], 4), (["CPU:0", "CPU:1"], 2)):
     devices.choose = lambda gpu_devices, warn: devices.use(names)
-    clip = {"global_clipnorm": 1.0}
-    train(project, root / str(len(names)), epochs=1, batch_size={"train": batch, "val": 2}, optimizer=clip)
+    train(project, root / str(len(names)), epochs=1, batch_size={{"train": batch, "val": 2}}, **settings)
 """,
         tmp_path,
         TF_ENABLE_ONEDNN_OPTS="0",  # oneDNN rounds batches of different sizes otherwise
     )
     (weights, state, rows), (other_weights, other_state, other_rows) = read(tmp_path / "1"), read(tmp_path / "2")
     columns = [name for name in rows[0] if name.endswith("loss")]
-    assert len(columns) == 14
+    assert len(columns) == losses
     for name in columns:
         np.testing.assert_allclose(float(other_rows[0][name]), float(rows[0][name]), rtol=1e-5, err_msg=name)
     assert state.optimizer[0] == other_state.optimizer[0] == 2  # steps
@@ -148,7 +154,7 @@ def test_two_devices_train_an_hourglass_as_one_does(tmp_path):
 
     It learns from masks: with points, the mask loss of the two steps differed by 0.6 % here.
     """
-    model = {**MASK_HEADS["hourglass"]["model"], "batch_norm": "synchronized", "weight_decay": 0.0}
+    model = {**HEADS["hourglass"]["model"], "batch_norm": "synchronized", "weight_decay": 0.0}
     model["mask_supervision"] = "masks"
     execute(
         f"""

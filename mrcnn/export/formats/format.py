@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.outputs import ImageFunction
+from mrcnn.predict.outputs import ImageFunction
 
 FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"  # kinds of weights
 
@@ -21,12 +21,15 @@ class Format(ABC):
     Attributes:
         title: name of the result in messages, such as "SavedModel".
         write_errors: exception types besides `OSError` that mean that a file cannot be written.
+        input_shape: shape of the model input, as for `data.resize.resize_plan`, that the files need; None for the
+            model's own.
         versions: versions of the libraries that write the files, by name; part of verify.json.
         weights: the kinds of weights that it can write: "float32", and others that `reduce` makes of it.
     """
 
     title: str
     write_errors: tuple[type[Exception], ...] = ()
+    input_shape: str | None = None
     versions: Mapping[str, str] = {}
     weights: tuple[str, ...] = (FLOAT32,)
 
@@ -56,8 +59,8 @@ class Format(ABC):
 
         Args:
             folder: as given to `write`.
-            settings: those of the written model. A format whose files contain only the network passes them to
-                `image_function.image_function`.
+            settings: those of the written model. A format whose files contain only the network passes their
+                `input_rules` to `predict.image_function.image_function`.
 
         Returns:
             Functions of an image `[H, W, channels]` uint8 by name, in the order of comparison, at least one. Each

@@ -20,8 +20,8 @@ from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import onnx_weights
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
-from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC
 

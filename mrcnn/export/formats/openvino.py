@@ -21,8 +21,8 @@ from mrcnn.export import metadata, portable, telemetry
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import openvino_weights
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
-from mrcnn.export.outputs import ImageFunction
 from mrcnn.export.portable import IMAGE
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import openvino as runtime
 
 FILE = "model.xml"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from mrcnn.export import graph
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import PROBABILITIES, ImageFunction
+from mrcnn.predict.outputs import PROBABILITIES, ImageFunction
 from mrcnn.predict.runtimes import saved_model as runtime
 from mrcnn.structures import Tensor
 

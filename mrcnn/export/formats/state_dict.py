@@ -14,14 +14,14 @@ from mrcnn.config import errors
 from mrcnn.config.families.torchvision import TorchConfig
 from mrcnn.config.train import InputSize
 from mrcnn.errors import UserError
-from mrcnn.export import outputs
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import state_dict_notes
 from mrcnn.export.formats.format import Format
-from mrcnn.export.outputs import ImageFunction
 from mrcnn.files import replaced
 from mrcnn.model_folder import read
 from mrcnn.model_folder.read import ModelBundle, StoredModel
+from mrcnn.predict import outputs
+from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.predictor import Predictor
 from mrcnn.weights import foreign, state_dict_write
 from mrcnn.weights.maps.entries import Form

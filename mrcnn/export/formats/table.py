@@ -3,6 +3,7 @@
 from mrcnn.config import errors
 from mrcnn.errors import UserError
 from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.litert import LiteRT
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.formats.openvino import OpenVino
 from mrcnn.export.formats.saved_model import SavedModel
@@ -13,6 +14,7 @@ FORMATS: dict[str, Format] = {
     "saved_model": SavedModel(),
     "onnx": Onnx(),
     "openvino": OpenVino(),
+    "litert": LiteRT(),
     "torchvision": StateDict("torchvision", ("torchvision", "torchvision_v2")),
     "detectron2": StateDict("detectron2", ("detectron2",)),
 }

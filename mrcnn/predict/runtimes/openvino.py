@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn import optional
-from mrcnn.ops import pasting
+from mrcnn.ops import mask_paste
 from mrcnn.predict import pasted
 from mrcnn.predict.exported_settings import LABELS, SETTINGS
 from mrcnn.predict.runtimes.opened import Opened, damaged
@@ -79,9 +79,9 @@ def _properties(model: Any) -> dict[str, str]:
 
 
 def _of_masks(properties: Mapping[str, str]) -> tuple[float, str, tuple[str, ...]]:
-    """Reads the mask threshold, the method of `pasting` and the names of the maps; defaults where they are missing."""
+    """Reads the mask threshold, the method of `mask_paste` and the names of the maps, or defaults."""
     try:
         settings = json.loads(properties[SETTINGS])
         return settings["mask_threshold"], settings["mask_paste"], tuple(settings["maps"])
     except (KeyError, TypeError, ValueError):
-        return 0.5, pasting.METHODS[0], ()  # the predictor refuses such metadata
+        return 0.5, mask_paste.METHODS[0], ()  # the predictor refuses such metadata

@@ -35,6 +35,7 @@ class Kind(NamedTuple):
 KINDS: tuple[Kind, ...] = (
     Kind("ONNX file", "onnx", "model.onnx", "mrcnn.predict.runtimes.onnx"),
     Kind("OpenVINO model", "openvino", "model.xml", "mrcnn.predict.runtimes.openvino"),
+    Kind("LiteRT file", "litert", "model.tflite", "mrcnn.predict.runtimes.litert"),
     Kind("SavedModel", "saved_model", "saved_model.pb", "mrcnn.predict.runtimes.saved_model", in_tensorflow=True),
 )
 

@@ -3,8 +3,8 @@ import pytest
 
 from mrcnn.data.rasterize import grid_mask
 from mrcnn.heads.mask.targets import MaskTargetGenerator
+from mrcnn.ops.mask_paste import paste_mask
 from mrcnn.ops.masks import crop_masks
-from mrcnn.ops.pasting import paste_mask_numpy
 from mrcnn.structures import RoiTargets
 
 
@@ -94,7 +94,7 @@ def test_mask_target_generator_soft_targets_are_pasted_more_exactly():
     cells = np.asarray(crop_masks(grid_mask(disc, 56)[None], box[None], box[None], output_size=28))[0]
 
     def overlap(target):
-        pasted, _ = paste_mask_numpy(target, box, height=128, width=128, threshold=0.5)
+        pasted, _ = paste_mask(target, box, height=128, width=128, threshold=0.5)
         return (pasted & disc).sum() / (pasted | disc).sum()
 
     assert overlap(cells) > 0.995

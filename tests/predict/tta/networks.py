@@ -13,6 +13,9 @@ class Halves:
 
     weights, compute_dtype = (), "float32"
 
+    def use_fixed_slots(self, fixed):
+        pass
+
     def __init__(self, find, describe):
         self.find, self.describe = find, describe
         self.found, self.described = [], []  # shapes of the images in each pass

@@ -7,16 +7,16 @@ from .helpers import make_three
 
 
 @pytest.fixture(scope="session")
-def window():
-    """The real browser, one for all tests of the pages."""
-    with browser.browsing() as found:
+def three():
+    """A service that finds three objects in each picture, see `helpers.three_objects`."""
+    with running(make_three()) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def three():
-    """A service that finds three objects in each picture, see `helpers.three_objects`."""
-    with running(make_three()) as found:
+def window(three):
+    """The real browser, one for all tests of the pages; it closes its connections before that service stops."""
+    with browser.browsing() as found:
         yield found
 
 

@@ -1,6 +1,6 @@
-"""Resizing of one mask into an image with NumPy alone; the rules are those of `masks.paste_masks`.
+"""Pasting of one mask into an image, in NumPy alone: what `ops/masks.py` does with tensors, and the rules of both.
 
-Shape letters: M side of a predicted mask, H W image.
+Shape letters: M side of a predicted mask.
 """
 
 import math
@@ -8,13 +8,7 @@ from typing import Any
 
 import numpy as np
 
-METHODS = ("bilinear", "fading", "stretched", "expanded", "sampled")
-
-
-def check(method: str) -> None:
-    """Raises a `ValueError` if a method is not one of `METHODS`."""
-    if method not in METHODS:
-        raise ValueError(f"the method must be one of {', '.join(METHODS)}, got {method!r}")
+METHODS = ("bilinear", "fading", "stretched", "expanded", "sampled")  # see `masks.paste_masks`
 
 
 def placed(masks: Any, boxes: Any, *, method: str, maths: Any = np) -> tuple[Any, Any]:
@@ -44,7 +38,7 @@ def placed(masks: Any, boxes: Any, *, method: str, maths: Any = np) -> tuple[Any
     return maths.pad(masks, border), maths.concatenate([start, last + 1], axis=-1)
 
 
-def paste_mask_numpy(
+def paste_mask(
     mask: np.ndarray, box: np.ndarray, *, height: int, width: int, threshold: float, method: str = "bilinear"
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Resizes and thresholds one mask: `masks.paste_masks(...) >= threshold`, cropped to the box.
@@ -64,14 +58,14 @@ def paste_mask_numpy(
     Raises:
         ValueError: `method` is not one of `METHODS`.
     """
-    values, origin = paste_values_numpy(mask, box, height=height, width=width, method=method)
+    values, origin = paste_values(mask, box, height=height, width=width, method=method)
     return values >= threshold, origin
 
 
-def paste_values_numpy(
+def paste_values(
     mask: np.ndarray, box: np.ndarray, *, height: int, width: int, method: str = "bilinear"
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Resizes one mask's probabilities to its box; arguments are those of `paste_mask_numpy`.
+    """Resizes one mask's probabilities to its box; arguments are those of `paste_mask`.
 
     Returns:
         crop: float32, the probabilities in the pixels whose middles lie in the box; `[0, 0]` if there is none.
@@ -94,6 +88,16 @@ def paste_values_numpy(
     columns = _weights_numpy(np.arange(left, right), x1, x2, size=mask.shape[1], method=method)
     values = rows @ mask @ columns.T
     return np.maximum(values, mask.min()) if method == "fading" else values, (top, left)
+
+
+def check(method: str) -> None:
+    """Checks the name of a way to paste masks.
+
+    Raises:
+        ValueError: it is not one of `METHODS`.
+    """
+    if method not in METHODS:
+        raise ValueError(f"the method must be one of {', '.join(METHODS)}, got {method!r}")
 
 
 def _weights_numpy(pixels: np.ndarray, start: np.float32, end: np.float32, *, size: int, method: str) -> np.ndarray:

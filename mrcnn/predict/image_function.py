@@ -5,19 +5,44 @@ Shape letters: Hi Wi height and width of the model input, D output slots, H W th
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.export import outputs
-from mrcnn.export.exportable import DetectorSettings
-from mrcnn.export.outputs import ImageFunction
-from mrcnn.predict import compact, postprocess, preprocess
+from mrcnn.predict import compact, outputs, postprocess, preprocess
+from mrcnn.predict.outputs import ImageFunction
+from mrcnn.structures import OutputRules
 
 NetworkFunction = Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
 
 
-def image_function(network: NetworkFunction, settings: DetectorSettings) -> ImageFunction:
+class InputRules(NamedTuple):
+    """How an image enters a network and its detections leave it.
+
+    Attributes:
+        class_names: title of each class id, the background first.
+        min_dim: target of an image's short side in pixels; images are enlarged to it as far as `max_dim` allows.
+        max_dim: longest side of the model input in pixels.
+        channels: channel count of an image.
+        image_resize: the method of `data.resize.resize_image`.
+        rules: how boxes are rounded and masks resized.
+        shape: of the model input, as for `data.resize.resize_plan`.
+        fit: the rule of `data.resize.resize_plan`.
+        maps: names of the maps of whole images that the network predicts.
+    """
+
+    class_names: tuple[str, ...]
+    min_dim: int
+    max_dim: int
+    channels: int = 3
+    image_resize: str = "exact"
+    rules: OutputRules = OutputRules()
+    shape: str = "square"
+    fit: str = "centred"
+    maps: tuple[str, ...] = ()
+
+
+def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunction:
     """Adds preprocessing before a network and postprocessing after it.
 
     Args:

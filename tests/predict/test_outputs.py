@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from mrcnn.export import outputs
+from mrcnn.predict import outputs
 from mrcnn.structures import RawDetections
-
-from . import helpers
+from tests.export import helpers
 
 
 def test_unnamed_reverses_named():

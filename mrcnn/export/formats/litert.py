@@ -1,0 +1,85 @@
+"""LiteRT, formerly TensorFlow Lite: the network for one size of the model input, for phones and small computers.
+
+    model.tflite    the network with the weights, and behind them a ZIP archive with the classes and the settings
+
+A LiteRT graph has fixed shapes, so resizing an image and pasting its masks stay outside, see `predict.image_function`.
+Only LiteRT's own operators are used, none of TensorFlow's ("Flex").
+"""
+
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata as packages
+from pathlib import Path
+
+import tensorflow as tf
+
+from mrcnn import optional
+from mrcnn.errors import UserError, one_line
+from mrcnn.export import metadata
+from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.formats.format import Format
+from mrcnn.predict.outputs import ImageFunction
+from mrcnn.predict.runtimes import litert as runtime
+
+FILE = "model.tflite"
+NETWORK = "network"  # name of the function
+MOST_REASON = 200  # characters kept of the text of a converter's error
+EXTRA, PURPOSE = "litert", "the export to LiteRT"
+PACKAGE = "ai-edge-litert"
+
+
+def installed_versions() -> dict[str, str]:
+    """Reads the version of LiteRT; empty if it is not installed."""
+    with suppress(packages.PackageNotFoundError):
+        return {PACKAGE: packages.version(PACKAGE)}
+    return {}
+
+
+class LiteRT(Format):
+    """Writes a LiteRT file and opens it in LiteRT on the CPU."""
+
+    title = runtime.TITLE
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    input_shape = "square"
+
+    def limits(self, settings: DetectorSettings) -> list[str]:
+        """Checks that LiteRT is installed, and says what size the model input has; see `Format.limits`.
+
+        Raises:
+            UserError: LiteRT is not installed.
+        """
+        optional.require(EXTRA, purpose=PURPOSE)
+        side = settings.max_dim
+        return [f"a LiteRT file has one size of the model input: images are scaled and padded to {side}x{side} pixels"]
+
+    def write(self, model: Exportable, folder: Path) -> None:
+        """Converts the network and appends the metadata; see `Format.write`.
+
+        Raises:
+            UserError: LiteRT has no operator for a part of the model.
+        """
+        side = model.settings.max_dim
+        images = tf.TensorSpec([1, side, side, model.settings.channels], tf.float32, name=runtime.IMAGES)
+        windows = tf.TensorSpec([1, 4], tf.float32, name=runtime.WINDOWS)
+        module = tf.Module(name="network")
+        module.variables_of_model = model.variables
+        with model.fixed_shapes():
+            module.find = tf.function(model.detect, input_signature=[images, windows])
+            traced = module.find.get_concrete_function()
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], module)
+        try:
+            converted = converter.convert()
+        except Exception as error:  # the converter's exceptions have no other base class
+            reason = one_line(str(error), most=MOST_REASON)
+            raise UserError(f"LiteRT cannot hold this model, export it as saved_model: {reason}") from error
+        path = folder / FILE
+        path.write_bytes(converted)
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, text in metadata.texts(model).items():
+                archive.writestr(name, text)
+
+    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
+        """Opens the file in LiteRT; see `Format.open`."""
+        opened = runtime.open_file(folder / FILE)
+        return {NETWORK: lambda image: opened.run(image, opened.outputs)}

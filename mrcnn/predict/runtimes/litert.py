@@ -1,0 +1,97 @@
+"""Opens a LiteRT file on the CPU, and adds what the file lacks: resizing an image, and masks of its size.
+
+The file holds the network alone, for one size of the model input; behind it is a ZIP archive with the metadata, as
+TensorFlow Lite's own tools append files to a model.
+"""
+
+import threading
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn import optional
+from mrcnn.errors import UserError
+from mrcnn.predict import exported_settings, outputs
+from mrcnn.predict.exported_settings import ExportedSettings
+from mrcnn.predict.image_function import InputRules, NetworkFunction, image_function
+from mrcnn.predict.runtimes.opened import Opened, damaged
+from mrcnn.structures import OutputRules
+
+IMAGES, WINDOWS = "images", "windows"  # the inputs
+VALID = "valid"  # the output that is used up here
+TITLE = "LiteRT file"
+MOST_BYTES = 2**26  # of a text of the metadata
+
+
+def open_file(path: Path, *, threads: int | None = None) -> Opened:
+    """Opens an exported LiteRT file.
+
+    Args:
+        path: of the `.tflite` file.
+        threads: number of threads that compute an image; None for LiteRT's own choice, which is one.
+
+    Raises:
+        UserError: LiteRT is not installed, or the file is damaged or was not written by this package.
+    """
+    runtime = optional.load("ai_edge_litert.interpreter", extra="litert", purpose="inference with a LiteRT file")
+    properties = _properties(path)
+    try:
+        known = exported_settings.read(properties)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    try:
+        interpreter = runtime.Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner()
+        names = list(runner.get_output_details())
+    except (ValueError, RuntimeError) as error:
+        raise damaged(path, error, title=TITLE) from error
+    find = image_function(_one_at_a_time(runner), input_rules(known))
+
+    def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        found = find(image)
+        return {name: found[name] for name in names}
+
+    return Opened(run, (*(name for name in names if name != VALID), outputs.PROBABILITIES), properties, (path,))
+
+
+def input_rules(known: ExportedSettings) -> InputRules:
+    """Reads from the metadata how an image enters the network and detections leave it."""
+    settings = known.settings
+    facts = known.facts
+    return InputRules(
+        facts.class_names,
+        facts.min_dim,
+        facts.max_dim,
+        channels=facts.channels,
+        image_resize=settings["image_resize"],
+        rules=OutputRules(**{name: settings[name] for name in OutputRules._fields}),
+        shape=settings["shape"],
+        fit=settings["fit"],
+        maps=tuple(facts.maps),
+    )
+
+
+def _one_at_a_time(runner: Any) -> NetworkFunction:
+    """Calls the network from one thread at a time: an interpreter has one set of tensors."""
+    lock = threading.Lock()
+
+    def network(images: np.ndarray, windows: np.ndarray) -> Mapping[str, np.ndarray]:
+        with lock:
+            found = runner(**{IMAGES: images, WINDOWS: windows})
+            return {name: np.array(value) for name, value in found.items()}  # its memory is that of the next call
+
+    return network
+
+
+def _properties(path: Path) -> dict[str, str]:
+    """Reads the metadata behind a file; empty without any."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {item.filename: item.file_size for item in archive.infolist()}
+            return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
+    except (zipfile.BadZipFile, ValueError):
+        return {}
