@@ -1,6 +1,7 @@
 """ONNX: one graph from an image's pixels to masks of its size, for ONNX Runtime and other runtimes.
 
-    model.onnx    the graph with the weights; its metadata holds the classes, the thresholds and the settings
+    model.onnx      the graph with the weights; its metadata holds the classes, the thresholds and the settings
+    config.pbtxt    the inputs and outputs, for Triton
 
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
@@ -18,7 +19,7 @@ from mrcnn import optional
 from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.export.formats import onnx_weights
+from mrcnn.export.formats import onnx_weights, triton
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
 from mrcnn.export.portable import IMAGE
 from mrcnn.predict.outputs import ImageFunction
@@ -88,6 +89,7 @@ class Onnx(Format):
             reason = one_line(str(error), most=MOST_REASON)
             raise UserError(f"ONNX cannot hold this model, export it as saved_model: {reason}") from error
         onnx.save(converted, str(folder / FILE))
+        (folder / triton.FILE).write_text(triton.config(converted), encoding="utf-8")
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Opens the file in ONNX Runtime; see `Format.open`."""

@@ -88,6 +88,15 @@ print(json.dumps([boxes.tolist(), scores.tolist(), session.get_modelmeta().custo
     assert json.loads(properties["settings"])["class_names"] == ["bg", "cat", "dog"]
 
 
+def test_write_describes_the_file_for_triton(written):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(written / "model.onnx"), providers=["CPUExecutionProvider"])
+    text = (written / "config.pbtxt").read_text()
+    names = [item.name for item in (*session.get_inputs(), *session.get_outputs())]
+    assert [line.split('"')[1] for line in text.splitlines() if line.startswith("  name:")] == names
+    assert 'input {\n  name: "image"\n  data_type: TYPE_UINT8\n  dims: [-1, -1, 3]\n}' in text
+
+
 def test_write_names_inputs_and_axes(written):
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(str(written / "model.onnx"), providers=["CPUExecutionProvider"])
