@@ -1,0 +1,166 @@
+"""The pages of docs/data: one for each kind of data, whose commands work on the folders that they show."""
+
+import ast
+import importlib
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mrcnn import __main__ as command
+from mrcnn.commands import infer, train
+from mrcnn.data.formats.table import READERS
+from mrcnn.data.sources import table
+from mrcnn.project.reader import Project
+from tests import page_data
+
+ROOT = Path(__file__).resolve().parents[1]
+INDEX = ROOT / "docs" / "data.md"
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "data").glob("*.md"))}
+HEADINGS = ["Commands", "What is read", "Usual stumbles"]
+KINDS = [*READERS, "coco", "masks"]
+PAGE_OF = {"masks": "png_masks"}  # kinds whose page has another name
+FORMAT_OF = {"roboflow": "coco_folder"}  # pages whose format has another name
+WRITTEN = {"coco_panoptic": 1}  # images of the project that a page's conversion makes; else 2
+PATHS = ("data", "images", "val_data", "val_images")
+NEW = "new/"  # in commands: photographs that are not in the tree
+
+
+def _commands(text):
+    """Lists the commands of a page in order, each as a list of arguments; those in a sentence come last."""
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    inside = re.findall(r"(?<!`)`(python [^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [shlex.split(line) for line in [*blocks.splitlines(), *inside] if line]
+
+
+def _parse(given, monkeypatch):
+    """Parses a command by the parser of its module, as the program finds it; the module's `main` does not run."""
+    if given[1] in ("train.py", "inference.py"):
+        return (train if given[1] == "train.py" else infer).make_parser().parse_args(given[2:])
+    assert given[:3] == ["python", "-m", "mrcnn"], given
+    parsed = []
+
+    def parser_of(name):
+        parser = importlib.import_module(name).make_parser
+        return SimpleNamespace(main=lambda rest, prog: parsed.append(parser(prog).parse_args(rest)))
+
+    monkeypatch.setattr(command, "importlib", SimpleNamespace(import_module=parser_of))
+    assert command.main(given[3:]) == 0, given
+    monkeypatch.undo()
+    return parsed[0]
+
+
+def _files(text):
+    return page_data.files_of(re.search(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1])
+
+
+def _table():
+    """Lists the rows of the index, (cells, names of the linked pages)."""
+    lines = INDEX.read_text().split("| I have |")[1].split("\n\n")[0].splitlines()[2:]
+    return [(line.split(" | "), re.findall(r"\(data/(\w+)\.md\)", line)) for line in lines]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_page_that_the_index_links(kind):
+    page = PAGE_OF.get(kind, kind)
+    assert page in PAGES
+    links = [linked for cells, linked in _table() if f"`{kind}`" in cells[-1]]
+    assert [page] in links
+
+
+def test_the_index_links_each_page_once():
+    assert sorted(page for _, linked in _table() for page in linked) == sorted(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_have_the_same_form(page):
+    lines = PAGES[page].splitlines()
+    assert lines[0].startswith("# I have ")
+    assert [line[3:] for line in lines if line.startswith("## ")] == HEADINGS
+    assert 20 <= len(lines) <= 50
+    assert max(map(len, lines)) <= 130
+    steps = [given[3] if given[1] == "-m" else given[1] for given in _commands(PAGES[page])]
+    in_order = [step for step in steps if step != "tag"][:5]
+    assert in_order == ["check", "train.py", "evaluate", "inference.py", "convert"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_parses_and_names_the_files_of_the_tree(page, monkeypatch):
+    there = {str(path) for file in _files(PAGES[page]) for path in (file, *file.parents)}
+    for given in _commands(PAGES[page]):
+        options = vars(_parse(given, monkeypatch))
+        if given[1] == "train.py":
+            assert (ROOT / options["config"]).is_file()
+        named = {str(options[key]) for key in PATHS if options.get(key) and options[key] != [NEW]}
+        if page != "roboflow" or "test" not in " ".join(given):  # the export's test images are not shown
+            assert named <= there, given
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_a_page_use_the_same_data(page, monkeypatch):
+    parsed = {given[3 if given[1] == "-m" else 1]: _parse(given, monkeypatch) for given in _commands(PAGES[page])[:4]}
+    if page == "supervisely":
+        parsed = {given[3 if given[1] == "-m" else 1]: _parse(given, monkeypatch) for given in _commands(PAGES[page])[:5]}
+        assert parsed["check"].directory == parsed["train.py"].project == parsed["evaluate"].project
+        return
+    check, training, evaluate = (vars(parsed[name]) for name in ("check", "train.py", "evaluate"))
+    assert [check[key] for key in PATHS] == [training[key] for key in PATHS]
+    val = ("val_data", "val_images") if training["val_data"] else ("data", "images")
+    assert [evaluate["data"], evaluate["images"]] == [training[key] for key in val]
+    assert evaluate["val"] == (training["val_data"] is None)  # a file of its own, or the part that validated
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_check_and_convert_work_on_the_shown_folder(page, monkeypatch, tmp_path, capsys):
+    page_data.make(page, _files(PAGES[page]), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    outputs = []
+    for given in _commands(PAGES[page]):
+        if given[1] == "-m" and given[3] in ("tag", "check", "convert"):
+            assert command.main(given[3:]) == 0, given
+            outputs += [given[given.index("--out") + 1]] if "--out" in given else []
+            data = Path(given[given.index("--data") + 1]) if "--data" in given else None
+            if data:
+                assert table.find(data) is table.FORMATS[FORMAT_OF.get(page, page)]
+    printed = capsys.readouterr()
+    assert "0 errors" in printed.out
+    assert not re.search(r"\b[1-9]\d* \w+ left out", printed.out + printed.err)
+    assert Path("labels.html").stat().st_size > 10_000
+    for output in outputs:
+        if page == "supervisely":
+            assert sorted(path.name for path in Path(output, "annotations").iterdir()) == [
+                "instances_train.json", "instances_val.json",
+            ]  # fmt: skip
+            continue
+        project = Project.open(Path(output))
+        assert len(project.items) == WRITTEN.get(page, 2)
+        assert all(item.read_annotation(project.meta).labels for item in project.items)
+
+
+def _constants():
+    """Lists the texts in the code, the fixed parts of formatted ones too."""
+    texts = []
+    for path in (ROOT / "mrcnn").rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        texts += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return texts
+
+
+def test_the_quoted_messages_are_in_the_code():
+    texts = "\0".join(_constants())
+    for page, text in PAGES.items():
+        stumbles = re.split(r"^- ", text.split(f"## {HEADINGS[-1]}\n")[1], flags=re.MULTILINE)[1:]
+        assert 2 <= len(stumbles) <= 4, page
+        for item in stumbles:
+            message = re.match(r"(`+) ?(.*?) ?\1: ", " ".join(item.split()))
+            assert message, item
+            assert [part for part in message[2].split("…") if part.strip() not in texts] == [], page
+
+
+def test_files_of_a_tree():
+    tree = "top/\n  a.txt, b.txt, …\n  deep/er/   c.txt, …\nalone.json\n"
+    assert [str(path) for path in page_data.files_of(tree)] == [
+        "top/a.txt", "top/b.txt", "top/deep/er/c.txt", "alone.json",
+    ]  # fmt: skip
