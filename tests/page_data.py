@@ -48,7 +48,7 @@ def files_of(tree):
 
 
 def make(page, files, root):
-    """Writes the files of a page below `root`: its annotations by `WRITERS`, and a grey image for each other picture."""
+    """Writes the files of a page below `root`: its annotations by `WRITERS`; grey images for other pictures."""
     for file in files:
         path = root / file
         path.parent.mkdir(parents=True, exist_ok=True)

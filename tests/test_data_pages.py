@@ -30,8 +30,10 @@ NEW = "new/"  # in commands: photographs that are not in the tree
 
 def _commands(text):
     """Lists the commands of a page in order, each as a list of arguments; those in a sentence come last."""
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    inside = re.findall(r"(?<!`)`(python [^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = "\n".join(block for language, block in fences if not language).replace("\\\n", " ")
+    prose = re.sub(r"```.*?```|``.*?``", "", text, flags=re.DOTALL)  # messages that name a command are in two backticks
+    inside = re.findall(r"`(python [^`]+)`", prose)
     return [shlex.split(line) for line in [*blocks.splitlines(), *inside] if line]
 
 
@@ -93,6 +95,8 @@ def test_every_command_parses_and_names_the_files_of_the_tree(page, monkeypatch)
         options = vars(_parse(given, monkeypatch))
         if given[1] == "train.py":
             assert (ROOT / options["config"]).is_file()
+        if "--boxes-as-masks`" in PAGES[page] and given[1] != "inference.py":
+            assert _parse([*given, "--boxes-as-masks"], monkeypatch).boxes_as_masks
         named = {str(options[key]) for key in PATHS if options.get(key) and options[key] != [NEW]}
         if page != "roboflow" or "test" not in " ".join(given):  # the export's test images are not shown
             assert named <= there, given
@@ -100,9 +104,11 @@ def test_every_command_parses_and_names_the_files_of_the_tree(page, monkeypatch)
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_a_page_use_the_same_data(page, monkeypatch):
-    parsed = {given[3 if given[1] == "-m" else 1]: _parse(given, monkeypatch) for given in _commands(PAGES[page])[:4]}
+    first = {}
+    for given in _commands(PAGES[page]):
+        first.setdefault(given[3] if given[1] == "-m" else given[1], given)
+    parsed = {name: _parse(given, monkeypatch) for name, given in first.items()}
     if page == "supervisely":
-        parsed = {given[3 if given[1] == "-m" else 1]: _parse(given, monkeypatch) for given in _commands(PAGES[page])[:5]}
         assert parsed["check"].directory == parsed["train.py"].project == parsed["evaluate"].project
         return
     check, training, evaluate = (vars(parsed[name]) for name in ("check", "train.py", "evaluate"))
