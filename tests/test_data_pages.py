@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from mrcnn.data.formats.table import READERS
 from mrcnn.data.sources import table
 from mrcnn.project.reader import Project
 from tests import page_data
+from tests.data.formats import making, test_label_studio, test_labelbox, test_labelme, test_yolo
 
 ROOT = Path(__file__).resolve().parents[1]
 INDEX = ROOT / "docs" / "data.md"
@@ -163,6 +166,55 @@ def test_the_quoted_messages_are_in_the_code():
             message = re.match(r"(`+) ?(.*?) ?\1: ", " ".join(item.split()))
             assert message, item
             assert [part for part in message[2].split("…") if part.strip() not in texts] == [], page
+
+
+BOX = "a box without a mask (--boxes-as-masks takes the whole box)"
+NO_FILE = "image left out, file not found"
+ADDRESS = test_labelbox.item(mask={"url": "https://x.org/m.png"})
+JSON_MIN = [{"id": 1, "image": "/data/upload/1/e3b0c442-a.jpg", "label": []}]
+NOT_SUBMITTED = {"id": 3, "annotations": [], "data": {"image": "/x/e3b0c442-b.jpg"}}
+RECTANGLE = test_labelme.content(test_labelme.shape(kind="rectangle", points=[[1, 2], [9, 9]]), path="a.jpg")
+TRACK = "<annotations><track/></annotations>"
+STUMBLES = [  # page, file to write (None: to remove), its content, message of `mrcnn check`
+    ("labelme", "photos/a.json", RECTANGLE, BOX),
+    ("labelme", "photos/a.jpg", None, NO_FILE),
+    ("labelme", "photos/other.json", {"images": []}, "JSON file passed over, not of labelme"),
+    ("yolo", "yolo/train/labels/a.txt", test_yolo.BOX, BOX),
+    ("yolo", "yolo/train/labels/a.txt", "1 10 5 20 5 20 15", "its numbers are no fractions of the image"),
+    ("yolo", "yolo/data.yaml", "train: train/images",
+     "is in none of the known formats of annotated images; give one of:"),
+    ("yolo", "yolo/valid", None, "split left out, its folder is not there"),
+    ("cvat", "cvat/images/a.jpg", None, NO_FILE),
+    ("cvat", "cvat/annotations.xml", TRACK, "holds tracks of a video; export it from CVAT as CVAT for images 1.1"),
+    ("label_studio", "export.json", JSON_MIN, "is no COCO instance file: it must be a JSON object, got"),
+    ("label_studio", "export.json", [test_label_studio.task(test_label_studio.region(), image="a.jpg"), NOT_SUBMITTED],
+     "its task has no annotation"),
+    ("labelbox", "export.ndjson", json.dumps(test_labelbox.row(test_labelbox.item(), ADDRESS, name="a.jpg")),
+     "its mask is a web address; annotate polygons, or download the masks and use `convert masks`"),
+    ("voc", "VOC2012/labelmap.txt", "background:0,0,0::\n", "its value has no class"),
+    ("voc", "VOC2012/SegmentationObject", None, BOX),
+    ("png_masks", "cells/masks/a.png", None, "it has no mask"),
+    ("cityscapes", "cityscapes/leftImg8bit/train", None, NO_FILE),
+    ("coco_panoptic", "panoptic_train2017", None,
+     "its masks lie in PNG files; convert it to instances first (panopticapi does)"),
+    ("coco_panoptic", "panoptic_train2017/a.png", "no picture", "its PNG file cannot be used"),
+    ("coco", "train/a.jpg", None, NO_FILE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "file", "content", "message"), STUMBLES)
+def test_a_stumble_has_the_message_of_its_page(page, file, content, message, monkeypatch, tmp_path, capsys):
+    page_data.make(page, _files(PAGES[page]), tmp_path)
+    path = tmp_path / file
+    if content is not None:
+        making.write(path, content)
+    else:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    monkeypatch.chdir(tmp_path)
+    command.main([word for word in _commands(PAGES[page])[0][3:] if word not in ("--report", "labels.html")])
+    printed = capsys.readouterr()
+    assert message in " ".join((printed.out + printed.err).split())
+    assert message in " ".join(PAGES[page].split())
 
 
 def test_files_of_a_tree():
