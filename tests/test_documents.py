@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("presets/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("presets/*.md")])
 MODULE = re.compile(r"python -m ((?:mrcnn|benchmarks|tests)(?:\.\w+)+)")
 FILE = re.compile(r"(?:^|[\s`=])((?:presets|docs|benchmarks|tests)/[\w./-]+\.\w+)")
 
@@ -27,6 +27,21 @@ def test_links_lead_somewhere(path):
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose)
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert missing == []
+
+
+def _anchors(path):
+    """Lists the anchors of a page as GitHub makes them of its headings."""
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    titles = [re.sub(r"\]\([^)]*\)", "", title) for title in re.findall(r"^#+ (.*)$", prose, re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_ids)
+def test_links_to_a_heading_find_it(path):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)#]*)#([^)]*)\)", prose) if "://" not in link[0]]
+    pages = [(path.parent / name if name else path, anchor) for name, anchor in links]
+    assert [f"{page.name}#{anchor}" for page, anchor in pages if anchor not in _anchors(page)] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_ids)

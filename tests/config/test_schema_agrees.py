@@ -80,7 +80,7 @@ def test_a_wrong_preset_does_not(preset):
 
 DOCUMENTED = [
     pytest.param(text, id=f"{path.name} {index}")
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     for index, text in enumerate(re.findall(r"```json\n(.*?)```", path.read_text(), re.DOTALL))
     if path.name not in ("export.md", "serving.md")  # requests and answers
 ]
