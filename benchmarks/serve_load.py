@@ -9,6 +9,7 @@ row. Clients and service share the machine, so the load average before should be
 """
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -211,8 +212,11 @@ def peak_mb(pid: int) -> float:
 
 def family(pid: int) -> list[int]:
     """Lists the ids of a process and of the child processes that its threads started."""
-    lists = sorted(Path(f"/proc/{pid}/task").glob("*/children"))
-    return [pid, *(int(child) for each in lists for child in each.read_text().split())]
+    found = [pid]
+    for children in sorted(Path(f"/proc/{pid}/task").glob("*/children")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            found += map(int, children.read_text().split())
+    return found
 
 
 def _address(process: subprocess.Popen) -> str:

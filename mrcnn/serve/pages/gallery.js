@@ -37,9 +37,9 @@ function newPicture(file) {
 // "a (2).png".
 function freeName(name) {
   const taken = new Set(gallery.pictures.map((picture) => picture.name));
-  const [, start, suffix] = /^(.+?)(\.[^.]*)?$/s.exec(name) ?? [name, name, ""];
+  const [, front, suffix] = /^(.+?)(\.[^.]*)?$/s.exec(name) ?? [name, name, ""];
   let free = name;
-  for (let number = 2; taken.has(free); number++) free = `${start} (${number})${suffix ?? ""}`;
+  for (let number = 2; taken.has(free); number++) free = `${front} (${number})${suffix ?? ""}`;
   return free;
 }
 
