@@ -81,7 +81,8 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
         Args:
             model: a file with an ending of `runtimes.table.KINDS`, or the folder that an export wrote.
-            threads: number of threads that compute an image; None for one per core.
+            threads: number of threads that compute an image; None for the runtime's own choice: of LiteRT one, else one per
+                core.
 
         Raises:
             UserError: the path is no export, the runtime is not installed, or the file is missing, damaged, or no

@@ -45,9 +45,7 @@ def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) 
     selected = layers.select(found, image_channels=image_channels)
     kept = {*selected.layers, *selected.between}
     # NNCF would also quantize the arithmetic of boxes and pixels
-    others = [
-        item.name for item in found if item.name not in kept and item.kind not in ("Constant", "Parameter", "Result")
-    ]
+    others = [item.name for item in found if item.name not in kept and item.kind not in ENDS]
     return nncf.quantize(
         model,
         nncf.Dataset(list(images)),
