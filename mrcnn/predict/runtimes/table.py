@@ -69,8 +69,8 @@ def open_located(located: Located, *, threads: int | None = None) -> Opened:
 
     Args:
         located: from `locate`.
-        threads: number of threads that compute an image; None for the runtime's own choice: of LiteRT one, else one per
-            core.
+        threads: number of threads that compute an image; None for the runtime's own choice: one of LiteRT, else
+            one per core.
 
     Raises:
         UserError: the file is missing or damaged, or its runtime is not installed.
