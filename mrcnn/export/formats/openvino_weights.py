@@ -74,4 +74,6 @@ def _channels(item: Any) -> int | None:
     shape = item.input_value(1).get_shape()
     if item.get_type_name() == "MatMul" and not item.get_attributes()["transpose_b"]:
         return int(shape[-2])  # [I, O]
+    if item.get_type_name() == "ConvolutionBackpropData":
+        return int(shape[0])  # [I, O, h, w]
     return int(shape[-1] if item.get_type_name() == "MatMul" else shape[1])  # [O, I] or [O, I, h, w]
