@@ -3,6 +3,7 @@
 import ctypes
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from mrcnn import decoder_notes
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.export import run
 from mrcnn.export.formats import table
@@ -31,6 +33,17 @@ def test_write_adds_labels(exported_network):
     ]
     assert labels["input_size"] == {"min_dim": helpers.SIDE, "max_dim": helpers.SIDE}
     assert (labels["score_threshold"], labels["mask_threshold"]) == (0.0, 0.5)
+
+
+def test_write_gives_a_format_the_shape_that_it_needs(tmp_path):
+    class Square(SavedModel):
+        input_shape = "square"
+
+    bundle = replace(helpers.make_bundle(), input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    for kind, shape in ((SavedModel(), "rectangle"), (Square(), "square")):
+        run.write(bundle, tmp_path / shape, format=kind)
+        labels = json.loads((tmp_path / shape / "labels.json").read_text())
+        assert (labels["settings"]["shape"], labels["input_size"]["shape"]) == (shape, shape)
 
 
 class Listening(Format):
