@@ -225,7 +225,7 @@ def _reduced(
 ) -> Agreement:
     """Reduces the weights of a written model, and compares it with the live one."""
     chosen, settings, weights = table.find(wanted.format), detector_settings(bundle), wanted.weights
-    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors):
+    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors), decoder_notes.paused():
         reduced.reduce(chosen, folder, weights=weights, settings=settings, calibration=calibration, log=log)
     function = next(iter(chosen.open(folder, settings).values()))
     return reduced.measure(Predictor(bundle), function, weights=weights, pictures=pictures, log=log)
