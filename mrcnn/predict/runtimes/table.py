@@ -73,8 +73,10 @@ def open_located(located: Located, *, threads: int | None = None) -> Opened:
             one per core.
 
     Raises:
-        UserError: the file is missing or damaged, or its runtime is not installed.
+        UserError: the file is missing or damaged, its runtime is not installed, or `threads` is below 1.
     """
+    if threads is not None and threads < 1:  # runtimes disagree on what it means
+        raise UserError(f"`threads` must be at least 1, got {threads}; leave it out for the runtime's own choice")
     check_there(located)
     opened: Opened = importlib.import_module(located.kind.module).open_file(located.path, threads=threads)
     return opened
