@@ -117,8 +117,8 @@ def operators(folder):
 def test_export_gives_the_live_model_squares_too(written):
     stored = helpers.make_bundle()
     stored = replace(stored, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
-    assert run._shaped(stored, LiteRT()).input_size.shape == "square"
-    assert run._shaped(stored, Onnx()) is stored
+    assert run.shaped(stored, LiteRT()).input_size.shape == "square"
+    assert run.shaped(stored, Onnx()) is stored
 
 
 def test_write_refuses_an_operator_that_litert_lacks(tmp_path):
