@@ -64,6 +64,8 @@ ROUTES = (
     Route("OpenVINO float32", "openvino", precision="f32"),
     Route("OpenVINO bfloat16", "openvino", precision="bf16"),
     Route("OpenVINO int8", "openvino", INT8, precision="f32"),
+    Route("LiteRT float32", "litert"),
+    Route("LiteRT int8", "litert", INT8),
 )
 Results = dict[str, list[dict[str, Any]]]
 
@@ -92,20 +94,30 @@ def stored_model(options: argparse.Namespace) -> StoredModel:
 
 
 def export_all(options: argparse.Namespace, routes: Sequence[Route], log: EventLog) -> None:
-    """Writes the exports that are not in the output folder yet, the models of int8 after those in float32."""
-    wanted = {(route.format, route.weights) for route in routes if route.format != LIVE}
+    """Writes the exports that are not in the output folder yet, the models of int8 after those in float32.
+
+    Raises:
+        SystemExit: an export in int8 is missing, and no images are named.
+    """
+    absent = [route for route in routes if route.format != LIVE and not (options.out / route.folder).exists()]
+    reducing = [route.title for route in absent if route.weights == INT8]
+    if reducing and options.calibrate is None:
+        raise SystemExit(f"{', '.join(reducing)}: --calibrate must name a folder of images; or choose others by --only")
     stored = stored_model(options)
     bundle = read.load_model(stored, score_threshold=EVALUATION_SCORE_THRESHOLD, device="cpu")
-    settings = run.detector_settings(bundle)
+    wanted = {(route.format, route.weights) for route in absent}
     for name, weights in sorted(wanted, key=lambda item: item[1] != FLOAT32):
         folder, chosen = options.out / f"{name}-{weights}", table.find(name)
-        if folder.exists():
-            continue
+        settings = run.detector_settings(run.shaped(bundle, chosen))
         partial = folder.with_name(f"{folder.name}.partial")
         run.write(bundle, partial, format=chosen)
         if weights != FLOAT32:
             images = pictures.folder_pictures(
-                options.calibrate, channels=settings.channels, log=log, most=options.images
+                options.calibrate,
+                channels=settings.channels,
+                image_range=settings.image_range,
+                log=log,
+                most=options.images,
             )
             reduced.reduce(chosen, partial, weights=weights, settings=settings, calibration=images, log=log)
         partial.rename(folder)
@@ -165,7 +177,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     arguments.add_model(parser, required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the exports, which stay there")
     parser.add_argument("--size", type=int, nargs=2, metavar=("MIN", "MAX"), help="input size instead of the model's")
-    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="images for int8")
+    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="images, needed for int8")
     parser.add_argument("--images", type=int, default=16, metavar="N", help="how many of them are used")
     parser.add_argument("--project", type=Path, metavar="DIR", help="measure AP on it")
     parser.add_argument("--tag", metavar="NAME", help="only images with this tag")

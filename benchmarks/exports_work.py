@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import os
 import statistics
 import time
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tensorflow as tf
 from skimage import data
 
 from benchmarks import timing
@@ -56,6 +58,8 @@ def _timed(predictor: AnyPredictor, image: np.ndarray) -> tuple[float, float]:
 def opened(options: argparse.Namespace) -> AnyPredictor:
     """Opens the live model, or the exported one in its runtime."""
     if options.format == "live":
+        if options.threads:
+            tf.config.threading.set_intra_op_parallelism_threads(options.threads)
         stored = read.read_model(options.model)
         if options.size:
             low, high = options.size
@@ -66,7 +70,8 @@ def opened(options: argparse.Namespace) -> AnyPredictor:
     if options.format == "openvino":
         file = openvino.open_file(options.model / "model.xml", threads=options.threads, precision=options.precision)
         return ExportedPredictor(file.run, file.outputs, properties=file.properties, files=file.files)
-    return ExportedPredictor.load(options.model, threads=options.threads)
+    threads = options.threads or (os.cpu_count() if options.format == "litert" else None)  # LiteRT's own choice is one
+    return ExportedPredictor.load(options.model, threads=threads)
 
 
 def picture(height: int, width: int) -> np.ndarray:

@@ -4,8 +4,10 @@
 large ones, which `requirements-extras.txt` pins.
 """
 
+import contextlib
 import importlib
 import importlib.util
+from importlib import metadata
 from types import ModuleType
 
 from mrcnn.errors import UserError
@@ -31,6 +33,18 @@ EXTRAS = {  # extra: the import names of its packages
 def missing(extra: str) -> list[str]:
     """Lists the packages of an extra that are not installed."""
     return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+
+
+def versions(extra: str) -> dict[str, str]:
+    """Reads the versions of the packages of an extra by import name.
+
+    Left out is what is not installed, or was installed under another name, as ONNX Runtime is by `onnxruntime-gpu`.
+    """
+    found = {}
+    for name in EXTRAS[extra]:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def hint(extra: str) -> str:

@@ -1,6 +1,13 @@
 """The table of `benchmarks.exports`."""
 
-from benchmarks import exports
+import argparse
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import exports, exports_work
+from mrcnn.config.input_size import InputSize
+from tests.export import helpers
 
 
 def test_markdown_has_medians_and_ratios():
@@ -31,7 +38,8 @@ def test_routes_have_a_folder_each_format_and_weights():
     options = exports.parse(["--model", "m", "--out", "o", "--size", "800", "1344"])
     assert (options.size, options.rounds) == ([800, 1344], 3)
     assert {route.folder for route in exports.ROUTES if route.format != exports.LIVE} == {
-        "saved_model-float32", "onnx-float32", "onnx-int8", "openvino-float32", "openvino-int8"
+        "saved_model-float32", "onnx-float32", "onnx-int8", "openvino-float32", "openvino-int8", "litert-float32",
+        "litert-int8",
     }  # fmt: skip
 
 
@@ -45,3 +53,35 @@ def test_size_mb_adds_files_up(tmp_path):
     (tmp_path / "a").write_bytes(bytes(1_500_000))
     assert exports.size_mb(tmp_path) == 1.5
     assert exports.size_mb(tmp_path / "none") == 0
+
+
+def test_export_all_needs_images_for_int8_before_it_exports(tmp_path, monkeypatch):
+    monkeypatch.setattr(exports, "stored_model", lambda options: pytest.fail("it began"))
+    options = exports.parse(["--model", "m", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"^ONNX Runtime int8, OpenVINO int8, LiteRT int8: --calibrate must name a f"):
+        exports.export_all(options, exports.ROUTES, None)
+
+
+def test_export_all_measures_ranges_in_the_input_shape_of_the_format(tmp_path, monkeypatch):
+    seen = []
+    bundle = replace(helpers.make_bundle(), input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    monkeypatch.setattr(exports, "stored_model", lambda options: None)
+    monkeypatch.setattr(exports.read, "load_model", lambda *args, **given: bundle)
+    monkeypatch.setattr(exports.run, "write", lambda bundle, folder, *, format: folder.mkdir())
+    monkeypatch.setattr(exports.pictures, "folder_pictures", lambda *args, **given: [])
+    monkeypatch.setattr(exports.reduced, "reduce", lambda chosen, *args, settings, **given: seen.append(settings.shape))
+    options = exports.parse(["--model", "m", "--out", str(tmp_path), "--calibrate", "c"])
+    exports.export_all(options, [route for route in exports.ROUTES if route.title.endswith(" int8")], None)
+    assert sorted(seen) == ["rectangle", "rectangle", "square"]  # of LiteRT
+
+
+@pytest.mark.parametrize(("given", "expected"), [(2, [2]), (None, [])])
+def test_a_live_model_has_the_threads_that_are_asked_for(monkeypatch, given, expected):
+    wanted = []
+    threading = exports_work.tf.config.threading
+    monkeypatch.setattr(threading, "set_intra_op_parallelism_threads", wanted.append)
+    monkeypatch.setattr(exports_work.read, "read_model", lambda model: None)
+    monkeypatch.setattr(exports_work.read, "load_model", lambda *args, **given: helpers.make_bundle())
+    options = argparse.Namespace(model="m", format="live", precision="float32", size=None, threads=given)
+    assert exports_work.opened(options).class_names == helpers.NAMES
+    assert wanted == expected

@@ -15,6 +15,8 @@ LARGE = {
     "mlflow",
     "onnx",
     "onnx-run",
+    "openvino",
+    "openvino-run",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 
@@ -50,6 +52,21 @@ def test_load_imports_the_module(absent):
 def test_missing_lists_packages(absent):
     assert optional.missing("draw") == ["supervision"]
     assert optional.missing("plots") == []
+
+
+def test_versions_leaves_out_a_package_that_was_installed_under_another_name(monkeypatch):
+    def version(name):
+        if name == "onnxruntime":  # it can be imported, but its package is onnxruntime-gpu
+            raise optional.metadata.PackageNotFoundError(name)
+        return "1.2"
+
+    monkeypatch.setattr(optional.metadata, "version", version)
+    assert optional.versions("onnx") == {"tf2onnx": "1.2", "onnx": "1.2"}
+
+
+def test_versions_finds_packages_whose_names_have_hyphens():
+    pytest.importorskip("ai_edge_litert")
+    assert set(optional.versions("litert-run")) == {"ai_edge_litert"}
 
 
 def test_every_extra_can_be_installed_under_its_name():

@@ -16,7 +16,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mrcnn import events, files, startup
 from mrcnn.commands import arguments, paths
@@ -128,12 +127,6 @@ def evaluate(args: argparse.Namespace, log: EventLog) -> None:
             args.output.parent.mkdir(parents=True, exist_ok=True)
             with files.replaced(args.output) as partial:
                 partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
-
-
-def _warn_of_training_images(model: Path, source: Any, log: EventLog) -> None:
-    line = startup.load("mrcnn.evaluate.val_images").warning(model, source)
-    if line is not None:
-        log.warning(line)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:

@@ -22,7 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="saved_model", metavar="NAME",
                         help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (saved_model)")  # fmt: skip
     parser.add_argument("--weights", default="float32", metavar="KIND",
-                        help="float32 (default), float16 or int8; with --format onnx, openvino or litert")  # fmt: skip
+                        help="float32 (default); float16, int8 of onnx, openvino, litert; "
+                             "dynamic_int8 of litert")  # fmt: skip
     parser.add_argument("--calibrate", type=Path, metavar="DIR",
                         help="for int8: images like those to come; at most 64 are used")  # fmt: skip
     parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")

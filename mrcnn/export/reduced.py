@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.config.errors import nearest
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.export import agreement
@@ -26,7 +27,7 @@ class Target(NamedTuple):
 
     Attributes:
         format: name of the format in `table.FORMATS`.
-        weights: kind of the weights: "float32", "float16" or "int8".
+        weights: kind of the weights, one of `Format.weights`.
         calibrate: folder of images for int8, like those that the model will see.
     """
 
@@ -43,9 +44,10 @@ def check(target: Target) -> Format:
     """
     chosen = table.find(target.format)
     if target.weights not in chosen.weights:
+        others = [name for name, kind in table.FORMATS.items() if target.weights in kind.weights]
         raise UserError(
-            f"the format {target.format} has weights of the kind {', '.join(chosen.weights)}, got `{target.weights}`; "
-            "--format onnx, openvino and litert have float32, float16 and int8"
+            f"the format {target.format} has weights of the kind {', '.join(chosen.weights)}, got `{target.weights}`"
+            + (f"; --format {' or '.join(others)} has them" if others else nearest(target.weights, chosen.weights))
         )
     if target.weights == INT8 and target.calibrate is None:
         raise UserError("int8 weights need images like those to come, to measure on; name a folder by --calibrate")

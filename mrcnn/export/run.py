@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from mrcnn import decoder_notes, files, locks
 from mrcnn.events import EventLog
@@ -32,6 +32,7 @@ from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import SEMANTIC
 
+Model = TypeVar("Model", StoredModel, ModelBundle)
 LABELS = "labels.json"
 _AGREEMENT = ("weights", "matched", "matched_share", "mean_mask_iou", "mean_score_difference")  # in the log
 
@@ -77,9 +78,9 @@ def export(
         model: as for `read.read_model`.
         out_dir: the folder to create; it must be new or empty.
         log: receives the progress and the result.
-        format: name of the format in `table.FORMATS`; or a `Target`, whose weights may be "float16" or "int8": then the
-            model in float32 is proven first, its weights are reduced, and it is refused if it agrees too little with
-            the live model, see `agreement`.
+        format: name of the format in `table.FORMATS`; or a `Target`, whose weights may be other than "float32": then
+            the model in float32 is proven first, its weights are reduced, and it is refused if it agrees too little
+            with the live model, see `agreement`.
         classes: as for `read.read_model`.
         input_size: as for `read.read_model`.
         images: folder of images to compare on; None uses those for int8 weights, or photographs that
@@ -96,7 +97,7 @@ def export(
     files.check_free(out_dir, fix="remove it or name another")
     chosen = reduced.check(wanted)
     with locks.beside(out_dir, warn=log.warning), publish.workplace(target, title=chosen.title) as workplace:
-        stored = _shaped(read.read_model(model, classes=classes, input_size=input_size), chosen)
+        stored = shaped(read.read_model(model, classes=classes, input_size=input_size), chosen)
         seen = _pictures(stored, images or wanted.calibrate, log)
 
         def attempt(bundle: ModelBundle, directory: Path) -> Proof:
@@ -148,6 +149,7 @@ def write(
         UserError: a file cannot be written.
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
+    bundle = shaped(bundle, chosen)
     model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, trained=trained)
     # converters write to C's `stderr` from their own threads
     with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors), decoder_notes.paused():
@@ -156,11 +158,11 @@ def write(
         publish.write_json(folder / LABELS, {**model.labels, metadata.SETTINGS: metadata.settings(model)})
 
 
-def _shaped(stored: StoredModel, format: Format) -> StoredModel:
+def shaped(model: Model, format: Format) -> Model:
     """Sets the shape of the model input that a format needs, which the live model then has, too."""
     if format.input_shape is None:
-        return stored
-    return replace(stored, input_size=stored.input_size.model_copy(update={"shape": format.input_shape}))
+        return model
+    return replace(model, input_size=model.input_size.model_copy(update={"shape": format.input_shape}))
 
 
 def detector_settings(model: StoredModel | ModelBundle) -> DetectorSettings:
@@ -223,7 +225,7 @@ def _reduced(
 ) -> Agreement:
     """Reduces the weights of a written model, and compares it with the live one."""
     chosen, settings, weights = table.find(wanted.format), detector_settings(bundle), wanted.weights
-    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors):
+    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors), decoder_notes.paused():
         reduced.reduce(chosen, folder, weights=weights, settings=settings, calibration=calibration, log=log)
     function = next(iter(chosen.open(folder, settings).values()))
     return reduced.measure(Predictor(bundle), function, weights=weights, pictures=pictures, log=log)

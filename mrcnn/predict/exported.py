@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrcnn.errors import OutOfMemory, UserError, is_out_of_memory, one_line
-from mrcnn.predict import compact, exported_settings, model_image
+from mrcnn.fields import arrays
+from mrcnn.predict import exported_settings, model_image
+from mrcnn.predict.outputs import PROBABILITIES
 from mrcnn.predict.runtimes import table
 from mrcnn.predict.runtimes.opened import MOST_REASON, Run
 from mrcnn.predict.staged import StagedPredictor
-from mrcnn.structures import Choices, CompactDetections, Detections
+from mrcnn.structures import Choices, CompactDetections, CroppedMask
 
 if TYPE_CHECKING:  # it imports pydantic
     from mrcnn.fields.table import Fields
 
 FIXED = ("boxes", "class_ids", "scores", "masks")
-PROBABILITIES = "probabilities"  # an output for the comparison with the live model
 FIELDS_MODULE = "mrcnn.predict.exported_fields"
 Outputs = Mapping[str, np.ndarray]
 
@@ -81,7 +82,8 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
         Args:
             model: a file with an ending of `runtimes.table.KINDS`, or the folder that an export wrote.
-            threads: number of threads that compute an image; None for one per core.
+            threads: number of threads that compute an image; None for the runtime's own choice: one of LiteRT,
+                else one per core.
 
         Raises:
             UserError: the path is no export, the runtime is not installed, or the file is missing, damaged, or no
@@ -182,13 +184,26 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
     def finish(self, batches: Sequence[np.ndarray], raw: Sequence[Outputs]) -> list[CompactDetections]:
         """Crops the masks to their boxes; the third stage."""
-        return [compact.from_dense(self._detections(outputs)) for outputs in raw]
+        return [self._cropped(outputs) for outputs in raw]
 
-    def _detections(self, outputs: Outputs) -> Detections:
-        """Converts the outputs of an image, and drops what scores less than the threshold."""
-        kept = outputs["scores"] >= self.facts.choices.score_threshold
+    def _cropped(self, outputs: Outputs) -> CompactDetections:
+        """Converts the outputs of an image, and drops empty masks and what scores less than the threshold.
+
+        The masks of the file are the largest part of the memory, so they are converted one by one.
+        """
+        found = np.flatnonzero(outputs["scores"] >= self.facts.choices.score_threshold)
+        masks = {index: CroppedMask.from_pixels(outputs["masks"][index].astype(bool)) for index in found}
+        kept = np.array([index for index, mask in masks.items() if mask.area], np.int64)
         maps = {name: outputs[name] for name in self.facts.maps}
-        further = {name: values[kept] for name, values in outputs.items() if name not in {*FIXED, *maps}}
-        boxes, class_ids, scores, masks = (outputs[name][kept] for name in FIXED)
-        names = tuple(self.class_names[class_id] for class_id in class_ids)
-        return Detections(boxes, class_ids, names, scores, masks.astype(bool), extras=further, maps=maps)
+        boxes, class_ids, scores = (outputs[name][kept] for name in ("boxes", "class_ids", "scores"))
+        height, width = outputs["masks"].shape[1:]
+        return CompactDetections(
+            boxes=boxes,
+            class_ids=class_ids,
+            class_names=tuple(self.class_names[class_id] for class_id in class_ids),
+            scores=scores,
+            masks=tuple(masks[index] for index in kept),
+            size=(height, width),
+            extras=arrays.take({name: outputs[name] for name in outputs if name not in {*FIXED, *maps}}, kept),
+            maps=maps,
+        )

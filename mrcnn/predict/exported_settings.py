@@ -11,6 +11,10 @@ from mrcnn.structures import Choices, SemanticRules
 
 FORMAT_VERSION = 1  # of the metadata that this module reads
 SETTINGS, LABELS = "settings", "labels"  # names of the two JSON texts
+NO_EXPORT = (
+    "the file has no metadata of `mrcnn export`; export the model with this program, files of other programs have "
+    "other inputs and outputs"
+)
 
 
 class ExportedSettings(NamedTuple):
@@ -64,10 +68,7 @@ def read(properties: Mapping[str, str]) -> ExportedSettings:
     except UserError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            "the file has no metadata of `mrcnn export`; export the model with this program, files of other programs "
-            "have other inputs and outputs"
-        ) from error
+        raise UserError(NO_EXPORT) from error
 
 
 def _facts(settings: Mapping[str, Any], labels: Mapping[str, Any]) -> ModelFacts:

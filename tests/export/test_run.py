@@ -3,6 +3,7 @@
 import ctypes
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from mrcnn import decoder_notes
 from mrcnn.config.families.matterport import MatterportConfig
+from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.export import run
 from mrcnn.export.formats import table
@@ -31,6 +33,17 @@ def test_write_adds_labels(exported_network):
     ]
     assert labels["input_size"] == {"min_dim": helpers.SIDE, "max_dim": helpers.SIDE}
     assert (labels["score_threshold"], labels["mask_threshold"]) == (0.0, 0.5)
+
+
+def test_write_gives_a_format_the_shape_that_it_needs(tmp_path):
+    class Square(SavedModel):
+        input_shape = "square"
+
+    bundle = replace(helpers.make_bundle(), input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    for kind, shape in ((SavedModel(), "rectangle"), (Square(), "square")):
+        run.write(bundle, tmp_path / shape, format=kind)
+        labels = json.loads((tmp_path / shape / "labels.json").read_text())
+        assert (labels["settings"]["shape"], labels["input_size"]["shape"]) == (shape, shape)
 
 
 class Listening(Format):
@@ -245,6 +258,7 @@ class Toy(SavedModel):
     moved_px = 1.0
 
     def reduce(self, folder, *, weights, images, settings):
+        Toy.stream = c_stderr()
         (folder / weights).write_text(str(len(images)))
 
     def open(self, folder, settings):
@@ -264,7 +278,10 @@ def test_export_measures_reduced_weights(folder, tmp_path, log, monkeypatch):
     monkeypatch.setitem(table.FORMATS, "toy", Toy())
     images = write_images(tmp_path / "in", 200, 220, 240)
     target = run.Target("toy", "int8", images)
-    result = run.export("model", tmp_path / "out", log=log, format=target)
+    with decoder_notes.hidden():
+        filtered = c_stderr()
+        result = run.export("model", tmp_path / "out", log=log, format=target)
+    assert Toy.stream == c_stderr() != filtered  # converters write to it from their own threads
     report = json.loads((tmp_path / "out" / "verify.json").read_text())
     assert (report["passed"], report["agreement"]["weights"]) == (True, "int8")
     assert report["proofs"][0]["passed"]  # of the model in float32, before its weights were reduced

@@ -1,6 +1,7 @@
 """The predictor of exported files, on a function in the place of a runtime."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -129,6 +130,22 @@ def test_finish_drops_empty_masks_and_filters_fields_but_not_maps():
     assert list(predictor.fields) == ["keypoints"]
     empty = Runtime(masks=np.zeros((3, 4, 6), np.uint8))
     assert make(empty).predict_compact([image()])[0].masks == ()
+
+
+def test_finish_needs_memory_for_one_more_mask_only():
+    count, side = 50, 400
+    found = {
+        "boxes": np.tile(np.float32([0, 0, 4, 4]), (count, 1)), "class_ids": np.ones(count, np.int32),
+        "scores": np.ones(count, np.float32), "masks": np.zeros((count, side, side), np.uint8),
+    }  # fmt: skip
+    found["masks"][:, :4, :4] = 1
+    tracemalloc.start()
+    [objects] = make().finish([image(side, side)], [found])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [mask.area for mask in objects.masks] == [16] * count
+    assert (objects.size, objects.class_names[0]) == ((side, side), "cat")
+    assert peak < 5 * side * side  # all masks have 50 times as many pixels as one
 
 
 def test_detect_reports_what_the_runtime_could_not_do_in_one_line():

@@ -7,7 +7,7 @@ class _Texts(dict[float, str]):
     """The text of each number so far; there are at most two for each pixel of an image's longer side."""
 
     def __missing__(self, value: float) -> str:
-        text = self[value] = repr(value)
+        text = self[value] = repr(float(value))  # a whole number finds the text of the equal float, so it must be that
         return text
 
 

@@ -113,8 +113,7 @@ def _places(root: Path, depth: int = DEPTH) -> Iterator[tuple[Path, Path]]:
 
 def _suffix(stems: Sequence[str], masks: Sequence[str]) -> str:
     """Finds what most masks have after the name of an image; empty where they have nothing."""
-    longest = sorted(stems, key=len, reverse=True)
-    found = Counter(
-        mask[len(stem) :] for mask in masks if (stem := next((one for one in longest if mask.startswith(one)), None))
-    )
+    known = set(stems)
+    lengths = (next((size for size in range(len(mask), 0, -1) if mask[:size] in known), 0) for mask in masks)
+    found = Counter(mask[size:] for mask, size in zip(masks, lengths, strict=True) if size)
     return found.most_common(1)[0][0] if found else ""

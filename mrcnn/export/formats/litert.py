@@ -7,8 +7,6 @@ Only LiteRT's own operators are used, none of TensorFlow's ("Flex").
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib import metadata as packages
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +18,20 @@ from mrcnn.export import metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import litert_weights
 from mrcnn.export.formats.format import DYNAMIC_INT8, FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.litert_weights import EXTRA, PURPOSE
 from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import litert as runtime
 
 FILE = "model.tflite"
 NETWORK = "network"  # name of the function
 MOST_REASON = 200  # characters kept of the text of a converter's error
-EXTRA, PURPOSE = "litert", "the export to LiteRT"
-PACKAGES = ("ai-edge-litert", "ai-edge-quantizer")
-
-
-def installed_versions() -> dict[str, str]:
-    """Reads the versions of the packages that run and reduce the files; leaves out what is not installed."""
-    found = {}
-    for name in PACKAGES:
-        with suppress(packages.PackageNotFoundError):
-            found[name] = packages.version(name)
-    return found
 
 
 class LiteRT(Format):
     """Writes a LiteRT file and opens it in LiteRT on the CPU."""
 
     title = runtime.TITLE
-    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     input_shape = "square"
     weights = (FLOAT32, FLOAT16, INT8, DYNAMIC_INT8)
 

@@ -7,8 +7,6 @@ It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detect
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import onnx_weights, triton
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.onnx_weights import EXTRA, PURPOSE
 from mrcnn.export.portable import IMAGE
 from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import onnx as runtime
@@ -29,7 +28,6 @@ from mrcnn.structures import SEMANTIC
 FILE = "model.onnx"
 OPSET = 18  # the newest that tf2onnx writes
 MOST_REASON = 200  # characters kept of the text of an error of onnx
-EXTRA, PURPOSE = "onnx", "the export to ONNX"
 # names of the axes in the file, ("N",) for other outputs; an axis of known size keeps its number
 AXES = {
     IMAGE: ("H", "W"),
@@ -38,23 +36,11 @@ AXES = {
 }
 
 
-def installed_versions() -> dict[str, str]:
-    """Reads the versions of the packages that write and run ONNX files.
-
-    Left out is what is not installed, or was installed under another name, as ONNX Runtime is by `onnxruntime-gpu`.
-    """
-    found = {}
-    for name in optional.EXTRAS[EXTRA]:
-        with suppress(packages.PackageNotFoundError):
-            found[name] = packages.version(name)
-    return found
-
-
 class Onnx(Format):
     """Writes an ONNX file and opens it in ONNX Runtime on the CPU."""
 
-    title = "ONNX file"
-    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    title = runtime.TITLE
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     weights = (FLOAT32, FLOAT16, INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:

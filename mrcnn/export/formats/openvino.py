@@ -8,8 +8,6 @@ of their boxes: OpenVINO 2026.4 loses values of a graph with a loop, and pasting
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib import metadata as packages
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from mrcnn.export import metadata, portable, telemetry
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import openvino_weights
 from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.openvino_weights import EXTRA, PURPOSE
 from mrcnn.export.portable import IMAGE
 from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import openvino as runtime
@@ -28,23 +27,13 @@ from mrcnn.predict.runtimes import openvino as runtime
 FILE = "model.xml"
 MOST_REASON = 200  # characters kept of the text of an error of OpenVINO
 LOOPS = frozenset({"If", "Loop", "TensorIterator"})
-EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
-
-
-def installed_versions() -> dict[str, str]:
-    """Reads the versions of the packages that write and run the files; leaves out what is not installed."""
-    found = {}
-    for name in optional.EXTRAS[EXTRA]:
-        with suppress(packages.PackageNotFoundError):
-            found[name] = packages.version(name)
-    return found
 
 
 class OpenVino(Format):
     """Writes a graph of OpenVINO and opens it on the CPU."""
 
-    title = "OpenVINO model"
-    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **installed_versions()}
+    title = runtime.TITLE
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     weights = (FLOAT32, FLOAT16, INT8)
 
     def limits(self, settings: DetectorSettings) -> list[str]:

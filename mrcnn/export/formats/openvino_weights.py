@@ -45,9 +45,7 @@ def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) 
     selected = layers.select(found, image_channels=image_channels)
     kept = {*selected.layers, *selected.between}
     # NNCF would also quantize the arithmetic of boxes and pixels
-    others = [
-        item.name for item in found if item.name not in kept and item.kind not in ("Constant", "Parameter", "Result")
-    ]
+    others = [item.name for item in found if item.name not in kept and item.kind not in ENDS]
     return nncf.quantize(
         model,
         nncf.Dataset(list(images)),
@@ -76,4 +74,6 @@ def _channels(item: Any) -> int | None:
     shape = item.input_value(1).get_shape()
     if item.get_type_name() == "MatMul" and not item.get_attributes()["transpose_b"]:
         return int(shape[-2])  # [I, O]
+    if item.get_type_name() == "ConvolutionBackpropData":
+        return int(shape[0])  # [I, O, h, w]
     return int(shape[-1] if item.get_type_name() == "MatMul" else shape[1])  # [O, I] or [O, I, h, w]

@@ -6,6 +6,7 @@ TensorFlow Lite's own tools append files to a model.
 
 import threading
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ IMAGES, WINDOWS = "images", "windows"  # the inputs
 VALID = "valid"  # the output that is used up here
 TITLE = "LiteRT file"
 MOST_BYTES = 2**26  # of a text of the metadata
+# what `zipfile` raises for a damaged archive; a changed bit may ask for a password or another compression
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError)
 
 
 def open_file(path: Path, *, threads: int | None = None) -> Opened:
@@ -31,7 +34,7 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
 
     Args:
         path: of the `.tflite` file.
-        threads: number of threads that compute an image; None for LiteRT's own choice, which is one.
+        threads: number of threads that compute an image; None for one.
 
     Raises:
         UserError: LiteRT is not installed, or the file is damaged or was not written by this package.
@@ -39,7 +42,7 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
     runtime = optional.load("ai_edge_litert.interpreter", extra="litert-run", purpose="inference with a LiteRT file")
     properties = read_metadata(path)
     try:
-        known = exported_settings.read(properties)
+        rules = input_rules(exported_settings.read(properties))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     try:
@@ -49,7 +52,7 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
         names = list(runner.get_output_details())
     except (ValueError, RuntimeError) as error:
         raise damaged(path, error, title=TITLE) from error
-    find = image_function(_one_at_a_time(runner), input_rules(known))
+    find = image_function(_one_at_a_time(runner), rules)
 
     def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         found = find(image)
@@ -59,30 +62,42 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
 
 
 def input_rules(known: ExportedSettings) -> InputRules:
-    """Reads from the metadata how an image enters the network and detections leave it."""
+    """Reads from the metadata how an image enters the network and detections leave it.
+
+    Raises:
+        UserError: a setting is missing.
+    """
     settings = known.settings
     facts = known.facts
-    return InputRules(
-        facts.class_names,
-        facts.min_dim,
-        facts.max_dim,
-        channels=facts.channels,
-        image_resize=settings["image_resize"],
-        rules=OutputRules(**{name: settings[name] for name in OutputRules._fields}),
-        shape=settings["shape"],
-        fit=settings["fit"],
-        maps=tuple(facts.maps),
-    )
+    try:
+        return InputRules(
+            facts.class_names,
+            facts.min_dim,
+            facts.max_dim,
+            channels=facts.channels,
+            image_resize=settings["image_resize"],
+            rules=OutputRules(**{name: settings[name] for name in OutputRules._fields}),
+            shape=settings["shape"],
+            fit=settings["fit"],
+            maps=tuple(facts.maps),
+        )
+    except KeyError as error:
+        raise UserError(exported_settings.NO_EXPORT) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Reads the texts of the metadata behind a file by name; empty without any."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {item.filename: item.file_size for item in archive.infolist()}
-            return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
-    except (zipfile.BadZipFile, ValueError):
-        return {}
+    """Reads the texts of the metadata behind a file by name; empty without any, or where they are damaged.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                sizes = {item.filename: item.file_size for item in archive.infolist()}
+                return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
+        except UNREADABLE:
+            return {}
 
 
 def _one_at_a_time(runner: Any) -> NetworkFunction:

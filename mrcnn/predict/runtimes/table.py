@@ -69,11 +69,14 @@ def open_located(located: Located, *, threads: int | None = None) -> Opened:
 
     Args:
         located: from `locate`.
-        threads: number of threads that compute an image; None for one per core.
+        threads: number of threads that compute an image; None for the runtime's own choice: one of LiteRT, else
+            one per core.
 
     Raises:
-        UserError: the file is missing or damaged, or its runtime is not installed.
+        UserError: the file is missing or damaged, its runtime is not installed, or `threads` is below 1.
     """
+    if threads is not None and threads < 1:  # runtimes disagree on what it means
+        raise UserError(f"`threads` must be at least 1, got {threads}; leave it out for the runtime's own choice")
     check_there(located)
     opened: Opened = importlib.import_module(located.kind.module).open_file(located.path, threads=threads)
     return opened

@@ -16,3 +16,8 @@ def test_flat_and_pairs_are_json_of_the_same_numbers():
 def test_separated_as_cvat_writes_them():
     assert numerals.separated(VALUES) == "0.0,2.5;640.0,0.5"
     assert numerals.separated([]) == ""
+
+
+def test_a_whole_number_is_a_float_whatever_was_written_before():
+    assert numerals.pairs([9101, 9102]) == "[[9101.0, 9102.0]]"
+    assert numerals.flat([9101.0]) == "[9101.0]"

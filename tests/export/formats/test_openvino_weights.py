@@ -83,3 +83,11 @@ def test_operators_reads_channels(file):
     assert {name: item.channels for name, item in found.items() if item.channels} == {
         "stem": 3, "conv1": 16, "conv2": 16, "out": 32
     }  # fmt: skip
+
+
+def test_operators_reads_channels_of_a_transposed_convolution():
+    make = ov.opset8
+    values = make.parameter([1, 16, 4, 4], np.float32)
+    node = make.convolution_backprop_data(values, make.constant(np.zeros((16, 3, 2, 2), np.float32)), [2, 2])
+    found = openvino_weights.operators(ov.Model([node], [values], "small"))
+    assert [item.channels for item in found if item.kind == "ConvolutionBackpropData"] == [16]  # [I, O, h, w]

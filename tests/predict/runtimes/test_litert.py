@@ -10,6 +10,7 @@ import pytest
 from mrcnn.errors import UserError
 from mrcnn.export.formats.litert import LiteRT
 from mrcnn.predict.exported import ExportedPredictor
+from mrcnn.predict.runtimes import litert
 from tests.export import helpers
 
 pytest.importorskip("ai_edge_litert")
@@ -62,6 +63,32 @@ def test_load_names_another_version_of_the_metadata(file, tmp_path):
     other = rewritten(file, tmp_path, settings=json.dumps({**settings, "format_version": 99}))
     with pytest.raises(UserError, match=r"other\.tflite: the metadata has version 99, this program reads \d+; export"):
         ExportedPredictor.load(other)
+
+
+@pytest.mark.parametrize("lost", ["image_resize", "shape", "round_boxes"])
+def test_load_names_a_file_without_a_setting_of_its_input(file, tmp_path, lost):
+    with zipfile.ZipFile(file) as archive:
+        settings = json.loads(archive.read("settings"))
+    del settings[lost]
+    with pytest.raises(UserError, match=r"other\.tflite: the file has no metadata of `mrcnn export`; export the model"):
+        ExportedPredictor.load(rewritten(file, tmp_path, settings=json.dumps(settings)))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(6, 0x01), (6, 0x20), (6, 0x40), (8, 0x63), (8, 0x08), (4, 0xFF)],
+    ids=["encrypted", "patched", "strongly encrypted", "compression", "deflated", "version"],
+)
+def test_read_metadata_of_a_damaged_archive_is_empty(tmp_path, place, value):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(b"network")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("settings", "{}")
+    content = bytearray(path.read_bytes())
+    for start in (content.find(b"PK\x03\x04"), content.find(b"PK\x01\x02") + 2):  # both headers have the fields
+        content[start + place] = value
+    path.write_bytes(content)
+    assert litert.read_metadata(path) == {}
 
 
 def test_load_names_a_damaged_file(file, tmp_path):

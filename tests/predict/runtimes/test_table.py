@@ -45,3 +45,11 @@ def test_open_located_and_check_there_name_the_command_that_writes_a_missing_fil
         for check in (table.check_there, table.open_located):
             with pytest.raises(UserError, match=text):
                 check(table.locate(path))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_open_located_refuses_less_than_one_thread(tmp_path, threads):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match=rf"^`threads` must be at least 1, got {threads}; leave it out"):
+        table.open_located(table.locate(path), threads=threads)
