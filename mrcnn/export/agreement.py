@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     Attributes:
         matched: share of the detections that have a partner.
         mask_iou: mean IoU of the pairs' masks.
-        score: distance from the score threshold within which a detection without a partner does not count.
+        score: distance from a cut-off within which a detection without a partner does not count.
     """
 
     matched: float = LEAST_MATCHED
@@ -42,7 +42,7 @@ class ImageAgreement:
         matched: number of pairs: one detection of each model, of one class, whose boxes have an IoU of at least
             `LEAST_IOU`.
         unmatched: number of detections without a partner.
-        borderline: number of further ones whose score is almost the threshold.
+        borderline: number of further ones whose score is almost a cut-off: the threshold, or the last of full lists.
         box_iou: sum of the IoU of the pairs' boxes.
         mask_iou: sum of the IoU of the pairs' masks.
         score: sum of the differences of the pairs' scores.
@@ -120,6 +120,7 @@ def agree(
     *,
     name: str,
     score_threshold: float,
+    most: int,
     limits: Limits,
 ) -> ImageAgreement:
     """Pairs the detections of two models in an image and compares the pairs.
@@ -131,6 +132,7 @@ def agree(
         exported: the other model's, see `outputs.of_detections`.
         name: name of the image.
         score_threshold: the threshold of both models.
+        most: largest number of detections of an image; the last score of a full list is a cut-off too.
         limits: its `score` decides what is borderline.
     """
     ious = box_ious(live.boxes, exported["boxes"])
@@ -143,7 +145,9 @@ def agree(
             ious[:, best] = np.where(np.arange(len(ious)) == index, ious[:, best], 0.0)
     left, right = (np.array([pair[side] for pair in pairs], int) for side in (0, 1))
     alone = np.concatenate([np.delete(live.scores, left), np.delete(exported["scores"], right)])
-    borderline = int((alone <= score_threshold + limits.score).sum())
+    full = len(live.scores) >= most and len(exported["scores"]) >= most
+    cutoff = max(score_threshold, min(live.scores.min(), exported["scores"].min()) if full else 0.0)
+    borderline = int((alone <= cutoff + limits.score).sum())
     return ImageAgreement(
         image=name,
         matched=len(pairs),

@@ -92,8 +92,16 @@ def measure(
         pictures: the images to compare on.
         log: receives the progress.
     """
-    limits, found, threshold = Limits(), [], predictor.facts.choices.score_threshold
+    limits, choices, found = Limits(), predictor.facts.choices, []
     for name, image in log.track(pictures, _SUBTASK):
         [live] = predictor.predict([image])
-        found.append(agreement.agree(live, function(image), name=name, score_threshold=threshold, limits=limits))
+        item = agreement.agree(
+            live,
+            function(image),
+            name=name,
+            score_threshold=choices.score_threshold,
+            most=choices.detections_per_image,
+            limits=limits,
+        )
+        found.append(item)
     return Agreement(weights, limits, tuple(found))

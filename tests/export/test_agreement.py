@@ -15,8 +15,9 @@ def found(boxes, class_ids, scores):
     return helpers.make_detections(boxes, class_ids, scores, size=SIZE)
 
 
-def agree(live, other, *, threshold=0.5):
-    return agreement.agree(live, helpers.outputs(other), name="a.png", score_threshold=threshold, limits=LIMITS)
+def agree(live, other, *, threshold=0.5, most=100):
+    given = {"name": "a.png", "score_threshold": threshold, "most": most, "limits": LIMITS}
+    return agreement.agree(live, helpers.outputs(other), **given)
 
 
 def test_agree_compares_pairs():
@@ -47,6 +48,16 @@ def test_agree_does_not_count_scores_at_the_threshold():
     live = found([[0, 0, 10, 10], [20, 20, 30, 30]], [1, 1], [0.9, 0.54])  # 0.54 <= 0.5 + 0.05
     item = agree(live, found([], [], []))
     assert (item.matched, item.unmatched, item.borderline) == (0, 1, 1)
+
+
+def test_agree_does_not_count_scores_at_the_end_of_full_lists():
+    live = found([[0, 0, 10, 10], [20, 20, 30, 30]], [1, 1], [0.9, 0.83])
+    other = found([[0, 0, 10, 10], [0, 20, 10, 30]], [1, 1], [0.9, 0.8])
+    # both lists end at 0.8, and 0.83 <= 0.8 + 0.05: each may have the other's last object as its next one
+    assert (agree(live, other, most=2).unmatched, agree(live, other, most=2).borderline) == (0, 2)
+    assert (agree(live, other, most=3).unmatched, agree(live, other, most=3).borderline) == (2, 0)
+    one = found([[0, 0, 10, 10]], [1], [0.9])
+    assert agree(live, one, most=2).unmatched == 1  # the other list is not full
 
 
 def test_agree_of_nothing():
