@@ -303,11 +303,38 @@ def _exact(image: Tensor, new_hw: Tensor) -> Tensor:
 
 
 def _smoothed(image: Tensor, new_hw: Tensor) -> Tensor:
-    """Resizes along rows first, with antialiasing, and rounds after each pass, as Pillow does."""
-    for sides in ((tf.shape(image)[0], new_hw[1]), new_hw):
-        scaled = tf.image.resize(image[None], sides, method="bilinear", antialias=True)[0]
-        image = tf.clip_by_value(tf.floor(scaled + 0.5), 0.0, 255.0)
+    """Resizes along rows first, with antialiasing, and rounds after each pass, as Pillow does.
+
+    An image of float32 is resized without the operator that other formats lack.
+    """
+    resize_sides = _resized_by_operator if image.dtype == tf.uint8 else _resized_by_products
+    for sides in ((tf.shape(image)[0], new_hw[1]), (new_hw[0], new_hw[1])):
+        image = tf.clip_by_value(tf.floor(resize_sides(image, sides) + 0.5), 0.0, 255.0)
     return image
+
+
+def _resized_by_operator(image: Tensor, sides: tuple[Tensor, Tensor]) -> Tensor:
+    return tf.image.resize(image[None], sides, method="bilinear", antialias=True)[0]
+
+
+def _resized_by_products(image: Tensor, sides: tuple[Tensor, Tensor]) -> Tensor:
+    """Resizes as `_resized_by_operator` by two products with the matrices of the weights."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    columns = _antialiasing(width, sides[1])[None] @ image  # [1, new W, W] @ [H, W, channels]
+    rows = _antialiasing(height, sides[0]) @ tf.reshape(columns, [height, -1])
+    return tf.reshape(rows, [*sides, image.shape[-1]])
+
+
+def _antialiasing(old: Tensor, new: Tensor) -> Tensor:
+    """Computes the weights `[new, old]` float32 of the pixels of a side for those of the resized side.
+
+    They are a triangle around each new pixel's middle, as wide as two pixels, old or new, whichever are larger.
+    """
+    step = tf.cast(old, tf.float64) / tf.cast(new, tf.float64)
+    middles = (tf.cast(tf.range(new), tf.float64) + 0.5) * step
+    places = tf.cast(tf.range(old), tf.float64) + 0.5
+    weights = tf.maximum(1.0 - tf.abs(places[None] - middles[:, None]) / tf.maximum(step, 1.0), 0.0)
+    return tf.cast(weights / tf.reduce_sum(weights, axis=1, keepdims=True), tf.float32)
 
 
 def _truncated(image: Tensor, new_hw: Tensor) -> Tensor:

@@ -20,6 +20,12 @@ def traced_fit(*, channels=3, method="exact", **numbers):
     return tf.function(lambda image: graph.fit(image, method=method, **numbers), input_signature=[spec])
 
 
+def portable_fit(**numbers):
+    """Is `traced_fit` for an image of float32, as formats without TensorFlow's operators have it."""
+    spec = tf.TensorSpec([None, None, 3], tf.float32)
+    return tf.function(lambda image: graph.fit(image, **numbers), input_signature=[spec])
+
+
 @pytest.mark.parametrize("shape", resize.SHAPES)
 @pytest.mark.parametrize(("min_dim", "max_dim"), [(64, 64), (48, 128), (800, 1024)])
 def test_fit_has_the_plan_of_training_for_every_size(min_dim, max_dim, shape):
@@ -61,6 +67,18 @@ def test_fit_has_the_whole_values_of_older_code(method, size):
     # sums that should be whole numbers differ in their last bits, so a few are cut to the number below
     assert np.abs(difference).max() <= 1
     assert (difference != 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 64), (300, 451), (20, 33), (1, 1), (1, 70), (70, 1)])
+def test_fit_without_the_operator_smooths_as_with_it(size):
+    image = helpers.photo(*size)
+    expected = traced_fit(min_dim=64, max_dim=64, method="smoothed")(image).images.numpy()
+    fit = portable_fit(min_dim=64, max_dim=64, method="smoothed")
+    difference = fit(image.astype(np.float32)).images.numpy() - expected
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 0.01
+    operators = {item.type for item in fit.get_concrete_function().graph.get_operations()}
+    assert not {"ScaleAndTranslate", "ResizeBilinear"} & operators
 
 
 def traced_detect():

@@ -47,14 +47,9 @@ class Onnx(Format):
         """Checks that the packages are installed; see `Format.limits`.
 
         Raises:
-            UserError: a package is missing, or ONNX has no operator for the model's way to resize images.
+            UserError: a package is missing.
         """
         optional.require(EXTRA, purpose=PURPOSE)
-        if settings.image_resize == "smoothed":
-            raise UserError(
-                'an ONNX file cannot hold `image_resize` "smoothed" (tf2onnx has no rule for ScaleAndTranslate); '
-                "export the model as saved_model"
-            )
         return []
 
     def write(self, model: Exportable, folder: Path) -> None:

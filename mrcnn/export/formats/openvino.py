@@ -40,14 +40,9 @@ class OpenVino(Format):
         """Checks that the packages are installed; see `Format.limits`.
 
         Raises:
-            UserError: a package is missing, or OpenVINO has no operator for the model's way to resize images.
+            UserError: a package is missing.
         """
         optional.require(EXTRA, purpose=PURPOSE)
-        if settings.image_resize == "smoothed":
-            raise UserError(
-                'an OpenVINO model cannot hold `image_resize` "smoothed" (OpenVINO has no rule for ScaleAndTranslate); '
-                "export the model as saved_model"
-            )
         return []
 
     def write(self, model: Exportable, folder: Path) -> None:

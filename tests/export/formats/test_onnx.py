@@ -113,8 +113,9 @@ def test_write_names_inputs_and_axes(written):
     }
 
 
-def test_write_holds_rectangles_and_older_ways_to_resize(tmp_path):
-    bundle = helpers.make_bundle(config=MatterportConfig(image_resize="truncated"))
+@pytest.mark.parametrize("method", ["truncated", "smoothed"])
+def test_write_holds_rectangles_and_older_ways_to_resize(method, tmp_path):
+    bundle = helpers.make_bundle(config=MatterportConfig(image_resize=method))
     bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
     run.write(bundle, tmp_path, format=Onnx())
     detect = Onnx().open(tmp_path, run.detector_settings(bundle))["image"]
@@ -183,13 +184,6 @@ def test_the_best_class_of_a_region_can_be_written():
         session.run(None, {"boxes": boxes, "logits": logits}), best_class(boxes, logits), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_limits_refuses_a_resize_without_an_operator():
-    settings = helpers.make_exportable().settings
-    assert Onnx().limits(settings) == Onnx().limits(settings._replace(image_resize="truncated")) == []
-    with pytest.raises(UserError, match=r'an ONNX file cannot hold `image_resize` "smoothed" .*; export the model as'):
-        Onnx().limits(settings._replace(image_resize="smoothed"))
 
 
 def test_limits_names_what_installs_a_missing_package(monkeypatch):

@@ -115,8 +115,9 @@ def test_write_keeps_weights_in_float32(tmp_path):
     assert kinds == {"<Type: 'float32'>"}
 
 
-def test_write_holds_rectangles_and_older_ways_to_resize(tmp_path):
-    bundle = helpers.make_bundle(config=MatterportConfig(image_resize="truncated"))
+@pytest.mark.parametrize("method", ["truncated", "smoothed"])
+def test_write_holds_rectangles_and_older_ways_to_resize(method, tmp_path):
+    bundle = helpers.make_bundle(config=MatterportConfig(image_resize=method))
     bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
     run.write(bundle, tmp_path, format=OpenVino())
     detect = OpenVino().open(tmp_path, run.detector_settings(bundle))["image"]
@@ -150,20 +151,6 @@ def test_write_refuses_an_operator_that_openvino_lacks(tmp_path):
     with pytest.raises(UserError, match=r"^OpenVINO cannot hold this model, export it as saved_model: .*AsString"):
         OpenVino().write(helpers.make_exportable(decoded), tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_limits_refuses_a_resize_without_an_operator():
-    settings = helpers.make_exportable().settings
-    assert OpenVino().limits(settings) == OpenVino().limits(settings._replace(image_resize="truncated")) == []
-    with pytest.raises(UserError, match=r'an OpenVINO model cannot hold `image_resize` "smoothed" .*; export the'):
-        OpenVino().limits(settings._replace(image_resize="smoothed"))
-
-
-def test_smoothed_has_no_operator(tmp_path):  # if this fails, the limit above can go
-    model = helpers.make_exportable()
-    model = replace(model, settings=model.settings._replace(image_resize="smoothed"))
-    with pytest.raises(UserError, match="ScaleAndTranslate"):
-        OpenVino().write(model, tmp_path)
 
 
 def test_limits_names_what_installs_a_missing_package(monkeypatch):
