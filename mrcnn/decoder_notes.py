@@ -65,7 +65,7 @@ def hidden() -> Iterator[None]:
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Gives C's `stderr` back inside the block, in which `hidden` hides nothing.
+    """Restores C's own `stderr` inside the block, in which `hidden` hides nothing.
 
     The filter is a Python function, so a thread of a library that writes to C's `stderr` waits for Python's lock. If
     the library keeps that lock and waits for the thread, as TensorFlow's converter to LiteRT does, neither ever ends.

@@ -82,7 +82,7 @@ class Exportable:
 
     @contextmanager
     def fixed_shapes(self) -> Iterator[None]:
-        """Lets no shape of a graph that is traced in this block depend on what is found."""
+        """Fixes all shapes of graphs that are traced in this block, whatever is found."""
         self.network.use_fixed_slots(True)
         try:
             yield
