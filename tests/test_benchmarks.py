@@ -171,6 +171,7 @@ def test_the_large_scene_is_the_same_each_time():
     assert not np.array_equal(large_image.draw_scene(300, 400), np.zeros((300, 400, 3)))
 
 
+@pytest.mark.slow
 def test_a_large_image_is_measured():
     options = large_image.parse(
         ["--size", "200", "100", "--window", "100", "--overlap", "20", "--input-side", "64", "--channels", "8"]

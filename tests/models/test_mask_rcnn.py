@@ -135,7 +135,8 @@ def _wide(batch):
     return wider
 
 
-@pytest.mark.parametrize("conventions", [{}, pytest.param({"compatibility": "matterport"}, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("conventions", [{}, {"compatibility": "matterport"}])
 def test_graph_of_unknown_sides_computes_what_a_graph_of_known_sides_does(batch, conventions):
     keras.utils.set_random_seed(0)
     model = Matterport(num_classes=3, settings={**SETTINGS, **conventions, "score_threshold": 0.0})
