@@ -67,7 +67,9 @@ def main() -> None:
 def write(path: str) -> None:
     """Writes the weight file of seeded noise."""
     generator = np.random.default_rng(0)
-    layers = build.build_model(MatterportConfig(backbone=BACKBONE), num_classes=CLASSES).weight_layout()
+    layers = build.build_model(
+        MatterportConfig(compatibility="matterport", backbone=BACKBONE), num_classes=CLASSES
+    ).weight_layout()
     hdf5.write_file(
         path,
         [(layer, [(name, Noise(each.shape, generator)) for name, each in weights]) for layer, weights in layers],
