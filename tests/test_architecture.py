@@ -133,6 +133,17 @@ def test_noqa_is_only_where_it_is_allowed():
     assert found == ALLOWED_NOQA
 
 
+def test_no_test_changes_the_clock_of_the_process():
+    """The threads of a service that another test keeps would wait until the old time: a module gets its own `time`."""
+    functions = "monotonic|perf_counter|sleep|time"
+    changes = re.compile(rf"""setattr\(\s*["']?(?:\w+\.)*time(?:\.|["']?,)\s*["']?(?:{functions})\b""")
+    assert changes.search('setattr(worker.time, "monotonic", clock)')
+    assert changes.search("setattr('time.monotonic', clock)")
+    assert not changes.search('setattr(worker, "time", SimpleNamespace(monotonic=clock))')
+    texts = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__).resolve()}
+    assert [path.relative_to(ROOT).as_posix() for path, text in texts.items() if changes.search(text)] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=_module_name)
 def test_tensorflow_stays_in_its_rooms(path):
     imported = {name.split(".")[0] for name, _ in _imports(path)}

@@ -11,6 +11,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -89,7 +90,7 @@ def test_forward_library_logs_turns_warnings_into_lines_of_the_log(library_log, 
 
 def test_forward_library_logs_limits_repeated_lines(library_log, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(server.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for second in (0, 1, 9.9, 10, 11):
         clock[0] = 100.0 + second
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")

@@ -1,5 +1,6 @@
 """The start of a worker process; whole services with workers are in `test_server.py`."""
 
+import itertools
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -54,8 +55,7 @@ class DyingProcess:
     ids=["dead", "well", "slow", "died meanwhile", "hung"],
 )
 def test_is_alive_of_a_worker_that_dies_meanwhile(looks, answers, alive, monkeypatch):
-    clock = iter(range(100))
-    monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=itertools.count().__next__))
     process = object.__new__(worker.Worker)
     process.process = DyingProcess(looks)
     process.ping = lambda timeout: answers.pop(0)

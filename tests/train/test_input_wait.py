@@ -1,5 +1,7 @@
 """The time spent waiting for batches, on clocks that the tests set."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,7 +66,7 @@ class Waited:
 def report(log, monkeypatch):
     """Reports on epochs of (seconds, seconds waited) of each step; gives the logs of each."""
     now, waited = [0.0], Waited()
-    monkeypatch.setattr(input_wait.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(input_wait, "time", SimpleNamespace(monotonic=lambda: now[0]))
     callback = InputWaitReport(waited, log=log)
 
     def call(*epochs):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from mrcnn.card import facts
@@ -36,7 +38,7 @@ class FakeMeter:
 def seconds(monkeypatch):
     """Sets the time by hand."""
     now = [1000.0]
-    monkeypatch.setattr(run_record.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_record, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -6,14 +6,14 @@ from tests.serve.helpers import running
 from .helpers import make_three
 
 
-@pytest.fixture(scope="package")  # while it runs, no other test may change the clock
+@pytest.fixture(scope="session")
 def three():
     """A service that finds three objects in each picture, see `helpers.three_objects`."""
     with running(make_three()) as found:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def window(three):
     """The real browser, one for all tests of the pages; it closes its connections before that service stops."""
     with browser.browsing() as found:
