@@ -78,6 +78,8 @@ SEMANTIC = {  # images of a disc have stuff alone, those of a bar a thing alone:
 HEADS = {
     "fcn": {},
     "semantic": SEMANTIC,
+    "points": {"model": {**tiny.CONFIG["model"], "mask_supervision": "points"}},
+    "pointrend": {"model": {**tiny.CONFIG["model"], "mask_head": "pointrend", "mask_pool_size": 4, "mask_size": 16}},
     "hourglass": {  # that learns from points, of which each step draws a half
         "allowed_mask_classes": ["disc"],
         "model": {
@@ -111,7 +113,7 @@ train(project, root / "parts", resume=True, **settings)
     assert float(whole[2][0]["mrcnn_mask_loss"]) > 0  # all five losses took part
 
 
-@pytest.mark.parametrize(("head", "losses"), [("fcn", 14), ("semantic", 16)])
+@pytest.mark.parametrize(("head", "losses"), [("fcn", 14), ("semantic", 16), ("points", 14), ("pointrend", 16)])
 def test_two_devices_equal_one_on_the_same_global_batch(tmp_path, head, losses):
     execute(
         f"""
