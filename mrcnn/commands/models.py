@@ -3,20 +3,19 @@
     python -m mrcnn models
     python -m mrcnn models torchvision:maskrcnn_resnet50_fpn_v2
 
-Nothing is downloaded: a model is, once, when it is first used. The average precision is what the code bases publish for
-COCO val2017, in percent.
+Nothing is downloaded: a model is, once, when it is first used. Average precision and panoptic quality (PQ) are what
+the code bases publish for COCO val2017, in percent.
 """
 
 import argparse
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrcnn import events, startup
 from mrcnn.errors import UserError, printable
 
-MEASURES = ("box", "mask", "keypoint")
-HEAD = ("name", *(f"{measure} AP" for measure in MEASURES), "MB", "licence", "file")
+MEASURES = {"box": "box AP", "mask": "mask AP", "keypoint": "keypoint AP", "panoptic": "PQ"}
+HEAD = ("name", *MEASURES.values(), "MB", "licence", "file")
 NONE = "–"
 HERE, MISSING = "here", "not here yet"
 HINTS = (
@@ -47,16 +46,15 @@ def details(name: str) -> list[str]:
     """
     models = _models()
     if name not in models:
-        near = difflib.get_close_matches(name, models, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; `mrcnn models` lists them"
+        hint = startup.load("mrcnn.weights.published").hint(name, models)
         raise UserError(f"there is no published model {name!r}{hint}")
     model = models[name]
     place = startup.load("mrcnn.weights.cache").place(model.url)
-    measured = ", ".join(f"{measure} {value:.1f}" for measure, value in model.ap.items()) or "not published"
+    measured = ", ".join(f"{MEASURES[measure]} {value:.1f}" for measure, value in model.ap.items()) or "not published"
     size = "not published" if model.megabytes is None else f"{model.megabytes} MB"
     return [
         name,
-        f"AP on COCO val2017, as published: {measured}",
+        f"on COCO val2017, as published: {measured}",
         f"size: {size}",
         f"licence: {model.licence}",
         f"source: {model.url}",

@@ -1,6 +1,7 @@
 """Class names for a weight file without model folder, and the classes of one.
 
-Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the order of their ids.
+Source of `COCO_NAMES`: the 80 categories of COCO's instance annotations, in the order of their ids; of `COCO_STUFF`:
+the 53 categories of its panoptic annotations that are no things, in the order of their ids.
 """
 
 import json
@@ -27,10 +28,24 @@ COCO_NAMES = (
     "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven",
     "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
+COCO_STUFF = (
+    "banner", "blanket", "bridge", "cardboard", "counter", "curtain", "door-stuff", "floor-wood", "flower", "fruit",
+    "gravel", "house", "light", "mirror-stuff", "net", "pillow", "platform", "playingfield", "railroad", "river",
+    "road", "roof", "sand", "sea", "shelf", "snow", "stairs", "tent", "towel", "wall-brick", "wall-stone", "wall-tile",
+    "wall-wood", "water-other", "window-blind", "window-other", "tree-merged", "fence-merged", "ceiling-merged",
+    "sky-other-merged", "cabinet-merged", "table-merged", "floor-other-merged", "pavement-merged", "mountain-merged",
+    "grass-merged", "dirt-merged", "paper-merged", "food-other-merged", "building-other-merged", "rock-merged",
+    "wall-other-merged", "rug-merged",
+)  # fmt: skip
 BACKGROUND = "bg"
 BACKGROUNDS = ("bg", "background", "__background__")  # lower-case names that mark a list's first class as background
 
 Classes = str | Path | Sequence[str]
+
+
+def stuff_names(count: int) -> tuple[str, ...]:
+    """Names stuff classes without known names: as many as COCO has are COCO's; others are numbered from 1."""
+    return COCO_STUFF if count == len(COCO_STUFF) else tuple(f"stuff {number}" for number in range(1, count + 1))
 
 
 def read_names(classes: Classes) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def model_config(file: ForeignFile) -> ModelConfig:
     values = {**sizes.widths(file.layers()), **file.settings(), **(known.settings if known else {})}
     if file.num_keypoints:
         values["keypoints"] = keypoints.numbered(file.num_keypoints).model_dump()
+    if file.num_stuff:
+        values["stuff_classes"] = class_names.stuff_names(file.num_stuff)
     if file.box_stages > 1:
         values |= _cascade(file)
     return errors.check(family.record_of(values), values, path=f"{file.path}: model")
@@ -105,6 +107,12 @@ def assumptions(file: ForeignFile, *, classes: class_names.Classes | None) -> tu
     lines = []
     if classes is None and file.is_coco:
         lines.append(f"{file.path} does not contain its class names: COCO's are assumed; to set others, give --classes")
+    if file.num_stuff:
+        assumed = "COCO's" if file.num_stuff == len(class_names.COCO_STUFF) else "numbers"
+        lines.append(
+            f"{file.path} does not contain the names of its {file.num_stuff} stuff classes: {assumed} are assumed; to "
+            "set others, give a model folder with `model.stuff_classes`"
+        )
     lines += epsilon_remarks(file, fix="give a model folder with `model.norm_epsilon`")
     if file.box_stages > 1:
         lines.append(

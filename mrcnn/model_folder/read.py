@@ -222,13 +222,15 @@ def read_file(
 def _read_foreign(path: Path, *, classes: class_names.Classes | None, input_size: Sequence[int] | None) -> StoredModel:
     file = foreign_file.read_detector(path)
     names = foreign_file.class_titles(file, classes=classes)
+    config = foreign_file.model_config(file)
     return StoredModel(
         path=path,
         weights=path,
         class_names=names,
         class_metas=class_names.metas([], names),
         input_size=foreign_file.input_size(input_size),
-        config=foreign_file.model_config(file),
+        config=config,
+        stuff_metas=class_names.metas([], ("", *config.stuff_classes)),
         warnings=foreign_file.assumptions(file, classes=classes),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.errors import UserError
 from mrcnn.weights import state_dict
-from mrcnn.weights.maps import caffe2, detectron2, torchvision
+from mrcnn.weights.maps import caffe2, detectron2, detectron2_heads, torchvision
 from mrcnn.weights.maps.entries import Entry, Form, Layers, to_layers, to_tensors
 
 CODE_BASES: dict[str, ModuleType] = {"torchvision": torchvision, "detectron2": detectron2}
@@ -86,6 +86,11 @@ class ForeignFile:
             return int(self._map.num_keypoints(self.tensors))
         except IndexError as error:
             raise self._damaged(error) from error
+
+    @property
+    def num_stuff(self) -> int:
+        """Number of stuff classes of a detector; 0 without a semantic head."""
+        return int(self._map.num_stuff(self.tensors))
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -178,6 +183,8 @@ def read(path: str | os.PathLike[str]) -> ForeignFile:
         tensors = caffe2.as_detectron2(tensors)
     elif torchvision.is_detector(tensors):  # detectron2 has some of the older names for other tensors
         tensors = torchvision.renamed(tensors)
+    else:
+        tensors = detectron2_heads.renamed(tensors)
     for name, code_base in CODE_BASES.items():
         if code_base.is_detector(tensors) or code_base.is_backbone(tensors):
             found = ForeignFile(state.path, state.form, name, code_base.is_detector(tensors), tensors, state.author)

@@ -45,7 +45,10 @@ def _origin(file: ForeignFile) -> str:
 
 def _detector_lines(file: ForeignFile) -> list[str]:
     stages = f" (cascade of {file.box_stages} stages)" if file.box_stages > 1 else ""
-    heads = ", ".join([f"boxes{stages}", *file.settings()["heads"]])
+    settings = file.settings()
+    named = {"masks": f"masks ({settings['mask_head']})"} if "mask_head" in settings else {}
+    others = [*settings["heads"], *settings.get("extra_heads", ())]
+    heads = ", ".join([f"boxes{stages}", *(named.get(head, head) for head in others)])
     widths = sizes.widths(file.layers())
     found = [
         f"  classes with background: {_number(_num_classes(file))}",
@@ -74,6 +77,7 @@ def _number(value: int | None) -> str:
 
 
 def _verdict(file: ForeignFile) -> str:
+    settings = file.settings() if file.is_detector else {}
     if file.foreign_parts:
         return "no; the tensors that are not of this model change what it detects"
     if file.missing:
@@ -81,8 +85,8 @@ def _verdict(file: ForeignFile) -> str:
         return f"not by itself, {what} is not complete"
     if not file.is_detector:
         return f"as `imagenet_weights`, into the {file.backbone} of every family"
-    family, heads = file.settings()["family"], file.settings()["heads"]
-    whole = f"everything into a {family} model with {file.backbone}, {file.num_classes} classes and heads {list(heads)}"
+    family, heads = settings["family"], [*settings["heads"], *settings.get("extra_heads", ())]
+    whole = f"everything into a {family} model with {file.backbone}, {file.num_classes} classes and heads {heads}"
     if published.of_file(file.path):
         return f"{whole}; it is a published file, whose class names are known"
     needs = f"--classes must name the {file.num_classes - 1} besides the background"

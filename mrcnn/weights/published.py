@@ -1,10 +1,12 @@
 """The published weight files by name, such as `torchvision:maskrcnn_resnet50_fpn`.
 
 Sources: torchvision 0.29, the weights of `models/detection` and `models/resnet.py`; detectron2's MODEL_ZOO.md, which
-names the licence of its files too. Their file names hold the first digits of the SHA-256 of the content.
+names the licence of its files too, and the README of its `projects/PointRend`. The file names hold the first digits of
+the SHA-256 of the content.
 """
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ COCO_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_
 IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
 BSD, SHARE_ALIKE = "BSD-3-Clause", "CC BY-SA 3.0"  # of torchvision's code, which has none for the weights alone
 BOX, MASK, KEYPOINT = "box", "mask", "keypoint"
+PANOPTIC = "panoptic"
 COCO, PERSON = "coco", "person"  # class names, as for `class_names.read_names`
 
 
@@ -27,7 +30,8 @@ class Published(NamedTuple):
         sha256: first digits of the SHA-256 of its content; "" where none is published.
         classes: its class names, as for `class_names.read_names`; "" for a backbone.
         settings: keys of `model` that differ from the defaults of its family.
-        ap: average precision on COCO val2017 as published, in percent, by what is measured.
+        ap: average precision on COCO val2017 as published, in percent, by what is measured; of `PANOPTIC` the panoptic
+            quality.
         megabytes: size of the file, in millions of bytes; None where it is not published.
         licence: of the file.
     """
@@ -54,6 +58,7 @@ def _detectron2(path: str, sha256: str, *, ap: Mapping[str, float], **more: Any)
 _FIRST = {"norm_epsilon": 0.0}
 # detectron2's Base-Keypoint-RCNN-FPN.yaml; its smooth L1 of the box head alone (beta 0.5) has no key here
 _KEYPOINTS: Mapping[str, Any] = {"classes": PERSON, "settings": {"post_nms_topk_train": 1500}}
+_PANOPTIC = "COCO-PanopticSegmentation/panoptic_fpn"
 MODELS: Mapping[str, Published] = {
     "torchvision:maskrcnn_resnet50_fpn": _torchvision(
         "maskrcnn_resnet50_fpn_coco",
@@ -82,6 +87,27 @@ MODELS: Mapping[str, Published] = {
     ),
     "detectron2:mask_rcnn_R_101_FPN_3x": _detectron2(
         "COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x/138205316", "a3ec72", ap={BOX: 42.9, MASK: 38.6}
+    ),
+    "detectron2:cascade_mask_rcnn_R_50_FPN_1x": _detectron2(
+        "Misc/cascade_mask_rcnn_R_50_FPN_1x/138602847", "e9d89b", ap={BOX: 42.1, MASK: 36.4}
+    ),
+    "detectron2:cascade_mask_rcnn_R_50_FPN_3x": _detectron2(
+        "Misc/cascade_mask_rcnn_R_50_FPN_3x/144998488", "480dd8", ap={BOX: 44.3, MASK: 38.5}
+    ),
+    "detectron2:pointrend_rcnn_R_50_FPN_1x": _detectron2(
+        "PointRend/InstanceSegmentation/pointrend_rcnn_R_50_FPN_1x_coco/164254221", "88c6f8", ap={MASK: 36.2}
+    ),
+    "detectron2:pointrend_rcnn_R_50_FPN_3x": _detectron2(
+        "PointRend/InstanceSegmentation/pointrend_rcnn_R_50_FPN_3x_coco/164955410", "3c3198", ap={MASK: 38.3}
+    ),
+    "detectron2:panoptic_fpn_R_50_1x": _detectron2(
+        f"{_PANOPTIC}_R_50_1x/139514544", "dbfeb4", ap={BOX: 37.6, MASK: 34.7, PANOPTIC: 39.4}
+    ),
+    "detectron2:panoptic_fpn_R_50_3x": _detectron2(
+        f"{_PANOPTIC}_R_50_3x/139514569", "c10459", ap={BOX: 40.0, MASK: 36.5, PANOPTIC: 41.5}
+    ),
+    "detectron2:panoptic_fpn_R_101_3x": _detectron2(
+        f"{_PANOPTIC}_R_101_3x/139514519", "cafdb1", ap={BOX: 42.4, MASK: 38.5, PANOPTIC: 43.0}
     ),
     "detectron2:keypoint_rcnn_R_50_FPN_3x": _detectron2(
         "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621", "a6e10b", ap={BOX: 55.4, KEYPOINT: 65.5}, **_KEYPOINTS
@@ -116,8 +142,14 @@ def find(model: str | Path) -> Published | None:
     if name.partition(":")[0] not in _CODE_BASES or ":" not in name or Path(model).exists():
         return None
     if name not in MODELS:
-        raise UserError(f"{name} is not among the published models: use one of {', '.join(MODELS)}")
+        raise UserError(f"{name} is not among the published models{hint(name, MODELS)}")
     return MODELS[name]
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Formats the end of a message about an unknown name: the most similar known one, or where they are listed."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else "; `mrcnn models` lists them"
 
 
 def of_file(path: str | Path) -> Published | None:

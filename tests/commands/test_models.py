@@ -15,15 +15,16 @@ def folder(tmp_path, monkeypatch):
 def test_all_models_are_listed_with_what_is_published_of_them(folder, capsys):
     assert models.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == "name box AP mask AP keypoint AP MB licence file".split()
-    rows = {line.split()[0]: line.split()[1:] for line in lines[1:10]}
+    assert lines[0].split() == "name box AP mask AP keypoint AP PQ MB licence file".split()
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:17]}
     assert list(rows) == ["coco", *published.MODELS]
-    assert rows["coco"] == ["–", "–", "–", "258", "MIT", "not", "here", "yet"]
-    assert rows["torchvision:maskrcnn_resnet50_fpn_v2"][:5] == ["47.4", "41.8", "–", "186", "BSD-3-Clause"]
-    assert rows["detectron2:keypoint_rcnn_R_101_FPN_3x"][:4] == ["56.4", "–", "66.1", "–"]
-    assert len({line.index("here") for line in lines[1:10]}) == 1  # the columns are aligned
+    assert rows["coco"] == ["–", "–", "–", "–", "258", "MIT", "not", "here", "yet"]
+    assert rows["torchvision:maskrcnn_resnet50_fpn_v2"][:6] == ["47.4", "41.8", "–", "–", "186", "BSD-3-Clause"]
+    assert rows["detectron2:keypoint_rcnn_R_101_FPN_3x"][:5] == ["56.4", "–", "66.1", "–", "–"]
+    assert rows["detectron2:panoptic_fpn_R_50_3x"][:5] == ["40.0", "36.5", "–", "41.5", "–"]
+    assert len({line.index("here") for line in lines[1:17]}) == 1  # the columns are aligned
     assert lines[-1] == f"A file that is not here is downloaded to {folder} when it is first used."
-    assert max(map(len, lines[:10])) <= 110
+    assert max(map(len, lines[:17])) <= 110
 
 
 def test_one_model_is_described_with_its_place(folder, capsys):
@@ -37,7 +38,7 @@ def test_one_model_is_described_with_its_place(folder, capsys):
     assert models.main([name]) == 0
     assert capsys.readouterr().out.splitlines() == [
         name,
-        "AP on COCO val2017, as published: box 41.0, mask 37.2",
+        "on COCO val2017, as published: box AP 41.0, mask AP 37.2",
         "size: not published",
         "licence: CC BY-SA 3.0",
         f"source: {published.MODELS[name].url}",

@@ -21,6 +21,17 @@ def test_cocos_names_stand_in_the_order_of_their_ids():
     }  # fmt: skip
 
 
+def test_cocos_stuff_stands_in_the_order_of_its_ids():
+    names = class_names.stuff_names(53)
+    assert len(set(names)) == 53
+    # COCO's panoptic ids of stuff: 92 banner to 181 window-other, then 184 tree-merged, 187 sky to 200 rug-merged
+    assert (names[0], names[35], names[36], names[39], names[52]) == (
+        "banner", "window-other", "tree-merged", "sky-other-merged", "rug-merged",
+    )  # fmt: skip
+    assert class_names.stuff_names(2) == ("stuff 1", "stuff 2")
+    assert class_names.stuff_names(0) == ()
+
+
 def test_names_are_given_in_four_ways(tmp_path):
     path = tmp_path / "names.json"
     path.write_text(json.dumps(["cat", "a dog", "kiwi"]))

@@ -94,7 +94,7 @@ def test_read_detector_refuses_layers_that_no_model_here_has(tmp_path, code_base
 
 
 def test_read_detector_passes_over_what_does_not_act_on_detections(tmp_path):
-    more = ("sem_seg_head.predictor.weight", "proposal_generator.anchor_generator.cell_anchors.0", "pixel_mean")
+    more = ("roi_heads_ema.box_head.fc1.weight", "proposal_generator.anchor_generator.cell_anchors.0", "pixel_mean")
     tensors = foreign_examples.detector("detectron2") | {name: np.zeros(3, np.float32) for name in more}
     state_dict_write.write_torch(tmp_path / "m.pth", tensors)
     assert sorted(foreign_file.read_detector(tmp_path / "m.pth").unknown) == sorted(more)

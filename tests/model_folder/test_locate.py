@@ -46,7 +46,7 @@ def test_find_model_and_find_start_download_a_published_model(tmp_path, monkeypa
     assert locate.find_model("detectron2:mask_rcnn_R_50_FPN_1x") == ModelFiles(path)
     assert locate.find_start("torchvision:maskrcnn_resnet50_fpn") == ModelFiles(path)
     assert asked == ["a54504", "bf2d0c1e"]
-    with pytest.raises(UserError, match=r"^detectron2:x is not among the published models: use one of "):
+    with pytest.raises(UserError, match=r"^detectron2:x is not among the published models; "):
         locate.find_model("detectron2:x")
 
 

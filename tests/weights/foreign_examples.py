@@ -23,14 +23,19 @@ def shape_of(entry, *, num_classes, anchors=3, shared=False):
         outputs = 4 * (num_classes - 1)
     if entry.layer.startswith("mrcnn_bbox_fc") and entry.kind in ("box_deltas", "deltas") and shared:
         outputs = 4
+    if entry.kind.startswith("coarse_masks"):
+        outputs = 49 * (num_classes - 1)
     if entry.weight != "kernel":
         return (outputs,)
+    if entry.kind.startswith("point"):
+        return (outputs, 256 + num_classes - 1, 1)
     inputs = 3 if entry.layer == "conv1" else 2
     if entry.kind == "regions":
         return (outputs, 256 * 7 * 7)
     return (
         (outputs, inputs)
-        if entry.kind in ("dense", "dense_last", "connected", "box_deltas", "box_deltas_of_objects")
+        if entry.kind
+        in ("dense", "dense_last", "connected", "box_deltas", "box_deltas_of_objects", "coarse_masks_of_objects")
         else (outputs, inputs, 1, 1)
     )
 

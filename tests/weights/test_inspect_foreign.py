@@ -131,3 +131,10 @@ def test_lines_count_the_stages_of_a_cascade(lines_of):
     lines = lines_of(foreign_examples.detector("detectron2", form=form))
     assert "  heads: boxes (cascade of 3 stages), masks" in lines
     assert lines[-1].startswith("  loads: everything into a detectron2 model with resnet50, 3 classes")
+
+
+def test_lines_name_pointrend_and_a_semantic_head(lines_of):
+    form = Form("resnet50", pointrend=True, semantic=True)
+    lines = lines_of(foreign_examples.detector("detectron2", form=form))
+    assert "  heads: boxes, masks (pointrend), semantic" in lines
+    assert "classes and heads ['masks', 'semantic'];" in lines[-1]

@@ -27,13 +27,13 @@ def test_find_is_none_for_a_path_that_exists(tmp_path, monkeypatch):
     assert published.find("torchvision:mine") is None
 
 
-def test_find_names_the_known_models():
+def test_find_of_an_unknown_name_has_a_hint():
     with pytest.raises(UserError) as caught:
         published.find("detectron2:mask_rcnn")
-    message = str(caught.value)
-    assert message.startswith("detectron2:mask_rcnn is not among the published models: use one of torchvision:")
-    assert all(name in message for name in published.MODELS)
-    assert "\n" not in message
+    expected = "detectron2:mask_rcnn is not among the published models; did you mean detectron2:mask_rcnn_R_50_FPN_3x?"
+    assert str(caught.value) == expected
+    with pytest.raises(UserError, match=r"^detectron2:x is not among the published models; `mrcnn models` lists them$"):
+        published.find("detectron2:x")
 
 
 def test_of_file_finds_a_published_file_wherever_it_lies(tmp_path):

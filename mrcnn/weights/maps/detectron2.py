@@ -1,4 +1,4 @@
-"""Tensors of detectron2's Mask R-CNN, Keypoint R-CNN and Cascade R-CNN, and of its ImageNet ResNets.
+"""Tensors of detectron2's Mask R-CNN, Keypoint R-CNN, Cascade R-CNN, PointRend and Panoptic FPN, and of its ResNets.
 
 detectron2's last class is the background, which has neither box nor mask; in this project it is the first.
 Source: detectron2 at 02b5c4e2, `modeling`: names and shapes of the state dicts.
@@ -8,14 +8,19 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from mrcnn.structures import of_stage
+from mrcnn.structures import SEMANTIC, of_stage
 from mrcnn.weights import names
+from mrcnn.weights.maps import detectron2_heads
 from mrcnn.weights.maps.entries import Entry, Form, Tensors, conv, norm, pair
 
 BODY = "backbone.bottom_up."
 KEYPOINT_CONVOLUTIONS = 8
 # begins of the names of all tensors that act on detections
-USED = ("backbone.", "proposal_generator.rpn_head.", "roi_heads.box_", "roi_heads.mask_", "roi_heads.keypoint_")
+USED = (
+    "backbone.", "proposal_generator.rpn_head.", "roi_heads.box_", "roi_heads.mask_", "roi_heads.keypoint_",
+    f"{detectron2_heads.SEMANTIC}.",
+)  # fmt: skip
+_MASKS = ("mask_head.predictor", "mask_head.coarse_head.prediction")
 _STAGE = re.compile(r"roi_heads\.box_(?:head|predictor)\.(\d{1,2})\.")
 USUAL = {"rpn_convolutions": 1}  # the published number of parts, where it is not 0
 
@@ -44,8 +49,8 @@ def settings_of(tensors: Tensors) -> dict[str, Any]:
         "backbone": depth_of(tensors, BODY),
         "heads": [
             name
-            for name, tensor in (("masks", "mask_head.predictor"), ("keypoints", "keypoint_head.score_lowres"))
-            if f"roi_heads.{tensor}.weight" in tensors
+            for name, weights in (("masks", _MASKS), ("keypoints", ("keypoint_head.score_lowres",)))
+            if any(f"roi_heads.{weight}.weight" in tensors for weight in weights)
         ],
         "channels": tensors[f"{BODY}stem.conv1.weight"].shape[1],
     }
@@ -58,6 +63,8 @@ def settings_of(tensors: Tensors) -> dict[str, Any]:
         "class_agnostic_boxes": form.class_agnostic_boxes,
         **({"box_head": "cascade"} if form.box_stages > 1 else {}),
         "class_agnostic_masks": form.class_agnostic_masks,
+        **({"mask_head": "pointrend"} if form.pointrend else {}),
+        **({"extra_heads": [SEMANTIC]} if form.semantic else {}),
     }
     return found | {name: value for name, value in parts.items() if value != USUAL.get(name, 0)}
 
@@ -71,6 +78,11 @@ def num_keypoints(tensors: Tensors) -> int:
     """Counts the points of a detector with a keypoint head; 0 without one."""
     weight = tensors.get("roi_heads.keypoint_head.score_lowres.weight")
     return 0 if weight is None else weight.shape[1]
+
+
+def num_stuff(tensors: Tensors) -> int:
+    """Counts the stuff classes of a detector with a semantic head; 0 without one."""
+    return detectron2_heads.num_stuff(tensors)
 
 
 def depth_of(tensors: Collection[str], prefix: str) -> str:
@@ -103,14 +115,17 @@ def form_of(tensors: Tensors) -> Form:
     stages = _box_stages(tensors)
     first = _stage(1, of=stages)
     convolutions = [number for number in range(1, 9) if f"roi_heads.box_head{first}.conv{number}.weight" in tensors]
+    coarse = detectron2_heads.num_coarse(tensors)
     several = _outputs(tensors, f"box_predictor{first}.cls_score") > 2
     return Form(
         depth_of(tensors, BODY),
         rpn_convolutions=2 if "proposal_generator.rpn_head.conv.conv1.weight" in tensors else 1,
         box_convolutions=len(convolutions),
         class_agnostic_boxes=stages > 1 or (several and _outputs(tensors, "box_predictor.bbox_pred") == 4),
-        class_agnostic_masks=several and _outputs(tensors, "mask_head.predictor") == 1,
+        class_agnostic_masks=several and 1 in (_outputs(tensors, "mask_head.predictor"), coarse),
         box_stages=stages,
+        pointrend=detectron2_heads.has_pointrend(tensors),
+        semantic=detectron2_heads.num_stuff(tensors) > 0,
     )
 
 
@@ -136,9 +151,14 @@ def entries(form: Form) -> Iterator[Entry]:
     for stage in range(1, form.box_stages + 1):
         yield from _box_predictor(form, stage)
     of_masks = "" if form.class_agnostic_masks else "_of_objects"
-    yield from _convolutions("roi_heads.mask_head.mask_fcn", "mrcnn_mask", 4)
-    yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
-    yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", f"conv{of_masks}", bias=f"same{of_masks}")
+    if form.pointrend:
+        yield from detectron2_heads.pointrend_entries(class_agnostic=form.class_agnostic_masks)
+    else:
+        yield from _convolutions("roi_heads.mask_head.mask_fcn", "mrcnn_mask", 4)
+        yield from pair("roi_heads.mask_head.deconv", "mrcnn_mask_deconv", "transposed_conv")
+        yield from pair("roi_heads.mask_head.predictor", "mrcnn_mask", f"conv{of_masks}", bias=f"same{of_masks}")
+    if form.semantic:
+        yield from detectron2_heads.semantic_entries()
     for number in range(1, KEYPOINT_CONVOLUTIONS + 1):
         yield from conv(f"roi_heads.keypoint_head.conv_fcn{number}", f"mrcnn_keypoint_conv{number}")
     yield from pair("roi_heads.keypoint_head.score_lowres", "mrcnn_keypoint_deconv", "transposed_conv")

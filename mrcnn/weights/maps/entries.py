@@ -52,6 +52,8 @@ class Form(NamedTuple):
         class_agnostic_boxes: whether one box serves all classes.
         class_agnostic_masks: whether one mask serves all classes.
         box_stages: stages of a cascade of box heads; 1: a single box head.
+        pointrend: whether the mask head is PointRend's.
+        semantic: whether there is a semantic head.
     """
 
     backbone: str
@@ -60,6 +62,8 @@ class Form(NamedTuple):
     class_agnostic_boxes: bool = False
     class_agnostic_masks: bool = False
     box_stages: int = 1
+    pointrend: bool = False
+    semantic: bool = False
 
 
 class Kind(NamedTuple):
@@ -74,7 +78,8 @@ class Kind(NamedTuple):
     write: Callable[[np.ndarray], np.ndarray]
 
 
-REGION_CHANNELS = 256  # of the regions' features in all published models
+REGION_CHANNELS = 256  # of the regions' features, and of the layers of PointRend's point head, in all published models
+COARSE_CELLS = 7**2  # of one of PointRend's coarse masks in all published models
 REGION_SOURCES = ("fpn_p2", "mrcnn_box_conv")  # begins of the layers before the regions' fully connected one, in order
 
 
@@ -111,12 +116,52 @@ def _with_background(values: np.ndarray, *, per_class: int) -> np.ndarray:
     return np.concatenate([np.zeros_like(values[:per_class]), values])
 
 
+def _coarse_masks(values: np.ndarray, *, background: bool) -> np.ndarray:
+    """Arranges the outputs of PointRend's coarse masks, `[K * S * S, ...]`, by cell and then by class."""
+    masks = values.reshape(-1, COARSE_CELLS, *values.shape[1:])
+    masks = _with_background(masks, per_class=1) if background else masks
+    by_cell = np.swapaxes(masks, 0, 1).reshape(-1, *values.shape[1:])
+    return by_cell if values.ndim == 1 else by_cell.T[None, None]
+
+
+def _from_coarse_masks(values: np.ndarray, *, background: bool) -> np.ndarray:
+    by_cell = values if values.ndim == 1 else values[0, 0].T
+    masks = np.swapaxes(by_cell.reshape(COARSE_CELLS, -1, *by_cell.shape[1:]), 0, 1)
+    return masks[int(background) :].reshape(-1, *by_cell.shape[1:])
+
+
+def _points(values: np.ndarray, *, background: bool, outputs: bool = False) -> np.ndarray:
+    """Arranges a layer of PointRend's point head, whose inputs end with the coarse logits of the K classes.
+
+    `[O, F + K, 1]` becomes `[1, 1, F + C, O]`; with `outputs`, the O outputs are the K classes too.
+    """
+    kernel = values[..., 0].T
+    if background:
+        features = REGION_CHANNELS
+        kernel = np.concatenate([kernel[:features], np.zeros_like(kernel[:1]), kernel[features:]])
+        kernel = _with_background(kernel.T, per_class=1).T if outputs else kernel
+    return kernel[None, None]
+
+
+def _from_points(values: np.ndarray, *, background: bool, outputs: bool = False) -> np.ndarray:
+    kernel = values[0, 0]
+    if background:
+        kernel = np.delete(kernel, REGION_CHANNELS, axis=0)
+        kernel = kernel[:, 1:] if outputs else kernel
+    return kernel.T[..., None]
+
+
 def _conv(values: np.ndarray) -> np.ndarray:
     return values.transpose(2, 3, 1, 0)  # [O, I, k, k] -> [k, k, I, O]
 
 
 def _from_conv(values: np.ndarray) -> np.ndarray:
     return values.transpose(3, 2, 0, 1)
+
+
+def _kind(read: Callable[..., np.ndarray], write: Callable[..., np.ndarray], **settings: bool) -> Kind:
+    """Fixes the keyword arguments of both directions."""
+    return Kind(partial(read, **settings), partial(write, **settings))
 
 
 KINDS: dict[str, Kind] = {
@@ -137,6 +182,12 @@ KINDS: dict[str, Kind] = {
     ),
     "deltas_of_objects": Kind(lambda v: _with_background(_deltas(v), per_class=4), lambda v: _deltas(v[4:])),
     "conv_of_objects": Kind(lambda v: _conv(_with_background(v, per_class=1)), lambda v: _from_conv(v)[1:]),
+    "coarse_masks": _kind(_coarse_masks, _from_coarse_masks, background=False),
+    "coarse_masks_of_objects": _kind(_coarse_masks, _from_coarse_masks, background=True),
+    "points": _kind(_points, _from_points, background=False),
+    "points_of_objects": _kind(_points, _from_points, background=True),
+    "point_masks": _kind(_points, _from_points, background=False),
+    "point_masks_of_objects": _kind(_points, _from_points, background=True, outputs=True),
     "same_of_objects": Kind(lambda v: _with_background(v, per_class=1), lambda v: v[1:]),
 }
 

@@ -71,6 +71,11 @@ def num_keypoints(tensors: Tensors) -> int:
     return 0 if weight is None else weight.shape[1]
 
 
+def num_stuff(tensors: Tensors) -> int:
+    """Counts stuff classes; torchvision's detectors have none."""
+    return 0
+
+
 def depth_of(tensors: Collection[str], prefix: str) -> str:
     """Finds the ResNet's depth from the names of its tensors: `resnet50` or `resnet101`."""
     return "resnet101" if f"{prefix}layer3.22.conv1.weight" in tensors else "resnet50"

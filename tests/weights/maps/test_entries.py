@@ -24,6 +24,12 @@ SHAPES = {
     "box_deltas_of_objects": (8, 3),
     "deltas_of_objects": (8,),
     "conv_of_objects": (2, 3, 1, 1),
+    "coarse_masks": (2 * 49, 3),
+    "coarse_masks_of_objects": (2 * 49, 3),
+    "points": (4, 256 + 2, 1),
+    "points_of_objects": (4, 256 + 2, 1),
+    "point_masks": (2, 256 + 2, 1),
+    "point_masks_of_objects": (2, 256 + 2, 1),
     "same_of_objects": (2,),
 }
 
@@ -54,6 +60,14 @@ def numbered(shape):
         ("box_deltas_of_objects", (3, 12), (2, 4), 1 * 3 + 2),
         ("deltas_of_objects", (12,), (11,), 6),
         ("conv_of_objects", (1, 1, 3, 3), (0, 0, 2, 1), 0 * 3 + 2),
+        # cell 5 of the second of two masks; theirs has all 49 cells of the first mask before it
+        ("coarse_masks", (1, 1, 3, 49 * 2), (0, 0, 2, 5 * 2 + 1), (49 + 5) * 3 + 2),
+        ("coarse_masks_of_objects", (1, 1, 3, 49 * 3), (0, 0, 2, 5 * 3 + 2), (49 + 5) * 3 + 2),
+        # output 3 of the last of 258 inputs; of objects, the background's logit is an input before their two
+        ("points", (1, 1, 258, 4), (0, 0, 257, 3), 3 * 258 + 257),
+        ("points_of_objects", (1, 1, 259, 4), (0, 0, 258, 3), 3 * 258 + 257),
+        ("point_masks", (1, 1, 258, 2), (0, 0, 257, 1), 258 + 257),
+        ("point_masks_of_objects", (1, 1, 259, 3), (0, 0, 258, 2), 258 + 257),
         ("same_of_objects", (3,), (2,), 1),
     ],
 )
@@ -77,6 +91,10 @@ def test_kinds_write_is_the_inverse_of_read(kind):
         ("box_deltas_of_objects", np.s_[:, :4]),
         ("deltas_of_objects", np.s_[:4]),
         ("conv_of_objects", np.s_[..., :1]),
+        ("coarse_masks_of_objects", np.s_[..., ::3]),
+        ("points_of_objects", np.s_[:, :, 256]),
+        ("point_masks_of_objects", np.s_[..., 0]),
+        ("point_masks_of_objects", np.s_[:, :, 256]),
         ("same_of_objects", np.s_[:1]),
     ],
 )
