@@ -8,10 +8,13 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.inference import InferenceModelConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.config.tta import TtaConfig
-from mrcnn.model_folder import checksum
+from mrcnn.errors import UserError
+from mrcnn.model_folder import checksum, read
 from mrcnn.model_folder.read import StoredModel
 from mrcnn.predict import beside
+from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.opening import Loading
+from mrcnn.predict.predictor import Predictor
 
 from . import one_dog
 
@@ -181,3 +184,15 @@ def test_open_beside_names_the_missing_package(stored, monkeypatch):
     found, line = opened(stored)
     assert found is None
     assert "needs the package onnxruntime; install it by python -m pip install 'mrcnn[onnx-run]'" in line
+
+
+def test_predictor_load_takes_the_file_of_the_runtime(stored, monkeypatch):
+    write(stored)
+    monkeypatch.setattr(read, "read_model", lambda *given, **named: stored)
+    lines = []
+    found = Predictor.load(stored.path, runtime="auto", device="cpu", warn=lines.append)
+    assert isinstance(found, ExportedPredictor)
+    assert found.facts.choices.score_threshold == 0.25
+    assert lines[0].startswith("runtime `auto`: the ONNX file ")
+    with pytest.raises(UserError, match=r"`model\.runtime` must be .*got \"tensorrt\""):
+        Predictor.load(stored.path, runtime="tensorrt")
