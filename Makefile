@@ -3,8 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-sdk
 TORCH := .venv-torch
+RUNTIMES := .venv-runtimes
+RUNTIME_NAMES := onnx openvino litert saved_model
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -47,6 +49,14 @@ torch-test: $(VENV)/.dev $(TORCH)/.run  ## PyTorch and torchvision read the stat
 $(TORCH)/.run: requirements-torch.txt
 	test -x $(TORCH)/bin/python || $(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	touch $@
+
+export-test: $(VENV)/.dev $(RUNTIME_NAMES:%=$(RUNTIMES)/%/.run)  ## exported models where one runtime alone is installed
+	MRCNN_RUNTIMES=$(CURDIR)/$(RUNTIMES) $(BIN)/python -m pytest -q -m slow tests/test_runtimes_alone.py
+
+$(RUNTIMES)/%/.run: requirements-runtimes/%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 SCENES := runs/scenes

@@ -1,7 +1,7 @@
 """Measures one route of `benchmarks.exports` in a process of its own; prints a line of JSON.
 
-`seconds`: median of the runs; `cpu_seconds`: that of the processor time of all threads; `peak_gb`; with --project also
-`box_ap` and `mask_ap`.
+`seconds`: of an image, median of the runs; `cpu_seconds`: that of the processor time of all threads; `peak_gb`; with
+--project also `box_ap` and `mask_ap`.
 """
 
 import argparse
@@ -36,8 +36,9 @@ def main(options: argparse.Namespace) -> None:
     """Times the predictor and prints the result."""
     predictor = opened(options)
     image = picture(*(options.size or (predictor.facts.min_dim, predictor.facts.max_dim)))
-    predictor.predict([image])
-    timed = [_timed(predictor, image) for _ in range(options.runs)]
+    images = [image] * options.batch
+    predictor.predict(images, batch_size=options.batch)
+    timed = [_timed(predictor, images) for _ in range(options.runs)]
     wall, processor = (statistics.median(values) for values in zip(*timed, strict=True))
     found = {"seconds": wall, "cpu_seconds": processor, "peak_gb": timing.peak_gb()}
     if options.project:
@@ -48,11 +49,11 @@ def main(options: argparse.Namespace) -> None:
     print(json.dumps(found))
 
 
-def _timed(predictor: AnyPredictor, image: np.ndarray) -> tuple[float, float]:
-    """Measures the seconds, and the seconds of processor time, of one image."""
-    before = time.process_time()
-    (wall,) = timing.seconds(lambda: predictor.predict([image]), 1)
-    return wall, time.process_time() - before
+def _timed(predictor: AnyPredictor, images: list[np.ndarray]) -> tuple[float, float]:
+    """Measures the seconds, and the seconds of processor time, of an image of a batch."""
+    before, count = time.process_time(), len(images)
+    (wall,) = timing.seconds(lambda: predictor.predict(images, batch_size=count), 1)
+    return wall / count, (time.process_time() - before) / count
 
 
 def opened(options: argparse.Namespace) -> AnyPredictor:
@@ -86,6 +87,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--format", required=True)
     parser.add_argument("--precision", default="")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, nargs=2)
     parser.add_argument("--project", type=Path)
     parser.add_argument("--tag")

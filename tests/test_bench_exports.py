@@ -38,8 +38,8 @@ def test_routes_have_a_folder_each_format_and_weights():
     options = exports.parse(["--model", "m", "--out", "o", "--size", "800", "1344"])
     assert (options.size, options.rounds) == ([800, 1344], 3)
     assert {route.folder for route in exports.ROUTES if route.format != exports.LIVE} == {
-        "saved_model-float32", "onnx-float32", "onnx-int8", "openvino-float32", "openvino-int8", "litert-float32",
-        "litert-int8",
+        "saved_model-float32", "onnx-float32", "onnx-float16", "onnx-int8", "openvino-float32", "openvino-int8",
+        "litert-float32", "litert-int8",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ SETTINGS = {
 
 
 def bundle_of():
-    return helpers.make_bundle(helpers.Thresholded(THRESHOLD), score_threshold=THRESHOLD)
+    bundle = helpers.make_bundle(helpers.Thresholded(THRESHOLD), score_threshold=THRESHOLD)
+    return replace(bundle, class_metas=bundle.class_metas[::-1])  # the folder's order is not that of the ids
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +240,7 @@ def test_evaluate_has_the_metrics_of_the_live_model(live, exported, tmp_path, ca
 
 def test_evaluate_knows_the_class_that_was_ignored_in_training(tmp_path):
     trained = {"neutral": "fox", "mask_classes": ["cat"]}
-    exporting.write(bundle_of(), tmp_path / "1", trained=trained)
+    exporting.write(bundle_of(), tmp_path / "1", known=trained)
     project = helpers.write_scored_project(tmp_path)
     loading = {"score_threshold": 0.25}
     prepared = scoring.prepare(tmp_path / "1", project, tag=None, names={}, loading=loading, log=JsonLog())

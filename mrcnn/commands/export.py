@@ -6,12 +6,13 @@ from pathlib import Path
 
 from mrcnn import files, startup
 from mrcnn.commands import arguments, paths, tasks
+from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 
 HELP = "write a SavedModel, ONNX, OpenVINO, LiteRT or PyTorch file and prove that it is equal"
 # for the Tab key; the table itself needs TensorFlow
 FORMATS = ("saved_model", "onnx", "openvino", "litert", "torchvision", "detectron2")
-RUN_OPTIONS = ("classes", "input_size", "images", "score_threshold", "device", "tf32")
+RUN_OPTIONS = ("classes", "input_size", "score_threshold", "device", "tf32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                              "dynamic_int8 of litert")  # fmt: skip
     parser.add_argument("--calibrate", type=Path, metavar="DIR",
                         help="for int8: images like those to come; at most 64 are used")  # fmt: skip
-    parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: bundled photographs")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: those of --project, or "
+                                                                   "bundled photographs")  # fmt: skip
+    parser.add_argument("--project", type=Path, metavar="DIR", help="project with labels: AP of both models")
+    parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
     arguments.add_tf32(parser)
@@ -42,9 +46,14 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
         paths.check_images(options.images)
     if options.calibrate:
         paths.check_images(options.calibrate)
+    if options.project:
+        paths.check_data(options.project, None)
+    elif options.tag:
+        raise UserError(f"--tag {options.tag} chooses images of a project; name it by --project")
     run = startup.load("mrcnn.export.run", debug=options.debug)
     target = run.Target(options.format, options.weights, options.calibrate)
-    run.export(options.model, options.out, log=log, format=target, **chosen)
+    images = run.Labelled(options.project, options.tag, options.images) if options.project else options.images
+    run.export(options.model, options.out, log=log, format=target, images=images, **chosen)
 
 
 def make_parser(prog: str | None = None) -> argparse.ArgumentParser:

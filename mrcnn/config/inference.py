@@ -1,8 +1,8 @@
 """The inference config: settings of the model and of the inference mode.
 
 Source: Supervisely Mask R-CNN plugin 5.16, inference schemas; `save_probabilities` from the June 2020 SDK. This project
-added `score_floor`, `max_image_mb` and `tta`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`, and
-`nms_after` of `sliding_window`.
+added `score_floor`, `max_image_mb`, `runtime` and `tta`; in `mode` `flip`, `existing_objects`, `join_iou_threshold`,
+and `nms_after` of `sliding_window`.
 """
 
 import re
@@ -31,6 +31,8 @@ AMOUNT_PATTERN = f"^{_AMOUNT.pattern}$"
 CUT_PATTERN = "^([0-9]{1,9}|-0{1,9})(px|%)$"
 INFERENCE_SUFFIX = "_maskrcnn"  # default suffix of an inference run's class and tag names
 # the meanings of keys that several records have with other types or defaults
+LIVE = "live"
+RuntimeName = Literal["live", "auto", "onnx", "openvino", "litert", "saved_model"]
 MODE_NAME = "which regions of an image the model is applied to, see [inference.md](inference.md)"
 ENABLE = "apply mask NMS per class to the detections of all windows; in the original in `sliding_window_det` only"
 OVERLAPPING = "IoU threshold of that mask NMS: of two detections with a higher mask IoU the weaker is dropped"
@@ -181,6 +183,14 @@ class InferenceModelConfig(UserSettings):
     max_image_mb: PositiveInt = Field(
         default=2048,
         description=("**new**: largest image, in megabytes of decoded pixels; one that is larger is skipped and named"),
+    )
+    runtime: RuntimeName = Field(
+        default="live",
+        description=(
+            "**new**: what computes the model: `live`, its Keras network; `onnx`, `openvino`, `litert` or "
+            "`saved_model`, an [exported file](export.md#runtimes-of-a-model-folder) in `export` of the model folder; "
+            "`auto`, the fastest file of equal detections. Where none can be used, the Keras network; the log says why"
+        ),
     )
     tta: TtaConfig | None = Field(
         default=None,

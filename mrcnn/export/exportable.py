@@ -6,7 +6,7 @@ Shape letters: B images, Hi Wi height and width of the model input, D output slo
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,44 +15,22 @@ from mrcnn.model_folder.network import Network
 from mrcnn.ops import accelerator
 from mrcnn.predict import outputs
 from mrcnn.predict.image_function import InputRules
-from mrcnn.structures import Choices, OutputRules, Tensor
+from mrcnn.structures import Choices, Tensor
 
 
-class DetectorSettings(NamedTuple):
+@dataclass(frozen=True)
+class DetectorSettings(InputRules):
     """Settings of a detector for preprocessing and postprocessing, outside the network.
 
     Attributes:
-        class_names: title of each class id, the background first.
-        min_dim: target of an image's short side in pixels; images are enlarged to it as far as `max_dim` allows.
-        max_dim: longest side of the model input in pixels.
-        channels: channel count of an image.
-        image_resize: the method of `data.resize.resize_image`.
         image_range: value of white in the model's 16-bit images; None for a model of 8-bit images.
-        rules: how boxes are rounded and masks resized.
-        shape: of the model input, as for `data.resize.resize_plan`.
-        fit: the rule of `data.resize.resize_plan`.
-        maps: names of the maps of whole images that the network predicts.
         fields: names of the extra fields of its detections.
         model: settings of the network, for formats that hold weights alone.
     """
 
-    class_names: tuple[str, ...]
-    min_dim: int
-    max_dim: int
-    channels: int = 3
-    image_resize: str = "exact"
     image_range: int | None = None
-    rules: OutputRules = OutputRules()
-    shape: str = "square"
-    fit: str = "centred"
-    maps: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     model: ModelConfig | None = None
-
-    @property
-    def input_rules(self) -> InputRules:
-        """How an image enters the network, for formats whose files hold the network alone."""
-        return InputRules(**{name: getattr(self, name) for name in InputRules._fields})
 
 
 @dataclass(frozen=True)
@@ -65,15 +43,15 @@ class Exportable:
         settings: how an image enters and how detections leave.
         labels: content of labels.json: titles, colours, input size and thresholds.
         choices: the run-time choices of the exported graph.
-        trained: what the evaluation must know of the training, as in `predict.exported_settings.ExportedSettings`:
-            `neutral` and `mask_classes`; without one of them it is None.
+        known: what else the file's metadata holds of the model, as in `predict.exported_settings.ExportedSettings`:
+            `neutral`, `mask_classes`, `class_order` and `made_of`; without one of them it is None.
     """
 
     network: Network
     settings: DetectorSettings
     labels: Mapping[str, Any]
     choices: Choices
-    trained: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def variables(self) -> list[Any]:

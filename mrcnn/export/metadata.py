@@ -1,10 +1,11 @@
 """The metadata of exported files, which `predict.exported_settings` reads."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mrcnn.export.exportable import DetectorSettings, Exportable
-from mrcnn.predict.exported_settings import FORMAT_VERSION, LABELS, SETTINGS
+from mrcnn.predict.exported_settings import FLOAT32, FORMAT_VERSION, LABELS, SETTINGS, WEIGHTS
 
 
 def texts(model: Exportable) -> dict[str, str]:
@@ -34,8 +35,22 @@ def settings(model: Exportable) -> dict[str, Any]:
         **model.choices._asdict(),
         **known.rules._asdict(),
         **_of_network(known),
-        **model.trained,
+        WEIGHTS: FLOAT32,
+        **model.known,
     }
+
+
+def with_weights(texts: Mapping[str, str], weights: str) -> dict[str, str]:
+    """Changes the metadata of a file whose weights are reduced.
+
+    Args:
+        texts: JSON texts by name, as from `texts`; without `settings` they stay as they are.
+        weights: the kind of the weights.
+    """
+    if SETTINGS not in texts:
+        return dict(texts)
+    content = {**json.loads(texts[SETTINGS]), WEIGHTS: weights}
+    return {**texts, SETTINGS: json.dumps(content, ensure_ascii=False)}
 
 
 def _of_network(known: DetectorSettings) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Both models are applied to the same images on the same device, and the differenc
 exported model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class Proof:
 def prove(
     predictor: Predictor,
     exported: Mapping[str, ImageFunction],
-    pictures: Sequence[Picture],
+    pictures: Collection[Picture],
     *,
     log: EventLog,
     tolerances: Tolerances | None = None,

@@ -1,15 +1,14 @@
 """Exports with reduced weights: checks what is asked for, reduces a written and proven model, and measures it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from mrcnn.config.errors import nearest
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.export import agreement
+from mrcnn.export import pictures as pictures_of
 from mrcnn.export.agreement import Agreement, Limits
 from mrcnn.export.exportable import DetectorSettings
 from mrcnn.export.formats import table
@@ -62,7 +61,7 @@ def reduce(
     *,
     weights: str,
     settings: DetectorSettings,
-    calibration: Sequence[Picture],
+    calibration: Collection[Picture],
     log: EventLog,
 ) -> None:
     """Reduces the weights of a written model.
@@ -76,12 +75,11 @@ def reduce(
         log: receives the progress.
     """
     log.info(f"reducing the weights to {weights}: this takes up to a few minutes")
-    images: list[np.ndarray] = [picture.image for picture in calibration]
-    chosen.reduce(folder, weights=weights, images=images, settings=settings)
+    chosen.reduce(folder, weights=weights, images=pictures_of.arrays(calibration), settings=settings)
 
 
 def measure(
-    predictor: Predictor, function: ImageFunction, *, weights: str, pictures: Sequence[Picture], log: EventLog
+    predictor: Predictor, function: ImageFunction, *, weights: str, pictures: Collection[Picture], log: EventLog
 ) -> Agreement:
     """Compares a model with reduced weights with the live one.
 

@@ -10,26 +10,31 @@ The folder is created only if it is complete and verified.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from mrcnn import decoder_notes, files, locks
+from mrcnn.errors import counted
 from mrcnn.events import EventLog
-from mrcnn.export import metadata, pictures, proof, publish, reduced
+from mrcnn.export import metadata, pictures, proof, publish, reduced, scores, speed
 from mrcnn.export.agreement import Agreement
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import table
 from mrcnn.export.formats.format import FLOAT32, Format
-from mrcnn.export.pictures import Picture
+from mrcnn.export.pictures import Labelled, Picture
 from mrcnn.export.proof import Proof
+from mrcnn.export.publish import Evidence
 from mrcnn.export.reduced import Target
-from mrcnn.model_folder import precision, read
+from mrcnn.model_folder import checksum, precision, read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle, StoredModel
+from mrcnn.predict.exported import ExportedPredictor
 from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.runtimes import table as runtimes
+from mrcnn.predict.sources import Source
 from mrcnn.structures import SEMANTIC
 
 Model = TypeVar("Model", StoredModel, ModelBundle)
@@ -45,15 +50,24 @@ class Exported:
         path: folder of the exported model.
         size_bytes: size of all files in it.
         seconds: time for building, saving and verifying the model, without reading its settings and the images.
-        proofs: the proof at the model's own score threshold; if it met no object, also one at the threshold 0.
-        agreement: with the live model, if the weights are reduced; else None.
+        evidence: what was measured; its proofs are that at the model's own score threshold and, if it met no object,
+            one at the threshold 0.
     """
 
     path: Path
     size_bytes: int
     seconds: float
-    proofs: tuple[Proof, ...]
-    agreement: Agreement | None = None
+    evidence: Evidence
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """The proofs of `evidence`."""
+        return tuple(self.evidence.proofs)
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """With the live model, if the weights are reduced; else None."""
+        return self.evidence.agreement
 
 
 def export(
@@ -64,7 +78,7 @@ def export(
     format: str | Target = table.DEFAULT,
     classes: Classes | None = None,
     input_size: Sequence[int] | None = None,
-    images: str | Path | None = None,
+    images: str | Path | Labelled | None = None,
     score_threshold: float | None = None,
     device: int | str | None = None,
     tf32: bool | None = None,
@@ -83,8 +97,8 @@ def export(
             with the live model, see `agreement`.
         classes: as for `read.read_model`.
         input_size: as for `read.read_model`.
-        images: folder of images to compare on; None uses those for int8 weights, or photographs that
-            scikit-image includes.
+        images: folder of images to compare on, or data with labels, on which both models are evaluated too; None uses
+            the images for int8 weights, or photographs that scikit-image includes.
         score_threshold: detections that score less are dropped; None keeps the model's own.
         device: as for `read.load_model`.
         tf32: as for `read.load_model`; it decides how exactly the two models are compared, not what is exported.
@@ -97,37 +111,94 @@ def export(
     files.check_free(out_dir, fix="remove it or name another")
     chosen = reduced.check(wanted)
     with locks.beside(out_dir, warn=log.warning), publish.workplace(target, title=chosen.title) as workplace:
-        stored = shaped(read.read_model(model, classes=classes, input_size=input_size), chosen)
-        seen = _pictures(stored, images or wanted.calibrate, log)
-
-        def attempt(bundle: ModelBundle, directory: Path) -> Proof:
-            trained = {"neutral": stored.neutral, "mask_classes": stored.mask_classes}
-            write(bundle, directory, format=chosen, trained=trained)
-            exported = chosen.open(directory, detector_settings(bundle))
-            return proof.prove(Predictor(bundle), exported, seen, log=log)
-
-        for line in chosen.limits(detector_settings(stored)):
+        stored = read.read_model(model, classes=classes, input_size=input_size)
+        work = _Work.of(stored, wanted, images=images, log=log)
+        for line in chosen.limits(detector_settings(work.stored)):
             log.warning(line)
         began = time.monotonic()
         log.info("building the graph: the export takes up to a few minutes")
-        bundle = read.load_model(stored, score_threshold=score_threshold, device=device, tf32=tf32, warn=log.warning)
-        proofs = [attempt(bundle, workplace / "model")]
+        bundle = read.load_model(
+            work.stored, score_threshold=score_threshold, device=device, tf32=tf32, warn=log.warning
+        )
+        evidence = work.run(bundle, workplace)
+        publish.publish(workplace / "model", target, evidence, title=chosen.title, versions=chosen.versions)
+        seconds = time.monotonic() - began
+    result = Exported(target, _size(target), seconds, evidence)
+    _report(result, shown=out_dir, log=log)
+    return result
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is exported, and on which images it is compared.
+
+    Attributes:
+        wanted: the format and the weights.
+        format: that of `wanted`.
+        stored: the model, with the shape of the input that the format needs.
+        known: as in `Exportable`.
+        pictures: the images to compare on.
+        source: data with labels; None without.
+        log: receives the progress.
+    """
+
+    wanted: Target
+    format: Format
+    stored: StoredModel
+    known: Mapping[str, Any]
+    pictures: Collection[Picture]
+    source: Source | None
+    log: EventLog
+
+    @classmethod
+    def of(cls, stored: StoredModel, wanted: Target, *, images: str | Path | Labelled | None, log: EventLog) -> "_Work":
+        chosen = table.find(wanted.format)
+        known = {"neutral": stored.neutral, "mask_classes": stored.mask_classes, "made_of": checksum.of_model(stored)}
+        stored = shaped(stored, chosen)
+        source = images.open() if isinstance(images, Labelled) else None
+        place = images.images if isinstance(images, Labelled) else images or wanted.calibrate
+        seen = _pictures(stored, place or source, log, varied=True)
+        return cls(wanted, chosen, stored, known, seen, source, log)
+
+    def run(self, bundle: ModelBundle, workplace: Path) -> Evidence:
+        """Writes the model into `workplace / "model"` and measures it."""
+        model, log = workplace / "model", self.log
+        proofs = [self._attempt(bundle, model)]
         for line in precision.lines(precision.DEFAULT, asked=precision.SINGLE):
             log.info(line)
         if not proofs[0].paired and not proofs[0].failures:
             log.info(f"no object scores {proofs[0].score_threshold:g} in these images: proving with threshold 0 too")
-            proofs.append(attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))
-        made = None
-        if wanted.weights != FLOAT32:
-            calibration = _pictures(stored, wanted.calibrate, log, most=reduced.MOST_CALIBRATION)
-            made = _reduced(wanted, workplace / "model", bundle, calibration=calibration, pictures=seen, log=log)
-        publish.publish(
-            workplace / "model", target, proofs, title=chosen.title, versions=chosen.versions, agreement=made
-        )
-        seconds = time.monotonic() - began
-    result = Exported(target, _size(target), seconds, tuple(proofs), agreement=made)
-    _report(result, shown=out_dir, log=log)
-    return result
+            proofs.append(self._attempt(bundle.with_choices(score_threshold=0.0), workplace / "all"))
+        if any(item.failures for item in proofs):
+            return Evidence(proofs)
+        agreement = self._reduce(bundle, model) if self.wanted.weights != FLOAT32 else None
+        located = runtimes.locate(model)
+        if located is None or (agreement and agreement.failures):
+            return Evidence(proofs, agreement)
+        return self._measured(Evidence(proofs, agreement), Predictor(bundle), ExportedPredictor.of_located(located))
+
+    def _attempt(self, bundle: ModelBundle, directory: Path) -> Proof:
+        write(bundle, directory, format=self.format, known=self.known)
+        exported = self.format.open(directory, detector_settings(bundle))
+        return proof.prove(Predictor(bundle), exported, self.pictures, log=self.log)
+
+    def _reduce(self, bundle: ModelBundle, folder: Path) -> Agreement:
+        """Reduces the weights of the written model, and compares it with the live one."""
+        chosen, settings, weights, log = self.format, detector_settings(bundle), self.wanted.weights, self.log
+        images = _pictures(self.stored, self.wanted.calibrate, log, most=reduced.MOST_CALIBRATION)
+        with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors), decoder_notes.paused():
+            reduced.reduce(chosen, folder, weights=weights, settings=settings, calibration=images, log=log)
+        function = next(iter(chosen.open(folder, settings).values()))
+        return reduced.measure(Predictor(bundle), function, weights=weights, pictures=self.pictures, log=log)
+
+    def _measured(self, evidence: Evidence, live: Predictor, exported: ExportedPredictor) -> Evidence:
+        """Adds the times, and with labels the AP of both models."""
+        timed = speed.measure(live, exported, self.pictures, device=evidence.proofs[0].device)
+        if self.source is None:
+            return evidence._replace(speed=timed)
+        given: dict[str, Any] = {"neutral": self.stored.neutral, "log": self.log}
+        found = scores.measure(live, exported, self.source, reduced=evidence.agreement is not None, **given)
+        return evidence._replace(speed=timed, scores=found)
 
 
 def write(
@@ -135,7 +206,7 @@ def write(
     directory: str | Path,
     *,
     format: Format | None = None,
-    trained: Mapping[str, Any] = MappingProxyType({}),
+    known: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Writes a loaded model with labels.json, without verification.
 
@@ -143,14 +214,15 @@ def write(
         bundle: the loaded model.
         directory: the folder for the files; it is created if it is missing.
         format: None for a SavedModel.
-        trained: as in `Exportable`.
+        known: as in `Exportable`, without the order of the classes.
 
     Raises:
         UserError: a file cannot be written.
     """
     chosen, folder = format or table.find(table.DEFAULT), Path(directory)
     bundle = shaped(bundle, chosen)
-    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, trained=trained)
+    known = {"class_order": [item.title for item in bundle.class_metas], **known}
+    model = Exportable(bundle.model, detector_settings(bundle), labels(bundle), bundle.choices, known=known)
     # converters write to C's `stderr` from their own threads
     with files.writing(f"the {chosen.title}", directory, also=chosen.write_errors), decoder_notes.paused():
         folder.mkdir(parents=True, exist_ok=True)
@@ -214,32 +286,21 @@ def _stuff_labels(bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-def _reduced(
-    wanted: Target,
-    folder: Path,
-    bundle: ModelBundle,
-    *,
-    calibration: Sequence[Picture],
-    pictures: Sequence[Picture],
-    log: EventLog,
-) -> Agreement:
-    """Reduces the weights of a written model, and compares it with the live one."""
-    chosen, settings, weights = table.find(wanted.format), detector_settings(bundle), wanted.weights
-    with files.writing(f"the {chosen.title}", folder, also=chosen.write_errors), decoder_notes.paused():
-        reduced.reduce(chosen, folder, weights=weights, settings=settings, calibration=calibration, log=log)
-    function = next(iter(chosen.open(folder, settings).values()))
-    return reduced.measure(Predictor(bundle), function, weights=weights, pictures=pictures, log=log)
-
-
 def _pictures(
-    stored: StoredModel, images: str | Path | None, log: EventLog, *, most: int = pictures.MAX_IMAGES
-) -> list[Picture]:
+    stored: StoredModel,
+    images: str | Path | Source | None,
+    log: EventLog,
+    *,
+    most: int = pictures.MAX_IMAGES,
+    varied: bool = False,
+) -> Collection[Picture]:
     config = stored.config
+    reading: dict[str, Any] = {"channels": config.channels, "image_range": config.image_range}
     if images is None:
         return pictures.bundled_pictures(max_dim=stored.input_size.max_dim, channels=config.channels)
-    return pictures.folder_pictures(
-        images, channels=config.channels, image_range=config.image_range, log=log, most=most
-    )
+    if isinstance(images, Source):
+        return pictures.source_pictures(images, **reading, log=log, most=most, varied=varied)
+    return pictures.folder_pictures(images, **reading, log=log, most=most, varied=varied)
 
 
 def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
@@ -263,6 +324,15 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
         )
         if not made.matched:
             log.warning(f"{made.weights} weights are not measured: no object was found; use --images that show some")
+    if timed := result.evidence.speed:
+        log.info(
+            f"an image takes {timed.exported:.3f} s, and {timed.live:.3f} s in the live model: {timed.ratio:.2f} of it"
+        )
+    if found := result.evidence.scores:
+        lost = ", ".join(f"{name.replace('_ap', ' AP')} {value:+.4f}" for name, value in found.lost.items())
+        log.emit(f"AP lost on {counted(found.images, 'image')} with labels: {lost}", ap=found.to_json())
+        if not found.recommended:
+            log.warning(f"not recommended: over {scores.MOST_LOST * 100:g} points of AP are lost")
     log.emit(
         f"exported to {shown}: {result.size_bytes / 1e6:.1f} MB in {result.seconds:.1f} s",
         path=str(result.path),

@@ -27,6 +27,11 @@ class Messages(NamedTuple):
     no_gpu: str | None = None
 
 
+def has_gpu() -> bool:
+    """Checks whether TensorFlow finds a GPU on this machine, visible or not."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def choose_device(device: int | str | None, *, warn: Warn) -> None:
     """Makes one GPU, or none, visible to TensorFlow; see `show_gpus`.
 

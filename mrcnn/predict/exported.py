@@ -20,7 +20,7 @@ from mrcnn.fields import arrays
 from mrcnn.predict import exported_settings, model_image
 from mrcnn.predict.outputs import PROBABILITIES
 from mrcnn.predict.runtimes import table
-from mrcnn.predict.runtimes.opened import MOST_REASON, Run
+from mrcnn.predict.runtimes.opened import MOST_REASON, WHOLE_MASKS, Run
 from mrcnn.predict.staged import StagedPredictor
 from mrcnn.structures import Choices, CompactDetections, CroppedMask
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # it imports pydantic
 
 FIXED = ("boxes", "class_ids", "scores", "masks")
 FIELDS_MODULE = "mrcnn.predict.exported_fields"
-Outputs = Mapping[str, np.ndarray]
+Outputs = Mapping[str, Any]  # arrays; `masks` may be a tuple of `CroppedMask`
 
 
 class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
@@ -54,6 +54,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         properties: Mapping[str, str],
         name: str | Path = "the exported file",
         files: Sequence[Path] = (),
+        mask_bits: int = WHOLE_MASKS,
     ) -> None:
         """Stores an opened file; `load` also opens it.
 
@@ -63,6 +64,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
             properties: as in `runtimes.opened.Opened`.
             name: of the file in messages.
             files: as in `runtimes.opened.Opened`.
+            mask_bits: as in `runtimes.opened.Opened`.
 
         Raises:
             UserError: the metadata is not that of an export, or of another version; or an output is missing.
@@ -71,7 +73,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
         super().__init__(self.exported.facts)
         self.name = str(name)
         self.least_score = self.facts.choices.score_threshold
-        self._run, self._files = run, tuple(files)
+        self._run, self._files, self.mask_bits = run, tuple(files), mask_bits
         self._outputs = tuple(output for output in outputs if output != PROBABILITIES)
         if absent := sorted({*FIXED, *self.facts.maps} - set(self._outputs)):
             raise UserError(f"the file has no output `{absent[0]}`; export the model again")
@@ -98,9 +100,9 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
     @classmethod
     def of_located(cls, located: table.Located, *, threads: int | None = None) -> "ExportedPredictor":
         """Opens a file that `runtimes.table.locate` found; else as `load`."""
-        run, outputs, properties, files = table.open_located(located, threads=threads)
+        run, outputs, properties, files, mask_bits = table.open_located(located, threads=threads)
         try:
-            return cls(run, outputs, properties=properties, name=located.path, files=files)
+            return cls(run, outputs, properties=properties, name=located.path, files=files, mask_bits=mask_bits)
         except UserError as error:
             raise UserError(f"{located.path}: {error}") from error
 
@@ -184,19 +186,19 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
 
     def finish(self, batches: Sequence[np.ndarray], raw: Sequence[Outputs]) -> list[CompactDetections]:
         """Crops the masks to their boxes; the third stage."""
-        return [self._cropped(outputs) for outputs in raw]
+        return [self._cropped(*pair) for pair in zip(batches, raw, strict=True)]
 
-    def _cropped(self, outputs: Outputs) -> CompactDetections:
+    def _cropped(self, image: np.ndarray, outputs: Outputs) -> CompactDetections:
         """Converts the outputs of an image, and drops empty masks and what scores less than the threshold.
 
         The masks of the file are the largest part of the memory, so they are converted one by one.
         """
         found = np.flatnonzero(outputs["scores"] >= self.facts.choices.score_threshold)
-        masks = {index: CroppedMask.from_pixels(outputs["masks"][index].astype(bool)) for index in found}
+        masks = {index: _cropped_mask(outputs["masks"][index]) for index in found}
         kept = np.array([index for index, mask in masks.items() if mask.area], np.int64)
         maps = {name: outputs[name] for name in self.facts.maps}
         boxes, class_ids, scores = (outputs[name][kept] for name in ("boxes", "class_ids", "scores"))
-        height, width = outputs["masks"].shape[1:]
+        height, width = image.shape[:2]
         return CompactDetections(
             boxes=boxes,
             class_ids=class_ids,
@@ -207,3 +209,7 @@ class ExportedPredictor(StagedPredictor[np.ndarray, Outputs]):
             extras=arrays.take({name: outputs[name] for name in outputs if name not in {*FIXED, *maps}}, kept),
             maps=maps,
         )
+
+
+def _cropped_mask(mask: np.ndarray | CroppedMask) -> CroppedMask:
+    return mask if isinstance(mask, CroppedMask) else CroppedMask.from_pixels(mask.astype(bool))

@@ -11,6 +11,7 @@ from mrcnn.structures import Choices, SemanticRules
 
 FORMAT_VERSION = 1  # of the metadata that this module reads
 SETTINGS, LABELS = "settings", "labels"  # names of the two JSON texts
+WEIGHTS, FLOAT32 = "weights", "float32"  # key of the kind of the weights, and the kind that is proven equal
 NO_EXPORT = (
     "the file has no metadata of `mrcnn export`; export the model with this program, files of other programs have "
     "other inputs and outputs"
@@ -26,6 +27,8 @@ class ExportedSettings(NamedTuple):
         labels: content of labels.json.
         neutral: title of the class whose objects were ignored in training; None without one.
         mask_classes: titles of the classes whose objects trained masks; None for all.
+        weights: kind of the file's weights, such as "float32"; None in files of older versions.
+        made_of: the checksums of `model_folder.checksum` of the model that it was made of; empty where unknown.
     """
 
     facts: ModelFacts
@@ -33,6 +36,8 @@ class ExportedSettings(NamedTuple):
     labels: dict[str, Any]
     neutral: str | None = None
     mask_classes: tuple[str, ...] | None = None
+    weights: str | None = None
+    made_of: Mapping[str, str] = {}
 
     @property
     def field_settings(self) -> Mapping[str, Any]:
@@ -64,6 +69,8 @@ def read(properties: Mapping[str, str]) -> ExportedSettings:
             labels,
             neutral=settings.get("neutral"),
             mask_classes=None if trained is None else tuple(trained),
+            weights=settings.get(WEIGHTS),
+            made_of=dict(settings.get("made_of") or {}),
         )
     except UserError:
         raise
@@ -77,7 +84,7 @@ def _facts(settings: Mapping[str, Any], labels: Mapping[str, Any]) -> ModelFacts
     rules = SemanticRules(tuple(stuff), **labels.get("panoptic", {}))
     return ModelFacts(
         class_names=titles,
-        class_metas=_metas(titles[1:], labels.get("classes", [])),
+        class_metas=_metas(_ordered(titles[1:], settings.get("class_order")), labels.get("classes", [])),
         stuff_metas=_metas(stuff, labels.get("stuff", [])),
         min_dim=int(settings["min_dim"]),
         max_dim=int(settings["max_dim"]),
@@ -87,6 +94,11 @@ def _facts(settings: Mapping[str, Any], labels: Mapping[str, Any]) -> ModelFacts
         maps=dict.fromkeys(settings["maps"], rules),
         needs=tuple(settings.get("needs", ())),
     )
+
+
+def _ordered(titles: tuple[str, ...], order: Any) -> tuple[str, ...]:
+    """Sorts titles as in the model's folder; a file of an older version has no order, and they stay as they are."""
+    return tuple(order) if isinstance(order, list) and sorted(order) == sorted(titles) else titles
 
 
 def _metas(titles: Any, listed: Any) -> tuple[ClassMeta, ...]:

@@ -5,18 +5,22 @@ Shape letters: Hi Wi height and width of the model input, D output slots, H W th
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mrcnn.predict import compact, outputs, postprocess, preprocess
-from mrcnn.predict.outputs import ImageFunction
+from mrcnn.predict import outputs, pasted, postprocess, preprocess
+from mrcnn.predict.outputs import PROBABILITIES, ImageFunction
 from mrcnn.structures import OutputRules
 
 NetworkFunction = Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
+RULES = OutputRules()
+FIXED = ("boxes", "class_ids", "scores", "masks")
 
 
-class InputRules(NamedTuple):
+@dataclass(frozen=True)
+class InputRules:
     """How an image enters a network and its detections leave it.
 
     Attributes:
@@ -36,7 +40,7 @@ class InputRules(NamedTuple):
     max_dim: int
     channels: int = 3
     image_resize: str = "exact"
-    rules: OutputRules = OutputRules()
+    rules: OutputRules = RULES
     shape: str = "square"
     fit: str = "centred"
     maps: tuple[str, ...] = ()
@@ -48,7 +52,18 @@ class InputRules(NamedTuple):
 
 
 def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunction:
-    """Adds preprocessing before a network and postprocessing after it.
+    """Adds preprocessing before a network and postprocessing after it; arguments as for `cropped_function`.
+
+    Returns:
+        A function of an image `[H, W, channels]` uint8; it returns the outputs of `outputs.of_detections`, by
+        descending score.
+    """
+    find = cropped_function(network, settings)
+    return lambda image: pasted.dense(find(image), image.shape[:2])
+
+
+def cropped_function(network: NetworkFunction, settings: InputRules) -> Callable[[np.ndarray], Mapping[str, Any]]:
+    """Does as `image_function`, with masks inside their boxes.
 
     Args:
         network: maps images `[1, Hi, Wi, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by
@@ -56,11 +71,10 @@ def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunct
         settings: of the network.
 
     Returns:
-        A function of an image `[H, W, channels]` uint8; it returns the outputs of `outputs.of_detections`, by
-        descending score.
+        A function of an image; its results are those of `image_function`, but `masks` is a tuple of `CroppedMask`.
     """
 
-    def detect(image: np.ndarray) -> Mapping[str, np.ndarray]:
+    def detect(image: np.ndarray) -> Mapping[str, Any]:
         [prepared] = preprocess.prepare([image], **settings.of_input())
         fields = network(prepared.images, prepared.windows)
         raw = outputs.unnamed({name: np.asarray(value)[0] for name, value in fields.items()}, maps=settings.maps)
@@ -71,6 +85,7 @@ def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunct
             class_names=settings.class_names,
             rules=settings.rules,
         )
-        return outputs.of_detections(compact.to_dense(found), raw.masks[slots])
+        fixed = {name: getattr(found, name) for name in FIXED}
+        return {**fixed, PROBABILITIES: raw.masks[slots], **found.extras, **found.maps}
 
     return detect

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config.base import AUTO
-from mrcnn.config.inference import InferenceModelConfig
+from mrcnn.config.inference import LIVE, InferenceModelConfig
 from mrcnn.errors import UserError
 from mrcnn.model_folder import device as devices
 from mrcnn.model_folder import precision as precisions
@@ -96,6 +96,10 @@ def _check(located: Located, loading: Loading, *, settings: InferenceModelConfig
     path, kind = located
     if loading.classes is not None or loading.input_size is not None:
         raise UserError(f"the {kind.title} {path} has its classes and input size: leave out --classes and --input-size")
+    if settings.runtime not in (LIVE, AUTO, kind.format):
+        raise UserError(
+            f"`runtime` is {settings.runtime}, and the {kind.title} {path} has one of its own; leave it out, {FOLDER}"
+        )
     if loading.precision not in (precisions.SINGLE, AUTO):
         raise UserError(
             f"the precision of the {kind.title} {path} is float32, got {loading.precision!r}; leave it out, {FOLDER}"

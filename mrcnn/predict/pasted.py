@@ -1,13 +1,15 @@
-"""Adds the masks of an image's size to the outputs of an exported file that leaves them on the grids of their boxes.
+"""Adds masks to the outputs of an exported file that leaves them on the grids of their boxes.
 
 Shape letters: N detections, K those with a pixel, M mask side, H W the image.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
 from mrcnn.ops import mask_paste
+from mrcnn.structures import CroppedMask
 
 MASKS, GRIDS, BOXES = "masks", "probabilities", "boxes"
 
@@ -19,8 +21,8 @@ def with_masks(
     threshold: float,
     method: str,
     maps: Collection[str] = (),
-) -> dict[str, np.ndarray]:
-    """Pastes the masks, and drops the objects whose mask has no pixel.
+) -> dict[str, Any]:
+    """Pastes the masks inside their boxes, and drops the objects whose mask has no pixel.
 
     Args:
         found: the outputs by name: `boxes` `[N, 4]` float32, yxyx pixels of the image; `probabilities` `[N, M, M]`
@@ -31,20 +33,38 @@ def with_masks(
         maps: names of the outputs that are maps of the whole image, which stay as they are.
 
     Returns:
-        The outputs `[K, ...]`, and `masks` `[K, H, W]` uint8, 0 or 1. Empty in, empty out.
+        The outputs `[K, ...]`, and `masks`, a tuple of K `CroppedMask`. Empty in, empty out.
 
     Raises:
         ValueError: `method` is none of `mask_paste.METHODS`.
     """
     height, width = size
-    masks = np.zeros((len(found[BOXES]), height, width), np.uint8)
-    for canvas, grid, box in zip(masks, found[GRIDS], found[BOXES], strict=True):
-        crop, (top, left) = mask_paste.paste_mask(
-            grid, box, height=height, width=width, threshold=threshold, method=method
+    masks = [
+        CroppedMask.from_pixels(
+            *mask_paste.paste_mask(grid, box, height=height, width=width, threshold=threshold, method=method)
         )
-        canvas[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
-    drawn = masks.any(axis=(1, 2))
-    rows = {**found, MASKS: masks}
-    if drawn.all():
-        return rows
-    return {name: values if name in maps else values[drawn] for name, values in rows.items()}
+        for grid, box in zip(found[GRIDS], found[BOXES], strict=True)
+    ]
+    drawn = np.array([mask.area > 0 for mask in masks], bool)
+    rows = {name: values if name in maps else values[drawn] for name, values in found.items()}
+    return {**rows, MASKS: tuple(mask for mask in masks if mask.area)}
+
+
+def dense(found: Mapping[str, Any], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Draws masks that are cropped to their boxes into arrays of the image's size.
+
+    Args:
+        found: outputs by name; their `masks` are `[N, H, W]`, and stay so, or N `CroppedMask`.
+        size: H and W.
+
+    Returns:
+        The outputs, of which `masks` is `[N, H, W]` uint8, 0 or 1.
+    """
+    masks = found[MASKS]
+    if isinstance(masks, np.ndarray):
+        return dict(found)
+    canvases = np.zeros((len(masks), *size), np.uint8)
+    for canvas, mask in zip(canvases, masks, strict=True):
+        y1, x1, y2, x2 = mask.box
+        canvas[y1:y2, x1:x2] = mask.pixels
+    return {**found, MASKS: canvases}

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mrcnn.config import errors
+from mrcnn.config.inference import LIVE, InferenceModelConfig
 from mrcnn.data.resize import ResizePlan
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
-from mrcnn.predict import compact, postprocess, preprocess
+from mrcnn.predict import beside, compact, postprocess, preprocess
 from mrcnn.predict.live import LivePredictor, run_graph
 from mrcnn.predict.opening import Loading, open_exported
 from mrcnn.predict.preprocess import Prepared
@@ -61,6 +63,7 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
         device: int | str | None = None,
         precision: str = "float32",
         tf32: bool | None = None,
+        runtime: str = LIVE,
         warn: Callable[[str], None] = lambda line: None,
     ) -> AnyPredictor:
         """Loads a predictor from a model folder, a weight file or an exported file.
@@ -74,19 +77,25 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
             device: as for `model_folder.read.load_model`.
             precision: as for `model_folder.read.load_model`.
             tf32: as for `model_folder.read.load_model`.
-            warn: as for `model_folder.read.load_model`.
+            runtime: of a model folder, as `runtime` of an inference config: "live", "auto" or the name of a runtime.
+            warn: as for `model_folder.read.load_model`; also called with the runtime that was taken.
 
         Returns:
-            A `Predictor`; of an exported file an `ExportedPredictor`, which has the same methods except
-            `predict_probabilities`, and no `bundle`.
+            A `Predictor`; of an exported file, or where `runtime` takes one, an `ExportedPredictor`, which has the same
+            methods except `predict_probabilities`, and no `bundle`.
 
         Raises:
             UserError: as `model_folder.read.read_model` and `model_folder.read.load_model`, or `open_exported`.
         """
         loading = Loading(classes, input_size, score_threshold, device, precision=precision, tf32=tf32)
-        if (exported := open_exported(model, loading, warn=warn)) is not None:
+        settings = errors.check(InferenceModelConfig, {"runtime": runtime}, path="model")
+        if (exported := open_exported(model, loading, settings=settings, warn=warn)) is not None:
             return exported
         stored = read.read_model(model, classes=classes, input_size=input_size)
+        if settings.runtime != LIVE:
+            chosen = beside.open_beside(stored, settings, loading, say=warn, warn=warn)
+            if chosen is not None:
+                return chosen
         return cls(
             read.load_model(
                 stored, score_threshold=score_threshold, device=device, precision=precision, tf32=tf32, warn=warn

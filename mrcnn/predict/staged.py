@@ -35,11 +35,13 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
         least_score: lowest score threshold that `with_choices` accepts.
         builds_graph: whether the first prediction takes long, since a graph is built.
         settings_place: where the model's settings can be changed, for messages.
+        mask_bits: memory of a mask at the peak, in bits for each pixel of the image.
     """
 
     most_batch: int | None = None
     least_score: float = 0.0
     builds_graph: bool = True
+    mask_bits: int = 1
     settings_place: str = "the model's config.json"
 
     def __init__(self, facts: ModelFacts):
@@ -193,7 +195,7 @@ class StagedPredictor(ABC, Generic[Batch, Raw]):
             allow_urls=allow_urls,
             warn=warn or _to_stderr,
         )
-        return self._batches(arrays, batch_size or 1)
+        return self._batches(arrays, min(batch_size or 1, self.most_batch or sys.maxsize))
 
     def _batches(self, images: Iterator[np.ndarray], size: int) -> Iterator[CompactDetections]:
         while images_of_batch := list(islice(images, size)):

@@ -62,7 +62,8 @@ class RequestHandler:
         self.channels, self.max_pixels, self.score_threshold = facts.channels, max_pixels, facts.choices.score_threshold
         self.extra_fields = service.fields
         self._image_range = facts.image_range
-        self._bytes_per_pixel = facts.channels + facts.choices.detections_per_image // 8 + 1 + PASTING
+        masks = facts.choices.detections_per_image * service.mask_bits // 8 + 1
+        self._bytes_per_pixel = facts.channels + masks + PASTING
         budget = max_pixels * self._bytes_per_pixel
         self._admission = Admission(active=active, waiting=MOST_WAITING, budget=max(budget, MOST_TENSOR_BYTES))
         self._threads = ThreadPoolExecutor(active, thread_name_prefix="request")

@@ -32,6 +32,7 @@ class Service:
     Attributes:
         facts: the classes, the input and the run-time choices of the model.
         fields: the extra fields of detections by name.
+        mask_bits: as in `StagedPredictor`.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Service:
             wait_seconds: longest time that an image waits for others.
             on_batch: called with the number of images before each run of the model.
         """
-        self.facts, self.fields = predictor.facts, predictor.fields
+        self.facts, self.fields, self.mask_bits = predictor.facts, predictor.fields, predictor.mask_bits
         self._confidence_tag, self._batch_size = confidence_tag, batch_size
         self._batcher: Batcher[np.ndarray, CompactDetections] = Batcher(
             lambda images: predictor.predict_compact(images, batch_size=len(images)),

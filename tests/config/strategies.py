@@ -48,6 +48,7 @@ FULL_TRAIN = {
 }
 _MODEL = {
     **InferenceModelConfig().model_dump(mode="json"),
+    "runtime": "auto",
     "tta": {"min_dims": [400, 800], "max_dim": 1333, "flip": True},
 }
 _SELECTION = {"save_names": ["a"], "save_classes": "__all__", "add_suffix": ""}

@@ -15,7 +15,7 @@ def error_of(values):
 
 def test_an_empty_config_has_the_originals_defaults():
     config = load.load_inference_config({})
-    assert config.model.model_dump(exclude={"score_floor", "max_image_mb", "tta"}) == ORIGINAL_MODEL
+    assert config.model.model_dump(exclude={"score_floor", "max_image_mb", "runtime", "tta"}) == ORIGINAL_MODEL
     assert config.mode.name == "full_image"
     assert (config.mode.model_classes.add_suffix, config.mode.model_tags.add_suffix) == ("_maskrcnn", "_maskrcnn")
     assert config.mode.model_classes.selects("anything")

@@ -71,7 +71,7 @@ def test_all_schemas_defaults_enums_ranges_and_patterns_are_there():
         ("train.json", {".val_every", ".data_workers", ".validate_with_model_eval",
                         ".input_size.width", ".input_size.height"}),
         ("inference.json", {".gpu_device", ".gpu_devices", ".confidence_tag_name", ".min_confidence_threshold",
-                            ".score_floor", ".max_image_mb", ".tta", ".existing_objects", ".model_classes",
+                            ".score_floor", ".max_image_mb", ".runtime", ".tta", ".existing_objects", ".model_classes",
                             ".mode.source",
                             *(f".mode.{key}.save_classes" for key in ("model_classes", "model_tags",
                                                                       "existing_objects"))}),

@@ -1,5 +1,6 @@
 """Small models, images and their files for the tests of this package."""
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -8,9 +9,12 @@ import tensorflow as tf
 
 from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
+from mrcnn.export import run
 from mrcnn.export.exportable import DetectorSettings, Exportable
+from mrcnn.export.precision import GREY
 from mrcnn.heads.keypoint import decode
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, Detections, RawDetections
 from tests.predict.helpers import Network
@@ -83,7 +87,7 @@ def several(batch):
 def several_exportable():
     """Returns `several` with its names."""
     model = make_exportable(several)
-    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=SEVERAL_LABELS)
+    return replace(model, settings=replace(model.settings, maps=("semantic",)), labels=SEVERAL_LABELS)
 
 
 def check_several(found, live, *, keypoints=True):
@@ -102,6 +106,22 @@ def check_several(found, live, *, keypoints=True):
         np.testing.assert_allclose(found["keypoints"], live.extras["keypoints"], atol=0.01)
     assert found["semantic"].shape == live.maps["semantic"].shape
     assert (found["semantic"] != live.maps["semantic"]).mean() <= 0.001
+
+
+def check_older_ways_to_resize(kind, method, folder):
+    """Checks a format with rectangular inputs and a way to resize that older models have."""
+    bundle = make_bundle(config=MatterportConfig(image_resize=method))
+    bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
+    run.write(bundle, folder, format=kind)
+    detect = kind.open(folder, run.detector_settings(bundle))["image"]
+    for size in [(40, 50), (150, 30), (20, 200)]:
+        image = photo(*size)
+        (live,) = Predictor(bundle).predict([image])
+        found = detect(image)
+        assert len(live.scores) == 2
+        np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
+        np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
+    assert json.loads((folder / "labels.json").read_text())["input_size"]["shape"] == "rectangle"
 
 
 def thresholded(threshold):

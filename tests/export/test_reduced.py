@@ -47,7 +47,9 @@ def test_reduce_gives_the_format_the_images(tmp_path, log):
     spy, image, settings = Spy(), np.zeros((2, 3, 3), np.uint8), helpers.make_exportable().settings
     seen = [Picture("a", image)]
     reduced.reduce(spy, tmp_path, weights="int8", settings=settings, calibration=seen, log=log)
-    assert spy.given == (tmp_path, {"weights": "int8", "images": [image], "settings": settings})
+    folder, given = spy.given
+    assert [each is image for each in given.pop("images")] == [True]
+    assert (folder, given) == (tmp_path, {"weights": "int8", "settings": settings})
     assert log.messages == ["reducing the weights to int8: this takes up to a few minutes"]
 
 

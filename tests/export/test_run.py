@@ -15,10 +15,12 @@ from mrcnn.config.families.matterport import MatterportConfig
 from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.export import run
+from mrcnn.export.exportable import DetectorSettings
 from mrcnn.export.formats import table
 from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.saved_model import SavedModel
-from mrcnn.model_folder import read
+from mrcnn.model_folder import checksum, read
+from mrcnn.structures import OutputRules
 from tests.predict.helpers import Thresholded
 
 from . import helpers
@@ -95,6 +97,7 @@ def folder(tmp_path, monkeypatch):
             Path(model), Path(model), bundle.class_names, bundle.class_metas, bundle.input_size, bundle.config
         )
 
+    monkeypatch.setattr(checksum, "of_model", lambda stored: {"weights": "a", "settings": "b"})
     monkeypatch.setattr(read, "load_model", load_model)
     monkeypatch.setattr(read, "read_model", read_model)
     return loads
@@ -116,15 +119,15 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
     result = run.export(tmp_path / "m", tmp_path / "deep" / "1", log=log, images=pictures, device="cpu")
     assert folder == [(tmp_path / "m", 0.7, "cpu")]
     assert names(tmp_path / "deep") == ["1"]
-    assert {"labels.json", "saved_model.pb", "variables", "verify.json"} <= set(names(result.path))
+    assert {"labels.json", "saved_model.pb", "variables", "verify.json", "verify.md"} <= set(names(result.path))
     report = json.loads((result.path / "verify.json").read_text())
     assert (report["passed"], report["weak"]) == (True, False)
     assert len(report["proofs"]) == 1
     assert (
-        report["proofs"][0]["paired_detections"] == 6
-    )  # one object in two images by two signatures and with probabilities
+        report["proofs"][0]["paired_detections"] == 24
+    )  # one object in two images and six parts of them, by two signatures and with probabilities
     assert result.size_bytes == sum(path.stat().st_size for path in result.path.rglob("*") if path.is_file())
-    assert "equal to the live model on 6 detections" in log.messages[-2]
+    assert "equal to the live model on 24 detections" in log.messages[-3]
     assert "building the graph: the export takes up to a few minutes" in log.messages
     assert log.messages[-1].startswith(f"exported to {tmp_path / 'deep' / '1'}: ")
     assert (tmp_path / "deep" / "1").stat().st_mode & 0o777 == (tmp_path / "images").stat().st_mode & 0o777
@@ -134,7 +137,7 @@ def test_export_without_objects_repeats_the_proof_with_threshold_0(folder, tmp_p
     pictures = write_images(tmp_path / "images", 100)  # score 0.39
     result = run.export("m", tmp_path / "out", log=log, images=pictures)
     assert [threshold for _, threshold, _ in folder] == [0.7]  # one load serves both proofs
-    assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 6)]
+    assert [(proof.score_threshold, proof.paired) for proof in result.proofs] == [(0.7, 0), (0.0, 24)]
     assert not json.loads((result.path / "verify.json").read_text())["weak"]
     assert names(tmp_path) == ["images", "out"]
     # what is kept is the model with the threshold 0.7
@@ -147,14 +150,15 @@ def test_export_without_any_object_is_called_weak(folder, tmp_path, log):
     folder.model = Blind
     result = run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert json.loads((result.path / "verify.json").read_text())["weak"]
-    assert "the proof is weak" in log.messages[-2]
+    assert "the proof is weak" in log.messages[-3]
+    assert "**Weak: no object was found" in (result.path / "verify.md").read_text()
 
 
 def test_export_with_a_chosen_threshold(folder, tmp_path, log):
     pictures = write_images(tmp_path / "images", 100)
     result = run.export("m", tmp_path / "out", log=log, images=pictures, score_threshold=0.3)
     assert [threshold for _, threshold, _ in folder] == [0.3]
-    assert result.proofs[0].paired == 3
+    assert result.proofs[0].paired == 12  # in the image and three parts of it, by three functions
 
 
 class Blind(Thresholded):
@@ -180,8 +184,8 @@ def test_export_refuses_an_unequal_model(folder, tmp_path, log):
         UserError, match=r"not equal to the live one: 200\.png \(serving_default\): scores by 0\.05"
     ) as error:
         run.export("m", tmp_path / "out", log=log, images=pictures)
-    assert "(and 2 more); nothing was exported, the differences are in" in str(error.value)
-    assert names(tmp_path) == ["images", "out.refused.json"]
+    assert "(and 11 more); nothing was exported, the differences are in" in str(error.value)
+    assert names(tmp_path) == ["images", "out.refused.json", "out.refused.md"]
     report = json.loads((tmp_path / "out.refused.json").read_text())
     assert not report["passed"]
     assert report["proofs"][0]["largest_difference"]["score"] == pytest.approx(0.05, abs=1e-6)
@@ -194,7 +198,7 @@ def test_export_refuses_a_difference_that_only_threshold_0_shows(folder, tmp_pat
     folder.model = Unequal  # brightness 100 of 255 scores 0.39, or 0.44 in the live form: both below 0.7
     with pytest.raises(UserError, match="not equal"):
         run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
-    assert names(tmp_path) == ["images", "out.refused.json"]
+    assert names(tmp_path) == ["images", "out.refused.json", "out.refused.md"]
 
 
 def test_export_needs_a_free_output(folder, tmp_path, log):
@@ -285,8 +289,8 @@ def test_export_measures_reduced_weights(folder, tmp_path, log, monkeypatch):
     report = json.loads((tmp_path / "out" / "verify.json").read_text())
     assert (report["passed"], report["agreement"]["weights"]) == (True, "int8")
     assert report["proofs"][0]["passed"]  # of the model in float32, before its weights were reduced
-    assert result.agreement.matched == 3  # of the calibration's images, since no others were given
-    assert 0.9 < result.agreement.mean("box_iou") < 1
+    assert result.agreement.matched == 12  # of the calibration's images, since no others were given
+    assert 0.85 < result.agreement.mean("box_iou") < 1
     assert (tmp_path / "out" / "int8").read_text() == "3"
     assert any(line.startswith("with int8 weights 100.0% of the detections are found by both") for line in log.messages)
 
@@ -317,5 +321,7 @@ def test_detector_settings_are_the_model_s():
         channels=4, image_mean=(0.0,) * 4, image_resize="truncated", image_range=4095, mask_threshold=0.25
     )
     settings = run.detector_settings(helpers.make_bundle(config=config, side=192))
-    rules = (0.25, "bilinear", "never")
-    assert settings == (helpers.NAMES, 192, 192, 4, "truncated", 4095, rules, "square", "centred", (), (), config)
+    rules = OutputRules(0.25, "bilinear", "never")
+    assert settings == DetectorSettings(
+        helpers.NAMES, 192, 192, channels=4, image_resize="truncated", image_range=4095, rules=rules, model=config
+    )

@@ -17,7 +17,7 @@ from mrcnn.events import JsonLog
 from mrcnn.export import run
 from mrcnn.export.formats.format import Format
 from mrcnn.export.formats.table import FORMATS
-from mrcnn.model_folder import read
+from mrcnn.model_folder import checksum, read
 from mrcnn.model_folder.read import ModelBundle, StoredModel
 from mrcnn.predict.image_function import image_function
 from mrcnn.structures import RawDetections
@@ -78,7 +78,7 @@ class Toy(Format):
             found = network({"images": images, "windows": windows})
             return {name: getattr(found, name) for name in json.loads((folder / "toy.json").read_text())["outputs"]}
 
-        return {"network": image_function(detect, settings.input_rules)}
+        return {"network": image_function(detect, settings)}
 
     def stored(self, value):
         return value
@@ -103,6 +103,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "check_model", lambda *_, **__: None)
     monkeypatch.setattr(read, "read_model", lambda *_, **__: stored)
     monkeypatch.setattr(read, "load_model", lambda *_, **__: bundle)
+    monkeypatch.setattr(checksum, "of_model", lambda stored: {})
     (tmp_path / "images").mkdir()
     keras.utils.save_img(tmp_path / "images" / "grey.png", GREY, scale=False)
     return tmp_path
@@ -141,9 +142,9 @@ def test_open_finds_what_was_written(folder):
 
 
 def test_export_refuses_a_wrong_format(folder):
-    with pytest.raises(UserError, match=r"not equal to the live one: grey\.png \(network\): scores by 0\.04;"):
+    with pytest.raises(UserError, match=r"one: grey\.png \(network\): scores by 0\.04 \(and 3 more\);"):
         run.export("m", folder / "out", log=JsonLog(), format="wrong_toy", images=folder / "images")
-    assert names(folder) == ["images", "out.refused.json"]
+    assert names(folder) == ["images", "out.refused.json", "out.refused.md"]
 
 
 def test_export_refuses_what_the_format_cannot_hold(folder, monkeypatch):

@@ -99,3 +99,10 @@ def test_choose_device_too_late(machine, monkeypatch):
     machine["visible"] = ["gpu:1"]
     device.choose_device(1, warn=print)  # chosen before: nothing to do
     assert machine["visible"] == ["gpu:1"]
+
+
+def test_has_gpu_counts_invisible_ones(machine):
+    machine.update(visible=[])
+    assert device.has_gpu()
+    machine.update(gpus=[])
+    assert not device.has_gpu()

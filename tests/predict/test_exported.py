@@ -68,6 +68,15 @@ def test_predict_and_predict_compact_find_the_same():
     assert predictor.predict([]) == []
 
 
+def test_predict_holds_the_masks_of_one_image_whatever_the_batch():
+    order, runtime = [], Runtime()
+    predictor = make(lambda image, names: order.append("run") or runtime(image, names))
+    for _ in predictor.predict_iter([image(), image()], batch_size=4):
+        order.append("found")
+    assert order == ["run", "found", "run", "found"]
+    assert make().mask_bits == 16
+
+
 def test_predict_iter_reads_as_needed_and_refuses_at_the_call():
     runtime = Runtime()
     found = make(runtime).predict_iter(iter([image(), image(9, 9)]))

@@ -41,6 +41,23 @@ def test_read_finds_the_facts_of_the_live_model(config):
     assert found.field_settings.keys() == bundle.extra_fields.keys()
 
 
+@pytest.mark.parametrize(
+    ("order", "titles"),
+    [(["dog", "cat"], ["dog", "cat"]), (None, ["cat", "dog"]), (["dog"], ["cat", "dog"]), ("dog", ["cat", "dog"])],
+)
+def test_read_lists_the_classes_in_the_order_of_the_folder(order, titles):
+    found = written({} if order is None else {"class_order": order})[1]
+    assert [item.title for item in found.facts.class_metas] == titles
+    assert found.facts.class_names == ("bg", "cat", "dog")
+
+
+def test_read_finds_the_weights_and_the_model_that_they_are_of():
+    found = written({"made_of": {"weights": "ab"}})[1]
+    assert (found.weights, found.made_of) == ("float32", {"weights": "ab"})
+    older = exported_settings.read({"settings": json.dumps(SETTINGS), "labels": "{}"})
+    assert (older.weights, older.made_of) == (None, {})
+
+
 def test_read_finds_what_the_evaluation_must_know():
     found = written({"neutral": "crowd", "mask_classes": ("cat",)})[1]
     assert (found.neutral, found.mask_classes) == ("crowd", ("cat",))

@@ -12,7 +12,7 @@ from tests.export import helpers
 def test_image_function_finds_what_the_live_model_finds(size):
     model = helpers.make_exportable()
     image = helpers.photo(*size)
-    fields = image_function(model.detect, model.settings.input_rules)(image)
+    fields = image_function(model.detect, model.settings)(image)
     found, probabilities = Predictor(helpers.make_bundle()).predict_probabilities(image)
     assert len(found.scores) == 2
     for name in ("boxes", "class_ids", "scores", "masks"):
@@ -22,5 +22,5 @@ def test_image_function_finds_what_the_live_model_finds(size):
 
 def test_image_function_without_detections():
     model = helpers.make_exportable(helpers.thresholded(2.0))
-    fields = image_function(model.detect, model.settings.input_rules)(helpers.photo(30, 90))
+    fields = image_function(model.detect, model.settings)(helpers.photo(30, 90))
     assert [fields[name].shape for name in ("boxes", "masks", "probabilities")] == [(0, 4), (0, 30, 90), (0, 4, 4)]

@@ -51,6 +51,19 @@ def test_load_takes_what_is_read_already_and_augments(calls):
     assert log.messages[0].startswith("test-time augmentation: ")
 
 
+@pytest.mark.parametrize("found", ["a predictor", None])
+def test_load_asks_for_a_file_of_the_runtime(calls, monkeypatch, found):
+    asked = []
+    monkeypatch.setattr(
+        loaded.beside, "open_beside", lambda stored, settings, loading, **given: asked.append(stored) or found
+    )
+    for runtime, expected in (("live", []), ("auto", ["stored"])):
+        predictor = loaded.load("runs/m", InferenceModelConfig(runtime=runtime), Loading(), log=HeardLog())
+        assert asked == expected
+    assert predictor == found if found else isinstance(predictor, Predictor)
+    assert [stored for stored, _ in calls].count("stored") == (1 if found else 2)  # loads of the Keras network
+
+
 def test_load_opens_an_exported_file(calls, tmp_path):
     file, log = one_dog.write(tmp_path / "model.onnx"), HeardLog()
     predictor = loaded.load(tmp_path, InferenceModelConfig(gpu_device=0), Loading(score_threshold=0.4), log=log)

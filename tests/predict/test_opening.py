@@ -52,6 +52,8 @@ def test_open_exported_refuses_what_a_file_cannot_follow(file):
     assert refused(file, precision="mixed_bfloat16") == text
     text = f"`tta` is set, and the ONNX file FILE has no test-time augmentation; {folder}"
     assert refused(file, InferenceModelConfig(tta=TtaConfig())) == text
+    text = f"`runtime` is litert, and the ONNX file FILE has one of its own; {folder}"
+    assert refused(file, InferenceModelConfig(runtime="litert")) == text
     assert refused(file, device="0") == f"the ONNX file FILE runs on the CPU, got device '0'; {folder}"
     text = "FILE has no objects that score less than 0.25, got the score threshold 0.1; export the model again with "
     assert refused(file, score_threshold=0.1) == f"{text}--score-threshold 0.1"
@@ -60,6 +62,8 @@ def test_open_exported_refuses_what_a_file_cannot_follow(file):
 
 def test_open_exported_follows_what_the_cpu_does_anyway(file):
     lines = []
+    for runtime in ("auto", "onnx"):
+        assert opening.open_exported(file, Loading(), settings=InferenceModelConfig(runtime=runtime)) is not None
     for loading in (Loading(device="cpu", precision="auto"), Loading(device="auto", tf32=False)):
         assert opening.open_exported(file, loading, warn=lines.append) is not None
     assert lines == []

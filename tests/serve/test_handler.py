@@ -134,6 +134,28 @@ def test_parse_json_refuses_too_many_values_before_parsing():
     service.close()
 
 
+@pytest.mark.parametrize(("mask_bits", "held"), [(1, 3 + 100 // 8 + 1 + 16), (16, 3 + 100 * 2 + 1 + 16)])
+def test_run_on_image_reserves_the_memory_of_the_masks(mask_bits, held, monkeypatch):
+    predictor = make_predictor()
+    predictor.mask_bits = mask_bits
+    service = Service(predictor)
+    assert service.facts.choices.detections_per_image == 100
+    handler = RequestHandler(service, model_name="cats", active=1, max_body_bytes=10**7, max_pixels=32_000_000)
+    sizes = []
+
+    @asynccontextmanager
+    async def hold(size):
+        sizes.append(size)
+        yield
+
+    monkeypatch.setattr(handler._admission, "hold", hold)
+    image = np.zeros((20, 30, 3), np.uint8)
+    asyncio.run(handler.run_on_image(image, lambda image, disconnect: image.shape, request=request()))
+    assert sizes == [600 * held]
+    handler.close()
+    service.close()
+
+
 @pytest.mark.parametrize(("name", "version"), [("dogs", "1"), ("cats", "2"), ("", "")])
 def test_check_model_of_another_model_is_404(handler, name, version):
     handler.check_model("cats", "1")

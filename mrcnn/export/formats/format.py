@@ -1,7 +1,7 @@
 """Defines a format that models are exported to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.predict.outputs import ImageFunction
 
+Images = Collection[np.ndarray]  # may be read again for each iteration, one at a time
 FLOAT32, FLOAT16, INT8, DYNAMIC_INT8 = "float32", "float16", "int8", "dynamic_int8"  # kinds of weights
 
 
@@ -59,15 +60,15 @@ class Format(ABC):
 
         Args:
             folder: as given to `write`.
-            settings: those of the written model. A format whose files contain only the network passes their
-                `input_rules` to `predict.image_function.image_function`.
+            settings: those of the written model. A format whose files contain only the network passes them to
+                `predict.image_function.image_function`.
 
         Returns:
             Functions of an image `[H, W, channels]` uint8 by name, in the order of comparison, at least one. Each
             returns the outputs of `outputs.of_detections`; `probabilities` may be missing.
         """
 
-    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+    def reduce(self, folder: Path, *, weights: str, images: Images, settings: DetectorSettings) -> None:
         """Replaces the weights of a written model by smaller ones.
 
         Args:

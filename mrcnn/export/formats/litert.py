@@ -6,10 +6,9 @@ A LiteRT graph has fixed shapes, so resizing an image and pasting its masks stay
 Only LiteRT's own operators are used, none of TensorFlow's ("Flex").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
@@ -17,9 +16,9 @@ from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import litert_weights
-from mrcnn.export.formats.format import DYNAMIC_INT8, FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.format import DYNAMIC_INT8, FLOAT16, FLOAT32, INT8, Images
 from mrcnn.export.formats.litert_weights import EXTRA, PURPOSE
-from mrcnn.predict.outputs import ImageFunction
+from mrcnn.export.formats.one_file import OneFile
 from mrcnn.predict.runtimes import litert as runtime
 
 FILE = "model.tflite"
@@ -27,13 +26,14 @@ NETWORK = "network"  # name of the function
 MOST_REASON = 200  # characters kept of the text of a converter's error
 
 
-class LiteRT(Format):
+class LiteRT(OneFile):
     """Writes a LiteRT file and opens it in LiteRT on the CPU."""
 
     title = runtime.TITLE
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     input_shape = "square"
     weights = (FLOAT32, FLOAT16, INT8, DYNAMIC_INT8)
+    extra, purpose, function, file = EXTRA, PURPOSE, NETWORK, FILE
 
     def limits(self, settings: DetectorSettings) -> list[str]:
         """Checks that LiteRT is installed, and says what size the model input has; see `Format.limits`.
@@ -41,9 +41,11 @@ class LiteRT(Format):
         Raises:
             UserError: LiteRT is not installed.
         """
-        optional.require(EXTRA, purpose=PURPOSE)
         side = settings.max_dim
-        return [f"a LiteRT file has one size of the model input: images are scaled and padded to {side}x{side} pixels"]
+        return [
+            *super().limits(settings),
+            f"a LiteRT file has one size of the model input: images are scaled and padded to {side}x{side} pixels",
+        ]
 
     def write(self, model: Exportable, folder: Path) -> None:
         """Converts the network and appends the metadata; see `Format.write`.
@@ -69,11 +71,6 @@ class LiteRT(Format):
         path.write_bytes(converted)
         litert_weights.append_metadata(path, metadata.texts(model))
 
-    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
-        """Opens the file in LiteRT; see `Format.open`."""
-        opened = runtime.open_file(folder / FILE)
-        return {NETWORK: lambda image: opened.run(image, opened.outputs)}
-
-    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+    def reduce(self, folder: Path, *, weights: str, images: Images, settings: DetectorSettings) -> None:
         """Reduces the weights; see `Format.reduce`."""
-        litert_weights.reduce(folder / FILE, weights=weights, images=images, rules=settings.input_rules)
+        litert_weights.reduce(folder / FILE, weights=weights, images=images, rules=settings)

@@ -4,7 +4,7 @@ import contextlib
 import io
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn import files, optional
-from mrcnn.export.formats.format import FLOAT16, INT8
+from mrcnn.export import metadata
+from mrcnn.export.formats.format import FLOAT16, INT8, Images
 from mrcnn.predict import preprocess
 from mrcnn.predict.image_function import InputRules
 from mrcnn.predict.runtimes import litert as runtime
@@ -22,8 +23,8 @@ LAYERS = ("CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")  # all others compu
 SIGNATURE = "serving_default"
 
 
-def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], rules: InputRules) -> None:
-    """Replaces a written model by one with smaller weights; its metadata stays.
+def reduce(path: Path, *, weights: str, images: Images, rules: InputRules) -> None:
+    """Replaces a written model by one with smaller weights, and notes their kind in its metadata.
 
     Args:
         path: of the `.tflite` file.
@@ -46,7 +47,7 @@ def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], rules: Inp
         reduced = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     with files.replaced(path) as partial:
         partial.write_bytes(reduced.quantized_model)
-        append_metadata(partial, texts)
+        append_metadata(partial, metadata.with_weights(texts, weights))
 
 
 def append_metadata(path: Path, texts: Mapping[str, str]) -> None:
@@ -79,7 +80,7 @@ def _recipe(weights: str, kinds: ModuleType) -> dict[str, Any]:
 class _Inputs:
     """The network's inputs for each image, as often as they are asked for, for one image at a time in memory."""
 
-    def __init__(self, images: Sequence[np.ndarray], rules: InputRules) -> None:
+    def __init__(self, images: Images, rules: InputRules) -> None:
         self._images, self._rules = images, rules
 
     def __len__(self) -> int:

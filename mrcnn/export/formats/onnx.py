@@ -6,11 +6,10 @@
 It is the graph of the SavedModel, converted by tf2onnx. Shape letters: N detections, M mask side, H W the image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
@@ -18,10 +17,10 @@ from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata, portable
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import onnx_weights, triton
-from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Images
+from mrcnn.export.formats.one_file import OneFile
 from mrcnn.export.formats.onnx_weights import EXTRA, PURPOSE
 from mrcnn.export.portable import IMAGE
-from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import onnx as runtime
 from mrcnn.structures import SEMANTIC
 
@@ -36,21 +35,13 @@ AXES = {
 }
 
 
-class Onnx(Format):
+class Onnx(OneFile):
     """Writes an ONNX file and opens it in ONNX Runtime on the CPU."""
 
     title = runtime.TITLE
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     weights = (FLOAT32, FLOAT16, INT8)
-
-    def limits(self, settings: DetectorSettings) -> list[str]:
-        """Checks that the packages are installed; see `Format.limits`.
-
-        Raises:
-            UserError: a package is missing.
-        """
-        optional.require(EXTRA, purpose=PURPOSE)
-        return []
+    extra, purpose, function, file = EXTRA, PURPOSE, IMAGE, FILE
 
     def write(self, model: Exportable, folder: Path) -> None:
         """Converts the graph and writes it with its metadata; see `Format.write`.
@@ -72,12 +63,7 @@ class Onnx(Format):
         onnx.save(converted, str(folder / FILE))
         (folder / triton.FILE).write_text(triton.config(converted), encoding="utf-8")
 
-    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
-        """Opens the file in ONNX Runtime; see `Format.open`."""
-        opened = runtime.open_file(folder / FILE)
-        return {IMAGE: lambda image: opened.run(image, opened.outputs)}
-
-    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+    def reduce(self, folder: Path, *, weights: str, images: Images, settings: DetectorSettings) -> None:
         """Reduces the weights; see `Format.reduce`."""
         onnx_weights.reduce(folder / FILE, weights=weights, images=images, image_channels=settings.channels)
 

@@ -1,13 +1,14 @@
 """Reduces the weights of a written ONNX file to 16 or 8 bits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mrcnn import optional
-from mrcnn.export import layers
+from mrcnn.export import layers, metadata
+from mrcnn.export.formats.format import Images
 from mrcnn.export.portable import IMAGE
 
 EXTRA, PURPOSE = "onnx", "the export to ONNX"
@@ -15,8 +16,8 @@ LEAST_VALUES = 256  # arrays of fewer values stay in float32: biases, and consta
 LARGEST_FLOAT16 = 65504.0
 
 
-def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_channels: int) -> None:
-    """Replaces a written file by one with smaller weights; its metadata stays.
+def reduce(path: Path, *, weights: str, images: Images, image_channels: int) -> None:
+    """Replaces a written file by one with smaller weights, and notes their kind in its metadata.
 
     Args:
         path: of the `.onnx` file.
@@ -35,9 +36,9 @@ def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_chan
     if weights == "int8":
         _quantize(path, partial, images=images, image_channels=image_channels)
         written = onnx.load(str(partial))
-        onnx.helper.set_model_props(written, properties)
     else:
         halve(written)
+    onnx.helper.set_model_props(written, metadata.with_weights(properties, weights))
     onnx.save(written, str(partial))
     partial.replace(path)
 
@@ -92,7 +93,7 @@ def _channels(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
     return int(shape[0] if node.op_type == "ConvTranspose" else shape[1])
 
 
-def _quantize(path: Path, out: Path, *, images: Sequence[np.ndarray], image_channels: int) -> None:
+def _quantize(path: Path, out: Path, *, images: Images, image_channels: int) -> None:
     onnx = optional.load("onnx", extra=EXTRA, purpose=PURPOSE)
     quantization = optional.load("onnxruntime.quantization", extra=EXTRA, purpose=PURPOSE)
     preparing = optional.load("onnxruntime.quantization.shape_inference", extra=EXTRA, purpose=PURPOSE)
@@ -119,7 +120,7 @@ def _quantize(path: Path, out: Path, *, images: Sequence[np.ndarray], image_chan
 class _Reader:
     """The images, as ONNX Runtime's `CalibrationDataReader`, whose base class only declares `get_next`."""
 
-    def __init__(self, images: Sequence[np.ndarray]) -> None:
+    def __init__(self, images: Images) -> None:
         self._left: Iterator[np.ndarray] = iter(images)
 
     def get_next(self) -> dict[str, np.ndarray] | None:

@@ -7,10 +7,9 @@ OpenVINO converts the traced function itself, without a SavedModel or an ONNX fi
 of their boxes: OpenVINO 2026.4 loses values of a graph with a loop, and pasting in the graph needs one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from mrcnn import optional
@@ -18,10 +17,10 @@ from mrcnn.errors import UserError, one_line
 from mrcnn.export import metadata, portable, telemetry
 from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.formats import openvino_weights
-from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Format
+from mrcnn.export.formats.format import FLOAT16, FLOAT32, INT8, Images
+from mrcnn.export.formats.one_file import OneFile
 from mrcnn.export.formats.openvino_weights import EXTRA, PURPOSE
 from mrcnn.export.portable import IMAGE
-from mrcnn.predict.outputs import ImageFunction
 from mrcnn.predict.runtimes import openvino as runtime
 
 FILE = "model.xml"
@@ -29,21 +28,13 @@ MOST_REASON = 200  # characters kept of the text of an error of OpenVINO
 LOOPS = frozenset({"If", "Loop", "TensorIterator"})
 
 
-class OpenVino(Format):
+class OpenVino(OneFile):
     """Writes a graph of OpenVINO and opens it on the CPU."""
 
     title = runtime.TITLE
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, **optional.versions(EXTRA)}
     weights = (FLOAT32, FLOAT16, INT8)
-
-    def limits(self, settings: DetectorSettings) -> list[str]:
-        """Checks that the packages are installed; see `Format.limits`.
-
-        Raises:
-            UserError: a package is missing.
-        """
-        optional.require(EXTRA, purpose=PURPOSE)
-        return []
+    extra, purpose, function, file = EXTRA, PURPOSE, IMAGE, FILE
 
     def write(self, model: Exportable, folder: Path) -> None:
         """Converts the graph and writes it with its metadata; see `Format.write`.
@@ -68,11 +59,6 @@ class OpenVino(Format):
             converted.set_rt_info(text, [runtime.INFO, name])
         openvino.save_model(converted, str(folder / FILE), compress_to_fp16=False)
 
-    def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
-        """Opens the file as `predict.runtimes.openvino` does, in float32; see `Format.open`."""
-        opened = runtime.open_file(folder / FILE)
-        return {IMAGE: lambda image: opened.run(image, opened.outputs)}
-
-    def reduce(self, folder: Path, *, weights: str, images: Sequence[np.ndarray], settings: DetectorSettings) -> None:
+    def reduce(self, folder: Path, *, weights: str, images: Images, settings: DetectorSettings) -> None:
         """Reduces the weights; see `Format.reduce`."""
         openvino_weights.reduce(folder / FILE, weights=weights, images=images, image_channels=settings.channels)

@@ -1,42 +1,32 @@
 """Reduces the weights of a written OpenVINO model to 16 or 8 bits."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mrcnn import optional
-from mrcnn.export import layers, telemetry
+from mrcnn.export import layers, metadata, telemetry
+from mrcnn.export.formats.format import Images
+from mrcnn.predict.runtimes import openvino as runtime
 
 EXTRA, PURPOSE = "openvino", "the export to OpenVINO"
 ENDS = ("Constant", "Parameter", "Result")  # types of operators that compute nothing
 
 
-def reduce(path: Path, *, weights: str, images: Sequence[np.ndarray], image_channels: int) -> None:
-    """Replaces a written model by one with smaller weights; its metadata stays.
-
-    Args:
-        path: of the `.xml` file.
-        weights: "float16", which changes the stored weights alone; or "int8", with which the convolutions and matrix
-            products between the first layer and the output layers are computed in 8 bits, see `layers.select`.
-        images: to measure the ranges of values on, `[H, W, channels]` uint8, at least one for int8; unused otherwise.
-        image_channels: channel count of an image.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
+def reduce(path: Path, *, weights: str, images: Images, image_channels: int) -> None:
+    """Reduces the weights of a `.xml` file and its `.bin`; arguments and errors as for `onnx_weights.reduce`."""
     openvino = optional.load("openvino", extra=EXTRA, purpose=PURPOSE)
     model = openvino.Core().read_model(str(path))
     reduced = quantized(model, images, image_channels=image_channels) if weights == "int8" else model
+    for name, text in metadata.with_weights(runtime.read_metadata(model), weights).items():
+        reduced.set_rt_info(text, [runtime.INFO, name])
     partial = path.with_name(f"reduced-{path.name}")
     openvino.save_model(reduced, str(partial), compress_to_fp16=weights == "float16")
     for ending in (".bin", ".xml"):
         partial.with_suffix(ending).replace(path.with_suffix(ending))
 
 
-def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) -> Any:
+def quantized(model: Any, images: Images, *, image_channels: int) -> Any:
     """Quantizes the layers that `layers.select` selects; arguments as for `reduce`."""
     with telemetry.off():  # NNCF decides at its import
         nncf = optional.load("nncf", extra=EXTRA, purpose=PURPOSE)
@@ -48,7 +38,7 @@ def quantized(model: Any, images: Sequence[np.ndarray], *, image_channels: int) 
     others = [item.name for item in found if item.name not in kept and item.kind not in ENDS]
     return nncf.quantize(
         model,
-        nncf.Dataset(list(images)),
+        nncf.Dataset(images),
         subset_size=len(images),
         ignored_scope=nncf.IgnoredScope(names=others, validate=False),
     )

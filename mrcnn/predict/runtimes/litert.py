@@ -17,8 +17,8 @@ from mrcnn import optional
 from mrcnn.errors import UserError
 from mrcnn.predict import exported_settings, outputs
 from mrcnn.predict.exported_settings import ExportedSettings
-from mrcnn.predict.image_function import InputRules, NetworkFunction, image_function
-from mrcnn.predict.runtimes.opened import Opened, damaged
+from mrcnn.predict.image_function import InputRules, NetworkFunction, cropped_function
+from mrcnn.predict.runtimes.opened import CROPPED_MASKS, Opened, damaged
 from mrcnn.structures import OutputRules
 
 IMAGES, WINDOWS = "images", "windows"  # the inputs
@@ -40,7 +40,7 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
         UserError: LiteRT is not installed, or the file is damaged or was not written by this package.
     """
     runtime = optional.load("ai_edge_litert.interpreter", extra="litert-run", purpose="inference with a LiteRT file")
-    properties = read_metadata(path)
+    properties = _read(path)
     try:
         rules = input_rules(exported_settings.read(properties))
     except UserError as error:
@@ -50,15 +50,16 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
         interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner()
         names = list(runner.get_output_details())
-    except (ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise damaged(path, error, title=TITLE) from error
-    find = image_function(_one_at_a_time(runner), rules)
+    find = cropped_function(_one_at_a_time(runner), rules)
 
-    def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+    def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, Any]:
         found = find(image)
         return {name: found[name] for name in names}
 
-    return Opened(run, (*(name for name in names if name != VALID), outputs.PROBABILITIES), properties, (path,))
+    all_outputs = (*(name for name in names if name != VALID), outputs.PROBABILITIES)
+    return Opened(run, all_outputs, properties, (path,), mask_bits=CROPPED_MASKS)
 
 
 def input_rules(known: ExportedSettings) -> InputRules:
@@ -98,6 +99,13 @@ def read_metadata(path: Path) -> dict[str, str]:
                 return {name: archive.read(name).decode() for name, size in sizes.items() if size <= MOST_BYTES}
         except UNREADABLE:
             return {}
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return read_metadata(path)
+    except OSError as error:
+        raise damaged(path, error, title=TITLE) from error
 
 
 def _one_at_a_time(runner: Any) -> NetworkFunction:

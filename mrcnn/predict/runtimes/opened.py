@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.errors import UserError, one_line
 
-Run = Callable[[np.ndarray, Sequence[str]], Mapping[str, np.ndarray]]
+Run = Callable[[np.ndarray, Sequence[str]], Mapping[str, Any]]
+WHOLE_MASKS = 16  # bits: masks of the image's size, a byte for each pixel, once in the runtime and once outside
+CROPPED_MASKS = 1  # bits: masks cropped to their boxes and packed one by one
 MOST_REASON = 200  # characters kept of the text of a runtime's error
 
 
@@ -16,17 +18,19 @@ class Opened(NamedTuple):
     """An exported file that a runtime has opened.
 
     Attributes:
-        run: `run(image, names)` computes the outputs `names` of an image `[H, W, channels]` uint8, by name; threads may
-            call it at the same time.
+        run: `run(image, names)` computes the outputs `names` of an image `[H, W, channels]` uint8, by name: arrays, but
+            `masks` may be a tuple of `CroppedMask`. Threads may call it at the same time.
         outputs: names of all outputs, at least those of `exported.FIXED`.
         properties: the file's metadata, JSON texts by name: `settings` and `labels`, see `exported_settings`.
         files: the files with the graph and the weights, whose bytes identify the model.
+        mask_bits: memory of a mask at the peak, in bits for each pixel of the image.
     """
 
     run: Run
     outputs: tuple[str, ...]
     properties: Mapping[str, str]
     files: tuple[Path, ...]
+    mask_bits: int = WHOLE_MASKS
 
 
 def damaged(path: Path, error: Exception, *, title: str) -> UserError:

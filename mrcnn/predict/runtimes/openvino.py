@@ -12,7 +12,7 @@ from mrcnn import optional
 from mrcnn.ops import mask_paste
 from mrcnn.predict import pasted
 from mrcnn.predict.exported_settings import LABELS, SETTINGS
-from mrcnn.predict.runtimes.opened import Opened, damaged
+from mrcnn.predict.runtimes.opened import CROPPED_MASKS, Opened, damaged
 
 INFO = "mrcnn"  # key of the metadata in the graph's `rt_info`
 TITLE = "OpenVINO model"
@@ -46,7 +46,7 @@ def open_file(path: Path, *, threads: int | None = None, precision: str = PRECIS
     places = {name: output for output in compiled.outputs for name in output.names}
     requests = threading.local()  # a request computes one image at a time
 
-    def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+    def run(image: np.ndarray, names: Sequence[str]) -> Mapping[str, Any]:
         if not hasattr(requests, "own"):
             requests.own = compiled.create_infer_request()
         computed = requests.own.infer([image])  # copies of the results
@@ -54,9 +54,10 @@ def open_file(path: Path, *, threads: int | None = None, precision: str = PRECIS
         found = pasted.with_masks(found, image.shape[:2], threshold=threshold, method=method, maps=maps)
         return {name: found[name] for name in names}
 
-    properties = _properties(model)
+    properties = read_metadata(model)
     threshold, method, maps = _of_masks(properties)
-    return Opened(run, (*places, pasted.MASKS), properties, (path, path.with_suffix(WEIGHTS)))
+    outputs, files = (*places, pasted.MASKS), (path, path.with_suffix(WEIGHTS))
+    return Opened(run, outputs, properties, files, mask_bits=CROPPED_MASKS)
 
 
 def reason(error: Exception) -> str:
@@ -65,17 +66,17 @@ def reason(error: Exception) -> str:
     return " ".join(line for line in lines if line and not line.startswith(("Exception from", "Check '"))) or str(error)
 
 
+def read_metadata(model: Any) -> dict[str, str]:
+    """Reads the texts of the metadata of OpenVINO's model by name; what it lacks is left out."""
+    names = [name for name in (SETTINGS, LABELS) if model.has_rt_info([INFO, name])]
+    return {name: model.get_rt_info([INFO, name]).astype(str) for name in names}
+
+
 def _check_xml(path: Path) -> None:
     """Refuses a file of another kind; OpenVINO would try every format that it reads and report each to stderr."""
     with path.open("rb") as file:
         if not file.read(64).lstrip().startswith(b"<"):
             raise ValueError("the file is not XML")
-
-
-def _properties(model: Any) -> dict[str, str]:
-    """Reads the metadata of a model; what it lacks is left out."""
-    names = [name for name in (SETTINGS, LABELS) if model.has_rt_info([INFO, name])]
-    return {name: model.get_rt_info([INFO, name]).astype(str) for name in names}
 
 
 def _of_masks(properties: Mapping[str, str]) -> tuple[float, str, tuple[str, ...]]:

@@ -83,11 +83,16 @@ def open_located(located: Located, *, threads: int | None = None) -> Opened:
 
 
 def check_there(located: Located) -> None:
-    """Checks that an exported file exists.
+    """Checks that an exported file exists and can be read.
 
     Raises:
-        UserError: it does not.
+        UserError: it does not, or it cannot.
     """
     path, kind = located
     if not path.is_file():
         raise UserError(f"there is no {kind.title} {path}; `mrcnn export --format {kind.format}` writes one")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot read the {kind.title} {path}: {error.strerror}; check its permissions") from error

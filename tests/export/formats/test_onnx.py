@@ -3,22 +3,18 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from mrcnn import optional
-from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.input_size import InputSize
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.export import proof, run
 from mrcnn.export.formats import onnx
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.pictures import Picture
-from mrcnn.export.precision import GREY
 from mrcnn.heads.box.decode import DetectionGenerator
 from mrcnn.predict import modes, sources
 from mrcnn.predict.exported import ExportedPredictor
@@ -115,18 +111,7 @@ def test_write_names_inputs_and_axes(written):
 
 @pytest.mark.parametrize("method", ["truncated", "smoothed"])
 def test_write_holds_rectangles_and_older_ways_to_resize(method, tmp_path):
-    bundle = helpers.make_bundle(config=MatterportConfig(image_resize=method))
-    bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
-    run.write(bundle, tmp_path, format=Onnx())
-    detect = Onnx().open(tmp_path, run.detector_settings(bundle))["image"]
-    for size in [(40, 50), (150, 30), (20, 200)]:
-        image = helpers.photo(*size)
-        (live,) = Predictor(bundle).predict([image])
-        found = detect(image)
-        assert len(live.scores) == 2
-        np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
-        np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
-    assert json.loads((tmp_path / "labels.json").read_text())["input_size"]["shape"] == "rectangle"
+    helpers.check_older_ways_to_resize(Onnx(), method, tmp_path)
 
 
 @pytest.mark.slow

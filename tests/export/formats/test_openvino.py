@@ -10,13 +10,10 @@ import pytest
 import tensorflow as tf
 
 from mrcnn import optional
-from mrcnn.config.families.matterport import MatterportConfig
-from mrcnn.config.input_size import InputSize
 from mrcnn.errors import UserError
 from mrcnn.export import proof, run
 from mrcnn.export.formats.openvino import OpenVino
 from mrcnn.export.pictures import Picture
-from mrcnn.export.precision import GREY
 from mrcnn.predict.predictor import Predictor
 from tests.export import helpers
 
@@ -32,7 +29,7 @@ def several(batch):
 def exportable():
     """Returns `several` with its names."""
     model = helpers.make_exportable(several)
-    return replace(model, settings=model.settings._replace(maps=("semantic",)), labels=helpers.SEVERAL_LABELS)
+    return replace(model, settings=replace(model.settings, maps=("semantic",)), labels=helpers.SEVERAL_LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -117,17 +114,7 @@ def test_write_keeps_weights_in_float32(tmp_path):
 
 @pytest.mark.parametrize("method", ["truncated", "smoothed"])
 def test_write_holds_rectangles_and_older_ways_to_resize(method, tmp_path):
-    bundle = helpers.make_bundle(config=MatterportConfig(image_resize=method))
-    bundle = replace(bundle, input_size=InputSize(min_dim=64, max_dim=128, shape="rectangle"))
-    run.write(bundle, tmp_path, format=OpenVino())
-    detect = OpenVino().open(tmp_path, run.detector_settings(bundle))["image"]
-    for size in [(40, 50), (150, 30), (20, 200)]:
-        image = helpers.photo(*size)
-        (live,) = Predictor(bundle).predict([image])
-        found = detect(image)
-        assert len(live.scores) == 2
-        np.testing.assert_allclose(found["boxes"], live.boxes, atol=1e-3)
-        np.testing.assert_allclose(found["scores"], live.scores, atol=GREY)
+    helpers.check_older_ways_to_resize(OpenVino(), method, tmp_path)
 
 
 @pytest.mark.slow

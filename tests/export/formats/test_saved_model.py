@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,5 +143,5 @@ def test_open_by_channels(tmp_path):
 def test_limits_name_16_bit_images():
     settings = helpers.make_exportable().settings
     assert SavedModel().limits(settings) == []
-    (line,) = SavedModel().limits(settings._replace(image_range=4095))
+    (line,) = SavedModel().limits(replace(settings, image_range=4095))
     assert line.startswith("16-bit images of this model are white at 4095, but the exported signature `encoded`")

@@ -99,6 +99,13 @@ def test_load_names_a_damaged_file(file, tmp_path):
         ExportedPredictor.load(tmp_path / "broken.tflite")
 
 
+def test_open_file_names_a_file_that_goes_away(tmp_path):
+    with pytest.raises(
+        UserError, match=r"no\.tflite cannot be opened as a LiteRT file, export it again: .*No such file"
+    ):
+        litert.open_file(tmp_path / "no.tflite")
+
+
 def test_load_names_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"there is no LiteRT file .*no\.tflite; `mrcnn export --format litert` writes"):
         ExportedPredictor.load(tmp_path / "no.tflite")

@@ -47,6 +47,20 @@ def test_open_located_and_check_there_name_the_command_that_writes_a_missing_fil
                 check(table.locate(path))
 
 
+@pytest.mark.parametrize("kind", table.KINDS, ids=lambda kind: kind.format)
+def test_check_there_names_a_file_that_may_not_be_read(tmp_path, monkeypatch, kind):
+    place = tmp_path / kind.file
+    place.touch()
+
+    def refuse(self, *given, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError) as error:
+        table.check_there(table.Located(place, kind))
+    assert str(error.value) == f"cannot read the {kind.title} {place}: Permission denied; check its permissions"
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_open_located_refuses_less_than_one_thread(tmp_path, threads):
     path = tmp_path / "model.tflite"
