@@ -3,8 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-sdk
 TORCH := .venv-torch
+SCALE := .venv-scale
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test scale-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -47,6 +48,15 @@ torch-test: $(VENV)/.dev $(TORCH)/.run  ## PyTorch and torchvision read the stat
 $(TORCH)/.run: requirements-torch.txt
 	test -x $(TORCH)/bin/python || $(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	touch $@
+
+scale-test: $(VENV)/.dev $(SCALE)/.run  ## jobs by Ray and Spark: the rows of a plain run, also when processes are killed
+	MRCNN_SCALE_PYTHON=$(CURDIR)/$(SCALE)/bin/python $(BIN)/python -m pytest -q -m "slow or not slow" \
+	  tests/scale/test_ray.py tests/scale/test_spark.py
+
+$(SCALE)/.run: requirements-scale.txt requirements.txt
+	test -x $(SCALE)/bin/python || $(PYTHON) -m venv $(SCALE)
+	$(SCALE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
 	touch $@
 
 SCENES := runs/scenes

@@ -27,7 +27,7 @@ EXTRAS = {  # extra: the import names of its packages
     "ray": ("ray", "pyarrow", "fsspec", "pandas"),
     "scale": ("pyarrow", "fsspec"),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
-    "spark": ("pyspark", "pyarrow", "fsspec", "pandas"),
+    "spark": ("pyspark", "pyarrow", "fsspec"),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
 }

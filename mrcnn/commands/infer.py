@@ -1,7 +1,7 @@
 """Applies a trained model: `mrcnn infer --model MODEL --project DIR --output DIR`, or `inference.py`.
 
-`--images` reads image files instead of a project, and with `--data` only those that a COCO file lists. `--engine` applies
-the model to any number of images, see `many`.
+`--images` reads image files instead of a project, and with `--data` only those that a COCO file lists.
+`--engine` is for any number of images, see `many`.
 """
 
 import argparse

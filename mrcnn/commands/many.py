@@ -6,6 +6,7 @@ project of them.
 
 import argparse
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mrcnn.events import EventLog
 ENGINES = ("local", "ray", "spark")
 EXTRAS = {"local": "scale", "ray": "ray", "spark": "spark"}
 LOADING = ("classes", "input_size", "score_threshold", "device", "precision", "tf32")
+# Ray's name for: without it (0) nothing listens on other addresses than 127.0.0.1; macOS and Windows are so by default
+RAY_ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 SINGLE = ("project", "overlay", "task_dir")  # options of `infer` that need the images on one machine
 OF_ENGINE = {"ray_address": "ray", "spark_master": "spark", "gpus_per_worker": "ray"}  # option: its engine
 
@@ -35,7 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cpus-per-worker", type=int, metavar="N", help="ray, spark: cores of each, default 1")
     group.add_argument("--gpus-per-worker", type=float, metavar="N", help="ray: GPUs of each, a fraction shares one")
     group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster, e.g. auto; default: Ray started here")
-    group.add_argument("--spark-master", metavar="URL", help="of a cluster; default that of spark-submit, or this machine")
+    group.add_argument(
+        "--spark-master", metavar="URL", help="of a cluster; default that of spark-submit, or this machine"
+    )
     group.add_argument("--retry-failed", action="store_true", help="do shards with failed images again")
 
 
@@ -45,7 +50,15 @@ def check_unused(options: argparse.Namespace) -> None:
     Raises:
         UserError: one is.
     """
-    names = ("workers", "shard_size", "cpus_per_worker", "gpus_per_worker", "ray_address", "spark_master", "retry_failed")
+    names = (
+        "workers",
+        "shard_size",
+        "cpus_per_worker",
+        "gpus_per_worker",
+        "ray_address",
+        "spark_master",
+        "retry_failed",
+    )
     for name in names:
         if getattr(options, name) not in (None, False):
             raise UserError(f"{_option(name)} has no effect without --engine; give one of {', '.join(ENGINES)}")
@@ -76,7 +89,7 @@ def run(options: argparse.Namespace, log: EventLog) -> None:
     running.run(
         work,
         images,
-        _engine(options, gpus, len(machine.cores()), log),
+        _engine(options, gpus, cores=len(machine.cores()), log=log),
         log=log,
         shard_size=jobs.SHARD_SIZE if options.shard_size is None else options.shard_size,
         gpus=gpus,
@@ -100,7 +113,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.batch_size == AUTO:
         raise UserError("--batch-size auto is measured on one machine; give a number with --engine")
     if options.device not in (None, "cpu"):
-        raise UserError(f"--device {options.device} has no effect with --engine, which shares the GPUs out; give cpu or none")
+        raise UserError(
+            f"--device {options.device} has no effect with --engine, which shares the GPUs out; give cpu or none"
+        )
 
 
 def _images(options: argparse.Namespace) -> Any:
@@ -113,7 +128,7 @@ def _images(options: argparse.Namespace) -> Any:
     return lists.find_in_coco(options.data, options.images[0])
 
 
-def _engine(options: argparse.Namespace, gpus: list[str], cores: int, log: EventLog) -> Any:
+def _engine(options: argparse.Namespace, gpus: list[str], *, cores: int, log: EventLog) -> Any:
     workers, threads = options.workers, options.cpus_per_worker or 1
     here = workers or len(gpus) or max(1, cores // 4)
     if options.engine == "local":
@@ -121,6 +136,8 @@ def _engine(options: argparse.Namespace, gpus: list[str], cores: int, log: Event
             startup.load("mrcnn.scale.local").run, workers=here, gpus=tuple(gpus), warn=log.warning
         )
     if options.engine == "ray":
+        if options.ray_address is None:
+            os.environ.setdefault(RAY_ON_LOOPBACK, "0")  # before Ray is imported
         ray = startup.load("mrcnn.scale.ray")
         each = options.gpus_per_worker if options.gpus_per_worker is not None else float(bool(gpus))
         share = ray.Share(workers, cpus=threads, gpus=each)
@@ -141,5 +158,3 @@ def _url(path: Path) -> str:
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-

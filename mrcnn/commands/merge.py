@@ -15,7 +15,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description="Merge the results of `mrcnn infer --engine`.")
     parser.add_argument("results", metavar="DIR", help="output of `mrcnn infer --engine`, a folder or URL")
     parser.add_argument("--coco", type=Path, metavar="FILE",
-                        help="write a COCO data set, and beside it FILE_results.json, the COCO results list")  # fmt: skip
+                        help="write a COCO data set, and the COCO results list beside it (FILE_results)")  # fmt: skip
     parser.add_argument("--project", type=Path, metavar="DIR", help="write a Supervisely project with the images")
     tasks.add_log_options(parser)
     return parser

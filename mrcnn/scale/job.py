@@ -107,7 +107,7 @@ class Job:
 
     def rows_of(self, shard: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Reads the results of a shard, all columns of `rows.SCHEMA` or some."""
-        return rows.decode(storage.read_bytes(self.place_of(shard), what="results"), columns and list(columns))
+        return rows.decode(storage.read_bytes(self.place_of(shard), what="results"), list(columns) if columns else None)
 
     def counts_of(self, shard: int) -> Counts:
         """Counts the results of a shard."""

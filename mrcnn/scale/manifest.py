@@ -141,7 +141,9 @@ def _listed(place: str) -> Iterator[str]:
         try:
             lines = data.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise UserError(f"the list of images {place} must be UTF-8 text: {error.reason}; save it as UTF-8") from error
+            raise UserError(
+                f"the list of images {place} must be UTF-8 text: {error.reason}; save it as UTF-8"
+            ) from error
     else:
         lines = _column(data, place)
     folder = place.rpartition("/")[0]

@@ -62,7 +62,9 @@ def run(
         left = started.missing()
         if len(left) < started.shards:
             log.info(f"{started.shards - len(left)} of {counted(started.shards, 'shard')} are done already")
-        _work_on(engine(replace(work, identity=about.identity), left), left, total=len(images.images), job=started, log=log)
+        _work_on(
+            engine(replace(work, identity=about.identity), left), left, total=len(images.images), job=started, log=log
+        )
         found = started.finish()
     _end(found, work.output, log)
     return found
@@ -117,7 +119,8 @@ def _end(found: Counts, output: str, log: EventLog) -> None:
         raise UserError(f"none of the {counted(found.images, 'image')} could be used; {output}/{job.FAILED} says why")
     log.info(f"{counted(found.images, 'image')}: {found.done} done, {found.failed} failed")
     if found.failed:
-        log.warning(f"{counted(found.failed, 'image')} failed, {output}/{job.FAILED} has the reasons; --retry-failed tries again")
+        reasons = f"{output}/{job.FAILED} has the reasons; --retry-failed tries again"
+        log.warning(f"{counted(found.failed, 'image')} failed, {reasons}")
     listed = ", ".join(f"{name} {number}" for name, number in found.detections.items()) or "none"
     log.info(f"detections: {listed}")
     log.info(f"written to {output}; `mrcnn merge {output}` makes COCO JSON or a project of it")

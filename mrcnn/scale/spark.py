@@ -1,7 +1,7 @@
-"""Runs the shards of a job by Spark's `mapInPandas`, on a cluster or on this machine.
+"""Runs the shards of a job by Spark's `mapInArrow`, on a cluster or on this machine.
 
 Spark moves only numbers of shards and counts. It repeats a failed task itself; the Python processes of an executor keep
-the model from task to task.
+the model from task to task. `mapInArrow` is `mapInPandas` without pandas, which PySpark supports in old versions only.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import pandas as pd
+import pyarrow as pa
 from pyspark import SparkConf, TaskContext
 from pyspark.sql import SparkSession
 
@@ -46,7 +46,7 @@ def run(work: Work, shards: Sequence[int], *, master: str | None, workers: int, 
     try:
         session = _session(master, workers)
         numbers = session.range(len(shards), numPartitions=len(shards))
-        done = numbers.mapInPandas(task(work.to_json(), list(shards), threads), SCHEMA).collect()
+        done = numbers.mapInArrow(task(work.to_json(), list(shards), threads), SCHEMA).collect()
     except Exception as error:
         raise failure.as_user_error(error, "Spark") from error
     finally:
@@ -55,7 +55,7 @@ def run(work: Work, shards: Sequence[int], *, master: str | None, workers: int, 
     yield from (Counts(*json.loads(row["counts"])) for row in done)
 
 
-def task(work: str, shards: list[int], threads: int) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
+def task(work: str, shards: list[int], threads: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Makes the function of a task, which turns places in `shards` to the JSON of counts.
 
     Args:
@@ -64,12 +64,12 @@ def task(work: str, shards: list[int], threads: int) -> Callable[[Iterable[pd.Da
         threads: of an image; they are set before TensorFlow is imported.
     """
 
-    def work_on(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def work_on(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         machine.use_threads(threads)
         _use_gpu()
-        for frame in frames:
-            for place in frame["id"]:
-                yield pd.DataFrame({"counts": [json.dumps(worker.run_shard(work, shards[int(place)]))]})
+        for batch in batches:
+            for place in batch.column("id").to_pylist():
+                yield pa.RecordBatch.from_pydict({"counts": [json.dumps(worker.run_shard(work, shards[place]))]})
 
     return work_on
 
@@ -89,6 +89,7 @@ def _session(master: str | None, workers: int) -> SparkSession:
         builder = builder.master(master)
     elif not settings.contains("spark.master"):
         builder = builder.master(f"local[{workers},{FAILURES}]")
+        os.environ.setdefault("SPARK_LOCAL_IP", HOME)
         for name, value in LOCAL.items():
             builder = builder.config(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -7,7 +7,7 @@ import functools
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -206,10 +206,9 @@ def _pictures(
 
 def _usable(
     pictures: Iterator[tuple[int, Picture | Exception]], fail: Callable[[int, Exception], None]
-) -> Iterator[Picture]:
+) -> Generator[Picture, None, None]:
     for index, item in pictures:
         if isinstance(item, Picture):
             yield item
         else:
             fail(index, item)
-

@@ -68,13 +68,15 @@ def find(grey):
 
 
 def open_predictor(work, log):
-    """Opens the predictor; the model named `broken` cannot be opened."""
+    """Opens the predictor; models of certain names cannot be opened."""
     if work.model == "broken":
         raise UserError("the model broken is broken; repair it")
     if folder := os.environ.get("TOY_PROCESSES"):
         (Path(folder) / str(os.getpid())).touch()
     if work.model == "killed":
         os._exit(9)
+    if work.model == "breaks" and work.identity is not None:  # it is None while the job is described
+        raise UserError("the model breaks only in workers")
     log.warning("a toy")
     return BrightAreas(work.model)
 
