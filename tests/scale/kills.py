@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mrcnn.scale import job, rows
 from tests.scale import toy
+from tests.scale.driver import WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES, BROKEN, SHARD = 60, (7, 30, 31), 4
@@ -23,7 +24,7 @@ class Killer:
 
     def __init__(self, folder, engine, *, python=sys.executable, seconds=0.02):
         self.images = toy.write_images(folder / "images", IMAGES, broken=BROKEN)
-        self.output, self.engine, self._python = folder / "out", engine, python
+        self.output, self.engine, self._python, self._pause = folder / "out", engine, python, seconds
         self._processes = folder / "processes"
         self._environment = {
             **os.environ,
@@ -31,7 +32,7 @@ class Killer:
             "TOY_SECONDS": str(seconds),
             "TOY_PROCESSES": str(self._processes),
         }
-        self.seconds = None
+        self.seconds = self.hits = 0
         self._begin()
 
     def measure(self):
@@ -61,23 +62,29 @@ class Killer:
         return printed.splitlines()[-1]
 
     def kill_driver(self, rng):
-        """Kills the driver at any moment, twice; then lets the job end."""
+        """Kills the driver at any moment, twice; then lets the job end. `hits` counts kills before its end."""
         self._begin()
         for _ in range(2):
             with self.start() as process:
                 time.sleep(rng.uniform(0, self.seconds))
+                self.hits += process.poll() is None
                 process.kill()
         self.finish()
         self.check()
 
     def kill_worker(self, rng):
-        """Kills one worker at any moment of its work; the job may end with an error, then it is started again."""
+        """Kills one worker at any moment of its work; the job may end with an error, then it is started again.
+
+        `hits` counts the workers that were still there.
+        """
         self._begin()
         with self.start() as process:
-            time.sleep(rng.uniform(0.2, 0.9) * self.seconds)
+            self._wait_for(1)
+            time.sleep(rng.uniform(0, IMAGES / WORKERS * self._pause))
             for worker in rng.sample(sorted(self.workers()), k=min(1, len(self.workers()))):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
+                    self.hits += 1
             process.communicate(timeout=LONGEST)
         self.finish()
         self.check()
@@ -101,7 +108,7 @@ class Killer:
     def _wait_for(self, shards):
         until = time.monotonic() + LONGEST
         while len(self.done()) < shards and time.monotonic() < until:
-            time.sleep(0.01)
+            time.sleep(0.005)
         assert len(self.done()) >= shards
 
     def workers(self):
