@@ -112,6 +112,8 @@ def _check(options: argparse.Namespace) -> None:
             raise UserError(f"{_option(name)} must be at least 1, got {value}")
     if options.batch_size == AUTO:
         raise UserError("--batch-size auto is measured on one machine; give a number with --engine")
+    if options.precision == AUTO:
+        raise UserError("--precision auto may choose otherwise on each machine; name one with --engine")
     if options.device not in (None, "cpu"):
         raise UserError(
             f"--device {options.device} has no effect with --engine, which shares the GPUs out; give cpu or none"

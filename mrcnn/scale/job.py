@@ -160,7 +160,8 @@ def start(place: str, images: Manifest, *, shard_size: int, facts: Mapping[str, 
     there = storage.names(place)
     if JOB in there:
         _check_same(place, open_job(place).facts, wanted)
-    elif there & {MANIFEST, SHARDS} and storage.names(storage.joined(place, SHARDS)):
+        return Job(place, wanted)
+    if there & {MANIFEST, SHARDS} and storage.names(storage.joined(place, SHARDS)):
         raise UserError(f"{place} holds results but no {JOB}, so they cannot be continued; name another output")
     storage.write_bytes(storage.joined(place, MANIFEST), manifest.write(images, shard_size=shard_size))
     storage.write_bytes(storage.joined(place, JOB), json.dumps(wanted, indent=2).encode())

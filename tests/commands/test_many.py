@@ -94,6 +94,7 @@ def test_run_reads_what_a_coco_file_lists(given, tmp_path):
         (("--gpus-per-worker", "1"), "--gpus-per-worker goes with --engine ray, got local"),
         (("--workers", "0"), "--workers must be at least 1, got 0"),
         (("--batch-size", "auto"), "--batch-size auto is measured on one machine; give a number with --engine"),
+        (("--precision", "auto"), "--precision auto may choose otherwise on each machine; name one with --engine"),
         (("--device", "1"), "--device 1 has no effect with --engine, which shares the GPUs out; give cpu or none"),
         (("--data", "x", "--recursive"), "--data goes with one folder of --images and without --recursive"),
         (("--config", "none.json"), "config file not found: none.json"),
