@@ -6,7 +6,8 @@ TORCH := .venv-torch
 RUNTIMES := .venv-runtimes
 RUNTIME_NAMES := onnx openvino litert saved_model
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test scale-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
+SCALE := .venv-scale
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -57,6 +58,15 @@ export-test: $(VENV)/.dev $(RUNTIME_NAMES:%=$(RUNTIMES)/%/.run)  ## exported mod
 $(RUNTIMES)/%/.run: requirements-runtimes/%.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+scale-test: $(VENV)/.dev $(SCALE)/.run  ## jobs by Ray and Spark: the rows of a plain run, also when processes are killed
+	MRCNN_SCALE_PYTHON=$(CURDIR)/$(SCALE)/bin/python $(BIN)/python -m pytest -q -m "slow or not slow" \
+	  tests/scale/test_ray.py tests/scale/test_spark.py
+
+$(SCALE)/.run: requirements-scale.txt requirements.txt
+	test -x $(SCALE)/bin/python || $(PYTHON) -m venv $(SCALE)
+	$(SCALE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
 	touch $@
 
 SCENES := runs/scenes

@@ -57,6 +57,7 @@ CONVERTERS: Commands = {
 COMMANDS: Commands = {
     "train": Command("mrcnn.commands.train", "train a model on a project, COCO JSON or other labels"),
     "infer": Command("mrcnn.commands.infer", "apply a model to a project or to images"),
+    "merge": Command("mrcnn.commands.merge", "make COCO JSON or a project of the results of infer --engine"),
     "evaluate": Command("mrcnn.commands.evaluate", "measure a model's average precision on the same data"),
     "export": Command("mrcnn.commands.export", "write a SavedModel, ONNX or PyTorch file and prove that it is equal"),
     "serve": Command("mrcnn.commands.serve", "answer requests over HTTP"),

@@ -24,7 +24,10 @@ EXTRAS = {  # extra: the import names of its packages
     "openvino": ("openvino", "nncf"),
     "openvino-run": ("openvino",),
     "plots": ("matplotlib",),
+    "ray": ("ray", "pyarrow", "fsspec", "pandas"),
+    "scale": ("pyarrow", "fsspec"),
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
+    "spark": ("pyspark", "pyarrow", "fsspec"),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
 }

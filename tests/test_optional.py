@@ -17,6 +17,9 @@ LARGE = {
     "onnx-run",
     "openvino",
     "openvino-run",
+    "ray",
+    "scale",
+    "spark",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 

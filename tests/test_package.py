@@ -41,12 +41,22 @@ def test_pinned_versions_fit_the_package():
     assert {packaging.Requirement(line).name for line in wanted} == set(pins)
 
 
-def test_developing_installs_the_tested_versions_of_the_extras_for_exports():
+def test_developing_installs_the_tested_versions_of_the_extras_that_tests_need():
     lines = {
         name: (ROOT / name).read_text().splitlines() for name in ("requirements-dev.txt", "requirements-extras.txt")
     }
     both = set(lines["requirements-dev.txt"]) & set(lines["requirements-extras.txt"])
-    names = {"tf2onnx", "onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert", "ai-edge-quantizer"}
+    names = {
+        "tf2onnx",
+        "onnx",
+        "onnxruntime",
+        "openvino",
+        "nncf",
+        "ai-edge-litert",
+        "ai-edge-quantizer",
+        "pyarrow",
+        "fsspec",
+    }
     assert {line.split("==")[0] for line in both} == names
 
 

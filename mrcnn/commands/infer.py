@@ -1,6 +1,7 @@
 """Applies a trained model: `mrcnn infer --model MODEL --project DIR --output DIR`, or `inference.py`.
 
 `--images` reads image files instead of a project, and with `--data` only those that a COCO file lists.
+`--engine` is for any number of images, see `many`.
 """
 
 import argparse
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn import optional, startup
-from mrcnn.commands import arguments, paths, tasks
+from mrcnn.commands import arguments, many, paths, tasks
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
@@ -57,6 +58,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     arguments.add_tf32(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     tasks.add_options(parser)
+    many.add_options(parser)
     return parser
 
 
@@ -67,6 +69,10 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 def infer(options: argparse.Namespace, log: EventLog) -> None:
     """Runs the inference that the options describe."""
+    if options.engine:
+        many.run(options, log)
+        return
+    many.check_unused(options)
     listed = _listed(options)
     needs = {name: text for name, text in NEEDS.items() if not (name == "project" and (options.images or listed))}
     task = tasks.open_task(options, needs=needs, instead=("model", "project", "images"))

@@ -1,0 +1,220 @@
+"""A job on disk: what it is of, and which of its shards are done.
+
+    <output>/job.json                  what must stay the same when the job goes on, and the model's classes
+    <output>/manifest.parquet          the images, a row group for each shard
+    <output>/shards/0000000.parquet    the results of a shard, see `rows`; there whole or not at all
+    <output>/failed.jsonl              the images that failed, with the reason: the dead-letter list
+    <output>/summary.json              the counts, written when all shards are done
+
+A shard is done when its file is there, so a job goes on with the shards that have none.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from mrcnn.errors import UserError
+from mrcnn.scale import manifest, rows, storage
+from mrcnn.scale.manifest import Manifest
+
+JOB, MANIFEST, SHARDS = "job.json", "manifest.parquet", "shards"
+FAILED, SUMMARY = "failed.jsonl", "summary.json"
+SHARD_SIZE = 256  # images; a killed worker repeats at most so many
+VERSION = 1  # of the files
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is given: plain values, which any engine can send to another machine.
+
+    Attributes:
+        output: place of the job.
+        model: as for `Predictor.load`.
+        loading: the other arguments of `Predictor.load` by name.
+        config: the inference config, JSON.
+        batch_size: images, or regions of them, per batch.
+        opener: `module:function` that opens the predictor of a work, see `opening.open_predictor`.
+        identity: of the predictor, JSON; a worker whose own differs refuses to work. None before it is known.
+    """
+
+    output: str
+    model: str
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 1
+    opener: str = "mrcnn.scale.opening:open_predictor"
+    identity: str | None = None
+
+    def to_json(self) -> str:
+        """Writes the work as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Work":
+        """Reads what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class Counts(NamedTuple):
+    """The counts of one shard or of a whole job.
+
+    Attributes:
+        shard: number of the shard; -1 for a whole job.
+        images: all of its images.
+        failed: those that could not be used.
+        detections: number of detections by class title.
+    """
+
+    shard: int
+    images: int
+    failed: int
+    detections: dict[str, int]
+
+    @property
+    def done(self) -> int:
+        """The images that were used."""
+        return self.images - self.failed
+
+
+class Job:
+    """A job on disk.
+
+    Attributes:
+        place: of the output.
+        facts: the content of job.json.
+        shards: number of shards.
+    """
+
+    def __init__(self, place: str, facts: Mapping[str, Any]):
+        """Stores the content of job.json; see `start` and `open_job`."""
+        self.place, self.facts = place, facts
+        self.shards = -(-facts["images"]["count"] // facts["images"]["shard_size"])
+
+    def images_of(self, shard: int) -> list[str]:
+        """Reads the images of a shard."""
+        return manifest.read_shard(storage.joined(self.place, MANIFEST), shard)
+
+    def place_of(self, shard: int) -> str:
+        """Returns the place of a shard's results."""
+        return storage.joined(self.place, SHARDS, f"{shard:07d}.parquet")
+
+    def missing(self) -> list[int]:
+        """Lists the shards without results."""
+        there = storage.names(storage.joined(self.place, SHARDS))
+        return [shard for shard in range(self.shards) if f"{shard:07d}.parquet" not in there]
+
+    def rows_of(self, shard: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Reads the results of a shard, all columns of `rows.SCHEMA` or some."""
+        return rows.decode(storage.read_bytes(self.place_of(shard), what="results"), list(columns) if columns else None)
+
+    def counts_of(self, shard: int) -> Counts:
+        """Counts the results of a shard."""
+        return count(shard, self.rows_of(shard, ("classes", "error")))
+
+    def failures(self) -> Iterator[tuple[int, list[dict[str, str]]]]:
+        """Yields each shard with failed images, and their paths with the reasons."""
+        for shard in range(self.shards):
+            listed = self.rows_of(shard, ("image", "error"))
+            if failed := [row for row in listed if row["error"] is not None]:
+                yield shard, failed
+
+    def finish(self) -> Counts:
+        """Counts the results of all shards, and writes `failed.jsonl` and `summary.json`.
+
+        Raises:
+            UserError: a shard has no results, or another number of images than the job.
+        """
+        total, classes, failed = Counter[str](), Counter[str](), []
+        for shard in range(self.shards):
+            listed = self.rows_of(shard, ("image", "classes", "error"))
+            one = count(shard, listed)
+            total.update(images=one.images, failed=one.failed)
+            classes.update(one.detections)
+            failed += [json.dumps({key: row[key] for key in ("image", "error")}) for row in listed if row["error"]]
+        expected = self.facts["images"]["count"]
+        if total["images"] != expected:
+            raise UserError(f"the results in {self.place} have {total['images']} images, the job has {expected}")
+        found = Counts(-1, total["images"], total["failed"], dict(classes.most_common()))
+        storage.write_bytes(storage.joined(self.place, FAILED), "".join(f"{line}\n" for line in failed).encode())
+        summary = {"images": found.images, "done": found.done, "failed": found.failed, "detections": found.detections}
+        storage.write_bytes(storage.joined(self.place, SUMMARY), json.dumps(summary, indent=2).encode())
+        return found
+
+
+def start(place: str, images: Manifest, *, shard_size: int, facts: Mapping[str, Any]) -> Job:
+    """Starts a job, or goes on with the one that is there.
+
+    Args:
+        place: of the output.
+        images: of the job.
+        shard_size: images of a shard.
+        facts: JSON values: under `same` what must not change, others for those who read the results.
+
+    Raises:
+        UserError: the job there has other images, another model or other settings.
+    """
+    identity = {"count": len(images.images), "shard_size": shard_size, "sha256": images.checksum()}
+    wanted = json.loads(json.dumps({"version": VERSION, "images": identity, "base": images.base, **facts}))
+    there = storage.names(place)
+    if JOB in there:
+        _check_same(place, open_job(place).facts, wanted)
+        return Job(place, wanted)
+    if there & {MANIFEST, SHARDS} and storage.names(storage.joined(place, SHARDS)):
+        raise UserError(f"{place} holds results but no {JOB}, so they cannot be continued; name another output")
+    storage.write_bytes(storage.joined(place, MANIFEST), manifest.write(images, shard_size=shard_size))
+    storage.write_bytes(storage.joined(place, JOB), json.dumps(wanted, indent=2).encode())
+    return Job(place, wanted)
+
+
+def open_job(place: str) -> Job:
+    """Opens the job at a place.
+
+    Raises:
+        UserError: there is none, or its job.json is malformed or of another version.
+    """
+    path = storage.joined(place, JOB)
+    if not storage.exists(path):
+        raise UserError(f"there is no job in {place}: it has no {JOB}; `mrcnn infer --engine local` writes one")
+    try:
+        facts = json.loads(storage.read_bytes(path, what="job"))
+        version = facts["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); name another output") from error
+    if version != VERSION:
+        raise UserError(f"{path} has version {version!r}, this program reads {VERSION}; use the program that wrote it")
+    return Job(place, facts)
+
+
+def count(shard: int, listed: Sequence[Mapping[str, Any]]) -> Counts:
+    """Counts rows of results, of which `classes` and `error` are needed."""
+    failed = sum(row["error"] is not None for row in listed)
+    found = Counter(name for row in listed for name in row["classes"] or ())
+    return Counts(shard, len(listed), failed, dict(found))
+
+
+def _check_same(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises `UserError` with the first difference of two jobs."""
+    if before["images"] != now["images"]:
+        old, new = before["images"], now["images"]
+        key = next(key for key in ("shard_size", "count", "sha256") if old.get(key) != new[key])
+        what = "another --shard-size" if key == "shard_size" else "other images"
+        changed = "the names differ" if key == "sha256" else f"was {old.get(key)}, is {new[key]}"
+        raise UserError(
+            f"the job in {place} has {what} ({changed}); give the same again, or name another output for a new job"
+        )
+    if (path := _first_difference(before.get("same"), now.get("same"))) is not None:
+        raise UserError(
+            f"the job in {place} had another model or other settings ({path}); give the same again, or name another "
+            "output for a new job"
+        )
+
+
+def _first_difference(before: Any, now: Any, path: str = "") -> str | None:
+    if before == now:
+        return None
+    if isinstance(before, dict) and isinstance(now, dict):
+        name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
+        return _first_difference(before.get(name), now.get(name), f"{path}.{name}" if path else name)
+    return f"`{path}` was {json.dumps(before):.80}, is {json.dumps(now):.80}"
