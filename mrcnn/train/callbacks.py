@@ -174,7 +174,9 @@ class Recorder(keras.callbacks.Callback):
 class CheckpointSaver(keras.callbacks.Callback):
     """Writes a checkpoint after every epoch; must come after the recorder."""
 
-    def __init__(self, clock: Clock, *, store: CheckpointStore | Unwritten, log: EventLog, monitor: str = history.MONITOR):
+    def __init__(
+        self, clock: Clock, *, store: CheckpointStore | Unwritten, log: EventLog, monitor: str = history.MONITOR
+    ):
         """Stores the settings.
 
         Args:

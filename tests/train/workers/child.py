@@ -1,39 +1,40 @@
-"""One worker of a test's run: `child.py TASK.json`; a small model unless the task says `real`."""
+"""One worker of a test's run: `child.py TASK.json`; with a small model unless the task says `real`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).resolve().parents[1])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-import os
-
-import fake  # noqa: E402
-import tiny  # noqa: E402
-
-from mrcnn import events  # noqa: E402
-from mrcnn.commands import tasks  # noqa: E402
-from mrcnn.config.load import load_train_config  # noqa: E402
-from mrcnn.events import JsonLog  # noqa: E402
-from mrcnn.train import run  # noqa: E402
-from mrcnn.train.workers import cluster  # noqa: E402
+from mrcnn import events
+from mrcnn.commands import tasks
+from mrcnn.config.load import load_train_config
+from mrcnn.events import JsonLog
+from mrcnn.train import run
+from mrcnn.train.workers import cluster
+from tests.train import fake, tiny
 
 
-def main() -> None:
-    task = json.loads(Path(sys.argv[1]).read_text())
-    log = JsonLog()
-    if not task.get("real"):
-        run.build.build.build_model = lambda config, num_classes: fake.FakeMaskRCNN(
-            num_classes=num_classes, side=tiny.SIDE
-        )
+def small_model(config, num_classes):
+    return fake.FakeMaskRCNN(num_classes=num_classes, side=tiny.SIDE)
+
+
+def main():
+    task, log = json.loads(Path(sys.argv[1]).read_text()), JsonLog()
+    if not task["real"]:
+        run.build.build.build_model = small_model
+
     def work():
-        for one in task["runs"]:
-            config = load_train_config({**tiny.CONFIG, **one.get("settings", {})})
-            workers = cluster.find("tf_config", os.environ) if "TF_CONFIG" in os.environ else None
-            run.train(
-                config, project_dir=task["project"], output_dir=one["output"], log=log, workers=workers,
-                resume=one.get("resume", False),
-            )
+        run.train(
+            load_train_config({**tiny.CONFIG, **task["settings"]}),
+            project_dir=task["project"],
+            output_dir=task["output"],
+            log=log,
+            resume=task["resume"],
+            workers=cluster.find("tf_config", os.environ) if "TF_CONFIG" in os.environ else None,
+        )
+
     tasks.leave(events.run_main(work, log=log))
 
 
