@@ -7,7 +7,8 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
+from typing import Any, NoReturn
 
 from mrcnn import startup
 from mrcnn.commands import arguments, paths, tasks
@@ -74,7 +75,7 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
     if options.workers:  # one line instead of TensorFlow's own about a lost worker
         os.environ.setdefault(startup.LEVEL_VARIABLE, "3")
     run = startup.load("mrcnn.train.run", debug=options.debug)
-    workers = options.workers and run.cluster.find(options.workers, os.environ, port=options.workers_port)
+    workers = _workers(options, run) if options.workers else None
     listed = run.DataPaths(**data) if data else None
     checked = run.train(
         config,
@@ -89,6 +90,10 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
     if options.report and checked is not None:
         report = startup.load("mrcnn.report.evaluation.of_run", debug=options.debug)
         report.write_run(checked, output, data=listed or project, log=log)
+
+
+def _workers(options: argparse.Namespace, run: ModuleType) -> Any:
+    return run.cluster.find(options.workers, os.environ, port=options.workers_port)
 
 
 def _uses_folder(config: TrainConfig, model: Path) -> bool:

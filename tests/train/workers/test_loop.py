@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from mrcnn.train.workers import loop
 from mrcnn.train.workers.peers import ALONE, Peers
-
-from .. import fake
+from tests.train import fake
 
 
 class Diary(keras.callbacks.Callback):

@@ -74,7 +74,7 @@ def test_surviving_names_the_lost_worker(index, count, text, named):
 
 
 def test_surviving_without_a_name():
-    with pytest.raises(LostWorker, match="^another worker was lost"), Scripted(0, [], count=3).surviving():
+    with pytest.raises(LostWorker, match=r"^another worker was lost"), Scripted(0, [], count=3).surviving():
         raise tf.errors.AbortedError(None, None, "Collective ops is aborted by: unknown")
 
 
