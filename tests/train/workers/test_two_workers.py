@@ -29,6 +29,7 @@ class Run:
 
     def __init__(self, folder, *, count, name, project, real=False, resume=False, **settings):
         self.output, self.logs, self.children = folder / name, [], []
+        number = len(list(folder.glob(f"{name}.*.0.log")))
         task = folder / f"{name}.json"
         task.write_text(
             json.dumps({
@@ -43,10 +44,10 @@ class Run:
             if count > 1:
                 place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
                 environment["TF_CONFIG"] = json.dumps(place)
-            log = folder / f"{name}.{index}.log"
+            log = folder / f"{name}.{number}.{index}.log"
             self.logs.append(log)
             command = [sys.executable, str(Path(__file__).with_name("child.py")), str(task)]
-            with log.open("a") as file:
+            with log.open("w") as file:
                 self.children.append(
                     subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
                 )
@@ -91,7 +92,7 @@ def finish(*given, **named):
     return run
 
 
-def assert_equal(one, two, *, weights_within=1e-6):
+def assert_equal(one, two):
     """Compares all losses, the metrics and the weights of two runs."""
     rows, other_rows = (list(csv.DictReader((run.output / "history.csv").open())) for run in (one, two))
     columns = [name for name in rows[0] if name.endswith("loss") or "_ap" in name]
@@ -107,7 +108,7 @@ def assert_equal(one, two, *, weights_within=1e-6):
     folders = [checkpoint.find_last(run.output) for run in (one, two)]
     weights, other_weights = (hdf5_values(folder) for folder in folders)
     for name, value in weights.items():
-        np.testing.assert_allclose(other_weights[name], value, rtol=1e-5, atol=weights_within, err_msg=name)
+        np.testing.assert_allclose(other_weights[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
     state, other_state = (states.read(folder / states.FILE) for folder in folders)
     assert (state.epoch, state.step, int(state.optimizer[0])) == (
         other_state.epoch, other_state.step, int(other_state.optimizer[0]),
@@ -129,35 +130,27 @@ def test_two_workers_equal_one_process_with_the_real_model(tmp_path):
     assert two.events(1) == []  # one log, that of the chief
 
 
-def test_a_lost_worker_ends_the_run_and_a_stopped_run_goes_on(tmp_path):
-    """With a small model: uninterrupted with 1 process, killed with 2, resumed with 2 and stopped, resumed with 1."""
+def test_a_stopped_run_goes_on_and_a_lost_worker_ends_it(tmp_path):
+    """With a small model: stopped by a signal, resumed, a worker killed, resumed by one process."""
     project = tiny.write_project(tmp_path / "project", train=8)
-    whole = {"train": 4, "val": 2}
-    one = finish(tmp_path, count=1, name="one", project=project, epochs=4, batch_size=whole)
-    named = {"name": "two", "project": project}
+    named, whole = {"name": "two", "project": project}, {"train": 4, "val": 2}
     with Run(tmp_path, count=2, **named, epochs=1000) as run:
-        run.wait_for_step(1.5)
-        run.children[1].kill()
-        began = time.monotonic()
-        assert run.wait() == [1, -signal.SIGKILL]
-        assert time.monotonic() - began < 120  # TensorFlow's own limit for heartbeats is 10 seconds
-        *_, last = run.events(0)
-        assert last["message"].startswith("worker 1 (127.0.0.1:")
-        assert "was lost, so the run ends here" in last["message"]
-    at = states.read(checkpoint.find_last(run.output) / states.FILE).epoch
-    with Run(tmp_path, count=2, **named, epochs=1000, resume=True) as run:
-        run.wait_for_step(at + 0.5)
+        run.wait_for_step(0.5)
         run.children[1].send_signal(signal.SIGTERM)  # one of them is enough
         assert run.wait() == [128 + signal.SIGTERM] * 2
         assert "`train.py --resume` goes on from there" in run.text(0)
-    stopped = states.read(checkpoint.find_last(run.output) / states.FILE)
-    if stopped.step:  # else it stopped after an epoch's last step
-        run = finish(tmp_path, count=2, **named, epochs=stopped.epoch + 1, resume=True)
+    at = states.read(checkpoint.find_last(run.output) / states.FILE)
+    with Run(tmp_path, count=2, **named, epochs=1000, resume=True) as run:
+        run.wait_for_step(at.epoch + 1.5)
+        run.children[1].kill()
+        began = time.monotonic()
+        assert run.wait() == [1, -signal.SIGKILL]
+        assert time.monotonic() - began < 120  # TensorFlow notices it within 10 seconds
+        *_, last = run.events(0)
+        assert last["message"].startswith("worker 1 (127.0.0.1:")
+        assert "was lost, so the run ends here" in last["message"]
     done = states.read(checkpoint.find_last(run.output) / states.FILE).epoch
+    assert done > at.epoch
     run = finish(tmp_path, count=1, **named, epochs=done + 1, resume=True, batch_size=whole)
-    one = finish(tmp_path, count=1, name="one", project=project, epochs=done + 1, batch_size=whole, resume=True)
-    rows, others = (list(csv.DictReader((each.output / "history.csv").open())) for each in (one, run))
-    assert len(rows) == len(others) == done + 1
-    for row, other in zip(rows, others, strict=True):
-        for name in ("loss", "val_loss", "val_mask_ap"):
-            np.testing.assert_allclose(float(other[name]), float(row[name]), rtol=1e-5, err_msg=name)
+    one = finish(tmp_path, count=1, name="one", project=project, epochs=done + 1, batch_size=whole)
+    assert_equal(one, run)
