@@ -5,9 +5,9 @@ SDK := .venv-sdk
 TORCH := .venv-torch
 RUNTIMES := .venv-runtimes
 RUNTIME_NAMES := onnx openvino litert saved_model
+SCALE := .venv-scale
 
 .PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test scale-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
-SCALE := .venv-scale
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -4,9 +4,11 @@
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
+from typing import Any, NoReturn
 
 from mrcnn import startup
 from mrcnn.commands import arguments, paths, tasks
@@ -39,6 +41,11 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")
+    parser.add_argument("--workers", choices=("auto", "tf_config", "slurm"),
+                        help="train together with other processes, which $TF_CONFIG or Slurm's variables name; auto: "
+                        "the one that is set")  # fmt: skip
+    parser.add_argument("--workers-port", type=int, default=29400, metavar="PORT",
+                        help="with Slurm: port of a machine's first worker, others follow; default 29400")  # fmt: skip
     parser.add_argument("--report", action="store_true",
                         help="at the end evaluate the best model and write OUTPUT/report.html")  # fmt: skip
     tasks.add_options(parser)
@@ -65,7 +72,10 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
         paths.check_start(model, config)
         paths.check_data(project, data)  # of a complete run that is resumed, no data is read
     paths.check_checkpoints(output, resume=options.resume)
+    if options.workers:  # one line instead of TensorFlow's own about a lost worker
+        os.environ.setdefault(startup.LEVEL_VARIABLE, "3")
     run = startup.load("mrcnn.train.run", debug=options.debug)
+    workers = _workers(options, run) if options.workers else None
     listed = run.DataPaths(**data) if data else None
     checked = run.train(
         config,
@@ -75,10 +85,15 @@ def train(options: argparse.Namespace, log: EventLog) -> None:
         log=log,
         model=None if model is None else str(model),
         resume=options.resume,
+        workers=workers,
     )
     if options.report and checked is not None:
         report = startup.load("mrcnn.report.evaluation.of_run", debug=options.debug)
         report.write_run(checked, output, data=listed or project, log=log)
+
+
+def _workers(options: argparse.Namespace, run: ModuleType) -> Any:
+    return run.cluster.find(options.workers, os.environ, port=options.workers_port)
 
 
 def _uses_folder(config: TrainConfig, model: Path) -> bool:

@@ -22,6 +22,7 @@ from mrcnn.data.batching import Shapes, empty_example, example_spec, make_exampl
 from mrcnn.data.order import derive_seed, steps_per_epoch
 from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.read_sample import read_sample
+from mrcnn.data.share import WHOLE, Share
 from mrcnn.data.skipped import Skipped
 from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
@@ -42,6 +43,7 @@ def train_dataset(
     start_epoch: int = 0,
     start_step: int = 0,
     workers: int | None = None,
+    share: Share = WHOLE,
 ) -> tuple[tf.data.Dataset, int]:
     """Makes the endless stream of training batches.
 
@@ -58,6 +60,7 @@ def train_dataset(
         start_epoch: zero-based epoch of the first batch.
         start_step: zero-based step of the first batch in that epoch.
         workers: images prepared at the same time; None for one per processor.
+        share: the part of each batch that this process trains on; it is divided between the process's devices.
 
     Returns:
         The dataset of dictionaries `Batch._asdict()` and the extra fields and maps of the samples;
@@ -71,7 +74,7 @@ def train_dataset(
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
-        drawn = stream.at(int(position))
+        drawn = stream.at(share.position(int(position), batch_size=batch_size))
         return make_example(
             drawn.image,
             drawn.instances,
@@ -83,10 +86,10 @@ def train_dataset(
         ).values()
 
     steps = stream.steps
-    start = (start_epoch * steps + start_step) * batch_size
+    start = (start_epoch * steps + start_step) * share.images(batch_size)
     positions = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
     examples = _map(positions, load, shapes, workers=workers)
-    return _batch(examples, batch_size, drop_remainder=True), steps
+    return _batch(examples, share.images(batch_size) // share.devices, drop_remainder=True), steps
 
 
 class Augmented(NamedTuple):
@@ -202,6 +205,7 @@ def val_dataset(
     batch_size: int,
     skipped: Skipped,
     workers: int | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Makes one pass over a set, without augmentation; broken images are left out.
 
@@ -213,6 +217,7 @@ def val_dataset(
         batch_size: images per step; the last batch of each shape may have fewer.
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
+        share: whose batches of the set are made; unless images are broken, each is one that a single process makes.
 
     Returns:
         The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
@@ -234,8 +239,9 @@ def val_dataset(
         examples = _map(tf.data.Dataset.from_tensor_slices(indices), load, shapes, workers=workers)
         return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
 
-    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit)).values()
-    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, groups or [np.zeros(0, np.int64)]))
+    groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit))
+    own = share.whole_batches(groups, batch_size=batch_size)
+    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, own or [np.zeros(0, np.int64)]))
 
 
 def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:

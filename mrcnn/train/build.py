@@ -24,6 +24,7 @@ from mrcnn.train.averaging import Averages
 from mrcnn.train.check import Checked, Start
 from mrcnn.train.devices import Devices
 from mrcnn.train.state import TrainingState
+from mrcnn.train.workers.followers import Unwritten
 from mrcnn.weights import apply
 
 
@@ -34,13 +35,13 @@ class Built:
     Attributes:
         network: the compiled model.
         state: where the run starts; of a resumed run it holds the optimizer's variables.
-        store: writes the checkpoints.
+        store: writes the checkpoints; of several workers, the chief's alone.
         averages: the moving averages of the weights; None without `optimizer.ema_momentum`.
     """
 
     network: keras.Model
     state: TrainingState
-    store: checkpoint.CheckpointStore
+    store: checkpoint.CheckpointStore | Unwritten
     averages: Averages | None = None
 
 
@@ -69,6 +70,8 @@ def build_run(checked: Checked, output: Path, *, log: EventLog) -> Built:
     )
     averages = _averages(config, network, state)
     plan.log_plan(checked, network, output=output, log=log)
+    if not checked.devices.peers.leads:
+        return Built(network, state, Unwritten(output), averages)
     store = checkpoint.CheckpointStore(
         output,
         layout=network.weight_layout(),

@@ -20,6 +20,7 @@ from mrcnn.train.clock import Clock
 from mrcnn.train.forecast import Forecast, duration
 from mrcnn.train.interrupt import Stopped, StopRequest
 from mrcnn.train.optional_files import OptionalFiles
+from mrcnn.train.workers.followers import AgreedRequest, Unwritten
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
@@ -173,7 +174,9 @@ class Recorder(keras.callbacks.Callback):
 class CheckpointSaver(keras.callbacks.Callback):
     """Writes a checkpoint after every epoch; must come after the recorder."""
 
-    def __init__(self, clock: Clock, *, store: CheckpointStore, log: EventLog, monitor: str = history.MONITOR):
+    def __init__(
+        self, clock: Clock, *, store: CheckpointStore | Unwritten, log: EventLog, monitor: str = history.MONITOR
+    ):
         """Stores the settings.
 
         Args:
@@ -243,7 +246,14 @@ class EarlyStop(keras.callbacks.Callback):
 class SignalStop(keras.callbacks.Callback):
     """Saves and ends the run after a signal; must be the last callback."""
 
-    def __init__(self, clock: Clock, *, request: StopRequest, store: CheckpointStore, log: EventLog):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        request: StopRequest | AgreedRequest,
+        store: CheckpointStore | Unwritten,
+        log: EventLog,
+    ):
         """Stores the settings.
 
         Args:

@@ -90,7 +90,9 @@ class Checked:
         return self.config.batch_size.settled_train * self.devices.count
 
 
-def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
+def check(
+    config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog, leads: bool = True
+) -> Start:
     """Checks the settings, the output folder and the start weights before data is read.
 
     Args:
@@ -99,30 +101,40 @@ def check(config: TrainConfig, *, model: str | None, output: Path, resume: bool,
         output: folder of the checkpoints.
         resume: whether to resume from the output's last checkpoint.
         log: receives warnings, and the conventions and precision that are used.
+        leads: whether this process writes to the output; of several workers, the chief alone does.
 
     Raises:
         UserError: a path or a setting is wrong.
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
     config = stuff.settle(config)
+    if leads:
+        checkpoint.check_place(output, resume=resume)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
     extra_heads.check_loss_weights(begin.config.model)
     begin.config.model.check_layers(begin.config.train_layers)
     stuff.check(begin.config, None if begin.model is None else begin.model.record)
     _check_monitors(begin.config)
-    if begin.resumed is not None:
+    if begin.resumed is not None and leads:
         best = history.best_index(begin.resumed.state.rows, monitor=begin.config.best_monitor)
         checkpoint.repair(output, best=best, keep=begin.config.checkpoints.keep)
     return begin
 
 
-def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, log: EventLog) -> Checked:
+def check_data(
+    begin: Start,
+    open_source: Callable[[Sequence[str]], Source],
+    *,
+    log: EventLog,
+    joined: Devices | None = None,
+) -> Checked:
     """Opens the data, chooses the devices, reads the samples, and fits the settings to them.
 
     Args:
         begin: the checked settings.
         open_source: opens the data, given the names of the extra fields that the run needs.
         log: receives warnings and what is derived from machine and data.
+        joined: the devices of a run of several workers, which are chosen before the settings are checked.
 
     Raises:
         UserError: the data cannot be used, or a setting does not fit the machine or the data.
@@ -132,7 +144,7 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
     source = open_source(needed)
     _check_monitors(config, source.class_facts)
     config = fields.settle(config, needed, source, known=begin.classes, log=log)
-    chosen = devices.choose(_listed_gpus(config), warn=log.warning)
+    chosen = joined or devices.choose(listed_gpus(config), warn=log.warning)
     if config.jit_compile:
         devices.check_xla(chosen)
     config = _with_precision(config, chosen, resumed=begin.resumed is not None, log=log)
@@ -151,7 +163,6 @@ def check_data(begin: Start, open_source: Callable[[Sequence[str]], Source], *, 
 
 
 def _begin(config: TrainConfig, *, model: str | None, output: Path, resume: bool, log: EventLog) -> Start:
-    checkpoint.check_place(output, resume=resume)
     if resume:
         stopped = resuming.find(output)
         config = _with_last(config, stopped.record, log=log)
@@ -216,7 +227,8 @@ def _monitors(config: TrainConfig, kinds: Sequence[MetricKind]) -> list[str]:
     return [name for name in names if not name.removeprefix("val_").startswith(table.OF_MASKS)]
 
 
-def _listed_gpus(config: TrainConfig) -> Sequence[int] | None:
+def listed_gpus(config: TrainConfig) -> Sequence[int] | None:
+    """Returns the GPUs that the user listed; None for a config without a list."""
     return config.gpu_devices if "gpu_devices" in config.given else None
 
 

@@ -1,7 +1,8 @@
 """Chooses the devices of a run and sets a model up for several devices.
 
-`batch_size.train` is per device: n devices share a batch of n times as many images. Each device computes its share of
-the whole batch's losses, so the gradients add up to those of one device with the whole batch.
+`batch_size.train` is per device: n devices, of one process or of several, share a batch of n times as many images. Each
+device computes its share of the whole batch's losses, so the gradients add up to those of one device with the whole
+batch.
 """
 
 import contextlib
@@ -13,11 +14,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mrcnn.data.share import Share
 from mrcnn.errors import UserError
 from mrcnn.model_folder import device, precision
 from mrcnn.model_folder.device import Messages
 from mrcnn.models import keras_internals
 from mrcnn.ops import reduction
+from mrcnn.train.workers import peers, rendezvous
+from mrcnn.train.workers.cluster import Cluster
+from mrcnn.train.workers.peers import Peers
 
 UNKNOWN_TO_XLA = (10, 0)  # compute capability of NVIDIA's Blackwell: TensorFlow 2.21 aborts there (tensorflow#111958)
 
@@ -27,17 +32,24 @@ class Devices:
     """The devices a run computes on.
 
     Attributes:
-        names: TensorFlow's names, e.g. `("GPU:0", "GPU:1")`.
+        names: TensorFlow's names of this process's devices, e.g. `("GPU:0", "GPU:1")`.
         strategy: how the devices share a batch; None for one device.
+        peers: the processes that share a batch.
     """
 
     names: tuple[str, ...]
     strategy: tf.distribute.Strategy | None = None
+    peers: Peers = peers.ALONE
 
     @property
     def count(self) -> int:
-        """Number of devices that share a batch."""
-        return len(self.names)
+        """Number of devices that share a batch, those of all processes."""
+        return len(self.names) * self.peers.count
+
+    @property
+    def share(self) -> Share:
+        """This process's part of each batch."""
+        return Share(self.peers.index, self.peers.count, len(self.names)) if self.peers.count > 1 else Share()
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
@@ -57,6 +69,30 @@ def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> 
     Raises:
         UserError: there are GPUs, but not all of those listed; or this process already uses others.
     """
+    return use(_visible(gpu_devices, warn=warn))
+
+
+def join(
+    gpu_devices: Sequence[int] | None, cluster: Cluster, *, warn: Callable[[str], Any], note: Callable[[str], Any]
+) -> Devices:
+    """Chooses this process's devices as `choose` does, and joins the other workers of the run.
+
+    Args:
+        gpu_devices: as for `choose`, the same in each worker; numbers of the GPUs that a worker can see.
+        cluster: the workers, at least two.
+        warn: as for `choose`.
+        note: called with one line by the chief before it waits.
+
+    Raises:
+        UserError: as for `choose`; or the workers do not all start, or disagree.
+    """
+    names = tuple(_visible(gpu_devices, warn=warn))
+    rendezvous.wait_for_all(cluster, devices=len(names), note=note)
+    strategy = peers.start(cluster)
+    return Devices(names=names, strategy=strategy, peers=Peers(cluster, strategy))
+
+
+def _visible(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> list[str]:
     wanted = [0] if gpu_devices is None else list(dict.fromkeys(gpu_devices))
     warning = f"no GPU found: `gpu_devices` {wanted} has no effect, the CPU is used"
     messages = Messages(
@@ -65,7 +101,7 @@ def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> 
         no_gpu=None if gpu_devices is None else warning,
     )
     count = device.show_gpus(wanted, messages, warn=warn)
-    return use([f"GPU:{index}" for index in range(count)] or ["CPU:0"])
+    return [f"GPU:{index}" for index in range(count)] or ["CPU:0"]
 
 
 def use(names: Sequence[str]) -> Devices:
@@ -94,7 +130,8 @@ def check_xla(devices: Devices) -> None:
             for which TensorFlow's XLA has no code, so that it would end the process.
     """
     if devices.count > 1:
-        raise UserError(f"`jit_compile` needs one device, got {devices.count} in `gpu_devices`; set it to false")
+        where = "in `gpu_devices`" if devices.peers.count == 1 else f"of {devices.peers.count} workers"
+        raise UserError(f"`jit_compile` needs one device, got {devices.count} {where}; set it to false")
     for gpu in tf.config.get_visible_devices("GPU") if devices.names[0].startswith("GPU") else ():
         if (found := precision.capability(gpu)) >= UNKNOWN_TO_XLA:
             raise UserError(

@@ -14,6 +14,7 @@ from mrcnn.card import facts, write
 from mrcnn.card.facts import BestFacts, RunFacts
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import pipeline, resize
+from mrcnn.data.share import WHOLE, Share
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
 from mrcnn.evaluate import table
@@ -49,6 +50,7 @@ from mrcnn.train.memory_report import MemoryReport
 from mrcnn.train.optional_files import OptionalFiles, TensorBoard
 from mrcnn.train.run_record import ENERGY, Meter, RunRecord
 from mrcnn.train.validation import MetricScorer, Validation, Watch, is_due
+from mrcnn.train.workers.followers import AgreedRequest
 
 TENSORBOARD = "tensorboard"
 QUICK_SIDE = 256  # pixels, side of a model input that a CPU trains in an evening
@@ -61,7 +63,7 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     Args:
         checked: the settings, the samples and the devices.
         built: the model, the position and the checkpoints.
-        own: the caller's callbacks, called after the checkpoint is written.
+        own: the caller's callbacks, called after the checkpoint is written; of several workers, in the chief alone.
         log: receives figures, progress and messages.
 
     Raises:
@@ -73,35 +75,30 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     skipped, skipped_val = (
         Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
     )
-    wait = InputWait()
-
-    def open_data(epoch: int, step: int) -> tf.data.Dataset:
-        return pipeline.train_dataset(
-            samples.train, config, batch_size=checked.batch_size, skipped=skipped, start_epoch=epoch, start_step=step
-        )[0]
+    wait, peers = InputWait(), checked.devices.peers
+    open_data = partial(_open_data, checked, skipped=skipped, share=checked.devices.share)
 
     def open_measured(epoch: int, step: int) -> tf.data.Dataset:
         return wait.measured(open_data(epoch, step))
 
-    def names_at(epoch: int, step: int) -> Sequence[str]:
-        batch = next(iter(open_data(epoch, step)))
-        return [samples.train[index].name for index in batch["image_ids"].numpy()]
-
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
         clock, writer = Clock(built.state), OptionalFiles(log)
-        stop = callbacks.SignalStop(clock, request=request, store=built.store, log=log)
+        agreed = request if peers.count == 1 else AgreedRequest(request, peers)
+        stop = callbacks.SignalStop(clock, request=agreed, store=built.store, log=log)
+        first = _first(checked, built, clock, skipped=skipped)
+        if not peers.leads:
+            _follow(checked, built, clock, first=first, open_data=open_data, skipped=skipped_val, stop=stop, log=log)
+            return
         measuring = _measuring(checked, built, clock, skipped=skipped_val, stop=stop, writer=writer, log=log)
         describe, lost = measuring.describe, (skipped, skipped_val)
         record = _record(checked, built, clock, describe=describe, writer=writer, skipped=lost, log=log)
         tracking = trackers.make(config, clock, folder=root, optional_files=writer)
         early = _early_stop(config, clock, log=log)
-        if early and early.is_due:
+        if peers.of_chief(bool(early and early.is_due)):
             log.info("nothing to do: the run was ended by `early_stopping`")
             return
         chain = [
-            clock,
-            InvalidLossStop(clock, names_at=names_at),
-            *([AverageUpdate(built.averages)] if built.averages else []),
+            *first,
             InputWaitReport(wait, log=log),
             MemoryReport(devices=checked.devices.names, log=log),
             _report(checked, clock, log=log),
@@ -117,11 +114,62 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
             record.completed(),
             tracking.running(log),
         ):
-            loop.fit(built.network, open_measured, clock=clock, callbacks=chain, epochs=config.epochs)
+            _loop(checked, built, open_measured, chain=chain, clock=clock)
     for collected in (skipped, skipped_val):
         if collected:
             log.warning(collected.summary())
     _finish(root, clock, monitor=config.best_monitor, writer=writer, log=log)
+
+
+def _follow(
+    checked: Checked,
+    built: Built,
+    clock: Clock,
+    *,
+    first: Sequence[keras.callbacks.Callback],
+    open_data: loop.OpenData,
+    skipped: Skipped,
+    stop: callbacks.SignalStop,
+    log: EventLog,
+) -> None:
+    """Trains in a worker that is not the chief: it makes the same steps and validates its share, and writes nothing."""
+    config = checked.config
+    if checked.devices.peers.of_chief(None):
+        return
+    scorer = _scorer(config, checked.samples, watchers=()) if config.validation.ap else None
+    validation = _validation(checked, skipped, scorer=scorer, averages=built.averages, stop=stop, log=log)
+    _loop(checked, built, open_data, chain=[*first, validation, stop], clock=clock)
+
+
+def _loop(
+    checked: Checked, built: Built, open_data: loop.OpenData, *, chain: Sequence[keras.callbacks.Callback], clock: Clock
+) -> None:
+    epochs = checked.config.epochs
+    loop.fit(built.network, open_data, clock=clock, callbacks=chain, epochs=epochs, devices=checked.devices)
+    checked.devices.peers.most(0)  # no worker leaves before the others have made their last step
+
+
+def _first(checked: Checked, built: Built, clock: Clock, *, skipped: Skipped) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that every worker has, in their order before the validation."""
+
+    def names_at(epoch: int, step: int) -> Sequence[str]:
+        batch = next(iter(_open_data(checked, epoch, step, skipped=skipped, share=WHOLE)))
+        return [checked.samples.train[index].name for index in batch["image_ids"].numpy()]
+
+    averaging = [AverageUpdate(built.averages)] if built.averages else []
+    return [clock, InvalidLossStop(clock, names_at=names_at), *averaging]
+
+
+def _open_data(checked: Checked, epoch: int, step: int, *, skipped: Skipped, share: Share) -> tf.data.Dataset:
+    return pipeline.train_dataset(
+        checked.samples.train,
+        checked.config,
+        batch_size=checked.batch_size,
+        skipped=skipped,
+        start_epoch=epoch,
+        start_step=step,
+        share=share,
+    )[0]
 
 
 def _finish(root: Path, clock: Clock, *, monitor: str, writer: OptionalFiles, log: EventLog) -> None:
@@ -177,13 +225,16 @@ def _validation(
 ) -> Validation:
     config, samples = checked.config, checked.samples
     return Validation(
-        pipeline.val_dataset(samples.val, config, batch_size=config.batch_size.val, skipped=skipped),
+        pipeline.val_dataset(
+            samples.val, config, batch_size=config.batch_size.val, skipped=skipped, share=checked.devices.share
+        ),
         names=[sample.name for sample in samples.val],
         log=log,
         scorer=scorer,
         check=stop.check,
         due=lambda epoch: is_due(epoch, every=config.validation.every_epochs, epochs=config.epochs),
         averaged=averages.applied if averages else nullcontext,
+        peers=checked.devices.peers,
     )
 
 

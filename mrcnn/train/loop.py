@@ -1,4 +1,4 @@
-"""Runs Keras's `fit` from the run's position to its end."""
+"""Runs Keras's `fit`, or the loop of several workers, from the run's position to its end."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,12 +6,21 @@ import keras
 import tensorflow as tf
 
 from mrcnn.train.clock import Clock
+from mrcnn.train.devices import Devices
+from mrcnn.train.workers import loop as worker_loop
+from mrcnn.train.workers.peers import ALONE, Peers
 
 OpenData = Callable[[int, int], tf.data.Dataset]
 
 
 def fit(
-    model: keras.Model, open_data: OpenData, *, clock: Clock, callbacks: Sequence[keras.callbacks.Callback], epochs: int
+    model: keras.Model,
+    open_data: OpenData,
+    *,
+    clock: Clock,
+    callbacks: Sequence[keras.callbacks.Callback],
+    epochs: int,
+    devices: Devices | None = None,
 ) -> None:
     """Trains to the end of epoch `epochs`, or until a callback stops it.
 
@@ -21,18 +30,20 @@ def fit(
         clock: the run's position; the first of the callbacks. A resumed run first finishes the epoch it stopped in.
         callbacks: all callbacks, the clock included.
         epochs: epochs of the whole run, those before a resume included.
+        devices: the devices of the run; None for one.
     """
     first = clock.epoch
     if clock.step == clock.steps_per_epoch:
-        _end_epoch(model, first, callbacks)
+        _end_epoch(model, first, callbacks, peers=devices.peers if devices else ALONE)
     elif clock.step:
         steps = clock.steps_per_epoch - clock.step
-        _fit(model, open_data(first, clock.step), callbacks, first_epoch=first, epochs=first + 1, steps=steps)
+        data = open_data(first, clock.step)
+        _fit(model, data, callbacks, epochs=range(first, first + 1), steps=steps, devices=devices)
     else:
         first -= 1
     if not model.stop_training and first + 1 < epochs:
-        data = open_data(first + 1, 0)
-        _fit(model, data, callbacks, first_epoch=first + 1, epochs=epochs, steps=clock.steps_per_epoch)
+        data, following = open_data(first + 1, 0), range(first + 1, epochs)
+        _fit(model, data, callbacks, epochs=following, steps=clock.steps_per_epoch, devices=devices)
 
 
 def _fit(
@@ -40,14 +51,19 @@ def _fit(
     data: tf.data.Dataset,
     callbacks: Sequence[keras.callbacks.Callback],
     *,
-    first_epoch: int,
-    epochs: int,
+    epochs: range,
     steps: int,
+    devices: Devices | None,
 ) -> None:
+    if devices and devices.strategy and devices.peers.count > 1:
+        worker_loop.fit(
+            model, data, callbacks, strategy=devices.strategy, peers=devices.peers, epochs=epochs, steps=steps
+        )
+        return
     model.fit(
         data,
-        initial_epoch=first_epoch,
-        epochs=epochs,
+        initial_epoch=epochs.start,
+        epochs=epochs.stop,
         steps_per_epoch=steps,
         callbacks=list(callbacks),
         shuffle=False,  # the data set sets the order
@@ -55,7 +71,7 @@ def _fit(
     )
 
 
-def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbacks.Callback], *, peers: Peers) -> None:
     """Ends an epoch as `fit` does, for a run that stopped before the epoch's validation."""
     model.stop_training = False
     together = keras.callbacks.CallbackList(list(callbacks), model=model)
@@ -64,3 +80,4 @@ def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbac
     logs = dict(model.get_metrics_result())
     together.on_epoch_end(epoch, logs)
     together.on_train_end(logs)
+    model.stop_training = bool(peers.most(int(model.stop_training)))

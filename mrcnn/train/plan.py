@@ -16,6 +16,7 @@ from mrcnn.events import EventLog
 from mrcnn.structures import Sample
 from mrcnn.train import history, rates
 from mrcnn.train.check import Checked
+from mrcnn.train.devices import Devices
 
 BYTES = 4  # of a float32
 OPTIMIZER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
@@ -42,12 +43,18 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, "
         f"{update_rule(config.optimizer)}, "
         f"{rates.described(config, batch_size=batch_size)} {config.lr_schedule.name}",
-        f"device: {', '.join(checked.devices.names)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
+        f"device: {device_names(checked.devices)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
         f"output: {output}",
     ):
         log.info(line)
     for line in rates.remarks(config, steps_per_epoch=steps):
         log.warning(line)
+
+
+def device_names(devices: Devices) -> str:
+    """Lists the devices of a run, of several workers those of each."""
+    names, workers = ", ".join(devices.names), devices.peers.count
+    return names if workers == 1 else f"{names} of each of {workers} workers"
 
 
 def optimizer_copies(config: OptimizerConfig) -> int:

@@ -4,7 +4,7 @@ A loss of the set is the mean of the batches' losses, weighted by their numbers 
 `mrcnn.evaluate`, such as average precision, are computed in original pixels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -21,6 +21,9 @@ from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
 from mrcnn.structures import Detections, GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
+from mrcnn.train.workers import results
+from mrcnn.train.workers.peers import ALONE, Peers
+from mrcnn.train.workers.results import BatchResult
 
 
 class Scorer(Protocol):
@@ -152,22 +155,24 @@ class Validation(keras.callbacks.Callback):
         check: Callable[[], Any] = lambda: None,
         due: Callable[[int], bool] = lambda epoch: True,
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
+        peers: Peers = ALONE,
     ):
         """Stores the data and the settings.
 
         Args:
-            dataset: batches with each image of the set once; the last batch may be smaller.
+            dataset: batches with each image of the set once, in one of the workers; the last batch may be smaller.
             names: the images' names in messages, by image id.
             log: receives the progress.
             scorer: computes the metrics; None leaves them out.
             check: called before each batch; may raise to stop.
             due: returns whether an epoch, counted from 0, is validated.
             averaged: makes a context in which the model has the weights to validate.
+            peers: the workers, all of which validate; each has all losses, the scorer of the chief all detections.
         """
         super().__init__()
         self._dataset, self._names, self._log = dataset, tuple(names), log
         self._scorer, self._check, self._due = scorer, check, due
-        self._averaged = averaged
+        self._averaged, self._peers = averaged, peers
         self._function: Callable[..., Any] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -189,40 +194,56 @@ class Validation(keras.callbacks.Callback):
         sums: dict[str, float] = {}
         count, total = 0, len(self._names)
         with devices.alone(self.model), self._averaged():
-            for batch in self._dataset:
-                self._check()
-                image_ids = batch["image_ids"].numpy()
-                losses, raw = self._validate(batch)
-                self._check_losses(losses, image_ids)
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value * len(image_ids)
-                self._score(image_ids, raw)
-                count += len(image_ids)
+            for found in self._results():
+                self._check_losses(found.losses, found.image_ids)
+                for name, value in found.losses.items():
+                    sums[name] = sums.get(name, 0.0) + value * len(found.image_ids)
+                self._score(found)
+                count += len(found.image_ids)
                 self._log.progress("validation, images", count, total)
         if count == 0:
             raise UserError("no image of the validation set could be read; see the warnings above for the files")
         if count < total:  # broken files were left out
             self._log.progress("validation, images", total, total)
         means = {name: value / count for name, value in sums.items()}
-        return means | (self._scorer.result() if self._scorer else {})
+        if self._scorer is None:
+            return means
+        return means | self._peers.of_chief(self._scorer.result() if self._peers.leads else None)
 
-    def _validate(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, float], RawDetections]:
+    def _results(self) -> Iterator[BatchResult]:
+        """Validates the batches; in every worker those of all workers, in the same order."""
+        batches = iter(self._dataset)
+        while True:
+            batch = next(batches, None)
+            if batch is None and self._peers.count == 1:
+                return
+            self._check()
+            own = None if batch is None else self._validate(batch)
+            if self._peers.count == 1:
+                found = [own]
+            else:
+                found = [results.unpack(content) for content in self._peers.gather(results.pack(own))]
+            if not any(found):
+                return
+            yield from filter(None, found)
+
+    def _validate(self, batch: Mapping[str, tf.Tensor]) -> BatchResult:
         if self._function is None:
             self._log.info("building the graph of the validation")
             # one graph for full and partial batches: the data set's own shapes leave the batch axis open
             self._function = tf.function(self.model.validate, input_signature=[self._dataset.element_spec])
         losses, raw = self._function(batch)
-        return {name: float(value) for name, value in losses.items()}, raw
+        fields = tf.nest.map_structure(lambda field: field.numpy(), raw)
+        return BatchResult(batch["image_ids"].numpy(), {name: float(value) for name, value in losses.items()}, fields)
 
     def _check_losses(self, losses: Mapping[str, float], image_ids: np.ndarray) -> None:
         invalid_loss.check(
             losses, split="val", where="validation", names=lambda: [self._names[index] for index in image_ids]
         )
 
-    def _score(self, image_ids: np.ndarray, raw: RawDetections) -> None:
-        if self._scorer is None:
+    def _score(self, found: BatchResult) -> None:
+        if self._scorer is None or not self._peers.leads:
             return
-        fields = tf.nest.map_structure(lambda field: field.numpy(), raw)
-        for index, image_id in enumerate(image_ids):
-            one = tf.nest.map_structure(lambda field, index=index: field[index], fields)
+        for index, image_id in enumerate(found.image_ids):
+            one = tf.nest.map_structure(lambda field, index=index: field[index], found.raw)
             self._scorer.add(int(image_id), one)

@@ -14,6 +14,7 @@ from mrcnn.errors import UserError
 from mrcnn.events import JsonLog, run_main
 from mrcnn.report.evaluation import of_run
 from mrcnn.train import run
+from mrcnn.train.workers.cluster import Cluster
 from tests.train import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,3 +240,15 @@ def test_training_evaluation_and_inference_on_coco_json(tmp_path):
         "img", "predictions.json", "predictions_results.json",
     ]  # fmt: skip
     assert [path for path in listed if not path.is_file()] == []
+
+
+def test_workers_are_found_by_the_variables_that_the_option_names(trained, tmp_path, monkeypatch):
+    place = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(place))
+    task = str(write_task(tmp_path))
+    command.train(command.parse(["--task-dir", task]), JsonLog())
+    command.train(command.parse(["--task-dir", task, "--workers", "auto"]), JsonLog())
+    assert [options["workers"] for _, options in trained] == [None, Cluster(("a:1", "b:2"), 1)]
+    monkeypatch.delenv("TF_CONFIG")
+    with pytest.raises(UserError, match="TF_CONFIG is not set"):
+        command.train(command.parse(["--task-dir", task, "--workers", "tf_config"]), JsonLog())

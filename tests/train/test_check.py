@@ -364,3 +364,9 @@ def test_check_refuses_another_family_than_that_of_the_file(log, tmp_path, torch
 def test_check_going_on_from_a_lone_file_needs_class_names(log, tmp_path, torchvision_file):
     with pytest.raises(UserError, match="Unable to continue_training, config for previous training wasn't found"):
         start(log, tmp_path / "out", model=str(torchvision_file), weights_init_type="continue_training")
+
+
+def test_check_a_worker_that_does_not_lead_leaves_the_output_alone(log, tmp_path):
+    config = load_train_config(tiny.CONFIG)
+    check.check(config, model=None, output=tmp_path / "out", resume=False, log=log, leads=False)
+    assert not (tmp_path / "out").exists()

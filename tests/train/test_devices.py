@@ -2,9 +2,12 @@ import keras
 import pytest
 import tensorflow as tf
 
+from mrcnn.data.share import Share
 from mrcnn.errors import UserError
 from mrcnn.ops import reduction
 from mrcnn.train import devices
+from mrcnn.train.workers.cluster import Cluster
+from mrcnn.train.workers.peers import Peers
 
 from . import fake
 
@@ -120,3 +123,26 @@ def test_check_xla_refuses_gpus_that_it_does_not_know(two_gpus, monkeypatch, cap
 def test_check_xla_refuses_several_devices():
     with pytest.raises(UserError, match="`jit_compile` needs one device, got 2 in `gpu_devices`; set it to false"):
         devices.check_xla(devices.Devices(("GPU:0", "GPU:1")))
+
+
+def test_count_and_share_of_one_process_and_of_workers():
+    one = devices.Devices(("GPU:0", "GPU:1"))
+    assert (one.count, one.share) == (2, Share())  # Keras divides the batch between the devices of one process
+    workers = devices.Devices(("GPU:0", "GPU:1"), peers=Peers(Cluster(("a:1", "b:1", "c:1"), 2)))
+    assert (workers.count, workers.share) == (6, Share(2, 3, 2))
+
+
+def test_check_xla_refuses_several_workers():
+    workers = devices.Devices(("CPU:0",), peers=Peers(Cluster(("a:1", "b:1"), 0)))
+    with pytest.raises(UserError, match="`jit_compile` needs one device, got 2 of 2 workers; set it to false"):
+        devices.check_xla(workers)
+
+
+def test_join_waits_for_all_with_the_devices_of_this_worker(two_gpus, monkeypatch):
+    cluster, waited = Cluster(("a:1", "b:1"), 1), []
+    monkeypatch.setattr(devices.rendezvous, "wait_for_all", lambda where, **how: waited.append((where, how["devices"])))
+    monkeypatch.setattr(devices.peers, "start", lambda where: tf.distribute.OneDeviceStrategy("CPU:0"))
+    found = devices.join([0, 1], cluster, warn=pytest.fail, note=pytest.fail)
+    assert waited == [(cluster, 2)]
+    assert (found.names, found.count, found.peers.index) == (("GPU:0", "GPU:1"), 4, 1)
+    assert found.strategy is not None

@@ -5,6 +5,9 @@ from mrcnn.config.optimizer import OptimizerConfig
 from mrcnn.data.sources.source import Samples
 from mrcnn.structures import Sample
 from mrcnn.train import plan
+from mrcnn.train.devices import Devices
+from mrcnn.train.workers.cluster import Cluster
+from mrcnn.train.workers.peers import Peers
 
 from . import fake
 
@@ -69,3 +72,9 @@ def test_sampling_lines_name_the_length_of_an_epoch_and_the_most_repeated_classe
         "sampling: an epoch has 4 images, drawn from 4; no class is in fewer than 0.25 of the images"
     ]
     assert plan.sampling_lines(data, load_train_config({})) == []
+
+
+def test_device_names_of_one_process_and_of_workers():
+    assert plan.device_names(Devices(("GPU:0", "GPU:1"))) == "GPU:0, GPU:1"
+    workers = Devices(("GPU:0", "GPU:1"), peers=Peers(Cluster(("a:1", "b:1", "c:1"), 2)))
+    assert plan.device_names(workers) == "GPU:0, GPU:1 of each of 3 workers"

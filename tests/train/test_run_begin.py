@@ -11,7 +11,10 @@ from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.model_folder import read
 from mrcnn.train import checkpoint, run
+from mrcnn.train.devices import Devices
 from mrcnn.train.interrupt import Stopped
+from mrcnn.train.workers.cluster import Cluster
+from mrcnn.train.workers.peers import Peers
 
 from . import tiny
 from .conftest import HeardLog
@@ -221,3 +224,41 @@ def test_train_needs_a_project_or_data_but_not_both(project, coco, tmp_path):
     for given in ({}, {"project_dir": project, "data": coco}):
         with pytest.raises(UserError, match="give either `project_dir` or `data`, got "):
             run.train(config, output_dir=tmp_path / "out", log=HeardLog(), **given)
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """Lets a run join another worker, of which it is told nothing; lists what is compared with that one."""
+    compared = []
+    peers = Peers(Cluster(("a:1", "b:1"), 0))
+    monkeypatch.setattr(peers, "check_equal", compared.append)
+    found = Devices(("CPU:0",), peers=peers)
+    monkeypatch.setattr(run.devices, "join", lambda gpus, cluster, **how: found)
+    monkeypatch.setattr(run.fit, "fit_run", lambda *given, **named: None)
+    return compared
+
+
+def test_train_several_workers_need_a_number_of_images(project, built, joined, log, tmp_path):
+    config = load_train_config({**tiny.CONFIG, "batch_size": {"train": "auto"}})
+    with pytest.raises(UserError, match=r"`batch_size.train` must be a number with several workers, got auto"):
+        run.train(config, project_dir=project, output_dir=tmp_path, log=log, workers=Cluster(("a:1", "b:1"), 0))
+
+
+def test_train_workers_compare_what_must_be_equal(project, built, joined, log, tmp_path):
+    found = []
+    for lr, seed in ((0.1, 0), (0.1, 0), (0.2, 0), (0.1, 1)):
+        config = load_train_config({**tiny.CONFIG, "lr": lr, "seed": seed})
+        where = tmp_path / str(len(found))
+        run.train(config, project_dir=project, output_dir=where, log=log, workers=Cluster(("a:1", "b:1"), 0))
+        found.append(joined[-1])
+    assert found[0] == found[1]
+    assert {name for name in found[0] if found[2][name] != found[0][name]} == {"settings"}
+    assert {name for name in found[0] if found[3][name] != found[0][name]} == {"settings", "start weights"}
+    assert found[0]["training images"][::2] == [6, 1]  # images and steps: 6 // (2 images of 2 workers)
+    assert any("schedule: 2 epochs of 1 steps of 4 images" in line for line in log.messages)
+
+
+def test_train_a_single_worker_is_one_process(project, built, joined, log, tmp_path):
+    config = load_train_config(tiny.CONFIG)
+    run.train(config, project_dir=project, output_dir=tmp_path, log=log, workers=Cluster(("a:1",), 0))
+    assert joined == []

@@ -1,0 +1,1 @@
+"""Several processes, on one machine or on many, that train one model together."""
