@@ -6,8 +6,9 @@ TORCH := .venv-torch
 RUNTIMES := .venv-runtimes
 RUNTIME_NAMES := onnx openvino litert saved_model
 SCALE := .venv-scale
+JAX := .venv-jax
 
-.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test scale-test check lint types schemas bench bench-accuracy bench-peers bench-exports clean
+.PHONY: install install-dev demo test test-slow test-all sdk-test torch-test export-test scale-test test-backends check lint types schemas bench bench-accuracy bench-peers bench-exports clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -68,6 +69,22 @@ $(SCALE)/.run: requirements-scale.txt requirements.txt
 	test -x $(SCALE)/bin/python || $(PYTHON) -m venv $(SCALE)
 	$(SCALE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
 	touch $@
+
+$(JAX)/.run: requirements-jax.txt requirements-backends.txt
+	test -x $(JAX)/bin/python || $(PYTHON) -m venv $(JAX)
+	$(JAX)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-jax.txt
+	touch $@
+
+$(TORCH)/.keras: $(TORCH)/.run requirements-backends.txt
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-backends.txt pytest==9.2.0
+	touch $@
+
+# NumPy's warning is about how Keras converts tensors of PyTorch
+test-backends: $(VENV)/.dev $(JAX)/.run $(TORCH)/.keras  ## JAX and PyTorch detect and learn the same as TensorFlow
+	KERAS_BACKEND=jax $(JAX)/bin/python -m pytest -q tests/ops/backend
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -q -W "ignore:__array__ implementation:DeprecationWarning" tests/ops/backend
+	MRCNN_JAX_PYTHON=$(CURDIR)/$(JAX)/bin/python MRCNN_BACKEND_TORCH_PYTHON=$(CURDIR)/$(TORCH)/bin/python \
+	  $(BIN)/python -m pytest -q -m "slow or not slow" tests/backends
 
 SCENES := runs/scenes
 $(SCENES): | $(VENV)/.run

@@ -14,7 +14,12 @@ import tempfile
 from collections.abc import Iterator
 from types import ModuleType
 
+from mrcnn.errors import UserError
+
 STDERR = 2  # the file descriptor
+BACK_END, TENSORFLOW = "KERAS_BACKEND", "tensorflow"
+# packages that do not run on another back end of Keras
+ON_TENSORFLOW = {"train": "training", "export": "export", "serve": "the service", "demo": "the demo"}
 LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # after the import TensorFlow shows errors only
 MOST_SHOWN = 64 * 1024  # bytes of the hidden text that are shown after an error
 
@@ -27,15 +32,45 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
     Args:
         module: name of the module, e.g. `mrcnn.train.run`.
         debug: True shows the startup messages.
+
+    Raises:
+        UserError: the module needs TensorFlow, which is not installed or not the back end of Keras.
     """
+    _check_back_end(module)
     os.environ.setdefault(LEVEL_VARIABLE, ERRORS)
     with contextlib.nullcontext() if debug else quiet():
-        found = importlib.import_module(module)
+        found = _imported(module)
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:
             tensorflow.config.list_physical_devices("GPU")  # searches for drivers now, while its messages are hidden
             _transpose_integers(tensorflow)
     return found
+
+
+def _check_back_end(module: str) -> None:
+    """Checks that a module which needs TensorFlow gets it.
+
+    Raises:
+        UserError: `KERAS_BACKEND` names another back end.
+    """
+    package, name = f"{module}.".split(".")[1], os.environ.get(BACK_END, TENSORFLOW)
+    if package in ON_TENSORFLOW and name != TENSORFLOW:
+        raise UserError(
+            f"{ON_TENSORFLOW[package]} needs TensorFlow, but {BACK_END} is {name}: unset it, or use an environment "
+            "with TensorFlow"
+        )
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != TENSORFLOW:
+            raise
+        raise UserError(
+            f"{module} needs TensorFlow, which is not installed: install it, or, for inference alone, set {BACK_END} "
+            "to jax or torch if one of these is"
+        ) from error
 
 
 def _transpose_integers(tensorflow: ModuleType) -> None:

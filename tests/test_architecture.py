@@ -24,19 +24,21 @@ ALLOWED_NOQA = {
     "mrcnn/models/mask_rcnn.py": ["PLR0917"],  # `compute_loss` has Keras's signature
 }
 KERAS_INTERNALS = PACKAGE / "models" / "keras_internals.py"  # says why each private name of Keras is needed
-IN_OPS = {
-    "nms.py",
-    "accelerator.py",
-    "fan_out.py",
-    "tensorflow_internals.py",
-}  # files of `ops` that may import TensorFlow
+# files that may import a back end, of packages that otherwise use Keras alone
+BACK_ENDS = {
+    "ops/backend/tensorflow.py": {"tensorflow"},
+    "ops/tensorflow_internals.py": {"tensorflow"},
+    "ops/backend/jax.py": {"jax"},
+    "ops/backend/torch.py": {"torch", "torchvision"},
+    "predict/runtimes/saved_model.py": {"tensorflow"},
+}
 PRIVATE_TENSORFLOW = ("tensorflow.python", "tensorflow.core")  # packages that TensorFlow does not document
 # of named tuples, ctypes, `os`, and argparse, where nothing else lists the arguments of a parser
 PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit", "_actions"}
 TENSORFLOW_FREE = {
     "__init__", "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands",
-    "__main__", "config", "images", "project", "fields", "blocks", "backbones", "heads", "models", "weights",
-    "evaluate", "serve",
+    "__main__", "config", "images", "project", "fields", "ops", "blocks", "backbones", "heads", "models", "weights",
+    "model_folder", "predict", "evaluate", "serve",
 }  # fmt: skip
 
 
@@ -146,9 +148,9 @@ def test_no_test_changes_the_clock_of_the_process():
 
 @pytest.mark.parametrize("path", FILES, ids=_module_name)
 def test_tensorflow_stays_in_its_rooms(path):
-    imported = {name.split(".")[0] for name, _ in _imports(path)}
-    allowed = _room(path) not in TENSORFLOW_FREE | {"ops"} or path.name in IN_OPS
-    assert allowed or "tensorflow" not in imported
+    imported = {name.split(".")[0] for name, _ in _imports(path)} & {"tensorflow", "jax", "torch", "torchvision"}
+    allowed = BACK_ENDS.get(path.relative_to(PACKAGE).as_posix(), set())
+    assert imported <= allowed | (set() if _room(path) in TENSORFLOW_FREE else {"tensorflow"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=_module_name)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn import startup
+from mrcnn.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("train.py", "inference.py", "deploy.py")
@@ -40,6 +41,29 @@ def test_load_shows_the_notes_where_the_import_fails(noisy, capfd):
 def test_load_for_debugging_hides_nothing(noisy, capfd):
     startup.load(noisy("noisy_module_of_debug"), debug=True)
     assert capfd.readouterr().err == "E0000 a note"
+
+
+@pytest.mark.parametrize("module", ["mrcnn.train.run", "mrcnn.export.run", "mrcnn.serve.app", "mrcnn.demo"])
+def test_load_refuses_on_another_back_end_what_needs_tensorflow(monkeypatch, module):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UserError, match="needs TensorFlow, but KERAS_BACKEND is jax: unset it, or use an environment"):
+        startup.load(module)
+
+
+def test_load_on_another_back_end_imports_the_rest(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert startup.load("mrcnn.errors").UserError is UserError
+    assert startup.load("json").dumps([]) == "[]"
+
+
+def test_load_names_what_to_install_where_tensorflow_is_missing(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "needs_a_back_end.py").write_text("raise ModuleNotFoundError('none', name='tensorflow')")
+    (tmp_path / "needs_another.py").write_text("raise ModuleNotFoundError('none', name='spam')")
+    with pytest.raises(UserError, match="needs TensorFlow, which is not installed: install it, or, for inference"):
+        startup.load("needs_a_back_end")
+    with pytest.raises(ModuleNotFoundError):
+        startup.load("needs_another")
 
 
 def python(*arguments):

@@ -1,12 +1,10 @@
-"""Chooses the devices that a model runs on, before TensorFlow initializes them."""
+"""Chooses the devices that a model runs on, before the back end initializes them."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
 from mrcnn.errors import UserError
+from mrcnn.ops.backend.current import native
 
 AUTO = "auto"
 Warn = Callable[[str], Any]
@@ -18,7 +16,7 @@ class Messages(NamedTuple):
     Attributes:
         absent: format of the error where the machine lacks some of the GPUs: `{missing}` is the list of their numbers,
             `{first}` the first of them, `{count}` the number of GPUs of the machine, `{last}` the largest number.
-        late: format of the error where TensorFlow already uses other devices: `{error}` is TensorFlow's.
+        late: format of the error where the back end already uses other devices: `{error}` is its own.
         no_gpu: warning where the machine has no GPU; None for no warning.
     """
 
@@ -33,16 +31,16 @@ def has_gpu() -> bool:
 
 
 def choose_device(device: int | str | None, *, warn: Warn) -> None:
-    """Makes one GPU, or none, visible to TensorFlow; see `show_gpus`.
+    """Makes one GPU, or none, visible to the back end; see `show_gpus`.
 
     Args:
-        device: "cpu", the number of a GPU, "auto" for the first GPU or else the CPU, or None to keep TensorFlow's own
-            choice.
+        device: "cpu", the number of a GPU, "auto" for the first GPU or else the CPU, or None to keep the back end's
+            own choice.
         warn: called with one line if a GPU number is given but the machine has no GPU; the CPU is used then.
 
     Raises:
-        UserError: `device` is another word, the machine has GPUs but none of this number, or TensorFlow is already
-            initialized with other devices.
+        UserError: `device` is another word, the machine has GPUs but none of this number, or the back end is
+            already initialized with other devices.
     """
     if device is None:
         return
@@ -52,14 +50,14 @@ def choose_device(device: int | str | None, *, warn: Warn) -> None:
     index = int(device) if is_number else 0
     messages = Messages(
         absent="GPU {first} was asked for but there are {count}; use 0..{last}",
-        late=f"device {device} must be chosen before TensorFlow is first used; choose it earlier",
-        no_gpu=f"GPU {index} was asked for but TensorFlow finds no GPU: running on the CPU" if is_number else None,
+        late=f"device {device} must be chosen before {native.NAME} is first used; choose it earlier",
+        no_gpu=f"GPU {index} was asked for but {native.NAME} finds no GPU: running on the CPU" if is_number else None,
     )
     show_gpus([] if device == "cpu" else [index], messages, warn=warn)
 
 
 def show_gpus(numbers: Sequence[int], messages: Messages, *, warn: Warn) -> int:
-    """Makes the given GPUs visible to TensorFlow, with memory growth, and hides all others.
+    """Makes the given GPUs visible to the back end, with memory growth, and hides all others.
 
     Args:
         numbers: the numbers of the GPUs, each once; none for the CPU.
@@ -70,9 +68,9 @@ def show_gpus(numbers: Sequence[int], messages: Messages, *, warn: Warn) -> int:
         How many GPUs are visible.
 
     Raises:
-        UserError: the machine has GPUs, but not all of the given ones; or TensorFlow already uses others.
+        UserError: the machine has GPUs, but not all of the given ones; or the back end already uses others.
     """
-    physical = tf.config.list_physical_devices("GPU")
+    physical = native.gpus()
     if not physical:
         if numbers and messages.no_gpu:
             warn(messages.no_gpu)
@@ -82,12 +80,8 @@ def show_gpus(numbers: Sequence[int], messages: Messages, *, warn: Warn) -> int:
             messages.absent.format(missing=missing, first=missing[0], count=len(physical), last=len(physical) - 1)
         )
     wanted = [physical[number] for number in numbers]
-    if tf.config.get_visible_devices("GPU") != wanted:
-        try:
-            tf.config.set_visible_devices(wanted, "GPU")
-        except RuntimeError as error:  # TensorFlow fixes its devices at the first computation
-            raise UserError(messages.late.format(error=error)) from error
-    for gpu in wanted:
-        with contextlib.suppress(RuntimeError):  # after the first computation the setting cannot change
-            tf.config.experimental.set_memory_growth(gpu, True)
+    try:
+        native.show_gpus(wanted)
+    except RuntimeError as error:  # TensorFlow fixes its devices at the first computation
+        raise UserError(messages.late.format(error=error)) from error
     return len(wanted)

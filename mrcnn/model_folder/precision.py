@@ -7,12 +7,12 @@ rounds the factors of products from 23 to 10 binary places, which GPUs multiply 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
-import tensorflow as tf
 
 from mrcnn.config.base import AUTO
+from mrcnn.ops.backend.current import native
 
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and on ARM
@@ -47,14 +47,14 @@ def resolve(asked: str, *, cpu_info: Path = CPU_INFO) -> Precision:
     """
     if asked != AUTO:
         return Precision(asked)
-    gpus = tf.config.get_visible_devices("GPU")
+    gpus = native.visible_gpus()
     if gpus:
         return _for_gpus([capability(gpu) for gpu in gpus])
-    native = cpu_has_bfloat16(cpu_info)
-    if native:
+    found = cpu_has_bfloat16(cpu_info)
+    if found:
         return Precision(BRAIN, "this CPU has bfloat16 instructions")
     unknown = "it is not known whether this CPU has bfloat16 instructions"
-    return Precision(SINGLE, unknown if native is None else "this CPU has no bfloat16 instructions")
+    return Precision(SINGLE, unknown if found is None else "this CPU has no bfloat16 instructions")
 
 
 @contextmanager
@@ -72,16 +72,16 @@ def choose_tf32(allowed: bool | None) -> None:
     """Switches TF32 on or off for all models of this process; no other function may.
 
     Args:
-        allowed: whether float32 products on a GPU may be TF32; None keeps TensorFlow's setting, which is on unless the
-            program switched it off.
+        allowed: whether float32 products on a GPU may be TF32; None keeps the back end's setting, which is on unless
+            the program switched it off.
     """
     if allowed is not None:
-        tf.config.experimental.enable_tensor_float_32_execution(allowed)
+        native.allow_tf32(allowed)
 
 
 def uses_tf32() -> bool:
     """Checks whether float32 products are TF32 now: it is on, and a visible GPU has it."""
-    return tf.config.experimental.tensor_float_32_execution_enabled() and _gpus_have_tf32()
+    return native.tf32_is_allowed() and _gpus_have_tf32()
 
 
 def lines(chosen: Precision, *, asked: str) -> list[str]:
@@ -95,7 +95,7 @@ def lines(chosen: Precision, *, asked: str) -> list[str]:
         No line for float32 on a CPU, unless `auto` was asked for.
     """
     found = [str(chosen)] if asked == AUTO else []
-    if chosen.policy == SINGLE and tf.config.get_visible_devices("GPU"):
+    if chosen.policy == SINGLE and native.visible_gpus():
         found.append(f"TF32: {_tf32_state()}")
     return found
 
@@ -110,9 +110,7 @@ def _tf32_state() -> str:
 
 def _gpus_have_tf32() -> bool:
     """Checks whether one of the visible GPUs has TF32; one whose capability is unknown counts as having it."""
-    return any(
-        capability(gpu, unknown=LEAST_CAPABILITY) >= LEAST_CAPABILITY for gpu in tf.config.get_visible_devices("GPU")
-    )
+    return any(capability(gpu, unknown=LEAST_CAPABILITY) >= LEAST_CAPABILITY for gpu in native.visible_gpus())
 
 
 def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
@@ -122,9 +120,9 @@ def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool | None:
     return bool(BFLOAT16_FLAGS & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
 
 
-def capability(gpu: tf.config.PhysicalDevice, *, unknown: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+def capability(gpu: Any, *, unknown: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     """Returns NVIDIA's compute capability; `unknown` for a GPU that has none."""
-    return tf.config.experimental.get_device_details(gpu).get("compute_capability", unknown)
+    return native.capability(gpu) or unknown
 
 
 def _for_gpus(capabilities: list[tuple[int, int]]) -> Precision:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from mrcnn.ops import accelerator
-from mrcnn.ops.tensorflow_internals import sums_in_fixed_order
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
@@ -60,7 +60,7 @@ class KerasHabits(keras.Model):
             *args: of Keras's `compile`.
             **kwargs: of Keras's `compile`.
         """
-        self.use_fixed_slots(bool(kwargs.get("jit_compile")) or accelerator.is_visible())
+        self.use_fixed_slots(bool(kwargs.get("jit_compile")) or accelerator.prefers_fixed_shapes())
         super().compile(*args, **{"jit_compile": False, **kwargs})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
@@ -81,7 +81,7 @@ class KerasHabits(keras.Model):
         """
         if not self.compiled or isinstance(x, list | tuple) or hasattr(x, "__array__"):
             raise TypeError(f"a Mask R-CNN is not trained on arrays: use {TRAIN}")
-        with sums_in_fixed_order():  # so that runs of one seed are equal
+        with native.sums_in_fixed_order():  # so that runs of one seed are equal
             return super().fit(x, *args, **{"shuffle": False, **kwargs})
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -121,7 +121,7 @@ class MaskRCNN(KerasHabits):
         self.image_heads = [head for head in layers.heads.values() if isinstance(head, ImageHead)]
         self.numbers, self.choices = numbers, numbers.choices
         self.trackers = [keras.metrics.Mean(name=name) for name in (*self.loss_names, "l2_loss")]
-        self.use_fixed_slots(accelerator.is_visible())
+        self.use_fixed_slots(accelerator.prefers_fixed_shapes())
         self.replica_sum = reduction.identity
         self.num_replicas = 1
         self.build()

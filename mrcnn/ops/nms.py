@@ -1,18 +1,13 @@
-"""Greedy non-maximum suppression with TensorFlow's fast native kernel.
+"""Greedy non-maximum suppression, by the fastest way of each back end.
 
-`NonMaxSuppressionV4` with padded output is the one form that was correct in every export format we measured, provided
-that its padding is masked by its own count and no gather reads beyond the boxes.
 Shape letters: B images, N candidate boxes.
 """
 
-import tensorflow as tf
 from keras import ops
 
+from mrcnn.ops.backend.current import native
+from mrcnn.ops.backend.interface import INVALID_SCORE
 from mrcnn.structures import Tensor
-
-# Finite, so that exporters and the kernel's filter agree on them; every real score lies far above.
-_INVALID_SCORE = -2e30
-_SCORE_FLOOR = -1e30
 
 
 def nms(
@@ -31,27 +26,9 @@ def nms(
         index: `[B, max_outputs]` int32, kept boxes by descending score, 0 in unused slots.
         valid: `[B, max_outputs]` bool, the slot is used; used slots come first.
     """
-    boxes = ops.stop_gradient(ops.cast(boxes, "float32"))  # the kernel has no gradient
-    scores = ops.where(valid, ops.cast(scores, "float32"), _INVALID_SCORE)
-
-    def one_image(inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        index, count = tf.raw_ops.NonMaxSuppressionV4(
-            boxes=inputs[0],
-            scores=inputs[1],
-            max_output_size=max_outputs,
-            iou_threshold=tf.cast(iou_threshold, tf.float32),
-            score_threshold=_SCORE_FLOOR,
-            pad_to_max_output_size=True,
-        )
-        used = tf.range(max_outputs) < count
-        return tf.where(used, tf.reshape(index, (max_outputs,)), 0), used
-
-    batch = boxes.shape[0]
-    if batch:  # no loop: the images run at the same time, and the graph of an exported model has no control flow
-        index, used = zip(*(one_image((boxes[image], scores[image])) for image in range(batch)), strict=True)
-        return ops.stack(index), ops.stack(used)
-    signature = (tf.TensorSpec((max_outputs,), tf.int32), tf.TensorSpec((max_outputs,), tf.bool))
-    return tf.map_fn(one_image, (boxes, scores), fn_output_signature=signature)
+    boxes = ops.stop_gradient(ops.cast(boxes, "float32"))  # a kernel has no gradient
+    scores = ops.stop_gradient(ops.where(valid, ops.cast(scores, "float32"), INVALID_SCORE))
+    return native.nms(boxes, scores, iou_threshold=iou_threshold, max_outputs=max_outputs)
 
 
 def class_nms(

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mrcnn.ops import shapes
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Count, Tensor
 
 _MASK32 = 0xFFFFFFFF
@@ -37,16 +38,18 @@ def random_priority(seeds: Tensor, count: Count, *, salt: int, first: Tensor | N
         `[B, count]` float32 in [0, 1), multiples of 2**-24; equal on every device, eager or traced.
 
     Source: an integer hash of two multiply-xorshift rounds (constants below 2**31, so that int64 products of 32-bit
-    numbers cannot overflow), applied to the seed and then to seed and position together.
+    numbers cannot overflow), applied to the seed and then to seed and position together. Products of uint32 lose their
+    upper bits instead of masking them, which is the same.
     """
-    key = _mix(_mix(ops.bitwise_and(ops.cast(seeds, "int64"), _MASK32) + 1) ^ ((salt * _GOLDEN) & _MASK32))
-    place = ops.arange(count, dtype="int64")[None, :]
+    salted = _integer(salt * _GOLDEN & _MASK32)
+    key = _mix(ops.bitwise_xor(_mix(_low(ops.cast(seeds, native.HASH_DTYPE)) + _integer(1)), salted))
+    place = ops.arange(count, dtype=native.HASH_DTYPE)[None, :]
     if first is not None:
-        place = place + ops.cast(first, "int64")[:, None]
-    position = _mix(place * _GOLDEN & _MASK32)
-    mixed = _mix(ops.bitwise_and(key[:, None] + position, _MASK32))
+        place = place + ops.cast(first, native.HASH_DTYPE)[:, None]
+    position = _mix(_low(place * _integer(_GOLDEN)))
+    mixed = _mix(_low(key[:, None] + position))
     mixed = _mix(ops.bitwise_xor(mixed, key[:, None]))
-    return ops.cast(ops.right_shift(mixed, 32 - _PRIORITY_BITS), "float32") * 2.0**-_PRIORITY_BITS
+    return ops.cast(ops.right_shift(mixed, _integer(32 - _PRIORITY_BITS)), "float32") * 2.0**-_PRIORITY_BITS
 
 
 def sample_anchors(state: Tensor, seeds: Tensor, *, total: int, positive_fraction: float) -> Tensor:
@@ -185,8 +188,18 @@ def _best(candidates: Tensor, priority: Tensor, *, limit: int) -> tuple[Tensor, 
 
 
 def _mix(values: Tensor) -> Tensor:
-    values = ops.bitwise_xor(values, ops.right_shift(values, 15))
-    values = ops.bitwise_and(values * 0x2C1B3C6D, _MASK32)
-    values = ops.bitwise_xor(values, ops.right_shift(values, 12))
-    values = ops.bitwise_and(values * 0x297A2D39, _MASK32)
-    return ops.bitwise_xor(values, ops.right_shift(values, 15))
+    values = ops.bitwise_xor(values, ops.right_shift(values, _integer(15)))
+    values = _low(values * _integer(0x2C1B3C6D))
+    values = ops.bitwise_xor(values, ops.right_shift(values, _integer(12)))
+    values = _low(values * _integer(0x297A2D39))
+    return ops.bitwise_xor(values, ops.right_shift(values, _integer(15)))
+
+
+def _low(values: Tensor) -> Tensor:
+    """Keeps the lower 32 bits."""
+    return ops.bitwise_and(values, _integer(_MASK32))
+
+
+def _integer(value: int) -> np.generic:
+    """Converts a number of at most 32 bits to the type of the hash."""
+    return np.dtype(native.HASH_DTYPE).type(value)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
+from mrcnn.ops import accelerator
+from mrcnn.ops.backend.current import native
 from mrcnn.predict.staged import AnyPredictor
 
 # few images use all cores of a CPU, and the system may end a process before TensorFlow reports that memory is full
@@ -29,7 +30,7 @@ def choose(predictor: AnyPredictor, *, regions: int | None) -> int:
     Returns:
         A power of two, at most `regions` and the predictor's own limit; 1 for none.
     """
-    limits = [MOST_GPU if tf.config.get_visible_devices("GPU") else MOST_CPU, regions, predictor.most_batch]
+    limits = [MOST_GPU if accelerator.is_visible() else MOST_CPU, regions, predictor.most_batch]
     most = min(limit for limit in limits if limit is not None)
     return largest_worth(lambda size: _seconds(predictor, size), most=most) if most > 1 else 1
 
@@ -40,7 +41,8 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
     The size is doubled from 1 until a batch does not fit into memory or gains less than `GAIN`.
 
     Args:
-        seconds: runs a batch of a size and returns how long it took; raises TensorFlow's `OpError` if it does not fit.
+        seconds: runs a batch of a size and returns how long it took; raises one of the back end's `ERRORS` if it does
+            not fit.
         most: the largest size that may be tried, at least 1.
 
     Returns:
@@ -53,7 +55,7 @@ def largest_worth(seconds: Callable[[int], float], *, most: int) -> int:
             if size > 1 and images_per_second < GAIN * before:
                 break
             before, size = images_per_second, 2 * size
-    except (tf.errors.OpError, MemoryError):  # cuDNN has several errors for too little memory
+    except native.ERRORS:  # cuDNN has several errors for too little memory
         pass
     return max(1, size // 2)
 

@@ -4,12 +4,13 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.errors import OutOfMemory, counted, is_out_of_memory, one_line
 from mrcnn.fields.table import Fields
 from mrcnn.model_folder.read import ModelBundle, StoredModel
+from mrcnn.ops.backend.current import native
 from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.staged import Batch, Raw, StagedPredictor
 from mrcnn.structures import Choices
@@ -73,7 +74,7 @@ def run_graph(graph: Callable[..., Any], *arguments: np.ndarray, smaller: str) -
     """Calls a graph and fetches its result.
 
     Args:
-        graph: a TensorFlow function.
+        graph: a result of `Backend.compiled`.
         *arguments: its arguments, first the images `[B, H, W, channels]`.
         smaller: what to lower where a single image does not fit into memory, for the message.
 
@@ -84,8 +85,8 @@ def run_graph(graph: Callable[..., Any], *arguments: np.ndarray, smaller: str) -
         OutOfMemory: the images do not fit into memory.
     """
     try:
-        return tf.nest.map_structure(lambda field: field.numpy(), graph(*arguments))
-    except (tf.errors.OpError, MemoryError) as error:
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, graph(*arguments))
+    except native.ERRORS as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(_too_large(arguments[0].shape, error, smaller=smaller)) from error

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.config import errors
 from mrcnn.config.inference import LIVE, InferenceModelConfig
@@ -16,6 +16,7 @@ from mrcnn.data.resize import ResizePlan
 from mrcnn.model_folder import read
 from mrcnn.model_folder.class_names import Classes
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.ops.backend.current import native
 from mrcnn.predict import beside, compact, postprocess, preprocess
 from mrcnn.predict.live import LivePredictor, run_graph
 from mrcnn.predict.opening import Loading, open_exported
@@ -27,15 +28,15 @@ from mrcnn.structures import CompactDetections, Detections, RawDetections
 class Predictor(LivePredictor[Prepared, RawDetections]):
     """Finds objects in images of any size.
 
-    The graph is traced once, for any batch size; for a model with rectangular inputs also for any input size. The
-    predictor is stateless: threads may share it.
+    TensorFlow traces the graph once, for any batch size; for a model with rectangular inputs also for any input size.
+    JAX compiles it for each shape. The predictor is stateless: threads may share it.
 
     Attributes:
         bundle: the model with its classes and settings.
     """
 
     def __init__(self, bundle: ModelBundle):
-        """Stores the model and wraps it in a TensorFlow function; `load` also reads the model.
+        """Stores the model and wraps it in a function of the back end; `load` also reads the model.
 
         Args:
             bundle: a loaded model.
@@ -44,12 +45,10 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
         self._rules: dict[str, Any] = {"class_names": bundle.class_names, "rules": bundle.output_rules}
         size, channels = bundle.input_size, bundle.config.channels
         side = None if size.shape == "rectangle" else size.max_dim
-        self._detect = tf.function(
+        self._detect = native.compiled(
             lambda images, windows: bundle.detect({"images": images, "windows": windows}),
-            input_signature=[
-                tf.TensorSpec([None, side, side, channels], tf.float32),
-                tf.TensorSpec([None, 4], tf.float32),
-            ],
+            [((None, side, side, channels), "float32"), ((None, 4), "float32")],
+            weights=lambda: bundle.model.weights,
         )
 
     @classmethod
@@ -174,5 +173,5 @@ def _by_image(batches: Sequence[Prepared], raw: Sequence[RawDetections]) -> Iter
     found = {}
     for batch, fields in zip(batches, raw, strict=True):
         for place, (index, plan) in enumerate(zip(batch.indices, batch.plans, strict=True)):
-            found[index] = tf.nest.map_structure(lambda field, place=place: field[place], fields), plan
+            found[index] = keras.tree.map_structure(lambda field, place=place: field[place], fields), plan
     yield from (found[index] for index in sorted(found))

@@ -102,8 +102,11 @@ def test_choose_tf32_sets_what_is_asked_for_and_none_keeps_it(tf32):
 
 def test_choose_tf32_is_the_only_place_that_sets_it():
     package = Path(precision.__file__).parents[1]
-    found = [path.name for path in package.rglob("*.py") if "enable_tensor_float_32_execution" in path.read_text()]
-    assert found == ["precision.py"]
+    texts = {path.relative_to(package).as_posix(): path.read_text() for path in package.rglob("*.py")}
+    assert [name for name, text in texts.items() if "native.allow_tf32" in text] == ["model_folder/precision.py"]
+    assert [name for name, text in texts.items() if "enable_tensor_float_32_execution" in text] == [
+        "ops/backend/tensorflow.py"
+    ]
 
 
 ON = "TF32: on, products of float32 have 10 binary places; `tf32` false (--no-tf32) switches it off"

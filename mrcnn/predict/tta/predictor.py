@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.config.tta import TtaConfig
 from mrcnn.data import resize
 from mrcnn.data.resize import ResizePlan
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.ops.backend.current import native
+from mrcnn.ops.backend.interface import Inputs
 from mrcnn.predict import model_image, postprocess, preprocess
 from mrcnn.predict.live import LivePredictor, run_graph
 from mrcnn.predict.predictor import Predictor
@@ -73,7 +74,7 @@ class AugmentedPredictor(LivePredictor[Images, list[RawDetections]]):
     """
 
     def __init__(self, bundle: ModelBundle, views: Sequence[View]):
-        """Stores the model and wraps its two passes in TensorFlow functions.
+        """Stores the model and wraps its two passes in functions of the back end.
 
         Args:
             bundle: a loaded model.
@@ -221,27 +222,24 @@ class AugmentedPredictor(LivePredictor[Images, list[RawDetections]]):
 
 def _graph_of_boxes(bundle: ModelBundle, side: int | None) -> Callable[..., Any]:
     find = partial(bundle.model.detect_boxes, choices=bundle.choices)
-    return tf.function(
-        lambda images, windows: find({"images": images, "windows": windows}), input_signature=_inputs(bundle, side)
+    return native.compiled(
+        lambda images, windows: find({"images": images, "windows": windows}),
+        _inputs(bundle, side),
+        weights=lambda: bundle.model.weights,
     )
 
 
 def _graph_of_heads(bundle: ModelBundle, side: int | None) -> Callable[..., Any]:
     slots = bundle.choices.detections_per_image
-    given = [
-        tf.TensorSpec([None, slots, 4], tf.float32),
-        tf.TensorSpec([None, slots], tf.int32),
-        tf.TensorSpec([None, slots], tf.bool),
-    ]
+    given = [((None, slots, 4), "float32"), ((None, slots), "int32"), ((None, slots), "bool")]
 
     def describe(images: Any, windows: Any, *found: Any) -> Any:
         boxes, class_ids, valid = found
         batch = {"images": images, "windows": windows}
         return bundle.model.describe_boxes(batch, boxes=boxes, class_ids=class_ids, valid=valid)
 
-    return tf.function(describe, input_signature=[*_inputs(bundle, side), *given])
+    return native.compiled(describe, [*_inputs(bundle, side), *given], weights=lambda: bundle.model.weights)
 
 
-def _inputs(bundle: ModelBundle, side: int | None) -> list[tf.TensorSpec]:
-    images = tf.TensorSpec([None, side, side, bundle.config.channels], tf.float32)
-    return [images, tf.TensorSpec([None, 4], tf.float32)]
+def _inputs(bundle: ModelBundle, side: int | None) -> Inputs:
+    return [((None, side, side, bundle.config.channels), "float32"), ((None, 4), "float32")]

@@ -1,0 +1,88 @@
+"""The interface of the back ends' files: modules whose functions are those of `Backend`.
+
+Shape letters: B images, N candidate boxes.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from mrcnn.structures import Tensor
+
+# finite, so that exporters and kernels agree on them; every real score lies far above both
+INVALID_SCORE = -2e30
+SCORE_FLOOR = -1e30
+
+Inputs = Sequence[tuple[Sequence[int | None], str]]  # shape and dtype of each argument; None is an unknown length
+Graph = Callable[..., Any]
+
+
+class Backend(Protocol):
+    """What a back end's file defines.
+
+    Attributes:
+        NAME: of the back end, for messages.
+        HASH_DTYPE: integer type in which the low 32 bits of a product of 32-bit numbers are exact.
+        ERRORS: types of the errors that a computation raises where its memory does not suffice, among other reasons.
+    """
+
+    NAME: str
+    HASH_DTYPE: str
+    ERRORS: tuple[type[Exception], ...]
+
+    def nms(self, boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
+        """Suppresses boxes greedily by descending score, of equal scores the first.
+
+        Args:
+            boxes: `[B, N, 4]` float32, yxyx pixels, without a gradient; N may be 0.
+            scores: `[B, N]` float32; boxes that score less than `SCORE_FLOOR` are left out.
+            iou_threshold: a box is dropped when its IoU with a kept one is above (not at) it.
+            max_outputs: slots of the result.
+
+        Returns:
+            index: `[B, max_outputs]` int32, kept boxes by descending score, 0 in unused slots.
+            used: `[B, max_outputs]` bool; used slots come first.
+        """
+
+    def copies(self, tensor: Tensor, count: int) -> tuple[Tensor, ...]:
+        """Makes a tensor for each of several consumers, whose gradients are added in a fixed order."""
+
+    def sums_in_fixed_order(self) -> AbstractContextManager[None]:
+        """Context in which training steps that are compiled add in a fixed order."""
+
+    def prefers_fixed_shapes(self) -> bool:
+        """Checks whether a head must run, or runs faster, on the same number of regions in every batch."""
+
+    def compiled(self, function: Callable[..., Any], inputs: Inputs, *, weights: Callable[[], Sequence[Any]]) -> Graph:
+        """Makes a function for inference of a function of tensors.
+
+        Args:
+            function: of tensors; it may read Keras variables, but changes none.
+            inputs: of the function.
+            weights: lists the variables that it reads.
+
+        Returns:
+            A function of NumPy arrays, which returns what `function` returns. Threads may share it.
+        """
+
+    def gpus(self) -> list[Any]:
+        """Lists the machine's GPUs."""
+
+    def visible_gpus(self) -> list[Any]:
+        """Lists the GPUs that computations may use; it initializes none."""
+
+    def show_gpus(self, chosen: Sequence[Any]) -> None:
+        """Makes computations use the given GPUs, whose memory grows as needed; none for the CPU.
+
+        Raises:
+            RuntimeError: other devices are used already.
+        """
+
+    def capability(self, gpu: Any) -> tuple[int, int] | None:
+        """Returns NVIDIA's compute capability of a GPU; None for one without."""
+
+    def allow_tf32(self, allowed: bool) -> None:
+        """Chooses whether float32 products on a GPU may be TF32."""
+
+    def tf32_is_allowed(self) -> bool:
+        """Checks whether float32 products on a GPU may be TF32."""

@@ -1,0 +1,79 @@
+"""What must be JAX's own; see `interface.Backend`."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import keras
+
+from mrcnn.ops.backend import blocked
+from mrcnn.ops.backend.interface import Graph, Inputs
+from mrcnn.structures import Tensor
+
+NAME = "JAX"
+HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
+ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
+
+sums_in_fixed_order = contextlib.nullcontext  # a compiled function adds in one order
+
+
+def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
+    """Suppresses boxes in blocks, all images at the same time."""
+    one_image = partial(blocked.nms, iou_threshold=iou_threshold, max_outputs=max_outputs)
+    return jax.vmap(one_image)(boxes, scores)
+
+
+def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Returns the tensor itself for each consumer: JAX adds gradients in the order of the program."""
+    return (tensor,) * count
+
+
+def prefers_fixed_shapes() -> bool:
+    """Always true: a compiled function of JAX has no other shapes."""
+    return True
+
+
+def compiled(function: Callable[..., Any], inputs: Inputs, *, weights: Callable[[], Sequence[Any]]) -> Graph:
+    """Compiles the function once for each shape; the weights are arguments, so that they are no constants of it."""
+    del inputs
+
+    @jax.jit
+    def pure(values: Sequence[Tensor], *arguments: Tensor) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(weights(), values, strict=True))):
+            return function(*arguments)
+
+    return lambda *arguments: pure([variable.value for variable in weights()], *arguments)
+
+
+def gpus() -> list[Any]:
+    """Lists JAX's GPUs."""
+    return [device for device in jax.devices() if device.platform == "gpu"]
+
+
+def visible_gpus() -> list[Any]:
+    """Lists the GPU of JAX's default device, or else all."""
+    chosen = jax.config.jax_default_device
+    return gpus() if chosen is None else [chosen] if chosen.platform == "gpu" else []
+
+
+def show_gpus(chosen: Sequence[Any]) -> None:
+    """Makes the first of the GPUs, or the CPU, JAX's default device."""
+    jax.config.update("jax_default_device", chosen[0] if chosen else jax.devices("cpu")[0])
+
+
+def capability(gpu: Any) -> tuple[int, int] | None:
+    """Returns the compute capability, which JAX has as a text such as `9.0`."""
+    major, _, minor = str(getattr(gpu, "compute_capability", "")).partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Chooses the default precision of products: JAX's own, which is TF32 on a GPU, or full float32."""
+    jax.config.update("jax_default_matmul_precision", None if allowed else "highest")
+
+
+def tf32_is_allowed() -> bool:
+    """Checks that the default precision of products is not full float32."""
+    return jax.config.jax_default_matmul_precision not in ("highest", "float32")

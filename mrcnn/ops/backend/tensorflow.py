@@ -1,0 +1,112 @@
+"""What must be TensorFlow's own; see `interface.Backend`."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from mrcnn.ops import tensorflow_internals
+from mrcnn.ops.backend.interface import SCORE_FLOOR, Graph, Inputs
+from mrcnn.structures import Tensor
+
+NAME = "TensorFlow"
+HASH_DTYPE = "int64"
+ERRORS = (tf.errors.OpError, MemoryError)
+
+sums_in_fixed_order = tensorflow_internals.sums_in_fixed_order
+
+
+def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
+    """Suppresses boxes with TensorFlow's kernel.
+
+    `NonMaxSuppressionV4` with padded output is the one form that was correct in every export format we measured,
+    provided that its padding is masked by its own count and no gather reads beyond the boxes.
+    """
+
+    def one_image(inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        index, count = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=inputs[0],
+            scores=inputs[1],
+            max_output_size=max_outputs,
+            iou_threshold=tf.cast(iou_threshold, tf.float32),
+            score_threshold=SCORE_FLOOR,
+            pad_to_max_output_size=True,
+        )
+        used = tf.range(max_outputs) < count
+        return tf.where(used, tf.reshape(index, (max_outputs,)), 0), used
+
+    batch = boxes.shape[0]
+    if batch:  # no loop: the images run at the same time, and the graph of an exported model has no control flow
+        index, used = zip(*(one_image((boxes[image], scores[image])) for image in range(batch)), strict=True)
+        return ops.stack(index), ops.stack(used)
+    signature = (tf.TensorSpec((max_outputs,), tf.int32), tf.TensorSpec((max_outputs,), tf.bool))
+    return tf.map_fn(one_image, (boxes, scores), fn_output_signature=signature)
+
+
+def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Copies a tensor without copying memory, and adds the gradients of the copies from first to last.
+
+    TensorFlow adds the gradients of a tensor that three or more operations read with one `AddN`, which begins with a
+    gradient whose memory it may overwrite. Which one that is depends on what other threads have finished, and a sum of
+    floats on its order, so two runs of one seed would differ.
+    """
+
+    @tf.custom_gradient
+    def copy(value: Tensor) -> tuple[tuple[Tensor, ...], object]:
+        def gradient(*parts: Tensor) -> Tensor:
+            total = parts[0]
+            for part in parts[1:]:
+                # a sum behind `ensure_shape` is not merged with the next one into a sum of any order
+                total = tf.ensure_shape(total + part, value.shape)
+            return total
+
+        return tuple(tf.identity(value) for _ in range(count)), gradient
+
+    return copy(tensor)
+
+
+def prefers_fixed_shapes() -> bool:
+    """Checks whether there is a GPU: a CPU is faster when a head drops unused regions."""
+    return bool(visible_gpus())
+
+
+def compiled(function: Callable[..., Any], inputs: Inputs, *, weights: Callable[[], Sequence[Any]]) -> Graph:
+    """Traces the function once for all shapes; the graph reads the variables itself."""
+    del weights
+    return tf.function(function, input_signature=[tf.TensorSpec(list(shape), dtype) for shape, dtype in inputs])
+
+
+def gpus() -> list[Any]:
+    """Lists TensorFlow's physical GPUs."""
+    return tf.config.list_physical_devices("GPU")
+
+
+def visible_gpus() -> list[Any]:
+    """Lists the physical GPUs that TensorFlow may use."""
+    return tf.config.get_visible_devices("GPU")
+
+
+def show_gpus(chosen: Sequence[Any]) -> None:
+    """Makes GPUs visible to TensorFlow, with memory growth, and hides all others."""
+    if visible_gpus() != list(chosen):
+        tf.config.set_visible_devices(list(chosen), "GPU")
+    for gpu in chosen:
+        with contextlib.suppress(RuntimeError):  # after the first computation the setting cannot change
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int] | None:
+    """Returns the compute capability of a physical GPU."""
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability")
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Switches TensorFlow's TF32 on or off."""
+    tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+
+def tf32_is_allowed() -> bool:
+    """Checks TensorFlow's setting, which is on unless the program switched it off."""
+    return tf.config.experimental.tensor_float_32_execution_enabled()

@@ -1,0 +1,115 @@
+"""What must be PyTorch's own; see `interface.Backend`."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from keras import ops
+
+from mrcnn.ops.backend import blocked
+from mrcnn.ops.backend.interface import SCORE_FLOOR, Graph, Inputs
+from mrcnn.structures import Tensor
+
+try:
+    import torchvision
+except ImportError:  # not needed: it has a faster suppression
+    torchvision = None
+
+NAME = "PyTorch"
+HASH_DTYPE = "int64"
+ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
+
+sums_in_fixed_order = contextlib.nullcontext  # PyTorch adds gradients in the reverse order of the operations
+
+
+def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
+    """Suppresses boxes image by image, with torchvision's kernel where it is installed."""
+    one_image = _nms_by_blocks if torchvision is None else _nms_by_torchvision
+    found = [
+        one_image(*inputs, iou_threshold=iou_threshold, max_outputs=max_outputs)
+        for inputs in zip(boxes, scores, strict=True)
+    ]
+    index, used = zip(*found, strict=True)
+    return torch.stack(index), torch.stack(used)
+
+
+_nms_by_blocks = blocked.nms
+
+
+def _nms_by_torchvision(
+    boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
+) -> tuple[Tensor, Tensor]:
+    candidates = torch.nonzero(scores > SCORE_FLOOR)[:, 0]
+    # the kernel compares with a double: with that of the float32 that the other back ends compare with
+    kept = torchvision.ops.nms(boxes[candidates], scores[candidates], float(np.float32(iou_threshold)))
+    kept = candidates[kept[:max_outputs]].to(torch.int32)
+    index = torch.nn.functional.pad(kept, (0, max_outputs - len(kept)))
+    return index, torch.arange(max_outputs, device=index.device) < len(kept)
+
+
+def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Returns the tensor itself for each consumer."""
+    return (tensor,) * count
+
+
+def prefers_fixed_shapes() -> bool:
+    """Always false: shapes may follow the data."""
+    return False
+
+
+def compiled(function: Callable[..., Any], inputs: Inputs, *, weights: Callable[[], Sequence[Any]]) -> Graph:
+    """Runs the function operation by operation, without gradients."""
+    del weights
+
+    def run(*arguments: np.ndarray) -> Any:
+        with torch.no_grad(), _device():
+            given = zip(arguments, inputs, strict=True)
+            return function(*(ops.convert_to_tensor(array, dtype=dtype) for array, (_, dtype) in given))
+
+    return run
+
+
+class _Chosen:
+    """The device of this process, for all threads; None for Keras' own choice."""
+
+    device: str | None = None
+
+
+def _device() -> contextlib.AbstractContextManager[Any]:
+    return contextlib.nullcontext() if _Chosen.device is None else keras.device(_Chosen.device)
+
+
+def gpus() -> list[Any]:
+    """Lists the names of PyTorch's GPUs."""
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def visible_gpus() -> list[Any]:
+    """Lists the chosen GPU, or else all."""
+    return gpus() if _Chosen.device is None else [name for name in gpus() if name == _Chosen.device]
+
+
+def show_gpus(chosen: Sequence[Any]) -> None:
+    """Makes the first of the GPUs, or the CPU, the device of all models."""
+    _Chosen.device = chosen[0] if chosen else "cpu"
+    keras.device(_Chosen.device).__enter__()  # for the variables that this thread creates
+
+
+def capability(gpu: str) -> tuple[int, int] | None:
+    """Returns the compute capability of a GPU by name."""
+    major, minor = torch.cuda.get_device_capability(gpu)
+    return major, minor
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Switches PyTorch's TF32 on or off, of products and convolutions."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def tf32_is_allowed() -> bool:
+    """Checks PyTorch's setting for convolutions, which is on unless the program switched it off."""
+    return bool(torch.backends.cudnn.allow_tf32)

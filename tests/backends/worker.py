@@ -1,0 +1,124 @@
+"""Computes with one back end what tests/backends/test_equal.py compares, and writes it as arrays.
+
+    KERAS_BACKEND=jax python -m tests.backends.worker detections FOLDER OUT.npz
+    KERAS_BACKEND=jax python -m tests.backends.worker training FOLDER OUT.npz
+
+FOLDER is a model folder. It needs neither TensorFlow nor pytest.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mrcnn.config.tta import TtaConfig
+from mrcnn.models.keras_internals import skip_symbolic_build
+from mrcnn.predict.predictor import Predictor
+from mrcnn.predict.tta.predictor import predictor_of
+from mrcnn.structures import Batch
+from tests.backends import gradients
+
+CHOICES = {"score_threshold": 0.2, "detection_nms_iou_threshold": 0.6, "detections_per_image": 5}
+STEPS = 20
+
+
+def images():
+    """Makes pictures of several sizes: coloured squares of 16 pixels, the same ones everywhere."""
+    rng = np.random.default_rng(0)
+    return [
+        rng.integers(0, 256, (rows, columns, 3), np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+        for rows, columns in ((4, 6), (6, 4))
+    ]
+
+
+def detections(folder):
+    """Detects with each kind of run-time choices and with test-time augmentation.
+
+    Returns:
+        Arrays by name: the raw fields of each batch, and the numbers of a whole prediction.
+    """
+    predictor = Predictor.load(folder, score_threshold=0.0)
+    chosen, views = predictor.with_choices(**CHOICES), TtaConfig(min_dims=(64,), max_dim=128)
+    cases = {
+        "plain": (predictor, images()),
+        "choices": (chosen, images()[:1]),
+        "views": (predictor_of(predictor.bundle, views), images()[:1]),
+    }
+    found = {}
+    for name, (each, pictures) in cases.items():
+        for number, batch_of_one in enumerate(each.prepare(pictures)):
+            found |= {f"{name}/{number}/{key}": value for key, value in _raw(each.detect(batch_of_one)).items()}
+    [one] = chosen.predict(images()[:1])
+    return found | {f"image/{key}": getattr(one, key) for key in ("boxes", "class_ids", "scores", "masks")}
+
+
+def _raw(raw):
+    """Lists the fields of raw detections; those of test-time augmentation are one record for each image."""
+    if isinstance(raw, list):
+        return {f"{number}/{key}": value for number, one in enumerate(raw) for key, value in _raw(one).items()}
+    fields = {**raw._asdict(), **raw.extras, **raw.maps}
+    return {key: value for key, value in fields.items() if key not in ("extras", "maps")}
+
+
+def batch(stuff=0):
+    """Makes a batch of two rectangular images with objects, a crowd and unused slots."""
+    rng = np.random.default_rng(1)
+    boxes = np.float32(
+        [[[8, 8, 40, 60], [20, 50, 60, 120], [0, 90, 30, 128]], [[4, 30, 60, 90], [0, 0, 24, 40], [0] * 4]]
+    )
+    crowd = np.array([[False, False, True], [False] * 3])
+    used = np.array([[True, True, False], [True, True, False]])
+    fields = Batch(
+        images=rng.integers(0, 256, (2, 4, 8, 3)).repeat(16, axis=1).repeat(16, axis=2).astype(np.float32),
+        windows=np.float32([[0, 0, 64, 128], [0, 0, 60, 112]]),
+        gt_boxes=boxes,
+        gt_class_ids=np.int32([[1, 2, 0], [3, 1, 0]]),
+        gt_masks=rng.integers(0, 256, (2, 3, 14, 14)).astype(np.uint8),
+        gt_valid=used,
+        gt_ignore=crowd,
+        neutral=np.zeros((2, 64, 128), bool),
+        image_ids=np.int32([0, 1]),
+        seeds=np.int32([7, -8]),
+    )
+    further = {"gt_semantic": rng.integers(0, stuff + 1, (2, 16, 32)).astype(np.uint8)} if stuff else {}
+    return {**fields._asdict(), **further}
+
+
+class Batches(keras.utils.PyDataset):
+    """The same batch again and again."""
+
+    def __len__(self):
+        """One batch an epoch."""
+        return 1
+
+    def __getitem__(self, index):
+        """Returns the batch."""
+        return (batch(),)
+
+
+def training(folder):
+    """Computes the losses and gradients of a batch, and the losses of steps of training.
+
+    Returns:
+        Arrays by name.
+    """
+    model = Predictor.load(folder).bundle.model
+    losses, slopes = gradients.of(model, batch())
+    found = {f"loss/{name}": value for name, value in losses.items()}
+    found |= {f"gradient/{name}": value for name, value in slopes.items()}
+    model.compile(optimizer=keras.optimizers.SGD(1e-3, momentum=0.9, global_clipnorm=5.0))
+    skip_symbolic_build(model)
+    history = model.fit(Batches(), epochs=STEPS, verbose=0).history
+    return found | {f"steps/{name}": np.array(values) for name, values in history.items()}
+
+
+def main(what, folder, out):
+    """Writes the arrays of one of the functions above."""
+    found = {"detections": detections, "training": training}[what](Path(folder))
+    np.savez(out, **found)
+    print(keras.config.backend(), "tensorflow" in sys.modules)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
