@@ -26,8 +26,8 @@ class Messages(NamedTuple):
 
 
 def has_gpu() -> bool:
-    """Checks whether TensorFlow finds a GPU on this machine, visible or not."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    """Checks whether the back end finds a GPU on this machine, visible or not."""
+    return bool(native.gpus())
 
 
 def choose_device(device: int | str | None, *, warn: Warn) -> None:

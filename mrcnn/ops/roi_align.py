@@ -7,7 +7,7 @@ C channels.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -109,12 +109,24 @@ def roi_align(
         ops.cast(image_index, "int32"),
     )
     bins = (output_size, output_size) if isinstance(output_size, int) else output_size
-    pooled = []
-    for part in _split(regions, values=bins[0] * bins[1] * pyramid.cells.shape[1]):
-        places = _place(pyramid, part, bins=bins, mode=mode, sampling_ratio=sampling_ratio)
+
+    def placed(part: _Regions) -> _Places:
+        return _place(pyramid, part, bins=bins, mode=mode, sampling_ratio=sampling_ratio)
+
+    @ops.custom_gradient
+    def pool(cells: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         average = _average_adaptive if sampling_ratio == 0 else _average
-        pooled.append(ops.cast(average(pyramid.cells, places, sampling_ratio), features[0].dtype))
-    return ops.concatenate(pooled, axis=0)
+        parts = _split(regions, values=bins[0] * bins[1] * cells.shape[1])
+        pooled = [ops.cast(average(cells, placed(part), sampling_ratio), cells.dtype) for part in parts]
+
+        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
+            upstream = ops.cast(args[-1] if upstream is None else upstream, "float32")
+            found = _gradient(upstream, placed(regions), sampling_ratio, cells=ops.shape(cells)[0])
+            return ops.cast(found, cells.dtype)
+
+        return ops.concatenate(pooled, axis=0), gradient
+
+    return pool(pyramid.cells)
 
 
 def _check(mode: str, sampling_ratio: int) -> None:
@@ -130,11 +142,8 @@ def _flatten(features: Sequence[Tensor]) -> _Pyramid:
     for batch, height, width, _ in shapes:
         firsts.append(first)
         first = first + batch * height * width
-    cells = ops.concatenate([ops.reshape(feature, (-1, feature.shape[-1])) for feature in features], axis=0)
     return _Pyramid(
-        # This changes no shape; it is here for its gradient. The gathers have a sparse gradient, which a reshape makes
-        # dense; the concatenation would filter sparse indices by level, and the result's shape would depend on data.
-        ops.reshape(cells, (-1, features[0].shape[-1])),
+        ops.concatenate([ops.reshape(feature, (-1, feature.shape[-1])) for feature in features], axis=0),
         _integers(firsts),
         _integers([shape[1] for shape in shapes]),
         _integers([shape[2] for shape in shapes]),
@@ -217,8 +226,7 @@ def _average_adaptive(cells: Tensor, places: _Places, _: int) -> Tensor:
     The loop runs over as many samples as the largest bin has; those beyond a region's own number weigh 0.
     """
     rows, columns = places.rows, places.columns
-    most_rows = ops.cast(ops.max(rows.samples, initial=0.0), "int32")
-    most_columns = ops.cast(ops.max(columns.samples, initial=0.0), "int32")
+    most_rows, most_columns = (_most(axis, 0) for axis in (rows, columns))
     shape = (ops.shape(places.base)[0], rows.bins, columns.bins, cells.shape[-1])
 
     def add(sample: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
@@ -228,6 +236,51 @@ def _average_adaptive(cells: Tensor, places: _Places, _: int) -> Tensor:
     start = (ops.cast(0, "int32"), ops.zeros(shape, dtype="float32"))
     total = ops.while_loop(lambda sample, _: sample < most_rows * most_columns, add, start)[1]
     return total / ops.maximum(rows.samples * columns.samples, 1.0)[:, None, None, None]
+
+
+def _gradient(upstream: Tensor, places: _Places, sampling_ratio: int, *, cells: int | Tensor) -> Tensor:
+    """Adds up the gradients of all cells, one sample of every bin at a time.
+
+    The gradients of the gathers would keep the values of all samples at once, 16 times `upstream` with four samples.
+
+    Args:
+        upstream: `[P, S, S, C]` float32, the gradients of the regions' features.
+        places: of the same regions.
+        sampling_ratio: as of `roi_align`.
+        cells: number of cells of the table.
+
+    Returns:
+        `[cells, C]` float32.
+    """
+    rows, columns = places.rows, places.columns
+    most_rows, most_columns = (_most(axis, sampling_ratio) for axis in (rows, columns))
+    upstream = upstream / ops.maximum(rows.samples * columns.samples, 1.0)[:, None, None, None]
+    channels = upstream.shape[-1]
+
+    def add(sample: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        row, column = _neighbours(rows, sample // most_columns), _neighbours(columns, sample % most_columns)
+        for index, weight in _corners(places, rows=row, columns=column):
+            values = ops.reshape(weight[..., None] * upstream, (-1, channels))
+            total = total + ops.segment_sum(values, ops.reshape(index, (-1,)), num_segments=cells)
+        return sample + 1, total
+
+    start = (ops.cast(0, "int32"), ops.zeros((cells, channels), dtype="float32"))
+    return ops.while_loop(lambda sample, _: sample < most_rows * most_columns, add, start)[1]
+
+
+def _most(axis: _Axis, sampling_ratio: int) -> int | Tensor:
+    """Returns the number of samples of the largest bin."""
+    return sampling_ratio or ops.cast(ops.max(axis.samples, initial=0.0), "int32")
+
+
+def _corners(
+    places: _Places, *, rows: tuple[_Neighbour, _Neighbour], columns: tuple[_Neighbour, _Neighbour]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields index and weight, `[P, S, S]`, of each of the four cells around one sample of every bin."""
+    for row, row_weight in rows:
+        start = places.base[:, None] + row * places.width[:, None]
+        for column, column_weight in columns:
+            yield start[:, :, None] + column[:, None, :], row_weight[:, :, None] * column_weight[:, None, :]
 
 
 def _neighbours(axis: _Axis, sample: int | Tensor) -> tuple[_Neighbour, _Neighbour]:
@@ -256,11 +309,7 @@ def _sample(
 ) -> Tensor:
     """Interpolates one sample of every bin: `[P, S, S, C]` float32."""
     total = 0.0
-    for row, row_weight in rows:
-        start = places.base[:, None] + row * places.width[:, None]
-        for column, column_weight in columns:
-            index = start[:, :, None] + column[:, None, :]
-            weight = row_weight[:, :, None] * column_weight[:, None, :]
-            # four small gathers instead of one large: a quarter of the memory, and no slower
-            total = total + weight[..., None] * ops.cast(ops.take(cells, index, axis=0), "float32")
+    for index, weight in _corners(places, rows=rows, columns=columns):
+        # four small gathers instead of one large: a quarter of the memory, and no slower
+        total = total + weight[..., None] * ops.cast(ops.take(cells, index, axis=0), "float32")
     return total
