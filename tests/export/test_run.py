@@ -128,7 +128,7 @@ def test_export_of_a_model_that_finds_objects(folder, tmp_path, log):
         report["proofs"][0]["paired_detections"] == 24
     )  # one object in two images and six parts of them, by two signatures and with probabilities
     assert result.size_bytes == sum(path.stat().st_size for path in result.path.rglob("*") if path.is_file())
-    assert "equal to the live model on 24 detections" in log.messages[-3]
+    assert any("equal to the live model on 24 detections" in line for line in log.messages)
     assert "building the graph: the export takes up to a few minutes" in log.messages
     assert log.messages[-1].startswith(f"exported to {tmp_path / 'deep' / '1'}: ")
     assert (tmp_path / "deep" / "1").stat().st_mode & 0o777 == (tmp_path / "images").stat().st_mode & 0o777
@@ -151,7 +151,7 @@ def test_export_without_any_object_is_called_weak(folder, tmp_path, log):
     folder.model = Blind
     result = run.export("m", tmp_path / "out", log=log, images=write_images(tmp_path / "images", 100))
     assert json.loads((result.path / "verify.json").read_text())["weak"]
-    assert "the proof is weak" in log.messages[-3]
+    assert any("the proof is weak" in line for line in log.messages)
     assert "**Weak: no object was found" in (result.path / "verify.md").read_text()
 
 
