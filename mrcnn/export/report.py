@@ -120,6 +120,8 @@ def _speed(found: Report) -> Iterator[str]:
         f"These are the shortest runs on {images} images, on the machine of the export, each model with its own choice "
         "of threads."
     )
+    if found["busy"]:
+        yield "Other programs computed at the same time, so the times are uncertain."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

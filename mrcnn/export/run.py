@@ -328,6 +328,8 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
         log.info(
             f"an image takes {timed.exported:.3f} s, and {timed.live:.3f} s in the live model: {timed.ratio:.2f} of it"
         )
+        if timed.busy:
+            log.warning("other programs computed during the times, which are uncertain: `runtime` auto goes by them")
     if found := result.evidence.scores:
         lost = ", ".join(f"{name.replace('_ap', ' AP')} {value:+.4f}" for name, value in found.lost.items())
         log.emit(f"AP lost on {counted(found.images, 'image')} with labels: {lost}", ap=found.to_json())

@@ -5,12 +5,15 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mrcnn.export.pictures import Picture
 from mrcnn.predict.staged import AnyPredictor
 
 PICTURES = 2
 ROUNDS = 3
-clock = time.perf_counter
+LEAST_SHARE = 0.7  # seconds of processor time in a second, of one thread or more; less means that others computed
+clock, processor = time.perf_counter, time.process_time
 
 
 class Speed(NamedTuple):
@@ -21,12 +24,14 @@ class Speed(NamedTuple):
         exported: of the exported file in its runtime.
         images: number of images; each was run `ROUNDS` times, of which the shortest counts.
         device: of the live model, "CPU" or "GPU"; the exported file runs on the CPU, except a SavedModel.
+        busy: whether other programs computed at the same time, so that the times are uncertain.
     """
 
     live: float
     exported: float
     images: int
     device: str
+    busy: bool = False
 
     @property
     def ratio(self) -> float:
@@ -41,6 +46,7 @@ class Speed(NamedTuple):
             "ratio": self.ratio,
             "images": self.images,
             "device": self.device,
+            "busy": self.busy,
         }
 
 
@@ -55,13 +61,15 @@ def measure(live: AnyPredictor, exported: AnyPredictor, pictures: Collection[Pic
     """
     shortest = []
     for _, image in islice(pictures, PICTURES):
-        times: dict[int, list[float]] = {0: [], 1: []}
+        runs: tuple[list[tuple[float, float]], ...] = ([], [])
         for counted in (False, *[True] * ROUNDS):
-            for place, predictor in enumerate((live, exported)):
-                began = clock()
+            for timed, predictor in zip(runs, (live, exported), strict=True):
+                began, computed = clock(), processor()
                 predictor.predict_compact([image])
                 if counted:
-                    times[place].append(clock() - began)
-        shortest.append((min(times[0]), min(times[1])))
-    own, other = (sum(values) / len(shortest) for values in zip(*shortest, strict=True))
-    return Speed(own, other, len(shortest), device)
+                    timed.append((clock() - began, processor() - computed))
+        shortest.append([min(timed) for timed in runs])
+    times, computing = np.array(shortest).sum(axis=0).T  # of the live model and of the file
+    count = len(shortest)
+    busy = device == "CPU" and bool((computing < LEAST_SHARE * times).any())
+    return Speed(float(times[0]) / count, float(times[1]) / count, count, device, busy=busy)

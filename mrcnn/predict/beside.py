@@ -158,7 +158,8 @@ def _unfit(candidate: Candidate, stored: StoredModel, own: dict[str, str], *, wa
         return "pads images to squares, the model does not, so detections are not equal; name its runtime to use it"
     if candidate.ratio > CLEARLY:
         measured = f"took {candidate.ratio:.2f} of" if candidate.speed else "was not measured beside"
-        return f"{measured} the live model's time when it was exported"
+        busy = ", while other programs computed; export it again without them" if candidate.speed.get("busy") else ""
+        return f"{measured} the live model's time when it was exported{busy}"
     return None
 
 

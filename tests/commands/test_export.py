@@ -26,6 +26,18 @@ def test_main_exports_with_the_options(monkeypatch):
     )
 
 
+def test_main_compares_on_a_project(monkeypatch, tmp_path, capsys):
+    calls = []
+    monkeypatch.setattr(paths, "check_model", lambda model, **arguments: None)
+    monkeypatch.setattr(paths, "check_data", lambda project, data: calls.append(project))
+    monkeypatch.setattr(run, "export", lambda *given, images, **named: calls.append(images))
+    given = ["--model", "m", "--out", str(tmp_path / "o"), "--log-format", "json", "--tag", "val"]
+    assert export.main([*given, "--project", "p"]) == 0
+    assert calls == [Path("p"), run.Labelled(Path("p"), "val", None)]
+    assert export.main(given) == 1
+    assert "--tag val chooses images of a project; name it by --project" in capsys.readouterr().err
+
+
 def test_main_needs_a_model(capsys):
     with pytest.raises(SystemExit) as stop:
         export.main(["--out", "o"], prog="mrcnn export")

@@ -77,3 +77,6 @@ def test_markdown_has_ap_and_times():
     assert "## AP on 8 images with labels" in text
     assert "| box AP | 0.5000 | 0.4995 | 0.0005 |" in text
     assert "An image took 1.000 s, and 2.000 s in the live model on the CPU: 0.50 of its time." in text
+    assert "Other programs" not in text
+    busy = page(Evidence([PROOF], speed=Speed(2.0, 1.0, 2, "CPU", busy=True)))
+    assert busy.endswith("Other programs computed at the same time, so the times are uncertain.\n")

@@ -13,7 +13,8 @@ def pictures(count):
     return [Picture(str(index), np.zeros((2, 2, 3), np.uint8)) for index in range(count)]
 
 
-def test_measure_takes_the_shortest_of_alternating_runs(monkeypatch):
+@pytest.mark.parametrize(("share", "device", "busy"), [(2.0, "CPU", False), (0.6, "CPU", True), (0.1, "GPU", False)])
+def test_measure_takes_the_shortest_of_alternating_runs(monkeypatch, share, device, busy):
     now, order = [0.0], []
 
     def predictor(name, seconds):
@@ -26,14 +27,15 @@ def test_measure_takes_the_shortest_of_alternating_runs(monkeypatch):
         return SimpleNamespace(predict_compact=predict_compact)
 
     monkeypatch.setattr(speed, "clock", lambda: now[0])
+    monkeypatch.setattr(speed, "processor", lambda: share * now[0])
     # the first run of each image does not count
     live = predictor("live", [9, 2, 4, 3, 9, 4, 6, 5])
     exported = predictor("exported", [0, 1, 3, 2, 0, 3, 2, 2])
-    found = speed.measure(live, exported, pictures(3), device="CPU")
+    found = speed.measure(live, exported, pictures(3), device=device)
     assert (found.live, found.exported, found.images) == ((2 + 4) / 2, (1 + 2) / 2, 2)
     assert order == ["live", "exported"] * 8
     assert found.to_json() == {
-        "live_seconds": 3.0, "exported_seconds": 1.5, "ratio": 0.5, "images": 2, "device": "CPU"
+        "live_seconds": 3.0, "exported_seconds": 1.5, "ratio": 0.5, "images": 2, "device": device, "busy": busy
     }  # fmt: skip
 
 

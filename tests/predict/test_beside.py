@@ -82,6 +82,10 @@ def test_open_beside_without_a_file_says_where_it_looked(stored):
     ("given", "reason"),
     [
         ({"speed": {"ratio": 0.95}}, "took 0.95 of the live model's time when it was exported"),
+        (
+            {"speed": {"ratio": 1, "busy": True}},
+            "exported, while other programs computed; export it again without them",
+        ),
         ({"speed": {"device": "GPU"}}, "took inf of the live model's time"),
         ({"verify": {"passed": True}}, "was not measured beside the live model's time"),
         ({"weights": "int8"}, "has int8 weights, with which detections are not equal; name its runtime to use it"),
