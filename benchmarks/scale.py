@@ -1,7 +1,8 @@
 """Measures what an image costs in `mrcnn infer --engine`: processor seconds and bytes, and what a billion images need.
 
     python -m benchmarks.scale --model MODEL --images DIR... [--count 64] [--batch-size 1]
-    python -m benchmarks.scale --names 1000000            # a manifest of so many names, without a model
+    python -m benchmarks.scale --images DIR... [--count 64]    # without a model: reading alone
+    python -m benchmarks.scale --names 1000000                 # a manifest of so many names
 
 Processor seconds, of all threads of one worker, are what a core must give; unlike images a second they hardly depend on
 other programs. The first images, for which the graph is built, are measured apart.
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         images = repeat(options.images, Path(folder) / "images", count=options.count + FIRST)
+        if options.model is None:
+            print("\n".join(measure_reading(sorted(map(str, images.iterdir())))))
+            return
         loading = {"device": "cpu", "score_threshold": options.score_threshold}
         work = job.Work(f"{folder}/out", options.model, loading, batch_size=options.batch_size)
         print(table(measure(work, sorted(map(str, images.iterdir())))))
@@ -130,6 +134,14 @@ def measure_names(count: int) -> list[str]:
         f"{len(data):,} bytes, {-(-count // job.SHARD_SIZE):,} shards, one of them read in {one * 1000:.0f} ms",
         f"peak memory {timing.peak_gb():.2f} GB",
     ]
+
+
+def measure_reading(images: Sequence[str]) -> list[str]:
+    """Measures reading and decoding images: processor seconds of one, and bytes."""
+    _decode(images[:FIRST])
+    [seconds] = timing.seconds(lambda: _decode(images), 1, clock=time.process_time)
+    size = sum(Path(image).stat().st_size for image in images) / len(images)
+    return [f"{seconds / len(images) * 1000:.2f} ms of a processor to read and decode an image of {size:,.0f} bytes"]
 
 
 def _decode(images: Sequence[str]) -> None:

@@ -18,6 +18,13 @@ def test_measure_counts_bytes_and_seconds_of_an_image(tmp_path):
     assert cost.written > 100
 
 
+def test_measure_reading_counts_bytes(tmp_path):
+    images = sorted(map(str, toy.write_images(tmp_path, 3).iterdir()))
+    size = sum(path.stat().st_size for path in tmp_path.iterdir()) / 3
+    [line] = scale.measure_reading(images)
+    assert line.endswith(f" ms of a processor to read and decode an image of {size:,.0f} bytes")
+
+
 def test_table_of_a_billion_images():
     cost = scale.Cost(decode=0.009, work=0.9, wall=0.5, read=150_000, written=2000, memory=1.25, start=20)
     lines = [" ".join(line.split()) for line in scale.table(cost).splitlines()]

@@ -107,6 +107,10 @@ def _check(options: argparse.Namespace) -> None:
     for name, engine in OF_ENGINE.items():
         if getattr(options, name) is not None and options.engine != engine:
             raise UserError(f"{_option(name)} goes with --engine {engine}, got {options.engine}; leave it out")
+    _check_values(options)
+
+
+def _check_values(options: argparse.Namespace) -> None:
     for name in ("workers", "cpus_per_worker"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"{_option(name)} must be at least 1, got {value}")
