@@ -19,7 +19,7 @@ from tests.train import tiny
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
-LIMIT = 400.0  # seconds after which a process is killed, so that none outlives its test
+LIMIT = 900.0  # seconds after which a process is killed, so that none outlives its test
 SETTINGS = {
     "optimizer": {"global_clipnorm": 1.0, "ema_momentum": 0.5, "accumulation_steps": 2},
     "batch_size": {"train": 2, "val": 2},
