@@ -249,6 +249,11 @@ def test_workers_are_found_by_the_variables_that_the_option_names(trained, tmp_p
     command.train(command.parse(["--task-dir", task]), JsonLog())
     command.train(command.parse(["--task-dir", task, "--workers", "auto"]), JsonLog())
     assert [options["workers"] for _, options in trained] == [None, Cluster(("a:1", "b:2"), 1)]
+    step = {"SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
+    for name, value in step.items():
+        monkeypatch.setenv(name, value)
+    command.train(command.parse(["--task-dir", task, "--workers", "slurm", "--workers-port", "7000"]), JsonLog())
+    assert trained[-1][1]["workers"] == Cluster(("n1:7000", "n2:7000"), 1)
     monkeypatch.delenv("TF_CONFIG")
     with pytest.raises(UserError, match="TF_CONFIG is not set"):
         command.train(command.parse(["--task-dir", task, "--workers", "tf_config"]), JsonLog())

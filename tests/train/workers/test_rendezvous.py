@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 
 import pytest
 
@@ -65,21 +66,20 @@ def test_wait_for_all_a_worker_without_a_chief(addresses):
 
 def test_wait_for_all_ignores_other_connections(addresses):
     host, port = addresses[0].split(":")
-    done = threading.Thread(target=together, args=(addresses, [1, 1]))
-
-    def scan():
-        while True:
-            try:
-                with socket.create_connection((host, int(port))) as connection:
-                    connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
-                    return connection.recv(10)
-            except OSError:
-                if not done.is_alive():
-                    return None
-
-    done.start()
-    assert scan() in (b"", None)
-    done.join()
+    errors = {}
+    chief = threading.Thread(target=lambda: errors.update(together(addresses, [1], counts={0: 2}, limit=5.0)))
+    chief.start()
+    for attempt in range(100):  # a scan of the ports, as soon as the chief listens
+        try:
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                break
+        except OSError:
+            assert attempt < 99
+            time.sleep(0.05)
+    rendezvous.wait_for_all(Cluster(addresses[:2], 1), devices=1, limit=5.0)
+    chief.join()
+    assert errors == {}
 
 
 def test_wait_for_all_a_port_in_use(addresses):
