@@ -11,7 +11,8 @@ DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 # classes of errors by name, so that TensorFlow need not be imported: Python's, and TensorFlow's for a full device
 MEMORY_ERRORS = {"MemoryError", "ResourceExhaustedError"}
-OTHER_CARRIERS = {"OpError", "XlaRuntimeError"}  # TensorFlow's errors that may carry one of the texts below
+# errors of TensorFlow, JAX and PyTorch that may carry one of the texts below
+OTHER_CARRIERS = {"OpError", "XlaRuntimeError", "JaxRuntimeError", "OutOfMemoryError"}
 _FULL_TEXTS = re.compile(
     r"OOM when allocating|out of memory|CUDA_ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED", re.I
 )

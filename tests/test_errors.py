@@ -53,7 +53,7 @@ def test_counted_has_the_plural_unless_there_is_one(number, text):
 
 
 class OpError(Exception):
-    """A fake of TensorFlow's error of that name, as the two below."""
+    """A fake of TensorFlow's error of that name, as the two below; the last two are JAX's and PyTorch's."""
 
 
 class ResourceExhaustedError(OpError):
@@ -61,6 +61,14 @@ class ResourceExhaustedError(OpError):
 
 
 class InternalError(OpError):
+    pass
+
+
+class JaxRuntimeError(RuntimeError):
+    pass
+
+
+class OutOfMemoryError(RuntimeError):
     pass
 
 
@@ -79,6 +87,9 @@ def raised_from(error, cause):
         (InternalError("Failed to call cudnnConvolutionForward: CUDNN_STATUS_ALLOC_FAILED"), True),
         (InternalError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"), True),
         (InternalError("CUDNN_STATUS_EXECUTION_FAILED"), False),
+        (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes."), True),
+        (JaxRuntimeError("INVALID_ARGUMENT: shapes"), False),
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
         (ValueError("out of memory"), False),  # some other text
         (raised_from(ValueError("bad"), MemoryError()), True),
         (raised_from(ValueError("bad"), raised_from(KeyError("a"), ResourceExhaustedError("OOM"))), True),

@@ -5,6 +5,7 @@ Shape letters: B images, A anchors, R regions, N padded ground truth.
 
 from keras import ops
 
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Tensor
 
 
@@ -66,5 +67,5 @@ def _of_objects(iou: Tensor, gt_valid: Tensor) -> Tensor:
 
 def _best(iou: Tensor) -> tuple[Tensor, Tensor]:
     # top_k finds value and index in one pass; Keras's argmax needs seven over a matrix of 262 thousand anchors
-    values, index = ops.top_k(iou, k=1)
+    values, index = native.top_k(iou, k=1)
     return values[..., 0], ops.cast(index[..., 0], "int32")

@@ -53,6 +53,8 @@ def class_nms(
         index: `[B, max_outputs]` int32, kept boxes of all classes by descending score, 0 in unused slots.
         valid: `[B, max_outputs]` bool, the slot is used; used slots come first.
     """
+    if boxes.shape[1] == 0:  # Keras has no extremes of nothing on PyTorch
+        return nms(boxes, scores, valid, iou_threshold=iou_threshold, max_outputs=max_outputs)
     boxes = ops.where(valid[..., None], ops.cast(boxes, "float32"), 0.0)
     class_ids = ops.where(valid, ops.cast(class_ids, "float32"), 0.0)
     # whole numbers, so that the offsets themselves are exact; the 1 keeps neighbouring cells apart

@@ -119,7 +119,7 @@ def sample_rois(
     rank = ops.concatenate([ops.where(first_value >= 0, 2, 0), ops.where(second_value >= 0, 1, 0)], axis=1)
     index = ops.concatenate([first, second], axis=1)
     padding = ((0, 0), (0, max(total - rank.shape[1], 0)))
-    rank, slot = ops.top_k(ops.cast(ops.pad(rank, padding), "float32"), k=total)
+    rank, slot = native.top_k(ops.cast(ops.pad(rank, padding), "float32"), k=total)
     index = ops.take_along_axis(ops.pad(index, padding), slot, axis=1)
     valid = rank > 0
     return ops.where(valid, index, 0), rank > 1, valid
@@ -168,7 +168,7 @@ def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | 
     count = ops.shape(candidates)[1]
     limit = shapes.at_most(limit, count)
     priority = ops.where(candidates, priority, -1.0)
-    values, index = ops.top_k(priority, k=limit)
+    values, index = native.top_k(priority, k=limit)
     if wanted is None:
         last_value, last_index = values[:, -1:], index[:, -1:]
     else:
@@ -183,7 +183,7 @@ def _draw(candidates: Tensor, priority: Tensor, *, limit: int, wanted: Tensor | 
 
 
 def _best(candidates: Tensor, priority: Tensor, *, limit: int) -> tuple[Tensor, Tensor]:
-    values, index = ops.top_k(ops.where(candidates, priority, -1.0), k=limit)
+    values, index = native.top_k(ops.where(candidates, priority, -1.0), k=limit)
     return values, ops.cast(index, "int32")
 
 

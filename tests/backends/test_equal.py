@@ -49,6 +49,14 @@ def write_model(folder, settings):
     write.write_folder(folder, content, network.weight_layout())
 
 
+BACKENDS = [
+    pytest.param(
+        name, marks=pytest.mark.skipif(not python, reason=f"no environment of {name} is named: run make test-backends")
+    )
+    for name, python in PYTHONS.items()
+]
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / request.param
@@ -65,11 +73,8 @@ def expected(model):
 
 def computed(backend, what, folder, out):
     """Runs the worker in a back end's environment, without TensorFlow."""
-    python = PYTHONS[backend]
-    if not python:
-        pytest.skip(f"the environment of {backend} is not installed: run make test-backends")
     done = subprocess.run(
-        [python, "-m", "tests.backends.worker", what, str(folder), str(out)],
+        [PYTHONS[backend], "-m", "tests.backends.worker", what, str(folder), str(out)],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -81,7 +86,7 @@ def computed(backend, what, folder, out):
     return dict(np.load(out))
 
 
-@pytest.mark.parametrize("backend", PYTHONS)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
     got = computed(backend, "detections", model, tmp_path / "found.npz")
     assert got.keys() == expected["detections"].keys()
@@ -90,12 +95,15 @@ def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
         np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("backend", PYTHONS)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_losses_gradients_and_steps_are_those_of_tensorflow(backend, model, expected, tmp_path):
     got = computed(backend, "training", model, tmp_path / "found.npz")
     assert got.keys() == expected["training"].keys()
+    total = expected["training"]["steps/loss"]
     for name, values in expected["training"].items():
         if name.startswith("gradient"):
             assert np.linalg.norm(got[name] - values) <= 1e-3 * np.linalg.norm(values) + 1e-7, name
+        elif name.startswith("steps"):  # a part of the loss may change sooner than the whole
+            assert (np.abs(got[name] - values) <= 1e-3 * total).all(), name
         else:
-            np.testing.assert_allclose(got[name], values, rtol=1e-3 if name.startswith("steps") else 1e-5, err_msg=name)
+            np.testing.assert_allclose(got[name], values, rtol=1e-5, err_msg=name)

@@ -174,7 +174,7 @@ def test_use_fixed_slots_changes_no_detection(model, batch, score_threshold):
 
 @pytest.mark.parametrize("visible", [False, True])
 def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, visible):
-    monkeypatch.setattr(mask_rcnn.accelerator, "is_visible", lambda: visible)
+    monkeypatch.setattr(mask_rcnn.accelerator, "prefers_fixed_shapes", lambda: visible)
     model = build_model()
     assert model.heads[0].fixed_slots == visible
     for jit_compile, expected in ((True, True), (False, visible)):

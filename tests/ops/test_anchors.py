@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from mrcnn.ops import anchors
 
@@ -117,6 +116,8 @@ def test_level_anchors_a_stride_must_be_positive(stride):
 
 
 def test_level_anchors_of_unknown_size_are_the_same_in_a_graph():
+    tf = pytest.importorskip("tensorflow")
+
     @tf.function(input_signature=[tf.TensorSpec([], tf.int32)] * 4)
     def traced(height, width, stride_y, stride_x):
         return anchors.level_anchors(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from keras import ops
 
 from mrcnn.ops import frames
 
@@ -7,7 +8,7 @@ from mrcnn.ops import frames
 def test_matterports_frame_ends_at_the_last_pixel():
     # norm_boxes: (box - (0, 0, 1, 1)) / (h - 1, w - 1, ...); the division is left out
     frame = frames.frame("minus_one")
-    boxes = np.array([[0, 0, 10, 20], [2, 3, 4, 5]], "float32")
+    boxes = ops.convert_to_tensor(np.array([[0, 0, 10, 20], [2, 3, 4, 5]], "float32"))
     np.testing.assert_array_equal(frame.enter(boxes), [[0, 0, 9, 19], [2, 3, 3, 4]])
     np.testing.assert_array_equal(frame.leave(frame.enter(boxes)), boxes)
     assert frame.extent((10, 20)) == (9, 19)

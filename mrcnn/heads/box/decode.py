@@ -10,6 +10,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Choices, Proposals, Tensor
 
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
@@ -176,7 +177,7 @@ def class_scores(class_logits: Tensor, *, scoring: str = SOFTMAX) -> Tensor:
 
 def _best_class(probabilities: Tensor, box_deltas: Tensor, proposals: Proposals) -> _Candidates:
     """Selects one candidate for each region: its class of highest probability."""
-    scores, found = ops.top_k(probabilities, k=1)  # Keras's argmax has an operator that ONNX lacks
+    scores, found = native.top_k(probabilities, k=1)  # Keras's argmax has an operator that ONNX lacks
     class_ids = ops.cast(found[..., 0], "int32")
     deltas = ops.take_along_axis(box_deltas, class_ids[..., None, None], axis=2)[:, :, 0]
     return _Candidates(scores[..., 0], class_ids, deltas, proposals.boxes, proposals.valid)
@@ -206,7 +207,7 @@ def _best_pairs(
     # the threshold is checked again later; here it makes the many weak pairs equal, which are faster to rank
     usable = proposals.valid[..., None] & (np.arange(classes) > 0) & (probabilities >= score_threshold)
     ranked = ops.reshape(ops.where(usable, probabilities, -1.0), (-1, slots * classes))
-    scores, index = ops.top_k(ranked, k=count)
+    scores, index = native.top_k(ranked, k=count)
     index = ops.cast(index, "int32")
     first = ops.arange(ops.shape(index)[0], dtype="int32")[:, None]
     regions = ops.floor_divide(index, classes)

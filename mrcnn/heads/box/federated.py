@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from mrcnn.ops import reduction
+from mrcnn.ops.backend.current import native
 from mrcnn.ops.sampling import random_priority
 from mrcnn.structures import Tensor
 
@@ -95,6 +96,6 @@ def choose(
     uniform = uniform - ops.floor(uniform) + _HALF_STEP  # a sum of uniform numbers modulo 1 is uniform
     gumbel = -ops.log(-ops.log(uniform))
     keys = ops.where(present, np.inf, ops.cast(gumbel + log_chances, "float32"))
-    best, index = ops.top_k(keys, k=min(count, classes - 1))
+    best, index = native.top_k(keys, k=min(count, classes - 1))
     drawn = ops.one_hot(index, classes, dtype="float32") * ops.cast(best > -np.inf, "float32")[:, None]
     return ops.stop_gradient(ops.maximum(ops.max(drawn, axis=0), ops.cast(present, "float32")))

@@ -12,6 +12,7 @@ from keras import ops
 
 from mrcnn.heads.mask.point_loss import sample
 from mrcnn.ops import points
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Tensor
 
 OVERSAMPLING = 3  # candidates for each training point
@@ -36,7 +37,7 @@ def training_places(coarse: Tensor, random: Tensor, *, count: int) -> Tensor:
     """
     candidates, uniform = random[:, : OVERSAMPLING * count], random[:, OVERSAMPLING * count :]
     certainty = ops.abs(sample(coarse, candidates))
-    _, index = ops.top_k(-certainty, k=int(UNCERTAIN_SHARE * count))
+    _, index = native.top_k(-certainty, k=int(UNCERTAIN_SHARE * count))
     chosen = ops.take_along_axis(candidates, ops.cast(index, "int32")[..., None], axis=1)
     return ops.stop_gradient(ops.concatenate([chosen, uniform], axis=1))
 
@@ -90,7 +91,7 @@ def least_certain(logits: Tensor, *, count: int) -> Tensor:
         `[P, K]` int32, the cells' positions row by row, the least certain first.
     """
     side = logits.shape[1]
-    _, index = ops.top_k(-ops.abs(ops.reshape(logits, (-1, side * side))), k=count)
+    _, index = native.top_k(-ops.abs(ops.reshape(logits, (-1, side * side))), k=count)
     return ops.cast(index, "int32")
 
 

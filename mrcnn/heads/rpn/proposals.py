@@ -8,6 +8,7 @@ from keras import ops
 
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.ops import box_coding, boxes, nms, shapes
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Count, Proposals, Tensor
 
 
@@ -110,6 +111,6 @@ class ProposalGenerator(Float32Layer):
         starts = (0, *itertools.accumulate(sizes))
         found = []
         for level, (start, size) in enumerate(zip(starts, sizes, strict=False)):
-            best, index = ops.top_k(scores[:, start : start + size], k=shapes.at_most(most, size), sorted=True)
+            best, index = native.top_k(scores[:, start : start + size], k=shapes.at_most(most, size))
             found.append((best, ops.cast(index, "int32") + start, ops.full_like(best, level, dtype="int32")))
         return tuple(ops.concatenate(part, axis=1) for part in zip(*found, strict=True))

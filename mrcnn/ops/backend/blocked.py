@@ -31,7 +31,7 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
     Source: the blocks of `tf.image.non_max_suppression_padded`; the result is that of the greedy loop.
     """
     size = min(_BLOCK, max(boxes.shape[0], 1))
-    blocks = -(-boxes.shape[0] // size)
+    blocks = max(-(-boxes.shape[0] // size), 1)  # without boxes, one block of padding
     padding = blocks * size - boxes.shape[0]
     scores = ops.pad(scores, ((0, padding),), constant_values=2 * SCORE_FLOOR)
     order = ops.cast(ops.argsort(-scores), "int32")  # stable on every back end: the first of equal scores leads

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 # finite, so that exporters and kernels agree on them; every real score lies far above both
 INVALID_SCORE = -2e30
@@ -42,6 +42,17 @@ class Backend(Protocol):
         Returns:
             index: `[B, max_outputs]` int32, kept boxes by descending score, 0 in unused slots.
             used: `[B, max_outputs]` bool; used slots come first.
+        """
+
+    def top_k(self, values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
+        """Finds the largest numbers of the last axis, in descending order, of equal ones the first.
+
+        Args:
+            values: `[..., N]` float32.
+            k: how many, at most N.
+
+        Returns:
+            The numbers and their integer places, each `[..., k]`.
         """
 
     def copies(self, tensor: Tensor, count: int) -> tuple[Tensor, ...]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import keras
+from keras import ops
 
 from mrcnn.ops.backend import blocked
 from mrcnn.ops.backend.interface import Graph, Inputs
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
@@ -23,6 +24,11 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
     """Suppresses boxes in blocks, all images at the same time."""
     one_image = partial(blocked.nms, iou_threshold=iou_threshold, max_outputs=max_outputs)
     return jax.vmap(one_image)(boxes, scores)
+
+
+def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
+    """Finds the largest numbers with Keras' operation, which takes the first of equals here."""
+    return ops.top_k(values, k=k)
 
 
 def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from keras import ops
 
 from mrcnn.ops import tensorflow_internals
 from mrcnn.ops.backend.interface import SCORE_FLOOR, Graph, Inputs
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 NAME = "TensorFlow"
 HASH_DTYPE = "int64"
@@ -43,6 +43,11 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
         return ops.stack(index), ops.stack(used)
     signature = (tf.TensorSpec((max_outputs,), tf.int32), tf.TensorSpec((max_outputs,), tf.bool))
     return tf.map_fn(one_image, (boxes, scores), fn_output_signature=signature)
+
+
+def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
+    """Finds the largest numbers with Keras' operation, which takes the first of equals here."""
+    return ops.top_k(values, k=k)
 
 
 def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ from keras import ops
 
 from mrcnn.ops.backend import blocked
 from mrcnn.ops.backend.interface import SCORE_FLOOR, Graph, Inputs
-from mrcnn.structures import Tensor
+from mrcnn.structures import Count, Tensor
 
 try:
     import torchvision
@@ -28,12 +28,11 @@ sums_in_fixed_order = contextlib.nullcontext  # PyTorch adds gradients in the re
 def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
     """Suppresses boxes image by image, with torchvision's kernel where it is installed."""
     one_image = _nms_by_blocks if torchvision is None else _nms_by_torchvision
-    found = [
-        one_image(*inputs, iou_threshold=iou_threshold, max_outputs=max_outputs)
-        for inputs in zip(boxes, scores, strict=True)
-    ]
-    index, used = zip(*found, strict=True)
-    return torch.stack(index), torch.stack(used)
+    index = torch.zeros((len(boxes), max_outputs), dtype=torch.int32, device=boxes.device)
+    used = torch.zeros((len(boxes), max_outputs), dtype=torch.bool, device=boxes.device)
+    for image, inputs in enumerate(zip(boxes, scores, strict=True)):
+        index[image], used[image] = one_image(*inputs, iou_threshold=iou_threshold, max_outputs=max_outputs)
+    return index, used
 
 
 _nms_by_blocks = blocked.nms
@@ -48,6 +47,15 @@ def _nms_by_torchvision(
     kept = candidates[kept[:max_outputs]].to(torch.int32)
     index = torch.nn.functional.pad(kept, (0, max_outputs - len(kept)))
     return index, torch.arange(max_outputs, device=index.device) < len(kept)
+
+
+def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
+    """Finds the largest numbers with a stable sort; `torch.topk` takes any of equals."""
+    if k == 1:  # argmax is the first of equals
+        index = torch.argmax(values, dim=-1, keepdim=True)
+        return torch.take_along_dim(values, index, dim=-1), index
+    ordered, index = torch.sort(values, dim=-1, descending=True, stable=True)
+    return ordered[..., :k], index[..., :k]
 
 
 def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:

@@ -1,7 +1,19 @@
 import keras
+import numpy as np
+import pytest
+from keras import ops
 
 from mrcnn.ops.backend.current import native
 
 
 def test_native_is_the_file_of_keras_back_end():
     assert native.__name__ == f"mrcnn.ops.backend.{keras.config.backend()}"
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 5, 40])
+def test_top_k_takes_the_first_of_equals(k):
+    values = np.random.default_rng(0).integers(0, 4, (3, 40)).astype(np.float32)  # each number about ten times
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    found, index = (np.asarray(ops.convert_to_numpy(one)) for one in native.top_k(ops.convert_to_tensor(values), k))
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_array_equal(found, np.take_along_axis(values, expected, axis=1))
