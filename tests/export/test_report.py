@@ -59,7 +59,7 @@ def test_markdown_without_a_detection_is_weak():
         (0.49, "Its int8 weights change detections: recommended, on 8 images with labels.**"),
         (
             0.48,
-            "Its int8 weights change detections: not recommended, they lose over 1 point of AP, on 8 images with labels.",
+            "Its int8 weights change detections: not recommended, they lose over 1 point of AP, on 8 images with",
         ),
         (None, "Its int8 weights change detections; what AP they cost was not measured.**"),
     ],
