@@ -46,7 +46,8 @@ def _verdict(report: Report) -> str:
         verdict = f"The model in float32 is equal. Its {reduced['weights']} weights change detections"
         if ap is None:
             return f"{verdict}; what AP they cost was not measured."
-        return f"{verdict}: {'recommended' if ap['recommended'] else 'not recommended, they lose over 1 point of AP'}."
+        found = "recommended" if ap["recommended"] else "not recommended, they lose over 1 point of AP"
+        return f"{verdict}: {found}, on {ap['images']} images with labels."
     paired = sum(proof["paired_detections"] for proof in report["proofs"])
     return f"Equal within the tolerances, on {paired} pairs of detections."
 

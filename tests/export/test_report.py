@@ -56,8 +56,11 @@ def test_markdown_without_a_detection_is_weak():
 @pytest.mark.parametrize(
     ("mask_ap", "verdict"),
     [
-        (0.49, "Its int8 weights change detections: recommended.**"),
-        (0.48, "Its int8 weights change detections: not recommended, they lose over 1 point of AP.**"),
+        (0.49, "Its int8 weights change detections: recommended, on 8 images with labels.**"),
+        (
+            0.48,
+            "Its int8 weights change detections: not recommended, they lose over 1 point of AP, on 8 images with",
+        ),
         (None, "Its int8 weights change detections; what AP they cost was not measured.**"),
     ],
 )
