@@ -83,7 +83,7 @@ $(TORCH)/.keras: $(TORCH)/.run requirements-backends.txt
 NEUTRAL := tests/ops/backend $(addprefix tests/ops/test_,$(addsuffix .py,anchors box_coding boxes cells frames levels mask_paste \
   matching nms reduction sampling))
 # NumPy's warning is about how Keras converts tensors of PyTorch
-test-backends: $(VENV)/.dev $(JAX)/.run $(TORCH)/.keras  ## JAX and PyTorch detect and learn the same as TensorFlow
+test-backends: $(VENV)/.dev $(JAX)/.run $(TORCH)/.keras  ## JAX and PyTorch detect the same as TensorFlow
 	KERAS_BACKEND=jax $(JAX)/bin/python -m pytest -q $(NEUTRAL)
 	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -q -W "ignore:__array__ implementation:DeprecationWarning" $(NEUTRAL)
 	MRCNN_JAX_PYTHON=$(CURDIR)/$(JAX)/bin/python MRCNN_BACKEND_TORCH_PYTHON=$(CURDIR)/$(TORCH)/bin/python \

@@ -16,6 +16,7 @@ from mrcnn.structures import Count, Tensor
 
 _MASK32 = 0xFFFFFFFF
 _GOLDEN = 0x1E3779B9  # odd, near 2**32 / golden ratio / 8: neighbouring positions land far apart
+_BEYOND = 2**17 + 2**2  # of 32 bits, and mixed to the same as 2**32: both are 2**17 after the first shift
 _PRIORITY_BITS = 24  # what float32 holds exactly
 ANCHOR_SALT = 1
 ROI_SALT = 2
@@ -42,7 +43,9 @@ def random_priority(seeds: Tensor, count: Count, *, salt: int, first: Tensor | N
     upper bits instead of masking them, which is the same.
     """
     salted = _integer(salt * _GOLDEN & _MASK32)
-    key = _mix(ops.bitwise_xor(_mix(_low(ops.cast(seeds, native.HASH_DTYPE)) + _integer(1)), salted))
+    seeds = _low(ops.cast(seeds, native.HASH_DTYPE))
+    seeds = ops.where(seeds == _integer(_MASK32), _integer(_BEYOND), seeds + _integer(1))
+    key = _mix(ops.bitwise_xor(_mix(seeds), salted))
     place = ops.arange(count, dtype=native.HASH_DTYPE)[None, :]
     if first is not None:
         place = place + ops.cast(first, native.HASH_DTYPE)[:, None]
