@@ -23,6 +23,7 @@ EXTRAS = {"local": "scale", "ray": "ray", "spark": "spark"}
 LOADING = ("classes", "input_size", "score_threshold", "device", "precision", "tf32")
 # Ray's name for: without it (0) nothing listens on other addresses than 127.0.0.1; macOS and Windows are so by default
 RAY_ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+RAY_CORES = 4  # of a worker, so that not each core of a machine loads the model
 SINGLE = ("project", "overlay", "task_dir")  # options of `infer` that need the images on one machine
 OF_ENGINE = {"ray_address": "ray", "spark_master": "spark", "gpus_per_worker": "ray"}  # option: its engine
 
@@ -35,7 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--engine", choices=ENGINES, help="what runs the workers: this machine, Ray Data or Spark")
     group.add_argument("--workers", type=int, metavar="N", help="processes, default one a GPU, or one every four cores")
     group.add_argument("--shard-size", type=int, metavar="N", help="images of a results file, default 256")
-    group.add_argument("--cpus-per-worker", type=int, metavar="N", help="ray, spark: cores of each, default 1")
+    group.add_argument(
+        "--cpus-per-worker", type=int, metavar="N", help="cores of each, default 4 with ray, 1 with spark"
+    )
     group.add_argument("--gpus-per-worker", type=float, metavar="N", help="ray: GPUs of each, a fraction shares one")
     group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster, e.g. auto; default: Ray started here")
     group.add_argument(
@@ -135,7 +138,7 @@ def _images(options: argparse.Namespace) -> Any:
 
 
 def _engine(options: argparse.Namespace, gpus: list[str], *, cores: int, log: EventLog) -> Any:
-    workers, threads = options.workers, options.cpus_per_worker or 1
+    workers, threads = options.workers, options.cpus_per_worker
     here = workers or len(gpus) or max(1, cores // 4)
     if options.engine == "local":
         return functools.partial(
@@ -146,10 +149,10 @@ def _engine(options: argparse.Namespace, gpus: list[str], *, cores: int, log: Ev
             os.environ.setdefault(RAY_ON_LOOPBACK, "0")  # before Ray is imported
         ray = startup.load("mrcnn.scale.ray")
         each = options.gpus_per_worker if options.gpus_per_worker is not None else float(bool(gpus))
-        share = ray.Share(workers, cpus=threads, gpus=each)
+        share = ray.Share(workers, cpus=threads or min(RAY_CORES, cores), gpus=each)
         return functools.partial(ray.run, share=share, address=options.ray_address, gpus=len(gpus))
     spark = startup.load("mrcnn.scale.spark")
-    return functools.partial(spark.run, master=options.spark_master, workers=here, threads=threads)
+    return functools.partial(spark.run, master=options.spark_master, workers=here, threads=threads or 1)
 
 
 def _absolute(model: Path) -> str:

@@ -40,18 +40,18 @@ class ShardActor:
     """The predictor of a job in a process of Ray's."""
 
     def __init__(self, work: str, threads: int):
-        """Loads the predictor.
+        """Keeps the work; the predictor is loaded with the first shard, since Ray retries a failed start for ever.
 
         Args:
             work: JSON of a `Work`.
             threads: of an image; they are set before TensorFlow is imported.
         """
         machine.use_threads(threads)
-        self._worker = worker.worker_of(work)
+        self._work = work
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Runs the shards of a batch; returns the JSON of their counts."""
-        return {"counts": np.array([json.dumps(self._worker.run(int(shard))) for shard in batch["shard"]])}
+        return {"counts": np.array([json.dumps(worker.run_shard(self._work, int(shard))) for shard in batch["shard"]])}
 
 
 def run(work: Work, shards: Sequence[int], *, share: Share, address: str | None, gpus: int = 0) -> Iterator[Counts]:

@@ -1,9 +1,11 @@
 """`mrcnn infer --engine`: which options go together, what is passed on, and once a real network against a plain run."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +71,47 @@ def test_run_chooses_the_number_of_workers(given, monkeypatch, visible, cores, w
     run(*options)
     [((_, _, engine), more)] = jobs
     assert (engine.keywords["workers"], len(more["gpus"])) == (workers, len(engine.keywords["gpus"]))
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Replaces the modules of Ray and Spark, which have an environment of their own."""
+    for name in ("ray", "spark"):
+        module = SimpleNamespace(run=name, Share=lambda workers, **more: {"workers": workers, **more})
+        monkeypatch.setitem(sys.modules, f"mrcnn.scale.{name}", module)
+    partial = SimpleNamespace(partial=lambda function, **more: {"engine": function, **more})
+    monkeypatch.setattr(many, "functools", partial)
+    monkeypatch.setattr(optional, "missing", lambda extra: [])
+    monkeypatch.setattr("mrcnn.scale.machine.cores", lambda: list(range(8)))
+    monkeypatch.setenv(many.RAY_ON_LOOPBACK, "1")
+    monkeypatch.delenv(many.RAY_ON_LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    ("more", "engine"),
+    [
+        (
+            ("--engine", "ray"),
+            {"engine": "ray", "share": {"workers": None, "cpus": 4, "gpus": 0.0}, "address": None, "gpus": 0},
+        ),
+        (
+            ("--engine", "ray", "--workers", "6", "--cpus-per-worker", "2", "--gpus-per-worker", "0.5",
+             "--ray-address", "auto"),
+            {"engine": "ray", "share": {"workers": 6, "cpus": 2, "gpus": 0.5}, "address": "auto", "gpus": 0},
+        ),
+        (("--engine", "spark"), {"engine": "spark", "master": None, "workers": 2, "threads": 1}),
+        (
+            ("--engine", "spark", "--workers", "3", "--cpus-per-worker", "2", "--spark-master", "spark://h:7077"),
+            {"engine": "spark", "master": "spark://h:7077", "workers": 3, "threads": 2},
+        ),
+    ],
+)  # fmt: skip
+def test_run_passes_the_options_of_clusters_on(given, engines, more, engine):
+    options, jobs = given
+    run(*options, *more)
+    assert jobs[0][0][2] == engine
+    # a Ray that is started here must listen on 127.0.0.1 alone
+    assert os.environ.get(many.RAY_ON_LOOPBACK) == ("0" if engine.get("address", "x") is None else None)
 
 
 def test_run_writes_to_a_url(given):

@@ -16,6 +16,7 @@ from tests.scale.driver import WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES, BROKEN, SHARD = 60, (7, 30, 31), 4
+ENDED = 120  # seconds after which the processes of a killed driver must have ended; those of Ray take up to a minute
 LONGEST = 900  # seconds that a start may take; Ray and Spark need a minute where other programs run
 
 
@@ -123,7 +124,7 @@ class Killer:
         found = [row for shard in range(done.shards) for row in done.rows_of(shard)]
         assert [row["image"] for row in found] == [row["image"] for row in self.expected()]
         assert found == self.expected()
-        until = time.monotonic() + 30
+        until = time.monotonic() + ENDED
         while self.workers() and time.monotonic() < until:
             time.sleep(0.1)
         assert self.workers() == set()
