@@ -191,24 +191,6 @@ def test_export_of_a_cascade_detects_the_same(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_train_of_a_cascade_stopped_and_resumed_equals_an_uninterrupted_run(tmp_path):
-    execute(
-        """
-model = {**tiny.CONFIG["model"], "box_head": "cascade"}
-train(project, root / "whole", batch_size={"train": 2, "val": 2}, model=model)
-train(project, root / "parts", batch_size={"train": 2, "val": 2}, model=model, stop_after=6)
-train(project, root / "parts", batch_size={"train": 2, "val": 2}, model=model, resume=True)
-""",
-        tmp_path,
-    )
-    whole, parts = read(tmp_path / "whole"), read(tmp_path / "parts")
-    assert "mrcnn_bbox_fc_stage3/kernel:0" in whole[0]
-    for name, value in whole[0].items():
-        np.testing.assert_array_equal(parts[0][name], value, err_msg=name)
-    assert [row["val_loss"] for row in parts[2]] == [row["val_loss"] for row in whole[2]]
-
-
-@pytest.mark.slow
 def test_train_of_a_cascade_on_two_devices_equals_one_on_the_same_global_batch(tmp_path):
     execute(
         """

@@ -26,7 +26,7 @@ def defined(path):
     return {name for name in names if not name.startswith("_")}, parameters
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_every_file_defines_the_interface_and_nothing_else(name):
     names, parameters = defined(FOLDER / f"{name}.py")
     assert names == WANTED
