@@ -69,7 +69,7 @@ def _imported(module: str) -> ModuleType:
             raise
         raise UserError(
             f"{module} needs TensorFlow, which is not installed: install it, or, for inference alone, set {BACK_END} "
-            "to jax or torch if one of these is"
+            "to jax or torch, whichever is installed"
         ) from error
 
 

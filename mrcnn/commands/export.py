@@ -27,9 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                              "dynamic_int8 of litert")  # fmt: skip
     parser.add_argument("--calibrate", type=Path, metavar="DIR",
                         help="for int8: images like those to come; at most 64 are used")  # fmt: skip
-    parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on; default: those of --project, or "
+    parser.add_argument("--images", type=Path, metavar="DIR", help="images to compare on; default: of --project, or "
                                                                    "bundled photographs")  # fmt: skip
-    parser.add_argument("--project", type=Path, metavar="DIR", help="project with labels: AP of both models")
+    parser.add_argument("--project", type=Path, metavar="DIR", help="project with labels, for the AP of both models")
     parser.add_argument("--tag", metavar="NAME", help="only images of the project with this tag")
     parser.add_argument("--score-threshold", type=float, metavar="0..1", help="instead of the model's own")
     parser.add_argument("--device", default="cpu", metavar="cpu|N", help="where to compare; the result runs anywhere")
@@ -49,7 +49,7 @@ def export(options: argparse.Namespace, log: EventLog) -> None:
     if options.project:
         paths.check_data(options.project, None)
     elif options.tag:
-        raise UserError(f"--tag {options.tag} chooses images of a project; name it by --project")
+        raise UserError(f"--tag {options.tag} selects images of a project; add --project")
     run = startup.load("mrcnn.export.run", debug=options.debug)
     target = run.Target(options.format, options.weights, options.calibrate)
     images = run.Labelled(options.project, options.tag, options.images) if options.project else options.images

@@ -1,6 +1,6 @@
 """The options of `mrcnn infer --engine`, which applies a model to any number of images.
 
-The results are Parquet files; the same command goes on with an interrupted job. `mrcnn merge` makes COCO JSON or a
+The results are Parquet files; the same command continues an interrupted job. `mrcnn merge` makes COCO JSON or a
 project of them.
 """
 
@@ -31,20 +31,21 @@ OF_ENGINE = {"ray_address": "ray", "spark_master": "spark", "gpus_per_worker": "
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of a job."""
     group = parser.add_argument_group(
-        "many images", "Parquet in place of a project, of --images that may also be lists (.txt, .parquet) and URLs of "
-        "object storage; the same command goes on with an interrupted job; docs/scale.md")  # fmt: skip
-    group.add_argument("--engine", choices=ENGINES, help="what runs the workers: this machine, Ray Data or Spark")
-    group.add_argument("--workers", type=int, metavar="N", help="processes, default one a GPU, or one every four cores")
-    group.add_argument("--shard-size", type=int, metavar="N", help="images of a results file, default 256")
+        "many images", "With --engine the results are Parquet files instead of a project, and --images may also be "
+        "lists (.txt, .parquet) and URLs of object storage. The same command continues an interrupted job. See "
+        "docs/scale.md.")  # fmt: skip
+    group.add_argument("--engine", choices=ENGINES, help="run by workers on this machine, by Ray Data or by Spark")
+    group.add_argument("--workers", type=int, metavar="N", help="default: one per GPU or per four cores")
+    group.add_argument("--shard-size", type=int, metavar="N", help="images per results file, default 256")
     group.add_argument(
-        "--cpus-per-worker", type=int, metavar="N", help="cores of each, default 4 with ray, 1 with spark"
+        "--cpus-per-worker", type=int, metavar="N", help="cores of each worker, default 4 with ray, 1 with spark"
     )
-    group.add_argument("--gpus-per-worker", type=float, metavar="N", help="ray: GPUs of each, a fraction shares one")
-    group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster, e.g. auto; default: Ray started here")
+    group.add_argument("--gpus-per-worker", type=float, metavar="N", help="with ray: GPUs of each worker, e.g. 0.5")
+    group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: start Ray here")
     group.add_argument(
-        "--spark-master", metavar="URL", help="of a cluster; default that of spark-submit, or this machine"
+        "--spark-master", metavar="URL", help="of a cluster; default: that of spark-submit, or Spark started here"
     )
-    group.add_argument("--retry-failed", action="store_true", help="do shards with failed images again")
+    group.add_argument("--retry-failed", action="store_true", help="repeat the shards with failed images")
 
 
 def check_unused(options: argparse.Namespace) -> None:
@@ -120,10 +121,10 @@ def _check_values(options: argparse.Namespace) -> None:
     if options.batch_size == AUTO:
         raise UserError("--batch-size auto is measured on one machine; give a number with --engine")
     if options.precision == AUTO:
-        raise UserError("--precision auto may choose otherwise on each machine; name one with --engine")
+        raise UserError("--precision auto may choose differently on each machine; give one with --engine")
     if options.device not in (None, "cpu"):
         raise UserError(
-            f"--device {options.device} has no effect with --engine, which shares the GPUs out; give cpu or none"
+            f"--device {options.device} has no effect with --engine, which assigns the GPUs; give cpu or leave it out"
         )
 
 

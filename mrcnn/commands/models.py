@@ -3,8 +3,8 @@
     python -m mrcnn models
     python -m mrcnn models torchvision:maskrcnn_resnet50_fpn_v2
 
-Nothing is downloaded: a model is, once, when it is first used. Average precision and panoptic quality (PQ) are what
-the code bases publish for COCO val2017, in percent.
+This command downloads nothing: a model is downloaded once, when it is first used. Average precision and panoptic
+quality (PQ) are what the code bases publish for COCO val2017, in percent.
 """
 
 import argparse

@@ -42,10 +42,10 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="where checkpoints go; default TASK_DIR/results")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last checkpoint")
     parser.add_argument("--workers", choices=("auto", "tf_config", "slurm"),
-                        help="train together with other processes, which $TF_CONFIG or Slurm's variables name; auto: "
-                        "the one that is set")  # fmt: skip
+                        help="train in several processes, which are found by $TF_CONFIG or Slurm's variables; auto: "
+                        "by those that are set")  # fmt: skip
     parser.add_argument("--workers-port", type=int, default=29400, metavar="PORT",
-                        help="with Slurm: port of a machine's first worker, others follow; default 29400")  # fmt: skip
+                        help="with Slurm: port of a machine's first worker; default 29400")  # fmt: skip
     parser.add_argument("--report", action="store_true",
                         help="at the end evaluate the best model and write OUTPUT/report.html")  # fmt: skip
     tasks.add_options(parser)

@@ -187,9 +187,10 @@ class InferenceModelConfig(UserSettings):
     runtime: RuntimeName = Field(
         default="live",
         description=(
-            "**new**: what computes the model: `live`, its Keras network; `onnx`, `openvino`, `litert` or "
-            "`saved_model`, an [exported file](export.md#runtimes-of-a-model-folder) in `export` of the model folder; "
-            "`auto`, the fastest file of equal detections. Where none can be used, the Keras network; the log says why"
+            "**new**: what runs the model: `live`, the Keras network; `onnx`, `openvino`, `litert` or `saved_model`, "
+            "an [exported file](export.md#runtimes-of-a-model-folder) of this kind in the folder `export` of the model "
+            "folder; `auto`, the fastest exported file with equal detections. If no file can be used, the Keras "
+            "network runs and the log has the reason"
         ),
     )
     tta: TtaConfig | None = Field(

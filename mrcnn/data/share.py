@@ -1,4 +1,4 @@
-"""Divides batches between the workers of a run, so that together they see what one process would."""
+"""Divides batches between the workers of a run, so that together they use the images of one process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

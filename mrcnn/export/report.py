@@ -45,7 +45,7 @@ def _verdict(report: Report) -> str:
         ap = report.get("ap")
         verdict = f"The model in float32 is equal. Its {reduced['weights']} weights change detections"
         if ap is None:
-            return f"{verdict}; what AP they cost was not measured."
+            return f"{verdict}; the loss of AP was not measured."
         found = "recommended" if ap["recommended"] else "not recommended, they lose over 1 point of AP"
         return f"{verdict}: {found}, on {ap['images']} images with labels."
     paired = sum(proof["paired_detections"] for proof in report["proofs"])
@@ -60,8 +60,8 @@ def _proof(proof: Report) -> Iterator[str]:
     yield ""
     yield (
         f"{images} images of {sizes} sizes on the {proof['device']}, in {proof['precision']}: "
-        f"{proof['paired_detections']} detections are paired, {proof['unpaired_detections']} only one model has, "
-        f"{proof['boxes_rounded_otherwise']} are rounded to another pixel."
+        f"{proof['paired_detections']} detections are paired, {proof['unpaired_detections']} are found by only one "
+        f"model, {proof['boxes_rounded_otherwise']} are rounded to another pixel."
     )
     yield ""
     rows = [(text, _number(most[name]), _number(proof["tolerances"][key])) for name, (text, key) in KINDS.items()]

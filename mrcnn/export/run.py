@@ -326,10 +326,12 @@ def _report(result: Exported, *, shown: str | Path, log: EventLog) -> None:
             log.warning(f"{made.weights} weights are not measured: no object was found; use --images that show some")
     if timed := result.evidence.speed:
         log.info(
-            f"an image takes {timed.exported:.3f} s, and {timed.live:.3f} s in the live model: {timed.ratio:.2f} of it"
+            f"an image takes {timed.exported:.3f} s, {timed.ratio:.2f} of the {timed.live:.3f} s of the live model"
         )
         if timed.busy:
-            log.warning("other programs computed during the times, which are uncertain: `runtime` auto goes by them")
+            log.warning(
+                "other programs ran during the measurement: the times, which `runtime` auto uses, are uncertain"
+            )
     if found := result.evidence.scores:
         lost = ", ".join(f"{name.replace('_ap', ' AP')} {value:+.4f}" for name, value in found.lost.items())
         log.emit(f"AP lost on {counted(found.images, 'image')} with labels: {lost}", ap=found.to_json())

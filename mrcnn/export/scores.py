@@ -34,7 +34,7 @@ class Scores:
 
     @property
     def lost(self) -> dict[str, float]:
-        """What the exported model has less, by measure."""
+        """AP of the live model minus that of the exported model, by measure."""
         return {name: value - self.exported[name] for name, value in self.live.items()}
 
     @property

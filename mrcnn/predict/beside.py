@@ -30,7 +30,7 @@ FOLDER = "export"
 CLEARLY = 0.9  # of the live model's time; smaller differences are noise
 LABELS, VERIFY = "labels.json", "verify.json"
 MOST_BYTES = 2**26  # of a JSON file
-ITSELF = "the model itself runs"
+ITSELF = "the Keras network runs"
 
 
 class Candidate(NamedTuple):
@@ -146,7 +146,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _unfit(candidate: Candidate, stored: StoredModel, own: dict[str, str], *, wanted: str) -> str | None:
-    """Says why a file may not be used; None if it may."""
+    """Explains why a file may not be used; None if it may."""
     known = candidate.known
     if stale := _stale(known, own):
         return stale

@@ -63,7 +63,7 @@ def image_function(network: NetworkFunction, settings: InputRules) -> ImageFunct
 
 
 def cropped_function(network: NetworkFunction, settings: InputRules) -> Callable[[np.ndarray], Mapping[str, Any]]:
-    """Does as `image_function`, with masks inside their boxes.
+    """Does the same as `image_function`, but crops the masks to their boxes.
 
     Args:
         network: maps images `[1, Hi, Wi, channels]` and windows `[1, 4]`, float32, to the fields of `RawDetections` by

@@ -77,7 +77,7 @@ class Predictor(LivePredictor[Prepared, RawDetections]):
             precision: as for `model_folder.read.load_model`.
             tf32: as for `model_folder.read.load_model`.
             runtime: of a model folder, as `runtime` of an inference config: "live", "auto" or the name of a runtime.
-            warn: as for `model_folder.read.load_model`; also called with the runtime that was taken.
+            warn: as for `model_folder.read.load_model`; also called with a line that names the runtime.
 
         Returns:
             A `Predictor`; of an exported file, or where `runtime` takes one, an `ExportedPredictor`, which has the same

@@ -1,4 +1,4 @@
-"""Finds the user's mistake in what an engine raises when a worker failed."""
+"""Finds the `UserError` of a worker in the exception of an engine."""
 
 import re
 
@@ -20,4 +20,4 @@ def as_user_error(error: Exception, engine: str) -> UserError:
     if found := _TOLD.findall(str(error)):
         return UserError(found[-1])
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return UserError(f"{engine} ended the job: {one_line(lines[-1], most=MOST)}; start it again to go on")
+    return UserError(f"{engine} ended the job: {one_line(lines[-1], most=MOST)}; start it again to continue")

@@ -1,12 +1,12 @@
-"""A job on disk: what it is of, and which of its shards are done.
+"""A job on disk: its images, its settings, and which of its shards are done.
 
-    <output>/job.json                  what must stay the same when the job goes on, and the model's classes
+    <output>/job.json                  what must not change when the job is continued, and the model's classes
     <output>/manifest.parquet          the images, a row group for each shard
-    <output>/shards/0000000.parquet    the results of a shard, see `rows`; there whole or not at all
+    <output>/shards/0000000.parquet    the results of a shard, see `rows`; complete or absent
     <output>/failed.jsonl              the images that failed, with the reason: the dead-letter list
     <output>/summary.json              the counts, written when all shards are done
 
-A shard is done when its file is there, so a job goes on with the shards that have none.
+A shard is done when its file exists, so a job is continued with the shards that have none.
 """
 
 import json
@@ -27,7 +27,7 @@ VERSION = 1  # of the files
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker is given: plain values, which any engine can send to another machine.
+    """Settings of a worker: plain values, which any engine can send to another machine.
 
     Attributes:
         output: place of the job.
@@ -36,7 +36,7 @@ class Work:
         config: the inference config, JSON.
         batch_size: images, or regions of them, per batch.
         opener: `module:function` that opens the predictor of a work, see `opening.open_predictor`.
-        identity: of the predictor, JSON; a worker whose own differs refuses to work. None before it is known.
+        identity: of the predictor, JSON; a worker with another one raises an error. None before it is known.
     """
 
     output: str
@@ -144,7 +144,7 @@ class Job:
 
 
 def start(place: str, images: Manifest, *, shard_size: int, facts: Mapping[str, Any]) -> Job:
-    """Starts a job, or goes on with the one that is there.
+    """Starts a job, or opens the existing one to continue it.
 
     Args:
         place: of the output.

@@ -1,7 +1,7 @@
 """Runs the shards of a job in processes of this machine, by Python's `ProcessPoolExecutor`.
 
-The pool starts anew when a worker was killed, as by the system when memory is short. Workers end when this process
-ends, however it does.
+The pool is restarted when a worker was killed, for example by the system when memory ran out. Workers end with this
+process, even if it is killed.
 """
 
 import multiprocessing
@@ -50,7 +50,7 @@ def run(
                     f"that is not done is {next(iter(left))}: use fewer --workers if memory is short, or a smaller "
                     "--shard-size"
                 ) from None
-            warn(f"a worker was killed, the others start anew; {counted(len(left), 'shard')} to do")
+            warn(f"a worker was killed, so all are restarted; {counted(len(left), 'shard')} left")
 
 
 def in_process(function: Callable[[Work], Any], work: Work, *, gpus: Sequence[str]) -> Any:
@@ -63,7 +63,9 @@ def in_process(function: Callable[[Work], Any], work: Work, *, gpus: Sequence[st
         try:
             return pool.submit(function, work).result()
         except BrokenProcessPool as error:
-            raise UserError(f"the process that loads {work.model} was killed; is memory short?") from error
+            raise UserError(
+                f"the process that loads {work.model} was killed, perhaps because memory ran out"
+            ) from error
 
 
 def _in_pool(work: Work, shards: Sequence[int], *, workers: int, gpus: Sequence[str]) -> Iterator[Counts]:

@@ -40,14 +40,14 @@ def use_threads(count: int, environment: MutableMapping[str, str] = os.environ) 
 
 
 def settle(index: int, count: int, *, gpu_names: Sequence[str]) -> None:
-    """Gives this process its share of the cores, and of the GPUs the one it uses.
+    """Restricts this process to its share of the cores and to one GPU.
 
     Call it before TensorFlow is imported.
 
     Args:
         index: number of the worker.
         count: number of the workers.
-        gpu_names: those of the machine; several workers may share one. None hides the GPUs.
+        gpu_names: those of the machine; several workers may share one. Without names the GPUs are hidden.
     """
     mine = share(cores(), index, count)
     if hasattr(os, "sched_setaffinity"):

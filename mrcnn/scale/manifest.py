@@ -57,8 +57,8 @@ def find(places: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -
 
     Args:
         places: at least one of: a folder; an image file; a pattern with `*`, `?` or `[`; a text file with an image a
-            line; a Parquet file with a column of `COLUMNS`; or a URL of any of these. Images in a list are not looked
-            up, and relative ones begin at the folder of their list.
+            line; a Parquet file with a column of `COLUMNS`; or a URL of any of these. Images in a list are not
+            checked to exist, and relative paths are relative to the folder of the list.
         recursive: search subfolders too.
 
     Raises:
@@ -87,7 +87,7 @@ def find_in_coco(annotations: Path, images: str | os.PathLike[str]) -> Manifest:
 
     Args:
         annotations: the file, which needs no annotations.
-        images: the folder that its `file_name`s are inside; of a URL, they are not looked up.
+        images: the folder that its `file_name`s are inside; if it is a URL, they are not checked to exist.
 
     Raises:
         UserError: the file is malformed, or none of its images can be used.
@@ -100,7 +100,7 @@ def find_in_coco(annotations: Path, images: str | os.PathLike[str]) -> Manifest:
         listed = json.loads(storage.read_bytes(storage.normalized(annotations), what="annotation file"))["images"]
         names = tuple(str(item["file_name"]) for item in listed)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{annotations} is no COCO file: it needs a list `images` with a `file_name` each") from error
+        raise UserError(f"{annotations} is no COCO file: it needs a list `images`, each with `file_name`") from error
     return _sorted((storage.joined(folder, name) for name in names), ())
 
 
@@ -127,7 +127,7 @@ def _sorted(images: Iterable[str], warnings: Iterable[str]) -> Manifest:
     listed = list(images)
     once = sorted(set(listed))
     if not once:
-        raise UserError("the list of images is empty; name one with at least an image")
+        raise UserError("the list of images is empty; give one with at least one image")
     lines = list(warnings)
     if len(listed) > len(once):
         lines.append(f"{counted(len(listed) - len(once), 'image')} listed more than once, each is used once")

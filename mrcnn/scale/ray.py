@@ -1,6 +1,6 @@
 """Runs the shards of a job by Ray Data: a pool of actors, on a cluster or on this machine.
 
-Ray moves only numbers of shards and counts. It starts a lost actor and its shards again itself.
+Only shard numbers and counts pass through Ray. It restarts a lost actor and repeats its shards itself.
 """
 
 import json
@@ -23,7 +23,7 @@ STORE = 128 * 2**20  # bytes of its object store: only numbers pass through it
 
 @dataclass(frozen=True)
 class Share:
-    """What the workers use of a cluster.
+    """Number of workers, and the cores and GPUs of each.
 
     Attributes:
         workers: number of actors; None for as many as there is room for.
@@ -37,7 +37,7 @@ class Share:
 
 
 class ShardActor:
-    """The predictor of a job in a process of Ray's."""
+    """Ray actor that runs shards with the predictor of a job."""
 
     def __init__(self, work: str, threads: int):
         """Keeps the work; the predictor is loaded with the first shard, since Ray retries a failed start for ever.
@@ -122,5 +122,5 @@ def room(resources: dict[str, float], share: Share) -> int:
     count = int(min(fits, default=1))
     if count < 1:
         there = f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"
-        raise UserError(f"the cluster has {there}, a worker needs {share.cpus:g} and {share.gpus:g}; lower its share")
+        raise UserError(f"the cluster has {there}, a worker needs {share.cpus:g} and {share.gpus:g}; lower them")
     return count

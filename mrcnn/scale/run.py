@@ -1,4 +1,4 @@
-"""Runs a job with an engine: starts it or goes on, and ends with its counts."""
+"""Runs a job with an engine: starts or continues it, and returns its counts."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ def run(
 ) -> Counts:
     """Runs a job to its end.
 
-    The same call goes on with an interrupted job: shards with results are skipped.
+    The same call continues an interrupted job: shards with results are skipped.
 
     Args:
         work: the output, the model and its settings.
@@ -41,8 +41,8 @@ def run(
         engine: runs the shards that are not done.
         log: receives the progress and the counts.
         shard_size: images of a shard.
-        gpus: of this machine, for the process that looks at the model.
-        retry_failed: do the shards again that have failed images.
+        gpus: names of this machine's GPUs, for the process that describes the model.
+        retry_failed: repeat the shards that have failed images.
 
     Returns:
         The counts of the whole job.
@@ -101,7 +101,7 @@ def _forget_failed(started: Job, log: EventLog) -> None:
     missing = set(done.missing())
     for shard in (shard for shard in range(done.shards) if shard not in missing):
         if failed := done.counts_of(shard).failed:
-            log.info(f"shard {shard} is done again for its {counted(failed, 'failed image')}")
+            log.info(f"shard {shard} is repeated because of {counted(failed, 'failed image')}")
             storage.remove(done.place_of(shard))
 
 

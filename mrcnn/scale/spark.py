@@ -1,7 +1,8 @@
 """Runs the shards of a job by Spark's `mapInArrow`, on a cluster or on this machine.
 
-Spark moves only numbers of shards and counts. It repeats a failed task itself; the Python processes of an executor keep
-the model from task to task. `mapInArrow` is `mapInPandas` without pandas, which PySpark supports in old versions only.
+Only shard numbers and counts pass through Spark. It repeats a failed task itself; the Python processes of an
+executor keep the model from task to task. `mapInArrow` is `mapInPandas` without pandas, which PySpark supports in old
+versions only.
 """
 
 import json

@@ -103,7 +103,7 @@ def reading(place: str, *, what: str = "file") -> Iterator[BinaryIO]:
 def write_bytes(place: str, data: bytes, *, what: str = "file") -> None:
     """Writes a file whole or not at all, and replaces one of that name.
 
-    On object storage it is one upload. Elsewhere it is written beside and renamed.
+    On object storage it is one upload. Elsewhere it is written under a temporary name and renamed.
 
     Raises:
         UserError: it cannot be written; the message has the reason.

@@ -35,7 +35,7 @@ FEWEST_AHEAD = 4  # images that are read before they are needed, also with small
 
 
 class Lines(EventLog):
-    """A log that keeps its lines, for a process without a terminal.
+    """A log that stores its messages, for a process without a terminal.
 
     Attributes:
         lines: level and message of each event.
@@ -72,7 +72,7 @@ def identity_of(predictor: AnyPredictor) -> str:
 
 @dataclass(frozen=True)
 class Description:
-    """What a job records of its predictor: plain values.
+    """Description of a predictor that a job records: plain values.
 
     Attributes:
         identity: as from `identity_of`.

@@ -35,7 +35,7 @@ def test_main_compares_on_a_project(monkeypatch, tmp_path, capsys):
     assert export.main([*given, "--project", "p"]) == 0
     assert calls == [Path("p"), run.Labelled(Path("p"), "val", None)]
     assert export.main(given) == 1
-    assert "--tag val chooses images of a project; name it by --project" in capsys.readouterr().err
+    assert "--tag val selects images of a project; add --project" in capsys.readouterr().err
 
 
 def test_main_needs_a_model(capsys):

@@ -33,7 +33,7 @@ def test_markdown_has_the_verdict_first():
 
 def test_markdown_lists_images_and_largest_differences():
     text = page(Evidence([PROOF]))
-    assert "1 images of 1 sizes on the CPU, in float32: 2 detections are paired, 0 only one model has" in text
+    assert "1 images of 1 sizes on the CPU, in float32: 2 detections are paired, 0 are found by only one model" in text
     assert "| edge of a box, pixels | 0.012 | 0.1 |" in text
     assert "| pixels of a mask | 1 | 2 |" in text
     assert "| a/b.png | 20 x 30 | image | 3 | 3 | 2 | 1 | 0 | 0.012 | 2e-06 | 0 | 1 |" in text
@@ -61,7 +61,7 @@ def test_markdown_without_a_detection_is_weak():
             0.48,
             "Its int8 weights change detections: not recommended, they lose over 1 point of AP, on 8 images with",
         ),
-        (None, "Its int8 weights change detections; what AP they cost was not measured.**"),
+        (None, "Its int8 weights change detections; the loss of AP was not measured.**"),
     ],
 )
 def test_markdown_of_reduced_weights_says_what_they_cost(mask_ap, verdict):

@@ -71,7 +71,7 @@ def test_open_beside_finds_a_file_without_a_folder_of_its_own(stored):
 
 
 def test_open_beside_without_a_file_says_where_it_looked(stored):
-    text = "the model itself runs, since there is no exported file of this runtime in M/export"
+    text = "the Keras network runs, since there is no exported file of this runtime in M/export"
     assert opened(stored) == (None, f"runtime `auto`: {text}")
     assert opened(stored, "openvino") == (None, f"runtime `openvino`: {text}")
     write(stored)
@@ -177,7 +177,7 @@ def test_open_beside_leaves_what_a_file_cannot_follow_to_the_model(stored):
 def test_open_beside_leaves_a_gpu_to_the_model(stored, monkeypatch):
     write(stored)
     monkeypatch.setattr(beside.devices, "has_gpu", lambda: True)
-    assert opened(stored, loading=Loading()) == (None, "runtime `auto`: the model itself runs on the GPU")
+    assert opened(stored, loading=Loading()) == (None, "runtime `auto`: the Keras network runs on the GPU")
     assert opened(stored, "onnx", loading=Loading())[0] == "M/export/onnx/model.onnx"
     assert opened(stored)[0] == "M/export/onnx/model.onnx"  # --device cpu
 

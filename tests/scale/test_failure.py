@@ -11,8 +11,8 @@ from mrcnn.scale import failure
     [
         ("trace\nmrcnn.errors.UserError: cannot read x; name y\n\nmore of Java", "cannot read x; name y"),
         ("a\nUserError: first\nb\nUserError: last\r\n", "last"),
-        ("a\n\nOut of room\n \n", "Ray ended the job: Out of room; start it again to go on"),
-        ("", "Ray ended the job: RuntimeError; start it again to go on"),
+        ("a\n\nOut of room\n \n", "Ray ended the job: Out of room; start it again to continue"),
+        ("", "Ray ended the job: RuntimeError; start it again to continue"),
     ],
 )
 def test_as_user_error_finds_the_line(text, line):

@@ -39,7 +39,7 @@ def test_run_ends_when_workers_are_killed_again_and_again(work, monkeypatch):
     monkeypatch.setattr(local, "MOST_BARREN", 2)
     with pytest.raises(UserError, match=r"killed before they finish a shard, 2 times in a row; .* not done is 1"):
         run(dataclasses.replace(work, model="killed"), (1, 2), warn=heard.append)
-    assert heard == ["a worker was killed, the others start anew; 2 shards to do"]
+    assert heard == ["a worker was killed, so all are restarted; 2 shards left"]
 
 
 def test_in_process_gives_the_error_of_the_function(work):

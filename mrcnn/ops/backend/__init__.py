@@ -1,1 +1,1 @@
-"""What must differ between Keras' back ends: one file for each, all with the interface of `interface.py`."""
+"""Code that differs between Keras' back ends: one file for each, all with the interface of `interface.py`."""

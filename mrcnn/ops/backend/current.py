@@ -1,4 +1,4 @@
-"""The file of Keras' back end, which the environment variable `KERAS_BACKEND` or Keras' config file names."""
+"""Selects the file of Keras' back end, which the environment variable `KERAS_BACKEND` or Keras' config file names."""
 
 import importlib
 from typing import cast

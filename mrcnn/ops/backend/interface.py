@@ -18,7 +18,7 @@ Graph = Callable[..., Any]
 
 
 class Backend(Protocol):
-    """What a back end's file defines.
+    """Interface of a back end's file.
 
     Attributes:
         NAME: of the back end, for messages.

@@ -1,4 +1,4 @@
-"""What must be JAX's own; see `interface.Backend`."""
+"""Functions for Keras on JAX; see `interface.Backend`."""
 
 import contextlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What must be TensorFlow's own; see `interface.Backend`."""
+"""Functions for Keras on TensorFlow; see `interface.Backend`."""
 
 import contextlib
 from collections.abc import Callable, Sequence

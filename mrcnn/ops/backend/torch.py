@@ -1,4 +1,4 @@
-"""What must be PyTorch's own; see `interface.Backend`."""
+"""Functions for Keras on PyTorch; see `interface.Backend`."""
 
 import contextlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the workers other than the chief have instead of its files, its log and its own reaction to signals."""
+"""Replaces checkpoints, log and stop request in the workers other than the chief."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mrcnn.train.workers.peers import Peers
 
 
 class Unwritten:
-    """Stands for the checkpoints that the chief writes, in a worker that writes none.
+    """Replaces the checkpoint store in workers other than the chief; writes nothing.
 
     Attributes:
         root: the run's output folder.
@@ -29,7 +29,7 @@ class Unwritten:
 
 
 class AgreedRequest:
-    """A request to stop that any worker received, as `StopRequest` has it for one process."""
+    """A request to stop that any worker received; same interface as `StopRequest`."""
 
     def __init__(self, own: StopRequest, peers: Peers):
         """Stores this worker's request and the workers."""
@@ -42,5 +42,5 @@ class AgreedRequest:
 
 
 def log_of(log: EventLog, peers: Peers, *, level: str) -> EventLog:
-    """Returns the chief's log unchanged, and one that has no less than `level` for other workers."""
+    """Returns the log unchanged for the chief, and limited to messages of at least `level` for other workers."""
     return log if peers.leads else SharedLog({log: level})

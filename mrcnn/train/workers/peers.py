@@ -1,4 +1,4 @@
-"""What the workers of a run tell each other besides gradients: small values, and arrays of any size.
+"""Exchanges values other than gradients between the workers of a run.
 
 All workers must call these functions in the same order: each waits for the others.
 """
@@ -32,8 +32,8 @@ class Peers:
     """The workers of a run, of which this process is one.
 
     Attributes:
-        index: which one this process is.
-        count: number of workers; 1 for a run of one process, which waits for nobody.
+        index: number of this process, from 0.
+        count: number of workers; 1 for a run of one process, in which all functions return at once.
     """
 
     def __init__(self, cluster: Cluster | None = None, strategy: tf.distribute.Strategy | None = None):
@@ -71,7 +71,7 @@ class Peers:
         return [json.loads(text) for text in self.gather(json.dumps(value).encode())]
 
     def of_chief(self, value: Any) -> Any:
-        """Returns the chief's JSON value in every worker; those of the others are not used."""
+        """Returns the chief's JSON value in every worker; values of other workers are ignored."""
         return self.all_values(value if self.leads else None)[0]
 
     def most(self, number: int) -> int:

@@ -76,7 +76,7 @@ def _read(connection: socket.socket, cluster: Cluster, devices: int) -> int | No
     index, count, others = map(int, match.groups())
     if count != cluster.count or not 0 < index < cluster.count:
         raise UserError(
-            f"a worker says that it is number {index} of {count}, and this run has {cluster.count}; give all workers "
+            f"a worker reports number {index} of {count}, but this run has {cluster.count}; give all workers "
             "the same cluster"
         )
     if others != devices:

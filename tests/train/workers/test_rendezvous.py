@@ -49,7 +49,7 @@ def test_wait_for_all_needs_as_many_devices_in_each(addresses):
 
 def test_wait_for_all_needs_the_same_cluster(addresses):
     errors = together(addresses, [1, 1], counts={1: 3}, limit=1.0)
-    assert "a worker says that it is number 1 of 3, and this run has 2" in errors[0]
+    assert "a worker reports number 1 of 3, but this run has 2" in errors[0]
 
 
 def test_wait_for_all_the_chief_names_who_is_missing(addresses):
