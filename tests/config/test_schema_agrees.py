@@ -38,6 +38,7 @@ RULES = re.compile(
     r"|nested more than 32 levels"
     r"|stuff` must list other classes, each once"
     r"|must name each point once|which is not in `names`|must hold each point once|must hold one number per name"
+    r"|must name each head once|`model.heads` must name keypoints as"
 )
 
 
