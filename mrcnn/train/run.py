@@ -81,7 +81,8 @@ def train(
     trackers.require(config.trackers)
     output, joined = Path(output_dir), _join(config, workers, log=log)
     peers = joined.peers if joined else ALONE
-    log = followers.log_of(log, peers, level="error")  # what several workers would say alike
+    steps_log = followers.log_of(log, peers, level="warn")  # of images that a worker skips
+    log = followers.log_of(log, peers, level="error")  # before the steps, all workers would write the same warnings
     lock = locks.inside(output, warn=log.warning) if peers.leads else nullcontext()
     with peers.surviving(), lock:
         begin = _check(config, peers, model=model, output=output, resume=resume, log=log)
@@ -95,7 +96,7 @@ def train(
         built = build.build_run(checked, output, log=log)
         if joined:
             peers.check_equal(_facts(checked, built))
-        fit.fit_run(checked, built, own=callbacks, log=log)
+        fit.fit_run(checked, built, own=callbacks, log=steps_log)
         return checked if peers.leads else None
 
 
