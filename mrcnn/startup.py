@@ -17,7 +17,8 @@ from types import ModuleType
 from mrcnn.errors import UserError
 
 STDERR = 2  # the file descriptor
-BACK_END, TENSORFLOW = "KERAS_BACKEND", "tensorflow"
+BACK_END, TENSORFLOW, OTHERS = "KERAS_BACKEND", "tensorflow", ("jax", "torch")
+FILES = "mrcnn.ops.backend."  # begin of the modules of back ends
 # packages that do not run on another back end of Keras
 ON_TENSORFLOW = {"train": "training", "export": "export", "serve": "the service", "demo": "the demo"}
 LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # after the import TensorFlow shows errors only
@@ -53,7 +54,7 @@ def _check_back_end(module: str) -> None:
     Raises:
         UserError: `KERAS_BACKEND` names another back end.
     """
-    package, name = f"{module}.".split(".")[1], os.environ.get(BACK_END, TENSORFLOW)
+    package, name = f"{module}.".split(".")[1], _back_end()
     if package in ON_TENSORFLOW and name != TENSORFLOW:
         raise UserError(
             f"{ON_TENSORFLOW[package]} needs TensorFlow, but {BACK_END} is {name}: unset it, or use an environment "
@@ -61,11 +62,21 @@ def _check_back_end(module: str) -> None:
         )
 
 
+def _back_end() -> str:
+    return os.environ.get(BACK_END) or TENSORFLOW  # Keras too uses TensorFlow where the variable is empty
+
+
 def _imported(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != TENSORFLOW:
+        name, missing = _back_end(), error.name or ""
+        if name != TENSORFLOW and (missing in OTHERS or missing.startswith(FILES)):
+            raise UserError(
+                f"{BACK_END} is {name}, which is not installed or not supported: unset it for TensorFlow, or set "
+                f"{' or '.join(OTHERS)} where that is installed"
+            ) from error
+        if missing != TENSORFLOW:
             raise
         raise UserError(
             f"{module} needs TensorFlow, which is not installed: install it, or, for inference alone, set {BACK_END} "

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,26 @@ def test_a_command_line_is_read_without_tensorflow(script, options):
         "finally: print('tensorflow' in sys.modules, 'keras' in sys.modules)\n"
     )
     assert python("-c", code).stdout.splitlines()[-1] == "False False"
+
+
+def test_load_of_training_with_an_empty_back_end(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "")  # Keras then uses TensorFlow
+    startup._check_back_end("mrcnn.train.run")
+
+
+@pytest.mark.parametrize(
+    ("back_end", "missing"), [("jax", "jax"), ("numpy", "jax"), ("openvino", "mrcnn.ops.backend.openvino")]
+)
+def test_load_names_a_back_end_that_is_not_there(monkeypatch, back_end, missing):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setenv("KERAS_BACKEND", back_end)
+    monkeypatch.setattr(startup, "importlib", types.SimpleNamespace(import_module=fail))
+    with pytest.raises(
+        UserError, match=rf"^KERAS_BACKEND is {back_end}, which is not installed or not supported: unset it"
+    ):
+        startup.load("mrcnn.predict.predictor")
+    monkeypatch.delenv("KERAS_BACKEND")
+    with pytest.raises(ModuleNotFoundError):
+        startup.load("mrcnn.predict.predictor")

@@ -163,7 +163,11 @@ def _absolute(model: Path) -> str:
 
 def _url(path: Path) -> str:
     """Restores the slashes of a URL, which a `Path` joins to one."""
-    return re.sub(r"^([a-z][a-z0-9+.-]+):/(?=[^/])", r"\1://", path.as_posix())
+    return re.sub(r"^(?:(file|local):(?=/)|([a-z][a-z0-9+.-]+):/(?=[^/]))", _protocol, path.as_posix())
+
+
+def _protocol(found: re.Match[str]) -> str:
+    return "" if found[1] else f"{found[2]}://"
 
 
 def _option(name: str) -> str:

@@ -25,6 +25,7 @@ MAX_IMAGES = 24  # most images of a folder that are used, evenly spread over its
 LEAST_PICTURES = 20  # of a comparison; parts of images are added where a folder has fewer
 LEAST_SIZES = 3  # of a comparison; other sizes of images are added where a folder has fewer
 MOST_ENLARGED = 4_000_000  # pixels of an image that is still enlarged
+MOST_CHANNELS = 4  # that OpenCV averages at once
 
 Item = TypeVar("Item")
 
@@ -194,7 +195,9 @@ def _narrow(image: np.ndarray) -> np.ndarray:
 
 def _scaled(image: np.ndarray, factor: float) -> np.ndarray:
     height, width = (max(round(side * factor), 1) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
+    parts = [image[..., first : first + MOST_CHANNELS] for first in range(0, image.shape[2], MOST_CHANNELS)]
+    scaled = (cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in parts)
+    return np.concatenate([part.reshape(height, width, -1) for part in scaled], axis=2)
 
 
 def _resized(image: np.ndarray) -> np.ndarray:

@@ -49,7 +49,8 @@ class Candidate(NamedTuple):
     @property
     def ratio(self) -> float:
         """Time of an image as a share of the live model's; infinite where it was not measured on the CPU."""
-        return float(self.speed["ratio"]) if self.speed.get("device") == "CPU" else float("inf")
+        ratio = self.speed.get("ratio") if self.speed.get("device") == "CPU" else None
+        return float(ratio) if isinstance(ratio, int | float) and ratio >= 0 else float("inf")
 
 
 def open_beside(

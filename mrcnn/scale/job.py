@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from mrcnn.errors import UserError
+import pyarrow as pa
+
+from mrcnn.errors import UserError, one_line
 from mrcnn.scale import manifest, rows, storage
 from mrcnn.scale.manifest import Manifest
 
@@ -106,8 +108,19 @@ class Job:
         return [shard for shard in range(self.shards) if f"{shard:07d}.parquet" not in there]
 
     def rows_of(self, shard: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Reads the results of a shard, all columns of `rows.SCHEMA` or some."""
-        return rows.decode(storage.read_bytes(self.place_of(shard), what="results"), list(columns) if columns else None)
+        """Reads the results of a shard, all columns of `rows.SCHEMA` or some.
+
+        Raises:
+            UserError: the file is missing, unreadable or damaged.
+        """
+        place = self.place_of(shard)
+        data = storage.read_bytes(place, what="results")
+        try:
+            return rows.decode(data, list(columns) if columns else None)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise UserError(
+                f"the results {place} are damaged ({one_line(str(error))}); remove the file and start the job again"
+            ) from error
 
     def counts_of(self, shard: int) -> Counts:
         """Counts the results of a shard."""

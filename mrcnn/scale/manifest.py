@@ -77,7 +77,7 @@ def find(places: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -
             local.append(place)
     if local:
         found = image_files.find(local, recursive=recursive)
-        images += (path.absolute().as_posix() for path in found.paths)
+        images += (_beside(Path.cwd().as_posix(), path.as_posix()) for path in found.paths)
         warnings += found.warnings
     return _sorted(images, warnings)
 
@@ -129,6 +129,12 @@ def _sorted(images: Iterable[str], warnings: Iterable[str]) -> Manifest:
     if not once:
         raise UserError("the list of images is empty; give one with at least one image")
     lines = list(warnings)
+    if named := [image for image in once if not _is_text(image)]:
+        first = named[0].encode(errors="backslashreplace").decode()
+        lines.append(f"{counted(len(named), 'image')} left out, with names that are not UTF-8; rename {first}")
+        listed, once = [image for image in listed if _is_text(image)], [image for image in once if _is_text(image)]
+        if not once:
+            raise UserError(lines[-1])
     if len(listed) > len(once):
         lines.append(f"{counted(len(listed) - len(once), 'image')} listed more than once, each is used once")
     return Manifest(tuple(once), tuple(lines))
@@ -148,8 +154,32 @@ def _listed(place: str) -> Iterator[str]:
         lines = _column(data, place)
     folder = place.rpartition("/")[0]
     for line in filter(None, map(str.strip, lines)):
-        inside = storage.is_url(line) or posixpath.isabs(line)
-        yield storage.normalized(line if inside else storage.joined(folder, posixpath.normpath(line)))
+        yield storage.normalized(line) if storage.is_url(line) else _beside(folder, line)
+
+
+def _beside(folder: str, path: str) -> str:
+    """Appends a path to a folder unless it is absolute; no `..` is left of one that leaves the folder.
+
+    A place with `..` would be no file of object storage, and no name of a data set.
+    """
+    if posixpath.isabs(path) or Path(path).is_absolute():  # the second for drives of Windows
+        return storage.normalized(path)
+    path = posixpath.normpath(path)
+    if not path.startswith("../"):
+        return storage.normalized(storage.joined(folder, path))
+    if storage.is_url(folder):
+        protocol, _, inside = folder.partition(storage.SEPARATOR)
+        return f"{protocol}{storage.SEPARATOR}{posixpath.normpath(f'{inside}/{path}')}"
+    return posixpath.normpath(f"{Path(folder).resolve().as_posix()}/{path}")
+
+
+def _is_text(image: str) -> bool:
+    """Checks that a name has no bytes that are not UTF-8, which Python keeps as surrogates and Parquet cannot."""
+    try:
+        image.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _column(data: bytes, place: str) -> list[str]:

@@ -85,6 +85,7 @@ def _connect(address: str | None, share: Share, *, gpus: int) -> None:
         return
     count = max(len(machine.cores()), round((share.workers or 1) * share.cpus))
     ray.init(
+        address="local",  # without it, the cluster of $RAY_ADDRESS or one that runs here already
         num_cpus=count,
         num_gpus=gpus,
         include_dashboard=False,

@@ -21,6 +21,8 @@ HOME = "127.0.0.1"  # a Spark that is started here listens on no other address
 FAILURES = 4  # of one task, after which a Spark on this machine ends the job; as a cluster's default
 GPU = "gpu"  # name of the resource in Spark's settings
 SCHEMA = "counts string"
+# set by spark-submit, whose settings are in its JVM: a `SparkConf` that is made before the session has none of them
+GATEWAY = "PYSPARK_GATEWAY_PORT"
 LOCAL = {
     "spark.driver.host": HOME,
     "spark.driver.bindAddress": HOME,
@@ -88,7 +90,7 @@ def _session(master: str | None, workers: int) -> SparkSession:
     builder = SparkSession.builder.appName("mrcnn").config("spark.ui.showConsoleProgress", "false")
     if master is not None:
         builder = builder.master(master)
-    elif not settings.contains("spark.master"):
+    elif GATEWAY not in os.environ and not settings.contains("spark.master"):
         builder = builder.master(f"local[{workers},{FAILURES}]")
         os.environ.setdefault("SPARK_LOCAL_IP", HOME)
         for name, value in LOCAL.items():

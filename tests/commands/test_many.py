@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -207,3 +208,17 @@ def test_a_real_network_in_workers_finds_what_it_finds_here(tmp_path):
                        str(tmp_path / "new" / "photos"), "--log-format", "json"]) == 0  # fmt: skip
     (tmp_path / "plain" / ".mrcnn.lock").unlink(missing_ok=True)
     assert tree(tmp_path / "new") == tree(tmp_path / "plain")
+
+
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [
+        ("s3://bucket/found", "s3://bucket/found"),
+        ("file:///data/found", "/data/found"),
+        ("local:///data/found", "/data/found"),
+        ("/data/found", "/data/found"),
+        ("found", "found"),
+    ],
+)
+def test_url_of_an_output(output, place):
+    assert many._url(Path(output)) == place

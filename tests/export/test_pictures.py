@@ -99,3 +99,13 @@ def test_folder_pictures_skip_a_broken_image(tmp_path, log):
     assert "a.jpg is skipped" in log.messages[0]
     with pytest.raises(UserError, match="does not exist"):
         pictures.folder_pictures(tmp_path / "none", channels=3, log=log)
+
+
+def test_ways_keep_all_channels():
+    image = np.arange(7 * 8 * 6, dtype=np.uint8).reshape(7, 8, 6)
+    found = {name: way(image) for name, way in pictures.WAYS.items()}
+    assert {name: item.shape for name, item in found.items()} == {
+        "narrow": (7, 4, 6), "half": (4, 4, 6), "resized": (10, 12, 6)
+    }  # fmt: skip
+    alone = pictures.WAYS["half"](np.ascontiguousarray(image[..., 5:]))
+    np.testing.assert_array_equal(found["half"][..., 5:], alone)

@@ -200,3 +200,10 @@ def test_predictor_load_takes_the_file_of_the_runtime(stored, monkeypatch):
     assert lines[0].startswith("runtime `auto`: the ONNX file ")
     with pytest.raises(UserError, match=r"`model\.runtime` must be .*got \"tensorrt\""):
         Predictor.load(stored.path, runtime="tensorrt")
+
+
+@pytest.mark.parametrize("ratio", [None, "fast", -1.0, [0.5]])
+def test_open_beside_does_without_a_time_that_is_none(stored, ratio):
+    write(stored, speed={"ratio": ratio})
+    assert "took inf of the live model's time" in opened(stored)[1]
+    assert opened(stored, "onnx")[0] == "M/export/onnx/model.onnx"

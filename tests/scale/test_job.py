@@ -136,6 +136,16 @@ def test_finish_refuses_lost_results(tmp_path):
         found.finish()
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1 half a file"])
+def test_rows_of_refuses_damaged_results(tmp_path, content):
+    found = start(tmp_path)
+    job.storage.write_bytes(found.place_of(0), content)
+    with pytest.raises(
+        UserError, match=r"^the results .*0000000\.parquet are damaged \(.*\); remove the file and start"
+    ):
+        found.finish()
+
+
 def test_work_is_text_and_back():
     work = Work("o", "m", loading={"input_size": [1, 2]}, config={"mode": {"name": "roi"}}, batch_size=3, identity="x")
     assert Work.from_json(work.to_json()) == work

@@ -51,6 +51,14 @@ def test_run_without_shards():
     assert run(job.Work("none", "m"), ()) == []
 
 
+def test_run_goes_on_with_the_other_shards_when_a_worker_is_killed(work):
+    heard = []
+    found = run(dataclasses.replace(work, model="killed once"), warn=heard.append)
+    assert [(counts.shard, counts.images) for counts in found] == [(0, 2), (1, 2), (2, 2)]
+    assert heard == ["a worker was killed, the others start anew; 2 shards to do"]
+
+
+@pytest.mark.slow
 def test_run_loses_and_doubles_nothing_when_a_worker_and_the_driver_are_killed(tmp_path):
     kills.Killer(tmp_path, "local", seconds=0.2).kill_both()
 

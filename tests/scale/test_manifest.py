@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import uuid
 
 import pytest
@@ -148,3 +149,32 @@ def test_checksum_depends_on_names_and_their_borders():
 def test_base_is_a_folder():
     assert Manifest(("/a/bc/x.png", "/a/bd/y.png")).base == "/a/"
     assert Manifest(("s3://b/x.png",)).base == "s3://b/"
+
+
+def test_find_leaves_out_names_that_are_no_text(images):
+    bad = os.fsencode(images) + b"/caf\xe9.png"
+    with open(bad, "wb"):
+        pass
+    found = manifest.find([images])
+    assert below(images, found) == ["0000.png", "0001.png"]
+    line = f"1 image left out, with names that are not UTF-8; rename {images}/caf\\udce9.png"
+    assert line in found.warnings
+    manifest.write(found, shard_size=1)
+    with pytest.raises(UserError, match=r"^1 image left out, with names"):
+        manifest.find([os.fsdecode(bad)])
+
+
+def test_find_begins_at_the_folder_of_the_list_and_leaves_no_dots(images, tmp_path, monkeypatch):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "lists")
+    for folder in ("lists", "link"):
+        (tmp_path / folder / "list.txt").write_text("../images/0001.png\nown.png\n")
+    root = tmp_path.resolve()
+    listed = manifest.find([tmp_path / "lists" / "list.txt"])
+    assert listed.images == (f"{root}/images/0001.png", f"{root}/lists/own.png")
+    assert manifest.find([tmp_path / "link" / "list.txt"]).images[0] == f"{root}/images/0001.png"
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/dots/lists/list.txt", b"../images/a.png\n")
+    assert manifest.find(["memory://dots/lists/list.txt"]).images == ("memory://dots/images/a.png",)
+    monkeypatch.chdir(tmp_path / "lists")
+    assert manifest.find(["../images"]).images == tuple(f"{root}/images/000{number}.png" for number in (0, 1))

@@ -45,3 +45,10 @@ def test_run_tells_the_error_of_a_worker_in_one_line(killer, tmp_path):
     command = [PYTHON, "-m", "tests.scale.driver", "ray", killer.images, tmp_path / "out", "4", "breaks"]
     done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")
+
+
+def test_run_starts_a_ray_of_its_own_whatever_runs_here(killer, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # nothing listens there
+    command = [PYTHON, "-m", "tests.scale.driver", "ray", killer.images, tmp_path / "out", "60"]
+    done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["60", "3"])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,20 @@ def test_run_tells_the_error_of_a_worker_in_one_line(killer, tmp_path):
     command = [PYTHON, "-m", "tests.scale.driver", "spark", killer.images, tmp_path / "out", "4", "breaks"]
     done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")
+
+
+def test_session_keeps_the_master_of_spark_submit(tmp_path):
+    script = tmp_path / "master.py"
+    script.write_text(
+        "from mrcnn.scale import spark\nsession = spark._session(None, 2)\n"
+        "print('master', session.sparkContext.master)\nsession.stop()\n"
+    )
+    settings = ("driver.host=127.0.0.1", "driver.bindAddress=127.0.0.1", "ui.enabled=false")
+    command = [Path(PYTHON).with_name("spark-submit"), "--master", "local[3]"]
+    done = subprocess.run(
+        [*command, *(part for item in settings for part in ("--conf", f"spark.{item}")), script],
+        env={**os.environ, "PYTHONPATH": str(kills.ROOT), "PYSPARK_PYTHON": PYTHON},
+        capture_output=True,
+        text=True,
+    )
+    assert "master local[3]" in done.stdout.splitlines(), done.stderr

@@ -19,6 +19,7 @@ TF_CONFIG = "TF_CONFIG"
 SLURM_RANK, SLURM_NODES, SLURM_TASKS = "SLURM_PROCID", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE"
 SLURM_HOST = "SLURMD_NODENAME"
 PORT = 29400  # of the first worker on each machine of a Slurm step; the next ones use the ports after it
+MOST_PORT = 65535
 CHIEF, WORKER = "chief", "worker"
 
 
@@ -101,6 +102,8 @@ def from_slurm(environment: Mapping[str, str], *, port: int = PORT) -> Cluster:
     hosts, counts = hosts_of(environment[SLURM_NODES]), tasks_of(environment[SLURM_TASKS])
     if len(hosts) != len(counts):
         raise UserError(f"{SLURM_NODES} lists {len(hosts)} machines and {SLURM_TASKS} {len(counts)}; they must agree")
+    if not 0 < port <= MOST_PORT + 1 - max(counts):
+        raise UserError(f"`--workers-port` must be in 1..{MOST_PORT + 1 - max(counts)}, got {port}")
     places = [(host, offset) for host, count in zip(hosts, counts, strict=True) for offset in range(count)]
     rank = environment[SLURM_RANK]
     if not rank.isdecimal() or int(rank) >= len(places):
@@ -174,8 +177,13 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
+def _is_address(text: str) -> bool:
+    match = re.fullmatch(r".+:(\d{1,5})", text, re.ASCII)
+    return match is not None and 0 < int(match[1]) <= MOST_PORT
+
+
 def _addresses(value: Any, job: str) -> tuple[str, ...]:
     is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if not is_list or not all(re.fullmatch(r".+:\d+", item) for item in value):
+    if not is_list or not all(_is_address(item) for item in value):
         raise UserError(f"{TF_CONFIG} must list the addresses host:port of the job {job}, got {errors.shown(value)}")
     return tuple(value)

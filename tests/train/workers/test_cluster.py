@@ -33,6 +33,8 @@ def test_from_tf_config_the_chief_comes_first():
         (tf_config({"ps": ["a:1"], "worker": ["b:2"]}), "may have the jobs chief and worker, got ps"),
         (tf_config({"worker": "a:1"}), "addresses host:port of the job worker, got .a:1"),
         (tf_config({"worker": ["a"]}), "addresses host:port of the job worker"),
+        (tf_config({"worker": ["a:0"]}), "addresses host:port of the job worker"),
+        (tf_config({"worker": ["a:65536"]}), "addresses host:port of the job worker"),
         (tf_config({"worker": [1]}), "addresses host:port of the job worker"),
         (tf_config({"chief": ["a:1", "b:2"]}, "chief"), "must have one chief at most, got 2"),
         (tf_config({"worker": ["a:1"]}, index=1), "got type .worker. and index 1"),
@@ -65,6 +67,13 @@ def test_from_slurm_has_a_port_for_each_task_of_a_machine():
 def test_from_slurm_malformed(environment, message):
     with pytest.raises(UserError, match=message):
         cluster.from_slurm(environment)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65535, 70000])
+def test_from_slurm_needs_ports_for_all_tasks_of_a_machine(port):
+    with pytest.raises(UserError, match=rf"`--workers-port` must be in 1\.\.65534, got {port}"):  # two tasks on each
+        cluster.from_slurm(slurm(), port=port)
+    assert cluster.from_slurm(slurm(), port=65534).addresses[1] == "gpu1:65535"
 
 
 @pytest.mark.parametrize(

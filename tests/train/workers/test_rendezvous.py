@@ -40,7 +40,7 @@ def test_wait_for_all_returns_in_all_workers(addresses):
 
 
 def test_wait_for_all_needs_as_many_devices_in_each(addresses):
-    errors = together(addresses, [2, 2, 4], limit=1.0)
+    errors = together(addresses, [2, 2, 4], limit=3.0)
     assert errors[0] == (
         "worker 2 (127.0.0.1:2) has 4 devices and the chief 2; all need as many GPUs in `gpu_devices`, or none"
     )
@@ -48,7 +48,7 @@ def test_wait_for_all_needs_as_many_devices_in_each(addresses):
 
 
 def test_wait_for_all_needs_the_same_cluster(addresses):
-    errors = together(addresses, [1, 1], counts={1: 3}, limit=1.0)
+    errors = together(addresses, [1, 1], counts={1: 3}, limit=3.0)
     assert "a worker reports number 1 of 3, but this run has 2" in errors[0]
 
 
@@ -85,4 +85,4 @@ def test_wait_for_all_ignores_other_connections(addresses):
 def test_wait_for_all_a_port_in_use(addresses):
     host, port = addresses[0].split(":")
     with socket.create_server((host, int(port))), pytest.raises(UserError, match="the chief cannot listen at"):
-        rendezvous.wait_for_all(Cluster(addresses[:2], 0), devices=1, limit=1.0)
+        rendezvous.wait_for_all(Cluster(addresses[:2], 0), devices=1, limit=3.0)
