@@ -88,10 +88,11 @@ def _use_gpu() -> None:
 def _session(master: str | None, workers: int) -> SparkSession:
     settings = SparkConf()
     builder = SparkSession.builder.appName("mrcnn").config("spark.ui.showConsoleProgress", "false")
+    if master is None and GATEWAY not in os.environ and not settings.contains("spark.master"):
+        master = f"local[{workers},{FAILURES}]"
     if master is not None:
         builder = builder.master(master)
-    elif GATEWAY not in os.environ and not settings.contains("spark.master"):
-        builder = builder.master(f"local[{workers},{FAILURES}]")
+    if master is not None and master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", HOME)
         for name, value in LOCAL.items():
             builder = builder.config(name, value)

@@ -63,3 +63,14 @@ def test_session_keeps_the_master_of_spark_submit(tmp_path):
         text=True,
     )
     assert "master local[3]" in done.stdout.splitlines(), done.stderr
+
+
+def test_session_of_a_named_local_master_listens_on_this_machine_alone():
+    code = (
+        "from mrcnn.scale import spark\nsession = spark._session('local[1]', 2)\n"
+        "conf = session.sparkContext.getConf()\n"
+        "print(session.sparkContext.master, conf.get('spark.driver.bindAddress'), session.sparkContext.uiWebUrl)\n"
+        "session.stop()\n"
+    )
+    done = subprocess.run([PYTHON, "-c", code], cwd=kills.ROOT, capture_output=True, text=True)
+    assert done.stdout == "local[1] 127.0.0.1 None\n", done.stderr
