@@ -10,7 +10,10 @@ from mrcnn.predict.sources import Source
 from mrcnn.predict.staged import AnyPredictor
 
 MEASURES = ("box_ap", "mask_ap", "keypoint_ap")
-EQUAL = 0.002  # largest difference of an AP of 0..1 with equal weights: a few borderline detections move it
+EQUAL = 0.002  # largest difference of an AP of 0..1 with equal weights, on many images
+EQUAL_IMAGES = (
+    0.5  # divided by the number of images it is that on few ones, where one borderline detection moves AP more
+)
 MOST_LOST = 0.01  # AP that reduced weights may lose and still be recommended
 
 
@@ -42,7 +45,8 @@ class Scores:
         """Differences beyond the tolerance, one line each; none with reduced weights."""
         if self.reduced:
             return []
-        return [f"{name} differs by {lost:.4f}" for name, lost in self.lost.items() if abs(lost) > EQUAL]
+        most = max(EQUAL, EQUAL_IMAGES / max(self.images, 1))
+        return [f"{name} differs by {lost:.4f}" for name, lost in self.lost.items() if abs(lost) > most]
 
     @property
     def recommended(self) -> bool:
