@@ -71,6 +71,7 @@ CASES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", range(7), ids=CASES)
 def test_two_devices_equal_one(compared, case):
     found = compared[case]

@@ -181,6 +181,7 @@ def test_more_epochs_later_equal_all_at_once(whole, train, tmp_path):
     assert log.messages == ["nothing to do: 3 of 3 epochs are made; raise `epochs`"]
 
 
+@pytest.mark.slow
 def test_train_with_xla_learns_as_without_and_may_be_resumed_without(whole, train, tmp_path):
     log = train(tmp_path, epochs=2, jit_compile=True)
     assert "device: CPU:0, float32, compiled by XLA" in log.messages
