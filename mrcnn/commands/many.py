@@ -24,7 +24,7 @@ LOADING = ("classes", "input_size", "score_threshold", "device", "precision", "t
 # Ray's name for: without it (0) nothing listens on other addresses than 127.0.0.1; macOS and Windows are so by default
 RAY_ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 RAY_CORES = 4  # of a worker, so that not each core of a machine loads the model
-SINGLE = ("project", "overlay", "task_dir")  # options of `infer` that need the images on one machine
+SINGLE = ("project", "overlay", "task_dir", "boxes_as_masks")  # options of `infer` that need the images on one machine
 OF_ENGINE = {"ray_address": "ray", "spark_master": "spark", "gpus_per_worker": "ray"}  # option: its engine
 
 
@@ -77,7 +77,9 @@ def run(options: argparse.Namespace, log: EventLog) -> None:
     _check(options)
     optional.require(EXTRAS[options.engine], purpose=f"--engine {options.engine}")
     config = load_json(options.config) if options.config else {}
-    load_inference_config(config, warn=log.warning)  # a mistake is reported before the images are listed
+    read = load_inference_config(config, warn=log.warning)  # a mistake is reported before the images are listed
+    if read.model.runtime == AUTO:
+        raise UserError("`model.runtime` auto may choose differently on each machine; name one with --engine")
     paths.check_runnable(options.model, classes=options.classes)
     images = _images(options)
     machine = startup.load("mrcnn.scale.machine")

@@ -141,12 +141,15 @@ def test_run_reads_what_a_coco_file_lists(given, tmp_path):
         (("--precision", "auto"), "--precision auto may choose differently on each machine; give one with --engine"),
         (("--device", "1"), "--device 1 has no effect with --engine, which assigns the GPUs; give cpu or leave it out"),
         (("--data", "x", "--recursive"), "--data goes with one folder of --images and without --recursive"),
+        (("--boxes-as-masks",), "--boxes-as-masks has no effect with --engine"),
         (("--config", "none.json"), "config file not found: none.json"),
+        (("--config", "auto.json"), "`model.runtime` auto may choose differently on each machine; name one with"),
         (("--model", "none.onnx"), "there is no ONNX file none.onnx"),
     ],
 )
 def test_run_refuses(given, more, reason):
     options, jobs = given
+    Path("auto.json").write_text(json.dumps({"model": {"runtime": "auto"}}))
     with pytest.raises(UserError, match=re.escape(reason)):
         run(*options, *more)
     assert jobs == []
