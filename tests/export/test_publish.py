@@ -62,7 +62,7 @@ def test_publish_refuses_a_failed_proof(model, tmp_path):
 
 
 def test_publish_refuses_another_ap(model, tmp_path):
-    scores = Scores({"box_ap": 0.5, "mask_ap": 0.5}, {"box_ap": 0.499, "mask_ap": 0.49}, 3, 0.05)
+    scores = Scores({"box_ap": 0.5, "mask_ap": 0.5}, {"box_ap": 0.499, "mask_ap": 0.49}, 300, 0.05)
     with pytest.raises(UserError, match=r"not equal to the live one: mask_ap differs by 0\.0100; nothing was exported"):
         publish.publish(model, tmp_path / "out", Evidence([PASSED], scores=scores), title="toy", versions={})
 

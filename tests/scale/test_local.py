@@ -55,7 +55,7 @@ def test_run_goes_on_with_the_other_shards_when_a_worker_is_killed(work):
     heard = []
     found = run(dataclasses.replace(work, model="killed once"), warn=heard.append)
     assert [(counts.shard, counts.images) for counts in found] == [(0, 2), (1, 2), (2, 2)]
-    assert heard == ["a worker was killed, the others start anew; 2 shards to do"]
+    assert heard == ["a worker was killed, so all are restarted; 2 shards left"]
 
 
 @pytest.mark.slow
