@@ -132,6 +132,7 @@ def test_a_command_line_is_read_without_tensorflow(script, options):
 def test_load_of_training_with_an_empty_back_end(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "")  # Keras then uses TensorFlow
     startup._check_back_end("mrcnn.train.run")
+    assert startup._back_end() == "tensorflow"
 
 
 @pytest.mark.parametrize(

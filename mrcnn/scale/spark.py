@@ -21,7 +21,7 @@ HOME = "127.0.0.1"  # a Spark that is started here listens on no other address
 FAILURES = 4  # of one task, after which a Spark on this machine ends the job; as a cluster's default
 GPU = "gpu"  # name of the resource in Spark's settings
 SCHEMA = "counts string"
-# set by spark-submit, whose settings are in its JVM: a `SparkConf` that is made before the session has none of them
+# set by spark-submit, whose settings are in its JVM: a `SparkConf` made before Spark's entry point has none of them
 GATEWAY = "PYSPARK_GATEWAY_PORT"
 LOCAL = {
     "spark.driver.host": HOME,

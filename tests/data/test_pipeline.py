@@ -9,7 +9,6 @@ from mrcnn.config.load import load_train_config
 from mrcnn.data import batching, pipeline
 from mrcnn.data.order import derive_seed, epoch_order
 from mrcnn.data.read_sample import read_sample
-from mrcnn.data.share import Share
 from mrcnn.data.skipped import Skipped
 from mrcnn.errors import UserError
 from mrcnn.project.geometry import Rectangle
@@ -378,37 +377,3 @@ def test_train_dataset_repeats_images_of_rare_classes_and_goes_on_where_it_stopp
         seed for batch in again for seed, index in zip(batch["seeds"], batch["image_ids"], strict=True) if index == 4
     ]
     assert len(set(seeds)) == len(seeds) > 1  # each time with random choices of its own
-
-
-def test_train_dataset_shares_of_workers_are_the_batches_of_one_process(samples):
-    config = _config(augmentation=AUGMENTATION)
-    whole = _train(samples, config, count=5, batch_size=4, start_epoch=1)
-    parts = [_train(samples, config, count=5, batch_size=4, start_epoch=1, share=Share(i, 2)) for i in range(2)]
-    joined = [
-        {name: np.concatenate([value, second[name]]) for name, value in first.items()}
-        for first, second in zip(*parts, strict=True)
-    ]
-    _assert_equal(joined, whole)
-    later = _train(samples, config, count=2, batch_size=4, start_epoch=4, start_step=0, share=Share(1, 2))
-    _assert_equal(later, parts[1][3:])  # an epoch has one step: 7 // 4
-
-
-def test_train_dataset_a_worker_has_a_batch_for_each_of_its_devices(samples):
-    config = _config()
-    whole = _train(samples, config, count=1, batch_size=4)
-    found = _train(samples, config, count=2, batch_size=4, share=Share(1, 2, devices=2))
-    assert [batch["image_ids"].tolist() for batch in found] == [[value] for value in whole[0]["image_ids"][2:]]
-
-
-def test_val_dataset_shares_of_workers_are_whole_batches_in_turn(samples):
-    whole, _ = _val(samples, _config(), batch_size=2)
-    parts = [
-        list(
-            pipeline.val_dataset(
-                samples, _config(), batch_size=2, skipped=Skipped(7), share=Share(i, 3)
-            ).as_numpy_iterator()
-        )
-        for i in range(3)
-    ]
-    assert [len(part) for part in parts] == [2, 1, 1]
-    _assert_equal([parts[0][0], parts[1][0], parts[2][0], parts[0][1]], whole)
