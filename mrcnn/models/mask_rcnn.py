@@ -17,7 +17,6 @@ from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay, layout
 from mrcnn.models.keras_habits import KerasHabits
 from mrcnn.ops import accelerator, reduction
-from mrcnn.ops.fan_out import fan_out
 from mrcnn.structures import Choices, Proposals, RawDetections, Size, Tensor
 
 HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
@@ -200,12 +199,10 @@ class MaskRCNN(KerasHabits):
             `RawDetections`, or `Outputs` with `training`.
         """
         image_size = _image_size(batch["images"])
-        of_rpn = pyramid = self._pyramid(batch, training=training)
-        if training:
-            of_rpn, pyramid = fan_out(pyramid, 2)
+        pyramid = self._pyramid(batch, training=training)
         numbers = self.numbers
         scored, proposals = self.rpn(
-            of_rpn,
+            pyramid,
             image_size=image_size,
             count=numbers.post_nms_topk_train if training else numbers.post_nms_topk,
             windows=batch["windows"],
@@ -337,10 +334,10 @@ class MaskRCNN(KerasHabits):
         training: bool,
     ) -> Outputs:
         how: dict[str, Any] = {"image_size": _image_size(batch["images"]), "training": training}
-        maps, *others = fan_out(pyramid[:HEAD_LEVELS], 1 + len(self.heads) + len(self.image_heads))
-        box, own = self.box.outputs(maps, proposals, batch, **how), iter(others)
-        heads = tuple(head.outputs(next(own), box.targets, batch, **how) for head in self.heads)
-        of_images = tuple(head.outputs(next(own), batch, training=training) for head in self.image_heads)
+        maps = pyramid[:HEAD_LEVELS]
+        box = self.box.outputs(maps, proposals, batch, **how)
+        heads = tuple(head.outputs(maps, box.targets, batch, **how) for head in self.heads)
+        of_images = tuple(head.outputs(maps, batch, training=training) for head in self.image_heads)
         return Outputs(self.rpn.outputs(scored, batch), box, heads, of_images)
 
     def _detect(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from mrcnn.ops import accelerator
+from mrcnn.ops.backend.current import native
 from mrcnn.ops.levels import FINEST
 from mrcnn.structures import Size, Tensor
 
@@ -113,7 +114,7 @@ def roi_align(
     def placed(part: _Regions) -> _Places:
         return _place(pyramid, part, bins=bins, mode=mode, sampling_ratio=sampling_ratio)
 
-    @ops.custom_gradient
+    @native.custom_gradient
     def pool(cells: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         average = _average_adaptive if sampling_ratio == 0 else _average
         parts = _split(regions, values=bins[0] * bins[1] * cells.shape[1])

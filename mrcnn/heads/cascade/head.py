@@ -13,7 +13,6 @@ from mrcnn.heads.box.decode import Found
 from mrcnn.heads.box.head import Boxes, BoxOutputs
 from mrcnn.heads.cascade import refine
 from mrcnn.heads.head import Across, Losses
-from mrcnn.ops.fan_out import fan_out
 from mrcnn.structures import Choices, Proposals, Size, Tensor, of_stage
 
 _BOXES = ("gt_boxes", "windows")  # fields of a batch that enter the head's frame
@@ -74,12 +73,12 @@ class CascadeBoxes(Boxes):
         batch = {name: self.frame.enter(value) if name in _BOXES else value for name, value in batch.items()}
         targets = self.targets(self.entered(proposals), batch)
         stages: list[BoxOutputs] = []
-        for network, maps in zip(self.networks, fan_out(pyramid, len(self.networks)), strict=True):
+        for network in self.networks:
             if stages:
                 last = stages[-1]
                 regions = self._refined(last.targets.rois, last.box_deltas, batch["windows"], stage=len(stages))
                 targets = self.later_targets[len(stages) - 1](regions, last.targets.valid, batch)
-            logits, deltas = self._run(network, maps, targets.rois, image_size=image_size, training=training)
+            logits, deltas = self._run(network, pyramid, targets.rois, image_size=image_size, training=training)
             stages.append(BoxOutputs(logits, deltas, targets))
         first, *later = (self.outputs_in_pixels(outputs) for outputs in stages)
         return first._replace(later=tuple(later), classes=self.local_classes(batch))

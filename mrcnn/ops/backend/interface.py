@@ -55,8 +55,12 @@ class Backend(Protocol):
             The numbers and their integer places, each `[..., k]`.
         """
 
-    def copies(self, tensor: Tensor, count: int) -> tuple[Tensor, ...]:
-        """Makes a tensor for each of several consumers, whose gradients are added in a fixed order."""
+    def custom_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Makes a function with its own gradient, as `keras.ops.custom_gradient` does, that keeps no model alive.
+
+        Args:
+            function: of tensors; returns its result and a function of the result's gradient, as Keras describes.
+        """
 
     def sums_in_fixed_order(self) -> AbstractContextManager[None]:
         """Context in which training steps that are compiled add in a fixed order."""

@@ -15,6 +15,7 @@ NAME = "TensorFlow"
 HASH_DTYPE = "int64"
 ERRORS = (tf.errors.OpError, MemoryError)
 
+custom_gradient = tensorflow_internals.custom_gradient
 sums_in_fixed_order = tensorflow_internals.sums_in_fixed_order
 
 
@@ -48,28 +49,6 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
 def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     """Finds the largest numbers with Keras' operation, which takes the first of equals here."""
     return ops.top_k(values, k=k)
-
-
-def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:
-    """Copies a tensor without copying memory, and adds the gradients of the copies from first to last.
-
-    TensorFlow adds the gradients of a tensor that three or more operations read with one `AddN`, which begins with a
-    gradient whose memory it may overwrite. Which one that is depends on what other threads have finished, and a sum of
-    floats on its order, so two runs of one seed would differ.
-    """
-
-    @tf.custom_gradient
-    def copy(value: Tensor) -> tuple[tuple[Tensor, ...], object]:
-        def gradient(*parts: Tensor) -> Tensor:
-            total = parts[0]
-            for part in parts[1:]:
-                # a sum behind `ensure_shape` is not merged with the next one into a sum of any order
-                total = tf.ensure_shape(total + part, value.shape)
-            return total
-
-        return tuple(tf.identity(value) for _ in range(count)), gradient
-
-    return copy(tensor)
 
 
 def prefers_fixed_shapes() -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -58,9 +58,9 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     return ordered[..., :k], index[..., :k]
 
 
-def copies(tensor: Tensor, count: int) -> tuple[Tensor, ...]:
-    """Returns the tensor itself for each consumer."""
-    return (tensor,) * count
+def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function with its own gradient with Keras' operation."""
+    return cast(Callable[..., Any], ops.custom_gradient(function))
 
 
 def prefers_fixed_shapes() -> bool:
