@@ -5,6 +5,7 @@ TensorFlow has no public way to switch off a single pass of its graph optimizer,
 """
 
 import contextlib
+import inspect
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -71,22 +72,39 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         result = tf.custom_gradient(function)(*args)
         if not tf.executing_eagerly():
-            _move_to_graph(tf.nest.flatten(result)[0].op)
+            operation = tf.nest.flatten(result)[0].op
+            _move_to_graph(operation.get_attr("_gradient_op_type").decode(), operation.graph)
         return result
 
     return call
 
 
-def _move_to_graph(operation: tf.Operation) -> None:
-    """Moves the gradient function of an operation from TensorFlow's registry to the operation's graph."""
-    name = operation.get_attr("_gradient_op_type").decode()
-    graph = weakref.ref(operation.graph)
+@contextlib.contextmanager
+def freed_with_model() -> Iterator[None]:
+    """Lets all graphs be freed that are traced meanwhile, whoever calls `tf.custom_gradient` in them.
+
+    Keras's optimizer does, when it adds the gradients of all devices up, even if there is one device.
+    """
+    before = set(gradient_registry.list())
+    try:
+        yield
+    finally:
+        for name in set(gradient_registry.list()) - before:
+            # what TensorFlow registers calls a function that holds the results of the operation
+            inner = inspect.getclosurevars(gradient_registry.lookup(name)).nonlocals.get("tape_grad_fn")
+            if inner is not None:
+                result = inspect.getclosurevars(inner).nonlocals["result"]
+                _move_to_graph(name, tf.nest.flatten(result)[0].graph)
+
+
+def _move_to_graph(name: str, graph: tf.Graph) -> None:
+    """Moves a gradient function from TensorFlow's registry to the graph that uses it."""
     registered = gradient_registry._registry
-    kept = getattr(operation.graph, _KEPT, {})
-    setattr(operation.graph, _KEPT, kept | {name: registered.pop(name)["type"]})
+    setattr(graph, _KEPT, getattr(graph, _KEPT, {}) | {name: registered.pop(name)["type"]})
+    owner = weakref.ref(graph)
 
     @tf.RegisterGradient(name)
     def gradient(operation: tf.Operation | None, *upstream: Any) -> Any:
-        return getattr(graph(), _KEPT)[name](operation, *upstream)
+        return getattr(owner(), _KEPT)[name](operation, *upstream)
 
-    weakref.finalize(operation.graph, registered.pop, name, None)
+    weakref.finalize(graph, registered.pop, name, None)

@@ -1,5 +1,6 @@
 """Sums keep their order in graphs that need much memory; functions with their own gradients keep no model alive."""
 
+import contextlib
 import gc
 import weakref
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import gradient_registry
 
-from mrcnn.ops.tensorflow_internals import custom_gradient, sums_in_fixed_order
+from mrcnn.ops.tensorflow_internals import custom_gradient, freed_with_model, sums_in_fixed_order
 
 CELLS, READS, CHANNELS, READERS = 5440, 78400, 128, 8  # each reader's rows are 40 MB, all together 321 MB
 
@@ -131,13 +132,11 @@ def doubled_with_gradient_of_seven(value):
     return 2.0 * value, lambda upstream: 7.0 * upstream
 
 
-class Weights(tf.Module):
-    """A variable and a compiled function of it, as a model is."""
-
-    def __init__(self, wrap):
-        super().__init__()
-        self.variable = tf.Variable([3.0])
-        self.function = tf.function(lambda factor: wrap(factor * self.variable))
+def graph_of_new_function(function):
+    """Traces a new function that reads a variable and returns a weak reference to its graph."""
+    variable = tf.Variable([3.0])
+    graph = tf.function(lambda: function(2.0 * variable)).get_concrete_function().graph
+    return weakref.ref(graph)
 
 
 def test_the_gradient_is_the_given_one():
@@ -193,13 +192,48 @@ def test_one_with_another_inside_has_its_own_gradient():
     assert [part.numpy().tolist() for part in step(tf.constant([1.0]))] == [[3.0], [5.0]]
 
 
-def test_a_model_that_used_it_is_freed():
+def test_a_graph_that_used_it_is_freed():
     gc.collect()
     registered = len(gradient_registry.list())
-    model = Weights(doubled_with_gradient_of_seven)
-    assert model.function(2.0).numpy().tolist() == [12.0]
-    left = weakref.ref(model.variable)
-    del model
+    graph = graph_of_new_function(doubled_with_gradient_of_seven)
     gc.collect()
-    assert left() is None
+    assert graph() is None
     assert len(gradient_registry.list()) == registered
+
+
+@tf.custom_gradient
+def doubled_by_tensorflow(value):
+    return 2.0 * value, lambda upstream: 7.0 * upstream
+
+
+@pytest.mark.parametrize(("context", "freed"), [(freed_with_model, True), (contextlib.nullcontext, False)])
+def test_freed_with_model_is_for_what_others_register(context, freed):
+    with context():
+        graph = graph_of_new_function(doubled_by_tensorflow)
+    gc.collect()
+    assert (graph() is None) == freed
+
+
+def test_freed_with_model_leaves_the_gradient_of_a_function_traced_before():
+    with freed_with_model():
+        inner = tf.function(doubled_by_tensorflow)
+        inner(tf.constant([1.0]))
+        inner(tf.constant([1.0]))
+    value = tf.constant([1.0])
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = inner(value)
+    assert tape.gradient(result, value).numpy().tolist() == [7.0]
+
+
+def test_freed_with_model_after_an_error_too():
+    graphs = []
+
+    def trace():
+        graphs.append(graph_of_new_function(doubled_by_tensorflow))
+        raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"), freed_with_model():
+        trace()
+    gc.collect()
+    assert graphs[0]() is None

@@ -62,8 +62,8 @@ class Backend(Protocol):
             function: of tensors; returns its result and a function of the result's gradient, as Keras describes.
         """
 
-    def sums_in_fixed_order(self) -> AbstractContextManager[None]:
-        """Context in which training steps that are compiled add in a fixed order."""
+    def training(self) -> AbstractContextManager[None]:
+        """Context in which training steps are traced and run: they add in fixed order and are freed with the model."""
 
     def prefers_fixed_shapes(self) -> bool:
         """Checks whether a head must run, or runs faster, on the same number of regions in every batch."""

@@ -17,7 +17,7 @@ NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
 ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 
-sums_in_fixed_order = contextlib.nullcontext  # a compiled function adds in one order
+training = contextlib.nullcontext  # a compiled function adds in one order
 
 
 def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Functions for Keras on TensorFlow; see `interface.Backend`."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +16,6 @@ HASH_DTYPE = "int64"
 ERRORS = (tf.errors.OpError, MemoryError)
 
 custom_gradient = tensorflow_internals.custom_gradient
-sums_in_fixed_order = tensorflow_internals.sums_in_fixed_order
 
 
 def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
@@ -49,6 +48,13 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
 def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     """Finds the largest numbers with Keras' operation, which takes the first of equals here."""
     return ops.top_k(values, k=k)
+
+
+@contextlib.contextmanager
+def training() -> Iterator[None]:
+    """Makes the sums of a step have a fixed order, and its graph freed with the model."""
+    with tensorflow_internals.sums_in_fixed_order(), tensorflow_internals.freed_with_model():
+        yield
 
 
 def prefers_fixed_shapes() -> bool:

@@ -22,7 +22,7 @@ NAME = "PyTorch"
 HASH_DTYPE = "int64"
 ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
-sums_in_fixed_order = contextlib.nullcontext  # PyTorch adds gradients in the reverse order of the operations
+training = contextlib.nullcontext  # PyTorch adds gradients in the reverse order of the operations
 
 
 def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:

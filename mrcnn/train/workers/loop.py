@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mrcnn.ops import tensorflow_internals
+from mrcnn.ops.backend import tensorflow as native
 from mrcnn.train.workers.peers import Peers
 
 
-@tensorflow_internals.sums_in_fixed_order()
+@native.training()
 def fit(
     model: keras.Model,
     data: tf.data.Dataset,

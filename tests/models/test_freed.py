@@ -1,0 +1,34 @@
+"""A model that is no longer used leaves no graph behind: a graph holds the memory of the weights that it reads."""
+
+import gc
+
+import keras
+import pytest
+import tensorflow as tf
+
+from .small import POINTREND, POINTS, build_model, make_batch
+
+
+def graphs():
+    """Counts the graphs that are alive, among them those of other tests."""
+    gc.collect()
+    return sum(isinstance(each, tf.Graph) for each in gc.get_objects())
+
+
+def train(model):
+    model.compile(optimizer=keras.optimizers.SGD(0.01))
+    model.fit(tf.data.Dataset.from_tensors(make_batch()), epochs=1, verbose=0)
+
+
+def detect(model):
+    batch = make_batch()
+    inputs = {name: batch[name] for name in ("images", "windows")}
+    tf.function(lambda: model(inputs), autograph=False)()
+
+
+@pytest.mark.parametrize("settings", [{}, {**POINTREND, **POINTS, "box_head": "cascade"}], ids=["fcn", "cascade"])
+@pytest.mark.parametrize("use", [detect, train])
+def test_a_used_model_is_freed(use, settings):
+    before = graphs()
+    use(build_model(**settings))
+    assert graphs() <= before
