@@ -1,8 +1,9 @@
 """Private names of Keras that this project uses; no other file uses one.
 
 Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), to skip the
-inference of a model's shapes, or to ask whether an optimizer excludes a variable from weight decay. A Keras release may
-rename what is used here; the tests of this file then fail.
+inference of a model's shapes, to ask whether an optimizer excludes a variable from weight decay, or to give an optimizer
+gradients that are sums over the devices already. A Keras release may rename what is used here; the tests of this file
+then fail.
 """
 
 from typing import Any
@@ -32,6 +33,16 @@ def is_decayed(optimizer: keras.optimizers.Optimizer, variable: Any) -> bool:
         variable: one that it updates, in any of Keras's and TensorFlow's forms.
     """
     return bool(optimizer._use_weight_decay(variable))
+
+
+def take_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
+    """Makes an optimizer use gradients as they are; Keras would add them up over the devices."""
+    optimizer._all_reduce_sum_gradients = _unchanged
+
+
+def _unchanged(gradients_and_variables: Any) -> Any:
+    """Returns the gradients as they are."""
+    return gradients_and_variables
 
 
 def _build_nothing(**_: Any) -> None:

@@ -1,7 +1,6 @@
 """Mixins of Keras optimizers that change gradients before an update.
 
-The order is: average over the devices, accumulate over several steps, clip (Keras), sum over the devices (Keras), add
-weight decay. Keras's own accumulation (`gradient_accumulation_steps`) fails on several devices, since their sums may
+The order is: add up over the devices, accumulate over several steps, clip (Keras), add weight decay. Keras's own accumulation (`gradient_accumulation_steps`) fails on several devices, since their sums may
 not stand inside a condition, and its learning-rate schedule counts steps instead of updates.
 """
 
@@ -15,14 +14,17 @@ from mrcnn.models import keras_internals
 
 
 class Shared(keras.optimizers.Optimizer):
-    """Mixin that averages the gradients over the devices before the optimizer applies them."""
+    """Mixin that adds the gradients up over the devices before the optimizer applies them.
+
+    Keras would do so after clipping: each device would clip its own part.
+    """
 
     def apply(self, grads, trainable_variables=None):
-        """Updates the variables with the averaged gradients.
+        """Updates the variables with the sums of the gradients.
 
         Must run on every device, inside `strategy.run`.
         """
-        super().apply(mean_over_devices(grads), trainable_variables)
+        super().apply(sum_over_devices(grads), trainable_variables)
 
 
 class Accumulated(keras.optimizers.Optimizer):
@@ -98,7 +100,7 @@ class Decayed(keras.optimizers.Optimizer):
         self.gradient_decay = gradient_decay
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable; Keras has clipped the gradient and summed it over the devices."""
+        """Updates one variable, whose gradient Keras has clipped."""
         if self.gradient_decay and keras_internals.is_decayed(self, variable):
             gradient = ops.cast(gradient, variable.dtype) + self.gradient_decay * variable
         super().update_step(gradient, variable, learning_rate)
@@ -108,15 +110,15 @@ class Decayed(keras.optimizers.Optimizer):
         return {**super().get_config(), "gradient_decay": self.gradient_decay}
 
 
-def mean_over_devices(gradients):
-    """Averages gradients over the devices of the current strategy; None entries stay None."""
+def sum_over_devices(gradients):
+    """Adds gradients up over the devices of the current strategy; None entries stay None."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return gradients
     present = [gradient for gradient in gradients if gradient is not None]
     if not present:
         return gradients
-    reduced = iter(context.all_reduce(tf.distribute.ReduceOp.MEAN, present))
+    reduced = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
     return [None if gradient is None else next(reduced) for gradient in gradients]
 
 

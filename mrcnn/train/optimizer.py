@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import keras
 
+from mrcnn.models import keras_internals
 from mrcnn.train.gradients import Accumulated, Decayed, Shared
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -116,7 +117,7 @@ def build_optimizer(
         raise ValueError(f"the decay of {name} must be decoupled, got {decay.form!r}")
     arguments: dict[str, Any] = {
         "learning_rate": learning_rate,
-        "global_clipnorm": global_clipnorm / num_replicas if global_clipnorm else None,
+        "global_clipnorm": global_clipnorm or None,
         "weight_decay": decoupled if decoupled or name == "adamw" else None,  # AdamW needs a number
     }
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
@@ -128,6 +129,8 @@ def build_optimizer(
         optimizer = _OWN[name](**arguments)
     else:
         optimizer = _KERAS[name](**arguments)
+    if num_replicas > 1:
+        keras_internals.take_summed_gradients(optimizer)
     optimizer.exclude_from_weight_decay(var_list=list(decay.undecayed))
     if not loss_scale:
         return optimizer

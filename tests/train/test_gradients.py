@@ -120,6 +120,6 @@ def test_accumulated_one_step_makes_no_further_variables():
     assert float(weight.numpy()[0]) == pytest.approx(0.9)
 
 
-def test_mean_over_devices_on_one_device_changes_nothing():
-    assert gradients.mean_over_devices([None]) == [None]
-    assert gradients.mean_over_devices([]) == []
+def test_sum_over_devices_on_one_device_changes_nothing():
+    assert gradients.sum_over_devices([None]) == [None]
+    assert gradients.sum_over_devices([]) == []

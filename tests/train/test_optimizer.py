@@ -22,6 +22,10 @@ sys.path.insert(0, "tests/train")
 import fake
 from mrcnn.train import devices, optimizer
 
+reductions = []
+reduce = tf.distribute.ReplicaContext.all_reduce
+tf.distribute.ReplicaContext.all_reduce = lambda *args, **how: reductions.append(args) or reduce(*args, **how)
+
 def train(names, clip, scale, decay, accumulation):
     chosen = devices.use(names)
     keras.utils.set_random_seed(3)
@@ -34,9 +38,11 @@ def train(names, clip, scale, decay, accumulation):
         )
         model.compile(optimizer=made, jit_compile=False, auto_scale_loss=False)
         made.build(model.trainable_variables)
+    reductions.clear()
     history = model.fit(fake.open_data(0, 0), epochs=1, steps_per_epoch=4, verbose=0, shuffle=False).history
     weights = np.concatenate([v.numpy().ravel() for v in model.weights])
-    return history, weights, int(made.iterations.numpy())
+    large = [args for args in reductions if isinstance(args[2], list)]  # of gradients, others are of counts
+    return history, weights, int(made.iterations.numpy()), len(large)
 
 found = []
 for how in (
@@ -45,7 +51,7 @@ for how in (
 ):
     one, two = (train(names, *how) for names in (["CPU:0"], ["CPU:0", "CPU:1"]))
     found.append({
-        "one": one[0], "two": two[0], "steps": [one[2], two[2]], "moved": float(np.abs(one[1]).max()),
+        "one": one[0], "two": two[0], "steps": [one[2], two[2]], "reductions": [one[3], two[3]], "moved": float(np.abs(one[1]).max()),
         "difference": float(np.abs(one[1] - two[1]).max()),
     })
 print(json.dumps(found))
@@ -79,6 +85,13 @@ def test_two_devices_equal_one(compared, case):
     assert found["steps"] == ([2, 2] if case >= 5 else [4, 4])
     for name, values in found["one"].items():
         np.testing.assert_allclose(found["two"][name], values, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", range(7), ids=CASES)
+def test_gradients_are_sent_between_the_devices_once_in_a_step(compared, case):
+    devices = 2
+    assert compared[case]["reductions"][1] == devices  # one call of each while the step is traced
 
 
 def test_the_comparison_would_see_a_difference(compared):
