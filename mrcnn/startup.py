@@ -18,6 +18,7 @@ from mrcnn.errors import UserError
 
 STDERR = 2  # the file descriptor
 BACK_END, TENSORFLOW, OTHERS = "KERAS_BACKEND", "tensorflow", ("jax", "torch")
+CONFIG_FILE = "Keras's config file (~/.keras/keras.json)"
 FILES = "mrcnn.ops.backend."  # begin of the modules of back ends
 # packages that do not run on another back end of Keras
 ON_TENSORFLOW = {"train": "training", "export": "export", "serve": "the service", "demo": "the demo"}
@@ -37,7 +38,7 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
     Raises:
         UserError: the module needs TensorFlow, which is not installed or not the back end of Keras.
     """
-    _check_back_end(module)
+    _check_back_end(module, _named(), f"{BACK_END} is {_named()}: unset it")
     os.environ.setdefault(LEVEL_VARIABLE, ERRORS)
     with contextlib.nullcontext() if debug else quiet():
         found = _imported(module)
@@ -45,36 +46,45 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
         if tensorflow is not None:
             tensorflow.config.list_physical_devices("GPU")  # searches for drivers now, while its messages are hidden
             _transpose_integers(tensorflow)
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        name = keras.config.backend()
+        _check_back_end(module, name, f"{CONFIG_FILE} names {name}: set {BACK_END} to {TENSORFLOW}")
     return found
 
 
-def _check_back_end(module: str) -> None:
+def _check_back_end(module: str, name: str, why: str) -> None:
     """Checks that a module which needs TensorFlow gets it.
 
+    Args:
+        module: its name.
+        name: the back end.
+        why: what names it, and the fix.
+
     Raises:
-        UserError: `KERAS_BACKEND` names another back end.
+        UserError: it gets another back end.
     """
-    package, name = f"{module}.".split(".")[1], _back_end()
+    package = f"{module}.".split(".")[1]
     if package in ON_TENSORFLOW and name != TENSORFLOW:
-        raise UserError(
-            f"{ON_TENSORFLOW[package]} needs TensorFlow, but {BACK_END} is {name}: unset it, or use an environment "
-            "with TensorFlow"
-        )
+        raise UserError(f"{ON_TENSORFLOW[package]} needs TensorFlow, but {why}, or use an environment with TensorFlow")
 
 
-def _back_end() -> str:
-    return os.environ.get(BACK_END) or TENSORFLOW  # Keras too uses TensorFlow where the variable is empty
+def _named() -> str:
+    return os.environ.get(BACK_END) or TENSORFLOW  # Keras ignores an empty variable too
 
 
 def _imported(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        name, missing = _back_end(), error.name or ""
-        if name != TENSORFLOW and (missing in OTHERS or missing.startswith(FILES)):
+        missing = error.name or ""
+        if missing in OTHERS or missing.startswith(FILES):
+            name = os.environ.get(BACK_END)
+            why = f"{BACK_END} is {name}" if name else f"{CONFIG_FILE} names {missing.removeprefix(FILES)}"
+            fix = "unset it for TensorFlow" if name else f"set {BACK_END} to {TENSORFLOW}"
             raise UserError(
-                f"{BACK_END} is {name}, which is not installed or not supported: unset it for TensorFlow, or set "
-                f"{' or '.join(OTHERS)} where that is installed"
+                f"{why}, which is not installed or not supported: {fix}, or set {' or '.join(OTHERS)} where that is "
+                "installed"
             ) from error
         if missing != TENSORFLOW:
             raise

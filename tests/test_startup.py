@@ -67,9 +67,16 @@ def test_load_names_what_to_install_where_tensorflow_is_missing(tmp_path, monkey
         startup.load("needs_another")
 
 
-def python(*arguments):
+def python(*arguments, **variables):
+    environment = {**os.environ, **variables}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
 
 
@@ -131,8 +138,7 @@ def test_a_command_line_is_read_without_tensorflow(script, options):
 
 def test_load_of_training_with_an_empty_back_end(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "")  # Keras then uses TensorFlow
-    startup._check_back_end("mrcnn.train.run")
-    assert startup._back_end() == "tensorflow"
+    assert startup.load("mrcnn.train.run").train
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,27 @@ def test_load_names_a_back_end_that_is_not_there(monkeypatch, back_end, missing)
         UserError, match=rf"^KERAS_BACKEND is {back_end}, which is not installed or not supported: unset it"
     ):
         startup.load("mrcnn.predict.predictor")
-    monkeypatch.delenv("KERAS_BACKEND")
-    with pytest.raises(ModuleNotFoundError):
-        startup.load("mrcnn.predict.predictor")
+
+
+def test_load_refuses_what_needs_tensorflow_where_keras_config_file_names_another_back_end(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(UserError) as caught:
+        startup.load("mrcnn.train.run")
+    assert str(caught.value) == (
+        "training needs TensorFlow, but Keras's config file (~/.keras/keras.json) names jax: set KERAS_BACKEND to "
+        "tensorflow, or use an environment with TensorFlow"
+    )
+    assert startup.load("mrcnn.predict.predictor").Predictor
+
+
+def test_a_command_names_a_back_end_of_keras_config_file_that_is_not_there(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(\"No module named 'jax'\", name='jax')")
+    environment = {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    options = ["demo", "--output", str(tmp_path / "out")]
+    done = python("-m", "mrcnn", *options, **environment)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Keras's config file (~/.keras/keras.json) names jax, which is not installed" in done.stderr

@@ -1,7 +1,8 @@
 """Mixins of Keras optimizers that change gradients before an update.
 
-The order is: add up over the devices, accumulate over several steps, clip (Keras), add weight decay. Keras's own accumulation (`gradient_accumulation_steps`) fails on several devices, since their sums may
-not stand inside a condition, and its learning-rate schedule counts steps instead of updates.
+The order is: add up over the devices, accumulate over several steps, clip (Keras), add weight decay. Keras's own
+accumulation (`gradient_accumulation_steps`) fails on several devices, since their sums may not stand inside a
+condition, and its learning-rate schedule counts steps instead of updates.
 """
 
 from typing import Any

@@ -18,6 +18,7 @@ from mrcnn.train.workers.cluster import Cluster
 LIMIT = 300.0  # seconds that the workers may start one after the other
 PAUSE = 0.2  # seconds between two attempts to connect
 READING = 2.0  # seconds for the message of a connection
+GRACE = 15.0  # seconds that a worker tries to reach a chief again that has closed the connection
 GO = b"go\n"
 _MESSAGE = re.compile(rb"mrcnn worker (\d{1,6}) of (\d{1,6}) with (\d{1,6}) devices\n")
 
@@ -89,11 +90,19 @@ def _read(connection: socket.socket, cluster: Cluster, devices: int) -> int | No
 
 def _report(cluster: Cluster, devices: int, *, until: float, limit: float) -> None:
     host, port = _parts(cluster.addresses[0])
+    closed = None  # when the chief closed the last connection
     while (left := until - time.monotonic()) > 0:
         with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=left) as connection:
+            closed = None
             connection.sendall(b"mrcnn worker %d of %d with %d devices\n" % (cluster.index, cluster.count, devices))
             if connection.recv(len(GO)) == GO:
                 return
+            closed = time.monotonic()
+        if closed is not None and time.monotonic() - closed > GRACE:
+            raise UserError(
+                f"worker {cluster.index}: the chief {cluster.addresses[0]} ended before all workers had started; its "
+                "log has the reason"
+            )
         time.sleep(PAUSE)
     raise UserError(
         f"worker {cluster.index} waited {limit:g} seconds for the chief {cluster.addresses[0]} and all other workers; "

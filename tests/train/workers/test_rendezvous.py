@@ -64,6 +64,39 @@ def test_wait_for_all_a_worker_without_a_chief(addresses):
         rendezvous.wait_for_all(Cluster(addresses[:2], 1), devices=1, limit=0.3)
 
 
+def test_wait_for_all_a_chief_that_ends(addresses, monkeypatch):
+    """The chief ends since the worker has other devices."""
+    monkeypatch.setattr(rendezvous, "GRACE", 0.5)
+    begin = time.monotonic()
+    errors = together(addresses, [2, 4], limit=60.0)
+    assert time.monotonic() - begin < 30.0
+    assert errors[1] == (
+        f"worker 1: the chief {addresses[0]} ended before all workers had started; its log has the reason"
+    )
+
+
+def test_wait_for_all_a_chief_that_starts_again(addresses, monkeypatch):
+    monkeypatch.setattr(rendezvous, "GRACE", 30.0)
+    host, port = addresses[0].split(":")
+    errors = {}
+    worker = threading.Thread(target=lambda: errors.update(together(addresses, [1], counts={0: 2})))
+
+    def wait():
+        try:
+            rendezvous.wait_for_all(Cluster(addresses[:2], 1), devices=1, limit=30.0)
+        except UserError as error:
+            errors[1] = str(error)
+
+    second = threading.Thread(target=wait)
+    with socket.create_server((host, int(port))) as listener:  # a chief that ends after the first message
+        second.start()
+        listener.accept()[0].close()
+    worker.start()
+    worker.join()
+    second.join()
+    assert errors == {}
+
+
 def test_wait_for_all_ignores_other_connections(addresses):
     host, port = addresses[0].split(":")
     errors = {}
