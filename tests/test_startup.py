@@ -157,8 +157,9 @@ def test_load_names_a_back_end_that_is_not_there(monkeypatch, back_end, missing)
 
 
 def test_load_refuses_what_needs_tensorflow_where_keras_config_file_names_another_back_end(monkeypatch):
-    import keras
-
+    for module in ("mrcnn.train.run", "mrcnn.predict.predictor"):
+        startup.load(module)
+    keras = sys.modules["keras"]
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(UserError) as caught:
         startup.load("mrcnn.train.run")
