@@ -63,7 +63,7 @@ $(RUNTIMES)/%/.run: requirements-runtimes/%.txt
 
 scale-test: $(VENV)/.dev $(SCALE)/.run  ## jobs by Ray and Spark: the rows of a plain run, also when processes are killed
 	MRCNN_SCALE_PYTHON=$(CURDIR)/$(SCALE)/bin/python $(BIN)/python -m pytest -q -m "slow or not slow" \
-	  tests/scale/test_ray.py tests/scale/test_spark.py
+	  tests/scale/test_engines.py tests/scale/test_ray.py tests/scale/test_spark.py
 
 $(SCALE)/.run: requirements-scale.txt requirements.txt
 	test -x $(SCALE)/bin/python || $(PYTHON) -m venv $(SCALE)

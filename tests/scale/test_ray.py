@@ -1,4 +1,4 @@
-"""Jobs run by Ray, in the environment of `make scale-test`: the rows of a plain run, and kills at random moments."""
+"""What only Ray does, in the environment of `make scale-test`; test_engines.py tests the rest."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
 
-from tests.scale import kills
+from tests.scale import kills, toy
 
 PYTHON = os.environ.get("MRCNN_SCALE_PYTHON")
 pytestmark = [
@@ -16,39 +16,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def killer(tmp_path_factory):
-    """An undisturbed run, whose rows are checked."""
-    return kills.Killer(tmp_path_factory.mktemp("ray"), "ray", python=PYTHON, seconds=0.1).measure()
-
-
-def test_run_makes_the_rows_of_a_plain_run(killer):
-    killer.finish()  # again: all is done
-    killer.check()
-
-
-def test_run_survives_ten_kills_of_a_worker(killer):
-    killer.hits = 0
-    for seed in range(10):
-        killer.kill_worker(kills.rng(seed))
-    assert killer.hits >= 5  # the others came after the end
-
-
-def test_run_survives_ten_kills_of_the_driver(killer):
-    killer.hits = 0
-    for seed in range(5):  # two kills each
-        killer.kill_driver(kills.rng(seed))
-    assert killer.hits >= 5
-
-
-def test_run_tells_the_error_of_a_worker_in_one_line(killer, tmp_path):
-    command = [PYTHON, "-m", "tests.scale.driver", "ray", killer.images, tmp_path / "out", "4", "breaks"]
-    done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")
-
-
-def test_run_starts_a_ray_of_its_own_whatever_runs_here(killer, tmp_path, monkeypatch):
+def test_run_starts_a_ray_of_its_own_whatever_runs_here(tmp_path, monkeypatch):
+    images = toy.write_images(tmp_path / "images", kills.IMAGES, broken=kills.BROKEN)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # nothing listens there
-    command = [PYTHON, "-m", "tests.scale.driver", "ray", killer.images, tmp_path / "out", "60"]
+    command = [PYTHON, "-m", "tests.scale.driver", "ray", images, tmp_path / "out", "60"]
     done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()[:2]) == (0, ["60", "3"])

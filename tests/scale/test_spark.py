@@ -1,4 +1,4 @@
-"""Jobs run by Spark, in the environment of `make scale-test`: the rows of a plain run, and kills at random moments."""
+"""What only Spark does, in the environment of `make scale-test`; test_engines.py tests the rest."""
 
 import os
 import subprocess
@@ -15,37 +15,6 @@ pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="Spark is in an environment of its own: make scale-test"),
     pytest.mark.slow,
 ]
-
-
-@pytest.fixture(scope="module")
-def killer(tmp_path_factory):
-    """An undisturbed run, whose rows are checked."""
-    return kills.Killer(tmp_path_factory.mktemp("spark"), "spark", python=PYTHON, seconds=0.1).measure()
-
-
-def test_run_makes_the_rows_of_a_plain_run(killer):
-    killer.finish()  # again: all is done
-    killer.check()
-
-
-def test_run_survives_ten_kills_of_a_worker(killer):
-    killer.hits = 0
-    for seed in range(10):
-        killer.kill_worker(kills.rng(seed))
-    assert killer.hits >= 5  # the others came after the end
-
-
-def test_run_survives_ten_kills_of_the_driver(killer):
-    killer.hits = 0
-    for seed in range(5):  # two kills each
-        killer.kill_driver(kills.rng(seed))
-    assert killer.hits >= 5
-
-
-def test_run_tells_the_error_of_a_worker_in_one_line(killer, tmp_path):
-    command = [PYTHON, "-m", "tests.scale.driver", "spark", killer.images, tmp_path / "out", "4", "breaks"]
-    done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")
 
 
 def test_session_keeps_the_master_of_spark_submit(tmp_path):
