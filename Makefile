@@ -54,7 +54,7 @@ $(TORCH)/.run: requirements-torch.txt
 	touch $@
 
 export-test: $(VENV)/.dev $(RUNTIME_NAMES:%=$(RUNTIMES)/%/.run)  ## exported models where one runtime alone is installed
-	MRCNN_RUNTIMES=$(CURDIR)/$(RUNTIMES) $(BIN)/python -m pytest -q -m slow tests/test_runtimes_alone.py
+	MRCNN_RUNTIMES=$(CURDIR)/$(RUNTIMES) $(BIN)/python -m pytest -q -m slow tests/test_runtimes_alone.py tests/test_grpc_client.py
 
 $(RUNTIMES)/%/.run: requirements-runtimes/%.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
 from PIL import Image
 
+from mrcnn.export import run
 from mrcnn.export.formats import saved_model
 from mrcnn.export.formats.saved_model import SavedModel
 from mrcnn.images import image_header, pixels
-from tests.export import helpers
+from mrcnn.predict.predictor import Predictor
+from tests.export import families, helpers
 
 SIZES = [(1, 1), (1, 200), (200, 1), (64, 64), (128, 128), (90, 70), (61, 300), (300, 401)]
 
@@ -59,6 +62,21 @@ def test_write_decodes_as_the_live_reader(network, loaded, extension, channels):
     check(found, network.predict([image])[0])
     for key, value in call(loaded, "serving_default", image).items():
         np.testing.assert_array_equal(found[key], value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "changes"), [("torchvision", {}), ("torchvision_v2", {}), ("detectron2", {"image_resize": "exact"})]
+)
+def test_write_agrees_for_models_of_other_code_bases(tmp_path, family, changes):
+    bundle = families.make_bundle(family, detections_per_image=10, **changes)
+    run.write(bundle, tmp_path / "1")
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    for size in ((200, 240), (300, 190)):
+        image = skimage.data.coffee()[: size[0], : size[1]]
+        live = Predictor(bundle).predict([image])[0]
+        assert len(live.scores) >= 5
+        check(call(loaded, "serving_default", image), live)
 
 
 def test_write_needs_only_tensorflow_to_load(network, exported_network, tmp_path):
