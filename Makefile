@@ -53,7 +53,7 @@ $(TORCH)/.run: requirements-torch.txt
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
 	touch $@
 
-export-test: $(VENV)/.dev $(RUNTIME_NAMES:%=$(RUNTIMES)/%/.run)  ## exported models where one runtime alone is installed
+export-test: $(VENV)/.dev $(RUNTIME_NAMES:%=$(RUNTIMES)/%/.run)  ## exported models where one runtime alone is installed; the gRPC client
 	MRCNN_RUNTIMES=$(CURDIR)/$(RUNTIMES) $(BIN)/python -m pytest -q -m slow tests/test_runtimes_alone.py tests/test_grpc_client.py
 
 $(RUNTIMES)/%/.run: requirements-runtimes/%.txt

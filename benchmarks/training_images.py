@@ -2,8 +2,8 @@
 
     python -m benchmarks.training_images CONFIG PROJECT [--batches 50]
 
-Processor time of all threads is counted, so other programs beside it hardly matter. `benchmarks.input_wait` measures
-how long a training waits for its images.
+The processor time of all threads is counted, so other programs hardly change it. `benchmarks.input_wait` measures how
+long a training waits for its images.
 """
 
 import argparse
@@ -14,14 +14,14 @@ import mrcnn
 
 
 def main() -> None:
-    """Prepares batches and prints the core seconds of an image."""
+    """Prepares batches and prints the processor time per image."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="path of a train config, or the name of a preset")
     parser.add_argument("project", type=Path)
     parser.add_argument("--batches", type=int, default=50)
     options = parser.parse_args()
     images, seconds = measure(options.config, options.project, batches=options.batches)
-    print(f"{images} training images: {seconds / images:.4f} core seconds an image")
+    print(f"{images} training images: {seconds / images:.4f} s of processor time per image")
 
 
 def measure(config: str, project: Path, *, batches: int) -> tuple[int, float]:

@@ -4,8 +4,8 @@
     python examples/client_grpc.py photo.jpg [ADDRESS [MODEL]]
 
 ADDRESS is 127.0.0.1:8500 unless given, MODEL the name of the model there, mrcnn unless given. Each line of the output
-is an object: class id, score, and y1 x1 y2 x2 in pixels. The masks are left on the server; to get them, take
-`output_filter` out.
+is an object: class id, score, and y1 x1 y2 x2 in pixels. Masks are not requested; remove
+`output_filter` to get them.
 """
 
 import sys
@@ -15,11 +15,11 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-LARGEST = 1 << 30  # bytes of an answer; gRPC allows 4 MB unless told otherwise, and masks may need more
+LARGEST = 1 << 30  # bytes of a message; gRPC's default of 4 MB is too small for masks
 
 
 def main(image: str, address: str = "127.0.0.1:8500", model: str = "mrcnn") -> None:
-    """Prints the objects of an image file, or ends with the reason why there are none."""
+    """Prints the objects of an image file, or exits with the server's error."""
     request = predict_pb2.PredictRequest(output_filter=["class_ids", "scores", "boxes"])
     request.model_spec.name = model
     request.model_spec.signature_name = "encoded"

@@ -59,10 +59,10 @@ def _check_back_end(module: str, name: str, why: str) -> None:
     Args:
         module: its name.
         name: the back end.
-        why: what names it, and the fix.
+        why: which setting chose the back end, and how to change it; part of the message.
 
     Raises:
-        UserError: it gets another back end.
+        UserError: the module needs TensorFlow, and the back end is another.
     """
     package = f"{module}.".split(".")[1]
     if package in ON_TENSORFLOW and name != TENSORFLOW:
@@ -81,10 +81,10 @@ def _imported(module: str) -> ModuleType:
         if missing in OTHERS or missing.startswith(FILES):
             name = os.environ.get(BACK_END)
             why = f"{BACK_END} is {name}" if name else f"{CONFIG_FILE} names {missing.removeprefix(FILES)}"
-            fix = "unset it for TensorFlow" if name else f"set {BACK_END} to {TENSORFLOW}"
+            fix = "unset it for TensorFlow, or set it" if name else f"set {BACK_END} to {TENSORFLOW}, or"
+            others = " or ".join(OTHERS)
             raise UserError(
-                f"{why}, which is not installed or not supported: {fix}, or set {' or '.join(OTHERS)} where that is "
-                "installed"
+                f"{why}, which is not installed or not supported: {fix} to {others} where that is installed"
             ) from error
         if missing != TENSORFLOW:
             raise

@@ -1,8 +1,8 @@
 """Serves one SavedModel by the gRPC interface of TensorFlow Serving, on a free port of this machine, which it prints.
 
-It stands in for the server, which no package registry has: messages and service are those of `tensorflow-serving-api`,
-and a model is loaded and called as the server does, by the tag `serve`, the names of a signature and those of its
-tensors. Arguments: the model's folder, its name.
+A small substitute for TensorFlow Serving in tests. Messages and service are those of `tensorflow-serving-api`; the
+model is loaded by the tag `serve` and called by the names of a signature and of its tensors. Arguments: the model's
+folder, its name.
 """
 
 import sys

@@ -23,7 +23,7 @@ ALLOWED_NOQA = {
     "mrcnn/events.py": ["B027"],  # a base class's method that does nothing unless a subclass needs it
     "mrcnn/models/mask_rcnn.py": ["PLR0917"],  # `compute_loss` has Keras's signature
 }
-# say why each private name of Keras and of TensorFlow is needed
+# the only files with private names of Keras and TensorFlow; each explains why it needs them
 KERAS_INTERNALS, TENSORFLOW_INTERNALS = (
     PACKAGE / "models" / "keras_internals.py",
     PACKAGE / "ops" / "tensorflow_internals.py",
@@ -193,7 +193,8 @@ INTERNALS = {KERAS_INTERNALS, TENSORFLOW_INTERNALS}
 def test_private_names_of_keras_and_others_are_not_used(path):
     private = [f"{name} in line {line}" for name, line in _private_names(ast.parse(path.read_text())).items()]
     private += [name for name, _ in _imports(path) if name.startswith("keras.src")]
-    assert not private, f"names private to another module: {', '.join(private)}; they belong in {sorted(INTERNALS)}"
+    belong = " or ".join(sorted(str(each) for each in INTERNALS))
+    assert not private, f"names private to another module: {', '.join(private)}; they belong in {belong}"
 
 
 @pytest.mark.parametrize(

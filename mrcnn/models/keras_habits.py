@@ -81,7 +81,7 @@ class KerasHabits(keras.Model):
         """
         if not self.compiled or isinstance(x, list | tuple) or hasattr(x, "__array__"):
             raise TypeError(f"a Mask R-CNN is not trained on arrays: use {TRAIN}")
-        with native.training():  # so that runs of one seed are equal
+        with native.training():  # equal runs of one seed; graphs freed with the model
             return super().fit(x, *args, **{"shuffle": False, **kwargs})
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -1,9 +1,9 @@
 """Private names of Keras that this project uses; no other file uses one.
 
 Keras 3 has no public way to list the layers inside other layers (`model.layers` stops at the first), to skip the
-inference of a model's shapes, to ask whether an optimizer excludes a variable from weight decay, or to give an
-optimizer gradients that are sums over the devices already. A Keras release may rename what is used here; the tests of
-this file then fail.
+inference of a model's shapes, to ask whether an optimizer excludes a variable from weight decay, or to keep an
+optimizer from adding gradients up over the devices. A Keras release may rename what is used here; the tests of this
+file then fail.
 """
 
 from typing import Any

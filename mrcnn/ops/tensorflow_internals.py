@@ -1,7 +1,8 @@
 """Private names of TensorFlow that this project uses; no other file uses one.
 
 TensorFlow has no public way to switch off a single pass of its graph optimizer, Grappler, except those that
-`tf.config.optimizer` lists. A TensorFlow release may rename what is used here; the tests of this file then fail.
+`tf.config.optimizer` lists, to choose how a tape adds gradients, or to unregister a custom gradient. A TensorFlow
+release may rename what is used here; the tests of this file then fail.
 """
 
 import contextlib
@@ -16,21 +17,21 @@ from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.framework.ops import gradient_registry
 
-_KEPT = "_mrcnn_gradients"  # attribute of a graph: gradient functions by the names under which they are registered
+_KEPT = "_mrcnn_gradients"  # attribute of a graph: its custom gradient functions, by registered name
 
 
 @contextlib.contextmanager
 def sums_in_fixed_order() -> Iterator[None]:
-    """Adds in a fixed order in the graphs that are traced and first run meanwhile, the run by this thread.
+    """Fixes the order in which gradients are added, in graphs traced inside.
 
-    A float sum depends on its order, so two runs of one seed would differ where the order depends on what other threads
-    have finished; `tf.config.experimental.enable_op_determinism` does not change that. It does in two places, when
-    several operations read a weight or a tensor and their gradients are added:
+    The graphs must also run for the first time inside, on this thread. A float sum depends on its order. In two places
+    TensorFlow's order depends on which thread finishes first, so two runs of one seed differ;
+    `tf.config.experimental.enable_op_determinism` does not change that:
 
-    * TensorFlow adds three or more with one `AddN`, which begins with one whose memory it may overwrite. They are added
-      one after the other instead.
+    * The gradients of a tensor or weight that three or more operations read are added by one `AddN`, which begins with
+      a gradient whose memory it may overwrite. Here they are added one after the other.
     * In graphs that need more than about 200 MB, Grappler's memory pass replaces a sum of three or more tensors by
-      additions in the order in which the tensors happen to be computed. The pass is switched off.
+      additions in the order in which the tensors are computed. Here the pass is switched off.
     """
     eager = context.context()
     before, config = eager.function_call_options, eager.config
@@ -47,26 +48,26 @@ def sums_in_fixed_order() -> Iterator[None]:
 def _add_in_order(gradients: Sequence[Any]) -> Any:
     """Adds gradients from first to last."""
     if not all(isinstance(gradient, tf.Tensor) for gradient in gradients):
-        return backprop._aggregate_grads(gradients)  # slices of a tensor, which are concatenated in order
+        return backprop._aggregate_grads(gradients)  # `IndexedSlices`: TensorFlow concatenates them in order
     total = gradients[0]
     for gradient in gradients[1:]:
-        # Grappler merges no sum behind `ensure_shape` with the next one into a sum of any order
+        # `ensure_shape` keeps Grappler from merging these additions into one `AddN`
         total = tf.ensure_shape(total + gradient, total.shape)
     return total
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Does what `tf.custom_gradient` does, but lets the graph be freed.
+    """`tf.custom_gradient`, except that the graph is freed with the model.
 
-    TensorFlow registers the gradient function of each use in a graph for the life of the process. The function holds
-    the graph, and the graph its model's weights, so no model that was ever used would be freed.
+    TensorFlow registers the gradient function of each use in a graph for the life of the process. The function refers
+    to the graph, and the graph to the model's weights, so without this no model would ever be freed.
 
     Args:
         function: of tensors; returns a tensor or a tuple of tensors, and a function of their gradients that returns the
             gradients of the arguments.
 
     Returns:
-        A function of the same tensors that returns the first of the two.
+        A function of the same tensors, with that gradient; returns the result of `function`.
     """
 
     def call(*args: Any) -> Any:
@@ -81,16 +82,17 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def freed_with_model() -> Iterator[None]:
-    """Lets all graphs be freed that are traced meanwhile, whoever calls `tf.custom_gradient` in them.
+    """Makes graphs traced inside collectable although they contain custom gradients.
 
-    Keras's optimizer does, when it adds the gradients of all devices up, even if there is one device.
+    For calls of `tf.custom_gradient` in other packages: Keras's optimizer makes one when it adds the gradients up over
+    the devices, even on one device.
     """
     before = set(gradient_registry.list())
     try:
         yield
     finally:
         for name in set(gradient_registry.list()) - before:
-            # what TensorFlow registers calls a function that holds the results of the operation
+            # the registered function closes over `tape_grad_fn`, and that over the results of the operation
             inner = inspect.getclosurevars(gradient_registry.lookup(name)).nonlocals.get("tape_grad_fn")
             if inner is not None:
                 result = inspect.getclosurevars(inner).nonlocals["result"]

@@ -1,8 +1,8 @@
 """Mixins of Keras optimizers that change gradients before an update.
 
 The order is: add up over the devices, accumulate over several steps, clip (Keras), add weight decay. Keras's own
-accumulation (`gradient_accumulation_steps`) fails on several devices, since their sums may not stand inside a
-condition, and its learning-rate schedule counts steps instead of updates.
+accumulation (`gradient_accumulation_steps`) fails on several devices, because gradients cannot be added up over the
+devices inside a `tf.cond`, and its learning-rate schedule counts steps instead of updates.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from mrcnn.models import keras_internals
 class Shared(keras.optimizers.Optimizer):
     """Mixin that adds the gradients up over the devices before the optimizer applies them.
 
-    Keras would do so after clipping: each device would clip its own part.
+    Keras alone would do so after clipping, so each device would clip its own gradients.
     """
 
     def apply(self, grads, trainable_variables=None):

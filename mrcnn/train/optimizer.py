@@ -1,10 +1,9 @@
 """Builds the optimizer, whose clipping and weight decay are correct on several devices.
 
 Keras clips each device's own gradient before it adds the devices' gradients up, so two devices would not equal one.
-Here the gradients are averaged over the devices first; every device then clips the same gradient at `norm / n`, and
-Keras's sum of n equal gradients is the global gradient clipped at `norm`: clip(g/n, norm/n) n = clip(g, norm).
-For float16 the average is taken before the loss scale's check, so that all devices skip a step together.
-Weight decay of the form `gradient` joins a gradient that is unscaled, clipped and summed over the devices already.
+Here the gradients are added up over the devices first, and every device clips the same sum; Keras's own sum is switched
+off. For float16 they are added up before the loss scale's check, so that all devices skip a step together. Weight decay
+of the form `gradient` joins a gradient that is unscaled, summed over the devices and clipped already.
 Source: Matterport's SGD with momentum 0.9 and Keras 2.0-2.2's `clipnorm`, which was the global norm; torch's SGD for
 the form `gradient`.
 """

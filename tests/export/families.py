@@ -1,4 +1,4 @@
-"""Models of the families of other code bases, with random weights."""
+"""Models with random weights, of the families of other code bases."""
 
 from functools import partial
 
@@ -38,6 +38,8 @@ def make_bundle(family, **changes):
         values = kernel.numpy()
         kernel.assign(factor * (values - values.mean(axis=tuple(range(values.ndim - 1)))))
     for name, variable in layers.items():
-        if config.is_cascade and name.startswith("mrcnn_bbox_fc"):  # else three random moves leave the image
+        if config.is_cascade and name.startswith(
+            "mrcnn_bbox_fc"
+        ):  # otherwise the random deltas of three stages move boxes out
             variable.assign(0.1 * variable)
     return ModelBundle(model, NAMES, (), InputSize(**SIZE), config)

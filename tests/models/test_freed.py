@@ -1,4 +1,4 @@
-"""A model that is no longer used leaves no graph behind: a graph holds the memory of the weights that it reads."""
+"""The graphs of a model that is no longer used are freed, and with them the memory of its weights."""
 
 import gc
 

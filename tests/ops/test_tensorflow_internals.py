@@ -1,4 +1,4 @@
-"""Sums keep their order in graphs that need much memory; functions with their own gradients keep no model alive."""
+"""Sums have a fixed order in training, also in large graphs; graphs with custom gradients are freed."""
 
 import contextlib
 import gc
@@ -58,17 +58,17 @@ def sums_of_any_order(nodes):
     ]
 
 
-def test_without_it_the_sum_is_replaced_by_additions_in_any_order():
+def test_sums_without_the_context_are_additions_in_any_order():
     assert sums_of_any_order(optimized_nodes(large_gradient()))
 
 
-def test_with_it_the_sum_has_one_order():
+def test_sums_in_fixed_order_adds_in_one_order():
     with sums_in_fixed_order():
         assert sums_of_any_order(optimized_nodes(large_gradient())) == []
 
 
-def test_with_it_large_gradients_are_the_same_every_time():
-    """With a plain sum of the gradients, 60 runs on two threads had up to 17 different results."""
+def test_sums_in_fixed_order_large_gradients_are_the_same_every_time():
+    """Without the context the results differ from run to run on several threads."""
     gradient = large_gradient()
     with sums_in_fixed_order():
         results = {gradient().numpy().tobytes() for _ in range(10)}
@@ -77,7 +77,7 @@ def test_with_it_large_gradients_are_the_same_every_time():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_with_it_the_gradients_of_all_readers_are_added(dtype):
+def test_sums_in_fixed_order_adds_the_gradients_of_all_readers(dtype):
     value = tf.constant([0.0, 5.0], dtype)
     with sums_in_fixed_order(), tf.GradientTape() as tape:
         tape.watch(value)
@@ -86,7 +86,7 @@ def test_with_it_the_gradients_of_all_readers_are_added(dtype):
     np.testing.assert_array_equal(gradient, [111.0, 111.0])
 
 
-def test_with_it_gradients_of_gathered_rows_are_added_too():
+def test_sums_in_fixed_order_adds_gradients_of_gathered_rows():
     value = tf.constant([[1.0, 2.0], [3.0, 4.0]])
     with sums_in_fixed_order(), tf.GradientTape() as tape:
         tape.watch(value)
@@ -95,7 +95,7 @@ def test_with_it_gradients_of_gathered_rows_are_added_too():
     np.testing.assert_array_equal(tf.convert_to_tensor(gradient), [[7.0, 7.0], [5.0, 5.0]])  # 1 + 3 + 3 and 1 + 2 + 2
 
 
-def test_sums_are_as_before_afterwards():
+def test_sums_in_fixed_order_changes_nothing_afterwards():
     with sums_in_fixed_order():
         pass
     assert sums_of_any_order(optimized_nodes(large_gradient()))
@@ -139,7 +139,7 @@ def graph_of_new_function(function):
     return weakref.ref(graph)
 
 
-def test_the_gradient_is_the_given_one():
+def test_custom_gradient_is_the_given_one():
     value = tf.constant([1.0])
     with tf.GradientTape() as tape:
         tape.watch(value)
@@ -149,7 +149,7 @@ def test_the_gradient_is_the_given_one():
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_gradient_is_the_given_one_in_a_graph(nested):
+def test_custom_gradient_is_the_given_one_in_a_graph(nested):
     inner = tf.function(doubled_with_gradient_of_seven) if nested else doubled_with_gradient_of_seven
 
     @tf.function
@@ -162,7 +162,7 @@ def test_the_gradient_is_the_given_one_in_a_graph(nested):
     assert [part.numpy().tolist() for part in step(tf.constant([1.0]))] == [2.0, [7.0]]
 
 
-def test_the_gradient_is_the_given_one_of_each_function_inside_a_loop():
+def test_custom_gradient_is_the_given_one_of_each_function_inside_a_loop():
     @tf.function
     def step(value):
         with tf.GradientTape() as tape:
@@ -177,7 +177,7 @@ def test_the_gradient_is_the_given_one_of_each_function_inside_a_loop():
     assert step(tf.constant([1.0])).numpy().tolist() == [49.0]  # 7 * 7
 
 
-def test_one_with_another_inside_has_its_own_gradient():
+def test_custom_gradient_inside_another():
     @custom_gradient
     def outer(value):
         return doubled_with_gradient_of_seven(value) + 1.0, lambda upstream: 5.0 * upstream
@@ -192,7 +192,7 @@ def test_one_with_another_inside_has_its_own_gradient():
     assert [part.numpy().tolist() for part in step(tf.constant([1.0]))] == [[3.0], [5.0]]
 
 
-def test_a_graph_that_used_it_is_freed():
+def test_custom_gradient_frees_the_graph():
     gc.collect()
     registered = len(gradient_registry.list())
     graph = graph_of_new_function(doubled_with_gradient_of_seven)
@@ -207,7 +207,7 @@ def doubled_by_tensorflow(value):
 
 
 @pytest.mark.parametrize(("context", "freed"), [(freed_with_model, True), (contextlib.nullcontext, False)])
-def test_freed_with_model_is_for_what_others_register(context, freed):
+def test_freed_with_model_frees_graphs_with_gradients_of_tensorflow(context, freed):
     with context():
         graph = graph_of_new_function(doubled_by_tensorflow)
     gc.collect()

@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=["ray", "spark"])
 def killer(request, tmp_path_factory):
-    """An undisturbed run, whose rows are checked."""
+    """Runs a job without kills and checks its rows."""
     return kills.Killer(tmp_path_factory.mktemp(request.param), request.param, python=PYTHON, seconds=0.1).measure()
 
 
@@ -41,7 +41,7 @@ def test_run_survives_ten_kills_of_the_driver(killer):
     assert killer.hits >= 5
 
 
-def test_run_tells_the_error_of_a_worker_in_one_line(killer, tmp_path):
+def test_run_ends_with_the_error_of_a_worker_in_one_line(killer, tmp_path):
     command = [PYTHON, "-m", "tests.scale.driver", killer.engine, killer.images, tmp_path / "out", "4", "breaks"]
     done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")

@@ -56,14 +56,17 @@ class Backend(Protocol):
         """
 
     def custom_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Makes a function with its own gradient, as `keras.ops.custom_gradient` does, that keeps no model alive.
+        """As `keras.ops.custom_gradient`, but unused models can be freed.
 
         Args:
             function: of tensors; returns its result and a function of the result's gradient, as Keras describes.
         """
 
     def training(self) -> AbstractContextManager[None]:
-        """Context in which training steps are traced and run: they add in fixed order and are freed with the model."""
+        """Context for tracing and running training steps.
+
+        Gradients are added in a fixed order, and the graphs of the steps are freed with their model.
+        """
 
     def prefers_fixed_shapes(self) -> bool:
         """Checks whether a head must run, or runs faster, on the same number of regions in every batch."""

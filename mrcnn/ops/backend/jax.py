@@ -32,7 +32,7 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a function with its own gradient with Keras' operation."""
+    """Calls Keras's `custom_gradient`."""
     return cast(Callable[..., Any], ops.custom_gradient(function))
 
 

@@ -52,7 +52,7 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
 
 @contextlib.contextmanager
 def training() -> Iterator[None]:
-    """Makes the sums of a step have a fixed order, and its graph freed with the model."""
+    """Fixes the order of sums and frees the graphs of training steps with their model."""
     with tensorflow_internals.sums_in_fixed_order(), tensorflow_internals.freed_with_model():
         yield
 

@@ -18,7 +18,7 @@ from mrcnn.train.workers.cluster import Cluster
 LIMIT = 300.0  # seconds that the workers may start one after the other
 PAUSE = 0.2  # seconds between two attempts to connect
 READING = 2.0  # seconds for the message of a connection
-GRACE = 15.0  # seconds that a worker tries to reach a chief again that has closed the connection
+GRACE = 15.0  # seconds that a worker tries to reconnect after the chief closed the connection
 GO = b"go\n"
 _MESSAGE = re.compile(rb"mrcnn worker (\d{1,6}) of (\d{1,6}) with (\d{1,6}) devices\n")
 
@@ -36,7 +36,7 @@ def wait_for_all(
 
     Raises:
         UserError: some did not start within the limit, disagree about the workers or their devices, or the
-            chief's port is in use.
+            chief's port is in use; or the chief ended.
     """
     until = time.monotonic() + limit
     if cluster.index:
@@ -100,8 +100,8 @@ def _report(cluster: Cluster, devices: int, *, until: float, limit: float) -> No
             closed = time.monotonic()
         if closed is not None and time.monotonic() - closed > GRACE:
             raise UserError(
-                f"worker {cluster.index}: the chief {cluster.addresses[0]} ended before all workers had started; its "
-                "log has the reason"
+                f"worker {cluster.index}: the chief {cluster.addresses[0]} ended before the training began; its log "
+                "has the reason. Start all workers again"
             )
         time.sleep(PAUSE)
     raise UserError(

@@ -82,6 +82,6 @@ def test_training_is_a_context():
         pass
 
 
-def test_custom_gradient_is_keras():
+def test_custom_gradient_is_that_of_keras():
     function = native.custom_gradient(lambda value: (2.0 * value, lambda *upstream: upstream[-1]))
     assert float(function(ops.ones(()))) == 2.0

@@ -1,4 +1,4 @@
-"""The parts of TensorFlow; test_nms.py and test_device.py test them in use."""
+"""The backend functions for TensorFlow; test_nms.py and test_device.py test them in use."""
 
 import numpy as np
 import pytest

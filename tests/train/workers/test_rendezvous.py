@@ -71,7 +71,8 @@ def test_wait_for_all_a_chief_that_ends(addresses, monkeypatch):
     errors = together(addresses, [2, 4], limit=60.0)
     assert time.monotonic() - begin < 30.0
     assert errors[1] == (
-        f"worker 1: the chief {addresses[0]} ended before all workers had started; its log has the reason"
+        f"worker 1: the chief {addresses[0]} ended before the training began; its log has the reason. Start all "
+        "workers again"
     )
 
 
