@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="path of a train config, or the name of a preset")
     parser.add_argument("project", type=Path)
-    parser.add_argument("--batches", type=int, default=50)
+    parser.add_argument("--batches", type=int, default=50, help="at least 20, since some are prepared ahead")
     options = parser.parse_args()
     images, seconds = measure(options.config, options.project, batches=options.batches)
     print(f"{images} training images: {seconds / images:.4f} s of processor time per image")

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -18,7 +19,6 @@ from mrcnn.errors import UserError
 
 STDERR = 2  # the file descriptor
 BACK_END, TENSORFLOW, OTHERS = "KERAS_BACKEND", "tensorflow", ("jax", "torch")
-CONFIG_FILE = "Keras's config file (~/.keras/keras.json)"
 FILES = "mrcnn.ops.backend."  # begin of the modules of back ends
 # packages that do not run on another back end of Keras
 ON_TENSORFLOW = {"train": "training", "export": "export", "serve": "the service", "demo": "the demo"}
@@ -49,7 +49,7 @@ def load(module: str, *, debug: bool = False) -> ModuleType:
     keras = sys.modules.get("keras")
     if keras is not None:
         name = keras.config.backend()
-        _check_back_end(module, name, f"{CONFIG_FILE} names {name}: set {BACK_END} to {TENSORFLOW}")
+        _check_back_end(module, name, f"{_config_file()} names {name}: set {BACK_END} to {TENSORFLOW}")
     return found
 
 
@@ -73,14 +73,19 @@ def _named() -> str:
     return os.environ.get(BACK_END) or TENSORFLOW  # Keras ignores an empty variable too
 
 
+def _config_file() -> str:
+    return f"Keras's config file ({os.environ.get('KERAS_HOME', '~/.keras')}/keras.json)"
+
+
 def _imported(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing in OTHERS or missing.startswith(FILES):
-            name = os.environ.get(BACK_END)
-            why = f"{BACK_END} is {name}" if name else f"{CONFIG_FILE} names {missing.removeprefix(FILES)}"
+        missing, name = error.name or "", os.environ.get(BACK_END)
+        of_variable = name and name != TENSORFLOW and (missing in OTHERS or missing.startswith(FILES))
+        of_file = not name and (missing.startswith(FILES) or (missing in OTHERS and _is_imported_by_keras(error)))
+        if of_variable or of_file:
+            why = f"{BACK_END} is {name}" if name else f"{_config_file()} names {missing.removeprefix(FILES)}"
             fix = "unset it for TensorFlow, or set it" if name else f"set {BACK_END} to {TENSORFLOW}, or"
             others = " or ".join(OTHERS)
             raise UserError(
@@ -92,6 +97,12 @@ def _imported(module: str) -> ModuleType:
             f"{module} needs TensorFlow, which is not installed: install it, or, for inference alone, set {BACK_END} "
             "to jax or torch, whichever is installed"
         ) from error
+
+
+def _is_imported_by_keras(error: BaseException) -> bool:
+    """Checks whether an import failed in Keras, which imports its back end."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).startswith("keras.") for frame, _ in frames)
 
 
 def _transpose_integers(tensorflow: ModuleType) -> None:

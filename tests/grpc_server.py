@@ -29,7 +29,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         if set(given) != set(wanted):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"input size does not match signature: {sorted(given)}")
         for name, value in given.items():
-            if tf.as_dtype(value.dtype) not in (wanted[name].dtype, tf.string):
+            if tf.as_dtype(value.dtype) != wanted[name].dtype and value.dtype != object:  # bytes are objects in NumPy
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{name}: expected {wanted[name].dtype.name}")
         found = function(**{name: tf.constant(value, wanted[name].dtype) for name, value in given.items()})
         answer = predict_pb2.PredictResponse()

@@ -160,6 +160,7 @@ def test_load_refuses_what_needs_tensorflow_where_keras_config_file_names_anothe
     for module in ("mrcnn.train.run", "mrcnn.predict.predictor"):
         startup.load(module)
     keras = sys.modules["keras"]
+    monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(UserError) as caught:
         startup.load("mrcnn.train.run")
@@ -173,9 +174,18 @@ def test_load_refuses_what_needs_tensorflow_where_keras_config_file_names_anothe
 def test_a_command_names_a_back_end_of_keras_config_file_that_is_not_there(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(\"No module named 'jax'\", name='jax')")
-    environment = {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    environment = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "", "PYTHONPATH": str(tmp_path)}
     options = ["demo", "--output", str(tmp_path / "out")]
     done = python("-m", "mrcnn", *options, **environment)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "Keras's config file (~/.keras/keras.json) names jax, which is not installed" in done.stderr
+    assert f"Keras's config file ({tmp_path}/keras.json) names jax, which is not installed" in done.stderr
+
+
+@pytest.mark.parametrize("back_end", ["", "tensorflow"])
+def test_load_keeps_the_error_of_a_package_that_is_missing_for_another_reason(tmp_path, monkeypatch, back_end):
+    monkeypatch.setenv("KERAS_BACKEND", back_end)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"needs_jax{back_end}.py").write_text("raise ModuleNotFoundError('none', name='jax')")
+    with pytest.raises(ModuleNotFoundError):
+        startup.load(f"needs_jax{back_end}")

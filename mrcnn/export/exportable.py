@@ -13,6 +13,7 @@ import numpy as np
 from mrcnn.config.model import ModelConfig
 from mrcnn.model_folder.network import Network
 from mrcnn.ops import accelerator
+from mrcnn.ops.tensorflow_internals import forward_only
 from mrcnn.predict import outputs
 from mrcnn.predict.image_function import InputRules
 from mrcnn.structures import Choices, Tensor
@@ -82,4 +83,5 @@ class Exportable:
         Returns:
             The fields of `RawDetections` by name, see `outputs.named`: `[B, D, ...]` each, and maps `[B, ...]`.
         """
-        return outputs.named(self.network({"images": images, "windows": windows}, choices=self.choices))
+        with forward_only():
+            return outputs.named(self.network({"images": images, "windows": windows}, choices=self.choices))

@@ -7,6 +7,7 @@ release may rename what is used here; the tests of this file then fail.
 
 import contextlib
 import inspect
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -37,18 +38,42 @@ def sums_in_fixed_order() -> Iterator[None]:
     before, config = eager.function_call_options, eager.config
     config.graph_options.rewrite_options.memory_optimization = RewriterConfig.NO_MEM_OPT
     eager.function_call_options = context.FunctionCallOptions(before.executor_type, config)
-    pywrap_tfe.TFE_Py_RegisterVSpace(backprop._default_vspace._replace(aggregate_fn=_add_in_order))
+    _ordered.enter()
     try:
         yield
     finally:
         eager.function_call_options = before
-        pywrap_tfe.TFE_Py_RegisterVSpace(backprop._default_vspace)
+        _ordered.leave()
+
+
+class _Ordered:
+    """Counts the contexts of all threads in which tapes add gradients in order; a tape's way to add is global."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+
+    def enter(self) -> None:
+        """Makes tapes add in order, from the first context on."""
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                pywrap_tfe.TFE_Py_RegisterVSpace(backprop._default_vspace._replace(aggregate_fn=_add_in_order))
+
+    def leave(self) -> None:
+        """Makes tapes add by TensorFlow's function again after the last context."""
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                pywrap_tfe.TFE_Py_RegisterVSpace(backprop._default_vspace)
+
+
+_ordered = _Ordered()
 
 
 def _add_in_order(gradients: Sequence[Any]) -> Any:
     """Adds gradients from first to last."""
-    if not all(isinstance(gradient, tf.Tensor) for gradient in gradients):
-        return backprop._aggregate_grads(gradients)  # `IndexedSlices`: TensorFlow concatenates them in order
+    if any(not isinstance(gradient, tf.Tensor) or gradient.dtype == tf.variant for gradient in gradients):
+        return backprop._aggregate_grads(gradients)  # `IndexedSlices`, which are concatenated in order, or lists
     total = gradients[0]
     for gradient in gradients[1:]:
         # `ensure_shape` keeps Grappler from merging these additions into one `AddN`
@@ -71,6 +96,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def call(*args: Any) -> Any:
+        if _tracing.forward_only:
+            return function(*args)[0]
         result = tf.custom_gradient(function)(*args)
         if not tf.executing_eagerly():
             operation = tf.nest.flatten(result)[0].op
@@ -78,6 +105,25 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return call
+
+
+class _Tracing(threading.local):
+    """What this thread traces."""
+
+    forward_only = False
+
+
+_tracing = _Tracing()
+
+
+@contextlib.contextmanager
+def forward_only() -> Iterator[None]:
+    """Leaves the gradients of `custom_gradient` out of graphs traced inside by this thread; they are for inference."""
+    before, _tracing.forward_only = _tracing.forward_only, True
+    try:
+        yield
+    finally:
+        _tracing.forward_only = before
 
 
 @contextlib.contextmanager
@@ -91,22 +137,35 @@ def freed_with_model() -> Iterator[None]:
     try:
         yield
     finally:
-        for name in set(gradient_registry.list()) - before:
-            # the registered function closes over `tape_grad_fn`, and that over the results of the operation
-            inner = inspect.getclosurevars(gradient_registry.lookup(name)).nonlocals.get("tape_grad_fn")
-            if inner is not None:
-                result = inspect.getclosurevars(inner).nonlocals["result"]
-                _move_to_graph(name, tf.nest.flatten(result)[0].graph)
+        for name in {*gradient_registry.list()} - before:
+            graph = _graph_of(gradient_registry._registry.get(name, {}).get("type"))
+            if graph is not None:
+                _move_to_graph(name, graph)
+
+
+def _graph_of(function: Any) -> tf.Graph | None:
+    """Returns the graph that a registered gradient function of `tf.custom_gradient` refers to; None for others."""
+    for name in ("tape_grad_fn", "result"):  # it closes over the first, and that over the results of the operation
+        if not inspect.isfunction(function):
+            return None
+        function = inspect.getclosurevars(function).nonlocals.get(name)
+    return next((each.graph for each in tf.nest.flatten(function) if isinstance(each, tf.Tensor)), None)
+
+
+_moving = threading.Lock()
 
 
 def _move_to_graph(name: str, graph: tf.Graph) -> None:
-    """Moves a gradient function from TensorFlow's registry to the graph that uses it."""
-    registered = gradient_registry._registry
-    setattr(graph, _KEPT, getattr(graph, _KEPT, {}) | {name: registered.pop(name)["type"]})
-    owner = weakref.ref(graph)
+    """Moves a gradient function from TensorFlow's registry to the graph that uses it, unless it was moved before."""
+    registered, owner = gradient_registry._registry, weakref.ref(graph)
+    with _moving:
+        kept = getattr(graph, _KEPT, {})
+        if name in kept or name not in registered:
+            return
+        setattr(graph, _KEPT, kept | {name: registered.pop(name)["type"]})
 
-    @tf.RegisterGradient(name)
-    def gradient(operation: tf.Operation | None, *upstream: Any) -> Any:
-        return getattr(owner(), _KEPT)[name](operation, *upstream)
+        @tf.RegisterGradient(name)
+        def gradient(operation: tf.Operation | None, *upstream: Any) -> Any:
+            return getattr(owner(), _KEPT)[name](operation, *upstream)
 
     weakref.finalize(graph, registered.pop, name, None)

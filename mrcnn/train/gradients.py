@@ -20,6 +20,11 @@ class Shared(keras.optimizers.Optimizer):
     Keras alone would do so after clipping, so each device would clip its own gradients.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Stores the arguments, which are Keras's."""
+        super().__init__(*args, **kwargs)
+        keras_internals.take_summed_gradients(getattr(self, "inner_optimizer", self))
+
     def apply(self, grads, trainable_variables=None):
         """Updates the variables with the sums of the gradients.
 

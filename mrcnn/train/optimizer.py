@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import keras
 
-from mrcnn.models import keras_internals
 from mrcnn.train.gradients import Accumulated, Decayed, Shared
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -128,8 +127,6 @@ def build_optimizer(
         optimizer = _OWN[name](**arguments)
     else:
         optimizer = _KERAS[name](**arguments)
-    if num_replicas > 1:
-        keras_internals.take_summed_gradients(optimizer)
     optimizer.exclude_from_weight_decay(var_list=list(decay.undecayed))
     if not loss_scale:
         return optimizer

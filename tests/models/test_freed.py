@@ -10,7 +10,8 @@ from .small import POINTREND, POINTS, build_model, make_batch
 
 
 def graphs():
-    """Counts the graphs that are alive, among them those of other tests."""
+    """Counts the graphs that are alive, among them those of other tests and TensorFlow's default graph."""
+    tf.compat.v1.get_default_graph()  # made when it is first used
     gc.collect()
     return sum(isinstance(each, tf.Graph) for each in gc.get_objects())
 

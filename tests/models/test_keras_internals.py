@@ -46,3 +46,15 @@ def test_is_decayed_follows_the_exclusion():
     optimizer.build([first, second])
     assert [keras_internals.is_decayed(optimizer, variable) for variable in (first, second)] == [True, False]
     assert not keras_internals.is_decayed(optimizer, second.value)  # TensorFlow's own form
+
+
+def test_take_summed_gradients_replaces_the_sum_over_the_devices():
+    optimizer = keras.optimizers.SGD(1.0)
+    assert callable(optimizer._all_reduce_sum_gradients)  # that of Keras, which may be renamed
+    keras_internals.take_summed_gradients(optimizer)
+    pairs = [(np.float32(1.0), None)]
+    assert optimizer._all_reduce_sum_gradients(pairs) is pairs
+    variable = keras.Variable(np.float32(5.0))
+    optimizer.build([variable])
+    optimizer.apply([np.float32(2.0)])
+    assert float(variable.numpy()) == 3.0

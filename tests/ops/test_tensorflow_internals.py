@@ -10,8 +10,9 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import gradient_registry
 
-from mrcnn.ops.tensorflow_internals import custom_gradient, freed_with_model, sums_in_fixed_order
+from mrcnn.ops.tensorflow_internals import custom_gradient, forward_only, freed_with_model, sums_in_fixed_order
 
+FLOAT = tf.float32.as_datatype_enum
 CELLS, READS, CHANNELS, READERS = 5440, 78400, 128, 8  # each reader's rows are 40 MB, all together 321 MB
 
 
@@ -52,10 +53,9 @@ def optimized_nodes(function):
 
 
 def sums_of_any_order(nodes):
-    """Lists the nodes that add in an order that may depend on other threads."""
-    return [
-        node.name for node in nodes if node.op == "TemporaryVariable" or (node.op == "AddN" and len(node.input) > 2)
-    ]
+    """Lists the nodes that add floats in an order that may depend on other threads."""
+    many = [node for node in nodes if node.op == "AddN" and len(node.input) > 2 and node.attr["T"].type == FLOAT]
+    return [node.name for node in [*many, *(node for node in nodes if node.op == "TemporaryVariable")]]
 
 
 def test_sums_without_the_context_are_additions_in_any_order():
@@ -93,6 +93,28 @@ def test_sums_in_fixed_order_adds_gradients_of_gathered_rows():
         rows = [tf.gather(value, index) * factor for index, factor in (([0, 1], 1.0), ([1, 1], 2.0), ([0, 0], 3.0))]
         gradient = tape.gradient(tf.reduce_sum(tf.concat(rows, 0)), value)
     np.testing.assert_array_equal(tf.convert_to_tensor(gradient), [[7.0, 7.0], [5.0, 5.0]])  # 1 + 3 + 3 and 1 + 2 + 2
+
+
+def test_sums_in_fixed_order_adds_lists():
+    """Two readers of a list: its gradients are variants, which have no addition of their own."""
+
+    @tf.function
+    def gradient(value):
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            parts = tf.TensorArray(tf.float32, 2).unstack(value)
+            total = parts.read(0) + 10.0 * parts.read(1) + 100.0 * parts.read(0)
+        return tape.gradient(total, value)
+
+    with sums_in_fixed_order():
+        assert gradient(tf.constant([1.0, 2.0])).numpy().tolist() == [101.0, 10.0]
+
+
+def test_sums_in_fixed_order_holds_after_a_context_inside_has_ended():
+    with sums_in_fixed_order():
+        with sums_in_fixed_order():
+            pass
+        assert sums_of_any_order(optimized_nodes(large_gradient())) == []
 
 
 def test_sums_in_fixed_order_changes_nothing_afterwards():
@@ -224,6 +246,36 @@ def test_freed_with_model_leaves_the_gradient_of_a_function_traced_before():
         tape.watch(value)
         result = inner(value)
     assert tape.gradient(result, value).numpy().tolist() == [7.0]
+
+
+def test_freed_with_model_leaves_what_it_does_not_know():
+    with freed_with_model():
+        tf.no_gradient("MrcnnTestOfNone")
+        tf.RegisterGradient("MrcnnTestOfAnother")(abs)
+    assert {"MrcnnTestOfNone", "MrcnnTestOfAnother"} <= set(gradient_registry.list())
+
+
+def test_freed_with_model_inside_another():
+    with freed_with_model(), freed_with_model():
+        inner = tf.function(doubled_by_tensorflow)
+        inner(tf.constant([1.0]))
+    value = tf.constant([1.0])
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = inner(value)
+    assert tape.gradient(result, value).numpy().tolist() == [7.0]
+
+
+def test_forward_only_leaves_the_gradient_out():
+    @tf.function
+    def infer(value):
+        with forward_only():
+            return doubled_with_gradient_of_seven(value)
+
+    assert infer(tf.constant([1.0])).numpy().tolist() == [2.0]
+    operations = infer.get_concrete_function(tf.constant([1.0])).graph.get_operations()
+    assert "IdentityN" not in [operation.type for operation in operations]
+    test_custom_gradient_is_the_given_one()
 
 
 def test_freed_with_model_after_an_error_too():

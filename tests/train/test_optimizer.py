@@ -137,6 +137,15 @@ def test_shared_sgd_shared_form_on_one_device_equals_the_plain_one():
     np.testing.assert_allclose(apply_once(shared, (30, 40)), (-0.3, -0.4), rtol=1e-6)
 
 
+@pytest.mark.parametrize("loss_scale", [False, True])
+def test_build_optimizer_for_several_devices_survives_its_config(loss_scale):
+    made = optimizer.build_optimizer(0.1, num_replicas=2, loss_scale=loss_scale)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    for each in (made, again):
+        inner = each.inner_optimizer if loss_scale else each
+        assert inner._all_reduce_sum_gradients("summed already") == "summed already"
+
+
 def test_build_optimizer_settings_reach_the_optimizer():
     made = optimizer.build_optimizer(0.5, momentum=0.8, nesterov=True, global_clipnorm=2.0, decay=DECOUPLED)
     kept = made.get_config()

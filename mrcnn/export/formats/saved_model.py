@@ -47,8 +47,7 @@ class SavedModel(Format):
         module.variables_of_model = model.variables
         # an attribute is saved without being a signature: servers do not offer it
         module.probabilities = traced.pop(PROBABILITIES)
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # it is for inference
-        tf.saved_model.save(module, str(folder), signatures=traced, options=options)
+        tf.saved_model.save(module, str(folder), signatures=traced)
 
     def open(self, folder: Path, settings: DetectorSettings) -> Mapping[str, ImageFunction]:
         """Loads both signatures and the function `probabilities`; see `Format.open`.

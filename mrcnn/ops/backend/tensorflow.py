@@ -65,7 +65,12 @@ def prefers_fixed_shapes() -> bool:
 def compiled(function: Callable[..., Any], inputs: Inputs, *, weights: Callable[[], Sequence[Any]]) -> Graph:
     """Traces the function once for all shapes; the graph reads the variables itself."""
     del weights
-    return tf.function(function, input_signature=[tf.TensorSpec(list(shape), dtype) for shape, dtype in inputs])
+
+    def forward(*arguments: Tensor) -> Any:
+        with tensorflow_internals.forward_only():
+            return function(*arguments)
+
+    return tf.function(forward, input_signature=[tf.TensorSpec(list(shape), dtype) for shape, dtype in inputs])
 
 
 def gpus() -> list[Any]:

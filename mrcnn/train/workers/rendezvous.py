@@ -90,10 +90,10 @@ def _read(connection: socket.socket, cluster: Cluster, devices: int) -> int | No
 
 def _report(cluster: Cluster, devices: int, *, until: float, limit: float) -> None:
     host, port = _parts(cluster.addresses[0])
-    closed = None  # when the chief closed the last connection
+    closed = None  # when the chief closed the last connection, or made it if the chief reset it
     while (left := until - time.monotonic()) > 0:
         with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=left) as connection:
-            closed = None
+            closed = time.monotonic()
             connection.sendall(b"mrcnn worker %d of %d with %d devices\n" % (cluster.index, cluster.count, devices))
             if connection.recv(len(GO)) == GO:
                 return

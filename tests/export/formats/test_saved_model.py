@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from mrcnn.export import run
 from mrcnn.export.formats import saved_model
@@ -77,6 +78,15 @@ def test_write_agrees_for_models_of_other_code_bases(tmp_path, family, changes):
         live = Predictor(bundle).predict([image])[0]
         assert len(live.scores) >= 5
         check(call(loaded, "serving_default", image), live)
+
+
+def test_write_leaves_no_gradient_in_the_graph(exported_network):
+    stored = saved_model_pb2.SavedModel.FromString((exported_network / "saved_model.pb").read_bytes())
+    nodes = [
+        node for graph in stored.meta_graphs for each in graph.graph_def.library.function for node in each.node_def
+    ]
+    assert len(nodes) > 1000
+    assert [node.name for node in nodes if "_gradient_op_type" in node.attr] == []
 
 
 def test_write_needs_only_tensorflow_to_load(network, exported_network, tmp_path):

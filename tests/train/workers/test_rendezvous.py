@@ -91,7 +91,9 @@ def test_wait_for_all_a_chief_that_starts_again(addresses, monkeypatch):
     second = threading.Thread(target=wait)
     with socket.create_server((host, int(port))) as listener:  # a chief that ends after the first message
         second.start()
-        listener.accept()[0].close()
+        connection = listener.accept()[0]
+        connection.recv(64)
+        connection.close()
     worker.start()
     worker.join()
     second.join()
