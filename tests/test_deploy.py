@@ -205,7 +205,8 @@ def test_real_network_end_to_end(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "served" / "1" / "verify.json").read_text())
     assert report["passed"]
-    assert len(report["proofs"][0]["comparisons"]) == 6  # two images by two signatures, and their probabilities
+    # two images and three variants of each, by two signatures, and their probabilities
+    assert len(report["proofs"][0]["comparisons"]) == 2 * 4 * 3
     messages = [json.loads(line)["message"] for line in done.stderr.splitlines() if line.startswith("{")]
     assert messages[-1].startswith("exported to")
 
