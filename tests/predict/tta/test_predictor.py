@@ -19,7 +19,7 @@ from mrcnn.predict.tta.predictor import AugmentedPredictor, predictor_of
 from mrcnn.predict.tta.views import View
 from mrcnn.project.annotation import Label
 from mrcnn.project.geometry import Rectangle
-from tests.models.test_fixed_slots import SETTINGS, build_model
+from tests.models.small import SETTINGS, build_model
 from tests.predict import helpers
 
 from . import networks
