@@ -25,10 +25,10 @@ from tests import projects
 from tests.train.conftest import HeardLog
 
 pytestmark = pytest.mark.slow
-SIDE, IMAGES = 128, 4
+SIDE, IMAGES, COPIES = 128, 4, 10  # an epoch writes half a gigabyte, so it has a step for each copy of the images
 CONFIG = {
     "lr": 0.0015,
-    "epochs": 80,
+    "epochs": 8,
     "batch_size": {"train": 4, "val": 4},
     "input_size": {"min_dim": SIDE, "max_dim": SIDE},
     "weights_init_type": "random",
@@ -42,7 +42,7 @@ CONFIG = {
     },
     "optimizer": {"name": "adam"},
     "lr_schedule": {"name": "cosine", "warmup_steps": 20, "final_fraction": 0.02},
-    "validation": {"every_epochs": 80},
+    "validation": {"every_epochs": 8},
     "checkpoints": {"keep": 1},
 }  # fmt: skip
 
@@ -63,12 +63,12 @@ def draw(index):
     return image, masks
 
 
-def write_coco(folder):
-    """Writes the images as COCO data: the annotation file and the folder of images."""
+def write_coco(folder, *, copies=1):
+    """Writes copies of the images as COCO data: the annotation file and the folder of images."""
     (folder / "img").mkdir(parents=True)
     images, annotations = [], []
-    for index in range(IMAGES):
-        image, masks = draw(index)
+    for index in range(copies * IMAGES):
+        image, masks = draw(index % IMAGES)
         cv2.imwrite(str(folder / "img" / f"{index}.png"), image[..., ::-1])
         images.append({"id": index, "file_name": f"{index}.png", "height": SIDE, "width": SIDE})
         for category, mask in enumerate(masks.values(), start=1):
@@ -90,7 +90,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hourglass")
     data, images = write_coco(folder / "data")
     log = HeardLog()
-    paths = DataPaths(data, images, data, images)  # it is measured on the images that it learns
+    paths = DataPaths(*write_coco(folder / "train", copies=COPIES), data, images)
     training.train(load_train_config(CONFIG), data=paths, output_dir=folder / "out", log=log)
     assert "`allowed_mask_classes`: the masks of triangle train nothing" in log.messages
     return folder / "out", data, images
