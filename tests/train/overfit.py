@@ -33,16 +33,16 @@ def config(*, epochs, **model):
     }  # fmt: skip
 
 
-def train(folder, values):
+def train(folder, values, *, copies=STEPS):
     """Trains on copies of four figures, which also validate; the model is `folder / "out"`.
 
-    Each epoch writes a checkpoint of half a gigabyte, so it has as many steps as there are copies of each figure.
+    An epoch has as many steps as there are copies of each figure.
 
     Returns:
         The rows of the history.
     """
     paths = DataPaths(
-        *figures.write_coco(folder / "data", images=STEPS * BATCH, different=BATCH),
+        *figures.write_coco(folder / "data", images=copies * BATCH, different=BATCH),
         *figures.write_coco(folder / "val", images=BATCH),
     )
     training.train(load_train_config(values), data=paths, output_dir=folder / "out", log=HeardLog())
