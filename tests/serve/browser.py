@@ -105,9 +105,12 @@ class Browser:
         self._ask("POST", "/goog/cdp/execute", {"cmd": name, "params": values})
 
     def downloaded(self, name, seconds=30):
-        """Waits for a downloaded file, and returns its bytes; the next of its name may come after it."""
+        """Waits for a downloaded file, and returns its bytes; the next of its name may come after it.
+
+        The browser writes into a file of another name. Until it renames that one, an empty file keeps the name.
+        """
         path, deadline = self.downloads / name, time.monotonic() + seconds
-        while not path.exists():
+        while not (path.exists() and path.stat().st_size):
             assert time.monotonic() < deadline, list(self.downloads.glob("*"))
             time.sleep(0.02)
         content = path.read_bytes()
