@@ -109,6 +109,8 @@ def _quantize(path: Path, out: Path, *, images: Images, image_channels: int) -> 
         str(out),
         _Reader(images),
         quant_format=quantization.QuantFormat.QDQ,
+        # the ranges of all values of these types are measured at once, so of no other type: this bounds the memory
+        op_types_to_quantize=sorted({node.op_type for node in model.graph.node if node.name in selected.layers}),
         nodes_to_quantize=list(selected.layers),
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,

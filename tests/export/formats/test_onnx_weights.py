@@ -54,6 +54,23 @@ def properties(file):
     return {item.key: item.value for item in onnx.load(str(file)).metadata_props}
 
 
+def test_reduce_to_int8_measures_the_values_of_layers_alone(file, monkeypatch):
+    """All measured values are in memory at once: those of other operators, which RoIAlign has many of, are left out."""
+    from onnxruntime.quantization import calibrate
+
+    measured = set()
+
+    class Listening(calibrate.MinMaxCalibrater):
+        def select_tensors_to_calibrate(self, model):
+            found = super().select_tensors_to_calibrate(model)
+            measured.update(found[0])
+            return found
+
+    monkeypatch.setattr(calibrate, "MinMaxCalibrater", Listening)
+    onnx_weights.reduce(file, weights="int8", images=IMAGES, image_channels=3)
+    assert measured == {"batch", "a", "b", "c", "d", "e", "result"}  # what the four convolutions read and write
+
+
 def test_reduce_to_int8_quantizes_the_inner_layers(file):
     before = results(file)
     onnx_weights.reduce(file, weights="int8", images=IMAGES, image_channels=3)
