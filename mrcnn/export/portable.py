@@ -51,12 +51,13 @@ def paste(masks: Tensor, boxes: Tensor, *, height: Tensor, width: Tensor, rules:
     steps = tf.maximum(count, 1)  # a result of no steps would have no height and width
     masks, boxes = tf.pad(masks, [[0, 1], [0, 0], [0, 0]]), tf.pad(boxes, [[0, 1], [0, 0]])
     canvas = tf.TensorArray(tf.uint8, size=steps, element_shape=[None, None])
+    drawn = tf.TensorArray(tf.bool, size=steps, element_shape=[])
 
-    def step(index: Tensor, canvas: Any) -> tuple[Tensor, Any]:
+    def step(index: Tensor, canvas: Any, drawn: Any) -> tuple[Tensor, Any, Any]:
         crop, padding = graph.draw_in_box(masks[index], boxes[index], height=height, width=width, rules=rules)
-        return index + 1, canvas.write(index, tf.pad(tf.cast(crop, tf.uint8), padding))
+        pasted = tf.pad(tf.cast(crop, tf.uint8), padding)
+        return index + 1, canvas.write(index, pasted), drawn.write(index, tf.reduce_any(crop))
 
-    _, canvas = tf.while_loop(lambda index, _: index < steps, step, (0, canvas), parallel_iterations=1)
-    pasted = canvas.stack()[:count]
-    drawn = tf.reduce_any(pasted > 0, axis=[1, 2])
-    return tf.boolean_mask(pasted, drawn), drawn
+    _, canvas, drawn = tf.while_loop(lambda index, *_: index < steps, step, (0, canvas, drawn), parallel_iterations=1)
+    pasted, some = canvas.stack()[:count], drawn.stack()[:count]
+    return tf.boolean_mask(pasted, some), some

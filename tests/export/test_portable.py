@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.export import graph, portable
 from mrcnn.structures import OutputRules
@@ -20,3 +21,16 @@ def test_paste_equals_draw(count):
     np.testing.assert_array_equal(drawn, expected_drawn)
     np.testing.assert_array_equal(pasted, expected)
     assert pasted.shape == (int(np.sum(drawn)), height, width)
+
+
+def test_paste_computes_nothing_of_all_masks_together():
+    """All masks in float32 would be the largest array of the model: ONNX has no comparison of uint8."""
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in ([None, 7, 7], [None, 4])]
+
+    @tf.function(input_signature=specs)
+    def run(masks, boxes):
+        return portable.paste(masks, boxes, height=70, width=90, rules=OutputRules())
+
+    made = {operation.type for operation in run.get_concrete_function().graph.get_operations()}
+    assert {"TensorListStack", "GatherV2"} <= made  # the masks of the loop, and the choice among them
+    assert not {"Cast", "Greater", "GreaterEqual", "NotEqual", "Any"} & made
