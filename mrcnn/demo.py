@@ -52,13 +52,21 @@ def main(output: Path, log: EventLog) -> None:
     inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
     photographs = output / "results" / untouched.name / coins.DATASET / "img"
-    _export(output / "model" / "best", output / "saved_model", images=photographs, log=log)
+    export_model(output / "model" / "best", output / "saved_model", images=photographs, log=log)
     draw_overlay(predictor, untouched, output / OVERLAY)
     log.info(text_table(metrics))
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
 
 
-def _export(model: Path, output: Path, *, images: Path, log: EventLog) -> None:
+def export_model(model: Path, output: Path, *, images: Path, log: EventLog) -> None:
+    """Exports a model, if Keras runs on TensorFlow; else logs one line.
+
+    Args:
+        model: its folder.
+        output: folder of the exported model.
+        images: on which the exported model is compared with the original.
+        log: receives the messages.
+    """
     if keras.config.backend() != startup.TENSORFLOW:
         log.info(f"{output} is not written: export needs TensorFlow, and Keras runs on {keras.config.backend()}")
         return
