@@ -97,6 +97,8 @@ def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_losses_gradients_and_steps_are_those_of_tensorflow(backend, model, expected, tmp_path):
+    if backend == "jax" and model.name != "matterport":
+        pytest.skip("compared on PyTorch alone, since JAX compiles for minutes")
     got = computed(backend, "training", model, tmp_path / "found.npz")
     assert got.keys() == expected["training"].keys()
     total = expected["training"]["steps/loss"]
