@@ -82,10 +82,13 @@ $(TORCH)/.keras: $(TORCH)/.run requirements-backends.txt
 # tests of the maths that need no TensorFlow
 NEUTRAL := tests/ops/backend $(addprefix tests/ops/test_,$(addsuffix .py,anchors box_coding boxes cells frames levels mask_paste \
   matching nms reduction sampling))
-# NumPy's warning is about how Keras converts tensors of PyTorch
-test-backends: $(VENV)/.dev $(JAX)/.run $(TORCH)/.keras  ## JAX and PyTorch detect the same as TensorFlow
-	KERAS_BACKEND=jax $(JAX)/bin/python -m pytest -q $(NEUTRAL)
-	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -q -W "ignore:__array__ implementation:DeprecationWarning" $(NEUTRAL)
+# whole training runs, which are stopped and resumed
+RUNS := tests/train/test_run.py tests/train/engine/test_one_device.py
+# NumPy's warning is about how Keras converts tensors of JAX and PyTorch
+NEUTRALLY := -m pytest -q -m "slow or not slow" -W "ignore:__array__ implementation:DeprecationWarning"
+test-backends: $(VENV)/.dev $(JAX)/.run $(TORCH)/.keras  ## JAX and PyTorch detect and learn the same as TensorFlow
+	KERAS_BACKEND=jax $(JAX)/bin/python $(NEUTRALLY) $(NEUTRAL) $(RUNS)
+	KERAS_BACKEND=torch $(TORCH)/bin/python $(NEUTRALLY) $(NEUTRAL) $(RUNS)
 	MRCNN_JAX_PYTHON=$(CURDIR)/$(JAX)/bin/python MRCNN_BACKEND_TORCH_PYTHON=$(CURDIR)/$(TORCH)/bin/python \
 	  $(BIN)/python -m pytest -q -m "slow or not slow" tests/backends
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from mrcnn.config.load import load_train_config
 from mrcnn.data import pipeline
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths
+from mrcnn.data.streams import Batches
 from mrcnn.events import EventLog, make_log
 from mrcnn.model_folder.read import ModelBundle
 from mrcnn.predict.predictor import Predictor
@@ -37,7 +37,7 @@ class Data:
         checked: the samples of both sets, the classes, and the train config fitted to the images and the machine.
     """
 
-    train: tf.data.Dataset
+    train: Batches
     steps: int
     checked: Checked
 

@@ -1,19 +1,22 @@
-"""Runs the demo: makes a project, trains, evaluates, infers, exports, verifies and draws."""
+"""Runs the demo: makes a project, trains, evaluates, infers, exports, verifies and draws.
+
+The export and its verification need TensorFlow and are left out with another back end of Keras.
+"""
 
 import shutil
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from mrcnn import files
+from mrcnn import files, startup
 from mrcnn.annotate import draw, run
 from mrcnn.config import load, presets
 from mrcnn.convert import coins
 from mrcnn.evaluate import run as scoring
 from mrcnn.evaluate.text_table import text_table
 from mrcnn.events import EventLog
-from mrcnn.export import run as exporting
 from mrcnn.images import pixels
 from mrcnn.predict import sources
 from mrcnn.predict.predictor import Predictor
@@ -32,7 +35,7 @@ def main(output: Path, log: EventLog) -> None:
     It replaces the results of an earlier run, and leaves everything else in `output` unchanged.
 
     Args:
-        output: folder for `project/`, `model/`, `results/`, `saved_model/` and `overlay.png`.
+        output: folder for `project/`, `model/`, `results/`, `saved_model/` (with TensorFlow) and `overlay.png`.
         log: receives every step and, at the end, the scores and the time.
     """
     began = time.monotonic()
@@ -49,10 +52,25 @@ def main(output: Path, log: EventLog) -> None:
     inference = load.load_inference_config(INFERENCE_PRESET, warn=log.warning)
     run.apply(predictor, untouched, output / "results", config=inference, log=log, options=run.Options())
     photographs = output / "results" / untouched.name / coins.DATASET / "img"
-    exporting.export(output / "model" / "best", output / "saved_model", log=log, images=photographs)
+    export_model(output / "model" / "best", output / "saved_model", images=photographs, log=log)
     draw_overlay(predictor, untouched, output / OVERLAY)
     log.info(text_table(metrics))
     log.info(f"done in {time.monotonic() - began:.0f} s; the detections are drawn in {output / OVERLAY}")
+
+
+def export_model(model: Path, output: Path, *, images: Path, log: EventLog) -> None:
+    """Exports a model, if Keras runs on TensorFlow; else logs one line.
+
+    Args:
+        model: its folder.
+        output: folder of the exported model.
+        images: on which the exported model is compared with the original.
+        log: receives the messages.
+    """
+    if keras.config.backend() != startup.TENSORFLOW:
+        log.info(f"{output} is not written: export needs TensorFlow, and Keras runs on {keras.config.backend()}")
+        return
+    startup.load("mrcnn.export.run").export(model, output, log=log, images=images)
 
 
 def draw_overlay(predictor: AnyPredictor, source: sources.Source, path: Path) -> None:

@@ -21,7 +21,7 @@ STDERR = 2  # the file descriptor
 BACK_END, TENSORFLOW, OTHERS = "KERAS_BACKEND", "tensorflow", ("jax", "torch")
 FILES = "mrcnn.ops.backend."  # begin of the modules of back ends
 # packages that do not run on another back end of Keras
-ON_TENSORFLOW = {"train": "training", "export": "export", "serve": "the service", "demo": "the demo"}
+ON_TENSORFLOW = {"export": "export", "serve": "the service"}
 LEVEL_VARIABLE, ERRORS = "TF_CPP_MIN_LOG_LEVEL", "2"  # after the import TensorFlow shows errors only
 MOST_SHOWN = 64 * 1024  # bytes of the hidden text that are shown after an error
 
@@ -94,8 +94,8 @@ def _imported(module: str) -> ModuleType:
         if missing != TENSORFLOW:
             raise
         raise UserError(
-            f"{module} needs TensorFlow, which is not installed: install it, or, for inference alone, set {BACK_END} "
-            "to jax or torch, whichever is installed"
+            f"{module} needs TensorFlow, which is not installed: install it, or, for training and inference, set "
+            f"{BACK_END} to jax or torch, whichever is installed"
         ) from error
 
 

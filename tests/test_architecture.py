@@ -32,6 +32,8 @@ KERAS_INTERNALS, TENSORFLOW_INTERNALS = (
 BACK_ENDS = {
     "ops/backend/tensorflow.py": {"tensorflow"},
     "ops/tensorflow_internals.py": {"tensorflow"},
+    "data/tf_stream.py": {"tensorflow"},
+    "train/engine/tensorflow.py": {"tensorflow"},
     "ops/backend/jax.py": {"jax"},
     "ops/backend/torch.py": {"torch", "torchvision"},
     "predict/runtimes/saved_model.py": {"tensorflow"},
@@ -42,7 +44,8 @@ PUBLIC_WITH_UNDERSCORE = {"_asdict", "_replace", "_fields", "_fields_", "_exit",
 TENSORFLOW_FREE = {
     "__init__", "errors", "decoder_notes", "files", "locks", "optional", "structures", "events", "startup", "commands",
     "__main__", "config", "images", "project", "fields", "ops", "blocks", "backbones", "heads", "models", "weights",
-    "model_folder", "predict", "evaluate", "serve",
+    "model_folder", "predict", "evaluate", "serve", "data", "annotate", "scale", "card", "train", "report", "api",
+    "demo",
 }  # fmt: skip
 
 

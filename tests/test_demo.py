@@ -53,6 +53,14 @@ def test_demo_trains_from_random_weights_on_every_layer():
     assert (config.weights_init_type, config.train_layers, config.model.batch_norm) == ("random", "all", "trained")
 
 
+def test_demo_leaves_out_the_export_on_another_back_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo.keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(demo.startup, "load", lambda module: pytest.fail(module))
+    demo.export_model(tmp_path / "model", tmp_path / "saved", images=tmp_path, log=events.make_log("json"))
+    assert "saved is not written: export needs TensorFlow, and Keras runs on jax" in capsys.readouterr().err
+    assert not (tmp_path / "saved").exists()
+
+
 @pytest.mark.slow
 def test_the_whole_way_in_one_short_epoch(tmp_path, monkeypatch, capsys):
     preset = json.loads(demo.TRAIN_PRESET.read_text()) | {"epochs": 1}

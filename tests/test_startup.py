@@ -44,7 +44,7 @@ def test_load_for_debugging_hides_nothing(noisy, capfd):
     assert capfd.readouterr().err == "E0000 a note"
 
 
-@pytest.mark.parametrize("module", ["mrcnn.train.run", "mrcnn.export.run", "mrcnn.serve.app", "mrcnn.demo"])
+@pytest.mark.parametrize("module", ["mrcnn.export.run", "mrcnn.serve.app"])
 def test_load_refuses_on_another_back_end_what_needs_tensorflow(monkeypatch, module):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(UserError, match="needs TensorFlow, but KERAS_BACKEND is jax: unset it, or use an environment"):
@@ -61,7 +61,7 @@ def test_load_names_what_to_install_where_tensorflow_is_missing(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "needs_a_back_end.py").write_text("raise ModuleNotFoundError('none', name='tensorflow')")
     (tmp_path / "needs_another.py").write_text("raise ModuleNotFoundError('none', name='spam')")
-    with pytest.raises(UserError, match="needs TensorFlow, which is not installed: install it, or, for inference"):
+    with pytest.raises(UserError, match="needs TensorFlow, which is not installed: install it, or, for training"):
         startup.load("needs_a_back_end")
     with pytest.raises(ModuleNotFoundError):
         startup.load("needs_another")
@@ -157,15 +157,15 @@ def test_load_names_a_back_end_that_is_not_there(monkeypatch, back_end, missing)
 
 
 def test_load_refuses_what_needs_tensorflow_where_keras_config_file_names_another_back_end(monkeypatch):
-    for module in ("mrcnn.train.run", "mrcnn.predict.predictor"):
+    for module in ("mrcnn.export.run", "mrcnn.predict.predictor"):
         startup.load(module)
     keras = sys.modules["keras"]
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(UserError) as caught:
-        startup.load("mrcnn.train.run")
+        startup.load("mrcnn.export.run")
     assert str(caught.value) == (
-        "training needs TensorFlow, but Keras's config file (~/.keras/keras.json) names jax: set KERAS_BACKEND to "
+        "export needs TensorFlow, but Keras's config file (~/.keras/keras.json) names jax: set KERAS_BACKEND to "
         "tensorflow, or use an environment with TensorFlow"
     )
     assert startup.load("mrcnn.predict.predictor").Predictor

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrcnn import events, startup
+from mrcnn import events, optional, startup
 from mrcnn.commands import arguments
 
 
@@ -30,7 +30,12 @@ def parse(given: Sequence[str] | None = None, *, prog: str | None = None) -> arg
 
 
 def demo(options: argparse.Namespace, log: events.EventLog) -> None:
-    """Runs the demo that the options describe."""
+    """Runs the demo that the options describe.
+
+    Raises:
+        UserError: the packages that draw pictures are missing, or a step fails.
+    """
+    optional.require("draw", purpose="the demo")
     startup.load("mrcnn.demo", debug=options.debug).main(options.output, log)
 
 

@@ -1,21 +1,18 @@
-"""The input pipeline: makes `tf.data` batches from samples.
+"""The input pipeline: makes batches from samples, with `tf.data` or threads as the back end needs.
 
 One call reads an image, draws its objects, augments both and fits them into the model input. Several calls run in
 parallel; the order of the results does not depend on their speed. Annotation files are not read here: they were parsed
 when the samples were made.
 """
 
-import functools
 import itertools
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.config.train import CopyPasteConfig, TrainConfig
-from mrcnn.data import copy_paste, repeat, scale_jitter
+from mrcnn.data import copy_paste, repeat, scale_jitter, streams
 from mrcnn.data import shapes as input_shapes
 from mrcnn.data.augment import Augmenter
 from mrcnn.data.batching import Shapes, empty_example, example_spec, make_example
@@ -24,14 +21,13 @@ from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.read_sample import read_sample
 from mrcnn.data.share import WHOLE, Share
 from mrcnn.data.skipped import Skipped
+from mrcnn.data.streams import Batches, Streams
 from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
 from mrcnn.structures import SEMANTIC, GroundTruth, Instances, Sample
 
 BROKEN = input_shapes.UNREADABLE  # any other error is a bug
-MAX_WORKERS = 16
 SCALE_DRAW = 2**20  # part of the seed of an image's scale, beyond the numbers of augmenters
-PREFETCH = 2  # batches prepared ahead of the model
 
 
 def train_dataset(
@@ -44,7 +40,8 @@ def train_dataset(
     start_step: int = 0,
     workers: int | None = None,
     share: Share = WHOLE,
-) -> tuple[tf.data.Dataset, int]:
+    maker: Streams | None = None,
+) -> tuple[Batches, int]:
     """Makes the endless stream of training batches.
 
     The order of an epoch depends only on the seed and the epoch's number, so a stream that starts at (epoch, step) is
@@ -61,10 +58,11 @@ def train_dataset(
         start_step: zero-based step of the first batch in that epoch.
         workers: images prepared at the same time; None for one per processor.
         share: the part of each batch that this process trains on; it is divided between the process's devices.
+        maker: makes the batches; None for that of Keras' back end.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()` and the extra fields and maps of the samples;
-        and the number of steps in an epoch.
+        Dictionaries `Batch._asdict()` with the extra fields and maps of the samples: a `tf.data.Dataset`, or a
+        `keras.utils.PyDataset` of arrays without TensorFlow; and the number of steps in an epoch.
 
     Raises:
         UserError: an augmenter is not allowed or its arguments are wrong.
@@ -74,7 +72,7 @@ def train_dataset(
     stream = TrainImages(samples, config, batch_size=batch_size, skipped=skipped)
 
     def load(position: int) -> Iterable[np.ndarray]:
-        drawn = stream.at(share.position(int(position), batch_size=batch_size))
+        drawn = stream.at(share.position(position, batch_size=batch_size))
         return make_example(
             drawn.image,
             drawn.instances,
@@ -87,9 +85,11 @@ def train_dataset(
 
     steps = stream.steps
     start = (start_epoch * steps + start_step) * share.images(batch_size)
-    positions = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
-    examples = _map(positions, load, shapes, workers=workers)
-    return _batch(examples, share.images(batch_size) // share.devices, drop_remainder=True), steps
+    own = share.images(batch_size) // share.devices
+    made = (maker or streams.current()).endless(
+        load, example_spec(shapes), start=start, batch_size=own, workers=workers
+    )
+    return made, steps
 
 
 class Augmented(NamedTuple):
@@ -206,7 +206,8 @@ def val_dataset(
     skipped: Skipped,
     workers: int | None = None,
     share: Share = WHOLE,
-) -> tf.data.Dataset:
+    maker: Streams | None = None,
+) -> Batches:
     """Makes one pass over a set, without augmentation; broken images are left out.
 
     Images with the same model-input shape follow each other; within a shape they keep the set's order.
@@ -218,15 +219,14 @@ def val_dataset(
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
         share: whose batches of the set are made; unless images are broken, each is one that a single process makes.
+        maker: as for `train_dataset`.
 
     Returns:
-        The dataset of dictionaries `Batch._asdict()`; `image_ids` holds the index of each sample. Every pass is the
-        same.
+        Dictionaries as of `train_dataset`; `image_ids` holds the index of each sample. Every pass is the same.
     """
     shapes, how = sizes(config, samples), reading(config)
 
-    def load(position: int) -> Iterable[np.ndarray]:
-        index = int(position)
+    def load(index: int) -> Iterable[np.ndarray]:
         seed = derive_seed(config.seed, index)
         try:
             image, instances = read_sample(samples[index], shapes.channels, **how)
@@ -235,13 +235,10 @@ def val_dataset(
             return empty_example(shapes).values()
         return make_example(image, instances, shapes=shapes, image_id=index, seed=seed).values()
 
-    def of_shape(indices: np.ndarray) -> tf.data.Dataset:
-        examples = _map(tf.data.Dataset.from_tensor_slices(indices), load, shapes, workers=workers)
-        return _batch(examples.filter(lambda example: example["image_ids"] >= 0), batch_size, drop_remainder=False)
-
     groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit))
     own = share.whole_batches(groups, batch_size=batch_size)
-    return functools.reduce(tf.data.Dataset.concatenate, map(of_shape, own or [np.zeros(0, np.int64)]))
+    made = maker or streams.current()
+    return made.one_pass(load, example_spec(shapes), own, batch_size=batch_size, workers=workers)
 
 
 def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:
@@ -316,34 +313,3 @@ def sizes(config: TrainConfig, samples: Sequence[Sample], *, training: bool = Fa
 def _fields(config: TrainConfig, samples: Sequence[Sample]) -> Fields:
     """Finds the extra fields of a set, all of whose samples have the same ones."""
     return of_model(samples[0].extras if samples else (), config.model)
-
-
-def _map(
-    positions: tf.data.Dataset, load: Callable[[int], Iterable[np.ndarray]], shapes: Shapes, *, workers: int | None
-) -> tf.data.Dataset:
-    """Maps positions to examples, in parallel but in order, with static shapes.
-
-    Args:
-        positions: dataset of int64.
-        load: returns the fields of an example, in the order of `example_spec`.
-        shapes: the fixed sizes of the fields.
-        workers: examples prepared at the same time; None for one per processor.
-    """
-    spec = example_spec(shapes)
-    dtypes = [tf.as_dtype(dtype) for _, dtype in spec.values()]
-
-    def to_tensors(position):
-        fields = tf.numpy_function(lambda number: tuple(load(number)), [position], dtypes, stateful=False)
-        return {
-            name: tf.ensure_shape(field, shape) for (name, (shape, _)), field in zip(spec.items(), fields, strict=True)
-        }
-
-    workers = workers or min(os.cpu_count() or 1, MAX_WORKERS)
-    return positions.map(to_tensors, num_parallel_calls=workers, deterministic=True)
-
-
-def _batch(examples: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF  # one host, one stream
-    batches = examples.batch(batch_size, drop_remainder=drop_remainder).prefetch(PREFETCH)
-    return batches.with_options(options)

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import tensorflow as tf
-
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
+from mrcnn.ops.backend.current import native
 from mrcnn.project.repeated import Repeats, kind_of
 
 NAMED_IN_SUMMARY = 10  # kinds of reasons in the summary
@@ -89,11 +88,11 @@ class Skipped:
     def surfaced(self) -> Iterator[None]:
         """Wraps code that reads a dataset and re-raises the `UserError` of `fail`.
 
-        `tf.data` converts an exception inside the pipeline to its own `OpError`, which this replaces.
+        `tf.data` converts an exception inside the pipeline to an error of TensorFlow, which this replaces.
         """
         try:
             yield
-        except tf.errors.OpError as error:
+        except native.ERRORS as error:
             if self._failure is None:
                 raise
             raise self._failure from error

@@ -54,14 +54,16 @@ class KerasHabits(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures the training, as Keras's `compile` does, but without XLA unless `jit_compile` asks for it.
 
-        XLA compiles anew for each shape, so with it the graph has fixed shapes, except for the sides of the images.
+        XLA compiles anew for each shape, so with it the graph has fixed shapes, except for the sides of the images. On
+        JAX steps are always compiled by XLA.
 
         Args:
             *args: of Keras's `compile`.
             **kwargs: of Keras's `compile`.
         """
-        self.use_fixed_slots(bool(kwargs.get("jit_compile")) or accelerator.prefers_fixed_shapes())
-        super().compile(*args, **{"jit_compile": False, **kwargs})
+        compiled = kwargs.get("jit_compile") or native.COMPILES_STEPS
+        self.use_fixed_slots(bool(compiled) or accelerator.prefers_fixed_shapes())
+        super().compile(*args, **{**kwargs, "jit_compile": compiled})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains the compiled model on batches of `mrcnn.api.open_data` or `mrcnn.data.pipeline.train_dataset`.

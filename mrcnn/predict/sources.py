@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.data.ahead import mapped
 from mrcnn.data.sources import source as data_source
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import AnnotatedImage, DataPaths, ImageList
@@ -20,7 +21,6 @@ from mrcnn.errors import OutOfMemory, UserError, counted
 from mrcnn.events import EventLog
 from mrcnn.images.pixels import read_annotated
 from mrcnn.predict import image_files
-from mrcnn.predict.ahead import mapped
 from mrcnn.predict.image_files import Paths
 from mrcnn.project import listing
 from mrcnn.project.annotation import Annotation

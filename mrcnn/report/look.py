@@ -3,6 +3,7 @@
 Settings, data and order are found by the steps of a training itself, so that the batches are the same.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from mrcnn import files
 from mrcnn.config.train import TrainConfig
-from mrcnn.data import pipeline
+from mrcnn.data import pipeline, streams
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources import table
 from mrcnn.data.sources.source import DataPaths, Source
@@ -65,7 +66,7 @@ def look(
     output.mkdir(parents=True, exist_ok=True)
     written = []
     with skipped.surfaced():
-        taken = stream.take(count).as_numpy_iterator()
+        taken = itertools.islice(streams.arrays(stream), count)
         for number, batch in enumerate(log.track(taken, SUBTASK, count)):
             path = output / f"epoch_{number // steps + 1:04}_step_{number % steps + 1:04}.png"
             _write(path, batches.draw_batch(batch, titles=titles, names=names, fields=fields, stuff=stuff))

@@ -17,11 +17,11 @@ import numpy as np
 from mrcnn import startup
 from mrcnn.config.inference import InferenceConfig
 from mrcnn.config.load import load_inference_config
+from mrcnn.data.ahead import mapped
 from mrcnn.errors import UserError
 from mrcnn.events import EventLog
 from mrcnn.images import limits, pixels
 from mrcnn.predict import modes, sources
-from mrcnn.predict.ahead import mapped
 from mrcnn.predict.facts import ModelFacts
 from mrcnn.predict.pipeline import Pipeline
 from mrcnn.predict.sources import Picture

@@ -6,20 +6,18 @@ memory that combining their gradients takes; validation is not tried.
 """
 
 import gc
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-
-import numpy as np
-import tensorflow as tf
 
 from mrcnn.config.base import AUTO
 from mrcnn.config.train import TrainConfig
 from mrcnn.data import noise, pipeline, shapes
 from mrcnn.errors import OutOfMemory, is_out_of_memory
 from mrcnn.events import EventLog, SharedLog
+from mrcnn.ops.backend.current import native
 from mrcnn.train import build, devices, memory
 from mrcnn.train.check import Checked, Start
+from mrcnn.train.engine.current import engine
 from mrcnn.train.state import TrainingState
 
 MOST_GPU = 64  # images per device
@@ -131,8 +129,8 @@ def _fits(trial: Trial, size: int) -> bool:
     try:
         trial(size)
     except Exception as error:
-        # above one image, each error of TensorFlow: cuDNN has several for too little memory
-        if not (is_out_of_memory(error) or (size > 1 and isinstance(error, tf.errors.OpError))):
+        # above one image, each error of the back end: cuDNN has several for too little memory
+        if not (is_out_of_memory(error) or (size > 1 and isinstance(error, native.ERRORS))):
             raise
         return False
     return True
@@ -170,10 +168,4 @@ class _Trial:
 
     def __call__(self, size: int) -> None:
         batch = noise.noise_batch(self._sizes, self._input_hw, count=size, num_classes=max(2, self._classes))
-        self._network.fit(_repeated(batch), steps_per_epoch=STEPS, epochs=1, shuffle=False, verbose=0)
-
-
-def _repeated(batch: Mapping[str, np.ndarray]) -> tf.data.Dataset:
-    """Makes a data set of one batch; its spec has no batch size, so that one graph serves all sizes."""
-    spec = {name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in batch.items()}
-    return tf.data.Dataset.from_generator(lambda: itertools.repeat(batch), output_signature=spec)
+        self._network.fit(engine.repeated(batch), steps_per_epoch=STEPS, epochs=1, shuffle=False, verbose=0)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.train import state as states
+from mrcnn.train.engine.current import engine
 
 
 class Averages:
@@ -27,15 +27,14 @@ class Averages:
             variables: Keras variables, float32.
             momentum: share of the average that an update keeps, between 0 and 1.
         """
-        self._variables, self._momentum = list(variables), momentum
+        self._variables = list(variables)
         # the averages; inside `applied` the weights themselves, while the variables hold the averages
-        self._others = [tf.Variable(value, trainable=False) for value in states.values_of(self._variables)]
+        self._others = engine.shadows(self._variables, momentum=momentum)
         self._is_applied = False
-        self._graph = tf.function(self._update)
 
     def update(self) -> None:
         """Moves the averages towards the variables; call it after each update of these, outside `applied`."""
-        self._graph()
+        self._others.move()
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -51,18 +50,10 @@ class Averages:
 
     def weights(self) -> tuple[np.ndarray, ...]:
         """Copies the weights that training goes on with, inside `applied` as well."""
-        return states.values_of(self._others if self._is_applied else self._variables)
-
-    def _update(self) -> None:
-        for other, variable in zip(self._others, self._variables, strict=True):
-            other.assign_add((1 - self._momentum) * (tf.convert_to_tensor(variable.value) - other))
+        return self._others.values() if self._is_applied else states.values_of(self._variables)
 
     def _exchange(self) -> None:
-        """Exchanges variables and averages one by one, to save memory."""
-        for other, variable in zip(self._others, self._variables, strict=True):
-            value = tf.identity(variable.value)
-            variable.assign(tf.identity(other))
-            other.assign(value)
+        self._others.exchange()
         self._is_applied = not self._is_applied
 
 
@@ -84,6 +75,7 @@ class AverageUpdate(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the averages unless the step was accumulated, or skipped since a scaled loss overflowed."""
+        engine.sync(self.model)
         count = self._count()
         if count != self._updates:
             self._updates = count

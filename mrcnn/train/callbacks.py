@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from mrcnn import optional
 from mrcnn.events import EventLog, figures
@@ -145,7 +144,7 @@ class Recorder(keras.callbacks.Callback):
         images = (self._clock.step - self._first_step) * self._batch_size
         row = {
             "epoch": epoch + 1,
-            "lr": float(np.asarray(self.model.optimizer.learning_rate)),
+            "lr": float(keras.ops.convert_to_tensor(self.model.optimizer.learning_rate)),
             **{name: float(value) for name, value in logs.items()},
             "train_seconds": round(seconds, 3),
             "images_per_second": round(images / seconds, 3) if seconds else float("nan"),

@@ -26,6 +26,7 @@ from mrcnn.model_folder.record import Record
 from mrcnn.models import extra_heads
 from mrcnn.project.meta import ProjectMeta
 from mrcnn.train import (
+    back_end,
     brightness,
     checkpoint,
     devices,
@@ -107,6 +108,7 @@ def check(
         UserError: a path or a setting is wrong.
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
+    back_end.check(config)
     config = stuff.settle(config)
     if leads:
         checkpoint.check_place(output, resume=resume)
@@ -332,6 +334,7 @@ def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     Raises:
         UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.
     """
+    back_end.check(config)
     config = stuff.settle(config)
     stuff.check(config)
     extra_heads.check_loss_weights(config.model)

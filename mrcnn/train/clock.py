@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
 from mrcnn.train import state as states
+from mrcnn.train.engine.current import engine
 from mrcnn.train.state import TrainingState
 
 
@@ -44,6 +44,7 @@ class Clock(keras.callbacks.Callback):
         Args:
             epoch_complete: whether the epoch in progress counts as complete; else the state is in the middle of it.
         """
+        engine.sync(self.model)
         return replace(
             self._run,
             epoch=self.epoch + epoch_complete,
@@ -61,7 +62,7 @@ class Clock(keras.callbacks.Callback):
             states.put_back(self.model.metrics_variables, start.metrics, what="metric")
             self.step = start.step
             means = self.model.get_metrics_result()
-            self._sums = {name: float(np.asarray(mean)) * self.step for name, mean in means.items()}
+            self._sums = {name: float(mean) * self.step for name, mean in means.items()}
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts a step and computes the batch's own values from the running means."""

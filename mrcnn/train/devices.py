@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from mrcnn.data.share import Share
 from mrcnn.errors import UserError
@@ -20,6 +19,8 @@ from mrcnn.model_folder import device, precision
 from mrcnn.model_folder.device import Messages
 from mrcnn.models import keras_internals
 from mrcnn.ops import reduction
+from mrcnn.ops.backend.current import native
+from mrcnn.train.engine.current import engine
 from mrcnn.train.workers import peers, rendezvous
 from mrcnn.train.workers.cluster import Cluster
 from mrcnn.train.workers.peers import Peers
@@ -32,13 +33,13 @@ class Devices:
     """The devices a run computes on.
 
     Attributes:
-        names: TensorFlow's names of this process's devices, e.g. `("GPU:0", "GPU:1")`.
-        strategy: how the devices share a batch; None for one device.
+        names: of this process's devices, e.g. `("GPU:0", "GPU:1")`, numbered among those it uses.
+        strategy: TensorFlow's, by which the devices share a batch; None for one device.
         peers: the processes that share a batch.
     """
 
     names: tuple[str, ...]
-    strategy: tf.distribute.Strategy | None = None
+    strategy: Any = None
     peers: Peers = peers.ALONE
 
     @property
@@ -67,7 +68,8 @@ def choose(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -> 
         warn: called with one line when GPUs are listed and there is none.
 
     Raises:
-        UserError: there are GPUs, but not all of those listed; or this process already uses others.
+        UserError: there are GPUs, but not all of those listed; this process already uses others; or several are listed
+            and the back end is not TensorFlow.
     """
     return use(_visible(gpu_devices, warn=warn))
 
@@ -86,6 +88,8 @@ def join(
     Raises:
         UserError: as for `choose`; or the workers do not all start, or disagree.
     """
+    if not engine.SEVERAL:
+        raise UserError(f"training in several processes needs TensorFlow, but Keras runs on {native.NAME}")
     names = tuple(_visible(gpu_devices, warn=warn))
     rendezvous.wait_for_all(cluster, devices=len(names), note=note)
     strategy = peers.start(cluster)
@@ -105,8 +109,8 @@ def _visible(gpu_devices: Sequence[int] | None, *, warn: Callable[[str], Any]) -
 
 
 def use(names: Sequence[str]) -> Devices:
-    """Builds `Devices` from TensorFlow's device names; several devices share each batch."""
-    strategy = tf.distribute.MirroredStrategy(list(names)) if len(names) > 1 else None
+    """Builds `Devices` from names of devices; several devices share each batch, which needs TensorFlow."""
+    strategy = engine.mirrored(names) if len(names) > 1 else None
     return Devices(names=tuple(names), strategy=strategy)
 
 
@@ -132,7 +136,7 @@ def check_xla(devices: Devices) -> None:
     if devices.count > 1:
         where = "in `gpu_devices`" if devices.peers.count == 1 else f"of {devices.peers.count} workers"
         raise UserError(f"`jit_compile` needs one device, got {devices.count} {where}; set it to false")
-    for gpu in tf.config.get_visible_devices("GPU") if devices.names[0].startswith("GPU") else ():
+    for gpu in native.visible_gpus() if devices.names[0].startswith("GPU") else ():
         if (found := precision.capability(gpu)) >= UNKNOWN_TO_XLA:
             raise UserError(
                 f"`jit_compile` must be false on a GPU of compute capability {found[0]}.{found[1]}: the XLA of this "
@@ -174,4 +178,4 @@ def _share(model: keras.Model, *, replica_sum: reduction.Across, num_replicas: i
 
 
 def _sum_over_devices(count):
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return engine.sum_over_devices([count])[0]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
 from mrcnn import optional
 from mrcnn.card import facts, write
@@ -17,6 +16,7 @@ from mrcnn.data import pipeline, resize
 from mrcnn.data.share import WHOLE, Share
 from mrcnn.data.skipped import Skipped
 from mrcnn.data.sources.source import Samples
+from mrcnn.data.streams import Batches
 from mrcnn.evaluate import table
 from mrcnn.events import EventLog
 from mrcnn.model_folder.read import output_rules
@@ -41,9 +41,10 @@ from mrcnn.train.card_examples import CardExamples, Kept
 from mrcnn.train.check import Checked
 from mrcnn.train.class_history import ClassRecorder
 from mrcnn.train.clock import Clock
+from mrcnn.train.engine.current import engine
 from mrcnn.train.examples import Examples
 from mrcnn.train.forecast import Forecast
-from mrcnn.train.input_wait import InputWait, InputWaitReport
+from mrcnn.train.input_wait import InputWaitReport
 from mrcnn.train.interrupt import StopRequest
 from mrcnn.train.invalid_loss import InvalidLossStop
 from mrcnn.train.memory_report import MemoryReport
@@ -75,10 +76,10 @@ def fit_run(checked: Checked, built: Built, *, own: Sequence[keras.callbacks.Cal
     skipped, skipped_val = (
         Skipped(len(chosen), max_share=config.max_skipped_share, log=log) for chosen in (samples.train, samples.val)
     )
-    wait, peers = InputWait(), checked.devices.peers
+    wait, peers = engine.input_wait(), checked.devices.peers
     open_data = partial(_open_data, checked, skipped=skipped, share=checked.devices.share)
 
-    def open_measured(epoch: int, step: int) -> tf.data.Dataset:
+    def open_measured(epoch: int, step: int) -> Batches:
         return wait.measured(open_data(epoch, step))
 
     with StopRequest() as request, skipped.surfaced(), skipped_val.surfaced():
@@ -154,13 +155,13 @@ def _first(checked: Checked, built: Built, clock: Clock, *, skipped: Skipped) ->
 
     def names_at(epoch: int, step: int) -> Sequence[str]:
         batch = next(iter(_open_data(checked, epoch, step, skipped=skipped, share=WHOLE)))
-        return [checked.samples.train[index].name for index in batch["image_ids"].numpy()]
+        return [checked.samples.train[index].name for index in keras.ops.convert_to_numpy(batch["image_ids"])]
 
     averaging = [AverageUpdate(built.averages)] if built.averages else []
     return [clock, InvalidLossStop(clock, names_at=names_at), *averaging]
 
 
-def _open_data(checked: Checked, epoch: int, step: int, *, skipped: Skipped, share: Share) -> tf.data.Dataset:
+def _open_data(checked: Checked, epoch: int, step: int, *, skipped: Skipped, share: Share) -> Batches:
     return pipeline.train_dataset(
         checked.samples.train,
         checked.config,
@@ -379,9 +380,12 @@ def _scorer(config: TrainConfig, samples: Samples, *, watchers: Sequence[Watch])
 
 def _tensorboard(folder: Path, writer: OptionalFiles, *, log: EventLog) -> list[keras.callbacks.Callback]:
     for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
-        if optional.missing(name):
+        if name == "tensorboard" and not engine.WRITES_EVENTS:
+            log.info(f"{left_out} is not written: it needs TensorFlow as the back end")
+        elif optional.missing(name):
             log.info(f"{left_out} is not written; install what it needs by {optional.hint(name)}")
-    return [] if optional.missing("tensorboard") else [TensorBoard(folder, optional_files=writer)]
+    is_written = engine.WRITES_EVENTS and not optional.missing("tensorboard")
+    return [TensorBoard(folder, optional_files=writer)] if is_written else []
 
 
 def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:

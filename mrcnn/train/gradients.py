@@ -8,10 +8,10 @@ devices inside a `tf.cond`, and its learning-rate schedule counts steps instead 
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from mrcnn.models import keras_internals
+from mrcnn.train.engine.current import engine
 
 
 class Shared(keras.optimizers.Optimizer):
@@ -83,7 +83,7 @@ class Accumulated(keras.optimizers.Optimizer):
 
             ops.cond(ops.equal(self.summed_steps, self.accumulation_steps), update, lambda: None)
 
-        tf.distribute.get_replica_context().merge_call(on_all_devices, args=([grads[index] for index in present],))
+        engine.on_all_devices(on_all_devices, [grads[index] for index in present])
 
     def _update(self, present, variables):
         means = [
@@ -118,13 +118,8 @@ class Decayed(keras.optimizers.Optimizer):
 
 def sum_over_devices(gradients):
     """Adds gradients up over the devices of the current strategy; None entries stay None."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return gradients
     present = [gradient for gradient in gradients if gradient is not None]
-    if not present:
-        return gradients
-    reduced = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    reduced = iter(engine.sum_over_devices(present))
     return [None if gradient is None else next(reduced) for gradient in gradients]
 
 
@@ -133,4 +128,4 @@ def _add(total, gradient):
 
 
 def _clear(total):
-    total.assign(tf.zeros_like(total))
+    total.assign(ops.zeros_like(total))

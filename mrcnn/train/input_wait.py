@@ -1,50 +1,17 @@
-"""Measures the share of training time that is spent waiting for batches.
+"""Reports the share of training time that is spent waiting for batches.
 
-Keras fetches a batch inside the graph of a step, so the measurement is part of the data set: the time is taken before
-and after the fetch, without Python. With several devices, TensorFlow fetches batches ahead for each, and the fetches
-that fill this buffer count although no step waits for them: the share is an upper bound then.
+With several devices it is an upper bound; see `engine.tensorflow.InputWait`.
 """
 
 import time
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from mrcnn.events import EventLog
+from mrcnn.train.engine.interface import InputWait
 
 COLUMN = "input_wait"  # in the logs and the history
 LEAST_LOGGED = 0.05  # share of the time from which a line is logged
-
-
-class InputWait:
-    """Adds up how long data sets were waited for."""
-
-    def __init__(self) -> None:
-        """Starts at 0 seconds."""
-        with tf.device("CPU:0"):
-            self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds waited so far."""
-        return float(self._seconds.numpy())
-
-    def measured(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Makes a data set of the same elements that measures how long each fetch takes."""
-        seconds = self._seconds
-
-        def add(begin: tf.Tensor, element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            with tf.control_dependencies(tf.nest.flatten(element)):
-                added = seconds.assign_add(tf.timestamp() - begin)
-            with tf.control_dependencies([added]):
-                return tf.nest.map_structure(tf.identity, element)
-
-        begins = tf.data.Dataset.range(np.iinfo(np.int64).max).map(lambda _: tf.timestamp())
-        options = tf.data.Options()
-        options.experimental_optimization.inject_prefetch = False  # fetched ahead, no time would be measured
-        # a zipped data set fetches from its parts in their order
-        return tf.data.Dataset.zip((begins, dataset)).map(add).with_options(options)
 
 
 class InputWaitReport(keras.callbacks.Callback):

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 
 import keras
-import tensorflow as tf
 
+from mrcnn.data.streams import Batches
 from mrcnn.train.clock import Clock
 from mrcnn.train.devices import Devices
 from mrcnn.train.workers import loop as worker_loop
 from mrcnn.train.workers.peers import ALONE, Peers
 
-OpenData = Callable[[int, int], tf.data.Dataset]
+OpenData = Callable[[int, int], Batches]
 
 
 def fit(
@@ -48,7 +48,7 @@ def fit(
 
 def _fit(
     model: keras.Model,
-    data: tf.data.Dataset,
+    data: Batches,
     callbacks: Sequence[keras.callbacks.Callback],
     *,
     epochs: range,

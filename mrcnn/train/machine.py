@@ -7,14 +7,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow as tf
+import keras
 
 import mrcnn
 from mrcnn.card.facts import Gpu, Machine
+from mrcnn.ops.backend.current import native
 
 CPU_FILE = Path("/proc/cpuinfo")
 MEMORY_FILE = Path("/proc/meminfo")
-PACKAGES = ("tensorflow", "keras", "numpy")
+PACKAGES = (keras.config.backend(), "keras", "numpy")
 QUERY = ("nvidia-smi", "--query-gpu=name,power.limit", "--format=csv,noheader,nounits")
 PATIENCE = 10.0  # seconds; a driver that does not answer must not hold the run up
 
@@ -23,7 +24,7 @@ def describe(devices: Sequence[str]) -> Machine:
     """Describes this computer.
 
     Args:
-        devices: TensorFlow's names of the devices in use, such as `GPU:0`.
+        devices: names of the devices in use, such as `GPU:0`.
     """
     return Machine(cpu=_cpu(), cores=_cores(), memory_gb=_memory_gb(), gpus=_gpus(devices))
 
@@ -36,8 +37,8 @@ def software() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu, which has the module alone
             continue
-    cuda = tf.sysconfig.get_build_info().get("cuda_version")
-    more = {"CUDA": str(cuda)} if cuda and tf.config.list_physical_devices("GPU") else {}
+    cuda = native.cuda_version()
+    more = {"CUDA": cuda} if cuda and native.gpus() else {}
     return {**found, **more, "Python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
 
 
@@ -62,9 +63,8 @@ def _memory_gb() -> float | None:
 
 
 def _gpus(devices: Sequence[str]) -> tuple[Gpu, ...]:
-    physical = tf.config.get_visible_devices("GPU")
-    chosen = [physical[int(name.split(":")[1])] for name in devices if name.startswith("GPU:")]
-    names = [str(tf.config.experimental.get_device_details(gpu).get("device_name") or "GPU") for gpu in chosen]
+    visible = native.visible_gpus()
+    names = [native.gpu_name(visible[int(name.split(":")[1])]) for name in devices if name.startswith("GPU:")]
     limits = _power_limits() if names else {}
     return tuple(Gpu(name=name, watts=limits.get(name)) for name in names)
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import keras
-import tensorflow as tf
 
 from mrcnn.events import EventLog
+from mrcnn.ops.backend.current import native
 from mrcnn.train import memory
 
 RESIDENT, PEAK = "memory_gb", "memory_peak_gb"  # columns of the history; gigabytes of 1e9 bytes
@@ -21,7 +21,7 @@ class MemoryReport(keras.callbacks.Callback):
     """
 
     def __init__(self, *, devices: Sequence[str], log: EventLog):
-        """Stores TensorFlow's names of the run's devices, such as `GPU:0`, and the log."""
+        """Stores the names of the run's devices, such as `GPU:0`, and the log."""
         super().__init__()
         self._gpus = [name for name in devices if name.startswith("GPU")]
         self._log = log
@@ -42,15 +42,15 @@ def measured(gpus: Sequence[str]) -> dict[str, float]:
     """Reads the memory in use now and the most so far.
 
     Args:
-        gpus: TensorFlow's names; empty on the CPU.
+        gpus: names such as `GPU:0`; empty on the CPU.
 
     Returns:
         Gigabytes by column. Without columns that the system does not report: `/proc` exists on Linux alone.
     """
     found: dict[str, int | None] = {RESIDENT: memory.resident(), PEAK: memory.peak()}
     if gpus:
-        used = [tf.config.experimental.get_memory_info(name) for name in gpus]
-        found |= {GPU: max(info["current"] for info in used), GPU_PEAK: max(info["peak"] for info in used)}
+        used = [native.gpu_memory(int(name.split(":")[1])) for name in gpus]
+        found |= {GPU: max(now for now, _ in used), GPU_PEAK: max(most for _, most in used)}
     return {name: round(value / 1e9, 3) for name, value in found.items() if value is not None}
 
 

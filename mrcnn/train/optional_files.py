@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from mrcnn import files
 from mrcnn.errors import UserError, one_line
 from mrcnn.events import EventLog
+from mrcnn.train.engine.current import engine
 
 
 class OptionalFiles:
@@ -24,7 +24,7 @@ class OptionalFiles:
     def writing(self, path: Path) -> Iterator[None]:
         """Context that catches the errors of writing `path` and logs a warning."""
         try:
-            with files.writing("the optional", path, also=(tf.errors.OpError,)):
+            with files.writing("the optional", path, also=engine.ERRORS):
                 yield
         except UserError as error:
             if path not in self._failed:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.data.resize import ResizePlan
+from mrcnn.data.streams import Batches
 from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import PER_CLASS, Maps, MetricKind, Metrics
 from mrcnn.events import EventLog
@@ -21,6 +21,7 @@ from mrcnn.fields.table import Fields
 from mrcnn.predict import postprocess
 from mrcnn.structures import Detections, GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
+from mrcnn.train.engine.current import engine
 from mrcnn.train.workers import results
 from mrcnn.train.workers.peers import ALONE, Peers
 from mrcnn.train.workers.results import BatchResult
@@ -147,7 +148,7 @@ class Validation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        dataset: tf.data.Dataset,
+        dataset: Batches,
         *,
         names: Sequence[str],
         log: EventLog,
@@ -227,14 +228,12 @@ class Validation(keras.callbacks.Callback):
                 return
             yield from filter(None, found)
 
-    def _validate(self, batch: Mapping[str, tf.Tensor]) -> BatchResult:
+    def _validate(self, batch: Mapping[str, Any]) -> BatchResult:
         if self._function is None:
             self._log.info("building the graph of the validation")
-            # one graph for full and partial batches: the data set's own shapes leave the batch axis open
-            self._function = tf.function(self.model.validate, input_signature=[self._dataset.element_spec])
+            self._function = engine.validator(self.model, self._dataset)
         losses, raw = self._function(batch)
-        fields = tf.nest.map_structure(lambda field: field.numpy(), raw)
-        return BatchResult(batch["image_ids"].numpy(), {name: float(value) for name, value in losses.items()}, fields)
+        return BatchResult(keras.ops.convert_to_numpy(batch["image_ids"]), losses, raw)
 
     def _check_losses(self, losses: Mapping[str, float], image_ids: np.ndarray) -> None:
         invalid_loss.check(
@@ -245,5 +244,5 @@ class Validation(keras.callbacks.Callback):
         if self._scorer is None or not self._peers.leads:
             return
         for index, image_id in enumerate(found.image_ids):
-            one = tf.nest.map_structure(lambda field, index=index: field[index], found.raw)
+            one = keras.tree.map_structure(lambda field, index=index: field[index], found.raw)
             self._scorer.add(int(image_id), one)

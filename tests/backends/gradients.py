@@ -14,11 +14,13 @@ def of(model, batch):
         batch: arrays by the names of `Batch`.
 
     Returns:
-        The losses by name, with the sum as `loss`, and the gradients by the paths of the trained variables: arrays.
+        The losses by name, with the sum as `loss`, and the gradients by number and name of the trained variables:
+        arrays. Keras counts the layers of a process in its paths, so these differ between equal models.
     """
     variables = model.trainable_variables
     losses, slopes = globals()[f"_{keras.config.backend()}"](model, batch, variables)
-    named = {variable.path: slope for variable, slope in zip(variables, slopes, strict=True)}
+    names = [f"{number:03}/{'/'.join(variable.path.split('/')[-2:])}" for number, variable in enumerate(variables)]
+    named = dict(zip(names, slopes, strict=True))
     return {name: np.array(value) for name, value in losses.items()}, named
 
 

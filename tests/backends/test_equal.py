@@ -1,4 +1,4 @@
-"""JAX and PyTorch detect the same as TensorFlow, and PyTorch learns the same; they run in environments of their own.
+"""JAX and PyTorch detect and learn the same as TensorFlow; they run in environments of their own.
 
 `make test-backends` makes these and names their interpreters in MRCNN_JAX_PYTHON and MRCNN_BACKEND_TORCH_PYTHON.
 """
@@ -95,8 +95,10 @@ def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
         np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:])  # not yet seen on JAX
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_losses_gradients_and_steps_are_those_of_tensorflow(backend, model, expected, tmp_path):
+    if backend == "jax" and model.name != "matterport":
+        pytest.skip("compared on PyTorch alone, since JAX compiles for minutes")
     got = computed(backend, "training", model, tmp_path / "found.npz")
     assert got.keys() == expected["training"].keys()
     total = expected["training"]["steps/loss"]

@@ -1,10 +1,10 @@
 """A model of two small layers with the methods of `MaskRCNN` that training calls."""
 
+import importlib
 from typing import ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from mrcnn.ops import reduction
@@ -97,7 +97,8 @@ def make_batch(index, *, size=4, side=SIDE, slots=3):
 
 
 def open_data(epoch, step, *, steps=3, size=4):
-    """Makes an endless stream in which batch n of epoch e is always the same."""
+    """Makes an endless stream of TensorFlow in which batch n of epoch e is always the same."""
+    tf = importlib.import_module("tensorflow")
     signature = {
         name: tf.TensorSpec(value.shape, tf.as_dtype(value.dtype)) for name, value in make_batch(0, size=size).items()
     }

@@ -1,59 +1,11 @@
-"""The time spent waiting for batches, on clocks that the tests set."""
+"""The share of time spent waiting for batches, on clocks that the tests set; `engine` has the measurements."""
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from mrcnn.train import input_wait
-from mrcnn.train.input_wait import InputWait, InputWaitReport
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Replaces TensorFlow's clock by one that stands still unless a test changes it."""
-    now = np.zeros(1)
-
-    def read():
-        return now[0]
-
-    def timestamp():
-        return tf.ensure_shape(tf.numpy_function(read, [], tf.float64), [])
-
-    monkeypatch.setattr(input_wait.tf, "timestamp", timestamp)
-    return now
-
-
-def slow(clock, seconds):
-    """Makes a data set whose every element takes a while to make."""
-
-    def make(index):
-        clock[0] += seconds
-        return index
-
-    def example(index):
-        index = tf.numpy_function(make, [index], tf.int64)
-        return {"index": index, "twice": 2 * index}
-
-    return tf.data.Dataset.range(100).map(example)
-
-
-def test_measured_gives_the_same_elements_and_adds_up_the_time_of_each_fetch(clock):
-    wait = InputWait()
-    assert wait.seconds == 0
-    found = [(int(item["index"]), int(item["twice"])) for item in wait.measured(slow(clock, 3.0)).take(4)]
-    assert found == [(0, 0), (1, 2), (2, 4), (3, 6)]
-    assert wait.seconds == 4 * 3.0
-    list(wait.measured(slow(clock, 0.5)).take(2))
-    assert wait.seconds == 4 * 3.0 + 2 * 0.5
-
-
-def test_measured_does_not_count_the_time_between_fetches(clock):
-    wait = InputWait()
-    for _ in wait.measured(slow(clock, 3.0)).take(3):
-        clock[0] += 100.0
-    assert wait.seconds == 3 * 3.0
+from mrcnn.train.input_wait import InputWaitReport
 
 
 class Waited:

@@ -2,6 +2,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 import mrcnn
 from mrcnn.card.facts import Gpu
@@ -46,9 +47,9 @@ def test_describe_names_gpus_with_their_power_limit(monkeypatch, answer, watts):
         return SimpleNamespace(stdout=answer)
 
     monkeypatch.setattr(machine.subprocess, "run", run)
-    monkeypatch.setattr(machine.tf.config, "get_visible_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["a", "b"])
     details = {"a": {"device_name": "A100"}, "b": {"device_name": "H200"}}
-    monkeypatch.setattr(machine.tf.config.experimental, "get_device_details", details.get)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
     assert machine.describe(["GPU:1"]).gpus == (Gpu(name="H200", watts=watts),)
 
 

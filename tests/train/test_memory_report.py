@@ -1,6 +1,7 @@
 """Memory of the process and of GPUs in the logs of an epoch; the GPUs are made up."""
 
 import pytest
+import tensorflow as tf
 
 from mrcnn.train import memory, memory_report
 from mrcnn.train.memory_report import MemoryReport
@@ -23,7 +24,7 @@ def system(monkeypatch):
     monkeypatch.setattr(memory, "resident", lambda: found["cpu"][0])
     monkeypatch.setattr(memory, "peak", lambda: found["cpu"][1])
     info = lambda name: dict(zip(("current", "peak"), found[name], strict=True))  # noqa: E731
-    monkeypatch.setattr(memory_report.tf.config.experimental, "get_memory_info", info)
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", info)
     return found
 
 

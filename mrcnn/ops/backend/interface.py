@@ -23,11 +23,13 @@ class Backend(Protocol):
     Attributes:
         NAME: of the back end, for messages.
         HASH_DTYPE: integer type in which the low 32 bits of a product of 32-bit numbers are exact.
+        COMPILES_STEPS: whether training steps are always compiled, since single operations would take far longer.
         ERRORS: types of the errors that a computation raises where its memory does not suffice, among other reasons.
     """
 
     NAME: str
     HASH_DTYPE: str
+    COMPILES_STEPS: bool
     ERRORS: tuple[type[Exception], ...]
 
     def nms(self, boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
@@ -98,6 +100,19 @@ class Backend(Protocol):
 
     def capability(self, gpu: Any) -> tuple[int, int] | None:
         """Returns NVIDIA's compute capability of a GPU; None for one without."""
+
+    def gpu_name(self, gpu: Any) -> str:
+        """Returns the product name of a GPU; `GPU` where the back end does not know it."""
+
+    def gpu_memory(self, number: int) -> tuple[int, int]:
+        """Reads the memory of a visible GPU that is in use now, and the most so far, bytes.
+
+        Args:
+            number: of the GPU among the visible ones.
+        """
+
+    def cuda_version(self) -> str | None:
+        """Returns the version of CUDA that the back end was built for; None for a build without, or if unknown."""
 
     def allow_tf32(self, allowed: bool) -> None:
         """Chooses whether float32 products on a GPU may be TF32."""

@@ -15,6 +15,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
+COMPILES_STEPS = True
 ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 
 training = contextlib.nullcontext  # a compiled function adds in one order
@@ -73,6 +74,22 @@ def capability(gpu: Any) -> tuple[int, int] | None:
     """Returns the compute capability, which JAX has as a text such as `9.0`."""
     major, _, minor = str(getattr(gpu, "compute_capability", "")).partition(".")
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
+
+def gpu_name(gpu: Any) -> str:
+    """Returns the kind of device that JAX reports."""
+    return str(gpu.device_kind or "GPU")
+
+
+def gpu_memory(number: int) -> tuple[int, int]:
+    """Reads JAX's own counts, without memory that it reserved but does not use."""
+    found = visible_gpus()[number].memory_stats() or {}
+    return found.get("bytes_in_use", 0), found.get("peak_bytes_in_use", 0)
+
+
+def cuda_version() -> str | None:
+    """Always None: JAX has no public name for it."""
+    return None
 
 
 def allow_tf32(allowed: bool) -> None:

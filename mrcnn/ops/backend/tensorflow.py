@@ -13,6 +13,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "TensorFlow"
 HASH_DTYPE = "int64"
+COMPILES_STEPS = False  # a graph without XLA is fast enough, and one serves all shapes
 ERRORS = (tf.errors.OpError, MemoryError)
 
 custom_gradient = tensorflow_internals.custom_gradient
@@ -95,6 +96,23 @@ def show_gpus(chosen: Sequence[Any]) -> None:
 def capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int] | None:
     """Returns the compute capability of a physical GPU."""
     return tf.config.experimental.get_device_details(gpu).get("compute_capability")
+
+
+def gpu_name(gpu: tf.config.PhysicalDevice) -> str:
+    """Returns the product name of a physical GPU."""
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name") or "GPU")
+
+
+def gpu_memory(number: int) -> tuple[int, int]:
+    """Reads TensorFlow's own counts, without memory that it reserved but does not use."""
+    found = tf.config.experimental.get_memory_info(f"GPU:{number}")
+    return found["current"], found["peak"]
+
+
+def cuda_version() -> str | None:
+    """Reads the version from the description of TensorFlow's build."""
+    found = tf.sysconfig.get_build_info().get("cuda_version")
+    return str(found) if found else None
 
 
 def allow_tf32(allowed: bool) -> None:

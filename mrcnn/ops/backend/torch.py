@@ -20,6 +20,7 @@ except ImportError:  # not needed: it has a faster suppression
 
 NAME = "PyTorch"
 HASH_DTYPE = "int64"
+COMPILES_STEPS = False
 ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
 training = contextlib.nullcontext  # PyTorch adds gradients in the reverse order of the operations
@@ -110,6 +111,22 @@ def capability(gpu: str) -> tuple[int, int] | None:
     """Returns the compute capability of a GPU by name."""
     major, minor = torch.cuda.get_device_capability(gpu)
     return major, minor
+
+
+def gpu_name(gpu: str) -> str:
+    """Returns the product name of a GPU by its name in PyTorch."""
+    return torch.cuda.get_device_name(gpu)
+
+
+def gpu_memory(number: int) -> tuple[int, int]:
+    """Reads PyTorch's own counts, without memory that it reserved but does not use."""
+    gpu = visible_gpus()[number]
+    return torch.cuda.memory_allocated(gpu), torch.cuda.max_memory_allocated(gpu)
+
+
+def cuda_version() -> str | None:
+    """Returns the version that PyTorch was built for."""
+    return cast(str | None, torch.version.cuda)
 
 
 def allow_tf32(allowed: bool) -> None:

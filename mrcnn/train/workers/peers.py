@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mrcnn.errors import UserError
-from mrcnn.train.workers.cluster import WORKER, Cluster
+from mrcnn.train.engine.current import engine
+from mrcnn.train.workers.cluster import Cluster
 
 START = 120.0  # seconds for TensorFlow's own start after all workers are there; it cannot be interrupted
 WORD = np.dtype(np.int64)  # what the devices exchange: TensorFlow keeps int32 in the memory of the host
@@ -36,7 +36,7 @@ class Peers:
         count: number of workers; 1 for a run of one process, in which all functions return at once.
     """
 
-    def __init__(self, cluster: Cluster | None = None, strategy: tf.distribute.Strategy | None = None):
+    def __init__(self, cluster: Cluster | None = None, strategy: Any = None):
         """Stores the workers.
 
         Args:
@@ -45,10 +45,7 @@ class Peers:
         """
         self._addresses = cluster.addresses if cluster else ("",)
         self.index, self.count = (cluster.index, cluster.count) if cluster else (0, 1)
-        self._strategy: Any = strategy
-        if strategy is not None:
-            signature = [tf.TensorSpec([None], tf.int64)]
-            self._gather = tf.function(self._gathered, input_signature=signature, autograph=False)
+        self._gather = None if strategy is None else engine.exchange(strategy)
 
     @property
     def leads(self) -> bool:
@@ -57,7 +54,7 @@ class Peers:
 
     def gather(self, content: bytes) -> list[bytes]:
         """Collects one message of each worker, in their order; every worker gets all of them."""
-        if self._strategy is None:
+        if self._gather is None:
             return [content]
         lengths = [int(row[0]) for row in self._rows(np.array([len(content)], WORD))]
         longest = -(-max(lengths) // WORD.itemsize) * WORD.itemsize
@@ -76,7 +73,7 @@ class Peers:
 
     def most(self, number: int) -> int:
         """Returns the largest number that a worker has."""
-        return number if self._strategy is None else max(int(row[0]) for row in self._rows(np.array([number], WORD)))
+        return number if self._gather is None else max(int(row[0]) for row in self._rows(np.array([number], WORD)))
 
     def check_equal(self, facts: Mapping[str, Any]) -> None:
         """Checks that all workers have the same facts.
@@ -104,8 +101,8 @@ class Peers:
         """
         try:
             yield
-        except tf.errors.OpError as error:
-            if self._strategy is None or not _LOST.search(str(error)):
+        except engine.ERRORS as error:
+            if self._gather is None or not _LOST.search(str(error)):
                 raise
             raise LostWorker(
                 f"{self._named(str(error))} was lost, so the run ends here; its own log has the reason. Start all "
@@ -120,20 +117,14 @@ class Peers:
         return " or ".join(places) or "another worker"
 
     def _rows(self, values: np.ndarray) -> list[np.ndarray]:
-        found = self._strategy.experimental_local_results(self._gather(tf.constant(values)))[0].numpy()
+        found = values[None] if self._gather is None else self._gather(values)
         return list(found[:: len(found) // self.count])  # a worker's devices have the same row each
-
-    def _gathered(self, values: tf.Tensor) -> Any:
-        def on_device(row: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_gather(tf.identity(row)[None], axis=0)
-
-        return self._strategy.run(on_device, args=(values,))
 
 
 ALONE = Peers()
 
 
-def start(cluster: Cluster) -> tf.distribute.Strategy:
+def start(cluster: Cluster) -> Any:
     """Connects this process to the other workers, all of which must call it at about the same time.
 
     The visible GPUs must be chosen before. TensorFlow then listens at this worker's port on all network interfaces,
@@ -142,17 +133,17 @@ def start(cluster: Cluster) -> tf.distribute.Strategy:
     Args:
         cluster: the workers.
 
+    Returns:
+        TensorFlow's strategy for them.
+
     Raises:
         UserError: TensorFlow cannot use the port.
     """
-    spec = tf.train.ClusterSpec({WORKER: list(cluster.addresses)})
-    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        spec, task_type=WORKER, task_id=cluster.index, rpc_layer="grpc"
-    )
+    errors: tuple[type[Exception], ...] = (*engine.ERRORS, RuntimeError)
     faulthandler.dump_traceback_later(START, exit=True)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    except (tf.errors.OpError, RuntimeError) as error:
+        strategy = engine.joined(cluster.addresses, cluster.index)
+    except errors as error:
         raise UserError(
             f"worker {cluster.index} cannot start at {cluster.addresses[cluster.index]}: {error}"
         ) from error

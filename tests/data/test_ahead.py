@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mrcnn.predict.ahead import mapped
+from mrcnn.data.ahead import mapped
 
 
 def counted(read, count=6):

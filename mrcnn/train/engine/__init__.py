@@ -1,0 +1,1 @@
+"""What training does differently with TensorFlow and with Keras' other back ends."""
