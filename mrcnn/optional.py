@@ -1,7 +1,7 @@
 """Checks and imports optional dependencies, grouped by the extra that installs them.
 
 `pip install mrcnn` installs what training, inference and export need; `requirements.txt` installs all extras but the
-large ones, which `requirements-extras.txt` pins.
+large ones, which `requirements-extras.txt` pins, and the other back ends of Keras, which have files of their own.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ EXTRAS = {  # extra: the import names of its packages
     "completion": ("shtab",),
     "draw": ("supervision", "matplotlib"),
     "energy": ("codecarbon",),
+    "jax": ("jax",),
     "litert": ("ai_edge_litert", "ai_edge_quantizer"),
     "litert-run": ("ai_edge_litert",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
@@ -29,6 +30,7 @@ EXTRAS = {  # extra: the import names of its packages
     "serve": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "spark": ("pyspark", "pyarrow", "fsspec"),
     "tensorboard": ("tensorboard",),
+    "torch": ("torch", "torchvision"),
     "wandb": ("wandb",),
 }
 

@@ -10,6 +10,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 
 LARGE = {
     "energy",
+    "jax",
     "litert",
     "litert-run",
     "mlflow",
@@ -20,6 +21,7 @@ LARGE = {
     "ray",
     "scale",
     "spark",
+    "torch",
     "wandb",
 }  # extras that bring tens of megabytes, so that `requirements.txt` does not install them
 
