@@ -11,10 +11,12 @@ DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 # classes of errors by name, so that TensorFlow need not be imported: Python's, and TensorFlow's for a full device
 MEMORY_ERRORS = {"MemoryError", "ResourceExhaustedError"}
-# errors of TensorFlow, JAX and PyTorch that may carry one of the texts below
-OTHER_CARRIERS = {"OpError", "XlaRuntimeError", "JaxRuntimeError", "OutOfMemoryError"}
+# errors of TensorFlow, JAX and PyTorch that may carry one of the texts below; PyTorch has no own one for a CPU
+OTHER_CARRIERS = {"OpError", "XlaRuntimeError", "JaxRuntimeError", "OutOfMemoryError", "RuntimeError"}
 _FULL_TEXTS = re.compile(
-    r"OOM when allocating|out of memory|CUDA_ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED", re.I
+    r"OOM when allocating|out of memory|CUDA_ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED"
+    r"|DefaultCPUAllocator: can't allocate memory",
+    re.I,
 )
 _OTHER_RESOURCES = re.compile(r"No space left on device|Too many open files|quota", re.I)
 

@@ -90,6 +90,11 @@ def raised_from(error, cause):
         (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes."), True),
         (JaxRuntimeError("INVALID_ARGUMENT: shapes"), False),
         (OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+            True,
+        ),
+        (RuntimeError("expected 4 channels"), False),
         (ValueError("out of memory"), False),  # some other text
         (raised_from(ValueError("bad"), MemoryError()), True),
         (raised_from(ValueError("bad"), raised_from(KeyError("a"), ResourceExhaustedError("OOM"))), True),

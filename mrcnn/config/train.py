@@ -224,15 +224,15 @@ class TrainConfig(UserSettings):
         default=None,
         description=(
             "whether products of float32 on a GPU may be TF32, which is faster and has 10 binary places instead of 23; "
-            "null keeps TensorFlow's setting, which is on unless the program switched it off; the log says which. "
-            "Without effect on a CPU"
+            "null keeps the back end's setting, which on TensorFlow is on unless the program switched it off; the log "
+            "says which. Without effect on a CPU"
         ),
     )
     jit_compile: Flag = Field(
         default=False,
         description=(
             "compile the training step with XLA, once for each input shape; on one device, and no NVIDIA Blackwell "
-            "GPU. On a CPU it was slower"
+            "GPU. On a CPU it was slower. JAX always compiles, PyTorch refuses it"
         ),
     )
     allowed_mask_classes: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(

@@ -21,7 +21,7 @@ from mrcnn.data.rasterize import draw_sample
 from mrcnn.data.read_sample import read_sample
 from mrcnn.data.share import WHOLE, Share
 from mrcnn.data.skipped import Skipped
-from mrcnn.data.streams import Batches, Streams
+from mrcnn.data.streams import Batches
 from mrcnn.fields.table import Fields, of_model
 from mrcnn.images import limits, pixels
 from mrcnn.structures import SEMANTIC, GroundTruth, Instances, Sample
@@ -40,7 +40,6 @@ def train_dataset(
     start_step: int = 0,
     workers: int | None = None,
     share: Share = WHOLE,
-    maker: Streams | None = None,
 ) -> tuple[Batches, int]:
     """Makes the endless stream of training batches.
 
@@ -58,7 +57,6 @@ def train_dataset(
         start_step: zero-based step of the first batch in that epoch.
         workers: images prepared at the same time; None for one per processor.
         share: the part of each batch that this process trains on; it is divided between the process's devices.
-        maker: makes the batches; None for that of Keras' back end.
 
     Returns:
         Dictionaries `Batch._asdict()` with the extra fields and maps of the samples: a `tf.data.Dataset`, or a
@@ -86,9 +84,7 @@ def train_dataset(
     steps = stream.steps
     start = (start_epoch * steps + start_step) * share.images(batch_size)
     own = share.images(batch_size) // share.devices
-    made = (maker or streams.current()).endless(
-        load, example_spec(shapes), start=start, batch_size=own, workers=workers
-    )
+    made = streams.current().endless(load, example_spec(shapes), start=start, batch_size=own, workers=workers)
     return made, steps
 
 
@@ -206,7 +202,6 @@ def val_dataset(
     skipped: Skipped,
     workers: int | None = None,
     share: Share = WHOLE,
-    maker: Streams | None = None,
 ) -> Batches:
     """Makes one pass over a set, without augmentation; broken images are left out.
 
@@ -219,7 +214,6 @@ def val_dataset(
         skipped: collects broken images; read the dataset inside `skipped.surfaced()`.
         workers: images prepared at the same time; None for one per processor.
         share: whose batches of the set are made; unless images are broken, each is one that a single process makes.
-        maker: as for `train_dataset`.
 
     Returns:
         Dictionaries as of `train_dataset`; `image_ids` holds the index of each sample. Every pass is the same.
@@ -237,8 +231,7 @@ def val_dataset(
 
     groups = input_shapes.grouped(input_shapes.needed(samples, config.input_size, fit=config.model.image_fit))
     own = share.whole_batches(groups, batch_size=batch_size)
-    made = maker or streams.current()
-    return made.one_pass(load, example_spec(shapes), own, batch_size=batch_size, workers=workers)
+    return streams.current().one_pass(load, example_spec(shapes), own, batch_size=batch_size, workers=workers)
 
 
 def read_image(sample: Sample, config: TrainConfig) -> np.ndarray:

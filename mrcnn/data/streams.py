@@ -56,6 +56,13 @@ def current() -> Streams:
     return cast(Streams, importlib.import_module(_FILES.get(keras.config.backend(), "mrcnn.data.thread_stream")))
 
 
+def close(batches: Batches) -> None:
+    """Ends the threads that make training batches; a data set of TensorFlow ends its own with its iterator."""
+    end = getattr(batches, "close", None)
+    if end is not None:
+        end()
+
+
 def worker_count(workers: int | None) -> int:
     """Returns how many examples are prepared at the same time; None for one per processor, at most `MAX_WORKERS`."""
     return workers or min(os.cpu_count() or 1, MAX_WORKERS)

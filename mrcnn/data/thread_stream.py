@@ -1,11 +1,12 @@
 """Makes batches in threads, without TensorFlow; see `streams.Streams`.
 
-Training data is a `keras.utils.PyDataset`. Its threads are its own: those of Keras prepare whole batches and are
-stopped after each epoch, so that the first batches of the next one would be waited for. A validation is no PyDataset,
-which must know a batch by its number alone: broken images are left out, so a batch depends on all images before it.
+Training data is a `keras.utils.PyDataset` with threads of its own, which keep running between epochs: Keras stops those
+that it starts itself, and the next epoch would wait for its first batches. Validation data is a plain iterable: broken
+images are left out, so what a batch contains depends on all images before it, not on its number alone.
 """
 
 import itertools
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 import keras
@@ -20,7 +21,8 @@ Example = dict[str, np.ndarray]
 class EndlessBatches(keras.utils.PyDataset):
     """Endless batches of consecutive positions, each known by its number.
 
-    Batches are prepared ahead for the order in which `fit` reads them. Another number starts anew there.
+    Batches are prepared ahead for the order in which `fit` reads them. Another number starts anew there. Several
+    threads may read at the same time; each waits for the others.
     """
 
     def __init__(self, load: Load, spec: Spec, *, start: int, batch_size: int, workers: int | None):
@@ -30,6 +32,7 @@ class EndlessBatches(keras.utils.PyDataset):
         self._threads, self._ahead = _threads(workers, batch_size)
         self._examples: Generator[Example, None, None] | None = None
         self._next = 0  # number of the batch that `_examples` comes to
+        self._lock = threading.Lock()
 
     @property
     def num_batches(self) -> None:
@@ -41,19 +44,21 @@ class EndlessBatches(keras.utils.PyDataset):
         Returns:
             Arrays by field.
         """
-        if self._examples is None or index != self._next:
-            self._restart(index)
-        examples, self._examples = self._examples, None  # after an error the next call starts anew
-        batch = _stacked(itertools.islice(examples or (), self._batch_size))
-        self._examples, self._next = examples, index + 1
-        return batch
+        with self._lock:
+            if self._examples is None or index != self._next:
+                self.close()
+                positions = itertools.count(self._start + index * self._batch_size)
+                self._examples = mapped(self._load, positions, ahead=self._ahead, threads=self._threads)
+            examples, self._examples = self._examples, None  # after an error the next call starts anew
+            batch = _stacked(itertools.islice(examples, self._batch_size))
+            self._examples, self._next = examples, index + 1
+            return batch
 
-    def _restart(self, index: int) -> None:
+    def close(self) -> None:
+        """Ends the threads; the next batch starts new ones."""
         if self._examples is not None:
             self._examples.close()
-        positions = itertools.count(self._start + index * self._batch_size)
-        self._examples = mapped(self._load, positions, ahead=self._ahead, threads=self._threads)
-        self._next = index
+            self._examples = None
 
 
 class OnePass:

@@ -55,13 +55,15 @@ class KerasHabits(keras.Model):
         """Configures the training, as Keras's `compile` does, but without XLA unless `jit_compile` asks for it.
 
         XLA compiles anew for each shape, so with it the graph has fixed shapes, except for the sides of the images. On
-        JAX steps are always compiled by XLA.
+        JAX the steps are compiled by XLA unless `jit_compile` or `run_eagerly` says otherwise.
 
         Args:
             *args: of Keras's `compile`.
             **kwargs: of Keras's `compile`.
         """
-        compiled = kwargs.get("jit_compile") or native.COMPILES_STEPS
+        compiled = kwargs.get("jit_compile")
+        if compiled is None:
+            compiled = native.COMPILES_STEPS and not kwargs.get("run_eagerly")
         self.use_fixed_slots(bool(compiled) or accelerator.prefers_fixed_shapes())
         super().compile(*args, **{**kwargs, "jit_compile": compiled})
 

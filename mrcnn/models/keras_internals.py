@@ -18,7 +18,7 @@ def layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def skip_symbolic_build(model: keras.Model) -> None:
-    """Makes Keras's `fit` use a built model as it is.
+    """Makes Keras's `fit` on TensorFlow use a built model as it is.
 
     Keras would build it again from a first batch.
     """

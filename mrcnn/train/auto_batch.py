@@ -109,6 +109,8 @@ def _largest_on_cpu(trial: Trial, *, most: int) -> int | None:
     """Finds the size as `largest_within` does; None where the memory of this process is unknown."""
     if not _fits(trial, 1):  # also builds the graph, whose memory must not count as that of the first batch
         return 0
+    if native.COMPILES_STEPS and most > 1 and not _fits(trial, 2):  # JAX compiles for each size anew
+        return 1
     can_reset, before, available = memory.reset_peak(), memory.peak(), memory.available()
     if not can_reset or before is None or available is None:
         return None

@@ -166,7 +166,7 @@ def build_network(
             optimizer=_optimizer(
                 config, network.trainable_variables, steps=state.steps_per_epoch, replicas=chosen.count
             ),
-            jit_compile=config.jit_compile,
+            jit_compile=config.jit_compile or None,
             auto_scale_loss=False,  # the optimizer already scales the loss where needed
         )
         network.optimizer.build(network.trainable_variables)

@@ -16,6 +16,7 @@ from mrcnn.events import EventLog, figures
 from mrcnn.train import checkpoint, history
 from mrcnn.train.checkpoint import CheckpointStore
 from mrcnn.train.clock import Clock
+from mrcnn.train.engine.current import engine
 from mrcnn.train.forecast import Forecast, duration
 from mrcnn.train.interrupt import Stopped, StopRequest
 from mrcnn.train.optional_files import OptionalFiles
@@ -58,7 +59,7 @@ class ProgressReport(keras.callbacks.Callback):
         self._ended = None
         if self._is_first:
             self._is_first = False
-            self._log.info("building the graph: the first step takes up to a minute")
+            self._log.info(engine.FIRST_STEP)
         self._report()
 
     def on_train_batch_end(self, batch, logs=None):

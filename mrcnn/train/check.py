@@ -108,11 +108,11 @@ def check(
         UserError: a path or a setting is wrong.
     """
     Augmenter([entry.model_dump() for entry in config.augmentation], seed=config.seed)
-    back_end.check(config)
     config = stuff.settle(config)
     if leads:
         checkpoint.check_place(output, resume=resume)
     begin = _begin(config, model=model, output=output, resume=resume, log=log)
+    back_end.check(begin.config)
     extra_heads.check_loss_weights(begin.config.model)
     begin.config.model.check_layers(begin.config.train_layers)
     stuff.check(begin.config, None if begin.model is None else begin.model.record)
@@ -334,7 +334,6 @@ def of_new_model(config: TrainConfig, *, log: EventLog) -> TrainConfig:
     Raises:
         UserError: `model.loss_weights` names no loss of the model, or `train_layers` is no value of its family.
     """
-    back_end.check(config)
     config = stuff.settle(config)
     stuff.check(config)
     extra_heads.check_loss_weights(config.model)

@@ -136,6 +136,8 @@ def check_xla(devices: Devices) -> None:
     if devices.count > 1:
         where = "in `gpu_devices`" if devices.peers.count == 1 else f"of {devices.peers.count} workers"
         raise UserError(f"`jit_compile` needs one device, got {devices.count} {where}; set it to false")
+    if native.COMPILES_STEPS:  # JAX, whose XLA is its own
+        return
     for gpu in native.visible_gpus() if devices.names[0].startswith("GPU") else ():
         if (found := precision.capability(gpu)) >= UNKNOWN_TO_XLA:
             raise UserError(

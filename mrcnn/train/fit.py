@@ -379,13 +379,15 @@ def _scorer(config: TrainConfig, samples: Samples, *, watchers: Sequence[Watch])
 
 
 def _tensorboard(folder: Path, writer: OptionalFiles, *, log: EventLog) -> list[keras.callbacks.Callback]:
-    for name, left_out in (("plots", callbacks.CURVES), ("tensorboard", TENSORBOARD)):
-        if name == "tensorboard" and not engine.WRITES_EVENTS:
-            log.info(f"{left_out} is not written: it needs TensorFlow as the back end")
-        elif optional.missing(name):
-            log.info(f"{left_out} is not written; install what it needs by {optional.hint(name)}")
-    is_written = engine.WRITES_EVENTS and not optional.missing("tensorboard")
-    return [TensorBoard(folder, optional_files=writer)] if is_written else []
+    if optional.missing("plots"):
+        log.info(f"{callbacks.CURVES} is not written; install what it needs by {optional.hint('plots')}")
+    if not engine.WRITES_EVENTS:
+        log.info(f"{TENSORBOARD} is not written: it needs TensorFlow as the back end")
+    elif optional.missing("tensorboard"):
+        log.info(f"{TENSORBOARD} is not written; install what it needs by {optional.hint('tensorboard')}")
+    else:
+        return [TensorBoard(folder, optional_files=writer)]
+    return []
 
 
 def _early_stop(config: TrainConfig, clock: Clock, *, log: EventLog) -> callbacks.EarlyStop | None:

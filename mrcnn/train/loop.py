@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from mrcnn.data import streams
 from mrcnn.data.streams import Batches
 from mrcnn.train.clock import Clock
 from mrcnn.train.devices import Devices
@@ -60,15 +61,18 @@ def _fit(
             model, data, callbacks, strategy=devices.strategy, peers=devices.peers, epochs=epochs, steps=steps
         )
         return
-    model.fit(
-        data,
-        initial_epoch=epochs.start,
-        epochs=epochs.stop,
-        steps_per_epoch=steps,
-        callbacks=list(callbacks),
-        shuffle=False,  # the data set sets the order
-        verbose=0,
-    )
+    try:
+        model.fit(
+            data,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            steps_per_epoch=steps,
+            callbacks=list(callbacks),
+            shuffle=False,  # the data set sets the order
+            verbose=0,
+        )
+    finally:
+        streams.close(data)
 
 
 def _end_epoch(model: keras.Model, epoch: int, callbacks: Sequence[keras.callbacks.Callback], *, peers: Peers) -> None:

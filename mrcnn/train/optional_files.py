@@ -24,7 +24,7 @@ class OptionalFiles:
     def writing(self, path: Path) -> Iterator[None]:
         """Context that catches the errors of writing `path` and logs a warning."""
         try:
-            with files.writing("the optional", path, also=engine.ERRORS):
+            with files.writing("the optional", path, also=engine.FILE_ERRORS):
                 yield
         except UserError as error:
             if path not in self._failed:

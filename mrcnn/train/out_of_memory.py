@@ -38,7 +38,7 @@ def explained(
         root: folder of the checkpoints.
 
     Raises:
-        OutOfMemory: TensorFlow or Python ran out of memory inside the context.
+        OutOfMemory: the back end or Python ran out of memory inside the context.
     """
     try:
         yield

@@ -13,6 +13,7 @@ from mrcnn.data.order import steps_per_epoch
 from mrcnn.data.sources.source import Samples
 from mrcnn.errors import counted
 from mrcnn.events import EventLog
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Sample
 from mrcnn.train import history, rates
 from mrcnn.train.check import Checked
@@ -33,6 +34,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
     """
     config, samples, batch_size = checked.config, checked.samples, checked.batch_size
     steps = steps_per_epoch(pipeline.epoch_length(samples.train, config), batch_size)
+    compiled = config.jit_compile or native.COMPILES_STEPS
     trained = [layer for layer, weights in network.weight_layout() if any(weight.trainable for _, weight in weights)]
     for line in (
         class_line(samples.class_title_to_idx),
@@ -43,7 +45,7 @@ def log_plan(checked: Checked, network: keras.Model, *, output: Path, log: Event
         f"schedule: {config.epochs} epochs of {steps} steps of {batch_size} images, "
         f"{update_rule(config.optimizer)}, "
         f"{rates.described(config, batch_size=batch_size)} {config.lr_schedule.name}",
-        f"device: {device_names(checked.devices)}, {config.precision}{', compiled by XLA' * config.jit_compile}",
+        f"device: {device_names(checked.devices)}, {config.precision}{', compiled by XLA' * compiled}",
         f"output: {output}",
     ):
         log.info(line)

@@ -1,8 +1,10 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
-from mrcnn.data import streams
+from mrcnn.data import streams, tf_stream, thread_stream
 
 
 @pytest.mark.parametrize(
@@ -11,6 +13,17 @@ from mrcnn.data import streams
 def test_current_is_that_of_the_back_end(monkeypatch, back_end, file):
     monkeypatch.setattr(keras.config, "backend", lambda: back_end)
     assert streams.current().__name__ == f"mrcnn.data.{file}"
+
+
+@pytest.mark.parametrize("kind", [tf_stream, thread_stream])
+@pytest.mark.parametrize("name", ["endless", "one_pass"])
+def test_each_kind_has_the_interface(kind, name):
+    def parameters(function):
+        return [
+            (each.name, each.kind) for each in inspect.signature(function).parameters.values() if each.name != "self"
+        ]
+
+    assert parameters(getattr(kind, name)) == parameters(getattr(streams.Streams, name))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import keras
@@ -85,6 +86,25 @@ def test_endless_batches_raise_the_error_of_an_example_and_start_anew():
     assert data[1]["image_ids"].tolist() == [2, 3]
 
 
+def test_endless_batches_serve_several_readers_at_the_same_time():
+    data = endless(workers=2)
+    with ThreadPoolExecutor(4) as readers:
+        found = list(readers.map(lambda index: data[index]["image_ids"].tolist(), range(12)))
+    assert found == [[2 * index, 2 * index + 1] for index in range(12)]
+
+
+def test_close_ends_the_threads():
+    before = set(threading.enumerate())
+    data = endless(workers=2)
+    data[0]
+    assert set(threading.enumerate()) - before
+    streams.close(data)
+    assert not set(threading.enumerate()) - before
+    assert data[1]["image_ids"].tolist() == [2, 3]
+    data.close()
+    streams.close(tf_stream.endless(load, SPEC, start=0, batch_size=2, workers=2))  # does nothing
+
+
 def test_one_pass_is_repeatable_and_leaves_out_what_is_missing():
     def missing(position):
         return (np.int32(-1), np.int64(0)) if position in (0, 3) else load(position)
@@ -130,14 +150,20 @@ def config(name):
     return load_train_config({"input_size": sizes, "model": network, "seed": 3, **SETTINGS[name]})
 
 
-def both(make):
+@pytest.fixture
+def both(monkeypatch):
     """Makes batches with each kind of stream; returns those and the reasons of the skipped images."""
-    found = []
-    for maker in (tf_stream, thread_stream):
-        skipped = Skipped(11, max_share=1)
-        with skipped.surfaced():
-            found.append((list(streams.arrays(make(maker, skipped))), skipped.reasons))
-    return found
+
+    def make_both(make):
+        found = []
+        for kind in (tf_stream, thread_stream):
+            monkeypatch.setattr(streams, "current", lambda kind=kind: kind)
+            skipped = Skipped(11, max_share=1)
+            with skipped.surfaced():
+                found.append((list(streams.arrays(make(skipped))), skipped.reasons))
+        return found
+
+    return make_both
 
 
 def assert_equal(first, second):
@@ -152,11 +178,11 @@ def assert_equal(first, second):
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("begin", [(0, 0), (1, 2)])
 @pytest.mark.parametrize("share", [Share(), Share(1, 2, 1)])
-def test_training_batches_are_those_of_tensorflow(samples, name, begin, share):
-    def make(maker, skipped):
+def test_training_batches_are_those_of_tensorflow(samples, both, name, begin, share):
+    def make(skipped):
         data, _ = pipeline.train_dataset(
             samples, config(name), batch_size=4, skipped=skipped, start_epoch=begin[0], start_step=begin[1],
-            share=share, maker=maker,
+            share=share,
         )  # fmt: skip
         return itertools.islice(data, 5)
 
@@ -167,9 +193,9 @@ def test_training_batches_are_those_of_tensorflow(samples, name, begin, share):
 
 @pytest.mark.parametrize("name", ["plain", "rectangles"])
 @pytest.mark.parametrize("share", [Share(), Share(1, 2, 1)])
-def test_validation_batches_are_those_of_tensorflow(samples, name, share):
-    def make(maker, skipped):
-        return pipeline.val_dataset(samples, config(name), batch_size=2, skipped=skipped, share=share, maker=maker)
+def test_validation_batches_are_those_of_tensorflow(samples, both, name, share):
+    def make(skipped):
+        return pipeline.val_dataset(samples, config(name), batch_size=2, skipped=skipped, share=share)
 
     (expected, lost), (got, reasons) = both(make)
     assert_equal(expected, got)
@@ -178,9 +204,10 @@ def test_validation_batches_are_those_of_tensorflow(samples, name, share):
         assert sorted(np.concatenate([batch["image_ids"] for batch in got])) == sorted({*range(11)} - {*BROKEN})
 
 
-def test_an_error_of_the_set_is_the_same(samples):
-    for maker in (tf_stream, thread_stream):
-        skipped = Skipped(11, max_share=0.2)
-        data = pipeline.val_dataset(samples, config("plain"), batch_size=2, skipped=skipped, maker=maker)
-        with pytest.raises(UserError, match=r"^too many images cannot be used: 3 of 11"), skipped.surfaced():
-            list(data)
+@pytest.mark.parametrize("kind", [tf_stream, thread_stream])
+def test_an_error_of_the_set_is_the_same(samples, monkeypatch, kind):
+    monkeypatch.setattr(streams, "current", lambda: kind)
+    skipped = Skipped(11, max_share=0.2)
+    data = pipeline.val_dataset(samples, config("plain"), batch_size=2, skipped=skipped)
+    with pytest.raises(UserError, match=r"^too many images cannot be used: 3 of 11"), skipped.surfaced():
+        list(data)

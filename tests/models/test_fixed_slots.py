@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.models import mask_rcnn
+from mrcnn.models import keras_habits, mask_rcnn
 
 from .small import HOURGLASS, POINTREND, POINTS, SLOTS, build_model, make_batch, training_step
 
@@ -92,6 +92,17 @@ def test_use_fixed_slots_is_the_default_with_a_gpu_and_under_xla(monkeypatch, vi
     for jit_compile, expected in ((True, True), (False, visible)):
         model.compile(optimizer="sgd", jit_compile=jit_compile)
         assert model.heads[0].fixed_slots == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "compiled"),
+    [({}, True), ({"jit_compile": None}, True), ({"jit_compile": False}, False), ({"run_eagerly": True}, False)],
+)
+def test_compile_uses_xla_on_jax_unless_told_otherwise(monkeypatch, asked, compiled):
+    monkeypatch.setattr(keras_habits.native, "COMPILES_STEPS", True)
+    model = build_model()
+    model.compile(optimizer="sgd", **asked)
+    assert (model.jit_compile, model.heads[0].fixed_slots) == (compiled, compiled)
 
 
 @pytest.mark.slow

@@ -150,6 +150,17 @@ def test_settle_on_a_cpu_goes_by_the_memory_of_one_and_two_images(
     assert f"batch size: {expected} per device, {reason}; `lr`" in log.messages[-1]
 
 
+@pytest.mark.parametrize(("compiles", "expected"), [(False, [1, 1, 2]), (True, [1, 2, 1, 2])])
+def test_settle_on_a_cpu_compiles_before_it_measures(checked, log, monkeypatch, compiles, expected):
+    sizes = []
+    monkeypatch.setattr(auto_batch.memory, "available", lambda: 10**12)
+    monkeypatch.setattr(auto_batch.memory, "reset_peak", lambda: True)
+    monkeypatch.setattr(auto_batch.memory, "peak", lambda: 100 * len(sizes))
+    monkeypatch.setattr(auto_batch.native, "COMPILES_STEPS", compiles)
+    auto_batch.settle(checked(names=("CPU:0",)), log=log, trial=sizes.append)
+    assert sizes == expected
+
+
 def test_settle_on_a_cpu_is_1_where_the_peak_cannot_be_reset(checked, log, monkeypatch):
     monkeypatch.setattr(auto_batch.memory, "available", lambda: 10**12)
     monkeypatch.setattr(auto_batch.memory, "reset_peak", lambda: False)

@@ -118,6 +118,8 @@ def test_check_xla_refuses_gpus_that_it_does_not_know(two_gpus, monkeypatch, cap
         with pytest.raises(UserError, match=rf"`jit_compile` must be false on a GPU of compute capability {message}: "):
             devices.check_xla(devices.Devices(("GPU:0",)))
     devices.check_xla(devices.Devices(("CPU:0",)))  # GPUs that the run does not use
+    monkeypatch.setattr(devices.native, "COMPILES_STEPS", True)
+    devices.check_xla(devices.Devices(("GPU:0",)))  # JAX has an XLA of its own
 
 
 def test_check_xla_refuses_several_devices():

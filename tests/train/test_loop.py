@@ -1,6 +1,9 @@
+import threading
+
 import keras
 import pytest
 
+from mrcnn.data.thread_stream import EndlessBatches
 from mrcnn.train import loop
 from mrcnn.train.clock import Clock
 
@@ -65,3 +68,23 @@ def test_a_callback_ends_it_also_after_the_first_partial_epoch(make_state, metri
     assert run(make_state(), epochs=3, stop_after=0)[0] == WHOLE[:4]
     assert run(make_state(0, 2, metrics=metrics), epochs=3, stop_after=0)[0] == WHOLE[2:4]
     assert run(make_state(0, 3, metrics=metrics), epochs=3, stop_after=0)[0] == WHOLE[3:4]
+
+
+class Broken(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise OSError("disk full")
+
+
+def test_a_run_that_fails_ends_the_threads_of_its_data(make_state):
+    given, before = fake.make_batch(0), set(threading.enumerate())
+    spec = {name: (value.shape[1:], value.dtype.type) for name, value in given.items()}
+
+    def open_data(epoch, step):
+        return EndlessBatches(
+            lambda position: [value[0] for value in given.values()], spec, start=0, batch_size=2, workers=2
+        )
+
+    clock = Clock(make_state())
+    with pytest.raises(OSError, match="disk full"):
+        loop.fit(fake.compiled(0.01), open_data, clock=clock, callbacks=[clock, Broken()], epochs=1)
+    assert not {thread for thread in set(threading.enumerate()) - before if thread.name.startswith("ahead")}

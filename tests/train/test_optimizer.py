@@ -41,7 +41,7 @@ def train(names, clip, scale, decay, accumulation):
     reductions.clear()
     history = model.fit(fake.open_data(0, 0), epochs=1, steps_per_epoch=4, verbose=0, shuffle=False).history
     weights = np.concatenate([v.numpy().ravel() for v in model.weights])
-    large = [args for args in reductions if isinstance(args[2], list)]  # of gradients, others are of counts
+    large = [args for args in reductions if len(args[2]) > 1]  # of gradients; a count is reduced alone
     return history, weights, int(made.iterations.numpy()), len(large)
 
 found = []

@@ -1,6 +1,6 @@
 """The interface of the engines: modules whose functions and classes are those of `Engine`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -44,12 +44,14 @@ class Engine(Protocol):
     Attributes:
         SEVERAL: whether several devices or processes can share a batch, and updates can wait for several steps.
         WRITES_EVENTS: whether Keras' callback for TensorBoard works.
-        ERRORS: types of the errors of a back end that stand for those of files and connections.
+        FIRST_STEP: what the log says before the first step.
+        FILE_ERRORS: types of the errors that the back end raises for files and connections.
     """
 
     SEVERAL: bool
     WRITES_EVENTS: bool
-    ERRORS: tuple[type[Exception], ...]
+    FIRST_STEP: str
+    FILE_ERRORS: tuple[type[Exception], ...]
 
     def sync(self, model: keras.Model) -> None:
         """Stores the state of a `fit` in progress in the variables of the model and its optimizer."""
@@ -92,6 +94,3 @@ class Engine(Protocol):
 
     def on_all_devices(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a function once for all devices, with the strategy and the arguments of each device together."""
-
-
-Data = Iterable[Batch]  # of training or validation

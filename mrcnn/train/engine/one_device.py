@@ -15,7 +15,8 @@ from mrcnn.train.engine.interface import Batch, Validated
 
 SEVERAL = False
 WRITES_EVENTS = False  # Keras' callback imports TensorFlow
-ERRORS = ()
+FIRST_STEP = "compiling the first step, which takes minutes on a CPU" if native.COMPILES_STEPS else "the first step"
+FILE_ERRORS = ()
 
 
 def sync(model: keras.Model) -> None:
@@ -108,6 +109,9 @@ class _Measured(_Endless):
         batch = self._data[index]
         self._wait.seconds += time.monotonic() - began
         return batch
+
+    def close(self) -> None:
+        self._data.close()
 
 
 class _Repeated(_Endless):

@@ -12,7 +12,8 @@ from mrcnn.train.engine.interface import Batch, Validated
 
 SEVERAL = True
 WRITES_EVENTS = True
-ERRORS = (tf.errors.OpError,)
+FIRST_STEP = "building the graph: the first step takes up to a minute"
+FILE_ERRORS = (tf.errors.OpError,)
 WORKER = "worker"  # TensorFlow's name of the job of all processes
 
 

@@ -101,7 +101,7 @@ class Peers:
         """
         try:
             yield
-        except engine.ERRORS as error:
+        except engine.FILE_ERRORS as error:
             if self._gather is None or not _LOST.search(str(error)):
                 raise
             raise LostWorker(
@@ -139,7 +139,7 @@ def start(cluster: Cluster) -> Any:
     Raises:
         UserError: TensorFlow cannot use the port.
     """
-    errors: tuple[type[Exception], ...] = (*engine.ERRORS, RuntimeError)
+    errors: tuple[type[Exception], ...] = (*engine.FILE_ERRORS, RuntimeError)
     faulthandler.dump_traceback_later(START, exit=True)
     try:
         strategy = engine.joined(cluster.addresses, cluster.index)

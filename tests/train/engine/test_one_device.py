@@ -1,11 +1,13 @@
 """The engine for JAX and PyTorch, which needs Keras alone; tests/backends trains with it on both."""
 
+import threading
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+from mrcnn.data import streams
 from mrcnn.data.thread_stream import EndlessBatches
 from mrcnn.errors import UserError
 from mrcnn.train.engine import one_device as engine
@@ -92,13 +94,21 @@ def test_fit_measures_its_batches():
     given = fake.make_batch(0, size=9)
 
     def load(position):
+        read.append(position)
         return [value[position % 9] for value in given.values()]
 
+    read, before = [], set(threading.enumerate())
     wait, model = engine.input_wait(), fake.compiled()
     data = EndlessBatches(load, spec, start=0, batch_size=3, workers=2)
-    history = model.fit(wait.measured(data), epochs=2, steps_per_epoch=3, shuffle=False, verbose=0).history
+    measured = wait.measured(data)
+    history = model.fit(measured, epochs=2, steps_per_epoch=3, shuffle=False, verbose=0).history
     assert len(history["loss"]) == 2
     assert wait.seconds > 0
+    assert sorted(set(read))[:18] == list(
+        range(18)
+    )  # 2 x 3 batches of 3; Keras reads the first one twice
+    streams.close(measured)
+    assert not {thread for thread in set(threading.enumerate()) - before if thread.name.startswith("ahead")}
 
 
 @pytest.mark.parametrize(
