@@ -86,11 +86,21 @@ def test_endless_batches_raise_the_error_of_an_example_and_start_anew():
     assert data[1]["image_ids"].tolist() == [2, 3]
 
 
-def test_endless_batches_serve_several_readers_at_the_same_time():
-    data = endless(workers=2)
+def test_endless_batches_serve_several_readers_with_their_own_threads_alone():
+    running, most = [], []
+
+    def slow(position):
+        running.append(position)
+        most.append(len(running))
+        time.sleep(0.005)
+        running.remove(position)
+        return load(position)
+
+    data = endless(slow, workers=2)
     with ThreadPoolExecutor(4) as readers:
-        found = list(readers.map(lambda index: data[index]["image_ids"].tolist(), range(12)))
-    assert found == [[2 * index, 2 * index + 1] for index in range(12)]
+        found = list(readers.map(lambda index: data[index]["image_ids"].tolist(), range(20)))
+    assert found == [[2 * index, 2 * index + 1] for index in range(20)]
+    assert max(most) <= 2
 
 
 def test_close_ends_the_threads():

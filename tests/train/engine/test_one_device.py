@@ -104,9 +104,7 @@ def test_fit_measures_its_batches():
     history = model.fit(measured, epochs=2, steps_per_epoch=3, shuffle=False, verbose=0).history
     assert len(history["loss"]) == 2
     assert wait.seconds > 0
-    assert sorted(set(read))[:18] == list(
-        range(18)
-    )  # 2 x 3 batches of 3; Keras reads the first one twice
+    assert sorted(set(read))[:18] == list(range(18))  # 2 x 3 batches of 3; Keras reads the first one twice
     streams.close(measured)
     assert not {thread for thread in set(threading.enumerate()) - before if thread.name.startswith("ahead")}
 
