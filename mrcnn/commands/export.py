@@ -11,7 +11,7 @@ from mrcnn.events import EventLog
 
 HELP = "write a SavedModel, ONNX, OpenVINO, LiteRT or PyTorch file and prove that it is equal"
 # for the Tab key; the table itself needs TensorFlow
-FORMATS = ("saved_model", "onnx", "openvino", "litert", "torchvision", "detectron2")
+FORMATS = ("saved_model", "onnx", "openvino", "litert", "keras", "torchvision", "detectron2")
 RUN_OPTIONS = ("classes", "input_size", "score_threshold", "device", "tf32")
 
 

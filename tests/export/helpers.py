@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import cv2
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +15,7 @@ from mrcnn.export.exportable import DetectorSettings, Exportable
 from mrcnn.export.precision import GREY
 from mrcnn.heads.keypoint import decode
 from mrcnn.model_folder.read import ModelBundle
+from mrcnn.models.build import build_model
 from mrcnn.predict.predictor import Predictor
 from mrcnn.project.meta import ClassMeta
 from mrcnn.structures import Choices, Detections, RawDetections
@@ -142,6 +144,13 @@ def make_bundle(model=brightness_model, *, config=None, side=64):
         input_size=InputSize(min_dim=side, max_dim=side),
         config=config or MatterportConfig(),
     )
+
+
+def small_bundle():
+    """Returns a whole network of random weights with rectangular inputs."""
+    keras.utils.set_random_seed(2)
+    bundle = make_bundle(build_model(SMALL, num_classes=len(NAMES)), config=SMALL)
+    return replace(bundle, input_size=InputSize(min_dim=64, max_dim=SIDE, shape="rectangle"))
 
 
 def make_exportable(model=brightness_model, *, side=64, channels=3):

@@ -3,6 +3,7 @@
 from mrcnn.config import errors
 from mrcnn.errors import UserError
 from mrcnn.export.formats.format import Format
+from mrcnn.export.formats.keras_file import KerasFile
 from mrcnn.export.formats.litert import LiteRT
 from mrcnn.export.formats.onnx import Onnx
 from mrcnn.export.formats.openvino import OpenVino
@@ -15,6 +16,7 @@ FORMATS: dict[str, Format] = {
     "onnx": Onnx(),
     "openvino": OpenVino(),
     "litert": LiteRT(),
+    "keras": KerasFile(),
     "torchvision": StateDict("torchvision", ("torchvision", "torchvision_v2")),
     "detectron2": StateDict("detectron2", ("detectron2",)),
 }

@@ -15,11 +15,9 @@ import numpy as np
 
 from mrcnn import optional
 from mrcnn.errors import UserError
-from mrcnn.predict import exported_settings, outputs
-from mrcnn.predict.exported_settings import ExportedSettings
-from mrcnn.predict.image_function import InputRules, NetworkFunction, cropped_function
+from mrcnn.predict import exported_rules, exported_settings, outputs
+from mrcnn.predict.image_function import NetworkFunction, cropped_function
 from mrcnn.predict.runtimes.opened import CROPPED_MASKS, Opened, damaged
-from mrcnn.structures import OutputRules
 
 IMAGES, WINDOWS = "images", "windows"  # the inputs
 VALID = "valid"  # the output that is used up here
@@ -42,7 +40,7 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
     runtime = optional.load("ai_edge_litert.interpreter", extra="litert-run", purpose="inference with a LiteRT file")
     properties = _read(path)
     try:
-        rules = input_rules(exported_settings.read(properties))
+        rules = exported_rules.read(exported_settings.read(properties))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     try:
@@ -60,30 +58,6 @@ def open_file(path: Path, *, threads: int | None = None) -> Opened:
 
     all_outputs = (*(name for name in names if name != VALID), outputs.PROBABILITIES)
     return Opened(run, all_outputs, properties, (path,), mask_bits=CROPPED_MASKS)
-
-
-def input_rules(known: ExportedSettings) -> InputRules:
-    """Reads from the metadata how an image enters the network and detections leave it.
-
-    Raises:
-        UserError: a setting is missing.
-    """
-    settings = known.settings
-    facts = known.facts
-    try:
-        return InputRules(
-            facts.class_names,
-            facts.min_dim,
-            facts.max_dim,
-            channels=facts.channels,
-            image_resize=settings["image_resize"],
-            rules=OutputRules(**{name: settings[name] for name in OutputRules._fields}),
-            shape=settings["shape"],
-            fit=settings["fit"],
-            maps=tuple(facts.maps),
-        )
-    except KeyError as error:
-        raise UserError(exported_settings.NO_EXPORT) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:

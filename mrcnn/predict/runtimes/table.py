@@ -36,6 +36,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("ONNX file", "onnx", "model.onnx", "mrcnn.predict.runtimes.onnx"),
     Kind("OpenVINO model", "openvino", "model.xml", "mrcnn.predict.runtimes.openvino"),
     Kind("LiteRT file", "litert", "model.tflite", "mrcnn.predict.runtimes.litert"),
+    Kind("Keras file", "keras", "model.keras", "mrcnn.predict.runtimes.keras_file", in_tensorflow=True),
     Kind("SavedModel", "saved_model", "saved_model.pb", "mrcnn.predict.runtimes.saved_model", in_tensorflow=True),
 )
 
