@@ -21,7 +21,8 @@ LAST = "last"
 FOREIGN_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")  # of weights of other code bases
 FOLDER_SUFFIXES = (WEIGHTS.suffix, *FOREIGN_SUFFIXES)  # of the weight file in a model folder
 FILE_SUFFIXES = (".h5", ".hdf5", *FOREIGN_SUFFIXES)
-EXPORT_FILES = ("model.onnx", "model.tflite", "model.xml", "saved_model.pb")  # graphs, no model can be built of them
+# no training can start of them
+EXPORT_FILES = ("model.keras", "model.onnx", "model.tflite", "model.xml", "saved_model.pb")
 EXPORT_SUFFIXES = tuple(Path(name).suffix for name in EXPORT_FILES)
 
 
