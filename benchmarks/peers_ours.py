@@ -27,7 +27,9 @@ from mrcnn.model_folder.read import ModelBundle
 from mrcnn.models.build import BUILDERS
 from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.mask_rcnn import MaskRCNN
+from mrcnn.ops.backend.current import native
 from mrcnn.predict.predictor import Predictor
+from mrcnn.train.optimizer import build_optimizer
 from mrcnn.weights import apply, foreign
 from mrcnn.weights.maps import torchvision as torchvision_map
 from mrcnn.weights.maps.entries import Form, to_layers
@@ -164,9 +166,10 @@ def measure_training(model: MaskRCNN, case: Case, *, options: argparse.Namespace
     with np.load(peers_work.batch_file(options.folder, case)) as stored:
         batch = {name: tf.constant(stored[name]) for name in stored.files}
     regions = tf.reduce_sum(tf.cast(model(batch, training=True).box.targets.class_ids > 0, tf.int32))
-    optimizer = keras.optimizers.SGD(peers_work.LEARNING_RATE, momentum=peers_work.MOMENTUM)
+    optimizer = build_optimizer(peers_work.LEARNING_RATE, momentum=peers_work.MOMENTUM, global_clipnorm=None)
     step = tf.function(speed.training_step(model, batch, optimizer))
-    measured, loss = peers_work.measure(lambda: step().numpy(), options)
+    with native.training():
+        measured, loss = peers_work.measure(lambda: step().numpy(), options)
     return {**measured, "found": int(regions), "loss": float(loss)}
 
 

@@ -3,11 +3,13 @@
 Source: Matterport's form: each tensor's term is divided by its size, biases are included, batch norm is not.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
 
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Tensor
 
 
@@ -24,5 +26,17 @@ def l2_loss(variables: Sequence[keras.Variable], *, weight_decay: float) -> Tens
     decayed = [variable for variable in variables if variable.name not in ("gamma", "beta")]
     total = ops.zeros((), dtype="float32")
     for variable in decayed:
-        total = total + ops.mean(ops.square(ops.convert_to_tensor(variable)))  # mean = sum / size
+        total = total + _mean_square(ops.convert_to_tensor(variable))  # mean = sum / size
     return weight_decay * total
+
+
+@native.custom_gradient
+def _mean_square(values: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
+    """Computes `mean(values^2)`, whose gradient is as large as the values and so is computed late."""
+    factor = 2.0 / math.prod(values.shape)
+
+    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
+        upstream = args[-1] if upstream is None else upstream
+        return native.added_last(upstream * factor * values)
+
+    return ops.mean(ops.square(values)), gradient

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.framework.attr_value_pb2 import AttrValue
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
-from tensorflow.python.framework.ops import gradient_registry
+from tensorflow.python.framework.ops import EagerTensor, gradient_registry
 
+_LAST = "_mrcnn_added_last"  # attribute of the operation whose result is such a gradient
 _KEPT = "_mrcnn_gradients"  # attribute of a graph: its custom gradient functions, by registered name
 
 
@@ -70,10 +72,28 @@ class _Ordered:
 _ordered = _Ordered()
 
 
+def added_last(gradient: Any) -> Any:
+    """Marks a gradient that depends on its variable alone; inside `sums_in_fixed_order` it waits for the others.
+
+    Args:
+        gradient: a tensor; one that is computed eagerly is not marked, since it is there already.
+    """
+    if not tf.executing_eagerly():
+        gradient.op._set_attr(_LAST, AttrValue(b=True))
+    return gradient
+
+
+def _is_last(gradient: tf.Tensor) -> bool:
+    return not isinstance(gradient, EagerTensor) and _LAST in gradient.op.node_def.attr
+
+
 def _add_in_order(gradients: Sequence[Any]) -> Any:
     """Adds gradients from first to last."""
     if any(not isinstance(gradient, tf.Tensor) or gradient.dtype == tf.variant for gradient in gradients):
         return backprop._aggregate_grads(gradients)  # `IndexedSlices`, which are concatenated in order, or lists
+    for gradient in gradients:
+        if _is_last(gradient):
+            gradient.op._add_control_inputs([other.op for other in gradients if not _is_last(other)])
     total = gradients[0]
     for gradient in gradients[1:]:
         # `ensure_shape` keeps Grappler from merging these additions into one `AddN`
@@ -88,8 +108,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     to the graph, and the graph to the model's weights, so without this no model would ever be freed.
 
     Args:
-        function: of tensors; returns a tensor or a tuple of tensors, and a function of their gradients that returns the
-            gradients of the arguments.
+        function: of tensors; a variable counts as its value. It returns a tensor or a tuple of tensors, and a function
+            of their gradients that returns the gradients of the arguments.
 
     Returns:
         A function of the same tensors, with that gradient; returns the result of `function`.
@@ -98,7 +118,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         if _tracing.forward_only:
             return function(*args)[0]
-        result = tf.custom_gradient(function)(*args)
+        result = tf.custom_gradient(function)(*map(tf.convert_to_tensor, args))  # a variable would be a hidden input
         if not tf.executing_eagerly():
             operation = tf.nest.flatten(result)[0].op
             _move_to_graph(operation.get_attr("_gradient_op_type").decode(), operation.graph)

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from mrcnn.models import keras_internals
+from mrcnn.ops.backend.current import native
 from mrcnn.train.engine.current import engine
 
 
@@ -95,6 +96,19 @@ class Accumulated(keras.optimizers.Optimizer):
     def get_config(self):
         """Adds `accumulation_steps` to Keras's configuration."""
         return {**super().get_config(), "accumulation_steps": self.accumulation_steps}
+
+
+class Waiting(keras.optimizers.Optimizer):
+    """Mixin that begins the update of a variable when its gradient is there.
+
+    Otherwise TensorFlow multiplies all velocities by the momentum at the start of a step, and has the products in
+    memory during all of it.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        with native.after(gradient):
+            super().update_step(gradient, variable, learning_rate)
 
 
 class Decayed(keras.optimizers.Optimizer):

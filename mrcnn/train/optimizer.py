@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import keras
 
-from mrcnn.train.gradients import Accumulated, Decayed, Shared
+from mrcnn.train.gradients import Accumulated, Decayed, Shared, Waiting
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 DecayForm = Literal["decoupled", "gradient"]
@@ -40,17 +40,17 @@ NO_DECAY = Decay()
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnSGD(Accumulated, Decayed, keras.optimizers.SGD):
+class OwnSGD(Accumulated, Decayed, Waiting, keras.optimizers.SGD):
     """SGD with gradient accumulation and weight decay in the gradient."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnAdam(Accumulated, Decayed, keras.optimizers.Adam):
+class OwnAdam(Accumulated, Decayed, Waiting, keras.optimizers.Adam):
     """Adam with gradient accumulation and weight decay in the gradient."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnAdamW(Accumulated, keras.optimizers.AdamW):
+class OwnAdamW(Accumulated, Waiting, keras.optimizers.AdamW):
     """AdamW with gradient accumulation."""
 
 
@@ -74,7 +74,6 @@ class SharedLossScale(Shared, keras.optimizers.LossScaleOptimizer):
     """Loss scaling for several devices, around an optimizer for one."""
 
 
-_KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
 _OWN = {"sgd": OwnSGD, "adam": OwnAdam, "adamw": OwnAdamW}
 _SHARED = {"sgd": SharedSGD, "adam": SharedAdam, "adamw": SharedAdamW}
 
@@ -92,8 +91,6 @@ def build_optimizer(
     loss_scale: bool = False,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a run.
-
-    On one device, without accumulation and decay in the gradient, it is Keras's own.
 
     Args:
         learning_rate: a number or a schedule of the step.
@@ -121,12 +118,8 @@ def build_optimizer(
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
     arguments |= {"gradient_decay": in_gradient} if in_gradient else {}
     arguments |= {"accumulation_steps": accumulation_steps} if accumulation_steps > 1 else {}
-    if num_replicas > 1 and not loss_scale:
-        optimizer = _SHARED[name](**arguments)
-    elif in_gradient or accumulation_steps > 1:
-        optimizer = _OWN[name](**arguments)
-    else:
-        optimizer = _KERAS[name](**arguments)
+    classes = _SHARED if num_replicas > 1 and not loss_scale else _OWN
+    optimizer = classes[name](**arguments)
     optimizer.exclude_from_weight_decay(var_list=list(decay.undecayed))
     if not loss_scale:
         return optimizer

@@ -217,6 +217,54 @@ def test_roi_align_gradient_of_several_levels_is_dense():
     assert not [operation.name for operation in operations if operation.type == "Where"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "sampling_ratio", "samples"), [("aligned", 2, 16), ("crop_and_resize", 1, 4), ("aligned", 0, 4)]
+)
+def test_roi_align_samples_are_added_one_after_the_other(monkeypatch, mode, sampling_ratio, samples):
+    """TensorFlow would read all of them at once, 16 times the memory of the result, since none needs another."""
+    monkeypatch.setattr(roi_align, "_CHUNK", 20)  # two regions of 2 * 2 * 5 values: two parts
+    settings = {"image_size": (32, 32), "output_size": 2, "mode": mode, "sampling_ratio": sampling_ratio}
+
+    @tf.function
+    def gradient(features, boxes):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            zeros = np.int32([0, 0])
+            pooled = roi_align.roi_align([features], boxes, zeros + 2, image_index=zeros, **settings)
+        return tape.gradient(pooled, features)
+
+    traced = gradient.get_concrete_function(tf.TensorSpec([1, 8, 8, 5]), tf.TensorSpec([2, 4]))
+    graph = traced.graph.as_graph_def(add_shapes=True)
+    reads, sums = [], []  # of each read of features, and of each sum of gradients, the number of those before it
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        reads += numbers_before([node.name for node in nodes if node.op == "GatherV2" and channels(node) == 5], nodes)
+        sums += numbers_before([node.name for node in nodes if node.op == "UnsortedSegmentSum"], nodes)
+    parts = 2
+    expected = [*range(parts * samples)] if sampling_ratio else [*range(samples)] * parts  # a loop is a function
+    assert sorted(reads) == sorted(expected)
+    assert sorted(sums) == [0, 1, 2, 3]  # the corners of a sample, in a loop over the samples
+
+
+def channels(node):
+    shape = node.attr["_output_shapes"].list.shape
+    return shape[0].dim[-1].size if shape else None
+
+
+def numbers_before(names, nodes):
+    """Counts for each named node how many of the others must have run before it."""
+    inputs = {node.name: {name.lstrip("^").split(":")[0] for name in node.input} for node in nodes}
+
+    def before(name):
+        found, waiting = set(), list(inputs[name])
+        while waiting:
+            if (each := waiting.pop()) not in found:
+                found.add(each)
+                waiting += inputs.get(each, ())
+        return found
+
+    return [len(before(name) & set(names)) for name in names]
+
+
 def test_roi_align_on_a_gpu_is_computed_in_one_part(monkeypatch):
     regions = (np.zeros((8, 4), "float32"), np.zeros(8, "int32"), np.zeros(8, "int32"))
     regions = tuple(map(tf.constant, regions))

@@ -10,7 +10,13 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import gradient_registry
 
-from mrcnn.ops.tensorflow_internals import custom_gradient, forward_only, freed_with_model, sums_in_fixed_order
+from mrcnn.ops.tensorflow_internals import (
+    added_last,
+    custom_gradient,
+    forward_only,
+    freed_with_model,
+    sums_in_fixed_order,
+)
 
 FLOAT = tf.float32.as_datatype_enum
 CELLS, READS, CHANNELS, READERS = 5440, 78400, 128, 8  # each reader's rows are 40 MB, all together 321 MB
@@ -115,6 +121,42 @@ def test_sums_in_fixed_order_holds_after_a_context_inside_has_ended():
         with sums_in_fixed_order():
             pass
         assert sums_of_any_order(optimized_nodes(large_gradient())) == []
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_added_last_waits_for_the_other_gradients(place):
+    @custom_gradient
+    def penalty(value):
+        return tf.reduce_sum(value**2), lambda upstream: added_last(upstream * 2.0 * value)
+
+    @tf.function
+    def gradient(value):
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            readers = [lambda: tf.reduce_sum(tf.exp(value)), lambda: tf.reduce_sum(tf.sin(value))]
+            readers.insert({"first": 0, "middle": 1, "last": 2}[place], lambda: penalty(value))
+            total = sum(reader() for reader in readers)
+        return tape.gradient(total, value)
+
+    with sums_in_fixed_order():
+        graph = gradient.get_concrete_function(tf.TensorSpec([2])).graph
+        found = gradient(tf.constant([0.0, 3.0])).numpy()
+    # exp(x) + cos(x) + 2x
+    np.testing.assert_allclose(found, [2.0, np.exp(3) + np.cos(3) + 6.0], rtol=1e-6)
+    marked = [each for each in graph.get_operations() if "_mrcnn_added_last" in each.node_def.attr]
+    [waits] = marked
+    assert waits.type == "Mul"
+    assert len(waits.control_inputs) == 2
+    assert not set(waits.control_inputs) & set(marked)
+
+
+def test_added_last_in_eager_mode_is_the_gradient():
+    assert added_last(tf.constant([1.0, 2.0])).numpy().tolist() == [1.0, 2.0]
+    with sums_in_fixed_order(), tf.GradientTape() as tape:
+        value = tf.constant([3.0])
+        tape.watch(value)
+        total = value * value + 2.0 * value
+    assert tape.gradient(total, value).numpy().tolist() == [8.0]
 
 
 def test_sums_in_fixed_order_changes_nothing_afterwards():

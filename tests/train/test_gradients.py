@@ -120,6 +120,28 @@ def test_accumulated_one_step_makes_no_further_variables():
     assert float(weight.numpy()[0]) == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_waiting_updates_a_variable_when_its_gradient_is_there(name):
+    weight = variable(1, 2)
+    made = optimizer.build_optimizer(0.1, name=name, global_clipnorm=None)
+    made.build([weight])
+
+    @tf.function
+    def update(value):
+        made.apply([tf.exp(value)])
+
+    operations = update.get_concrete_function(tf.TensorSpec([2])).graph.get_operations()
+    products = [each for each in operations if each.type == "Mul" and each.outputs[0].shape == (2,)]
+    assert len(products) >= 2  # of the velocity and of the gradient
+    assert all("Exp" in needed_by(each) for each in products)
+
+
+def needed_by(operation):
+    """Lists the types of the operations that run before one."""
+    before = [*operation.control_inputs, *(source.op for source in operation.inputs)]
+    return {each.type for each in before}.union(*map(needed_by, before))
+
+
 def test_sum_over_devices_on_one_device_changes_nothing():
     assert gradients.sum_over_devices([None]) == [None]
     assert gradients.sum_over_devices([]) == []

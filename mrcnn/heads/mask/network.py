@@ -49,14 +49,37 @@ class Upsampling(Float32Layer):
         Returns:
             `[P, 2S, 2S, filters]` in `feature_dtype`.
         """
+        return interleaved(self.blocks(inputs))
+
+    def blocks(self, inputs: Tensor) -> Tensor:
+        """Computes the outputs without moving them to their places.
+
+        Args:
+            inputs: `[P, S, S, C]` in `feature_dtype`.
+
+        Returns:
+            `[P, S, S * 4, filters]` in `feature_dtype`: each cell's 2 x 2 outputs, row by row, lie beside each other.
+        """
         side, channels = inputs.shape[1], inputs.shape[3]
         kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (3, 0, 1, 2))  # [C, 2, 2, filters]
         kernel = ops.cast(ops.reshape(kernel, (channels, 4 * self.filters)), self.feature_dtype)
         outputs = ops.matmul(ops.reshape(inputs, (-1, channels)), kernel)
-        outputs = ops.reshape(outputs, (-1, side, side, 2, 2, self.filters))
-        outputs = ops.transpose(outputs, (0, 1, 3, 2, 4, 5))  # [P, S, 2, S, 2, filters]
-        outputs = ops.reshape(outputs, (-1, 2 * side, 2 * side, self.filters))
+        outputs = ops.reshape(outputs, (-1, side, side * 4, self.filters))
         return outputs + ops.cast(ops.convert_to_tensor(self.bias), self.feature_dtype)
+
+
+def interleaved(blocks: Tensor) -> Tensor:
+    """Moves each cell's 2 x 2 values to their places in a map of twice the side.
+
+    Args:
+        blocks: `[P, S, S * 4, C]`, as from `Upsampling.blocks`.
+
+    Returns:
+        `[P, 2S, 2S, C]`.
+    """
+    side, channels = blocks.shape[1], blocks.shape[3]
+    values = ops.transpose(ops.reshape(blocks, (-1, side, side, 2, 2, channels)), (0, 1, 3, 2, 4, 5))
+    return ops.reshape(values, (-1, 2 * side, 2 * side, channels))  # from [P, S, 2, S, 2, C]
 
 
 class MaskHead(Float32Layer):
@@ -141,6 +164,7 @@ class MaskHead(Float32Layer):
         outputs = regions
         for convolution in self.convolutions:
             outputs = convolution(outputs, training=training)
-        outputs = ops.relu(self.upsampling(outputs))
-        logits = ops.cast(self.logits(outputs), "float32")
+        # every cell's logits depend on its own features alone, so the smaller tensor is the one that is rearranged
+        blocks = self.logits(ops.relu(self.upsampling.blocks(outputs)))
+        logits = ops.cast(interleaved(blocks), "float32")
         return ops.repeat(logits, self.num_classes, axis=-1) if self.class_agnostic else logits

@@ -64,6 +64,23 @@ class Backend(Protocol):
             function: of tensors; returns its result and a function of the result's gradient, as Keras describes.
         """
 
+    def after(self, tensor: Tensor | None) -> AbstractContextManager[None]:
+        """Context whose operations run once a tensor is computed, so that their results are not in memory earlier.
+
+        It matters where an operation runs as soon as its inputs are there: the terms of a sum would otherwise all be
+        computed first, and then added.
+
+        Args:
+            tensor: None for no context.
+        """
+
+    def added_last(self, gradient: Tensor) -> Tensor:
+        """Marks a gradient of a variable as one to compute when the variable's other gradients are there.
+
+        For a gradient that depends on the variable alone, such as that of weight decay: it could be computed at the
+        start of the step, but would then be in memory during all of it.
+        """
+
     def training(self) -> AbstractContextManager[None]:
         """Context for tracing and running training steps.
 

@@ -1,7 +1,7 @@
 """Functions for Keras on JAX; see `interface.Backend`."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -35,6 +35,18 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Calls Keras's `custom_gradient`."""
     return cast(Callable[..., Any], ops.custom_gradient(function))
+
+
+@contextlib.contextmanager
+def after(tensor: Tensor | None) -> Iterator[None]:
+    """Does nothing: a compiled function has its own order."""
+    del tensor
+    yield
+
+
+def added_last(gradient: Tensor) -> Tensor:
+    """Returns the gradient: a compiled function has its own order."""
+    return gradient
 
 
 def prefers_fixed_shapes() -> bool:

@@ -52,6 +52,16 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
 
 
 @contextlib.contextmanager
+def after(tensor: Tensor | None) -> Iterator[None]:
+    """Adds a control dependency."""
+    with tf.control_dependencies([] if tensor is None else [tensor]):
+        yield
+
+
+added_last = tensorflow_internals.added_last
+
+
+@contextlib.contextmanager
 def training() -> Iterator[None]:
     """Fixes the order of sums and frees the graphs of training steps with their model."""
     with tensorflow_internals.sums_in_fixed_order(), tensorflow_internals.freed_with_model():

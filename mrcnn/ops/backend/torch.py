@@ -1,7 +1,7 @@
 """Functions for Keras on PyTorch; see `interface.Backend`."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import keras
@@ -62,6 +62,18 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Calls Keras's `custom_gradient`."""
     return cast(Callable[..., Any], ops.custom_gradient(function))
+
+
+@contextlib.contextmanager
+def after(tensor: Tensor | None) -> Iterator[None]:
+    """Does nothing: operations run one after the other."""
+    del tensor
+    yield
+
+
+def added_last(gradient: Tensor) -> Tensor:
+    """Returns the gradient: operations run one after the other."""
+    return gradient
 
 
 def prefers_fixed_shapes() -> bool:

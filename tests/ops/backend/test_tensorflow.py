@@ -31,6 +31,24 @@ def test_compiled_traces_once_for_all_lengths():
     assert len(traced) == 1
 
 
+@pytest.mark.parametrize(("waits", "expected"), [(True, ["Square"]), (False, [])])
+def test_after_computes_when_the_tensor_is_there(waits, expected):
+    @tf.function
+    def exponential(value):
+        square = ops.square(value)
+        with native.after(square if waits else None):
+            return ops.exp(value) + square
+
+    operations = exponential.get_concrete_function(tf.TensorSpec([2])).graph.get_operations()
+    [found] = [each for each in operations if each.type == "Exp"]
+    assert [each.type for each in found.control_inputs] == expected
+
+
+def test_after_in_eager_mode_changes_nothing():
+    with native.after(ops.ones(2)), native.after(None):
+        assert ops.exp(ops.zeros(1)).numpy().tolist() == [1.0]
+
+
 def test_capability_of_a_gpu_without_one(monkeypatch):
     for details, expected in (({}, None), ({"compute_capability": (8, 6)}, (8, 6))):
         monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu, details=details: details)
