@@ -218,7 +218,7 @@ def _place_bins(start: Tensor, end: Tensor, length: Tensor, *, bins: int, aligne
 def _average(cells: Tensor, places: _Places, sampling_ratio: int) -> Tensor:
     rows = [_neighbours(places.rows, sample) for sample in range(sampling_ratio)]
     columns = [_neighbours(places.columns, sample) for sample in range(sampling_ratio)]
-    total = None
+    total: Tensor = None
     for row, column in itertools.product(rows, columns):
         total = _add_sample(total, cells, places, rows=row, columns=column)
     return total / sampling_ratio**2 if sampling_ratio > 1 else total

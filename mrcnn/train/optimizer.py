@@ -41,16 +41,16 @@ NO_DECAY = Decay()
 
 @keras.saving.register_keras_serializable(package="mrcnn")
 class OwnSGD(Accumulated, Decayed, Waiting, keras.optimizers.SGD):
-    """SGD with gradient accumulation and weight decay in the gradient."""
+    """SGD with gradient accumulation, weight decay in the gradient, and less memory for momentum."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnAdam(Accumulated, Decayed, Waiting, keras.optimizers.Adam):
+class OwnAdam(Accumulated, Decayed, keras.optimizers.Adam):
     """Adam with gradient accumulation and weight decay in the gradient."""
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnAdamW(Accumulated, Waiting, keras.optimizers.AdamW):
+class OwnAdamW(Accumulated, keras.optimizers.AdamW):
     """AdamW with gradient accumulation."""
 
 

@@ -120,10 +120,9 @@ def test_accumulated_one_step_makes_no_further_variables():
     assert float(weight.numpy()[0]) == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_waiting_updates_a_variable_when_its_gradient_is_there(name):
+def test_waiting_updates_a_variable_when_its_gradient_is_there():
     weight = variable(1, 2)
-    made = optimizer.build_optimizer(0.1, name=name, global_clipnorm=None)
+    made = optimizer.build_optimizer(0.1, global_clipnorm=None)
     made.build([weight])
 
     @tf.function
