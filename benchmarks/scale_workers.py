@@ -2,25 +2,33 @@
 
     python -m benchmarks.scale_workers --model MODEL --images DIR... [--workers 1 2] [--count 128] [--runs 3]
 
-The workers share the cores. The numbers of workers alternate from run to run, so that other programs disturb all alike; the
-medians are printed. The first shard of each worker is its start and is not measured.
+The workers share the cores. The numbers of workers alternate from run to run, so that other programs disturb all alike,
+and the medians are printed. All workers load the model before the first begins, and the first shard of each, for which
+the graph is built, is not measured.
 """
 
 import argparse
+import json
 import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import timing
 from benchmarks.throughput import repeat
-from mrcnn.scale import job, local, machine, manifest
+from mrcnn.events import EventLog
+from mrcnn.predict.staged import AnyPredictor
+from mrcnn.scale import job, local, machine, manifest, worker
 
 SHARD = 8  # images
+OPENER, MEETING = "opener.json", "meeting"  # in the folder of a run: what the workers open; a file for each that has
+LONGEST = 300  # seconds that a worker waits for the others
 
 
 class Speed(NamedTuple):
@@ -66,13 +74,27 @@ def measure(work: job.Work, images: Sequence[str], *, workers: int, count: int) 
     with tempfile.TemporaryDirectory() as folder:
         listed = manifest.find([str(repeat(images, Path(folder) / "images", count=count + workers * SHARD))])
         started = job.start(f"{folder}/out", listed, shard_size=SHARD, facts={})
-        here = job.Work(**{**vars(work), "output": started.place})
+        Path(folder, MEETING).mkdir()
+        Path(folder, OPENER).write_text(json.dumps([work.opener, workers]))
+        here = replace(work, output=started.place, opener="benchmarks.scale_workers:open_together")
         began, times, memory = time.perf_counter(), [], 0.0
         for _ in local.run(here, started.missing(), workers=workers, gpus=(), warn=print):
             times.append(time.perf_counter() - began)
             memory = max([memory, *(_peak(child.pid) for child in multiprocessing.active_children())])
     start = times[workers - 1]
     return Speed(rate=(len(times) - workers) * SHARD / (times[-1] - start), memory=memory, start=start)
+
+
+def open_together(work: job.Work, log: EventLog) -> AnyPredictor:
+    """Opens the predictor of a work, and waits until all workers have opened theirs."""
+    folder = Path(work.output).parent
+    opener, workers = json.loads((folder / OPENER).read_text())
+    found = worker.opened(replace(work, opener=opener), log)
+    (folder / MEETING / str(os.getpid())).touch()
+    until = time.monotonic() + LONGEST
+    while len(list((folder / MEETING).iterdir())) < workers and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
 
 
 def table(found: dict[int, list[Speed]]) -> list[str]:
