@@ -61,9 +61,9 @@ $(RUNTIMES)/%/.run: requirements-runtimes/%.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-scale-test: $(VENV)/.dev $(SCALE)/.run  ## jobs by Ray and Spark: the rows of a plain run, also when processes are killed
+scale-test: $(VENV)/.dev $(SCALE)/.run  ## jobs by Ray and Spark: the rows of a plain run, also when processes are killed; training by Ray Train
 	MRCNN_SCALE_PYTHON=$(CURDIR)/$(SCALE)/bin/python $(BIN)/python -m pytest -q -m "slow or not slow" \
-	  tests/scale/test_engines.py tests/scale/test_ray.py tests/scale/test_spark.py
+	  tests/scale/test_engines.py tests/scale/test_ray.py tests/scale/test_spark.py tests/train/workers/test_ray_train.py
 
 $(SCALE)/.run: requirements-scale.txt requirements.txt
 	test -x $(SCALE)/bin/python || $(PYTHON) -m venv $(SCALE)

@@ -3,24 +3,28 @@
     python -m benchmarks.scale --model MODEL --images DIR... [--count 64] [--batch-size 1]
     python -m benchmarks.scale --images DIR... [--count 64]    # without a model: reading alone
     python -m benchmarks.scale --names 1000000                 # a manifest of so many names
+    python -m benchmarks.scale --results 2000                  # the end of a job of so many shards
 
 Processor seconds, of all threads of one worker, are what a core must give; unlike images a second they hardly depend on
 other programs. The first images, for which the graph is built, are measured apart.
 """
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmarks import timing
 from benchmarks.throughput import repeat
 from mrcnn.config.load import load_inference_config
 from mrcnn.images import pixels
-from mrcnn.scale import job, manifest, rows, worker
+from mrcnn.scale import job, manifest, rows, storage, worker
 
 BILLION, HOUR = 10**9, 3600
 FIRST = 2  # images before the measurement: the graph is built
@@ -59,9 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--score-threshold", type=float)
     parser.add_argument("--names", type=int, help="measure a manifest of so many names instead")
+    parser.add_argument("--results", type=int, help="measure the end of a job of so many shards instead")
     options = parser.parse_args(arguments)
     if options.names:
         print("\n".join(measure_names(options.names)))
+        return
+    if options.results:
+        print("\n".join(measure_end(options.results, failed) for failed in (0, 1)))
         return
     with tempfile.TemporaryDirectory() as folder:
         images = repeat(options.images, Path(folder) / "images", count=options.count + FIRST)
@@ -134,6 +142,41 @@ def measure_names(count: int) -> list[str]:
         f"{len(data):,} bytes, {-(-count // job.SHARD_SIZE):,} shards, one of them read in {one * 1000:.0f} ms",
         f"peak memory {timing.peak_gb():.2f} GB",
     ]
+
+
+def measure_end(shards: int, failed: int) -> str:
+    """Measures `Job.finish` for shards with `failed` failed images; the others have 7 detections of 80 classes."""
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        images = tuple(f"/photos/{number:09d}.jpg" for number in range(shards * job.SHARD_SIZE))
+        found = job.start(folder, manifest.Manifest(images), shard_size=job.SHARD_SIZE, facts={})
+        for shard in range(shards):
+            listed = found.images_of(shard)
+            made = [rows.of_failure(image, "cannot be decoded") for image in listed[:failed]]
+            made += [_random_row(image, random) for image in listed[failed:]]
+            storage.write_bytes(found.place_of(shard), rows.encode(made))
+        size = sum(path.stat().st_size for path in Path(folder, job.SHARDS).iterdir())
+        seconds = statistics.median(timing.seconds(found.finish, 3, clock=time.process_time))
+    return (
+        f"the end of a job of {shards:,} shards of {size / shards / 1000:,.0f} kB with {failed} failed images: "
+        f"{seconds:.2f} processor seconds"
+    )
+
+
+def _random_row(image: str, random: np.random.Generator) -> dict[str, Any]:
+    ids = random.integers(1, 81, 7)
+    return {
+        "image": image,
+        "height": 480,
+        "width": 640,
+        "boxes": random.random((7, 4), np.float32).tolist(),
+        "scores": random.random(7, np.float32).tolist(),
+        "class_ids": ids.tolist(),
+        "classes": [f"class {number}" for number in ids],
+        "masks": [random.integers(48, 110, 300, np.uint8).tobytes().decode() for _ in ids],
+        "extras": ["{}"] * 7,
+        "error": None,
+    }
 
 
 def measure_reading(images: Sequence[str]) -> list[str]:

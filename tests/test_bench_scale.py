@@ -39,3 +39,9 @@ def test_measure_names_reads_one_shard():
     lines = scale.measure_names(1000)
     assert lines[0].startswith("1,000 names: made in ")
     assert ", 4 shards, one of them read in " in lines[1]  # 1000 / 256
+
+
+def test_measure_end_names_the_shards():
+    line = scale.measure_end(2, 1)
+    assert line.startswith("the end of a job of 2 shards of ")
+    assert " kB with 1 failed images: " in line

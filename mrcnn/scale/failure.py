@@ -1,4 +1,4 @@
-"""Finds the `UserError` of a worker in the exception of an engine."""
+"""Errors of workers: a lost device, and the `UserError` in the exception of an engine."""
 
 import re
 
@@ -6,6 +6,17 @@ from mrcnn.errors import UserError, one_line
 
 _TOLD = re.compile(r"UserError: ([^\r\n]+)")
 MOST = 300  # characters kept of an engine's own text
+
+
+class Lost(RuntimeError):
+    """The model of a worker no longer runs, whatever the image; the message is one line.
+
+    It may run in a new process, so the engine repeats the shard there.
+    """
+
+    def __init__(self, message: str):
+        """Stores `message` in the form of `one_line`."""
+        super().__init__(one_line(message))
 
 
 def as_user_error(error: Exception, engine: str) -> UserError:

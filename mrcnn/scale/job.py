@@ -9,17 +9,20 @@
 A shard is done when its file exists, so a job is continued with the shards that have none.
 """
 
+import contextlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
 from mrcnn.errors import UserError, one_line
 from mrcnn.scale import manifest, rows, storage
 from mrcnn.scale.manifest import Manifest
+from mrcnn.scale.rows import Tally
 
 JOB, MANIFEST, SHARDS = "job.json", "manifest.parquet", "shards"
 FAILED, SUMMARY = "failed.jsonl", "summary.json"
@@ -74,6 +77,11 @@ class Counts(NamedTuple):
     failed: int
     detections: dict[str, int]
 
+    @classmethod
+    def of(cls, shard: int, tally: Tally) -> "Counts":
+        """Adds the number of the shard to its counts."""
+        return cls(shard, *tally)
+
     @property
     def done(self) -> int:
         """The images that were used."""
@@ -113,25 +121,32 @@ class Job:
         Raises:
             UserError: the file is missing, unreadable or damaged.
         """
-        place = self.place_of(shard)
-        data = storage.read_bytes(place, what="results")
-        try:
-            return rows.decode(data, list(columns) if columns else None)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise UserError(
-                f"the results {place} are damaged ({one_line(str(error))}); remove the file and start the job again"
-            ) from error
+        with self._results(shard, whole=columns is None) as stream:
+            return rows.decode(stream, list(columns) if columns else None)
 
     def counts_of(self, shard: int) -> Counts:
-        """Counts the results of a shard."""
-        return count(shard, self.rows_of(shard, ("classes", "error")))
+        """Counts the results of a shard.
 
-    def failures(self) -> Iterator[tuple[int, list[dict[str, str]]]]:
-        """Yields each shard with failed images, and their paths with the reasons."""
-        for shard in range(self.shards):
-            listed = self.rows_of(shard, ("image", "error"))
-            if failed := [row for row in listed if row["error"] is not None]:
-                yield shard, failed
+        Raises:
+            UserError: as `rows_of`.
+        """
+        with self._results(shard) as stream:
+            return Counts.of(shard, rows.tally_of(stream))
+
+    @contextlib.contextmanager
+    def _results(self, shard: int, *, whole: bool = False) -> Iterator[BinaryIO]:
+        """Opens the results of a shard, of which parts are read, or all: then that is one request to object storage."""
+        place = self.place_of(shard)
+        data = io.BytesIO(storage.read_bytes(place, what="results")) if whole else None
+        with data or storage.reading(place, what="results") as stream:
+            try:
+                yield stream
+            except (pa.ArrowException, OSError, ValueError) as error:
+                if getattr(error, "errno", None) is not None:  # not of the content, but of the file system
+                    raise
+                raise UserError(
+                    f"the results {place} are damaged ({one_line(str(error))}); remove the file and start the job again"
+                ) from error
 
     def finish(self) -> Counts:
         """Counts the results of all shards, and writes `failed.jsonl` and `summary.json`.
@@ -141,11 +156,12 @@ class Job:
         """
         total, classes, failed = Counter[str](), Counter[str](), []
         for shard in range(self.shards):
-            listed = self.rows_of(shard, ("image", "classes", "error"))
-            one = count(shard, listed)
+            with self._results(shard) as stream:
+                one = rows.tally_of(stream)
+                listed = rows.decode(stream, ["image", "error"]) if one.failed else ()
             total.update(images=one.images, failed=one.failed)
             classes.update(one.detections)
-            failed += [json.dumps({key: row[key] for key in ("image", "error")}) for row in listed if row["error"]]
+            failed += [json.dumps(row) for row in listed if row["error"]]
         expected = self.facts["images"]["count"]
         if total["images"] != expected:
             raise UserError(f"the results in {self.place} have {total['images']} images, the job has {expected}")
@@ -198,13 +214,6 @@ def open_job(place: str) -> Job:
     if version != VERSION:
         raise UserError(f"{path} has version {version!r}, this program reads {VERSION}; use the program that wrote it")
     return Job(place, facts)
-
-
-def count(shard: int, listed: Sequence[Mapping[str, Any]]) -> Counts:
-    """Counts rows of results, of which `classes` and `error` are needed."""
-    failed = sum(row["error"] is not None for row in listed)
-    found = Counter(name for row in listed for name in row["classes"] or ())
-    return Counts(shard, len(listed), failed, dict(found))
 
 
 def _check_same(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Runs the shards of a job in processes of this machine, by Python's `ProcessPoolExecutor`.
 
-The pool is restarted when a worker was killed, for example by the system when memory ran out. Workers end with this
-process, even if it is killed.
+The pool is restarted when a worker lost its device or was killed, for example by the system when memory ran out.
+Workers end with this process, even if it is killed.
 """
 
 import multiprocessing
@@ -15,6 +15,7 @@ from typing import Any
 
 from mrcnn.errors import UserError, counted
 from mrcnn.scale import machine, worker
+from mrcnn.scale.failure import Lost
 from mrcnn.scale.job import Counts, Work
 
 MOST_BARREN = 3  # pools in a row that may break without a finished shard
@@ -30,7 +31,7 @@ def run(
         shards: numbers of the shards.
         workers: number of processes.
         gpus: names of the GPUs that they share; none for the CPU.
-        warn: called with one line when a worker was killed.
+        warn: called with one line when a worker was killed or lost its device.
 
     Raises:
         UserError: a worker raised it, or workers are killed again and again.
@@ -42,7 +43,7 @@ def run(
             for counts in _in_pool(work, list(left), workers=workers, gpus=gpus):
                 del left[counts.shard]
                 yield counts
-        except BrokenProcessPool:
+        except (BrokenProcessPool, Lost) as error:
             barren = 0 if len(left) < before else barren + 1
             if barren == MOST_BARREN:
                 raise UserError(
@@ -50,7 +51,8 @@ def run(
                     f"that is not done is {next(iter(left))}: use fewer --workers if memory is short, or a smaller "
                     "--shard-size"
                 ) from None
-            warn(f"a worker was killed, so all are restarted; {counted(len(left), 'shard')} left")
+            reason = f"{error}; all workers" if isinstance(error, Lost) else "a worker was killed, so all"
+            warn(f"{reason} are restarted; {counted(len(left), 'shard')} left")
 
 
 def in_process(function: Callable[[Work], Any], work: Work, *, gpus: Sequence[str]) -> Any:

@@ -5,6 +5,8 @@ Only shard numbers and counts pass through Ray. It restarts a lost actor and rep
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +52,16 @@ class ShardActor:
         self._work = work
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Runs the shards of a batch; returns the JSON of their counts."""
-        return {"counts": np.array([json.dumps(worker.run_shard(self._work, int(shard))) for shard in batch["shard"]])}
+        """Runs the shards of a batch; returns the JSON of their counts.
+
+        A lost device ends the process, since Ray repeats the shards of a lost actor, but not those of an error.
+        """
+        try:
+            found = [worker.run_shard(self._work, int(shard)) for shard in batch["shard"]]
+        except failure.Lost as error:
+            print(error, file=sys.stderr, flush=True)  # to the log of the actor
+            os._exit(1)
+        return {"counts": np.array([json.dumps(counts) for counts in found])}
 
 
 def run(work: Work, shards: Sequence[int], *, share: Share, address: str | None, gpus: int = 0) -> Iterator[Counts]:

@@ -12,12 +12,15 @@ A results file is Parquet with a row for each image, in the order of the job's i
     masks       list of text: `counts` of COCO run lengths, whose `size` is [height, width]
     extras      list of text: JSON of the extra fields of a detection by name, such as keypoints
     error       text: why the image failed; null for an image that was used
+
+The footer has the counts of the rows, so that a job is counted without reading its rows.
 """
 
 import io
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +46,22 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
+COUNTS = b"mrcnn.counts"  # key of the footer; its value is the JSON of a `Tally`
 XYXY = [1, 0, 3, 2]  # the places of x1, y1, x2, y2 in a yxyx box, and of y1, x1, y2, x2 in an xyxy box
+
+
+class Tally(NamedTuple):
+    """The counts of the rows of a file.
+
+    Attributes:
+        images: all rows.
+        failed: rows of images that could not be used.
+        detections: number of detections by class title.
+    """
+
+    images: int
+    failed: int
+    detections: dict[str, int]
 
 
 def of_detections(image: str, found: CompactDetections) -> dict[str, Any]:
@@ -91,17 +109,33 @@ def extras_of(row: Row) -> dict[str, np.ndarray]:
     return {name: np.array([values[name] for values in listed], np.float32) for name in (listed or [{}])[0]}
 
 
+def tally(rows: Sequence[Row]) -> Tally:
+    """Counts rows, of which `classes` and `error` are needed."""
+    failed = sum(row["error"] is not None for row in rows)
+    return Tally(len(rows), failed, dict(Counter(name for row in rows for name in row["classes"] or ())))
+
+
 def encode(rows: Iterable[Row]) -> bytes:
-    """Writes rows as a Parquet file, whose bytes depend on the rows alone."""
-    target = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), target, compression="zstd")
+    """Writes rows and their counts as a Parquet file, whose bytes depend on the rows alone."""
+    listed, target = list(rows), io.BytesIO()
+    schema = SCHEMA.with_metadata({COUNTS: json.dumps(tally(listed))})
+    pq.write_table(pa.Table.from_pylist(listed, schema=schema), target, compression="zstd")
     return target.getvalue()
 
 
-def decode(data: bytes, columns: list[str] | None = None) -> list[dict[str, Any]]:
+def decode(data: bytes | BinaryIO, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """Reads the rows of a Parquet file that `encode` wrote, all columns or some."""
-    read: list[dict[str, Any]] = pq.ParquetFile(io.BytesIO(data)).read(columns).to_pylist()
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    read: list[dict[str, Any]] = pq.ParquetFile(stream).read(columns).to_pylist()
     return read
+
+
+def tally_of(stream: BinaryIO) -> Tally:
+    """Counts the rows of a Parquet file: reads its footer, or two columns where the footer has no counts."""
+    footer = pq.read_metadata(stream).metadata or {}
+    if COUNTS in footer:
+        return Tally(*json.loads(footer[COUNTS]))
+    return tally(decode(stream, ["classes", "error"]))
 
 
 def _cropped(counts: str, size: tuple[int, int]) -> CroppedMask:

@@ -7,6 +7,7 @@ import functools
 import importlib
 import json
 import os
+import socket
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from mrcnn.predict.sources import Picture
 from mrcnn.predict.staged import AnyPredictor
 from mrcnn.project.annotation import Annotation
 from mrcnn.scale import job, rows, storage
+from mrcnn.scale.failure import Lost
 from mrcnn.scale.job import Counts, Work
 
 MOST_READERS = 8  # threads that read images; more hide the delays of object storage
@@ -125,6 +127,7 @@ class ShardWorker:
         self._work, self._job = work, job.open_job(work.output)
         self._config = load_inference_config(dict(work.config))
         self._predictor = opened(work, Lines())
+        self._finished = 0  # shards of this process
         if work.identity is not None and identity_of(self._predictor) != work.identity:
             raise UserError(
                 f"the model {work.model} of process {os.getpid()} is not the one that the job was started with; give "
@@ -135,14 +138,23 @@ class ShardWorker:
         """Writes the results of a shard, unless they are there already.
 
         Raises:
-            UserError: they cannot be written.
+            UserError: they cannot be written, or the model fails on all images and no shard was finished before in
+                this process, so that it would fail in another process too.
+            Lost: the model fails on all images since this shard.
         """
         place = self._job.place_of(shard)
         if storage.exists(place):
             return self._job.counts_of(shard)
-        made = predict(self._predictor, self._job.images_of(shard), self._config, batch_size=self._work.batch_size)
+        images = self._job.images_of(shard)
+        try:
+            made = predict(self._predictor, images, self._config, batch_size=self._work.batch_size)
+        except Lost as error:
+            if self._finished:
+                raise
+            raise UserError(f"{error}; start the job again when the device and the model work") from error
         storage.write_bytes(place, rows.encode(made), what="results")
-        return job.count(shard, made)
+        self._finished += 1
+        return Counts.of(shard, rows.tally(made))
 
 
 @functools.lru_cache(maxsize=1)
@@ -166,11 +178,19 @@ def predict(
         images: paths or URLs.
         config: of the inference.
         batch_size: images, or regions of them, per batch.
+
+    Raises:
+        Lost: the model fails on a blank image too, so the failure is not that of the image.
     """
     made: dict[int, dict[str, Any]] = {}
 
     def fail(index: int, error: Exception) -> None:
         made[index] = rows.of_failure(images[index], sources.why(error))
+
+    def fail_in_model(picture: Picture, error: Exception) -> None:
+        if not isinstance(error, UserError):
+            _check_runs(pipeline, predictor.facts, image=images[picture.index])
+        fail(picture.index, error)
 
     runner = modes.RUNNERS[config.mode.name]
     pictures = _pictures(images, predictor.facts, most=config.model.max_image_mb * limits.MEGABYTE, ahead=batch_size)
@@ -180,11 +200,21 @@ def predict(
             usable,
             config.mode,
             batch_size=batch_size,
-            on_error=lambda picture, error: fail(picture.index, error),
+            on_error=fail_in_model,
         )
         for picture, found in found_in:
             made[picture.index] = rows.of_detections(images[picture.index], found.detections)
     return [made[index] for index in range(len(images))]
+
+
+def _check_runs(pipeline: Pipeline, facts: ModelFacts, *, image: str) -> None:
+    """Raises `Lost` if the model that failed on an image fails on a blank one of its smallest input too."""
+    blank = np.zeros((facts.min_dim, facts.min_dim, facts.channels), np.uint8)
+    try:
+        pipeline.submit([blank]).result()
+    except Exception as error:
+        where = f"process {os.getpid()} on {socket.gethostname()}"
+        raise Lost(f"the model fails on {image} and on a blank image ({sources.why(error)}) in {where}") from error
 
 
 def _pictures(

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
 
+from mrcnn.scale import job
 from tests.scale import kills
 
 PYTHON = os.environ.get("MRCNN_SCALE_PYTHON")
@@ -45,3 +46,22 @@ def test_run_ends_with_the_error_of_a_worker_in_one_line(killer, tmp_path):
     command = [PYTHON, "-m", "tests.scale.driver", killer.engine, killer.images, tmp_path / "out", "4", "breaks"]
     done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "the model breaks only in workers\n")
+
+
+def test_run_repeats_the_shard_of_a_lost_device(killer, tmp_path):
+    environment = {**os.environ, "TOY_PROCESSES": str(tmp_path)}
+    command = [PYTHON, "-m", "tests.scale.driver", killer.engine, killer.images, tmp_path / "out", "4", "lost once"]
+    done = subprocess.run(command, cwd=kills.ROOT, env=environment, capture_output=True, text=True)
+    assert (tmp_path / "first").exists()  # a process has lost its device
+    # a line of Ray about the lost process comes before
+    assert done.stdout.splitlines()[-1] == f"60 3 {kills.detections(killer.expected())}"
+    found = job.open_job(str(tmp_path / "out"))
+    assert [row for shard in range(found.shards) for row in found.rows_of(shard)] == killer.expected()
+
+
+def test_run_ends_when_the_device_is_lost_from_the_start(killer, tmp_path):
+    command = [PYTHON, "-m", "tests.scale.driver", killer.engine, killer.images, tmp_path / "out", "4", "lost"]
+    done = subprocess.run(command, cwd=kills.ROOT, capture_output=True, text=True)
+    [line] = done.stdout.splitlines()
+    assert (done.returncode, line[:19]) == (1, "the model fails on ")
+    assert job.open_job(str(tmp_path / "out")).missing() == list(range(15))

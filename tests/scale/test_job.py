@@ -1,10 +1,13 @@
 """A job on disk: going on, what is refused, counts and the dead-letter list."""
 
+import io
 import json
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mrcnn.errors import UserError
 from mrcnn.predict import compact
@@ -124,6 +127,40 @@ def test_finish_counts_and_lists_the_failed(tmp_path):
     assert found.counts_of(0) == Counts(0, 2, 1, {"cat": 1, "dog": 1})
 
 
+def test_finish_reads_rows_of_shards_with_failed_images_alone(tmp_path, monkeypatch):
+    found = start(tmp_path)
+    for shard in range(3):
+        fill(found, shard, failed={"/x/4.png"})
+    decoded = []
+    decode = rows.decode
+    monkeypatch.setattr(rows, "decode", lambda data, columns: decoded.append(columns) or decode(data, columns))
+    assert found.finish() == Counts(-1, 5, 1, {"cat": 4, "dog": 4})
+    assert decoded == [["image", "error"]]
+
+
+def test_finish_counts_results_of_a_version_without_counts_in_the_footer(tmp_path):
+    found = start(tmp_path)
+    for shard in range(3):
+        fill(found, shard, failed={"/x/1.png"})
+        pq.write_table(pa.Table.from_pylist(found.rows_of(shard), schema=rows.SCHEMA), found.place_of(shard))
+    assert found.finish() == Counts(-1, 5, 1, {"cat": 4, "dog": 4})
+    assert (tmp_path / "failed.jsonl").read_text() == '{"image": "/x/1.png", "error": "gone"}\n'
+
+
+def test_finish_says_why_a_file_cannot_be_read(tmp_path, monkeypatch):
+    found = start(tmp_path)
+    for shard in range(3):
+        fill(found, shard)
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(job.storage, "open", lambda place, mode: Broken(b"PAR1" * 9), raising=False)
+    with pytest.raises(UserError, match=r"^cannot read the results .*0000000\.parquet: Input/output error$"):
+        found.finish()
+
+
 def test_finish_refuses_lost_results(tmp_path):
     found = start(tmp_path)
     for shard in range(3):
@@ -132,7 +169,7 @@ def test_finish_refuses_lost_results(tmp_path):
     with pytest.raises(UserError, match=r"have 4 images, the job has 5"):
         found.finish()
     job.storage.remove(found.place_of(0))
-    with pytest.raises(UserError, match=r"cannot read the results .*0000000\.parquet: No such file"):
+    with pytest.raises(UserError, match=r"cannot read the results .*0000000\.parquet: no such file$"):
         found.finish()
 
 
@@ -151,6 +188,6 @@ def test_work_is_text_and_back():
     assert Work.from_json(work.to_json()) == work
 
 
-def test_count_of_nothing():
-    assert job.count(4, []) == Counts(4, 0, 0, {})
-    assert job.count(4, []).done == 0
+def test_counts_of_nothing():
+    assert Counts.of(4, rows.tally([])) == Counts(4, 0, 0, {})
+    assert Counts(4, 3, 1, {}).done == 2

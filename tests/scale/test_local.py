@@ -58,6 +58,21 @@ def test_run_goes_on_with_the_other_shards_when_a_worker_is_killed(work):
     assert heard == ["a worker was killed, so all are restarted; 2 shards left"]
 
 
+def test_run_repeats_the_shard_of_a_lost_device_in_new_processes(work):
+    heard = []
+    found = run(dataclasses.replace(work, model="lost once"), warn=heard.append)
+    assert [tuple(counts)[:3] for counts in found] == [(0, 2, 0), (1, 2, 0), (2, 2, 0)]
+    [line] = heard
+    assert line.startswith("the model fails on ")
+    assert line.endswith("; all workers are restarted; 1 shard left")
+
+
+def test_run_ends_when_the_device_is_lost_from_the_start(work):
+    with pytest.raises(UserError, match=r"^the model fails on .* and on a blank image \(RuntimeError: the device is"):
+        run(dataclasses.replace(work, model="lost"))
+    assert job.open_job(work.output).missing() == [0, 1, 2]
+
+
 @pytest.mark.slow
 def test_run_loses_and_doubles_nothing_when_a_worker_and_the_driver_are_killed(tmp_path):
     kills.Killer(tmp_path, "local", seconds=0.2).kill_both()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrcnn.predict import compact
@@ -67,3 +68,30 @@ def test_encode_writes_the_same_columns_and_bytes_for_any_rows():
         assert schema.names == columns
         assert schema.equals(rows.SCHEMA)
     assert rows.decode(rows.encode([rows.of_failure("b", "x")]), ["error"]) == [{"error": "x"}]
+
+
+def many():
+    """A cat and a dog, a dog alone, nothing, and a failed image."""
+    alone = helpers.make_compact([[0, 0, 3, 1]], ("dog",), (0.5,), size=(3, 4))
+    made = [rows.of_detections("a", example()), rows.of_detections("b", alone)]
+    return [*made, rows.of_detections("c", compact.empty((5, 6))), rows.of_failure("d", "x")]
+
+
+def test_tally_counts_rows():
+    assert rows.tally(many()) == rows.Tally(4, 1, {"cat": 1, "dog": 2})
+    assert rows.tally([]) == rows.Tally(0, 0, {})
+
+
+def test_tally_of_reads_the_footer_alone():
+    data = bytearray(rows.encode(many()))
+    footer = int.from_bytes(data[-8:-4], "little") + 8  # Parquet: the footer, its length, and the word PAR1
+    data[4:-footer] = bytes(len(data) - 4 - footer)
+    assert rows.tally_of(io.BytesIO(data)) == rows.Tally(4, 1, {"cat": 1, "dog": 2})
+    with pytest.raises(OSError, match="thrift"):
+        rows.decode(bytes(data), ["classes"])
+
+
+def test_tally_of_counts_the_rows_of_a_file_without_counts():
+    target = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(many(), schema=rows.SCHEMA), target)
+    assert rows.tally_of(target) == rows.Tally(4, 1, {"cat": 1, "dog": 2})

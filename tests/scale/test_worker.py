@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
 from mrcnn.config.load import load_inference_config
 from mrcnn.errors import UserError
 from mrcnn.predict.predictor import Predictor
-from mrcnn.scale import job, manifest, rows, worker
+from mrcnn.scale import failure, job, manifest, rows, worker
 from mrcnn.scale.job import Counts, Work
 from tests.predict import helpers
 from tests.scale import toy
@@ -71,6 +72,42 @@ def test_predict_isolates_an_image_that_the_model_fails_on(tmp_path):
     paths = sorted(str(path) for path in toy.write_images(tmp_path / "images", 4).iterdir())
     made = worker.predict(Fails("m"), paths, FULL, batch_size=4)
     assert [row["error"] for row in made] == [None, "ValueError: too odd", None, None]
+
+
+def test_predict_ends_when_the_model_fails_on_a_blank_image_too(tmp_path):
+    """The images that come before the loss of the device are used, so only a blank image can tell."""
+
+    class Lost(toy.BrightAreas):
+        def detect(self, batch):
+            if self._seen == 2:
+                raise RuntimeError("the device is gone")
+            return super().detect(batch)
+
+    paths = sorted(str(path) for path in toy.write_images(tmp_path / "images", 4).iterdir())
+    with pytest.raises(failure.Lost) as error:
+        worker.predict(Lost("m"), paths, FULL, batch_size=1)
+    reason = f"{paths[2]} and on a blank image (RuntimeError: the device is gone) in process {os.getpid()} on "
+    assert str(error.value).startswith(f"the model fails on {reason}")
+
+
+def test_run_does_not_finish_a_shard_on_a_lost_device(started):
+    found, work = started
+    with pytest.raises(
+        UserError, match=r"^the model fails on .*0000\.png and on a blank image .*; start the job again"
+    ):
+        worker.ShardWorker(dataclasses.replace(work, model="lost")).run(0)
+    assert found.missing() == [0, 1, 2]
+
+
+def test_run_lets_the_engine_repeat_a_shard_where_one_was_finished_before(started, monkeypatch):
+    found, work = started
+    monkeypatch.setenv("TOY_PROCESSES", found.place)
+    one = worker.ShardWorker(dataclasses.replace(work, model="lost once"))
+    assert one.run(0).failed == 0
+    assert one.run(1).failed == 1  # image 4 is broken, so the model has seen five
+    with pytest.raises(failure.Lost, match=r"^the model fails on .*0006\.png and on a blank image"):
+        one.run(2)
+    assert found.missing() == [2]
 
 
 def test_run_writes_a_shard_once(started, monkeypatch):

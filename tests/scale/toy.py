@@ -32,7 +32,7 @@ class BrightAreas(StagedPredictor):
         metas = tuple(ClassMeta(name, "bitmap", "#00FF00") for name in NAMES[1:])
         super().__init__(ModelFacts(NAMES, metas, 64, 64, Choices()))
         self._model, self._seconds = model, float(os.environ.get("TOY_SECONDS", "0"))
-        self._seen = 0
+        self._seen, self._is_lost = 0, False
 
     def identity(self):
         return {"model": {"weights": Path(self._model).read_text() if os.path.exists(self._model) else self._model}}
@@ -47,6 +47,10 @@ class BrightAreas(StagedPredictor):
         self._seen += 1
         if self._model == "killed once" and self._seen == 3 and _is_first():
             os._exit(9)
+        if self._model == "lost" or (self._model == "lost once" and self._seen == 6 and _is_first()):
+            self._is_lost = True
+        if self._is_lost:
+            raise RuntimeError("the device is gone")
         time.sleep(self._seconds * len(batch))
         return batch
 
