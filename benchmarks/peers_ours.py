@@ -9,6 +9,7 @@ and the scores of classes differ enough that a hundred detections pass 0.05.
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mrcnn.models.families.matterport import Matterport
 from mrcnn.models.mask_rcnn import MaskRCNN
 from mrcnn.ops.backend.current import native
 from mrcnn.predict.predictor import Predictor
+from mrcnn.structures import Detections
 from mrcnn.train.optimizer import build_optimizer
 from mrcnn.weights import apply, foreign
 from mrcnn.weights.maps import torchvision as torchvision_map
@@ -47,12 +49,17 @@ def main() -> None:
     if options.prepare:
         prepare(options.folder)
         return
-    if options.precision == "bf16":
-        keras.config.set_dtype_policy(BRAIN)
     case = peers_work.ALL[options.case]
+    choose(options.precision)
     model = build(case, options.folder)
     measured = measure_training if case.training else measure_detection
     print(json.dumps(measured(model, case, options=options)))
+
+
+def choose(precision: str) -> None:
+    """Sets the precision, one of `peers_work.PRECISIONS`, of models that are built afterwards."""
+    if precision == "bf16":
+        keras.config.set_dtype_policy(BRAIN)
 
 
 def settings(case: Case) -> RcnnConfig:
@@ -145,9 +152,9 @@ def build(case: Case, folder: Path) -> MaskRCNN:
     return model
 
 
-def measure_detection(model: MaskRCNN, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
-    """Times `Predictor.predict` from a uint8 image to boxes and masks of the image's size."""
-    with np.load(peers_work.image_file(options.folder, case)) as stored:
+def detection_of(model: MaskRCNN, case: Case, folder: Path) -> Callable[[], list[Detections]]:
+    """Makes a call of `Predictor.predict` from a uint8 image to boxes and masks of the image's size."""
+    with np.load(peers_work.image_file(folder, case)) as stored:
         image = stored["image"]
     bundle = ModelBundle(
         model=model,
@@ -157,20 +164,39 @@ def measure_detection(model: MaskRCNN, case: Case, *, options: argparse.Namespac
         config=settings(case),
     )
     predictor = Predictor(bundle)
-    measured, [found] = peers_work.measure(lambda: predictor.predict([image]), options)
+    return lambda: predictor.predict([image])
+
+
+def training_of(model: MaskRCNN, batch: Mapping[str, tf.Tensor]) -> Callable[[], float]:
+    """Makes a call of a training step of all layers: forward and backward pass and SGD's update, as `train.py` does."""
+    optimizer = build_optimizer(peers_work.LEARNING_RATE, momentum=peers_work.MOMENTUM, global_clipnorm=None)
+    step = tf.function(speed.training_step(model, batch, optimizer))
+
+    def call() -> float:
+        with native.training():
+            return float(step())
+
+    return call
+
+
+def batch_of(case: Case, folder: Path) -> dict[str, tf.Tensor]:
+    """Reads the training batch of a case."""
+    with np.load(peers_work.batch_file(folder, case)) as stored:
+        return {name: tf.constant(stored[name]) for name in stored.files}
+
+
+def measure_detection(model: MaskRCNN, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
+    """Times detection in one image."""
+    measured, [found] = peers_work.measure(detection_of(model, case, options.folder), options)
     return {**measured, "found": len(found.boxes), "mask_share": float(found.masks.mean())}
 
 
 def measure_training(model: MaskRCNN, case: Case, *, options: argparse.Namespace) -> dict[str, Any]:
-    """Times a training step of all layers: forward and backward pass and SGD's update."""
-    with np.load(peers_work.batch_file(options.folder, case)) as stored:
-        batch = {name: tf.constant(stored[name]) for name in stored.files}
+    """Times a training step."""
+    batch = batch_of(case, options.folder)
     regions = tf.reduce_sum(tf.cast(model(batch, training=True).box.targets.class_ids > 0, tf.int32))
-    optimizer = build_optimizer(peers_work.LEARNING_RATE, momentum=peers_work.MOMENTUM, global_clipnorm=None)
-    step = tf.function(speed.training_step(model, batch, optimizer))
-    with native.training():
-        measured, loss = peers_work.measure(lambda: step().numpy(), options)
-    return {**measured, "found": int(regions), "loss": float(loss)}
+    measured, loss = peers_work.measure(training_of(model, batch), options)
+    return {**measured, "found": int(regions), "loss": loss}
 
 
 if __name__ == "__main__":
