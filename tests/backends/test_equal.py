@@ -3,10 +3,6 @@
 `make test-backends` makes these and names their interpreters in MRCNN_JAX_PYTHON and MRCNN_BACKEND_TORCH_PYTHON.
 """
 
-import os
-import subprocess
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -15,10 +11,9 @@ from mrcnn.config import family
 from mrcnn.model_folder import write
 from mrcnn.models import build
 from mrcnn.project.meta import ClassMeta, ProjectMeta
-from tests.backends import worker
+from tests.backends import environments, worker
+from tests.backends.environments import BACKENDS
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHONS = {"jax": os.environ.get("MRCNN_JAX_PYTHON"), "torch": os.environ.get("MRCNN_BACKEND_TORCH_PYTHON")}
 NARROW = {
     "fpn_channels": 32,
     "rpn_channels": 32,
@@ -49,14 +44,6 @@ def write_model(folder, settings):
     write.write_folder(folder, content, network.weight_layout())
 
 
-BACKENDS = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(not python, reason=f"no environment of {name} is named: run make test-backends")
-    )
-    for name, python in PYTHONS.items()
-]
-
-
 @pytest.fixture(scope="module", params=SETTINGS)
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / request.param
@@ -73,16 +60,8 @@ def expected(model):
 
 def computed(backend, what, folder, out):
     """Runs the worker in a back end's environment, without TensorFlow."""
-    done = subprocess.run(
-        [PYTHONS[backend], "-m", "tests.backends.worker", what, str(folder), str(out)],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [backend, "False"]
+    printed = environments.run(backend, "worker", what, folder, out)
+    assert printed.split() == [backend, "False"]
     return dict(np.load(out))
 
 

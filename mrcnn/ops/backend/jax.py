@@ -15,6 +15,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
+BUILDS_GRAPH = True
 COMPILES_STEPS = True
 ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 

@@ -13,6 +13,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "TensorFlow"
 HASH_DTYPE = "int64"
+BUILDS_GRAPH = True
 COMPILES_STEPS = False  # a graph without XLA is fast enough, and one serves all shapes
 ERRORS = (tf.errors.OpError, MemoryError)
 

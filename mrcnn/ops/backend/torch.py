@@ -20,6 +20,7 @@ except ImportError:  # not needed: it has a faster suppression
 
 NAME = "PyTorch"
 HASH_DTYPE = "int64"
+BUILDS_GRAPH = False
 COMPILES_STEPS = False
 ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
