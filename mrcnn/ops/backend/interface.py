@@ -59,6 +59,9 @@ class Backend(Protocol):
             The numbers and their integer places, each `[..., k]`.
         """
 
+    def reverse_last(self, values: Tensor) -> Tensor:
+        """Reverses the order of the last axis of `[..., N]`."""
+
     def custom_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """As `keras.ops.custom_gradient`, but unused models can be freed.
 

@@ -33,6 +33,11 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     return ops.top_k(values, k=k)
 
 
+def reverse_last(values: Tensor) -> Tensor:
+    """Slices with a step of -1."""
+    return values[..., ::-1]
+
+
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Calls Keras's `custom_gradient`."""
     return cast(Callable[..., Any], ops.custom_gradient(function))

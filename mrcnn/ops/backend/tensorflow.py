@@ -59,6 +59,11 @@ def training() -> Iterator[None]:
         yield
 
 
+def reverse_last(values: Tensor) -> Tensor:
+    """Slices with a step of -1."""
+    return values[..., ::-1]
+
+
 def prefers_fixed_shapes() -> bool:
     """Checks whether there is a GPU: a CPU is faster when a head drops unused regions."""
     return bool(visible_gpus())

@@ -60,6 +60,11 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     return ordered[..., :k], index[..., :k]
 
 
+def reverse_last(values: Tensor) -> Tensor:
+    """Flips the last axis, since slices of PyTorch have no negative steps."""
+    return torch.flip(values, (-1,))
+
+
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Calls Keras's `custom_gradient`."""
     return cast(Callable[..., Any], ops.custom_gradient(function))
