@@ -1,10 +1,13 @@
-"""Compares the speed of Keras' back ends for inference on this machine's CPU.
+"""Compares the speed of Keras' back ends for inference or training on this machine's CPU.
 
     python -m benchmarks.backends --jax-python .venv-jax/bin/python --torch-python .venv-torch/bin/python
+    python -m benchmarks.backends --call step --short-side 256 --clock processor
 
 `make test-backends` makes the two environments. Each back end has a process of its own, with the same model of random
 weights (torchvision's ResNet-50-FPN, 81 classes) and the same image. A call is a whole `Predictor.predict`, from uint8
-pixels to boolean masks. The processes take turns, one call each, so that a change of the machine's speed affects all.
+pixels to boolean masks, or with `--call step` a training step of Keras' `fit` on a batch of that image with 8 objects:
+forward and backward pass and SGD's update. The processes take turns, one call each, so that a change of the machine's
+speed affects all.
 """
 
 import argparse
@@ -19,26 +22,27 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from benchmarks import peers_ours
-from benchmarks.peers_work import CLASSES, Case
+from benchmarks.peers_work import CLASSES, CLOCKS, Case
 from mrcnn.model_folder import write
 from mrcnn.project.meta import ClassMeta, ProjectMeta
 
 ROOT = Path(__file__).parents[1]
 BACKGROUND = "background"
+FOUND = {"prediction": "objects", "step": "loss"}  # what a call returns
 
 
 class Measured(TypedDict):
     """What was measured of one back end.
 
     Attributes:
-        ready: seconds to load the model and run two calls, of which the first compiles.
-        found: objects in the image.
+        ready: seconds, always of wall time, to load the model and run two calls, of which the first compiles.
+        found: objects in the image, or the loss of the second step.
         seconds: of each call.
         peak_gb: the process's peak memory.
     """
 
     ready: float
-    found: int
+    found: float
     seconds: list[float]
     peak_gb: float
 
@@ -50,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         write_model(model, short_side=options.short_side)
-        sides = [str(side) for side in options.size]
-        commands = {name: [python, "-m", options.worker, str(model), *sides] for name, python in pythons.items()}
-        print(table(in_turn(commands, rounds=options.rounds)))
+        how = [*map(str, options.size), options.call, options.clock]
+        commands = {name: [python, "-m", options.worker, str(model), *how] for name, python in pythons.items()}
+        print(table(in_turn(commands, rounds=options.rounds), call=options.call, clock=options.clock))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,6 +67,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="pixels of the image")
     parser.add_argument("--short-side", type=int, default=800, help="of the model input")
     parser.add_argument("--rounds", type=int, default=7, help="calls of each back end")
+    parser.add_argument("--call", choices=FOUND, default="prediction", help="what is measured")
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="wall time, or processor time of all threads where other work runs on the same cores",
+    )
     parser.add_argument("--worker", default="benchmarks.backends_work", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if min(options.rounds, options.short_side, *options.size) < 1:
@@ -129,13 +140,21 @@ def _read(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
     return read
 
 
-def table(results: Mapping[str, Measured]) -> str:
-    """Formats a table with a row for each back end: medians, and least and greatest in brackets."""
-    lines = ["| back end | s a call | s until ready | peak GB | objects |", "| --- | --- | --- | --- | --- |"]
+def table(results: Mapping[str, Measured], *, call: str = "prediction", clock: str = "wall") -> str:
+    """Formats a table with a row for each back end: medians, and least and greatest in brackets.
+
+    Args:
+        results: by the name of the back end.
+        call: key of `FOUND`.
+        clock: key of `peers_work.CLOCKS`.
+    """
+    unit = "s" if clock == "wall" else "processor s"
+    head = f"| back end | {unit} a {call} | s until ready | peak GB | {FOUND[call]} |"
+    lines = [head, "| --- | --- | --- | --- | --- |"]
     for name, one in results.items():
         taken = one["seconds"]
         spread = f"{statistics.median(taken):.2f} ({min(taken):.2f}-{max(taken):.2f})"
-        lines.append(f"| {name} | {spread} | {one['ready']:.1f} | {one['peak_gb']:.2f} | {one['found']} |")
+        lines.append(f"| {name} | {spread} | {one['ready']:.1f} | {one['peak_gb']:.2f} | {one['found']:.6g} |")
     return "\n".join(lines)
 
 

@@ -1,16 +1,19 @@
 """Keras's usual model methods: each works, or raises an error that names the replacement."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import keras
 import numpy as np
+from keras import ops
 
 from mrcnn.ops import accelerator
 from mrcnn.ops.backend.current import native
 from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
+IN_PIXELS = ("windows", "gt_boxes", "boxes")  # fields of a batch that may also come as whole numbers
 TRAIN = "mrcnn.train.run.train(config, project_dir=..., output_dir=..., log=...)"
 PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 
@@ -32,7 +35,8 @@ class KerasHabits(keras.Model):
             *args: of the Keras model.
             **kwargs: of the Keras model.
         """
-        return super().__call__(as_batch(batch), *args, **kwargs)
+        batch = as_batch(batch)
+        return super().__call__(as_tensors(batch) if isinstance(batch, Mapping) else batch, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> RawDetections:
         """Detects objects in batches or in an array of images.
@@ -152,3 +156,40 @@ def as_batch(batch: Any) -> Any:
         )
     windows = np.tile(np.array([[0, 0, shape[1], shape[2]]], np.float32), (shape[0], 1))
     return {"images": np.asarray(batch, np.float32), "windows": windows}
+
+
+def on_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a model's methods: NumPy arrays of the batch and of named arguments become tensors.
+
+    PyTorch has no operations of tensors with arrays.
+
+    Args:
+        method: of a model; takes the batch and named arguments.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, batch: Mapping[str, Any], **given: Any) -> Any:
+        return method(self, as_tensors(batch), **as_tensors(given))
+
+    return call
+
+
+def as_tensors(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts NumPy arrays to tensors, of float32 where the numbers are fractions or pixels.
+
+    Args:
+        fields: arrays, tensors and other values by name. Tensors of another type than float32 are converted alike.
+
+    Returns:
+        The same names; what is neither an array nor a tensor is left unchanged.
+    """
+    return {name: _tensor(value, in_pixels=name in IN_PIXELS) for name, value in fields.items()}
+
+
+def _tensor(value: Any, *, in_pixels: bool) -> Any:
+    if not isinstance(value, np.ndarray) and not ops.is_tensor(value):
+        return value
+    value = ops.convert_to_tensor(value)
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    wanted = "float32" if in_pixels or dtype.startswith("float") else dtype
+    return value if dtype == wanted else ops.cast(value, wanted)

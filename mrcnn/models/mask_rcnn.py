@@ -15,8 +15,9 @@ from mrcnn.heads.head import Head
 from mrcnn.heads.image_head import ImageHead
 from mrcnn.heads.rpn.head import AnchorScores, RegionProposals, RpnOutputs
 from mrcnn.models import decay, layout
-from mrcnn.models.keras_habits import KerasHabits
+from mrcnn.models.keras_habits import KerasHabits, on_tensors
 from mrcnn.ops import accelerator, reduction
+from mrcnn.ops.backend.current import native
 from mrcnn.structures import Choices, Proposals, RawDetections, Size, Tensor
 
 HEAD_LEVELS = 4  # box and mask heads use P2..P5; only the RPN uses P6
@@ -151,9 +152,8 @@ class MaskRCNN(KerasHabits):
     def use_fixed_slots(self, fixed: bool) -> None:
         """Chooses whether graphs traced from now on have fixed shapes.
 
-        Without fixed shapes the work on unused slots is left out.
-
-        Fixed shapes are the default where a GPU is visible, and needed by XLA (`jit_compile`).
+        Without fixed shapes the work on unused slots is left out. They are the default where a GPU is visible, and
+        needed by XLA (`jit_compile`).
         """
         for head in self.heads:
             head.fixed_slots = fixed
@@ -212,6 +212,7 @@ class MaskRCNN(KerasHabits):
             return self._outputs(pyramid, scored, proposals, batch=batch, training=True)
         return self._detect(pyramid, proposals, batch, choices=choices or self.choices)
 
+    @on_tensors
     def detect_boxes(self, batch: Mapping[str, Tensor], *, choices: Choices | None = None) -> RawDetections:
         """Detects objects without running the heads that follow the box head.
 
@@ -229,6 +230,7 @@ class MaskRCNN(KerasHabits):
         found = self._boxes(pyramid, proposals, batch, choices=choices or self.choices)
         return RawDetections(**found._asdict(), masks=_whole_boxes(found.valid))
 
+    @on_tensors
     def describe_boxes(
         self, batch: Mapping[str, Tensor], *, boxes: Tensor, class_ids: Tensor, valid: Tensor
     ) -> dict[str, Tensor]:
@@ -246,6 +248,7 @@ class MaskRCNN(KerasHabits):
         pyramid = self._pyramid(batch, training=False)
         return self._fields(pyramid, batch, boxes=boxes, class_ids=class_ids, valid=valid)
 
+    @on_tensors
     def validate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], RawDetections]:
         """Computes losses, and detections by the choices for evaluation, in one pass over the images.
 
@@ -316,7 +319,7 @@ class MaskRCNN(KerasHabits):
         """Subtracts the mean and divides by the standard deviation of the channels."""
         pixels = ops.cast(batch["images"], "float32")
         if self.numbers.image_order == "bgr":
-            pixels = pixels[..., ::-1]
+            pixels = native.reverse_last(pixels)
         pixels = pixels - ops.convert_to_tensor(self.numbers.image_mean, dtype="float32")
         if self.numbers.image_std is not None:
             pixels = pixels / ops.convert_to_tensor(self.numbers.image_std, dtype="float32")

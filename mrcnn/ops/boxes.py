@@ -11,6 +11,20 @@ from mrcnn.structures import Tensor
 _CHUNK = 1 << 21  # pairs of boxes compared at a time
 
 
+def corners_xy(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Reads the first and the second corner of each box as points.
+
+    Args:
+        boxes: `[..., 4]`, yxyx.
+
+    Returns:
+        Two `[..., 2]`, (x, y), in the boxes' dtype.
+    """
+    # not a slice with a negative step, which PyTorch lacks
+    y1, x1, y2, x2 = (boxes[..., column] for column in range(4))
+    return ops.stack([x1, y1], axis=-1), ops.stack([x2, y2], axis=-1)
+
+
 def area(boxes: Tensor) -> Tensor:
     """Computes the area of each box.
 

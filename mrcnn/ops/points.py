@@ -10,6 +10,7 @@ import itertools
 
 from keras import ops
 
+from mrcnn.ops import boxes
 from mrcnn.structures import Size, Tensor
 
 
@@ -36,7 +37,7 @@ def in_pixels(places: Tensor, rois: Tensor) -> Tensor:
     Returns:
         `[P, K, 2]` float32, (x, y) pixels.
     """
-    start, end = rois[:, None, 1::-1], rois[:, None, :1:-1]  # [P, 1, 2] (x, y)
+    start, end = boxes.corners_xy(rois[:, None])  # [P, 1, 2]
     return start + places * (end - start)
 
 

@@ -25,6 +25,8 @@ class LivePredictor(StagedPredictor[Batch, Raw]):
         bundle: the model with its classes and settings.
     """
 
+    builds_graph = native.BUILDS_GRAPH
+
     def __init__(self, bundle: ModelBundle):
         """Stores the model.
 

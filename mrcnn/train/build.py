@@ -17,6 +17,7 @@ from mrcnn.events import EventLog
 from mrcnn.model_folder import precision, write
 from mrcnn.model_folder.start_model import StartModel
 from mrcnn.models import build, trainable
+from mrcnn.ops.backend.current import native
 from mrcnn.train import checkpoint, devices, disk, mask_classes, optimizer, plan, rates, start
 from mrcnn.train import resume as resuming
 from mrcnn.train import state as states
@@ -115,10 +116,10 @@ def _start_state(checked: Checked, *, log: EventLog) -> TrainingState:
     factors = pipeline.repeat_factors(train, config)
     facts = resuming.facts(checked.samples, steps_per_epoch=steps, factors=factors)
     if begin.resumed is None:
-        return TrainingState(epoch=0, step=0, seed=config.seed, **facts)
+        return TrainingState(epoch=0, step=0, seed=config.seed, back_ends=(native.NAME,), **facts)
     state = begin.resumed.state
-    now = replace(state, **facts)
-    for line in resuming.check_data(state, now):
+    now = replace(state, back_ends=resuming.back_ends(state, now=native.NAME), **facts)
+    for line in filter(None, (*resuming.check_data(state, now), resuming.back_end_line(now.back_ends))):
         log.warning(line)
     if config.lr_schedule.name == "cosine" and begin.resumed.epochs not in (None, config.epochs):
         log.warning(

@@ -1,7 +1,7 @@
 """Reads a stopped run's newest checkpoint and checks that the run can be resumed."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,35 @@ def check_data(before: TrainingState, now: TrainingState) -> list[str]:
     elif before.val_names not in (None, now.val_names):
         warnings.append(_validation_change(f"{now.val_images} images before and now, but not the same ones"))
     return warnings
+
+
+def back_ends(before: TrainingState, *, now: str) -> tuple[str, ...]:
+    """Adds this process's back end to those of a run.
+
+    Args:
+        before: the stopped run's state.
+        now: name of the back end.
+
+    Returns:
+        The names in order, without repetitions in a row.
+    """
+    return before.back_ends if before.back_ends[-1:] == (now,) else (*before.back_ends, now)
+
+
+def back_end_line(names: Sequence[str]) -> str | None:
+    """Describes a run on several back ends, whose rounding differs; None for a run on one.
+
+    Args:
+        names: of the back ends in order, from `back_ends`.
+    """
+    if len(names) < 2:
+        return None
+    first, *between, last = names
+    went = "".join(f", went on with {name}" for name in between)
+    return (
+        f"the run was started on {first}{went} and goes on with {last}: its results are no longer bit for bit those of "
+        "an uninterrupted run"
+    )
 
 
 def _training_change(before: TrainingState, now: TrainingState) -> str | None:

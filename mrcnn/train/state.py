@@ -54,6 +54,7 @@ class TrainingState:
         val_images: images in the run's validation set; None in a state of an older version.
         train_names: checksum of the training images' names; None as above.
         val_names: the same of the validation images.
+        back_ends: names of the Keras back ends that trained the run, in order, each change once; empty as above.
     """
 
     epoch: int
@@ -68,6 +69,7 @@ class TrainingState:
     val_images: int | None = None
     train_names: int | None = None
     val_names: int | None = None
+    back_ends: tuple[str, ...] = ()
 
 
 def values_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
@@ -153,7 +155,14 @@ def _checked(fields: Any, path: Path) -> dict[str, Any]:
         raise UserError(
             f"the {WHAT} {path} is damaged: `rows` must be a list of objects with numbers; give another --output"
         )
-    return {**{name: fields[name] for name in COUNTS}, **newer, "rows": tuple(rows)}
+    back_ends = fields.get("back_ends", [])  # states of older versions lack them
+    if not isinstance(back_ends, list) or not all(isinstance(name, str) for name in back_ends):
+        raise UserError(
+            f"the {WHAT} {path} is damaged: `back_ends` must be a list of names, got {errors.shown(back_ends)}; give "
+            "another --output"
+        )
+    counts = {name: fields[name] for name in COUNTS}
+    return {**counts, **newer, "rows": tuple(rows), "back_ends": tuple(back_ends)}
 
 
 def _are_numbers(values: Iterable[Any]) -> bool:

@@ -18,6 +18,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluate.metric import PER_CLASS, Maps, MetricKind, Metrics
 from mrcnn.events import EventLog
 from mrcnn.fields.table import Fields
+from mrcnn.ops.backend.current import native
 from mrcnn.predict import postprocess
 from mrcnn.structures import Detections, GroundTruth, OutputRules, RawDetections
 from mrcnn.train import devices, invalid_loss
@@ -230,7 +231,8 @@ class Validation(keras.callbacks.Callback):
 
     def _validate(self, batch: Mapping[str, Any]) -> BatchResult:
         if self._function is None:
-            self._log.info("building the graph of the validation")
+            if native.BUILDS_GRAPH:
+                self._log.info("building the graph of the validation")
             self._function = engine.validator(self.model, self._dataset)
         losses, raw = self._function(batch)
         return BatchResult(keras.ops.convert_to_numpy(batch["image_ids"]), losses, raw)

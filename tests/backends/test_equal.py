@@ -3,64 +3,22 @@
 `make test-backends` makes these and names their interpreters in MRCNN_JAX_PYTHON and MRCNN_BACKEND_TORCH_PYTHON.
 """
 
-import os
-import subprocess
-from pathlib import Path
-
-import keras
 import numpy as np
 import pytest
 
-from mrcnn.config import family
-from mrcnn.model_folder import write
-from mrcnn.models import build
-from mrcnn.project.meta import ClassMeta, ProjectMeta
-from tests.backends import worker
+from tests.backends import models, worker
+from tests.backends.environments import BACKENDS, named
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHONS = {"jax": os.environ.get("MRCNN_JAX_PYTHON"), "torch": os.environ.get("MRCNN_BACKEND_TORCH_PYTHON")}
-NARROW = {
-    "fpn_channels": 32,
-    "rpn_channels": 32,
-    "box_fc_channels": 64,
-    "post_nms_topk": 60,
-    "detections_per_image": 10,
-}
 SETTINGS = {
-    "matterport": {"backbone": "resnet50", "pre_nms_topk": 300, "post_nms_topk_train": 60, **NARROW},
-    "torchvision": {"family": "torchvision", **NARROW},
+    "matterport": {"backbone": "resnet50", "pre_nms_topk": 300, "post_nms_topk_train": 60, **models.NARROW},
+    "torchvision": {"family": "torchvision", **models.NARROW},
 }
-TITLES = ("bg", "a", "b", "c")
-
-
-def write_model(folder, settings):
-    """Writes a model folder of random weights for inputs of 64 to 128 pixels, by TensorFlow."""
-    keras.utils.set_random_seed(5)
-    config = family.check_model(settings)
-    network = build.build_model(config, num_classes=len(TITLES))
-    meta = ProjectMeta(classes=tuple(ClassMeta(title, "bitmap", "#00FF00") for title in TITLES[1:]))
-    content = write.folder_config(
-        meta,
-        {title: number for number, title in enumerate(TITLES)},
-        settings={"input_size": {"min_dim": 64, "max_dim": 128, "shape": "rectangle"}},
-        model=config.model_dump(mode="json"),
-        background="bg",
-    )
-    write.write_folder(folder, content, network.weight_layout())
-
-
-BACKENDS = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(not python, reason=f"no environment of {name} is named: run make test-backends")
-    )
-    for name, python in PYTHONS.items()
-]
 
 
 @pytest.fixture(scope="module", params=SETTINGS)
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / request.param
-    write_model(folder, SETTINGS[request.param])
+    models.write(folder, SETTINGS[request.param])
     yield folder
     (folder / "model_weights" / "model.h5").unlink()
 
@@ -71,24 +29,9 @@ def expected(model):
     return {"detections": worker.detections(model), "training": worker.training(model)}
 
 
-def computed(backend, what, folder, out):
-    """Runs the worker in a back end's environment, without TensorFlow."""
-    done = subprocess.run(
-        [PYTHONS[backend], "-m", "tests.backends.worker", what, str(folder), str(out)],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [backend, "False"]
-    return dict(np.load(out))
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
-    got = computed(backend, "detections", model, tmp_path / "found.npz")
+    got = models.computed(backend, "detections", model, tmp_path / "found.npz")
     assert got.keys() == expected["detections"].keys()
     for name, values in expected["detections"].items():
         tolerance = 2e-3 if name.endswith("boxes") else 1e-4  # pixels; probabilities
@@ -99,7 +42,7 @@ def test_detections_are_those_of_tensorflow(backend, model, expected, tmp_path):
 def test_losses_gradients_and_steps_are_those_of_tensorflow(backend, model, expected, tmp_path):
     if backend == "jax" and model.name != "matterport":
         pytest.skip("compared on PyTorch alone, since JAX compiles for minutes")
-    got = computed(backend, "training", model, tmp_path / "found.npz")
+    got = models.computed(backend, "training", model, tmp_path / "found.npz")
     assert got.keys() == expected["training"].keys()
     total = expected["training"]["steps/loss"]
     for name, values in expected["training"].items():
@@ -109,3 +52,9 @@ def test_losses_gradients_and_steps_are_those_of_tensorflow(backend, model, expe
             assert (np.abs(got[name] - values) <= 1e-3 * total).all(), name
         else:
             np.testing.assert_allclose(got[name], values, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", [named("torch")])
+def test_numpy_arrays_are_taken_by_all_methods_of_the_network(backend, model, tmp_path):
+    got, expected = models.computed(backend, "arrays", model, tmp_path / "found.npz"), worker.arrays(model)
+    models.assert_close(got, expected)

@@ -35,6 +35,30 @@ def test_predict_takes_an_array_and_a_batch():
     np.testing.assert_array_equal(found["windows"], windows)
 
 
+def test_as_tensors_converts_arrays_and_other_numbers():
+    given = {
+        "windows": np.int64([[0, 0, 64, 128]]), "gt_boxes": np.float64([[[1.5, 2, 3, 4]]]), "images": IMAGES,
+        "gt_class_ids": np.int32([[1]]), "gt_keypoints": np.float64([0.5]), "choices": None,
+    }  # fmt: skip
+    found = keras_habits.as_tensors(given)
+    types = {name: value.dtype.name for name, value in found.items() if name != "choices"}
+    pixels = {"windows": "float32", "gt_boxes": "float32"}
+    assert types == {**pixels, "images": "uint8", "gt_class_ids": "int32", "gt_keypoints": "float32"}
+    assert all(keras.ops.is_tensor(value) for name, value in found.items() if name != "choices")
+    np.testing.assert_array_equal(found["windows"], [[0, 0, 64, 128]])
+    np.testing.assert_array_equal(found["gt_boxes"], [[[1.5, 2, 3, 4]]])
+    assert found["choices"] is None
+    assert keras_habits.as_tensors({}) == {}
+    tensor = tf.constant([1.0])
+    assert keras_habits.as_tensors({"windows": tensor})["windows"] is tensor
+
+
+def test_as_batch_takes_windows_of_whole_numbers_and_of_doubles():
+    for windows in (np.int64([[0, 0, 64, 128]] * 2), np.float64([[0, 0, 64, 128]] * 2)):
+        found = Brightness()({"images": IMAGES, "windows": windows})
+        assert found["windows"].dtype == tf.float32
+
+
 @pytest.mark.parametrize("images", [IMAGES[0], IMAGES[:, :60], IMAGES[:0], [IMAGES[0], IMAGES[1, :60]]])
 def test_other_images_are_told_of_the_predictor(images):
     for use in (Brightness(), Brightness().predict):

@@ -348,6 +348,24 @@ def test_detect_boxes_and_describe_boxes_are_the_halves_of_a_call(model, batch):
     assert np.asarray(fields["masks"]).any()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_methods_take_numpy_arrays_as_tensors(model, batch, kind):
+    arrays = {name: np.asarray(value) for name, value in batch.items()}
+    given = {name: value.astype(kind) if value.dtype == np.float32 else value for name, value in arrays.items()}
+    boxes, masks = given["gt_boxes"], {"class_ids": arrays["gt_class_ids"], "valid": arrays["gt_valid"]}
+    calls = (
+        (model, {}), (model, {"training": True}), (model.detect_boxes, {}), (model.validate, {}),
+        (model.describe_boxes, {"boxes": boxes, **masks}),
+    )  # fmt: skip
+    for use, named in calls:
+        found, expected = (
+            use(given, **named),
+            use(batch, **{**named, **({"boxes": batch["gt_boxes"]} if "boxes" in named else {})}),
+        )
+        for value, wanted in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+            np.testing.assert_array_equal(value, wanted)
+
+
 def test_detect_boxes_by_other_choices(model, batch):
     inputs = {name: batch[name] for name in ("images", "windows")}
     choices = model.choices._replace(detections_per_image=3)

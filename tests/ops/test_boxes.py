@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
+from keras import ops
 
 from mrcnn.ops import boxes
 from tests.traced import both
+
+
+def test_corners_xy_of_boxes_and_of_none():
+    first, second = boxes.corners_xy(ops.convert_to_tensor(np.float32([[[1, 2, 3, 4]], [[5, 6, 7, 8]]])))
+    np.testing.assert_array_equal(ops.convert_to_numpy(first), [[[2, 1]], [[6, 5]]])
+    np.testing.assert_array_equal(ops.convert_to_numpy(second), [[[4, 3]], [[8, 7]]])
+    assert [tuple(corner.shape) for corner in boxes.corners_xy(ops.zeros((0, 4)))] == [(0, 2)] * 2
 
 
 def test_area_of_a_box_and_of_degenerate_ones():

@@ -109,7 +109,7 @@ def test_class_nms_equals_one_run_per_class(class_count):
     for class_id in np.unique(class_ids):
         valid = class_ids == class_id
         index, used = nms.nms(boxes[None], scores[None], valid[None], iou_threshold=0.3, max_outputs=60)
-        kept += index.numpy()[used.numpy()].tolist()
+        kept += ops.convert_to_numpy(index)[ops.convert_to_numpy(used)].tolist()
     kept.sort(key=lambda index: -scores[index])
     assert suppress_by_class(boxes, scores, class_ids, 0.3) == kept
 

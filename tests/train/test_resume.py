@@ -129,6 +129,33 @@ def test_check_data_warns_of_another_validation_set(make_state, before, change, 
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "names", "line"),
+    [
+        ((), "JAX", ("JAX",), None),  # a run of an older version, whose back end is not known
+        (("JAX",), "JAX", ("JAX",), None),
+        (
+            ("TensorFlow",),
+            "PyTorch",
+            ("TensorFlow", "PyTorch"),
+            "the run was started on TensorFlow and goes on with PyTorch: its results are no longer bit for bit those "
+            "of an uninterrupted run",
+        ),
+        (("TensorFlow", "JAX"), "JAX", ("TensorFlow", "JAX"), "the run was started on TensorFlow and goes on with JAX"),
+        (
+            ("TensorFlow", "JAX"),
+            "TensorFlow",
+            ("TensorFlow", "JAX", "TensorFlow"),
+            "the run was started on TensorFlow, went on with JAX and goes on with TensorFlow",
+        ),
+    ],
+)
+def test_back_ends_of_a_resumed_run(make_state, before, now, names, line):
+    assert resume.back_ends(make_state(1, back_ends=before), now=now) == names
+    found = resume.back_end_line(names)
+    assert found is None if line is None else found.startswith(line)
+
+
 def facts_of(train, val):
     samples = ([Sample(f"{name}", "", (), (), ()) for name in names.split()] for names in (train, val))
     return resume.facts(Samples(*samples, {}), steps_per_epoch=2)

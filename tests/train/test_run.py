@@ -23,6 +23,7 @@ from . import fake
 from .runs import SignalLog, assert_same_run, contents
 
 ON_TENSORFLOW = keras.config.backend() == "tensorflow"
+COMPILED = ", compiled by XLA" if keras.config.backend() == "jax" else ""  # of steps
 EVENTS = ["tensorboard"] if ON_TENSORFLOW else []  # the other back ends write none
 
 
@@ -53,7 +54,7 @@ def test_a_run_tells_its_plan_and_its_events(whole):
         "weights: random",
         "classes: 0 bg, 1 bar, 2 disc",
         "schedule: 3 epochs of 3 steps of 2 images, sgd, lr 0.05 constant",
-        "device: CPU:0, float32",
+        f"device: CPU:0, float32{COMPILED}",
     ):
         assert line in log.messages
     assert len([event for event in log.of("metrics") if event["type"] == "train"]) == 9
@@ -277,7 +278,7 @@ def test_auto_precision_is_said_and_checkpoints_hold_what_it_became(train, tmp_p
     policy = "mixed_bfloat16" if native else "float32"
     assert stored_settings(tmp_path)["precision"] == policy
     assert [line for line in log.messages if line.startswith(f"precision: {policy}, because this CPU has ")]
-    assert f"device: CPU:0, {policy}" in log.messages
+    assert f"device: CPU:0, {policy}{COMPILED}" in log.messages
 
 
 def test_a_resumed_run_keeps_its_precision_on_a_machine_where_auto_is_another(train, tmp_path, monkeypatch):

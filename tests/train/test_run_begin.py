@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,9 @@ from mrcnn.config.load import load_train_config
 from mrcnn.data.sources.source import DataPaths
 from mrcnn.errors import UserError
 from mrcnn.model_folder import read
-from mrcnn.train import checkpoint, run
+from mrcnn.ops.backend.current import native
+from mrcnn.train import build, checkpoint, run
+from mrcnn.train import state as states
 from mrcnn.train.devices import Devices
 from mrcnn.train.interrupt import Stopped
 from mrcnn.train.workers.cluster import Cluster
@@ -191,6 +194,19 @@ def test_a_run_on_coco_json_is_that_on_the_same_project(whole, coco, train, tmp_
     assert [item.pop("color") for item in ours["classes"]] != [item.pop("color") for item in theirs["classes"]]
     assert ours == theirs  # but for the colours, which COCO files lack
     assert read.read_model(tmp_path).class_names == ("bg", "bar", "disc")
+
+
+def test_a_run_that_goes_on_with_another_back_end_logs_it(train, tmp_path, monkeypatch):
+    train(tmp_path, epochs=1)
+    same = train(tmp_path, epochs=2, resume=True)
+    monkeypatch.setattr(build, "native", SimpleNamespace(NAME="PyTorch"))
+    other = train(tmp_path, epochs=3, resume=True)
+    line = f"the run was started on {native.NAME} and goes on with PyTorch: its results are no longer bit for bit those"
+    assert not any("goes on with" in message for message in same.messages)
+    (event,) = [event for event in other.events if event["message"].startswith(line)]
+    assert event["level"] == "warn"
+    state = states.read(checkpoint.find_last(tmp_path) / states.FILE)
+    assert state.back_ends == (native.NAME, "PyTorch")
 
 
 def test_train_on_one_coco_file_resumes_with_the_same_split(coco, train, tmp_path):

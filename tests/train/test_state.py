@@ -13,6 +13,7 @@ from mrcnn.train import state as states
 def test_a_state_comes_back_as_it_was(tmp_path, make_state, arrays):
     rows = ({"epoch": 1, "loss": 0.1, "val_box_ap": float("nan")}, {"epoch": 2, "loss": 1 / 3})
     names = {"val_images": 4, "train_names": 2**32 - 1, "val_names": 0}
+    names["back_ends"] = ("TensorFlow", "JAX")
     before = make_state(2, 1, rows=rows, optimizer=arrays, metrics=(np.float32(0.25),), weights=arrays[:1], **names)
     states.write(tmp_path / states.FILE, before)
     after = states.read(tmp_path / states.FILE)
@@ -59,6 +60,8 @@ def test_a_missing_or_damaged_file_is_an_error_of_the_user(tmp_path, make_state)
         ("val_images", "3", '`val_images` must be a whole number, got "3"'),
         ("train_names", -1, "`train_names` must be a whole number, got -1"),
         ("seed", None, "`seed` must be a whole number, got null"),
+        ("back_ends", "JAX", '`back_ends` must be a list of names, got "JAX"'),
+        ("back_ends", ["JAX", 3], r'`back_ends` must be a list of names, got \["JAX", 3\]'),
         ("rows", {}, "`rows` must be a list of objects with numbers"),
         ("rows", [3], "`rows` must be a list of objects with numbers"),
         ("rows", [{"val_loss": "low"}], "`rows` must be a list of objects with numbers"),
@@ -109,10 +112,11 @@ def test_put_back_other_shapes_are_refused_before_anything_changes(arrays):
 
 def test_read_takes_a_state_of_an_older_version_without_the_newer_counts(tmp_path, make_state):
     path = tmp_path / states.FILE
-    states.write(path, make_state(val_images=3, train_names=1, val_names=2))
+    states.write(path, make_state(val_images=3, train_names=1, val_names=2, back_ends=("JAX",)))
     with h5py.File(path, "r+") as handle:
         fields = json.loads(bytes(handle["state"][()]))
-        del handle["state"], fields["val_images"], fields["train_names"], fields["val_names"]
+        del handle["state"], fields["back_ends"], fields["val_images"], fields["train_names"], fields["val_names"]
         handle["state"] = np.bytes_(json.dumps(fields).encode())
     found = states.read(path)
     assert (found.train_images, found.val_images, found.train_names, found.val_names) == (12, None, None, None)
+    assert found.back_ends == ()

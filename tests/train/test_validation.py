@@ -1,5 +1,6 @@
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,3 +202,10 @@ def test_an_epoch_that_is_not_due_is_not_measured(log):
     made.on_epoch_end(1, second)
     assert (set(first), "val_loss" in second) == ({"loss"}, True)
     assert log.messages.count("building the graph of the validation") == 1
+
+
+@pytest.mark.parametrize("builds", [True, False])
+def test_measure_logs_a_graph_only_where_the_back_end_builds_one(log, monkeypatch, builds):
+    monkeypatch.setattr(validation, "native", SimpleNamespace(BUILDS_GRAPH=builds))
+    make(dataset(3), fake.FakeMaskRCNN(), log).measure()
+    assert ("building the graph of the validation" in log.messages) is builds

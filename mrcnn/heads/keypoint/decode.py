@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from mrcnn.ops.boxes import corners_xy
 from mrcnn.structures import Tensor
 
 DECODING = ("detectron2", "torchvision")
@@ -45,11 +46,12 @@ def decode_keypoints(
     """
     if rule not in DECODING:
         raise ValueError(f"the decoding must be one of {', '.join(DECODING)}, got {rule!r}")
-    sides = ops.maximum(boxes[:, :1:-1] - boxes[:, 1::-1], 1.0)  # [P, 2] (x, y)
+    start, end = corners_xy(boxes)  # [P, 2]
+    sides = ops.maximum(end - start, 1.0)
     pixels = ops.ceil(sides)
     maps = ops.transpose(ops.cast(logits, "float32"), (0, 3, 1, 2))  # [P, K, S, S]
     peaks = _Peaks(*ops.map(lambda each: _peak(*each, limits=limits), (maps, pixels)))
-    places = (peaks.place + 0.5) * (sides / pixels)[:, None] + boxes[:, None, 1::-1]
+    places = (peaks.place + 0.5) * (sides / pixels)[:, None] + start[:, None]
     scores = peaks.value
     if rule == "detectron2":
         scores = ops.exp(peaks.value - ops.logsumexp(maps, axis=(2, 3)))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from mrcnn.ops import boxes
 from mrcnn.structures import Tensor
 
 
@@ -36,7 +37,7 @@ def keypoint_targets(points: Tensor, rois: Tensor, *, size: int) -> KeypointTarg
     Returns:
         `KeypointTargets`; a region without area has weights 0.
     """
-    start, end = rois[:, None, 1::-1], rois[:, None, :1:-1]  # [P, 1, 2] (x, y)
+    start, end = boxes.corners_xy(rois[:, None])  # [P, 1, 2]
     sides = end - start
     places = points[..., :2]
     cells = ops.floor((places - start) * (size / ops.where(sides > 0, sides, 1.0)))

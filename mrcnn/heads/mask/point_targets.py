@@ -12,7 +12,7 @@ from keras import ops
 from mrcnn.blocks.base import Float32Layer
 from mrcnn.heads.head import Across
 from mrcnn.heads.mask.point_loss import mrcnn_point_loss
-from mrcnn.ops import cells, sampling
+from mrcnn.ops import boxes, cells, sampling
 from mrcnn.structures import RoiTargets, Tensor
 
 FIELD = "mask_points"
@@ -113,14 +113,14 @@ def point_targets(points: Tensor, rois: Tensor) -> tuple[Tensor, Tensor, Tensor]
         Places `[P, K, 2]` (x, y) float32 and labels `[P, K]` float32, as in `PointTargets`; and `[P, K]` bool, whether
         the point has a label and is inside its region or on its edge. In a region without area no point is.
     """
-    start, end = rois[:, None, 1::-1], rois[:, None, :1:-1]  # [P, 1, 2] (x, y)
+    start, end = boxes.corners_xy(rois[:, None])  # [P, 1, 2]
     sides = end - start
     places = (points[..., :2] - start) / ops.where(sides > 0, sides, 1.0)
     inside = ops.all((places >= 0) & (places <= 1) & (sides > 0), axis=-1) & (points[..., 2] >= 0)
     return ops.stop_gradient(places), ops.cast(points[..., 2] > 0, "float32"), inside
 
 
-def _inside(points: Tensor, boxes: Tensor) -> Tensor:
-    """Checks which points `[P, K, 3]` (x, y, …) are inside boxes `[P, 4]` yxyx: `[P, K]` bool."""
-    start, end = boxes[:, None, 1::-1], boxes[:, None, :1:-1]
+def _inside(points: Tensor, windows: Tensor) -> Tensor:
+    """Checks which points `[P, K, 3]` (x, y, …) are inside windows `[P, 4]` yxyx: `[P, K]` bool."""
+    start, end = boxes.corners_xy(windows[:, None])
     return ops.all((points[..., :2] >= start) & (points[..., :2] < end), axis=-1)

@@ -23,12 +23,14 @@ class Backend(Protocol):
     Attributes:
         NAME: of the back end, for messages.
         HASH_DTYPE: integer type in which the low 32 bits of a product of 32-bit numbers are exact.
+        BUILDS_GRAPH: whether the first call of a compiled function takes long, since it is traced or compiled.
         COMPILES_STEPS: whether training steps are always compiled, since single operations would take far longer.
         ERRORS: types of the errors that a computation raises where its memory does not suffice, among other reasons.
     """
 
     NAME: str
     HASH_DTYPE: str
+    BUILDS_GRAPH: bool
     COMPILES_STEPS: bool
     ERRORS: tuple[type[Exception], ...]
 
@@ -56,6 +58,9 @@ class Backend(Protocol):
         Returns:
             The numbers and their integer places, each `[..., k]`.
         """
+
+    def reverse_last(self, values: Tensor) -> Tensor:
+        """Reverses the order of the last axis of `[..., N]`."""
 
     def custom_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """As `keras.ops.custom_gradient`, but unused models can be freed.

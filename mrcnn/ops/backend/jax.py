@@ -15,6 +15,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
+BUILDS_GRAPH = True
 COMPILES_STEPS = True
 ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 
@@ -30,6 +31,11 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, max_outputs: int
 def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
     """Finds the largest numbers with Keras' operation, which takes the first of equals here."""
     return ops.top_k(values, k=k)
+
+
+def reverse_last(values: Tensor) -> Tensor:
+    """Slices with a step of -1."""
+    return values[..., ::-1]
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from mrcnn.structures import Count, Tensor
 
 NAME = "TensorFlow"
 HASH_DTYPE = "int64"
+BUILDS_GRAPH = True
 COMPILES_STEPS = False  # a graph without XLA is fast enough, and one serves all shapes
 ERRORS = (tf.errors.OpError, MemoryError)
 
@@ -66,6 +67,11 @@ def training() -> Iterator[None]:
     """Fixes the order of sums and frees the graphs of training steps with their model."""
     with tensorflow_internals.sums_in_fixed_order(), tensorflow_internals.freed_with_model():
         yield
+
+
+def reverse_last(values: Tensor) -> Tensor:
+    """Slices with a step of -1."""
+    return values[..., ::-1]
 
 
 def prefers_fixed_shapes() -> bool:

@@ -20,6 +20,7 @@ except ImportError:  # not needed: it has a faster suppression
 
 NAME = "PyTorch"
 HASH_DTYPE = "int64"
+BUILDS_GRAPH = False
 COMPILES_STEPS = False
 ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
@@ -57,6 +58,11 @@ def top_k(values: Tensor, k: Count) -> tuple[Tensor, Tensor]:
         return torch.take_along_dim(values, index, dim=-1), index
     ordered, index = torch.sort(values, dim=-1, descending=True, stable=True)
     return ordered[..., :k], index[..., :k]
+
+
+def reverse_last(values: Tensor) -> Tensor:
+    """Flips the last axis, since slices of PyTorch have no negative steps."""
+    return torch.flip(values, (-1,))
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.ops.backend.current import native
+from mrcnn.predict.predictor import Predictor
 from tests.ops.backend import suppression
 
 if native.NAME != "PyTorch":
@@ -49,6 +50,11 @@ def test_the_machine_without_a_gpu():
     native.show_gpus([])
     assert native.visible_gpus() == []
     assert not native.prefers_fixed_shapes()
+
+
+def test_the_log_of_inference_has_no_graph():
+    assert not native.BUILDS_GRAPH
+    assert not Predictor.builds_graph
 
 
 def test_allow_tf32_sets_products_and_convolutions():
