@@ -173,6 +173,11 @@ class ModelConfig(Settings):
         return self.has_masks
 
     @property
+    def refines_cells(self) -> bool:
+        """Whether the mask head chooses the most uncertain cells of a mask and computes them again."""
+        return False
+
+    @property
     def semantic_rules(self) -> SemanticRules:
         """The classes of the semantic map, and how it is merged with detections."""
         return SemanticRules(self.stuff_classes, **self.panoptic.model_dump())

@@ -58,7 +58,8 @@ class Comparison:
         box_px: largest difference of an edge, pixels.
         score: largest difference of a score.
         boxes_off: number of pairs with an edge that differs by more than the tolerance.
-        mask_probability: largest difference of a mask's probabilities; 0 for a function that returns none.
+        mask_probability: largest difference of a mask's probabilities, without the share of cells that may differ by
+            more; 0 for a function that returns none.
         mask_pixels: largest number of pixels in which a pair's masks differ although the live probability is farther
             from the threshold than the tolerance.
         mask_iou: smallest IoU of a pair's masks, 1 without a pair.
@@ -218,7 +219,10 @@ def _compare_masks(
     threshold = live.rules.mask_threshold
     wrong = ((values >= threshold) != mask[inside]) & (np.abs(values - threshold) > limit)
     pixels = int(wrong.sum()) + int(mask.sum()) - int(mask[inside].sum())  # outside of its box a mask is empty
-    probability = float(np.abs(grid - exported["probabilities"][other]).max()) if "probabilities" in exported else 0.0
+    probability = 0.0
+    if "probabilities" in exported:
+        ordered = np.sort(np.abs(grid - exported["probabilities"][other]), axis=None)
+        probability = float(ordered[-1 - int(tolerances.chosen_share * grid.size)])
     before = live.found.masks[own]
     return _MaskDifference(
         probability=probability,

@@ -16,6 +16,9 @@ PLACES = {"float32": 23, "tf32": 10, "float16": 10, "bfloat16": 7}
 GROWTH = 10.0  # relative error of the logits in units of u, see the module docstring
 BOX_STD = 0.2  # largest standard deviation that deltas are divided by
 GREY = 1.0 / 255.0  # one grey value
+CHOSEN = (
+    0.005  # of a mask's cells: 15 of 56 x 56; a cell that is chosen otherwise also changes those interpolated from it
+)
 
 
 class Tolerances(NamedTuple):
@@ -34,6 +37,8 @@ class Tolerances(NamedTuple):
         unpaired_share: share of unpaired detections: NMS may decide either way on two boxes whose IoU is just at its
             threshold.
         rounded_share: share of pairs with an edge rounded to the other side, where boxes are rounded to whole pixels.
+        chosen_share: share of the cells of a mask whose probability may differ by more: a head that refines the most
+            uncertain cells may choose either of two that are almost equally uncertain.
         map_share: share of the pixels of a map whose class differs: where two classes are almost equally likely, either
             may be found.
     """
@@ -45,6 +50,7 @@ class Tolerances(NamedTuple):
     mask_pixels: int = 2
     unpaired_share: float = 0.01
     rounded_share: float = 0.1
+    chosen_share: float = 0.0
     map_share: float = 1e-3
 
 
@@ -67,15 +73,17 @@ def device() -> str:
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
-def tolerances(precision: str, *, image_resize: str = "exact") -> Tolerances:
+def tolerances(precision: str, *, image_resize: str = "exact", refines_cells: bool = False) -> Tolerances:
     """Computes the tolerances for an arithmetic; see the module docstring.
 
     Args:
         precision: a key of `PLACES`.
         image_resize: the model's resize method. A method that rounds pixels to whole grey values may round to the other
             side in the exported graph, an error of one grey value (`GREY` of the range).
+        refines_cells: whether the mask head chooses cells to refine.
     """
-    floor = Tolerances()  # allows for differences in resizing, which do not depend on the arithmetic
+    # allows for differences in resizing, which do not depend on the arithmetic
+    floor = Tolerances(chosen_share=CHOSEN if refines_cells else 0.0)
     if image_resize != "exact":
         floor = floor._replace(score=GREY, mask_probability=GREY, map_share=GREY)
     noise = GROWTH * 2.0 ** -(PLACES[precision] + 1)

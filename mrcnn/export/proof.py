@@ -116,7 +116,9 @@ def prove(
     """
     config = predictor.bundle.config
     arithmetic = precision.in_use(predictor.bundle.model.compute_dtype)
-    tolerances = tolerances or precision.tolerances(arithmetic, image_resize=config.image_resize)
+    tolerances = tolerances or precision.tolerances(
+        arithmetic, image_resize=config.image_resize, refines_cells=config.refines_cells
+    )
     comparisons = []
     for name, image in log.track(pictures, _SUBTASK):
         found, probabilities = predictor.predict_probabilities(image)

@@ -48,6 +48,18 @@ def test_pixels_of_a_map_that_differ_are_counted():
         run(left, helpers.outputs(left) | {"semantic": drawn[:20]})
 
 
+@pytest.mark.parametrize(("share", "cells", "off"), [(0.125, 2, 0), (0.125, 3, 1), (0.0, 1, 1)])
+def test_a_share_of_the_cells_may_differ_where_the_head_chooses_cells(share, cells, off):
+    """0.125 of 4 x 4 cells are two."""
+    left, grids = live(), np.full((3, 4, 4), 0.9, np.float32)
+    others = grids.copy()
+    others[1].flat[:cells] = 0.8
+    exported = helpers.outputs(left) | {"probabilities": others}
+    result = run(left, exported, probabilities=grids, tolerances=Tolerances(chosen_share=share))
+    assert result.masks_off == off
+    assert result.mask_probability == pytest.approx(0.1 * off, abs=1e-6)
+
+
 def test_no_detections():
     nothing = helpers.make_detections([], [], [], size=SIZE)
     result = run(nothing, helpers.outputs(nothing))

@@ -48,6 +48,12 @@ def test_tolerances_follow_from_the_binary_places():
     assert tf32._replace(score=1e-3, mask_probability=1e-3, box_share=0.0, map_share=1e-3) == Tolerances()
 
 
+def test_tolerances_allow_cells_that_are_chosen_otherwise_where_the_head_chooses():
+    for name in ("float32", "tf32"):
+        chosen = precision.tolerances(name, refines_cells=True)
+        assert chosen == precision.tolerances(name)._replace(chosen_share=0.005)
+
+
 def test_tolerances_allow_a_grey_value_where_resizing_rounds():
     # 1 / 255 = 0.0039; the noise of TF32, 10 * 2**-11 = 0.0049, is more
     assert precision.tolerances("float32", image_resize="truncated").mask_probability == pytest.approx(0.0039, abs=5e-5)

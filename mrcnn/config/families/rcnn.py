@@ -259,6 +259,11 @@ class RcnnConfig(ModelConfig):
         return self.mask_head == POINTREND
 
     @property
+    def refines_cells(self) -> bool:
+        """PointRend refines cells, where the model has masks."""
+        return self.has_masks and self.has_pointrend
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Names of the extra fields of objects from which the family's own heads learn."""
         return (MASK_POINTS,) if self.has_masks and self.mask_supervision == "points" else ()
