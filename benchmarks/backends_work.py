@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-import keras
 import numpy as np
 
 from benchmarks import timing
@@ -20,6 +19,7 @@ from mrcnn.models.keras_internals import skip_symbolic_build
 from mrcnn.predict.predictor import Predictor
 from mrcnn.structures import Batch
 from mrcnn.train.engine.current import engine
+from mrcnn.train.optimizer import build_optimizer
 
 WARM_UP = 2  # calls before the timed ones: the first compiles
 OBJECTS = 8  # of the training image
@@ -44,7 +44,7 @@ def prediction(predictor: Predictor, image: np.ndarray) -> Callable[[], float]:
 def step(predictor: Predictor, image: np.ndarray) -> Callable[[], float]:
     """Makes a call that trains a step by Keras' `fit`, always on the same batch, and returns the loss."""
     model = predictor.bundle.model
-    model.compile(optimizer=keras.optimizers.SGD(LEARNING_RATE, momentum=0.9, global_clipnorm=5.0))
+    model.compile(optimizer=build_optimizer(LEARNING_RATE))
     skip_symbolic_build(model)
     [prepared] = predictor.prepare([image])
     data = engine.repeated(training_batch(prepared.images, prepared.windows))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import peers_work
+
 MEGABYTE = 1e6
 NAMES = ("MemoryAllocation", "MemoryDeallocation")
 
@@ -113,9 +115,9 @@ def _value(plane: Any, stat: Any) -> Any:
     return plane.stat_metadata[value].name if kind == "ref_value" else value
 
 
-def work(name: str, folder: Path, *, precision: str) -> Callable[[], Any]:
+def call_of(name: str, folder: Path, *, precision: str) -> Callable[[], Any]:
     """Prepares a case in an empty folder and makes its call."""
-    from benchmarks import peers_ours, peers_work  # noqa: PLC0415
+    from benchmarks import peers_ours  # noqa: PLC0415
 
     peers_ours.prepare(folder)
     case = peers_work.ALL[name]
@@ -129,13 +131,13 @@ def work(name: str, folder: Path, *, precision: str) -> Callable[[], Any]:
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--case", default="train-512x512x2", help="a name of `benchmarks.peers`")
+    parser.add_argument("--case", choices=peers_work.ALL, default="train-512x512x2")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--rows", type=int, default=30, help="tensors to list")
     options = parser.parse_args()
     os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        call = work(options.case, Path(folder), precision=options.precision)
+        call = call_of(options.case, Path(folder), precision=options.precision)
         for _ in range(2):  # the first traces the graph
             call()
         events = traced(call, Path(folder) / "profile")

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks import timing
 from benchmarks.throughput import repeat
 from mrcnn.config.load import load_inference_config
+from mrcnn.errors import counted
 from mrcnn.images import pixels
 from mrcnn.scale import job, manifest, rows, storage, worker
 
@@ -157,8 +158,9 @@ def measure_end(shards: int, failed: int) -> str:
             storage.write_bytes(found.place_of(shard), rows.encode(made))
         size = sum(path.stat().st_size for path in Path(folder, job.SHARDS).iterdir())
         seconds = statistics.median(timing.seconds(found.finish, 3, clock=time.process_time))
+    bad = counted(failed, "failed image")
     return (
-        f"the end of a job of {shards:,} shards of {size / shards / 1000:,.0f} kB with {failed} failed images: "
+        f"the end of a job of {shards:,} shards of {size / shards / 1000:,.0f} kB with {bad} each: "
         f"{seconds:.2f} processor seconds"
     )
 

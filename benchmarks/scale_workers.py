@@ -51,9 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="as for mrcnn infer")
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH", help="repeated until there are enough")
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], help="numbers of workers")
-    parser.add_argument("--count", type=int, default=128, help="images that are measured in a run")
+    parser.add_argument(
+        "--count", type=int, default=128, help=f"measured images, a multiple of {SHARD}"
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs of each number")
     options = parser.parse_args(arguments)
+    if options.count < SHARD or options.count % SHARD:
+        parser.error(f"--count must be a multiple of {SHARD}, the images of a shard, got {options.count}")
+    if min(*options.workers, options.runs) < 1:
+        parser.error("--workers and --runs must be at least 1")
     work = job.Work("", options.model, {"device": "cpu"})
     found: dict[int, list[Speed]] = {number: [] for number in options.workers}
     for _ in range(options.runs):

@@ -44,4 +44,11 @@ def test_measure_names_reads_one_shard():
 def test_measure_end_names_the_shards():
     line = scale.measure_end(2, 1)
     assert line.startswith("the end of a job of 2 shards of ")
-    assert " kB with 1 failed images: " in line
+    assert " kB with 1 failed image each: " in line
+
+
+def test_measure_end_times_the_end(monkeypatch):
+    ended = []
+    monkeypatch.setattr(scale.job.Job, "finish", lambda found: ended.append(found.missing()))
+    scale.measure_end(2, 0)
+    assert ended == [[], [], []]  # three times, each with all shards written

@@ -28,3 +28,18 @@ def test_table_has_medians_and_their_ratio():
         "  1 workers: 2.00 images a second (1.00 times), 1.20 GB a worker, started after 22 s",
         "  2 workers: 3.00 images a second (1.50 times), 1.10 GB a worker, started after 30 s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["--count", "0"], "--count must be a multiple of 8, the images of a shard, got 0"),
+        (["--count", "100"], "--count must be a multiple of 8, the images of a shard, got 100"),
+        (["--workers", "1", "0"], "--workers and --runs must be at least 1"),
+        (["--runs", "0"], "--workers and --runs must be at least 1"),
+    ],
+)
+def test_numbers_that_cannot_be_measured_are_refused(capsys, given, line):
+    with pytest.raises(SystemExit):
+        scale_workers.main(["--model", "m", "--images", "photos", *given])
+    assert line in capsys.readouterr().err

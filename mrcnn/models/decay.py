@@ -33,10 +33,9 @@ def l2_loss(variables: Sequence[keras.Variable], *, weight_decay: float) -> Tens
 @native.custom_gradient
 def _mean_square(values: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
     """Computes `mean(values^2)`, whose gradient is as large as the values and so is computed late."""
-    factor = 2.0 / math.prod(values.shape)
+    factor = 2.0 / max(math.prod(values.shape), 1)
 
-    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
-        upstream = args[-1] if upstream is None else upstream
-        return native.added_last(upstream * factor * values)
+    def gradient(upstream: Tensor) -> Tensor:
+        return native.computed_last(upstream * factor * values)
 
     return ops.mean(ops.square(values)), gradient

@@ -13,7 +13,13 @@ from mrcnn.ops.backend.current import native
 from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
-IN_PIXELS = ("windows", "gt_boxes", "boxes")  # fields of a batch that may also come as whole numbers
+IN_PIXELS = (
+    "windows",
+    "gt_boxes",
+    "boxes",
+    "gt_keypoints",
+    "gt_mask_points",
+)  # fields of a batch that may also come as whole numbers
 TRAIN = "mrcnn.train.run.train(config, project_dir=..., output_dir=..., log=...)"
 PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 
@@ -191,5 +197,5 @@ def _tensor(value: Any, *, in_pixels: bool) -> Any:
         return value
     value = ops.convert_to_tensor(value)
     dtype = keras.backend.standardize_dtype(value.dtype)
-    wanted = "float32" if in_pixels or dtype.startswith("float") else dtype
+    wanted = "float32" if in_pixels or keras.backend.is_float_dtype(dtype) else dtype
     return value if dtype == wanted else ops.cast(value, wanted)

@@ -123,9 +123,8 @@ def roi_align(
             with native.after(pooled[-1] if pooled else None):
                 pooled.append(ops.cast(average(cells, placed(part), sampling_ratio), cells.dtype))
 
-        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
-            upstream = ops.cast(args[-1] if upstream is None else upstream, "float32")
-            found = _gradient(upstream, placed(regions), sampling_ratio, cells=ops.shape(cells)[0])
+        def gradient(upstream: Tensor) -> Tensor:
+            found = _gradient(ops.cast(upstream, "float32"), placed(regions), sampling_ratio, cells=ops.shape(cells)[0])
             return ops.cast(found, cells.dtype)
 
         return ops.concatenate(pooled, axis=0), gradient

@@ -19,7 +19,7 @@ from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.framework.ops import EagerTensor, gradient_registry
 
-_LAST = "_mrcnn_added_last"  # attribute of the operation whose result is such a gradient
+_LAST = "_mrcnn_computed_last"  # attribute of the operation whose result is such a gradient
 _KEPT = "_mrcnn_gradients"  # attribute of a graph: its custom gradient functions, by registered name
 
 
@@ -72,7 +72,7 @@ class _Ordered:
 _ordered = _Ordered()
 
 
-def added_last(gradient: Any) -> Any:
+def computed_last(gradient: Any) -> Any:
     """Marks a gradient that depends on its variable alone; inside `sums_in_fixed_order` it waits for the others.
 
     Args:

@@ -34,7 +34,7 @@ def run(
         warn: called with one line when a worker was killed or lost its device.
 
     Raises:
-        UserError: a worker raised it, or workers are killed again and again.
+        UserError: a worker raised it, or workers are killed, or lose their devices, again and again.
     """
     left, barren = dict.fromkeys(shards), 0
     while left:
@@ -45,6 +45,11 @@ def run(
                 yield counts
         except (BrokenProcessPool, Lost) as error:
             barren = 0 if len(left) < before else barren + 1
+            if barren == MOST_BARREN and isinstance(error, Lost):
+                raise UserError(
+                    f"{error}; {MOST_BARREN} times in a row without a finished shard: start the job again when the "
+                    "device and the model work"
+                ) from error
             if barren == MOST_BARREN:
                 raise UserError(
                     f"workers are killed before they finish a shard, {MOST_BARREN} times in a row; the first shard "

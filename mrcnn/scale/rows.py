@@ -118,7 +118,7 @@ def tally(rows: Sequence[Row]) -> Tally:
 def encode(rows: Iterable[Row]) -> bytes:
     """Writes rows and their counts as a Parquet file, whose bytes depend on the rows alone."""
     listed, target = list(rows), io.BytesIO()
-    schema = SCHEMA.with_metadata({COUNTS: json.dumps(tally(listed))})
+    schema = SCHEMA.with_metadata({COUNTS: json.dumps(tally(listed)._asdict())})
     pq.write_table(pa.Table.from_pylist(listed, schema=schema), target, compression="zstd")
     return target.getvalue()
 
@@ -134,7 +134,7 @@ def tally_of(stream: BinaryIO) -> Tally:
     """Counts the rows of a Parquet file: reads its footer, or two columns where the footer has no counts."""
     footer = pq.read_metadata(stream).metadata or {}
     if COUNTS in footer:
-        return Tally(*json.loads(footer[COUNTS]))
+        return Tally(**json.loads(footer[COUNTS]))
     return tally(decode(stream, ["classes", "error"]))
 
 

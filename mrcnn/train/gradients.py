@@ -101,8 +101,8 @@ class Accumulated(keras.optimizers.Optimizer):
 class Waiting(keras.optimizers.Optimizer):
     """Mixin that begins the update of a variable when its gradient is there.
 
-    Otherwise TensorFlow multiplies all velocities by the momentum at the start of a step, and has the products in
-    memory during all of it.
+    Otherwise TensorFlow multiplies all velocities by the momentum, and all weights by their decay in the gradient, at
+    the start of a step, and has the products in memory during all of it. Keras applies decoupled decay on its own.
     """
 
     def update_step(self, gradient, variable, learning_rate):

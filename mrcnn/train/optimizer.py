@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import keras
 
+from mrcnn.ops.backend.current import native
 from mrcnn.train.gradients import Accumulated, Decayed, Shared, Waiting
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -40,7 +41,7 @@ NO_DECAY = Decay()
 
 
 @keras.saving.register_keras_serializable(package="mrcnn")
-class OwnSGD(Accumulated, Decayed, Waiting, keras.optimizers.SGD):
+class OwnSGD(Accumulated, Waiting, Decayed, keras.optimizers.SGD):
     """SGD with gradient accumulation, weight decay in the gradient, and less memory for momentum."""
 
 
@@ -74,6 +75,7 @@ class SharedLossScale(Shared, keras.optimizers.LossScaleOptimizer):
     """Loss scaling for several devices, around an optimizer for one."""
 
 
+_KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
 _OWN = {"sgd": OwnSGD, "adam": OwnAdam, "adamw": OwnAdamW}
 _SHARED = {"sgd": SharedSGD, "adam": SharedAdam, "adamw": SharedAdamW}
 
@@ -91,6 +93,8 @@ def build_optimizer(
     loss_scale: bool = False,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a run.
+
+    It is Keras's own where none of this project's additions is needed.
 
     Args:
         learning_rate: a number or a schedule of the step.
@@ -118,7 +122,12 @@ def build_optimizer(
     arguments |= {"momentum": momentum, "nesterov": nesterov} if name == "sgd" else {"beta_1": momentum}
     arguments |= {"gradient_decay": in_gradient} if in_gradient else {}
     arguments |= {"accumulation_steps": accumulation_steps} if accumulation_steps > 1 else {}
-    classes = _SHARED if num_replicas > 1 and not loss_scale else _OWN
+    if num_replicas > 1 and not loss_scale:
+        classes = _SHARED
+    elif in_gradient or accumulation_steps > 1 or (name == "sgd" and native.RUNS_WHEN_READY):
+        classes = _OWN
+    else:
+        classes = _KERAS  # on PyTorch they update all variables at once
     optimizer = classes[name](**arguments)
     optimizer.exclude_from_weight_decay(var_list=list(decay.undecayed))
     if not loss_scale:

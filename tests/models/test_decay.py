@@ -15,6 +15,13 @@ def test_l2_loss_each_tensor_is_divided_by_its_size_and_batch_norm_is_left_out()
     assert float(loss) == pytest.approx(1e-4 * ((1 + 4 + 9 + 16) / 4 + 4 / 1), rel=1e-6)
 
 
+def test_l2_loss_of_a_weight_without_values_has_no_gradient():
+    empty = keras.Variable(np.zeros((0, 3), "float32"), name="kernel")
+    with tf.GradientTape() as tape:
+        loss = decay.l2_loss([empty], weight_decay=0.1)
+    assert tape.gradient(loss, empty.value).shape == (0, 3)
+
+
 def test_l2_loss_nothing_trainable_gives_zero():
     assert float(decay.l2_loss([], weight_decay=1e-4)) == 0.0
 
@@ -45,5 +52,5 @@ def test_l2_loss_gradient_is_computed_after_those_of_the_other_losses():
     with native.training():
         operations = gradient.get_concrete_function().graph.get_operations()
         assert gradient().numpy() == pytest.approx(np.full((2, 2), 0.1 * 2 / 4 + np.e), rel=1e-6)
-    waiting = [each for each in operations if "_mrcnn_added_last" in each.node_def.attr]
+    waiting = [each for each in operations if "_mrcnn_computed_last" in each.node_def.attr]
     assert [[before.type for before in each.control_inputs] for each in waiting] == [["Mul"]]  # the gradient of exp

@@ -38,17 +38,19 @@ def test_predict_takes_an_array_and_a_batch():
 def test_as_tensors_converts_arrays_and_other_numbers():
     given = {
         "windows": np.int64([[0, 0, 64, 128]]), "gt_boxes": np.float64([[[1.5, 2, 3, 4]]]), "images": IMAGES,
-        "gt_class_ids": np.int32([[1]]), "gt_keypoints": np.float64([0.5]), "choices": None,
+        "gt_class_ids": np.int32([[1]]), "gt_keypoints": np.int64([7]), "gt_mask_points": np.float64([0.5]), "choices": None,
     }  # fmt: skip
     found = keras_habits.as_tensors(given)
     types = {name: value.dtype.name for name, value in found.items() if name != "choices"}
-    pixels = {"windows": "float32", "gt_boxes": "float32"}
-    assert types == {**pixels, "images": "uint8", "gt_class_ids": "int32", "gt_keypoints": "float32"}
+    pixels = dict.fromkeys(("windows", "gt_boxes", "gt_keypoints", "gt_mask_points"), "float32")
+    assert types == {**pixels, "images": "uint8", "gt_class_ids": "int32"}
     assert all(keras.ops.is_tensor(value) for name, value in found.items() if name != "choices")
     np.testing.assert_array_equal(found["windows"], [[0, 0, 64, 128]])
     np.testing.assert_array_equal(found["gt_boxes"], [[[1.5, 2, 3, 4]]])
     assert found["choices"] is None
     assert keras_habits.as_tensors({}) == {}
+    half = keras_habits.as_tensors({"images": tf.constant([1.5], "bfloat16")})["images"]
+    assert (half.dtype, half.numpy().tolist()) == ("float32", [1.5])
     tensor = tf.constant([1.0])
     assert keras_habits.as_tensors({"windows": tensor})["windows"] is tensor
 

@@ -358,10 +358,8 @@ def test_methods_take_numpy_arrays_as_tensors(model, batch, kind):
         (model.describe_boxes, {"boxes": boxes, **masks}),
     )  # fmt: skip
     for use, named in calls:
-        found, expected = (
-            use(given, **named),
-            use(batch, **{**named, **({"boxes": batch["gt_boxes"]} if "boxes" in named else {})}),
-        )
+        found = use(given, **named)
+        expected = use(batch, **{**named, **({"boxes": batch["gt_boxes"]} if "boxes" in named else {})})
         for value, wanted in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
             np.testing.assert_array_equal(value, wanted)
 

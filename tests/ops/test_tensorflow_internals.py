@@ -11,7 +11,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import gradient_registry
 
 from mrcnn.ops.tensorflow_internals import (
-    added_last,
+    computed_last,
     custom_gradient,
     forward_only,
     freed_with_model,
@@ -124,10 +124,10 @@ def test_sums_in_fixed_order_holds_after_a_context_inside_has_ended():
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_added_last_waits_for_the_other_gradients(place):
+def test_computed_last_waits_for_the_other_gradients(place):
     @custom_gradient
     def penalty(value):
-        return tf.reduce_sum(value**2), lambda upstream: added_last(upstream * 2.0 * value)
+        return tf.reduce_sum(value**2), lambda upstream: computed_last(upstream * 2.0 * value)
 
     @tf.function
     def gradient(value):
@@ -143,15 +143,15 @@ def test_added_last_waits_for_the_other_gradients(place):
         found = gradient(tf.constant([0.0, 3.0])).numpy()
     # exp(x) + cos(x) + 2x
     np.testing.assert_allclose(found, [2.0, np.exp(3) + np.cos(3) + 6.0], rtol=1e-6)
-    marked = [each for each in graph.get_operations() if "_mrcnn_added_last" in each.node_def.attr]
+    marked = [each for each in graph.get_operations() if "_mrcnn_computed_last" in each.node_def.attr]
     [waits] = marked
     assert waits.type == "Mul"
     assert len(waits.control_inputs) == 2
     assert not set(waits.control_inputs) & set(marked)
 
 
-def test_added_last_in_eager_mode_is_the_gradient():
-    assert added_last(tf.constant([1.0, 2.0])).numpy().tolist() == [1.0, 2.0]
+def test_computed_last_in_eager_mode_is_the_gradient():
+    assert computed_last(tf.constant([1.0, 2.0])).numpy().tolist() == [1.0, 2.0]
     with sums_in_fixed_order(), tf.GradientTape() as tape:
         value = tf.constant([3.0])
         tape.watch(value)

@@ -9,6 +9,7 @@ pytest.importorskip("pyarrow", reason="the extra `scale` is not installed")
 
 from mrcnn.errors import UserError
 from mrcnn.scale import job, local, manifest, worker
+from mrcnn.scale.failure import Lost
 from tests.scale import kills, toy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -71,6 +72,19 @@ def test_run_ends_when_the_device_is_lost_from_the_start(work):
     with pytest.raises(UserError, match=r"^the model fails on .* and on a blank image \(RuntimeError: the device is"):
         run(dataclasses.replace(work, model="lost"))
     assert job.open_job(work.output).missing() == [0, 1, 2]
+
+
+def test_run_ends_when_devices_are_lost_again_and_again(work, monkeypatch):
+    def lost(*_, **__):
+        raise Lost("the model fails on a.png and on a blank image (the device is gone)")
+
+    heard = []
+    monkeypatch.setattr(local, "_in_pool", lost)
+    with pytest.raises(
+        UserError, match=r"^the model fails on a\.png .* gone\); 3 times in a row without a finished shard"
+    ):
+        run(work, (1, 2), warn=heard.append)
+    assert len(heard) == 2
 
 
 @pytest.mark.slow

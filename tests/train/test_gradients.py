@@ -120,9 +120,10 @@ def test_accumulated_one_step_makes_no_further_variables():
     assert float(weight.numpy()[0]) == pytest.approx(0.9)
 
 
-def test_waiting_updates_a_variable_when_its_gradient_is_there():
+@pytest.mark.parametrize("decay", [optimizer.NO_DECAY, optimizer.Decay(1e-4, "gradient")])
+def test_waiting_updates_a_variable_when_its_gradient_is_there(decay):
     weight = variable(1, 2)
-    made = optimizer.build_optimizer(0.1, global_clipnorm=None)
+    made = optimizer.build_optimizer(0.1, global_clipnorm=None, decay=decay)
     made.build([weight])
 
     @tf.function

@@ -132,9 +132,17 @@ def test_shared_loss_scale_gradient_that_overflowed_moves_nothing_but_the_scale(
 
 def test_shared_sgd_shared_form_on_one_device_equals_the_plain_one():
     assert isinstance(optimizer.build_optimizer(0.1, num_replicas=2), optimizer.SharedSGD)
-    assert type(optimizer.build_optimizer(0.1)) is optimizer.OwnSGD
+    assert type(optimizer.build_optimizer(0.1)) is optimizer.OwnSGD  # on TensorFlow
+    assert type(optimizer.build_optimizer(0.1, name="adam")) is keras.optimizers.Adam
     shared = optimizer.SharedSGD(0.1, momentum=0.9, global_clipnorm=5.0)
     np.testing.assert_allclose(apply_once(shared, (30, 40)), (-0.3, -0.4), rtol=1e-6)
+
+
+def test_build_optimizer_is_keras_own_where_operations_run_in_order(monkeypatch):
+    """On PyTorch Keras's own class updates all variables at once."""
+    monkeypatch.setattr(optimizer.native, "RUNS_WHEN_READY", False)
+    assert type(optimizer.build_optimizer(0.1)) is keras.optimizers.SGD
+    assert type(optimizer.build_optimizer(0.1, accumulation_steps=2)) is optimizer.OwnSGD
 
 
 @pytest.mark.parametrize("loss_scale", [False, True])

@@ -49,9 +49,9 @@ class Upsampling(Float32Layer):
         Returns:
             `[P, 2S, 2S, filters]` in `feature_dtype`.
         """
-        return interleaved(self.blocks(inputs))
+        return depth_to_space(self.cell_outputs(inputs))
 
-    def blocks(self, inputs: Tensor) -> Tensor:
+    def cell_outputs(self, inputs: Tensor) -> Tensor:
         """Computes the outputs without moving them to their places.
 
         Args:
@@ -68,11 +68,11 @@ class Upsampling(Float32Layer):
         return outputs + ops.cast(ops.convert_to_tensor(self.bias), self.feature_dtype)
 
 
-def interleaved(blocks: Tensor) -> Tensor:
+def depth_to_space(blocks: Tensor) -> Tensor:
     """Moves each cell's 2 x 2 values to their places in a map of twice the side.
 
     Args:
-        blocks: `[P, S, S * 4, C]`, as from `Upsampling.blocks`.
+        blocks: `[P, S, S * 4, C]`, as from `Upsampling.cell_outputs`.
 
     Returns:
         `[P, 2S, 2S, C]`.
@@ -165,6 +165,6 @@ class MaskHead(Float32Layer):
         for convolution in self.convolutions:
             outputs = convolution(outputs, training=training)
         # every cell's logits depend on its own features alone, so the smaller tensor is the one that is rearranged
-        blocks = self.logits(ops.relu(self.upsampling.blocks(outputs)))
-        logits = ops.cast(interleaved(blocks), "float32")
+        blocks = self.logits(ops.relu(self.upsampling.cell_outputs(outputs)))
+        logits = ops.cast(depth_to_space(blocks), "float32")
         return ops.repeat(logits, self.num_classes, axis=-1) if self.class_agnostic else logits

@@ -24,6 +24,7 @@ class Backend(Protocol):
         NAME: of the back end, for messages.
         HASH_DTYPE: integer type in which the low 32 bits of a product of 32-bit numbers are exact.
         BUILDS_GRAPH: whether the first call of a compiled function takes long, since it is traced or compiled.
+        RUNS_WHEN_READY: whether an operation runs as soon as its inputs are there, so that `after` has an effect.
         COMPILES_STEPS: whether training steps are always compiled, since single operations would take far longer.
         ERRORS: types of the errors that a computation raises where its memory does not suffice, among other reasons.
     """
@@ -31,6 +32,7 @@ class Backend(Protocol):
     NAME: str
     HASH_DTYPE: str
     BUILDS_GRAPH: bool
+    RUNS_WHEN_READY: bool
     COMPILES_STEPS: bool
     ERRORS: tuple[type[Exception], ...]
 
@@ -66,23 +68,23 @@ class Backend(Protocol):
         """As `keras.ops.custom_gradient`, but unused models can be freed.
 
         Args:
-            function: of tensors; returns its result and a function of the result's gradient, as Keras describes.
+            function: of tensors; returns its result and a function of the result's gradient, which returns the
+                gradients of the tensors.
         """
 
     def after(self, tensor: Tensor | None) -> AbstractContextManager[None]:
-        """Context whose operations run once a tensor is computed, so that their results are not in memory earlier.
+        """Context whose operations run only when a tensor is computed.
 
-        It matters where an operation runs as soon as its inputs are there: the terms of a sum would otherwise all be
-        computed first, and then added.
+        Otherwise, where `RUNS_WHEN_READY`, the terms of a sum are all computed first, and then added.
 
         Args:
             tensor: None for no context.
         """
 
-    def added_last(self, gradient: Tensor) -> Tensor:
-        """Marks a gradient of a variable as one to compute when the variable's other gradients are there.
+    def computed_last(self, gradient: Tensor) -> Tensor:
+        """Marks a gradient to be computed after the variable's other gradients.
 
-        For a gradient that depends on the variable alone, such as that of weight decay: it could be computed at the
+        For one that depends on the variable alone, such as that of weight decay: it could be computed at the
         start of the step, but would then be in memory during all of it.
         """
 

@@ -1,7 +1,7 @@
 """Functions for Keras on JAX; see `interface.Backend`."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -16,9 +16,11 @@ from mrcnn.structures import Count, Tensor
 NAME = "JAX"
 HASH_DTYPE = "uint32"  # its products wrap at 2**32; JAX has no 64-bit integers unless the program switches them on
 BUILDS_GRAPH = True
+RUNS_WHEN_READY = False  # the compiler chooses the order
 COMPILES_STEPS = True
 ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 
+after = contextlib.nullcontext
 training = contextlib.nullcontext  # a compiled function adds in one order
 
 
@@ -43,15 +45,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], ops.custom_gradient(function))
 
 
-@contextlib.contextmanager
-def after(tensor: Tensor | None) -> Iterator[None]:
-    """Does nothing: a compiled function has its own order."""
-    del tensor
-    yield
-
-
-def added_last(gradient: Tensor) -> Tensor:
-    """Returns the gradient: a compiled function has its own order."""
+def computed_last(gradient: Tensor) -> Tensor:
+    """Returns the gradient as it is."""
     return gradient
 
 

@@ -14,6 +14,7 @@ from mrcnn.structures import Count, Tensor
 NAME = "TensorFlow"
 HASH_DTYPE = "int64"
 BUILDS_GRAPH = True
+RUNS_WHEN_READY = True
 COMPILES_STEPS = False  # a graph without XLA is fast enough, and one serves all shapes
 ERRORS = (tf.errors.OpError, MemoryError)
 
@@ -59,7 +60,7 @@ def after(tensor: Tensor | None) -> Iterator[None]:
         yield
 
 
-added_last = tensorflow_internals.added_last
+computed_last = tensorflow_internals.computed_last
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Functions for Keras on PyTorch; see `interface.Backend`."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import keras
@@ -21,9 +21,11 @@ except ImportError:  # not needed: it has a faster suppression
 NAME = "PyTorch"
 HASH_DTYPE = "int64"
 BUILDS_GRAPH = False
+RUNS_WHEN_READY = False  # operations run in their order
 COMPILES_STEPS = False
 ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
+after = contextlib.nullcontext
 training = contextlib.nullcontext  # PyTorch adds gradients in the reverse order of the operations
 
 
@@ -66,19 +68,17 @@ def reverse_last(values: Tensor) -> Tensor:
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Calls Keras's `custom_gradient`."""
-    return cast(Callable[..., Any], ops.custom_gradient(function))
+    """Calls Keras's `custom_gradient`, which here also passes the function's arguments to the gradient."""
+
+    def with_arguments(*args: Any) -> tuple[Any, Callable[..., Any]]:
+        result, gradient = function(*args)
+        return result, lambda *_, upstream: gradient(upstream)
+
+    return cast(Callable[..., Any], ops.custom_gradient(with_arguments))
 
 
-@contextlib.contextmanager
-def after(tensor: Tensor | None) -> Iterator[None]:
-    """Does nothing: operations run one after the other."""
-    del tensor
-    yield
-
-
-def added_last(gradient: Tensor) -> Tensor:
-    """Returns the gradient: operations run one after the other."""
+def computed_last(gradient: Tensor) -> Tensor:
+    """Returns the gradient as it is."""
     return gradient
 
 

@@ -82,7 +82,8 @@ def test_rcnn_config_pointrend_implies_its_published_sizes_and_has_a_loss_of_its
     config = family(mask_head="pointrend")
     assert (config.mask_pool_size, config.mask_size, config.gt_mask_size) == (14, 224, 112)
     assert (config.has_pointrend, config.has_hourglass, config.has_class_masks) == (True, False, True)
-    assert config.refines_cells and not config.model_copy(update={"mask_head": "fcn"}).refines_cells
+    assert config.refines_cells
+    assert not config.model_copy(update={"mask_head": "fcn"}).refines_cells
     assert config.losses == (*family().losses, "mrcnn_mask_point_loss")
     other = family(mask_head="pointrend", mask_pool_size=8, mask_size=16, gt_mask_size=28, class_agnostic_masks=True)
     assert (other.mask_size, other.gt_mask_size, other.class_agnostic_masks) == (16, 28, True)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.heads.mask.network import MaskHead, Upsampling, interleaved
+from mrcnn.heads.mask.network import MaskHead, Upsampling, depth_to_space
 
 
 def test_upsampling_equals_keras_transposed_convolution():
@@ -18,12 +18,12 @@ def test_upsampling_equals_keras_transposed_convolution():
     np.testing.assert_allclose(np.asarray(ours(inputs)), np.asarray(reference(inputs)), rtol=1e-4, atol=1e-5)
 
 
-def test_interleaved_puts_each_cells_values_into_its_place():
+def test_depth_to_space_puts_each_cells_values_into_its_place():
     # one region of 2 x 2 cells; cell (row, column) has the values 10 * row + 5 * column + 0, 1, 2, 3
     blocks = np.array([[0, 1, 2, 3, 5, 6, 7, 8], [10, 11, 12, 13, 15, 16, 17, 18]], "float32").reshape(1, 2, 8, 1)
     expected = [[0, 1, 5, 6], [2, 3, 7, 8], [10, 11, 15, 16], [12, 13, 17, 18]]
-    assert np.asarray(interleaved(blocks))[0, :, :, 0].tolist() == expected
-    assert interleaved(np.zeros((0, 3, 12, 5), "float32")).shape == (0, 6, 6, 5)
+    assert np.asarray(depth_to_space(blocks))[0, :, :, 0].tolist() == expected
+    assert depth_to_space(np.zeros((0, 3, 12, 5), "float32")).shape == (0, 6, 6, 5)
 
 
 def test_mask_head_side_doubles_and_every_class_has_a_mask():
