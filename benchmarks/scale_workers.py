@@ -51,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="as for mrcnn infer")
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH", help="repeated until there are enough")
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], help="numbers of workers")
-    parser.add_argument(
-        "--count", type=int, default=128, help=f"measured images, a multiple of {SHARD}"
-    )
+    parser.add_argument("--count", type=int, default=128, help=f"measured images, a multiple of {SHARD}")
     parser.add_argument("--runs", type=int, default=3, help="runs of each number")
     options = parser.parse_args(arguments)
     if options.count < SHARD or options.count % SHARD:

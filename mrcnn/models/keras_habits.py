@@ -13,13 +13,7 @@ from mrcnn.ops.backend.current import native
 from mrcnn.structures import RawDetections
 
 STRIDE = 64  # of the pyramid's coarsest level: the sides of a model input are multiples of it
-IN_PIXELS = (
-    "windows",
-    "gt_boxes",
-    "boxes",
-    "gt_keypoints",
-    "gt_mask_points",
-)  # fields of a batch that may also come as whole numbers
+IN_PIXELS = ("windows", "gt_boxes", "boxes", "gt_keypoints", "gt_mask_points")  # fields that may be whole numbers
 TRAIN = "mrcnn.train.run.train(config, project_dir=..., output_dir=..., log=...)"
 PREDICT = "mrcnn.predict.predictor.Predictor.load(model_folder).predict(images)"
 

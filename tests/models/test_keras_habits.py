@@ -38,7 +38,8 @@ def test_predict_takes_an_array_and_a_batch():
 def test_as_tensors_converts_arrays_and_other_numbers():
     given = {
         "windows": np.int64([[0, 0, 64, 128]]), "gt_boxes": np.float64([[[1.5, 2, 3, 4]]]), "images": IMAGES,
-        "gt_class_ids": np.int32([[1]]), "gt_keypoints": np.int64([7]), "gt_mask_points": np.float64([0.5]), "choices": None,
+        "gt_class_ids": np.int32([[1]]), "gt_keypoints": np.int64([7]), "gt_mask_points": np.float64([0.5]),
+        "choices": None,
     }  # fmt: skip
     found = keras_habits.as_tensors(given)
     types = {name: value.dtype.name for name, value in found.items() if name != "choices"}
