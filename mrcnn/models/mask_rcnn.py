@@ -152,8 +152,8 @@ class MaskRCNN(KerasHabits):
     def use_fixed_slots(self, fixed: bool) -> None:
         """Chooses whether graphs traced from now on have fixed shapes.
 
-        Without fixed shapes the work on unused slots is left out. They are the default where a GPU is visible, and
-        needed by XLA (`jit_compile`).
+        Without fixed shapes the work on unused slots is left out. Fixed shapes are the default where a GPU is
+        visible, and XLA (`jit_compile`) needs them.
         """
         for head in self.heads:
             head.fixed_slots = fixed

@@ -318,7 +318,7 @@ def _add_sample(
 ) -> Tensor:
     """Interpolates one sample of every bin and adds it to a total, None for the first: `[P, S, S, C]` float32."""
     for index, weight in _corners(places, rows=rows, columns=columns):
-        # four small gathers, one after the other, instead of one large: a quarter of the memory, and no slower
+        # four small gathers, one after the other, not one large: a quarter of the memory, no slower on 2 CPU cores
         with native.after(total):
             values = weight[..., None] * ops.cast(ops.take(cells, index, axis=0), "float32")
             total = values if total is None else total + values

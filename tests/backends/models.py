@@ -43,9 +43,10 @@ def computed(backend, what, folder, out):
 
 
 def assert_close(got, expected, *, masks=1e-4, losses=1e-5):
-    """Checks raw detections and losses by name.
+    """Checks raw detections, losses and gradients by name.
 
-    Boxes differ by at most 0.002 pixels, masks by `masks`, other fields by 0.0001, and losses by `losses` of the sum.
+    Boxes differ by at most 0.002 pixels, masks by `masks`, other fields by 0.0001, losses by `losses` of the sum, and
+    gradients by 0.001 of their norm.
     """
     allowed = {"boxes": 2e-3, "masks": masks}
     assert got.keys() == expected.keys()
@@ -53,6 +54,13 @@ def assert_close(got, expected, *, masks=1e-4, losses=1e-5):
         if name.startswith("loss"):
             allowance = losses * expected["loss/loss"]
             np.testing.assert_allclose(got[name], values, rtol=losses, atol=allowance, err_msg=name)
+        elif name.startswith("gradient"):
+            assert_gradient_close(got[name], values, name=name)
         else:
             tolerance = allowed.get(name.rpartition("/")[2], 1e-4)
             np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=tolerance, err_msg=name)
+
+
+def assert_gradient_close(got, expected, *, name):
+    """Checks that the gradient of a weight differs by at most 0.001 of its norm."""
+    assert np.linalg.norm(got - expected) <= 1e-3 * np.linalg.norm(expected) + 1e-7, name

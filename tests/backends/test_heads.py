@@ -1,6 +1,6 @@
-"""Each family with further heads detects and has the losses of TensorFlow on JAX and PyTorch.
+"""Each family with further heads has the detections, losses and gradients of TensorFlow on JAX and PyTorch.
 
-`test_equal.py` compares the usual heads of two families, with gradients and steps of training.
+`test_equal.py` compares the usual heads of two families, also in steps of training.
 """
 
 import pytest
@@ -41,7 +41,7 @@ def expected(model):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_detections_and_losses_are_those_of_tensorflow(backend, model, expected, tmp_path):
+def test_detections_losses_and_gradients_are_those_of_tensorflow(backend, model, expected, tmp_path):
     got = models.computed(backend, "heads", model, tmp_path / "found.npz")
     # an hourglass of random weights has logits of hundreds, whose rounding is larger, and JAX rounds the statistics of
     # torchvision_v2's mask head otherwise

@@ -144,7 +144,7 @@ def training(folder):
 
 
 def heads(folder, *, fixed=None):
-    """Computes the raw detections and the losses of a batch, in one compiled function.
+    """Computes the raw detections of a batch, its losses and their gradients.
 
     Args:
         folder: the model.
@@ -157,15 +157,15 @@ def heads(folder, *, fixed=None):
     model = bundle.model
     model.use_fixed_slots(native.prefers_fixed_shapes() if fixed is None else fixed)
 
-    def run(*values):
-        given = dict(zip(fields, values, strict=True))
-        raw = model({name: given[name] for name in ("images", "windows")}, choices=bundle.choices)
-        total, losses = model.losses_of(model(given, training=True))
-        return _raw(raw), {"loss": total, **losses}
+    seen = {name: fields[name] for name in ("images", "windows")}
 
-    inputs = [((None, *value.shape[1:]), str(value.dtype)) for value in fields.values()]
-    raw, losses = native.compiled(run, inputs, weights=lambda: model.variables)(*fields.values())
-    return _named({"raw": raw, "loss": losses})
+    def detect(*values):
+        return _raw(model(dict(zip(seen, values, strict=True)), choices=bundle.choices))
+
+    inputs = [((None, *value.shape[1:]), str(value.dtype)) for value in seen.values()]
+    raw = native.compiled(detect, inputs, weights=lambda: model.variables)(*seen.values())
+    losses, slopes = gradients.of(model, fields)
+    return _named({"raw": raw, "loss": losses, "gradient": slopes})
 
 
 def arrays(folder):
