@@ -42,11 +42,11 @@ def computed(backend, what, folder, out):
     return dict(np.load(out))
 
 
-def assert_close(got, expected, *, masks=1e-4, losses=1e-5):
+def assert_close(got, expected, *, masks=1e-4, losses=1e-5, gradients=1e-3):
     """Checks raw detections, losses and gradients by name.
 
     Boxes differ by at most 0.002 pixels, masks by `masks`, other fields by 0.0001, losses by `losses` of the sum, and
-    gradients by 0.001 of their norm.
+    the gradient of a weight by `gradients` of its norm.
     """
     allowed = {"boxes": 2e-3, "masks": masks}
     assert got.keys() == expected.keys()
@@ -55,12 +55,15 @@ def assert_close(got, expected, *, masks=1e-4, losses=1e-5):
             allowance = losses * expected["loss/loss"]
             np.testing.assert_allclose(got[name], values, rtol=losses, atol=allowance, err_msg=name)
         elif name.startswith("gradient"):
-            assert_gradient_close(got[name], values, name=name)
+            assert_gradient_close(got[name], values, name=name, share=gradients)
         else:
             tolerance = allowed.get(name.rpartition("/")[2], 1e-4)
             np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=tolerance, err_msg=name)
 
 
-def assert_gradient_close(got, expected, *, name):
-    """Checks that the gradient of a weight differs by at most 0.001 of its norm."""
-    assert np.linalg.norm(got - expected) <= 1e-3 * np.linalg.norm(expected) + 1e-7, name
+def assert_gradient_close(got, expected, *, name, share=1e-3):
+    """Checks that the gradient of a weight differs by at most a share of its norm.
+
+    Before a batch norm, a bias has no gradient but what rounding leaves, less than 0.000001.
+    """
+    assert np.linalg.norm(got - expected) <= share * np.linalg.norm(expected) + 1e-6, name

@@ -47,4 +47,7 @@ def test_detections_losses_and_gradients_are_those_of_tensorflow(backend, model,
     # torchvision_v2's mask head otherwise
     masks = 1e-3 if "hourglass" in model.name else 1e-4
     losses = 1e-4 if (backend, "torchvision_v2" in model.name) == ("jax", True) else 1e-5
-    models.assert_close(got, expected[backend], masks=masks, losses=losses)
+    # these heads normalise by the statistics of a few regions: noise of 0.000001 of the image changes gradients by 0.5
+    # to 3 %
+    gradients = 0.05 if "hourglass" in model.name or "torchvision_v2" in model.name else 1e-3
+    models.assert_close(got, expected[backend], masks=masks, losses=losses, gradients=gradients)
